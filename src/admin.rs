@@ -1,0 +1,1 @@
+//! The admin API: verdict, settings, routes, mismatches, metrics.

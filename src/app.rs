@@ -1,0 +1,1 @@
+//! Composes the sidecar from its modules.

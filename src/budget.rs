@@ -1,0 +1,109 @@
+//! One budget of bytes for the whole process, and the shares taken from it.
+//!
+//! Taking never waits: what does not fit is refused, and the caller counts it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// The bytes that may be held at one time. Cheap to clone; clones share one budget.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: AtomicUsize,
+    held: AtomicUsize,
+}
+
+/// A share of a [`Budget`], given back when dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Budget,
+    bytes: usize,
+}
+
+// === impl Budget ===
+
+impl Budget {
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Inner {
+            limit: AtomicUsize::new(limit),
+            held: AtomicUsize::new(0),
+        }))
+    }
+
+    /// An empty share, to [`Held::grow`].
+    pub fn share(&self) -> Held {
+        Held {
+            budget: self.clone(),
+            bytes: 0,
+        }
+    }
+
+    /// Changes the limit; what is held already stays held.
+    pub fn set_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Bytes held now.
+    pub fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    /// Takes `bytes` more, or nothing and says `false`.
+    #[must_use = "a refused share must not be used"]
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let inner = &self.budget.0;
+        let limit = inner.limit.load(Ordering::Relaxed);
+        let before = inner.held.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > limit {
+            inner.held.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let freed = self.bytes.saturating_sub(bytes);
+        self.budget.0.held.fetch_sub(freed, Ordering::Relaxed);
+        self.bytes -= freed;
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.0.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_what_is_dropped_is_free_again() {
+        let budget = Budget::new(10);
+        let mut first = budget.share();
+        let mut second = budget.share();
+
+        assert!(first.grow(6));
+        assert!(!second.grow(5));
+        assert!(second.grow(4));
+        drop(first);
+
+        assert_eq!(budget.held(), 4);
+        assert!(second.grow(6));
+    }
+}

@@ -1,0 +1,1 @@
+//! What the operator wrote, and what the program may rely on.

@@ -1,0 +1,10 @@
+//! A YAML or JSON document whose every node knows its place, and a reader that collects every fault.
+//!
+//! Configuration and rule files are read through [`Fields`]: each section takes the fields it knows,
+//! and what is left over is a fault too, so that one edit can mend everything that is wrong.
+
+mod node;
+mod read;
+
+pub use node::{Data, Key, Mark, Node};
+pub use read::{At, Fault, Faults, Fields, closest};

@@ -1,0 +1,3 @@
+//! The binary `twinread`.
+
+fn main() {}

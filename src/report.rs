@@ -1,0 +1,1 @@
+//! Exports checks as traces and figures as metrics.

@@ -1,0 +1,1 @@
+//! Names requests, so that every figure is per route.

@@ -1,0 +1,1 @@
+//! Which requests are reads, and which reads are checked.

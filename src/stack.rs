@@ -1,0 +1,45 @@
+//! Which system, and which part it plays now.
+
+use std::fmt;
+
+/// A system's identity; it never changes during a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stack {
+    Old,
+    New,
+}
+
+/// The part a stack plays for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Answers the caller now.
+    Primary,
+    /// Is read in the background.
+    Shadow,
+}
+
+// === impl Stack ===
+
+impl Stack {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+        }
+    }
+
+    /// The other stack.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Old => Self::New,
+            Self::New => Self::Old,
+        }
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

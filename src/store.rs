@@ -1,0 +1,1 @@
+//! Keeps mismatches and their classes, bounded.

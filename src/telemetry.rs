@@ -1,0 +1,7 @@
+//! The process's figures: counted once, here, and read by the verdict, the admin API and the exporters.
+
+pub mod gauges;
+pub mod ledger;
+
+pub use gauges::{Bound, Gauges, Signal};
+pub use ledger::{Ledger, Route, Ticket};

@@ -1,0 +1,161 @@
+//! Levels and process-wide counts that belong to no route.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// Shared by clones.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue_length: AtomicU64,
+    shadow_in_flight: AtomicU64,
+    breaker_open: AtomicU64,
+    settings_revision: AtomicU64,
+    reload_failures: AtomicU64,
+    export_dropped: [AtomicU64; Signal::ALL.len()],
+    bound_reached: [AtomicU64; Bound::ALL.len()],
+}
+
+/// What an exporter carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Traces,
+    Metrics,
+    /// The store of mismatches.
+    Store,
+}
+
+/// A bound that is reached without ending a check: `twinread_bound_reached_total{bound}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// `sample.max_per_second`: a read was not sampled.
+    SamplesPerSecond,
+    /// `max_routes`: a request was counted under `other`.
+    Routes,
+    /// `store.keep_mismatches`, `store.keep_per_class`: an example was dropped.
+    Mismatches,
+    /// Mismatch classes kept: a mismatch was counted under no class of its own.
+    Classes,
+    /// `compare.max_differences`: a difference was counted, not kept.
+    Differences,
+}
+
+/// Counts one replay as in flight until dropped, however it ends.
+#[derive(Debug)]
+#[must_use = "the replay is counted only while the guard lives"]
+pub struct InFlight(Gauges);
+
+// === impl Gauges ===
+
+impl Gauges {
+    pub fn queue_length(&self) -> u64 {
+        self.0.queue_length.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more in the queue, and says how many were there before.
+    pub fn enter_queue(&self) -> u64 {
+        self.0.queue_length.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn leave_queue(&self) {
+        self.0.queue_length.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn begin_replay(&self) -> InFlight {
+        self.0.shadow_in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+
+    pub fn shadow_in_flight(&self) -> u64 {
+        self.0.shadow_in_flight.load(Ordering::Relaxed)
+    }
+
+    pub fn set_breaker_open(&self, open: bool) {
+        self.0.breaker_open.store(open.into(), Ordering::Relaxed);
+    }
+
+    /// 1 while the circuit breaker is open.
+    pub fn breaker_open(&self) -> u64 {
+        self.0.breaker_open.load(Ordering::Relaxed)
+    }
+
+    pub fn set_settings_revision(&self, revision: u64) {
+        self.0.settings_revision.store(revision, Ordering::Relaxed);
+    }
+
+    pub fn settings_revision(&self) -> u64 {
+        self.0.settings_revision.load(Ordering::Relaxed)
+    }
+
+    pub fn reload_failed(&self) {
+        self.0.reload_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn reload_failures(&self) -> u64 {
+        self.0.reload_failures.load(Ordering::Relaxed)
+    }
+
+    pub fn export_dropped(&self, signal: Signal, count: u64) {
+        self.0.export_dropped[signal as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub fn exports_dropped(&self, signal: Signal) -> u64 {
+        self.0.export_dropped[signal as usize].load(Ordering::Relaxed)
+    }
+
+    pub fn bound_reached(&self, bound: Bound) {
+        self.0.bound_reached[bound as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn bounds_reached(&self, bound: Bound) -> u64 {
+        self.0.bound_reached[bound as usize].load(Ordering::Relaxed)
+    }
+}
+
+// === impl Signal ===
+
+impl Signal {
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Store];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Store => "store",
+        }
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    pub const ALL: [Self; 5] = [
+        Self::SamplesPerSecond,
+        Self::Routes,
+        Self::Mismatches,
+        Self::Classes,
+        Self::Differences,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SamplesPerSecond => "samples_per_second",
+            Self::Routes => "routes",
+            Self::Mismatches => "mismatches",
+            Self::Classes => "classes",
+            Self::Differences => "differences",
+        }
+    }
+}
+
+// === impl InFlight ===
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.shadow_in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,1 @@
+//! Requests to one stack: where it is, what its requests look like, and pooled connections to it.
