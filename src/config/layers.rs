@@ -50,6 +50,9 @@ const CHANGES: [(&str, Change); 17] = [
     ("redact", Change::File),
 ];
 
+/// The field for which a null of the file is a value of its own: `sample.force_header`, nothing forces a sample.
+const NULLABLE: [&str; 2] = ["sample", "force_header"];
+
 // === impl Layers ===
 
 impl Layers {
@@ -72,13 +75,26 @@ impl Layers {
         self
     }
 
-    /// The whole: what is not of the file and not built in has no mark.
-    pub(super) fn tree(&self) -> Node {
+    /// Keeps `value` at `path` whatever the file says; `None`: keeps it absent.
+    pub(super) fn keep(&mut self, path: &[String], value: Option<Node>) {
+        tree::put(&mut self.file, path, value);
+    }
+
+    /// What default, file and flags make.
+    pub(super) fn base(&self) -> Node {
         let mut tree = tree::overlay(self.default.clone(), self.file.clone());
+        let none = NULLABLE.map(str::to_owned);
+        if let Some(null) = tree::find(&self.file, &none).filter(|node| node.is_null()) {
+            tree::put(&mut tree, &none, Some(null.clone()));
+        }
         let root = tree.mark;
         tree::settle(&mut tree, root);
-        tree = tree::overlay(tree, self.flags.clone());
-        tree::overlay(tree, Node::from(&self.api))
+        tree::overlay(tree, self.flags.clone())
+    }
+
+    /// The whole: what is neither of the file nor built in has no mark.
+    pub(super) fn tree(&self) -> Node {
+        tree::overlay(self.base(), Node::from(&self.api))
     }
 
     /// Every runtime setting as it stands.
@@ -96,7 +112,9 @@ impl Layers {
     }
 
     fn source(&self, path: &[String]) -> Source {
-        let says = |layer: &Node| tree::find(layer, path).is_some_and(|node| !node.is_null());
+        let says = |layer: &Node| {
+            tree::find(layer, path).is_some_and(|node| !node.is_null() || path == NULLABLE)
+        };
         if says(&Node::from(&self.api)) {
             Source::Api
         } else if says(&self.flags) {
