@@ -1,9 +1,13 @@
 //! The process's figures: counted once, here, and read by the verdict, the admin API and the exporters.
 
+pub mod clock;
+mod epoch;
 pub mod gauges;
+mod latencies;
 pub mod ledger;
 pub mod timings;
 
+pub use clock::Clock;
 pub use gauges::{Bound, Gauges, Signal};
 pub use ledger::{Ledger, Route, Ticket};
 pub use timings::Timings;
