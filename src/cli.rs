@@ -1,1 +1,3 @@
-//! The command line: arguments, exit codes, output.
+//! The command line: arguments in, exit codes out.
+
+pub mod client;
