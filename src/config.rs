@@ -23,12 +23,13 @@ mod sampling;
 mod stacks;
 mod tree;
 mod values;
+mod watch;
 
 pub use capture::{Capture, Queue};
 pub use environment::Lookup;
-pub use exporting::{Log, LogFormat};
+pub use exporting::{Log, LogFormat, Store, Telemetry, Trace};
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
 pub use read::{Config, Paused};
 pub use running::{Reloaded, Running};
-pub use stacks::{Breaker, Host, Protection, Stack};
+pub use stacks::{Breaker, Protection};

@@ -19,11 +19,7 @@ struct Replacing<'r> {
 ///
 /// # Errors
 /// Variables that are not set and have no default, and what is not a name in braces.
-pub(super) fn replace(
-    file: &Arc<str>,
-    node: &mut Node,
-    lookup: Lookup<'_>,
-) -> Result<(), Faults> {
+pub(super) fn replace(file: &Arc<str>, node: &mut Node, lookup: Lookup<'_>) -> Result<(), Faults> {
     let mut replacing = Replacing {
         file,
         lookup,
@@ -37,30 +33,30 @@ pub(super) fn replace(
 
 impl Replacing<'_> {
     fn walk(&mut self, node: &mut Node, path: &str) {
-    match &mut node.data {
-        Data::Plain(text) | Data::Quoted(text) => match expand(text, self.lookup) {
-            Ok(replaced) => *text = replaced,
-            Err(message) => {
-                let message = format!("{path}: {message}");
-                self.faults.push(Fault::at(self.file, node.mark, message));
+        match &mut node.data {
+            Data::Plain(text) | Data::Quoted(text) => match expand(text, self.lookup) {
+                Ok(replaced) => *text = replaced,
+                Err(message) => {
+                    let message = format!("{path}: {message}");
+                    self.faults.push(Fault::at(self.file, node.mark, message));
+                }
+            },
+            Data::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.walk(item, &format!("{path}[{index}]"));
+                }
             }
-        },
-        Data::List(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                self.walk(item, &format!("{path}[{index}]"));
-            }
-        }
-        Data::Map(entries) => {
-            for (key, member) in entries {
-                let path = match path {
-                    "" => key.name.clone(),
-                    path => format!("{path}.{}", key.name),
-                };
-                self.walk(member, &path);
+            Data::Map(entries) => {
+                for (key, member) in entries {
+                    let path = match path {
+                        "" => key.name.clone(),
+                        path => format!("{path}.{}", key.name),
+                    };
+                    self.walk(member, &path);
+                }
             }
         }
     }
-}
 }
 
 /// `$${` stands for `${`; a dollar sign before anything else is itself.
@@ -150,8 +146,7 @@ mod tests {
     #[test]
     fn faults_have_their_line_and_all_are_told() {
         let file = Arc::from("f.yaml");
-        let mut node =
-            Node::parse(&file, "a: ${GONE}\nb:\n  - ${1}\n  - x${RATE\n").unwrap();
+        let mut node = Node::parse(&file, "a: ${GONE}\nb:\n  - ${1}\n  - x${RATE\n").unwrap();
         let faults = replace(&file, &mut node, &variables).unwrap_err();
         assert_eq!(
             faults.to_string(),
@@ -164,13 +159,20 @@ mod tests {
     #[test]
     fn a_value_brings_in_no_structure_and_stays_what_it_was() {
         let file = Arc::from("f.yaml");
-        let mut node = Node::parse(&file, "{a: '${HOST}', b: \"${RATE}\", c: \"${HOST}\"}").unwrap();
+        let mut node =
+            Node::parse(&file, "{a: '${HOST}', b: \"${RATE}\", c: \"${HOST}\"}").unwrap();
         replace(&file, &mut node, &variables).unwrap();
-        assert_eq!(node.get("a").unwrap().data, Data::Quoted("db: [1".to_owned()));
+        assert_eq!(
+            node.get("a").unwrap().data,
+            Data::Quoted("db: [1".to_owned())
+        );
         assert_eq!(node.get("b").unwrap().data, Data::Quoted("0.5".to_owned()));
 
         let mut node = Node::parse(&file, "rate: ${RATE}").unwrap();
         replace(&file, &mut node, &variables).unwrap();
-        assert_eq!(node.get("rate").unwrap().data, Data::Plain("0.5".to_owned()));
+        assert_eq!(
+            node.get("rate").unwrap().data,
+            Data::Plain("0.5".to_owned())
+        );
     }
 }

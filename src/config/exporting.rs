@@ -4,33 +4,20 @@ use super::{
     not_yet, stacks,
     values::{self, MINUTE, MS},
 };
-use crate::document::{At, Data, Fault, Faults};
-use http::{HeaderMap, Uri};
-use std::{fmt, time::Duration};
+use crate::{
+    document::{At, Data, Fault, Faults},
+    handoff::Traced,
+    report::{self, Protocol, otlp},
+};
+use http::Uri;
+use std::collections::BTreeMap;
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
-    pub otlp: Otlp,
-    pub service_name: String,
-    /// Resource attributes.
-    pub resource: Vec<(String, String)>,
+    pub report: report::Config,
     pub trace: Trace,
     pub traced: Traced,
-}
-
-#[derive(Clone, PartialEq)]
-pub struct Otlp {
-    pub endpoint: Option<Uri>,
-    pub protocol: Protocol,
-    pub headers: HeaderMap,
-    pub timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    Grpc,
-    HttpProtobuf,
 }
 
 /// How the trace of a check relates to the live one.
@@ -38,15 +25,6 @@ pub enum Protocol {
 pub enum Trace {
     Link,
     Child,
-}
-
-/// Which checks are traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Traced {
-    /// `mismatch`, `transient`, `noise`, `shadow_error`.
-    Mismatch,
-    All,
-    None,
 }
 
 /// The section `log`.
@@ -75,7 +53,7 @@ pub struct Store {
 impl Telemetry {
     pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
         let mut fields = not_yet::open(at.clone());
-        let otlp = fields.optional("otlp", Otlp::read);
+        let otlp = fields.optional("otlp", otlp);
         let service_name = fields.optional("service_name", name);
         let resource = fields.optional("resource", resource);
         let traces = [("link", Trace::Link), ("child", Trace::Child)];
@@ -87,10 +65,13 @@ impl Telemetry {
         ];
         let traced = fields.optional("traced", |at| values::one_of(at, &choices));
         let read = || {
-            Some(Self {
+            let report = report::Config {
                 otlp: otlp?,
-                service_name: service_name?,
+                service_name,
                 resource: resource?,
+            };
+            Some(Self {
+                report,
                 trace: trace?,
                 traced: traced?,
             })
@@ -107,60 +88,40 @@ fn name(at: &At<'_>) -> Result<String, Fault> {
     }
 }
 
-fn resource(at: &At<'_>) -> Result<Vec<(String, String)>, Faults> {
+fn resource(at: &At<'_>) -> Result<BTreeMap<String, String>, Faults> {
     let mut faults = Faults::default();
-    let mut attributes = Vec::new();
+    let mut attributes = BTreeMap::new();
     for (key, at) in at.entries()? {
         let value = at.text().map_err(Faults::from);
         if let Some(value) = faults.collect(value) {
-            attributes.push((key.name.clone(), value.to_owned()));
+            attributes.insert(key.name.clone(), value.to_owned());
         }
     }
     faults.into_result(attributes)
 }
 
-// === impl Otlp ===
-
-impl Otlp {
-    fn read(at: &At<'_>) -> Result<Self, Faults> {
-        let mut fields = not_yet::open(at.clone());
-        let endpoint = fields.optional("endpoint", endpoint);
-        let protocols = [
-            ("grpc", Protocol::Grpc),
-            ("http/protobuf", Protocol::HttpProtobuf),
-        ];
-        let protocol = fields.optional("protocol", |at| values::one_of(at, &protocols));
-        let headers = fields.optional("headers", stacks::header_map);
-        let timeout = fields.optional("timeout", |at| values::duration(at, MS, MINUTE));
-        let read = || {
-            Some(Self {
-                endpoint,
-                protocol: protocol?,
-                headers: headers?,
-                timeout: timeout?,
-            })
-        };
-        let read = read();
-        values::complete(fields, read)
-    }
+/// What is absent stays so: between the configuration and the defaults stands the environment.
+fn otlp(at: &At<'_>) -> Result<otlp::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let endpoint = fields.optional("endpoint", endpoint);
+    let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
+    let protocol = fields.optional("protocol", |at| values::one_of(at, &protocols));
+    let headers = fields.optional("headers", stacks::pairs);
+    let timeout = fields.optional("timeout", |at| values::duration(at, MS, MINUTE));
+    let config = headers.map(|headers| otlp::Config {
+        endpoint,
+        protocol,
+        headers,
+        timeout,
+    });
+    values::complete(fields, config)
 }
 
-impl fmt::Debug for Otlp {
-    /// Without the headers, which may hold a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Otlp")
-            .field("endpoint", &self.endpoint)
-            .field("protocol", &self.protocol)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-fn endpoint(at: &At<'_>) -> Result<Uri, Fault> {
+fn endpoint(at: &At<'_>) -> Result<String, Fault> {
     let what = "an absolute url such as http://127.0.0.1:4317";
     let uri: Uri = at.parse(what)?;
     match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(_)) => Ok(uri),
+        (Some("http"), Some(_)) => Ok(at.text()?.to_owned()),
         (Some("https"), Some(_)) => Err(at.fault("https is not available yet, only http is")),
         _ => Err(at.expected(what)),
     }

@@ -196,7 +196,10 @@ mod tests {
         assert_eq!(told("sample.rate"), ("0.3".to_owned(), Source::Flag));
         assert_eq!(told("sample.max_per_second"), ("9".to_owned(), Source::Api));
         assert_eq!(told("queue.max_age"), ("\"5s\"".to_owned(), Source::File));
-        assert_eq!(told("queue.max_length"), ("1024".to_owned(), Source::Default));
+        assert_eq!(
+            told("queue.max_length"),
+            ("1024".to_owned(), Source::Default)
+        );
         assert_eq!(told("paused"), ("true".to_owned(), Source::Api));
         assert_eq!(told("sample.by"), ("null".to_owned(), Source::Default));
     }

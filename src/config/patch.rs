@@ -51,7 +51,9 @@ fn walk(patch: &Value, default: &Node, path: &mut Path, faults: &mut Faults) {
     }
     let is_known = tree::find(default, &path[..1]).is_some();
     let settings = layers::runtime_settings(default);
-    let is_setting = settings.iter().any(|(setting, _)| setting.starts_with(path));
+    let is_setting = settings
+        .iter()
+        .any(|(setting, _)| setting.starts_with(path));
     let name = path.join(".");
     let refused = match Change::of(path) {
         _ if is_setting => return,
@@ -84,7 +86,11 @@ mod tests {
             (json!({"a":"b"}), json!({"a":"c"}), json!({"a":"c"})),
             (json!({"a":"b"}), json!({"b":"c"}), json!({"a":"b","b":"c"})),
             (json!({"a":"b"}), json!({"a":null}), json!({})),
-            (json!({"a":"b","b":"c"}), json!({"a":null}), json!({"b":"c"})),
+            (
+                json!({"a":"b","b":"c"}),
+                json!({"a":null}),
+                json!({"b":"c"}),
+            ),
             (json!({"a":["b"]}), json!({"a":"c"}), json!({"a":"c"})),
             (json!({"a":"c"}), json!({"a":["b"]}), json!({"a":["b"]})),
             (
@@ -94,8 +100,12 @@ mod tests {
             ),
             (json!({"a":[{"b":"c"}]}), json!({"a":[1]}), json!({"a":[1]})),
             (json!({"e":null}), json!({"a":1}), json!({"e":null,"a":1})),
-            (json!([1,2]), json!({"a":"b","c":null}), json!({"a":"b"})),
-            (json!({}), json!({"a":{"bb":{"ccc":null}}}), json!({"a":{"bb":{}}})),
+            (json!([1, 2]), json!({"a":"b","c":null}), json!({"a":"b"})),
+            (
+                json!({}),
+                json!({"a":{"bb":{"ccc":null}}}),
+                json!({"a":{"bb":{}}}),
+            ),
         ];
         for (mut api, patch, expected) in cases {
             merge(&mut api, &patch);
@@ -107,10 +117,19 @@ mod tests {
     fn what_cannot_be_changed_is_refused_by_name() {
         let cases = [
             (json!({"listen": "x"}), "listen needs a restart"),
-            (json!({"new": {"url": "x", "timeout": "1s"}}), "new.url needs a restart"),
-            (json!({"old": {"timeout": null}}), "old.timeout needs a restart"),
+            (
+                json!({"new": {"url": "x", "timeout": "1s"}}),
+                "new.url needs a restart",
+            ),
+            (
+                json!({"old": {"timeout": null}}),
+                "old.timeout needs a restart",
+            ),
             (json!({"rules": []}), "rules: change the file"),
-            (json!({"compare": {"headers": "none"}}), "compare.headers: change the file"),
+            (
+                json!({"compare": {"headers": "none"}}),
+                "compare.headers: change the file",
+            ),
             (
                 json!({"sample": {"rat": null}}),
                 "unknown setting `sample.rat`, did you mean `sample.rate`?",
@@ -120,7 +139,11 @@ mod tests {
         for (patch, expected) in cases {
             assert_eq!(check(&patch).unwrap_err().to_string(), expected);
         }
-        for patch in [json!({}), json!({"sample": null}), json!({"verdict": {"soak": "1d"}})] {
+        for patch in [
+            json!({}),
+            json!({"sample": null}),
+            json!({"verdict": {"soak": "1d"}}),
+        ] {
             assert!(check(&patch).is_ok(), "{patch}");
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     rules::RuleSet,
     sample::{Reads, Sampling},
     stack::Stack,
+    upstream::Target,
     verdict::Limits,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -29,8 +30,8 @@ pub struct Config {
     /// The primary.
     pub serve_from: Stack,
     pub paused: Paused,
-    pub old: stacks::Stack,
-    pub new: stacks::Stack,
+    pub old: Arc<Target>,
+    pub new: Arc<Target>,
     /// Of the new stack, while it is the shadow.
     pub protection: Protection,
     pub reads: Arc<Reads>,
@@ -115,8 +116,8 @@ impl Config {
                 admin_token: addresses.admin_token,
                 serve_from: serve_from?,
                 paused: paused?,
-                old: old?,
-                new,
+                old: Arc::new(old?),
+                new: Arc::new(new),
                 protection,
                 reads: Arc::new(reads?),
                 routes: Arc::new(routes?),
@@ -151,7 +152,9 @@ impl Addresses {
         let admin = fields.optional("admin", |at| {
             let admin = address(at)?;
             if is_open && !admin.ip().is_loopback() {
-                let message = format!("without an admin_token only a loopback address is accepted, found `{admin}`");
+                let message = format!(
+                    "without an admin_token only a loopback address is accepted, found `{admin}`"
+                );
                 return Err(at.fault(message));
             }
             match listen.filter(|listen| collide(*listen, admin)) {
@@ -173,7 +176,8 @@ fn address(at: &At<'_>) -> Result<SocketAddr, Fault> {
 
 /// Whether both cannot be bound. Port 0 is any free one.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same_ip =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && same_ip
 }
 

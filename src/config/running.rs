@@ -2,9 +2,11 @@
 
 use super::{
     Config, Loaded, Origin,
-    layers::{Change, Layers},
+    layers::Change,
     load::{load, resolve},
-    patch, tree,
+    patch,
+    reload::Cause,
+    tree,
 };
 use crate::{
     document::{Fault, Faults},
@@ -33,6 +35,8 @@ struct State {
     revision: u64,
     /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
     failed: Option<Faults>,
+    /// What the last reload found to need a restart: told once too.
+    needs_restart: Vec<String>,
 }
 
 /// What a reload did.
@@ -63,6 +67,7 @@ impl Running {
                 loaded,
                 revision: 1,
                 failed: None,
+                needs_restart: Vec::new(),
             }),
         }
     }
@@ -86,7 +91,7 @@ impl Running {
     ///
     /// # Errors
     /// Every fault, and then nothing has changed.
-    pub fn reload(&self) -> Result<Reloaded, Faults> {
+    pub fn reload(&self, cause: Cause) -> Result<Reloaded, Faults> {
         let next = load(&self.origin);
         let mut state = self.lock();
         match next.and_then(|next| self.replace(&mut state, next)) {
@@ -97,7 +102,7 @@ impl Running {
                 Ok(reloaded)
             }
             Err(faults) => {
-                if state.failed.as_ref() != Some(&faults) {
+                if cause == Cause::Hangup || state.failed.as_ref() != Some(&faults) {
                     self.gauges.reload_failed();
                     for fault in faults.iter() {
                         tracing::error!(%fault, "the configuration is wrong, the running one stays");
@@ -110,28 +115,13 @@ impl Running {
     }
 
     fn replace(&self, state: &mut State, mut next: Loaded) -> Result<Reloaded, Faults> {
-        let before = state.loaded.layers.clone();
-        let old = before.base();
-        let mut reloaded = Reloaded::default();
-        for path in tree::changes(&old, &next.layers.base()) {
-            let name = path.join(".");
-            if Change::of(&path) == Change::Restart {
-                let running = tree::find(&old, &path).cloned();
-                next.layers.keep(&path, running);
-                reloaded.needs_restart.push(name);
-            } else {
-                reloaded.changed.push(name);
+        let reloaded = state.loaded.carry_over(&mut next)?;
+        for name in &reloaded.needs_restart {
+            if !state.needs_restart.contains(name) {
+                tracing::warn!(%name, "changed in the configuration, but needs a restart");
             }
         }
-        let is_listed = reloaded.changed.iter().any(|name| name == "rules");
-        if !is_listed && next.rules.texts != state.loaded.rules.texts {
-            reloaded.changed.push("rules".to_owned());
-        }
-        next.layers = next.layers.with_api(before.api().clone());
-        next.config = Arc::new(resolve(&next.name, &next.layers, &next.rules)?);
-        for name in &reloaded.needs_restart {
-            tracing::warn!(%name, "changed in the configuration, but needs a restart");
-        }
+        state.needs_restart.clone_from(&reloaded.needs_restart);
         if reloaded.changed.is_empty() {
             state.loaded = Loaded {
                 config: state.loaded.config.clone(),
@@ -196,6 +186,34 @@ impl fmt::Debug for Running {
     }
 }
 
+// === impl Loaded ===
+
+impl Loaded {
+    /// Gives `next` what stays: what needs a restart, and what the API has changed.
+    fn carry_over(&self, next: &mut Self) -> Result<Reloaded, Faults> {
+        let running = self.layers.base();
+        let mut reloaded = Reloaded::default();
+        for path in tree::changes(&running, &next.layers.base()) {
+            let name = path.join(".");
+            if Change::of(&path) == Change::Restart {
+                next.layers
+                    .keep(&path, tree::find(&running, &path).cloned());
+                reloaded.needs_restart.push(name);
+            } else {
+                reloaded.changed.push(name);
+            }
+        }
+        let is_listed = reloaded.changed.iter().any(|name| name == "rules");
+        if !is_listed && next.rules.texts != self.rules.texts {
+            reloaded.changed.push("rules".to_owned());
+        }
+        let layers = next.layers.clone();
+        next.layers = layers.with_api(self.layers.api().clone());
+        next.config = Arc::new(resolve(&next.name, &next.layers, &next.rules)?);
+        Ok(reloaded)
+    }
+}
+
 // === impl State ===
 
 impl State {
@@ -223,7 +241,9 @@ fn tell(
     by: &str,
 ) {
     for (name, setting) in after {
-        let old = before.get(name).map_or(&Value::Null, |setting| &setting.value);
+        let old = before
+            .get(name)
+            .map_or(&Value::Null, |setting| &setting.value);
         if *old != setting.value {
             let new = &setting.value;
             tracing::info!(%name, %old, %new, revision, by, "setting changed");

@@ -4,34 +4,12 @@ use super::{
     not_yet,
     values::{self, DAY, HOUR, MINUTE, MS},
 };
-use crate::document::{At, Fault, Faults, Fields};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, uri::Authority};
+use crate::{
+    document::{At, Fault, Faults, Fields},
+    upstream::{HostPolicy, Target},
+};
+use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 use std::time::Duration;
-
-/// How one stack is reached.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stack {
-    pub authority: Authority,
-    /// Goes before every path; without a slash at its end, empty for none.
-    pub base_path: String,
-    pub host: Host,
-    /// Set on every request to this stack, after `remove`.
-    pub set: HeaderMap,
-    pub remove: Vec<HeaderName>,
-    pub connect_timeout: Duration,
-    /// Of pooled connections.
-    pub idle_timeout: Duration,
-}
-
-/// What the stack finds in `Host`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Host {
-    /// What the caller sent.
-    Preserve,
-    /// The authority of the stack's url.
-    Stack,
-    Literal(HeaderValue),
-}
 
 /// What protects the new stack while it is the shadow.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,42 +29,43 @@ pub struct Breaker {
     pub cool_down: Duration,
 }
 
-// === impl Stack ===
+/// What is set on requests to a stack, and what is removed from them.
+type Headers = (Vec<(HeaderName, HeaderValue)>, Vec<HeaderName>);
 
-impl Stack {
-    /// Reads the fields that both stacks have.
-    fn take(fields: &mut Fields<'_>) -> Option<Self> {
-        let url = fields.required("url", url);
-        let connect_timeout = fields.optional("connect_timeout", |at| values::duration(at, MS, 10 * MINUTE));
-        let idle_timeout = fields.optional("idle_timeout", |at| values::duration(at, MS, DAY));
-        let host = fields.optional("host", host);
-        let headers = fields.optional("headers", headers);
-        fields.optional("tls", not_yet::skip);
-        let (authority, base_path) = url?;
-        let (set, remove) = headers?;
-        Some(Self {
-            authority,
-            base_path,
-            host: host?,
-            set,
-            remove,
-            connect_timeout: connect_timeout?,
-            idle_timeout: idle_timeout?,
-        })
-    }
+/// Reads the fields that both stacks have.
+fn target(fields: &mut Fields<'_>) -> Option<Target> {
+    let url = fields.required("url", url);
+    let connect_timeout = fields.optional("connect_timeout", |at| {
+        values::duration(at, MS, 10 * MINUTE)
+    });
+    let idle_timeout = fields.optional("idle_timeout", |at| values::duration(at, MS, DAY));
+    let host = fields.optional("host", host);
+    let headers = fields.optional("headers", headers);
+    fields.optional("tls", not_yet::skip);
+    let (authority, base_path) = url?;
+    let (set, remove) = headers?;
+    Some(Target {
+        authority,
+        base_path,
+        host: host?,
+        set,
+        remove,
+        connect_timeout: connect_timeout?,
+        idle_timeout: idle_timeout?,
+    })
 }
 
 /// Reads `old`.
-pub(super) fn old(at: &At<'_>) -> Result<Stack, Faults> {
+pub(super) fn old(at: &At<'_>) -> Result<Target, Faults> {
     let mut fields = not_yet::open(at.clone());
-    let stack = Stack::take(&mut fields);
+    let stack = target(&mut fields);
     values::complete(fields, stack)
 }
 
 /// Reads `new`.
-pub(super) fn new(at: &At<'_>) -> Result<(Stack, Protection), Faults> {
+pub(super) fn new(at: &At<'_>) -> Result<(Target, Protection), Faults> {
     let mut fields = not_yet::open(at.clone());
-    let stack = Stack::take(&mut fields);
+    let stack = target(&mut fields);
     let protection = protection(&mut fields);
     values::complete(fields, stack.zip(protection))
 }
@@ -108,10 +87,12 @@ fn breaker(at: &At<'_>) -> Result<Breaker, Faults> {
     let mut fields = not_yet::open(at.clone());
     let failures = fields.optional("failures", |at| at.integer_within(1, u32::MAX.into()));
     let cool_down = fields.optional("cool_down", |at| values::duration(at, MS, DAY));
-    let breaker = failures.zip(cool_down).map(|(failures, cool_down)| Breaker {
-        failures: u32::try_from(failures).expect("the range was checked"),
-        cool_down,
-    });
+    let breaker = failures
+        .zip(cool_down)
+        .map(|(failures, cool_down)| Breaker {
+            failures: u32::try_from(failures).expect("the range was checked"),
+            cool_down,
+        });
     values::complete(fields, breaker)
 }
 
@@ -138,10 +119,10 @@ fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
     Ok((authority.clone(), base_path))
 }
 
-fn host(at: &At<'_>) -> Result<Host, Fault> {
+fn host(at: &At<'_>) -> Result<HostPolicy, Fault> {
     match at.text()? {
-        "preserve" => Ok(Host::Preserve),
-        "stack" => Ok(Host::Stack),
+        "preserve" => Ok(HostPolicy::Preserve),
+        "stack" => Ok(HostPolicy::Stack),
         literal => {
             let what = "preserve, stack, or a host such as shop.example:8080";
             let authority: Authority = literal.parse().map_err(|_| at.expected(what))?;
@@ -149,35 +130,37 @@ fn host(at: &At<'_>) -> Result<Host, Fault> {
                 return Err(at.expected(what));
             }
             let value = HeaderValue::from_str(authority.as_str());
-            Ok(Host::Literal(value.map_err(|_| at.expected(what))?))
+            Ok(HostPolicy::Literal(value.map_err(|_| at.expected(what))?))
         }
     }
 }
 
 /// `{set: {name: value}, remove: [name]}`
-fn headers(at: &At<'_>) -> Result<(HeaderMap, Vec<HeaderName>), Faults> {
+fn headers(at: &At<'_>) -> Result<Headers, Faults> {
     let mut fields = not_yet::open(at.clone());
-    let set = fields.optional("set", header_map);
+    let set = fields.optional("set", pairs);
     let remove = fields.optional("remove", |at| at.each(|at| Ok(end_to_end(at)?)));
     values::complete(fields, set.zip(remove))
 }
 
 /// Headers by name. A value never shows in a fault: it may be a secret.
-pub(super) fn header_map(at: &At<'_>) -> Result<HeaderMap, Faults> {
+pub(super) fn pairs(at: &At<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, Faults> {
     let mut faults = Faults::default();
-    let mut map = HeaderMap::new();
+    let mut pairs: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (key, at) in at.entries()? {
         let header = header_name(&key.name)
             .ok_or_else(|| at.fault(format!("`{}` is not the name of a header", key.name)))
             .and_then(|name| refuse_hop_by_hop(&at, name))
             .and_then(|name| Ok((name, header_value(&at)?)));
-        if let Some((name, value)) = faults.collect(header.map_err(Faults::from)) {
-            if map.insert(name, value).is_some() {
-                faults.push(at.fault("given twice, headers do not tell upper from lower case"));
-            }
+        let Some((name, value)) = faults.collect(header.map_err(Faults::from)) else {
+            continue;
+        };
+        if pairs.iter().any(|(other, _)| *other == name) {
+            faults.push(at.fault("given twice, headers do not tell upper from lower case"));
         }
+        pairs.push((name, value));
     }
-    faults.into_result(map)
+    faults.into_result(pairs)
 }
 
 fn header_value(at: &At<'_>) -> Result<HeaderValue, Fault> {

@@ -69,7 +69,12 @@ pub(super) fn one_of<T: Copy>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, F
 /// In the greatest unit that divides it, as a configuration spells it.
 fn spell(duration: Duration) -> String {
     let ms = duration.as_millis();
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
     match units.iter().find(|(_, unit)| ms > 0 && ms % unit == 0) {
         Some((name, unit)) => format!("{}{name}", ms / unit),
         None if ms == 0 => "0s".to_owned(),
