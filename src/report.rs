@@ -4,6 +4,7 @@
 //! and that is counted.
 
 pub mod delivery;
+pub mod log;
 pub mod metrics;
 pub mod otlp;
 pub mod span;
