@@ -2,6 +2,8 @@
 
 pub mod gauges;
 pub mod ledger;
+pub mod timings;
 
 pub use gauges::{Bound, Gauges, Signal};
 pub use ledger::{Ledger, Route, Ticket};
+pub use timings::Timings;
