@@ -57,11 +57,12 @@ impl Push {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is at once, when there is nothing to tell yet.
         ticks.tick().await;
-        while !drain.is_draining() {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = drain.signaled() => {}
-            }
+        let mut is_last = false;
+        while !is_last {
+            is_last = tokio::select! {
+                _ = ticks.tick() => false,
+                () = drain.signaled() => true,
+            };
             self.export().await;
         }
     }
