@@ -61,6 +61,6 @@ mod tests {
 
     #[test]
     fn ids_never_change() {
-        assert_eq!(at(0, Kind::Value).id(), "PINNED");
+        assert_eq!(at(0, Kind::Value).id(), "1310a3416640336e");
     }
 }

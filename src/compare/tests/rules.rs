@@ -4,29 +4,29 @@ use super::*;
 
 const DIFFER: (&str, &str) = (
     r#"{"id":1,"at":"x","items":[{"sku":"a","n":1.00},{"sku":"b","n":2}]}"#,
-    r#"{"id":2,"at":"y","items":[{"sku":"b","n":2.01},{"sku":"a","n":1}]}"#,
+    r#"{"id":2,"at":"y","items":[{"sku":"a","n":3},{"sku":"b","n":2.01}]}"#,
 );
 
 #[test]
 fn without_rules_everything_is_told() {
     let (old, new) = DIFFER;
-    assert_eq!(json_differences(old, new, &[]).len(), 5);
+    assert_eq!(json_differences(old, new, &[]).len(), 4);
 }
 
 #[test]
 fn ignore_masks_its_place_and_everything_below() {
     for (at, left) in [
-        ("$.id", 4),
-        ("$['at']", 4),
-        ("$['id','at']", 3),
-        ("$..id", 4),
+        ("$.id", 3),
+        ("$['at']", 3),
+        ("$['id','at']", 2),
+        ("$..id", 3),
         ("$.*", 0),
         ("$", 0),
         ("body", 0),
         ("$.items", 2),
-        ("$.items[*].n", 4),
+        ("$.items[*].n", 2),
         ("$.items[:1]", 3),
-        ("$.nothing", 5),
+        ("$.nothing", 4),
         ("$..*", 0),
     ] {
         let (old, new) = DIFFER;
@@ -71,11 +71,10 @@ fn unordered_members_are_paired_and_what_is_left_is_told() {
 #[test]
 fn unordered_members_are_paired_by_their_key() {
     let rule = [("$.items", "{unordered: {key: sku}}")];
-    let (old, new) = DIFFER;
-    assert_eq!(
-        json_differences(old, new, &rule),
-        ["$.id value", "$.at value", "$.items[1].n value"]
-    );
+    let old = r#"{"items":[{"sku":"a","n":1.00},{"sku":"b","n":2}]}"#;
+    let new = r#"{"items":[{"sku":"b","n":2.01},{"sku":"a","n":1}]}"#;
+    assert_eq!(json_differences(old, new, &rule), ["$.items[1].n value"]);
+    assert_eq!(accounts(old, new, &rule), [(0, 1, 1)]);
     let old = r#"{"items":[{"sku":1},{"sku":2},{"sku":2}]}"#;
     let new = r#"{"items":[{"sku":3},{"sku":2}]}"#;
     let expected = [
@@ -188,10 +187,10 @@ fn equal_by_rules_only_where_a_rule_masked() {
 fn selectors_that_are_looked_for_apply_like_the_others() {
     for (at, left) in [
         ("$.items[-1]", 3),
-        ("$.items[?@.sku=='a'].n", 4),
-        ("$.items[?@.n>1.5 && @.sku!='a'].n", 4),
+        ("$.items[?@.sku=='a'].n", 3),
+        ("$.items[?@.n>1.5 && @.sku!='a'].n", 3),
         ("$.items[::-1]", 2),
-        ("$[?match(@, '[xy]')]", 4),
+        ("$[?match(@, '[xy]')]", 3),
     ] {
         let (old, new) = DIFFER;
         assert_eq!(
