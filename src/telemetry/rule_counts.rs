@@ -42,7 +42,8 @@ impl RuleCounts {
     /// The figures of one rule; zero where it was never looked at.
     pub fn get(&self, rule: &str) -> RuleCount {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        all.get(rule).map_or_else(RuleCount::default, |counts| counts.get())
+        all.get(rule)
+            .map_or_else(RuleCount::default, |counts| counts.get())
     }
 
     /// The figures of every rule that was ever looked at, by id.
