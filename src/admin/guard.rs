@@ -25,7 +25,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     }
     match guard.admit(request.method(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -43,7 +43,7 @@ impl Guard {
         }
     }
 
-    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Response> {
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         match &self.token {
             Some(token) if !has_token(headers, token) => return Err(unauthorized(headers)),
             // Without a token the name is all that tells a page under a rebound name from us.
@@ -62,11 +62,11 @@ impl Guard {
     }
 }
 
-fn refused(detail: &str) -> Response {
-    Problem::new(StatusCode::FORBIDDEN, detail).into_response()
+fn refused(detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, detail)
 }
 
-fn unauthorized(headers: &HeaderMap) -> Response {
+fn unauthorized(headers: &HeaderMap) -> Problem {
     let (detail, challenge) = match headers.contains_key(header::AUTHORIZATION) {
         true => (
             "the token is wrong",
@@ -77,12 +77,8 @@ fn unauthorized(headers: &HeaderMap) -> Response {
             r#"Bearer realm="twinread""#,
         ),
     };
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     let challenge = HeaderValue::from_static(challenge);
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, challenge);
-    response
+    Problem::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
@@ -145,7 +141,8 @@ mod tests {
 
     fn status(token: Option<&str>, method: Method, list: &[(&'static str, &str)]) -> Option<u16> {
         let admitted = Guard::new(token).admit(&method, &headers(list));
-        admitted.err().map(|refusal| refusal.status().as_u16())
+        let refusal = admitted.err()?.into_response();
+        Some(refusal.status().as_u16())
     }
 
     #[test]

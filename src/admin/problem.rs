@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What went wrong with a call.
@@ -19,6 +19,9 @@ pub(super) struct Problem {
     /// Every single fault, where there are several to tell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<String>,
+    /// What goes with the status: `WWW-Authenticate`, `ETag`, `Accept-Patch`.
+    #[serde(skip)]
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 // === impl Problem ===
@@ -31,11 +34,19 @@ impl Problem {
             status,
             detail: detail.into(),
             faults: Vec::new(),
+            header: None,
         }
     }
 
     pub(super) fn with_faults(self, faults: Vec<String>) -> Self {
         Self { faults, ..self }
+    }
+
+    pub(super) fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self {
+            header: Some(Box::new((name, value))),
+            ..self
+        }
     }
 
     pub(super) fn unknown(what: &str, id: &str) -> Self {
@@ -50,6 +61,9 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some((name, value)) = self.header.map(|header| *header) {
+            response.headers_mut().insert(name, value);
+        }
         response
     }
 }

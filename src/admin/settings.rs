@@ -1,6 +1,6 @@
 //! `/v1/settings`: what can change at runtime, as it stands, and changing it.
 
-use super::{Handles, problem::Problem};
+use super::{Handles, problem::Problem, router::read_json};
 use crate::settings::{Refused, Settings};
 use axum::{
     Json,
@@ -8,9 +8,11 @@ use axum::{
     extract::{Extension, State, rejection::BytesRejection},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 use std::net::SocketAddr;
+
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// The media types in which a patch may come.
 const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
@@ -24,7 +26,7 @@ pub(super) async fn patch(
     Extension(caller): Extension<SocketAddr>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Response> {
+) -> Result<Response, Problem> {
     let patch = read_patch(&headers, body)?;
     let editor = &handles.editor.0;
     let if_match = named_revision(&headers, || editor.settings().revision)?;
@@ -36,7 +38,7 @@ pub(super) async fn patch(
             let detail = "nothing was changed, for what is wrong with the patch";
             let faults = faults.iter().map(ToString::to_string).collect();
             let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-            Err(problem.with_faults(faults).into_response())
+            Err(problem.with_faults(faults))
         }
     }
 }
@@ -46,17 +48,17 @@ fn told(settings: Settings) -> Response {
     ([(header::ETAG, tag)], Json(settings)).into_response()
 }
 
-fn read_patch(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Value, Response> {
+fn read_patch(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     if !is_patch(headers) {
         let detail = format!("a patch has to be {}", PATCH_TYPES.join(" or "));
+        let accepted = HeaderValue::from_static("application/merge-patch+json, application/json");
         let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
-        let accepted = [("accept-patch", PATCH_TYPES.join(", "))];
-        return Err((accepted, problem).into_response());
+        return Err(problem.with_header(ACCEPT_PATCH, accepted));
     }
-    let patch = super::router::read_json(body).map_err(IntoResponse::into_response)?;
+    let patch = read_json(body)?;
     if !patch.is_object() {
         let detail = "a patch has to be an object of settings";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).into_response());
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     Ok(patch)
 }
@@ -74,27 +76,29 @@ fn is_patch(headers: &HeaderMap) -> bool {
 fn named_revision(
     headers: &HeaderMap,
     current: impl FnOnce() -> u64,
-) -> Result<Option<u64>, Response> {
-    if !headers.contains_key(header::IF_MATCH) {
-        return Ok(None);
-    }
+) -> Result<Option<u64>, Problem> {
     let values = headers.get_all(header::IF_MATCH).iter();
     let texts = values.map(|value| value.to_str().unwrap_or_default());
-    let mut tags = texts.flat_map(|text| text.split(',')).map(str::trim);
+    let tags: Vec<_> = texts
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .collect();
+    if tags.is_empty() || tags.contains(&"*") {
+        return Ok(None);
+    }
     let current = current();
     let wanted = etag(current);
     // A weak tag never matches here (RFC 9110, 13.1.1).
-    let is_match = tags.any(|tag| tag == "*" || tag.as_bytes() == wanted.as_bytes());
-    match is_match {
+    match tags.iter().any(|tag| tag.as_bytes() == wanted.as_bytes()) {
         true => Ok(Some(current)),
         false => Err(stale(current)),
     }
 }
 
-fn stale(current: u64) -> Response {
+fn stale(current: u64) -> Problem {
     let detail = format!("the settings are at revision {current}");
     let problem = Problem::new(StatusCode::PRECONDITION_FAILED, detail);
-    ([(header::ETAG, etag(current))], problem).into_response()
+    problem.with_header(header::ETAG, etag(current))
 }
 
 fn etag(revision: u64) -> HeaderValue {
