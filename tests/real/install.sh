@@ -47,5 +47,5 @@ download_debian() {
     local archives=$1
     shift
     apt-get install --quiet=2 --yes --no-install-recommends --download-only \
-        -o Dir::Cache::Archives="$archives" -o Debug::NoLocking=true "$@" </dev/null
+        -o Dir::Cache::Archives="$archives" -o Debug::NoLocking=true -o APT::Sandbox::User=root "$@" </dev/null
 }
