@@ -175,7 +175,8 @@ async fn bind_live(
         queue,
         timings: shared.timings(),
     };
-    let bound = live.spawn(proxy::bind(settings, handles)).await;
+    // On the runtime whose threads are to poll the listener.
+    let bound = live.spawn(async { proxy::bind(settings, handles) }).await;
     let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
     bound.map_err(|source| StartError::Bind { addr, source })
 }

@@ -124,14 +124,15 @@ impl Judging {
 fn live(config: &Config) -> proxy::Live {
     proxy::Live {
         serve_from: config.serve_from,
-        sampling: match config.paused {
-            Paused::Yes => None,
-            Paused::No => Some(config.sampling.clone()),
+        checks: match config.paused {
+            Paused::Yes => proxy::Checks::Paused,
+            Paused::No => proxy::Checks::Running,
         },
         reads: config.reads.clone(),
         routes: config.routes.clone(),
+        sampling: config.sampling.clone(),
         max_body: config.capture.max_body,
-        force_token: config.admin_token.clone(),
+        admin_token: config.admin_token.clone(),
         comparing: config.comparing.clone(),
     }
 }
