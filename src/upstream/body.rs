@@ -149,9 +149,7 @@ impl<B> fmt::Debug for Answering<B> {
 
 // What hyper would send of trailers itself: nothing that frames or routes a message.
 pub(super) fn may_trail(name: &http::HeaderName) -> bool {
-    use http::header::{
-        CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    };
+    use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
     !matches!(
         *name,
         CONNECTION | CONTENT_LENGTH | HOST | TE | TRAILER | TRANSFER_ENCODING | UPGRADE

@@ -86,9 +86,9 @@ where
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Ok(Ok(response.map(Answering::last)))
             }
-            Ok(response) => {
-                Ok(Ok(response.map(|body| Answering::new(body, &self.pool, connection))))
-            }
+            Ok(response) => Ok(Ok(
+                response.map(|body| Answering::new(body, &self.pool, connection))
+            )),
             Err(mut failed) => match failed.take_message() {
                 Some(request) => Err(request.map(Outgoing::into_inner)),
                 None => Ok(Err(Error::of(failed.into_error(), connection.origin))),

@@ -147,9 +147,24 @@ mod tests {
         for (policy, uri, host, expected) in [
             (HostPolicy::Preserve, "/", Some("caller"), "caller"),
             (HostPolicy::Preserve, "/", None, "stack:9001"),
-            (HostPolicy::Preserve, "http://uri:1/", Some("caller"), "uri:1"),
-            (HostPolicy::Preserve, "http://me@uri/", Some("caller"), "uri"),
-            (HostPolicy::Stack, "http://uri/", Some("caller"), "stack:9001"),
+            (
+                HostPolicy::Preserve,
+                "http://uri:1/",
+                Some("caller"),
+                "uri:1",
+            ),
+            (
+                HostPolicy::Preserve,
+                "http://me@uri/",
+                Some("caller"),
+                "uri",
+            ),
+            (
+                HostPolicy::Stack,
+                "http://uri/",
+                Some("caller"),
+                "stack:9001",
+            ),
             (literal, "/", Some("caller"), "lit"),
         ] {
             let mut target = stack();
