@@ -1,3 +1,6 @@
 //! The command line: arguments in, exit codes out.
 
 pub mod client;
+pub mod gate;
+pub mod status;
+mod verdict;
