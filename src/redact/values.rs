@@ -1,7 +1,7 @@
 //! What is told of one value.
 
 use super::{Redactor, Telling};
-use crate::compare::{Place, Value};
+use crate::compare::{Difference, Kind, Place, Value};
 use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher as _;
@@ -12,15 +12,15 @@ const CUT: char = '…';
 // === impl Redactor ===
 
 impl Redactor {
-    /// What is told of the value that one side has at `place`.
-    pub fn value(&self, place: &Place, value: &Value) -> String {
-        let telling = match place {
-            // A status is no secret, and the first thing that a reader wants to know.
-            Place::Status => Telling::Shown,
-            Place::Header(name) | Place::Trailer(name) => self.header_telling(name),
-            Place::Form(name) => self.telling(name),
-            Place::Node(steps) => self.step_telling(steps),
-            Place::Lines { .. } | Place::Byte(_) | Place::Body => self.config.values.telling(),
+    /// What is told of the value that one side has where the answers differ.
+    pub fn value(&self, difference: &Difference, value: &Value) -> String {
+        let telling = match (&difference.place, difference.kind) {
+            // A status or the name of a format is no secret, and the first thing that a reader wants to know.
+            (_, Kind::Status | Kind::Format) => Telling::Shown,
+            (Place::Header(name) | Place::Trailer(name), _) => self.header_telling(name),
+            (Place::Form(name), _) => self.telling(name),
+            (Place::Node(steps), _) => self.step_telling(steps),
+            _ => self.config.values.telling(),
         };
         match value {
             Value::Json(json) => self.json(json, telling),
@@ -115,8 +115,18 @@ mod tests {
         Redactor::new(config, HashKey([7; 16]))
     }
 
-    fn node(name: &str) -> Place {
-        Place::Node(vec![Step::Name(name.to_owned()), Step::Index(0)])
+    fn at(place: Place, kind: Kind) -> Difference {
+        Difference {
+            place,
+            kind,
+            old: None,
+            new: None,
+        }
+    }
+
+    fn node(name: &str) -> Difference {
+        let steps = vec![Step::Name(name.to_owned()), Step::Index(0)];
+        at(Place::Node(steps), Kind::Value)
     }
 
     #[test]
@@ -147,7 +157,7 @@ mod tests {
         let secret = Value::Text("hunter2".to_owned());
         assert_eq!(redactor.value(&node("oldPassword"), &secret), "string(7)");
         assert_eq!(redactor.value(&node("name"), &secret), "hunter2");
-        let header = Place::Header("authorization".to_owned());
+        let header = at(Place::Header("Authorization".to_owned()), Kind::Value);
         assert_eq!(redactor.value(&header, &secret), "string(7)");
     }
 
@@ -163,11 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_shown() {
+    fn statuses_and_names_of_formats_are_shown() {
         let redactor = redactor(Values::Masked);
+        let status = at(Place::Status, Kind::Status);
+        assert_eq!(redactor.value(&status, &Value::Json(json!(503))), "503");
+        let format = at(Place::Body, Kind::Format);
         assert_eq!(
-            redactor.value(&Place::Status, &Value::Json(json!(503))),
-            "503"
+            redactor.value(&format, &Value::Text("json".to_owned())),
+            "json"
         );
     }
 }
