@@ -36,11 +36,13 @@ impl Redactor {
         };
         let told = match (format, telling) {
             (Format::Json, _) => self.json_body(&plain),
-            (Format::Lines, _) => self.lines(&plain),
+            (Format::Lines, _) => self.documents(&plain),
             (Format::Form, _) => std::str::from_utf8(&plain)
                 .ok()
                 .map(|text| self.pairs(text)),
-            (Format::Text, Telling::Shown) => std::str::from_utf8(&plain).ok().map(str::to_owned),
+            (Format::Text, Telling::Shown) => std::str::from_utf8(&plain)
+                .ok()
+                .map(|text| self.lines(text)),
             (Format::Text | Format::Other(_), _) => None,
         };
         let told = told.unwrap_or_else(|| self.bytes(format.name(), &plain, telling));
@@ -56,7 +58,7 @@ impl Redactor {
         self.tree(json, self.config.values.telling(), self.config.max_body)
     }
 
-    fn lines(&self, body: &[u8]) -> Option<String> {
+    fn documents(&self, body: &[u8]) -> Option<String> {
         let mut told = String::new();
         for document in serde_json::Deserializer::from_slice(body).into_iter::<Json>() {
             told.push_str(&self.document(&document.ok()?));

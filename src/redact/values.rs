@@ -4,7 +4,7 @@ use super::{Redactor, Telling};
 use crate::compare::{Difference, Kind, Place, Value};
 use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
-use std::hash::Hasher as _;
+use std::{borrow::Cow, hash::Hasher as _};
 
 /// Put where something was cut.
 const CUT: char = '…';
@@ -24,6 +24,9 @@ impl Redactor {
         };
         match value {
             Value::Json(json) => self.json(json, telling),
+            Value::Text(text) if is_of_text(&difference.place) && telling == Telling::Shown => {
+                cut(&self.lines(text), self.config.max_value)
+            }
             Value::Text(text) => self.text(text, telling),
             Value::Summary { class, length } => format!("{class}({length} bytes)"),
         }
@@ -55,6 +58,15 @@ impl Redactor {
         }
     }
 
+    /// A text that no format takes apart: lines that name a secret are masked, for the secret may stand beside its name.
+    pub(super) fn lines(&self, text: &str) -> String {
+        let lines = text.split('\n').map(|line| match self.names_secret(line) {
+            true => Cow::Owned(self.text(line, Telling::Masked)),
+            false => Cow::Borrowed(line),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Bytes are never shown.
     pub(super) fn bytes(&self, class: &str, bytes: &[u8], telling: Telling) -> String {
         let length = bytes.len();
@@ -71,6 +83,10 @@ impl Redactor {
         hasher.write(bytes);
         format!("{:016x}", hasher.finish())
     }
+}
+
+fn is_of_text(place: &Place) -> bool {
+    matches!(place, Place::Lines { .. } | Place::Body)
 }
 
 /// Type class and length of a JSON value; the length of a number is that of its spelling.
@@ -182,5 +198,13 @@ mod tests {
             redactor.value(&format, &Value::Text("json".to_owned())),
             "json"
         );
+    }
+
+    #[test]
+    fn a_line_that_names_a_secret_is_masked_even_where_values_are_shown() {
+        let redactor = redactor(Values::Shown);
+        let lines = at(Place::Lines { first: 1, last: 2 }, Kind::Text);
+        let told = redactor.value(&lines, &Value::Text("a=1\npassword=hunter2".to_owned()));
+        assert_eq!(told, "a=1\nstri…");
     }
 }
