@@ -1,9 +1,10 @@
 """Live p99 through twinread: with every read checked against nothing sampled, and with a shadow that hangs.
 
-Nothing is pinned: proxy, stacks and load share the machine, as a sidecar shares its host. The cases take turns
+The proxy is not pinned: with load and stacks it shares the machine, as a sidecar shares its host. The cases take turns
 within each round, and each figure is the median over the rounds.
 """
 
+import os
 import socket
 import statistics
 
@@ -28,13 +29,15 @@ RATIOS = [
 
 
 def main():
-    arguments = arguments_of(__doc__).parse_args()
+    arguments, _ = arguments_of(__doc__).parse_known_args()
+    cores = os.sched_getaffinity(0)
     arguments.only, arguments.sizes = [], [SIZE]
     bench = Bench(arguments)
     # A shadow that takes connections and never answers: the backlog is all that it has.
     with socket.create_server((LOCALHOST, 0), backlog=1024) as hanging:
         try:
             bench.start()
+            os.sched_setaffinity(0, cores)
             figures = measure(bench, hanging.getsockname()[1])
         finally:
             bench.stop()
