@@ -45,12 +45,18 @@ RATIOS = [
 ]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments_of(description):
+    """What both benches take."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--twinread", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load for each figure and round")
     parser.add_argument("--rounds", type=int, default=3)
+    return parser
+
+
+def main():
+    parser = arguments_of(__doc__)
     parser.add_argument("--only", default=",".join(PROXIES), help="proxies to measure, by name")
     parser.add_argument("--sizes", default=",".join(RATES), help="files to ask for")
     arguments = parser.parse_args()
@@ -281,4 +287,5 @@ def rows(length):
     return found
 
 
-main()
+if __name__ == "__main__":
+    main()

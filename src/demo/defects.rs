@@ -101,7 +101,7 @@ pub const PLANTED: [Planted; 10] = [
     Planted {
         id: "renamed-region",
         route: "status-page",
-        place: "line 3",
+        place: "line",
         kind: "text",
         why: "the region is taken from another variable",
         plant: rename_region,
