@@ -1,3 +1,5 @@
 //! The command line: arguments in, exit codes out.
 
+pub mod check;
 pub mod client;
+pub mod set;
