@@ -4,13 +4,14 @@
 //! and that is counted.
 
 pub mod delivery;
-
+pub mod log;
+pub mod metrics;
 pub mod otlp;
 pub mod span;
 pub mod traces;
 
 pub use delivery::Delivery;
-
+pub use metrics::{Figures, Metrics, Push, Sources};
 pub use otlp::{Invalid, Protocol, Target};
 pub use traces::Traces;
 
