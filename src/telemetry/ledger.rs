@@ -59,6 +59,7 @@ pub struct Route(Arc<Counts>);
 struct Counts {
     name: Arc<str>,
     live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
+    reads: AtomicU64,
     sampled: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
@@ -223,6 +224,7 @@ impl Route {
             seat: RwLock::new(Seat::new(epoch, &name)),
             name,
             live: Default::default(),
+            reads: AtomicU64::new(0),
             sampled: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
@@ -251,6 +253,7 @@ impl Route {
     /// Counts one live request as a read, beside [`Route::count_live`]; sampled or not. Which routes a
     /// verdict depends on goes by their share of the reads.
     pub fn count_live_read(&self) {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
         read(&self.0.seat).count_read();
     }
 
@@ -278,6 +281,10 @@ impl Route {
     pub fn live_total(&self) -> u64 {
         let classes = self.0.live.iter().flatten();
         classes.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn reads(&self) -> u64 {
+        self.0.reads.load(Ordering::Relaxed)
     }
 
     pub fn sampled(&self) -> u64 {
