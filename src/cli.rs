@@ -2,12 +2,13 @@
 
 pub mod check;
 pub mod client;
-pub mod compare;
-pub mod demo;
+//COMPARE
+//DEMO
 pub mod gate;
 pub mod run;
 pub mod set;
 pub mod status;
+mod verdict;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
@@ -31,9 +32,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
-    Demo(demo::Args),
+//DEMO
     Check(check::Args),
-    Compare(compare::Args),
+//C
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -47,9 +48,9 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
-        Command::Demo(args) => demo::run(args),
+//DEMO
         Command::Check(args) => check::run(args),
-        Command::Compare(args) => compare::run(args),
+//C
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),

@@ -20,7 +20,12 @@ fn demo(arguments: &[&str]) -> Output {
 fn classes(document: &Value, key: &str) -> BTreeSet<[String; 3]> {
     let text = |class: &Value, key: &str| class[key].as_str().unwrap().to_owned();
     let class = |class| ["route", "place", "kind"].map(|key| text(class, key));
-    document[key].as_array().unwrap().iter().map(class).collect()
+    document[key]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(class)
+        .collect()
 }
 
 #[test]
@@ -52,7 +57,11 @@ fn every_sample_has_one_outcome_and_healthy_routes_only_match() {
         let sampled = count("/sampled");
         assert!(sampled > 0, "{name}");
         assert_eq!(matched + count("/mismatch"), sampled, "{route:#}");
-        assert_eq!(count("/mismatch") > 0, defective.contains(name), "{route:#}");
+        assert_eq!(
+            count("/mismatch") > 0,
+            defective.contains(name),
+            "{route:#}"
+        );
     }
 }
 
@@ -61,7 +70,10 @@ fn people_get_tables_without_colours_when_not_on_a_terminal() {
     let output = demo(&["--seconds", "1"]);
     let text = String::from_utf8(output.stdout).unwrap();
 
-    assert!(text.contains("10 of 10 planted defects found, 0 invented"), "{text}");
+    assert!(
+        text.contains("10 of 10 planted defects found, 0 invented"),
+        "{text}"
+    );
     assert!(text.contains("rounded-price"), "{text}");
     assert!(text.contains("unsafe"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");

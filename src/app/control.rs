@@ -10,8 +10,9 @@ use super::{
 use crate::{
     admin::{self, Ask, Handles, Readiness},
     budget::Budget,
-    compare, drain,
+    compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
+    drain,
     handoff::{Feed, Reports, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
@@ -104,7 +105,10 @@ pub(super) fn run(
     });
 }
 
-fn answer(started: &SyncSender<Result<Addresses, StartError>>, result: Result<Addresses, StartError>) {
+fn answer(
+    started: &SyncSender<Result<Addresses, StartError>>,
+    result: Result<Addresses, StartError>,
+) {
     // Nobody listens only when the starter is gone, and then the end comes by itself.
     let _ = started.send(result);
 }
@@ -368,7 +372,10 @@ impl Started {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
         self.switchboard.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
-        if time::timeout(self.grace, self.live_signal.drain()).await.is_err() {
+        if time::timeout(self.grace, self.live_signal.drain())
+            .await
+            .is_err()
+        {
             tracing::warn!("live requests were cut at the end of the grace period");
         }
         self.ledger.shut_down();

@@ -31,7 +31,9 @@ impl Reachable {
             match time::timeout(target.connect_timeout, connect).await {
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) => tracing::debug!(%error, "the primary is not reachable yet"),
-                Err(_) => tracing::debug!("the primary is not reachable yet: no connection in time"),
+                Err(_) => {
+                    tracing::debug!("the primary is not reachable yet: no connection in time")
+                }
             }
             time::sleep(PAUSE).await;
         }

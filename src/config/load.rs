@@ -6,7 +6,7 @@ use super::{
     layers::Layers,
     rule_files::{self, Rules},
 };
-use crate::document::{At, Fault, Faults, Node};
+use crate::document::{At, Fault, Faults, Mark, Node};
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
@@ -129,7 +129,12 @@ impl Origin {
                 .map_err(|error| Fault::bare(format!("cannot read {name}: {error}")))?,
             None => String::new(),
         };
-        Node::parse(name, &text)
+        let mut root = Node::parse(name, &text)?;
+        if self.file.is_some() {
+            // What is missing in an empty file is missing at its beginning.
+            root.mark.get_or_insert(Mark { line: 1, column: 1 });
+        }
+        Ok(root)
     }
 
     fn rules(&self, name: &Arc<str>, tree: &Node) -> Result<Rules, Faults> {
@@ -154,6 +159,11 @@ impl fmt::Debug for Origin {
 // === impl Loaded ===
 
 impl Loaded {
+    /// The name of the file, as faults give it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn config(&self) -> &Arc<Config> {
         &self.config
     }

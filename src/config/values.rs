@@ -62,7 +62,11 @@ pub(super) fn one_of<T: Copy>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, F
     });
     chosen.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        at.expected(names.join(" or "))
+        at.expected(match names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        })
     })
 }
 

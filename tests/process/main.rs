@@ -130,10 +130,12 @@ fn under_load_with_a_failing_shadow_and_a_short_queue_every_sample_is_accounted_
     const REQUESTS: usize = 10_000;
     let old = Stack::json(ONE);
     let failing = AtomicUsize::new(0);
-    let new = Stack::start(move |_| match failing.fetch_add(1, Ordering::Relaxed) % 50 {
-        49 => Reply::Close,
-        _ => stack::json(ONE),
-    });
+    let new = Stack::start(
+        move |_| match failing.fetch_add(1, Ordering::Relaxed) % 50 {
+            49 => Reply::Close,
+            _ => stack::json(ONE),
+        },
+    );
     let more = "queue: {max_length: 16}\ncapture: {max_total: 1MiB}\n";
     let sidecar = Arc::new(Sidecar::start(old.addr, new.addr, more));
     let left = Arc::new(AtomicUsize::new(REQUESTS));
@@ -251,7 +253,10 @@ fn a_hanging_shadow_is_not_waited_for_by_any_caller() {
 
     // All are answered, and the shadow has not given a single answer.
     assert_eq!(sidecar.metric("twinread_sampled_total", ""), 800.0);
-    assert_eq!(sidecar.metric("twinread_checks_total", r#"outcome="match""#), 0.0);
+    assert_eq!(
+        sidecar.metric("twinread_checks_total", r#"outcome="match""#),
+        0.0
+    );
     sidecar.signal(Signal::TERM);
     assert_eq!(sidecar.exited().code(), Some(0));
 }
@@ -273,7 +278,11 @@ fn a_good_file_is_reloaded_and_a_bad_one_changes_nothing() {
 
     let rules = "rules:\n- id: price\n  why: rounding\n  at: $.price\n  do: ignore\n";
     std::fs::write(sidecar.folder.path().join("own.yaml"), rules).unwrap();
-    std::fs::write(&path, format!("{config}rules: ['builtin:http', own.yaml]\n")).unwrap();
+    std::fs::write(
+        &path,
+        format!("{config}rules: ['builtin:http', own.yaml]\n"),
+    )
+    .unwrap();
     eventually("other rules begin an epoch", || {
         let verdict = sidecar.ask("/v1/verdict");
         (verdict["epoch"]["id"] != epoch).then_some(())
@@ -291,7 +300,8 @@ fn a_good_file_is_reloaded_and_a_bad_one_changes_nothing() {
 fn a_wrong_configuration_exits_64_with_every_fault() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
-    let config = "listne: 127.0.0.1:1\nold: {url: 'ftp://a'}\nnew: {url: 'http://b'}\nsample: {rate: 2}\n";
+    let config =
+        "listne: 127.0.0.1:1\nold: {url: 'ftp://a'}\nnew: {url: 'http://b'}\nsample: {rate: 2}\n";
     std::fs::write(&path, config).unwrap();
     for command in [vec!["run", "--config"], vec!["check"]] {
         let output = twinread().args(command).arg(&path).output().unwrap();
@@ -308,14 +318,17 @@ fn an_address_that_is_taken_exits_69() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let stacks = ["--old", "http://127.0.0.1:9", "--new", "http://127.0.0.1:9"];
-    let ways = [["--listen", &addr, "--admin", "127.0.0.1:0"], [
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        &addr,
-    ]];
+    let ways = [
+        ["--listen", &addr, "--admin", "127.0.0.1:0"],
+        ["--listen", "127.0.0.1:0", "--admin", &addr],
+    ];
     for way in ways {
-        let output = twinread().arg("run").args(way).args(stacks).output().unwrap();
+        let output = twinread()
+            .arg("run")
+            .args(way)
+            .args(stacks)
+            .output()
+            .unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(69), "{told}");
         assert!(told.contains(&addr), "{told}");
@@ -337,9 +350,15 @@ fn set_status_and_gate_speak_with_the_running_process() {
     let (code, _) = call(&["set", "sample.rate=0.5", "sample.max_per_second=50"]);
     assert_eq!(code, Some(0));
     let settings = sidecar.ask("/v1/settings");
-    assert_eq!(settings["settings"]["sample.rate"], json!({"value": 0.5, "source": "api"}));
+    assert_eq!(
+        settings["settings"]["sample.rate"],
+        json!({"value": 0.5, "source": "api"})
+    );
     assert_eq!(call(&["set", "sample.rate=5"]).0, Some(64));
-    assert_eq!(call(&["set", "sample.rate=1", "sample.max_per_second=null"]).0, Some(0));
+    assert_eq!(
+        call(&["set", "sample.rate=1", "sample.max_per_second=null"]).0,
+        Some(0)
+    );
     let mut caller = sidecar.caller();
     for _ in 0..20 {
         caller.get("/items/17");
@@ -354,7 +373,16 @@ fn set_status_and_gate_speak_with_the_running_process() {
     assert!(told.contains("GET /items/{}"), "{told}");
     drop(sidecar);
     assert_eq!(call(&["gate"]).0, Some(69));
-    assert_eq!(twinread().arg("gate").arg("--wat").output().unwrap().status.code(), Some(64));
+    assert_eq!(
+        twinread()
+            .arg("gate")
+            .arg("--wat")
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(64)
+    );
 }
 
 #[test]
