@@ -1,1 +1,3 @@
 //! The command line: arguments, exit codes, output.
+
+pub mod compare;

@@ -72,7 +72,10 @@ fn queries_select_what_the_suite_says() {
                 .collect(),
         };
         if !expected.contains(&selected) {
-            failed.push(format!("{}: {selector:?} selects {selected:?}", case["name"]));
+            failed.push(format!(
+                "{}: {selector:?} selects {selected:?}",
+                case["name"]
+            ));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
@@ -83,7 +86,10 @@ fn the_tree_selects_the_same_nodes() {
     let mut compiled = 0;
     for case in cases() {
         let selector = case["selector"].as_str().unwrap();
-        let Some(query) = Query::parse(selector).ok().filter(|_| case["invalid_selector"] != true) else {
+        let Some(query) = Query::parse(selector)
+            .ok()
+            .filter(|_| case["invalid_selector"] != true)
+        else {
             continue;
         };
         let text = case["document"].to_string();
@@ -102,5 +108,8 @@ fn the_tree_selects_the_same_nodes() {
         selected.dedup();
         assert_eq!(walked, selected, "{}: {selector:?}", case["name"]);
     }
-    assert!(compiled > 100, "only {compiled} of the suite's queries were compiled");
+    assert!(
+        compiled > 100,
+        "only {compiled} of the suite's queries were compiled"
+    );
 }
