@@ -2,7 +2,7 @@
 
 pub mod check;
 pub mod client;
-//COMPARE
+pub mod compare;
 //DEMO
 pub mod gate;
 pub mod run;
@@ -34,7 +34,7 @@ enum Command {
     Run(run::Args),
     //DEMO
     Check(check::Args),
-    //C
+    Compare(compare::Args),
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         //DEMO
         Command::Check(args) => check::run(args),
-        //C
+        Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
