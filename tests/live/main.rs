@@ -3,4 +3,5 @@
 #[path = "../support/harness.rs"]
 mod support;
 
+mod bodies;
 mod forwarding;

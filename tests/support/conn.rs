@@ -41,6 +41,18 @@ impl Conn {
         sent.is_ok()
     }
 
+    /// Sends however long that takes, and says whether the other side took it.
+    pub(crate) async fn send_some(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Reads to the end, and says whether it was a reset.
+    pub(crate) async fn ends_in_reset(&mut self) -> bool {
+        let mut rest = Vec::new();
+        let end = within("the end", self.stream.read_to_end(&mut rest)).await;
+        end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
     /// Everything up to and including `mark`; what follows is kept for later.
     pub(crate) async fn read_to(&mut self, mark: &str) -> String {
         let mark = mark.as_bytes();
