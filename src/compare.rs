@@ -1,15 +1,34 @@
 //! Compares two answers under rules, and tells where they differ.
+//!
+//! Status, headers and trailers, then bodies: codings undone, read by their content type, and compared place by
+//! place. Nothing here does I/O or asks for the time or for chance, except that a deadline passes.
 
+mod align;
 pub mod answer;
+mod body;
+pub mod class;
+pub mod coding;
 pub mod difference;
+mod findings;
+pub mod format;
+mod heads;
+pub mod json;
+mod lines;
+pub mod number;
+mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use answer::Answer;
+pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
 
 use crate::{
-    rules::RuleSet,
+    rules::{Facts, RuleSet, Side},
     verdict::{Reason, Via},
 };
+use findings::{Findings, Found};
 use http::Method;
 use jiff::civil::Date;
 use std::{sync::Arc, time::Instant};
@@ -87,6 +106,85 @@ pub struct RuleUse {
     pub rule: usize,
     pub applied: u64,
     pub masked: u64,
+}
+
+/// Compares two answers.
+///
+/// ```
+/// # use twinread::compare::{Answer, Compared, Comparing, Context, compare};
+/// # use http::{HeaderMap, Method, StatusCode, header::{CONTENT_TYPE, HeaderValue}};
+/// let answer = |body: &'static str| Answer {
+///     status: StatusCode::OK,
+///     headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]),
+///     body: body.into(),
+///     trailers: HeaderMap::new(),
+/// };
+/// let context = Context {
+///     route: "get-item",
+///     method: &Method::GET,
+///     today: jiff::civil::date(2026, 11, 22),
+///     deadline: None,
+/// };
+/// let old = answer(r#"{"id": 7, "price": 1.50}"#);
+/// let new = answer(r#"{"price": 1.5, "id": 8}"#);
+/// let comparison = compare(&old, &new, &context, &Comparing::default());
+/// let Compared::Different { differences, .. } = comparison.result else {
+///     panic!("the ids differ");
+/// };
+/// assert_eq!(differences[0].place.to_string(), "$.id");
+/// ```
+pub fn compare(
+    old: &Answer,
+    new: &Answer,
+    context: &Context<'_>,
+    comparing: &Comparing,
+) -> Comparison {
+    if is_same(old, new) {
+        return Comparison {
+            result: Compared::Equal(Via::Exact),
+            rules: Vec::new(),
+        };
+    }
+    let facts = Facts {
+        route: context.route,
+        method: context.method,
+        sides: [old, new].map(|answer| Side {
+            status: answer.status,
+            media_type: format::media_type(&answer.headers),
+        }),
+    };
+    let options = &comparing.options;
+    let max = options.max_differences;
+    let mut findings = Findings::new(&comparing.rules, facts, context.today, max);
+    heads::compare(old, new, &options.headers, &mut findings);
+    let bodies = body::compare((old, new), context, comparing, &mut findings);
+    conclude(findings.close(), bodies)
+}
+
+/// Whether two answers are alike in every byte that counts.
+fn is_same(old: &Answer, new: &Answer) -> bool {
+    old.status == new.status
+        && old.body == new.body
+        && old.headers == new.headers
+        && old.trailers == new.trailers
+}
+
+fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
+    let result = match bodies {
+        Err(reason) => Compared::NotCompared(reason),
+        Ok(()) if found.count > 0 => Compared::Different {
+            differences: found.differences,
+            count: found.count,
+        },
+        Ok(()) if found.uses.iter().any(|account| account.masked > 0) => {
+            Compared::Equal(Via::Rules)
+        }
+        Ok(()) => Compared::Equal(Via::Exact),
+    };
+    Comparison {
+        result,
+        rules: found.uses,
+    }
 }
 
 // === impl Options ===

@@ -4,5 +4,5 @@
 pub mod report;
 pub mod sample;
 
-pub use report::{Report, Reports, Told};
+pub use report::{Checked, Report, Reports, Timed, Told, ToldAnswer, Traced};
 pub use sample::{Feed, Queue, ReadRequest, Sample};

@@ -1,5 +1,156 @@
 //! Normalization rules: why two unlike values count as equal.
+//!
+//! Rule files are read by [`RuleSet::compile`], which reports every fault of all files at once. Compiled,
+//! the rules hang on one [tree](Tree) over places, so that a comparison meets only the rules whose place it
+//! comes to: what the others cost does not grow with their number. Only selectors that depend on more than
+//! the way to a node (filters, counting from the end) are evaluated once for a document, by [`Query`].
 
-/// Rules of all files, compiled into one tree over places.
+mod action;
+#[cfg(test)]
+mod compliance;
+mod query;
+mod read;
+mod target;
+mod tree;
+mod when;
+
+pub use action::{Action, Members};
+pub use query::Query;
+pub use target::Target;
+pub use tree::{Move, State, Tree};
+pub use when::{Facts, Side, When};
+
+use crate::document::{Fault, Faults};
+use http::HeaderName;
+use jiff::civil::Date;
+use std::{collections::HashMap, sync::Arc};
+use xxhash_rust::xxh64::xxh64;
+
+/// One normalization, and who answers for it.
+#[derive(Debug)]
+pub struct Rule {
+    /// Unique over all files.
+    pub id: String,
+    pub why: String,
+    pub owner: Option<String>,
+    /// The last day on which it applies.
+    pub expires: Option<Date>,
+    pub when: When,
+    pub at: Target,
+    pub action: Action,
+}
+
+/// Rules of all files, compiled into one tree over places. Rules are known by their index.
 #[derive(Debug, Default)]
-pub struct RuleSet {}
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    status: Vec<usize>,
+    headers: HashMap<HeaderName, Vec<usize>>,
+    trailers: HashMap<HeaderName, Vec<usize>>,
+    body: Vec<usize>,
+    tree: Tree,
+    queries: Vec<(usize, Query)>,
+}
+
+// === impl RuleSet ===
+
+impl RuleSet {
+    /// Reads rule files, each by its name and its text, in order. What comes back beside the rules are
+    /// warnings: rules that have expired by `today` and so do not apply.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of the files.
+    pub fn compile(
+        files: &[(Arc<str>, String)],
+        today: Date,
+    ) -> Result<(Self, Vec<Fault>), Faults> {
+        let (rules, warnings) = read::files(files, today)?;
+        Ok((Self::new(rules), warnings))
+    }
+
+    fn new(rules: Vec<Rule>) -> Self {
+        let mut set = Self::default();
+        for (index, rule) in rules.iter().enumerate() {
+            match &rule.at {
+                Target::Status => set.status.push(index),
+                Target::Header(name) => set.headers.entry(name.clone()).or_default().push(index),
+                Target::Trailer(name) => set.trailers.entry(name.clone()).or_default().push(index),
+                Target::Body => set.body.push(index),
+                Target::Path { query, .. } => {
+                    if !set.tree.insert(query.segments(), index) {
+                        set.queries.push((index, query.clone()));
+                    }
+                }
+            }
+        }
+        set.rules = rules;
+        set
+    }
+
+    /// The text of a rule file that is compiled in: `http` for `builtin:http`.
+    pub fn builtin(name: &str) -> Option<&'static str> {
+        match name {
+            "http" => Some(include_str!("../rules/http.yaml")),
+            _ => None,
+        }
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rules at `status`.
+    pub fn at_status(&self) -> &[usize] {
+        &self.status
+    }
+
+    /// The rules at a header.
+    pub fn at_header(&self, name: &HeaderName) -> &[usize] {
+        self.headers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules at a trailer.
+    pub fn at_trailer(&self, name: &HeaderName) -> &[usize] {
+        self.trailers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules at the whole body.
+    pub fn at_body(&self) -> &[usize] {
+        &self.body
+    }
+
+    /// The rules at places in a document that the way to a node decides.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The rules at places in a document that have to be looked for.
+    pub fn queries(&self) -> &[(usize, Query)] {
+        &self.queries
+    }
+
+    /// 16 hexadecimal digits that change whenever what the rules do changes, in any version of this program alike.
+    pub fn fingerprint(&self) -> String {
+        let mut text = String::new();
+        for rule in &self.rules {
+            let expires = rule.expires.map(|day| day.to_string()).unwrap_or_default();
+            for part in [
+                &rule.id,
+                &rule.at.to_string(),
+                &rule.action.to_string(),
+                &rule.when.to_string(),
+                &expires,
+            ] {
+                text.push_str(part);
+                text.push('\0');
+            }
+        }
+        format!("{:016x}", xxh64(text.as_bytes(), 0))
+    }
+}
+
+impl PartialEq for RuleSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+}

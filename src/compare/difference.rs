@@ -73,6 +73,86 @@ pub enum Value {
     },
 }
 
+/// What an index is shown as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Indices {
+    Shown,
+    /// As `[*]`.
+    Any,
+}
+
+// === impl Place ===
+
+impl Place {
+    /// The place as a class has it: `[*]` for every index, no numbers of lines and bytes.
+    pub fn class_text(&self) -> String {
+        match self {
+            Self::Node(steps) => path(steps, Indices::Any),
+            Self::Lines { .. } => "line".to_owned(),
+            Self::Byte(_) => "byte".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("status"),
+            Self::Header(name) => write!(f, "header.{name}"),
+            Self::Trailer(name) => write!(f, "trailer.{name}"),
+            Self::Node(steps) => f.write_str(&path(steps, Indices::Shown)),
+            Self::Form(name) => write!(f, "form.{name}"),
+            Self::Lines { first, last } if first == last => write!(f, "line {first}"),
+            Self::Lines { first, last } => write!(f, "lines {first}-{last}"),
+            Self::Byte(offset) => write!(f, "byte {offset}"),
+            Self::Body => f.write_str("body"),
+        }
+    }
+}
+
+/// A JSONPath; names that RFC 9535 has no shorthand for stand in brackets.
+fn path(steps: &[Step], indices: Indices) -> String {
+    let mut path = String::from("$");
+    for step in steps {
+        match step {
+            Step::Index(_) if indices == Indices::Any => path.push_str("[*]"),
+            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Name(name) if has_shorthand(name) => {
+                path.push('.');
+                path.push_str(name);
+            }
+            Step::Name(name) => {
+                path.push_str("['");
+                name.chars().for_each(|c| escape(c, &mut path));
+                path.push_str("']");
+            }
+        }
+    }
+    path
+}
+
+/// `member-name-shorthand` of RFC 9535, section 2.5.1.1.
+fn has_shorthand(name: &str) -> bool {
+    let is_first = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit())
+}
+
+/// A character of a normalized path, RFC 9535, section 2.7.
+fn escape(c: char, out: &mut String) {
+    match c {
+        '\'' => out.push_str("\\'"),
+        '\\' => out.push_str("\\\\"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        c => out.push(c),
+    }
+}
+
 // === impl Kind ===
 
 impl Kind {
@@ -108,5 +188,37 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_spelled_as_rfc_9535_does() {
+        let name = |name: &str| Step::Name(name.to_owned());
+        for (steps, path) in [
+            (vec![], "$"),
+            (
+                vec![name("items"), Step::Index(3), name("total")],
+                "$.items[3].total",
+            ),
+            (vec![name("a b"), name("@id")], "$['a b']['@id']"),
+            (vec![name("")], "$['']"),
+            (vec![name("1a"), name("_1"), name("é")], "$['1a']._1.é"),
+            (vec![name("it's\n\\\u{1}")], "$['it\\'s\\n\\\\\\u0001']"),
+        ] {
+            assert_eq!(Place::Node(steps).to_string(), path);
+        }
+    }
+
+    #[test]
+    fn lines_and_bytes_are_named() {
+        assert_eq!(Place::Lines { first: 3, last: 3 }.to_string(), "line 3");
+        assert_eq!(Place::Lines { first: 3, last: 5 }.to_string(), "lines 3-5");
+        assert_eq!(Place::Byte(1024).to_string(), "byte 1024");
+        assert_eq!(Place::Byte(1024).class_text(), "byte");
+        assert_eq!(Place::Header("date".into()).class_text(), "header.date");
     }
 }

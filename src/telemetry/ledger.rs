@@ -328,6 +328,17 @@ impl Ticket {
         self.count(outcome);
     }
 
+    /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
+    pub fn give_up(self, reason: Reason) {
+        let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
+        let reason = if is_ending {
+            Reason::ShuttingDown
+        } else {
+            reason
+        };
+        self.finish(Outcome::NotCompared(reason));
+    }
+
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,173 @@
+//! JSON over borrowed bytes: a flat tape of nodes, nothing copied, nothing rounded.
+//!
+//! A [`Document`] holds the nodes in document order. A container is followed by its members, and knows
+//! where the node behind its last member stands; a member of an object is a key node and a value node.
+//! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
+
+mod parse;
+mod text;
+
+pub use text::Text;
+
+use super::difference::Value;
+
+/// What a value longer than this is told as: its class and length.
+const MAX_VALUE: usize = 16 << 10;
+
+/// The index of a node on its tape.
+pub type Id = u32;
+
+/// A JSON text that passed every check of RFC 8259, without duplicate keys.
+#[derive(Debug)]
+pub struct Document<'b> {
+    source: &'b str,
+    nodes: Vec<Node>,
+}
+
+/// Why a text is not a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON at byte {at}: {problem}")]
+pub struct Invalid {
+    /// Offset from 0.
+    pub at: usize,
+    pub problem: &'static str,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Null,
+    False,
+    True,
+    Number,
+    String,
+    Array,
+    Object,
+    /// The name of a member; its value is the next node.
+    Key,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    /// The bytes of the node, quotes and brackets included.
+    start: u32,
+    end: u32,
+    /// The node behind this one and everything in it.
+    next: Id,
+    /// Of a container: how many members. Of a key: a hash of its name without escapes.
+    extra: u32,
+    class: Class,
+    /// Of a string or key: whether it has escapes.
+    escaped: bool,
+}
+
+// === impl Document ===
+
+impl<'b> Document<'b> {
+    pub const ROOT: Id = 0;
+
+    pub fn class(&self, id: Id) -> Class {
+        self.node(id).class
+    }
+
+    /// The node as it is spelled.
+    pub fn raw(&self, id: Id) -> &'b str {
+        let node = self.node(id);
+        &self.source[node.start as usize..node.end as usize]
+    }
+
+    /// The characters of a string or key.
+    pub fn text(&self, id: Id) -> Text<'b> {
+        let raw = self.raw(id);
+        let inner = &raw[1..raw.len() - 1];
+        if self.node(id).escaped {
+            Text::Escaped(inner)
+        } else {
+            Text::Plain(inner)
+        }
+    }
+
+    /// How many members a container has.
+    pub fn len(&self, id: Id) -> usize {
+        match self.class(id) {
+            Class::Array | Class::Object => self.node(id).extra as usize,
+            _ => 0,
+        }
+    }
+
+    /// The hash of a key: equal names have equal hashes.
+    pub fn hash(&self, key: Id) -> u32 {
+        self.node(key).extra
+    }
+
+    /// The first node inside a container, and the node behind its last.
+    pub fn inside(&self, id: Id) -> (Id, Id) {
+        (id + 1, self.next(id))
+    }
+
+    /// The node behind this one and everything in it.
+    pub fn next(&self, id: Id) -> Id {
+        self.node(id).next
+    }
+
+    /// The elements of an array.
+    pub fn elements(&self, array: Id) -> impl Iterator<Item = Id> {
+        let (first, end) = match self.class(array) {
+            Class::Array => self.inside(array),
+            _ => (array, array),
+        };
+        let follow = move |id: &Id| Some(self.next(*id)).filter(|next| *next < end);
+        std::iter::successors(Some(first).filter(|id| *id < end), follow)
+    }
+
+    /// The keys and values of an object.
+    pub fn members(&self, object: Id) -> impl Iterator<Item = (Id, Id)> {
+        let (first, end) = match self.class(object) {
+            Class::Object => self.inside(object),
+            _ => (object, object),
+        };
+        let follow = move |key: &Id| Some(self.next(key + 1)).filter(|next| *next < end);
+        std::iter::successors(Some(first).filter(|key| *key < end), follow)
+            .map(|key| (key, key + 1))
+    }
+
+    /// The member of an object with that name.
+    pub fn member(&self, object: Id, name: &str) -> Option<Id> {
+        self.members(object)
+            .find(|(key, _)| self.text(*key) == Text::Plain(name))
+            .map(|(_, value)| value)
+    }
+
+    /// The node as a difference carries it.
+    pub fn value(&self, id: Id) -> Value {
+        let raw = self.raw(id);
+        let small = Some(raw).filter(|raw| raw.len() <= MAX_VALUE);
+        // What serde_json cannot hold (lone surrogates, extreme nesting) is summed up too.
+        match small.and_then(|raw| serde_json::from_str(raw).ok()) {
+            Some(value) => Value::Json(value),
+            None => Value::Summary {
+                class: self.class(id).name(),
+                length: raw.len(),
+            },
+        }
+    }
+
+    fn node(&self, id: Id) -> &Node {
+        &self.nodes[id as usize]
+    }
+}
+
+// === impl Class ===
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::False | Self::True => "boolean",
+            Self::Number => "number",
+            Self::String | Self::Key => "string",
+            Self::Array => "array",
+            Self::Object => "object",
+        }
+    }
+}

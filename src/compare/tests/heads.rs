@@ -1,0 +1,97 @@
+//! Status, headers and trailers.
+
+use super::*;
+
+#[test]
+fn statuses_are_compared() {
+    let (old, mut new) = (json("1"), json("1"));
+    new.status = StatusCode::NON_AUTHORITATIVE_INFORMATION;
+    assert_eq!(differences(&old, &new, &[]), ["status status"]);
+    let equal = [("status", "{status: {equal: [[404, 410], [200, 203]]}}")];
+    assert_eq!(differences(&old, &new, &equal), [""; 0]);
+    new.status = StatusCode::NOT_FOUND;
+    assert_eq!(differences(&old, &new, &equal), ["status status"]);
+}
+
+#[test]
+fn headers_are_compared_by_name_whatever_their_order() {
+    let old = with(with(json("1"), "x-a", "1"), "x-b", "2");
+    let new = with(with(json("1"), "x-b", "2"), "x-a", "1");
+    assert_eq!(differences(&old, &new, &[]), [""; 0]);
+    assert_eq!(
+        differences(&old, &json("1"), &[]),
+        ["header.x-a missing", "header.x-b missing"]
+    );
+    assert_eq!(
+        differences(&json("1"), &old, &[]),
+        ["header.x-a extra", "header.x-b extra"]
+    );
+    let changed = with(with(json("1"), "x-a", "1"), "x-b", "3");
+    assert_eq!(differences(&old, &changed, &[]), ["header.x-b value"]);
+}
+
+#[test]
+fn several_values_are_kept_apart() {
+    let two = |one, other| with(with(json("1"), "set-cookie", one), "set-cookie", other);
+    assert_eq!(
+        differences(&two("a=1", "b=2"), &two("a=1", "b=2"), &[]),
+        [""; 0]
+    );
+    assert_eq!(
+        differences(&two("a=1", "b=2"), &two("b=2", "a=1"), &[]),
+        ["header.set-cookie order"]
+    );
+    let unordered = [("header.set-cookie", "unordered")];
+    assert_eq!(
+        differences(&two("a=1", "b=2"), &two("b=2", "a=1"), &unordered),
+        [""; 0]
+    );
+    let joined = with(json("1"), "set-cookie", "a=1, b=2");
+    assert_eq!(
+        differences(&two("a=1", "b=2"), &joined, &[]),
+        ["header.set-cookie value"]
+    );
+}
+
+#[test]
+fn what_belongs_to_the_connection_never_counts() {
+    let old = with(
+        with(json("1"), "connection", "keep-alive, X-Trace"),
+        "x-trace",
+        "1",
+    );
+    let old = with(with(old, "content-length", "1"), "keep-alive", "timeout=5");
+    let new = with(json("1"), "transfer-encoding", "chunked");
+    assert_eq!(differences(&old, &new, &[]), [""; 0]);
+}
+
+#[test]
+fn the_headers_compared_can_be_listed() {
+    let (old, new) = (with(json("1"), "x-a", "1"), with(json("1"), "x-b", "2"));
+    let under = |headers| {
+        let mut comparing = Comparing::default();
+        comparing.options.headers = headers;
+        told(&compare(&old, &new, &context(), &comparing))
+    };
+    assert_eq!(
+        under(HeaderScope::Listed(vec![HeaderName::from_static("x-b")])),
+        ["header.x-b extra"]
+    );
+    assert_eq!(under(HeaderScope::None), [""; 0]);
+}
+
+#[test]
+fn trailers_are_compared() {
+    let (old, mut new) = (json("1"), json("1"));
+    new.trailers
+        .insert("x-checksum", HeaderValue::from_static("1"));
+    assert_eq!(differences(&old, &new, &[]), ["trailer.x-checksum extra"]);
+    assert_eq!(
+        differences(&old, &new, &[("trailer.x-checksum", "ignore")]),
+        [""; 0]
+    );
+    assert_eq!(
+        differences(&old, &new, &[("header.x-checksum", "ignore")]),
+        ["trailer.x-checksum extra"]
+    );
+}

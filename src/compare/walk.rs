@@ -1,0 +1,352 @@
+//! Walks two documents and the tree of rules together, in one pass.
+//!
+//! Both documents are valid, so members that are spelled alike are equal and are not walked at all. A walk
+//! either tells every difference to the [`Findings`], or probes whether there is any, which is how the elements of
+//! arrays find each other. Probes and digests only decide what is held against what: every pair is walked and
+//! told in the end, so a wrong guess can cost a finer place, never a difference.
+
+mod align;
+mod arrays;
+mod digest;
+mod objects;
+
+use super::{
+    Numbers,
+    difference::{Difference, Kind, Place, Step},
+    findings::Findings,
+    json::{Class, Document, Id},
+    number::Decimal,
+};
+use crate::{
+    rules::{Action, Move, State},
+    stack::Stack,
+};
+use std::{collections::HashMap, ops::Range, time::Instant};
+
+/// Two documents, and how they are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pair<'d> {
+    pub old: &'d Document<'d>,
+    pub new: &'d Document<'d>,
+    pub numbers: Numbers,
+    pub deadline: Option<Instant>,
+}
+
+/// A walk, standing at one place of both documents.
+#[derive(Debug)]
+pub(super) struct Walk<'w, 'c> {
+    pair: Pair<'w>,
+    findings: &'w mut Findings<'c>,
+    mode: Mode,
+    path: Vec<Crumb>,
+    scope: Scope,
+    /// The states of all places on the way here; the scope says which are of this place.
+    states: Vec<State>,
+    /// Likewise the rules at those places that apply.
+    rules: Vec<usize>,
+    /// The rules that ignore this place or one above it.
+    ignoring: Vec<usize>,
+    /// Nodes that rules were found to select, one by one.
+    picked: [HashMap<Id, Vec<usize>>; 2],
+    members: objects::Members,
+    candidates: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Telling,
+    /// Nothing is told or counted.
+    Probing {
+        found: bool,
+    },
+}
+
+/// A step on the way here; a name is the key in that document.
+#[derive(Clone, Copy, Debug)]
+enum Crumb {
+    Key(Stack, Id),
+    Index(usize),
+}
+
+/// What of the walk's lists belongs to a place.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    states: Range<usize>,
+    rules: Range<usize>,
+    ignoring: usize,
+}
+
+/// Compares two documents and tells every difference. `body` are rules at the whole body that apply.
+pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<usize>) {
+    let picked = [pair.old, pair.new].map(|document| picked(findings, document));
+    let mut walk = Walk {
+        pair,
+        findings,
+        mode: Mode::Telling,
+        path: Vec::new(),
+        scope: Scope::default(),
+        states: Vec::new(),
+        rules: Vec::new(),
+        ignoring: body,
+        picked,
+        members: objects::Members::default(),
+        candidates: Vec::new(),
+    };
+    walk.start();
+    walk.nodes(Document::ROOT, Document::ROOT);
+}
+
+/// The nodes that rules select by more than the way to them.
+fn picked(findings: &mut Findings<'_>, document: &Document<'_>) -> HashMap<Id, Vec<usize>> {
+    let mut picked: HashMap<Id, Vec<usize>> = HashMap::new();
+    for (rule, query) in findings.rules.queries() {
+        if findings.applies(*rule) {
+            for node in query.select(document) {
+                picked.entry(node).or_default().push(*rule);
+            }
+        }
+    }
+    picked
+}
+
+// === impl Walk ===
+
+impl<'w> Walk<'w, '_> {
+    fn start(&mut self) {
+        let tree = self.findings.rules.tree();
+        if !tree.is_empty() {
+            tree.start(&mut self.states);
+        }
+        self.settle(0, Some(Document::ROOT), Some(Document::ROOT));
+    }
+
+    /// Compares the nodes of this place.
+    fn nodes(&mut self, old: Id, new: Id) {
+        let Pair {
+            old: olds,
+            new: news,
+            ..
+        } = self.pair;
+        if olds.raw(old) == news.raw(new) || (self.is_probing() && !self.ignoring.is_empty()) {
+            return;
+        }
+        let kind = match (olds.class(old), news.class(new)) {
+            (Class::Object, Class::Object) => return self.objects(old, new),
+            (Class::Array, Class::Array) => return self.arrays(old, new),
+            (Class::Number, Class::Number) if self.same_number(old, new) => return,
+            (Class::String, Class::String) if olds.text(old) == news.text(new) => return,
+            (Class::False | Class::True, Class::False | Class::True) => Kind::Value,
+            (one, other) if one == other => Kind::Value,
+            _ => Kind::Type,
+        };
+        self.differ(kind, Some(old), Some(new));
+    }
+
+    fn same_number(&self, old: Id, new: Id) -> bool {
+        let Pair {
+            old: olds,
+            new: news,
+            numbers,
+            ..
+        } = self.pair;
+        // Spelled alike was equal already.
+        numbers == Numbers::Numeric
+            && Decimal::parse(olds.raw(old))
+                .is_some_and(|number| Some(number) == Decimal::parse(news.raw(new)))
+    }
+
+    /// This place differs: unless a rule masks it, it is told.
+    fn differ(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+        let Pair {
+            old: olds,
+            new: news,
+            ..
+        } = self.pair;
+        let suffices = |action: &Action| match action {
+            Action::Ignore => true,
+            Action::Unordered(_) => kind == Kind::Order,
+            Action::Tolerance(tolerance) => {
+                let numbers =
+                    old.zip(new)
+                        .filter(|_| kind == Kind::Value)
+                        .and_then(|(old, new)| {
+                            Some((
+                                Decimal::parse(olds.raw(old))?,
+                                Decimal::parse(news.raw(new))?,
+                            ))
+                        });
+                numbers.is_some_and(|(old, new)| tolerance.covers(&old, &new))
+            }
+            Action::Status(_) => false,
+        };
+        self.candidates.clear();
+        self.candidates.extend_from_slice(&self.ignoring);
+        self.candidates
+            .extend_from_slice(&self.rules[self.scope.rules.clone()]);
+        if let Mode::Probing { found } = &mut self.mode {
+            let rules = self.findings.rules.rules();
+            *found |= !self
+                .candidates
+                .iter()
+                .any(|rule| suffices(&rules[*rule].action));
+            return;
+        }
+        if self.findings.judge(&mut self.candidates, suffices) {
+            return;
+        }
+        let path = &self.path;
+        self.findings.report(|| Difference {
+            place: Place::Node(path.iter().map(|crumb| crumb.step(olds, news)).collect()),
+            kind,
+            old: old.map(|id| olds.value(id)),
+            new: new.map(|id| news.value(id)),
+        });
+    }
+
+    fn is_probing(&self) -> bool {
+        self.mode != Mode::Telling
+    }
+
+    /// Whether a probe has its answer.
+    fn is_done(&self) -> bool {
+        self.mode == Mode::Probing { found: true }
+    }
+
+    /// Whether any rule may matter here or below.
+    fn is_ruled(&self) -> bool {
+        !self.scope.states.is_empty()
+            || !self.ignoring.is_empty()
+            || self.picked.iter().any(|picked| !picked.is_empty())
+    }
+
+    /// Steps to a member, and says where the walk stood.
+    fn enter(&mut self, step: Move<'_>, old: Option<Id>, new: Option<Id>) -> Scope {
+        let base = self.states.len();
+        let tree = self.findings.rules.tree();
+        for at in self.scope.states.clone() {
+            tree.advance(self.states[at], &step, base, &mut self.states);
+        }
+        self.settle(base, old, new)
+    }
+
+    /// Makes the states from `base` on those of this place, and gathers the rules that apply.
+    fn settle(&mut self, base: usize, old: Option<Id>, new: Option<Id>) -> Scope {
+        let scope = Scope {
+            states: base..self.states.len(),
+            rules: self.rules.len()..self.rules.len(),
+            ignoring: self.ignoring.len(),
+        };
+        let before = std::mem::replace(&mut self.scope, scope);
+        let tree = self.findings.rules.tree();
+        for at in self.scope.states.clone() {
+            for rule in tree.rules(self.states[at]) {
+                self.admit(*rule);
+            }
+        }
+        for (side, id) in [old, new].into_iter().enumerate() {
+            let picked = id.and_then(|id| self.picked[side].get(&id));
+            for rule in picked.cloned().unwrap_or_default() {
+                self.admit(rule);
+            }
+        }
+        self.scope.rules.end = self.rules.len();
+        before
+    }
+
+    fn admit(&mut self, rule: usize) {
+        if self.findings.applies(rule) {
+            match self.findings.rules.rules()[rule].action {
+                Action::Ignore => self.ignoring.push(rule),
+                _ => self.rules.push(rule),
+            }
+        }
+    }
+
+    /// Steps back to where [`enter`](Self::enter) was called.
+    fn leave(&mut self, before: Scope) {
+        self.states.truncate(self.scope.states.start);
+        self.rules.truncate(self.scope.rules.start);
+        self.ignoring.truncate(self.scope.ignoring);
+        self.scope = before;
+    }
+
+    /// Compares two elements, each with its index.
+    fn elements(&mut self, old: (usize, Id), new: (usize, Id)) {
+        if self.pair.old.raw(old.1) == self.pair.new.raw(new.1) {
+            return;
+        }
+        let step = Move::Index(Some(old.0), Some(new.0));
+        let before = self.enter(step, Some(old.1), Some(new.1));
+        self.path.push(Crumb::Index(old.0));
+        self.nodes(old.1, new.1);
+        self.path.pop();
+        self.leave(before);
+    }
+
+    /// An element that only one side has.
+    fn lone_element(&mut self, side: Stack, (index, id): (usize, Id)) {
+        let (kind, old, new) = sides(side, id);
+        let step = Move::Index(old.map(|_| index), new.map(|_| index));
+        let before = self.enter(step, old, new);
+        self.path.push(Crumb::Index(index));
+        self.differ(kind, old, new);
+        self.path.pop();
+        self.leave(before);
+    }
+
+    /// Compares two members of the same name.
+    fn same_named(&mut self, key: Id, old: Id, new: Id) {
+        let Pair {
+            old: olds,
+            new: news,
+            ..
+        } = self.pair;
+        if olds.raw(old) == news.raw(new) {
+            return;
+        }
+        let name = olds.text(key).to_str();
+        let before = self.enter(Move::Name(&name), Some(old), Some(new));
+        self.path.push(Crumb::Key(Stack::Old, key));
+        self.nodes(old, new);
+        self.path.pop();
+        self.leave(before);
+    }
+
+    /// A member that only one side has.
+    fn lone_member(&mut self, side: Stack, key: Id) {
+        let (kind, old, new) = sides(side, key + 1);
+        let name = self.document(side).text(key).to_str();
+        let before = self.enter(Move::Name(&name), old, new);
+        self.path.push(Crumb::Key(side, key));
+        self.differ(kind, old, new);
+        self.path.pop();
+        self.leave(before);
+    }
+
+    fn document(&self, side: Stack) -> &'w Document<'w> {
+        match side {
+            Stack::Old => self.pair.old,
+            Stack::New => self.pair.new,
+        }
+    }
+}
+
+// === impl Crumb ===
+
+impl Crumb {
+    fn step(self, old: &Document<'_>, new: &Document<'_>) -> Step {
+        match self {
+            Self::Key(Stack::Old, key) => Step::Name(old.text(key).to_str().into_owned()),
+            Self::Key(Stack::New, key) => Step::Name(new.text(key).to_str().into_owned()),
+            Self::Index(index) => Step::Index(index),
+        }
+    }
+}
+
+/// What it is that only one side has a node.
+fn sides(side: Stack, id: Id) -> (Kind, Option<Id>, Option<Id>) {
+    match side {
+        Stack::Old => (Kind::Missing, Some(id), None),
+        Stack::New => (Kind::Extra, None, Some(id)),
+    }
+}

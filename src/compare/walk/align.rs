@@ -1,0 +1,99 @@
+//! Alignment of two arrays by the digests of their elements.
+
+use super::digest::Digest;
+use crate::compare::align::steps;
+use similar::{
+    DiffOp,
+    algorithms::{Capture, Replace, myers},
+};
+use std::time::Instant;
+
+/// Tells whether the elements at two positions, of old and of new, are equal.
+type Near<'n> = &'n dyn Fn(usize, usize) -> bool;
+
+/// An element whose digest is not all that is to be known of it.
+struct Member<'n> {
+    digest: Digest,
+    at: usize,
+    near: Near<'n>,
+}
+
+/// The steps from old to new, by Myers. Past the deadline they become coarser.
+pub(super) fn align(
+    olds: &[Digest],
+    news: &[Digest],
+    near: Near<'_>,
+    deadline: Option<Instant>,
+) -> Vec<DiffOp> {
+    if olds.iter().chain(news).any(|digest| digest.near) {
+        return align_near(olds, news, near, deadline);
+    }
+    let hashes = |digests: &[Digest]| digests.iter().map(|digest| digest.hash).collect::<Vec<_>>();
+    steps(&hashes(olds), &hashes(news), deadline)
+}
+
+fn align_near(
+    olds: &[Digest],
+    news: &[Digest],
+    near: Near<'_>,
+    deadline: Option<Instant>,
+) -> Vec<DiffOp> {
+    let members = |digests: &[Digest]| -> Vec<Member<'_>> {
+        let digests = digests.iter().enumerate();
+        digests
+            .map(|(at, digest)| Member {
+                digest: *digest,
+                at,
+                near,
+            })
+            .collect()
+    };
+    let (olds, news) = (members(olds), members(news));
+    let mut ops = Replace::new(Capture::new());
+    let (Ok(()) | Err(_)) = myers::diff_deadline_raw(
+        &mut ops,
+        &olds[..],
+        0..olds.len(),
+        &news[..],
+        0..news.len(),
+        deadline,
+    );
+    ops.into_inner().into_ops()
+}
+
+/// As many pairs as possible of those that are equal: for each new, the old it belongs to.
+pub(super) fn assign(equal: &[Vec<bool>], news: usize) -> Vec<Option<usize>> {
+    let mut taken = vec![None; news];
+    for old in 0..equal.len() {
+        augment(old, equal, &mut vec![false; news], &mut taken);
+    }
+    taken
+}
+
+/// Finds a place for `old`, moving others to another of theirs where that helps.
+fn augment(
+    old: usize,
+    equal: &[Vec<bool>],
+    tried: &mut Vec<bool>,
+    taken: &mut Vec<Option<usize>>,
+) -> bool {
+    for new in 0..taken.len() {
+        if !equal[old][new] || std::mem::replace(&mut tried[new], true) {
+            continue;
+        }
+        if taken[new].is_none_or(|other| augment(other, equal, tried, taken)) {
+            taken[new] = Some(old);
+            return true;
+        }
+    }
+    false
+}
+
+// === impl Member ===
+
+impl PartialEq<Member<'_>> for Member<'_> {
+    /// `self` is of new, `old` of old: that is how the alignment asks.
+    fn eq(&self, old: &Member<'_>) -> bool {
+        self.digest.hash == old.digest.hash && (!self.digest.near || (self.near)(old.at, self.at))
+    }
+}

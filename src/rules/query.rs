@@ -1,0 +1,112 @@
+//! JSONPath queries (RFC 9535): what a rule's `at` selects of a document.
+//!
+//! The grammar is read by the crate jsonpath-rust. Its evaluation compares numbers as doubles, so a query is
+//! evaluated here, on the document as it was parsed: exact, and without copying it.
+
+mod compile;
+mod evaluate;
+mod pattern;
+
+use pattern::Pattern;
+
+use jsonpath_rust::parser::parse_json_path;
+
+/// A query that was found valid.
+#[derive(Clone, Debug)]
+pub struct Query {
+    segments: Vec<Segment>,
+}
+
+/// One step of a query.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    pub reach: Reach,
+    pub selectors: Vec<Selector>,
+}
+
+/// Which nodes the selectors of a segment are put to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The node itself.
+    Children,
+    /// The node and everything in it.
+    Descendants,
+}
+
+/// What is selected of the members of one node.
+#[derive(Clone, Debug)]
+pub enum Selector {
+    Name(String),
+    Wildcard,
+    /// Below zero: from the end.
+    Index(i64),
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
+    Filter(Filter),
+}
+
+/// A condition on a member.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    Any(Vec<Filter>),
+    All(Vec<Filter>),
+    Not(Box<Filter>),
+    Exists(Path),
+    Compare(Operand, Operator, Operand),
+    Matches { text: Operand, pattern: Pattern },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+}
+
+/// A value in a filter, or nothing.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    Null,
+    Boolean(bool),
+    /// As JSON spells it.
+    Number(String),
+    Text(String),
+    /// The value of the one node that is selected; nothing unless it is one.
+    Value(Path),
+    Length(Box<Operand>),
+    Count(Path),
+}
+
+/// A query within a filter.
+#[derive(Clone, Debug)]
+pub struct Path {
+    pub from: From,
+    pub segments: Vec<Segment>,
+}
+
+/// Where a query within a filter begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    Root,
+    Current,
+}
+
+// === impl Query ===
+
+impl Query {
+    /// # Errors
+    /// What is not RFC 9535, with the column where the grammar tells.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let parsed = parse_json_path(text).map_err(|error| compile::explain(&error))?;
+        let segments = compile::segments(&parsed.segments)?;
+        Ok(Self { segments })
+    }
+
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+}

@@ -1,0 +1,109 @@
+//! Rule files as they are written.
+
+use super::{Action, Rule, Target, When};
+use crate::document::{At, Fault, Faults, Fields, Mark, Node};
+use jiff::civil::Date;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+/// A rule, and where its id stands.
+#[derive(Debug)]
+struct Written {
+    rule: Rule,
+    mark: Option<Mark>,
+}
+
+/// Reads all files. Beside the rules come warnings: which have expired by `today`.
+///
+/// # Errors
+/// Everything that is wrong with any of the files.
+pub(super) fn files(
+    files: &[(Arc<str>, String)],
+    today: Date,
+) -> Result<(Vec<Rule>, Vec<Fault>), Faults> {
+    let mut faults = Faults::default();
+    let mut warnings = Vec::new();
+    let mut rules = Vec::new();
+    let mut ids: HashMap<String, String> = HashMap::new();
+    for (file, text) in files {
+        let written = faults.collect(read_file(file, text));
+        for Written { rule, mark } in written.unwrap_or_default() {
+            let place = place(file, mark);
+            match ids.entry(rule.id.clone()) {
+                Entry::Occupied(first) => {
+                    let message = format!("the id `{}` is taken, see {}", rule.id, first.get());
+                    faults.push(Fault::at(file, mark, message));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(place);
+                }
+            }
+            if let Some(expires) = rule.expires.filter(|expires| *expires < today) {
+                let message = format!(
+                    "the rule `{}` expired on {expires} and does not apply",
+                    rule.id
+                );
+                warnings.push(Fault::at(file, mark, message));
+            }
+            rules.push(rule);
+        }
+    }
+    faults.into_result((rules, warnings))
+}
+
+fn read_file(file: &Arc<str>, text: &str) -> Result<Vec<Written>, Faults> {
+    let node = Node::parse(file, text)?;
+    let mut fields = Fields::of(At::root(file, &node));
+    let rules = fields.required("rules", |at| at.each(read_rule));
+    fields.finish().into_result(rules.unwrap_or_default())
+}
+
+fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
+    let mut fields = Fields::of(at.clone());
+    let mark = at.node.get("id").and_then(|id| id.mark).or(at.node.mark);
+    let id = fields.required("id", filled);
+    let why = fields.required("why", filled);
+    let owner = fields.optional("owner", filled);
+    let expires = fields.optional("expires", |at| {
+        at.parse::<Date>("a date such as 2027-03-01")
+    });
+    let when = fields.optional("when", When::read);
+    let target = fields.required("at", |at| {
+        Target::parse(at.text()?).map_err(|problem| at.fault(problem))
+    });
+    let action = fields.required("do", Action::read);
+    if let (Some(target), Some(action)) = (&target, &action)
+        && let Err(problem) = target.admits(action)
+    {
+        fields.fault(at.fault(problem));
+    }
+    fields.finish().into_result(())?;
+    let complete = "a field that is missing is a fault";
+    let rule = Rule {
+        id: id.expect(complete),
+        why: why.expect(complete),
+        owner,
+        expires,
+        when: when.unwrap_or_default(),
+        at: target.expect(complete),
+        action: action.expect(complete),
+    };
+    Ok(Written { rule, mark })
+}
+
+/// A text that says something.
+fn filled(at: &At<'_>) -> Result<String, Fault> {
+    match at.text()?.trim() {
+        "" => Err(at.expected("a text that says something")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+fn place(file: &str, mark: Option<Mark>) -> String {
+    match mark {
+        Some(mark) => format!("{file}:{}:{}", mark.line, mark.column),
+        None => file.to_owned(),
+    }
+}

@@ -1,0 +1,76 @@
+//! The field `at` of a rule: which places it looks at.
+
+use super::{Action, Query};
+use http::HeaderName;
+use std::fmt;
+
+/// Where a rule applies.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Status,
+    Header(HeaderName),
+    Trailer(HeaderName),
+    /// The whole body, whatever its format.
+    Body,
+    /// Nodes of a document.
+    Path {
+        query: Query,
+        /// As it was written.
+        text: String,
+    },
+}
+
+// === impl Target ===
+
+impl Target {
+    /// # Errors
+    /// What is none of the places a rule can stand at, and why.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = |name: &str| {
+            HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))
+        };
+        match text {
+            "status" => Ok(Self::Status),
+            "body" => Ok(Self::Body),
+            _ if text.starts_with("header.") => name(&text["header.".len()..]).map(Self::Header),
+            _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
+            _ if text.starts_with('$') => Ok(Self::Path {
+                query: Query::parse(text)?,
+                text: text.to_owned(),
+            }),
+            _ => Err(
+                "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Whether an action has a meaning here; if not, where it has one.
+    pub fn admits(&self, action: &Action) -> Result<(), &'static str> {
+        match (action, self) {
+            (Action::Ignore, _)
+            | (Action::Status(_), Self::Status)
+            | (Action::Unordered(_) | Action::Tolerance(_), Self::Path { .. })
+            | (Action::Unordered(super::Members::AsSet), Self::Header(_) | Self::Trailer(_)) => {
+                Ok(())
+            }
+            (Action::Status(_), _) => Err("`status` serves at `status` only"),
+            (Action::Tolerance(_), _) => Err("`tolerance` serves at a JSONPath only"),
+            (Action::Unordered(_), _) => Err(
+                "`unordered` serves at a JSONPath only (and without a key at a header or trailer)",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => f.write_str("status"),
+            Self::Header(name) => write!(f, "header.{name}"),
+            Self::Trailer(name) => write!(f, "trailer.{name}"),
+            Self::Body => f.write_str("body"),
+            Self::Path { text, .. } => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One tree over places, which a comparison walks together with the documents.
+//!
+//! The tree is an automaton whose states share their beginnings: `$.items[*].id` and `$.items[*].price` part
+//! only at their last step. Where a walk stands is a set of states, most often none or one, so rules that lead
+//! elsewhere cost nothing.
+
+use super::query::{Reach, Segment, Selector};
+use foldhash::fast::FixedState;
+use std::collections::HashMap;
+
+/// A state that a walk through a document can be in.
+pub type State = u32;
+
+/// Queries from one to this many states at once; those that would need more are not compiled.
+const MAX_BRANCHES: usize = 64;
+
+/// Every query that the way to a node decides.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+}
+
+/// One step from a node of both documents to a member of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Move<'k> {
+    Name(&'k str),
+    /// The index in old and in new, where the element is in both: a rule at either applies.
+    Index(Option<usize>, Option<usize>),
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    names: HashMap<Box<str>, State, FixedState>,
+    any: Option<State>,
+    indices: HashMap<usize, State, FixedState>,
+    slices: Vec<(Slice, State)>,
+    /// Entered together with this one.
+    deep: Option<State>,
+    /// Stays active for everything below.
+    stays: bool,
+    rules: Vec<usize>,
+}
+
+/// Indices from `start` to before `end`, each `step`-th.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slice {
+    start: usize,
+    end: usize,
+    step: usize,
+}
+
+// === impl Tree ===
+
+impl Tree {
+    const ROOT: State = 0;
+
+    /// Adds a rule at the nodes a query selects, unless the query has selectors that depend on more than the
+    /// way to a node. Says whether it was added.
+    pub fn insert(&mut self, segments: &[Segment], rule: usize) -> bool {
+        let selectors = segments.iter().flat_map(|segment| &segment.selectors);
+        if !selectors.into_iter().all(is_compiled) || branches(segments) > MAX_BRANCHES {
+            return false;
+        }
+        let mut states = vec![Self::ROOT];
+        for segment in segments {
+            if segment.reach == Reach::Descendants {
+                states = states.into_iter().map(|state| self.deep(state)).collect();
+            }
+            let mut next = Vec::new();
+            for state in states {
+                next.extend(
+                    segment
+                        .selectors
+                        .iter()
+                        .filter_map(|selector| self.grow(state, selector)),
+                );
+            }
+            next.sort_unstable();
+            next.dedup();
+            states = next;
+        }
+        for state in states {
+            self.nodes[state as usize].rules.push(rule);
+        }
+        true
+    }
+
+    /// The states at the root of a document.
+    pub fn start(&self, out: &mut Vec<State>) {
+        let base = out.len();
+        self.enter(Self::ROOT, base, out);
+    }
+
+    /// The states that one step leads to from `state`, put behind those in `out` that are behind `base`.
+    pub fn advance(&self, state: State, step: &Move<'_>, base: usize, out: &mut Vec<State>) {
+        let node = &self.nodes[state as usize];
+        let mut found = |next: State| self.enter(next, base, out);
+        match step {
+            Move::Name(name) => node
+                .names
+                .get(*name)
+                .copied()
+                .into_iter()
+                .for_each(&mut found),
+            Move::Index(old, new) => {
+                for index in old
+                    .iter()
+                    .chain(new.iter().filter(|index| Some(**index) != *old))
+                {
+                    node.indices
+                        .get(index)
+                        .copied()
+                        .into_iter()
+                        .for_each(&mut found);
+                    let slices = node.slices.iter();
+                    let slices = slices.filter(|(slice, _)| slice.contains(*index));
+                    slices.for_each(|(_, next)| found(*next));
+                }
+            }
+        }
+        node.any.into_iter().for_each(&mut found);
+        if node.stays {
+            found(state);
+        }
+    }
+
+    /// The rules at a state, in order.
+    pub fn rules(&self, state: State) -> &[usize] {
+        &self.nodes[state as usize].rules
+    }
+
+    /// Whether no rule is at or below the root.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() == 1 && self.nodes[0].rules.is_empty()
+    }
+
+    fn enter(&self, state: State, base: usize, out: &mut Vec<State>) {
+        for state in [Some(state), self.nodes[state as usize].deep] {
+            let fresh = state.filter(|state| !out[base..].contains(state));
+            out.extend(fresh);
+        }
+    }
+
+    fn deep(&mut self, state: State) -> State {
+        if let Some(deep) = self.nodes[state as usize].deep {
+            return deep;
+        }
+        let deep = self.add();
+        self.nodes[deep as usize].stays = true;
+        self.nodes[state as usize].deep = Some(deep);
+        deep
+    }
+
+    /// The state behind a selector; `None` for one that selects nothing.
+    fn grow(&mut self, state: State, selector: &Selector) -> Option<State> {
+        let fresh = self.nodes.len() as State;
+        let node = &mut self.nodes[state as usize];
+        let next = match selector {
+            Selector::Name(name) => *node.names.entry(name.as_str().into()).or_insert(fresh),
+            Selector::Wildcard => *node.any.get_or_insert(fresh),
+            Selector::Index(index) => {
+                *(node.indices.entry(usize::try_from(*index).ok()?)).or_insert(fresh)
+            }
+            Selector::Slice { start, end, step } => {
+                let bound = |bound: &Option<i64>, none: usize| {
+                    bound.map_or(Some(none), |bound| usize::try_from(bound).ok())
+                };
+                let slice = Slice {
+                    start: bound(start, 0)?,
+                    end: bound(end, usize::MAX)?,
+                    step: usize::try_from(*step).ok().filter(|step| *step > 0)?,
+                };
+                match node.slices.iter().find(|(known, _)| *known == slice) {
+                    Some((_, next)) => *next,
+                    None => {
+                        node.slices.push((slice, fresh));
+                        fresh
+                    }
+                }
+            }
+            Selector::Filter(_) => return None,
+        };
+        if next == fresh {
+            self.add();
+        }
+        Some(next)
+    }
+
+    fn add(&mut self) -> State {
+        self.nodes.push(Node::default());
+        (self.nodes.len() - 1) as State
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::default()],
+        }
+    }
+}
+
+// === impl Slice ===
+
+impl Slice {
+    fn contains(&self, index: usize) -> bool {
+        (self.start..self.end).contains(&index) && (index - self.start).is_multiple_of(self.step)
+    }
+}
+
+/// Whether the way to a node decides it.
+fn is_compiled(selector: &Selector) -> bool {
+    match selector {
+        Selector::Name(_) | Selector::Wildcard | Selector::Index(0..) => true,
+        Selector::Slice { start, end, step } => {
+            start.is_none_or(|start| start >= 0) && end.is_none_or(|end| end >= 0) && *step >= 0
+        }
+        Selector::Index(_) | Selector::Filter(_) => false,
+    }
+}
+
+fn branches(segments: &[Segment]) -> usize {
+    let widths = segments.iter().map(|segment| segment.selectors.len());
+    widths.fold(1, usize::saturating_mul)
+}

@@ -1,0 +1,165 @@
+//! The field `when` of a rule: in which checks it applies.
+
+use crate::document::{At, Faults, Fields};
+use http::{Method, StatusCode};
+use std::fmt;
+
+/// Conditions of which all must hold; one that is absent holds.
+///
+/// What is asked of an answer is asked of both: a rule that was written for the one shape must not
+/// excuse the other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct When {
+    /// Names of routes, `*` for any run of characters.
+    pub routes: Option<Vec<String>>,
+    pub methods: Option<Vec<Method>>,
+    pub status: Option<Vec<StatusCode>>,
+    /// Media types without parameters, `*` for any run of characters.
+    pub content_type: Option<String>,
+}
+
+/// What conditions ask about.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'c> {
+    pub route: &'c str,
+    pub method: &'c Method,
+    pub sides: [Side<'c>; 2],
+}
+
+/// One of the answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'c> {
+    pub status: StatusCode,
+    /// The media type without parameters; empty where the answer has none.
+    pub media_type: &'c str,
+}
+
+// === impl When ===
+
+impl When {
+    /// # Errors
+    /// Unknown conditions, and what is not a method, a status or a list of them.
+    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = Fields::of(at.clone());
+        let routes = fields.optional("routes", |at| at.each(|route| Ok(route.text()?.to_owned())));
+        let methods = fields.optional("methods", |at| {
+            at.each(|method| Ok(method.parse("a method such as GET")?))
+        });
+        let status = fields.optional("status", |at| {
+            at.each(|status| {
+                let code = status.integer_within(100, 599)? as u16;
+                Ok(StatusCode::from_u16(code).expect("100 to 599 are statuses"))
+            })
+        });
+        let content_type = fields.optional("content_type", |at| {
+            let text = at.text()?.to_ascii_lowercase();
+            match text.contains('/') && !text.contains(';') {
+                true => Ok(text),
+                false => {
+                    Err(at.expected("a media type without parameters, such as application/json"))
+                }
+            }
+        });
+        fields.finish().into_result(Self {
+            routes,
+            methods,
+            status,
+            content_type,
+        })
+    }
+
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        let any = |list: &Option<Vec<String>>, text: &str| {
+            list.as_ref()
+                .is_none_or(|list| list.iter().any(|pattern| matches_glob(pattern, text)))
+        };
+        let methods = self.methods.as_ref();
+        any(&self.routes, facts.route)
+            && methods.is_none_or(|methods| methods.contains(facts.method))
+            && facts.sides.iter().all(|side| self.holds_for(side))
+    }
+
+    fn holds_for(&self, side: &Side<'_>) -> bool {
+        let status = self.status.as_ref();
+        let content_type = self.content_type.as_ref();
+        status.is_none_or(|status| status.contains(&side.status))
+            && content_type
+                .is_none_or(|pattern| matches_glob(pattern, &side.media_type.to_ascii_lowercase()))
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            routes,
+            methods,
+            status,
+            content_type,
+        } = self;
+        write!(f, "{routes:?} {methods:?} {status:?} {content_type:?}")
+    }
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for any run of characters.
+fn matches_glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // Leftmost is best: what a part leaves over, a later part may use.
+    for part in middle.split('*') {
+        let Some(found) = text.find(part) else {
+            return false;
+        };
+        text = &text[found + part.len()..];
+    }
+    text.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, text, matched) in [
+            ("get-*", "get-user", true),
+            ("get-*", "put-user", false),
+            ("*", "", true),
+            ("", "", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "ac", false),
+            ("*user*", "get-user-by-id", true),
+            ("ab*ab", "ab", false),
+            ("GET /users/{id}", "GET /users/{id}", true),
+            ("application/*json", "application/problem+json", true),
+        ] {
+            assert_eq!(matches_glob(pattern, text), matched, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn conditions_on_an_answer_must_hold_for_both() {
+        let when = When {
+            status: Some(vec![StatusCode::OK]),
+            ..When::default()
+        };
+        let side = |status| Side {
+            status,
+            media_type: "",
+        };
+        let holds = |old, new| {
+            when.holds(&Facts {
+                route: "r",
+                method: &Method::GET,
+                sides: [side(old), side(new)],
+            })
+        };
+        assert!(holds(StatusCode::OK, StatusCode::OK));
+        assert!(!holds(StatusCode::OK, StatusCode::NOT_FOUND));
+        assert!(!holds(StatusCode::NOT_FOUND, StatusCode::OK));
+    }
+}
