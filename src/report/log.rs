@@ -1,12 +1,11 @@
 //! The process's log: how lines are written, and the line for each mismatch.
 
 use crate::{
-    handoff::{Report, Told},
+    handoff::{Report, Sent, Told},
     verdict::Outcome,
 };
 use std::{
     io::{self, IsTerminal as _},
-    sync::Arc,
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -44,7 +43,7 @@ pub enum Colours {
 /// Writes one line for each mismatch, [`MAX_PER_SECOND`] at most.
 #[derive(Debug)]
 pub struct Mismatches {
-    reports: mpsc::Receiver<Arc<Report>>,
+    reports: mpsc::Receiver<Sent>,
     second: Instant,
     written: u32,
     left_out: u64,
@@ -106,7 +105,7 @@ impl Config {
 // === impl Mismatches ===
 
 impl Mismatches {
-    pub fn new(reports: mpsc::Receiver<Arc<Report>>) -> Self {
+    pub fn new(reports: mpsc::Receiver<Sent>) -> Self {
         Self {
             reports,
             second: Instant::now(),
@@ -159,7 +158,7 @@ impl Mismatches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
