@@ -24,6 +24,9 @@ pub struct Config {
     pub max_value: usize,
     /// Bytes kept of one body, after redaction.
     pub max_body: usize,
+    /// Bytes of a body, its codings undone, beyond which it is told by its length only: reading it would keep the
+    /// next check waiting.
+    pub max_read: usize,
 }
 
 /// What is told of values.
@@ -95,6 +98,7 @@ impl Default for Config {
             values: Values::default(),
             max_value: 256,
             max_body: 16 << 10,
+            max_read: 256 << 10,
         }
     }
 }

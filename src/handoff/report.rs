@@ -5,7 +5,7 @@
 
 use super::ReadRequest;
 use crate::{
-    compare::{Answer, Difference, Kind},
+    compare::{Answer, Class, Difference, Kind},
     redact::Redactor,
     telemetry::{Gauges, Signal},
     trace_context::TraceContext,
@@ -174,15 +174,23 @@ impl Traced {
 // === impl Told ===
 
 impl Told {
-    fn of(difference: &Difference, route: &Arc<str>, redactor: &Redactor) -> Self {
-        let place = &difference.place;
-        let told = |value: &Option<_>| value.as_ref().map(|value| redactor.value(place, value));
-        let told_place = redactor.place(place);
-        Self {
-            place: format!("{told_place:?}"),
+    fn of(difference: &Difference, route: &str, redactor: &Redactor) -> Self {
+        let told = |value: &Option<_>| {
+            let value = value.as_ref()?;
+            Some(redactor.value(difference, value))
+        };
+        let place = redactor.place(&difference.place);
+        // Of the place as it is told: an id made of the place as it is would confirm guesses of a masked name.
+        let class = Class {
+            route: route.to_owned(),
+            place: place.class_text(),
             kind: difference.kind,
-            class: format!("{route}/{told_place:?}/{}", difference.kind),
-            class_place: format!("{told_place:?}"),
+        };
+        Self {
+            place: place.to_string(),
+            kind: difference.kind,
+            class: class.id(),
+            class_place: class.place,
             old: told(&difference.old),
             new: told(&difference.new),
         }

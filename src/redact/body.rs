@@ -1,10 +1,13 @@
 //! What is told of whole bodies: their shape, with the values in it masked.
 
 use super::{Redactor, Telling, values};
-use http::{HeaderMap, header};
+use crate::compare::{coding, format};
+use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::Value as Json;
 
 /// What a body is, as far as telling of it goes.
+#[derive(Clone, Copy)]
 enum Format {
     Json,
     /// One JSON document a line.
@@ -20,32 +23,42 @@ enum Format {
 impl Redactor {
     /// What is told of a body that was sent with these headers; `None` of an empty one. The shape of JSON is kept. Of
     /// what is neither JSON nor a form, text is told only where values are shown, everything else by its length.
-    pub fn body(&self, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    pub fn body(&self, headers: &HeaderMap, body: &Bytes) -> Option<String> {
         if body.is_empty() {
             return None;
         }
         let telling = self.config.values.telling();
         let format = Format::of(headers);
-        let told = match format {
-            Format::Json => serde_json::from_slice(body)
-                .ok()
-                .map(|json| self.document(&json)),
-            Format::Lines => self.lines(body),
-            Format::Form => std::str::from_utf8(body).ok().map(|text| self.pairs(text)),
-            Format::Text if telling == Telling::Shown => {
-                std::str::from_utf8(body).ok().map(str::to_owned)
-            }
-            Format::Text | Format::Other(_) => None,
+        let Ok(plain) = coding::decode(headers, body, self.config.max_read) else {
+            let is_plain = coding::codings(headers).is_empty();
+            let class = if is_plain { format.name() } else { "encoded" };
+            return Some(self.bytes(class, body, telling));
         };
-        let told = told.unwrap_or_else(|| self.bytes(format.name(), body, telling));
+        let told = match (format, telling) {
+            (Format::Json, _) => self.json_body(&plain),
+            (Format::Lines, _) => self.documents(&plain),
+            (Format::Form, _) => std::str::from_utf8(&plain)
+                .ok()
+                .map(|text| self.pairs(text)),
+            (Format::Text, Telling::Shown) => std::str::from_utf8(&plain)
+                .ok()
+                .map(|text| self.lines(text)),
+            (Format::Text | Format::Other(_), _) => None,
+        };
+        let told = told.unwrap_or_else(|| self.bytes(format.name(), &plain, telling));
         Some(cut(told, self.config.max_body))
+    }
+
+    fn json_body(&self, body: &[u8]) -> Option<String> {
+        let json = serde_json::from_slice(body).ok()?;
+        Some(self.document(&json))
     }
 
     fn document(&self, json: &Json) -> String {
         self.tree(json, self.config.values.telling(), self.config.max_body)
     }
 
-    fn lines(&self, body: &[u8]) -> Option<String> {
+    fn documents(&self, body: &[u8]) -> Option<String> {
         let mut told = String::new();
         for document in serde_json::Deserializer::from_slice(body).into_iter::<Json>() {
             told.push_str(&self.document(&document.ok()?));
@@ -121,28 +134,23 @@ impl Redactor {
 
 impl Format {
     fn of(headers: &HeaderMap) -> Self {
-        if headers.contains_key(header::CONTENT_ENCODING) {
-            return Self::Other("encoded");
-        }
-        let Some(media_type) = headers.get(header::CONTENT_TYPE) else {
-            return Self::Other("bytes");
-        };
-        let media_type = String::from_utf8_lossy(media_type.as_bytes()).to_ascii_lowercase();
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        match essence {
+        let media_type = format::media_type(headers).to_ascii_lowercase();
+        match media_type.as_str() {
             "application/json" => Self::Json,
             "application/x-ndjson" | "application/jsonl" => Self::Lines,
             "application/x-www-form-urlencoded" => Self::Form,
-            _ if essence.ends_with("+json") || essence.starts_with("application/x-amz-json") => {
+            _ if media_type.ends_with("+json")
+                || media_type.starts_with("application/x-amz-json") =>
+            {
                 Self::Json
             }
-            _ if essence.ends_with("/xml") || essence.ends_with("+xml") => Self::Other("xml"),
-            _ if essence.starts_with("text/") => Self::Text,
+            _ if media_type.ends_with("/xml") || media_type.ends_with("+xml") => Self::Other("xml"),
+            _ if media_type.starts_with("text/") => Self::Text,
             _ => Self::Other("bytes"),
         }
     }
 
-    fn name(&self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Lines => "ndjson",
@@ -176,7 +184,7 @@ fn cut(mut text: String, max: usize) -> String {
 mod tests {
     use super::*;
     use crate::redact::{Config, HashKey, Values};
-    use http::HeaderValue;
+    use http::{HeaderValue, header};
 
     fn told(values: Values, content_type: &'static str, body: &[u8]) -> Option<String> {
         let config = Config {
@@ -186,7 +194,7 @@ mod tests {
         };
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
         let headers = headers.into_iter().collect();
-        Redactor::new(config, HashKey([7; 16])).body(&headers, body)
+        Redactor::new(config, HashKey([7; 16])).body(&headers, &Bytes::copy_from_slice(body))
     }
 
     #[test]
@@ -241,5 +249,46 @@ mod tests {
         let masked = told(Values::Masked, "application/json", body.as_bytes()).unwrap();
         assert!(masked.len() <= 104, "{}", masked.len());
         assert!(masked.ends_with('…'));
+    }
+
+    #[test]
+    fn an_encoded_body_is_told_as_what_it_encodes() {
+        use std::io::Write as _;
+        let redactor = Redactor::new(Config::default(), HashKey([7; 16]));
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(br#"{"name":"Anna"}"#).unwrap();
+        let body = Bytes::from(encoder.finish().unwrap());
+        let headers = [
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            ),
+            (header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
+        ];
+        let mut headers: HeaderMap = headers.into_iter().collect();
+        let told = redactor.body(&headers, &body).unwrap();
+        assert_eq!(told, r#"{"name":"string(4)"}"#);
+
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
+        let told = redactor.body(&headers, &body).unwrap();
+        assert_eq!(told, format!("encoded({} bytes)", body.len()));
+    }
+
+    #[test]
+    fn a_body_that_would_take_long_to_read_is_told_by_its_length() {
+        let config = Config {
+            max_read: 4,
+            ..Config::default()
+        };
+        let redactor = Redactor::new(config, HashKey([7; 16]));
+        let headers = [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )];
+        let body = Bytes::from_static(b"[1, 2]");
+        let told = redactor
+            .body(&headers.into_iter().collect(), &body)
+            .unwrap();
+        assert_eq!(told, "json(6 bytes)");
     }
 }

@@ -1,10 +1,10 @@
 //! What is told of one value.
 
 use super::{Redactor, Telling};
-use crate::compare::{Place, Value};
+use crate::compare::{Difference, Kind, Place, Value};
 use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
-use std::hash::Hasher as _;
+use std::{borrow::Cow, hash::Hasher as _};
 
 /// Put where something was cut.
 const CUT: char = '…';
@@ -12,18 +12,21 @@ const CUT: char = '…';
 // === impl Redactor ===
 
 impl Redactor {
-    /// What is told of the value that one side has at `place`.
-    pub fn value(&self, place: &Place, value: &Value) -> String {
-        let telling = match place {
-            // A status is no secret, and the first thing that a reader wants to know.
-            Place::Status => Telling::Shown,
-            Place::Header(name) | Place::Trailer(name) => self.header_telling(name),
-            Place::Form(name) => self.telling(name),
-            Place::Node(steps) => self.step_telling(steps),
-            Place::Lines { .. } | Place::Byte(_) | Place::Body => self.config.values.telling(),
+    /// What is told of the value that one side has where the answers differ.
+    pub fn value(&self, difference: &Difference, value: &Value) -> String {
+        let telling = match (&difference.place, difference.kind) {
+            // A status or the name of a format is no secret, and the first thing that a reader wants to know.
+            (_, Kind::Status | Kind::Format) => Telling::Shown,
+            (Place::Header(name) | Place::Trailer(name), _) => self.header_telling(name),
+            (Place::Form(name), _) => self.telling(name),
+            (Place::Node(steps), _) => self.step_telling(steps),
+            _ => self.config.values.telling(),
         };
         match value {
             Value::Json(json) => self.json(json, telling),
+            Value::Text(text) if is_of_text(&difference.place) && telling == Telling::Shown => {
+                cut(&self.lines(text), self.config.max_value)
+            }
             Value::Text(text) => self.text(text, telling),
             Value::Summary { class, length } => format!("{class}({length} bytes)"),
         }
@@ -55,6 +58,15 @@ impl Redactor {
         }
     }
 
+    /// A text that no format takes apart: lines that name a secret are masked, for the secret may stand beside its name.
+    pub(super) fn lines(&self, text: &str) -> String {
+        let lines = text.split('\n').map(|line| match self.names_secret(line) {
+            true => Cow::Owned(self.text(line, Telling::Masked)),
+            false => Cow::Borrowed(line),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Bytes are never shown.
     pub(super) fn bytes(&self, class: &str, bytes: &[u8], telling: Telling) -> String {
         let length = bytes.len();
@@ -71,6 +83,10 @@ impl Redactor {
         hasher.write(bytes);
         format!("{:016x}", hasher.finish())
     }
+}
+
+fn is_of_text(place: &Place) -> bool {
+    matches!(place, Place::Lines { .. } | Place::Body)
 }
 
 /// Type class and length of a JSON value; the length of a number is that of its spelling.
@@ -115,8 +131,18 @@ mod tests {
         Redactor::new(config, HashKey([7; 16]))
     }
 
-    fn node(name: &str) -> Place {
-        Place::Node(vec![Step::Name(name.to_owned()), Step::Index(0)])
+    fn at(place: Place, kind: Kind) -> Difference {
+        Difference {
+            place,
+            kind,
+            old: None,
+            new: None,
+        }
+    }
+
+    fn node(name: &str) -> Difference {
+        let steps = vec![Step::Name(name.to_owned()), Step::Index(0)];
+        at(Place::Node(steps), Kind::Value)
     }
 
     #[test]
@@ -147,7 +173,7 @@ mod tests {
         let secret = Value::Text("hunter2".to_owned());
         assert_eq!(redactor.value(&node("oldPassword"), &secret), "string(7)");
         assert_eq!(redactor.value(&node("name"), &secret), "hunter2");
-        let header = Place::Header("authorization".to_owned());
+        let header = at(Place::Header("Authorization".to_owned()), Kind::Value);
         assert_eq!(redactor.value(&header, &secret), "string(7)");
     }
 
@@ -163,11 +189,22 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_shown() {
+    fn statuses_and_names_of_formats_are_shown() {
         let redactor = redactor(Values::Masked);
+        let status = at(Place::Status, Kind::Status);
+        assert_eq!(redactor.value(&status, &Value::Json(json!(503))), "503");
+        let format = at(Place::Body, Kind::Format);
         assert_eq!(
-            redactor.value(&Place::Status, &Value::Json(json!(503))),
-            "503"
+            redactor.value(&format, &Value::Text("json".to_owned())),
+            "json"
         );
+    }
+
+    #[test]
+    fn a_line_that_names_a_secret_is_masked_even_where_values_are_shown() {
+        let redactor = redactor(Values::Shown);
+        let lines = at(Place::Lines { first: 1, last: 2 }, Kind::Text);
+        let told = redactor.value(&lines, &Value::Text("a=1\npassword=hunter2".to_owned()));
+        assert_eq!(told, "a=1\nstri…");
     }
 }
