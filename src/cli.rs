@@ -3,3 +3,6 @@
 pub mod check;
 pub mod client;
 pub mod set;
+pub mod gate;
+pub mod status;
+mod verdict;

@@ -140,7 +140,7 @@ impl Client {
 
     /// Waits, for commands that ask again and again.
     pub fn wait(&self, pause: Duration) {
-        self.runtime.block_on(time::sleep(pause));
+        self.runtime.block_on(async { time::sleep(pause).await });
     }
 
     fn send(

@@ -100,7 +100,7 @@ pub struct Counts {
     pub not_compared: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matches {
     pub exact: u64,
     pub rules: u64,
