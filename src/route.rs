@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::document::Node;
     use http::HeaderValue;
+    use proptest::prelude::*;
     use std::sync::Arc;
 
     fn routes(text: &str) -> Result<Routes, Faults> {
@@ -241,5 +242,35 @@ mod tests {
                 .unwrap();
         assert_eq!(routes.required().collect::<Vec<_>>(), ["a"]);
         assert_eq!(routes.entries()[0].sample(), Some(0.5));
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_finds_what_trying_one_by_one_would_find(
+            templates in prop::collection::vec(
+                (prop::collection::vec(prop_oneof!["a", "b", "", "P"], 1..4), prop::bool::ANY), 1..12,
+            ),
+            path in "(/(a|b|c|)){0,4}",
+        ) {
+            let entries = templates.iter().enumerate().map(|(entry, (segments, has_rest))| {
+                let segments = segments.iter().enumerate().map(|(index, segment)| {
+                    format!("/{}", segment.replace('P', &format!("{{p{index}}}")))
+                });
+                let rest = if *has_rest { "/*" } else { "" };
+                format!("- {{name: e{entry}, path: '{}{rest}'}}", segments.collect::<String>())
+            });
+            let routes = routes(&entries.collect::<Vec<_>>().join("\n")).unwrap();
+            let head = Head {
+                method: &Method::GET,
+                path: &path,
+                query: None,
+                headers: &HeaderMap::new(),
+            };
+            let mut entries = routes.entries.iter();
+            let expected = entries.find(|entry| entry.selector().fit(&head, None) == Fit::Fits);
+            let expected = expected.map(|entry| entry.name(&head, None));
+            let named = named(&routes, &format!("GET {path}"), None);
+            prop_assert_eq!(named.starts_with('e').then_some(named), expected.map(Cow::into_owned));
+        }
     }
 }

@@ -57,7 +57,7 @@ impl Lane {
         now: Instant,
         settings: &Settings,
     ) -> Result<Passage, Reason> {
-        let pass = self.lock().admit(now).ok_or(Reason::BreakerOpen)?;
+        let pass = self.pass(now).ok_or(Reason::BreakerOpen)?;
         let passage = Passage {
             lane: self.clone(),
             pass,
@@ -69,6 +69,13 @@ impl Lane {
             true => Ok(passage),
             false => Err(Reason::OverBudget),
         }
+    }
+
+    fn pass(&self, now: Instant) -> Option<Pass> {
+        let mut breaker = self.lock();
+        // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
+        self.gauges.set_breaker_open(breaker.is_open());
+        breaker.admit(now)
     }
 
     fn settle(&self, pass: Pass, end: End, limits: &Limits) {

@@ -203,12 +203,17 @@ async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
 
 #[tokio::test]
 async fn a_shadow_that_is_not_done_in_time_is_a_timeout() {
+    let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let within = format!("{CHUNKED}8\r\nxx");
     let ways = vec![
         ("hangs before the head", Way::Hangs(String::new())),
         ("hangs within the head", Way::Hangs("HTTP/1.1 200".into())),
         ("hangs after the head", Way::Hangs(HEAD.into())),
         ("hangs within a chunk", Way::Hangs(within)),
+        (
+            "never gets past 103",
+            Way::Streams(String::new(), early.into()),
+        ),
         ("drips a head", Way::Drips(String::new(), HEAD.repeat(9))),
         ("drips a body", Way::Drips(HEAD.into(), "x".repeat(99))),
     ];
@@ -284,6 +289,20 @@ async fn trailers_and_chunked_bodies_are_whole_answers() {
     };
     let shadow = Shadow::comparing(&old, &new, settings(), compare).await;
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_headers_of_a_body_and_none() {
+    let (old, new) = stacks(Way::Answers(HEAD.replace("100", "99999999"))).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    let read = Read {
+        method: Method::HEAD,
+        answer: "",
+        ..Read::new()
+    };
+    for _ in 0..2 {
+        assert_eq!(shadow.check(&read).await, MATCH);
+    }
 }
 
 #[tokio::test]
