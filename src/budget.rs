@@ -82,6 +82,14 @@ impl Held {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
+    /// All that is held, as a share of its own; this one is empty then.
+    #[must_use = "what is split off and dropped is given back"]
+    pub fn split(&mut self) -> Self {
+        let mut split = self.budget.share();
+        std::mem::swap(&mut split.bytes, &mut self.bytes);
+        split
+    }
+
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -237,9 +237,8 @@ impl Facts {
     }
 
     fn host(&mut self, value: &[u8]) -> Result<(), AtFault> {
-        let is_host = |byte: &u8| {
-            byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte)
-        };
+        let is_host =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
         if self.has_host || !value.iter().all(is_host) {
             return Err(AtFault);
         }

@@ -331,7 +331,11 @@ impl Ticket {
     /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
     pub fn give_up(self, reason: Reason) {
         let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
-        let reason = if is_ending { Reason::ShuttingDown } else { reason };
+        let reason = if is_ending {
+            Reason::ShuttingDown
+        } else {
+            reason
+        };
         self.finish(Outcome::NotCompared(reason));
     }
 
