@@ -6,3 +6,6 @@ pub mod set;
 pub mod gate;
 pub mod status;
 mod verdict;
+//! The command line: arguments, exit codes, output.
+
+pub mod compare;

@@ -6,6 +6,8 @@
 //! the way to a node (filters, counting from the end) are evaluated once for a document, by [`Query`].
 
 mod action;
+#[cfg(test)]
+mod compliance;
 mod query;
 mod read;
 mod target;

@@ -2,7 +2,7 @@
 
 use super::{Class, Document, Id, Invalid, Node, Text};
 use foldhash::fast::FixedState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 const HASHES: FixedState = FixedState::with_seed(0x7477_696e);
 
@@ -338,9 +338,7 @@ impl Parser<'_> {
 }
 
 fn hash(text: Text<'_>) -> u32 {
-    let mut hasher = HASHES.build_hasher();
-    text.hash(&mut hasher);
-    let hash = hasher.finish();
+    let hash = HASHES.hash_one(text);
     (hash ^ (hash >> 32)) as u32
 }
 
