@@ -1,48 +1,54 @@
-//! How fast something happens now: a rate that forgets.
+//! How fast something happens at present, whether it happens a thousand times a second or twice a day.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
 
-/// Events per second, of which those about a minute ago weigh a third. Time is an argument.
+/// Counts events and remembers when the last of them were. Time is an argument.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
-    began: Timestamp,
-    last: Timestamp,
-    /// Events, each faded by its age at `last`.
-    faded: f64,
+    /// Points in time with the events counted until then, oldest first; never empty.
+    marks: VecDeque<(Timestamp, u64)>,
+    events: u64,
 }
 
-/// An event of this age weighs 1/e of a fresh one.
-const MEMORY_SECONDS: f64 = 60.0;
+/// Points in time that are remembered. Frequent events are told from about the last minute, rare ones from
+/// the last sixteen.
+const MARKS: usize = 16;
+const APART: SignedDuration = SignedDuration::from_secs(4);
 
 // === impl Pace ===
 
 impl Pace {
     pub fn new(began: Timestamp) -> Self {
         Self {
-            began,
-            last: began,
-            faded: 0.0,
+            marks: VecDeque::from([(began, 0)]),
+            events: 0,
         }
     }
 
     pub fn count(&mut self, at: Timestamp) {
-        self.faded = self.faded * fade(self.last, at) + 1.0;
-        self.last = self.last.max(at);
-    }
-
-    /// Events per second. Before a minute has passed, of the time that has.
-    pub fn per_second(&self, now: Timestamp) -> f64 {
-        let remembered = MEMORY_SECONDS * (1.0 - fade(self.began, now));
-        match remembered {
-            0.0 => 0.0,
-            _ => self.faded * fade(self.last, now) / remembered,
+        self.events += 1;
+        let is_due = |(last, _): &(Timestamp, u64)| at.duration_since(*last) >= APART;
+        if self.marks.back().is_none_or(is_due) {
+            if self.marks.len() == MARKS {
+                self.marks.pop_front();
+            }
+            self.marks.push_back((at, self.events));
         }
     }
-}
 
-fn fade(from: Timestamp, to: Timestamp) -> f64 {
-    let seconds = to.duration_since(from).as_secs_f64().max(0.0);
-    (-seconds / MEMORY_SECONDS).exp()
+    /// Events per second since the oldest mark; what has stopped slows down with every second.
+    pub fn per_second(&self, now: Timestamp) -> f64 {
+        let Some((since, before)) = self.marks.front() else {
+            return 0.0;
+        };
+        let seconds = now.duration_since(*since).as_secs_f64();
+        match self.events - before {
+            0 => 0.0,
+            _ if seconds <= 0.0 => 0.0,
+            events => events as f64 / seconds,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +77,19 @@ mod tests {
         for second in 1..=100 {
             pace.count(at(second * 1_000));
         }
-        assert!(pace.per_second(at(1_000_000)) < 1e-3);
+        assert!(pace.per_second(at(1_000_000)) < 0.1);
+    }
+
+    #[test]
+    fn a_pace_of_twice_a_day_is_told_as_that() {
+        let mut pace = Pace::new(at(0));
+        let half_a_day = 43_200;
+        for day in 1..=40 {
+            pace.count(at(day * half_a_day * 1_000));
+        }
+        let between = at((40 * half_a_day + half_a_day / 2) * 1_000);
+        let seconds = 1.0 / pace.per_second(between);
+        assert!((40_000.0..47_000.0).contains(&seconds), "{seconds}");
     }
 
     #[test]
