@@ -32,9 +32,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
-//DEMO
+    //DEMO
     Check(check::Args),
-//C
+    //C
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -48,9 +48,9 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
-//DEMO
+        //DEMO
         Command::Check(args) => check::run(args),
-//C
+        //C
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),

@@ -51,7 +51,7 @@ impl Standing {
             "id": rule.id,
             "why": rule.why,
             "owner": rule.owner,
-            "expires": rule.expires,
+            "expires": rule.expires.map(|expires| expires.to_string()),
             "expired": rule.expires.is_some_and(|expires| expires < today),
             "applied": count.applied,
             "masked": count.masked,

@@ -6,12 +6,16 @@ use crate::{
     handoff::Queue,
     proxy,
     redact::{HashKey, Redactor},
+    sample::Frequency,
     settings::{self, Current, Publisher},
     shadow,
     telemetry::Ledger,
     verdict::{Cause, Limits},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
@@ -140,10 +144,13 @@ fn live(config: &Config) -> proxy::Live {
 fn shadow(config: &Config) -> shadow::Settings {
     shadow::Settings {
         timeout: config.protection.timeout,
-        max_in_flight: config.protection.max_in_flight,
-        max_per_second: config.protection.max_per_second,
+        max_in_flight: NonZeroUsize::new(config.protection.max_in_flight)
+            .expect("the configuration refuses 0"),
+        max_per_second: Frequency::per_second(config.protection.max_per_second)
+            .expect("the configuration refuses what is no frequency"),
         breaker: shadow::Limits {
-            failures: config.protection.breaker.failures,
+            failures: NonZeroU32::new(config.protection.breaker.failures)
+                .expect("the configuration refuses 0"),
             cool_down: config.protection.breaker.cool_down,
         },
         max_age: config.queue.max_age,

@@ -1,7 +1,7 @@
 //! The whole process, through the doors that its users have: sockets, signals, files, exit codes.
 
-// Everything in here is test code, helpers included: a panic is how it fails.
-#![allow(clippy::unwrap_used)]
+// Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod sidecar;
 mod stack;
