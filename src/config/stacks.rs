@@ -6,10 +6,15 @@ use super::{
 };
 use crate::{
     document::{At, Fault, Faults, Fields},
+    sample::Frequency,
+    shadow::Limits,
     upstream::{HostPolicy, Target},
 };
 use http::{HeaderName, HeaderValue, Uri, uri::Authority};
-use std::time::Duration;
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 /// What protects the new stack while it is the shadow.
 #[derive(Clone, Debug, PartialEq)]
