@@ -27,9 +27,13 @@ mod watch;
 
 pub use capture::{Capture, Queue};
 pub use environment::Lookup;
-pub use exporting::{Log, LogFormat, Store, Telemetry, Trace};
+pub use crate::{
+    report::log::{Config as Log, Format as LogFormat},
+    shadow::Trace,
+};
+pub use exporting::Telemetry;
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
 pub use read::{Config, Paused};
 pub use running::{Reloaded, Running};
-pub use stacks::{Breaker, Protection};
+pub use stacks::Protection;

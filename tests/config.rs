@@ -418,9 +418,9 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
     assert_eq!(config.protection.timeout, Duration::from_secs(5));
-    assert_eq!(config.protection.max_in_flight, 32);
-    assert_eq!(config.protection.max_per_second, 200.0);
-    assert_eq!(config.protection.breaker.failures, 10);
+    assert_eq!(config.protection.max_in_flight.get(), 32);
+    assert_eq!(config.protection.max_per_second.as_per_second(), 200.0);
+    assert_eq!(config.protection.breaker.failures.get(), 10);
     assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
     assert_eq!(
         format!("{:?}", config.reads),
@@ -456,7 +456,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.telemetry.trace, Trace::Link);
     assert_eq!(config.telemetry.traced, Traced::Mismatch);
     assert_eq!(config.log.format, LogFormat::Text);
-    assert_eq!(config.log.level, tracing::Level::INFO);
+    assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
     assert_eq!(config.store.keep_mismatches, 10_000);
     assert_eq!(config.store.keep_per_class, 50);
     assert_eq!(config.limits, Limits::default());
@@ -624,7 +624,7 @@ fn a_stack_is_read() {
     assert_eq!(config.new.authority.as_str(), "[::1]:2");
     assert_eq!(config.new.host, HostPolicy::Stack);
     assert_eq!(config.new.idle_timeout, Duration::from_secs(5));
-    assert_eq!(config.protection.breaker.failures, 3);
+    assert_eq!(config.protection.breaker.failures.get(), 3);
     assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
 }
 

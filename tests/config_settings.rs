@@ -106,7 +106,7 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
     let published = process.published.lock().unwrap();
     let config = published.last().unwrap();
     assert_eq!(config.sampling.rate, 0.2);
-    assert_eq!(config.protection.breaker.failures, 3);
+    assert_eq!(config.protection.breaker.failures.get(), 3);
     assert_eq!(config.paused, Paused::Yes);
     assert_eq!(published.len(), 1);
 }

@@ -54,7 +54,7 @@ impl Queue {
         let max_age = fields.optional("max_age", |at| values::duration(at, MS, HOUR));
         let read = max_length.zip(max_age);
         let queue = read.map(|(max_length, max_age)| Self {
-            max_length,
+            max_length: max_length.get(),
             max_age,
         });
         values::complete(fields, queue)

@@ -23,8 +23,8 @@ pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
         let options = Options {
             headers: headers?,
             numbers: numbers?,
-            max_differences: max_differences?,
-            max_depth: max_depth?,
+            max_differences: max_differences?.get(),
+            max_depth: max_depth?.get(),
             max_decoded: max_decoded?,
         };
         Some((options, deadline?))

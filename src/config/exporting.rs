@@ -7,10 +7,13 @@ use super::{
 use crate::{
     document::{At, Data, Fault, Faults},
     handoff::Traced,
-    report::{self, Protocol, otlp},
+    report::{self, Protocol, log, otlp},
+    shadow::Trace,
+    store,
 };
 use http::Uri;
 use std::collections::BTreeMap;
+use tracing::level_filters::LevelFilter;
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,34 +21,6 @@ pub struct Telemetry {
     pub report: report::Config,
     pub trace: Trace,
     pub traced: Traced,
-}
-
-/// How the trace of a check relates to the live one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trace {
-    Link,
-    Child,
-}
-
-/// The section `log`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: tracing::Level,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// The section `store`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Store {
-    /// Examples of all classes together.
-    pub keep_mismatches: usize,
-    pub keep_per_class: usize,
 }
 
 // === impl Telemetry ===
@@ -127,43 +102,36 @@ fn endpoint(at: &At<'_>) -> Result<String, Fault> {
     }
 }
 
-// === impl Log ===
-
-impl Log {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
-        use tracing::Level;
-        let mut fields = not_yet::open(at.clone());
-        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        let format = fields.optional("format", |at| values::one_of(at, &formats));
-        let levels = [
-            ("error", Level::ERROR),
-            ("warn", Level::WARN),
-            ("info", Level::INFO),
-            ("debug", Level::DEBUG),
-            ("trace", Level::TRACE),
-        ];
-        let level = fields.optional("level", |at| values::one_of(at, &levels));
-        let read = format.zip(level);
-        let log = read.map(|(format, level)| Self { format, level });
-        values::complete(fields, log)
-    }
+/// Reads `log`.
+pub(super) fn log(at: &At<'_>) -> Result<log::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let formats = [("text", log::Format::Text), ("json", log::Format::Json)];
+    let format = fields.optional("format", |at| values::one_of(at, &formats));
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let level = fields.optional("level", |at| values::one_of(at, &levels));
+    let read = format.zip(level);
+    let log = read.map(|(format, level)| log::Config { format, level });
+    values::complete(fields, log)
 }
 
-// === impl Store ===
-
-impl Store {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
-        let mut fields = not_yet::open(at.clone());
-        let keep_mismatches =
-            fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
-        let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
-        let read = keep_mismatches.zip(keep_per_class);
-        let store = read.map(|(keep_mismatches, keep_per_class)| Self {
-            keep_mismatches,
-            keep_per_class,
-        });
-        values::complete(fields, store)
-    }
+/// Reads `store`.
+pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let keep_mismatches = fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
+    let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
+    let read = keep_mismatches.zip(keep_per_class);
+    let store = read.map(|(keep_mismatches, keep_per_class)| store::Config {
+        keep_mismatches: keep_mismatches.get(),
+        keep_per_class: keep_per_class.get(),
+        ..store::Config::default()
+    });
+    values::complete(fields, store)
 }
 
 /// The section `epoch`: a label.

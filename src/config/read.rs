@@ -3,7 +3,7 @@
 use super::{
     capture::{Capture, Queue},
     comparison,
-    exporting::{self, Log, Store, Telemetry},
+    exporting::{self, Telemetry},
     not_yet, redaction, sampling,
     stacks::{self, Protection},
     values::{self, HOUR},
@@ -12,10 +12,12 @@ use crate::{
     compare::Comparing,
     document::{At, Fault, Faults, Fields, Node},
     redact,
+    report::log,
     route::Routes,
     rules::RuleSet,
     sample::{Reads, Sampling},
     stack::Stack,
+    store,
     upstream::Target,
     verdict::Limits,
 };
@@ -45,8 +47,8 @@ pub struct Config {
     pub deadline: Duration,
     pub redact: redact::Config,
     pub telemetry: Telemetry,
-    pub log: Log,
-    pub store: Store,
+    pub log: log::Config,
+    pub store: store::Config,
     pub limits: Limits,
     /// Of the epoch that begins with the process.
     pub label: Option<String>,
@@ -97,8 +99,8 @@ impl Config {
         let comparison = fields.optional("compare", comparison::read);
         let redact = fields.optional("redact", redaction::read);
         let telemetry = fields.optional("telemetry", Telemetry::read);
-        let log = fields.optional("log", Log::read);
-        let store = fields.optional("store", Store::read);
+        let log = fields.optional("log", exporting::log);
+        let store = fields.optional("store", exporting::store);
         let limits = fields.optional("verdict", Limits::read);
         let label = fields.optional("epoch", exporting::epoch);
         let grace = fields.optional("drain", drain);
@@ -121,7 +123,7 @@ impl Config {
                 protection,
                 reads: Arc::new(reads?),
                 routes: Arc::new(routes?),
-                max_routes: max_routes?,
+                max_routes: max_routes?.get(),
                 sampling: sampling?,
                 capture: capture?,
                 queue: queue?,

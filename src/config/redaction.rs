@@ -23,7 +23,7 @@ pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {
             headers: headers?,
             fields: patterns?,
             values: shown?,
-            max_value: max_value?,
+            max_value: max_value?.get(),
             ..Config::default()
         })
     };

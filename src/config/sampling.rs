@@ -2,8 +2,8 @@
 
 use super::{not_yet, stacks, values};
 use crate::{
-    document::{At, Fault, Faults},
-    sample::{By, Frequency, Sampling},
+    document::{At, Faults},
+    sample::{By, Sampling},
 };
 
 pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
@@ -12,7 +12,7 @@ pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
     let per_route_floor = fields.optional("per_route_floor", |at| {
         at.parse("a frequency such as 1/s, 30/m or 10/h")
     });
-    let max_per_second = fields.optional("max_per_second", per_second);
+    let max_per_second = fields.optional("max_per_second", values::per_second);
     let by = fields.optional("by", |at| {
         at.parse("null, header:NAME, cookie:NAME or trace")
     });
@@ -28,9 +28,4 @@ pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
     };
     let read = read();
     values::complete(fields, read)
-}
-
-fn per_second(at: &At<'_>) -> Result<Frequency, Fault> {
-    let events = values::per_second(at)?;
-    Ok(Frequency::per_second(events).expect("the range was checked"))
 }

@@ -6,27 +6,24 @@ use super::{
 };
 use crate::{
     document::{At, Fault, Faults, Fields},
+    sample::Frequency,
+    shadow::Limits,
     upstream::{HostPolicy, Target},
 };
 use http::{HeaderName, HeaderValue, Uri, uri::Authority};
-use std::time::Duration;
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 /// What protects the new stack while it is the shadow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protection {
     /// Of the whole answer, body included.
     pub timeout: Duration,
-    pub max_in_flight: usize,
-    pub max_per_second: f64,
-    pub breaker: Breaker,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Breaker {
-    /// So many in a row open it.
-    pub failures: u32,
-    /// After which one probe may pass.
-    pub cool_down: Duration,
+    pub max_in_flight: NonZeroUsize,
+    pub max_per_second: Frequency,
+    pub breaker: Limits,
 }
 
 /// What is set on requests to a stack, and what is removed from them.
@@ -83,17 +80,16 @@ fn protection(fields: &mut Fields<'_>) -> Option<Protection> {
     })
 }
 
-fn breaker(at: &At<'_>) -> Result<Breaker, Faults> {
+fn breaker(at: &At<'_>) -> Result<Limits, Faults> {
     let mut fields = not_yet::open(at.clone());
-    let failures = fields.optional("failures", |at| at.integer_within(1, u32::MAX.into()));
+    let failures = fields.optional("failures", |at| values::count(at, 1_000_000));
     let cool_down = fields.optional("cool_down", |at| values::duration(at, MS, DAY));
-    let breaker = failures
-        .zip(cool_down)
-        .map(|(failures, cool_down)| Breaker {
-            failures: u32::try_from(failures).expect("the range was checked"),
-            cool_down,
-        });
-    values::complete(fields, breaker)
+    let read = failures.zip(cool_down);
+    let limits = read.map(|(failures, cool_down)| Limits {
+        failures: NonZeroU32::try_from(failures).expect("the range was checked"),
+        cool_down,
+    });
+    values::complete(fields, limits)
 }
 
 /// An absolute url without query, and without a user: credentials belong into `headers.set`.

@@ -1,7 +1,10 @@
 //! Values that several sections have, with the ranges that make sense for them.
 
-use crate::document::{At, Fault, Faults, Fields};
-use std::time::Duration;
+use crate::{
+    document::{At, Fault, Faults, Fields},
+    sample::Frequency,
+};
+use std::{num::NonZeroUsize, time::Duration};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -35,14 +38,16 @@ pub(super) fn duration(at: &At<'_>, min: Duration, max: Duration) -> Result<Dura
 }
 
 /// A whole number from 1 to `max`.
-pub(super) fn count(at: &At<'_>, max: u32) -> Result<usize, Fault> {
+pub(super) fn count(at: &At<'_>, max: u32) -> Result<NonZeroUsize, Fault> {
     let count = at.integer_within(1, max.into())?;
-    Ok(usize::try_from(count).expect("a u32 fits"))
+    let count = usize::try_from(count).ok().and_then(NonZeroUsize::new);
+    Ok(count.expect("the range was checked"))
 }
 
-/// A rate of events in one second, above 0.
-pub(super) fn per_second(at: &At<'_>) -> Result<f64, Fault> {
-    at.number_within(1e-3, 1e6)
+/// Events in one second, more than none.
+pub(super) fn per_second(at: &At<'_>) -> Result<Frequency, Fault> {
+    let events = at.number_within(1e-3, 1e6)?;
+    Ok(Frequency::per_second(events).expect("the range was checked"))
 }
 
 /// A size of at least one byte.

@@ -17,7 +17,7 @@ use tracing_subscriber::{
 };
 
 /// The section `log` of the configuration.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub format: Format,
     /// The least severe level that is written.
