@@ -23,9 +23,9 @@ use crate::{
 };
 use std::{collections::HashMap, ops::Range, time::Instant};
 
-/// How many pairs of elements are tried in one comparison to find those near each other; past it they are
-/// paired as they come.
-const MAX_PROBES: usize = 1 << 18;
+/// How many nodes one comparison looks at in search of elements near each other; past it they are paired as
+/// they come.
+const PATIENCE: usize = 1 << 18;
 
 /// Two documents, and how they are compared.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +54,8 @@ pub(super) struct Walk<'w, 'c> {
     picked: [HashMap<Id, Vec<usize>>; 2],
     members: objects::Members,
     candidates: Vec<usize>,
-    /// How many more pairs of elements may be tried in the search for those near each other.
-    probes: usize,
+    /// How many more nodes may be looked at in the search for elements near each other.
+    patience: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         picked,
         members: objects::Members::default(),
         candidates: Vec::new(),
-        probes: MAX_PROBES,
+        patience: PATIENCE,
     };
     walk.start();
     walk.nodes(Document::ROOT, Document::ROOT);

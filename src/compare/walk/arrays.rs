@@ -35,6 +35,10 @@ impl<'c> Walk<'_, 'c> {
         }
         let olds: Vec<Element> = self.pair.old.elements(old).enumerate().collect();
         let news: Vec<Element> = self.pair.new.elements(new).enumerate().collect();
+        // Nothing to search for.
+        if let ([old], [new], None | Some(Members::AsSet)) = (&olds[..], &news[..], members) {
+            return self.elements(*old, *new);
+        }
         // A probe goes into each element once, or nested arrays would take exponential time.
         let prefix = match self.is_probing() {
             true => 0,
@@ -277,11 +281,17 @@ impl<'c> Walk<'_, 'c> {
         (group, alike): (&[usize], &[usize]),
         matching: &mut Matching,
     ) {
-        let probes = group.len() * alike.len();
-        if probes == 1 || group.len().max(alike.len()) > MAX_MATCHED || probes > self.probes {
+        // What the search costs: every new element is tried with every old one, each down to its leaves.
+        let document = self.pair.old;
+        let sizes = group
+            .iter()
+            .map(|old| document.next(olds[*old].1) - olds[*old].1);
+        let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
+        let is_single = group.len() == 1 && alike.len() == 1;
+        if is_single || group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
             return matching.add(group, alike);
         }
-        self.probes -= probes;
+        self.patience -= cost;
         let equal: Vec<Vec<bool>> = group
             .iter()
             .map(|old| {
