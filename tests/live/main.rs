@@ -4,4 +4,8 @@
 mod support;
 
 mod bodies;
+mod failures;
 mod forwarding;
+mod informational;
+mod smuggling;
+mod tunnels;
