@@ -4,6 +4,8 @@
 mod support;
 
 mod bodies;
+mod capture;
+mod draining;
 mod failures;
 mod forwarding;
 mod informational;
