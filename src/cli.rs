@@ -3,7 +3,6 @@
 pub mod check;
 pub mod client;
 pub mod compare;
-//DEMO
 pub mod gate;
 pub mod run;
 pub mod set;
@@ -32,7 +31,6 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
-    //DEMO
     Check(check::Args),
     Compare(compare::Args),
     Gate(gate::Args),
@@ -48,7 +46,6 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
-        //DEMO
         Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
