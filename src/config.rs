@@ -27,13 +27,9 @@ mod watch;
 
 pub use capture::{Capture, Queue};
 pub use environment::Lookup;
-pub use crate::{
-    report::log::{Config as Log, Format as LogFormat},
-    shadow::Trace,
-};
 pub use exporting::Telemetry;
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
-pub use read::{Config, Paused};
+pub use read::Config;
 pub use running::{Reloaded, Running};
 pub use stacks::Protection;
