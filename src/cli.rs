@@ -2,8 +2,7 @@
 
 pub mod check;
 pub mod client;
-//COMPARE
-//DEMO
+pub mod compare;
 pub mod gate;
 pub mod run;
 pub mod set;
@@ -32,9 +31,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
-    //DEMO
     Check(check::Args),
-    //C
+    Compare(compare::Args),
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -48,9 +46,8 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
-        //DEMO
         Command::Check(args) => check::run(args),
-        //C
+        Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),

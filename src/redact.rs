@@ -8,7 +8,7 @@ mod body;
 mod names;
 mod values;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;
 
 /// The section `redact` of the configuration.
@@ -122,22 +122,36 @@ impl Redactor {
         Self { config, key }
     }
 
-    /// Every header or trailer with what is told of its value. Values of harmless protocol headers are shown.
+    /// The headers or trailers with what is told of their values, those of harmless protocol headers shown. Past
+    /// `max_body` bytes it is only told how many more there are.
     pub fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        let told = headers.iter().map(|(name, value)| {
-            let telling = match self.header_telling(name.as_str()) {
-                Telling::Shown => Telling::Shown,
-                _ if self.is_harmless(name.as_str()) => Telling::Shown,
-                other => other,
-            };
-            let told = match value.to_str() {
-                Ok(text) => self.text(text, telling),
-                // Even where values are shown, bytes that are no text would be shown as something else.
-                Err(_) => self.bytes("bytes", value.as_bytes(), telling),
-            };
-            (name.as_str().to_owned(), told)
-        });
-        told.collect()
+        let mut told = Vec::new();
+        let mut bytes = 0;
+        for (name, value) in headers {
+            if bytes > self.config.max_body {
+                told.push((
+                    "…".to_owned(),
+                    format!("{} more", headers.len() - told.len()),
+                ));
+                break;
+            }
+            let value = self.header(name.as_str(), value);
+            bytes += name.as_str().len() + value.len();
+            told.push((name.as_str().to_owned(), value));
+        }
+        told
+    }
+
+    fn header(&self, name: &str, value: &HeaderValue) -> String {
+        let telling = match self.is_harmless(name) {
+            true => Telling::Shown,
+            false => self.header_telling(name),
+        };
+        match value.to_str() {
+            Ok(text) => self.text(text, telling),
+            // Even where values are shown, bytes that are no text would be shown as something else.
+            Err(_) => self.bytes("bytes", value.as_bytes(), telling),
+        }
     }
 
     fn header_telling(&self, name: &str) -> Telling {
@@ -173,5 +187,53 @@ impl Redactor {
 impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HashKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_headers_are_shown_unless_they_are_named() {
+        let mut headers = HeaderMap::new();
+        headers.insert("server", HeaderValue::from_static("nginx"));
+        headers.insert("x-request-id", HeaderValue::from_static("4711"));
+        headers.insert("cookie", HeaderValue::from_static("a=b"));
+        let told = |config| Redactor::new(config, HashKey([7; 16])).headers(&headers);
+        let owned = |pairs: [(&str, &str); 3]| {
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+
+        let expected = [
+            ("server", "nginx"),
+            ("x-request-id", "string(4)"),
+            ("cookie", "string(3)"),
+        ];
+        assert_eq!(told(Config::default()), owned(expected));
+
+        let listed = Config {
+            headers: vec![HeaderName::from_static("server")],
+            values: Values::Shown,
+            ..Config::default()
+        };
+        let expected = [
+            ("server", "string(5)"),
+            ("x-request-id", "4711"),
+            ("cookie", "a=b"),
+        ];
+        assert_eq!(told(listed), owned(expected));
+    }
+
+    #[test]
+    fn very_many_headers_are_told_up_to_a_bound() {
+        let mut headers = HeaderMap::new();
+        for _ in 0..10_000 {
+            headers.append("x-a", HeaderValue::from_static("some value"));
+        }
+        let told = Redactor::new(Config::default(), HashKey([7; 16])).headers(&headers);
+        let (last, rest) = told.split_last().unwrap();
+        assert_eq!(last.1, format!("{} more", 10_000 - rest.len()));
+        assert!(rest.len() < 2_000);
     }
 }

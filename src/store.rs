@@ -8,7 +8,10 @@ mod shelf;
 
 pub use document::{Class, Mismatch, Stamp};
 
-use crate::{handoff::Report, telemetry::Gauges};
+use crate::{
+    handoff::{Report, Sent},
+    telemetry::Gauges,
+};
 use shelf::Shelf;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -80,7 +83,7 @@ impl Store {
     }
 
     /// Keeps what is reported, until nobody can report any more.
-    pub async fn run(self, mut reports: mpsc::Receiver<Arc<Report>>) {
+    pub async fn run(self, mut reports: mpsc::Receiver<Sent>) {
         while let Some(report) = reports.recv().await {
             self.keep(&report);
         }
@@ -261,7 +264,7 @@ mod tests {
             ..Config::default()
         });
         let (small, _) = store(Config {
-            max_bytes: 2 * Mismatch::of(&mismatch(1, &["one"])).size(),
+            max_bytes: 2 * mismatch(1, &["one"]).size(),
             ..Config::default()
         });
         for store in [few, small] {

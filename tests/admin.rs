@@ -194,6 +194,7 @@ async fn routes_classes_and_mismatches_are_told() {
         "m 1"
     );
     running.get("/v1/mismatches/2").await.assert_problem(404);
+    running.get("/v1/classes/%ff").await.assert_problem(400);
     let page = running.get("/v1/mismatches?route=a%20b&limit=3").await;
     assert_eq!(page.json(), json!({"route": "a b", "limit": 3}));
     for wrong in [

@@ -11,7 +11,10 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{self, Path, State, rejection::QueryRejection},
+    extract::{
+        self, Path, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -91,8 +94,9 @@ pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
 
 pub(super) async fn class(
     State(handles): State<Handles>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let Path(id) = id.map_err(bad_path)?;
     let class = handles.mismatches.class(&id);
     class
         .map(Json)
@@ -112,12 +116,18 @@ pub(super) async fn mismatches(
 
 pub(super) async fn mismatch(
     State(handles): State<Handles>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let Path(id) = id.map_err(bad_path)?;
     let mismatch = handles.mismatches.mismatch(&id);
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))
+}
+
+/// Most often bytes that are no text.
+fn bad_path(rejection: PathRejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
 }
 
 fn bad_query(rejection: QueryRejection) -> Problem {

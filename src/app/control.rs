@@ -43,6 +43,14 @@ pub(super) struct Addresses {
     pub(super) admin: SocketAddr,
 }
 
+/// Everything that runs.
+#[derive(Debug)]
+struct Threads {
+    control: Runtime,
+    live: Runtime,
+    shadow: Runtime,
+}
+
 /// What several modules share.
 #[derive(Debug)]
 struct Shared {
@@ -61,8 +69,6 @@ struct Shared {
 struct Started {
     addresses: Addresses,
     grace: Duration,
-    live: Runtime,
-    shadow: Runtime,
     /// The live side, then the shadow, then what goes on until everything else has ended.
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
@@ -88,21 +94,27 @@ pub(super) fn run(
     started: SyncSender<Result<Addresses, StartError>>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let control = match Builder::new_current_thread().enable_all().build() {
-        Ok(control) => control,
+    // Runtimes must not be dropped on a thread of another one, so that they are made and dropped out here.
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
         Err(error) => return answer(&started, Err(error.into())),
     };
-    control.block_on(async {
-        match start(origin, loaded).await {
-            Ok(running) => {
-                answer(&started, Ok(running.addresses));
+    let Threads {
+        control,
+        live,
+        shadow,
+    } = threads;
+    match control.block_on(start(origin, loaded, (&live, &shadow))) {
+        Ok(running) => {
+            answer(&started, Ok(running.addresses));
+            control.block_on(async {
                 // Dropped or sent to: both ask for the end.
                 let _ = stopped.await;
-                running.end().await;
-            }
-            Err(error) => answer(&started, Err(error)),
+                running.end(live, shadow).await;
+            });
         }
-    });
+        Err(error) => answer(&started, Err(error)),
+    }
 }
 
 fn answer(
@@ -113,20 +125,17 @@ fn answer(
     let _ = started.send(result);
 }
 
-async fn start(origin: Origin, loaded: Loaded) -> Result<Started, StartError> {
+async fn start(
+    origin: Origin,
+    loaded: Loaded,
+    (live, shadow): (&Runtime, &Runtime),
+) -> Result<Started, StartError> {
     let config = loaded.config().clone();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let live = Builder::new_multi_thread()
-        .worker_threads(cores)
-        .thread_name("twinread-live")
-        .enable_all()
-        .build()?;
-    let shadow = shadow::runtime(cores.div_ceil(2))?;
     let env = |name: &str| std::env::var(name).ok();
     let (shared, queue, feed) = Shared::new(&config, &env);
 
     let (live_signal, live_watch) = drain::channel();
-    let bound = bind_live(&live, &shared, queue).await?;
+    let bound = bind_live(live, &shared, queue).await?;
     let listen = bound.addr();
 
     let mut listeners = JoinSet::new();
@@ -147,8 +156,6 @@ async fn start(origin: Origin, loaded: Loaded) -> Result<Started, StartError> {
     Ok(Started {
         addresses: Addresses { listen, admin },
         grace: config.grace,
-        live,
-        shadow,
         live_signal,
         shadow_signal,
         control_signal,
@@ -213,6 +220,24 @@ fn store(config: &Config) -> store::Config {
         keep_mismatches: config.store.keep_mismatches,
         keep_per_class: config.store.keep_per_class,
         ..store::Config::default()
+    }
+}
+
+// === impl Threads ===
+
+impl Threads {
+    fn start() -> io::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let live = Builder::new_multi_thread()
+            .worker_threads(cores)
+            .thread_name("twinread-live")
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            control: Builder::new_current_thread().enable_all().build()?,
+            live,
+            shadow: shadow::runtime(cores.div_ceil(2))?,
+        })
     }
 }
 
@@ -368,7 +393,7 @@ fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
 
 impl Started {
     /// Live requests first, then checks, then what tells of them. `grace` bounds the first two together.
-    async fn end(mut self) {
+    async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
         self.switchboard.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
@@ -380,12 +405,12 @@ impl Started {
         }
         self.ledger.shut_down();
         // Cuts what is left of the live side, and with it the last handles on the queue.
-        self.live.shutdown_background();
+        live.shutdown_background();
         // The shadow keeps to `grace` by itself.
         if shadow.await.is_err() {
             tracing::error!("the shadow came to no orderly end");
         }
-        self.shadow.shutdown_background();
+        shadow_threads.shutdown_background();
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;

@@ -1,6 +1,6 @@
 //! The body of an answer on its way to the caller.
 
-use super::{check::Check, gate::Keeper, problem::Problem, upload::Upload};
+use super::{check::Check, gate::Keeper, guard::Switch, problem::Problem, upload::Upload};
 use crate::{
     stack::Stack,
     upstream::{Answering, Line},
@@ -21,6 +21,8 @@ pub(super) struct Download {
     origin: Origin,
     /// Where trailers go; `None`: nowhere.
     line: Option<Arc<Line>>,
+    /// Where the end of the body is the end of the connection, a broken one has to be told apart.
+    ends_connection: Option<Switch>,
     /// A request body that the primary did not want, held back until the answer has ended.
     unwanted: Option<Unwanted>,
     check: Option<Box<Check>>,
@@ -63,6 +65,7 @@ impl Download {
             source,
             origin,
             line: None,
+            ends_connection: None,
             unwanted: None,
             check: None,
             broken: None,
@@ -76,6 +79,10 @@ impl Download {
 
     pub(super) fn put_trailers_on(&mut self, line: Arc<Line>) {
         self.line = Some(line);
+    }
+
+    pub(super) fn ends_connection(&mut self, switch: Switch) {
+        self.ends_connection = Some(switch);
     }
 
     pub(super) fn refuse_at_end(&mut self, keeper: Keeper) {
@@ -161,6 +168,9 @@ impl Body for Download {
             Some(Err(error)) => {
                 if let Some(mut check) = this.check.take() {
                     check.fail();
+                }
+                if let Some(switch) = &this.ends_connection {
+                    switch.end_in_reset();
                 }
                 // An error makes hyper drop what it has not sent yet, so it first gets to send that.
                 this.broken = Some(error);

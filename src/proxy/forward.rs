@@ -13,7 +13,7 @@ use crate::{
     drain,
     stack::Stack,
     telemetry::timings::Timings,
-    upstream::{Answering, Client, Error, Line, Target},
+    upstream::{Answering, Client, Error, Target},
 };
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -213,9 +213,12 @@ impl Pending {
         }
         let mut answer = answer.map(|body| Download::new(body, self.primary, sent));
         self.refuse_body(&mut answer);
-        if self.version == Version::HTTP_11 && answer.body().size_hint().exact().is_none() {
-            let line: Arc<Line> = self.caller.line.clone();
-            answer.body_mut().put_trailers_on(line);
+        if answer.body().size_hint().exact().is_none() {
+            let body = answer.body_mut();
+            match self.version {
+                Version::HTTP_11 => body.put_trailers_on(self.caller.line.clone()),
+                _ => body.ends_connection(self.caller.switch.clone()),
+            }
         }
         if status == StatusCode::NOT_MODIFIED
             && self.method != Method::HEAD

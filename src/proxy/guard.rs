@@ -8,6 +8,7 @@
 
 use super::framing::{Found, Framing};
 use futures_util::task::AtomicWaker;
+use socket2::SockRef;
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -15,13 +16,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -33,8 +35,8 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Wraps the connection to a caller.
 #[derive(Debug)]
-pub(super) struct Guard<S> {
-    inner: S,
+pub(super) struct Guard {
+    inner: TcpStream,
     framing: Framing,
     switch: Switch,
     /// Bytes read that may only pass once an upgrade is decided on.
@@ -44,13 +46,14 @@ pub(super) struct Guard<S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// Decides what follows a request that asks for an upgrade. Shared by clones.
+/// Tells the reader of a connection what follows a request that asks for an upgrade, and how to end. Shared by clones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Switch(Arc<Decision>);
 
 #[derive(Debug, Default)]
 struct Decision {
     state: AtomicU8,
+    ends_in_reset: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -77,6 +80,11 @@ impl Switch {
         self.decide(GRANTED);
     }
 
+    /// The connection is to end in a reset: its last answer broke, and a clean end would make it look whole.
+    pub(super) fn end_in_reset(&self) {
+        self.0.ends_in_reset.store(true, Ordering::Relaxed);
+    }
+
     fn decide(&self, state: u8) {
         self.0.state.store(state, Ordering::Release);
         self.0.reader.wake();
@@ -94,8 +102,8 @@ impl Switch {
 
 // === impl Guard ===
 
-impl<S> Guard<S> {
-    pub(super) fn new(inner: S, switch: Switch) -> Self {
+impl Guard {
+    pub(super) fn new(inner: TcpStream, switch: Switch) -> Self {
         Self {
             inner,
             framing: Framing::default(),
@@ -138,7 +146,7 @@ impl<S> Guard<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Guard<S> {
+impl Guard {
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.stash.is_empty() {
             let room = buf.remaining().min(self.stash.len());
@@ -168,7 +176,16 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.switch.0.ends_in_reset.load(Ordering::Relaxed) {
+            // Where it cannot be set, the end is a clean one; nothing more can be done for it.
+            let _ = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl AsyncRead for Guard {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -195,7 +212,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl AsyncWrite for Guard {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -165,6 +165,7 @@ impl Sampler {
     }
 
     fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
+        named.route.count_live_read();
         if !self.admits(&call.live, named, call.request.headers()) {
             return Plan::Pass;
         }
@@ -225,8 +226,12 @@ impl Sampler {
                 && (declared == Declared::Read
                     || live.reads.admits_body(&head.borrow(), tape.kept()))
         };
+        if !is_read {
+            return None;
+        }
         let named = routing.named();
-        if !is_read || !self.admits(&live, named, &head.headers) {
+        named.route.count_live_read();
+        if !self.admits(&live, named, &head.headers) {
             return None;
         }
         let kept = Kept {

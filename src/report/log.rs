@@ -1,12 +1,11 @@
 //! The process's log: how lines are written, and the line for each mismatch.
 
 use crate::{
-    handoff::{Report, Told},
+    handoff::{Report, Sent, Told},
     verdict::Outcome,
 };
 use std::{
     io::{self, IsTerminal as _},
-    sync::Arc,
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -44,7 +43,7 @@ pub enum Colours {
 /// Writes one line for each mismatch, [`MAX_PER_SECOND`] at most.
 #[derive(Debug)]
 pub struct Mismatches {
-    reports: mpsc::Receiver<Arc<Report>>,
+    reports: mpsc::Receiver<Sent>,
     second: Instant,
     written: u32,
     left_out: u64,
@@ -106,7 +105,7 @@ impl Config {
 // === impl Mismatches ===
 
 impl Mismatches {
-    pub fn new(reports: mpsc::Receiver<Arc<Report>>) -> Self {
+    pub fn new(reports: mpsc::Receiver<Sent>) -> Self {
         Self {
             reports,
             second: Instant::now(),
@@ -159,7 +158,18 @@ impl Mismatches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use crate::{
+        compare::Kind,
+        handoff::Reports,
+        telemetry::{Gauges, Signal},
+        trace_context::TraceContext,
+        verdict::Mark,
+    };
+    use std::{
+        sync::{Arc, Mutex},
+        time::SystemTime,
+    };
+    use tracing::instrument::WithSubscriber as _;
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
@@ -217,5 +227,66 @@ mod tests {
         let admitted = (0..100).filter(|_| mismatches.admits(now)).count();
         assert_eq!(admitted, MAX_PER_SECOND as usize);
         assert!(mismatches.admits(now + Duration::from_secs(1)));
+    }
+
+    #[tokio::test]
+    async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
+        let mut reports = Reports::new(Gauges::default());
+        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
+        for _ in 0..=MAX_PER_SECOND {
+            reports.send(report(Outcome::Mismatch(Mark::Plain)));
+        }
+        reports.send(report(Outcome::Transient));
+        drop(reports);
+        let page = Page::default();
+        let writer = page.clone();
+        let dispatch = Config::default().dispatch(Colours::Plain, move || writer.clone());
+
+        mismatches.run().with_subscriber(dispatch).await;
+
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), MAX_PER_SECOND as usize, "{text}");
+        let line = text.lines().next().unwrap();
+        for part in [
+            "WARN",
+            "mismatch route=\"get-item\" place=\"$.price\" kind=\"value\" old=\"number(3)\" class=\"c1a55\" differences=1",
+            "trace_id=00000000000000000000000000000abc",
+        ] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
+
+    fn report(outcome: Outcome) -> Report {
+        let told = Told {
+            place: "$.price".to_owned(),
+            kind: Kind::Value,
+            class: "c1a55".to_owned(),
+            class_place: "$.price".to_owned(),
+            old: Some("number(3)".to_owned()),
+            new: None,
+        };
+        Report {
+            outcome,
+            route: "get-item".into(),
+            epoch: "e1".into(),
+            method: "GET".to_owned(),
+            path: "/items/7".to_owned(),
+            query: None,
+            request_headers: Vec::new(),
+            request_body: None,
+            span: TraceContext {
+                trace_id: 0xabc,
+                span_id: 1,
+                flags: 1,
+                state: String::new(),
+            },
+            live: None,
+            started: SystemTime::UNIX_EPOCH,
+            ended: SystemTime::UNIX_EPOCH,
+            old: None,
+            new: None,
+            differences: vec![told],
+            count: 1,
+        }
     }
 }

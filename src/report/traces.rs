@@ -4,13 +4,13 @@
 
 use super::{Delivery, Target, otlp::Invalid, span};
 use crate::{
-    handoff::{Report, Traced},
+    handoff::{Sent, Traced},
     telemetry::{Gauges, Signal},
 };
 use opentelemetry::InstrumentationScope;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
@@ -25,7 +25,7 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Consumes reports until nobody can send any more.
 #[derive(Debug)]
 pub struct Traces {
-    reports: mpsc::Receiver<Arc<Report>>,
+    reports: mpsc::Receiver<Sent>,
     traced: Traced,
     exporter: SpanExporter,
     timeout: Duration,
@@ -41,7 +41,7 @@ impl Traces {
     /// # Errors
     /// [`Invalid::Exporter`].
     pub fn new(
-        reports: mpsc::Receiver<Arc<Report>>,
+        reports: mpsc::Receiver<Sent>,
         traced: Traced,
         (target, resource): (&Target, &Resource),
         gauges: Gauges,
@@ -74,7 +74,7 @@ impl Traces {
     }
 
     /// Waits for a report and then a little for more of them; `false`: there will be none.
-    async fn fill(&mut self, batch: &mut Vec<Arc<Report>>) -> bool {
+    async fn fill(&mut self, batch: &mut Vec<Sent>) -> bool {
         if self.reports.recv_many(batch, MAX_BATCH).await == 0 {
             return false;
         }
@@ -89,7 +89,7 @@ impl Traces {
         true
     }
 
-    async fn export(&mut self, batch: &mut Vec<Arc<Report>>, last_call: Option<Instant>) {
+    async fn export(&mut self, batch: &mut Vec<Sent>, last_call: Option<Instant>) {
         let admitted = batch
             .drain(..)
             .filter(|report| self.traced.admits(report.outcome));

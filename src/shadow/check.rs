@@ -11,7 +11,7 @@ use crate::{
     redact::Redactor,
     settings::Current,
     stack::Stack,
-    telemetry::{Bound, Gauges, RuleCounts, Ticket, Timings},
+    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Ticket, Timings},
     trace_context::TraceContext,
     verdict::{Mark, Outcome, Reason, ShadowError},
 };
@@ -154,6 +154,14 @@ impl Bench {
     }
 
     fn count(&self, inquiry: &Inquiry<'_>, comparison: &Comparison) {
+        let rules = inquiry.comparing.rules.rules();
+        for used in &comparison.rules {
+            let count = RuleCount {
+                applied: used.applied,
+                masked: used.masked,
+            };
+            self.rule_counts.add(&rules[used.rule].id, count);
+        }
         if let Compared::Different { differences, count } = &comparison.result {
             let route = inquiry.ticket.route();
             differences

@@ -5,7 +5,7 @@ use crate::{
     trace_context::TraceContext,
 };
 use serde::{Serialize, Serializer};
-use std::{mem::size_of, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 /// One stored example.
 #[derive(Clone, Debug, Serialize)]
@@ -113,35 +113,6 @@ impl Mismatch {
             differences: report.differences.iter().map(Difference::of).collect(),
         }
     }
-
-    /// About how many bytes it takes.
-    pub(super) fn size(&self) -> usize {
-        let request = &self.request;
-        let answers = [&self.old, &self.new].into_iter().flatten();
-        let answers = answers.map(|answer| {
-            pairs(&answer.headers) + pairs(&answer.trailers) + optional(answer.body.as_ref())
-        });
-        let differences = self.differences.iter().map(|told| {
-            let values = optional(told.old.as_ref()) + optional(told.new.as_ref());
-            size_of::<Difference>() + told.place.len() + told.class.len() + values
-        });
-        size_of::<Self>()
-            + request.path.len()
-            + optional(request.query.as_ref())
-            + optional(request.body.as_ref())
-            + pairs(&request.headers)
-            + answers.sum::<usize>()
-            + differences.sum::<usize>()
-    }
-}
-
-fn optional(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
-}
-
-fn pairs(pairs: &[(String, String)]) -> usize {
-    let sizes = pairs.iter().map(|(name, value)| name.len() + value.len());
-    sizes.sum::<usize>() + size_of_val(pairs)
 }
 
 // === impl Answer ===

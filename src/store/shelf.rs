@@ -63,7 +63,7 @@ impl Shelf {
     pub(super) fn put(&mut self, mismatch: Mismatch, report: &Report) {
         let number = self.next;
         self.next += 1;
-        let bytes = mismatch.size();
+        let bytes = report.size();
         self.bytes += bytes;
         self.by_id.insert(mismatch.id.clone(), number);
         let example = Example {

@@ -14,7 +14,6 @@ use std::{
 #[derive(Clone)]
 pub struct Stack {
     pub addr: SocketAddr,
-    connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -32,7 +31,6 @@ impl Stack {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let stack = Self {
             addr: listener.local_addr().unwrap(),
-            connections: Arc::default(),
             requests: Arc::default(),
         };
         let own = stack.clone();
@@ -40,7 +38,6 @@ impl Stack {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (own, answer) = (own.clone(), answer.clone());
-                own.connections.fetch_add(1, Ordering::Relaxed);
                 // A connection that breaks is the caller's affair.
                 thread::spawn(move || own.serve(&stream.unwrap(), &*answer));
             }
@@ -51,10 +48,6 @@ impl Stack {
     /// Answers every request with this JSON.
     pub fn json(body: &'static str) -> Self {
         Self::start(move |_| json(body))
-    }
-
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
     }
 
     pub fn requests(&self) -> usize {

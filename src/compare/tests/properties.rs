@@ -203,7 +203,9 @@ proptest! {
     #[test]
     fn a_removed_or_added_member_is_told_at_its_place(document in documents(), index: Index, seed: u64) {
         let steps = pick(&document, index);
-        prop_assume!(!steps.is_empty());
+        if steps.is_empty() {
+            return Ok(());
+        }
         let mut without = document.clone();
         let (last, parent) = steps.split_last().unwrap();
         match (get(&mut without, parent), last) {
@@ -225,7 +227,9 @@ proptest! {
         let Json::Array(items) = get(&mut swapped, &steps) else {
             return Ok(());
         };
-        prop_assume!(items.len() > 1);
+        if items.len() < 2 {
+            return Ok(());
+        }
         let last = items.len() - 1;
         items.swap(0, last);
         let (old, new) = (document.to_string(), respelled(&swapped, &mut { seed }));
@@ -246,7 +250,9 @@ proptest! {
         let comparison = compared(&json(document.to_string()), &json(respelled(&changed, &mut { seed })), &[(&at, "ignore")]);
         prop_assert_eq!(comparison.result, Compared::Equal(Via::Rules));
         // One more change, where the rule does not reach.
-        prop_assume!(!steps.starts_with(&beside) && !beside.starts_with(&steps));
+        if steps.starts_with(&beside) || beside.starts_with(&steps) {
+            return Ok(());
+        }
         *get(&mut changed, &beside) = json!("another value altogether");
         let told = json_differences(&document.to_string(), &changed.to_string(), &[(&at, "ignore")]);
         prop_assert_eq!(told.len(), 1, "{:?}", told);
