@@ -1,6 +1,6 @@
 //! What the operator wrote, and what the program may rely on.
 //!
-//! A configuration is laid together from [layers](layers): defaults, the file, flags of the command line, and what
+//! A configuration is laid together from layers: defaults, the file, flags of the command line, and what
 //! the API has changed. A [`Config`] can only be made from a whole that passed every check, so no other module
 //! checks again; it is a struct of the other modules' own configurations. [`Running`] is the one that is in force,
 //! changed by the API and by [`reload`].

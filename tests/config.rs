@@ -313,6 +313,7 @@ fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
 /// Values of `old`, and what is said of them.
 const STACKS_REFUSED: &[(&str, &str)] = &[
     ("{}", "6: old: `url` is missing"),
+    ("http://old", "6: old: expected a map, found `http://old`"),
     (
         "{url: old}",
         "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found `old`",
