@@ -7,10 +7,13 @@ use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 use twinread::{
     compare::Options,
-    config::{Capture, Config, Flags, Loaded, LogFormat, Origin, Paused, Queue, Trace, load},
+    config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
     document::Faults,
     handoff::Traced,
+    proxy::Checks,
+    report::log::Format,
     sample::{Reads, Sampling},
+    shadow::Trace,
     stack::Stack,
     upstream::{HostPolicy, Target},
     verdict::Limits,
@@ -310,6 +313,7 @@ fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
 /// Values of `old`, and what is said of them.
 const STACKS_REFUSED: &[(&str, &str)] = &[
     ("{}", "6: old: `url` is missing"),
+    ("http://old", "6: old: expected a map, found `http://old`"),
     (
         "{url: old}",
         "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found `old`",
@@ -414,7 +418,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
     assert_eq!(config.admin_token, None);
     assert_eq!(config.serve_from, Stack::Old);
-    assert_eq!(config.paused, Paused::No);
+    assert_eq!(config.checks, Checks::Running);
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
     assert_eq!(config.protection.timeout, Duration::from_secs(5));
@@ -455,7 +459,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.telemetry.report, twinread::report::Config::default());
     assert_eq!(config.telemetry.trace, Trace::Link);
     assert_eq!(config.telemetry.traced, Traced::Mismatch);
-    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.format, Format::Text);
     assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
     assert_eq!(config.store.keep_mismatches, 10_000);
     assert_eq!(config.store.keep_per_class, 50);
@@ -586,7 +590,7 @@ fn values_are_read() {
     );
     assert_eq!(config.admin_token.as_deref(), Some("s3cret"));
     assert_eq!(config.serve_from, Stack::New);
-    assert_eq!(config.paused, Paused::Yes);
+    assert_eq!(config.checks, Checks::Paused);
     assert_eq!(config.sampling.rate, 1.0);
     assert_eq!(config.sampling.per_route_floor.as_per_second(), 0.5);
     assert_eq!(config.sampling.by.to_string(), "cookie:sid");
@@ -597,7 +601,7 @@ fn values_are_read() {
         config.telemetry.report.resource["deployment.environment"],
         "live"
     );
-    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.limits.soak, Duration::from_secs(604_800));
     assert_eq!(config.label.as_deref(), Some("build 812"));
 }

@@ -10,7 +10,8 @@ use std::{
 };
 use tempfile::TempDir;
 use twinread::{
-    config::{Config, Flags, Origin, Paused, Running, load, reload::Cause},
+    config::{Config, Flags, Origin, Running, load, reload::Cause},
+    proxy::Checks,
     settings::{Edit, Refused, Source},
     telemetry::Gauges,
 };
@@ -107,7 +108,7 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
     let config = published.last().unwrap();
     assert_eq!(config.sampling.rate, 0.2);
     assert_eq!(config.protection.breaker.failures.get(), 3);
-    assert_eq!(config.paused, Paused::Yes);
+    assert_eq!(config.checks, Checks::Paused);
     assert_eq!(published.len(), 1);
 }
 

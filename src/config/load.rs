@@ -18,8 +18,11 @@ use std::{
 pub struct Origin {
     file: Option<PathBuf>,
     flags: Flags,
-    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    environment: Environment,
 }
+
+/// What looks variables up.
+type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// A configuration without a fault, and what it was made from.
 #[derive(Clone, Debug)]
