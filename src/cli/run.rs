@@ -103,7 +103,7 @@ pub(super) fn log_config(log: Log) -> log::Config {
 }
 
 /// An error with its causes.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let causes: String = causes.map(|cause| format!(": {cause}")).collect();
     format!("{error}{causes}")
