@@ -25,12 +25,12 @@ mod tree;
 mod values;
 mod watch;
 
-pub use capture::{Capture, Queue};
-pub use environment::Lookup;
 pub use crate::{
     report::log::{Config as Log, Format as LogFormat},
     shadow::Trace,
 };
+pub use capture::{Capture, Queue};
+pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
