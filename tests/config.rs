@@ -554,24 +554,38 @@ drain: {grace: 10s}
 ";
 
 #[test]
-fn the_configuration_of_the_contract_is_read_and_says_the_defaults() {
+fn the_configuration_of_the_contract_is_read() {
     let folder = Folder::with(SECTION_5);
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-    let said = loaded.config();
-    let default = config("");
-    assert_eq!(said.routes.entries().len(), 2);
-    assert_eq!(said.sampling, default.sampling);
-    assert_eq!(said.protection, default.protection);
-    assert_eq!(said.limits, default.limits);
-    assert_eq!(said.comparing.options, default.comparing.options);
+    let config = loaded.config();
+    assert_eq!(config.routes.entries().len(), 2);
+    assert_eq!(config.old.authority.as_str(), "127.0.0.1:9001");
     assert_eq!(
-        format!("{:?}", said.redact),
-        format!("{:?}", default.redact)
-    );
-    assert_eq!(
-        said.telemetry.report.service_name.as_deref(),
+        config.telemetry.report.service_name.as_deref(),
         Some("twinread")
     );
+    assert_eq!(
+        config.telemetry.report.otlp.timeout,
+        Some(Duration::from_secs(5))
+    );
+}
+
+#[test]
+fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
+    let examples = ["  - {methods: [POST]", "  - {name: "];
+    let is_example = |line: &&str| examples.iter().any(|begin| line.starts_with(begin));
+    let said: Vec<_> = SECTION_5.lines().filter(|line| !is_example(line)).collect();
+    let said = Folder::with(&said.join("\n").replace("\nroutes:", "\nroutes: []"));
+    let stacks = "old: {url: 'http://127.0.0.1:9001'}\nnew: {url: 'http://127.0.0.1:9002'}\n";
+    let silent = Folder::with(stacks);
+    let config = |folder: &Folder| {
+        let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
+        let mut config = Config::clone(loaded.config());
+        // Between the contract's defaults and silence stands the environment, which `report` asks.
+        config.telemetry.report = twinread::report::Config::default();
+        format!("{config:#?}")
+    };
+    assert_eq!(config(&said), config(&silent));
 }
 
 #[test]
