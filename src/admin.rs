@@ -1,1 +1,17 @@
-//! The admin API: verdict, settings, routes, mismatches, metrics.
+//! The admin API (DESIGN.md section 10): what the process knows, and the few things that may be changed.
+//!
+//! It knows the rest of the process by [`Handles`] only. Two gates stand before it: `guard` decides who may
+//! speak at all, and the size and time limits of `server` keep anyone from holding it up.
+
+mod epochs;
+mod evidence;
+mod guard;
+mod handles;
+mod probes;
+mod problem;
+mod router;
+mod server;
+mod settings;
+
+pub use handles::{Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use server::{Bound, Config, bind};

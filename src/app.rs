@@ -1,1 +1,96 @@
-//! Composes the sidecar from its modules.
+//! Composes the sidecar from its modules, runs it, and brings it to an end.
+//!
+//! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, lower in priority; and
+//! one thread for control (admin API, exporters, reloads), which starts and ends the other two.
+
+mod control;
+mod evidence;
+mod mismatches;
+mod reachable;
+mod switchboard;
+
+use crate::config::{Loaded, Origin};
+use std::{io, net::SocketAddr, sync::mpsc, thread};
+use tokio::sync::oneshot;
+
+/// A running sidecar. Dropped, it ends as by [`App::stop`].
+#[derive(Debug)]
+pub struct App {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    control: Option<thread::JoinHandle<()>>,
+}
+
+/// Why the sidecar cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {addr}")]
+    Bind {
+        addr: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot export telemetry")]
+    Telemetry(#[from] crate::report::Invalid),
+    #[error("cannot start")]
+    Threads(#[from] io::Error),
+}
+
+// === impl App ===
+
+impl App {
+    /// Starts the sidecar; when this returns, it listens.
+    ///
+    /// # Errors
+    /// [`StartError`], and then nothing is left running.
+    pub fn start(origin: Origin, loaded: Loaded) -> Result<Self, StartError> {
+        let (started, starts) = mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let control = thread::Builder::new()
+            .name("twinread-control".to_owned())
+            .spawn(move || control::run(origin, loaded, started, stopped))?;
+        let addresses = starts.recv().unwrap_or_else(|_| {
+            let gone = io::Error::other("the control thread ended before it listened");
+            Err(StartError::Threads(gone))
+        });
+        let control::Addresses { listen, admin } = addresses?;
+        Ok(Self {
+            listen,
+            admin,
+            stop: Some(stop),
+            control: Some(control),
+        })
+    }
+
+    /// Where live requests are taken.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where the admin API is.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, flushes the
+    /// exporters, and returns when all of that is done.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(control) = self.control.take()
+            && control.join().is_err()
+        {
+            tracing::error!("the control thread panicked");
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -77,6 +77,19 @@ impl Held {
         self.bytes -= freed;
     }
 
+    /// Takes over what `other` holds of the same budget.
+    pub fn merge(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
+    /// All that is held, as a share of its own; this one is empty then.
+    #[must_use = "what is split off and dropped is given back"]
+    pub fn split(&mut self) -> Self {
+        let mut split = self.budget.share();
+        std::mem::swap(&mut split.bytes, &mut self.bytes);
+        split
+    }
+
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -105,5 +118,18 @@ mod tests {
 
         assert_eq!(budget.held(), 4);
         assert!(second.grow(6));
+    }
+
+    #[test]
+    fn a_merged_share_is_held_once() {
+        let budget = Budget::new(10);
+        let (mut first, mut second) = (budget.share(), budget.share());
+        assert!(first.grow(6) && second.grow(4));
+
+        first.merge(second);
+        assert_eq!((first.bytes(), budget.held()), (10, 10));
+
+        drop(first);
+        assert_eq!(budget.held(), 0);
     }
 }

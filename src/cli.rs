@@ -1,3 +1,65 @@
-//! The command line: arguments, exit codes, output.
+//! The command line: arguments in, exit codes out.
 
+pub mod check;
+pub mod client;
 pub mod compare;
+pub mod gate;
+pub mod run;
+pub mod set;
+pub mod status;
+mod verdict;
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+use std::process::ExitCode;
+
+/// Exit codes, as in sysexits.h where it has one.
+pub mod exit {
+    /// Wrong arguments, configuration or input.
+    pub const USAGE: u8 = 64;
+    /// An address cannot be bound, or the admin API cannot be reached.
+    pub const UNAVAILABLE: u8 = 69;
+}
+
+/// Proves on live reads that a new stack answers as the old one does, and says when it is safe to switch.
+#[derive(Debug, Parser)]
+#[command(name = "twinread", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Compare(compare::Args),
+    Gate(gate::Args),
+    Status(status::Args),
+    Set(set::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::Gate(args) => gate::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Set(args) => set::run(args),
+    }
+}
+
+/// Not clap's exit code 2: for `gate` that means undecided.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nothing is left to be done if the terminal is gone.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(exit::USAGE),
+    }
+}

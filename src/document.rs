@@ -7,4 +7,4 @@ mod node;
 mod read;
 
 pub use node::{Data, Key, Mark, Node};
-pub use read::{At, Fault, Faults, Fields, closest};
+pub use read::{At, Fault, Faults, Fields, closest, parse_duration};

@@ -1,8 +1,12 @@
 //! What passes between the parts of the runtime: samples from the live side to the shadow side, and
 //! redacted reports of checks from there to exporters and store. Both queues are bounded and neither ever waits.
 
+pub mod checked;
 pub mod report;
+pub mod reports;
 pub mod sample;
 
-pub use report::{Report, Reports, Told};
+pub use checked::{Checked, Timed};
+pub use report::{Report, Told, ToldAnswer, Traced};
+pub use reports::{Reports, Sent};
 pub use sample::{Feed, Queue, ReadRequest, Sample};

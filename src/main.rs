@@ -1,3 +1,8 @@
 //! The binary `twinread`.
 
-fn main() {}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    twinread::cli::main()
+}

@@ -1,1 +1,26 @@
-//! The live path: forwards every request to the primary, and offers a copy of sampled reads.
+//! The live path: every request goes to the stack that serves, and its answer to the caller, byte for byte as it comes.
+//!
+//! Built of tower layers: [route](route) names and counts, [sample](sample) chooses reads and copies them, [forward](forward)
+//! sends. Nothing of ours is ever waited for: what cannot be copied or queued is dropped and counted.
+
+mod bind;
+mod call;
+mod check;
+mod download;
+mod entrance;
+mod forward;
+mod framing;
+mod gate;
+mod guard;
+mod hop;
+mod inform;
+mod live;
+mod problem;
+mod route;
+mod sample;
+mod tape;
+mod tunnel;
+mod upload;
+
+pub use bind::{Bound, bind};
+pub use live::{Checks, Config, Handles, Live};

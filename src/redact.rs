@@ -1,1 +1,239 @@
-//! Takes out of a check what must not leave the process, and makes the report of it.
+//! Takes out of a check what must not leave the process.
+//!
+//! Everything here is pure and total. Names (of headers, members, parameters) are told, values are not unless the
+//! configuration says so: what is named by `headers` or `fields` is masked always, every other value by `values`.
+//! A name that looks like somebody's (an address, a long number) is masked like a value.
+
+mod body;
+mod names;
+mod values;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use regex::Regex;
+
+/// The section `redact` of the configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Headers and trailers whose values are masked always.
+    pub headers: Vec<HeaderName>,
+    /// JSON members, form fields, query parameters and headers whose values are masked always, by their name.
+    pub fields: Vec<Regex>,
+    /// What is told of every other value.
+    pub values: Values,
+    /// Characters kept of one value.
+    pub max_value: usize,
+    /// Bytes kept of one body, after redaction.
+    pub max_body: usize,
+    /// Bytes of a body, its codings undone, beyond which it is told by its length only: reading it would keep the
+    /// next check waiting.
+    pub max_read: usize,
+}
+
+/// What is told of values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Values {
+    /// The value, cut to `max_value`.
+    Shown,
+    /// Type class and length: `string(12)`.
+    #[default]
+    Masked,
+    /// Type class, length and a keyed hash, so that equal values can be told: `string(12)#a1b2c3d4e5f60718`.
+    Hashed,
+}
+
+/// The key of the hashes that [`Values::Hashed`] tells. It must be random and must not leave the process: who has it can guess values.
+#[derive(Clone)]
+pub struct HashKey(pub [u8; 16]);
+
+/// Redacts what a check knows.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    config: Config,
+    key: HashKey,
+}
+
+/// How one value is told, after its name was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telling {
+    Shown,
+    Masked,
+    Hashed,
+}
+
+/// Headers that HTTP itself needs and that name nobody: their values help to read a report.
+const HARMLESS: [&str; 17] = [
+    "accept",
+    "accept-encoding",
+    "accept-ranges",
+    "age",
+    "allow",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expires",
+    "last-modified",
+    "retry-after",
+    "server",
+    "transfer-encoding",
+    "vary",
+];
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        let fields = "(?i)pass(word)?|secret|token|card|iban|ssn|e?mail|phone";
+        Self {
+            headers: vec![
+                http::header::AUTHORIZATION,
+                http::header::COOKIE,
+                http::header::SET_COOKIE,
+                http::header::PROXY_AUTHORIZATION,
+                HeaderName::from_static("x-api-key"),
+            ],
+            fields: vec![Regex::new(fields).expect("the default pattern must be valid")],
+            values: Values::default(),
+            max_value: 256,
+            max_body: 16 << 10,
+            max_read: 256 << 10,
+        }
+    }
+}
+
+// === impl Values ===
+
+impl Values {
+    fn telling(self) -> Telling {
+        match self {
+            Self::Shown => Telling::Shown,
+            Self::Masked => Telling::Masked,
+            Self::Hashed => Telling::Hashed,
+        }
+    }
+}
+
+// === impl Redactor ===
+
+impl Redactor {
+    pub fn new(config: Config, key: HashKey) -> Self {
+        Self { config, key }
+    }
+
+    /// The headers or trailers with what is told of their values, those of harmless protocol headers shown. Past
+    /// `max_body` bytes it is only told how many more there are.
+    pub fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let mut told = Vec::new();
+        let mut bytes = 0;
+        for (name, value) in headers {
+            if bytes > self.config.max_body {
+                told.push((
+                    "…".to_owned(),
+                    format!("{} more", headers.len() - told.len()),
+                ));
+                break;
+            }
+            let value = self.header(name.as_str(), value);
+            bytes += name.as_str().len() + value.len();
+            told.push((name.as_str().to_owned(), value));
+        }
+        told
+    }
+
+    fn header(&self, name: &str, value: &HeaderValue) -> String {
+        let telling = match self.is_harmless(name) {
+            true => Telling::Shown,
+            false => self.header_telling(name),
+        };
+        match value.to_str() {
+            Ok(text) => self.text(text, telling),
+            // Even where values are shown, bytes that are no text would be shown as something else.
+            Err(_) => self.bytes("bytes", value.as_bytes(), telling),
+        }
+    }
+
+    fn header_telling(&self, name: &str) -> Telling {
+        let is_listed = |listed: &HeaderName| listed.as_str().eq_ignore_ascii_case(name);
+        if self.config.headers.iter().any(is_listed) {
+            return Telling::Masked;
+        }
+        self.telling(name)
+    }
+
+    fn is_harmless(&self, name: &str) -> bool {
+        let is_listed = |listed: &HeaderName| listed.as_str().eq_ignore_ascii_case(name);
+        HARMLESS.contains(&name)
+            && !self.config.headers.iter().any(is_listed)
+            && !self.names_secret(name)
+    }
+
+    /// How the value of that name is told.
+    fn telling(&self, name: &str) -> Telling {
+        match self.names_secret(name) {
+            true => Telling::Masked,
+            false => self.config.values.telling(),
+        }
+    }
+
+    fn names_secret(&self, name: &str) -> bool {
+        self.config.fields.iter().any(|field| field.is_match(name))
+    }
+}
+
+// === impl HashKey ===
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_headers_are_shown_unless_they_are_named() {
+        let mut headers = HeaderMap::new();
+        headers.insert("server", HeaderValue::from_static("nginx"));
+        headers.insert("x-request-id", HeaderValue::from_static("4711"));
+        headers.insert("cookie", HeaderValue::from_static("a=b"));
+        let told = |config| Redactor::new(config, HashKey([7; 16])).headers(&headers);
+        let owned = |pairs: [(&str, &str); 3]| {
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+
+        let expected = [
+            ("server", "nginx"),
+            ("x-request-id", "string(4)"),
+            ("cookie", "string(3)"),
+        ];
+        assert_eq!(told(Config::default()), owned(expected));
+
+        let listed = Config {
+            headers: vec![HeaderName::from_static("server")],
+            values: Values::Shown,
+            ..Config::default()
+        };
+        let expected = [
+            ("server", "string(5)"),
+            ("x-request-id", "4711"),
+            ("cookie", "a=b"),
+        ];
+        assert_eq!(told(listed), owned(expected));
+    }
+
+    #[test]
+    fn very_many_headers_are_told_up_to_a_bound() {
+        let mut headers = HeaderMap::new();
+        for _ in 0..10_000 {
+            headers.append("x-a", HeaderValue::from_static("some value"));
+        }
+        let told = Redactor::new(Config::default(), HashKey([7; 16])).headers(&headers);
+        let (last, rest) = told.split_last().unwrap();
+        assert_eq!(last.1, format!("{} more", 10_000 - rest.len()));
+        assert!(rest.len() < 2_000);
+    }
+}

@@ -1,1 +1,276 @@
-//! Names requests, so that every figure is per route.
+//! Names of routes: what every per-something figure is kept under.
+//!
+//! Entries of the section `routes` are tried in order, and the first that fits gives the name. A path that none
+//! fits is named by its method and itself, with segments that look like ids collapsed: `GET /orders/{}`.
+//! Names are bounded in length whatever a caller sends; how many there may be is for the ledger to bound.
+
+mod body;
+mod collapse;
+mod entry;
+mod selector;
+mod template;
+mod tree;
+
+pub use body::JsonBody;
+pub use collapse::{MAX_COLLAPSED, collapsed};
+pub use entry::Entry;
+pub use selector::{Fit, Selector};
+
+use crate::document::{At, Faults};
+use http::{HeaderMap, Method};
+use std::borrow::Cow;
+use tree::Tree;
+
+/// What a request is named and judged by before its body has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'h> {
+    pub method: &'h Method,
+    /// As it came, percent-encoded.
+    pub path: &'h str,
+    pub query: Option<&'h str>,
+    pub headers: &'h HeaderMap,
+}
+
+/// The section `routes`, in order. Naming costs the length of the path, not the number of entries:
+/// only entries without a path template are tried one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    entries: Vec<Entry>,
+    tree: Tree,
+}
+
+/// What [`Routes::name`] found.
+#[derive(Clone, Debug)]
+pub enum Naming<'r> {
+    /// The name, and the entry that gave it; `None` for a collapsed path.
+    Named(Cow<'r, str>, Option<&'r Entry>),
+    /// The first entry that may fit asks for the body, and none was given.
+    NeedsBody,
+}
+
+// === impl Routes ===
+
+impl Routes {
+    /// Reads the section `routes`.
+    ///
+    /// # Errors
+    /// Every fault of every entry.
+    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let entries = at.each(Entry::read)?;
+        let mut tree = Tree::default();
+        for (index, entry) in entries.iter().enumerate() {
+            tree.insert(index, entry.selector().template());
+        }
+        Ok(Self { entries, tree })
+    }
+
+    /// Names a request: the first entry that fits, or else its collapsed path.
+    ///
+    /// With a `body` given (empty where there is none) the answer is always a name; a body that is not JSON fits
+    /// no entry that asks for a JSON field.
+    pub fn name(&self, head: &Head<'_>, body: Option<&[u8]>) -> Naming<'_> {
+        let body = body.map(JsonBody::new);
+        let mut first: Option<(usize, Fit)> = None;
+        self.tree.visit(head.path, &mut |index| {
+            if first.is_some_and(|(best, _)| best <= index) {
+                return;
+            }
+            match self.entries[index].selector().fit(head, body.as_ref()) {
+                Fit::Misses => {}
+                fit => first = Some((index, fit)),
+            }
+        });
+        match first {
+            Some((index, Fit::Fits)) => {
+                let entry = &self.entries[index];
+                Naming::Named(entry.name(head, body.as_ref()), Some(entry))
+            }
+            Some((_, Fit::ByBody)) => Naming::NeedsBody,
+            Some((_, Fit::Misses)) | None => {
+                Naming::Named(Cow::Owned(collapsed(head.method, head.path)), None)
+            }
+        }
+    }
+
+    /// The names of the routes that a verdict has to see.
+    pub fn required(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.is_required())
+            .filter_map(Entry::fixed_name)
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Node;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn routes(text: &str) -> Result<Routes, Faults> {
+        let file = Arc::from("f.yaml");
+        let node = Node::parse(&file, text)?;
+        Routes::read(&At::root(&file, &node))
+    }
+
+    fn named(routes: &Routes, request: &str, body: Option<&str>) -> String {
+        let (method, rest) = request.split_once(' ').unwrap();
+        let (path, target) = rest.split_once(' ').unwrap_or((rest, ""));
+        let mut headers = HeaderMap::new();
+        if !target.is_empty() {
+            headers.insert("x-amz-target", HeaderValue::from_str(target).unwrap());
+        }
+        let head = Head {
+            method: &method.parse().unwrap(),
+            path,
+            query: None,
+            headers: &headers,
+        };
+        match routes.name(&head, body.map(str::as_bytes)) {
+            Naming::Named(name, _) => name.into_owned(),
+            Naming::NeedsBody => "needs body".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_entry_that_fits_gives_the_name() {
+        let routes = routes(
+            r"
+            - {name: me, path: /users/me}
+            - {name: get-user, methods: [GET], path: '/users/{id}'}
+            - {name: '{kind} files', path: '/files/{kind}/{rest*}'}
+            - {name: static, path: '/static/*'}
+            - {name: late, path: /users/me}
+            - {name: by-pattern, path: '^/v\d+/status$'}
+            - {name: 'dynamodb {op}', header: {x-amz-target: '\.(?<op>\w+)$'}}
+            ",
+        )
+        .unwrap();
+        for (request, name) in [
+            ("GET /users/me", "me"),
+            ("GET /users/7", "get-user"),
+            ("HEAD /users/7", "HEAD /users/{}"),
+            ("GET /users/", "GET /users/"),
+            ("GET /users/7/", "GET /users/{}/"),
+            ("GET /files/pdf/a/b", "pdf files"),
+            ("GET /files/pdf/", "pdf files"),
+            ("GET /files/pdf", "GET /files/pdf"),
+            ("GET /static/a/b.css", "static"),
+            ("GET /v12/status", "by-pattern"),
+            ("GET /v12/status/", "GET /v12/status/"),
+            ("POST / DynamoDB_20120810.GetItem", "dynamodb GetItem"),
+            ("POST / GetItem", "POST /"),
+        ] {
+            assert_eq!(named(&routes, request, None), name, "{request}");
+        }
+    }
+
+    #[test]
+    fn an_entry_by_body_asks_for_the_body_only_where_it_could_be_the_first() {
+        let routes = routes(
+            r"
+            - {name: health, path: /graphql, methods: [GET]}
+            - {name: 'graphql {op}', path: /graphql, json: {$.operationName: '^(?<op>\w+)$'}}
+            - {name: graphql, path: /graphql}
+            ",
+        )
+        .unwrap();
+        assert_eq!(named(&routes, "GET /graphql", None), "health");
+        assert_eq!(named(&routes, "POST /graphql", None), "needs body");
+        assert_eq!(named(&routes, "POST /other", None), "POST /other");
+        let body = Some(r#"{"operationName": "Cart"}"#);
+        assert_eq!(named(&routes, "POST /graphql", body), "graphql Cart");
+        for body in [r#"{"operationName": 7.5}"#, "{}", "", "not json"] {
+            assert_eq!(named(&routes, "POST /graphql", Some(body)), "graphql");
+        }
+    }
+
+    #[test]
+    fn what_a_caller_sends_is_bounded_in_a_name() {
+        let routes = routes(r"[{name: 'op {op}', header: {x-amz-target: '(?<op>.*)'}}]").unwrap();
+        let name = named(
+            &routes,
+            &format!("POST / A.b\u{e9}\"{}", "x".repeat(1_000)),
+            None,
+        );
+        assert_eq!(name, format!("op A.b__{}", "x".repeat(59)));
+    }
+
+    #[test]
+    fn wrong_entries_are_refused_with_every_fault() {
+        let faults = routes(
+            r"
+            - {methods: [get], path: 'users'}
+            - {name: 'a {b}', path: '/x/{y}'}
+            - {name: other, path: '/x/{y}/z{w}', header: {'a b': '('}}
+            - {name: n, json: {'$[': x}, sample: 2, require: true}
+            - {name: n}
+            - {name: 'n {op}', path: '/{op}', required: true}
+            ",
+        )
+        .unwrap_err()
+        .to_string();
+        for expected in [
+            "f.yaml:2:26: [0].methods[0]: expected a method such as GET, found `get`",
+            "[0].path: expected a path template such as /users/{id}, or a pattern that begins with ^",
+            "[0]: `name` is missing",
+            "[1].name: `{b}` is captured nowhere in this entry",
+            "[2].name: `other` is the route past `max_routes`",
+            "[2].path: expected `{name}` to be a whole segment",
+            "[2].header.a b: expected the name of a header",
+            "[2].header.a b: not a pattern: ",
+            "[3].json.$[: not a JSONPath",
+            "[3].sample: expected a number from 0 to 1",
+            "[3]: unknown field `require`, did you mean `required`?",
+            "[4]: expected at least one of methods, path, header, json",
+            "[5].name: a required route needs a name without captures",
+        ] {
+            assert!(faults.contains(expected), "{expected}\nnot in\n{faults}");
+        }
+    }
+
+    #[test]
+    fn required_routes_are_told_by_name() {
+        let routes =
+            routes("[{name: a, path: /a, required: true, sample: 0.5}, {name: b, path: /b}]")
+                .unwrap();
+        assert_eq!(routes.required().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(routes.entries()[0].sample(), Some(0.5));
+    }
+
+    proptest! {
+        #[test]
+        fn the_tree_finds_what_trying_one_by_one_would_find(
+            templates in prop::collection::vec(
+                (prop::collection::vec(prop_oneof!["a", "b", "", "P"], 1..4), prop::bool::ANY), 1..12,
+            ),
+            path in "(/(a|b|c|)){0,4}",
+        ) {
+            let entries = templates.iter().enumerate().map(|(entry, (segments, has_rest))| {
+                let segments = segments.iter().enumerate().map(|(index, segment)| {
+                    format!("/{}", segment.replace('P', &format!("{{p{index}}}")))
+                });
+                let rest = if *has_rest { "/*" } else { "" };
+                format!("- {{name: e{entry}, path: '{}{rest}'}}", segments.collect::<String>())
+            });
+            let routes = routes(&entries.collect::<Vec<_>>().join("\n")).unwrap();
+            let head = Head {
+                method: &Method::GET,
+                path: &path,
+                query: None,
+                headers: &HeaderMap::new(),
+            };
+            let mut entries = routes.entries.iter();
+            let expected = entries.find(|entry| entry.selector().fit(&head, None) == Fit::Fits);
+            let expected = expected.map(|entry| entry.name(&head, None));
+            let named = named(&routes, &format!("GET {path}"), None);
+            prop_assert_eq!(named.starts_with('e').then_some(named), expected.map(Cow::into_owned));
+        }
+    }
+}

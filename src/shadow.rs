@@ -1,1 +1,69 @@
-//! The background side: replays samples on the shadow, compares, and ends each check.
+//! The shadow side: samples are replayed on the stack that does not answer callers, compared, counted and reported.
+//!
+//! It runs on its own threads, below the live ones in priority, and meets them only in the queue of samples, the byte
+//! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
+//! ticket until then.
+
+mod breaker;
+mod check;
+mod lane;
+mod replay;
+mod runtime;
+mod worker;
+
+pub use breaker::Limits;
+pub use runtime::runtime;
+pub use worker::{Compare, Parts, Worker};
+
+use crate::{handoff::Traced, sample::Frequency};
+use std::{num::NonZeroUsize, time::Duration};
+
+/// What may change while the process runs. A check goes by one of these from its beginning to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// For the whole answer of the shadow, body included.
+    pub timeout: Duration,
+    pub max_in_flight: NonZeroUsize,
+    /// Requests to the shadow; past it a sample is `over_budget`.
+    pub max_per_second: Frequency,
+    pub breaker: Limits,
+    /// A sample that waited for longer is `expired`.
+    pub max_age: Duration,
+    /// Bytes kept of an answer's body, as it was sent.
+    pub max_body: usize,
+    /// For aligning arrays and text; past it a coarser difference is reported, never equality.
+    pub deadline: Duration,
+    pub trace: Trace,
+    pub traced: Traced,
+    /// How long accepted checks may go on once the process ends.
+    pub grace: Duration,
+}
+
+/// Where the span of a check belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// A trace of its own, linked to the live one.
+    #[default]
+    Link,
+    /// Within the live trace, where there is one.
+    Child,
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_in_flight: NonZeroUsize::new(32).expect("32 is not zero"),
+            max_per_second: Frequency::from(200),
+            breaker: Limits::default(),
+            max_age: Duration::from_secs(30),
+            max_body: 1 << 20,
+            deadline: Duration::from_millis(50),
+            trace: Trace::default(),
+            traced: Traced::default(),
+            grace: Duration::from_secs(10),
+        }
+    }
+}

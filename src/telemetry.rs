@@ -1,7 +1,15 @@
 //! The process's figures: counted once, here, and read by the verdict, the admin API and the exporters.
 
+pub mod clock;
+mod epoch;
 pub mod gauges;
+mod latencies;
 pub mod ledger;
+pub mod rule_counts;
+pub mod timings;
 
+pub use clock::Clock;
 pub use gauges::{Bound, Gauges, Signal};
 pub use ledger::{Ledger, Route, Ticket};
+pub use rule_counts::{RuleCount, RuleCounts};
+pub use timings::Timings;

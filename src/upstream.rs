@@ -1,1 +1,17 @@
-//! Requests to one stack: where it is, what its requests look like, and pooled connections to it.
+//! Requests to a stack: where it is, how a request is fitted to it, and a pooled HTTP/1.1 client.
+//!
+//! Used by the live path with streamed bodies and by the shadow with whole ones. A request is sent once; whether it may be sent
+//! again is the caller's decision, for which [`Error::Reset`] tells what is known.
+
+mod body;
+mod client;
+mod error;
+mod pool;
+mod target;
+mod wire;
+
+pub use body::Answering;
+pub use client::Client;
+pub use error::Error;
+pub use target::{HostPolicy, Target};
+pub use wire::{Line, Wire};

@@ -378,7 +378,8 @@ fn found(node: &Node) -> String {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// `250ms`, `10s`, `5m`, `1h`, `7d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
     let seconds = match unit {

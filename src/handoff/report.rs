@@ -1,19 +1,24 @@
 //! Redacted reports of checks, on their way to exporters and store.
 //!
-//! A [`Report`] is made by `redact`, before it enters any queue: nothing personal is in it unless the
+//! A [`Report`] is made by [`Checked::report`](super::Checked::report), before it enters any queue: nothing personal is in it unless the
 //! configuration asks for it.
 
-use crate::{
-    compare::Kind,
-    telemetry::{Gauges, Signal},
-    trace_context::TraceContext,
-    verdict::Outcome,
-};
+use crate::{compare::Kind, trace_context::TraceContext, verdict::Outcome};
 use std::{
+    mem::size_of,
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tokio::sync::mpsc;
+
+/// Which checks become traces: `telemetry.traced`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traced {
+    /// Mismatch, transient, noise and shadow error.
+    #[default]
+    Mismatch,
+    All,
+    None,
+}
 
 /// What is told of one check, after redaction.
 #[derive(Clone, Debug)]
@@ -25,8 +30,8 @@ pub struct Report {
     pub method: String,
     pub path: String,
     pub query: Option<String>,
-    /// Request headers, then the body if there was one.
     pub request_headers: Vec<(String, String)>,
+    /// `None` where there was none.
     pub request_body: Option<String>,
     /// The check's own span; the replay carried it as `traceparent`.
     pub span: TraceContext,
@@ -43,13 +48,14 @@ pub struct Report {
 }
 
 /// What is told of one answer.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ToldAnswer {
     pub status: u16,
     pub duration: Duration,
     pub headers: Vec<(String, String)>,
     /// `None` where there is nothing to show.
     pub body: Option<String>,
+    pub trailers: Vec<(String, String)>,
 }
 
 /// What is told of one difference.
@@ -65,36 +71,47 @@ pub struct Told {
     pub new: Option<String>,
 }
 
-/// Hands reports to every listener without ever waiting; what a listener cannot take is dropped and counted.
-#[derive(Clone, Debug)]
-pub struct Reports {
-    listeners: Vec<(Signal, mpsc::Sender<Arc<Report>>)>,
-    gauges: Gauges,
+// === impl Traced ===
+
+impl Traced {
+    /// Whether a check that ended so becomes a trace.
+    pub fn admits(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Mismatch => outcome.is_deviation(),
+            Self::All => true,
+            Self::None => false,
+        }
+    }
 }
 
-// === impl Reports ===
+// === impl Report ===
 
-impl Reports {
-    pub fn new(gauges: Gauges) -> Self {
-        Self {
-            listeners: Vec::new(),
-            gauges,
-        }
+impl Report {
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        let answers = [&self.old, &self.new].into_iter().flatten();
+        let answers = answers.map(|answer| {
+            pairs(&answer.headers) + pairs(&answer.trailers) + optional(answer.body.as_ref())
+        });
+        let differences = self.differences.iter().map(|told| {
+            let texts = told.place.len() + told.class.len() + told.class_place.len();
+            size_of::<Told>() + texts + optional(told.old.as_ref()) + optional(told.new.as_ref())
+        });
+        size_of::<Self>()
+            + self.path.len()
+            + optional(self.query.as_ref())
+            + optional(self.request_body.as_ref())
+            + pairs(&self.request_headers)
+            + answers.sum::<usize>()
+            + differences.sum::<usize>()
     }
+}
 
-    /// Adds a listener that may fall behind by `max_length` reports.
-    pub fn listen(&mut self, signal: Signal, max_length: usize) -> mpsc::Receiver<Arc<Report>> {
-        let (tx, rx) = mpsc::channel(max_length);
-        self.listeners.push((signal, tx));
-        rx
-    }
+fn optional(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
 
-    pub fn send(&self, report: Report) {
-        let report = Arc::new(report);
-        for (signal, listener) in &self.listeners {
-            if listener.try_send(report.clone()).is_err() {
-                self.gauges.export_dropped(*signal, 1);
-            }
-        }
-    }
+fn pairs(pairs: &[(String, String)]) -> usize {
+    let sizes = pairs.iter().map(|(name, value)| name.len() + value.len());
+    sizes.sum::<usize>() + size_of_val(pairs)
 }

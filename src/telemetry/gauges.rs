@@ -27,6 +27,8 @@ pub enum Signal {
     Metrics,
     /// The store of mismatches.
     Store,
+    /// Log lines about mismatches.
+    Logs,
 }
 
 /// A bound that is reached without ending a check: `twinread_bound_reached_total{bound}`.
@@ -119,13 +121,14 @@ impl Gauges {
 // === impl Signal ===
 
 impl Signal {
-    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Store];
+    pub const ALL: [Self; 4] = [Self::Traces, Self::Metrics, Self::Store, Self::Logs];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
             Self::Metrics => "metrics",
             Self::Store => "store",
+            Self::Logs => "logs",
         }
     }
 }

@@ -1,21 +1,28 @@
-//! What was counted, per route: live requests, samples, and the one outcome of each.
+//! What was counted, per route: live requests, samples, and the one outcome of each; since the process
+//! began, and beside that for each epoch.
 //!
 //! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
-use super::{Bound, Gauges};
+use super::{
+    Bound, Clock, Gauges,
+    epoch::{Beginning, Epoch, Seat},
+};
 use crate::{
     compare::Kind,
-    verdict::{Outcome, Reason},
+    stack::Stack,
+    verdict::{Cause, Outcome, Reason, Tallies},
 };
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// The route under which everything is counted that comes after `max_routes`.
@@ -30,8 +37,19 @@ struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route>>,
     other: Route,
     max_routes: AtomicUsize,
-    shutting_down: Arc<AtomicBool>,
+    /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
+    epochs: RwLock<VecDeque<Arc<Epoch>>>,
+    /// How many epochs have begun.
+    begun: AtomicU64,
+    house: Arc<House>,
     gauges: Gauges,
+}
+
+/// What every route and ticket asks the process.
+#[derive(Debug)]
+struct House {
+    shutting_down: AtomicBool,
+    clock: Clock,
 }
 
 /// The figures of one route. Shared by clones.
@@ -41,10 +59,12 @@ pub struct Route(Arc<Counts>);
 struct Counts {
     name: Arc<str>,
     live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
+    reads: AtomicU64,
     sampled: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
-    shutting_down: Arc<AtomicBool>,
+    seat: RwLock<Seat>,
+    house: Arc<House>,
 }
 
 /// One sample on its way to its outcome. Dropped without one, it counts as
@@ -53,6 +73,8 @@ struct Counts {
 #[must_use = "a dropped ticket counts as not compared"]
 pub struct Ticket {
     route: Route,
+    /// In the epoch in which the sample was taken.
+    seat: Seat,
     is_counted: bool,
 }
 
@@ -64,23 +86,92 @@ pub const METHODS: [&str; 10] = [
 /// The values of the label `status_class`; `none`: the caller got no answer.
 pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
+/// Epochs that stay readable, and routes in all of them together.
+const MAX_EPOCHS: usize = 100;
+const MAX_TALLIES: usize = 10_000;
+
 // === impl Ledger ===
 
 impl Ledger {
     pub fn new(max_routes: usize, gauges: Gauges) -> Self {
-        let shutting_down = Arc::<AtomicBool>::default();
+        Self::with_clock(max_routes, gauges, Clock::system())
+    }
+
+    /// A ledger whose epochs go by `clock`.
+    pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
+        let beginning = Beginning {
+            label: None,
+            cause: Cause::Start,
+            since: clock.now(),
+        };
+        let house = Arc::new(House {
+            shutting_down: AtomicBool::new(false),
+            clock,
+        });
+        let epoch = Epoch::begin(1, beginning);
         Self(Arc::new(Inner {
             routes: RwLock::default(),
-            other: Route::new(OTHER, shutting_down.clone()),
+            other: Route::new(OTHER, &epoch, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
-            shutting_down,
+            epochs: RwLock::new(VecDeque::from([epoch])),
+            begun: AtomicU64::new(1),
+            house,
             gauges,
         }))
     }
 
+    /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
+    /// still end in the epoch in which they were taken. Returns the id of the new one.
+    pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
+        // Held throughout, so that no route is added to the epoch that ends.
+        let routes = write(&self.0.routes);
+        let now = self.0.house.clock.now();
+        let number = self.0.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let epoch = Epoch::begin(
+            number,
+            Beginning {
+                label: label.map(Arc::from),
+                cause,
+                since: now,
+            },
+        );
+        for route in routes.values().chain([&self.0.other]) {
+            *write(&route.0.seat) = Seat::new(&epoch, &route.0.name);
+        }
+        let mut epochs = write(&self.0.epochs);
+        if let Some(ended) = epochs.back() {
+            ended.end(now);
+        }
+        epochs.push_back(epoch.clone());
+        forget(&mut epochs);
+        epoch.id().clone()
+    }
+
+    /// The figures of the present epoch.
+    pub fn tallies(&self) -> Tallies {
+        self.present().tallies(self.now())
+    }
+
+    /// The id of the present epoch.
+    pub fn epoch(&self) -> Arc<str> {
+        self.present().id().clone()
+    }
+
+    /// The figures of every epoch that is still readable, the present one first.
+    pub fn epochs(&self) -> Vec<Tallies> {
+        let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
+        let now = self.now();
+        epochs.iter().map(|epoch| epoch.tallies(now)).collect()
+    }
+
+    /// By the clock of the ledger.
+    pub fn now(&self) -> Timestamp {
+        self.0.house.clock.now()
+    }
+
     /// The route of that name; past `max_routes` a new name is [`OTHER`].
     pub fn route(&self, name: &str) -> Route {
-        let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let routes = read(&self.0.routes);
         if let Some(route) = routes.get(name) {
             return route.clone();
         }
@@ -90,7 +181,7 @@ impl Ledger {
 
     /// Every route seen so far, by name.
     pub fn routes(&self) -> Vec<Route> {
-        let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let routes = read(&self.0.routes);
         let mut routes: Vec<_> = routes.values().cloned().collect();
         if self.0.other.live_total() > 0 {
             routes.push(self.0.other.clone());
@@ -101,15 +192,16 @@ impl Ledger {
 
     /// From now on a sample that is given up counts as `shutting_down`.
     pub fn shut_down(&self) {
-        self.0.shutting_down.store(true, Ordering::Relaxed);
+        self.0.house.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    fn present(&self) -> Arc<Epoch> {
+        let epochs = read(&self.0.epochs);
+        epochs.back().expect("an epoch is always open").clone()
     }
 
     fn add(&self, name: &str) -> Route {
-        let mut routes = self
-            .0
-            .routes
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut routes = write(&self.0.routes);
         if let Some(route) = routes.get(name) {
             return route.clone();
         }
@@ -117,7 +209,7 @@ impl Ledger {
             self.0.gauges.bound_reached(Bound::Routes);
             return self.0.other.clone();
         }
-        let route = Route::new(name, self.0.shutting_down.clone());
+        let route = Route::new(name, &self.present(), self.0.house.clone());
         routes.insert(route.name().clone(), route.clone());
         route
     }
@@ -126,14 +218,17 @@ impl Ledger {
 // === impl Route ===
 
 impl Route {
-    fn new(name: &str, shutting_down: Arc<AtomicBool>) -> Self {
+    fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<House>) -> Self {
+        let name = Arc::from(name);
         Self(Arc::new(Counts {
-            name: Arc::from(name),
+            seat: RwLock::new(Seat::new(epoch, &name)),
+            name,
             live: Default::default(),
+            reads: AtomicU64::new(0),
             sampled: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
-            shutting_down,
+            house,
         }))
     }
 
@@ -152,13 +247,24 @@ impl Route {
             None => STATUS_CLASSES.len() - 1,
         };
         self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
+        read(&self.0.seat).count_live();
+    }
+
+    /// Counts one live request as a read, beside [`Route::count_live`]; sampled or not. Which routes a
+    /// verdict depends on goes by their share of the reads.
+    pub fn count_live_read(&self) {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
+        read(&self.0.seat).count_read();
     }
 
     /// Counts one sample, and hands out the duty to end it.
     pub fn sample(&self) -> Ticket {
         self.0.sampled.fetch_add(1, Ordering::Relaxed);
+        let seat = read(&self.0.seat).clone();
+        seat.count_sample();
         Ticket {
             route: self.clone(),
+            seat,
             is_counted: false,
         }
     }
@@ -175,6 +281,10 @@ impl Route {
     pub fn live_total(&self) -> u64 {
         let classes = self.0.live.iter().flatten();
         classes.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn reads(&self) -> u64 {
+        self.0.reads.load(Ordering::Relaxed)
     }
 
     pub fn sampled(&self) -> u64 {
@@ -203,14 +313,37 @@ impl Ticket {
         &self.route
     }
 
+    /// The id of the epoch to which the check belongs.
+    pub fn epoch(&self) -> &Arc<str> {
+        self.seat.epoch.id()
+    }
+
+    /// Notes how long a stack took for its whole answer.
+    pub fn answered(&self, stack: Stack, took: Duration) {
+        self.seat.count_latency(stack, took);
+    }
+
     /// Counts the outcome of the check.
     pub fn finish(mut self, outcome: Outcome) {
         self.count(outcome);
     }
 
+    /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
+    pub fn give_up(self, reason: Reason) {
+        let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
+        let reason = if is_ending {
+            Reason::ShuttingDown
+        } else {
+            reason
+        };
+        self.finish(Outcome::NotCompared(reason));
+    }
+
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
+        let now = self.route.0.house.clock.now();
+        self.seat.count_outcome(outcome, now);
     }
 }
 
@@ -219,10 +352,29 @@ impl Drop for Ticket {
         if self.is_counted {
             return;
         }
-        let reason = match self.route.0.shutting_down.load(Ordering::Relaxed) {
+        let reason = match self.route.0.house.shutting_down.load(Ordering::Relaxed) {
             true => Reason::ShuttingDown,
             false => Reason::Internal,
         };
         self.count(Outcome::NotCompared(reason));
     }
+}
+
+/// Drops the oldest epochs until the rest is within the bounds; the present one stays.
+fn forget(epochs: &mut VecDeque<Arc<Epoch>>) {
+    let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
+    while epochs.len() > 1 && (epochs.len() > MAX_EPOCHS || tallies > MAX_TALLIES) {
+        if let Some(oldest) = epochs.pop_front() {
+            tallies -= oldest.seen();
+        }
+    }
+}
+
+/// A panic elsewhere leaves figures that are still the best there are.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -134,6 +134,11 @@ impl Outcome {
     pub fn is_compared(self) -> bool {
         !matches!(self, Self::ShadowError(_) | Self::NotCompared(_))
     }
+
+    /// Whether the check showed something that an operator wants to see: neither equal answers nor no comparison.
+    pub fn is_deviation(self) -> bool {
+        !matches!(self, Self::Match(_) | Self::NotCompared(_))
+    }
 }
 
 // === impl Via ===

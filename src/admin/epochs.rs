@@ -1,0 +1,95 @@
+//! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
+
+use super::{Handles, problem::Problem, router::read_json};
+use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Extension, State, rejection::BytesRejection},
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, sync::Arc};
+use tracing::info;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Beginning {
+    label: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct EpochFigures {
+    #[serde(flatten)]
+    epoch: Epoch,
+    routes: Vec<RouteFigures>,
+}
+
+#[derive(Debug, Serialize)]
+struct RouteFigures {
+    route: Arc<str>,
+    #[serde(flatten)]
+    counts: Counts,
+    latency: Latency,
+}
+
+/// Characters of a label.
+const MAX_LABEL: usize = 200;
+
+pub(super) async fn list(State(handles): State<Handles>) -> Json<Value> {
+    let epochs = handles.ledger.epochs();
+    let epochs: Vec<_> = epochs.into_iter().map(EpochFigures::from).collect();
+    Json(json!({"epochs": epochs}))
+}
+
+pub(super) async fn begin(
+    State(handles): State<Handles>,
+    Extension(caller): Extension<SocketAddr>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Epoch>), Problem> {
+    let label = read_label(body)?;
+    handles.ledger.begin_epoch(label.as_deref(), Cause::Asked);
+    let epoch = handles.ledger.tallies().epoch;
+    info!(epoch = %epoch.id, label, by = %caller, "an epoch began");
+    Ok((StatusCode::CREATED, Json(epoch)))
+}
+
+fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {
+    if matches!(&body, Ok(body) if body.is_empty()) {
+        return Ok(None);
+    }
+    let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    let document = read_json(body)?;
+    let beginning = serde_json::from_value::<Beginning>(document);
+    let label = beginning.map_err(|error| invalid(error.to_string()))?.label;
+    match label {
+        Some(label) if label.chars().count() > MAX_LABEL => Err(invalid(format!(
+            "label: expected at most {MAX_LABEL} characters"
+        ))),
+        label => Ok(label),
+    }
+}
+
+// === impl EpochFigures ===
+
+impl From<Tallies> for EpochFigures {
+    fn from(tallies: Tallies) -> Self {
+        Self {
+            epoch: tallies.epoch,
+            routes: tallies.routes.iter().map(RouteFigures::from).collect(),
+        }
+    }
+}
+
+// === impl RouteFigures ===
+
+impl From<&Figures> for RouteFigures {
+    fn from(figures: &Figures) -> Self {
+        Self {
+            route: figures.route.clone(),
+            counts: Counts::from(figures),
+            latency: figures.latency,
+        }
+    }
+}

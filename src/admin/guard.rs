@@ -1,0 +1,209 @@
+//! Who may speak to `/v1`: holders of the token, and nobody's web page.
+//!
+//! A page that a browser shows on this machine can send requests to a loopback address, too. What it cannot
+//! do is leave out its `Origin` on a writing call, or choose the `Host` under which it reached us.
+
+use super::problem::Problem;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
+use std::{hint::black_box, net::IpAddr, sync::Arc};
+
+/// What a caller has to show.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    token: Option<Arc<str>>,
+}
+
+/// Lets a request through, or answers it.
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if !is_guarded(request.uri()) {
+        return next.run(request).await;
+    }
+    match guard.admit(request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// `/livez`, `/readyz` and `/metrics` show nothing captured, and are open.
+fn is_guarded(uri: &Uri) -> bool {
+    uri.path() == "/v1" || uri.path().starts_with("/v1/")
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(super) fn new(token: Option<&str>) -> Self {
+        Self {
+            token: token.map(Arc::from),
+        }
+    }
+
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+        match &self.token {
+            Some(token) if !has_token(headers, token) => return Err(unauthorized(headers)),
+            // Without a token the name is all that tells a page under a rebound name from us.
+            None if !is_own_name(headers) => {
+                let detail =
+                    "the Host header must name this machine: localhost or a loopback address";
+                return Err(refused(detail));
+            }
+            _ => {}
+        }
+        if !method.is_safe() && has_foreign_origin(headers) {
+            let detail = "a writing call must not come from a page of another origin";
+            return Err(refused(detail));
+        }
+        Ok(())
+    }
+}
+
+fn refused(detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, detail)
+}
+
+fn unauthorized(headers: &HeaderMap) -> Problem {
+    let (detail, challenge) = match headers.contains_key(header::AUTHORIZATION) {
+        true => (
+            "the token is wrong",
+            r#"Bearer realm="twinread", error="invalid_token""#,
+        ),
+        false => (
+            "a bearer token is needed: `Authorization: Bearer <admin_token>`",
+            r#"Bearer realm="twinread""#,
+        ),
+    };
+    let challenge = HeaderValue::from_static(challenge);
+    Problem::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return false;
+    };
+    let given = given.as_bytes();
+    let Some((scheme, given)) = given.split_at_checked("Bearer ".len()) else {
+        return false;
+    };
+    scheme.eq_ignore_ascii_case(b"Bearer ") && is_same_secret(given, token.as_bytes())
+}
+
+/// Takes the same time wherever the two differ.
+fn is_same_secret(given: &[u8], secret: &[u8]) -> bool {
+    let pairs = given.iter().zip(secret);
+    let differing = pairs.fold(0, |seen, (one, other)| black_box(seen | (one ^ other)));
+    given.len() == secret.len() && differing == 0
+}
+
+/// A missing `Host` is not a browser's.
+fn is_own_name(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    hosts.all(|host| authority(host).is_some_and(|authority| is_loopback(authority.host())))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback_address = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_loopback_address || host.eq_ignore_ascii_case("localhost")
+}
+
+/// An origin is our own if it names the host that the request was sent to.
+fn has_foreign_origin(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(authority);
+    headers.get_all(header::ORIGIN).iter().any(|origin| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.parse().ok());
+        let origin: Option<Uri> = origin;
+        let own = origin.as_ref().and_then(Uri::authority);
+        own.is_none() || own != host.as_ref()
+    })
+}
+
+fn authority(value: &HeaderValue) -> Option<Authority> {
+    value.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = list.iter();
+        pairs
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect::<Vec<(http::HeaderName, HeaderValue)>>()
+            .into_iter()
+            .collect()
+    }
+
+    fn status(token: Option<&str>, method: Method, list: &[(&'static str, &str)]) -> Option<u16> {
+        let admitted = Guard::new(token).admit(&method, &headers(list));
+        let refusal = admitted.err()?.into_response();
+        Some(refusal.status().as_u16())
+    }
+
+    #[test]
+    fn with_a_token_only_its_holder_is_admitted() {
+        let with = |value| status(Some("s3cret"), Method::GET, &[("authorization", value)]);
+        assert_eq!(with("Bearer s3cret"), None);
+        assert_eq!(with("bearer s3cret"), None);
+        for wrong in [
+            "Bearer s3creT",
+            "Bearer s3cret ",
+            "Bearer s3cre",
+            "Bearer ",
+            "Basic s3cret",
+            "s3cret",
+            "",
+        ] {
+            assert_eq!(with(wrong), Some(401), "{wrong:?}");
+        }
+        assert_eq!(status(Some("s3cret"), Method::GET, &[]), Some(401));
+    }
+
+    #[test]
+    fn without_a_token_the_host_must_be_this_machine() {
+        let with = |host| status(None, Method::GET, &[("host", host)]);
+        for own in [
+            "127.0.0.1:9900",
+            "localhost:9900",
+            "LOCALHOST",
+            "[::1]:9900",
+            "127.8.8.8",
+        ] {
+            assert_eq!(with(own), None, "{own}");
+        }
+        for foreign in [
+            "evil.example:9900",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+            "a b",
+        ] {
+            assert_eq!(with(foreign), Some(403), "{foreign}");
+        }
+        assert_eq!(status(None, Method::GET, &[]), None);
+    }
+
+    #[test]
+    fn writing_calls_of_a_foreign_page_are_refused_and_reading_ones_cannot_be_read_by_it() {
+        let host = ("host", "localhost:9900");
+        let with = |method, origin| status(None, method, &[host, ("origin", origin)]);
+        assert_eq!(with(Method::PATCH, "http://localhost:9900"), None);
+        for foreign in [
+            "http://evil.example",
+            "null",
+            "http://localhost:1",
+            "http://127.0.0.1:9900",
+            "",
+        ] {
+            assert_eq!(with(Method::PATCH, foreign), Some(403), "{foreign}");
+            assert_eq!(with(Method::POST, foreign), Some(403), "{foreign}");
+            assert_eq!(with(Method::GET, foreign), None, "{foreign}");
+        }
+        assert_eq!(status(None, Method::PATCH, &[host]), None);
+    }
+}

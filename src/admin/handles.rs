@@ -1,0 +1,93 @@
+//! What the rest of the process owes the admin API.
+
+use crate::{settings::Editor, telemetry::Ledger, verdict::Verdict};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{fmt, sync::Arc};
+
+/// Everything that the calls read or change.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    pub ledger: Ledger,
+    pub editor: Editor,
+    pub mismatches: Arc<dyn Mismatches>,
+    /// The verdict as it stands.
+    pub verdict: Ask<Verdict>,
+    /// The document of `GET /v1/rules`: each rule with applied, masked, expiry.
+    pub rules: Ask<Value>,
+    /// The metrics in Prometheus' text format 0.0.4.
+    pub metrics: Ask<String>,
+    pub readiness: Ask<Readiness>,
+}
+
+/// A question that another part of the process answers from memory, without waiting.
+pub struct Ask<T>(Arc<dyn Fn() -> T + Send + Sync>);
+
+/// Whether the process can do its work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// What is still missing, each in a sentence; empty: ready.
+    pub missing: Vec<String>,
+    /// What is not as it should be and does not keep the process from its work.
+    pub impaired: Vec<String>,
+}
+
+/// Mismatch classes and stored examples. Answers from memory, without waiting.
+pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
+    /// The document of `GET /v1/classes`.
+    fn classes(&self) -> Value;
+
+    fn class(&self, id: &str) -> Option<Value>;
+
+    /// The document of `GET /v1/mismatches`.
+    ///
+    /// # Errors
+    /// The cursor is none that an earlier answer gave.
+    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
+
+    fn mismatch(&self, id: &str) -> Option<Value>;
+}
+
+/// Which examples are asked for, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    pub route: Option<String>,
+    /// The id of a class.
+    pub class: Option<String>,
+    /// The name of an outcome.
+    pub outcome: Option<String>,
+    /// None older than this.
+    pub since: Option<Timestamp>,
+    /// At most so many; from 1 to 1000.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor is not one that an earlier page gave")]
+pub struct UnknownCursor;
+
+// === impl Ask ===
+
+impl<T> Ask<T> {
+    pub fn new(answer: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        Self(Arc::new(answer))
+    }
+
+    pub(super) fn get(&self) -> T {
+        (self.0)()
+    }
+}
+
+impl<T> Clone for Ask<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Ask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask")
+    }
+}

@@ -1,0 +1,154 @@
+//! Listens for the admin API, with a bound on connections and on how long a caller may take.
+
+use super::{Handles, router::router};
+use crate::drain::Watch;
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time,
+};
+use tower::ServiceExt;
+use tracing::debug;
+
+/// Where to listen, and for whom.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Needed for `/v1`; without one, only a loopback address is listened on.
+    pub token: Option<String>,
+}
+
+/// A listening admin API that does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    addr: SocketAddr,
+    router: Router,
+}
+
+/// At once; further callers wait in the listener's backlog.
+const MAX_CONNECTIONS: usize = 128;
+
+/// For the head of a request, on a fresh connection or one kept alive.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// For calls under way when the drain begins.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A pause after a failed accept: most often no file descriptor is left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds the address; calls are answered once [`Bound::run`] is.
+///
+/// # Errors
+/// The address cannot be bound, or is no loopback address while there is no token.
+pub async fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
+    if config.token.is_none() && !config.listen.ip().is_loopback() {
+        let message = format!(
+            "without a token the admin API listens on loopback addresses only, not on {}",
+            config.listen
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let listener = TcpListener::bind(config.listen).await?;
+    Ok(Bound {
+        addr: listener.local_addr()?,
+        listener,
+        router: router(handles, config.token.as_deref()),
+    })
+}
+
+// === impl Config ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 9900).into(),
+            token: None,
+        }
+    }
+}
+
+// === impl Bound ===
+
+impl Bound {
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Answers calls until the drain begins; then lets the ones under way end.
+    pub async fn run(self, mut drain: Watch) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, caller, slot) = tokio::select! {
+                () = drain.signaled() => break,
+                accepted = accept(&self.listener, &slots) => accepted,
+            };
+            // Those that have ended would otherwise be kept.
+            while connections.try_join_next().is_some() {}
+            let router = self.router.clone();
+            let drain = drain.clone();
+            connections.spawn(async move {
+                serve(stream, caller, router, drain).await;
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        let all = async { while connections.join_next().await.is_some() {} };
+        // Dropping the set cuts whoever does not come to an end.
+        let _ = time::timeout(END_WITHIN, all).await;
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let slot = slots.clone().acquire_owned().await;
+    let slot = slot.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, caller)) => return (stream, caller, slot),
+            Err(error) => {
+                debug!(%error, "an admin connection was not accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, caller: SocketAddr, router: Router, mut drain: Watch) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(caller);
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = drain.signaled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "an admin connection broke");
+    }
+}

@@ -1,0 +1,107 @@
+//! `/v1/settings`: what can change at runtime, as it stands, and changing it.
+
+use super::{Handles, problem::Problem, router::read_json};
+use crate::settings::{Refused, Settings};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Extension, State, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// The media types in which a patch may come.
+const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
+
+pub(super) async fn show(State(handles): State<Handles>) -> Response {
+    told(handles.editor.0.settings())
+}
+
+pub(super) async fn patch(
+    State(handles): State<Handles>,
+    Extension(caller): Extension<SocketAddr>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let patch = read_patch(&headers, body)?;
+    let editor = &handles.editor.0;
+    let if_match = named_revision(&headers, || editor.settings().revision)?;
+    let by = format!("api from {caller}");
+    match editor.patch(&patch, if_match, &by) {
+        Ok(settings) => Ok(told(settings)),
+        Err(Refused::Stale(current)) => Err(stale(current)),
+        Err(Refused::Invalid(faults)) => {
+            let detail = "nothing was changed, for what is wrong with the patch";
+            let faults = faults.iter().map(ToString::to_string).collect();
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+            Err(problem.with_faults(faults))
+        }
+    }
+}
+
+fn told(settings: Settings) -> Response {
+    let tag = etag(settings.revision);
+    ([(header::ETAG, tag)], Json(settings)).into_response()
+}
+
+fn read_patch(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
+    if !is_patch(headers) {
+        let detail = format!("a patch has to be {}", PATCH_TYPES.join(" or "));
+        let accepted = HeaderValue::from_static("application/merge-patch+json, application/json");
+        let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+        return Err(problem.with_header(ACCEPT_PATCH, accepted));
+    }
+    let patch = read_json(body)?;
+    if !patch.is_object() {
+        let detail = "a patch has to be an object of settings";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
+    Ok(patch)
+}
+
+fn is_patch(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    PATCH_TYPES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(essence))
+}
+
+/// The revision that `If-Match` asks for; of several, the current one if it is among them.
+fn named_revision(
+    headers: &HeaderMap,
+    current: impl FnOnce() -> u64,
+) -> Result<Option<u64>, Problem> {
+    let values = headers.get_all(header::IF_MATCH).iter();
+    let texts = values.map(|value| value.to_str().unwrap_or_default());
+    let tags: Vec<_> = texts
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .collect();
+    if tags.is_empty() || tags.contains(&"*") {
+        return Ok(None);
+    }
+    let current = current();
+    let wanted = etag(current);
+    // A weak tag never matches here (RFC 9110, 13.1.1).
+    match tags.iter().any(|tag| tag.as_bytes() == wanted.as_bytes()) {
+        true => Ok(Some(current)),
+        false => Err(stale(current)),
+    }
+}
+
+fn stale(current: u64) -> Problem {
+    let detail = format!("the settings are at revision {current}");
+    let problem = Problem::new(StatusCode::PRECONDITION_FAILED, detail);
+    problem.with_header(header::ETAG, etag(current))
+}
+
+fn etag(revision: u64) -> HeaderValue {
+    let tag = format!("\"{revision}\"");
+    tag.parse().expect("digits in quotes can stand in a header")
+}

@@ -1,0 +1,112 @@
+//! The verdict as it stands: the ledger's figures under the configuration in force.
+
+use super::switchboard::Judging;
+use crate::{
+    config::{Config, Paused},
+    report::{Figures, metrics},
+    rules::Rule,
+    settings::Current,
+    telemetry::{Ledger, RuleCounts},
+    verdict::{Activity, Evidence, Verdict, judge},
+};
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Answers what the admin API and the metrics ask. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) ledger: Ledger,
+    pub(super) judging: Current<Judging>,
+    pub(super) rule_counts: RuleCounts,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    pub(super) fn verdict(&self) -> Verdict {
+        let judging = self.judging.get();
+        let now = self.ledger.now();
+        let evidence = Evidence {
+            tallies: self.ledger.tallies(),
+            required: required(&judging.config),
+            expired_rules: expired(&judging.config),
+            activity: activity(&judging.config),
+        };
+        judge(&evidence, &judging.limits, now)
+    }
+
+    /// The document of `GET /v1/rules`.
+    pub(super) fn rules(&self) -> Value {
+        let judging = self.judging.get();
+        let today = today();
+        let rules = judging.config.comparing.rules.rules().iter();
+        let rules: Vec<_> = rules.map(|rule| self.rule(rule, today)).collect();
+        json!({"rules": rules})
+    }
+
+    fn rule(&self, rule: &Rule, today: Date) -> Value {
+        let count = self.rule_counts.get(&rule.id);
+        json!({
+            "id": rule.id,
+            "why": rule.why,
+            "owner": rule.owner,
+            "expires": rule.expires.map(|expires| expires.to_string()),
+            "expired": rule.expires.is_some_and(|expires| expires < today),
+            "applied": count.applied,
+            "masked": count.masked,
+        })
+    }
+}
+
+impl Figures for Standing {
+    fn verdict(&self) -> metrics::Verdict {
+        let verdict = Self::verdict(self);
+        let bounds = verdict.routes.iter();
+        metrics::Verdict {
+            name: verdict.verdict.name(),
+            upper_bounds: bounds
+                .map(|route| (route.route.clone(), route.mismatch_rate.upper))
+                .collect(),
+        }
+    }
+
+    fn rules(&self) -> Vec<metrics::RuleFigures> {
+        let judging = self.judging.get();
+        let rules = judging.config.comparing.rules.rules().iter();
+        rules
+            .map(|rule| {
+                let count = self.rule_counts.get(&rule.id);
+                metrics::RuleFigures {
+                    rule: Arc::from(rule.id.as_str()),
+                    applied: count.applied,
+                    masked: count.masked,
+                }
+            })
+            .collect()
+    }
+}
+
+fn required(config: &Config) -> Vec<Arc<str>> {
+    config.routes.required().map(Arc::from).collect()
+}
+
+fn expired(config: &Config) -> Vec<Arc<str>> {
+    let today = today();
+    let rules = config.comparing.rules.rules().iter();
+    rules
+        .filter(|rule| rule.expires.is_some_and(|expires| expires < today))
+        .map(|rule| Arc::from(rule.id.as_str()))
+        .collect()
+}
+
+fn activity(config: &Config) -> Activity {
+    match config.paused {
+        Paused::Yes => Activity::Paused,
+        Paused::No => Activity::Sampling,
+    }
+}
+
+fn today() -> Date {
+    jiff::Zoned::now().date()
+}

@@ -1,0 +1,153 @@
+//! Puts a configuration in force: one publisher for each module that reads settings while it runs.
+
+use crate::{
+    budget::Budget,
+    config::{Config, Paused},
+    handoff::Queue,
+    proxy,
+    redact::{HashKey, Redactor},
+    settings::{self, Current, Publisher},
+    shadow,
+    telemetry::Ledger,
+    verdict::{Cause, Limits},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The writing ends of everything that changes at runtime.
+#[derive(Debug)]
+pub(super) struct Switchboard {
+    live: Publisher<proxy::Live>,
+    shadow: Publisher<shadow::Settings>,
+    redactor: Publisher<Redactor>,
+    judging: Publisher<Judging>,
+    key: HashKey,
+    budget: Budget,
+    ledger: Ledger,
+    /// Taken out when the process ends: the shadow works until nobody can offer any more.
+    queue: Mutex<Option<Queue>>,
+}
+
+/// The reading ends.
+#[derive(Clone, Debug)]
+pub(super) struct Switched {
+    pub(super) live: Current<proxy::Live>,
+    pub(super) shadow: Current<shadow::Settings>,
+    pub(super) redactor: Current<Redactor>,
+    pub(super) judging: Current<Judging>,
+}
+
+/// What a verdict goes by, beside the figures.
+#[derive(Clone, Debug)]
+pub(super) struct Judging {
+    pub(super) config: Arc<Config>,
+    pub(super) limits: Limits,
+}
+
+// === impl Switchboard ===
+
+impl Switchboard {
+    pub(super) fn new(
+        config: &Arc<Config>,
+        (budget, ledger, queue): (Budget, Ledger, Queue),
+    ) -> (Self, Switched) {
+        let key = HashKey(rand::random());
+        let (live, live_now) = settings::channel(live(config));
+        let (shadow, shadow_now) = settings::channel(shadow(config));
+        let redactor = Redactor::new(config.redact.clone(), key.clone());
+        let (redactor, redactor_now) = settings::channel(redactor);
+        let (judging, judging_now) = settings::channel(Judging::new(config));
+        let switched = Switched {
+            live: live_now,
+            shadow: shadow_now,
+            redactor: redactor_now,
+            judging: judging_now,
+        };
+        let switchboard = Self {
+            live,
+            shadow,
+            redactor,
+            judging,
+            key,
+            budget,
+            ledger,
+            queue: Mutex::new(Some(queue)),
+        };
+        (switchboard, switched)
+    }
+
+    /// Puts `config` in force for the next unit of work. Where checks are no longer comparable, an epoch begins.
+    pub(super) fn put(&self, config: &Config) {
+        let config = Arc::new(config.clone());
+        self.budget.set_limit(config.capture.max_total);
+        if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
+            queue.set_max_length(config.queue.max_length);
+        }
+        let before = self.judging.get();
+        self.shadow.publish(shadow(&config));
+        let redactor = Redactor::new(config.redact.clone(), self.key.clone());
+        self.redactor.publish(redactor);
+        self.judging.publish(Judging::new(&config));
+        self.live.publish(live(&config));
+        // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
+        if let Some(cause) = cause(&before.config, &config) {
+            self.ledger.begin_epoch(config.label.as_deref(), cause);
+        }
+    }
+
+    /// Lets go of the queue, so that the shadow comes to its end.
+    pub(super) fn close_queue(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        *queue = None;
+    }
+}
+
+/// Why checks under `next` cannot be put beside those under `before`, if so.
+fn cause(before: &Config, next: &Config) -> Option<Cause> {
+    let rules = |config: &Config| config.comparing.rules.fingerprint();
+    if rules(before) != rules(next) {
+        return Some(Cause::Rules);
+    }
+    (before.comparing.options != next.comparing.options).then_some(Cause::Compare)
+}
+
+// === impl Judging ===
+
+impl Judging {
+    fn new(config: &Arc<Config>) -> Self {
+        Self {
+            config: config.clone(),
+            limits: config.limits.clone(),
+        }
+    }
+}
+
+fn live(config: &Config) -> proxy::Live {
+    proxy::Live {
+        serve_from: config.serve_from,
+        checks: match config.paused {
+            Paused::Yes => proxy::Checks::Paused,
+            Paused::No => proxy::Checks::Running,
+        },
+        reads: config.reads.clone(),
+        routes: config.routes.clone(),
+        sampling: config.sampling.clone(),
+        max_body: config.capture.max_body,
+        admin_token: config.admin_token.clone(),
+        comparing: config.comparing.clone(),
+    }
+}
+
+fn shadow(config: &Config) -> shadow::Settings {
+    shadow::Settings {
+        timeout: config.protection.timeout,
+        max_in_flight: config.protection.max_in_flight,
+        max_per_second: config.protection.max_per_second,
+        breaker: config.protection.breaker,
+        max_age: config.queue.max_age,
+        max_body: config.capture.max_body,
+        deadline: config.deadline,
+        trace: config.telemetry.trace,
+        traced: config.telemetry.traced,
+        grace: config.grace,
+    }
+}

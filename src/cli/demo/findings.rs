@@ -1,0 +1,146 @@
+//! What the demo's sidecar found, beside what there was to find.
+
+use crate::{
+    cli::{
+        client::{Client, Error},
+        status,
+        verdict::{self, ToldVerdict},
+    },
+    demo::{PLANTED, Planted},
+};
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// The verdict and the classes of mismatches, as the admin API tells them.
+#[derive(Clone, Debug)]
+pub(super) struct Findings {
+    verdict: Value,
+    told: ToldVerdict,
+    classes: Value,
+    found: Vec<Found>,
+}
+
+/// One class of mismatches.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Found {
+    route: String,
+    place: String,
+    kind: String,
+    /// Checks that showed it.
+    count: u64,
+}
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+// === impl Findings ===
+
+impl Findings {
+    /// Asks for everything that there is to tell.
+    pub(super) fn ask(client: &Client) -> Result<Self, Error> {
+        let (verdict, told) = verdict::ask(client)?;
+        let path = "/v1/classes";
+        let mut document = client.get(path)?.body;
+        let classes = document["classes"].take();
+        let found = Deserialize::deserialize(&classes).map_err(|_| Error::NotTwinread {
+            url: path.to_owned(),
+        })?;
+        Ok(Self {
+            verdict,
+            told,
+            classes,
+            found,
+        })
+    }
+
+    /// The verdict document with `classes` and `planted`.
+    pub(super) fn document(&self) -> Value {
+        let planted = PLANTED.iter().map(|planted| {
+            json!({
+                "id": planted.id,
+                "route": planted.route,
+                "place": planted.place,
+                "kind": planted.kind,
+                "why": planted.why,
+                "found": self.class_of(planted).is_some(),
+            })
+        });
+        let mut document = self.verdict.clone();
+        document["planted"] = planted.collect();
+        document["classes"] = self.classes.clone();
+        document
+    }
+
+    fn class_of(&self, planted: &Planted) -> Option<&Found> {
+        self.found.iter().find(|found| found.is(planted))
+    }
+
+    /// Classes that no planted defect explains.
+    fn invented(&self) -> impl Iterator<Item = &Found> {
+        let is_planted = |found: &&Found| PLANTED.iter().any(|planted| found.is(planted));
+        self.found.iter().filter(move |found| !is_planted(found))
+    }
+
+    fn summary(&self) -> String {
+        let found = PLANTED
+            .iter()
+            .filter(|planted| self.class_of(planted).is_some())
+            .count();
+        let invented = self.invented().count();
+        let style = match (found, invented) {
+            (found, 0) if found == PLANTED.len() => GOOD,
+            _ => BAD,
+        };
+        let all = PLANTED.len();
+        format!("{style}{found} of {all} planted defects found, {invented} invented{style:#}")
+    }
+
+    fn defects(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["planted defect", "checks", "route", "kind", "place", "what is wrong"]);
+        for planted in PLANTED {
+            let checks = self.class_of(&planted);
+            let checks = checks.map_or("missed".to_owned(), |found| found.count.to_string());
+            table.add_row([
+                Cell::new(planted.id),
+                Cell::new(checks).set_alignment(CellAlignment::Right),
+                Cell::new(planted.route),
+                Cell::new(planted.kind),
+                Cell::new(planted.place),
+                Cell::new(planted.why),
+            ]);
+        }
+        for found in self.invented() {
+            table.add_row([
+                Cell::new("not planted"),
+                Cell::new(found.count).set_alignment(CellAlignment::Right),
+                Cell::new(&found.route),
+                Cell::new(&found.kind),
+                Cell::new(&found.place),
+            ]);
+        }
+        table
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes = status::routes(&self.told);
+        writeln!(f, "{}\n\n{}", self.summary(), self.defects())?;
+        writeln!(f, "\n{routes}\n")?;
+        write!(f, "{}", self.told)
+    }
+}
+
+// === impl Found ===
+
+impl Found {
+    fn is(&self, planted: &Planted) -> bool {
+        let own = (self.route.as_str(), self.place.as_str(), self.kind.as_str());
+        own == (planted.route, planted.place, planted.kind)
+    }
+}

@@ -1,0 +1,116 @@
+//! `twinread gate`: the verdict, for pipelines.
+
+use super::{
+    client::{Address, Client, Error},
+    verdict::{ToldVerdict, ask},
+};
+use crate::{document::parse_duration, verdict::Decision};
+use anstream::{eprintln, println};
+use serde_json::Value;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    address: Address,
+    /// Wait up to this long for safe or unsafe, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    wait: Option<Duration>,
+    /// Print the verdict as a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+const UNREACHABLE: u8 = 69;
+
+/// Between two looks at the verdict.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Prints the verdict. Ends with 0 for safe, 1 for unsafe, 2 for undecided, 64 for wrong arguments,
+/// 69 where no verdict is to be had.
+pub fn run(args: Args) -> ExitCode {
+    let client = match args.address.client() {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("{}", error.told());
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    match decided(&client, args.wait.unwrap_or_default()) {
+        Ok((document, told)) => {
+            match args.json {
+                true => println!("{document:#}"),
+                false => println!("{told}"),
+            }
+            ExitCode::from(exit_code(told.verdict))
+        }
+        Err(error) => {
+            eprintln!("{}", error.told());
+            // Also for a refusal: whatever keeps the verdict from us must not read as one.
+            ExitCode::from(UNREACHABLE)
+        }
+    }
+}
+
+/// Looks until the verdict is safe or unsafe, or the time is over; a twinread that cannot be reached may come back.
+fn decided(client: &Client, wait: Duration) -> Result<(Value, ToldVerdict), Error> {
+    let deadline = Instant::now() + wait;
+    let mut progress = Progress::default();
+    loop {
+        let asked = ask(client);
+        let is_decided = match &asked {
+            Ok((_, told)) => told.verdict != Decision::Undecided,
+            Err(Error::Refused { .. }) => true,
+            Err(_) => false,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if is_decided || left.is_zero() {
+            return asked;
+        }
+        progress.tell(&asked);
+        client.wait(PAUSE.min(left));
+    }
+}
+
+fn exit_code(decision: Decision) -> u8 {
+    match decision {
+        Decision::Safe => 0,
+        Decision::Unsafe => 1,
+        Decision::Undecided => 2,
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "expected a duration such as 30s, 10m or 1h".to_owned())
+}
+
+/// What is waited for, told on stderr whenever it changes.
+#[derive(Debug, Default)]
+struct Progress(String);
+
+// === impl Progress ===
+
+impl Progress {
+    fn tell(&mut self, asked: &Result<(Value, ToldVerdict), Error>) {
+        let now = match asked {
+            Ok((_, told)) => waits_for(told),
+            Err(error) => error.told(),
+        };
+        if self.0 != now {
+            eprintln!("waiting: {now}");
+            self.0 = now;
+        }
+    }
+}
+
+/// The reasons by code: their figures change with every look, and would be told with every look.
+fn waits_for(told: &ToldVerdict) -> String {
+    let reasons = told.reasons.iter().map(|reason| match &reason.route {
+        Some(route) => format!("{} ({route})", reason.code),
+        None => reason.code.to_string(),
+    });
+    reasons.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,200 @@
+//! `twinread set`: changes settings of a running twinread.
+
+use super::client::{Address, Error};
+use crate::settings::{Settings, Source};
+use serde_json::{Map, Value};
+use std::process::ExitCode;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to change, such as sample.rate=0.2; KEY=null returns to the file's value
+    #[arg(value_name = "KEY=VALUE", required = true, value_parser = change)]
+    changes: Vec<Change>,
+    #[command(flatten)]
+    address: Address,
+}
+
+/// One setting by its dotted name, and what it shall be.
+#[derive(Clone, Debug, PartialEq)]
+struct Change {
+    name: String,
+    value: Value,
+}
+
+/// Why the changes are not a patch.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("`{name}` is given twice, or is both a setting and a part of one")]
+struct Contradiction {
+    name: String,
+}
+
+const BAD_USAGE: u8 = 64;
+
+/// Sends all changes as one patch: they come in force together or not at all.
+pub fn run(args: Args) -> ExitCode {
+    let patch = match patch(&args.changes) {
+        Ok(patch) => patch,
+        Err(contradiction) => {
+            anstream::eprintln!("{contradiction}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    match send(&args.address, &patch) {
+        Ok(settings) => {
+            for line in told(&args.changes, &settings) {
+                anstream::println!("{line}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(Error::Refused { status, detail }) if status.is_client_error() => {
+            anstream::eprintln!("{detail}");
+            ExitCode::from(BAD_USAGE)
+        }
+        Err(error) => {
+            anstream::eprintln!("{}", error.told());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
+    let reply = address.client()?.patch("/v1/settings", patch, None)?;
+    serde_json::from_value(reply.body).map_err(|_| Error::NotTwinread {
+        url: address.admin.clone(),
+    })
+}
+
+/// A value that is JSON is that; anything else is text, so that `5s` and `new` need no quotes.
+fn change(text: &str) -> Result<Change, String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected KEY=VALUE, such as sample.rate=0.2")?;
+    if name.split('.').any(str::is_empty) {
+        return Err(format!("`{name}` is not the name of a setting"));
+    }
+    Ok(Change {
+        name: name.to_owned(),
+        value: serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned())),
+    })
+}
+
+fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
+    let mut patch = Value::Object(Map::new());
+    for change in changes {
+        let contradiction = || Contradiction {
+            name: change.name.clone(),
+        };
+        let mut place = &mut patch;
+        for name in change.name.split('.') {
+            let Value::Object(members) = place else {
+                return Err(contradiction());
+            };
+            // What is new here is empty until the last name of this change has been reached.
+            place = members
+                .entry(name)
+                .or_insert_with(|| Value::Object(Map::new()));
+        }
+        if !matches!(place, Value::Object(members) if members.is_empty()) {
+            return Err(contradiction());
+        }
+        *place = change.value.clone();
+    }
+    Ok(patch)
+}
+
+/// The settings named, or all of a section that is named, as they stand now.
+fn told(changes: &[Change], settings: &Settings) -> Vec<String> {
+    let named = |name: &str| {
+        changes.iter().any(|change| {
+            name.strip_prefix(&change.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    settings
+        .settings
+        .iter()
+        .filter(|(name, _)| named(name))
+        .map(|(name, setting)| {
+            let value = match &setting.value {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            };
+            format!("{name} = {value} ({})", source(setting.source))
+        })
+        .collect()
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Default => "default",
+        Source::File => "file",
+        Source::Flag => "flag",
+        Source::Api => "api",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Setting;
+    use serde_json::json;
+
+    fn changes(texts: &[&str]) -> Vec<Change> {
+        texts.iter().map(|text| change(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn changes_make_one_patch() {
+        let changes = changes(&[
+            "sample.rate=0.2",
+            "sample.by=header:x-user",
+            "new.timeout=5s",
+            "serve_from=new",
+            "paused=true",
+            "queue.max_age=null",
+            "recheck.after=[]",
+        ]);
+        let expected = json!({
+            "sample": {"rate": 0.2, "by": "header:x-user"},
+            "new": {"timeout": "5s"},
+            "serve_from": "new",
+            "paused": true,
+            "queue": {"max_age": null},
+            "recheck": {"after": []},
+        });
+        assert_eq!(patch(&changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for texts in [
+            ["sample=1", "sample.rate=1"],
+            ["sample.rate=1", "sample=1"],
+            ["sample.rate=1", "sample.rate=2"],
+        ] {
+            assert!(patch(&changes(&texts)).is_err(), "{texts:?}");
+        }
+        assert!(change("sample.rate").is_err());
+        assert!(change("sample..rate=1").is_err());
+        assert!(change("=1").is_err());
+    }
+
+    #[test]
+    fn what_stands_now_is_told_with_its_source() {
+        let setting = |value| Setting {
+            value,
+            source: Source::Api,
+        };
+        let settings = Settings {
+            revision: 2,
+            settings: [
+                ("sample.rate".to_owned(), setting(json!(0.2))),
+                ("samples".to_owned(), setting(json!(1))),
+                ("sample.by".to_owned(), setting(json!("trace"))),
+            ]
+            .into(),
+        };
+        let told = told(&changes(&["sample=null"]), &settings);
+        assert_eq!(told, ["sample.by = trace (api)", "sample.rate = 0.2 (api)"]);
+    }
+}

@@ -1,0 +1,62 @@
+//! The sections `capture` and `queue`: the bounds of what is kept of live reads until their checks.
+
+use super::{
+    not_yet,
+    values::{self, HOUR, MS},
+};
+use crate::document::{At, Faults};
+use std::time::Duration;
+
+/// The section `capture`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Capture {
+    /// Bytes of one body.
+    pub max_body: usize,
+    /// Bytes of all captured bodies in the process.
+    pub max_total: usize,
+}
+
+/// The section `queue`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    /// Samples that may wait for their check.
+    pub max_length: usize,
+    /// What has waited longer is not compared any more.
+    pub max_age: Duration,
+}
+
+// === impl Capture ===
+
+impl Capture {
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = not_yet::open(at.clone());
+        let max_body = fields.optional("max_body", values::room);
+        let max_total = fields.optional("max_total", values::room);
+        let read = max_body.zip(max_total);
+        if read.is_some_and(|(max_body, max_total)| max_body > max_total) {
+            let fault = fields.at().fault("max_body is more than max_total");
+            fields.fault(fault);
+        }
+        let capture = read.map(|(max_body, max_total)| Self {
+            max_body,
+            max_total,
+        });
+        values::complete(fields, capture)
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = not_yet::open(at.clone());
+        let max_length = fields.optional("max_length", |at| values::count(at, 1_000_000));
+        let max_age = fields.optional("max_age", |at| values::duration(at, MS, HOUR));
+        let read = max_length.zip(max_age);
+        let queue = read.map(|(max_length, max_age)| Self {
+            max_length: max_length.get(),
+            max_age,
+        });
+        values::complete(fields, queue)
+    }
+}

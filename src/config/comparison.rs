@@ -1,0 +1,52 @@
+//! The section `compare`.
+
+use super::{
+    not_yet, stacks,
+    values::{self, MINUTE, MS},
+};
+use crate::{
+    compare::{HeaderScope, Numbers, Options},
+    document::{At, Data, Fault, Faults},
+};
+use std::time::Duration;
+
+/// Options of the comparison, and how long aligning may take.
+pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let headers = fields.optional("headers", headers);
+    let numbers = fields.optional("numbers", numbers);
+    let max_differences = fields.optional("max_differences", |at| values::count(at, 100_000));
+    let max_depth = fields.optional("max_depth", |at| values::count(at, 1_024));
+    let deadline = fields.optional("deadline", |at| values::duration(at, MS, MINUTE));
+    let max_decoded = fields.optional("max_decoded", values::room);
+    let read = || {
+        let options = Options {
+            headers: headers?,
+            numbers: numbers?,
+            max_differences: max_differences?.get(),
+            max_depth: max_depth?.get(),
+            max_decoded: max_decoded?,
+        };
+        Some((options, deadline?))
+    };
+    let read = read();
+    values::complete(fields, read)
+}
+
+fn headers(at: &At<'_>) -> Result<HeaderScope, Faults> {
+    if let Data::Map(_) = at.node.data {
+        let mut fields = not_yet::open(at.clone());
+        let listed = fields.required("listed", |at| at.each(|at| Ok(stacks::header(at)?)));
+        return values::complete(fields, listed.map(HeaderScope::Listed));
+    }
+    match at.text() {
+        Ok("all") => Ok(HeaderScope::All),
+        Ok("none") => Ok(HeaderScope::None),
+        _ => Err(at.expected("all, none or {listed: [names]}").into()),
+    }
+}
+
+fn numbers(at: &At<'_>) -> Result<Numbers, Fault> {
+    let choices = [("numeric", Numbers::Numeric), ("lexical", Numbers::Lexical)];
+    values::one_of(at, &choices)
+}

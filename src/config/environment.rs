@@ -1,0 +1,178 @@
+//! `${NAME}` and `${NAME:-default}` replaced from the environment, in scalars.
+//!
+//! This is done to the tree, not to the text: a value cannot bring in fields, and lines and columns stay true.
+//! A plain scalar stays plain, so that `rate: ${RATE}` may be a number; a quoted one stays text.
+
+use crate::document::{Data, Fault, Faults, Node};
+use std::sync::Arc;
+
+/// Looks a variable up. The process's environment, or a test's.
+pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
+
+struct Replacing<'r> {
+    file: &'r Arc<str>,
+    lookup: Lookup<'r>,
+    faults: Faults,
+}
+
+/// Replaces every variable in `node`.
+///
+/// # Errors
+/// Variables that are not set and have no default, and what is not a name in braces.
+pub(super) fn replace(file: &Arc<str>, node: &mut Node, lookup: Lookup<'_>) -> Result<(), Faults> {
+    let mut replacing = Replacing {
+        file,
+        lookup,
+        faults: Faults::default(),
+    };
+    replacing.walk(node, "");
+    replacing.faults.into_result(())
+}
+
+// === impl Replacing ===
+
+impl Replacing<'_> {
+    fn walk(&mut self, node: &mut Node, path: &str) {
+        match &mut node.data {
+            Data::Plain(text) | Data::Quoted(text) => match expand(text, self.lookup) {
+                Ok(replaced) => *text = replaced,
+                Err(message) => {
+                    let message = format!("{path}: {message}");
+                    self.faults.push(Fault::at(self.file, node.mark, message));
+                }
+            },
+            Data::List(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.walk(item, &format!("{path}[{index}]"));
+                }
+            }
+            Data::Map(entries) => {
+                for (key, member) in entries {
+                    let path = match path {
+                        "" => key.name.clone(),
+                        path => format!("{path}.{}", key.name),
+                    };
+                    self.walk(member, &path);
+                }
+            }
+        }
+    }
+}
+
+/// `$${` stands for `${`; a dollar sign before anything else is itself.
+fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find("${") {
+        let (before, variable) = rest.split_at(begin);
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.push_str(before);
+            expanded.push_str("${");
+            rest = &variable[2..];
+            continue;
+        }
+        expanded.push_str(before);
+        let Some(end) = variable.find('}') else {
+            return Err("expected `}` after `${`; write `$${` for the characters".to_owned());
+        };
+        expanded.push_str(&value(&variable[2..end], lookup)?);
+        rest = &variable[end + 1..];
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// As in a shell, a variable that is set but empty has its default.
+fn value(variable: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let (name, default) = match variable.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (variable, None),
+    };
+    if !is_name(name) {
+        return Err(format!(
+            "expected the name of a variable in `${{{variable}}}`; write `$${{` for the characters"
+        ));
+    }
+    match (lookup(name), default) {
+        (Some(value), None) => Ok(value),
+        (Some(value), Some(_)) if !value.is_empty() => Ok(value),
+        (_, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(format!(
+            "the variable `{name}` is not set; `${{{name}:-…}}` gives a default"
+        )),
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(name: &str) -> Option<String> {
+        match name {
+            "RATE" => Some("0.5".to_owned()),
+            "HOST" => Some("db: [1".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn variables_are_replaced_where_they_are_named() {
+        let cases = [
+            ("${RATE}", "0.5"),
+            ("a${RATE}b${RATE}", "a0.5b0.5"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-x}", "x"),
+            ("${GONE:-}", ""),
+            ("${GONE:-a b}", "a b"),
+            ("$${RATE}", "${RATE}"),
+            ("$$${RATE}", "$${RATE}"),
+            (r"^a$|\d+$", r"^a$|\d+$"),
+            ("$.query", "$.query"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(expand(text, &variables).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_have_their_line_and_all_are_told() {
+        let file = Arc::from("f.yaml");
+        let mut node = Node::parse(&file, "a: ${GONE}\nb:\n  - ${1}\n  - x${RATE\n").unwrap();
+        let faults = replace(&file, &mut node, &variables).unwrap_err();
+        assert_eq!(
+            faults.to_string(),
+            "f.yaml:1:4: a: the variable `GONE` is not set; `${GONE:-…}` gives a default\n\
+             f.yaml:3:5: b[0]: expected the name of a variable in `${1}`; write `$${` for the characters\n\
+             f.yaml:4:5: b[1]: expected `}` after `${`; write `$${` for the characters"
+        );
+    }
+
+    #[test]
+    fn a_value_brings_in_no_structure_and_stays_what_it_was() {
+        let file = Arc::from("f.yaml");
+        let mut node =
+            Node::parse(&file, "{a: '${HOST}', b: \"${RATE}\", c: \"${HOST}\"}").unwrap();
+        replace(&file, &mut node, &variables).unwrap();
+        assert_eq!(
+            node.get("a").unwrap().data,
+            Data::Quoted("db: [1".to_owned())
+        );
+        assert_eq!(node.get("b").unwrap().data, Data::Quoted("0.5".to_owned()));
+
+        let mut node = Node::parse(&file, "rate: ${RATE}").unwrap();
+        replace(&file, &mut node, &variables).unwrap();
+        assert_eq!(
+            node.get("rate").unwrap().data,
+            Data::Plain("0.5".to_owned())
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! The sections `telemetry`, `log`, `store` and `epoch`: what is told of checks, and where.
+
+use super::{
+    not_yet, stacks,
+    values::{self, MINUTE, MS},
+};
+use crate::{
+    document::{At, Data, Fault, Faults},
+    handoff::Traced,
+    report::{self, Protocol, log, otlp},
+    shadow::Trace,
+    store,
+};
+use http::Uri;
+use std::collections::BTreeMap;
+use tracing::level_filters::LevelFilter;
+
+/// The section `telemetry`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry {
+    pub report: report::Config,
+    pub trace: Trace,
+    pub traced: Traced,
+}
+
+// === impl Telemetry ===
+
+impl Telemetry {
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = not_yet::open(at.clone());
+        let otlp = fields.optional("otlp", otlp);
+        let service_name = fields.optional("service_name", name);
+        let resource = fields.optional("resource", resource);
+        let traces = [("link", Trace::Link), ("child", Trace::Child)];
+        let trace = fields.optional("trace", |at| values::one_of(at, &traces));
+        let choices = [
+            ("mismatch", Traced::Mismatch),
+            ("all", Traced::All),
+            ("none", Traced::None),
+        ];
+        let traced = fields.optional("traced", |at| values::one_of(at, &choices));
+        let read = || {
+            let report = report::Config {
+                otlp: otlp?,
+                service_name,
+                resource: resource?,
+            };
+            Some(Self {
+                report,
+                trace: trace?,
+                traced: traced?,
+            })
+        };
+        let read = read();
+        values::complete(fields, read)
+    }
+}
+
+fn name(at: &At<'_>) -> Result<String, Fault> {
+    match at.text()? {
+        "" => Err(at.expected("a name")),
+        name => Ok(name.to_owned()),
+    }
+}
+
+fn resource(at: &At<'_>) -> Result<BTreeMap<String, String>, Faults> {
+    let mut faults = Faults::default();
+    let mut attributes = BTreeMap::new();
+    for (key, at) in at.entries()? {
+        let value = at.text().map_err(Faults::from);
+        if let Some(value) = faults.collect(value) {
+            attributes.insert(key.name.clone(), value.to_owned());
+        }
+    }
+    faults.into_result(attributes)
+}
+
+/// What is absent stays so: between the configuration and the defaults stands the environment.
+fn otlp(at: &At<'_>) -> Result<otlp::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let endpoint = fields.optional("endpoint", endpoint);
+    let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
+    let protocol = fields.optional("protocol", |at| values::one_of(at, &protocols));
+    let headers = fields.optional("headers", stacks::pairs);
+    let timeout = fields.optional("timeout", |at| values::duration(at, MS, MINUTE));
+    let config = headers.map(|headers| otlp::Config {
+        endpoint,
+        protocol,
+        headers,
+        timeout,
+    });
+    values::complete(fields, config)
+}
+
+fn endpoint(at: &At<'_>) -> Result<String, Fault> {
+    let what = "an absolute url such as http://127.0.0.1:4317";
+    let uri: Uri = at.parse(what)?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(_)) => Ok(at.text()?.to_owned()),
+        (Some("https"), Some(_)) => Err(at.fault("https is not available yet, only http is")),
+        _ => Err(at.expected(what)),
+    }
+}
+
+/// Reads `log`.
+pub(super) fn log(at: &At<'_>) -> Result<log::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let formats = [("text", log::Format::Text), ("json", log::Format::Json)];
+    let format = fields.optional("format", |at| values::one_of(at, &formats));
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let level = fields.optional("level", |at| values::one_of(at, &levels));
+    let read = format.zip(level);
+    let log = read.map(|(format, level)| log::Config { format, level });
+    values::complete(fields, log)
+}
+
+/// Reads `store`.
+pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let keep_mismatches = fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
+    let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
+    let read = keep_mismatches.zip(keep_per_class);
+    let store = read.map(|(keep_mismatches, keep_per_class)| store::Config {
+        keep_mismatches: keep_mismatches.get(),
+        keep_per_class: keep_per_class.get(),
+        ..store::Config::default()
+    });
+    values::complete(fields, store)
+}
+
+/// The section `epoch`: a label.
+pub(super) fn epoch(at: &At<'_>) -> Result<Option<String>, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let label = fields.optional("label", |at| match &at.node.data {
+        Data::Plain(label) | Data::Quoted(label) => Ok(label.clone()),
+        _ => Err(at.expected("a text")),
+    });
+    fields.finish().into_result(label)
+}

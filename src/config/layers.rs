@@ -1,0 +1,222 @@
+//! The layers that settings come from: default, file, flags, and what the API has changed.
+
+use super::tree::{self, Path};
+use crate::{
+    document::{Data, Node},
+    settings::{Setting, Source},
+};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Four trees; in each place the last one that says something counts.
+#[derive(Clone, Debug)]
+pub(super) struct Layers {
+    default: Node,
+    file: Node,
+    flags: Node,
+    /// An object: all patches merged, nulls taken out.
+    api: Value,
+}
+
+/// How a field is changed while the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A runtime setting: by the API, or by the file.
+    Api,
+    /// By the file.
+    File,
+    /// Not at all.
+    Restart,
+}
+
+/// What is not named here needs a restart.
+const CHANGES: [(&str, Change); 17] = [
+    ("serve_from", Change::Api),
+    ("paused", Change::Api),
+    ("sample", Change::Api),
+    ("capture", Change::Api),
+    ("queue", Change::Api),
+    ("recheck", Change::Api),
+    ("verdict", Change::Api),
+    ("new.timeout", Change::Api),
+    ("new.max_in_flight", Change::Api),
+    ("new.max_per_second", Change::Api),
+    ("new.breaker", Change::Api),
+    ("admin_token", Change::Restart),
+    ("reads", Change::File),
+    ("routes", Change::File),
+    ("rules", Change::File),
+    ("compare", Change::File),
+    ("redact", Change::File),
+];
+
+/// The field for which a null of the file is a value of its own: `sample.force_header`, nothing forces a sample.
+const NULLABLE: [&str; 2] = ["sample", "force_header"];
+
+// === impl Layers ===
+
+impl Layers {
+    pub(super) fn new(file: Node, flags: Node) -> Self {
+        Self {
+            default: defaults(),
+            file,
+            flags,
+            api: Value::Object(serde_json::Map::new()),
+        }
+    }
+
+    /// What the API has changed, to be kept over a reload.
+    pub(super) fn api(&self) -> &Value {
+        &self.api
+    }
+
+    pub(super) fn with_api(mut self, api: Value) -> Self {
+        self.api = api;
+        self
+    }
+
+    /// Keeps `value` at `path` whatever the file says; `None`: keeps it absent.
+    pub(super) fn keep(&mut self, path: &[String], value: Option<Node>) {
+        tree::put(&mut self.file, path, value);
+    }
+
+    /// What default, file and flags make.
+    pub(super) fn base(&self) -> Node {
+        let mut tree = tree::overlay(self.default.clone(), self.file.clone());
+        let none = NULLABLE.map(str::to_owned);
+        if let Some(null) = tree::find(&self.file, &none).filter(|node| node.is_null()) {
+            tree::put(&mut tree, &none, Some(null.clone()));
+        }
+        let root = tree.mark;
+        tree::settle(&mut tree, root);
+        tree::overlay(tree, self.flags.clone())
+    }
+
+    /// The whole: what is neither of the file nor built in has no mark.
+    pub(super) fn tree(&self) -> Node {
+        tree::overlay(self.base(), Node::from(&self.api))
+    }
+
+    /// Every runtime setting as it stands.
+    pub(super) fn settings(&self) -> BTreeMap<String, Setting> {
+        let tree = self.tree();
+        let names = runtime_settings(&self.default);
+        let settings = names.into_iter().filter_map(|(path, default)| {
+            let setting = Setting {
+                value: value(tree::find(&tree, &path)?, default),
+                source: self.source(&path),
+            };
+            Some((path.join("."), setting))
+        });
+        settings.collect()
+    }
+
+    fn source(&self, path: &[String]) -> Source {
+        let says = |layer: &Node| {
+            tree::find(layer, path).is_some_and(|node| !node.is_null() || path == NULLABLE)
+        };
+        if says(&Node::from(&self.api)) {
+            Source::Api
+        } else if says(&self.flags) {
+            Source::Flag
+        } else if says(&self.file) {
+            Source::File
+        } else {
+            Source::Default
+        }
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    pub(super) fn of(path: &[String]) -> Self {
+        let dotted = path.join(".");
+        let named = CHANGES.iter().find(|(name, _)| {
+            dotted
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        named.map_or(Self::Restart, |(_, change)| *change)
+    }
+}
+
+/// The tree of all defaults.
+pub(super) fn defaults() -> Node {
+    let text = include_str!("defaults.yaml");
+    let node = Node::parse(&Arc::from("defaults.yaml"), text);
+    tree::strip(node.expect("the defaults are YAML"))
+}
+
+/// The runtime settings, with their defaults.
+pub(super) fn runtime_settings(default: &Node) -> Vec<(Path, &Node)> {
+    let mut leaves = tree::leaves(default);
+    leaves.retain(|(path, _)| Change::of(path) == Change::Api);
+    leaves
+}
+
+/// As JSON, a number as a number even where it was written in quotes or came from the environment.
+fn value(node: &Node, default: &Node) -> Value {
+    let (Data::Plain(text) | Data::Quoted(text)) = &node.data else {
+        return node.to_json();
+    };
+    match default.to_json() {
+        Value::Number(_) => {
+            let number = text.parse::<f64>().ok();
+            let number = number.and_then(serde_json::Number::from_f64);
+            text.parse::<serde_json::Number>()
+                .ok()
+                .or(number)
+                .map_or_else(|| node.to_json(), Value::Number)
+        }
+        Value::Bool(_) => text.parse().map_or_else(|_| node.to_json(), Value::Bool),
+        _ => node.to_json(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        Node::parse(&Arc::from("f.yaml"), text).unwrap()
+    }
+
+    #[test]
+    fn the_last_layer_that_says_something_counts_and_is_named() {
+        let file = node("{sample: {rate: '0.2', max_per_second: 7}, queue: {max_age: 5s}}");
+        let flags = node("{sample: {rate: 0.3}}");
+        let api = serde_json::json!({"sample": {"max_per_second": 9}, "paused": true});
+        let settings = Layers::new(file, flags).with_api(api).settings();
+
+        let told = |name: &str| {
+            let setting = &settings[name];
+            (setting.value.to_string(), setting.source)
+        };
+        assert_eq!(told("sample.rate"), ("0.3".to_owned(), Source::Flag));
+        assert_eq!(told("sample.max_per_second"), ("9".to_owned(), Source::Api));
+        assert_eq!(told("queue.max_age"), ("\"5s\"".to_owned(), Source::File));
+        assert_eq!(
+            told("queue.max_length"),
+            ("1024".to_owned(), Source::Default)
+        );
+        assert_eq!(told("paused"), ("true".to_owned(), Source::Api));
+        assert_eq!(told("sample.by"), ("null".to_owned(), Source::Default));
+    }
+
+    #[test]
+    fn runtime_settings_are_the_leaves_of_their_sections() {
+        let default = defaults();
+        let names: Vec<_> = runtime_settings(&default)
+            .into_iter()
+            .map(|(path, _)| path.join("."))
+            .collect();
+        let expected = "serve_from paused new.timeout new.max_in_flight new.max_per_second \
+            new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
+            sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
+            queue.max_length queue.max_age recheck.after verdict.max_mismatch verdict.max_error \
+            verdict.confidence verdict.min_share verdict.min_coverage verdict.soak verdict.max_gap \
+            verdict.max_latency_ratio";
+        assert_eq!(names.join(" "), expected);
+    }
+}

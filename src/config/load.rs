@@ -1,0 +1,175 @@
+//! Brings file, environment, flags and rule files together into a [`Config`].
+
+use super::{
+    Config, Flags,
+    environment::{self, Lookup},
+    layers::Layers,
+    rule_files::{self, Rules},
+};
+use crate::document::{At, Fault, Faults, Mark, Node};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where the configuration comes from.
+#[derive(Clone)]
+pub struct Origin {
+    file: Option<PathBuf>,
+    flags: Flags,
+    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+}
+
+/// A configuration without a fault, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The name that faults give the file.
+    pub(super) name: Arc<str>,
+    pub(super) layers: Layers,
+    pub(super) rules: Rules,
+    pub(super) config: Arc<Config>,
+}
+
+/// What faults call a value that was given by a flag.
+const COMMAND_LINE: &str = "command line";
+
+/// Reads the configuration from where it comes from.
+///
+/// # Errors
+/// Every fault, sorted by file and line.
+pub fn load(origin: &Origin) -> Result<Loaded, Faults> {
+    let name = origin.name();
+    let mut file = origin.read(&name)?;
+    let lookup: Lookup<'_> = &*origin.environment;
+    let unset = environment::replace(&name, &mut file, lookup);
+    let unset = unset.err().unwrap_or_default();
+    let layers = Layers::new(file, origin.flags.tree());
+
+    let mut faults = Faults::default();
+    let rules = faults.collect(origin.rules(&name, &layers.tree()));
+    let rules = rules.unwrap_or_default();
+    let config = faults.collect(resolve(&name, &layers, &rules));
+    // What holds an unset variable is wrong in other ways too, which say nothing new.
+    let is_new = |fault: &&Fault| unset.iter().all(|unset| unset.mark != fault.mark);
+    let mut all: Vec<_> = unset.iter().chain(faults.iter().filter(is_new)).collect();
+    all.sort_by_key(|fault| (fault.file.as_ref() != Some(&name), &fault.file, fault.mark));
+    let mut sorted = Faults::default();
+    all.into_iter().for_each(|fault| sorted.push(fault.clone()));
+
+    match config {
+        Some(config) => sorted.into_result(Loaded {
+            name,
+            layers,
+            rules,
+            config: Arc::new(config),
+        }),
+        None => Err(sorted),
+    }
+}
+
+/// Reads the whole that the layers make.
+pub(super) fn resolve(name: &Arc<str>, layers: &Layers, rules: &Rules) -> Result<Config, Faults> {
+    let tree = layers.tree();
+    Config::read(&At::root(name, &tree), &rules.set).map_err(|faults| {
+        let mut told = Faults::default();
+        for fault in faults.iter() {
+            told.push(blame(fault));
+        }
+        told
+    })
+}
+
+/// What has no mark was not written in the file.
+fn blame(fault: &Fault) -> Fault {
+    let mut fault = fault.clone();
+    if fault.mark.is_none() {
+        fault.file = Some(Arc::from(COMMAND_LINE));
+    }
+    fault
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// A file, flags, and the environment of the process.
+    pub fn new(file: Option<PathBuf>, flags: Flags) -> Self {
+        Self {
+            file,
+            flags,
+            environment: Arc::new(|name| std::env::var(name).ok()),
+        }
+    }
+
+    /// Takes variables from elsewhere than from the process's environment.
+    pub fn with_environment(
+        self,
+        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            environment: Arc::new(lookup),
+            ..self
+        }
+    }
+
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    fn name(&self) -> Arc<str> {
+        match &self.file {
+            Some(file) => file.display().to_string().into(),
+            None => Arc::from(COMMAND_LINE),
+        }
+    }
+
+    fn read(&self, name: &Arc<str>) -> Result<Node, Faults> {
+        let text = match &self.file {
+            Some(file) => fs::read_to_string(file)
+                .map_err(|error| Fault::bare(format!("cannot read {name}: {error}")))?,
+            None => String::new(),
+        };
+        let mut root = Node::parse(name, &text)?;
+        if self.file.is_some() {
+            // What is missing in an empty file is missing at its beginning.
+            root.mark.get_or_insert(Mark { line: 1, column: 1 });
+        }
+        Ok(root)
+    }
+
+    fn rules(&self, name: &Arc<str>, tree: &Node) -> Result<Rules, Faults> {
+        let folder = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
+        let today = jiff::Zoned::now().date();
+        match rule_files::list(name, tree) {
+            Some(list) => Rules::load(&list, folder, today),
+            None => Ok(Rules::default()),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin")
+            .field("file", &self.file)
+            .field("flags", &self.flags)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// The name of the file, as faults give it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// What is not wrong but should be looked at, such as rules that have expired.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.rules.warnings
+    }
+}

@@ -1,0 +1,124 @@
+//! Fields of the contract whose part is not built yet: refused by name, never silently accepted.
+//!
+//! Every section is opened through [`open`]. Who builds a part takes its lines out of [`NOT_YET`] and reads
+//! the fields in their section.
+
+use crate::document::{At, Data, Fault, Fields, Node};
+
+/// What may be written all the same, because it is what is in force.
+#[derive(Clone, Copy, Debug)]
+enum InForce {
+    /// Nothing at all.
+    Nothing,
+    /// That scalar.
+    Only(&'static str),
+    /// An empty list.
+    EmptyList,
+}
+
+struct Line {
+    section: &'static str,
+    field: &'static str,
+    in_force: InForce,
+}
+
+/// Null says "the default" and is always accepted.
+const NOT_YET: &[Line] = &[
+    line("old", "http2", InForce::Only("false")),
+    line("old.tls", "ca", InForce::Nothing),
+    line("old.tls", "cert", InForce::Nothing),
+    line("old.tls", "key", InForce::Nothing),
+    line("old.tls", "server_name", InForce::Nothing),
+    line("new", "http2", InForce::Only("false")),
+    line("new.tls", "ca", InForce::Nothing),
+    line("new.tls", "cert", InForce::Nothing),
+    line("new.tls", "key", InForce::Nothing),
+    line("new.tls", "server_name", InForce::Nothing),
+    line("control", "url", InForce::Nothing),
+    line("recheck", "after", InForce::EmptyList),
+    line("recheck", "max_per_second", InForce::Nothing),
+    line("", "conditional", InForce::Nothing),
+    line("store", "path", InForce::Nothing),
+    line("store", "keep", InForce::Nothing),
+    line("epoch", "version_header", InForce::Nothing),
+];
+
+const fn line(section: &'static str, field: &'static str, in_force: InForce) -> Line {
+    Line {
+        section,
+        field,
+        in_force,
+    }
+}
+
+/// Begins to read a section, with the fields that are not available yet dealt with.
+pub(super) fn open(at: At<'_>) -> Fields<'_> {
+    let section = at.path.clone();
+    let mut fields = Fields::of(at);
+    for line in NOT_YET.iter().filter(|line| line.section == section) {
+        let Some(at) = fields.take(line.field) else {
+            continue;
+        };
+        if !line.in_force.admits(at.node) {
+            let fault = line.in_force.refuse(&at);
+            fields.fault(fault);
+        }
+    }
+    fields
+}
+
+/// A section of which nothing is available yet.
+pub(super) fn skip(at: &At<'_>) -> Result<(), crate::document::Faults> {
+    open(at.clone()).finish().into_result(())
+}
+
+// === impl InForce ===
+
+impl InForce {
+    fn admits(self, node: &Node) -> bool {
+        node.is_null()
+            || match self {
+                Self::Nothing => false,
+                Self::Only(value) => {
+                    matches!(&node.data, Data::Plain(text) | Data::Quoted(text) if text == value)
+                }
+                Self::EmptyList => matches!(&node.data, Data::List(items) if items.is_empty()),
+            }
+    }
+
+    fn refuse(self, at: &At<'_>) -> Fault {
+        match self {
+            Self::Nothing => at.fault("not available yet"),
+            Self::Only(value) => at.fault(format!("not available yet, only `{value}` is")),
+            Self::EmptyList => at.fault("not available yet, only `[]` is"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn every_line_refuses_a_value_and_accepts_what_is_in_force() {
+        let file = Arc::from("f.yaml");
+        for line in NOT_YET {
+            let read = |value: &str| {
+                let node = Node::parse(&file, &format!("{}: {value}", line.field)).unwrap();
+                let at = At {
+                    file: &file,
+                    path: line.section.to_owned(),
+                    node: &node,
+                };
+                open(at).finish()
+            };
+            assert!(read("null").is_empty(), "{}", line.field);
+            let faults = read("anything").to_string();
+            assert!(faults.contains("not available yet"), "{faults}");
+            if let InForce::Only(value) = line.in_force {
+                assert!(read(value).is_empty(), "{}", line.field);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The whole configuration, read from the whole tree.
+
+use super::{
+    capture::{Capture, Queue},
+    comparison,
+    exporting::{self, Telemetry},
+    not_yet, redaction, sampling,
+    stacks::{self, Protection},
+    values::{self, HOUR},
+};
+use crate::{
+    compare::Comparing,
+    document::{At, Fault, Faults, Fields, Node},
+    redact,
+    report::log,
+    route::Routes,
+    rules::RuleSet,
+    sample::{Reads, Sampling},
+    stack::Stack,
+    store,
+    upstream::Target,
+    verdict::Limits,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+/// Everything that the program may rely on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub admin_token: Option<String>,
+    /// The primary.
+    pub serve_from: Stack,
+    pub paused: Paused,
+    pub old: Arc<Target>,
+    pub new: Arc<Target>,
+    /// Of the new stack, while it is the shadow.
+    pub protection: Protection,
+    pub reads: Arc<Reads>,
+    pub routes: Arc<Routes>,
+    pub max_routes: usize,
+    pub sampling: Sampling,
+    pub capture: Capture,
+    pub queue: Queue,
+    pub comparing: Arc<Comparing>,
+    /// For aligning arrays and text.
+    pub deadline: Duration,
+    pub redact: redact::Config,
+    pub telemetry: Telemetry,
+    pub log: log::Config,
+    pub store: store::Config,
+    pub limits: Limits,
+    /// Of the epoch that begins with the process.
+    pub label: Option<String>,
+    /// How long accepted checks may take after SIGTERM.
+    pub grace: Duration,
+}
+
+/// Whether reads are sampled at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// Nothing is sampled; live requests are forwarded as ever.
+    Yes,
+    No,
+}
+
+/// The part of a [`Config`] that says where it listens.
+struct Addresses {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    admin_token: Option<String>,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the whole tree.
+    ///
+    /// # Errors
+    /// Every fault of every section, except those of rules, which have been compiled before.
+    pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>) -> Result<Self, Faults> {
+        let mut fields = not_yet::open(at.clone());
+        let addresses = Addresses::take(&mut fields);
+        let stacks = [("old", Stack::Old), ("new", Stack::New)];
+        let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
+        let paused = [("true", Paused::Yes), ("false", Paused::No)];
+        let paused = fields.optional("paused", |at| values::one_of(at, &paused));
+        let old = fields.required("old", stacks::old);
+        let new = fields.required("new", stacks::new);
+        fields.optional("control", not_yet::skip);
+        let reads = fields.optional("reads", Reads::read);
+        let routes = fields.optional("routes", Routes::read);
+        let max_routes = fields.optional("max_routes", |at| values::count(at, 100_000));
+        let sampling = fields.optional("sample", sampling::read);
+        let capture = fields.optional("capture", Capture::read);
+        let queue = fields.optional("queue", Queue::read);
+        fields.optional("recheck", not_yet::skip);
+        fields.take("rules");
+        let comparison = fields.optional("compare", comparison::read);
+        let redact = fields.optional("redact", redaction::read);
+        let telemetry = fields.optional("telemetry", Telemetry::read);
+        let log = fields.optional("log", exporting::log);
+        let store = fields.optional("store", exporting::store);
+        let limits = fields.optional("verdict", Limits::read);
+        let label = fields.optional("epoch", exporting::epoch);
+        let grace = fields.optional("drain", drain);
+        let read = || {
+            let addresses = addresses?;
+            let (new, protection) = new?;
+            let (options, deadline) = comparison?;
+            let comparing = Comparing {
+                rules: rules.clone(),
+                options,
+            };
+            Some(Self {
+                listen: addresses.listen,
+                admin: addresses.admin,
+                admin_token: addresses.admin_token,
+                serve_from: serve_from?,
+                paused: paused?,
+                old: Arc::new(old?),
+                new: Arc::new(new),
+                protection,
+                reads: Arc::new(reads?),
+                routes: Arc::new(routes?),
+                max_routes: max_routes?.get(),
+                sampling: sampling?,
+                capture: capture?,
+                queue: queue?,
+                comparing: Arc::new(comparing),
+                deadline,
+                redact: redact?,
+                telemetry: telemetry?,
+                log: log?,
+                store: store?,
+                limits: limits?,
+                label: label?,
+                grace: grace?,
+            })
+        };
+        let read = read();
+        values::complete(fields, read)
+    }
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    fn take(fields: &mut Fields<'_>) -> Option<Self> {
+        let listen = fields.optional("listen", address);
+        let admin_token = fields.optional("admin_token", token);
+        let token = fields.at().node.get("admin_token");
+        let is_open = token.is_none_or(Node::is_null);
+        let admin = fields.optional("admin", |at| {
+            let admin = address(at)?;
+            if is_open && !admin.ip().is_loopback() {
+                let message = format!(
+                    "without an admin_token only a loopback address is accepted, found `{admin}`"
+                );
+                return Err(at.fault(message));
+            }
+            match listen.filter(|listen| collide(*listen, admin)) {
+                Some(listen) => Err(at.fault(format!("`{admin}` is taken by listen, `{listen}`"))),
+                None => Ok(admin),
+            }
+        });
+        Some(Self {
+            listen: listen?,
+            admin: admin?,
+            admin_token,
+        })
+    }
+}
+
+fn address(at: &At<'_>) -> Result<SocketAddr, Fault> {
+    at.parse("an address and port such as 127.0.0.1:8080")
+}
+
+/// Whether both cannot be bound. Port 0 is any free one.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip =
+        one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && same_ip
+}
+
+/// A bearer token. It never shows in a fault.
+fn token(at: &At<'_>) -> Result<String, Fault> {
+    let token = at.text().map_err(|_| at.fault("expected a text"))?;
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(at.fault("expected one or more visible ASCII characters"));
+    }
+    Ok(token.to_owned())
+}
+
+fn drain(at: &At<'_>) -> Result<Duration, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let grace = fields.optional("grace", |at| values::duration(at, Duration::ZERO, HOUR));
+    values::complete(fields, grace)
+}

@@ -1,0 +1,42 @@
+//! The section `redact`.
+
+use super::{not_yet, stacks, values};
+use crate::{
+    document::{At, Fault, Faults},
+    redact::{Config, Values},
+};
+use regex::Regex;
+
+pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let headers = fields.optional("headers", |at| at.each(|at| Ok(stacks::header(at)?)));
+    let patterns = fields.optional("fields", |at| at.each(|at| Ok(pattern(at)?)));
+    let choices = [
+        ("shown", Values::Shown),
+        ("masked", Values::Masked),
+        ("hashed", Values::Hashed),
+    ];
+    let shown = fields.optional("values", |at| values::one_of(at, &choices));
+    let max_value = fields.optional("max_value", |at| values::count(at, 1 << 20));
+    let read = || {
+        Some(Config {
+            headers: headers?,
+            fields: patterns?,
+            values: shown?,
+            max_value: max_value?.get(),
+            ..Config::default()
+        })
+    };
+    let read = read();
+    values::complete(fields, read)
+}
+
+fn pattern(at: &At<'_>) -> Result<Regex, Fault> {
+    let text = at.text()?;
+    Regex::new(text).map_err(|error| {
+        // The last line of the message says what; the others draw it over several lines.
+        let message = error.to_string();
+        let why = message.lines().last().unwrap_or_default();
+        at.fault(format!("not a regular expression, {why}: `{text}`"))
+    })
+}

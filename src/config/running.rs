@@ -1,0 +1,252 @@
+//! The configuration that is in force: changed by patches and by reloads, whole or not at all.
+
+use super::{
+    Config, Loaded, Origin,
+    layers::Change,
+    load::{load, resolve},
+    patch,
+    reload::Cause,
+    tree,
+};
+use crate::{
+    document::{Fault, Faults},
+    settings::{Edit, Refused, Setting, Settings},
+    telemetry::Gauges,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The one configuration of the process.
+pub struct Running {
+    origin: Origin,
+    gauges: Gauges,
+    /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
+    publish: Box<dyn Fn(&Config) + Send + Sync>,
+    state: Mutex<State>,
+}
+
+struct State {
+    loaded: Loaded,
+    revision: u64,
+    /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
+    failed: Option<Faults>,
+    /// What the last reload found to need a restart: told once too.
+    needs_restart: Vec<String>,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Fields, by dotted name, that are in force now with another value.
+    pub changed: Vec<String>,
+    /// Fields that differ from what is running, and stay as they are until a restart.
+    pub needs_restart: Vec<String>,
+}
+
+// === impl Running ===
+
+impl Running {
+    /// `publish` puts changes in force; what was loaded is taken to be in force already.
+    pub fn new(
+        origin: Origin,
+        loaded: Loaded,
+        gauges: Gauges,
+        publish: impl Fn(&Config) + Send + Sync + 'static,
+    ) -> Self {
+        gauges.set_settings_revision(1);
+        Self {
+            origin,
+            gauges,
+            publish: Box::new(publish),
+            state: Mutex::new(State {
+                loaded,
+                revision: 1,
+                failed: None,
+                needs_restart: Vec::new(),
+            }),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.lock().loaded.config.clone()
+    }
+
+    /// Files and folders whose change calls for a [reload](Self::reload).
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let file = self.origin.file().map(PathBuf::from);
+        let state = self.lock();
+        file.into_iter()
+            .chain(state.loaded.rules.paths.iter().cloned())
+            .collect()
+    }
+
+    /// Reads the files anew and puts in force what can change at runtime; what the API has changed stays.
+    /// Reads files: not for a thread that serves.
+    ///
+    /// # Errors
+    /// Every fault, and then nothing has changed.
+    pub fn reload(&self, cause: Cause) -> Result<Reloaded, Faults> {
+        let next = load(&self.origin);
+        let mut state = self.lock();
+        match next.and_then(|next| self.replace(&mut state, next)) {
+            Ok(reloaded) => {
+                if state.failed.take().is_some() && reloaded == Reloaded::default() {
+                    tracing::info!("the configuration is good again");
+                }
+                Ok(reloaded)
+            }
+            Err(faults) => {
+                if cause == Cause::Hangup || state.failed.as_ref() != Some(&faults) {
+                    self.gauges.reload_failed();
+                    for fault in faults.iter() {
+                        tracing::error!(%fault, "the configuration is wrong, the running one stays");
+                    }
+                }
+                state.failed = Some(faults.clone());
+                Err(faults)
+            }
+        }
+    }
+
+    fn replace(&self, state: &mut State, mut next: Loaded) -> Result<Reloaded, Faults> {
+        let reloaded = state.loaded.carry_over(&mut next)?;
+        for name in &reloaded.needs_restart {
+            if !state.needs_restart.contains(name) {
+                tracing::warn!(%name, "changed in the configuration, but needs a restart");
+            }
+        }
+        state.needs_restart.clone_from(&reloaded.needs_restart);
+        if reloaded.changed.is_empty() {
+            state.loaded = Loaded {
+                config: state.loaded.config.clone(),
+                ..next
+            };
+            return Ok(reloaded);
+        }
+        tracing::info!(changed = ?reloaded.changed, "the configuration was reloaded");
+        for warning in next.warnings() {
+            tracing::warn!(%warning, "the configuration asks for attention");
+        }
+        self.put(state, next, "the configuration");
+        Ok(reloaded)
+    }
+
+    /// Puts `next` in force, and tells each setting that changes by it.
+    fn put(&self, state: &mut State, next: Loaded, by: &str) {
+        let before = state.loaded.layers.settings();
+        let after = next.layers.settings();
+        state.loaded = next;
+        state.revision += 1;
+        self.gauges.set_settings_revision(state.revision);
+        (self.publish)(&state.loaded.config);
+        tell(&before, &after, state.revision, by);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Edit for Running {
+    fn settings(&self) -> Settings {
+        self.lock().settings()
+    }
+
+    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
+        let mut state = self.lock();
+        if if_match.is_some_and(|revision| revision != state.revision) {
+            return Err(Refused::Stale(state.revision));
+        }
+        patch::check(patch).map_err(Refused::Invalid)?;
+        let mut api = state.loaded.layers.api().clone();
+        patch::merge(&mut api, patch);
+        if api == *state.loaded.layers.api() {
+            return Ok(state.settings());
+        }
+        let mut next = state.loaded.clone();
+        next.layers = next.layers.with_api(api);
+        let config = resolve(&next.name, &next.layers, &next.rules);
+        next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
+        self.put(&mut state, next, by);
+        Ok(state.settings())
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// Gives `next` what stays: what needs a restart, and what the API has changed.
+    fn carry_over(&self, next: &mut Self) -> Result<Reloaded, Faults> {
+        let running = self.layers.base();
+        let mut reloaded = Reloaded::default();
+        for path in tree::changes(&running, &next.layers.base()) {
+            let name = path.join(".");
+            if Change::of(&path) == Change::Restart {
+                next.layers
+                    .keep(&path, tree::find(&running, &path).cloned());
+                reloaded.needs_restart.push(name);
+            } else {
+                reloaded.changed.push(name);
+            }
+        }
+        let is_listed = reloaded.changed.iter().any(|name| name == "rules");
+        if !is_listed && next.rules.texts != self.rules.texts {
+            reloaded.changed.push("rules".to_owned());
+        }
+        let layers = next.layers.clone();
+        next.layers = layers.with_api(self.layers.api().clone());
+        next.config = Arc::new(resolve(&next.name, &next.layers, &next.rules)?);
+        Ok(reloaded)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn settings(&self) -> Settings {
+        Settings {
+            revision: self.revision,
+            settings: self.loaded.layers.settings(),
+        }
+    }
+}
+
+/// Without places: who sends a patch has no file at hand.
+fn bare(faults: &Faults) -> Faults {
+    let mut told = Faults::default();
+    for fault in faults.iter() {
+        told.push(Fault::bare(fault.message.clone()));
+    }
+    told
+}
+
+fn tell(
+    before: &BTreeMap<String, Setting>,
+    after: &BTreeMap<String, Setting>,
+    revision: u64,
+    by: &str,
+) {
+    for (name, setting) in after {
+        let old = before
+            .get(name)
+            .map_or(&Value::Null, |setting| &setting.value);
+        if *old != setting.value {
+            let new = &setting.value;
+            tracing::info!(%name, %old, %new, revision, by, "setting changed");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The sections `old` and `new`: where the stacks are, and how they are spoken to.
+
+use super::{
+    not_yet,
+    values::{self, DAY, HOUR, MINUTE, MS},
+};
+use crate::{
+    document::{At, Fault, Faults, Fields},
+    sample::Frequency,
+    shadow::Limits,
+    upstream::{HostPolicy, Target},
+};
+use http::{HeaderName, HeaderValue, Uri, uri::Authority};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+
+/// What protects the new stack while it is the shadow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Protection {
+    /// Of the whole answer, body included.
+    pub timeout: Duration,
+    pub max_in_flight: NonZeroUsize,
+    pub max_per_second: Frequency,
+    pub breaker: Limits,
+}
+
+/// What is set on requests to a stack, and what is removed from them.
+type Headers = (Vec<(HeaderName, HeaderValue)>, Vec<HeaderName>);
+
+/// Reads the fields that both stacks have.
+fn target(fields: &mut Fields<'_>) -> Option<Target> {
+    let url = fields.required("url", url);
+    let connect_timeout = fields.optional("connect_timeout", |at| {
+        values::duration(at, MS, 10 * MINUTE)
+    });
+    let idle_timeout = fields.optional("idle_timeout", |at| values::duration(at, MS, DAY));
+    let host = fields.optional("host", host);
+    let headers = fields.optional("headers", headers);
+    fields.optional("tls", not_yet::skip);
+    let (authority, base_path) = url?;
+    let (set, remove) = headers?;
+    Some(Target {
+        authority,
+        base_path,
+        host: host?,
+        set,
+        remove,
+        connect_timeout: connect_timeout?,
+        idle_timeout: idle_timeout?,
+    })
+}
+
+/// Reads `old`.
+pub(super) fn old(at: &At<'_>) -> Result<Target, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let stack = target(&mut fields);
+    values::complete(fields, stack)
+}
+
+/// Reads `new`.
+pub(super) fn new(at: &At<'_>) -> Result<(Target, Protection), Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let stack = target(&mut fields);
+    let protection = protection(&mut fields);
+    values::complete(fields, stack.zip(protection))
+}
+
+fn protection(fields: &mut Fields<'_>) -> Option<Protection> {
+    let timeout = fields.optional("timeout", |at| values::duration(at, MS, HOUR));
+    let max_in_flight = fields.optional("max_in_flight", |at| values::count(at, 100_000));
+    let max_per_second = fields.optional("max_per_second", values::per_second);
+    let breaker = fields.optional("breaker", breaker);
+    Some(Protection {
+        timeout: timeout?,
+        max_in_flight: max_in_flight?,
+        max_per_second: max_per_second?,
+        breaker: breaker?,
+    })
+}
+
+fn breaker(at: &At<'_>) -> Result<Limits, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let failures = fields.optional("failures", |at| values::count(at, 1_000_000));
+    let cool_down = fields.optional("cool_down", |at| values::duration(at, MS, DAY));
+    let read = failures.zip(cool_down);
+    let limits = read.map(|(failures, cool_down)| Limits {
+        failures: NonZeroU32::try_from(failures).expect("the range was checked"),
+        cool_down,
+    });
+    values::complete(fields, limits)
+}
+
+/// An absolute url without query, and without a user: credentials belong into `headers.set`.
+fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
+    let what = "an absolute url such as http://127.0.0.1:9001";
+    let uri: Uri = at.parse(what)?;
+    let authority = uri.authority().ok_or_else(|| at.expected(what))?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(at.fault("https is not available yet, only http is")),
+        _ => return Err(at.expected(what)),
+    }
+    if authority.host().is_empty() || authority.as_str().ends_with(':') {
+        return Err(at.expected(what));
+    }
+    if authority.as_str().contains('@') {
+        return Err(at.fault("a user in a url is refused; set a header instead"));
+    }
+    if uri.query().is_some() || at.text()?.contains('#') {
+        return Err(at.expected("a url without a query"));
+    }
+    let base_path = uri.path().trim_end_matches('/').to_owned();
+    Ok((authority.clone(), base_path))
+}
+
+fn host(at: &At<'_>) -> Result<HostPolicy, Fault> {
+    match at.text()? {
+        "preserve" => Ok(HostPolicy::Preserve),
+        "stack" => Ok(HostPolicy::Stack),
+        literal => {
+            let what = "preserve, stack, or a host such as shop.example:8080";
+            let authority: Authority = literal.parse().map_err(|_| at.expected(what))?;
+            if authority.as_str().contains('@') {
+                return Err(at.expected(what));
+            }
+            let value = HeaderValue::from_str(authority.as_str());
+            Ok(HostPolicy::Literal(value.map_err(|_| at.expected(what))?))
+        }
+    }
+}
+
+/// `{set: {name: value}, remove: [name]}`
+fn headers(at: &At<'_>) -> Result<Headers, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let set = fields.optional("set", pairs);
+    let remove = fields.optional("remove", |at| at.each(|at| Ok(end_to_end(at)?)));
+    values::complete(fields, set.zip(remove))
+}
+
+/// Headers by name. A value never shows in a fault: it may be a secret.
+pub(super) fn pairs(at: &At<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, Faults> {
+    let mut faults = Faults::default();
+    let mut pairs: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for (key, at) in at.entries()? {
+        let header = header_name(&key.name)
+            .ok_or_else(|| at.fault(format!("`{}` is not the name of a header", key.name)))
+            .and_then(|name| refuse_hop_by_hop(&at, name))
+            .and_then(|name| Ok((name, header_value(&at)?)));
+        let Some((name, value)) = faults.collect(header.map_err(Faults::from)) else {
+            continue;
+        };
+        if pairs.iter().any(|(other, _)| *other == name) {
+            faults.push(at.fault("given twice, headers do not tell upper from lower case"));
+        }
+        pairs.push((name, value));
+    }
+    faults.into_result(pairs)
+}
+
+fn header_value(at: &At<'_>) -> Result<HeaderValue, Fault> {
+    let text = at.text()?;
+    HeaderValue::from_str(text).map_err(|_| at.fault("expected the value of a header"))
+}
+
+fn header_name(text: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(text.as_bytes()).ok()
+}
+
+/// The name of a header.
+pub(super) fn header(at: &At<'_>) -> Result<HeaderName, Fault> {
+    let text = at.text()?;
+    header_name(text).ok_or_else(|| at.expected("the name of a header"))
+}
+
+fn end_to_end(at: &At<'_>) -> Result<HeaderName, Fault> {
+    refuse_hop_by_hop(at, header(at)?)
+}
+
+/// Framing and connections are not the configuration's to change, and `host` has its own field.
+fn refuse_hop_by_hop(at: &At<'_>, name: HeaderName) -> Result<HeaderName, Fault> {
+    const OURS: [&str; 8] = [
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    match name.as_str() {
+        "host" => Err(at.fault("`host` has a field of its own beside `headers`")),
+        ours if OURS.contains(&ours) => Err(at.fault(format!("`{ours}` cannot be set or removed"))),
+        _ => Ok(name),
+    }
+}

@@ -1,0 +1,92 @@
+//! Values that several sections have, with the ranges that make sense for them.
+
+use crate::{
+    document::{At, Fault, Faults, Fields},
+    sample::Frequency,
+};
+use std::{num::NonZeroUsize, time::Duration};
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Above any sensible size of one body or of all of them: what is longer is a slip of the pen.
+const MAX_ROOM: usize = 64 << 30;
+
+/// Ends a section: its faults, or what was read of it.
+pub(super) fn complete<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, Faults> {
+    // The tree has every default in it, so what could not be read has left a fault, except where a
+    // section is read without its defaults.
+    let incomplete = fields.at().fault("a field is missing");
+    let faults = fields.finish();
+    match read {
+        Some(read) => faults.into_result(read),
+        None if faults.is_empty() => Err(incomplete.into()),
+        None => Err(faults),
+    }
+}
+
+/// A duration from `min` to `max`.
+pub(super) fn duration(at: &At<'_>, min: Duration, max: Duration) -> Result<Duration, Fault> {
+    let duration = at.duration()?;
+    if (min..=max).contains(&duration) {
+        return Ok(duration);
+    }
+    let (min, max) = (spell(min), spell(max));
+    Err(at.expected(format!("a duration from {min} to {max}")))
+}
+
+/// A whole number from 1 to `max`.
+pub(super) fn count(at: &At<'_>, max: u32) -> Result<NonZeroUsize, Fault> {
+    let count = at.integer_within(1, max.into())?;
+    let count = usize::try_from(count).ok().and_then(NonZeroUsize::new);
+    Ok(count.expect("the range was checked"))
+}
+
+/// Events in one second, more than none.
+pub(super) fn per_second(at: &At<'_>) -> Result<Frequency, Fault> {
+    let events = at.number_within(1e-3, 1e6)?;
+    Ok(Frequency::per_second(events).expect("the range was checked"))
+}
+
+/// A size of at least one byte.
+pub(super) fn room(at: &At<'_>) -> Result<usize, Fault> {
+    match at.size()? {
+        0 => Err(at.expected("a size of at least one byte")),
+        size if size > MAX_ROOM => Err(at.expected("a size of at most 64GiB")),
+        size => Ok(size),
+    }
+}
+
+/// One of a few words.
+pub(super) fn one_of<T: Copy>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, Fault> {
+    let chosen = at.text().ok().and_then(|text| {
+        let mut choices = choices.iter();
+        choices.find(|(name, _)| *name == text)
+    });
+    chosen.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        at.expected(match names.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        })
+    })
+}
+
+/// In the greatest unit that divides it, as a configuration spells it.
+fn spell(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    match units.iter().find(|(_, unit)| ms > 0 && ms % unit == 0) {
+        Some((name, unit)) => format!("{}{name}", ms / unit),
+        None if ms == 0 => "0s".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}

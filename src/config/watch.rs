@@ -1,0 +1,156 @@
+//! Sees that files have changed, through every symbolic link on the way to them.
+//!
+//! Folders are watched, not files: editors replace a file by renaming another one over it, and Kubernetes swaps a
+//! link beside it.
+
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::mpsc;
+
+/// Watches until dropped.
+#[derive(Debug)]
+pub(super) struct Watch {
+    watcher: RecommendedWatcher,
+    matters: Paths,
+}
+
+/// Every path whose change may change what is read.
+type Paths = Arc<Mutex<BTreeSet<PathBuf>>>;
+
+/// More links than a path may have on Linux.
+const MAX_LINKS: usize = 40;
+
+// === impl Watch ===
+
+impl Watch {
+    /// Sends once or more for every change of the paths that it is told to [follow](Self::follow).
+    pub(super) fn new(changed: mpsc::Sender<()>) -> notify::Result<Self> {
+        let matters = Paths::default();
+        let told = matters.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let matters = told.lock().unwrap_or_else(PoisonError::into_inner);
+            // An error stands for events that were lost.
+            if event.map_or(true, |event| concerns(&event, &matters)) {
+                // Full: one is waiting already.
+                let _ = changed.try_send(());
+            }
+        })?;
+        Ok(Self { watcher, matters })
+    }
+
+    /// Watches `paths` and nothing else. To be called again after a change: what was swapped is another folder now.
+    pub(super) fn follow(&mut self, paths: &[PathBuf]) -> notify::Result<()> {
+        let matters: BTreeSet<_> = paths.iter().flat_map(|path| ways(path)).collect();
+        let folders = |paths: &BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
+            paths.iter().flat_map(|path| around(path)).collect()
+        };
+        let wanted = folders(&matters);
+        let before = {
+            let mut current = self.matters.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, matters)
+        };
+        for gone in folders(&before).difference(&wanted) {
+            // What does not exist any more is not watched any more.
+            let _ = self.watcher.unwatch(gone);
+        }
+        for folder in &wanted {
+            self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reading is no change, and it would be our own.
+fn concerns(event: &Event, matters: &BTreeSet<PathBuf>) -> bool {
+    let is_change = match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) => false,
+        _ => true,
+    };
+    let related = |path: &PathBuf| {
+        let mut matters = matters.iter();
+        matters.any(|known| known.starts_with(path) || path.starts_with(known))
+    };
+    is_change && event.paths.iter().any(related)
+}
+
+/// The path, and what it is after each link in it is followed.
+fn ways(path: &Path) -> Vec<PathBuf> {
+    let mut ways = Vec::new();
+    let mut next = std::path::absolute(path).ok();
+    while let Some(way) = next.take_if(|_| ways.len() < MAX_LINKS) {
+        next = follow_first_link(&way);
+        ways.push(way);
+    }
+    ways
+}
+
+fn follow_first_link(path: &Path) -> Option<PathBuf> {
+    let mut ancestors: Vec<_> = path.ancestors().collect();
+    ancestors.reverse();
+    let (link, target) = ancestors
+        .into_iter()
+        .find_map(|ancestor| Some((ancestor, ancestor.read_link().ok()?)))?;
+    let rest = path.strip_prefix(link).ok()?;
+    let target = link.parent()?.join(target);
+    Some(match rest.as_os_str().is_empty() {
+        true => target,
+        false => target.join(rest),
+    })
+}
+
+/// The folders in which a change of `path` can be seen: the one around it, around each link on the way, and itself.
+fn around(path: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = path
+        .ancestors()
+        .filter(|ancestor| *ancestor == path || ancestor.is_symlink())
+        .filter_map(Path::parent)
+        .filter(|folder| folder.is_dir())
+        .map(Path::to_owned)
+        .collect();
+    if path.is_dir() {
+        folders.push(path.to_owned());
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn every_link_on_the_way_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        std::fs::create_dir(root.join("..1")).unwrap();
+        std::fs::write(root.join("..1/f.yaml"), "").unwrap();
+        symlink("..1", root.join("..data")).unwrap();
+        symlink("..data/f.yaml", root.join("f.yaml")).unwrap();
+
+        let ways = ways(&root.join("f.yaml"));
+
+        let expected = ["f.yaml", "..data/f.yaml", "..1/f.yaml"].map(|path| root.join(path));
+        assert_eq!(ways, expected);
+        assert_eq!(around(&ways[1]), [root.join("..data"), root.to_owned()]);
+    }
+
+    #[test]
+    fn reading_is_no_change() {
+        let matters = BTreeSet::from([PathBuf::from("/a/f.yaml")]);
+        let event = |kind, path: &str| Event::new(kind).add_path(PathBuf::from(path));
+        let open = EventKind::Access(AccessKind::Open(AccessMode::Any));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        assert!(!concerns(&event(open, "/a/f.yaml"), &matters));
+        assert!(concerns(&event(written, "/a/f.yaml"), &matters));
+        assert!(!concerns(&event(written, "/a/app.log"), &matters));
+        assert!(concerns(&event(EventKind::Any, "/a"), &matters));
+    }
+}

@@ -1,0 +1,140 @@
+//! Callers for the demo: a tour over every page, again and again, at a bounded rate.
+
+use super::catalogue;
+use bytes::Bytes;
+use http::{Request, Uri, uri};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+use tokio::{
+    task::JoinSet,
+    time::{self, MissedTickBehavior},
+};
+
+/// How many requests one tour has.
+pub const TOUR_LENGTH: usize = 11 * ROUNDS as usize;
+
+/// Each round asks every route once, for another product.
+const ROUNDS: u32 = catalogue::PRODUCTS;
+
+/// Requests under way at one time; past this the callers wait, as real ones would.
+const MAX_IN_FLIGHT: usize = 16;
+
+/// What to send, and how fast.
+#[derive(Debug)]
+pub struct Traffic {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    addr: SocketAddr,
+    period: Duration,
+}
+
+/// What became of the traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sent {
+    pub answered: u64,
+    /// Requests that got no answer, or 5xx.
+    pub failed: u64,
+}
+
+/// One tour: every route as often as any other, every product on the routes that have one.
+pub fn tour() -> impl Iterator<Item = Uri> + Clone {
+    (1..=ROUNDS).flat_map(|round| paths(round).map(|path| path.parse().expect("a plain path")))
+}
+
+fn paths(round: u32) -> [String; 11] {
+    let id = catalogue::id(round);
+    let words = ["cup", "teapot", "blue", "grey"];
+    let word = words[round as usize % words.len()];
+    let or_discontinued = match round % 4 {
+        0 => catalogue::DISCONTINUED,
+        _ => &id,
+    };
+    [
+        format!("/products?page={}", round % 3),
+        format!("/products/{or_discontinued}"),
+        format!("/products/{id}/reviews"),
+        format!("/products/{id}/stock"),
+        format!("/products/{id}/rating"),
+        format!("/search?q={word}"),
+        "/categories".to_owned(),
+        "/warehouses".to_owned(),
+        "/export".to_owned(),
+        "/health".to_owned(),
+        "/status".to_owned(),
+    ]
+}
+
+// === impl Traffic ===
+
+impl Traffic {
+    /// Traffic for `addr` at `rate` requests a second, over kept-alive connections.
+    pub fn new(addr: SocketAddr, rate: NonZeroU32) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            addr,
+            period: Duration::from_secs(1) / rate.get(),
+        }
+    }
+
+    /// Goes on tour for `duration`, and for one tour at least; `sent` hears of every answer.
+    pub async fn run(&self, duration: Duration, mut sent: impl FnMut()) -> Sent {
+        let mut ticks = time::interval(self.period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let started = Instant::now();
+        let mut under_way = JoinSet::new();
+        let mut total = Sent::default();
+        for (count, uri) in tour().cycle().enumerate() {
+            if count >= TOUR_LENGTH && started.elapsed() >= duration {
+                break;
+            }
+            ticks.tick().await;
+            while under_way.len() >= MAX_IN_FLIGHT {
+                total.add(under_way.join_next().await);
+                sent();
+            }
+            under_way.spawn(ask(self.client.clone(), self.absolute(uri)));
+        }
+        while let Some(answered) = under_way.join_next().await {
+            total.add(Some(answered));
+            sent();
+        }
+        total
+    }
+
+    fn absolute(&self, uri: Uri) -> Uri {
+        let mut parts = uri.into_parts();
+        parts.scheme = Some(uri::Scheme::HTTP);
+        parts.authority = self.addr.to_string().parse().ok();
+        Uri::from_parts(parts).expect("scheme, authority and path make a whole address")
+    }
+}
+
+// === impl Sent ===
+
+impl Sent {
+    fn add(&mut self, joined: Option<Result<bool, tokio::task::JoinError>>) {
+        match joined {
+            Some(Ok(true)) => self.answered += 1,
+            _ => self.failed += 1,
+        }
+    }
+}
+
+/// Whether an answer came, whole, that was not a server's failure.
+async fn ask(client: Client<HttpConnector, Empty<Bytes>>, uri: Uri) -> bool {
+    let request = Request::new(Empty::new());
+    let (mut parts, body) = request.into_parts();
+    parts.uri = uri;
+    let Ok(response) = client.request(Request::from_parts(parts, body)).await else {
+        return false;
+    };
+    let is_answer = !response.status().is_server_error();
+    is_answer && response.into_body().collect().await.is_ok()
+}

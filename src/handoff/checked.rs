@@ -1,0 +1,112 @@
+//! What is known of a check at its end, and the report that is made of it.
+
+use super::{ReadRequest, Report, Told, ToldAnswer};
+use crate::{
+    compare::{Answer, Class, Difference},
+    redact::Redactor,
+    trace_context::TraceContext,
+    verdict::Outcome,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// All that is known of one check at its end, before redaction.
+#[derive(Clone, Debug)]
+pub struct Checked<'c> {
+    pub outcome: Outcome,
+    pub route: Arc<str>,
+    /// The id of the epoch.
+    pub epoch: Arc<str>,
+    pub request: &'c ReadRequest,
+    /// The check's own span; the replay carried it as `traceparent`.
+    pub span: TraceContext,
+    /// The span of the live request, if it had one.
+    pub live: Option<TraceContext>,
+    pub started: SystemTime,
+    pub ended: SystemTime,
+    /// `None` where that stack gave no whole answer.
+    pub old: Option<Timed<'c>>,
+    pub new: Option<Timed<'c>>,
+    /// The differences kept.
+    pub differences: &'c [Difference],
+    /// How many there were.
+    pub count: usize,
+}
+
+/// An answer, and how long it took from sending the request to its last byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Timed<'c> {
+    pub answer: &'c Answer,
+    pub took: Duration,
+}
+
+// === impl Checked ===
+
+impl Checked<'_> {
+    /// What is told of the check, redacted.
+    pub fn report(self, redactor: &Redactor) -> Report {
+        let request = self.request;
+        let told = |difference| Told::of(difference, &self.route, redactor);
+        Report {
+            differences: self.differences.iter().map(told).collect(),
+            outcome: self.outcome,
+            route: self.route,
+            epoch: self.epoch,
+            method: request.method.to_string(),
+            path: redactor.path(request.uri.path()),
+            query: request.uri.query().map(|query| redactor.query(query)),
+            request_headers: redactor.headers(&request.headers),
+            request_body: redactor.body(&request.headers, &request.body),
+            span: self.span,
+            live: self.live,
+            started: self.started,
+            ended: self.ended,
+            old: self.old.map(|timed| timed.told(redactor)),
+            new: self.new.map(|timed| timed.told(redactor)),
+            count: self.count,
+        }
+    }
+}
+
+// === impl Timed ===
+
+impl Timed<'_> {
+    fn told(self, redactor: &Redactor) -> ToldAnswer {
+        let answer = self.answer;
+        ToldAnswer {
+            status: answer.status.as_u16(),
+            duration: self.took,
+            headers: redactor.headers(&answer.headers),
+            body: redactor.body(&answer.headers, &answer.body),
+            trailers: redactor.headers(&answer.trailers),
+        }
+    }
+}
+
+// === impl Told ===
+
+impl Told {
+    fn of(difference: &Difference, route: &str, redactor: &Redactor) -> Self {
+        let told = |value: &Option<_>| {
+            let value = value.as_ref()?;
+            Some(redactor.value(difference, value))
+        };
+        let place = redactor.place(&difference.place);
+        // Of the place as it is told: an id made of the place as it is would confirm guesses of a masked name.
+        let class = Class {
+            route: route.to_owned(),
+            place: place.class_text(),
+            kind: difference.kind,
+        };
+        Self {
+            place: place.to_string(),
+            kind: difference.kind,
+            class: class.id(),
+            class_place: class.place,
+            old: told(&difference.old),
+            new: told(&difference.new),
+        }
+    }
+}

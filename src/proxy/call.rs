@@ -1,0 +1,178 @@
+//! One live request on its way through the layers.
+
+use super::{
+    guard::Switch,
+    live::Live,
+    tape::{End, Recording},
+    upload::Upload,
+};
+use crate::{
+    route::{Head, Naming},
+    telemetry::{Ledger, Route},
+    upstream::Line,
+};
+use http::{HeaderMap, Method, Request, Uri, Version};
+use hyper::upgrade::OnUpgrade;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+/// A request as the layers see it: headers for the caller's connection are taken out.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) request: Request<Upload>,
+    /// The settings for this request, from its beginning to its end.
+    pub(super) live: Arc<Live>,
+    pub(super) caller: Arc<Caller>,
+    pub(super) version: Version,
+    pub(super) received: Instant,
+    pub(super) upgrade: Option<Upgrade>,
+}
+
+/// The connection that a request came by.
+#[derive(Debug, Default)]
+pub(super) struct Caller {
+    pub(super) line: Arc<Line>,
+    pub(super) switch: Switch,
+}
+
+/// A request to go on in another protocol.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) protocol: http::HeaderValue,
+    pub(super) connection: OnUpgrade,
+}
+
+/// The route of a request.
+#[derive(Clone, Debug)]
+pub(super) enum Routing {
+    Known(Named),
+    /// It will be known when the request's body is.
+    ByBody(Arc<Unnamed>),
+}
+
+/// A route, and its own sampling rate.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) route: Route,
+    pub(super) rate: Option<f64>,
+}
+
+/// A request whose body has to be known before its route is.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    pub(super) head: OwnedHead,
+    pub(super) recording: Recording,
+    live: Arc<Live>,
+    ledger: Ledger,
+    named: OnceLock<Named>,
+}
+
+/// The head of a request, kept for when its body is whole.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedHead {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+// === impl Call ===
+
+impl Call {
+    pub(super) fn head(&self) -> Head<'_> {
+        head(
+            self.request.method(),
+            self.request.uri(),
+            self.request.headers(),
+        )
+    }
+}
+
+// === impl Routing ===
+
+impl Routing {
+    /// The route, which has to be known by now: where the body never became whole, it counts as if there were none.
+    pub(super) fn named(&self) -> &Named {
+        match self {
+            Self::Known(named) => named,
+            Self::ByBody(unnamed) => unnamed.named(),
+        }
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    /// `None` where the name depends on a body that is not given.
+    pub(super) fn of(
+        live: &Live,
+        ledger: &Ledger,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+    ) -> Option<Self> {
+        match live.routes.name(head, body) {
+            Naming::Named(name, entry) => Some(Self {
+                route: ledger.route(&name),
+                rate: entry.and_then(|entry| entry.sample()),
+            }),
+            Naming::NeedsBody => None,
+        }
+    }
+}
+
+// === impl Unnamed ===
+
+impl Unnamed {
+    pub(super) fn new(
+        head: OwnedHead,
+        recording: Recording,
+        live: Arc<Live>,
+        ledger: Ledger,
+    ) -> Self {
+        Self {
+            head,
+            recording,
+            live,
+            ledger,
+            named: OnceLock::new(),
+        }
+    }
+
+    fn named(&self) -> &Named {
+        self.named.get_or_init(|| {
+            let tape = self.recording.tape();
+            let body = match tape.end() {
+                End::Whole => tape.kept(),
+                _ => &[],
+            };
+            Named::of(&self.live, &self.ledger, &self.head.borrow(), Some(body))
+                .expect("with a body given there must be a name")
+        })
+    }
+}
+
+// === impl OwnedHead ===
+
+impl OwnedHead {
+    pub(super) fn of(request: &Request<Upload>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    pub(super) fn borrow(&self) -> Head<'_> {
+        head(&self.method, &self.uri, &self.headers)
+    }
+}
+
+fn head<'h>(method: &'h Method, uri: &'h Uri, headers: &'h HeaderMap) -> Head<'h> {
+    Head {
+        method,
+        path: uri.path(),
+        query: uri.query(),
+        headers,
+    }
+}

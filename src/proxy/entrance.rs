@@ -1,0 +1,127 @@
+//! Where requests of one connection enter: what is only for this connection is taken out, and the rest goes through the layers.
+
+use super::{
+    call::{Call, Caller, Upgrade},
+    download::Download,
+    hop,
+    live::Live,
+    problem::Problem,
+    upload::Upload,
+};
+use crate::settings::Current;
+use futures_util::future::Either;
+use http::{HeaderValue, Method, Request, Response, Version, header::UPGRADE};
+use http_body::Body;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Instant,
+};
+use tower::Service;
+
+/// The service of one connection.
+#[derive(Debug)]
+pub(super) struct Entrance<S> {
+    layers: RefCell<S>,
+    live: Current<Live>,
+    caller: Arc<Caller>,
+}
+
+// === impl Entrance ===
+
+impl<S> Entrance<S> {
+    pub(super) fn new(layers: S, live: Current<Live>, caller: Arc<Caller>) -> Self {
+        Self {
+            layers: RefCell::new(layers),
+            live,
+            caller,
+        }
+    }
+
+    fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
+        let received = Instant::now();
+        let mut request = request.map(Upload::new);
+        let upgrade = self.take_upgrade(&mut request);
+        check_target(&request)?;
+        hop::strip_request(request.headers_mut());
+        Ok(Call {
+            version: request.version(),
+            request,
+            live: self.live.get(),
+            caller: self.caller.clone(),
+            received,
+            upgrade,
+        })
+    }
+
+    /// Takes the wish for another protocol, if it may be granted; if not, the reader of the connection is told so.
+    fn take_upgrade(&self, request: &mut Request<Upload>) -> Option<Upgrade> {
+        // With a body there is none to grant, and the reader knows it.
+        if !request.headers().contains_key(UPGRADE) || !request.body().is_end_stream() {
+            return None;
+        }
+        let upgrade = tunnelled_protocol(request).and_then(|protocol| {
+            Some(Upgrade {
+                protocol,
+                connection: request.extensions_mut().remove::<OnUpgrade>()?,
+            })
+        });
+        if upgrade.is_none() {
+            self.caller.switch.refuse();
+        }
+        upgrade
+    }
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
+where
+    S: Service<Call, Response = Response<Download>, Error = Infallible>,
+{
+    type Response = Response<Download>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response<Download>, Infallible>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        match self.admit(request) {
+            // The layers are always ready.
+            Ok(call) => Either::Left(self.layers.borrow_mut().call(call)),
+            Err(problem) => Either::Right(ready(Ok(problem.answer()))),
+        }
+    }
+}
+
+/// The protocol asked for. HTTP/2 is none to be tunnelled: its requests would pass unseen.
+fn tunnelled_protocol(request: &Request<Upload>) -> Option<HeaderValue> {
+    let mut protocols = request.headers().get_all(UPGRADE).iter();
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
+        return None;
+    };
+    let names = protocol.to_str().ok()?;
+    let is_http = names
+        .split(',')
+        .any(|name| matches!(name.trim().as_bytes(), [b'h' | b'H', ..]));
+    let is_granted =
+        request.version() == Version::HTTP_11 && request.method() != Method::CONNECT && !is_http;
+    is_granted.then(|| protocol.clone())
+}
+
+/// A target has a path, or is `*` of OPTIONS (RFC 9112 3.2).
+fn check_target(request: &Request<Upload>) -> Result<(), Problem> {
+    let uri = request.uri();
+    match *request.method() {
+        Method::CONNECT => Err(Problem::Connect),
+        Method::OPTIONS if uri.path() == "*" => Ok(()),
+        _ if uri.path().starts_with('/') && is_http_or_origin(uri) => Ok(()),
+        _ => Err(Problem::BadTarget),
+    }
+}
+
+fn is_http_or_origin(uri: &http::Uri) -> bool {
+    match uri.scheme_str() {
+        None => uri.authority().is_none(),
+        Some(scheme) => scheme == "http" || scheme == "https",
+    }
+}

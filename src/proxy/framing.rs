@@ -1,0 +1,428 @@
+//! Follows the framing of the requests on one connection, and finds what two parsers could read differently.
+//!
+//! hyper accepts some of what request smuggling is made of: a bare LF as the end of a line, Content-Length beside
+//! Transfer-Encoding, transfer codings before `chunked`. Here a request with any of these is at fault, and so is one whose `Host`
+//! is missing, given twice or not a host. Heads are read line by line; of bodies only the framing is looked at.
+//! What hyper refuses anyway (control characters, spaces before a colon) is left to it.
+
+use memchr::memchr;
+
+/// A line longer than this is at fault. More than a whole head may have.
+const MAX_LINE: usize = 128 << 10;
+
+/// Where one connection's stream of requests stands.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    state: State,
+    facts: Facts,
+    /// The beginning of a line that has not ended yet.
+    partial: Vec<u8>,
+}
+
+/// What [`Framing::read`] found in some bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    Sound,
+    /// The byte at this offset ends the first line that is at fault.
+    Fault(usize),
+    /// At this offset a request ends that asks for an upgrade: what follows may not be HTTP any more.
+    Upgrade(usize),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum State {
+    /// Before a request line.
+    #[default]
+    Start,
+    Head,
+    /// So many bytes of a body with a length are to come.
+    Length(u64),
+    ChunkSize,
+    /// So many bytes of a chunk are to come.
+    Chunk(u64),
+    ChunkEnd,
+    Trailers,
+    Upgrade,
+    Tunnel,
+    Broken,
+}
+
+/// What the head in hand said so far.
+#[derive(Debug, Default)]
+struct Facts {
+    version: Version,
+    content_length: Option<u64>,
+    is_chunked: bool,
+    has_host: bool,
+    asks_upgrade: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Version {
+    /// Which need not name a host.
+    Http10,
+    #[default]
+    Http11,
+}
+
+/// A line that two parsers could read differently.
+#[derive(Debug)]
+struct AtFault;
+
+// === impl Framing ===
+
+impl Framing {
+    /// Follows the next bytes of the stream. After a fault everything is sound, for nothing after it may be used.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Found {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.state {
+                State::Length(left) | State::Chunk(left) => {
+                    let skipped = (*left).min(rest.len() as u64);
+                    *left -= skipped;
+                    at += skipped as usize;
+                    self.leave_data();
+                }
+                State::Tunnel | State::Broken => break,
+                State::Upgrade => return Found::Upgrade(at),
+                _ => match memchr(b'\n', rest) {
+                    Some(end) => {
+                        if self.end_line(&rest[..=end]).is_err() {
+                            self.state = State::Broken;
+                            return Found::Fault(at + end);
+                        }
+                        at += end + 1;
+                    }
+                    None if self.partial.len() + rest.len() > MAX_LINE => {
+                        self.state = State::Broken;
+                        return Found::Fault(bytes.len() - 1);
+                    }
+                    None => {
+                        self.partial.extend_from_slice(rest);
+                        break;
+                    }
+                },
+            }
+        }
+        Found::Sound
+    }
+
+    /// Whether a head has begun and is not whole.
+    pub(super) fn is_in_head(&self) -> bool {
+        match self.state {
+            State::Start => !self.partial.is_empty(),
+            state => state == State::Head,
+        }
+    }
+
+    /// Whether the last request is whole and no other has begun.
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.state == State::Start && self.partial.is_empty()
+    }
+
+    pub(super) fn awaits_upgrade(&self) -> bool {
+        self.state == State::Upgrade
+    }
+
+    /// The upgrade was refused: requests go on.
+    pub(super) fn resume(&mut self) {
+        self.state = State::Start;
+    }
+
+    /// The upgrade was granted: nothing is looked at any more.
+    pub(super) fn tunnel(&mut self) {
+        self.state = State::Tunnel;
+    }
+
+    fn leave_data(&mut self) {
+        self.state = match self.state {
+            State::Length(0) => State::Start,
+            State::Chunk(0) => State::ChunkEnd,
+            state => state,
+        };
+    }
+
+    fn end_line(&mut self, end: &[u8]) -> Result<(), AtFault> {
+        if self.partial.is_empty() {
+            return self.line(end);
+        }
+        let mut line = std::mem::take(&mut self.partial);
+        line.extend_from_slice(end);
+        let checked = self.line(&line);
+        line.clear();
+        self.partial = line;
+        checked
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), AtFault> {
+        let line = line.strip_suffix(b"\r\n").ok_or(AtFault)?;
+        self.state = match self.state {
+            // RFC 9112 2.2: an empty line before a request is ignored.
+            State::Start if line.is_empty() => State::Start,
+            State::Start => {
+                self.facts = Facts::of_request_line(line)?;
+                State::Head
+            }
+            State::Head if line.is_empty() => self.facts.body()?,
+            State::Head => {
+                self.facts.header(line)?;
+                State::Head
+            }
+            State::ChunkSize => match chunk_size(line)? {
+                0 => State::Trailers,
+                size => State::Chunk(size),
+            },
+            State::ChunkEnd if line.is_empty() => State::ChunkSize,
+            State::ChunkEnd => return Err(AtFault),
+            State::Trailers if line.is_empty() => State::Start,
+            State::Trailers if is_folded(line) => return Err(AtFault),
+            state => state,
+        };
+        Ok(())
+    }
+}
+
+// === impl Facts ===
+
+impl Facts {
+    fn of_request_line(line: &[u8]) -> Result<Self, AtFault> {
+        // No request target has a fragment; `http::Uri` would drop it silently.
+        if memchr(b'#', line).is_some() {
+            return Err(AtFault);
+        }
+        let version = match line.ends_with(b" HTTP/1.0") {
+            true => Version::Http10,
+            false => Version::Http11,
+        };
+        Ok(Self {
+            version,
+            ..Self::default()
+        })
+    }
+
+    fn header(&mut self, line: &[u8]) -> Result<(), AtFault> {
+        let Some(first) = line.first() else {
+            return Ok(());
+        };
+        match first {
+            b' ' | b'\t' => return Err(AtFault),
+            b'c' | b'C' => {
+                if let Some(value) = value_of(line, b"content-length") {
+                    self.content_length(value)?;
+                }
+            }
+            b'h' | b'H' => {
+                if let Some(value) = value_of(line, b"host") {
+                    self.host(value)?;
+                }
+            }
+            b't' | b'T' => {
+                if let Some(value) = value_of(line, b"transfer-encoding") {
+                    self.transfer_encoding(value)?;
+                }
+            }
+            b'u' | b'U' => self.asks_upgrade |= value_of(line, b"upgrade").is_some(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn content_length(&mut self, value: &[u8]) -> Result<(), AtFault> {
+        let length = decimal(value).ok_or(AtFault)?;
+        match self.content_length.replace(length) {
+            Some(other) if other != length => Err(AtFault),
+            _ => Ok(()),
+        }
+    }
+
+    fn host(&mut self, value: &[u8]) -> Result<(), AtFault> {
+        let is_host =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
+        if self.has_host || !value.iter().all(is_host) {
+            return Err(AtFault);
+        }
+        self.has_host = true;
+        Ok(())
+    }
+
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), AtFault> {
+        if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(AtFault);
+        }
+        self.is_chunked = true;
+        Ok(())
+    }
+
+    /// What follows the head.
+    fn body(&self) -> Result<State, AtFault> {
+        if self.version == Version::Http11 && !self.has_host {
+            return Err(AtFault);
+        }
+        match self.content_length {
+            Some(_) if self.is_chunked => Err(AtFault),
+            None if self.is_chunked => Ok(State::ChunkSize),
+            Some(1..) => Ok(State::Length(self.content_length.unwrap_or_default())),
+            _ if self.asks_upgrade => Ok(State::Upgrade),
+            _ => Ok(State::Start),
+        }
+    }
+}
+
+/// The value of the header line if it has that name, without the white space around it.
+fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let (begin, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    begin.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(digits).ok()?;
+    is_number.then(|| text.parse().ok())?
+}
+
+/// The size in a chunk's first line; extensions after it mean nothing.
+fn chunk_size(line: &[u8]) -> Result<u64, AtFault> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
+    let (size, rest) = line.split_at(digits.count());
+    let is_over = matches!(rest.trim_ascii_start(), [] | [b';', ..]);
+    let size = std::str::from_utf8(size).map_err(|_| AtFault)?;
+    let size = u64::from_str_radix(size, 16).map_err(|_| AtFault)?;
+    is_over.then_some(size).ok_or(AtFault)
+}
+
+/// RFC 9112 5.2: a line that goes on from the one before.
+fn is_folded(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b' ' | b'\t'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOUND: &[&str] = &[
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "\r\nGET / HTTP/1.1\r\nHost:\r\n\r\n\r\nGET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\ncontent-length:3\r\n\r\na\nbGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n5;x=y\r\na\n\r\nb\r\n00A \r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nContent-Lengthy: x\r\nHosts: /\r\nHost: a\r\n\r\n",
+    ];
+
+    const FAULTY: &[&str] = &[
+        "GET / HTTP/1.1\n",
+        "\n",
+        "GET /#a HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n",
+        "GET / HTTP/1.1\r\nHost: a/b\r\n",
+        "GET / HTTP/1.1\r\nHost: a, b\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    ];
+
+    const FAULTY_CHUNKS: &[&str] = &[
+        "x\r\n",
+        "\r\n",
+        "+5\r\n",
+        "0x5\r\n",
+        "5 5\r\n",
+        "5\n",
+        "10000000000000000\r\n",
+        "5\r\nabcdef\r\n",
+        "1\r\na\n",
+        "0\r\nT: x\n",
+        "0\r\nT: x\r\n folded\r\n",
+    ];
+
+    fn found(text: &str) -> Found {
+        Framing::default().read(text.as_bytes())
+    }
+
+    #[test]
+    fn sound_requests_end_between_requests() {
+        for text in SOUND {
+            let mut framing = Framing::default();
+            assert_eq!(framing.read(text.as_bytes()), Found::Sound, "{text:?}");
+            assert!(framing.is_between_requests(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_found_at_the_end_of_its_line() {
+        for text in FAULTY {
+            let expected = Found::Fault(text.len() - 1);
+            assert_eq!(found(&format!("{text}GET")), expected, "{text:?}");
+        }
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for chunks in FAULTY_CHUNKS {
+            let text = format!("{head}{chunks}");
+            assert_eq!(found(&text), Found::Fault(text.len() - 1), "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_holds_back_what_follows() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n";
+        let mut framing = Framing::default();
+        assert_eq!(framing.read(head.as_bytes()), Found::Sound);
+        assert!(framing.awaits_upgrade());
+        assert_eq!(framing.read(b"\x81\n"), Found::Upgrade(0));
+        assert_eq!(found(&format!("{head}\n")), Found::Upgrade(head.len()));
+        framing.tunnel();
+        assert_eq!(framing.read(b"\x81\n"), Found::Sound);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_at_fault() {
+        let mut framing = Framing::default();
+        let part = [b'a'; 60 << 10];
+        assert_eq!(framing.read(&part), Found::Sound);
+        assert_eq!(framing.read(&part), Found::Sound);
+        assert_eq!(framing.read(&part), Found::Fault(part.len() - 1));
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_come_in_changes_nothing(
+            text in prop::sample::select([SOUND, FAULTY].concat()),
+            cuts in prop::collection::vec(0usize..200, 0..6),
+        ) {
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let mut framing = Framing::default();
+            let mut whole = Found::Sound;
+            for pair in cuts.windows(2) {
+                if let Found::Fault(at) = framing.read(&text.as_bytes()[pair[0]..pair[1]]) {
+                    whole = Found::Fault(pair[0] + at);
+                }
+            }
+            prop_assert_eq!(whole, found(text));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, more: Vec<u8>) {
+            let mut framing = Framing::default();
+            framing.read(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+            framing.read(&bytes);
+            framing.read(&more);
+            let mut framing = Framing::default();
+            framing.read(&bytes);
+            framing.read(&more);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Holds a request body back until the primary has agreed to it (`Expect: 100-continue`, RFC 9110 10.1.1).
+//!
+//! hyper asks the caller for a body with `100 Continue` as soon as somebody reads it, so it must not be read before the primary
+//! has said the same. A primary that says nothing gets the body after [`PATIENCE`], as callers do it themselves.
+
+use futures_util::task::AtomicWaker;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep};
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The side that waits.
+#[derive(Debug)]
+pub(super) struct Gate {
+    keeper: Keeper,
+    patience: Pin<Box<Sleep>>,
+}
+
+/// The side that decides. Shared by clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keeper(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    state: AtomicU8,
+    waiting: AtomicWaker,
+}
+
+/// What became of a body that was held back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Passage {
+    Open,
+    /// The answer has come without it.
+    Refused,
+}
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const ANSWERED: u8 = 2;
+const REFUSED: u8 = 3;
+
+// === impl Gate ===
+
+impl Gate {
+    pub(super) fn new() -> (Self, Keeper) {
+        let keeper = Keeper::default();
+        let gate = Self {
+            keeper: keeper.clone(),
+            patience: Box::pin(sleep(PATIENCE)),
+        };
+        (gate, keeper)
+    }
+
+    pub(super) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Passage> {
+        self.keeper.0.waiting.register(cx.waker());
+        match self.keeper.0.state.load(Ordering::Acquire) {
+            OPEN => return Poll::Ready(Passage::Open),
+            REFUSED => return Poll::Ready(Passage::Refused),
+            ANSWERED => return Poll::Pending,
+            _ => {}
+        }
+        if self.patience.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        // An answer may have come in between.
+        match self.keeper.change(CLOSED, OPEN) {
+            true => Poll::Ready(Passage::Open),
+            false => Poll::Pending,
+        }
+    }
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    // ## Closed => Open
+    /// The primary wants the body.
+    pub(super) fn open(&self) {
+        self.change(CLOSED, OPEN);
+    }
+
+    // ## Closed => Answered
+    /// The final answer is here. Says whether that was before the body was wanted: then it will never be sent.
+    pub(super) fn answered(&self) -> bool {
+        self.change(CLOSED, ANSWERED)
+    }
+
+    // ## Answered => Refused
+    /// The answer has ended, and the connection to the primary with it: it still waits for the body.
+    pub(super) fn refuse(&self) {
+        self.change(ANSWERED, REFUSED);
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        let state = &self.0.state;
+        let changed = state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        self.0.waiting.wake();
+        changed.is_ok()
+    }
+}

@@ -1,0 +1,143 @@
+//! One entry of the section `routes`: what it is for, and the name it gives.
+
+use super::{Head, JsonBody, Selector, selector::Capture};
+use crate::document::{At, Fault, Faults, Fields};
+use std::borrow::Cow;
+
+/// The longest name that may be configured, and the most that one capture adds to it, in bytes.
+const MAX_NAME: usize = 100;
+const MAX_CAPTURED: usize = 64;
+
+/// The route that the ledger keeps for what comes after `max_routes`.
+const OTHER: &str = "other";
+
+/// A named group of requests.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    parts: Vec<Part>,
+    selector: Selector,
+    required: Required,
+    sample: Option<f64>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Captured { name: String, capture: Capture },
+}
+
+/// Whether a verdict has to see the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Required {
+    Always,
+    ByShare,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = Fields::of(at.clone());
+        let selector = Selector::take(&mut fields);
+        let required = match fields.optional("required", At::boolean) {
+            Some(true) => Required::Always,
+            _ => Required::ByShare,
+        };
+        let parts = fields.required("name", |at| {
+            let parts = read_name(at, &selector)?;
+            let is_fixed = matches!(parts.as_slice(), [Part::Text(_)]);
+            if required == Required::Always && !is_fixed {
+                // Nobody could tell whether such a route was seen.
+                return Err(at.fault("a required route needs a name without captures"));
+            }
+            Ok(parts)
+        });
+        let sample = fields.optional("sample", |at| at.number_within(0.0, 1.0));
+        fields.finish().into_result(Self {
+            parts: parts.unwrap_or_default(),
+            selector,
+            required,
+            sample,
+        })
+    }
+
+    /// Whether no verdict is safe without this route.
+    pub fn is_required(&self) -> bool {
+        self.required == Required::Always
+    }
+
+    /// The route's own sampling rate, from 0 to 1.
+    pub fn sample(&self) -> Option<f64> {
+        self.sample
+    }
+
+    /// The name, where no captures are in it.
+    pub fn fixed_name(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
+    /// The name of a request that fits. What is captured is cut and made safe to print.
+    pub(super) fn name(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Cow<'_, str> {
+        if let Some(name) = self.fixed_name() {
+            return Cow::Borrowed(name);
+        }
+        let mut text = String::with_capacity(MAX_NAME);
+        for part in &self.parts {
+            match part {
+                Part::Text(fixed) => text.push_str(fixed),
+                Part::Captured { name, capture } => {
+                    let value = self.selector.captured((*capture, name), head, body);
+                    let value = value.unwrap_or_default();
+                    text.extend(value.chars().take(MAX_CAPTURED).map(safe));
+                }
+            }
+        }
+        Cow::Owned(text)
+    }
+}
+
+/// Splits `dynamodb {op}` into its parts.
+fn read_name(at: &At<'_>, selector: &Selector) -> Result<Vec<Part>, Fault> {
+    let text = at.text()?;
+    if text == OTHER {
+        return Err(at.fault("`other` is the route past `max_routes`"));
+    }
+    if text.trim().is_empty() || text.len() > MAX_NAME || text.contains(char::is_control) {
+        return Err(at.expected(format!("a name of 1 to {MAX_NAME} printable characters")));
+    }
+    let mut parts = Vec::new();
+    let mut left = text;
+    while let Some((before, rest)) = left.split_once('{') {
+        let Some((name, after)) = rest.split_once('}') else {
+            return Err(at.fault("expected `{` to be closed by `}`"));
+        };
+        let Some(capture) = selector.capture(name) else {
+            return Err(at.fault(format!("`{{{name}}}` is captured nowhere in this entry")));
+        };
+        if !before.is_empty() {
+            parts.push(Part::Text(before.to_owned()));
+        }
+        let name = name.to_owned();
+        parts.push(Part::Captured { name, capture });
+        left = after;
+    }
+    if !left.is_empty() {
+        parts.push(Part::Text(left.to_owned()));
+    }
+    Ok(parts)
+}
+
+/// What a caller sent must not be able to forge labels or lines.
+fn safe(c: char) -> char {
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | ':' | '/' => c,
+        _ => '_',
+    }
+}

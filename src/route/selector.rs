@@ -1,0 +1,265 @@
+//! Which requests an entry of `routes` or a declaration of `reads` is for: method, path, headers, JSON fields of the body.
+
+use super::{Head, JsonBody, template::Template};
+use crate::document::{At, Fault, Faults, Fields};
+use http::{HeaderName, Method};
+use jsonpath_rust::{
+    parser::{model::JpQuery, parse_json_path},
+    query::js_path_process,
+};
+use regex::Regex;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Conditions on a request; all must hold, and what is not given holds.
+///
+/// Where a header has several values, or a JSONPath selects several nodes, the pattern must be found in each of
+/// them, and in one at least: which of them a stack goes by is not known.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    methods: Vec<Method>,
+    path: Option<Path>,
+    headers: Vec<(HeaderName, Regex)>,
+    json: Vec<(JpQuery, Regex)>,
+}
+
+/// Whether a request is one of those selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Fits,
+    Misses,
+    /// As far as the head tells; the body, which was not given, decides.
+    ByBody,
+}
+
+#[derive(Clone, Debug)]
+enum Path {
+    Template(Template),
+    Pattern(Regex),
+}
+
+/// Where in a [`Selector`] something is captured.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Capture {
+    Path,
+    Header(usize),
+    Json(usize),
+}
+
+// === impl Selector ===
+
+impl Selector {
+    /// Takes the fields `methods`, `path`, `header` and `json`.
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Self {
+        let methods = fields.optional("methods", read_methods);
+        let path = fields.optional("path", Path::read);
+        let headers = fields.optional("header", |at| read_patterns(at, read_header_name));
+        let json = fields.optional("json", |at| read_patterns(at, read_json_path));
+        let selector = Self {
+            methods: methods.unwrap_or_default(),
+            path,
+            headers: headers.unwrap_or_default(),
+            json: json.unwrap_or_default(),
+        };
+        if selector.is_empty() && !fields.has_faults() {
+            let message = "expected at least one of methods, path, header, json";
+            let fault = fields.at().fault(message);
+            fields.fault(fault);
+        }
+        selector
+    }
+
+    /// Whether the request is selected. Without a `body`, JSON fields are left open.
+    pub fn fit(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Fit {
+        if !self.fits_head(head) {
+            return Fit::Misses;
+        }
+        match body {
+            _ if self.json.is_empty() => Fit::Fits,
+            None => Fit::ByBody,
+            Some(body) if self.fits_body(body) => Fit::Fits,
+            Some(_) => Fit::Misses,
+        }
+    }
+
+    /// Whether it names methods; without, it is for all.
+    pub fn has_methods(&self) -> bool {
+        !self.methods.is_empty()
+    }
+
+    /// Whether it has a condition on that header.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(own, _)| own == name)
+    }
+
+    pub(super) fn template(&self) -> Option<&Template> {
+        match &self.path {
+            Some(Path::Template(template)) => Some(template),
+            _ => None,
+        }
+    }
+
+    /// Where `name` is captured: in the path, or else a header, or else the body.
+    pub(super) fn capture(&self, name: &str) -> Option<Capture> {
+        let has = |pattern: &Regex| pattern.capture_names().flatten().any(|own| own == name);
+        let in_path = self.path.as_ref().is_some_and(|path| match path {
+            Path::Template(template) => template.has(name),
+            Path::Pattern(pattern) => has(pattern),
+        });
+        if in_path {
+            return Some(Capture::Path);
+        }
+        let header = self.headers.iter().position(|(_, pattern)| has(pattern));
+        let json = || self.json.iter().position(|(_, pattern)| has(pattern));
+        header
+            .map(Capture::Header)
+            .or_else(|| json().map(Capture::Json))
+    }
+
+    /// What is captured there as `name` in a request that fits.
+    pub(super) fn captured<'h>(
+        &self,
+        (capture, name): (Capture, &str),
+        head: &Head<'h>,
+        body: Option<&'h JsonBody<'_>>,
+    ) -> Option<Cow<'h, str>> {
+        match capture {
+            Capture::Path => match self.path.as_ref()? {
+                Path::Template(template) => template.value(head.path, name).map(Cow::Borrowed),
+                Path::Pattern(pattern) => group(pattern, Cow::Borrowed(head.path), name),
+            },
+            Capture::Header(index) => {
+                let (header, pattern) = &self.headers[index];
+                let value = head.headers.get(header)?;
+                group(
+                    pattern,
+                    std::str::from_utf8(value.as_bytes()).ok()?.into(),
+                    name,
+                )
+            }
+            Capture::Json(index) => {
+                let (path, pattern) = &self.json[index];
+                let nodes = js_path_process(path, body?.json()?).ok()?;
+                group(pattern, scalar(nodes.first()?.val)?, name)
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.methods.is_empty()
+            && self.path.is_none()
+            && self.headers.is_empty()
+            && self.json.is_empty()
+    }
+
+    fn fits_head(&self, head: &Head<'_>) -> bool {
+        if !self.methods.is_empty() && !self.methods.contains(head.method) {
+            return false;
+        }
+        let fits_path = match &self.path {
+            None => true,
+            Some(Path::Template(template)) => template.fits(head.path),
+            Some(Path::Pattern(pattern)) => pattern.is_match(head.path),
+        };
+        fits_path
+            && self.headers.iter().all(|(name, pattern)| {
+                let values = head.headers.get_all(name).iter();
+                all_and_one(values, |value| {
+                    std::str::from_utf8(value.as_bytes()).is_ok_and(|text| pattern.is_match(text))
+                })
+            })
+    }
+
+    fn fits_body(&self, body: &JsonBody<'_>) -> bool {
+        let Some(document) = body.json() else {
+            return false;
+        };
+        self.json.iter().all(|(path, pattern)| {
+            let nodes = js_path_process(path, document).unwrap_or_default();
+            all_and_one(nodes.iter(), |node| {
+                scalar(node.val).is_some_and(|text| pattern.is_match(&text))
+            })
+        })
+    }
+}
+
+// === impl Path ===
+
+impl Path {
+    fn read(at: &At<'_>) -> Result<Self, Fault> {
+        match at.text()? {
+            text if text.starts_with('^') => read_pattern(at).map(Self::Pattern),
+            _ => Template::read(at).map(Self::Template),
+        }
+    }
+}
+
+fn all_and_one<T>(mut values: impl Iterator<Item = T>, holds: impl Fn(T) -> bool) -> bool {
+    values.next().is_some_and(&holds) && values.all(holds)
+}
+
+/// The text of a JSON string, number, boolean or null; lists and objects have none.
+fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(_) | Value::Bool(_) | Value::Null => Some(Cow::Owned(value.to_string())),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn group<'h>(pattern: &Regex, text: Cow<'h, str>, name: &str) -> Option<Cow<'h, str>> {
+    let range = pattern.captures(&text)?.name(name)?.range();
+    Some(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[range]),
+        Cow::Owned(text) => Cow::Owned(text[range].to_owned()),
+    })
+}
+
+fn read_methods(at: &At<'_>) -> Result<Vec<Method>, Faults> {
+    let methods = at.each(|at| {
+        let expected = || at.expected("a method such as GET");
+        let text = at.text().map_err(|_| expected())?;
+        match text.parse() {
+            Ok(method) if !text.contains(|c: char| c.is_ascii_lowercase()) => Ok(method),
+            _ => Err(expected().into()),
+        }
+    })?;
+    match methods.is_empty() {
+        true => Err(at.fault("expected at least one method").into()),
+        false => Ok(methods),
+    }
+}
+
+fn read_patterns<K>(
+    at: &At<'_>,
+    read_key: impl Fn(&At<'_>, &str) -> Result<K, Fault>,
+) -> Result<Vec<(K, Regex)>, Faults> {
+    let mut faults = Faults::default();
+    let mut patterns = Vec::new();
+    for (key, at) in at.entries()? {
+        let name = faults.collect(read_key(&at, &key.name).map_err(Into::into));
+        let pattern = faults.collect(read_pattern(&at).map_err(Into::into));
+        patterns.extend(name.zip(pattern));
+    }
+    faults.into_result(patterns)
+}
+
+fn read_header_name(at: &At<'_>, text: &str) -> Result<HeaderName, Fault> {
+    text.parse()
+        .map_err(|_| at.fault("expected the name of a header"))
+}
+
+fn read_json_path(at: &At<'_>, text: &str) -> Result<JpQuery, Fault> {
+    parse_json_path(text).map_err(|_| at.fault("not a JSONPath (RFC 9535)"))
+}
+
+fn read_pattern(at: &At<'_>) -> Result<Regex, Fault> {
+    Regex::new(at.text()?).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default();
+        at.fault(format!(
+            "not a pattern: {}",
+            reason.trim_start_matches("error: ")
+        ))
+    })
+}

@@ -1,0 +1,136 @@
+//! Path templates: `/users/{id}`, `/files/{rest*}`, `/static/*`.
+//!
+//! A template fits a whole path, byte by byte, still percent-encoded: `{name}` stands for one segment that is
+//! not empty; a last `{name*}` or `*` stands for everything after its slash, nothing included.
+
+use crate::document::{At, Fault};
+
+/// A path with segments left open.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Template {
+    pub(super) segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Segment {
+    Literal(String),
+    /// One segment, by its name.
+    One(String),
+    /// All that is left, by its name; empty for `*`.
+    Rest(String),
+}
+
+// === impl Template ===
+
+impl Template {
+    /// Reads a text that begins with `/`.
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Fault> {
+        let text = at.text()?;
+        let Some(inner) = text.strip_prefix('/') else {
+            return Err(
+                at.expected("a path template such as /users/{id}, or a pattern that begins with ^")
+            );
+        };
+        if text.contains(['?', '#']) {
+            return Err(at.expected("a path without query or fragment"));
+        }
+        let parts: Vec<_> = inner.split('/').collect();
+        let mut template = Self {
+            segments: Vec::with_capacity(parts.len()),
+        };
+        for (index, part) in parts.iter().enumerate() {
+            let segment = Segment::parse(part).map_err(|message| at.fault(message))?;
+            if matches!(segment, Segment::Rest(_)) && index + 1 < parts.len() {
+                return Err(at.fault(format!("expected `{part}` to be the last segment")));
+            }
+            let name = segment.name();
+            if !name.is_empty() && template.has(name) {
+                return Err(at.fault(format!("`{{{name}}}` is given twice")));
+            }
+            template.segments.push(segment);
+        }
+        Ok(template)
+    }
+
+    pub(super) fn fits(&self, path: &str) -> bool {
+        let Some(mut left) = path.strip_prefix('/').map(Some) else {
+            return false;
+        };
+        for segment in &self.segments {
+            let Some(text) = left else { return false };
+            let (part, rest) = split(text);
+            match segment {
+                Segment::Literal(literal) if part != literal => return false,
+                Segment::One(_) if part.is_empty() => return false,
+                Segment::Rest(_) => return true,
+                Segment::Literal(_) | Segment::One(_) => left = rest,
+            }
+        }
+        left.is_none()
+    }
+
+    /// Whether `{name}` is one of the segments.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.segments.iter().any(|segment| segment.name() == name)
+    }
+
+    /// What `{name}` stands for in a path that fits.
+    pub(super) fn value<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
+        let mut left = path.strip_prefix('/');
+        for segment in &self.segments {
+            let text = left?;
+            let (part, rest) = split(text);
+            match segment {
+                Segment::One(own) if own == name => return Some(part),
+                Segment::Rest(own) if own == name => return Some(text),
+                _ => left = rest,
+            }
+        }
+        None
+    }
+}
+
+// === impl Segment ===
+
+impl Segment {
+    fn parse(part: &str) -> Result<Self, String> {
+        if part == "*" {
+            return Ok(Self::Rest(String::new()));
+        }
+        let Some(inner) = part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) else {
+            if part.contains(['{', '}', '*']) {
+                return Err(format!(
+                    "expected `{{name}}` to be a whole segment, found `{part}`"
+                ));
+            }
+            return Ok(Self::Literal(part.to_owned()));
+        };
+        let name = inner.strip_suffix('*').unwrap_or(inner);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if name.is_empty() || !name.chars().all(is_name) {
+            return Err(format!(
+                "expected a name of letters, digits, `_` and `-`, found `{part}`"
+            ));
+        }
+        let name = name.to_owned();
+        Ok(match inner.ends_with('*') {
+            true => Self::Rest(name),
+            false => Self::One(name),
+        })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Literal(_) => "",
+            Self::One(name) | Self::Rest(name) => name,
+        }
+    }
+}
+
+/// The first segment, and what follows its slash if there is one.
+pub(super) fn split(path: &str) -> (&str, Option<&str>) {
+    match path.split_once('/') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (path, None),
+    }
+}

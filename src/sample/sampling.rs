@@ -1,0 +1,293 @@
+//! Whether a read is checked: by rate, floor and cap, by chance or by key, or because the caller asks for it.
+
+use super::{By, Frequency};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use xxhash_rust::xxh64::xxh64;
+
+/// The section `sample`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Share of the reads that are checked, from 0 to 1; 0 samples nothing, floor included.
+    pub rate: f64,
+    /// Up to this much a route is sampled whatever the rate. Not for reads with a key: all sidecars decide alike on those.
+    pub per_route_floor: Frequency,
+    /// All routes together.
+    pub max_per_second: Frequency,
+    pub by: By,
+    /// A request that carries it is always sampled; `None`: none is.
+    pub force_header: Option<HeaderName>,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub headers: &'a HeaderMap,
+    /// Drawn anew for each read, all bits random.
+    pub chance: u64,
+    /// The route's own rate, which wins over the general one.
+    pub route_rate: Option<f64>,
+    /// What the forcing header must hold; `None`: anything.
+    pub admin_token: Option<&'a str>,
+}
+
+/// Why a read is sampled, or is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Sampled,
+    /// The caller asked for it.
+    Forced,
+    /// By its rate, and the floor was reached.
+    Passed,
+    /// It would have been, but for `max_per_second`: a bound that is to be counted.
+    Capped,
+}
+
+// === impl Sampling ===
+
+impl Sampling {
+    /// Decides on one read. `floor` and `cap` take a token of the route's and of the process's bucket and say
+    /// whether there was one.
+    pub fn decide(
+        &self,
+        ask: &Ask<'_>,
+        floor: impl FnOnce() -> bool,
+        cap: impl FnOnce() -> bool,
+    ) -> Decision {
+        if self.is_forced(ask) {
+            // It counts against the cap, but is not held back by it.
+            let _ = cap();
+            return Decision::Forced;
+        }
+        let rate = ask.route_rate.unwrap_or(self.rate);
+        if rate <= 0.0 {
+            return Decision::Passed;
+        }
+        let wanted = match self.by.key(ask.headers) {
+            Some(key) => key_share(key) < rate,
+            None => {
+                let by_chance = share(ask.chance) < rate;
+                // What chance samples fills the floor too, so that the floor adds only to routes below it.
+                floor() || by_chance
+            }
+        };
+        match wanted {
+            false => Decision::Passed,
+            true if cap() => Decision::Sampled,
+            true => Decision::Capped,
+        }
+    }
+
+    fn is_forced(&self, ask: &Ask<'_>) -> bool {
+        let Some(name) = &self.force_header else {
+            return false;
+        };
+        match (ask.headers.get(name), ask.admin_token) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(value), Some(token)) => is_token(value, token),
+        }
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            rate: 0.05,
+            per_route_floor: Frequency::from(1),
+            max_per_second: Frequency::from(100),
+            by: By::Chance,
+            force_header: Some(HeaderName::from_static("x-twinread-sample")),
+        }
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    pub fn is_sampled(self) -> bool {
+        matches!(self, Self::Sampled | Self::Forced)
+    }
+}
+
+/// 64 random bits as a number from 0 up to but not 1: their top 53 bits, which is what a double holds exactly.
+pub fn share(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The place of a key among all keys: the [`share`] of XXH64, seed 0, of its bytes
+/// (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>). Part of the contract: every sidecar of every
+/// version gives the same key the same place.
+fn key_share(key: &[u8]) -> f64 {
+    share(xxh64(key, 0))
+}
+
+/// Compares in a time that does not tell how much of the token was right.
+fn is_token(value: &HeaderValue, token: &str) -> bool {
+    let value = value.as_bytes();
+    let unlike = value
+        .iter()
+        .zip(token.as_bytes())
+        .fold(0, |unlike, (one, other)| unlike | (one ^ other));
+    value.len() == token.len() && unlike == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    const LUCKY: u64 = 0;
+    const UNLUCKY: u64 = u64::MAX;
+
+    fn rate(rate: f64) -> Sampling {
+        Sampling {
+            rate,
+            ..Sampling::default()
+        }
+    }
+
+    fn ask(headers: &HeaderMap, chance: u64) -> Ask<'_> {
+        Ask {
+            headers,
+            chance,
+            route_rate: None,
+            admin_token: None,
+        }
+    }
+
+    fn with(name: &'static str, value: &str) -> HeaderMap {
+        let value = HeaderValue::from_str(value).unwrap();
+        [(HeaderName::from_static(name), value)]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn the_rate_decides_and_the_routes_own_rate_wins() {
+        let none = HeaderMap::new();
+        let decide = |sampling: &Sampling, chance, route_rate| {
+            let ask = Ask {
+                route_rate,
+                ..ask(&none, chance)
+            };
+            sampling.decide(&ask, || false, || true)
+        };
+        assert_eq!(decide(&rate(0.5), 1 << 62, None), Decision::Sampled);
+        assert_eq!(decide(&rate(0.5), 1 << 63, None), Decision::Passed);
+        assert_eq!(decide(&rate(0.5), 1 << 63, Some(0.6)), Decision::Sampled);
+        assert_eq!(decide(&rate(0.0), UNLUCKY, Some(1.0)), Decision::Sampled);
+        assert_eq!(decide(&rate(1.0), LUCKY, Some(0.0)), Decision::Passed);
+    }
+
+    #[test]
+    fn the_floor_samples_what_chance_passes_over_but_never_at_rate_zero() {
+        let none = HeaderMap::new();
+        let unlucky = ask(&none, UNLUCKY);
+        let decide = |sampling: &Sampling| sampling.decide(&unlucky, || true, || true);
+        assert_eq!(decide(&rate(0.01)), Decision::Sampled);
+        assert_eq!(decide(&rate(0.0)), Decision::Passed);
+    }
+
+    #[test]
+    fn what_chance_samples_fills_the_floor() {
+        let took = Cell::new(0);
+        let floor = || {
+            took.set(took.get() + 1);
+            false
+        };
+        let none = HeaderMap::new();
+        let decision = rate(0.5).decide(&ask(&none, LUCKY), floor, || true);
+        assert_eq!((decision, took.get()), (Decision::Sampled, 1));
+    }
+
+    #[test]
+    fn past_the_cap_a_read_is_not_sampled_unless_it_is_forced() {
+        let none = HeaderMap::new();
+        let decision = rate(1.0).decide(&ask(&none, LUCKY), || true, || false);
+        assert_eq!(decision, Decision::Capped);
+        let forced = with("x-twinread-sample", "");
+        let decision = rate(0.0).decide(&ask(&forced, LUCKY), || false, || false);
+        assert_eq!(decision, Decision::Forced);
+    }
+
+    #[test]
+    fn where_a_token_is_set_forcing_takes_the_token() {
+        for (value, decision) in [
+            ("secret", Decision::Forced),
+            ("secre", Decision::Passed),
+            ("secrets", Decision::Passed),
+            ("sEcret", Decision::Passed),
+            ("", Decision::Passed),
+        ] {
+            let headers = with("x-twinread-sample", value);
+            let ask = Ask {
+                admin_token: Some("secret"),
+                ..ask(&headers, LUCKY)
+            };
+            let decided = rate(0.0).decide(&ask, || true, || true);
+            assert_eq!(decided, decision, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_key_decides_alone_and_without_one_chance_does() {
+        let sampling = Sampling {
+            by: By::Header(HeaderName::from_static("x-user")),
+            ..rate(0.5)
+        };
+        let jo = with("x-user", "jo");
+        let none = HeaderMap::new();
+        let decide = |headers, chance| sampling.decide(&ask(headers, chance), || true, || true);
+        let of_jo = decide(&jo, LUCKY);
+        assert_eq!(of_jo, decide(&jo, UNLUCKY));
+        assert_eq!(of_jo.is_sampled(), key_share(b"jo") < 0.5);
+        assert_eq!(decide(&none, LUCKY), Decision::Sampled);
+    }
+
+    /// The hash values are those of the reference implementation (`xxhsum -H1`).
+    #[test]
+    fn the_place_of_a_key_never_changes() {
+        for (key, hash) in [
+            ("", 0xef46_db37_51d8_e999),
+            ("a", 0xd24e_c4f1_a98c_6e5b),
+            ("abc", 0x44bc_2cf5_ad77_0999),
+        ] {
+            assert_eq!(xxh64(key.as_bytes(), 0), hash, "{key}");
+            assert_eq!(key_share(key.as_bytes()), share(hash));
+        }
+        assert_eq!(key_share(b"abc"), 0.2684963321493933);
+    }
+
+    proptest! {
+        #[test]
+        fn a_share_is_at_least_zero_and_below_one(bits: u64) {
+            prop_assert!((0.0..1.0).contains(&share(bits)));
+        }
+
+        #[test]
+        fn a_key_sampled_at_one_rate_is_sampled_at_every_higher_one(
+            key in "[a-z0-9]{1,40}", low in 0.0f64..1.0, more in 0.0f64..1.0,
+        ) {
+            let headers = with("x-user", &key);
+            let by = By::Header(HeaderName::from_static("x-user"));
+            let decide = |rate| {
+                let sampling = Sampling { rate, by: by.clone(), ..Sampling::default() };
+                sampling.decide(&ask(&headers, LUCKY), || true, || true).is_sampled()
+            };
+            prop_assert!(!decide(low) || decide((low + more).min(1.0)));
+            prop_assert!(decide(1.0));
+        }
+
+        #[test]
+        fn keys_are_sampled_in_the_share_asked_for(rate in 0.05f64..0.95, salt: u32) {
+            let keys = 2_000;
+            let sampled = (0..keys)
+                .filter(|index| key_share(format!("user-{salt}-{index}").as_bytes()) < rate)
+                .count() as f64;
+            // Six standard deviations.
+            let spread = 6.0 * (f64::from(keys) * rate * (1.0 - rate)).sqrt();
+            prop_assert!((sampled - f64::from(keys) * rate).abs() < spread);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One sample, carried through to its outcome: replayed, compared, counted, reported.
+
+use super::{
+    Compare, Settings, Trace,
+    lane::Passage,
+    replay::{self, Failure},
+};
+use crate::{
+    compare::{Answer, Compared, Comparing, Comparison, Context},
+    handoff::{Checked, ReadRequest, Reports, Sample, Timed, Traced},
+    redact::Redactor,
+    settings::Current,
+    stack::Stack,
+    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Ticket, Timings},
+    trace_context::TraceContext,
+    verdict::{Mark, Outcome, Reason, ShadowError},
+};
+use http::StatusCode;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+use tokio::time;
+
+/// What every check needs.
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) compare: Compare,
+    pub(super) gauges: Gauges,
+    pub(super) timings: Timings,
+    pub(super) rule_counts: RuleCounts,
+    pub(super) reports: Reports,
+    pub(super) redactor: Current<Redactor>,
+}
+
+/// The part of a sample that is left once the shadow has been asked.
+struct Inquiry<'c> {
+    ticket: &'c Ticket,
+    request: &'c ReadRequest,
+    comparing: &'c Comparing,
+    settings: &'c Settings,
+}
+
+/// The answers of both stacks, by identity.
+#[derive(Clone, Copy)]
+struct Pair<'c> {
+    old: Option<Timed<'c>>,
+    new: Option<Timed<'c>>,
+}
+
+/// The span of a check, and when it began.
+struct Span {
+    own: TraceContext,
+    live: Option<TraceContext>,
+    started: SystemTime,
+}
+
+/// How a check ended, and what was found.
+struct Finding {
+    outcome: Outcome,
+    comparison: Option<Comparison>,
+}
+
+/// Carries one sample through to its outcome.
+pub(super) async fn run(
+    bench: Arc<Bench>,
+    sample: Sample,
+    passage: Passage,
+    settings: Arc<Settings>,
+) {
+    let _in_flight = bench.gauges.begin_replay();
+    let mut sample = sample;
+    let span = Span::new(&sample.request, &settings);
+    let begun = Instant::now();
+    let answer = ask(&mut sample, passage, &span.own, &settings).await;
+    let took = begun.elapsed();
+
+    let inquiry = Inquiry {
+        ticket: &sample.ticket,
+        request: &sample.request,
+        comparing: &sample.comparing,
+        settings: &settings,
+    };
+    let primary = Timed {
+        answer: &sample.answer,
+        took: sample.took,
+    };
+    let shadow = answer.as_ref().ok().map(|answer| Timed { answer, took });
+    let pair = Pair::new(sample.primary, primary, shadow);
+    let finding = match answer {
+        Ok(_) => bench.compare(&inquiry, &pair),
+        Err(failure) => Finding::from(failure.outcome()),
+    };
+    bench.report(&inquiry, &pair, &finding, span);
+    sample.ticket.finish(finding.outcome);
+}
+
+/// Replays the read, and tells the breaker how that went.
+async fn ask(
+    sample: &mut Sample,
+    passage: Passage,
+    span: &TraceContext,
+    settings: &Settings,
+) -> Result<Answer, Failure> {
+    let client = passage.lane().client();
+    let request = replay::request(&sample.request, client.target(), span);
+    let answer = replay::replay(client, request, settings.max_body, &mut sample.held);
+    let answer = time::timeout(settings.timeout, answer)
+        .await
+        .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));
+    match answer {
+        Err(Failure::Shadow(_)) => passage.failed(),
+        _ => passage.answered(),
+    }
+    answer
+}
+
+// === impl Bench ===
+
+impl Bench {
+    /// A panic in here ends the check, not more.
+    fn compare(&self, inquiry: &Inquiry<'_>, pair: &Pair<'_>) -> Finding {
+        let Pair {
+            old: Some(old),
+            new: Some(new),
+        } = pair
+        else {
+            return Finding::from(Outcome::NotCompared(Reason::Internal));
+        };
+        let route = inquiry.ticket.route().name();
+        let context = Context {
+            route,
+            method: &inquiry.request.method,
+            today: jiff::Timestamp::now()
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .date(),
+            deadline: Instant::now().checked_add(inquiry.settings.deadline),
+        };
+        let compare = || (self.compare)(old.answer, new.answer, &context, inquiry.comparing);
+        let Ok(comparison) = catch_unwind(AssertUnwindSafe(compare)) else {
+            tracing::error!(route = %context.route, "a comparison panicked");
+            return Finding::from(Outcome::NotCompared(Reason::Internal));
+        };
+        self.count(inquiry, &comparison);
+        for (stack, timed) in [(Stack::Old, old), (Stack::New, new)] {
+            inquiry.ticket.answered(stack, timed.took);
+            self.timings.answer(stack, route, timed.took);
+        }
+        Finding {
+            outcome: outcome(&comparison, old.answer, new.answer),
+            comparison: Some(comparison),
+        }
+    }
+
+    fn count(&self, inquiry: &Inquiry<'_>, comparison: &Comparison) {
+        let rules = inquiry.comparing.rules.rules();
+        for used in &comparison.rules {
+            let count = RuleCount {
+                applied: used.applied,
+                masked: used.masked,
+            };
+            self.rule_counts.add(&rules[used.rule].id, count);
+        }
+        if let Compared::Different { differences, count } = &comparison.result {
+            let route = inquiry.ticket.route();
+            differences
+                .iter()
+                .for_each(|difference| route.count_difference(difference.kind));
+            if *count > differences.len() {
+                self.gauges.bound_reached(Bound::Differences);
+            }
+        }
+    }
+
+    /// Hands a redacted report to whoever listens: of everything that was not in order, and of what is traced.
+    fn report(&self, inquiry: &Inquiry<'_>, pair: &Pair<'_>, finding: &Finding, span: Span) {
+        let outcome = finding.outcome;
+        if !Traced::Mismatch.admits(outcome) && !inquiry.settings.traced.admits(outcome) {
+            return;
+        }
+        let (differences, count) = match finding.comparison.as_ref().map(|found| &found.result) {
+            Some(Compared::Different { differences, count }) => (differences.as_slice(), *count),
+            _ => (&[][..], 0),
+        };
+        let checked = Checked {
+            outcome,
+            route: inquiry.ticket.route().name().clone(),
+            epoch: inquiry.ticket.epoch().clone(),
+            request: inquiry.request,
+            span: span.own,
+            live: span.live,
+            started: span.started,
+            ended: SystemTime::now(),
+            old: pair.old,
+            new: pair.new,
+            differences,
+            count,
+        };
+        self.reports.send(checked.report(&self.redactor.get()));
+    }
+}
+
+// === impl Finding ===
+
+impl From<Outcome> for Finding {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            comparison: None,
+        }
+    }
+}
+
+// === impl Pair ===
+
+impl<'c> Pair<'c> {
+    fn new(primary: Stack, answer: Timed<'c>, shadow: Option<Timed<'c>>) -> Self {
+        match primary {
+            Stack::Old => Self {
+                old: Some(answer),
+                new: shadow,
+            },
+            Stack::New => Self {
+                old: shadow,
+                new: Some(answer),
+            },
+        }
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    fn new(request: &ReadRequest, settings: &Settings) -> Self {
+        let live = TraceContext::of(&request.headers);
+        let own = match (&live, settings.trace) {
+            (Some(live), Trace::Child) => TraceContext {
+                span_id: rand::random_range(1..=u64::MAX),
+                ..live.clone()
+            },
+            _ => TraceContext {
+                trace_id: rand::random_range(1..=u128::MAX),
+                span_id: rand::random_range(1..=u64::MAX),
+                flags: u8::from(settings.traced != Traced::None),
+                state: String::new(),
+            },
+        };
+        Self {
+            own,
+            live,
+            started: SystemTime::now(),
+        }
+    }
+}
+
+fn outcome(comparison: &Comparison, old: &Answer, new: &Answer) -> Outcome {
+    match comparison.result {
+        Compared::Equal(via) => Outcome::Match(via),
+        Compared::NotCompared(reason) => Outcome::NotCompared(reason),
+        Compared::Different { .. } if is_refused(new) && !is_refused(old) => {
+            Outcome::Mismatch(Mark::Auth)
+        }
+        Compared::Different { .. } => Outcome::Mismatch(Mark::Plain),
+    }
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    matches!(
+        answer.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
+}

@@ -1,0 +1,124 @@
+//! The way to one stack while it is the shadow, and what protects the stack on it: rate budget and circuit breaker.
+
+use super::{
+    Settings,
+    breaker::{Breaker, End, Limits, Pass},
+};
+use crate::{sample::Bucket, stack::Stack, telemetry::Gauges, upstream::Client, verdict::Reason};
+use bytes::Bytes;
+use http_body_util::Full;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    stack: Stack,
+    client: Client<Full<Bytes>>,
+    breaker: Mutex<Breaker>,
+    budget: Bucket,
+    /// Where the clock of `budget` begins.
+    since: Instant,
+    gauges: Gauges,
+}
+
+/// Leave to send one request to the stack. Dropped without an end, it is abandoned.
+#[derive(Debug)]
+#[must_use = "without a request the leave is given back"]
+pub(super) struct Passage {
+    lane: Arc<Lane>,
+    pass: Pass,
+    limits: Limits,
+    end: End,
+}
+
+// === impl Lane ===
+
+impl Lane {
+    pub(super) fn new(stack: Stack, client: Client<Full<Bytes>>, gauges: Gauges) -> Self {
+        Self {
+            stack,
+            client,
+            breaker: Mutex::new(Breaker::new()),
+            budget: Bucket::default(),
+            since: Instant::now(),
+            gauges,
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client<Full<Bytes>> {
+        &self.client
+    }
+
+    /// Leave to send a request now, or why there is none.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        now: Instant,
+        settings: &Settings,
+    ) -> Result<Passage, Reason> {
+        let pass = self.pass(now).ok_or(Reason::BreakerOpen)?;
+        let passage = Passage {
+            lane: self.clone(),
+            pass,
+            limits: settings.breaker,
+            end: End::Abandoned,
+        };
+        let now = now.saturating_duration_since(self.since);
+        match self.budget.take(now, settings.max_per_second) {
+            true => Ok(passage),
+            false => Err(Reason::OverBudget),
+        }
+    }
+
+    fn pass(&self, now: Instant) -> Option<Pass> {
+        let mut breaker = self.lock();
+        // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
+        self.gauges.set_breaker_open(breaker.is_open());
+        breaker.admit(now)
+    }
+
+    fn settle(&self, pass: Pass, end: End, limits: &Limits) {
+        let mut breaker = self.lock();
+        let was_open = breaker.is_open();
+        breaker.settle(pass, end, Instant::now(), limits);
+        let is_open = breaker.is_open();
+        if was_open == is_open {
+            return;
+        }
+        self.gauges.set_breaker_open(is_open);
+        drop(breaker);
+        let stack = self.stack.name();
+        match is_open {
+            true => tracing::warn!(stack, "the circuit breaker has opened"),
+            false => tracing::info!(stack, "the circuit breaker has closed"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Passage ===
+
+impl Passage {
+    pub(super) fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// The stack answered; whatever it said, it is there.
+    pub(super) fn answered(mut self) {
+        self.end = End::Answered;
+    }
+
+    pub(super) fn failed(mut self) {
+        self.end = End::Failed;
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.lane.settle(self.pass, self.end, &self.limits);
+    }
+}

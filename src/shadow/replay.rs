@@ -1,0 +1,182 @@
+//! One read, sent to the shadow once, and its whole answer.
+
+use crate::{
+    budget::Held,
+    compare::Answer,
+    handoff::ReadRequest,
+    trace_context::TraceContext,
+    upstream::{self, Client},
+    verdict::{Outcome, Reason, ShadowError},
+};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::EXPECT};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use std::{error::Error as _, io};
+
+/// Tells the shadow that no caller waits for the answer.
+const MARK: HeaderName = HeaderName::from_static("x-twinread");
+const SHADOW: HeaderValue = HeaderValue::from_static("shadow");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Why there is no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The fault is the shadow's.
+    Shadow(ShadowError),
+    /// It answered, but more than is kept.
+    TooLarge,
+    /// It answered, but there is no memory to keep it in.
+    MemoryFull,
+}
+
+/// Where the bytes of an answer go.
+#[derive(Debug)]
+struct Intake<'h> {
+    held: &'h mut Held,
+    left: usize,
+    first: Bytes,
+    all: BytesMut,
+}
+
+/// Sends the read, never twice, and takes in the answer: at most `max_body` bytes of body, accounted for in `held`.
+pub(super) async fn replay(
+    client: &Client<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    max_body: usize,
+    held: &mut Held,
+) -> Result<Answer, Failure> {
+    let response = client.send(request).await.map_err(|error| {
+        tracing::debug!(%error, "the shadow gave no answer");
+        Failure::Shadow(kind(&error))
+    })?;
+    take_in(response, max_body, held).await
+}
+
+/// The read as the shadow gets it: fitted to the stack, marked, in the span of the check.
+pub(super) fn request(
+    read: &ReadRequest,
+    target: &upstream::Target,
+    span: &TraceContext,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(read.body.clone()));
+    *request.method_mut() = read.method.clone();
+    *request.uri_mut() = read.uri.clone();
+    *request.headers_mut() = read.headers.clone();
+    let (mut parts, body) = request.into_parts();
+    // The body is at hand; to ask for leave to send it would only cost a round trip.
+    parts.headers.remove(EXPECT);
+    target.prepare(&mut parts);
+    // Last, so that no configured header can hide what the request is.
+    parts.headers.insert(MARK, SHADOW);
+    parts.headers.insert(TRACEPARENT, span.header());
+    parts.headers.remove(TRACESTATE);
+    if let Ok(state) = HeaderValue::try_from(span.state.as_str())
+        && !state.is_empty()
+    {
+        parts.headers.insert(TRACESTATE, state);
+    }
+    Request::from_parts(parts, body)
+}
+
+async fn take_in<B>(
+    response: Response<B>,
+    max_body: usize,
+    held: &mut Held,
+) -> Result<Answer, Failure>
+where
+    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+{
+    let (parts, mut body) = response.into_parts();
+    if body.size_hint().lower() > max_body as u64 {
+        return Err(Failure::TooLarge);
+    }
+    let mut intake = Intake {
+        held,
+        left: max_body,
+        first: Bytes::new(),
+        all: BytesMut::new(),
+    };
+    let mut trailers = HeaderMap::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Shadow(kind_of_body(&error)))?;
+        match frame.into_data() {
+            Ok(data) => intake.push(data, body.size_hint().lower())?,
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+        }
+    }
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: intake.into_body(),
+        trailers,
+    })
+}
+
+fn kind(error: &upstream::Error) -> ShadowError {
+    match error {
+        upstream::Error::Connect(_) | upstream::Error::ConnectTimeout(_) => ShadowError::Connect,
+        upstream::Error::Protocol(_) => ShadowError::Protocol,
+        // The body is whole before it is sent, so what failed is the connection.
+        upstream::Error::Reset { .. } | upstream::Error::RequestBody(_) => ShadowError::Reset,
+    }
+}
+
+/// Chunks that are none come as an I/O error about what was read, not as a parse error.
+fn kind_of_body(error: &hyper::Error) -> ShadowError {
+    let source = error.source().and_then(|source| source.downcast_ref());
+    let is_invalid = source.is_some_and(|source: &io::Error| {
+        matches!(
+            source.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        )
+    });
+    match is_invalid || error.is_parse() {
+        true => ShadowError::Protocol,
+        false => ShadowError::Reset,
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Self::Shadow(kind) => Outcome::ShadowError(kind),
+            Self::TooLarge => Outcome::NotCompared(Reason::BodyTooLarge),
+            Self::MemoryFull => Outcome::NotCompared(Reason::MemoryFull),
+        }
+    }
+}
+
+// === impl Intake ===
+
+impl Intake<'_> {
+    /// Takes one frame of data, after which at least `more` bytes are to come.
+    fn push(&mut self, data: Bytes, more: u64) -> Result<(), Failure> {
+        self.left = self.left.checked_sub(data.len()).ok_or(Failure::TooLarge)?;
+        if !self.held.grow(data.len()) {
+            return Err(Failure::MemoryFull);
+        }
+        // Most bodies are one frame, which need not be copied.
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            let more = usize::try_from(more).unwrap_or(usize::MAX).min(self.left);
+            self.all.reserve(self.first.len() + data.len() + more);
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn into_body(self) -> Bytes {
+        match self.all.is_empty() {
+            true => self.first,
+            false => self.all.freeze(),
+        }
+    }
+}

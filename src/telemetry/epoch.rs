@@ -1,0 +1,234 @@
+//! The figures of one epoch: what a verdict may be made of.
+//!
+//! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
+
+use super::latencies::Latencies;
+use crate::{
+    stack::Stack,
+    verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies},
+};
+use jiff::Timestamp;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// One epoch and the tallies of the routes that appeared in it.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    id: Arc<str>,
+    label: Option<Arc<str>>,
+    cause: Cause,
+    since: Timestamp,
+    until: Mutex<Option<Timestamp>>,
+    /// In order of appearance.
+    seen: Mutex<Vec<Arc<Tally>>>,
+    record: Mutex<Record>,
+}
+
+/// The figures of one route in one epoch.
+#[derive(Debug)]
+pub(super) struct Tally {
+    route: Arc<str>,
+    has_appeared: AtomicBool,
+    live: AtomicU64,
+    reads: AtomicU64,
+    sampled: AtomicU64,
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    course: Mutex<Course>,
+}
+
+/// What is known of a route's checks in time.
+#[derive(Debug)]
+struct Course {
+    last_check: Option<Timestamp>,
+    last_mismatch: Option<Timestamp>,
+    pace: Pace,
+    latencies: Latencies,
+}
+
+/// A route's place in an epoch.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) epoch: Arc<Epoch>,
+    tally: Arc<Tally>,
+}
+
+/// How an epoch begins.
+#[derive(Clone, Debug)]
+pub(super) struct Beginning {
+    pub(super) label: Option<Arc<str>>,
+    pub(super) cause: Cause,
+    pub(super) since: Timestamp,
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    /// `number`: which epoch of the process this is; keeps ids apart that begin in the same millisecond.
+    pub(super) fn begin(number: u64, beginning: Beginning) -> Arc<Self> {
+        let Beginning {
+            label,
+            cause,
+            since,
+        } = beginning;
+        let chance: u32 = rand::random();
+        let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
+        Arc::new(Self {
+            id: format!("{stamp}-{number:04}-{chance:08x}").into(),
+            label,
+            cause,
+            since,
+            until: Mutex::default(),
+            seen: Mutex::default(),
+            record: Mutex::default(),
+        })
+    }
+
+    /// What is kept of an epoch that is over: its counts and its quantiles.
+    pub(super) fn end(&self, at: Timestamp) {
+        *locked(&self.until) = Some(at);
+        for tally in locked(&self.seen).iter() {
+            locked(&tally.course).latencies.fold();
+        }
+    }
+
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(super) fn seen(&self) -> usize {
+        locked(&self.seen).len()
+    }
+
+    pub(super) fn tallies(&self, now: Timestamp) -> Tallies {
+        let seen = locked(&self.seen).clone();
+        let until = *locked(&self.until);
+        Tallies {
+            epoch: verdict::Epoch {
+                id: self.id.clone(),
+                label: self.label.clone(),
+                cause: self.cause,
+                since: self.since,
+                until,
+            },
+            routes: seen
+                .iter()
+                .map(|tally| tally.figures(until.unwrap_or(now)))
+                .collect(),
+            record: locked(&self.record).clone(),
+        }
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    pub(super) fn new(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
+        Self {
+            epoch: epoch.clone(),
+            tally: Arc::new(Tally::new(route.clone(), epoch.since)),
+        }
+    }
+
+    pub(super) fn count_live(&self) {
+        self.appear();
+        self.tally.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_read(&self) {
+        self.appear();
+        self.tally.reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_sample(&self) {
+        self.appear();
+        self.tally.sampled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
+        locked(&self.tally.course).latencies.record(stack, took);
+    }
+
+    pub(super) fn count_outcome(&self, outcome: Outcome, at: Timestamp) {
+        self.tally.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
+        if !outcome.is_compared() {
+            return;
+        }
+        locked(&self.tally.course).check(outcome, at);
+        locked(&self.epoch.record).check(at);
+    }
+
+    fn appear(&self) {
+        // The plain load first: on the live path this is true all but once.
+        let appeared = &self.tally.has_appeared;
+        if !appeared.load(Ordering::Relaxed) && !appeared.swap(true, Ordering::Relaxed) {
+            locked(&self.epoch.seen).push(self.tally.clone());
+        }
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    fn new(route: Arc<str>, since: Timestamp) -> Self {
+        Self {
+            route,
+            has_appeared: AtomicBool::new(false),
+            live: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            sampled: AtomicU64::new(0),
+            outcomes: Default::default(),
+            course: Mutex::new(Course {
+                last_check: None,
+                last_mismatch: None,
+                pace: Pace::new(since),
+                latencies: Latencies::default(),
+            }),
+        }
+    }
+
+    fn figures(&self, now: Timestamp) -> Figures {
+        // Outcomes before samples: a check that ends between the two must not seem to end unsampled.
+        let outcomes: Outcomes = Outcome::ALL
+            .into_iter()
+            .map(|outcome| {
+                let count = &self.outcomes[outcome.index()];
+                (outcome, count.load(Ordering::Acquire))
+            })
+            .collect();
+        let course = locked(&self.course);
+        Figures {
+            route: self.route.clone(),
+            live: self.live.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            sampled: self.sampled.load(Ordering::Relaxed),
+            outcomes,
+            last_check: course.last_check,
+            last_mismatch: course.last_mismatch,
+            pace: course.pace.per_second(now),
+            latency: course.latencies.quantiles(),
+        }
+    }
+}
+
+// === impl Course ===
+
+impl Course {
+    fn check(&mut self, outcome: Outcome, at: Timestamp) {
+        self.last_check = self.last_check.max(Some(at));
+        match outcome {
+            Outcome::Match(_) => self.pace.count(at),
+            Outcome::Mismatch(_) => self.last_mismatch = self.last_mismatch.max(Some(at)),
+            _ => {}
+        }
+    }
+}
+
+/// A panic elsewhere leaves figures that are still the best there are.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,188 @@
+//! Where a stack is, and how a request is fitted to it.
+
+use http::{
+    HeaderName, HeaderValue, Uri, Version,
+    header::HOST,
+    request::Parts,
+    uri::{Authority, PathAndQuery},
+};
+use std::time::Duration;
+
+/// One stack as requests see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Host and port; without a port, 80.
+    pub authority: Authority,
+    /// Stands before every path; empty, or `/` and segments without a slash at the end.
+    pub base_path: String,
+    pub host: HostPolicy,
+    /// Replace what the request has under these names; applied after `remove`.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    pub remove: Vec<HeaderName>,
+    /// Name resolution included.
+    pub connect_timeout: Duration,
+    /// How long a connection without a request is kept.
+    pub idle_timeout: Duration,
+}
+
+/// Where the `Host` of a forwarded request comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HostPolicy {
+    /// The request's own; the stack's where it has none (HTTP/1.0).
+    Preserve,
+    /// The stack's authority.
+    Stack,
+    Literal(HeaderValue),
+}
+
+// === impl Target ===
+
+impl Target {
+    /// A stack at `authority` with the defaults of the configuration.
+    pub fn new(authority: Authority) -> Self {
+        Self {
+            authority,
+            base_path: String::new(),
+            host: HostPolicy::Preserve,
+            set: Vec::new(),
+            remove: Vec::new(),
+            connect_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// Fits a request to this stack: target in origin form below the base path, `Host`, headers set and removed, HTTP/1.1.
+    pub fn prepare(&self, parts: &mut Parts) {
+        parts.version = Version::HTTP_11;
+        let absolute = self.place(parts);
+        self.name_host(parts, absolute);
+        for name in &self.remove {
+            parts.headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            parts.headers.insert(name, value.clone());
+        }
+    }
+
+    /// Rewrites the request target, and returns the authority it had (absolute form).
+    fn place(&self, parts: &mut Parts) -> Option<Authority> {
+        let authority = parts.uri.authority().cloned();
+        if authority.is_none() && self.base_path.is_empty() {
+            return None;
+        }
+        let path = match parts.uri.path_and_query() {
+            // `OPTIONS *` asks about the server, not about a path below the base.
+            Some(path) if path.as_str() == "*" => return authority,
+            Some(path) if self.base_path.is_empty() => path.clone(),
+            Some(path) => PathAndQuery::try_from(format!("{}{path}", self.base_path))
+                .expect("a base path and a path must be a path"),
+            None => PathAndQuery::from_static("/"),
+        };
+        parts.uri = Uri::from(path);
+        authority
+    }
+
+    /// RFC 9112 3.2.2: an authority in the target outranks the `Host` beside it.
+    fn name_host(&self, parts: &mut Parts, absolute: Option<Authority>) {
+        let host = match &self.host {
+            HostPolicy::Literal(host) => host.clone(),
+            HostPolicy::Preserve => match absolute {
+                Some(authority) => value(&authority),
+                None if parts.headers.contains_key(HOST) => return,
+                None => value(&self.authority),
+            },
+            HostPolicy::Stack => value(&self.authority),
+        };
+        parts.headers.insert(HOST, host);
+    }
+}
+
+fn value(authority: &Authority) -> HeaderValue {
+    let text = authority.as_str();
+    // User information is no part of `Host`.
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    HeaderValue::from_str(host).expect("an authority must be a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn prepared(target: &Target, uri: &str, host: Option<&str>) -> Parts {
+        let mut request = Request::get(uri);
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        target.prepare(&mut parts);
+        parts
+    }
+
+    fn stack() -> Target {
+        Target::new(Authority::from_static("stack:9001"))
+    }
+
+    #[test]
+    fn the_target_becomes_origin_form_below_the_base_path() {
+        for (base, uri, expected) in [
+            ("", "/a%20b?x=%2f", "/a%20b?x=%2f"),
+            ("/base", "/a?x=1", "/base/a?x=1"),
+            ("/base", "/", "/base/"),
+            ("", "http://caller/a?x=1", "/a?x=1"),
+            ("/base", "http://caller", "/base/"),
+            ("", "http://caller?x=1", "/?x=1"),
+            ("/base", "*", "*"),
+            ("", "//a//b", "//a//b"),
+        ] {
+            let mut target = stack();
+            target.base_path = base.to_owned();
+            assert_eq!(prepared(&target, uri, Some("h")).uri, *expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_host_follows_the_policy() {
+        let literal = HostPolicy::Literal(HeaderValue::from_static("lit"));
+        for (policy, uri, host, expected) in [
+            (HostPolicy::Preserve, "/", Some("caller"), "caller"),
+            (HostPolicy::Preserve, "/", None, "stack:9001"),
+            (
+                HostPolicy::Preserve,
+                "http://uri:1/",
+                Some("caller"),
+                "uri:1",
+            ),
+            (
+                HostPolicy::Preserve,
+                "http://me@uri/",
+                Some("caller"),
+                "uri",
+            ),
+            (
+                HostPolicy::Stack,
+                "http://uri/",
+                Some("caller"),
+                "stack:9001",
+            ),
+            (literal, "/", Some("caller"), "lit"),
+        ] {
+            let mut target = stack();
+            target.host = policy;
+            assert_eq!(prepared(&target, uri, host).headers[HOST], expected);
+        }
+    }
+
+    #[test]
+    fn headers_are_removed_then_set() {
+        let mut target = stack();
+        let name = HeaderName::from_static("x-key");
+        target.remove = vec![HOST, name.clone()];
+        target.set = vec![(name.clone(), HeaderValue::from_static("new"))];
+
+        let parts = prepared(&target, "/", Some("caller"));
+
+        assert!(!parts.headers.contains_key(HOST));
+        assert_eq!(parts.headers[name], "new");
+    }
+}

@@ -1,0 +1,219 @@
+//! What hyper cannot write, put between its bytes: informational answers, and trailers that nobody announced.
+//!
+//! [`Wire`] wraps the connection below hyper; a [`Line`] is the handle on it for whoever has something to add.
+//! Both additions go where hyper's own output has a seam:
+//!
+//! - an informational head, before the head of the answer it precedes: at a flush (hyper has nothing buffered then), or right
+//!   before the first bytes after a flush. Where hyper's bytes were taken only in part, there is no seam; it is dropped, which is
+//!   allowed for an informational answer;
+//! - trailers, into the end of a chunked body. They are handed over when the body ends, so the next bytes that hyper writes end
+//!   with its `0\r\n\r\n`, and the trailers go before the last two of them.
+
+use super::body::encode;
+use http::HeaderMap;
+use std::{
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// A connection whose writing side takes additions from its [`Line`].
+#[derive(Debug)]
+pub struct Wire<S> {
+    inner: S,
+    line: Arc<Line>,
+    /// Goes out before anything else.
+    out: Vec<u8>,
+    written: usize,
+    seam: Seam,
+}
+
+/// Adds to what hyper writes on one connection.
+#[derive(Debug, Default)]
+pub struct Line {
+    has_additions: AtomicBool,
+    additions: Mutex<Additions>,
+    task: OnceLock<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Additions {
+    informational: Vec<u8>,
+    trailers: Vec<u8>,
+}
+
+/// Where hyper's output stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Seam {
+    /// All that hyper had to write is written.
+    Flushed,
+    /// It may have more of the same message.
+    Within,
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Names the task that writes, to be woken for an informational answer. Only the first call counts.
+    pub fn written_by(&self, task: &Waker) {
+        self.task.get_or_init(|| task.clone());
+    }
+
+    /// Adds the head of an informational answer, as it goes on the wire.
+    pub fn inform(&self, head: &[u8]) {
+        let mut additions = self.lock();
+        additions.informational.extend_from_slice(head);
+        drop(additions);
+        self.has_additions.store(true, Ordering::Release);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Ends the chunked body being written with these trailers.
+    pub fn end_with(&self, trailers: &HeaderMap) {
+        self.lock().trailers = encode(trailers);
+        self.has_additions.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<Additions> {
+        if !self.has_additions.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut additions = self.lock();
+        self.has_additions.store(false, Ordering::Release);
+        Some(mem::take(&mut additions))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Additions> {
+        self.additions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Wire ===
+
+impl<S> Wire<S> {
+    pub fn new(inner: S, line: Arc<Line>) -> Self {
+        Self {
+            inner,
+            line,
+            out: Vec::new(),
+            written: 0,
+            seam: Seam::Flushed,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Writes what goes out before anything else.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let rest = &self.out[self.written..];
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+        }
+        self.out.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts `additions` around `bufs`. Says how many bytes of `bufs` it took: all or none.
+    fn join(&mut self, additions: Additions, bufs: &[IoSlice<'_>]) -> usize {
+        if self.seam == Seam::Flushed {
+            self.out.extend_from_slice(&additions.informational);
+        }
+        if additions.trailers.is_empty() {
+            return 0;
+        }
+        let start = self.out.len();
+        for buf in bufs {
+            self.out.extend_from_slice(buf);
+        }
+        let taken = self.out.len() - start;
+        // Where the peer speaks HTTP/1.0 the body is not chunked, and has no place for them.
+        if self.out[start..].ends_with(LAST_CHUNK) {
+            self.out.truncate(self.out.len() - 2);
+            self.out.extend_from_slice(&additions.trailers);
+            self.out.extend_from_slice(b"\r\n");
+        }
+        taken
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.poll_out(cx))?;
+        if let Some(additions) = this.line.take() {
+            let taken = this.join(additions, bufs);
+            if taken > 0 {
+                // What does not go out now goes out at the flush that follows every write.
+                this.seam = Seam::Within;
+                if let Poll::Ready(Err(error)) = this.poll_out(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(this.poll_out(cx))?;
+        }
+        this.seam = Seam::Within;
+        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // hyper must queue buffers rather than flatten them: then a head never stands behind another message's bytes.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.poll_out(cx))?;
+        this.seam = Seam::Flushed;
+        if let Some(additions) = this.line.take() {
+            this.join(additions, &[]);
+            ready!(this.poll_out(cx))?;
+        }
+        Pin::new(&mut this.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,226 @@
+//! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
+
+use super::{Outcome, Record, Via};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
+
+/// Everything that is looked at for a verdict.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    pub tallies: Tallies,
+    /// Routes declared `required: true`; `{name}` in one stands for whatever was captured.
+    pub required: Vec<Arc<str>>,
+    /// Rules that no longer apply.
+    pub expired_rules: Vec<Arc<str>>,
+    pub activity: Activity,
+}
+
+/// Whether reads are sampled at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    Sampling,
+    /// By `paused`, or by a rate of 0.
+    Paused,
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Debug)]
+pub struct Tallies {
+    pub epoch: Epoch,
+    /// In order of their appearance in the epoch.
+    pub routes: Vec<Figures>,
+    pub record: Record,
+}
+
+/// The span in which checks are comparable: same rules, same stacks, same new build.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Unique; later epochs sort after earlier ones.
+    pub id: Arc<str>,
+    pub label: Option<Arc<str>>,
+    pub cause: Cause,
+    #[serde(serialize_with = "as_text")]
+    pub since: Timestamp,
+    /// `None`: it is the present one.
+    #[serde(serialize_with = "as_optional_text")]
+    pub until: Option<Timestamp>,
+}
+
+/// Why an epoch began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The process started.
+    Start,
+    /// Other rules.
+    Rules,
+    /// Other comparison settings.
+    Compare,
+    /// Another url of a stack.
+    Stacks,
+    /// Another version header of the new stack.
+    Version,
+    /// Asked for by the API.
+    Asked,
+}
+
+/// The figures of one route in one epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    pub route: Arc<str>,
+    pub live: u64,
+    /// Live requests that were reads.
+    pub reads: u64,
+    pub sampled: u64,
+    pub outcomes: Outcomes,
+    pub last_check: Option<Timestamp>,
+    pub last_mismatch: Option<Timestamp>,
+    /// Matches per second, of late.
+    pub pace: f64,
+    pub latency: Latency,
+}
+
+/// How often each outcome was met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes([u64; Outcome::ALL.len()]);
+
+/// How long whole answers took; `None` where none was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Latency {
+    pub old: Option<Quantiles>,
+    pub new: Option<Quantiles>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Quantiles {
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+// === impl Cause ===
+
+impl Cause {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Rules => "rules",
+            Self::Compare => "compare",
+            Self::Stacks => "stacks",
+            Self::Version => "version",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+// === impl Figures ===
+
+impl Figures {
+    /// A route of which nothing is known yet.
+    pub fn new(route: impl Into<Arc<str>>) -> Self {
+        Self {
+            route: route.into(),
+            live: 0,
+            reads: 0,
+            sampled: 0,
+            outcomes: Outcomes::default(),
+            last_check: None,
+            last_mismatch: None,
+            pace: 0.0,
+            latency: Latency::default(),
+        }
+    }
+}
+
+// === impl Outcomes ===
+
+impl Outcomes {
+    pub fn get(&self, outcome: Outcome) -> u64 {
+        self.0[outcome.index()]
+    }
+
+    pub fn add(&mut self, outcome: Outcome, count: u64) {
+        self.0[outcome.index()] += count;
+    }
+
+    /// Each outcome that was met, and how often.
+    pub fn iter(&self) -> impl Iterator<Item = (Outcome, u64)> {
+        let counts = Outcome::ALL.into_iter().zip(self.0);
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// Checks that came to an end.
+    pub fn ended(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub fn compared(&self) -> u64 {
+        self.sum(Outcome::is_compared)
+    }
+
+    pub fn matches(&self) -> u64 {
+        self.get(Outcome::Match(Via::Exact)) + self.get(Outcome::Match(Via::Rules))
+    }
+
+    pub fn mismatches(&self) -> u64 {
+        self.sum(|outcome| matches!(outcome, Outcome::Mismatch(_)))
+    }
+
+    pub fn shadow_errors(&self) -> u64 {
+        self.sum(|outcome| matches!(outcome, Outcome::ShadowError(_)))
+    }
+
+    fn sum(&self, is_meant: impl Fn(Outcome) -> bool) -> u64 {
+        self.iter()
+            .filter(|(outcome, _)| is_meant(*outcome))
+            .map(|(_, count)| count)
+            .sum()
+    }
+}
+
+impl FromIterator<(Outcome, u64)> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = (Outcome, u64)>>(counts: I) -> Self {
+        let mut outcomes = Self::default();
+        for (outcome, count) in counts {
+            outcomes.add(outcome, count);
+        }
+        outcomes
+    }
+}
+
+fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+fn as_optional_text<S: Serializer>(
+    at: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => as_text(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Mark, ShadowError};
+
+    #[test]
+    fn compared_and_not_are_told_apart() {
+        let outcomes = Outcomes::from_iter([
+            (Outcome::Match(Via::Exact), 5),
+            (Outcome::Match(Via::Rules), 4),
+            (Outcome::Mismatch(Mark::Auth), 2),
+            (Outcome::Noise, 1),
+            (Outcome::ShadowError(ShadowError::Reset), 3),
+        ]);
+        assert_eq!(outcomes.ended(), 15);
+        assert_eq!(outcomes.compared(), 12);
+        assert_eq!(outcomes.matches(), 9);
+        assert_eq!(outcomes.mismatches(), 2);
+        assert_eq!(outcomes.shadow_errors(), 3);
+        assert_eq!(outcomes.iter().count(), 5);
+    }
+}

@@ -1,0 +1,223 @@
+//! Hears one route: its rates with their bounds, and what speaks against it.
+
+use super::{
+    Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
+    judge::decide, told::Rate,
+};
+
+/// One route beside its limits, at its level.
+pub(super) struct Hearing<'e> {
+    figures: &'e Figures,
+    limits: &'e Limits,
+    mismatch: Bounded,
+    error: Bounded,
+}
+
+/// A rate with its confidence sequence.
+struct Bounded {
+    limit: f64,
+    trials: u64,
+    hits: u64,
+    sequence: Sequence,
+    interval: Interval,
+}
+
+// === impl Hearing ===
+
+impl<'e> Hearing<'e> {
+    /// `rank`: from 1, the route's place among the required ones in order of appearance.
+    pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
+        // Sums to alpha over all ranks, however many there will be.
+        let alpha = limits.alpha() / (rank * (rank + 1)) as f64;
+        let outcomes = &figures.outcomes;
+        let mismatches = outcomes.mismatches();
+        let errors = outcomes.shadow_errors();
+        let judged = outcomes.matches() + mismatches;
+        let answered = outcomes.compared() + errors;
+        Self {
+            figures,
+            limits,
+            mismatch: Bounded::new(limits.max_mismatch, alpha, judged, mismatches),
+            error: Bounded::new(limits.max_error, alpha, answered, errors),
+        }
+    }
+
+    pub(super) fn verdict(&self, required: bool, findings: &[Finding]) -> RouteVerdict {
+        RouteVerdict {
+            route: self.figures.route.clone(),
+            required,
+            state: decide(findings),
+            counts: Counts::from(self.figures),
+            mismatch_rate: self.mismatch.told(),
+            error_rate: self.error.told(),
+            coverage: self.coverage(),
+            latency: self.figures.latency,
+        }
+    }
+
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let findings = [
+            self.mismatch_rate(),
+            self.error_rate(),
+            self.too_little_compared(),
+            self.latency(),
+            self.more_checks(),
+        ];
+        let route = &self.figures.route;
+        let findings = findings.into_iter().flatten();
+        findings.map(|finding| finding.of(route)).collect()
+    }
+
+    fn mismatch_rate(&self) -> Option<Finding> {
+        let rate = &self.mismatch;
+        (rate.interval.lower > rate.limit).then(|| {
+            let detail = format!(
+                "{} of {} checks mismatched: at least {:.2e}, the limit is {:.2e}",
+                rate.hits, rate.trials, rate.interval.lower, rate.limit
+            );
+            Finding::new(Code::MismatchRate, detail)
+        })
+    }
+
+    fn error_rate(&self) -> Option<Finding> {
+        let rate = &self.error;
+        if rate.is_within() || rate.estimate()? <= rate.limit {
+            return None;
+        }
+        let detail = format!(
+            "the shadow failed to answer {} of {} checks; the limit is {:.2e}",
+            rate.hits, rate.trials, rate.limit
+        );
+        Some(self.awaiting(Code::ErrorRate, rate.checks_needed(), detail))
+    }
+
+    fn too_little_compared(&self) -> Option<Finding> {
+        let coverage = self.coverage()?;
+        if coverage >= self.limits.min_coverage {
+            return None;
+        }
+        let outcomes = self.figures.outcomes.iter();
+        let (most, count) = outcomes
+            .filter(|(outcome, _)| !outcome.is_compared())
+            .max_by_key(|(_, count)| *count)?;
+        let detail = format!(
+            "{coverage:.3} of {} checks came to a comparison, {:.3} are asked for; most others ended as {} ({count})",
+            self.figures.outcomes.ended(),
+            self.limits.min_coverage,
+            told_outcome(most),
+        );
+        Some(Finding::new(Code::Coverage, detail))
+    }
+
+    fn latency(&self) -> Option<Finding> {
+        let limit = self.limits.max_latency_ratio?;
+        let detail = match (self.figures.latency.old, self.figures.latency.new) {
+            (Some(old), Some(new)) if new.p99_ms <= limit * old.p99_ms => return None,
+            (Some(old), Some(new)) => format!(
+                "p99 is {:.1} ms on the new stack and {:.1} ms on the old; the ratio may be {limit}",
+                new.p99_ms, old.p99_ms
+            ),
+            _ => "no latencies were measured yet".to_owned(),
+        };
+        Some(Finding::new(Code::Latency, detail))
+    }
+
+    /// What evidence is missing. A rate that is proven too high, or an error rate that is
+    /// seen to be, has its own finding.
+    fn more_checks(&self) -> Option<Finding> {
+        let proven = self.mismatch.interval.lower > self.mismatch.limit;
+        let waits_for_mismatch = !proven && !self.mismatch.is_within();
+        let failing = self.error_rate().is_some();
+        let waits_for_error = !failing && !self.error.is_within();
+        let needed = match (waits_for_mismatch, waits_for_error) {
+            (false, false) => return None,
+            (true, false) => self.mismatch.checks_needed(),
+            (false, true) => self.error.checks_needed(),
+            (true, true) => {
+                let error = self.error.checks_needed();
+                self.mismatch
+                    .checks_needed()
+                    .zip(error)
+                    .map(|(one, other)| one.max(other))
+            }
+        };
+        let detail = match needed {
+            Some(needed) => format!(
+                "{needed} more clean checks after {}, with {} mismatches and {} errors",
+                self.figures.outcomes.compared(),
+                self.mismatch.hits,
+                self.error.hits
+            ),
+            None => "more clean checks than can be waited for".to_owned(),
+        };
+        Some(self.awaiting(Code::MoreChecks, needed, detail))
+    }
+
+    fn awaiting(&self, code: Code, needed: Option<u64>, detail: String) -> Finding {
+        let pace = self.figures.pace;
+        let eta = needed
+            .filter(|_| pace > 0.0)
+            .map(|needed| needed as f64 / pace)
+            // Further away than a century is not an estimate.
+            .filter(|seconds| *seconds < 3.2e9);
+        Finding {
+            checks_needed: needed,
+            eta_seconds: eta.map(|seconds| seconds.ceil() as u64),
+            ..Finding::new(code, detail)
+        }
+    }
+
+    fn coverage(&self) -> Option<f64> {
+        let outcomes = &self.figures.outcomes;
+        share(outcomes.compared(), outcomes.ended())
+    }
+}
+
+// === impl Bounded ===
+
+impl Bounded {
+    fn new(limit: f64, alpha: f64, trials: u64, hits: u64) -> Self {
+        let sequence = Sequence::new(limit, alpha);
+        Self {
+            limit,
+            trials,
+            hits,
+            sequence,
+            interval: sequence.interval(trials, hits),
+        }
+    }
+
+    fn estimate(&self) -> Option<f64> {
+        share(self.hits, self.trials)
+    }
+
+    fn is_within(&self) -> bool {
+        self.interval.upper <= self.limit
+    }
+
+    /// At least 1, as it is asked for only while the upper end is above the limit.
+    fn checks_needed(&self) -> Option<u64> {
+        let needed = self.sequence.checks_needed(self.trials, self.hits);
+        needed.map(|needed| needed.max(1))
+    }
+
+    fn told(&self) -> Rate {
+        Rate {
+            limit: self.limit,
+            lower: self.interval.lower,
+            estimate: self.estimate(),
+            upper: self.interval.upper,
+        }
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn told_outcome(outcome: Outcome) -> String {
+    match outcome.detail() {
+        "" => outcome.name().to_owned(),
+        detail => format!("{}{{{detail}}}", outcome.name()),
+    }
+}

@@ -1,0 +1,148 @@
+//! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (DESIGN.md section 9).
+
+use super::{
+    Activity, Code, Decision, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
+    told::Soak,
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Judges the evidence as it stands at `now`.
+pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
+    let routes = &evidence.tallies.routes;
+    let required = required(evidence, limits);
+    let mut findings = Vec::new();
+    let mut told = Vec::with_capacity(routes.len());
+    let mut ranks = 1;
+    for (figures, is_required) in routes.iter().zip(&required) {
+        let hearing = Hearing::new(figures, limits, ranks);
+        let of_route = hearing.findings();
+        told.push(hearing.verdict(*is_required, &of_route));
+        if *is_required {
+            ranks += 1;
+            findings.extend(of_route);
+        }
+    }
+    let soak = soak(evidence, &required, limits, now);
+    findings.extend(soak_finding(soak));
+    findings.extend(findings_of_all(evidence, &required));
+    // Stable: routes stay in order of appearance within a code.
+    findings.sort_by_key(|finding| finding.code);
+
+    Verdict {
+        verdict: decide(&findings),
+        epoch: evidence.tallies.epoch.clone(),
+        confidence: limits.confidence,
+        reasons: findings,
+        soak,
+        routes: told,
+    }
+}
+
+/// What findings come to, of one route or of all.
+pub(super) fn decide(findings: &[Finding]) -> Decision {
+    let is_proven = |finding: &Finding| finding.code == Code::MismatchRate;
+    match findings {
+        [] => Decision::Safe,
+        _ if findings.iter().any(is_proven) => Decision::Unsafe,
+        _ => Decision::Undecided,
+    }
+}
+
+/// Which routes the verdict depends on.
+fn required(evidence: &Evidence, limits: &Limits) -> Vec<bool> {
+    let routes = &evidence.tallies.routes;
+    // What was sampled was a read, even if nobody counted it as one.
+    let reads = |figures: &Figures| figures.reads.max(figures.sampled);
+    let all: u64 = routes.iter().map(reads).sum();
+    let is_declared = |route: &str| evidence.required.iter().any(|name| stands_for(name, route));
+    routes
+        .iter()
+        .map(|figures| {
+            let reads = reads(figures);
+            let has_share = reads > 0 && reads as f64 >= limits.min_share * all as f64;
+            has_share || is_declared(&figures.route)
+        })
+        .collect()
+}
+
+/// Whether a declared name is that of `route`: `{capture}` stands for any text.
+fn stands_for(declared: &str, route: &str) -> bool {
+    let Some((before, after)) = declared.split_once('{') else {
+        return declared == route;
+    };
+    let Some((_, after)) = after.split_once('}') else {
+        return declared == route;
+    };
+    let Some(rest) = route.strip_prefix(before) else {
+        return false;
+    };
+    let mut starts = rest.char_indices().map(|(index, _)| index).skip(1);
+    let is_rest = |index: usize| stands_for(after, &rest[index..]);
+    starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
+}
+
+fn soak(evidence: &Evidence, required: &[bool], limits: &Limits, now: Timestamp) -> Soak {
+    let routes = evidence.tallies.routes.iter().zip(required);
+    let last_mismatch = routes
+        .filter(|(_, is_required)| **is_required)
+        .filter_map(|(figures, _)| figures.last_mismatch)
+        .max();
+    let record = &evidence.tallies.record;
+    let clean = record.clean(last_mismatch, limits.max_gap, now);
+    Soak {
+        required_seconds: limits.soak.as_secs(),
+        clean_seconds: clean.as_secs(),
+    }
+}
+
+fn soak_finding(soak: Soak) -> Option<Finding> {
+    let left = soak.required_seconds.checked_sub(soak.clean_seconds)?;
+    if left == 0 {
+        return None;
+    }
+    let detail = format!(
+        "clean for {} of {}",
+        told_duration(soak.clean_seconds),
+        told_duration(soak.required_seconds)
+    );
+    Some(Finding {
+        eta_seconds: Some(left),
+        ..Finding::new(Code::Soak, detail)
+    })
+}
+
+/// What is not about the figures of one route.
+fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
+    let routes = &evidence.tallies.routes;
+    let mut findings = Vec::new();
+    for rule in &evidence.expired_rules {
+        let detail = format!("the rule `{rule}` has expired and no longer applies");
+        findings.push(Finding::new(Code::RuleExpired, detail));
+    }
+    if evidence.activity == Activity::Paused {
+        findings.push(Finding::new(
+            Code::Paused,
+            "no reads are sampled at present",
+        ));
+    }
+    for declared in &evidence.required {
+        let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
+        if !routes.iter().any(is_seen) {
+            let detail = "declared as required, and not seen in this epoch";
+            findings.push(Finding::new(Code::RouteUnseen, detail).of(declared));
+        }
+    }
+    if routes.iter().all(|figures| figures.outcomes.ended() == 0) {
+        let detail = "nothing was checked in this epoch";
+        findings.push(Finding::new(Code::NoTraffic, detail));
+    } else if !required.contains(&true) {
+        let detail = "no route has a share of the reads that would make it required";
+        findings.push(Finding::new(Code::NoTraffic, detail));
+    }
+    findings
+}
+
+fn told_duration(seconds: u64) -> String {
+    format!("{:?}", Duration::from_secs(seconds))
+}

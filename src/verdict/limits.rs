@@ -1,0 +1,126 @@
+//! What has to hold before the switch may be made: the section `verdict` of the configuration.
+
+use crate::document::{At, Fault, Faults, Fields};
+use std::time::Duration;
+
+/// When a verdict is `safe`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Of the mismatch rate of each required route; above 0, at most 1.
+    pub max_mismatch: f64,
+    /// Of the rate of `shadow_error` of each required route; above 0, at most 1.
+    pub max_error: f64,
+    /// For all routes together, at every moment; between 0 and 1.
+    pub confidence: f64,
+    /// A route with less of the epoch's live reads than this is required only if declared so.
+    pub min_share: f64,
+    /// Of the checks of each required route that came to a comparison.
+    pub min_coverage: f64,
+    /// How long a clean record has to last.
+    pub soak: Duration,
+    /// Without a check for this long the soak clock starts again.
+    pub max_gap: Duration,
+    /// p99 of the new stack over p99 of the old.
+    pub max_latency_ratio: Option<f64>,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Reads the section; what is absent keeps its default.
+    ///
+    /// # Errors
+    /// Every value out of its range, every unknown field.
+    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let share = |at: &At<'_>| at.number_within(0.0, 1.0);
+        let rate = |at: &At<'_>| at.number_within(1e-9, 1.0);
+        let default = Self::default();
+        let mut fields = Fields::of(at.clone());
+        let limits = Self {
+            max_mismatch: fields
+                .optional("max_mismatch", rate)
+                .unwrap_or(default.max_mismatch),
+            max_error: fields
+                .optional("max_error", rate)
+                .unwrap_or(default.max_error),
+            confidence: fields
+                .optional("confidence", |at| at.number_within(0.5, 1.0 - 1e-9))
+                .unwrap_or(default.confidence),
+            min_share: fields
+                .optional("min_share", share)
+                .unwrap_or(default.min_share),
+            min_coverage: fields
+                .optional("min_coverage", share)
+                .unwrap_or(default.min_coverage),
+            soak: fields
+                .optional("soak", At::duration)
+                .unwrap_or(default.soak),
+            max_gap: fields
+                .optional("max_gap", max_gap)
+                .unwrap_or(default.max_gap),
+            max_latency_ratio: fields
+                .optional("max_latency_ratio", |at| at.number_within(1e-3, 1e6)),
+        };
+        fields.finish().into_result(limits)
+    }
+
+    /// What all routes together may be wrong by.
+    pub fn alpha(&self) -> f64 {
+        1.0 - self.confidence
+    }
+}
+
+/// Shorter gaps are not told apart by [`super::Record`].
+fn max_gap(at: &At<'_>) -> Result<Duration, Fault> {
+    match at.duration()? {
+        gap if gap < Duration::from_secs(1) => Err(at.expected("a duration of at least 1s")),
+        gap => Ok(gap),
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_mismatch: 1e-3,
+            max_error: 1e-2,
+            confidence: 0.95,
+            min_share: 0.001,
+            min_coverage: 0.9,
+            soak: Duration::ZERO,
+            max_gap: Duration::from_secs(3_600),
+            max_latency_ratio: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Node;
+    use std::sync::Arc;
+
+    fn read(text: &str) -> Result<Limits, Faults> {
+        let file = Arc::from("f.yaml");
+        let node = Node::parse(&file, text)?;
+        Limits::read(&At::root(&file, &node))
+    }
+
+    #[test]
+    fn an_empty_section_is_the_default() {
+        assert_eq!(read("").unwrap(), Limits::default());
+    }
+
+    #[test]
+    fn a_section_is_read() {
+        let limits = read("{max_mismatch: 1e-4, soak: 7d, max_latency_ratio: 1.2}").unwrap();
+        assert_eq!(limits.max_mismatch, 1e-4);
+        assert_eq!(limits.soak, Duration::from_secs(604_800));
+        assert_eq!(limits.max_latency_ratio, Some(1.2));
+    }
+
+    #[test]
+    fn every_fault_is_told() {
+        let faults = read("{max_mismatch: 0, confidence: 1, soaked: 1s}").unwrap_err();
+        assert_eq!(faults.iter().count(), 3, "{faults}");
+    }
+}

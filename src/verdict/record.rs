@@ -1,0 +1,142 @@
+//! When checks were made, and where the gaps between them are: the clock of the soak time.
+
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// The checks of an epoch in time. Holds what it takes to tell, for any `max_gap`, when the last gap of that length ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The first and the last check.
+    span: Option<(Timestamp, Timestamp)>,
+    /// Each longer than all after it, oldest first: what a later gap outlasts can never be asked for again.
+    gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Gap {
+    length: SignedDuration,
+    ended: Timestamp,
+}
+
+/// Shorter gaps are not remembered, which bounds their number: `n` gaps of unlike whole seconds take n²/2 seconds.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+
+// === impl Record ===
+
+impl Record {
+    /// Notes a check that came to a comparison.
+    pub fn check(&mut self, at: Timestamp) {
+        let Some((first, last)) = self.span else {
+            self.span = Some((at, at));
+            return;
+        };
+        // Checks end on several threads, and may be told in another order.
+        let length = at.duration_since(last);
+        self.span = Some((first, last.max(at)));
+        if length >= SHORTEST {
+            let length = SignedDuration::from_secs(length.as_secs());
+            while self.gaps.last().is_some_and(|gap| gap.length <= length) {
+                self.gaps.pop();
+            }
+            self.gaps.push(Gap { length, ended: at });
+        }
+    }
+
+    pub fn last(&self) -> Option<Timestamp> {
+        self.span.map(|(_, last)| last)
+    }
+
+    /// How long checks have been coming without a gap over `max_gap` and without a mismatch; zero when
+    /// there has been none for `max_gap`. Time after the last check proves nothing and does not count.
+    pub fn clean(
+        &self,
+        last_mismatch: Option<Timestamp>,
+        max_gap: Duration,
+        now: Timestamp,
+    ) -> Duration {
+        let Some((first, last)) = self.span else {
+            return Duration::ZERO;
+        };
+        let is_over = |length: SignedDuration| length.unsigned_abs() > max_gap;
+        let silence = now.duration_since(last);
+        if silence.is_positive() && is_over(silence) {
+            return Duration::ZERO;
+        }
+        let gaps = self.gaps.iter().rev();
+        let since = gaps
+            .filter(|gap| is_over(gap.length))
+            .map(|gap| gap.ended)
+            .next()
+            .unwrap_or(first);
+        let since = last_mismatch.map_or(since, |mismatch| mismatch.max(since));
+        last.duration_since(since).try_into().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn record(seconds: &[i64]) -> Record {
+        let mut record = Record::default();
+        for second in seconds {
+            record.check(at(*second));
+        }
+        record
+    }
+
+    fn clean(seconds: &[i64], last_mismatch: Option<i64>, max_gap: u64, now: i64) -> u64 {
+        record(seconds)
+            .clean(last_mismatch.map(at), Duration::from_secs(max_gap), at(now))
+            .as_secs()
+    }
+
+    #[test]
+    fn the_clock_runs_from_the_first_check_to_the_last() {
+        assert_eq!(clean(&[], None, 60, 500), 0);
+        assert_eq!(clean(&[10, 50, 100], None, 60, 130), 90);
+    }
+
+    #[test]
+    fn a_mismatch_starts_it_again() {
+        assert_eq!(clean(&[10, 50, 100], Some(50), 60, 130), 50);
+        assert_eq!(clean(&[10, 50, 100], Some(100), 60, 130), 0);
+    }
+
+    #[test]
+    fn a_gap_starts_it_again_and_a_shorter_one_does_not() {
+        assert_eq!(clean(&[10, 50, 150, 170], None, 100, 180), 160);
+        assert_eq!(clean(&[10, 50, 150, 170], None, 99, 180), 20);
+        assert_eq!(clean(&[10, 50], None, 60, 111), 0);
+    }
+
+    #[test]
+    fn a_limit_that_changes_later_finds_the_older_gap() {
+        let seconds = [0, 500, 510, 610, 620, 630];
+        assert_eq!(clean(&seconds, None, 400, 630), 130);
+        assert_eq!(clean(&seconds, None, 90, 630), 20);
+        assert_eq!(clean(&seconds, None, 600, 630), 630);
+    }
+
+    proptest! {
+        #[test]
+        fn it_tells_what_a_full_history_would(steps in prop::collection::vec(0..200_i64, 1..60), max_gap in 1..200_u64) {
+            let seconds: Vec<i64> = steps
+                .iter()
+                .scan(0, |now, step| { *now += step; Some(*now) })
+                .collect();
+            let last = *seconds.last().unwrap();
+            let since = seconds
+                .windows(2)
+                .rev()
+                .find(|pair| pair[1] - pair[0] > max_gap as i64)
+                .map_or(seconds[0], |pair| pair[1]);
+            prop_assert_eq!(clean(&seconds, None, max_gap, last), (last - since) as u64);
+        }
+    }
+}

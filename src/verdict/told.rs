@@ -1,0 +1,229 @@
+//! The verdict as it is told: the document of DESIGN.md section 9.
+
+use super::{
+    Figures, Mark, Outcome, Outcomes, Via,
+    evidence::{Epoch, Latency},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// May the switch be made, and why (not).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    pub verdict: Decision,
+    pub epoch: Epoch,
+    pub confidence: f64,
+    /// What speaks against `safe`; the gravest first.
+    pub reasons: Vec<Finding>,
+    pub soak: Soak,
+    pub routes: Vec<RouteVerdict>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Safe,
+    Unsafe,
+    Undecided,
+}
+
+/// One reason why the verdict is not `safe`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub code: Code,
+    /// The route that it is about; absent where it is about all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Arc<str>>,
+    /// How many more clean checks would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks_needed: Option<u64>,
+    /// How long that takes at the present pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+    /// For people.
+    pub detail: String,
+}
+
+/// What a [`Finding`] is: a closed list, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    MismatchRate,
+    ErrorRate,
+    Coverage,
+    Latency,
+    RuleExpired,
+    Paused,
+    NoTraffic,
+    RouteUnseen,
+    Soak,
+    MoreChecks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Soak {
+    pub required_seconds: u64,
+    pub clean_seconds: u64,
+}
+
+/// One route's share in the verdict.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RouteVerdict {
+    pub route: Arc<str>,
+    pub required: bool,
+    pub state: Decision,
+    #[serde(flatten)]
+    pub counts: Counts,
+    pub mismatch_rate: Rate,
+    pub error_rate: Rate,
+    /// Checks that came to a comparison, of all that ended; `None` while none has.
+    pub coverage: Option<f64>,
+    pub latency: Latency,
+}
+
+/// What was counted for a route.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Counts {
+    pub live: u64,
+    pub reads: u64,
+    pub sampled: u64,
+    #[serde(rename = "match")]
+    pub matched: Matches,
+    pub mismatch: u64,
+    /// Of the mismatches: `auth`, `unconfirmed`. Only what was met.
+    pub marked: BTreeMap<&'static str, u64>,
+    pub transient: u64,
+    pub noise: u64,
+    /// By kind; only what was met.
+    pub shadow_error: BTreeMap<&'static str, u64>,
+    /// By reason; only what was met.
+    pub not_compared: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matches {
+    pub exact: u64,
+    pub rules: u64,
+}
+
+/// A rate, its limit, and the ends between which it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    pub limit: f64,
+    pub lower: f64,
+    /// `None` while nothing was counted.
+    pub estimate: Option<f64>,
+    pub upper: f64,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    pub fn is_safe(&self) -> bool {
+        self.verdict == Decision::Safe
+    }
+}
+
+// === impl Decision ===
+
+impl Decision {
+    pub const ALL: [Self; 3] = [Self::Safe, Self::Unsafe, Self::Undecided];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Unsafe => "unsafe",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl Code ===
+
+impl Code {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MismatchRate => "mismatch_rate",
+            Self::ErrorRate => "error_rate",
+            Self::Coverage => "coverage",
+            Self::Latency => "latency",
+            Self::RuleExpired => "rule_expired",
+            Self::Paused => "paused",
+            Self::NoTraffic => "no_traffic",
+            Self::RouteUnseen => "route_unseen",
+            Self::Soak => "soak",
+            Self::MoreChecks => "more_checks",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            route: None,
+            checks_needed: None,
+            eta_seconds: None,
+            detail: detail.into(),
+        }
+    }
+
+    pub fn of(self, route: &Arc<str>) -> Self {
+        Self {
+            route: Some(route.clone()),
+            ..self
+        }
+    }
+}
+
+// === impl Counts ===
+
+impl From<&Figures> for Counts {
+    fn from(figures: &Figures) -> Self {
+        let outcomes = &figures.outcomes;
+        Self {
+            live: figures.live,
+            reads: figures.reads,
+            sampled: figures.sampled,
+            matched: Matches {
+                exact: outcomes.get(Outcome::Match(Via::Exact)),
+                rules: outcomes.get(Outcome::Match(Via::Rules)),
+            },
+            mismatch: outcomes.mismatches(),
+            marked: details(
+                outcomes,
+                |outcome| matches!(outcome, Outcome::Mismatch(mark) if mark != Mark::Plain),
+            ),
+            transient: outcomes.get(Outcome::Transient),
+            noise: outcomes.get(Outcome::Noise),
+            shadow_error: details(outcomes, |outcome| {
+                matches!(outcome, Outcome::ShadowError(_))
+            }),
+            not_compared: details(outcomes, |outcome| {
+                matches!(outcome, Outcome::NotCompared(_))
+            }),
+        }
+    }
+}
+
+fn details(outcomes: &Outcomes, is_meant: impl Fn(Outcome) -> bool) -> BTreeMap<&'static str, u64> {
+    outcomes
+        .iter()
+        .filter(|(outcome, _)| is_meant(*outcome))
+        .map(|(outcome, count)| (outcome.detail(), count))
+        .collect()
+}

@@ -1,0 +1,256 @@
+//! The admin API over real sockets, with handles that stand in for the rest of the process.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "admin/commands.rs"]
+mod commands;
+#[path = "admin/harness.rs"]
+mod harness;
+
+use harness::{Running, check_clean, handles};
+use jiff::Timestamp;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time,
+};
+use twinread::{
+    admin,
+    telemetry::{Gauges, Ledger},
+};
+
+#[tokio::test]
+async fn the_probes_are_open_and_tell_what_is_missing() {
+    let running = Running::start(Some("s3cret")).await;
+    assert_eq!(running.get("/livez").await.status, 200);
+    assert_eq!(running.get("/readyz").await.status, 200);
+    let metrics = running.get("/metrics").await;
+    assert_eq!(metrics.body, "twinread_up 1\n");
+    assert_eq!(
+        metrics.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+
+    let missing = "the primary was not reached yet".to_owned();
+    running.readiness.lock().unwrap().missing.push(missing);
+    let unready = running.get("/readyz").await;
+    unready.assert_problem(503);
+    assert!(unready.body.contains("not reached yet"));
+}
+
+#[tokio::test]
+async fn the_gate_shuts_until_the_verdict_is_safe() {
+    let running = Running::start(None).await;
+    let plain = running.get("/v1/verdict").await;
+    let gate = running.get("/v1/verdict?format=gate").await;
+    assert_eq!((plain.status, gate.status), (200, 412));
+    assert_eq!(plain.json(), gate.json());
+    assert_eq!(gate.json()["verdict"], "undecided");
+    assert_eq!(gate.json()["reasons"][0]["code"], "no_traffic");
+
+    check_clean(&running.ledger, 6_000);
+
+    let gate = running.get("/v1/verdict?format=gate").await;
+    assert_eq!(gate.status, 200, "{gate:?}");
+    assert_eq!(gate.json()["verdict"], "safe");
+    running
+        .get("/v1/verdict?format=door")
+        .await
+        .assert_problem(400);
+    running.get("/v1/verdict?wait=1").await.assert_problem(400);
+}
+
+#[tokio::test]
+async fn settings_are_told_with_their_revision_and_changed_under_it() {
+    let running = Running::start(None).await;
+    let before = running.get("/v1/settings").await;
+    assert_eq!(before.header("etag"), "\"7\"");
+    assert_eq!(before.json()["revision"], 7);
+
+    let patch = r#"{"sample": {"rate": 0.25}}"#;
+    let after = running.patch(&[("if-match", "\"7\"")], patch).await;
+    assert_eq!(after.status, 200, "{after:?}");
+    assert_eq!(after.header("etag"), "\"8\"");
+    let setting = &after.json()["settings"]["sample.rate"];
+    assert_eq!(setting, &json!({"value": 0.25, "source": "api"}));
+
+    for stale in ["\"7\"", "W/\"8\"", "8", "\"7\", \"9\""] {
+        let refused = running.patch(&[("if-match", stale)], patch).await;
+        refused.assert_problem(412);
+        assert_eq!(refused.header("etag"), "\"8\"");
+    }
+    for current in ["*", "\"9\"", "\"1\", \"10\""] {
+        let taken = running.patch(&[("if-match", current)], patch).await;
+        assert_eq!(taken.status, 200, "{current}: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
+    let running = Running::start(None).await;
+    let invalid = running.patch(&[], r#"{"sample": {"rate": 12}}"#).await;
+    invalid.assert_problem(422);
+    assert_eq!(invalid.json()["faults"].as_array().unwrap().len(), 2);
+    running.patch(&[], "{").await.assert_problem(400);
+    running.patch(&[], "[1]").await.assert_problem(422);
+    let large = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
+    running.patch(&[], &large).await.assert_problem(413);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let refused = running.call("PATCH", "/v1/settings", &form, "a=1").await;
+    refused.assert_problem(415);
+    assert!(refused.header("accept-patch").contains("merge-patch"));
+
+    assert_eq!(running.get("/v1/settings").await.header("etag"), "\"7\"");
+}
+
+#[tokio::test]
+async fn a_token_guards_all_of_v1() {
+    let running = Running::start(Some("s3cret")).await;
+    for path in ["/v1/verdict", "/v1/settings", "/v1/nothing", "/v1"] {
+        let refused = running.get(path).await;
+        refused.assert_problem(401);
+        assert!(refused.header("www-authenticate").starts_with("Bearer"));
+    }
+    let wrong = [("authorization", "Bearer s3creT")];
+    let refused = running.call("GET", "/v1/verdict", &wrong, "").await;
+    refused.assert_problem(401);
+
+    let right = [
+        ("authorization", "Bearer s3cret"),
+        ("host", "twinread.internal"),
+    ];
+    let admitted = running.call("GET", "/v1/verdict", &right, "").await;
+    assert_eq!(admitted.status, 200);
+}
+
+#[tokio::test]
+async fn a_foreign_page_can_neither_write_nor_rebind_a_name() {
+    let running = Running::start(None).await;
+    let patch = r#"{"sample": {"rate": 1}}"#;
+    let foreign = [("origin", "http://evil.example")];
+    running.patch(&foreign, patch).await.assert_problem(403);
+    let begun = running.call("POST", "/v1/epoch", &foreign, "").await;
+    begun.assert_problem(403);
+    let rebound = [("host", "evil.example:9900")];
+    let read = running.call("GET", "/v1/verdict", &rebound, "").await;
+    read.assert_problem(403);
+    assert_eq!(running.get("/v1/settings").await.header("etag"), "\"7\"");
+
+    let own = format!("http://{}", running.addr);
+    let taken = running.patch(&[("origin", &own)], patch).await;
+    assert_eq!(taken.status, 200);
+}
+
+#[tokio::test]
+async fn epochs_begin_with_a_label_and_stay_readable() {
+    let running = Running::start(None).await;
+    check_clean(&running.ledger, 3);
+    let body = r#"{"label": "build 812"}"#;
+    let begun = running.call("POST", "/v1/epoch", &[], body).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    assert_eq!(begun.json()["label"], "build 812");
+    assert_eq!(
+        running.get("/v1/verdict").await.json()["epoch"],
+        begun.json()
+    );
+
+    let epochs = running.get("/v1/epochs").await.json();
+    assert_eq!(epochs["epochs"][0]["id"], begun.json()["id"]);
+    let old = &epochs["epochs"][1];
+    assert_eq!(old["cause"], "start");
+    assert!(old["until"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    assert_eq!(old["routes"][0]["match"], json!({"exact": 3, "rules": 0}));
+
+    assert_eq!(running.call("POST", "/v1/epoch", &[], "").await.status, 201);
+    let unknown = running
+        .call("POST", "/v1/epoch", &[], r#"{"name": "x"}"#)
+        .await;
+    unknown.assert_problem(422);
+    let long = format!(r#"{{"label": "{}"}}"#, "x".repeat(201));
+    let long = running.call("POST", "/v1/epoch", &[], &long).await;
+    long.assert_problem(422);
+}
+
+#[tokio::test]
+async fn routes_classes_and_mismatches_are_told() {
+    let running = Running::start(None).await;
+    check_clean(&running.ledger, 2);
+    let route = running.ledger.route("get-user");
+    route.count_live(&http::Method::GET, Some(http::StatusCode::OK));
+    let routes = running.get("/v1/routes").await.json();
+    let told = &routes["routes"][0];
+    assert_eq!(told["requests"], json!({"GET": {"2xx": 1}}));
+    assert_eq!(told["sampled"], 2);
+    assert_eq!(told["match"]["exact"], 2);
+
+    assert_eq!(running.get("/v1/rules").await.json(), json!({"rules": []}));
+    assert_eq!(running.get("/v1/classes").await.status, 200);
+    assert_eq!(running.get("/v1/classes/c1").await.json()["id"], "c1");
+    running.get("/v1/classes/c2").await.assert_problem(404);
+    assert_eq!(
+        running.get("/v1/mismatches/m%201").await.json()["id"],
+        "m 1"
+    );
+    running.get("/v1/mismatches/2").await.assert_problem(404);
+    running.get("/v1/classes/%ff").await.assert_problem(400);
+    let page = running.get("/v1/mismatches?route=a%20b&limit=3").await;
+    assert_eq!(page.json(), json!({"route": "a b", "limit": 3}));
+    for wrong in [
+        "limit=0",
+        "limit=many",
+        "outcome=great",
+        "since=yesterday",
+        "sort=up",
+        "cursor=x",
+    ] {
+        let refused = running.get(&format!("/v1/mismatches?{wrong}")).await;
+        refused.assert_problem(400);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_as_a_problem() {
+    let running = Running::start(None).await;
+    running.get("/").await.assert_problem(404);
+    running.get("/v1/verdicts").await.assert_problem(404);
+    let refused = running.call("DELETE", "/v1/settings", &[], "").await;
+    refused.assert_problem(405);
+    assert_eq!(refused.header("allow"), "GET,HEAD,PATCH");
+    let head = running.call("HEAD", "/v1/verdict", &[], "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn without_a_token_only_loopback_is_listened_on() {
+    let ledger = Ledger::new(1, Gauges::default());
+    let config = admin::Config {
+        listen: ([0, 0, 0, 0], 0).into(),
+        token: None,
+    };
+    let refused = admin::bind(config, handles(&ledger, &Arc::default())).await;
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        std::io::ErrorKind::InvalidInput
+    );
+}
+
+#[tokio::test]
+async fn the_drain_ends_idle_connections_and_the_listener() {
+    let running = Running::start(None).await;
+    let mut idle = TcpStream::connect(running.addr).await.unwrap();
+    let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", running.addr);
+    idle.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+
+    let drained = time::timeout(Duration::from_secs(4), running.signal.drain());
+    drained.await.expect("an idle connection holds nothing up");
+
+    running.task.await.unwrap();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    assert!(TcpStream::connect(running.addr).await.is_err());
+}

@@ -1,0 +1,132 @@
+//! The commands that ask a running twinread.
+
+use crate::harness::{Running, check_clean};
+use clap::Parser;
+use std::{process::ExitCode, thread};
+use twinread::{
+    cli::{
+        client::{Address, Error},
+        gate, status,
+    },
+    verdict::{Mark, Outcome},
+};
+
+#[derive(Debug, Parser)]
+enum Command {
+    Gate(gate::Args),
+    Status(status::Args),
+}
+
+/// What the command ends with, run on a thread of its own as it blocks.
+async fn end_of(arguments: &[&str], running: &Running) -> ExitCode {
+    let admin = format!("--admin=http://{}", running.addr);
+    let arguments: Vec<String> = ["twinread"]
+        .iter()
+        .chain(arguments)
+        .map(|text| (*text).to_owned())
+        .chain([admin])
+        .collect();
+    apart(move || match Command::parse_from(arguments) {
+        Command::Gate(args) => gate::run(args),
+        Command::Status(args) => status::run(args),
+    })
+    .await
+}
+
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tx, rx) = tokio::sync::oneshot::channel();
+    thread::spawn(move || tx.send(work()));
+    rx.await.unwrap()
+}
+
+#[tokio::test]
+async fn the_gate_ends_with_the_verdict() {
+    let running = Running::start(None).await;
+    assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(2));
+    check_clean(&running.ledger, 6_000);
+    assert_eq!(
+        end_of(&["gate", "--json"], &running).await,
+        ExitCode::SUCCESS
+    );
+    let route = running.ledger.route("get-user");
+    for _ in 0..2_000 {
+        route.sample().finish(Outcome::Mismatch(Mark::Plain));
+    }
+    assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(1));
+}
+
+#[tokio::test]
+async fn a_waiting_gate_ends_when_the_verdict_does_or_its_time_is_over() {
+    let running = Running::start(None).await;
+    let undecided = end_of(&["gate", "--wait", "20ms"], &running).await;
+    assert_eq!(undecided, ExitCode::from(2));
+
+    let ledger = running.ledger.clone();
+    let evidence = tokio::spawn(async move { check_clean(&ledger, 6_000) });
+    let safe = end_of(&["gate", "--wait", "1m"], &running).await;
+    assert_eq!(safe, ExitCode::SUCCESS);
+    evidence.await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_twinread_there_is_no_verdict() {
+    let running = Running::start(None).await;
+    let addr = running.addr;
+    running.signal.drain().await;
+    running.task.await.unwrap();
+    let gone = Running {
+        addr,
+        ..Running::start(None).await
+    };
+    assert_eq!(end_of(&["gate"], &gone).await, ExitCode::from(69));
+    assert_eq!(end_of(&["status"], &gone).await, ExitCode::from(69));
+}
+
+#[tokio::test]
+async fn the_token_goes_along() {
+    let running = Running::start(Some("s3cret")).await;
+    assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(69));
+    assert_eq!(end_of(&["status"], &running).await, ExitCode::from(64));
+    let with = ["status", "--token", "s3cret"];
+    assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn the_status_is_told_with_routes_and_without() {
+    let running = Running::start(None).await;
+    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    check_clean(&running.ledger, 10);
+    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    assert_eq!(
+        end_of(&["status", "--json"], &running).await,
+        ExitCode::SUCCESS
+    );
+}
+
+#[tokio::test]
+async fn the_client_reads_patches_and_tells_what_was_refused() {
+    let running = Running::start(None).await;
+    let address = Address {
+        admin: format!("http://{}", running.addr),
+        token: None,
+    };
+    apart(move || {
+        let client = address.client().unwrap();
+        let patch = serde_json::json!({"sample": {"rate": 0.5}});
+        let reply = client.patch("/v1/settings", &patch, Some("\"7\"")).unwrap();
+        assert_eq!(reply.headers["etag"], "\"8\"");
+        assert_eq!(reply.body["settings"]["sample.rate"]["value"], 0.5);
+
+        let stale = client.patch("/v1/settings", &patch, Some("\"7\""));
+        assert!(matches!(stale, Err(Error::Refused { status, .. }) if status == 412));
+        let wrong = serde_json::json!({"sample": {"rate": 5}});
+        let refused = client.patch("/v1/settings", &wrong, None).unwrap_err();
+        assert!(
+            refused.to_string().contains("and another fault"),
+            "{refused}"
+        );
+        let begun = client.post("/v1/epoch", &serde_json::json!({"label": "b"}));
+        assert_eq!(begun.unwrap().body["label"], "b");
+    })
+    .await;
+}

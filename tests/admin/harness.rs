@@ -1,0 +1,237 @@
+//! An admin API on a port of its own, with handles that stand in for the rest of the process.
+
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+    time,
+};
+use twinread::{
+    admin::{self, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
+    document::{Fault, Faults},
+    drain,
+    settings::{Edit, Editor, Refused, Setting, Settings, Source},
+    telemetry::{Gauges, Ledger},
+    verdict::{self, Activity, Evidence, Limits, Outcome, Via},
+};
+
+/// Settings with one number in them, `sample.rate`, from 0 to 1.
+#[derive(Debug)]
+struct OneSetting(Mutex<Settings>);
+
+#[derive(Debug)]
+struct OneMismatch;
+
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) ledger: Ledger,
+    pub(crate) readiness: Arc<Mutex<Readiness>>,
+    pub(crate) signal: drain::Signal,
+    pub(crate) task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
+}
+
+// === impl OneSetting ===
+
+impl Edit for OneSetting {
+    fn settings(&self) -> Settings {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
+        assert!(by.starts_with("api from 127.0.0.1:"), "{by}");
+        let mut settings = self.0.lock().unwrap();
+        if if_match.is_some_and(|revision| revision != settings.revision) {
+            return Err(Refused::Stale(settings.revision));
+        }
+        let rate = &patch["sample"]["rate"];
+        if !rate.as_f64().is_some_and(|rate| rate <= 1.0) {
+            let mut faults = Faults::from(Fault::bare("sample.rate: expected a number"));
+            faults.push(Fault::bare("and another fault"));
+            return Err(Refused::Invalid(faults));
+        }
+        settings.revision += 1;
+        let setting = Setting {
+            value: rate.clone(),
+            source: Source::Api,
+        };
+        settings.settings.insert("sample.rate".to_owned(), setting);
+        Ok(settings.clone())
+    }
+}
+
+// === impl OneMismatch ===
+
+impl Mismatches for OneMismatch {
+    fn classes(&self) -> Value {
+        json!({"classes": [{
+            "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
+            "count": 3, "last_seen": "2026-11-22T10:00:00Z",
+        }]})
+    }
+
+    fn class(&self, id: &str) -> Option<Value> {
+        (id == "c1").then(|| json!({"id": "c1"}))
+    }
+
+    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+        match query.cursor.as_deref() {
+            None => Ok(json!({"route": query.route, "limit": query.limit})),
+            Some(_) => Err(UnknownCursor),
+        }
+    }
+
+    fn mismatch(&self, id: &str) -> Option<Value> {
+        (id == "m 1").then(|| json!({"id": id}))
+    }
+}
+
+// === impl Running ===
+
+impl Running {
+    pub(crate) async fn start(token: Option<&str>) -> Self {
+        let ledger = Ledger::new(500, Gauges::default());
+        let readiness = Arc::<Mutex<Readiness>>::default();
+        let config = admin::Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            token: token.map(str::to_owned),
+        };
+        let handles = handles(&ledger, &readiness);
+        let bound = admin::bind(config, handles).await.unwrap();
+        let addr = bound.addr();
+        let (signal, watch) = drain::channel();
+        Self {
+            addr,
+            ledger,
+            readiness,
+            signal,
+            task: tokio::spawn(bound.run(watch)),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn patch(&self, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/merge-patch+json"));
+        self.call("PATCH", "/v1/settings", &headers, body).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request += &format!("host: {}\r\n", self.addr);
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        self.send(request.as_bytes()).await
+    }
+
+    async fn send(&self, request: &[u8]) -> Answer {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.addr).await.unwrap();
+            // Refused early, a large body cannot all be written.
+            let _ = stream.write_all(request).await;
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            Answer::read(&answer)
+        };
+        time::timeout(Duration::from_secs(20), exchange)
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
+    let (judged, told) = (ledger.clone(), readiness.clone());
+    let settings = Settings {
+        revision: 7,
+        settings: BTreeMap::new(),
+    };
+    Handles {
+        ledger: ledger.clone(),
+        editor: Editor(Arc::new(OneSetting(Mutex::new(settings)))),
+        mismatches: Arc::new(OneMismatch),
+        verdict: Ask::new(move || {
+            let evidence = Evidence {
+                tallies: judged.tallies(),
+                required: Vec::new(),
+                expired_rules: Vec::new(),
+                activity: Activity::Sampling,
+            };
+            verdict::judge(&evidence, &Limits::default(), judged.now())
+        }),
+        rules: Ask::new(|| json!({"rules": []})),
+        metrics: Ask::new(|| "twinread_up 1\n".to_owned()),
+        readiness: Ask::new(move || told.lock().unwrap().clone()),
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    fn read(answer: &[u8]) -> Self {
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect(&answer);
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+        Self {
+            status: status.parse().unwrap(),
+            headers: lines
+                .map(|line| line.split_once(": ").unwrap())
+                .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+                .collect(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect(&self.body)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: u16) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(problem[member].is_string(), "{problem}");
+        }
+    }
+}
+
+pub(crate) fn check_clean(ledger: &Ledger, count: usize) {
+    let route = ledger.route("get-user");
+    for _ in 0..count {
+        route.count_live_read();
+        route.sample().finish(Outcome::Match(Via::Exact));
+    }
+}

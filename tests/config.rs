@@ -1,0 +1,790 @@
+//! Configurations as operators write them: what is refused, with which words, and what holds where nothing is said.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+use proptest::prelude::*;
+use std::{fs, path::Path, time::Duration};
+use tempfile::TempDir;
+use twinread::{
+    compare::Options,
+    config::{Capture, Config, Flags, Loaded, LogFormat, Origin, Paused, Queue, Trace, load},
+    document::Faults,
+    handoff::Traced,
+    sample::{Reads, Sampling},
+    stack::Stack,
+    upstream::{HostPolicy, Target},
+    verdict::Limits,
+};
+
+/// A folder with a configuration in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        folder.write("twinread.yaml", text);
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) -> &Self {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn origin(&self, flags: Flags) -> Origin {
+        Origin::new(Some(self.path().join("twinread.yaml")), flags).with_environment(variable)
+    }
+
+    fn load(&self) -> Result<Loaded, Faults> {
+        load(&self.origin(Flags::default()))
+    }
+
+    /// The faults, with paths as seen from the folder.
+    fn faults(&self) -> String {
+        let faults = self.load().unwrap_err().to_string();
+        faults.replace(&format!("{}/", self.path().display()), "")
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    match name {
+        "RATE" => Some("0.25".to_owned()),
+        "NEW_URL" => Some("http://new:9002/api".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    }
+}
+
+/// The least that a configuration has to say, on two lines.
+const STACKS: &str = "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n";
+
+fn config(text: &str) -> Config {
+    let folder = Folder::with(&format!("{STACKS}{text}"));
+    let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
+    Config::clone(loaded.config())
+}
+
+fn faults(text: &str) -> String {
+    Folder::with(&format!("{STACKS}{text}")).faults()
+}
+
+#[test]
+fn every_fault_is_told_at_once_by_line() {
+    let folder = Folder::with(
+        "listen: here\n\
+         old:\n  \
+           url: ftp://old\n  \
+           http2: true\n\
+         new:\n  \
+           timeout: 5\n\
+         smaple: {rate: 1}\n\
+         sample:\n  \
+           rate: 1.5\n  \
+           by: weather\n\
+         rules: [gone.yaml, 'builtin:none']\n",
+    );
+    assert_eq!(
+        folder.faults(),
+        "twinread.yaml:1:9: listen: expected an address and port such as 127.0.0.1:8080, found `here`\n\
+         twinread.yaml:3:8: old.url: expected an absolute url such as http://127.0.0.1:9001, found `ftp://old`\n\
+         twinread.yaml:4:10: old.http2: not available yet, only `false` is\n\
+         twinread.yaml:6:3: new: `url` is missing\n\
+         twinread.yaml:6:12: new.timeout: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `5`\n\
+         twinread.yaml:7:1: unknown field `smaple`, did you mean `sample`?\n\
+         twinread.yaml:9:9: sample.rate: expected a number from 0 to 1, found `1.5`\n\
+         twinread.yaml:10:7: sample.by: expected null, header:NAME, cookie:NAME or trace, found `weather`\n\
+         twinread.yaml:11:9: rules[0]: cannot read gone.yaml: No such file or directory (os error 2)\n\
+         twinread.yaml:11:20: rules[1]: there are no built-in rules `none`"
+    );
+}
+
+/// Every line is a third line below [`STACKS`], and what is said of it.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "listen: 127.0.0.1",
+        "9: listen: expected an address and port such as 127.0.0.1:8080, found `127.0.0.1`",
+    ),
+    (
+        "admin: localhost:1",
+        "8: admin: expected an address and port such as 127.0.0.1:8080, found `localhost:1`",
+    ),
+    (
+        "admin: 0.0.0.0:9900",
+        "8: admin: without an admin_token only a loopback address is accepted, found `0.0.0.0:9900`",
+    ),
+    (
+        "admin: 127.0.0.1:8080",
+        "8: admin: `127.0.0.1:8080` is taken by listen, `127.0.0.1:8080`",
+    ),
+    (
+        "admin_token: 'two words'",
+        "14: admin_token: expected one or more visible ASCII characters",
+    ),
+    ("admin_token: [a]", "14: admin_token: expected a text"),
+    (
+        "serve_from: both",
+        "13: serve_from: expected old or new, found `both`",
+    ),
+    (
+        "paused: maybe",
+        "9: paused: expected true or false, found `maybe`",
+    ),
+    (
+        "max_routes: 0",
+        "13: max_routes: expected a whole number from 1 to 100000, found `0`",
+    ),
+    ("sample: 0.5", "9: sample: expected a map, found `0.5`"),
+    (
+        "sample: {rate: -0.1}",
+        "16: sample.rate: expected a number from 0 to 1, found `-0.1`",
+    ),
+    (
+        "sample: {rate: NaN}",
+        "16: sample.rate: expected a number from 0 to 1, found `NaN`",
+    ),
+    (
+        "sample: {per_route_floor: 1}",
+        "27: sample.per_route_floor: expected a frequency such as 1/s, 30/m or 10/h, found `1`",
+    ),
+    (
+        "sample: {max_per_second: 0}",
+        "26: sample.max_per_second: expected a number from 0.001 to 1000000, found `0`",
+    ),
+    (
+        "sample: {force_header: 'a b'}",
+        "24: sample.force_header: expected the name of a header, found \"a b\"",
+    ),
+    (
+        "capture: {max_body: 0}",
+        "21: capture.max_body: expected a size of at least one byte, found `0`",
+    ),
+    (
+        "capture: {max_body: 1MB}",
+        "21: capture.max_body: expected a size such as 512B, 64KiB, 1MiB or 1GiB, found `1MB`",
+    ),
+    (
+        "capture: {max_body: 65MiB}",
+        "10: capture: max_body is more than max_total",
+    ),
+    (
+        "queue: {max_length: 0}",
+        "21: queue.max_length: expected a whole number from 1 to 1000000, found `0`",
+    ),
+    (
+        "queue: {max_age: 0s}",
+        "18: queue.max_age: expected a duration from 1ms to 1h, found `0s`",
+    ),
+    (
+        "recheck: {after: [200ms]}",
+        "18: recheck.after: not available yet, only `[]` is",
+    ),
+    (
+        "recheck: {max_per_second: 10}",
+        "27: recheck.max_per_second: not available yet",
+    ),
+    ("conditional: reread", "14: conditional: not available yet"),
+    (
+        "control: {url: 'http://old:2'}",
+        "16: control.url: not available yet",
+    ),
+    (
+        "control: {ulr: null}",
+        "11: control: unknown field `ulr`, did you mean `url`?",
+    ),
+    (
+        "store: {path: /var/lib/twinread}",
+        "15: store.path: not available yet",
+    ),
+    ("store: {keep: 30d}", "15: store.keep: not available yet"),
+    (
+        "store: {keep_per_class: 0}",
+        "25: store.keep_per_class: expected a whole number from 1 to 100000, found `0`",
+    ),
+    (
+        "epoch: {version_header: x-build}",
+        "25: epoch.version_header: not available yet",
+    ),
+    (
+        "epoch: {label: [a]}",
+        "16: epoch.label: expected a text, found a list",
+    ),
+    (
+        "compare: {headers: some}",
+        "20: compare.headers: expected all, none or {listed: [names]}, found `some`",
+    ),
+    (
+        "compare: {headers: {listed: ['a b']}}",
+        "30: compare.headers.listed[0]: expected the name of a header, found \"a b\"",
+    ),
+    (
+        "compare: {numbers: double}",
+        "20: compare.numbers: expected numeric or lexical, found `double`",
+    ),
+    (
+        "compare: {max_depth: 1025}",
+        "22: compare.max_depth: expected a whole number from 1 to 1024, found `1025`",
+    ),
+    (
+        "compare: {deadline: 2h}",
+        "21: compare.deadline: expected a duration from 1ms to 1m, found `2h`",
+    ),
+    (
+        "redact: {values: some}",
+        "18: redact.values: expected shown, masked or hashed, found `some`",
+    ),
+    (
+        "redact: {fields: ['a(']}",
+        "19: redact.fields[0]: not a regular expression, error: unclosed group: `a(`",
+    ),
+    (
+        "telemetry: {trace: own}",
+        "20: telemetry.trace: expected link or child, found `own`",
+    ),
+    (
+        "telemetry: {traced: some}",
+        "21: telemetry.traced: expected mismatch, all or none, found `some`",
+    ),
+    (
+        "telemetry: {otlp: {protocol: http}}",
+        "30: telemetry.otlp.protocol: expected grpc or http/protobuf, found `http`",
+    ),
+    (
+        "telemetry: {otlp: {endpoint: 'https://c'}}",
+        "30: telemetry.otlp.endpoint: https is not available yet, only http is",
+    ),
+    (
+        "telemetry: {otlp: {endpoint: 'c:4317'}}",
+        "30: telemetry.otlp.endpoint: expected an absolute url such as http://127.0.0.1:4317, found \"c:4317\"",
+    ),
+    (
+        "telemetry: {otlp: {headers: {a b: c}}}",
+        "35: telemetry.otlp.headers.a b: `a b` is not the name of a header",
+    ),
+    (
+        "telemetry: {service_name: ''}",
+        "27: telemetry.service_name: expected a name, found \"\"",
+    ),
+    (
+        "log: {level: loud}",
+        "14: log.level: expected error, warn, info, debug or trace, found `loud`",
+    ),
+    (
+        "verdict: {confidence: 1}",
+        "23: verdict.confidence: expected a number from 0.5 to 0.999999999, found `1`",
+    ),
+    (
+        "drain: {grace: 2h}",
+        "16: drain.grace: expected a duration from 0s to 1h, found `2h`",
+    ),
+    ("reads: [{path: /a}]", "9: reads[0]: `methods` is missing"),
+    (
+        "rules: builtin:http",
+        "8: rules: expected a list, found `builtin:http`",
+    ),
+    (
+        "nonsense: 1",
+        "1: unknown field `nonsense`, expected one of ",
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
+    let mut wrong = Vec::new();
+    for (line, expected) in REFUSED {
+        let told = faults(line);
+        let expected = format!("twinread.yaml:3:{expected}");
+        let open_end = expected.ends_with(' ') && told.starts_with(&expected);
+        if told != expected && !open_end {
+            wrong.push(format!("{line}\n  told     {told}\n  expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Values of `old`, and what is said of them.
+const STACKS_REFUSED: &[(&str, &str)] = &[
+    ("{}", "6: old: `url` is missing"),
+    (
+        "{url: old}",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found `old`",
+    ),
+    (
+        "{url: 'http://'}",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://\"",
+    ),
+    (
+        "{url: 'http://:80'}",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://:80\"",
+    ),
+    (
+        "{url: 'https://old'}",
+        "12: old.url: https is not available yet, only http is",
+    ),
+    (
+        "{url: 'http://me:pw@old'}",
+        "12: old.url: a user in a url is refused; set a header instead",
+    ),
+    (
+        "{url: 'http://old/?a=b'}",
+        "12: old.url: expected a url without a query, found \"http://old/?a=b\"",
+    ),
+    (
+        "{url: 'http://old/#a'}",
+        "12: old.url: expected a url without a query, found \"http://old/#a\"",
+    ),
+    (
+        "{url: 'http://old', connect_timeout: 0s}",
+        "43: old.connect_timeout: expected a duration from 1ms to 10m, found `0s`",
+    ),
+    (
+        "{url: 'http://old', timeout: 1s}",
+        "26: old: unknown field `timeout`, expected one of ",
+    ),
+    (
+        "{url: 'http://old', host: 'a b'}",
+        "32: old.host: expected preserve, stack, or a host such as shop.example:8080, found \"a b\"",
+    ),
+    (
+        "{url: 'http://old', tls: {ca: a.pem}}",
+        "36: old.tls.ca: not available yet",
+    ),
+    (
+        "{url: 'http://old', headers: {set: {Host: a}}}",
+        "48: old.headers.set.Host: `host` has a field of its own beside `headers`",
+    ),
+    (
+        "{url: 'http://old', headers: {set: {te: a}}}",
+        "46: old.headers.set.te: `te` cannot be set or removed",
+    ),
+    (
+        "{url: 'http://old', headers: {set: {a: \"\\n\"}}}",
+        "45: old.headers.set.a: expected the value of a header",
+    ),
+    (
+        "{url: 'http://old', headers: {set: {a: b, A: c}}}",
+        "51: old.headers.set.A: given twice, headers do not tell upper from lower case",
+    ),
+    (
+        "{url: 'http://old', headers: {remove: [upgrade]}}",
+        "45: old.headers.remove[0]: `upgrade` cannot be set or removed",
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_a_stack_is_refused() {
+    let mut wrong = Vec::new();
+    for (old, expected) in STACKS_REFUSED {
+        let told = Folder::with(&format!("old: {old}\nnew: {{url: 'http://new:2'}}\n")).faults();
+        let expected = format!("twinread.yaml:1:{expected}");
+        let open_end = expected.ends_with(' ') && told.starts_with(&expected);
+        if told != expected && !open_end {
+            wrong.push(format!("{old}\n  told     {told}\n  expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn without_a_file_or_a_stack_it_is_told_what_is_missing() {
+    let told = Folder::with("").faults();
+    assert_eq!(
+        told,
+        "twinread.yaml:1:1: old: `url` is missing\ntwinread.yaml:1:1: new: `url` is missing"
+    );
+
+    let missing = load(&Origin::new(None, Flags::default())).unwrap_err();
+    let expected = "command line: old: `url` is missing\ncommand line: new: `url` is missing";
+    assert_eq!(missing.to_string(), expected);
+
+    let gone = Origin::new(Some("/nowhere/twinread.yaml".into()), Flags::default());
+    let expected = "cannot read /nowhere/twinread.yaml: No such file or directory (os error 2)";
+    assert_eq!(load(&gone).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = config("");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
+    assert_eq!(config.admin_token, None);
+    assert_eq!(config.serve_from, Stack::Old);
+    assert_eq!(config.paused, Paused::No);
+    assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
+    assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
+    assert_eq!(config.protection.timeout, Duration::from_secs(5));
+    assert_eq!(config.protection.max_in_flight.get(), 32);
+    assert_eq!(config.protection.max_per_second.as_per_second(), 200.0);
+    assert_eq!(config.protection.breaker.failures.get(), 10);
+    assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
+    assert_eq!(
+        format!("{:?}", config.reads),
+        format!("{:?}", Reads::default())
+    );
+    assert!(config.routes.entries().is_empty());
+    assert_eq!(config.max_routes, 500);
+    assert_eq!(config.sampling, Sampling::default());
+    let capture = Capture {
+        max_body: 1 << 20,
+        max_total: 64 << 20,
+    };
+    assert_eq!(config.capture, capture);
+    let queue = Queue {
+        max_length: 1_024,
+        max_age: Duration::from_secs(30),
+    };
+    assert_eq!(config.queue, queue);
+}
+
+#[test]
+fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
+    let config = config("");
+    assert_eq!(config.comparing.options, Options::default());
+    assert!(
+        !config.comparing.rules.rules().is_empty(),
+        "builtin:http is on"
+    );
+    assert_eq!(config.deadline, Duration::from_millis(50));
+    let redact = twinread::redact::Config::default();
+    assert_eq!(format!("{:?}", config.redact), format!("{redact:?}"));
+    assert_eq!(config.telemetry.report, twinread::report::Config::default());
+    assert_eq!(config.telemetry.trace, Trace::Link);
+    assert_eq!(config.telemetry.traced, Traced::Mismatch);
+    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
+    assert_eq!(config.store.keep_mismatches, 10_000);
+    assert_eq!(config.store.keep_per_class, 50);
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.label, None);
+    assert_eq!(config.grace, Duration::from_secs(10));
+}
+
+/// Section 5 of the contract, but for what is not available yet.
+const SECTION_5: &str = r"
+listen: 127.0.0.1:8080
+admin: 127.0.0.1:9900
+admin_token: null             # bearer token; without one, only a loopback address is accepted for admin
+serve_from: old               # which stack is primary; changeable at runtime
+
+old:
+  url: http://127.0.0.1:9001  # http or https; base path allowed
+  connect_timeout: 2s
+  idle_timeout: 60s           # of pooled connections
+  http2: false                # prior-knowledge HTTP/2 for http://, ALPN decides for https://
+  host: preserve              # preserve | stack (take it from the url) | a literal
+  headers: {set: {}, remove: []}
+  tls: {ca: null, cert: null, key: null, server_name: null}
+new:
+  url: http://127.0.0.1:9002
+  timeout: 5s
+  max_in_flight: 32
+  max_per_second: 200
+  breaker: {failures: 10, cool_down: 10s}
+control:
+  url: null
+
+reads:
+  - {methods: [GET, HEAD]}
+  - {methods: [POST], path: /graphql, json: {$.query: '^\s*(query|\{)'}}
+  - {methods: [POST], header: {x-amz-target: '^DynamoDB_\d+\.(GetItem|Query|Scan|BatchGetItem)$'}}
+
+routes:
+  - {name: get-user, methods: [GET], path: '/users/{id}', required: true, sample: 1.0}
+  - {name: 'dynamodb {op}', header: {x-amz-target: '\.(?<op>\w+)$'}}
+max_routes: 500
+
+sample:
+  rate: 0.05
+  per_route_floor: 1/s
+  max_per_second: 100
+  by: null
+  force_header: x-twinread-sample
+
+capture: {max_body: 1MiB, max_total: 64MiB}
+queue: {max_length: 1024, max_age: 30s}
+
+recheck:
+  after: []
+
+rules: [builtin:http]
+compare:
+  headers: all
+  numbers: numeric
+  max_differences: 100
+  max_depth: 128
+  deadline: 50ms
+  max_decoded: 16MiB
+
+redact:
+  headers: [authorization, cookie, set-cookie, proxy-authorization, x-api-key]
+  fields: ['(?i)pass(word)?|secret|token|card|iban|ssn|e?mail|phone']
+  values: masked
+  max_value: 256
+
+telemetry:
+  otlp: {endpoint: null, protocol: grpc, headers: {}, timeout: 5s}
+  service_name: twinread
+  resource: {}
+  trace: link
+  traced: mismatch
+log: {format: text, level: info}
+
+store: {path: null, keep_mismatches: 10000, keep_per_class: 50}
+
+verdict:
+  max_mismatch: 1e-3
+  max_error: 1e-2
+  confidence: 0.95
+  min_share: 0.001
+  min_coverage: 0.9
+  soak: 0s
+  max_gap: 1h
+  max_latency_ratio: null
+epoch: {label: null, version_header: null}
+drain: {grace: 10s}
+";
+
+#[test]
+fn the_configuration_of_the_contract_is_read_and_says_the_defaults() {
+    let folder = Folder::with(SECTION_5);
+    let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
+    let said = loaded.config();
+    let default = config("");
+    assert_eq!(said.routes.entries().len(), 2);
+    assert_eq!(said.sampling, default.sampling);
+    assert_eq!(said.protection, default.protection);
+    assert_eq!(said.limits, default.limits);
+    assert_eq!(said.comparing.options, default.comparing.options);
+    assert_eq!(
+        format!("{:?}", said.redact),
+        format!("{:?}", default.redact)
+    );
+    assert_eq!(
+        said.telemetry.report.service_name.as_deref(),
+        Some("twinread")
+    );
+}
+
+#[test]
+fn values_are_read() {
+    let config = config(
+        "admin: 0.0.0.0:9900\n\
+         admin_token: s3cret\n\
+         serve_from: new\n\
+         paused: true\n\
+         sample: {rate: 1, per_route_floor: 30/m, by: 'cookie:sid', force_header: null}\n\
+         compare: {headers: {listed: [ETag]}, numbers: lexical}\n\
+         telemetry: {trace: child, traced: all, resource: {deployment.environment: live}}\n\
+         log: {format: json, level: debug}\n\
+         verdict: {soak: 7d, max_latency_ratio: 1.5}\n\
+         epoch: {label: build 812}\n",
+    );
+    assert_eq!(config.admin_token.as_deref(), Some("s3cret"));
+    assert_eq!(config.serve_from, Stack::New);
+    assert_eq!(config.paused, Paused::Yes);
+    assert_eq!(config.sampling.rate, 1.0);
+    assert_eq!(config.sampling.per_route_floor.as_per_second(), 0.5);
+    assert_eq!(config.sampling.by.to_string(), "cookie:sid");
+    assert_eq!(config.sampling.force_header, None);
+    assert_eq!(config.telemetry.trace, Trace::Child);
+    assert_eq!(config.telemetry.traced, Traced::All);
+    assert_eq!(
+        config.telemetry.report.resource["deployment.environment"],
+        "live"
+    );
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.limits.soak, Duration::from_secs(604_800));
+    assert_eq!(config.label.as_deref(), Some("build 812"));
+}
+
+#[test]
+fn a_stack_is_read() {
+    let folder = Folder::with(
+        "old: {url: 'http://old:1/base/', host: shop.example, headers: {set: {X-Key: '1'}, remove: [cookie]}}\n\
+         new: {url: 'http://[::1]:2', host: stack, idle_timeout: 5s, breaker: {failures: 3}}\n",
+    );
+    let loaded = folder.load().unwrap();
+    let config = loaded.config();
+    assert_eq!(config.old.authority.as_str(), "old:1");
+    assert_eq!(config.old.base_path, "/base");
+    assert_eq!(
+        config.old.host,
+        HostPolicy::Literal("shop.example".parse().unwrap())
+    );
+    assert_eq!(
+        config.old.set,
+        [("x-key".parse().unwrap(), "1".parse().unwrap())]
+    );
+    assert_eq!(config.old.remove, ["cookie"]);
+    assert_eq!(config.new.authority.as_str(), "[::1]:2");
+    assert_eq!(config.new.host, HostPolicy::Stack);
+    assert_eq!(config.new.idle_timeout, Duration::from_secs(5));
+    assert_eq!(config.protection.breaker.failures.get(), 3);
+    assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
+}
+
+#[test]
+fn variables_are_replaced_and_their_faults_are_told_once() {
+    let folder = Folder::with(
+        "old: {url: \"${OLD_URL:-http://old:1}\"}\n\
+         new:\n  url: ${NEW_URL}\n\
+         sample:\n  rate: ${RATE}\n\
+         admin_token: ${EMPTY}\n\
+         epoch: {label: 'costs $${RATE}'}\n",
+    );
+    let loaded = folder.load().unwrap();
+    let config = loaded.config();
+    assert_eq!(config.old.authority.as_str(), "old:1");
+    assert_eq!(config.new.base_path, "/api");
+    assert_eq!(config.sampling.rate, 0.25);
+    assert_eq!(config.admin_token, None);
+    assert_eq!(config.label.as_deref(), Some("costs ${RATE}"));
+
+    let told = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
+    assert_eq!(
+        told,
+        "twinread.yaml:4:9: sample.rate: the variable `GONE` is not set; `${GONE:-…}` gives a default\n\
+         twinread.yaml:5:19: sample.max_per_second: expected a number from 0.001 to 1000000, found `x`"
+    );
+}
+
+#[test]
+fn flags_serve_without_a_file_and_win_over_one() {
+    let text = |text: &str| Some(text.to_owned());
+    let flags = Flags {
+        listen: text("127.0.0.1:0"),
+        admin: text("127.0.0.1:1"),
+        old: text("http://a"),
+        new: text("http://b/c"),
+        sample: text("1"),
+    };
+    let loaded = load(&Origin::new(None, flags.clone())).unwrap();
+    assert_eq!(loaded.config().new.base_path, "/c");
+
+    let folder = Folder::with("listen: 127.0.0.1:5\nsample: {rate: 0.1}\nqueue: {max_length: 7}\n");
+    let loaded = load(&folder.origin(flags)).unwrap();
+    let config = loaded.config();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:0");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:1");
+    assert_eq!(config.old.authority.as_str(), "a");
+    assert_eq!(config.sampling.rate, 1.0);
+    assert_eq!(config.queue.max_length, 7);
+
+    let wrong = Flags {
+        sample: text("lots"),
+        ..Flags::default()
+    };
+    let faults = load(&Folder::with(STACKS).origin(wrong)).unwrap_err();
+    let expected = "command line: sample.rate: expected a number from 0 to 1, found \"lots\"";
+    assert_eq!(faults.to_string(), expected);
+}
+
+const RULE: &str = "rules:\n  - {id: ID, why: clocks, at: header.date, do: ignore}\n";
+
+#[test]
+fn rules_come_from_files_and_folders_beside_the_configuration() {
+    let folder = Folder::with(&format!("{STACKS}rules: [own, more.yaml]\n"));
+    folder
+        .write("own/b.yaml", &RULE.replace("ID", "b"))
+        .write("own/a.yaml", &RULE.replace("ID", "a"))
+        .write("own/a.test.yaml", "not rules")
+        .write("own/.a.yaml", "not rules")
+        .write("own/notes.txt", "not rules")
+        .write("more.yaml", &RULE.replace("ID", "c"));
+    let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
+    let rules = loaded.config().comparing.rules.rules();
+    let ids: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+}
+
+#[test]
+fn faults_of_rules_are_told_with_those_of_the_configuration() {
+    let folder = Folder::with(&format!(
+        "{STACKS}rules: [own.yaml]\nqueue: {{max_age: 1}}\n"
+    ));
+    folder.write("own.yaml", "rules:\n  - {id: a, at: status, do: ignore}\n");
+    let told = folder.faults();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    assert!(
+        lines[0].starts_with("twinread.yaml:4:18: queue.max_age: "),
+        "{told}"
+    );
+    assert!(lines[1].starts_with("own.yaml:2:"), "{told}");
+}
+
+#[test]
+fn an_expired_rule_and_an_empty_folder_are_warnings() {
+    let folder = Folder::with(&format!("{STACKS}rules: [own.yaml, empty]\n"));
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let rule = RULE.replace("why", "expires: 2020-01-01, why");
+    folder.write("own.yaml", &rule.replace("ID", "a"));
+    let loaded = folder.load().unwrap();
+    let warnings: Vec<_> = loaded.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("own.yaml:2:")),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings.iter().any(|warning| warning.contains("`empty`")),
+        "{warnings:?}"
+    );
+}
+
+/// Every section, and how a field is written into it.
+const SECTIONS: &[(&str, &str)] = &[
+    ("", "{}"),
+    ("old", "old: {url: 'http://old:1', {}}"),
+    ("old.headers", "old: {url: 'http://old:1', headers: {{}}}"),
+    ("old.tls", "old: {url: 'http://old:1', tls: {{}}}"),
+    ("new", "new: {url: 'http://new:2', {}}"),
+    ("new.breaker", "new: {url: 'http://new:2', breaker: {{}}}"),
+    ("control", "control: {{}}"),
+    ("reads[0]", "reads: [{methods: [GET], {}}]"),
+    ("routes[0]", "routes: [{name: a, path: /a, {}}]"),
+    ("sample", "sample: {{}}"),
+    ("capture", "capture: {{}}"),
+    ("queue", "queue: {{}}"),
+    ("recheck", "recheck: {{}}"),
+    ("compare", "compare: {{}}"),
+    ("redact", "redact: {{}}"),
+    ("telemetry", "telemetry: {{}}"),
+    ("telemetry.otlp", "telemetry: {otlp: {{}}}"),
+    ("log", "log: {{}}"),
+    ("store", "store: {{}}"),
+    ("verdict", "verdict: {{}}"),
+    ("epoch", "epoch: {{}}"),
+    ("drain", "drain: {{}}"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_single_unknown_field_is_reported_by_name_and_place(
+        name in "zz[a-z_]{1,12}",
+        value in prop_oneof!["[0-9]{1,3}", "null", "true", "\\[\\]", "\\{\\}"],
+        section in 0..SECTIONS.len(),
+    ) {
+        let (path, written) = SECTIONS[section];
+        let line = written.replace("{}", &format!("{name}: {value}"));
+        let others = STACKS.lines().filter(|other| line.get(..4) != other.get(..4));
+        let text: Vec<_> = others.chain([line.as_str()]).collect();
+        let told = Folder::with(&text.join("\n")).faults();
+        let expected = match path {
+            "" => format!("unknown field `{name}`"),
+            path => format!("{path}: unknown field `{name}`"),
+        };
+        prop_assert_eq!(told.lines().count(), 1, "{}", told);
+        let place = format!("twinread.yaml:{}:{}: ", text.len(), line.find(&name).unwrap() + 1);
+        prop_assert!(told.starts_with(&format!("{place}{expected}")), "{}", told);
+    }
+}

@@ -1,0 +1,159 @@
+//! Reloads as the system brings them: files that change under the process, and SIGHUP.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use twinread::{
+    config::{Flags, Origin, Running, load, reload::Reloads},
+    drain,
+    telemetry::Gauges,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A configuration whose files are watched.
+struct Watched {
+    gauges: Gauges,
+    rates: watch::Receiver<f64>,
+    drain: drain::Signal,
+    task: JoinHandle<()>,
+}
+
+impl Watched {
+    fn start(file: PathBuf) -> Self {
+        let origin = Origin::new(Some(file), Flags::default());
+        let loaded = load(&origin).unwrap_or_else(|faults| panic!("{faults}"));
+        let (rate, rates) = watch::channel(loaded.config().sampling.rate);
+        let gauges = Gauges::default();
+        let running = Running::new(origin, loaded, gauges.clone(), move |config| {
+            rate.send_replace(config.sampling.rate);
+        });
+        let reloads = Reloads::start(Arc::new(running)).unwrap();
+        let (drain, watch) = drain::channel();
+        Self {
+            gauges,
+            rates,
+            drain,
+            task: tokio::spawn(reloads.run(watch)),
+        }
+    }
+
+    async fn rate(&mut self, expected: f64) {
+        let wait = self.rates.wait_for(|rate| *rate == expected);
+        timeout(DEADLINE, wait)
+            .await
+            .expect("the change must be seen")
+            .unwrap();
+    }
+
+    async fn end(self) {
+        self.drain.drain().await;
+        timeout(DEADLINE, self.task).await.unwrap().unwrap();
+    }
+}
+
+fn text(rate: f64) -> String {
+    format!(
+        "old: {{url: 'http://o'}}\nnew: {{url: 'http://n'}}\nsample: {{rate: {rate}}}\nrules: []\n"
+    )
+}
+
+/// Writes as careful editors do: beside the file, then over it.
+fn replace(file: &Path, text: &str) {
+    let beside = file.with_extension("tmp");
+    fs::write(&beside, text).unwrap();
+    fs::rename(&beside, file).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_rewritten_or_replaced_is_seen() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("twinread.yaml");
+    fs::write(&file, text(0.1)).unwrap();
+    let mut watched = Watched::start(file.clone());
+
+    fs::write(&file, text(0.2)).unwrap();
+    watched.rate(0.2).await;
+    replace(&file, &text(0.3));
+    watched.rate(0.3).await;
+    replace(&file, &text(0.4));
+    watched.rate(0.4).await;
+
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_swapped_beside_the_file_is_seen() {
+    // As Kubernetes mounts a ConfigMap.
+    let folder = TempDir::new().unwrap();
+    let root = folder.path();
+    let version = |name: &str, rate| {
+        fs::create_dir(root.join(name)).unwrap();
+        fs::write(root.join(name).join("twinread.yaml"), text(rate)).unwrap();
+        symlink(name, root.join("..data_tmp")).unwrap();
+        fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
+    };
+    version("..1", 0.1);
+    symlink("..data/twinread.yaml", root.join("twinread.yaml")).unwrap();
+    let mut watched = Watched::start(root.join("twinread.yaml"));
+
+    version("..2", 0.2);
+    watched.rate(0.2).await;
+    fs::remove_dir_all(root.join("..1")).unwrap();
+    version("..3", 0.3);
+    watched.rate(0.3).await;
+
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_rule_file_of_another_folder_is_seen() {
+    let folder = TempDir::new().unwrap();
+    let rules = TempDir::new().unwrap();
+    let file = folder.path().join("twinread.yaml");
+    let listed = format!("rules: [{}]\n", rules.path().display());
+    fs::write(&file, text(0.1).replace("rules: []\n", &listed)).unwrap();
+    let watched = Watched::start(file.clone());
+    let mut rates = watched.rates.clone();
+
+    let rule = "rules:\n  - {id: a, why: clocks, at: header.date, do: ignore}\n";
+    fs::write(rules.path().join("own.yaml"), rule).unwrap();
+    timeout(DEADLINE, rates.changed())
+        .await
+        .expect("the change must be seen")
+        .unwrap();
+
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_hangup_reloads_what_no_event_told_of() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("twinread.yaml");
+    fs::write(&file, text(0.1)).unwrap();
+    let watched = Watched::start(file.clone());
+
+    fs::write(&file, "sample: {rate: lots}").unwrap();
+    let mut failures = 0;
+    timeout(DEADLINE, async {
+        // The first failure may be of the event or of a signal; the rest can only be of signals.
+        while failures < 3 {
+            let process = rustix::process::getpid();
+            rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
+            tokio::task::yield_now().await;
+            failures = watched.gauges.reload_failures();
+        }
+    })
+    .await
+    .expect("every hangup must be heard");
+
+    watched.end().await;
+}

@@ -1,0 +1,224 @@
+//! The real binary in front of two stacks, and a caller that keeps its connection.
+
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// `twinread run`, stopped when dropped.
+pub struct Sidecar {
+    child: Child,
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub folder: TempDir,
+}
+
+/// One keep-alive connection.
+pub struct Caller(BufReader<TcpStream>);
+
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+pub fn twinread() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twinread"));
+    command.env_remove("TWINREAD_ADMIN");
+    command
+}
+
+/// Asks until there is an answer, or panics at the deadline.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::yield_now();
+    }
+}
+
+// === impl Sidecar ===
+
+impl Sidecar {
+    /// Starts it with every read sampled and no budget in the way; `more` is added to the configuration.
+    pub fn start(old: SocketAddr, new: SocketAddr, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}'}}\n\
+             new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
+             sample: {{rate: 1.0, max_per_second: 1000000}}\nlog: {{format: json}}\n{more}"
+        );
+        let path = folder.path().join("twinread.yaml");
+        std::fs::write(&path, config).unwrap();
+        let mut child = twinread()
+            .arg("run")
+            .arg("--config")
+            .arg(&path)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (listen, admin) = addresses(&mut log);
+        // Somebody has to read on, or the process would wait for the pipe.
+        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self {
+            child,
+            listen,
+            admin,
+            folder,
+        }
+    }
+
+    pub fn caller(&self) -> Caller {
+        Caller::connect(self.listen)
+    }
+
+    /// A document of the admin API.
+    pub fn ask(&self, path: &str) -> Value {
+        let answer = Caller::connect(self.admin).get(path);
+        serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
+    }
+
+    pub fn patch(&self, patch: &str) -> Answer {
+        let length = patch.len();
+        let request = format!(
+            "PATCH /v1/settings HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{patch}",
+            self.admin
+        );
+        Caller::connect(self.admin).send(&request)
+    }
+
+    /// The sum of all series of a metric whose labels hold `label`.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let text = Caller::connect(self.admin).get("/metrics").body;
+        let text = String::from_utf8(text).unwrap();
+        text.lines()
+            .filter(|line| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
+            })
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Waits until every sample has its outcome, and says how many there were.
+    pub fn quiet(&self, samples: u64) -> u64 {
+        eventually("every sample has its outcome", || {
+            let sampled = self.metric("twinread_sampled_total", "") as u64;
+            let ended = self.metric("twinread_checks_total", "") as u64;
+            assert!(ended <= sampled);
+            (sampled >= samples && sampled == ended).then_some(sampled)
+        })
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub fn exited(&mut self) -> ExitStatus {
+        eventually("the process ends", || self.child.try_wait().unwrap())
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn addresses(log: &mut impl BufRead) -> (SocketAddr, SocketAddr) {
+    let mut line = String::new();
+    while log.read_line(&mut line).unwrap() > 0 {
+        let entry: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+        let address = |name: &str| entry[name].as_str()?.parse().ok();
+        if let (Some(listen), Some(admin)) = (address("listen"), address("admin")) {
+            return (listen, admin);
+        }
+        line.clear();
+    }
+    panic!("the sidecar ended before it listened");
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub fn connect(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+    }
+
+    /// Sends a request and reads the answer, which must have a content-length or be chunked.
+    pub fn send(&mut self, request: &str) -> Answer {
+        self.write(request);
+        self.read().expect("an answer")
+    }
+
+    pub fn write(&mut self, request: &str) {
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+    }
+
+    /// `None` where the connection ends before a whole answer.
+    pub fn read(&mut self) -> Option<Answer> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut head).ok()? == 0 {
+                return None;
+            }
+        }
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let lower = head.to_ascii_lowercase();
+        let length = lower
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map(|length| length.parse().unwrap());
+        let body = match length {
+            Some(length) => self.exactly(length)?,
+            None => self.chunks()?,
+        };
+        Some(Answer { status, head, body })
+    }
+
+    fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).ok()?;
+        Some(body)
+    }
+
+    fn chunks(&mut self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let mut size = String::new();
+            self.0.read_line(&mut size).ok()?;
+            let size = usize::from_str_radix(size.trim(), 16).ok()?;
+            body.extend(self.exactly(size)?);
+            let mut end = String::new();
+            self.0.read_line(&mut end).ok()?;
+            if size == 0 {
+                return Some(body);
+            }
+        }
+    }
+}

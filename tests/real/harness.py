@@ -1,0 +1,240 @@
+"""What the suites share: free ports, processes with deadlines, HTTP, the sidecar, and the count of checks."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import traceback
+
+LOCALHOST = "127.0.0.1"
+
+
+class Checks:
+    """Counts what held and what did not, and says so as it goes."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def that(self, what, holds, detail=""):
+        if holds:
+            self.passed += 1
+            print(f"ok    {what}", flush=True)
+        else:
+            self.failed += 1
+            print(f"FAIL  {what}: {detail}", flush=True)
+
+    def equal(self, what, found, expected):
+        self.that(what, found == expected, f"\n  found    {found!r}\n  expected {expected!r}")
+
+    @contextlib.contextmanager
+    def suite(self, name):
+        """A suite that breaks off counts as one failure."""
+        print(f"-- {name}", flush=True)
+        try:
+            yield
+        except Exception:
+            self.that(f"{name} ran to its end", False, "\n" + traceback.format_exc())
+
+
+class Tools:
+    """Where the installed peers are."""
+
+    def __init__(self, scratch):
+        self.scratch = pathlib.Path(scratch)
+        self.venv = self.scratch / "venv" / "bin"
+        root = self.scratch / "debian" / "root" / "usr"
+        libraries = [root / "lib" / "x86_64-linux-gnu", root / "lib" / "aarch64-linux-gnu"]
+        self.environment = {
+            **os.environ,
+            "PATH": ":".join([f"{root}/sbin", f"{root}/bin", os.environ["PATH"], "/usr/sbin"]),
+            "LD_LIBRARY_PATH": ":".join(str(library) for library in libraries if library.exists()),
+        }
+
+    def dynalite(self):
+        return ["node", str(self.scratch / "npm/node_modules/dynalite/cli.js")]
+
+    def rotel(self):
+        (agent,) = self.scratch.glob("venv/lib/python3*/site-packages/rotel/rotel-agent")
+        return str(agent)
+
+    def run(self, command, **options):
+        """Runs a command to its end, within a deadline."""
+        options = {"timeout": 120, "capture_output": True, "text": True, **options}
+        return subprocess.run(command, env=self.environment, **options)
+
+
+class Process:
+    """A child process, its output in a file; stopped by its own id at the end of the `with`."""
+
+    def __init__(self, tools, name, command):
+        self.log = tools.scratch / f"{name}.log"
+        with open(self.log, "wb") as log:
+            self.child = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=tools.environment,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self, seconds=15):
+        """Asks it to end, waits, and ends it after the deadline; the exit code."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return self.child.wait(5)
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def wait_for_port(self, port, seconds=60):
+        def listens():
+            if self.child.poll() is not None:
+                raise RuntimeError(f"ended with {self.child.returncode}:\n{self.output()}")
+            with contextlib.suppress(OSError), socket.create_connection((LOCALHOST, port), 1):
+                return True
+
+        wait_for(f"port {port}", listens, seconds)
+        return self
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind((LOCALHOST, 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(what, condition, seconds=30):
+    """Asks until the condition gives something true, and returns it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {seconds} s")
+        time.sleep(0.05)
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def call(port, method, path, body=None, headers=None):
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection(LOCALHOST, port, timeout=20)
+    try:
+        connection.request(method, path, body, headers or {})
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def stack(answers):
+    """A small stack on a free port: `answers(path)` gives a JSON document. Yields the port and the requests seen."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            body = json.dumps(answers(self.path)).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((LOCALHOST, 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port, seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Sidecar(Process):
+    """`twinread run` with a configuration; `LISTEN` and `ADMIN` in it are replaced by free ports."""
+
+    def __init__(self, tools, twinread, name, configuration):
+        self.listen, self.admin = free_port(), free_port()
+        self.twinread = twinread
+        self.file = tools.scratch / f"{name}.yaml"
+        ports = {"LISTEN": f"{LOCALHOST}:{self.listen}", "ADMIN": f"{LOCALHOST}:{self.admin}"}
+        for word, address in ports.items():
+            configuration = configuration.replace(word, address)
+        self.file.write_text(configuration)
+        super().__init__(tools, name, [twinread, "run", "--config", self.file])
+        try:
+            self.wait_for_port(self.listen)
+            self.wait_for_port(self.admin)
+        except BaseException:
+            self.stop()
+            raise
+
+    def get(self, path, headers=None):
+        return call(self.listen, "GET", path, headers=headers)
+
+    def ask(self, path):
+        """What the admin API says."""
+        answer = call(self.admin, "GET", path)
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {answer.body!r}")
+        return answer.json()
+
+    def metrics(self):
+        return call(self.admin, "GET", "/metrics").body.decode()
+
+    def total(self, metric, **labels):
+        """The sum of a metric's series that have these labels."""
+        series = re.compile(rf"^{metric}(?:{{(.*)}})? (\S+)$", re.MULTILINE)
+        wanted = {f'{name}="{value}"' for name, value in labels.items()}
+        found = series.findall(self.metrics())
+        return sum(float(value) for has, value in found if all(label in has for label in wanted))
+
+    def wait_until_quiet(self, sampled_at_least=1, seconds=30):
+        """Until every sample has its outcome; how many there were."""
+
+        def is_quiet():
+            sampled = self.total("twinread_sampled_total")
+            outcomes = self.total("twinread_checks_total")
+            return sampled >= sampled_at_least and sampled == outcomes and sampled
+
+        return int(wait_for("an outcome for every sample", is_quiet, seconds))
+
+    def classes(self):
+        """The classes of mismatches as (route, place, kind)."""
+        classes = self.ask("/v1/classes")["classes"]
+        return {(each["route"], each["place"], each["kind"]) for each in classes}

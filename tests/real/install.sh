@@ -1,0 +1,51 @@
+# Installs the peers into a folder of their own; needs no root where Debian's package lists are there.
+# Sourced by tests/real/run and benches/proxy/run.
+
+install_peers() {
+    local scratch=$1
+    install_npm "$scratch" dynalite@4.0.0
+    install_pypi "$scratch" 'moto[server]==5.2.5' rotel==0.0.1a15
+    install_debian "$scratch" nginx wrk prometheus
+}
+
+install_npm() {
+    local folder=$1/npm
+    shift
+    [[ -e $folder/.installed ]] && return
+    mkdir -p "$folder"
+    npm install --prefix "$folder" --silent --no-audit --no-fund "$@" </dev/null
+    touch "$folder/.installed"
+}
+
+install_pypi() {
+    local folder=$1/venv
+    shift
+    [[ -e $folder/.installed ]] && return
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" </dev/null
+    touch "$folder/.installed"
+}
+
+# Unpacks what the machine lacks, without installing it: no service is started and nothing is left behind.
+install_debian() {
+    local folder=$1/debian
+    shift
+    [[ -e $folder/.installed ]] && return
+    mkdir -p "$folder/archives/partial" "$folder/root"
+    if ! download_debian "$folder/archives" "$@"; then
+        apt-get update -qq </dev/null
+        download_debian "$folder/archives" "$@"
+    fi
+    local package
+    for package in "$folder"/archives/*.deb; do
+        [[ -e $package ]] && dpkg -x "$package" "$folder/root"
+    done
+    touch "$folder/.installed"
+}
+
+download_debian() {
+    local archives=$1
+    shift
+    apt-get install --quiet=2 --yes --no-install-recommends --download-only \
+        -o Dir::Cache::Archives="$archives" -o Debug::NoLocking=true -o APT::Sandbox::User=root "$@" </dev/null
+}

@@ -1,0 +1,31 @@
+"""Runs the suites against real software; the last line counts the checks."""
+
+import argparse
+import sys
+
+import collector
+import dynamodb
+import scrape
+import static
+from harness import Checks, Tools
+
+SUITES = {suite.__name__: suite.run for suite in (dynamodb, static, collector, scrape)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--twinread", required=True)
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
+    arguments = parser.parse_args()
+
+    checks = Checks()
+    tools = Tools(arguments.scratch)
+    for name in arguments.suites or SUITES:
+        with checks.suite(name):
+            SUITES[name](checks, tools, arguments.twinread)
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    sys.exit(1 if checks.failed or not checks.passed else 0)
+
+
+main()

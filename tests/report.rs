@@ -1,0 +1,546 @@
+//! Checks as spans at a collector, over both protocols; metrics as text; and collectors that are down or hang.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how tests fail")]
+
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
+use opentelemetry_proto::tonic::{
+    collector::{
+        metrics::v1::ExportMetricsServiceRequest,
+        trace::v1::{
+            ExportTraceServiceRequest, ExportTraceServiceResponse,
+            trace_service_server::{TraceService, TraceServiceServer},
+        },
+    },
+    common::v1::{AnyValue, KeyValue, any_value::Value},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
+};
+use prost::Message as _;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use twinread::{
+    budget::Budget,
+    compare::Kind,
+    drain,
+    handoff::{Report, Reports, Told, Traced, report::ToldAnswer},
+    report::{
+        self, Metrics, Protocol, Push, Sources, Traces, metrics::Figures, metrics::RuleFigures,
+        metrics::Verdict, otlp,
+    },
+    stack::Stack,
+    telemetry::{Gauges, Ledger, Signal},
+    trace_context::TraceContext,
+    verdict::{Mark, Outcome, Via},
+};
+
+/// Long enough for any machine; reached only by a test that fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+// --- a collector ---
+
+type Received = mpsc::UnboundedReceiver<(HeaderMap, ExportTraceServiceRequest)>;
+type Tx = mpsc::UnboundedSender<(HeaderMap, ExportTraceServiceRequest)>;
+
+struct Grpc(Tx);
+
+#[tonic::async_trait]
+impl TraceService for Grpc {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        let headers = request.metadata().clone().into_headers();
+        self.0.send((headers, request.into_inner())).unwrap();
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+async fn collector(protocol: Protocol) -> (SocketAddr, Received) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tx, rx) = mpsc::unbounded_channel();
+    match protocol {
+        Protocol::Grpc => {
+            let server =
+                tonic::transport::Server::builder().add_service(TraceServiceServer::new(Grpc(tx)));
+            let incoming = tonic::transport::server::TcpIncoming::from(listener);
+            tokio::spawn(server.serve_with_incoming(incoming));
+        }
+        Protocol::Http => {
+            let traces = |State(tx): State<Tx>, headers: HeaderMap, body: Bytes| async move {
+                assert_eq!(headers["content-type"], "application/x-protobuf");
+                let request = ExportTraceServiceRequest::decode(body).unwrap();
+                tx.send((headers, request)).unwrap();
+            };
+            let router = Router::new()
+                .route("/v1/traces", post(traces))
+                .with_state(tx);
+            tokio::spawn(axum::serve(listener, router).into_future());
+        }
+    }
+    (addr, rx)
+}
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn config(addr: SocketAddr, protocol: Protocol) -> report::Config {
+    report::Config {
+        otlp: otlp::Config {
+            endpoint: Some(format!("http://{addr}")),
+            protocol: Some(protocol),
+            headers: vec![("x-tenant".parse().unwrap(), "blue".parse().unwrap())],
+            timeout: Some(Duration::from_secs(5)),
+        },
+        service_name: None,
+        resource: [("deployment.environment.name".to_owned(), "test".to_owned())].into(),
+    }
+}
+
+fn traces(config: &report::Config, traced: Traced, gauges: &Gauges) -> (Reports, Traces) {
+    let mut reports = Reports::new(gauges.clone());
+    let listener = reports.listen(Signal::Traces, 1000);
+    let target = config
+        .otlp
+        .target(Signal::Traces, &no_env)
+        .unwrap()
+        .unwrap();
+    let resource = config.resource(&no_env);
+    let traces = Traces::new(listener, traced, (&target, &resource), gauges.clone()).unwrap();
+    (reports, traces)
+}
+
+// --- a check ---
+
+fn context(trace_id: u128, span_id: u64) -> TraceContext {
+    TraceContext {
+        trace_id,
+        span_id,
+        flags: 1,
+        state: String::new(),
+    }
+}
+
+fn answer(status: u16) -> ToldAnswer {
+    ToldAnswer {
+        status,
+        duration: Duration::from_micros(1_500),
+        headers: Vec::new(),
+        body: None,
+        trailers: Vec::new(),
+    }
+}
+
+fn check(outcome: Outcome) -> Report {
+    let told = Told {
+        place: "$.items[3].price".to_owned(),
+        kind: Kind::Value,
+        class: "00112233aabbccdd".to_owned(),
+        class_place: "$.items[*].price".to_owned(),
+        old: Some("number(3)".to_owned()),
+        new: None,
+    };
+    let ended = SystemTime::now();
+    Report {
+        outcome,
+        route: "get-item".into(),
+        epoch: "e1".into(),
+        method: "GET".to_owned(),
+        path: "/items/7".to_owned(),
+        query: Some("page=string(1)".to_owned()),
+        request_headers: Vec::new(),
+        request_body: None,
+        span: context(0xabc, 0xdef),
+        live: Some(context(0x123, 0x456)),
+        started: ended - Duration::from_millis(5),
+        ended,
+        old: Some(answer(200)),
+        new: Some(answer(404)),
+        differences: vec![told],
+        count: 3,
+    }
+}
+
+const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
+
+fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.clone()? {
+        AnyValue {
+            value: Some(Value::StringValue(text)),
+        } => Some(text),
+        AnyValue {
+            value: Some(Value::IntValue(number)),
+        } => Some(number.to_string()),
+        AnyValue {
+            value: Some(Value::DoubleValue(number)),
+        } => Some(number.to_string()),
+        other => panic!("{key}: {other:?}"),
+    }
+}
+
+fn spans(request: &ExportTraceServiceRequest) -> Vec<&Span> {
+    let scopes = request
+        .resource_spans
+        .iter()
+        .flat_map(|resource| &resource.scope_spans);
+    scopes.flat_map(|scope| &scope.spans).collect()
+}
+
+fn bytes(id: u128, length: usize) -> Vec<u8> {
+    id.to_be_bytes()[16 - length..].to_vec()
+}
+
+async fn exported(protocol: Protocol, report: Report) -> (HeaderMap, ExportTraceServiceRequest) {
+    let (addr, mut received) = collector(protocol).await;
+    let gauges = Gauges::default();
+    let (reports, traces) = traces(&config(addr, protocol), Traced::Mismatch, &gauges);
+    reports.send(report);
+    drop(reports);
+    timeout(DEADLINE, traces.run()).await.unwrap();
+    assert_eq!(gauges.exports_dropped(Signal::Traces), 0);
+    received.recv().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_mismatch_becomes_a_linked_span_with_its_differences_over_both_protocols() {
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let (headers, request) = exported(protocol, check(MISMATCH)).await;
+
+        assert_eq!(headers["x-tenant"], "blue");
+        let resource = request.resource_spans[0].resource.as_ref().unwrap();
+        assert_eq!(
+            text(&resource.attributes, "service.name").unwrap(),
+            "twinread"
+        );
+        assert_eq!(
+            text(&resource.attributes, "deployment.environment.name").unwrap(),
+            "test"
+        );
+        let [span] = spans(&request)[..] else {
+            panic!("{request:?}")
+        };
+        assert_eq!(span.name, "twinread.check");
+        assert_eq!(span.trace_id, bytes(0xabc, 16));
+        assert_eq!(span.span_id, bytes(0xdef, 8));
+        assert_eq!(span.parent_span_id, Vec::<u8>::new());
+        assert_eq!(span.kind(), SpanKind::Client);
+        assert_eq!(span.links[0].trace_id, bytes(0x123, 16));
+        assert_eq!(span.links[0].span_id, bytes(0x456, 8));
+        assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Error);
+        assert_eq!(
+            span.end_time_unix_nano - span.start_time_unix_nano,
+            5_000_000
+        );
+        for (key, value) in [
+            ("http.request.method", "GET"),
+            ("http.route", "get-item"),
+            ("url.path", "/items/7"),
+            ("url.query", "page=string(1)"),
+            ("twinread.outcome", "mismatch"),
+            ("twinread.epoch", "e1"),
+            ("twinread.class", "00112233aabbccdd"),
+            ("twinread.differences", "3"),
+            ("twinread.old.status", "200"),
+            ("twinread.new.status", "404"),
+            ("twinread.old.duration_ms", "1.5"),
+        ] {
+            assert_eq!(text(&span.attributes, key).as_deref(), Some(value), "{key}");
+        }
+        let [event] = &span.events[..] else {
+            panic!("{span:?}")
+        };
+        assert_eq!(event.name, "twinread.difference");
+        assert_eq!(
+            text(&event.attributes, "place").unwrap(),
+            "$.items[3].price"
+        );
+        assert_eq!(text(&event.attributes, "kind").unwrap(), "value");
+        assert_eq!(text(&event.attributes, "old").unwrap(), "number(3)");
+        assert_eq!(text(&event.attributes, "new"), None);
+        assert_eq!(span.dropped_events_count, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_check_within_the_live_trace_is_a_child_of_the_live_span() {
+    let mut report = check(MISMATCH);
+    report.span.trace_id = 0x123;
+    let (_, request) = exported(Protocol::Http, report).await;
+    let [span] = spans(&request)[..] else {
+        panic!("{request:?}")
+    };
+    assert_eq!(span.trace_id, bytes(0x123, 16));
+    assert_eq!(span.parent_span_id, bytes(0x456, 8));
+    assert!(span.links.is_empty());
+}
+
+#[tokio::test]
+async fn matches_are_exported_only_where_all_is_traced() {
+    let (addr, mut received) = collector(Protocol::Http).await;
+    for (traced, expected) in [(Traced::None, 0), (Traced::Mismatch, 1), (Traced::All, 2)] {
+        let (reports, traces) = traces(&config(addr, Protocol::Http), traced, &Gauges::default());
+        reports.send(check(Outcome::Match(Via::Rules)));
+        reports.send(check(MISMATCH));
+        drop(reports);
+        timeout(DEADLINE, traces.run()).await.unwrap();
+
+        let exported = received.try_recv().ok();
+        let exported = exported.iter().flat_map(|(_, request)| spans(request));
+        assert_eq!(exported.count(), expected, "{traced:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_or_hanging_collector_holds_nobody_up_and_its_drops_are_counted() {
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead_addr = dead.local_addr().unwrap();
+    drop(dead);
+    // Accepts connections, by way of its backlog, and never says a word.
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for addr in [dead_addr, hanging.local_addr().unwrap()] {
+        for protocol in [Protocol::Grpc, Protocol::Http] {
+            let mut config = config(addr, protocol);
+            config.otlp.timeout = Some(Duration::from_millis(50));
+            let gauges = Gauges::default();
+            let (reports, traces) = traces(&config, Traced::All, &gauges);
+            let running = tokio::spawn(traces.run());
+
+            // More than the queue takes: sending never waits.
+            for _ in 0..3_000 {
+                reports.send(check(MISMATCH));
+            }
+            drop(reports);
+
+            timeout(DEADLINE, running).await.unwrap().unwrap();
+            assert_eq!(
+                gauges.exports_dropped(Signal::Traces),
+                3_000,
+                "{protocol:?} {addr}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_spans_come_in_batches_and_none_is_lost() {
+    let (addr, mut received) = collector(Protocol::Grpc).await;
+    let gauges = Gauges::default();
+    let (reports, traces) = traces(&config(addr, Protocol::Grpc), Traced::All, &gauges);
+    for _ in 0..1_000 {
+        reports.send(check(MISMATCH));
+    }
+    drop(reports);
+    timeout(DEADLINE, traces.run()).await.unwrap();
+
+    let mut batches = Vec::new();
+    while let Ok((_, request)) = received.try_recv() {
+        batches.push(spans(&request).len());
+    }
+    assert_eq!(batches, [512, 488]);
+}
+
+// --- metrics ---
+
+#[derive(Debug)]
+struct Fixed;
+
+impl Figures for Fixed {
+    fn verdict(&self) -> Verdict {
+        Verdict {
+            name: "undecided",
+            upper_bounds: vec![("get-item".into(), 0.25)],
+        }
+    }
+
+    fn rules(&self) -> Vec<RuleFigures> {
+        let rule = RuleFigures {
+            rule: "http-date".into(),
+            applied: 7,
+            masked: 3,
+        };
+        vec![rule]
+    }
+}
+
+fn metrics() -> (Metrics, Ledger, Gauges) {
+    let gauges = Gauges::default();
+    let ledger = Ledger::new(200, gauges.clone());
+    let metrics = Metrics::new(report::Config::default().resource(&no_env), 200);
+    metrics.observe(&Sources {
+        ledger: ledger.clone(),
+        gauges: gauges.clone(),
+        budget: Budget::new(1 << 20),
+        figures: Arc::new(Fixed),
+    });
+    (metrics, ledger, gauges)
+}
+
+fn exercise(metrics: &Metrics, ledger: &Ledger) {
+    let route = ledger.route("get-item");
+    route.count_live(&http::Method::GET, Some(http::StatusCode::OK));
+    route.sample().finish(MISMATCH);
+    route.sample().finish(Outcome::Match(Via::Exact));
+    route.count_difference(Kind::Value);
+    let timings = metrics.timings();
+    timings.overhead(Duration::from_micros(3));
+    timings.answer(Stack::New, route.name(), Duration::from_millis(30));
+}
+
+/// The value of a series, named with its labels in alphabetical order.
+fn series(text: &str, series: &str) -> Option<f64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(series));
+    lines
+        .find_map(|rest| rest.strip_prefix(' '))
+        .map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn metrics_read_what_the_ledger_counted() {
+    let (metrics, ledger, gauges) = metrics();
+    exercise(&metrics, &ledger);
+    gauges.export_dropped(Signal::Traces, 5);
+
+    let text = metrics.text();
+
+    for (name, value) in [
+        (
+            "twinread_live_requests_total{method=\"GET\",route=\"get-item\",status_class=\"2xx\"}",
+            1.0,
+        ),
+        ("twinread_sampled_total{route=\"get-item\"}", 2.0),
+        (
+            "twinread_checks_total{detail=\"\",outcome=\"mismatch\",route=\"get-item\"}",
+            1.0,
+        ),
+        (
+            "twinread_checks_total{detail=\"exact\",outcome=\"match\",route=\"get-item\"}",
+            1.0,
+        ),
+        (
+            "twinread_checks_total{detail=\"queue_full\",outcome=\"not_compared\",route=\"get-item\"}",
+            0.0,
+        ),
+        (
+            "twinread_differences_total{kind=\"value\",route=\"get-item\"}",
+            1.0,
+        ),
+        ("twinread_rule_masked_total{rule=\"http-date\"}", 3.0),
+        ("twinread_rule_applied_total{rule=\"http-date\"}", 7.0),
+        ("twinread_export_dropped_total{signal=\"traces\"}", 5.0),
+        ("twinread_export_dropped_total{signal=\"metrics\"}", 0.0),
+        ("twinread_bound_reached_total{bound=\"routes\"}", 0.0),
+        ("twinread_captured_bytes", 0.0),
+        ("twinread_queue_length", 0.0),
+        ("twinread_shadow_in_flight", 0.0),
+        ("twinread_breaker_open", 0.0),
+        ("twinread_settings_revision", 0.0),
+        ("twinread_reload_failures_total", 0.0),
+        ("twinread_mismatch_upper_bound{route=\"get-item\"}", 0.25),
+        ("twinread_verdict{verdict=\"undecided\"}", 1.0),
+        ("twinread_verdict{verdict=\"safe\"}", 0.0),
+        ("twinread_build_info{version=\"0.1.0\"}", 1.0),
+        ("twinread_live_overhead_seconds_count", 1.0),
+        (
+            "twinread_live_overhead_seconds_bucket{le=\"0.000005\"}",
+            1.0,
+        ),
+        (
+            "twinread_answer_seconds_bucket{route=\"get-item\",stack=\"new\",le=\"0.025\"}",
+            0.0,
+        ),
+        (
+            "twinread_answer_seconds_bucket{route=\"get-item\",stack=\"new\",le=\"+Inf\"}",
+            1.0,
+        ),
+    ] {
+        assert_eq!(series(&text, name), Some(value), "{name} in\n{text}");
+    }
+}
+
+#[test]
+fn every_metric_has_help_and_a_name_by_the_conventions() {
+    let (metrics, ledger, _) = metrics();
+    exercise(&metrics, &ledger);
+    let text = metrics.text();
+
+    let mut names = Vec::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            assert_eq!(kind == "histogram", name.ends_with("_seconds"), "{line}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{line}");
+            names.push(name);
+        } else if !line.starts_with('#') {
+            assert!(line.starts_with("twinread_"), "{line}");
+            assert!(!line.contains("otel_scope"), "{line}");
+        }
+    }
+    assert_eq!(names.len(), 19, "{names:?}");
+}
+
+#[test]
+fn no_route_is_folded_into_an_overflow_series() {
+    let (metrics, ledger, _) = metrics();
+    for number in 0..200 {
+        ledger.route(&format!("route-{number}"));
+    }
+    let text = metrics.text();
+    let checks = text
+        .lines()
+        .filter(|line| line.starts_with("twinread_checks_total{"));
+    assert_eq!(checks.count(), 200 * Outcome::ALL.len());
+    assert!(!text.contains("overflow"));
+}
+
+#[tokio::test]
+async fn metrics_are_pushed_once_more_when_the_drain_begins() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tx, mut received) = mpsc::unbounded_channel();
+    let receive = |State(tx): State<mpsc::UnboundedSender<_>>, body: Bytes| async move {
+        let request = ExportMetricsServiceRequest::decode(body).unwrap();
+        tx.send(request).unwrap();
+    };
+    let router = Router::new()
+        .route("/v1/metrics", post(receive))
+        .with_state(tx);
+    tokio::spawn(axum::serve(listener, router).into_future());
+    let (metrics, ledger, gauges) = metrics();
+    exercise(&metrics, &ledger);
+    let config = config(addr, Protocol::Http);
+    let target = config
+        .otlp
+        .target(Signal::Metrics, &no_env)
+        .unwrap()
+        .unwrap();
+    let push = Push::new(metrics, &target, gauges.clone(), &no_env).unwrap();
+    let (signal, watch) = drain::channel();
+    let running = tokio::spawn(push.run(watch));
+
+    timeout(DEADLINE, signal.drain()).await.unwrap();
+
+    timeout(DEADLINE, running).await.unwrap().unwrap();
+    let request = received.try_recv().unwrap();
+    let scopes = request
+        .resource_metrics
+        .iter()
+        .flat_map(|resource| &resource.scope_metrics);
+    let names: Vec<_> = scopes
+        .flat_map(|scope| &scope.metrics)
+        .map(|metric| &*metric.name)
+        .collect();
+    for name in [
+        "twinread_sampled_total",
+        "twinread_answer_seconds",
+        "twinread_verdict",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert_eq!(gauges.exports_dropped(Signal::Metrics), 0);
+}

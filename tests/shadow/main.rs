@@ -1,0 +1,467 @@
+//! The shadow over real sockets: every way in which a stack can answer or fail ends in exactly one outcome.
+
+// Everything in here is test code, helpers included: a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
+mod shadow;
+mod stacks;
+
+use http::{Method, StatusCode};
+use shadow::{Read, Shadow, eventually};
+use stacks::{Stack, Way, answer};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+use twinread::{
+    compare::{Answer, Comparing, Comparison, Context, Kind},
+    handoff::Traced,
+    sample::Frequency,
+    shadow::{Limits, Settings, Trace},
+    stack,
+    telemetry::Bound,
+    verdict::{Mark, Outcome, Reason, ShadowError, Via},
+};
+
+const EQUAL: &str = r#"{"a": 1}"#;
+const LIVE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const MATCH: Outcome = Outcome::Match(Via::Exact);
+const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
+
+fn settings() -> Settings {
+    Settings {
+        max_per_second: Frequency::from(1_000_000),
+        ..Settings::default()
+    }
+}
+
+fn not_compared(reason: Reason) -> Outcome {
+    Outcome::NotCompared(reason)
+}
+
+/// A pair of stacks, the old one healthy.
+async fn stacks(way: Way) -> (Stack, Stack) {
+    (
+        Stack::start(Way::json(EQUAL)).await,
+        Stack::start(way).await,
+    )
+}
+
+#[tokio::test]
+async fn the_shadow_gets_the_read_once_and_marked() {
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    let read = Read {
+        method: Method::POST,
+        uri: "/x%20y?q=%2f",
+        headers: vec![
+            ("host", "caller"),
+            ("x-own", "1"),
+            ("expect", "100-continue"),
+            ("x-twinread", "forged"),
+            ("traceparent", LIVE),
+            ("tracestate", "a=1"),
+        ],
+        body: "{}",
+        ..Read::new()
+    };
+
+    assert_eq!(shadow.check(&read).await, MATCH);
+
+    let requests = new.requests();
+    let [request] = requests.as_slice() else {
+        panic!("one request, not {requests:?}");
+    };
+    assert!(
+        request.starts_with("POST /x%20y?q=%2f HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(request.ends_with("\r\n\r\n{}"), "{request}");
+    for expected in ["host: caller", "x-own: 1", "x-twinread: shadow"] {
+        assert!(request.contains(expected), "{expected} not in {request}");
+    }
+    for unexpected in ["expect", "forged", "tracestate", "4bf92f3577b34da6"] {
+        assert!(!request.contains(unexpected), "{unexpected} in {request}");
+    }
+    assert!(request.contains("traceparent: 00-"), "{request}");
+    assert!(old.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_check_may_stay_within_the_live_trace() {
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let settings = Settings {
+        trace: Trace::Child,
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, settings).await;
+    let read = Read {
+        headers: vec![("traceparent", LIVE), ("tracestate", "a=1")],
+        ..Read::new()
+    };
+
+    shadow.check(&read).await;
+
+    let request = new.requests().remove(0);
+    assert!(request.contains("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert!(!request.contains("00f067aa0ba902b7"));
+    assert!(request.contains("tracestate: a=1"));
+}
+
+#[tokio::test]
+async fn a_mismatch_is_counted_and_reported_by_stack_not_by_role() {
+    for primary in [stack::Stack::Old, stack::Stack::New] {
+        let shadow_way = Way::Answers(answer("203 Non-Authoritative", r#"{"a": 2}"#));
+        let other = Stack::start(shadow_way).await;
+        let unasked = Stack::start(Way::json(EQUAL)).await;
+        let (old, new) = match primary {
+            stack::Stack::Old => (&unasked, &other),
+            stack::Stack::New => (&other, &unasked),
+        };
+        let mut shadow = Shadow::start(old, new, settings()).await;
+        let read = Read {
+            primary,
+            headers: vec![("traceparent", LIVE)],
+            ..Read::new()
+        };
+
+        assert_eq!(shadow.check(&read).await, MISMATCH);
+
+        let report = shadow.reports.try_recv().unwrap();
+        let statuses = [&report.old, &report.new].map(|told| told.as_ref().unwrap().status);
+        match primary {
+            stack::Stack::Old => assert_eq!(statuses, [200, 203]),
+            stack::Stack::New => assert_eq!(statuses, [203, 200]),
+        }
+        assert_eq!(report.outcome, MISMATCH);
+        assert_eq!((report.differences.len(), report.count), (1, 3));
+        assert_ne!(report.span.trace_id, report.live.as_ref().unwrap().trace_id);
+        assert!(other.requests()[0].contains(&report.span.header().to_str().unwrap().to_owned()));
+        assert_eq!(shadow.route().differences(Kind::Bytes), 1);
+        assert_eq!(shadow.gauges.bounds_reached(Bound::Differences), 1);
+        assert!(unasked.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_on_the_new_side_alone_is_marked() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let (old, new) = stacks(Way::Answers(answer(status, "{}"))).await;
+        let shadow = Shadow::start(&old, &new, settings()).await;
+        let outcome = shadow.check(&Read::new()).await;
+        assert_eq!(outcome, Outcome::Mismatch(Mark::Auth));
+
+        let both = Read {
+            status: StatusCode::UNAUTHORIZED,
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&both).await, MISMATCH);
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_order_is_reported_only_where_all_is_traced() {
+    for (traced, expected) in [(Traced::Mismatch, 0), (Traced::None, 0), (Traced::All, 1)] {
+        let (old, new) = stacks(Way::json(EQUAL)).await;
+        let settings = Settings {
+            traced,
+            ..settings()
+        };
+        let mut shadow = Shadow::start(&old, &new, settings).await;
+        shadow.check(&Read::new()).await;
+        let reported = std::iter::from_fn(|| shadow.reports.try_recv().ok()).count();
+        assert_eq!(reported, expected, "{traced:?}");
+    }
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Each of these ways ends a check so, the stack gets the read once, and the next check finds it well.
+async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
+    let settings = Settings {
+        timeout: Duration::from_millis(300),
+        max_body: 64 << 10,
+        breaker: Limits {
+            failures: NonZeroU32::MAX,
+            ..Limits::default()
+        },
+        ..settings()
+    };
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let mut shadow = Shadow::start(&old, &new, settings).await;
+    for (index, (name, way)) in ways.into_iter().enumerate() {
+        new.becomes(way);
+        assert_eq!(shadow.check(&Read::new()).await, expected, "{name}");
+        assert_eq!(new.requests().len(), 2 * index + 1, "{name}: sent once");
+        let is_error = matches!(expected, Outcome::ShadowError(_));
+        assert_eq!(shadow.reports.try_recv().is_ok(), is_error, "{name}");
+        new.becomes(Way::json(EQUAL));
+        assert_eq!(shadow.check(&Read::new()).await, MATCH, "after {name}");
+    }
+}
+
+#[tokio::test]
+async fn a_shadow_that_is_not_done_in_time_is_a_timeout() {
+    let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let within = format!("{CHUNKED}8\r\nxx");
+    let ways = vec![
+        ("hangs before the head", Way::Hangs(String::new())),
+        ("hangs within the head", Way::Hangs("HTTP/1.1 200".into())),
+        ("hangs after the head", Way::Hangs(HEAD.into())),
+        ("hangs within a chunk", Way::Hangs(within)),
+        (
+            "never gets past 103",
+            Way::Streams(String::new(), early.into()),
+        ),
+        ("drips a head", Way::Drips(String::new(), HEAD.repeat(9))),
+        ("drips a body", Way::Drips(HEAD.into(), "x".repeat(99))),
+    ];
+    each_ends_in(Outcome::ShadowError(ShadowError::Timeout), ways).await;
+}
+
+#[tokio::test]
+async fn a_shadow_that_breaks_off_is_a_reset() {
+    let within = format!("{CHUNKED}8\r\nxx");
+    let ways = vec![
+        ("closes at once", Way::Closes(String::new())),
+        (
+            "closes in the head",
+            Way::Closes("HTTP/1.1 200 OK\r\n".into()),
+        ),
+        ("closes in the body", Way::Closes(format!("{HEAD}abc"))),
+        ("closes in a chunk", Way::Closes(within)),
+        ("resets at once", Way::Resets(String::new())),
+        ("resets in the body", Way::Resets(format!("{HEAD}abc"))),
+    ];
+    each_ends_in(Outcome::ShadowError(ShadowError::Reset), ways).await;
+}
+
+#[tokio::test]
+async fn a_shadow_that_speaks_no_http_is_a_protocol_error() {
+    let headers: String = (0..100_000).map(|n| format!("h{n}: v\r\n")).collect();
+    let many = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
+    let ways = vec![
+        (
+            "another protocol",
+            Way::Closes("SSH-2.0-OpenSSH\r\n\r\n".into()),
+        ),
+        ("binary", Way::Closes("\0\x01\x02\r\n\r\n".into())),
+        ("no chunk", Way::Closes(format!("{CHUNKED}zz\r\n"))),
+        ("100 000 headers", Way::Closes(many)),
+    ];
+    each_ends_in(Outcome::ShadowError(ShadowError::Protocol), ways).await;
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
+    let kib = "x".repeat(1 << 10);
+    let unframed = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
+    let long = HEAD.replace("100", "99999999");
+    let ways = vec![
+        ("says that it is long", Way::Hangs(long)),
+        ("endless", Way::Streams(unframed, kib.clone())),
+        (
+            "endless chunks",
+            Way::Streams(CHUNKED.into(), format!("400\r\n{kib}\r\n")),
+        ),
+    ];
+    each_ends_in(not_compared(Reason::BodyTooLarge), ways).await;
+}
+
+#[tokio::test]
+async fn a_stack_that_is_not_there_is_a_failed_connection() {
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    drop(new);
+    let connect = Outcome::ShadowError(ShadowError::Connect);
+    assert_eq!(shadow.check(&Read::new()).await, connect);
+}
+
+#[tokio::test]
+async fn trailers_and_chunked_bodies_are_whole_answers() {
+    let body = "3\r\n{\"a\r\n5\r\n\": 1}\r\n0\r\nx-sum: 7\r\n\r\n";
+    let way = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
+    let (old, new) = stacks(Way::Answers(way)).await;
+    let compare = |old: &Answer, new: &Answer, context: &Context<'_>, comparing: &Comparing| {
+        assert_eq!(new.trailers["x-sum"], "7");
+        shadow::bytes_alone(old, new, context, comparing)
+    };
+    let shadow = Shadow::comparing(&old, &new, settings(), compare).await;
+    assert_eq!(shadow.check(&Read::new()).await, MATCH);
+}
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_headers_of_a_body_and_none() {
+    let (old, new) = stacks(Way::Answers(HEAD.replace("100", "99999999"))).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    let read = Read {
+        method: Method::HEAD,
+        answer: "",
+        ..Read::new()
+    };
+    for _ in 0..2 {
+        assert_eq!(shadow.check(&read).await, MATCH);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_budget_has_no_room_for_is_not_compared() {
+    let (old, new) = stacks(Way::json(&"x".repeat(100))).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    shadow.budget.set_limit(EQUAL.len() + 99);
+    let outcome = shadow.check(&Read::new()).await;
+    assert_eq!(outcome, not_compared(Reason::MemoryFull));
+}
+
+#[tokio::test]
+async fn a_panic_in_the_comparison_ends_one_check_alone() {
+    fn panicking(old: &Answer, new: &Answer, context: &Context<'_>, c: &Comparing) -> Comparison {
+        assert_ne!(new.body, "panic");
+        shadow::bytes_alone(old, new, context, c)
+    }
+    let (old, new) = stacks(Way::json("panic")).await;
+    let shadow = Shadow::comparing(&old, &new, settings(), panicking).await;
+    let outcome = shadow.check(&Read::new()).await;
+    assert_eq!(outcome, not_compared(Reason::Internal));
+    new.becomes(Way::json(EQUAL));
+    assert_eq!(shadow.check(&Read::new()).await, MATCH);
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_probes_once_and_closes() {
+    let (old, new) = stacks(Way::Closes(String::new())).await;
+    let limits = |cool_down| Limits {
+        failures: NonZeroU32::new(3).unwrap(),
+        cool_down,
+    };
+    let settings = |cool_down| Settings {
+        breaker: limits(cool_down),
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, settings(Duration::from_millis(100))).await;
+    let reset = Outcome::ShadowError(ShadowError::Reset);
+    for _ in 0..3 {
+        assert_eq!(shadow.check(&Read::new()).await, reset);
+    }
+    assert_eq!(shadow.gauges.breaker_open(), 1);
+
+    // While the probe is under way nothing else is let through.
+    new.becomes(Way::Waits(answer("200 OK", EQUAL)));
+    let probing = async {
+        while new.requests().len() == 3 {
+            shadow.offer(&Read::new());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), probing)
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        shadow.offer(&Read::new());
+    }
+    eventually(|| shadow.ended() + 1 == shadow.route().sampled()).await;
+    assert_eq!(new.requests().len(), 4);
+    let open = not_compared(Reason::BreakerOpen);
+    let refused = shadow.count(open);
+    assert!(refused >= 10);
+
+    new.release();
+    shadow.settle().await;
+    assert_eq!(shadow.gauges.breaker_open(), 0);
+    assert_eq!(shadow.outcomes(), [(MATCH, 1), (reset, 3), (open, refused)]);
+}
+
+#[tokio::test]
+async fn past_the_rate_budget_a_sample_is_over_budget() {
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let settings = Settings {
+        max_per_second: "3/h".parse().unwrap(),
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, settings).await;
+    for _ in 0..20 {
+        shadow.offer(&Read::new());
+    }
+    shadow.settle().await;
+    let over = not_compared(Reason::OverBudget);
+    assert_eq!(shadow.outcomes(), [(MATCH, 1), (over, 19)]);
+    assert_eq!(new.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sample_that_waited_too_long_is_expired() {
+    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let settings = Settings {
+        max_age: Duration::ZERO,
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, settings).await;
+    let outcome = shadow.check(&Read::new()).await;
+    assert_eq!(outcome, not_compared(Reason::Expired));
+    assert!(new.requests().is_empty());
+}
+
+#[tokio::test]
+async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_runtime() {
+    let (old, new) = stacks(Way::Waits(answer("200 OK", EQUAL))).await;
+    let bounded = |max_in_flight| Settings {
+        max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
+        timeout: Duration::from_secs(60),
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, bounded(2)).await;
+    for _ in 0..10 {
+        shadow.offer(&Read::new());
+    }
+    eventually(|| new.at_once() == 2 && shadow.gauges.queue_length() == 8).await;
+    assert_eq!(shadow.gauges.shadow_in_flight(), 2);
+
+    shadow.settings.publish(bounded(5));
+    new.release();
+    eventually(|| new.at_once() == 5 && shadow.gauges.queue_length() == 3).await;
+    new.becomes(Way::json(EQUAL));
+    new.release();
+    shadow.settle().await;
+    assert_eq!(new.most_at_once(), 5);
+    assert_eq!(shadow.count(MATCH), 10);
+}
+
+#[tokio::test]
+async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
+    let (old, new) = stacks(Way::Hangs(String::new())).await;
+    let settings = Settings {
+        max_in_flight: NonZeroUsize::new(2).unwrap(),
+        grace: Duration::from_millis(50),
+        ..settings()
+    };
+    let shadow = Shadow::start(&old, &new, settings).await;
+    for _ in 0..10 {
+        shadow.offer(&Read::new());
+    }
+    eventually(|| new.at_once() == 2).await;
+    let (route, queue) = (shadow.route(), shadow.queue.clone());
+    let (budget, gauges) = (shadow.budget.clone(), shadow.gauges.clone());
+
+    let ledger = shadow.drain().await;
+
+    let outcome = not_compared(Reason::ShuttingDown);
+    assert_eq!((route.sampled(), route.outcomes(outcome)), (10, 10));
+    assert_eq!((budget.held(), gauges.shadow_in_flight()), (0, 0));
+    drop((queue, ledger));
+}
+
+#[tokio::test]
+async fn accepted_checks_end_within_the_grace_and_the_worker_with_its_queues() {
+    let (old, new) = stacks(Way::Waits(answer("200 OK", EQUAL))).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    let route = shadow.route();
+    for _ in 0..10 {
+        shadow.offer(&Read::new());
+    }
+    eventually(|| new.at_once() == 10).await;
+    let ending = tokio::spawn(shadow.end());
+    new.release();
+    ending.await.unwrap();
+    assert_eq!((route.sampled(), route.outcomes(MATCH)), (10, 10));
+}

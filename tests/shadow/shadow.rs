@@ -1,0 +1,250 @@
+//! A worker with its queue and figures, as the app would wire them, and samples to offer to it.
+
+use crate::stacks::Stack;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::{sync::mpsc, task::JoinHandle, time};
+use twinread::{
+    budget::Budget,
+    compare::{Answer, Compared, Comparing, Comparison, Context, Difference, Kind, Place, RuleUse},
+    drain,
+    handoff::{self, Queue, ReadRequest, Reports, Sample, Sent},
+    redact::{self, HashKey, Redactor},
+    settings::{self, Publisher},
+    shadow::{Compare, Parts, Settings, Worker},
+    stack,
+    telemetry::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
+    upstream::{Client, Target},
+    verdict::{Outcome, Via},
+};
+
+/// A running shadow with two stacks.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    pub(crate) queue: Queue,
+    pub(crate) ledger: Ledger,
+    pub(crate) gauges: Gauges,
+    pub(crate) budget: Budget,
+    pub(crate) settings: Publisher<Settings>,
+    pub(crate) reports: mpsc::Receiver<Sent>,
+    drain: drain::Signal,
+    worker: JoinHandle<()>,
+    _redactor: Publisher<Redactor>,
+}
+
+/// A sampled read, as the live side would offer it.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) primary: stack::Stack,
+    pub(crate) method: Method,
+    pub(crate) uri: &'static str,
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    pub(crate) body: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) answer: &'static str,
+}
+
+/// Long enough for anything that is going to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+// === impl Shadow ===
+
+impl Shadow {
+    pub(crate) async fn start(old: &Stack, new: &Stack, settings: Settings) -> Self {
+        Self::comparing(old, new, settings, bytes_alone).await
+    }
+
+    pub(crate) async fn comparing(
+        old: &Stack,
+        new: &Stack,
+        settings: Settings,
+        compare: Compare,
+    ) -> Self {
+        let gauges = Gauges::default();
+        let ledger = Ledger::new(10, gauges.clone());
+        let (queue, feed) = handoff::sample::channel(1_000, gauges.clone());
+        let (publisher, current) = settings::channel(settings);
+        let redactor = Redactor::new(redact::Config::default(), HashKey([7; 16]));
+        let (_redactor, redactor) = settings::channel(redactor);
+        let (signal, watch) = drain::channel();
+        let mut reports = Reports::new(gauges.clone());
+        let reported = reports.listen(Signal::Traces, 100);
+        let worker = Worker::new(Parts {
+            feed,
+            old: client(old),
+            new: client(new),
+            settings: current,
+            compare,
+            ledger: ledger.clone(),
+            gauges: gauges.clone(),
+            timings: Timings::default(),
+            rule_counts: RuleCounts::default(),
+            reports,
+            redactor,
+        });
+        Self {
+            queue,
+            ledger,
+            gauges,
+            budget: Budget::new(64 << 20),
+            settings: publisher,
+            reports: reported,
+            drain: signal,
+            worker: tokio::spawn(worker.run(watch)),
+            _redactor,
+        }
+    }
+
+    pub(crate) fn route(&self) -> Route {
+        self.ledger.route("GET /x")
+    }
+
+    pub(crate) fn offer(&self, read: &Read) {
+        let mut held = self.budget.share();
+        assert!(held.grow(read.answer.len()));
+        self.queue.offer(Sample {
+            ticket: self.route().sample(),
+            request: read.request(),
+            answer: read.answer(),
+            primary: read.primary,
+            took: Duration::from_millis(1),
+            received: SystemTime::now(),
+            offered: Instant::now(),
+            comparing: Arc::new(Comparing::default()),
+            held,
+        });
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) -> u64 {
+        self.route().outcomes(outcome)
+    }
+
+    pub(crate) fn ended(&self) -> u64 {
+        let outcomes = Outcome::ALL.into_iter();
+        outcomes.map(|outcome| self.count(outcome)).sum()
+    }
+
+    /// Every outcome that was counted, with its count.
+    pub(crate) fn outcomes(&self) -> Vec<(Outcome, u64)> {
+        let counts = Outcome::ALL.map(|outcome| (outcome, self.count(outcome)));
+        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Waits until every sample has ended, and checks what holds then.
+    pub(crate) async fn settle(&self) {
+        eventually(|| self.ended() == self.route().sampled()).await;
+        eventually(|| self.budget.held() == 0 && self.gauges.shadow_in_flight() == 0).await;
+        assert_eq!(self.gauges.queue_length(), 0);
+    }
+
+    /// One sample, to its end.
+    pub(crate) async fn check(&self, read: &Read) -> Outcome {
+        let before = Outcome::ALL.map(|outcome| self.count(outcome));
+        self.offer(read);
+        self.settle().await;
+        let changed = |outcome: &&Outcome| self.count(**outcome) != before[outcome.index()];
+        let mut changed = Outcome::ALL.iter().filter(changed);
+        let outcome = *changed.next().expect("one outcome");
+        assert!(changed.next().is_none(), "one outcome only");
+        outcome
+    }
+
+    /// Drains, and waits for the worker's end.
+    pub(crate) async fn drain(self) -> Ledger {
+        time::timeout(PATIENCE, self.drain.drain()).await.unwrap();
+        time::timeout(PATIENCE, self.worker).await.unwrap().unwrap();
+        self.ledger
+    }
+
+    /// Drops the queue, and waits for the worker to end by itself.
+    pub(crate) async fn end(self) -> Ledger {
+        drop(self.queue);
+        time::timeout(PATIENCE, self.worker).await.unwrap().unwrap();
+        self.ledger
+    }
+}
+
+// === impl Read ===
+
+impl Read {
+    /// A read of `/x` that the old stack answered with `{"a": 1}`.
+    pub(crate) fn new() -> Self {
+        Self {
+            primary: stack::Stack::Old,
+            method: Method::GET,
+            uri: "/x",
+            headers: vec![("host", "caller")],
+            body: "",
+            status: StatusCode::OK,
+            answer: r#"{"a": 1}"#,
+        }
+    }
+
+    fn request(&self) -> ReadRequest {
+        ReadRequest {
+            method: self.method.clone(),
+            uri: Uri::from_static(self.uri),
+            headers: headers(&self.headers),
+            body: Bytes::from_static(self.body.as_bytes()),
+        }
+    }
+
+    fn answer(&self) -> Answer {
+        Answer {
+            status: self.status,
+            headers: headers(&[("content-type", "application/json")]),
+            body: Bytes::from_static(self.answer.as_bytes()),
+            trailers: HeaderMap::new(),
+        }
+    }
+}
+
+pub(crate) async fn eventually(holds: impl Fn() -> bool) {
+    let holds = async {
+        while !holds() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let waited = time::timeout(PATIENCE, holds).await;
+    waited.expect("what was waited for must come");
+}
+
+/// A comparison that knows of nothing but bodies: what the shadow makes of it is what these tests are about.
+pub(crate) fn bytes_alone(
+    old: &Answer,
+    new: &Answer,
+    _: &Context<'_>,
+    _: &Comparing,
+) -> Comparison {
+    let result = match old.body == new.body && old.status == new.status {
+        true => Compared::Equal(Via::Exact),
+        false => Compared::Different {
+            differences: vec![Difference {
+                place: Place::Body,
+                kind: Kind::Bytes,
+                old: None,
+                new: None,
+            }],
+            count: 3,
+        },
+    };
+    let rules: Vec<RuleUse> = Vec::new();
+    Comparison { result, rules }
+}
+
+fn client<B>(stack: &Stack) -> Client<B> {
+    let authority = stack.addr.to_string().parse().unwrap();
+    Client::new(Arc::new(Target::new(authority)))
+}
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    let pairs = pairs.iter().map(|(name, value)| {
+        let name = HeaderName::from_static(name);
+        (name, HeaderValue::from_static(value))
+    });
+    pairs.collect()
+}

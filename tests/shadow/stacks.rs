@@ -1,0 +1,191 @@
+//! Stacks over raw sockets, each with one way to answer or to fail.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinSet,
+};
+
+/// What a stack does with each request.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// Sends these bytes and keeps the connection.
+    Answers(String),
+    /// Sends these bytes and closes.
+    Closes(String),
+    /// Sends these bytes, and then the connection is reset.
+    Resets(String),
+    /// Sends these bytes, and nothing more ever.
+    Hangs(String),
+    /// Sends the first bytes, and then the others over and over, as fast as they are taken.
+    Streams(String, String),
+    /// Sends the first bytes, and then the others one by one.
+    Drips(String, String),
+    /// Answers so once it is [released](Stack::release).
+    Waits(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Stack {
+    pub(crate) addr: SocketAddr,
+    state: Arc<State>,
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    way: Mutex<Way>,
+    heads: Mutex<Vec<String>>,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
+    released: Notify,
+}
+
+// === impl Way ===
+
+impl Way {
+    pub(crate) fn json(body: &str) -> Self {
+        Self::Answers(answer("200 OK", body))
+    }
+}
+
+/// A whole answer with a JSON body.
+pub(crate) fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+// === impl Stack ===
+
+impl Stack {
+    pub(crate) async fn start(way: Way) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            way: Mutex::new(way),
+            heads: Mutex::default(),
+            at_once: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+            released: Notify::new(),
+        });
+        let mut tasks = JoinSet::new();
+        let served = state.clone();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(serve(stream, served.clone()));
+            }
+        });
+        Self {
+            addr,
+            state,
+            _tasks: tasks,
+        }
+    }
+
+    pub(crate) fn becomes(&self, way: Way) {
+        *self.state.way.lock().unwrap() = way;
+    }
+
+    /// The requests it has got, heads and bodies.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.heads.lock().unwrap().clone()
+    }
+
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.state.most_at_once.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn at_once(&self) -> usize {
+        self.state.at_once.load(Ordering::SeqCst)
+    }
+
+    /// Lets the requests end that wait.
+    pub(crate) fn release(&self) {
+        self.state.released.notify_waiters();
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<State>) {
+    while let Some(request) = read_request(&mut stream).await {
+        state.heads.lock().unwrap().push(request);
+        let at_once = state.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        let way = state.way.lock().unwrap().clone();
+        let ended = answer_by(&mut stream, way, &state).await;
+        state.at_once.fetch_sub(1, Ordering::SeqCst);
+        if ended.is_none() {
+            return;
+        }
+    }
+}
+
+/// `None`: the connection is over.
+async fn answer_by(stream: &mut TcpStream, way: Way, state: &State) -> Option<()> {
+    match way {
+        Way::Answers(text) => stream.write_all(text.as_bytes()).await.ok(),
+        Way::Closes(text) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
+            None
+        }
+        Way::Resets(text) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
+            // What was written must have been read, or the reset would overtake it.
+            let _ = tokio::time::timeout(Duration::from_millis(50), stream.readable()).await;
+            stream.set_zero_linger().unwrap();
+            None
+        }
+        Way::Hangs(text) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
+            gone(stream).await
+        }
+        Way::Streams(text, more) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
+            while stream.write_all(more.as_bytes()).await.is_ok() {}
+            None
+        }
+        Way::Drips(text, more) => {
+            stream.write_all(text.as_bytes()).await.ok()?;
+            for byte in more.as_bytes() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                stream.write_all(&[*byte]).await.ok()?;
+            }
+            gone(stream).await
+        }
+        Way::Waits(text) => {
+            state.released.notified().await;
+            stream.write_all(text.as_bytes()).await.ok()
+        }
+    }
+}
+
+async fn gone(stream: &mut TcpStream) -> Option<()> {
+    while stream.read_u8().await.is_ok() {}
+    None
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        request.push(stream.read_u8().await.ok()?.into());
+    }
+    let lower = request.to_lowercase();
+    let length = lower
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(request + &String::from_utf8(body).unwrap())
+}

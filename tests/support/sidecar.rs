@@ -1,0 +1,186 @@
+//! The live path on a port of its own, between two stacks.
+
+use super::{Conn, until, within};
+use http::uri::Authority;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::task::JoinHandle;
+use twinread::{
+    budget::Budget,
+    drain,
+    handoff::{Feed, Sample, sample},
+    proxy::{self, Config, Handles, Live},
+    settings::{self, Publisher},
+    telemetry::{Gauges, Ledger, Timings},
+    upstream::Target,
+    verdict::Outcome,
+};
+
+/// The live path, with its ends open to the test.
+pub(crate) struct Sidecar {
+    pub(crate) addr: SocketAddr,
+    pub(crate) live: Publisher<Live>,
+    pub(crate) ledger: Ledger,
+    pub(crate) gauges: Gauges,
+    pub(crate) budget: Budget,
+    feed: Feed,
+    drain: Option<drain::Signal>,
+    running: JoinHandle<()>,
+}
+
+/// How a sidecar is to be.
+pub(crate) struct Plan {
+    old: Target,
+    new: Target,
+    live: Live,
+    budget: usize,
+    queue: usize,
+}
+
+impl Sidecar {
+    /// Serves from `old`; nothing is sampled.
+    pub(crate) async fn before(old: SocketAddr) -> Self {
+        Self::plan(old, old).start().await
+    }
+
+    /// Serves from `old`, samples everything.
+    pub(crate) async fn sampling(old: SocketAddr) -> Self {
+        Self::plan(old, old).sample_all().start().await
+    }
+
+    pub(crate) fn plan(old: SocketAddr, new: SocketAddr) -> Plan {
+        let mut live = Live::default();
+        live.sampling.rate = 0.0;
+        Plan {
+            old: target(old),
+            new: target(new),
+            live,
+            budget: 64 << 20,
+            queue: 1024,
+        }
+    }
+
+    pub(crate) async fn caller(&self) -> Conn {
+        Conn::open(self.addr).await
+    }
+
+    /// What comes back for these bytes on a connection of their own, up to its end.
+    pub(crate) async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut caller = self.caller().await;
+        caller.send(bytes).await;
+        caller.rest().await
+    }
+
+    pub(crate) async fn sample(&mut self) -> Sample {
+        within("a sample", self.feed.next()).await.unwrap()
+    }
+
+    /// Changes what is in force.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Live)) {
+        let mut live = (*self.live.get()).clone();
+        change(&mut live);
+        self.live.publish(live);
+    }
+
+    /// How often an outcome was counted, on all routes.
+    pub(crate) fn outcomes(&self, outcome: Outcome) -> u64 {
+        let routes = self.ledger.routes();
+        routes.iter().map(|route| route.outcomes(outcome)).sum()
+    }
+
+    pub(crate) fn sampled(&self) -> u64 {
+        self.ledger
+            .routes()
+            .iter()
+            .map(|route| route.sampled())
+            .sum()
+    }
+
+    pub(crate) async fn until_outcome(&self, outcome: Outcome) {
+        let what = format!("{outcome:?}");
+        until(&what, || self.outcomes(outcome) == 1).await;
+        assert_eq!(self.sampled(), 1);
+    }
+
+    /// Begins the drain, and ends with it.
+    pub(crate) fn drain(&mut self) -> JoinHandle<()> {
+        let signal = self.drain.take().expect("the first drain");
+        tokio::spawn(signal.drain())
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Plan {
+    pub(crate) fn sample_all(mut self) -> Self {
+        self.live.sampling.rate = 1.0;
+        self.live.sampling.max_per_second = 1_000_000.into();
+        self
+    }
+
+    pub(crate) fn live(mut self, change: impl FnOnce(&mut Live)) -> Self {
+        change(&mut self.live);
+        self
+    }
+
+    pub(crate) fn old(mut self, change: impl FnOnce(&mut Target)) -> Self {
+        change(&mut self.old);
+        self
+    }
+
+    pub(crate) fn new(mut self, change: impl FnOnce(&mut Target)) -> Self {
+        change(&mut self.new);
+        self
+    }
+
+    /// Bytes that may be captured at one time.
+    pub(crate) fn budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    pub(crate) fn queue(mut self, length: usize) -> Self {
+        self.queue = length;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Sidecar {
+        let gauges = Gauges::default();
+        let ledger = Ledger::new(500, gauges.clone());
+        let budget = Budget::new(self.budget);
+        let (queue, feed) = sample::channel(self.queue, gauges.clone());
+        let (live, current) = settings::channel(self.live);
+        let handles = Handles {
+            live: current,
+            ledger: ledger.clone(),
+            gauges: gauges.clone(),
+            budget: budget.clone(),
+            queue,
+            timings: Timings::default(),
+        };
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            old: Arc::new(self.old),
+            new: Arc::new(self.new),
+        };
+        let bound = proxy::bind(config, handles).unwrap();
+        let (signal, watch) = drain::channel();
+        Sidecar {
+            addr: bound.addr(),
+            live,
+            ledger,
+            gauges,
+            budget,
+            feed,
+            drain: Some(signal),
+            running: tokio::spawn(bound.run(watch)),
+        }
+    }
+}
+
+pub(crate) fn target(addr: SocketAddr) -> Target {
+    Target::new(Authority::try_from(addr.to_string()).unwrap())
+}

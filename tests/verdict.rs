@@ -1,0 +1,482 @@
+//! The verdict: each reason in a pair (held, broken), what can never happen, and how often it may be wrong.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use twinread::verdict::{
+    Activity, Cause, Code, Decision, Epoch, Evidence, Figures, Limits, Mark, Outcome, Reason,
+    Record, Sequence, ShadowError, Tallies, Verdict, Via,
+    evidence::{Latency, Quantiles},
+    judge,
+};
+
+const MATCH: Outcome = Outcome::Match(Via::Exact);
+const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
+const TIMEOUT: Outcome = Outcome::ShadowError(ShadowError::Timeout);
+const QUEUE_FULL: Outcome = Outcome::NotCompared(Reason::QueueFull);
+
+/// The evidence is looked at here; its checks were made in the hour before.
+const NOW: i64 = 100_000;
+
+/// Clean checks that are enough for a first required route at the default limits.
+const ENOUGH: u64 = 6_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A route as the only one, with these outcomes.
+fn route(name: &str, outcomes: &[(Outcome, u64)]) -> Figures {
+    let mut figures = Figures::new(name);
+    figures.outcomes = outcomes.iter().copied().collect();
+    figures.sampled = figures.outcomes.ended();
+    figures.reads = figures.sampled * 20;
+    figures.live = figures.reads;
+    figures.pace = 2.0;
+    figures
+}
+
+fn evidence(routes: Vec<Figures>) -> Evidence {
+    let mut record = Record::default();
+    for second in (NOW - 3_600..NOW).step_by(60) {
+        record.check(at(second));
+    }
+    record.check(at(NOW));
+    let epoch = Epoch {
+        id: "e1".into(),
+        label: Some("build 812".into()),
+        cause: Cause::Start,
+        since: at(NOW - 7_200),
+        until: None,
+    };
+    Evidence {
+        tallies: Tallies {
+            epoch,
+            routes,
+            record,
+        },
+        required: Vec::new(),
+        expired_rules: Vec::new(),
+        activity: Activity::Sampling,
+    }
+}
+
+fn judged(evidence: &Evidence, limits: &Limits) -> Verdict {
+    judge(evidence, limits, at(NOW))
+}
+
+fn codes(verdict: &Verdict) -> Vec<(Code, Option<&str>)> {
+    let reasons = verdict.reasons.iter();
+    reasons
+        .map(|reason| (reason.code, reason.route.as_deref()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_safe(evidence: &Evidence, limits: &Limits) {
+    let verdict = judged(evidence, limits);
+    assert_eq!(codes(&verdict), []);
+    assert_eq!(verdict.verdict, Decision::Safe);
+}
+
+#[track_caller]
+fn assert_undecided(evidence: &Evidence, limits: &Limits, reasons: &[(Code, Option<&str>)]) {
+    let verdict = judged(evidence, limits);
+    assert_eq!(codes(&verdict), reasons);
+    assert_eq!(verdict.verdict, Decision::Undecided);
+}
+
+fn latency(old: f64, new: f64) -> Latency {
+    let quantiles = |p99_ms| {
+        Some(Quantiles {
+            p50_ms: p99_ms / 2.0,
+            p99_ms,
+        })
+    };
+    Latency {
+        old: quantiles(old),
+        new: quantiles(new),
+    }
+}
+
+#[test]
+fn enough_clean_checks_are_safe_and_too_few_are_not() {
+    let limits = Limits::default();
+    assert_safe(&evidence(vec![route("a", &[(MATCH, ENOUGH)])]), &limits);
+
+    let few = evidence(vec![route("a", &[(MATCH, 1_000)])]);
+    assert_undecided(&few, &limits, &[(Code::MoreChecks, Some("a"))]);
+    let needed = judged(&few, &limits).reasons[0].clone();
+    let checks = needed.checks_needed.unwrap();
+    assert_eq!(needed.eta_seconds, Some(checks.div_ceil(2)));
+    let later = |checks| evidence(vec![route("a", &[(MATCH, 1_000 + checks)])]);
+    assert_safe(&later(checks), &limits);
+    assert_undecided(
+        &later(checks - 1),
+        &limits,
+        &[(Code::MoreChecks, Some("a"))],
+    );
+}
+
+#[test]
+fn without_a_pace_there_is_no_estimate_of_the_time() {
+    let mut figures = route("a", &[(MATCH, 1_000)]);
+    figures.pace = 0.0;
+    let verdict = judged(&evidence(vec![figures]), &Limits::default());
+    assert!(verdict.reasons[0].checks_needed.is_some());
+    assert_eq!(verdict.reasons[0].eta_seconds, None);
+}
+
+#[test]
+fn a_proven_mismatch_rate_is_unsafe_and_a_few_mismatches_are_undecided() {
+    let limits = Limits::default();
+    let few = evidence(vec![route("a", &[(MATCH, 999), (MISMATCH, 1)])]);
+    assert_undecided(&few, &limits, &[(Code::MoreChecks, Some("a"))]);
+
+    let many = evidence(vec![route("a", &[(MATCH, 900), (MISMATCH, 100)])]);
+    let verdict = judged(&many, &limits);
+    assert_eq!(verdict.verdict, Decision::Unsafe);
+    assert_eq!(codes(&verdict), [(Code::MismatchRate, Some("a"))]);
+    assert_eq!(verdict.routes[0].state, Decision::Unsafe);
+}
+
+#[test]
+fn marked_mismatches_count_and_lag_and_noise_do_not() {
+    let limits = Limits::default();
+    let marked = [(MATCH, ENOUGH), (Outcome::Mismatch(Mark::Auth), 200)];
+    let verdict = judged(&evidence(vec![route("a", &marked)]), &limits);
+    assert_eq!(verdict.verdict, Decision::Unsafe);
+
+    let noisy = [
+        (MATCH, ENOUGH),
+        (Outcome::Noise, 400),
+        (Outcome::Transient, 400),
+    ];
+    assert_safe(&evidence(vec![route("a", &noisy)]), &limits);
+    // They are no matches either.
+    let unmatched = [(Outcome::Noise, ENOUGH), (Outcome::Transient, ENOUGH)];
+    let unmatched = evidence(vec![route("a", &unmatched)]);
+    assert_undecided(&unmatched, &limits, &[(Code::MoreChecks, Some("a"))]);
+}
+
+#[test]
+fn a_shadow_that_fails_too_often_is_not_safe() {
+    let limits = Limits {
+        min_coverage: 0.0,
+        ..Limits::default()
+    };
+    let seldom = evidence(vec![route("a", &[(MATCH, 20_000), (TIMEOUT, 100)])]);
+    assert_safe(&seldom, &limits);
+    let often = evidence(vec![route("a", &[(MATCH, 20_000), (TIMEOUT, 1_000)])]);
+    assert_undecided(&often, &limits, &[(Code::ErrorRate, Some("a"))]);
+}
+
+#[test]
+fn a_dead_shadow_is_never_safe() {
+    let dead = evidence(vec![route("a", &[(TIMEOUT, 1_000_000)])]);
+    let verdict = judged(&dead, &Limits::default());
+    assert_eq!(verdict.verdict, Decision::Undecided);
+    let reasons = [Code::ErrorRate, Code::Coverage, Code::MoreChecks];
+    assert_eq!(codes(&verdict), reasons.map(|code| (code, Some("a"))));
+}
+
+#[test]
+fn what_was_not_compared_lowers_the_coverage() {
+    let limits = Limits::default();
+    let some = evidence(vec![route("a", &[(MATCH, ENOUGH), (QUEUE_FULL, 600)])]);
+    assert_safe(&some, &limits);
+    let much = evidence(vec![route("a", &[(MATCH, ENOUGH), (QUEUE_FULL, 700)])]);
+    assert_undecided(&much, &limits, &[(Code::Coverage, Some("a"))]);
+    let detail = &judged(&much, &limits).reasons[0].detail;
+    assert!(
+        detail.contains("not_compared{queue_full} (700)"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn the_soak_time_has_to_pass_clean() {
+    let clean = |last_mismatch, soak| {
+        let mut figures = route("a", &[(MATCH, 100_000), (MISMATCH, 1)]);
+        figures.last_mismatch = last_mismatch;
+        let limits = Limits {
+            soak: Duration::from_secs(soak),
+            ..Limits::default()
+        };
+        judged(&evidence(vec![figures]), &limits)
+    };
+    assert_eq!(clean(None, 3_600).verdict, Decision::Safe);
+    assert_eq!(codes(&clean(None, 3_601)), [(Code::Soak, None)]);
+    let verdict = clean(Some(at(NOW - 600)), 3_600);
+    assert_eq!(codes(&verdict), [(Code::Soak, None)]);
+    assert_eq!(verdict.reasons[0].eta_seconds, Some(3_000));
+    assert_eq!(
+        (verdict.soak.required_seconds, verdict.soak.clean_seconds),
+        (3_600, 600)
+    );
+    assert_eq!(clean(Some(at(NOW - 600)), 600).verdict, Decision::Safe);
+}
+
+#[test]
+fn a_gap_starts_the_soak_clock_again() {
+    let evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    let limits = |max_gap| Limits {
+        soak: Duration::from_secs(60),
+        max_gap: Duration::from_secs(max_gap),
+        ..Limits::default()
+    };
+    assert_safe(&evidence, &limits(60));
+    assert_undecided(&evidence, &limits(59), &[(Code::Soak, None)]);
+    // Nobody checks any more.
+    let later = judge(&evidence, &limits(60), at(NOW + 61));
+    assert_eq!(codes(&later), [(Code::Soak, None)]);
+    assert_eq!(later.soak.clean_seconds, 0);
+}
+
+#[test]
+fn a_latency_ratio_is_held_where_one_is_set() {
+    let with = |latency| {
+        let mut figures = route("a", &[(MATCH, ENOUGH)]);
+        figures.latency = latency;
+        evidence(vec![figures])
+    };
+    let limits = Limits {
+        max_latency_ratio: Some(1.5),
+        ..Limits::default()
+    };
+    assert_safe(&with(latency(10.0, 15.0)), &limits);
+    let slow = with(latency(10.0, 15.1));
+    assert_undecided(&slow, &limits, &[(Code::Latency, Some("a"))]);
+    assert_safe(&slow, &Limits::default());
+    let unknown = with(Latency::default());
+    assert_undecided(&unknown, &limits, &[(Code::Latency, Some("a"))]);
+}
+
+#[test]
+fn an_expired_rule_keeps_it_undecided() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    assert_safe(&evidence, &Limits::default());
+    evidence.expired_rules.push("http-date".into());
+    assert_undecided(&evidence, &Limits::default(), &[(Code::RuleExpired, None)]);
+}
+
+#[test]
+fn paused_sampling_keeps_it_undecided() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    evidence.activity = Activity::Paused;
+    assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
+}
+
+#[test]
+fn nothing_checked_is_never_success() {
+    let limits = Limits::default();
+    assert_undecided(&evidence(Vec::new()), &limits, &[(Code::NoTraffic, None)]);
+    let mut written = Figures::new("a");
+    written.live = 1_000;
+    let written = evidence(vec![written]);
+    assert_undecided(&written, &limits, &[(Code::NoTraffic, None)]);
+    // Nor are checks of routes on which nothing depends.
+    let nobody = Limits {
+        min_share: 1.0,
+        ..limits
+    };
+    let routes = vec![
+        route("a", &[(MATCH, ENOUGH)]),
+        route("b", &[(MATCH, ENOUGH)]),
+    ];
+    assert_undecided(&evidence(routes), &nobody, &[(Code::NoTraffic, None)]);
+}
+
+#[test]
+fn a_required_route_has_to_be_seen() {
+    let limits = Limits::default();
+    let mut evidence = evidence(vec![route("dynamodb GetItem", &[(MATCH, ENOUGH)])]);
+    evidence.required = vec![Arc::from("dynamodb {op}")];
+    assert_safe(&evidence, &limits);
+    evidence.required.push(Arc::from("get-user"));
+    let unseen = [(Code::RouteUnseen, Some("get-user"))];
+    assert_undecided(&evidence, &limits, &unseen);
+}
+
+#[test]
+fn a_rare_route_counts_only_if_it_is_declared() {
+    let mut rare = route("rare", &[(MATCH, 1), (MISMATCH, 1)]);
+    rare.reads = 2;
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)]), rare]);
+    assert_safe(&evidence, &Limits::default());
+    let verdict = judged(&evidence, &Limits::default());
+    assert!(!verdict.routes[1].required);
+    assert_eq!(verdict.routes[1].state, Decision::Undecided);
+
+    evidence.required = vec![Arc::from("rare")];
+    let reasons = [(Code::MoreChecks, Some("rare"))];
+    assert_undecided(&evidence, &Limits::default(), &reasons);
+}
+
+#[test]
+fn each_further_required_route_has_to_be_surer() {
+    let limits = Limits::default();
+    let routes = ["a", "b", "c"].map(|name| route(name, &[(MATCH, 1_000)]));
+    let verdict = judged(&evidence(routes.to_vec()), &limits);
+    for (rank, told) in (1..).zip(&verdict.routes) {
+        let alpha = 0.05 / f64::from(rank * (rank + 1));
+        let sequence = Sequence::new(limits.max_mismatch, limits.alpha() * alpha / 0.05);
+        let interval = sequence.interval(1_000, 0);
+        assert_eq!(told.mismatch_rate.upper, interval.upper, "{}", told.route);
+    }
+}
+
+#[test]
+fn the_document_is_that_of_the_contract() {
+    let outcomes = [
+        (MATCH, 3_800),
+        (Outcome::Match(Via::Rules), 255),
+        (Outcome::Mismatch(Mark::Unconfirmed), 1),
+        (Outcome::Transient, 2),
+        (TIMEOUT, 1),
+        (QUEUE_FULL, 1),
+    ];
+    let mut figures = route("get-user", &outcomes);
+    (figures.live, figures.reads) = (81_200, 81_200);
+    figures.latency = latency(18.0, 11.0);
+    let document =
+        serde_json::to_value(judged(&evidence(vec![figures]), &Limits::default())).unwrap();
+
+    assert_eq!(document["verdict"], "undecided");
+    assert_eq!(
+        document["epoch"],
+        json!({"id": "e1", "label": "build 812", "cause": "start", "since": "1970-01-02T01:46:40Z", "until": null})
+    );
+    assert_eq!(document["confidence"], 0.95);
+    assert_eq!(
+        document["soak"],
+        json!({"required_seconds": 0, "clean_seconds": 3_600})
+    );
+    let reason = &document["reasons"][0];
+    assert_eq!(
+        (&reason["code"], &reason["route"]),
+        (&json!("more_checks"), &json!("get-user"))
+    );
+    assert!(reason["checks_needed"].is_u64() && reason["eta_seconds"].is_u64());
+    let mut route = document["routes"][0].clone();
+    let rate = route["mismatch_rate"].take();
+    assert_eq!(rate["limit"], 0.001);
+    assert_eq!(rate["estimate"], 1.0 / 4_056.0);
+    assert!(rate["lower"].as_f64().unwrap() < rate["upper"].as_f64().unwrap());
+    let expected = json!({
+        "required": true, "state": "undecided", "live": 81_200, "reads": 81_200, "sampled": 4_060,
+        "match": {"exact": 3_800, "rules": 255}, "mismatch": 1, "marked": {"unconfirmed": 1},
+        "transient": 2, "noise": 0, "shadow_error": {"timeout": 1}, "not_compared": {"queue_full": 1},
+        "latency": {"old": {"p50_ms": 9.0, "p99_ms": 18.0}, "new": {"p50_ms": 5.5, "p99_ms": 11.0}},
+    });
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&route[name], value, "{name}");
+    }
+    assert_ne!(route["error_rate"]["upper"], Value::Null);
+}
+
+fn any_route() -> impl Strategy<Value = Figures> {
+    let counts = (0..8_000_u64, 0..20_u64, 0..60_u64, 0..400_u64);
+    ("[a-c]", counts, any::<bool>()).prop_map(
+        |(name, (matches, mismatches, errors, lost), long)| {
+            let matches = if long { matches * 100 } else { matches };
+            let outcomes = [
+                (MATCH, matches),
+                (MISMATCH, mismatches),
+                (TIMEOUT, errors),
+                (QUEUE_FULL, lost),
+            ];
+            route(&name, &outcomes)
+        },
+    )
+}
+
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    prop::collection::vec(any_route(), 0..4).prop_map(evidence)
+}
+
+proptest! {
+    #[test]
+    fn a_further_mismatch_never_makes_it_safer(evidence in any_evidence(), index in any::<prop::sample::Index>()) {
+        let before = judged(&evidence, &Limits::default()).verdict;
+        let mut after = evidence;
+        if !after.tallies.routes.is_empty() {
+            let routes = &mut after.tallies.routes;
+            let figures = index.get_mut(routes);
+            figures.outcomes.add(MISMATCH, 1);
+            figures.sampled += 1;
+        }
+        let after = judged(&after, &Limits::default()).verdict;
+        if before == Decision::Unsafe {
+            prop_assert_eq!(after, Decision::Unsafe);
+        }
+        prop_assert!(before == Decision::Safe || after != Decision::Safe);
+    }
+
+    #[test]
+    fn safe_means_no_reason_and_every_required_route_safe(evidence in any_evidence()) {
+        let verdict = judged(&evidence, &Limits::default());
+        prop_assert_eq!(verdict.verdict == Decision::Safe, verdict.reasons.is_empty());
+        let required = verdict.routes.iter().filter(|route| route.required);
+        let states: Vec<Decision> = required.map(|route| route.state).collect();
+        if verdict.verdict == Decision::Safe {
+            prop_assert!(!states.is_empty());
+            prop_assert!(states.iter().all(|state| *state == Decision::Safe));
+        }
+        let is_unsafe = states.contains(&Decision::Unsafe);
+        prop_assert_eq!(verdict.verdict == Decision::Unsafe, is_unsafe);
+    }
+
+    #[test]
+    fn the_checks_that_are_asked_for_are_enough(evidence in any_evidence()) {
+        let mut evidence = evidence;
+        let limits = Limits { min_coverage: 0.0, ..Limits::default() };
+        let verdict = judged(&evidence, &limits);
+        // A rate that is proven too high waits for no checks.
+        prop_assume!(verdict.verdict != Decision::Unsafe);
+        for reason in &verdict.reasons {
+            let Some(needed) = reason.checks_needed else { continue };
+            let name = reason.route.clone().unwrap();
+            // Of routes under one name each asks for its own: giving all of it to each is enough, too.
+            for figures in &mut evidence.tallies.routes {
+                if figures.route == name {
+                    figures.outcomes.add(MATCH, needed);
+                }
+            }
+        }
+        let later = judged(&evidence, &limits);
+        prop_assert!(later.reasons.iter().all(|reason| reason.checks_needed.is_none()), "{:?}", later.reasons);
+    }
+}
+
+/// How many of `runs` routes with this true rate are ever called safe, looked at after every check.
+fn ever_called_safe(rate: f64, limit: f64, runs: u32, checks: u64) -> u32 {
+    let sequence = Sequence::new(limit, 0.05);
+    let mut chance = StdRng::seed_from_u64(20_261_122);
+    let mut called_safe = 0;
+    for _ in 0..runs {
+        let mut mismatches = 0;
+        for trials in 1..=checks {
+            mismatches += u64::from(chance.random_bool(rate));
+            if sequence.checks_needed(trials, mismatches) == Some(0) {
+                called_safe += 1;
+                break;
+            }
+        }
+    }
+    called_safe
+}
+
+#[test]
+fn under_continuous_looking_a_bad_route_is_seldom_called_safe_and_a_good_one_is() {
+    let (limit, runs, checks) = (0.02, 300, 1_200);
+    let wrong = ever_called_safe(limit * 1.01, limit, runs, checks);
+    // At most 5 %, and room for three standard deviations of 300 runs.
+    assert!(wrong <= 15 + 11, "{wrong} of {runs}");
+    let right = ever_called_safe(0.0, limit, 1, checks);
+    assert_eq!(right, 1);
+}

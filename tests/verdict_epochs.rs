@@ -1,0 +1,202 @@
+//! The ledger's figures by epoch: nothing lost between two of them, nothing counted twice.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+use twinread::{
+    stack::Stack,
+    telemetry::{Clock, Gauges, Ledger},
+    verdict::{Cause, Figures, Mark, Outcome, Reason, Tallies, Via},
+};
+
+const MATCH: Outcome = Outcome::Match(Via::Exact);
+const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
+
+/// A ledger, and the second that its clock shows.
+fn ledger() -> (Ledger, Arc<AtomicI64>) {
+    let second = Arc::new(AtomicI64::new(1_000));
+    let shown = second.clone();
+    let clock = Clock::new(move || at(shown.load(Ordering::SeqCst)));
+    (Ledger::with_clock(500, Gauges::default(), clock), second)
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn figures<'t>(tallies: &'t Tallies, route: &str) -> &'t Figures {
+    let mut routes = tallies.routes.iter();
+    routes.find(|figures| *figures.route == *route).unwrap()
+}
+
+#[test]
+fn a_check_counts_in_the_epoch_in_which_it_was_sampled() {
+    let (ledger, _) = ledger();
+    let route = ledger.route("get-user");
+    let early = route.sample();
+    let first = ledger.epoch();
+    assert_eq!(early.epoch(), &first);
+
+    let second = ledger.begin_epoch(Some("build 812"), Cause::Asked);
+    let late = route.sample();
+    assert_eq!(late.epoch(), &second);
+    early.finish(MISMATCH);
+    late.finish(MATCH);
+
+    let epochs = ledger.epochs();
+    assert_eq!(epochs.len(), 2);
+    assert_eq!(epochs[0].epoch.label.as_deref(), Some("build 812"));
+    assert_eq!(epochs[0].epoch.cause, Cause::Asked);
+    assert_eq!(epochs[0].routes[0].outcomes.matches(), 1);
+    assert_eq!(epochs[0].routes[0].outcomes.mismatches(), 0);
+    assert_eq!(epochs[1].routes[0].outcomes.mismatches(), 1);
+    assert_eq!(epochs[1].epoch.cause, Cause::Start);
+    // The totals of the process go on.
+    assert_eq!(route.sampled(), 2);
+    assert_eq!(route.outcomes(MATCH) + route.outcomes(MISMATCH), 2);
+}
+
+#[test]
+fn ids_sort_in_the_order_of_the_epochs() {
+    let (ledger, second) = ledger();
+    let mut ids = vec![ledger.epoch()];
+    for round in 0..20 {
+        second.fetch_add(round % 2, Ordering::SeqCst);
+        ids.push(ledger.begin_epoch(None, Cause::Rules));
+    }
+    assert!(ids.is_sorted());
+    ids.dedup();
+    assert_eq!(ids.len(), 21);
+}
+
+#[test]
+fn routes_stand_in_order_of_appearance_in_the_epoch() {
+    let (ledger, _) = ledger();
+    let (one, other) = (ledger.route("one"), ledger.route("other one"));
+    one.count_live_read();
+    ledger.begin_epoch(None, Cause::Rules);
+    assert!(ledger.tallies().routes.is_empty());
+
+    other.count_live_read();
+    one.count_live(&Method::GET, Some(StatusCode::OK));
+
+    let routes = ledger.tallies().routes;
+    let names: Vec<&str> = routes.iter().map(|figures| &*figures.route).collect();
+    assert_eq!(names, ["other one", "one"]);
+    assert_eq!((routes[0].reads, routes[0].live), (1, 0));
+    assert_eq!((routes[1].reads, routes[1].live), (0, 1));
+}
+
+#[test]
+fn the_last_check_and_the_last_mismatch_are_noted() {
+    let (ledger, second) = ledger();
+    let route = ledger.route("get-user");
+    route.sample().finish(MISMATCH);
+    second.store(1_100, Ordering::SeqCst);
+    route.sample().finish(MATCH);
+    second.store(1_200, Ordering::SeqCst);
+    route
+        .sample()
+        .finish(Outcome::NotCompared(Reason::QueueFull));
+
+    let tallies = ledger.tallies();
+    let figures = figures(&tallies, "get-user");
+    assert_eq!(figures.last_mismatch, Some(at(1_000)));
+    assert_eq!(figures.last_check, Some(at(1_100)));
+    assert_eq!(tallies.record.last(), Some(at(1_100)));
+    assert!(figures.pace > 0.0);
+}
+
+#[test]
+fn latencies_outlive_their_epoch_as_quantiles() {
+    let (ledger, _) = ledger();
+    let ticket = ledger.route("get-user").sample();
+    ticket.answered(Stack::Old, Duration::from_millis(4));
+    ticket.answered(Stack::New, Duration::from_millis(8));
+    ticket.finish(MATCH);
+    let before = ledger.tallies().routes[0].latency;
+
+    ledger.begin_epoch(None, Cause::Stacks);
+
+    let after = ledger.epochs()[1].routes[0].latency;
+    assert_eq!(after, before);
+    assert!((3.9..4.1).contains(&after.old.unwrap().p99_ms));
+    assert!((7.9..8.2).contains(&after.new.unwrap().p99_ms));
+}
+
+#[test]
+fn a_dropped_ticket_counts_in_its_epoch_too() {
+    let (ledger, _) = ledger();
+    drop(ledger.route("get-user").sample());
+    let figures = ledger.tallies().routes.remove(0);
+    assert_eq!(
+        figures.outcomes.get(Outcome::NotCompared(Reason::Internal)),
+        1
+    );
+}
+
+#[test]
+fn old_epochs_are_forgotten_and_the_present_one_is_not() {
+    let (ledger, _) = ledger();
+    let mut last = ledger.epoch();
+    for _ in 0..300 {
+        last = ledger.begin_epoch(None, Cause::Rules);
+    }
+    let epochs = ledger.epochs();
+    assert_eq!(epochs.len(), 100);
+    assert_eq!(epochs[0].epoch.id, last);
+    assert_eq!(epochs[0].epoch.until, None);
+    assert!(epochs[1].epoch.until.is_some());
+}
+
+#[test]
+fn samples_and_outcomes_agree_in_every_epoch_while_epochs_change() {
+    let (ledger, _) = ledger();
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            let ledger = ledger.clone();
+            thread::spawn(move || {
+                for check in 0..5_000 {
+                    let route = ledger.route(["one", "two", "three"][(worker + check) % 3]);
+                    route.count_live(&Method::GET, Some(StatusCode::OK));
+                    route.count_live_read();
+                    let ticket = route.sample();
+                    match check % 3 {
+                        0 => ticket.finish(MATCH),
+                        1 => ticket.finish(MISMATCH),
+                        _ => drop(ticket),
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        ledger.begin_epoch(None, Cause::Rules);
+        thread::yield_now();
+    }
+    for worker in workers {
+        worker.join().unwrap();
+    }
+
+    let routes: Vec<Figures> = ledger
+        .epochs()
+        .into_iter()
+        .flat_map(|tallies| tallies.routes)
+        .collect();
+    for figures in &routes {
+        assert_eq!(figures.sampled, figures.outcomes.ended());
+    }
+    let sum = |count: fn(&Figures) -> u64| routes.iter().map(count).sum::<u64>();
+    assert_eq!(sum(|figures| figures.sampled), 20_000);
+    assert_eq!(sum(|figures| figures.reads), 20_000);
+    assert_eq!(sum(|figures| figures.live), 20_000);
+}
