@@ -2,20 +2,16 @@
 
 use crate::{
     budget::Budget,
-    config::{self, Config, Paused},
+    config::Config,
     handoff::Queue,
     proxy,
     redact::{HashKey, Redactor},
-    sample::Frequency,
     settings::{self, Current, Publisher},
     shadow,
     telemetry::Ledger,
     verdict::{Cause, Limits},
 };
-use std::{
-    num::{NonZeroU32, NonZeroUsize},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
@@ -128,10 +124,7 @@ impl Judging {
 fn live(config: &Config) -> proxy::Live {
     proxy::Live {
         serve_from: config.serve_from,
-        checks: match config.paused {
-            Paused::Yes => proxy::Checks::Paused,
-            Paused::No => proxy::Checks::Running,
-        },
+        checks: config.checks,
         reads: config.reads.clone(),
         routes: config.routes.clone(),
         sampling: config.sampling.clone(),
@@ -144,22 +137,13 @@ fn live(config: &Config) -> proxy::Live {
 fn shadow(config: &Config) -> shadow::Settings {
     shadow::Settings {
         timeout: config.protection.timeout,
-        max_in_flight: NonZeroUsize::new(config.protection.max_in_flight)
-            .expect("the configuration refuses 0"),
-        max_per_second: Frequency::per_second(config.protection.max_per_second)
-            .expect("the configuration refuses what is no frequency"),
-        breaker: shadow::Limits {
-            failures: NonZeroU32::new(config.protection.breaker.failures)
-                .expect("the configuration refuses 0"),
-            cool_down: config.protection.breaker.cool_down,
-        },
+        max_in_flight: config.protection.max_in_flight,
+        max_per_second: config.protection.max_per_second,
+        breaker: config.protection.breaker,
         max_age: config.queue.max_age,
         max_body: config.capture.max_body,
         deadline: config.deadline,
-        trace: match config.telemetry.trace {
-            config::Trace::Link => shadow::Trace::Link,
-            config::Trace::Child => shadow::Trace::Child,
-        },
+        trace: config.telemetry.trace,
         traced: config.telemetry.traced,
         grace: config.grace,
     }
