@@ -11,6 +11,8 @@ mod compliance;
 mod query;
 mod read;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod when;
 
@@ -91,6 +93,7 @@ impl RuleSet {
     pub fn builtin(name: &str) -> Option<&'static str> {
         match name {
             "http" => Some(include_str!("../rules/http.yaml")),
+            "demo" => Some(include_str!("../rules/demo.yaml")),
             _ => None,
         }
     }
