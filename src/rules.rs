@@ -11,6 +11,8 @@ mod compliance;
 mod query;
 mod read;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod when;
 

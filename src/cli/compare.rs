@@ -52,6 +52,13 @@ pub struct Args {
     json: bool,
 }
 
+/// What the exit code tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Equal,
+    Different,
+}
+
 /// Why nothing was compared.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -71,8 +78,9 @@ enum Refused {
 
 /// Runs the command. Exits with 0 for equal, 1 for different, 64 for what cannot be read.
 pub fn run(args: Args) -> ExitCode {
-    match compare_files(&args) {
-        Ok(code) => code,
+    match compare_files(&args, &mut anstream::stdout()) {
+        Ok(Found::Equal) => ExitCode::SUCCESS,
+        Ok(Found::Different) => ExitCode::from(DIFFERENT),
         Err(refused) => {
             anstream::eprintln!("{refused}");
             ExitCode::from(BAD_USAGE)
@@ -80,7 +88,7 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-fn compare_files(args: &Args) -> Result<ExitCode, Refused> {
+fn compare_files(args: &Args, out: &mut impl io::Write) -> Result<Found, Refused> {
     if args.old == Path::new("-") && args.new == Path::new("-") {
         return Err(Refused::StdinTwice);
     }
@@ -110,17 +118,17 @@ fn compare_files(args: &Args) -> Result<ExitCode, Refused> {
     };
     let (old, new) = Message::into_answers(old, new);
     let comparison = compare(&old, &new, &context, &comparing);
-    let code = match &comparison.result {
-        Compared::Equal(_) => ExitCode::SUCCESS,
-        Compared::Different { .. } => ExitCode::from(DIFFERENT),
+    let outcome = match &comparison.result {
+        Compared::Equal(_) => Found::Equal,
+        Compared::Different { .. } => Found::Different,
         Compared::NotCompared(reason) => return Err(Refused::NotCompared(reason.name())),
     };
     // Who closes the pipe has seen enough.
     let _ = match args.json {
-        true => show::json(&comparison, &comparing.rules, &mut anstream::stdout()),
-        false => show::text(&comparison, &comparing.rules, &mut anstream::stdout()),
+        true => show::json(&comparison, &comparing.rules, out),
+        false => show::text(&comparison, &comparing.rules, out),
     };
-    Ok(code)
+    Ok(outcome)
 }
 
 fn read(args: &Args, path: &Path) -> Result<Message, Refused> {
@@ -186,4 +194,114 @@ fn rule_files(path: &Path) -> io::Result<Vec<PathBuf>> {
     });
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// Runs the command in a folder with the given files.
+    fn run_with(files: &[(&str, &str)], line: &str) -> (Result<Found, String>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let words = line.split_whitespace().map(|word| {
+            let path = folder.path().join(word);
+            match path.exists() || word.starts_with("no-such") {
+                true => path.to_string_lossy().into_owned(),
+                false => word.to_owned(),
+            }
+        });
+        let words = std::iter::once("compare".to_owned()).chain(words);
+        let args = Line::try_parse_from(words).unwrap().args;
+        let mut out = Vec::new();
+        let outcome = compare_files(&args, &mut out).map_err(|refused| refused.to_string());
+        (outcome, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn bare_bodies_are_read_by_their_extension_or_type() {
+        let files = [
+            ("old.json", r#"{"a": 1, "b": 2}"#),
+            ("new.json", r#"{"b": 2.0, "a": 1}"#),
+            ("old", r#"{"a": 1}"#),
+            ("new", r#"{"a": 1.0}"#),
+        ];
+        assert_eq!(run_with(&files, "old.json new.json").0, Ok(Found::Equal));
+        assert_eq!(run_with(&files, "old new").0, Ok(Found::Different), "bytes");
+        assert_eq!(run_with(&files, "old new --type json").0, Ok(Found::Equal));
+        assert_eq!(
+            run_with(&files, "old new --type application/hal+json").0,
+            Ok(Found::Equal)
+        );
+    }
+
+    #[test]
+    fn messages_are_compared_whole_and_http_itself_is_no_difference() {
+        let message = |date: &str, body: &str| {
+            let length = body.len();
+            format!(
+                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+        };
+        let (old, new) = (message("Sun", r#"{"n":1}"#), message("Mon", r#"{"n": 1}"#));
+        let files = [("old", &*old), ("new", &*new), ("bare.json", r#"{"n":1}"#)];
+        let (outcome, told) = run_with(&files, "old new");
+        assert_eq!(outcome, Ok(Found::Equal));
+        assert!(told.contains("masked by http-date: 1"), "{told}");
+        let (outcome, told) = run_with(&files, "old new --no-builtin");
+        assert_eq!(outcome, Ok(Found::Different));
+        assert!(told.contains("header.date"), "{told}");
+        assert_eq!(
+            run_with(&files, "old bare.json").0,
+            Ok(Found::Equal),
+            "only bodies are compared"
+        );
+    }
+
+    #[test]
+    fn rules_come_from_files_and_folders() {
+        let files = [
+            ("old.json", r#"{"id": 1}"#),
+            ("new.json", r#"{"id": 2}"#),
+            (
+                "rules.yaml",
+                "rules: [{id: ids, why: w, at: $.id, do: ignore}]",
+            ),
+            ("x.test.yaml", "not: rules"),
+        ];
+        let (outcome, told) = run_with(&files, "old.json new.json --rules rules.yaml --json");
+        assert_eq!(outcome, Ok(Found::Equal));
+        assert!(told.contains("\"via\": \"rules\""), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let files = [
+            ("a.json", "1"),
+            ("bad.yaml", "rules: [{id: a}]"),
+            ("cut", "HTTP/1.1 200 OK\r\n"),
+        ];
+        for (line, told) in [
+            ("a.json no-such.json", "cannot read"),
+            ("a.json a.json --rules bad.yaml", "`why` is missing"),
+            (
+                "a.json a.json --rules builtin:no",
+                "there are no rules named `builtin:no`",
+            ),
+            ("a.json cut", "the message ends within its head"),
+            ("- -", "only one of the two can be stdin"),
+        ] {
+            let refused = run_with(&files, line).0.unwrap_err();
+            assert!(refused.contains(told), "{line}: {refused}");
+        }
+    }
 }

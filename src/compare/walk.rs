@@ -23,6 +23,10 @@ use crate::{
 };
 use std::{collections::HashMap, ops::Range, time::Instant};
 
+/// How many nodes one comparison looks at in search of elements near each other; past it they are paired as
+/// they come.
+const PATIENCE: usize = 1 << 18;
+
 /// Two documents, and how they are compared.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair<'d> {
@@ -50,15 +54,24 @@ pub(super) struct Walk<'w, 'c> {
     picked: [HashMap<Id, Vec<usize>>; 2],
     members: objects::Members,
     candidates: Vec<usize>,
+    /// How many more nodes may be looked at in the search for elements near each other.
+    patience: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Telling,
     /// Nothing is told or counted.
-    Probing {
-        found: bool,
-    },
+    Probing(Likeness),
+}
+
+/// What a probe has found so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    Equal,
+    /// Rules masked every difference.
+    EqualByRules,
+    Unlike,
 }
 
 /// A step on the way here; a name is the key in that document.
@@ -91,6 +104,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         picked,
         members: objects::Members::default(),
         candidates: Vec::new(),
+        patience: PATIENCE,
     };
     walk.start();
     walk.nodes(Document::ROOT, Document::ROOT);
@@ -127,7 +141,7 @@ impl<'w> Walk<'w, '_> {
             new: news,
             ..
         } = self.pair;
-        if olds.raw(old) == news.raw(new) || (self.is_probing() && !self.ignoring.is_empty()) {
+        if olds.raw(old) == news.raw(new) {
             return;
         }
         let kind = match (olds.class(old), news.class(new)) {
@@ -183,12 +197,14 @@ impl<'w> Walk<'w, '_> {
         self.candidates.extend_from_slice(&self.ignoring);
         self.candidates
             .extend_from_slice(&self.rules[self.scope.rules.clone()]);
-        if let Mode::Probing { found } = &mut self.mode {
+        if let Mode::Probing(likeness) = &mut self.mode {
             let rules = self.findings.rules.rules();
-            *found |= !self
-                .candidates
-                .iter()
-                .any(|rule| suffices(&rules[*rule].action));
+            let mut candidates = self.candidates.iter();
+            let is_masked = candidates.any(|rule| suffices(&rules[*rule].action));
+            *likeness = (*likeness).max(match is_masked {
+                true => Likeness::EqualByRules,
+                false => Likeness::Unlike,
+            });
             return;
         }
         if self.findings.judge(&mut self.candidates, suffices) {
@@ -209,7 +225,7 @@ impl<'w> Walk<'w, '_> {
 
     /// Whether a probe has its answer.
     fn is_done(&self) -> bool {
-        self.mode == Mode::Probing { found: true }
+        self.mode == Mode::Probing(Likeness::Unlike)
     }
 
     /// Whether any rule may matter here or below.

@@ -20,8 +20,11 @@ pub struct Origin {
     /// A text that stands for the file: what faults call it, and what it says.
     written: Option<(&'static str, &'static str)>,
     flags: Flags,
-    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    environment: Environment,
 }
+
+/// What looks variables up.
+type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// A configuration without a fault, and what it was made from.
 #[derive(Clone, Debug)]

@@ -82,6 +82,7 @@ fn show(difference: &Difference, out: &mut impl Write) -> io::Result<()> {
         old,
         new,
     } = difference;
+    let place = harmless(&place.to_string());
     writeln!(out, "{PLACE}{place}{PLACE:#}  {KIND}{kind}{KIND:#}")?;
     for (sign, style, value) in [('-', OLD, old), ('+', NEW, new)] {
         let Some(value) = value else { continue };
@@ -92,22 +93,19 @@ fn show(difference: &Difference, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// As it is shown to people. Control characters cannot reach the terminal.
+/// As it is shown to people.
 fn spelled(value: &Value) -> String {
     match value {
-        Value::Json(value) => value.to_string(),
-        Value::Text(text) => text
-            .chars()
-            .map(|c| {
-                if c.is_control() && c != '\n' {
-                    '\u{fffd}'
-                } else {
-                    c
-                }
-            })
-            .collect(),
+        Value::Json(value) => harmless(&value.to_string()),
+        Value::Text(text) => harmless(text),
         Value::Summary { class, length } => format!("{class} of {length} bytes"),
     }
+}
+
+/// Without control characters, so that an answer cannot steer the terminal.
+fn harmless(text: &str) -> String {
+    let replaced = |c: char| c.is_control() && c != '\n';
+    text.replace(replaced, "\u{fffd}")
 }
 
 fn plain(value: &Value) -> serde_json::Value {

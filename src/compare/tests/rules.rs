@@ -255,3 +255,23 @@ fn conditions_decide_whether_a_rule_applies() {
         assert_eq!(told(&comparison).is_empty(), applies, "{when}");
     }
 }
+
+#[test]
+fn nested_unordered_arrays_take_no_exponential_time() {
+    let deep = |leaf: &str| format!("{}{leaf}{}", "[".repeat(127), "]".repeat(127));
+    let rules = [
+        ("$..*", "unordered"),
+        ("$", "unordered"),
+        ("$..*", "{tolerance: {abs: 0.1}}"),
+    ];
+    let place = format!("${} value", "[0]".repeat(127));
+    assert_eq!(json_differences(&deep("1"), &deep("2"), &rules), [place]);
+    assert_eq!(json_differences(&deep("1"), &deep("1.1"), &rules), [""; 0]);
+    let bushy = |leaf: i32| {
+        (0..10).fold(leaf.to_string(), |inner, level| {
+            format!("[{inner},[{inner},{level}.05]]")
+        })
+    };
+    assert_eq!(json_differences(&bushy(1), &bushy(1), &rules), [""; 0]);
+    assert!(!json_differences(&bushy(1), &bushy(2), &rules).is_empty());
+}

@@ -1,6 +1,6 @@
 //! Arrays: elements find each other by alignment, or, where a rule says so, whatever their order.
 
-use super::{Walk, align, digest::Digest};
+use super::{Likeness, Mode, Walk, align, digest::Digest};
 use crate::{
     compare::{difference::Kind, json::Id},
     rules::{Action, Members},
@@ -35,14 +35,15 @@ impl<'c> Walk<'_, 'c> {
         }
         let olds: Vec<Element> = self.pair.old.elements(old).enumerate().collect();
         let news: Vec<Element> = self.pair.new.elements(new).enumerate().collect();
-        let equal = |(old, new): (&Element, &Element)| self.equal_elements(*old, *new);
-        let prefix = olds
-            .iter()
-            .zip(&news)
-            .map(equal)
-            .take_while(|same| *same)
-            .count();
-        self.tell_pairs(&olds[..prefix], &news[..prefix]);
+        // Nothing to search for.
+        if let ([old], [new], None | Some(Members::AsSet)) = (&olds[..], &news[..], members) {
+            return self.elements(*old, *new);
+        }
+        // A probe goes into each element once, or nested arrays would take exponential time.
+        let prefix = match self.is_probing() {
+            true => 0,
+            false => self.alike(olds.iter().zip(&news)),
+        };
         if prefix == olds.len() && prefix == news.len() {
             return;
         }
@@ -85,40 +86,44 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// Whether two elements are equal under the rules.
-    fn equal_elements(&mut self, old: Element, new: Element) -> bool {
-        let before = std::mem::replace(&mut self.mode, super::Mode::Probing { found: false });
+    /// How alike two elements are, as far as can be told without aligning arrays in them.
+    fn probe(&mut self, old: Element, new: Element) -> Likeness {
+        let before = std::mem::replace(&mut self.mode, Mode::Probing(Likeness::Equal));
         self.elements(old, new);
-        let same = !self.is_done();
-        self.mode = before;
-        same
+        match std::mem::replace(&mut self.mode, before) {
+            Mode::Probing(likeness) => likeness,
+            Mode::Telling => Likeness::Unlike,
+        }
     }
 
-    /// Pairs that are equal under the rules: what the rules masked in them is counted.
-    fn tell_pairs(&mut self, olds: &[Element], news: &[Element]) {
-        if self.is_ruled() {
-            for (old, new) in olds.iter().zip(news) {
-                self.elements(*old, *new);
+    fn is_alike(&mut self, old: Element, new: Element) -> bool {
+        self.probe(old, new) != Likeness::Unlike
+    }
+
+    /// How many pairs are equal under the rules before the first that is not. What the rules masked in them is
+    /// counted.
+    fn alike<'e>(&mut self, pairs: impl Iterator<Item = (&'e Element, &'e Element)>) -> usize {
+        let mut count = 0;
+        for (old, new) in pairs {
+            match self.probe(*old, *new) {
+                Likeness::Equal => {}
+                Likeness::EqualByRules => self.elements(*old, *new),
+                Likeness::Unlike => break,
             }
+            count += 1;
         }
+        count
     }
 
     /// Arrays whose order counts.
     fn list(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
-        let equal = |(old, new): (&Element, &Element)| self.equal_elements(*old, *new);
-        let ends = olds.iter().rev().zip(news.iter().rev());
-        let suffix = ends.map(equal).take_while(|same| *same).count();
-        let (olds, old_ends) = olds.split_at(olds.len() - suffix);
-        let (news, new_ends) = news.split_at(news.len() - suffix);
-        if olds.len().min(news.len()) <= 1 && olds.len() == news.len()
-            || olds.is_empty()
-            || news.is_empty()
-        {
-            self.replaced(olds, news);
-        } else {
-            self.aligned(old, new, (olds, news));
+        let suffix = self.alike(olds.iter().rev().zip(news.iter().rev()));
+        let olds = &olds[..olds.len() - suffix];
+        let news = &news[..news.len() - suffix];
+        match (olds.len(), news.len()) {
+            (0, _) | (_, 0) | (1, 1) => self.replaced(olds, news),
+            _ => self.aligned(old, new, (olds, news)),
         }
-        self.tell_pairs(old_ends, new_ends);
     }
 
     fn aligned(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
@@ -127,20 +132,12 @@ impl<'c> Walk<'_, 'c> {
             let matching = self.matching((olds, news), &digests);
             if matching.olds.is_empty() {
                 self.differ(Kind::Order, Some(old), Some(new));
-                for (old, new) in matching
-                    .pairs
-                    .iter()
-                    .filter(|_| self.is_ruled())
-                    .collect::<Vec<_>>()
-                {
-                    self.elements(olds[*old], news[*new]);
-                }
-                return;
+                return self.tell_masked((olds, news), &matching.pairs);
             }
         }
         let deadline = self.pair.deadline;
         let walk = RefCell::new(&mut *self);
-        let near = |old: usize, new: usize| walk.borrow_mut().equal_elements(olds[old], news[new]);
+        let near = |old: usize, new: usize| walk.borrow_mut().is_alike(olds[old], news[new]);
         let ops = align::align(&digests.0, &digests.1, &near, deadline);
         for op in ops {
             let (olds, news) = (&olds[op.old_range()], &news[op.new_range()]);
@@ -152,6 +149,15 @@ impl<'c> Walk<'_, 'c> {
                     }
                 }
                 _ => self.replaced(olds, news),
+            }
+        }
+    }
+
+    /// Pairs that are equal under the rules: what the rules masked in them is counted.
+    fn tell_masked(&mut self, (olds, news): (&[Element], &[Element]), pairs: &[(usize, usize)]) {
+        if self.is_ruled() {
+            for (old, new) in pairs {
+                self.elements(olds[*old], news[*new]);
             }
         }
     }
@@ -275,15 +281,23 @@ impl<'c> Walk<'_, 'c> {
         (group, alike): (&[usize], &[usize]),
         matching: &mut Matching,
     ) {
-        if group.len().max(alike.len()) > MAX_MATCHED {
+        // What the search costs: every new element is tried with every old one, each down to its leaves.
+        let document = self.pair.old;
+        let sizes = group
+            .iter()
+            .map(|old| document.next(olds[*old].1) - olds[*old].1);
+        let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
+        let is_single = group.len() == 1 && alike.len() == 1;
+        if is_single || group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
             return matching.add(group, alike);
         }
+        self.patience -= cost;
         let equal: Vec<Vec<bool>> = group
             .iter()
             .map(|old| {
                 let alike = alike.iter();
                 alike
-                    .map(|new| self.equal_elements(olds[*old], news[*new]))
+                    .map(|new| self.is_alike(olds[*old], news[*new]))
                     .collect()
             })
             .collect();

@@ -1,0 +1,197 @@
+//! Rule files: what they say, and what is wrong with them.
+
+use super::*;
+
+fn compile(text: &str) -> Result<(RuleSet, Vec<Fault>), Faults> {
+    let files = [("r.yaml".into(), text.to_owned())];
+    RuleSet::compile(&files, jiff::civil::date(2026, 11, 22))
+}
+
+/// What is said about one rule with the given fields beside `id` and `why`.
+fn faults(fields: &str) -> Vec<String> {
+    let text = format!("rules:\n  - {{id: a, why: w, {fields}}}\n");
+    match compile(&text) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn the_rules_that_come_along_are_valid() {
+    let text = RuleSet::builtin("http").unwrap().to_owned();
+    let (set, warnings) = compile(&text).unwrap();
+    assert!(warnings.is_empty());
+    assert!(
+        set.rules()
+            .iter()
+            .all(|rule| rule.id.starts_with("http-") && !rule.why.is_empty())
+    );
+    assert_eq!(RuleSet::builtin("nothing"), None);
+}
+
+#[test]
+fn a_rule_says_what_it_was_given() {
+    let (set, _) = compile(
+        "rules:
+  - id: price
+    why: the new stack rounds
+    owner: payments
+    expires: 2027-03-01
+    when: {routes: [get-*], methods: [GET], status: [200], content_type: application/json}
+    at: $.items[*].price
+    do: {tolerance: {abs: 0.01, rel: 1e-9}}
+  - {id: order, why: w, at: $.items, do: {unordered: {key: sku}}}
+  - {id: status, why: w, at: status, do: {status: {equal: [[200, 203]]}}}
+",
+    )
+    .unwrap();
+    let told: Vec<_> = set
+        .rules()
+        .iter()
+        .map(|rule| format!("{} {} {}", rule.id, rule.at, rule.action))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "price $.items[*].price {tolerance: {abs: 0.01, rel: 1e-9}}",
+            "order $.items {unordered: {key: sku}}",
+            "status status {status: {equal: [[200, 203]]}}",
+        ]
+    );
+    let price = &set.rules()[0];
+    assert_eq!(price.owner.as_deref(), Some("payments"));
+    assert_eq!(price.expires, Some(jiff::civil::date(2027, 3, 1)));
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_with_its_line() {
+    let text = "rules:
+  - {id: a, at: $.a, do: ignore}
+  - {id: a, why: w, at: $.b, do: ignor}
+  - {id: b, why: ' ', at: '$.b[', do: ignore}
+  - {id: c, why: w, at: header.a b, do: ignore, whn: {}}
+  - {id: d, why: w, at: $.d, do: ignore, expires: someday, when: {status: [99], method: GET}}
+";
+    let faults = compile(text).unwrap_err();
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    for expected in [
+        "r.yaml:2:5: rules[0]: `why` is missing",
+        "r.yaml:3:34: rules[1].do: unknown action `ignor`, did you mean `ignore`?",
+        "r.yaml:4:18: rules[2].why: expected a text that says something, found \" \"",
+        "r.yaml:5:25: rules[3].at: `a b` is not the name of a header",
+        "r.yaml:5:49: rules[3]: unknown field `whn`, did you mean `when`?",
+        "r.yaml:6:51: rules[4].expires: expected a date such as 2027-03-01, found `someday`",
+        "r.yaml:6:76: rules[4].when.status[0]: expected a whole number from 100 to 599, found `99`",
+        "r.yaml:6:81: rules[4].when: unknown field `method`, did you mean `methods`?",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault == expected),
+            "{expected}\n{faults:#?}"
+        );
+    }
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.contains("rules[2].at: not a JSONPath (RFC 9535)")),
+        "{faults:#?}"
+    );
+}
+
+#[test]
+fn actions_are_refused_by_name() {
+    for (action, told) in [
+        ("optional", "the action `optional` is not available yet"),
+        ("{round: 2}", "the action `round` is not available yet"),
+        ("{parse: json}", "the action `parse` is not available yet"),
+        (
+            "{tolerence: {abs: 1}}",
+            "unknown action `tolerence`, did you mean `tolerance`?",
+        ),
+        ("tolerance", "`tolerance` needs to be told more"),
+        ("{tolerance: {}}", "expected `abs`, `rel` or both"),
+        ("{tolerance: {abs: -1}}", "expected a number of 0 or more"),
+        ("{tolerance: {abs: NaN}}", "expected a number of 0 or more"),
+        ("{unordered: {by: sku}}", "`key` is missing"),
+        ("{ignore: true}", "`ignore` takes nothing"),
+        ("[ignore]", "expected an action"),
+        ("{ignore: 1, unordered: 2}", "expected one action"),
+        (
+            "whatever",
+            "unknown action `whatever`, expected one of ignore, unordered, tolerance, status",
+        ),
+    ] {
+        let faults = faults(&format!("at: $.a, do: {action}"));
+        assert!(
+            faults.iter().any(|fault| fault.contains(told)),
+            "{action}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn combinations_without_a_meaning_are_refused() {
+    for (fields, told) in [
+        (
+            "at: header.a, do: {tolerance: {abs: 1}}",
+            "`tolerance` serves at a JSONPath only",
+        ),
+        (
+            "at: $.a, do: {status: {equal: [[200, 203]]}}",
+            "`status` serves at `status` only",
+        ),
+        (
+            "at: status, do: {status: {equal: [[200]]}}",
+            "expected at least two statuses",
+        ),
+        (
+            "at: body, do: unordered",
+            "`unordered` serves at a JSONPath",
+        ),
+        (
+            "at: header.a, do: {unordered: {key: b}}",
+            "`unordered` serves at a JSONPath",
+        ),
+        ("at: items, do: ignore", "expected `status`, `header.NAME`"),
+        (
+            "at: '$.a[?b(@)]', do: ignore",
+            "not a JSONPath (RFC 9535), see its column 6",
+        ),
+    ] {
+        let faults = faults(fields);
+        assert!(
+            faults.iter().any(|fault| fault.contains(told)),
+            "{fields}: {faults:?}"
+        );
+    }
+}
+
+#[test]
+fn ids_are_unique_over_all_files() {
+    let text = "rules: [{id: a, why: w, at: $.a, do: ignore}]".to_owned();
+    let files = [("one.yaml".into(), text.clone()), ("two.yaml".into(), text)];
+    let faults = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "two.yaml:1:14: the id `a` is taken, see one.yaml:1:14"
+    );
+}
+
+#[test]
+fn the_fingerprint_changes_with_what_rules_do_and_only_then() {
+    let fingerprint = |text: &str| compile(text).unwrap().0.fingerprint();
+    let one = fingerprint("rules: [{id: a, why: w, at: $.a, do: ignore}]");
+    assert_eq!(
+        one,
+        fingerprint("# with a word\nrules:\n- {do: ignore, id: a, at: $.a, why: better}\n")
+    );
+    for other in [
+        "rules: []",
+        "rules: [{id: b, why: w, at: $.a, do: ignore}]",
+        "rules: [{id: a, why: w, at: $.b, do: ignore}]",
+        "rules: [{id: a, why: w, at: $.a, do: unordered}]",
+        "rules: [{id: a, why: w, at: $.a, do: ignore, when: {routes: [x]}}]",
+        "rules: [{id: a, why: w, at: $.a, do: ignore, expires: 2030-01-01}]",
+    ] {
+        assert_ne!(one, fingerprint(other), "{other}");
+    }
+}
