@@ -11,8 +11,9 @@ use super::{
     tape::{End, Recording, Tape},
 };
 use crate::{
+    budget::Bucket,
     handoff::ReadRequest,
-    sample::{Ask, Bucket, Decision, Declared},
+    sample::{Ask, Decision, Declared},
     telemetry::Bound,
     verdict::{Outcome, Reason},
 };
