@@ -3,6 +3,7 @@
 pub mod check;
 pub mod client;
 pub mod compare;
+pub mod demo;
 pub mod gate;
 pub mod run;
 pub mod set;
@@ -31,6 +32,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Check(check::Args),
     Compare(compare::Args),
     Gate(gate::Args),
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),

@@ -1,6 +1,6 @@
 //! What the operator wrote, and what the program may rely on.
 //!
-//! A configuration is laid together from [layers](layers): defaults, the file, flags of the command line, and what
+//! A configuration is laid together from layers: defaults, the file, flags of the command line, and what
 //! the API has changed. A [`Config`] can only be made from a whole that passed every check, so no other module
 //! checks again; it is a struct of the other modules' own configurations. [`Running`] is the one that is in force,
 //! changed by the API and by [`reload`].
@@ -25,15 +25,11 @@ mod tree;
 mod values;
 mod watch;
 
-pub use crate::{
-    report::log::{Config as Log, Format as LogFormat},
-    shadow::Trace,
-};
 pub use capture::{Capture, Queue};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
-pub use read::{Config, Paused};
+pub use read::Config;
 pub use running::{Reloaded, Running};
 pub use stacks::Protection;

@@ -93,6 +93,7 @@ impl RuleSet {
     pub fn builtin(name: &str) -> Option<&'static str> {
         match name {
             "http" => Some(include_str!("../rules/http.yaml")),
+            "demo" => Some(include_str!("../rules/demo.yaml")),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod check;
 mod lane;
 mod replay;
 mod runtime;
+mod span;
 mod worker;
 
 pub use breaker::Limits;

@@ -5,11 +5,14 @@ mod epoch;
 pub mod gauges;
 mod latencies;
 pub mod ledger;
+mod locks;
+pub mod route;
 pub mod rule_counts;
 pub mod timings;
 
 pub use clock::Clock;
 pub use gauges::{Bound, Gauges, Signal};
-pub use ledger::{Ledger, Route, Ticket};
+pub use ledger::Ledger;
+pub use route::{Route, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use timings::Timings;

@@ -7,10 +7,13 @@ use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 use twinread::{
     compare::Options,
-    config::{Capture, Config, Flags, Loaded, LogFormat, Origin, Paused, Queue, Trace, load},
+    config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
     document::Faults,
     handoff::Traced,
+    proxy::Checks,
+    report::log::Format,
     sample::{Reads, Sampling},
+    shadow::Trace,
     stack::Stack,
     upstream::{HostPolicy, Target},
     verdict::Limits,
@@ -310,6 +313,7 @@ fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
 /// Values of `old`, and what is said of them.
 const STACKS_REFUSED: &[(&str, &str)] = &[
     ("{}", "6: old: `url` is missing"),
+    ("http://old", "6: old: expected a map, found `http://old`"),
     (
         "{url: old}",
         "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found `old`",
@@ -414,7 +418,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
     assert_eq!(config.admin_token, None);
     assert_eq!(config.serve_from, Stack::Old);
-    assert_eq!(config.paused, Paused::No);
+    assert_eq!(config.checks, Checks::Running);
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
     assert_eq!(config.protection.timeout, Duration::from_secs(5));
@@ -455,7 +459,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.telemetry.report, twinread::report::Config::default());
     assert_eq!(config.telemetry.trace, Trace::Link);
     assert_eq!(config.telemetry.traced, Traced::Mismatch);
-    assert_eq!(config.log.format, LogFormat::Text);
+    assert_eq!(config.log.format, Format::Text);
     assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
     assert_eq!(config.store.keep_mismatches, 10_000);
     assert_eq!(config.store.keep_per_class, 50);
@@ -550,24 +554,38 @@ drain: {grace: 10s}
 ";
 
 #[test]
-fn the_configuration_of_the_contract_is_read_and_says_the_defaults() {
+fn the_configuration_of_the_contract_is_read() {
     let folder = Folder::with(SECTION_5);
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-    let said = loaded.config();
-    let default = config("");
-    assert_eq!(said.routes.entries().len(), 2);
-    assert_eq!(said.sampling, default.sampling);
-    assert_eq!(said.protection, default.protection);
-    assert_eq!(said.limits, default.limits);
-    assert_eq!(said.comparing.options, default.comparing.options);
+    let config = loaded.config();
+    assert_eq!(config.routes.entries().len(), 2);
+    assert_eq!(config.old.authority.as_str(), "127.0.0.1:9001");
     assert_eq!(
-        format!("{:?}", said.redact),
-        format!("{:?}", default.redact)
-    );
-    assert_eq!(
-        said.telemetry.report.service_name.as_deref(),
+        config.telemetry.report.service_name.as_deref(),
         Some("twinread")
     );
+    assert_eq!(
+        config.telemetry.report.otlp.timeout,
+        Some(Duration::from_secs(5))
+    );
+}
+
+#[test]
+fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
+    let examples = ["  - {methods: [POST]", "  - {name: "];
+    let is_example = |line: &&str| examples.iter().any(|begin| line.starts_with(begin));
+    let said: Vec<_> = SECTION_5.lines().filter(|line| !is_example(line)).collect();
+    let said = Folder::with(&said.join("\n").replace("\nroutes:", "\nroutes: []"));
+    let stacks = "old: {url: 'http://127.0.0.1:9001'}\nnew: {url: 'http://127.0.0.1:9002'}\n";
+    let silent = Folder::with(stacks);
+    let config = |folder: &Folder| {
+        let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
+        let mut config = Config::clone(loaded.config());
+        // Between the contract's defaults and silence stands the environment, which `report` asks.
+        config.telemetry.report = twinread::report::Config::default();
+        format!("{config:#?}")
+    };
+    assert_eq!(config(&said), config(&silent));
 }
 
 #[test]
@@ -586,7 +604,7 @@ fn values_are_read() {
     );
     assert_eq!(config.admin_token.as_deref(), Some("s3cret"));
     assert_eq!(config.serve_from, Stack::New);
-    assert_eq!(config.paused, Paused::Yes);
+    assert_eq!(config.checks, Checks::Paused);
     assert_eq!(config.sampling.rate, 1.0);
     assert_eq!(config.sampling.per_route_floor.as_per_second(), 0.5);
     assert_eq!(config.sampling.by.to_string(), "cookie:sid");
@@ -597,7 +615,7 @@ fn values_are_read() {
         config.telemetry.report.resource["deployment.environment"],
         "live"
     );
-    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.limits.soak, Duration::from_secs(604_800));
     assert_eq!(config.label.as_deref(), Some("build 812"));
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -10,7 +11,8 @@ use std::{
 };
 use tempfile::TempDir;
 use twinread::{
-    config::{Config, Flags, Origin, Paused, Running, load, reload::Cause},
+    config::{Config, Flags, Origin, Running, load, reload::Cause},
+    proxy::Checks,
     settings::{Edit, Refused, Source},
     telemetry::Gauges,
 };
@@ -107,7 +109,7 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
     let config = published.last().unwrap();
     assert_eq!(config.sampling.rate, 0.2);
     assert_eq!(config.protection.breaker.failures.get(), 3);
-    assert_eq!(config.paused, Paused::Yes);
+    assert_eq!(config.checks, Checks::Paused);
     assert_eq!(published.len(), 1);
 }
 
@@ -189,6 +191,96 @@ fn a_patch_that_says_nothing_new_changes_nothing() {
     assert_eq!(process.patch(&json!({"paused": true})), Ok(2));
     assert_eq!(process.patch(&json!({"paused": true})), Ok(2));
     assert_eq!(process.published(), 1);
+}
+
+#[test]
+fn changes_from_many_sides_are_each_put_in_force_once() {
+    let process = Process::with("");
+    std::thread::scope(|scope| {
+        for side in 0..4 {
+            let process = &process;
+            scope.spawn(move || {
+                for step in 0..25 {
+                    let rate = f64::from(side * 25 + step) / 100.0;
+                    process
+                        .patch(&json!({"sample": {"rate": rate}, "paused": null}))
+                        .unwrap();
+                    if side == 0 {
+                        process.running.reload(Cause::FilesChanged).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let revision = process.running.settings().revision;
+    assert_eq!(usize::try_from(revision).unwrap(), 1 + process.published());
+    let published = process.published.lock().unwrap();
+    let last = published.last().unwrap().sampling.rate;
+    assert_eq!(
+        last,
+        process.running.config().sampling.rate,
+        "the last one stays"
+    );
+    assert_eq!(process.told("sample.rate").0, json!(last));
+}
+
+/// A patch of a few settings, some values of which are refused.
+fn patches() -> impl Strategy<Value = Value> {
+    let rate = prop_oneof![
+        Just(Value::Null),
+        Just(json!(0.5)),
+        Just(json!(1)),
+        Just(json!(2))
+    ];
+    let age = prop_oneof![
+        Just(Value::Null),
+        Just(json!("5s")),
+        Just(json!("9s")),
+        Just(json!(5))
+    ];
+    let paused = prop_oneof![Just(Value::Null), Just(json!(true)), Just(json!(false))];
+    let members = (
+        proptest::option::of(rate),
+        proptest::option::of(age),
+        proptest::option::of(paused),
+    );
+    members.prop_map(|(rate, age, paused)| {
+        let mut patch = json!({});
+        let mut put = |pointer: [&str; 2], value: Option<Value>| {
+            if let Some(value) = value {
+                patch[pointer[0]][pointer[1]] = value;
+            }
+        };
+        put(["sample", "rate"], rate);
+        put(["queue", "max_age"], age);
+        if let Some(paused) = paused {
+            patch["paused"] = paused;
+        }
+        patch
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn a_refused_patch_leaves_no_trace_and_nulls_return_to_the_beginning(
+        patches in proptest::collection::vec(patches(), 1..6)
+    ) {
+        let process = Process::with("sample: {rate: 0.1}\n");
+        let first = process.running.settings();
+        for patch in &patches {
+            let before = process.running.settings();
+            let wrong = patch["sample"]["rate"] == 2 || patch["queue"]["max_age"] == 5;
+            prop_assert_eq!(process.patch(patch).is_err(), wrong, "{}", patch);
+            if wrong {
+                prop_assert_eq!(process.running.settings(), before);
+            }
+        }
+        process.patch(&json!({"sample": null, "queue": {"max_age": null}, "paused": null})).unwrap();
+        prop_assert_eq!(process.running.settings().settings, first.settings);
+        prop_assert_eq!(process.running.config().sampling.rate, 0.1);
+    }
 }
 
 #[test]

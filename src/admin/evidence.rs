@@ -5,7 +5,7 @@ use crate::{
     compare::Kind,
     telemetry::{
         Route,
-        ledger::{METHODS, STATUS_CLASSES},
+        route::{METHODS, STATUS_CLASSES},
     },
     verdict::{Counts, Figures, Outcome},
 };

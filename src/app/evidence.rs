@@ -2,7 +2,8 @@
 
 use super::switchboard::Judging;
 use crate::{
-    config::{Config, Paused},
+    config::Config,
+    proxy::Checks,
     report::{Figures, metrics},
     rules::Rule,
     settings::Current,
@@ -101,9 +102,9 @@ fn expired(config: &Config) -> Vec<Arc<str>> {
 }
 
 fn activity(config: &Config) -> Activity {
-    match config.paused {
-        Paused::Yes => Activity::Paused,
-        Paused::No => Activity::Sampling,
+    match config.checks {
+        Checks::Paused => Activity::Paused,
+        Checks::Running => Activity::Sampling,
     }
 }
 

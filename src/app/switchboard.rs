@@ -2,7 +2,7 @@
 
 use crate::{
     budget::Budget,
-    config::{Config, Paused},
+    config::Config,
     handoff::Queue,
     proxy,
     redact::{HashKey, Redactor},
@@ -124,10 +124,7 @@ impl Judging {
 fn live(config: &Config) -> proxy::Live {
     proxy::Live {
         serve_from: config.serve_from,
-        checks: match config.paused {
-            Paused::Yes => proxy::Checks::Paused,
-            Paused::No => proxy::Checks::Running,
-        },
+        checks: config.checks,
         reads: config.reads.clone(),
         routes: config.routes.clone(),
         sampling: config.sampling.clone(),

@@ -3,8 +3,7 @@
 use super::exit;
 use crate::{
     app::{App, StartError},
-    config::{self, Flags, Log, LogFormat, Origin},
-    report::log,
+    config::{self, Flags, Origin},
 };
 use std::{error::Error, io, path::PathBuf, process::ExitCode};
 use tokio::{
@@ -51,7 +50,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    if let Err(error) = log_config(loaded.config().log).install() {
+    if let Err(error) = loaded.config().log.install() {
         anstream::eprintln!("twinread: {error}");
     }
     for warning in loaded.warnings() {
@@ -92,18 +91,8 @@ fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
     Ok(())
 }
 
-pub(super) fn log_config(log: Log) -> log::Config {
-    log::Config {
-        format: match log.format {
-            LogFormat::Text => log::Format::Text,
-            LogFormat::Json => log::Format::Json,
-        },
-        level: log.level.into(),
-    }
-}
-
 /// An error with its causes.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let causes: String = causes.map(|cause| format!(": {cause}")).collect();
     format!("{error}{causes}")

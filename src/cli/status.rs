@@ -84,7 +84,7 @@ fn ask_classes(client: &Client) -> Result<(Value, Vec<ToldClass>), Error> {
 }
 
 /// Of the routes, those first on which the verdict depends.
-fn routes(told: &ToldVerdict) -> Table {
+pub(super) fn routes(told: &ToldVerdict) -> Table {
     let header = [
         "route",
         "state",

@@ -73,6 +73,18 @@ fn style(decision: Decision) -> Style {
     colour.on_default().bold()
 }
 
+// === impl ToldRoute ===
+
+impl ToldRoute {
+    /// Whether every sample has its outcome.
+    pub(super) fn is_quiet(&self) -> bool {
+        let compared = self.matched.exact + self.matched.rules + self.mismatch;
+        let others = self.shadow_error.values().chain(self.not_compared.values());
+        let ended = compared + self.transient + self.noise + others.sum::<u64>();
+        ended == self.sampled
+    }
+}
+
 // === impl ToldVerdict ===
 
 /// The verdict in a line, and a line for each reason.

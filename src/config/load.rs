@@ -17,9 +17,14 @@ use std::{
 #[derive(Clone)]
 pub struct Origin {
     file: Option<PathBuf>,
+    /// A text that stands for the file: what faults call it, and what it says.
+    written: Option<(&'static str, &'static str)>,
     flags: Flags,
-    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    environment: Environment,
 }
+
+/// What looks variables up.
+type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// A configuration without a fault, and what it was made from.
 #[derive(Clone, Debug)]
@@ -96,8 +101,17 @@ impl Origin {
     pub fn new(file: Option<PathBuf>, flags: Flags) -> Self {
         Self {
             file,
+            written: None,
             flags,
             environment: Arc::new(|name| std::env::var(name).ok()),
+        }
+    }
+
+    /// A text that is compiled in, under the name that faults give it.
+    pub fn written(name: &'static str, text: &'static str) -> Self {
+        Self {
+            written: Some((name, text)),
+            ..Self::new(None, Flags::default())
         }
     }
 
@@ -117,17 +131,19 @@ impl Origin {
     }
 
     fn name(&self) -> Arc<str> {
-        match &self.file {
-            Some(file) => file.display().to_string().into(),
-            None => Arc::from(COMMAND_LINE),
+        match (&self.file, self.written) {
+            (Some(file), _) => file.display().to_string().into(),
+            (None, Some((name, _))) => Arc::from(name),
+            (None, None) => Arc::from(COMMAND_LINE),
         }
     }
 
     fn read(&self, name: &Arc<str>) -> Result<Node, Faults> {
-        let text = match &self.file {
-            Some(file) => fs::read_to_string(file)
+        let text = match (&self.file, self.written) {
+            (Some(file), _) => fs::read_to_string(file)
                 .map_err(|error| Fault::bare(format!("cannot read {name}: {error}")))?,
-            None => String::new(),
+            (None, Some((_, text))) => text.to_owned(),
+            (None, None) => String::new(),
         };
         let mut root = Node::parse(name, &text)?;
         if self.file.is_some() {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     compare::Comparing,
     document::{At, Fault, Faults, Fields, Node},
+    proxy::Checks,
     redact,
     report::log,
     route::Routes,
@@ -31,7 +32,7 @@ pub struct Config {
     pub admin_token: Option<String>,
     /// The primary.
     pub serve_from: Stack,
-    pub paused: Paused,
+    pub checks: Checks,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
     /// Of the new stack, while it is the shadow.
@@ -56,12 +57,15 @@ pub struct Config {
     pub grace: Duration,
 }
 
-/// Whether reads are sampled at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paused {
-    /// Nothing is sampled; live requests are forwarded as ever.
-    Yes,
-    No,
+/// The part of a [`Config`] that says what becomes of the checks.
+struct Telling {
+    redact: redact::Config,
+    telemetry: Telemetry,
+    log: log::Config,
+    store: store::Config,
+    limits: Limits,
+    label: Option<String>,
+    grace: Duration,
 }
 
 /// The part of a [`Config`] that says where it listens.
@@ -83,8 +87,8 @@ impl Config {
         let addresses = Addresses::take(&mut fields);
         let stacks = [("old", Stack::Old), ("new", Stack::New)];
         let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
-        let paused = [("true", Paused::Yes), ("false", Paused::No)];
-        let paused = fields.optional("paused", |at| values::one_of(at, &paused));
+        let paused = [("true", Checks::Paused), ("false", Checks::Running)];
+        let checks = fields.optional("paused", |at| values::one_of(at, &paused));
         let old = fields.required("old", stacks::old);
         let new = fields.required("new", stacks::new);
         fields.optional("control", not_yet::skip);
@@ -97,15 +101,10 @@ impl Config {
         fields.optional("recheck", not_yet::skip);
         fields.take("rules");
         let comparison = fields.optional("compare", comparison::read);
-        let redact = fields.optional("redact", redaction::read);
-        let telemetry = fields.optional("telemetry", Telemetry::read);
-        let log = fields.optional("log", exporting::log);
-        let store = fields.optional("store", exporting::store);
-        let limits = fields.optional("verdict", Limits::read);
-        let label = fields.optional("epoch", exporting::epoch);
-        let grace = fields.optional("drain", drain);
+        let telling = Telling::take(&mut fields);
         let read = || {
             let addresses = addresses?;
+            let telling = telling?;
             let (new, protection) = new?;
             let (options, deadline) = comparison?;
             let comparing = Comparing {
@@ -117,7 +116,7 @@ impl Config {
                 admin: addresses.admin,
                 admin_token: addresses.admin_token,
                 serve_from: serve_from?,
-                paused: paused?,
+                checks: checks?,
                 old: Arc::new(old?),
                 new: Arc::new(new),
                 protection,
@@ -129,17 +128,40 @@ impl Config {
                 queue: queue?,
                 comparing: Arc::new(comparing),
                 deadline,
-                redact: redact?,
-                telemetry: telemetry?,
-                log: log?,
-                store: store?,
-                limits: limits?,
-                label: label?,
-                grace: grace?,
+                redact: telling.redact,
+                telemetry: telling.telemetry,
+                log: telling.log,
+                store: telling.store,
+                limits: telling.limits,
+                label: telling.label,
+                grace: telling.grace,
             })
         };
         let read = read();
         values::complete(fields, read)
+    }
+}
+
+// === impl Telling ===
+
+impl Telling {
+    fn take(fields: &mut Fields<'_>) -> Option<Self> {
+        let redact = fields.optional("redact", redaction::read);
+        let telemetry = fields.optional("telemetry", Telemetry::read);
+        let log = fields.optional("log", exporting::log);
+        let store = fields.optional("store", exporting::store);
+        let limits = fields.optional("verdict", Limits::read);
+        let label = fields.optional("epoch", exporting::epoch);
+        let grace = fields.optional("drain", drain);
+        Some(Self {
+            redact: redact?,
+            telemetry: telemetry?,
+            log: log?,
+            store: store?,
+            limits: limits?,
+            label: label?,
+            grace: grace?,
+        })
     }
 }
 

@@ -96,7 +96,7 @@ impl Running {
         let mut state = self.lock();
         match next.and_then(|next| self.replace(&mut state, next)) {
             Ok(reloaded) => {
-                if state.failed.take().is_some() && reloaded == Reloaded::default() {
+                if state.failed.take().is_some() && reloaded.changed.is_empty() {
                     tracing::info!("the configuration is good again");
                 }
                 Ok(reloaded)

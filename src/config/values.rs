@@ -84,7 +84,10 @@ fn spell(duration: Duration) -> String {
         ("m", 60_000),
         ("s", 1_000),
     ];
-    match units.iter().find(|(_, unit)| ms > 0 && ms % unit == 0) {
+    match units
+        .iter()
+        .find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit))
+    {
         Some((name, unit)) => format!("{}{name}", ms / unit),
         None if ms == 0 => "0s".to_owned(),
         None => format!("{ms}ms"),

@@ -9,6 +9,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use std::{
+    fmt,
     net::SocketAddr,
     num::NonZeroU32,
     time::{Duration, Instant},
@@ -117,6 +118,12 @@ impl Traffic {
 }
 
 // === impl Sent ===
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} live reads answered, {} failed", self.answered, self.failed)
+    }
+}
 
 impl Sent {
     fn add(&mut self, joined: Option<Result<bool, tokio::task::JoinError>>) {

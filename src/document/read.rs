@@ -302,8 +302,11 @@ impl<'n> Fields<'n> {
         match self.take(name) {
             Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
             None => {
-                let fault = self.at.fault(format!("`{name}` is missing"));
-                self.faults.push(fault);
+                // What is not a map has been told already, and has no fields to miss.
+                if matches!(self.at.node.data, Data::Map(_)) || self.at.node.is_null() {
+                    let fault = self.at.fault(format!("`{name}` is missing"));
+                    self.faults.push(fault);
+                }
                 None
             }
         }

@@ -41,6 +41,7 @@ pub(super) struct Guard {
     switch: Switch,
     /// Bytes read that may only pass once an upgrade is decided on.
     stash: Vec<u8>,
+    head_timeout: Duration,
     spoilt: Option<Spoilt>,
     deadline: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
@@ -109,6 +110,7 @@ impl Guard {
             framing: Framing::default(),
             switch,
             stash: Vec::new(),
+            head_timeout: HEAD_TIMEOUT,
             spoilt: None,
             deadline: None,
             linger: None,
@@ -118,7 +120,11 @@ impl Guard {
     /// Looks at what was filled in after `start`, and takes back what must not pass.
     fn check(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         match self.framing.read(&buf.filled()[start..]) {
-            Found::Sound => {}
+            Found::Sound => {
+                if self.deadline.is_some() && !self.framing.is_in_head() {
+                    self.deadline = None;
+                }
+            }
             Found::Fault(at) => {
                 buf.filled_mut()[start + at] = 0;
                 buf.set_filled(start + at + 1);
@@ -138,9 +144,10 @@ impl Guard {
             self.deadline = None;
             return Poll::Pending;
         }
+        let timeout = self.head_timeout;
         let deadline = self
             .deadline
-            .get_or_insert_with(|| Box::pin(sleep(HEAD_TIMEOUT)));
+            .get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(deadline.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -246,5 +253,54 @@ impl AsyncWrite for Guard {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    async fn pair(head_timeout: Duration) -> (TcpStream, Guard) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let caller = TcpStream::connect(listener.local_addr().unwrap());
+        let (caller, accepted) = tokio::join!(caller, listener.accept());
+        let mut guard = Guard::new(accepted.unwrap().0, Switch::default());
+        guard.head_timeout = head_timeout;
+        (caller.unwrap(), guard)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_not_whole_in_time_ends_the_connection() {
+        let (mut caller, mut guard) = pair(Duration::from_millis(5)).await;
+        caller.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        let mut read = Vec::new();
+        let error = guard.read_to_end(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn between_requests_there_is_no_deadline() {
+        let (mut caller, mut guard) = pair(Duration::ZERO).await;
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut read = [0; 27];
+        for _ in 0..2 {
+            caller.write_all(request).await.unwrap();
+            guard.read_exact(&mut read).await.unwrap();
+            assert!(guard.framing.is_between_requests() && guard.deadline.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_faulty_line_is_spoilt_and_nothing_after_it_is_read() {
+        let (mut caller, mut guard) = pair(HEAD_TIMEOUT).await;
+        let request = b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\nGET / HTTP/1.1\r\n";
+        caller.write_all(request).await.unwrap();
+        let mut read = Vec::new();
+        guard.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n");
     }
 }

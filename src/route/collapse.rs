@@ -91,6 +91,11 @@ fn is_extension(text: &str) -> bool {
 }
 
 fn is_id(segment: &str) -> bool {
+    // Most segments are words, which need no closer look.
+    let is_word = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+    if segment.len() < 16 && segment.bytes().all(is_word) {
+        return false;
+    }
     let stem = match segment.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && is_extension(extension) => stem,
         _ => segment,

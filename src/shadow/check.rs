@@ -1,9 +1,10 @@
 //! One sample, carried through to its outcome: replayed, compared, counted, reported.
 
 use super::{
-    Compare, Settings, Trace,
+    Compare, Settings,
     lane::Passage,
     replay::{self, Failure},
+    span::Span,
 };
 use crate::{
     compare::{Answer, Compared, Comparing, Comparison, Context},
@@ -12,7 +13,6 @@ use crate::{
     settings::Current,
     stack::Stack,
     telemetry::{Bound, Gauges, RuleCount, RuleCounts, Ticket, Timings},
-    trace_context::TraceContext,
     verdict::{Mark, Outcome, Reason, ShadowError},
 };
 use http::StatusCode;
@@ -34,7 +34,7 @@ pub(super) struct Bench {
     pub(super) redactor: Current<Redactor>,
 }
 
-/// The part of a sample that is left once the shadow has been asked.
+/// What a comparison and a report have to know of a sample, its answers aside.
 struct Inquiry<'c> {
     ticket: &'c Ticket,
     request: &'c ReadRequest,
@@ -47,13 +47,6 @@ struct Inquiry<'c> {
 struct Pair<'c> {
     old: Option<Timed<'c>>,
     new: Option<Timed<'c>>,
-}
-
-/// The span of a check, and when it began.
-struct Span {
-    own: TraceContext,
-    live: Option<TraceContext>,
-    started: SystemTime,
 }
 
 /// How a check ended, and what was found.
@@ -73,21 +66,12 @@ pub(super) async fn run(
     let mut sample = sample;
     let span = Span::new(&sample.request, &settings);
     let begun = Instant::now();
-    let answer = ask(&mut sample, passage, &span.own, &settings).await;
+    let answer = ask(&mut sample, passage, &span, &settings).await;
     let took = begun.elapsed();
 
-    let inquiry = Inquiry {
-        ticket: &sample.ticket,
-        request: &sample.request,
-        comparing: &sample.comparing,
-        settings: &settings,
-    };
-    let primary = Timed {
-        answer: &sample.answer,
-        took: sample.took,
-    };
+    let inquiry = Inquiry::of(&sample, &settings);
     let shadow = answer.as_ref().ok().map(|answer| Timed { answer, took });
-    let pair = Pair::new(sample.primary, primary, shadow);
+    let pair = Pair::of(&sample, shadow);
     let finding = match answer {
         Ok(_) => bench.compare(&inquiry, &pair),
         Err(failure) => Finding::from(failure.outcome()),
@@ -96,15 +80,24 @@ pub(super) async fn run(
     sample.ticket.finish(finding.outcome);
 }
 
+/// Ends a sample whose read is not to be sent.
+pub(super) fn refuse(bench: &Bench, sample: Sample, reason: Reason, settings: &Settings) {
+    let finding = Finding::from(Outcome::NotCompared(reason));
+    let inquiry = Inquiry::of(&sample, settings);
+    let span = Span::new(&sample.request, settings);
+    bench.report(&inquiry, &Pair::of(&sample, None), &finding, span);
+    sample.ticket.finish(finding.outcome);
+}
+
 /// Replays the read, and tells the breaker how that went.
 async fn ask(
     sample: &mut Sample,
     passage: Passage,
-    span: &TraceContext,
+    span: &Span,
     settings: &Settings,
 ) -> Result<Answer, Failure> {
     let client = passage.lane().client();
-    let request = replay::request(&sample.request, client.target(), span);
+    let request = replay::request(&sample.request, client.target(), &span.own);
     let answer = replay::replay(client, request, settings.max_body, &mut sample.held);
     let answer = time::timeout(settings.timeout, answer)
         .await
@@ -160,7 +153,9 @@ impl Bench {
                 applied: used.applied,
                 masked: used.masked,
             };
-            self.rule_counts.add(&rules[used.rule].id, count);
+            if let Some(rule) = rules.get(used.rule) {
+                self.rule_counts.add(&rule.id, count);
+            }
         }
         if let Compared::Different { differences, count } = &comparison.result {
             let route = inquiry.ticket.route();
@@ -212,45 +207,32 @@ impl From<Outcome> for Finding {
     }
 }
 
-// === impl Pair ===
+// === impl Inquiry ===
 
-impl<'c> Pair<'c> {
-    fn new(primary: Stack, answer: Timed<'c>, shadow: Option<Timed<'c>>) -> Self {
-        match primary {
-            Stack::Old => Self {
-                old: Some(answer),
-                new: shadow,
-            },
-            Stack::New => Self {
-                old: shadow,
-                new: Some(answer),
-            },
+impl<'c> Inquiry<'c> {
+    fn of(sample: &'c Sample, settings: &'c Settings) -> Self {
+        Self {
+            ticket: &sample.ticket,
+            request: &sample.request,
+            comparing: &sample.comparing,
+            settings,
         }
     }
 }
 
-// === impl Span ===
+// === impl Pair ===
 
-impl Span {
-    fn new(request: &ReadRequest, settings: &Settings) -> Self {
-        let live = TraceContext::of(&request.headers);
-        let own = match (&live, settings.trace) {
-            (Some(live), Trace::Child) => TraceContext {
-                span_id: rand::random_range(1..=u64::MAX),
-                ..live.clone()
-            },
-            _ => TraceContext {
-                trace_id: rand::random_range(1..=u128::MAX),
-                span_id: rand::random_range(1..=u64::MAX),
-                flags: u8::from(settings.traced != Traced::None),
-                state: String::new(),
-            },
+impl<'c> Pair<'c> {
+    fn of(sample: &'c Sample, shadow: Option<Timed<'c>>) -> Self {
+        let primary = Some(Timed {
+            answer: &sample.answer,
+            took: sample.took,
+        });
+        let (old, new) = match sample.primary {
+            Stack::Old => (primary, shadow),
+            Stack::New => (shadow, primary),
         };
-        Self {
-            own,
-            live,
-            started: SystemTime::now(),
-        }
+        Self { old, new }
     }
 }
 

@@ -145,7 +145,7 @@ impl Worker {
                 let check = check::run(self.bench.clone(), sample, passage, settings);
                 self.checks.spawn(check);
             }
-            Err(reason) => sample.ticket.finish(Outcome::NotCompared(reason)),
+            Err(reason) => check::refuse(&self.bench, sample, reason, &settings),
         }
     }
 

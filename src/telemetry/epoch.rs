@@ -2,7 +2,7 @@
 //!
 //! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
 
-use super::latencies::Latencies;
+use super::{latencies::Latencies, locks::locked};
 use crate::{
     stack::Stack,
     verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies},
@@ -10,7 +10,7 @@ use crate::{
 use jiff::Timestamp;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -226,9 +226,4 @@ impl Course {
             _ => {}
         }
     }
-}
-
-/// A panic elsewhere leaves figures that are still the best there are.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,28 +1,23 @@
 //! What was counted, per route: live requests, samples, and the one outcome of each; since the process
 //! began, and beside that for each epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`](super::Ticket): a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
 use super::{
     Bound, Clock, Gauges,
-    epoch::{Beginning, Epoch, Seat},
+    epoch::{Beginning, Epoch},
+    locks::{read, write},
+    route::{House, Route},
 };
-use crate::{
-    compare::Kind,
-    stack::Stack,
-    verdict::{Cause, Outcome, Reason, Tallies},
-};
-use http::{Method, StatusCode};
+use crate::verdict::{Cause, Tallies};
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 /// The route under which everything is counted that comes after `max_routes`.
@@ -44,47 +39,6 @@ struct Inner {
     house: Arc<House>,
     gauges: Gauges,
 }
-
-/// What every route and ticket asks the process.
-#[derive(Debug)]
-struct House {
-    shutting_down: AtomicBool,
-    clock: Clock,
-}
-
-/// The figures of one route. Shared by clones.
-#[derive(Clone)]
-pub struct Route(Arc<Counts>);
-
-struct Counts {
-    name: Arc<str>,
-    live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
-    reads: AtomicU64,
-    sampled: AtomicU64,
-    outcomes: [AtomicU64; Outcome::ALL.len()],
-    differences: [AtomicU64; Kind::ALL.len()],
-    seat: RwLock<Seat>,
-    house: Arc<House>,
-}
-
-/// One sample on its way to its outcome. Dropped without one, it counts as
-/// `not_compared{internal}`, or `not_compared{shutting_down}` once the process ends.
-#[derive(Debug)]
-#[must_use = "a dropped ticket counts as not compared"]
-pub struct Ticket {
-    route: Route,
-    /// In the epoch in which the sample was taken.
-    seat: Seat,
-    is_counted: bool,
-}
-
-/// The values of the label `method`.
-pub const METHODS: [&str; 10] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "other",
-];
-
-/// The values of the label `status_class`; `none`: the caller got no answer.
-pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 /// Epochs that stay readable, and routes in all of them together.
 const MAX_EPOCHS: usize = 100;
@@ -136,7 +90,7 @@ impl Ledger {
             },
         );
         for route in routes.values().chain([&self.0.other]) {
-            *write(&route.0.seat) = Seat::new(&epoch, &route.0.name);
+            route.enter(&epoch);
         }
         let mut epochs = write(&self.0.epochs);
         if let Some(ended) = epochs.back() {
@@ -183,8 +137,10 @@ impl Ledger {
     pub fn routes(&self) -> Vec<Route> {
         let routes = read(&self.0.routes);
         let mut routes: Vec<_> = routes.values().cloned().collect();
-        if self.0.other.live_total() > 0 {
-            routes.push(self.0.other.clone());
+        let other = &self.0.other;
+        // Sampled before it is answered, a read is not yet counted as live.
+        if other.live_total() > 0 || other.sampled() > 0 {
+            routes.push(other.clone());
         }
         routes.sort_by(|one, other| one.name().cmp(other.name()));
         routes
@@ -215,151 +171,6 @@ impl Ledger {
     }
 }
 
-// === impl Route ===
-
-impl Route {
-    fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<House>) -> Self {
-        let name = Arc::from(name);
-        Self(Arc::new(Counts {
-            seat: RwLock::new(Seat::new(epoch, &name)),
-            name,
-            live: Default::default(),
-            reads: AtomicU64::new(0),
-            sampled: AtomicU64::new(0),
-            outcomes: Default::default(),
-            differences: Default::default(),
-            house,
-        }))
-    }
-
-    pub fn name(&self) -> &Arc<str> {
-        &self.0.name
-    }
-
-    /// Counts one live request; `None`: the caller got no answer.
-    pub fn count_live(&self, method: &Method, status: Option<StatusCode>) {
-        let method = METHODS
-            .iter()
-            .position(|name| *name == method.as_str())
-            .unwrap_or(METHODS.len() - 1);
-        let class = match status {
-            Some(status) => usize::from(status.as_u16() / 100).clamp(1, 5) - 1,
-            None => STATUS_CLASSES.len() - 1,
-        };
-        self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
-        read(&self.0.seat).count_live();
-    }
-
-    /// Counts one live request as a read, beside [`Route::count_live`]; sampled or not. Which routes a
-    /// verdict depends on goes by their share of the reads.
-    pub fn count_live_read(&self) {
-        self.0.reads.fetch_add(1, Ordering::Relaxed);
-        read(&self.0.seat).count_read();
-    }
-
-    /// Counts one sample, and hands out the duty to end it.
-    pub fn sample(&self) -> Ticket {
-        self.0.sampled.fetch_add(1, Ordering::Relaxed);
-        let seat = read(&self.0.seat).clone();
-        seat.count_sample();
-        Ticket {
-            route: self.clone(),
-            seat,
-            is_counted: false,
-        }
-    }
-
-    pub fn count_difference(&self, kind: Kind) {
-        self.0.differences[kind as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// By index into [`METHODS`] and [`STATUS_CLASSES`].
-    pub fn live(&self, method: usize, status_class: usize) -> u64 {
-        self.0.live[method][status_class].load(Ordering::Relaxed)
-    }
-
-    pub fn live_total(&self) -> u64 {
-        let classes = self.0.live.iter().flatten();
-        classes.map(|count| count.load(Ordering::Relaxed)).sum()
-    }
-
-    pub fn reads(&self) -> u64 {
-        self.0.reads.load(Ordering::Relaxed)
-    }
-
-    pub fn sampled(&self) -> u64 {
-        self.0.sampled.load(Ordering::Relaxed)
-    }
-
-    pub fn outcomes(&self, outcome: Outcome) -> u64 {
-        self.0.outcomes[outcome.index()].load(Ordering::Relaxed)
-    }
-
-    pub fn differences(&self, kind: Kind) -> u64 {
-        self.0.differences[kind as usize].load(Ordering::Relaxed)
-    }
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Route").field(&self.0.name).finish()
-    }
-}
-
-// === impl Ticket ===
-
-impl Ticket {
-    pub fn route(&self) -> &Route {
-        &self.route
-    }
-
-    /// The id of the epoch to which the check belongs.
-    pub fn epoch(&self) -> &Arc<str> {
-        self.seat.epoch.id()
-    }
-
-    /// Notes how long a stack took for its whole answer.
-    pub fn answered(&self, stack: Stack, took: Duration) {
-        self.seat.count_latency(stack, took);
-    }
-
-    /// Counts the outcome of the check.
-    pub fn finish(mut self, outcome: Outcome) {
-        self.count(outcome);
-    }
-
-    /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
-    pub fn give_up(self, reason: Reason) {
-        let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
-        let reason = if is_ending {
-            Reason::ShuttingDown
-        } else {
-            reason
-        };
-        self.finish(Outcome::NotCompared(reason));
-    }
-
-    fn count(&mut self, outcome: Outcome) {
-        self.is_counted = true;
-        self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        let now = self.route.0.house.clock.now();
-        self.seat.count_outcome(outcome, now);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if self.is_counted {
-            return;
-        }
-        let reason = match self.route.0.house.shutting_down.load(Ordering::Relaxed) {
-            true => Reason::ShuttingDown,
-            false => Reason::Internal,
-        };
-        self.count(Outcome::NotCompared(reason));
-    }
-}
-
 /// Drops the oldest epochs until the rest is within the bounds; the present one stays.
 fn forget(epochs: &mut VecDeque<Arc<Epoch>>) {
     let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
@@ -368,13 +179,4 @@ fn forget(epochs: &mut VecDeque<Arc<Epoch>>) {
             tallies -= oldest.seen();
         }
     }
-}
-
-/// A panic elsewhere leaves figures that are still the best there are.
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -217,3 +217,158 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+    use std::{collections::VecDeque, task::Waker};
+
+    /// Takes as many bytes at each call as the plan says; 0: not now.
+    #[derive(Debug)]
+    struct Sink {
+        taken: Vec<u8>,
+        plan: VecDeque<usize>,
+    }
+
+    impl AsyncRead for Sink {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Sink {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let room = self.plan.pop_front().unwrap_or(usize::MAX);
+            let taken = room.min(buf.len());
+            self.taken.extend_from_slice(&buf[..taken]);
+            match taken {
+                0 => Poll::Pending,
+                taken => Poll::Ready(Ok(taken)),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Writes as hyper does: what is buffered, then a flush once nothing is.
+    struct Writer {
+        wire: Wire<Sink>,
+        line: Arc<Line>,
+        buffered: Vec<u8>,
+    }
+
+    impl Writer {
+        fn new(plan: &[usize]) -> Self {
+            let line = Arc::<Line>::default();
+            let plan = plan.iter().copied().collect();
+            let taken = Vec::new();
+            Self {
+                wire: Wire::new(Sink { taken, plan }, line.clone()),
+                line,
+                buffered: Vec::new(),
+            }
+        }
+
+        /// Says whether everything is out.
+        fn poll(&mut self) -> bool {
+            let mut cx = Context::from_waker(Waker::noop());
+            while !self.buffered.is_empty() {
+                let (one, two) = self.buffered.split_at(self.buffered.len() / 2);
+                let bufs = [IoSlice::new(one), IoSlice::new(two)];
+                match Pin::new(&mut self.wire).poll_write_vectored(&mut cx, &bufs) {
+                    Poll::Ready(written) => drop(self.buffered.drain(..written.unwrap())),
+                    Poll::Pending => return false,
+                }
+            }
+            Pin::new(&mut self.wire).poll_flush(&mut cx).is_ready()
+        }
+
+        fn finish(mut self) -> String {
+            while !self.poll() {}
+            String::from_utf8(self.wire.inner.taken).unwrap()
+        }
+    }
+
+    fn trailers() -> HeaderMap {
+        let name = HeaderName::from_static("t");
+        [(name, HeaderValue::from_static("1"))]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn trailers_end_the_body_however_it_is_written() {
+        for step in 1..20 {
+            let mut writer = Writer::new(&[step, 0].repeat(40));
+            writer.buffered = b"head\r\n\r\n2\r\nok\r\n".to_vec();
+            writer.poll();
+            writer.line.end_with(&trailers());
+            writer.buffered.extend_from_slice(LAST_CHUNK);
+            let expected = "head\r\n\r\n2\r\nok\r\n0\r\nt: 1\r\n\r\n";
+            assert_eq!(writer.finish(), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_chunks_trailers_are_left_out() {
+        let mut writer = Writer::new(&[]);
+        writer.line.end_with(&trailers());
+        writer.buffered = b"all of it".to_vec();
+        assert_eq!(writer.finish(), "all of it");
+    }
+
+    #[test]
+    fn an_informational_head_goes_out_at_the_next_flush() {
+        let mut writer = Writer::new(&[]);
+        writer.line.inform(b"<103>");
+        assert!(writer.poll());
+        assert_eq!(writer.wire.inner.taken, b"<103>");
+    }
+
+    proptest! {
+        #[test]
+        fn informational_heads_stand_before_their_answer_or_nowhere(
+            plan in prop::collection::vec(0usize..9, 0..60),
+            polls in prop::collection::vec(0usize..4, 12),
+        ) {
+            let mut writer = Writer::new(&plan);
+            for (index, polls) in polls.into_iter().enumerate() {
+                // The answer before is buffered as a whole; hyper has tried so often to write it.
+                for _ in 0..polls {
+                    writer.poll();
+                }
+                // hyper takes up a request only when the head of the last answer is out of its buffer, or at a flush.
+                let begins_anew = writer.buffered.is_empty();
+                if begins_anew || writer.wire.seam == Seam::Within {
+                    writer.line.inform(format!("<{index}>").as_bytes());
+                }
+                writer.buffered.extend_from_slice(format!("[{index}: answer]").as_bytes());
+            }
+            let written = writer.finish();
+            let mut rest = written.as_str();
+            for index in 0..12 {
+                rest = rest.strip_prefix(&format!("<{index}>")).unwrap_or(rest);
+                let answer = format!("[{index}: answer]");
+                prop_assert!(rest.starts_with(&answer), "{}", written);
+                rest = &rest[answer.len()..];
+            }
+            prop_assert_eq!(rest, "");
+        }
+    }
+}

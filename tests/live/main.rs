@@ -1,7 +1,15 @@
 //! The live path over real sockets: what a caller sends and gets, byte for byte (DESIGN.md section 4, invariants 1 to 3 and 5).
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 #[path = "../support/harness.rs"]
 mod support;
 
 mod bodies;
+mod capture;
+mod draining;
+mod failures;
 mod forwarding;
+mod informational;
+mod smuggling;
+mod tunnels;

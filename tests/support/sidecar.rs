@@ -101,6 +101,11 @@ impl Sidecar {
         assert_eq!(self.sampled(), 1);
     }
 
+    /// Whether it accepts nobody any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.running.is_finished()
+    }
+
     /// Begins the drain, and ends with it.
     pub(crate) fn drain(&mut self) -> JoinHandle<()> {
         let signal = self.drain.take().expect("the first drain");

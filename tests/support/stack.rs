@@ -113,6 +113,11 @@ impl Stack {
         self.seen.0.connections.load(Ordering::SeqCst)
     }
 
+    /// Remembers something for its scripts to find.
+    pub(crate) fn note(&self, message: &str) {
+        self.seen.note(message);
+    }
+
     /// The requests that came, each with its body as it came.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.0.requests.lock().unwrap().clone()
@@ -127,6 +132,11 @@ impl Seen {
         let message = head + &body;
         self.note(&message);
         Some(message)
+    }
+
+    pub(crate) fn has(&self, message: &str) -> bool {
+        let requests = self.0.requests.lock().unwrap();
+        requests.iter().any(|request| request == message)
     }
 
     /// Remembers a request, or whatever else a test wants to find.

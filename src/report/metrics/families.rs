@@ -8,7 +8,7 @@ use crate::{
     compare::Kind,
     telemetry::{
         Bound, Route, Signal,
-        ledger::{METHODS, STATUS_CLASSES},
+        route::{METHODS, STATUS_CLASSES},
     },
     verdict::Outcome,
 };

@@ -1,0 +1,156 @@
+//! `twinread check` and `twinread set` as they are called: what they print, where, and their exit codes.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+use tempfile::TempDir;
+use twinread::{
+    app::App,
+    config::{Flags, Origin, load},
+};
+
+fn folder(text: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("twinread.yaml"), text).unwrap();
+    folder
+}
+
+fn twinread(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_twinread"))
+        .current_dir(folder)
+        .env_clear()
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Exit code, stdout, stderr.
+fn told(output: &Output) -> (i32, &str, &str) {
+    let text = |bytes| std::str::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap();
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn check_tells_what_it_found_on_one_line() {
+    let folder = folder(
+        "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n\
+         routes: [{name: a, path: /a}]\nrules: [own.yaml]\n",
+    );
+    let rules = "rules:\n  - {id: a, why: clocks, at: header.date, do: ignore}\n  \
+                 - {id: b, why: clocks, expires: 2020-01-01, at: header.age, do: ignore}\n";
+    fs::write(folder.path().join("own.yaml"), rules).unwrap();
+
+    let output = twinread(folder.path(), &["check", "twinread.yaml"]);
+
+    let (code, stdout, stderr) = told(&output);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(
+        stdout,
+        "twinread.yaml: valid, 1 route, 2 rules, 1 warning\n"
+    );
+    assert!(
+        stderr.starts_with("own.yaml:3:") && stderr.contains(": warning: "),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn check_prints_every_fault_with_its_place_on_stderr() {
+    let folder = folder("old: {url: 'http://old:1'}\nnwe: {}\nsample: {rate: 7}\n");
+
+    let output = twinread(folder.path(), &["check", "twinread.yaml"]);
+
+    let expected = "twinread.yaml:1:1: new: `url` is missing\n\
+                    twinread.yaml:2:1: unknown field `nwe`, did you mean `new`?\n\
+                    twinread.yaml:3:16: sample.rate: expected a number from 0 to 1, found `7`\n";
+    assert_eq!(told(&output), (64, "", expected));
+
+    let output = twinread(folder.path(), &["check", "gone.yaml"]);
+    let expected = "cannot read gone.yaml: No such file or directory (os error 2)\n";
+    assert_eq!(told(&output), (64, "", expected));
+}
+
+/// A sidecar before stacks that nobody asks anything.
+fn sidecar(folder: &Path, text: &str) -> App {
+    let file = folder.join("twinread.yaml");
+    let addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
+                     old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:9'}\n";
+    fs::write(&file, format!("{addresses}{text}")).unwrap();
+    let origin = Origin::new(Some(file), Flags::default());
+    let loaded = load(&origin).unwrap();
+    App::start(origin, loaded).unwrap()
+}
+
+#[test]
+fn set_changes_settings_and_prints_what_they_are_now() {
+    let folder = folder("");
+    let app = sidecar(folder.path(), "admin_token: s3cret\nsample: {rate: 0.1}\n");
+    let admin = format!("http://{}", app.admin_addr());
+    let set = |changes: &[&str]| {
+        let arguments = [&["set", "--admin", &admin, "--token", "s3cret"], changes].concat();
+        twinread(folder.path(), &arguments)
+    };
+
+    let output = set(&["sample.rate=0.2", "new.timeout=3s", "serve_from=new"]);
+    let expected = "new.timeout = 3s (api)\nsample.rate = 0.2 (api)\nserve_from = new (api)\n";
+    assert_eq!(told(&output), (0, expected, ""));
+
+    let output = set(&["sample.rate=null"]);
+    assert_eq!(told(&output), (0, "sample.rate = 0.1 (file)\n", ""));
+
+    let output = set(&[
+        "sample.rate=0.3",
+        "queue.max_length=0",
+        "listen=127.0.0.1:1",
+    ]);
+    assert_eq!(told(&output), (64, "", "listen needs a restart\n"));
+
+    let output = set(&["sample.rate=0.3", "queue.max_length=0"]);
+    let expected = "queue.max_length: expected a whole number from 1 to 1000000, found `0`\n";
+    assert_eq!(told(&output), (64, "", expected));
+
+    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let (code, stdout, stderr) = told(&output);
+    assert_eq!((code, stdout), (64, ""), "without the token: {stderr}");
+    app.stop();
+}
+
+#[test]
+fn set_takes_address_and_token_from_the_environment() {
+    let folder = folder("");
+    let app = sidecar(folder.path(), "admin_token: s3cret\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_twinread"))
+        .env("TWINREAD_ADMIN", format!("http://{}", app.admin_addr()))
+        .env("TWINREAD_ADMIN_TOKEN", "s3cret")
+        .args(["set", "paused=true"])
+        .output()
+        .unwrap();
+    assert_eq!(told(&output), (0, "paused = true (api)\n", ""));
+    app.stop();
+}
+
+#[test]
+fn set_tells_bad_usage_from_nobody_there() {
+    let folder = folder("");
+    for arguments in [
+        ["set", "sample.rate"].as_slice(),
+        &["set", "sample=1", "sample.rate=1"],
+        &["set"],
+        &["set", "--admin", "nowhere", "paused=true"],
+    ] {
+        let output = twinread(folder.path(), arguments);
+        let (code, stdout, stderr) = told(&output);
+        assert_eq!((code, stdout), (64, ""), "{arguments:?}\n{stderr}");
+    }
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = format!("http://{}", unused.local_addr().unwrap());
+    drop(unused);
+    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let (code, stdout, stderr) = told(&output);
+    assert_eq!((code, stdout), (69, ""), "{stderr}");
+}

@@ -1,0 +1,187 @@
+//! When the primary gives no answer the caller gets one of ours, and only then.
+
+use crate::support::{Sidecar, Stack, until};
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn nobody_listening_is_a_502() {
+    let sidecar = Sidecar::before(Stack::nobody().await).await;
+    let mut caller = sidecar.caller().await;
+    for _ in 0..2 {
+        let answer = caller.send(GET).await.message().await;
+        assert_problem(&answer, 502, "no connection");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_is_a_504() {
+    // A listener whose backlog is full leaves new connections unanswered.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut filling = Vec::new();
+    for _ in 0..4 {
+        filling.push(tokio::spawn(TcpStream::connect(addr)));
+    }
+    until("a full backlog", || {
+        filling.iter().any(|one| one.is_finished())
+    })
+    .await;
+    let sidecar = Sidecar::plan(addr, addr)
+        .old(|old| old.connect_timeout = Duration::from_millis(300))
+        .start()
+        .await;
+    let answer = sidecar.caller().await.send(GET).await.message().await;
+    assert_problem(&answer, 504, "in time");
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_a_502() {
+    let many_headers = "X-A: b\r\n".repeat(100_000);
+    for (sent, detail) in [
+        (String::new(), "broke the connection"),
+        ("HTTP/1.1 200 OK\r\nContent-Le".to_owned(), "broke the connection"),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "not acceptable HTTP"),
+        ("\0\0\0\0\0\0\0\0\0\0\0\0\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        (format!("HTTP/1.1 200 OK\r\n{many_headers}\r\n"), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nX: a\r\n folded\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nX : a\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nok".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), "not acceptable HTTP"),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_owned(), "not acceptable HTTP"),
+    ] {
+        let script = sent.clone();
+        let stack = Stack::script(move |mut conn, seen| {
+            let sent = script.clone();
+            async move {
+                seen.message(&mut conn).await;
+                conn.try_send(sent).await;
+            }
+        })
+        .await;
+        let sidecar = Sidecar::before(stack.addr()).await;
+        let answer = sidecar.caller().await.send(GET).await.message().await;
+        assert_problem(&answer, 502, detail);
+        assert_eq!(stack.connections(), 1, "{sent:.60?} was asked for twice");
+    }
+}
+
+#[tokio::test]
+async fn lengths_that_say_the_same_go_on_as_one() {
+    for lengths in [
+        "Content-Length: 2\r\nContent-Length: 2",
+        "Content-Length: 2, 2",
+    ] {
+        let stack = Stack::answering(format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nok")).await;
+        let sidecar = Sidecar::before(stack.addr()).await;
+        let answer = sidecar.caller().await.send(GET).await.message().await;
+        assert_eq!(answer.to_lowercase(), OK.to_lowercase());
+    }
+}
+
+#[tokio::test]
+async fn a_problem_to_head_has_no_body() {
+    let sidecar = Sidecar::before(Stack::nobody().await).await;
+    let mut caller = sidecar.caller().await;
+    for _ in 0..2 {
+        caller.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let head = caller.head().await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    }
+}
+
+/// Answers one request on each connection and closes it unannounced, the second one after the request has come.
+async fn closing() -> Stack {
+    Stack::script(|mut conn, seen| async move {
+        seen.message(&mut conn).await;
+        conn.send(OK).await;
+        if seen.message(&mut conn).await.is_some() {
+            conn.reset();
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_dead_kept_connection_is_replaced_unnoticed() {
+    let stack = closing().await;
+    let sidecar = Sidecar::before(stack.addr()).await;
+    let mut caller = sidecar.caller().await;
+    for _ in 0..3 {
+        let answer = caller.send(GET).await.message().await;
+        assert_eq!(answer.to_lowercase(), OK.to_lowercase());
+    }
+    // The second and the third request came twice.
+    assert_eq!((stack.requests().len(), stack.connections()), (5, 3));
+}
+
+#[tokio::test]
+async fn what_could_do_harm_is_not_sent_twice() {
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
+    ] {
+        let stack = closing().await;
+        let sidecar = Sidecar::before(stack.addr()).await;
+        let mut caller = sidecar.caller().await;
+        caller.send(request).await.message().await;
+        let answer = caller.send(request).await.message().await;
+        assert_problem(&answer, 502, "broke the connection");
+        assert_eq!((stack.requests().len(), stack.connections()), (2, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_not_used() {
+    let stack = Stack::script(|mut conn, seen| async move {
+        seen.message(&mut conn).await;
+        conn.send(OK).await;
+    })
+    .await;
+    let sidecar = Sidecar::before(stack.addr()).await;
+    let mut caller = sidecar.caller().await;
+    for count in 1..5 {
+        let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        caller.send(request).await;
+        assert_eq!(caller.message().await.to_lowercase(), OK.to_lowercase());
+        until("the request", || stack.requests().len() == count).await;
+        // The end of the connection reaches us soon after the answer.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_is_closed_after_its_idle_timeout() {
+    let stack = Stack::answering(OK).await;
+    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        .old(|old| old.idle_timeout = Duration::ZERO)
+        .start()
+        .await;
+    let mut caller = sidecar.caller().await;
+    for _ in 0..3 {
+        caller.send(GET).await.message().await;
+    }
+    assert_eq!(stack.connections(), 3);
+}
+
+fn assert_problem(answer: &str, status: u16, detail: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(
+        head.contains("content-type: application/problem+json"),
+        "{head}"
+    );
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["status"], status);
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.contains(detail), "{told}");
+}
