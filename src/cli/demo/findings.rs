@@ -99,7 +99,14 @@ impl Findings {
     }
 
     fn defects(&self) -> Table {
-        let header = ["planted defect", "checks", "route", "kind", "place", "what is wrong"];
+        let header = [
+            "planted defect",
+            "checks",
+            "route",
+            "kind",
+            "place",
+            "what is wrong",
+        ];
         let mut table = status::table(&header);
         for planted in PLANTED {
             let checks = self.class_of(&planted);
