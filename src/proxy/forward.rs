@@ -24,12 +24,13 @@ use http::{
 };
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 use tower::Service;
@@ -59,6 +60,22 @@ struct Pending {
 }
 
 type Answered = Result<Response<Answering<Upload>>, Error>;
+type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+pin_project! {
+    /// Waits for the primary's answer. Written out, for an async block would hold the answer's future twice.
+    struct Forwarding<F> {
+        #[pin]
+        answer: F,
+        again: Option<Again>,
+        retry: Option<Retry>,
+        pending: Option<Pending>,
+        stacks: Arc<Stacks>,
+        sent: Instant,
+    }
+}
+
+const UNFINISHED: &str = "a future must not be polled after its end";
 
 // === impl Forward ===
 
@@ -103,15 +120,37 @@ impl Service<Call> for Forward {
         let sent = Instant::now();
         // The request is on its way before the future is made, which so need not hold it.
         let answer = client.send(request);
-        Box::pin(async move {
-            let answer = match (answer.await, again) {
+        Box::pin(Forwarding {
+            answer,
+            again,
+            retry: None,
+            pending: Some(pending),
+            stacks,
+            sent,
+        })
+    }
+}
+
+// === impl Forwarding ===
+
+impl<F: Future<Output = Answered>> Future for Forwarding<F> {
+    type Output = Result<Response<Download>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = match this.retry {
+            Some(retry) => ready!(retry.as_mut().poll(cx)),
+            None => match (ready!(this.answer.poll(cx)), this.again.take()) {
                 (Err(error), Some(again)) if error.is_stale() => {
-                    Box::pin(stacks.send_again(&again, &pending)).await
+                    let pending = this.pending.as_ref().expect(UNFINISHED);
+                    let retry = this.stacks.clone().send_again(again.request(), pending);
+                    ready!(this.retry.insert(retry).as_mut().poll(cx))
                 }
                 (answer, _) => answer,
-            };
-            Ok(stacks.answer(pending, answer, sent))
-        })
+            },
+        };
+        let pending = this.pending.take().expect(UNFINISHED);
+        Poll::Ready(Ok(this.stacks.answer(pending, answer, *this.sent)))
     }
 }
 
@@ -125,10 +164,10 @@ impl Stacks {
         }
     }
 
-    async fn send_again(&self, again: &Again, pending: &Pending) -> Answered {
-        let mut request = again.request();
+    fn send_again(self: Arc<Self>, mut request: Request<Upload>, pending: &Pending) -> Retry {
         pending.inform(&mut request);
-        self.client(pending.primary).send_fresh(request).await
+        let primary = pending.primary;
+        Box::pin(async move { self.client(primary).send_fresh(request).await })
     }
 
     fn answer(&self, mut pending: Pending, answer: Answered, sent: Instant) -> Response<Download> {

@@ -10,9 +10,21 @@ use bytes::Buf;
 use futures_util::future::Either;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::client::conn::http1;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
 use hyper_util::rt::TokioIo;
-use std::{error::Error as StdError, fmt, future::Future, io, sync::Arc};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::{Future, ready},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 use tokio::{net::TcpStream, time};
 
 /// Sends requests to one stack, over connections kept for the next. Cheap to clone; clones share the connections.
@@ -27,11 +39,15 @@ struct Inner<B> {
 
 type Answer<B> = Result<Response<Answering<B>>, Error>;
 
-/// What came of a request on one connection.
-enum Exchanged<B> {
-    Answered(Answer<B>),
-    /// It was not even begun.
-    Unsent(Client<B>, Request<B>),
+pin_project! {
+    /// Waits for the answer to a request that was sent. Written out, for an async block would hold all of it twice.
+    struct Sending<B, F> {
+        #[pin]
+        sent: F,
+        lease: Option<(Client<B>, Connection<B>)>,
+        // Where the request was not even begun: the next attempt.
+        next: Option<Pin<Box<dyn Future<Output = Answer<B>> + Send>>>,
+    }
 }
 
 // === impl Client ===
@@ -70,18 +86,9 @@ where
     /// # Errors
     /// [`Error`]; then there was no answer, though the stack may have seen the request.
     pub fn send(&self, request: Request<B>) -> impl Future<Output = Answer<B>> + Send + use<B> {
-        let begun = match self.0.pool.check_out() {
+        match self.0.pool.check_out() {
             Some(connection) => Either::Left(self.clone().exchange(connection, request)),
-            None => Either::Right(Box::pin(self.clone().send_fresh_owned(request))),
-        };
-        async move {
-            match begun {
-                Either::Right(fresh) => fresh.await,
-                Either::Left(exchange) => match exchange.await {
-                    Exchanged::Answered(answer) => answer,
-                    Exchanged::Unsent(client, request) => Box::pin(client.send_any(request)).await,
-                },
-            }
+            None => Either::Right(Box::pin(self.clone().connect_and_send(request))),
         }
     }
 
@@ -90,26 +97,12 @@ where
     /// # Errors
     /// [`Error`].
     pub async fn send_fresh(&self, request: Request<B>) -> Answer<B> {
-        self.clone().send_fresh_owned(request).await
+        self.clone().connect_and_send(request).await
     }
 
-    async fn send_fresh_owned(self, request: Request<B>) -> Answer<B> {
+    async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
         let connection = self.connect().await?;
-        match self.exchange(connection, request).await {
-            Exchanged::Answered(answer) => answer,
-            Exchanged::Unsent(..) => Err(Error::Connect(io::ErrorKind::ConnectionReset.into())),
-        }
-    }
-
-    /// On the next connection that is not closed.
-    async fn send_any(self, mut request: Request<B>) -> Answer<B> {
-        while let Some(connection) = self.0.pool.check_out() {
-            match self.clone().exchange(connection, request).await {
-                Exchanged::Answered(answer) => return answer,
-                Exchanged::Unsent(_, unsent) => request = unsent,
-            }
-        }
-        self.send_fresh_owned(request).await
+        self.exchange(connection, request).await
     }
 
     /// Sends at once; the future waits for the answer.
@@ -117,26 +110,27 @@ where
         self,
         mut connection: Connection<B>,
         request: Request<B>,
-    ) -> impl Future<Output = Exchanged<B>> + Send + use<B> {
+    ) -> impl Future<Output = Answer<B>> + Send + use<B> {
         let request = request.map(|body| Outgoing::new(body, &connection.line));
-        let sent = connection.tx.try_send_request(request);
-        async move {
-            let answer = match sent.await {
-                Ok(answer) => answer,
-                Err(mut failed) => {
-                    return match failed.take_message() {
-                        Some(request) => Exchanged::Unsent(self, request.map(Outgoing::into_inner)),
-                        None => {
-                            let error = Error::of(failed.into_error(), connection.origin);
-                            Exchanged::Answered(Err(error))
-                        }
-                    };
-                }
-            };
-            Exchanged::Answered(Ok(match answer.status() {
-                StatusCode::SWITCHING_PROTOCOLS => answer.map(Answering::last),
-                _ => answer.map(|body| Answering::new(body, self, connection)),
-            }))
+        Sending {
+            sent: connection.tx.try_send_request(request),
+            lease: Some((self, connection)),
+            next: None,
+        }
+    }
+
+    /// Sends a request that another connection had no time for. A fresh connection that has none either has gone.
+    fn send_next(
+        self,
+        request: Request<B>,
+        origin: Origin,
+    ) -> Pin<Box<dyn Future<Output = Answer<B>> + Send>> {
+        match origin {
+            Origin::Reused => Box::pin(self.send(request)),
+            Origin::Fresh => {
+                let gone = io::ErrorKind::ConnectionReset.into();
+                Box::pin(ready(Err(Error::Connect(gone))))
+            }
         }
     }
 
@@ -163,6 +157,49 @@ where
             line,
             origin: Origin::Fresh,
         })
+    }
+}
+
+// === impl Sending ===
+
+type Sent<B> = Result<Response<Incoming>, TrySendError<Request<Outgoing<B>>>>;
+
+impl<B, F> Future for Sending<B, F>
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    F: Future<Output = Sent<B>>,
+{
+    type Output = Answer<B>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<B>> {
+        let this = self.project();
+        if let Some(next) = this.next {
+            return next.as_mut().poll(cx);
+        }
+        let sent = ready!(this.sent.poll(cx));
+        let lease = this.lease.take();
+        let (client, connection) = lease.expect("a future must not be polled after its end");
+        let mut failed = match sent {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Poll::Ready(Ok(answer.map(Answering::last)));
+            }
+            Ok(answer) => {
+                let answering = |body| Answering::new(body, client, connection);
+                return Poll::Ready(Ok(answer.map(answering)));
+            }
+            Err(failed) => failed,
+        };
+        let Some(request) = failed.take_message() else {
+            let error = Error::of(failed.into_error(), connection.origin);
+            return Poll::Ready(Err(error));
+        };
+        let request = request.map(Outgoing::into_inner);
+        let next = this
+            .next
+            .insert(client.send_next(request, connection.origin));
+        next.as_mut().poll(cx)
     }
 }
 
