@@ -1,7 +1,7 @@
 //! The live path: every request goes to the stack that serves, and its answer to the caller, byte for byte as it comes.
 //!
-//! Built of tower layers: [route](route) names and counts, [sample](sample) chooses reads and copies them, [forward](forward)
-//! sends. Nothing of ours is ever waited for: what cannot be copied or queued is dropped and counted.
+//! Built of tower layers: `route` names and counts, `sample` chooses reads and copies them, `forward` sends. Nothing of
+//! ours is ever waited for: what cannot be copied or queued is dropped and counted.
 
 mod again;
 mod bind;
@@ -19,6 +19,7 @@ mod live;
 mod problem;
 mod route;
 mod sample;
+mod sampler;
 mod tape;
 mod tunnel;
 mod upload;

@@ -24,12 +24,13 @@ use http::{
 };
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 use tower::Service;
@@ -57,6 +58,24 @@ struct Pending {
     keeper: Option<Keeper>,
     primary: Stack,
 }
+
+type Answered = Result<Response<Answering<Upload>>, Error>;
+type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+pin_project! {
+    /// Waits for the primary's answer. Written out, for an async block would hold the answer's future twice.
+    struct Forwarding<F> {
+        #[pin]
+        answer: F,
+        again: Option<Again>,
+        retry: Option<Retry>,
+        pending: Option<Pending>,
+        stacks: Arc<Stacks>,
+        sent: Instant,
+    }
+}
+
+const UNFINISHED: &str = "a future must not be polled after its end";
 
 // === impl Forward ===
 
@@ -93,28 +112,70 @@ impl Service<Call> for Forward {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let stacks = self.0.clone();
-        Box::pin(async move { Ok(stacks.forward(call).await) })
+        let primary = call.live.serve_from;
+        let client = stacks.client(primary);
+        let (mut request, pending) = Pending::of(call, client.target());
+        let again = Again::of(&request);
+        pending.inform(&mut request);
+        let sent = Instant::now();
+        // The request is on its way before the future is made, which so need not hold it.
+        let answer = client.send(request);
+        Box::pin(Forwarding {
+            answer,
+            again,
+            retry: None,
+            pending: Some(pending),
+            stacks,
+            sent,
+        })
+    }
+}
+
+// === impl Forwarding ===
+
+impl<F: Future<Output = Answered>> Future for Forwarding<F> {
+    type Output = Result<Response<Download>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = match this.retry {
+            Some(retry) => ready!(retry.as_mut().poll(cx)),
+            None => match (ready!(this.answer.poll(cx)), this.again.take()) {
+                (Err(error), Some(again)) if error.is_stale() => {
+                    let pending = this.pending.as_ref().expect(UNFINISHED);
+                    let retry = this.stacks.clone().send_again(again.request(), pending);
+                    ready!(this.retry.insert(retry).as_mut().poll(cx))
+                }
+                (answer, _) => answer,
+            },
+        };
+        let pending = this.pending.take().expect(UNFINISHED);
+        Poll::Ready(Ok(this.stacks.answer(pending, answer, *this.sent)))
     }
 }
 
 // === impl Stacks ===
 
 impl Stacks {
-    async fn forward(&self, call: Call) -> Response<Download> {
-        let primary = call.live.serve_from;
-        let client = match primary {
+    fn client(&self, stack: Stack) -> &Client<Upload> {
+        match stack {
             Stack::Old => &self.old,
             Stack::New => &self.new,
-        };
-        let (request, mut pending) = Pending::of(call, client.target());
-        let caller = (pending.version == Version::HTTP_11).then_some(&pending.caller);
-        let sent = Instant::now();
-        let answer = send(client, request, caller, pending.keeper.as_ref()).await;
+        }
+    }
+
+    fn send_again(self: Arc<Self>, mut request: Request<Upload>, pending: &Pending) -> Retry {
+        pending.inform(&mut request);
+        let primary = pending.primary;
+        Box::pin(async move { self.client(primary).send_fresh(request).await })
+    }
+
+    fn answer(&self, mut pending: Pending, answer: Answered, sent: Instant) -> Response<Download> {
         let answered = Instant::now();
         let answer = match answer {
             Ok(answer) => pending.answer(answer, sent, &self.drain),
             Err(error) => {
-                tracing::debug!(%error, stack = %primary, "no answer from the primary");
+                tracing::debug!(%error, stack = %pending.primary, "no answer from the primary");
                 problem(&error).answer()
             }
         };
@@ -125,29 +186,6 @@ impl Stacks {
         let added = (sent - pending.received) + answered.elapsed();
         self.timings.overhead(added);
         answer
-    }
-}
-
-/// Sends a request, once more on a fresh connection where that cannot do harm.
-async fn send(
-    client: &Client<Upload>,
-    request: Request<Upload>,
-    caller: Option<&Arc<Caller>>,
-    keeper: Option<&Keeper>,
-) -> Result<Response<Answering<Upload>>, Error> {
-    let again = Again::of(&request);
-    let inform = |request: &mut Request<Upload>| {
-        inform::pass_on(request, caller.map(|caller| &caller.line), keeper);
-    };
-    let mut request = request;
-    inform(&mut request);
-    match (client.send(request).await, again) {
-        (Err(error), Some(again)) if error.is_stale() => {
-            let mut request = again.request();
-            inform(&mut request);
-            client.send_fresh(request).await
-        }
-        (answer, _) => answer,
     }
 }
 
@@ -187,6 +225,12 @@ impl Pending {
             primary: call.live.serve_from,
         };
         (Request::from_parts(parts, body), pending)
+    }
+
+    /// Has what the primary says before its answer passed on; an HTTP/1.0 caller would not understand it.
+    fn inform(&self, request: &mut Request<Upload>) {
+        let line = (self.version == Version::HTTP_11).then_some(&self.caller.line);
+        inform::pass_on(request, line, self.keeper.as_ref());
     }
 
     fn answer(

@@ -1,9 +1,6 @@
 //! The bodies of an exchange with a stack: the request's on its way out, and the answer's, which gives the connection back.
 
-use super::{
-    pool::{Connection, Pool},
-    wire::Line,
-};
+use super::{Client, pool::Connection, wire::Line};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -32,9 +29,8 @@ pub struct Answering<B> {
     lease: Option<Lease<B>>,
 }
 
-#[derive(Debug)]
 struct Lease<B> {
-    pool: Arc<Pool<B>>,
+    client: Client<B>,
     connection: Connection<B>,
 }
 
@@ -89,13 +85,10 @@ impl<B: Body> Body for Outgoing<B> {
 // === impl Answering ===
 
 impl<B> Answering<B> {
-    pub(super) fn new(inner: Incoming, pool: &Arc<Pool<B>>, connection: Connection<B>) -> Self {
+    pub(super) fn new(inner: Incoming, client: Client<B>, connection: Connection<B>) -> Self {
         let mut answering = Self {
             inner,
-            lease: Some(Lease {
-                pool: pool.clone(),
-                connection,
-            }),
+            lease: Some(Lease { client, connection }),
         };
         if answering.inner.is_end_stream() {
             answering.end();
@@ -109,8 +102,8 @@ impl<B> Answering<B> {
     }
 
     fn end(&mut self) {
-        if let Some(Lease { pool, connection }) = self.lease.take() {
-            pool.check_in(connection);
+        if let Some(Lease { client, connection }) = self.lease.take() {
+            client.check_in(connection);
         }
     }
 }

@@ -7,43 +7,68 @@ use super::{
     wire::{Line, Wire},
 };
 use bytes::Buf;
+use futures_util::future::Either;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use hyper::client::conn::http1;
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1},
+};
 use hyper_util::rt::TokioIo;
-use std::{error::Error as StdError, fmt, io, sync::Arc};
+use pin_project_lite::pin_project;
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::{Future, ready},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 use tokio::{net::TcpStream, time};
 
 /// Sends requests to one stack, over connections kept for the next. Cheap to clone; clones share the connections.
 ///
 /// Connections are driven by tasks on the runtime that sent the request.
-pub struct Client<B> {
+pub struct Client<B>(Arc<Inner<B>>);
+
+struct Inner<B> {
     target: Arc<Target>,
-    pool: Arc<Pool<B>>,
+    pool: Pool<B>,
 }
 
-enum Exchanged<B> {
-    Answered(Response<Answering<B>>),
-    Failed(Error),
-    /// It was not even begun.
-    Unsent(Request<B>),
+type Answer<B> = Result<Response<Answering<B>>, Error>;
+
+pin_project! {
+    /// Waits for the answer to a request that was sent. Written out, for an async block would hold all of it twice.
+    struct Sending<B, F> {
+        #[pin]
+        sent: F,
+        lease: Option<(Client<B>, Connection<B>)>,
+        // Where the request was not even begun: the next attempt.
+        next: Option<Pin<Box<dyn Future<Output = Answer<B>> + Send>>>,
+    }
 }
 
 // === impl Client ===
 
 impl<B> Client<B> {
     pub fn new(target: Arc<Target>) -> Self {
-        let pool = Arc::new(Pool::new(target.idle_timeout));
-        Self { target, pool }
+        let pool = Pool::new(target.idle_timeout);
+        Self(Arc::new(Inner { target, pool }))
     }
 
     pub fn target(&self) -> &Arc<Target> {
-        &self.target
+        &self.0.target
     }
 
     /// Closes connections idle for longer than the target's `idle_timeout`.
     pub fn sweep(&self) {
-        self.pool.sweep();
+        self.0.pool.sweep();
+    }
+
+    pub(super) fn check_in(&self, connection: Connection<B>) {
+        self.0.pool.check_in(connection);
     }
 }
 
@@ -55,55 +80,63 @@ where
 {
     /// Sends a request that was [prepared](Target::prepare), and ends with the head of the answer.
     ///
-    /// Takes a kept connection if one is ready. One that turns out to be closed before anything was written to it is replaced.
+    /// Takes a kept connection if one is ready; then the request is on its way when this returns. A connection that turns out to be
+    /// closed before anything was written to it is replaced. The future is small, for it does not hold the request.
     ///
     /// # Errors
     /// [`Error`]; then there was no answer, though the stack may have seen the request.
-    pub async fn send(&self, mut request: Request<B>) -> Result<Response<Answering<B>>, Error> {
-        while let Some(connection) = self.pool.check_out() {
-            match self.exchange(connection, request).await {
-                Exchanged::Answered(answer) => return Ok(answer),
-                Exchanged::Failed(error) => return Err(error),
-                Exchanged::Unsent(unsent) => request = unsent,
-            }
+    pub fn send(&self, request: Request<B>) -> impl Future<Output = Answer<B>> + Send + use<B> {
+        match self.0.pool.check_out() {
+            Some(connection) => Either::Left(self.clone().exchange(connection, request)),
+            None => Either::Right(Box::pin(self.clone().connect_and_send(request))),
         }
-        // Boxed, for it is rare and would make every request's future larger.
-        Box::pin(self.send_fresh(request)).await
     }
 
     /// Like [`send`](Self::send), on a new connection.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn send_fresh(&self, request: Request<B>) -> Result<Response<Answering<B>>, Error> {
+    pub async fn send_fresh(&self, request: Request<B>) -> Answer<B> {
+        self.clone().connect_and_send(request).await
+    }
+
+    async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
         let connection = self.connect().await?;
-        match self.exchange(connection, request).await {
-            Exchanged::Answered(answer) => Ok(answer),
-            Exchanged::Failed(error) => Err(error),
-            Exchanged::Unsent(_) => Err(Error::Connect(io::ErrorKind::ConnectionReset.into())),
+        self.exchange(connection, request).await
+    }
+
+    /// Sends at once; the future waits for the answer.
+    fn exchange(
+        self,
+        mut connection: Connection<B>,
+        request: Request<B>,
+    ) -> impl Future<Output = Answer<B>> + Send + use<B> {
+        let request = request.map(|body| Outgoing::new(body, &connection.line));
+        Sending {
+            sent: connection.tx.try_send_request(request),
+            lease: Some((self, connection)),
+            next: None,
         }
     }
 
-    async fn exchange(&self, mut connection: Connection<B>, request: Request<B>) -> Exchanged<B> {
-        let request = request.map(|body| Outgoing::new(body, &connection.line));
-        match connection.tx.try_send_request(request).await {
-            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Exchanged::Answered(answer.map(Answering::last))
+    /// Sends a request that another connection had no time for. A fresh connection that has none either has gone.
+    fn send_next(
+        self,
+        request: Request<B>,
+        origin: Origin,
+    ) -> Pin<Box<dyn Future<Output = Answer<B>> + Send>> {
+        match origin {
+            Origin::Reused => Box::pin(self.send(request)),
+            Origin::Fresh => {
+                let gone = io::ErrorKind::ConnectionReset.into();
+                Box::pin(ready(Err(Error::Connect(gone))))
             }
-            Ok(answer) => {
-                let answering = |body| Answering::new(body, &self.pool, connection);
-                Exchanged::Answered(answer.map(answering))
-            }
-            Err(mut failed) => match failed.take_message() {
-                Some(request) => Exchanged::Unsent(request.map(Outgoing::into_inner)),
-                None => Exchanged::Failed(Error::of(failed.into_error(), connection.origin)),
-            },
         }
     }
 
     async fn connect(&self) -> Result<Connection<B>, Error> {
-        let limit = self.target.connect_timeout;
-        let stream = match time::timeout(limit, dial(&self.target)).await {
+        let limit = self.0.target.connect_timeout;
+        let stream = match time::timeout(limit, dial(&self.0.target)).await {
             Ok(dialled) => dialled.map_err(Error::Connect)?,
             Err(_) => return Err(Error::ConnectTimeout(limit)),
         };
@@ -127,6 +160,49 @@ where
     }
 }
 
+// === impl Sending ===
+
+type Sent<B> = Result<Response<Incoming>, TrySendError<Request<Outgoing<B>>>>;
+
+impl<B, F> Future for Sending<B, F>
+where
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    F: Future<Output = Sent<B>>,
+{
+    type Output = Answer<B>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<B>> {
+        let this = self.project();
+        if let Some(next) = this.next {
+            return next.as_mut().poll(cx);
+        }
+        let sent = ready!(this.sent.poll(cx));
+        let lease = this.lease.take();
+        let (client, connection) = lease.expect("a future must not be polled after its end");
+        let mut failed = match sent {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                return Poll::Ready(Ok(answer.map(Answering::last)));
+            }
+            Ok(answer) => {
+                let answering = |body| Answering::new(body, client, connection);
+                return Poll::Ready(Ok(answer.map(answering)));
+            }
+            Err(failed) => failed,
+        };
+        let Some(request) = failed.take_message() else {
+            let error = Error::of(failed.into_error(), connection.origin);
+            return Poll::Ready(Err(error));
+        };
+        let request = request.map(Outgoing::into_inner);
+        let next = this
+            .next
+            .insert(client.send_next(request, connection.origin));
+        next.as_mut().poll(cx)
+    }
+}
+
 async fn dial(target: &Target) -> io::Result<TcpStream> {
     let authority = &target.authority;
     // An IPv6 literal stands in brackets in a URI.
@@ -139,15 +215,12 @@ async fn dial(target: &Target) -> io::Result<TcpStream> {
 
 impl<B> Clone for Client<B> {
     fn clone(&self) -> Self {
-        Self {
-            target: self.target.clone(),
-            pool: self.pool.clone(),
-        }
+        Self(self.0.clone())
     }
 }
 
 impl<B> fmt::Debug for Client<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Client").field(&self.target).finish()
+        f.debug_tuple("Client").field(&self.0.target).finish()
     }
 }

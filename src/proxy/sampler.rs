@@ -1,0 +1,284 @@
+//! Which live requests are checked, and what is kept of those.
+
+use super::{
+    call::{Call, Named, OwnedHead, Routing},
+    check::Sampled,
+    live::{Checks, Handles, Live},
+    tape::{End, Recording, Tape},
+};
+use crate::{
+    budget::Bucket,
+    handoff::ReadRequest,
+    sample::{Ask, Decision, Declared},
+    telemetry::Bound,
+    verdict::{Outcome, Reason},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header::TRANSFER_ENCODING};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Instant, SystemTime},
+};
+
+/// What sampling shares between connections.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    handles: Handles,
+    /// Time zero of the buckets.
+    start: Instant,
+    cap: Bucket,
+    /// By the name of the route, so they are as many as the ledger has routes.
+    floors: RwLock<HashMap<Arc<str>, Arc<Bucket>>>,
+}
+
+/// What is to be done when the answer comes.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Pass,
+    Copy(Copying),
+    /// Whether it is a read, or of which route, is in the body.
+    Decide(Box<Undecided>),
+}
+
+/// Abandons the check where no answer comes.
+#[derive(Debug)]
+pub(super) struct Copying(Option<Box<Sampled>>);
+
+#[derive(Debug)]
+pub(super) struct Undecided {
+    live: Arc<Live>,
+    routing: Routing,
+    declared: Declared,
+    head: OwnedHead,
+    recording: Recording,
+    received: SystemTime,
+}
+
+/// What is kept of a request that may be replayed.
+#[derive(Debug)]
+struct Kept {
+    head: OwnedHead,
+    /// `None`: it has no body.
+    recording: Option<Recording>,
+    received: SystemTime,
+}
+
+// === impl Sampler ===
+
+impl Sampler {
+    pub(super) fn new(handles: Handles) -> Self {
+        Self {
+            handles,
+            start: Instant::now(),
+            cap: Bucket::default(),
+            floors: RwLock::default(),
+        }
+    }
+
+    pub(super) fn plan(&self, call: &mut Call, routing: Routing) -> Plan {
+        let live = call.live.clone();
+        let force = live.sampling.force_header.as_ref();
+        let force = force.filter(|name| call.request.headers().contains_key(*name));
+        if live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing)) {
+            remove(call, force);
+            return Plan::Pass;
+        }
+        let plan = match (live.reads.classify(&call.head()), &routing) {
+            (Declared::NotRead, _) => Plan::Pass,
+            (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
+            (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
+        };
+        remove(call, force);
+        plan
+    }
+
+    fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
+        if !self.admits(&call.live, named, call.request.headers()) {
+            return Plan::Pass;
+        }
+        let head = OwnedHead::of(&call.request);
+        let recording = (!http_body::Body::is_end_stream(call.request.body())).then(|| {
+            let recording = Recording::new(self.tape(&call.live));
+            call.request.body_mut().record(recording.clone());
+            recording
+        });
+        let received = SystemTime::now();
+        match self.sampled(
+            &call.live,
+            named,
+            Kept {
+                head,
+                recording,
+                received,
+            },
+        ) {
+            Some(sampled) => Plan::Copy(Copying::of(sampled)),
+            None => Plan::Pass,
+        }
+    }
+
+    fn put_off(&self, call: &mut Call, routing: Routing, declared: Declared) -> Undecided {
+        let (head, recording) = match &routing {
+            Routing::ByBody(unnamed) => (unnamed.head.clone(), unnamed.recording.clone()),
+            Routing::Known(_) => {
+                let recording = Recording::new(self.tape(&call.live));
+                call.request.body_mut().record(recording.clone());
+                (OwnedHead::of(&call.request), recording)
+            }
+        };
+        Undecided {
+            live: call.live.clone(),
+            routing,
+            declared,
+            head,
+            recording,
+            received: SystemTime::now(),
+        }
+    }
+
+    /// Decides now that the body is known. What never became whole is not known to be a read.
+    pub(super) fn decide_later(&self, undecided: Undecided) -> Option<Sampled> {
+        let Undecided {
+            live,
+            routing,
+            declared,
+            head,
+            recording,
+            received,
+        } = undecided;
+        let is_read = {
+            let tape = recording.tape();
+            let is_whole = tape.end() == End::Whole;
+            is_whole
+                && (declared == Declared::Read
+                    || live.reads.admits_body(&head.borrow(), tape.kept()))
+        };
+        let named = routing.named();
+        if !is_read || !self.admits(&live, named, &head.headers) {
+            return None;
+        }
+        let kept = Kept {
+            head,
+            recording: Some(recording),
+            received,
+        };
+        self.sampled(&live, named, kept)
+    }
+
+    fn admits(&self, live: &Live, named: &Named, headers: &HeaderMap) -> bool {
+        let ask = Ask {
+            headers,
+            chance: rand::random(),
+            route_rate: named.rate,
+            admin_token: live.admin_token.as_deref(),
+        };
+        let sampling = &live.sampling;
+        let now = self.start.elapsed();
+        let floor = || self.floor(named).take(now, sampling.per_route_floor);
+        let cap = || self.cap.take(now, sampling.max_per_second);
+        let decision = sampling.decide(&ask, floor, cap);
+        if decision == Decision::Capped {
+            self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
+        }
+        decision.is_sampled()
+    }
+
+    fn floor(&self, named: &Named) -> Arc<Bucket> {
+        let name = named.route.name();
+        let floors = self.floors.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(floor) = floors.get(name) {
+            return floor.clone();
+        }
+        drop(floors);
+        let mut floors = self.floors.write().unwrap_or_else(PoisonError::into_inner);
+        floors.entry(name.clone()).or_default().clone()
+    }
+
+    /// Begins a check; `None` where the budget does not hold even its head.
+    fn sampled(&self, live: &Live, named: &Named, kept: Kept) -> Option<Sampled> {
+        let ticket = named.route.sample();
+        let Kept {
+            head,
+            recording,
+            received,
+        } = kept;
+        let OwnedHead {
+            method,
+            uri,
+            mut headers,
+        } = head;
+        if let Some(name) = &live.sampling.force_header {
+            headers.remove(name);
+        }
+        headers.remove(TRANSFER_ENCODING);
+        let mut held = self.handles.budget.share();
+        if !held.grow(size_of(&headers)) {
+            ticket.finish(Outcome::NotCompared(Reason::MemoryFull));
+            return None;
+        }
+        Some(Sampled {
+            ticket,
+            request: ReadRequest {
+                method,
+                uri,
+                headers,
+                body: Bytes::new(),
+            },
+            recording,
+            tape: self.tape(live),
+            held,
+            received,
+            comparing: live.comparing.clone(),
+            queue: self.handles.queue.clone(),
+        })
+    }
+
+    fn tape(&self, live: &Live) -> Tape {
+        Tape::new(&self.handles.budget, live.max_body)
+    }
+}
+
+/// The header by which a caller forces a sample is meant for us, and travels no further.
+fn remove(call: &mut Call, force: Option<&HeaderName>) {
+    if let Some(name) = force {
+        call.request.headers_mut().remove(name);
+    }
+}
+
+/// Whether no read of the route is sampled unless it is forced: then nothing need be found out about the request.
+fn never_samples(live: &Live, routing: &Routing) -> bool {
+    match routing {
+        Routing::Known(named) => named.rate.unwrap_or(live.sampling.rate) <= 0.0,
+        Routing::ByBody(_) => false,
+    }
+}
+
+/// Bytes that kept headers take, roughly.
+fn size_of(headers: &HeaderMap) -> usize {
+    const ENTRY: usize = 96;
+    let sizes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + ENTRY);
+    sizes.sum()
+}
+
+// === impl Copying ===
+
+impl Copying {
+    fn of(sampled: Sampled) -> Self {
+        Self(Some(Box::new(sampled)))
+    }
+
+    pub(super) fn take(mut self) -> Option<Sampled> {
+        self.0.take().map(|sampled| *sampled)
+    }
+}
+
+impl Drop for Copying {
+    fn drop(&mut self) {
+        if let Some(sampled) = self.0.take() {
+            sampled.abandon();
+        }
+    }
+}
