@@ -105,9 +105,9 @@ fn expired(config: &Config) -> Vec<Arc<str>> {
 fn activity(config: &Config) -> Activity {
     let mut own = config.routes.entries().iter().filter_map(Entry::sample);
     let is_sampling = config.sampling.rate > 0.0 || own.any(|rate| rate > 0.0);
-    match config.paused {
-        Paused::No if is_sampling => Activity::Sampling,
-        Paused::No | Paused::Yes => Activity::Paused,
+    match config.checks {
+        Checks::Running if is_sampling => Activity::Sampling,
+        Checks::Running | Checks::Paused => Activity::Paused,
     }
 }
 
