@@ -230,9 +230,10 @@ class Sidecar(Process):
         def is_quiet():
             sampled = self.total("twinread_sampled_total")
             outcomes = self.total("twinread_checks_total")
-            return sampled >= sampled_at_least and sampled == outcomes and sampled
+            return sampled >= sampled_at_least and sampled == outcomes
 
-        return int(wait_for("an outcome for every sample", is_quiet, seconds))
+        wait_for("an outcome for every sample", is_quiet, seconds)
+        return int(self.total("twinread_sampled_total"))
 
     def classes(self):
         """The classes of mismatches as (route, place, kind)."""
