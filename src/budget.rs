@@ -1,6 +1,10 @@
-//! One budget of bytes for the whole process, and the shares taken from it.
+//! One budget of bytes for the whole process and the shares taken from it, and [buckets](Bucket) of events.
 //!
 //! Taking never waits: what does not fit is refused, and the caller counts it.
+
+mod bucket;
+
+pub use bucket::Bucket;
 
 use std::sync::{
     Arc,

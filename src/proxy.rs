@@ -3,6 +3,7 @@
 //! Built of tower layers: [route](route) names and counts, [sample](sample) chooses reads and copies them, [forward](forward)
 //! sends. Nothing of ours is ever waited for: what cannot be copied or queued is dropped and counted.
 
+mod again;
 mod bind;
 mod call;
 mod check;

@@ -61,7 +61,7 @@ enum Telling {
 }
 
 /// Headers that HTTP itself needs and that name nobody: their values help to read a report.
-const HARMLESS: [&str; 17] = [
+const HARMLESS: [&str; 19] = [
     "accept",
     "accept-encoding",
     "accept-ranges",
@@ -74,9 +74,11 @@ const HARMLESS: [&str; 17] = [
     "content-type",
     "date",
     "expires",
+    "host",
     "last-modified",
     "retry-after",
     "server",
+    "traceparent",
     "transfer-encoding",
     "vary",
 ];

@@ -1,14 +1,13 @@
 //! Which requests are reads, and which reads are checked.
 //!
-//! Both are decided here without clock, chance or lock: time and chance are arguments, and a
-//! [`Bucket`] is one atomic number.
+//! Both are decided here without clock, chance or lock: chance and what the buckets hold are arguments.
 
-mod bucket;
+mod frequency;
 mod key;
 mod reads;
 mod sampling;
 
-pub use bucket::{Bucket, Frequency};
+pub use frequency::Frequency;
 pub use key::By;
 pub use reads::{Declared, Reads};
 pub use sampling::{Ask, Decision, Sampling, share};

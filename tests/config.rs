@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use proptest::prelude::*;
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use twinread::{
-    compare::Options,
+    compare::{Comparing, Options},
     config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
     document::Faults,
     handoff::Traced,
@@ -327,6 +327,14 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
         "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://:80\"",
     ),
     (
+        "{url: 'http://old:65536'}",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://old:65536\"",
+    ),
+    (
+        "{url: 'http://old:0'}",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://old:0\"",
+    ),
+    (
         "{url: 'https://old'}",
         "12: old.url: https is not available yet, only http is",
     ),
@@ -583,7 +591,13 @@ fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
         let mut config = Config::clone(loaded.config());
         // Between the contract's defaults and silence stands the environment, which `report` asks.
         config.telemetry.report = twinread::report::Config::default();
-        format!("{config:#?}")
+        // Told by their fingerprint: the order in which they show themselves is by chance.
+        let rules = config.comparing.rules.fingerprint();
+        config.comparing = Arc::new(Comparing {
+            rules: Arc::default(),
+            options: config.comparing.options.clone(),
+        });
+        format!("{rules} {config:?}")
     };
     assert_eq!(config(&said), config(&silent));
 }
@@ -804,5 +818,103 @@ proptest! {
         prop_assert_eq!(told.lines().count(), 1, "{}", told);
         let place = format!("twinread.yaml:{}:{}: ", text.len(), line.find(&name).unwrap() + 1);
         prop_assert!(told.starts_with(&format!("{place}{expected}")), "{}", told);
+    }
+}
+
+/// Fields of every kind, some of which do not exist.
+const FIELDS: &[&str] = &[
+    "listen",
+    "admin",
+    "admin_token",
+    "serve_from",
+    "paused",
+    "old",
+    "old.url",
+    "old.host",
+    "old.headers",
+    "old.headers.set",
+    "old.headers.remove",
+    "old.tls",
+    "new.timeout",
+    "new.max_in_flight",
+    "new.breaker",
+    "control",
+    "reads",
+    "routes",
+    "max_routes",
+    "sample",
+    "sample.rate",
+    "sample.per_route_floor",
+    "sample.by",
+    "sample.force_header",
+    "capture",
+    "capture.max_body",
+    "queue.max_age",
+    "recheck",
+    "recheck.after",
+    "conditional",
+    "rules",
+    "compare.headers",
+    "compare.headers.listed",
+    "compare.numbers",
+    "compare.deadline",
+    "redact",
+    "redact.fields",
+    "redact.values",
+    "telemetry.otlp",
+    "telemetry.otlp.headers",
+    "telemetry.resource",
+    "telemetry.trace",
+    "log.level",
+    "store.keep",
+    "verdict",
+    "verdict.confidence",
+    "verdict.soak",
+    "epoch",
+    "epoch.label",
+    "drain.grace",
+    "nonsense",
+];
+
+fn anything() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        prop_oneof![Just(0.5), Just(1e300), Just(-0.0)].prop_map(Into::into),
+        "[ -~]{0,12}".prop_map(Into::into),
+        "[0-9]{1,30}(ms|s|d|KiB|GiB|/s)".prop_map(Into::into),
+        prop_oneof![Just("http://["), Just("é\u{0}\n"), Just("(?i"), Just("$")]
+            .prop_map(Into::into),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+            proptest::collection::hash_map("[a-z_$]{1,8}", inner, 0..3)
+                .prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_a_field_says_it_is_read_or_refused_with_its_place(
+        field in 0..FIELDS.len(),
+        value in anything(),
+    ) {
+        let mut document = serde_json::json!({
+            "old": {"url": "http://old:1"}, "new": {"url": "http://new:2"}, "rules": [],
+        });
+        let pointer = FIELDS[field].split('.');
+        let place = pointer.fold(&mut document, |place, name| &mut place[name]);
+        *place = value;
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        if let Err(faults) = Folder::with(&text).load() {
+            for fault in faults.iter() {
+                prop_assert!(fault.file.is_some() && fault.mark.is_some(), "{}\n{}", fault, text);
+            }
+        }
     }
 }

@@ -54,6 +54,17 @@ impl Watched {
             .unwrap();
     }
 
+    async fn failures(&self, expected: u64) {
+        let reached = async {
+            while self.gauges.reload_failures() < expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(DEADLINE, reached)
+            .await
+            .expect("the failure must be counted");
+    }
+
     async fn end(self) {
         self.drain.drain().await;
         timeout(DEADLINE, self.task).await.unwrap().unwrap();
@@ -130,6 +141,25 @@ async fn a_rule_file_of_another_folder_is_seen() {
         .await
         .expect("the change must be seen")
         .unwrap();
+
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_bad_rule_file_that_was_never_in_force_is_seen_when_it_is_mended() {
+    let folder = TempDir::new().unwrap();
+    let rules = TempDir::new().unwrap();
+    let file = folder.path().join("twinread.yaml");
+    fs::write(&file, text(0.1)).unwrap();
+    let own = rules.path().join("own.yaml");
+    fs::write(&own, "rules: [{id: a}]\n").unwrap();
+    let mut watched = Watched::start(file.clone());
+
+    let listed = format!("rules: [{}]\n", own.display());
+    fs::write(&file, text(0.2).replace("rules: []\n", &listed)).unwrap();
+    watched.failures(1).await;
+    fs::write(&own, "rules: []\n").unwrap();
+    watched.rate(0.2).await;
 
     watched.end().await;
 }

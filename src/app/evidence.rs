@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     proxy::Checks,
     report::{Figures, metrics},
+    route::Entry,
     rules::Rule,
     settings::Current,
     telemetry::{Ledger, RuleCounts},
@@ -102,9 +103,11 @@ fn expired(config: &Config) -> Vec<Arc<str>> {
 }
 
 fn activity(config: &Config) -> Activity {
+    let mut own = config.routes.entries().iter().filter_map(Entry::sample);
+    let is_sampling = config.sampling.rate > 0.0 || own.any(|rate| rate > 0.0);
     match config.checks {
-        Checks::Paused => Activity::Paused,
-        Checks::Running => Activity::Sampling,
+        Checks::Running if is_sampling => Activity::Sampling,
+        Checks::Running | Checks::Paused => Activity::Paused,
     }
 }
 

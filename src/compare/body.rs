@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 
 /// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
-const DEEPEST: usize = 512;
+const DEEPEST: usize = 1024;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;

@@ -24,6 +24,8 @@ impl Format {
                 Self::Text
             }
             other if other.ends_with("+json") => Self::Json,
+            // How AWS names JSON with the version of its protocol: `application/x-amz-json-1.0`.
+            other if other.starts_with("application/x-amz-json-") => Self::Json,
             other if other.ends_with("+xml") || other.starts_with("text/") => Self::Text,
             _ => Self::Bytes,
         }
@@ -57,6 +59,7 @@ mod tests {
             ("application/json", Format::Json),
             ("Application/JSON", Format::Json),
             ("application/problem+json", Format::Json),
+            ("application/x-amz-json-1.0", Format::Json),
             ("text/html", Format::Text),
             ("image/svg+xml", Format::Text),
             ("application/octet-stream", Format::Bytes),

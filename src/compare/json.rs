@@ -76,6 +76,12 @@ impl<'b> Document<'b> {
         &self.source[node.start as usize..node.end as usize]
     }
 
+    /// The bytes of the node as it is spelled.
+    pub fn spelling(&self, id: Id) -> &'b [u8] {
+        let node = self.node(id);
+        &self.source.as_bytes()[node.start as usize..node.end as usize]
+    }
+
     /// The characters of a string or key.
     pub fn text(&self, id: Id) -> Text<'b> {
         let raw = self.raw(id);

@@ -141,7 +141,7 @@ impl<'w> Walk<'w, '_> {
             new: news,
             ..
         } = self.pair;
-        if olds.raw(old) == news.raw(new) {
+        if self.is_spelled_alike(old, new) {
             return;
         }
         let kind = match (olds.class(old), news.class(new)) {
@@ -219,6 +219,11 @@ impl<'w> Walk<'w, '_> {
         });
     }
 
+    /// Members that are spelled alike are equal, whatever is in them.
+    fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
+        self.pair.old.spelling(old) == self.pair.new.spelling(new)
+    }
+
     fn is_probing(&self) -> bool {
         self.mode != Mode::Telling
     }
@@ -288,7 +293,7 @@ impl<'w> Walk<'w, '_> {
 
     /// Compares two elements, each with its index.
     fn elements(&mut self, old: (usize, Id), new: (usize, Id)) {
-        if self.pair.old.raw(old.1) == self.pair.new.raw(new.1) {
+        if self.is_spelled_alike(old.1, new.1) {
             return;
         }
         let step = Move::Index(Some(old.0), Some(new.0));
@@ -312,15 +317,10 @@ impl<'w> Walk<'w, '_> {
 
     /// Compares two members of the same name.
     fn same_named(&mut self, key: Id, old: Id, new: Id) {
-        let Pair {
-            old: olds,
-            new: news,
-            ..
-        } = self.pair;
-        if olds.raw(old) == news.raw(new) {
+        if self.is_spelled_alike(old, new) {
             return;
         }
-        let name = olds.text(key).to_str();
+        let name = self.pair.old.text(key).to_str();
         let before = self.enter(Move::Name(&name), Some(old), Some(new));
         self.path.push(Crumb::Key(Stack::Old, key));
         self.nodes(old, new);

@@ -81,7 +81,7 @@ fn otlp(at: &At<'_>) -> Result<otlp::Config, Faults> {
     let endpoint = fields.optional("endpoint", endpoint);
     let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
     let protocol = fields.optional("protocol", |at| values::one_of(at, &protocols));
-    let headers = fields.optional("headers", stacks::pairs);
+    let headers = fields.optional("headers", |at| stacks::pairs(at, |_, name| Ok(name)));
     let timeout = fields.optional("timeout", |at| values::duration(at, MS, MINUTE));
     let config = headers.map(|headers| otlp::Config {
         endpoint,
@@ -96,7 +96,7 @@ fn endpoint(at: &At<'_>) -> Result<String, Fault> {
     let what = "an absolute url such as http://127.0.0.1:4317";
     let uri: Uri = at.parse(what)?;
     match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(_)) => Ok(at.text()?.to_owned()),
+        (Some("http"), Some(host)) if stacks::is_reachable(host) => Ok(at.text()?.to_owned()),
         (Some("https"), Some(_)) => Err(at.fault("https is not available yet, only http is")),
         _ => Err(at.expected(what)),
     }

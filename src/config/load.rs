@@ -44,16 +44,21 @@ const COMMAND_LINE: &str = "command line";
 /// # Errors
 /// Every fault, sorted by file and line.
 pub fn load(origin: &Origin) -> Result<Loaded, Faults> {
+    load_noting(origin, &mut Vec::new())
+}
+
+/// As [`load`]; `paths` gets the files and folders that were asked for, whether or not they are good.
+pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<Loaded, Faults> {
     let name = origin.name();
+    paths.extend(origin.file.clone());
     let mut file = origin.read(&name)?;
     let lookup: Lookup<'_> = &*origin.environment;
     let unset = environment::replace(&name, &mut file, lookup);
     let unset = unset.err().unwrap_or_default();
     let layers = Layers::new(file, origin.flags.tree());
 
-    let mut faults = Faults::default();
-    let rules = faults.collect(origin.rules(&name, &layers.tree()));
-    let rules = rules.unwrap_or_default();
+    let (rules, mut faults) = origin.rules(&name, &layers.tree());
+    paths.extend_from_slice(&rules.paths);
     let config = faults.collect(resolve(&name, &layers, &rules));
     // What holds an unset variable is wrong in other ways too, which say nothing new.
     let is_new = |fault: &&Fault| unset.iter().all(|unset| unset.mark != fault.mark);
@@ -153,12 +158,12 @@ impl Origin {
         Ok(root)
     }
 
-    fn rules(&self, name: &Arc<str>, tree: &Node) -> Result<Rules, Faults> {
+    fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, Faults) {
         let folder = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
         let today = jiff::Zoned::now().date();
         match rule_files::list(name, tree) {
             Some(list) => Rules::load(&list, folder, today),
-            None => Ok(Rules::default()),
+            None => Default::default(),
         }
     }
 }

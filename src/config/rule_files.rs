@@ -25,18 +25,14 @@ pub(super) struct Rules {
 // === impl Rules ===
 
 impl Rules {
-    /// Reads and compiles what `list` names; paths are relative to `folder`.
-    ///
-    /// # Errors
-    /// Everything that cannot be read, and every fault of every rule.
-    pub(super) fn load(list: &At<'_>, folder: &Path, today: Date) -> Result<Self, Faults> {
+    /// Reads and compiles what `list` names; paths are relative to `folder`. Beside the rules come everything that
+    /// cannot be read, and every fault of every rule: where there are any, only the paths are of use.
+    pub(super) fn load(list: &At<'_>, folder: &Path, today: Date) -> (Self, Faults) {
         let mut rules = Self::default();
         let mut faults = Faults::default();
-        for item in list.items()? {
-            let added = match item.text() {
-                Ok(text) => rules.add(&item, text, folder),
-                Err(fault) => Err(fault),
-            };
+        let items = faults.collect(list.items().map_err(Faults::from));
+        for item in items.unwrap_or_default() {
+            let added = item.text().and_then(|text| rules.add(&item, text, folder));
             faults.collect(added.map_err(Faults::from));
         }
         let compiled = RuleSet::compile(&rules.texts, today);
@@ -44,7 +40,7 @@ impl Rules {
             rules.set = Arc::new(set);
             rules.warnings.extend(warnings);
         }
-        faults.into_result(rules)
+        (rules, faults)
     }
 
     fn add(&mut self, at: &At<'_>, text: &str, folder: &Path) -> Result<(), Fault> {
@@ -55,19 +51,23 @@ impl Rules {
             return Ok(());
         }
         let path = folder.join(text);
-        self.paths.push(path.clone());
         let unreadable = |path: &Path, error: &io::Error| {
             at.fault(format!("cannot read {}: {error}", path.display()))
         };
         let files = match path.is_dir() {
             false => vec![path],
-            true => rule_files(&path).map_err(|error| unreadable(&path, &error))?,
+            true => {
+                self.paths.push(path.clone());
+                rule_files(&path).map_err(|error| unreadable(&path, &error))?
+            }
         };
         if files.is_empty() {
             self.warnings
                 .push(at.fault(format!("the folder `{text}` holds no rules (*.yaml)")));
         }
         for file in files {
+            // A file of a folder may be a link to elsewhere.
+            self.paths.push(file.clone());
             let rules = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
             self.texts.push((file.display().to_string().into(), rules));
         }

@@ -3,7 +3,7 @@
 use super::{
     Config, Loaded, Origin,
     layers::Change,
-    load::{load, resolve},
+    load::{load_noting, resolve},
     patch,
     reload::Cause,
     tree,
@@ -32,6 +32,7 @@ pub struct Running {
 
 struct State {
     loaded: Loaded,
+    paths: Vec<PathBuf>,
     revision: u64,
     /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
     failed: Option<Faults>,
@@ -59,12 +60,16 @@ impl Running {
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
         gauges.set_settings_revision(1);
+        let file = origin.file().map(PathBuf::from);
+        let rules = loaded.rules.paths.iter().cloned();
+        let paths = file.into_iter().chain(rules).collect();
         Self {
             origin,
             gauges,
             publish: Box::new(publish),
             state: Mutex::new(State {
                 loaded,
+                paths,
                 revision: 1,
                 failed: None,
                 needs_restart: Vec::new(),
@@ -77,13 +82,10 @@ impl Running {
         self.lock().loaded.config.clone()
     }
 
-    /// Files and folders whose change calls for a [reload](Self::reload).
+    /// Files and folders whose change calls for a [reload](Self::reload): those of the last attempt, so that a bad
+    /// one is seen when it is mended.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let file = self.origin.file().map(PathBuf::from);
-        let state = self.lock();
-        file.into_iter()
-            .chain(state.loaded.rules.paths.iter().cloned())
-            .collect()
+        self.lock().paths.clone()
     }
 
     /// Reads the files anew and puts in force what can change at runtime; what the API has changed stays.
@@ -92,8 +94,10 @@ impl Running {
     /// # Errors
     /// Every fault, and then nothing has changed.
     pub fn reload(&self, cause: Cause) -> Result<Reloaded, Faults> {
-        let next = load(&self.origin);
+        let mut paths = Vec::new();
+        let next = load_noting(&self.origin, &mut paths);
         let mut state = self.lock();
+        state.paths = paths;
         match next.and_then(|next| self.replace(&mut state, next)) {
             Ok(reloaded) => {
                 if state.failed.take().is_some() && reloaded.changed.is_empty() {

@@ -102,11 +102,11 @@ fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
         Some("https") => return Err(at.fault("https is not available yet, only http is")),
         _ => return Err(at.expected(what)),
     }
-    if authority.host().is_empty() || authority.as_str().ends_with(':') {
-        return Err(at.expected(what));
-    }
     if authority.as_str().contains('@') {
         return Err(at.fault("a user in a url is refused; set a header instead"));
+    }
+    if !is_reachable(authority) {
+        return Err(at.expected(what));
     }
     if uri.query().is_some() || at.text()?.contains('#') {
         return Err(at.expected("a url without a query"));
@@ -121,32 +121,44 @@ fn host(at: &At<'_>) -> Result<HostPolicy, Fault> {
         "stack" => Ok(HostPolicy::Stack),
         literal => {
             let what = "preserve, stack, or a host such as shop.example:8080";
-            let authority: Authority = literal.parse().map_err(|_| at.expected(what))?;
-            if authority.as_str().contains('@') {
-                return Err(at.expected(what));
-            }
-            let value = HeaderValue::from_str(authority.as_str());
-            Ok(HostPolicy::Literal(value.map_err(|_| at.expected(what))?))
+            let authority: Option<Authority> = literal.parse().ok().filter(is_reachable);
+            let value = authority.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+            value
+                .map(HostPolicy::Literal)
+                .ok_or_else(|| at.expected(what))
         }
     }
+}
+
+/// Whether it is a host, with a port that can be connected to or without one.
+pub(super) fn is_reachable(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host());
+    let is_port = |rest: &str| match rest.strip_prefix(':') {
+        Some(port) => port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => rest.is_empty(),
+    };
+    !authority.host().is_empty() && rest.is_some_and(is_port)
 }
 
 /// `{set: {name: value}, remove: [name]}`
 fn headers(at: &At<'_>) -> Result<Headers, Faults> {
     let mut fields = not_yet::open(at.clone());
-    let set = fields.optional("set", pairs);
+    let set = fields.optional("set", |at| pairs(at, refuse_hop_by_hop));
     let remove = fields.optional("remove", |at| at.each(|at| Ok(end_to_end(at)?)));
     values::complete(fields, set.zip(remove))
 }
 
-/// Headers by name. A value never shows in a fault: it may be a secret.
-pub(super) fn pairs(at: &At<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, Faults> {
+/// Headers by name, those that `admit` lets pass. A value never shows in a fault: it may be a secret.
+pub(super) fn pairs(
+    at: &At<'_>,
+    admit: impl Fn(&At<'_>, HeaderName) -> Result<HeaderName, Fault>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Faults> {
     let mut faults = Faults::default();
     let mut pairs: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (key, at) in at.entries()? {
         let header = header_name(&key.name)
             .ok_or_else(|| at.fault(format!("`{}` is not the name of a header", key.name)))
-            .and_then(|name| refuse_hop_by_hop(&at, name))
+            .and_then(|name| admit(&at, name))
             .and_then(|name| Ok((name, header_value(&at)?)));
         let Some((name, value)) = faults.collect(header.map_err(Faults::from)) else {
             continue;

@@ -107,6 +107,15 @@ impl Report {
     }
 }
 
+// === impl ToldAnswer ===
+
+impl ToldAnswer {
+    /// The duration in milliseconds, to the microsecond.
+    pub fn duration_ms(&self) -> f64 {
+        self.duration.as_micros() as f64 / 1e3
+    }
+}
+
 fn optional(text: Option<&String>) -> usize {
     text.map_or(0, String::len)
 }

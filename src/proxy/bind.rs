@@ -124,7 +124,6 @@ async fn serve(
     let io = TokioIo::new(Wire::new(guard, caller.line.clone()));
     let connection = http1::Builder::new()
         .auto_date_header(false)
-        .preserve_header_case(true)
         .max_header_size(MAX_HEAD)
         .serve_connection(io, entrance)
         .with_upgrades();

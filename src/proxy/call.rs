@@ -2,6 +2,7 @@
 
 use super::{
     guard::Switch,
+    hop::Marks,
     live::Live,
     tape::{End, Recording},
     upload::Upload,
@@ -27,7 +28,8 @@ pub(super) struct Call {
     pub(super) caller: Arc<Caller>,
     pub(super) version: Version,
     pub(super) received: Instant,
-    pub(super) upgrade: Option<Upgrade>,
+    pub(super) marks: Marks,
+    pub(super) upgrade: Option<Box<Upgrade>>,
 }
 
 /// The connection that a request came by.

@@ -3,7 +3,7 @@
 use super::{
     call::{Call, Caller, Upgrade},
     download::Download,
-    hop,
+    hop::{self, Mark, Marks},
     live::Live,
     problem::Problem,
     upload::Upload,
@@ -44,30 +44,36 @@ impl<S> Entrance<S> {
     fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
         let received = Instant::now();
         let mut request = request.map(Upload::new);
-        let upgrade = self.take_upgrade(&mut request);
+        let marks = Marks::of(request.headers());
+        let upgrade = match marks.have(Mark::Upgrade) {
+            true => self.take_upgrade(&mut request),
+            false => None,
+        };
         check_target(&request)?;
-        hop::strip_request(request.headers_mut());
+        hop::strip_request(request.headers_mut(), marks);
         Ok(Call {
             version: request.version(),
             request,
             live: self.live.get(),
             caller: self.caller.clone(),
             received,
+            marks,
             upgrade,
         })
     }
 
     /// Takes the wish for another protocol, if it may be granted; if not, the reader of the connection is told so.
-    fn take_upgrade(&self, request: &mut Request<Upload>) -> Option<Upgrade> {
+    fn take_upgrade(&self, request: &mut Request<Upload>) -> Option<Box<Upgrade>> {
         // With a body there is none to grant, and the reader knows it.
-        if !request.headers().contains_key(UPGRADE) || !request.body().is_end_stream() {
+        if !request.body().is_end_stream() {
             return None;
         }
         let upgrade = tunnelled_protocol(request).and_then(|protocol| {
-            Some(Upgrade {
+            let connection = request.extensions_mut().remove::<OnUpgrade>()?;
+            Some(Box::new(Upgrade {
                 protocol,
-                connection: request.extensions_mut().remove::<OnUpgrade>()?,
-            })
+                connection,
+            }))
         });
         if upgrade.is_none() {
             self.caller.switch.refuse();

@@ -1,10 +1,12 @@
 //! The service that sends a request to the primary and takes up its answer.
 
 use super::{
+    again::Again,
     call::{Call, Caller, Upgrade},
     download::Download,
     gate::{Gate, Keeper},
-    hop, inform,
+    hop::{self, Mark, Marks},
+    inform,
     problem::Problem,
     tunnel,
     upload::Upload,
@@ -16,8 +18,8 @@ use crate::{
     upstream::{Answering, Client, Error, Target},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, UPGRADE},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
     request::Parts,
 };
 use http_body::Body;
@@ -51,17 +53,9 @@ struct Pending {
     caller: Arc<Caller>,
     version: Version,
     received: Instant,
-    upgrade: Option<Upgrade>,
+    upgrade: Option<Box<Upgrade>>,
     keeper: Option<Keeper>,
     primary: Stack,
-}
-
-/// A request without a body, kept to be sent once more where a kept connection turns out to be dead.
-#[derive(Debug)]
-struct Again {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
 }
 
 // === impl Forward ===
@@ -124,7 +118,7 @@ impl Stacks {
                 problem(&error).answer()
             }
         };
-        if let Some(Upgrade { .. }) = pending.upgrade.take() {
+        if pending.upgrade.is_some() {
             // It was not granted: what the caller sends next is a request.
             pending.caller.switch.refuse();
         }
@@ -178,7 +172,7 @@ impl Pending {
             ask_for_upgrade(&mut parts, upgrade);
         }
         let mut keeper = None;
-        if parts.headers.contains_key(EXPECT) && !body.is_end_stream() {
+        if call.marks.have(Mark::Expect) && !body.is_end_stream() {
             let (gate, kept) = Gate::new();
             body.hold_back(gate);
             keeper = Some(kept);
@@ -201,12 +195,13 @@ impl Pending {
         sent: Instant,
         drain: &drain::Watch,
     ) -> Response<Download> {
-        if let Err(error) = hop::check_answer(&mut answer) {
+        let marks = Marks::of(answer.headers());
+        if let Err(error) = hop::check_answer(&mut answer, marks) {
             tracing::debug!(%error, stack = %self.primary, "an answer was refused");
             return Problem::NotHttp.answer();
         }
         let status = answer.status();
-        hop::strip_answer(status, answer.headers_mut());
+        hop::strip_answer(status, answer.headers_mut(), marks);
         *answer.version_mut() = Version::HTTP_11;
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
             return Problem::NotHttp.answer();
@@ -259,26 +254,4 @@ fn ask_for_upgrade(parts: &mut Parts, upgrade: &Upgrade) {
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-// === impl Again ===
-
-impl Again {
-    /// `None` where sending it twice could do harm, or its body could not be sent twice.
-    fn of(request: &Request<Upload>) -> Option<Self> {
-        let may_repeat = request.method().is_idempotent() && request.body().is_end_stream();
-        may_repeat.then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        })
-    }
-
-    fn request(self) -> Request<Upload> {
-        let mut request = Request::new(Upload::default());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
-    }
 }

@@ -2,37 +2,85 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HeaderName as Name, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
 };
 
-const KEEP_ALIVE: Name = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: Name = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: Name = HeaderName::from_static("http2-settings");
+const HOP: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+
+/// Which headers that need attention a head has, found in one walk: to look each up costs more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks(u8);
+
+/// One header, or several, that need attention.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(super) enum Mark {
+    Connection = 1,
+    Te = 2,
+    /// Headers for one connection that need not be named by `Connection`.
+    Hop = 4,
+    Upgrade = 8,
+    Expect = 16,
+    TransferEncoding = 32,
+    ContentLength = 64,
+}
 
 /// An answer whose end is told in two ways, or in one that nobody knows.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("the framing of the answer is ambiguous")]
 pub(super) struct Ambiguous;
 
+// === impl Marks ===
+
+impl Marks {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let marks = headers.keys().filter_map(Mark::of);
+        Self(marks.fold(0, |marks, mark| marks | mark as u8))
+    }
+
+    pub(super) fn have(self, mark: Mark) -> bool {
+        self.0 & mark as u8 != 0
+    }
+}
+
+// === impl Mark ===
+
+impl Mark {
+    fn of(name: &HeaderName) -> Option<Self> {
+        match *name {
+            CONNECTION => Some(Self::Connection),
+            TE => Some(Self::Te),
+            UPGRADE => Some(Self::Upgrade),
+            EXPECT => Some(Self::Expect),
+            TRANSFER_ENCODING => Some(Self::TransferEncoding),
+            CONTENT_LENGTH => Some(Self::ContentLength),
+            _ => HOP.contains(&name.as_str()).then_some(Self::Hop),
+        }
+    }
+}
+
 /// Takes out of a request what was for the caller's connection. `Transfer-Encoding` stays, for it says that there is a body:
 /// the caller's guard has made sure that it is `chunked`.
-pub(super) fn strip_request(headers: &mut HeaderMap) {
-    let takes_trailers = takes_trailers(headers);
-    strip(headers);
-    headers.remove(UPGRADE);
+pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks) {
+    let takes_trailers = marks.have(Mark::Te) && takes_trailers(headers);
+    strip(headers, marks);
+    if marks.have(Mark::Upgrade) {
+        headers.remove(UPGRADE);
+    }
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
 /// Takes out of an answer what was for the primary's connection.
-pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap) {
-    strip(headers);
+pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: Marks) {
+    strip(headers, marks);
+    if !marks.have(Mark::Upgrade) {
+        return;
+    }
     match status {
         StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED => {
-            if headers.contains_key(UPGRADE) {
-                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            }
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
         _ => {
             headers.remove(UPGRADE);
@@ -44,21 +92,22 @@ pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap) {
 ///
 /// # Errors
 /// [`Ambiguous`].
-pub(super) fn check_answer<B>(answer: &mut Response<B>) -> Result<(), Ambiguous> {
-    let version = answer.version();
-    let headers = answer.headers_mut();
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-        let is_alone = codings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
-        let is_known = is_chunked && is_alone && version == Version::HTTP_11;
+pub(super) fn check_answer<B>(answer: &mut Response<B>, marks: Marks) -> Result<(), Ambiguous> {
+    if marks.have(Mark::TransferEncoding) {
+        let mut codings = answer.headers().get_all(TRANSFER_ENCODING).iter();
+        let coding = codings.next().map(HeaderValue::as_bytes);
+        let is_chunked = coding.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+        let is_alone = codings.next().is_none() && !marks.have(Mark::ContentLength);
+        let is_known = is_chunked && is_alone && answer.version() == Version::HTTP_11;
         return is_known.then_some(()).ok_or(Ambiguous);
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else {
+    if !marks.have(Mark::ContentLength) {
         return Ok(());
-    };
-    if lengths.next().is_none() && length.as_bytes().iter().all(u8::is_ascii_digit) {
+    }
+    let headers = answer.headers_mut();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let is_plain = |length: &HeaderValue| length.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some_and(is_plain) && lengths.next().is_none() {
         return Ok(());
     }
     // hyper has made sure that all values are alike; one of them goes on.
@@ -80,7 +129,22 @@ fn single_length(headers: &HeaderMap) -> Option<HeaderValue> {
     single.map(HeaderValue::from)
 }
 
-fn strip(headers: &mut HeaderMap) {
+fn strip(headers: &mut HeaderMap, marks: Marks) {
+    if marks.have(Mark::Connection) {
+        strip_named(headers);
+    }
+    if marks.have(Mark::Te) {
+        headers.remove(TE);
+    }
+    if marks.have(Mark::Hop) {
+        for name in HOP {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Takes out `Connection` and what it names.
+fn strip_named(headers: &mut HeaderMap) {
     for value in named_by_connection(headers) {
         for name in value.to_str().unwrap_or_default().split(',') {
             let Ok(name) = name.trim().parse::<HeaderName>() else {
@@ -93,9 +157,6 @@ fn strip(headers: &mut HeaderMap) {
                 headers.remove(name);
             }
         }
-    }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, HTTP2_SETTINGS] {
-        headers.remove(name);
     }
 }
 

@@ -11,13 +11,14 @@ use super::{
     tape::{End, Recording, Tape},
 };
 use crate::{
+    budget::Bucket,
     handoff::ReadRequest,
-    sample::{Ask, Bucket, Decision, Declared},
+    sample::{Ask, Decision, Declared},
     telemetry::Bound,
     verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response, header::TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, Response, header::TRANSFER_ENCODING};
 use pin_project_lite::pin_project;
 use std::{
     collections::HashMap,
@@ -148,19 +149,18 @@ where
 impl Sampler {
     fn plan(&self, call: &mut Call, routing: Routing) -> Plan {
         let live = call.live.clone();
-        let declared = match live.checks {
-            Checks::Paused => Declared::NotRead,
-            Checks::Running => live.reads.classify(&call.head()),
-        };
-        let plan = match (declared, &routing) {
+        let force = live.sampling.force_header.as_ref();
+        let force = force.filter(|name| call.request.headers().contains_key(*name));
+        if live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing)) {
+            remove(call, force);
+            return Plan::Pass;
+        }
+        let plan = match (live.reads.classify(&call.head()), &routing) {
             (Declared::NotRead, _) => Plan::Pass,
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
-            _ => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
+            (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
         };
-        // It is meant for us, and travels no further.
-        if let Some(name) = &live.sampling.force_header {
-            call.request.headers_mut().remove(name);
-        }
+        remove(call, force);
         plan
     }
 
@@ -312,6 +312,21 @@ impl Sampler {
 
     fn tape(&self, live: &Live) -> Tape {
         Tape::new(&self.handles.budget, live.max_body)
+    }
+}
+
+/// The header by which a caller forces a sample is meant for us, and travels no further.
+fn remove(call: &mut Call, force: Option<&HeaderName>) {
+    if let Some(name) = force {
+        call.request.headers_mut().remove(name);
+    }
+}
+
+/// Whether no read of the route is sampled unless it is forced: then nothing need be found out about the request.
+fn never_samples(live: &Live, routing: &Routing) -> bool {
+    match routing {
+        Routing::Known(named) => named.rate.unwrap_or(live.sampling.rate) <= 0.0,
+        Routing::ByBody(_) => false,
     }
 }
 

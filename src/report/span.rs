@@ -130,7 +130,7 @@ const NEW: Names = Names {
 fn of_answer(answer: &ToldAnswer, names: Names) -> [KeyValue; 2] {
     [
         KeyValue::new(names.status, i64::from(answer.status)),
-        KeyValue::new(names.duration, answer.duration.as_secs_f64() * 1e3),
+        KeyValue::new(names.duration, answer.duration_ms()),
     ]
 }
 

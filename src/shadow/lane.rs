@@ -4,7 +4,7 @@ use super::{
     Settings,
     breaker::{Breaker, End, Limits, Pass},
 };
-use crate::{sample::Bucket, stack::Stack, telemetry::Gauges, upstream::Client, verdict::Reason};
+use crate::{budget::Bucket, stack::Stack, telemetry::Gauges, upstream::Client, verdict::Reason};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::{

@@ -121,7 +121,7 @@ impl Answer {
     fn of(told: &ToldAnswer) -> Self {
         Self {
             status: told.status,
-            duration_ms: told.duration.as_secs_f64() * 1e3,
+            duration_ms: told.duration_ms(),
             headers: told.headers.clone(),
             body: told.body.clone(),
             trailers: told.trailers.clone(),

@@ -22,6 +22,13 @@ pub struct Client<B> {
     pool: Arc<Pool<B>>,
 }
 
+enum Exchanged<B> {
+    Answered(Response<Answering<B>>),
+    Failed(Error),
+    /// It was not even begun.
+    Unsent(Request<B>),
+}
+
 // === impl Client ===
 
 impl<B> Client<B> {
@@ -52,15 +59,16 @@ where
     ///
     /// # Errors
     /// [`Error`]; then there was no answer, though the stack may have seen the request.
-    pub async fn send(&self, request: Request<B>) -> Result<Response<Answering<B>>, Error> {
-        let mut request = request;
+    pub async fn send(&self, mut request: Request<B>) -> Result<Response<Answering<B>>, Error> {
         while let Some(connection) = self.pool.check_out() {
             match self.exchange(connection, request).await {
-                Ok(done) => return done,
-                Err(unsent) => request = unsent,
+                Exchanged::Answered(answer) => return Ok(answer),
+                Exchanged::Failed(error) => return Err(error),
+                Exchanged::Unsent(unsent) => request = unsent,
             }
         }
-        self.send_fresh(request).await
+        // Boxed, for it is rare and would make every request's future larger.
+        Box::pin(self.send_fresh(request)).await
     }
 
     /// Like [`send`](Self::send), on a new connection.
@@ -70,28 +78,25 @@ where
     pub async fn send_fresh(&self, request: Request<B>) -> Result<Response<Answering<B>>, Error> {
         let connection = self.connect().await?;
         match self.exchange(connection, request).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::Connect(io::ErrorKind::ConnectionReset.into())),
+            Exchanged::Answered(answer) => Ok(answer),
+            Exchanged::Failed(error) => Err(error),
+            Exchanged::Unsent(_) => Err(Error::Connect(io::ErrorKind::ConnectionReset.into())),
         }
     }
 
-    /// Gives the request back where it was not even begun.
-    async fn exchange(
-        &self,
-        mut connection: Connection<B>,
-        request: Request<B>,
-    ) -> Result<Result<Response<Answering<B>>, Error>, Request<B>> {
+    async fn exchange(&self, mut connection: Connection<B>, request: Request<B>) -> Exchanged<B> {
         let request = request.map(|body| Outgoing::new(body, &connection.line));
         match connection.tx.try_send_request(request).await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Ok(Ok(response.map(Answering::last)))
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Exchanged::Answered(answer.map(Answering::last))
             }
-            Ok(response) => Ok(Ok(
-                response.map(|body| Answering::new(body, &self.pool, connection))
-            )),
+            Ok(answer) => {
+                let answering = |body| Answering::new(body, &self.pool, connection);
+                Exchanged::Answered(answer.map(answering))
+            }
             Err(mut failed) => match failed.take_message() {
-                Some(request) => Err(request.map(Outgoing::into_inner)),
-                None => Ok(Err(Error::of(failed.into_error(), connection.origin))),
+                Some(request) => Exchanged::Unsent(request.map(Outgoing::into_inner)),
+                None => Exchanged::Failed(Error::of(failed.into_error(), connection.origin)),
             },
         }
     }
@@ -105,7 +110,6 @@ where
         let line = Arc::<Line>::default();
         let io = TokioIo::new(Wire::new(stream, line.clone()));
         let (tx, driver) = http1::Builder::new()
-            .preserve_header_case(true)
             .handshake(io)
             .await
             .map_err(Error::Protocol)?;

@@ -93,6 +93,13 @@ def batch(*keys):
     return "BatchGetItem", {"RequestItems": {"catalogue": {"Keys": [key(*each) for each in keys]}}}
 
 
+# moto marks errors by headers of its own, and as another kind of JSON.
+ERROR_HEADERS = {
+    ("header.content-type", "value"),
+    ("header.status", "extra"),
+    ("header.x-amzn-errortype", "extra"),
+}
+
 # Every read with the (place, kind) of each difference that there is between the two servers.
 READS = {
     "get-plain": (get("p3", "a"), set()),
@@ -107,15 +114,9 @@ READS = {
     ),
     "get-bad-key": (
         ("GetItem", {"TableName": "catalogue", "Key": {"pk": {"S": "p3"}}}),
-        {
-            ("header.content-type", "value"),
-            ("header.status", "extra"),
-            ("header.x-amzn-errortype", "extra"),
-            ("$.__type", "value"),
-            ("$.message", "value"),
-        },
+        {*ERROR_HEADERS, ("$.__type", "value"), ("$.message", "value")},
     ),
-    "get-no-table": (("GetItem", {"TableName": "nothere", "Key": key("p3", "a")}), set()),
+    "get-no-table": (("GetItem", {"TableName": "nothere", "Key": key("p3", "a")}), ERROR_HEADERS),
     "query-keys": (query(**P3, **KEYS), set()),
     "query-limit": (query(**P1, Limit=1, ProjectionExpression="sk"), set()),
     "query-prices": (query(**P1), {("$.Items[*].price.N", "value"), ("$.Items[*].tags.SS", "order")}),
@@ -129,7 +130,7 @@ READS = {
     }),
     "batch-no-table": (
         ("BatchGetItem", {"RequestItems": {"nothere": {"Keys": [key("p3", "a")]}}}),
-        set(),
+        ERROR_HEADERS,
     ),
 }
 

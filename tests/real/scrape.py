@@ -1,6 +1,5 @@
 """A real Prometheus scrapes the sidecar, and finds in PromQL what the conservation law promises."""
 
-import json
 import time
 import urllib.parse
 
@@ -89,5 +88,8 @@ def check_prometheus(checks, tools, sidecar):
 def value(port, query):
     """The value of an instant query; `None` where it has no result."""
     path = "/api/v1/query?" + urllib.parse.urlencode({"query": query})
-    result = json.loads(call(port, "GET", path).body)["data"]["result"]
+    answer = call(port, "GET", path)
+    if answer.status == 503:  # it is not ready yet
+        return None
+    result = answer.json()["data"]["result"]
     return float(result[0]["value"][1]) if result else None

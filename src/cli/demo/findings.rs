@@ -9,7 +9,7 @@ use crate::{
     demo::{PLANTED, Planted},
 };
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
@@ -99,9 +99,15 @@ impl Findings {
     }
 
     fn defects(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["planted defect", "checks", "route", "kind", "place", "what is wrong"]);
+        let header = [
+            "planted defect",
+            "checks",
+            "route",
+            "kind",
+            "place",
+            "what is wrong",
+        ];
+        let mut table = status::table(&header);
         for planted in PLANTED {
             let checks = self.class_of(&planted);
             let checks = checks.map_or("missed".to_owned(), |found| found.count.to_string());

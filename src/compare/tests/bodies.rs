@@ -248,10 +248,27 @@ fn deep_documents_are_compared_or_undecodable_but_never_overflow() {
         json_differences(&deep(10_000, "1"), &deep(10_000, "1 "), &[]),
         ["line 1 text"]
     );
-    let mut comparing = Comparing::default();
-    comparing.options.max_depth = usize::MAX;
-    let (old, new) = (json(deep(500, "1")), json(deep(500, "2")));
-    assert_eq!(told(&compare(&old, &new, &context(), &comparing)).len(), 1);
+}
+
+#[test]
+fn the_deepest_documents_fit_the_stack_of_a_thread() {
+    let nested = |depth: usize, leaf: &str| {
+        let (open, close) = ("[0,{\"a\":".repeat(depth / 2), "},1]".repeat(depth / 2));
+        format!("{open}{leaf}{close}")
+    };
+    for rules in [
+        &[][..],
+        &[("$..*", "unordered"), ("$..*", "{tolerance: {abs: 1}}")],
+    ] {
+        let mut comparing = ruled(rules);
+        comparing.options.max_depth = usize::MAX;
+        let (old, new) = (json(nested(1024, "1")), json(nested(1024, "\"x\"")));
+        assert_eq!(told(&compare(&old, &new, &context(), &comparing)).len(), 1);
+    }
+    assert_eq!(
+        json_differences(&nested(1026, "1"), &nested(1026, "2"), &[]).len(),
+        1
+    );
 }
 
 #[test]

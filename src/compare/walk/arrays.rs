@@ -39,10 +39,13 @@ impl<'c> Walk<'_, 'c> {
         if let ([old], [new], None | Some(Members::AsSet)) = (&olds[..], &news[..], members) {
             return self.elements(*old, *new);
         }
-        // A probe goes into each element once, or nested arrays would take exponential time.
-        let prefix = match self.is_probing() {
-            true => 0,
-            false => self.alike(olds.iter().zip(&news)),
+        // Elements of a set are digested anyway: to probe them as well, at each level, would take too long.
+        let pairs = olds.iter().zip(&news);
+        let prefix = match members {
+            Some(_) => pairs
+                .take_while(|(old, new)| self.is_spelled_alike(old.1, new.1))
+                .count(),
+            None => self.alike(pairs),
         };
         if prefix == olds.len() && prefix == news.len() {
             return;

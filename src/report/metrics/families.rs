@@ -74,7 +74,7 @@ const COUNTERS: [Family<u64>; 9] = [
     },
     Family {
         name: "twinread_export_dropped_total",
-        help: "Spans, metric exports and reports to the store that were dropped",
+        help: "Spans, metric exports, stored reports and log lines that were dropped",
         unit: "{item}",
         read: export_dropped,
     },

@@ -3,16 +3,11 @@
 //! It is kept as the one moment at which the bucket will be full again (the virtual scheduling form of the generic
 //! cell rate algorithm, ITU-T I.371), so that taking a token is one compare-and-exchange.
 
+use crate::sample::Frequency;
 use std::{
-    fmt,
-    str::FromStr,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-
-/// Events per second: `1/s`, `30/m`, `10/h`. Finite and not negative.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Frequency(f64);
 
 /// Admits events up to a [`Frequency`], and a tenth of a second's worth (one at least) at once after a pause.
 #[derive(Debug, Default)]
@@ -21,76 +16,20 @@ pub struct Bucket {
     full_at: AtomicU64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a frequency such as 1/s, 30/m or 10/h")]
-pub struct NotAFrequency;
-
-// === impl Frequency ===
-
-impl Frequency {
-    pub const ZERO: Self = Self(0.0);
-
-    /// `None` for what is negative or not finite.
-    pub fn per_second(events: f64) -> Option<Self> {
-        (events.is_finite() && events >= 0.0).then_some(Self(events))
-    }
-
-    pub fn as_per_second(self) -> f64 {
-        self.0
-    }
-}
-
-impl From<u32> for Frequency {
-    /// So many a second.
-    fn from(events: u32) -> Self {
-        Self(events.into())
-    }
-}
-
-impl FromStr for Frequency {
-    type Err = NotAFrequency;
-
-    fn from_str(text: &str) -> Result<Self, NotAFrequency> {
-        let (number, unit) = text.split_once('/').ok_or(NotAFrequency)?;
-        let seconds = match unit.trim() {
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            _ => return Err(NotAFrequency),
-        };
-        let number: f64 = number.trim().parse().map_err(|_| NotAFrequency)?;
-        Self::per_second(number / seconds).ok_or(NotAFrequency)
-    }
-}
-
-impl fmt::Display for Frequency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1.0, "s"), (60.0, "m"), (3_600.0, "h")];
-        let spelled = units
-            .map(|(seconds, unit)| (self.0 * seconds, unit))
-            .into_iter()
-            .find(|(number, _)| (number - number.round()).abs() < 1e-9);
-        match spelled {
-            Some((number, unit)) => write!(f, "{}/{unit}", number.round()),
-            None => write!(f, "{}/s", self.0),
-        }
-    }
-}
-
 // === impl Bucket ===
 
 impl Bucket {
     /// Takes one token if there is one. `now` is the time since any moment that stays the same for this bucket.
     #[must_use = "without a token the event must not happen"]
     pub fn take(&self, now: Duration, limit: Frequency) -> bool {
-        if limit.0 <= 0.0 {
+        if limit.as_per_second() <= 0.0 {
             return false;
         }
         let now = nanos(now);
-        let interval = (1e9 / limit.0) as u64;
-        let burst = (limit.0 / 10.0).max(1.0);
+        let interval = (1e9 / limit.as_per_second()) as u64;
+        let burst = (limit.as_per_second() / 10.0).max(1.0);
         // How far ahead the bucket may be booked with one more token still in it.
-        let ahead = ((burst - 1.0) * 1e9 / limit.0) as u64;
+        let ahead = ((burst - 1.0) * 1e9 / limit.as_per_second()) as u64;
         let booked = |full_at: u64| {
             let begin = full_at.max(now);
             (begin - now <= ahead).then(|| begin.saturating_add(interval))
@@ -112,19 +51,6 @@ mod tests {
 
     fn frequency(text: &str) -> Frequency {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn frequencies_are_read_and_written() {
-        for (text, events) in [("1/s", 1.0), ("30/m", 0.5), ("9/h", 0.0025), ("2.5/s", 2.5)] {
-            assert_eq!(frequency(text).as_per_second(), events, "{text}");
-            assert_eq!(frequency(&frequency(text).to_string()), frequency(text));
-        }
-        assert_eq!(frequency("30/m").to_string(), "30/m");
-        assert_eq!(frequency("120/m").to_string(), "2/s");
-        for text in ["1", "1/d", "-1/s", "NaN/s", "inf/s", "/s", ""] {
-            assert_eq!(text.parse::<Frequency>(), Err(NotAFrequency), "{text}");
-        }
     }
 
     #[test]
