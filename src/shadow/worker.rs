@@ -143,7 +143,8 @@ impl Worker {
         match self.lanes.admit(&sample, &settings) {
             Ok(passage) => {
                 let check = check::run(self.bench.clone(), sample, passage, settings);
-                self.checks.spawn(check);
+                // Boxed, for spawning would copy a future of this size several times over.
+                self.checks.spawn(Box::pin(check));
             }
             Err(reason) => check::refuse(&self.bench, sample, reason, &settings),
         }
