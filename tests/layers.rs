@@ -4,6 +4,9 @@
 //! What is looked at: `use` items, paths in code and types (through the file's own imports), and the
 //! tokens of macro calls. Unit tests are held to the layers too, but may read files and clocks.
 
+// Everything in here is test code, helpers included: a panic is how it fails.
+#![allow(clippy::unwrap_used)]
+
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use std::{
     collections::HashMap,
@@ -270,7 +273,7 @@ impl Import {
     fn resolve(&self, names: &HashMap<String, Vec<String>>) -> Vec<String> {
         let first = self.segments[0].as_str();
         if first == "self" || first == "super" {
-            return self.from_module();
+            return self.module_path_of();
         }
         match names.get(first) {
             Some(meaning) if meaning[0] != self.segments[0] => {
@@ -281,7 +284,7 @@ impl Import {
         }
     }
 
-    fn from_module(&self) -> Vec<String> {
+    fn module_path_of(&self) -> Vec<String> {
         let mut module = self.module.clone();
         let mut segments = self.segments.as_slice();
         while let Some((first, rest)) = segments.split_first() {

@@ -33,7 +33,7 @@ async fn a_connection_that_does_not_come_about_is_a_504() {
     })
     .await;
     let sidecar = Sidecar::plan(addr, addr)
-        .old(|old| old.connect_timeout = Duration::from_millis(300))
+        .with_old(|old| old.connect_timeout = Duration::from_millis(300))
         .start()
         .await;
     let answer = sidecar.caller().await.send(GET).await.message().await;
@@ -163,7 +163,7 @@ async fn a_connection_that_was_closed_while_idle_is_not_used() {
 async fn a_kept_connection_is_closed_after_its_idle_timeout() {
     let stack = Stack::answering(OK).await;
     let sidecar = Sidecar::plan(stack.addr(), stack.addr())
-        .old(|old| old.idle_timeout = Duration::ZERO)
+        .with_old(|old| old.idle_timeout = Duration::ZERO)
         .start()
         .await;
     let mut caller = sidecar.caller().await;

@@ -226,12 +226,12 @@ async fn a_request_is_fitted_to_the_stack_that_serves() {
     let old = Stack::answering(OK).await;
     let new = Stack::answering(OK).await;
     let sidecar = Sidecar::plan(old.addr(), new.addr())
-        .old(|old| {
+        .with_old(|old| {
             old.base_path = "/base".to_owned();
             old.host = HostPolicy::Stack;
             old.remove = vec![HeaderName::from_static("x-secret")];
         })
-        .new(|new| {
+        .with_new(|new| {
             let key = HeaderValue::from_static("new");
             new.host = HostPolicy::Literal(HeaderValue::from_static("new.example"));
             new.set = vec![(HeaderName::from_static("x-secret"), key)];

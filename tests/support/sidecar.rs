@@ -131,12 +131,12 @@ impl Plan {
         self
     }
 
-    pub(crate) fn old(mut self, change: impl FnOnce(&mut Target)) -> Self {
+    pub(crate) fn with_old(mut self, change: impl FnOnce(&mut Target)) -> Self {
         change(&mut self.old);
         self
     }
 
-    pub(crate) fn new(mut self, change: impl FnOnce(&mut Target)) -> Self {
+    pub(crate) fn with_new(mut self, change: impl FnOnce(&mut Target)) -> Self {
         change(&mut self.new);
         self
     }
