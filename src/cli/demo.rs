@@ -140,7 +140,8 @@ impl Demo {
     fn send(&self, duration: Duration, rate: NonZeroU32) -> Sent {
         let expected = duration.as_secs() * u64::from(rate.get());
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} reads  {elapsed}");
-        let bar = ProgressBar::new(expected).with_style(style.expect("the template is well-formed"));
+        let bar =
+            ProgressBar::new(expected).with_style(style.expect("the template is well-formed"));
         let sent = self.traffic.run(duration, || bar.inc(1));
         let sent = self.runtime.block_on(sent);
         bar.finish_and_clear();

@@ -121,7 +121,11 @@ impl Traffic {
 
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} live reads answered, {} failed", self.answered, self.failed)
+        write!(
+            f,
+            "{} live reads answered, {} failed",
+            self.answered, self.failed
+        )
     }
 }
 

@@ -101,7 +101,14 @@ impl Findings {
     fn defects(&self) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["planted defect", "checks", "route", "kind", "place", "what is wrong"]);
+        table.set_header([
+            "planted defect",
+            "checks",
+            "route",
+            "kind",
+            "place",
+            "what is wrong",
+        ]);
         for planted in PLANTED {
             let checks = self.class_of(&planted);
             let checks = checks.map_or("missed".to_owned(), |found| found.count.to_string());
