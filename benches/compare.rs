@@ -101,7 +101,10 @@ fn time(run: &dyn Fn() -> bool) -> Duration {
         black_box(run());
         runs += 1;
     }
-    let used = used.zip(processor_time()).map(|(from, to)| to - from);
+    let used = used
+        .zip(processor_time())
+        .map(|(from, to)| to.saturating_sub(from));
+    let used = used.filter(|used| !used.is_zero());
     used.unwrap_or_else(|| start.elapsed()) / runs
 }
 
