@@ -16,8 +16,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header::TRANSFER_ENCODING};
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -28,8 +27,6 @@ pub(super) struct Sampler {
     /// Time zero of the buckets.
     start: Instant,
     cap: Bucket,
-    /// By the name of the route, so they are as many as the ledger has routes.
-    floors: RwLock<HashMap<Arc<str>, Arc<Bucket>>>,
 }
 
 /// What is to be done when the answer comes.
@@ -72,7 +69,6 @@ impl Sampler {
             handles,
             start: Instant::now(),
             cap: Bucket::default(),
-            floors: RwLock::default(),
         }
     }
 
@@ -175,24 +171,13 @@ impl Sampler {
         };
         let sampling = &live.sampling;
         let now = self.start.elapsed();
-        let floor = || self.floor(named).take(now, sampling.per_route_floor);
+        let floor = || named.route.floor().take(now, sampling.per_route_floor);
         let cap = || self.cap.take(now, sampling.max_per_second);
         let decision = sampling.decide(&ask, floor, cap);
         if decision == Decision::Capped {
             self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
         }
         decision.is_sampled()
-    }
-
-    fn floor(&self, named: &Named) -> Arc<Bucket> {
-        let name = named.route.name();
-        let floors = self.floors.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(floor) = floors.get(name) {
-            return floor.clone();
-        }
-        drop(floors);
-        let mut floors = self.floors.write().unwrap_or_else(PoisonError::into_inner);
-        floors.entry(name.clone()).or_default().clone()
     }
 
     /// Begins a check; `None` where the budget does not hold even its head.

@@ -11,6 +11,7 @@ use super::{
     route::{House, Route},
 };
 use crate::verdict::{Cause, Tallies};
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,7 +30,7 @@ pub struct Ledger(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    routes: RwLock<HashMap<Arc<str>, Route>>,
+    routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
     max_routes: AtomicUsize,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.

@@ -6,6 +6,7 @@ use super::{
     locks::{read, write},
 };
 use crate::{
+    budget::Bucket,
     compare::Kind,
     stack::Stack,
     verdict::{Outcome, Reason},
@@ -39,6 +40,8 @@ struct Counts {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<Seat>,
+    /// Here, and not with the sampler, because it saves a look-up for every read.
+    floor: Bucket,
     house: Arc<House>,
 }
 
@@ -71,6 +74,7 @@ impl Route {
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),
+            floor: Bucket::default(),
             sampled: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
@@ -118,6 +122,11 @@ impl Route {
             seat,
             is_counted: false,
         }
+    }
+
+    /// What is left of `sample.per_route_floor`.
+    pub fn floor(&self) -> &Bucket {
+        &self.0.floor
     }
 
     pub fn count_difference(&self, kind: Kind) {
