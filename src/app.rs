@@ -7,6 +7,7 @@ mod control;
 mod evidence;
 mod mismatches;
 mod reachable;
+mod shared;
 mod switchboard;
 
 use crate::config::{Loaded, Origin};

@@ -1,0 +1,253 @@
+//! What the modules share, and how each gets its part of it.
+
+use super::{
+    StartError,
+    evidence::Standing,
+    mismatches::Stored,
+    reachable::Reachable,
+    switchboard::{Switchboard, Switched},
+};
+use crate::{
+    admin::{self, Ask, Handles, Readiness},
+    budget::Budget,
+    compare,
+    config::{Config, Loaded, Origin, Running, reload::Reloads},
+    drain,
+    handoff::{Feed, Reports, sample},
+    proxy,
+    report::{self, Metrics, Push, Sources, Traces, log},
+    settings::Editor,
+    shadow,
+    stack::Stack,
+    store::{self, Store},
+    telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
+    upstream::Client,
+    verdict::Cause,
+};
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::{runtime::Runtime, task::JoinSet};
+
+/// What several modules share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    config: Arc<Config>,
+    gauges: Gauges,
+    pub(super) ledger: Ledger,
+    budget: Budget,
+    rule_counts: RuleCounts,
+    metrics: Metrics,
+    switched: Switched,
+    pub(super) switchboard: Arc<Switchboard>,
+}
+
+/// Reports that a listener may fall behind by.
+const BEHIND: usize = 2_048;
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(
+        config: &Arc<Config>,
+        env: report::otlp::Env<'_>,
+    ) -> (Self, sample::Queue, Feed) {
+        let gauges = Gauges::default();
+        let ledger = Ledger::new(config.max_routes, gauges.clone());
+        if config.label.is_some() {
+            ledger.begin_epoch(config.label.as_deref(), Cause::Start);
+        }
+        let budget = Budget::new(config.capture.max_total);
+        let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
+        let switched = (budget.clone(), ledger.clone(), queue.clone());
+        let (switchboard, switched) = Switchboard::new(config, switched);
+        let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
+        let shared = Self {
+            config: config.clone(),
+            gauges,
+            ledger,
+            budget,
+            rule_counts: RuleCounts::default(),
+            metrics,
+            switched,
+            switchboard: Arc::new(switchboard),
+        };
+        shared.metrics.observe(&Sources {
+            ledger: shared.ledger.clone(),
+            gauges: shared.gauges.clone(),
+            budget: shared.budget.clone(),
+            figures: Arc::new(shared.standing()),
+        });
+        (shared, queue, feed)
+    }
+
+    pub(super) async fn bind_live(
+        &self,
+        live: &Runtime,
+        queue: sample::Queue,
+    ) -> Result<proxy::Bound, StartError> {
+        let config = &self.config;
+        let addr = config.listen;
+        let settings = proxy::Config {
+            listen: addr,
+            old: config.old.clone(),
+            new: config.new.clone(),
+        };
+        let handles = proxy::Handles {
+            live: self.switched.live.clone(),
+            ledger: self.ledger.clone(),
+            gauges: self.gauges.clone(),
+            budget: self.budget.clone(),
+            queue,
+            timings: self.timings(),
+        };
+        // On the runtime whose threads are to poll the listener.
+        let bound = live.spawn(async { proxy::bind(settings, handles) }).await;
+        let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
+        bound.map_err(|source| StartError::Bind { addr, source })
+    }
+
+    pub(super) fn store(&self) -> Store {
+        let config = store::Config {
+            keep_mismatches: self.config.store.keep_mismatches,
+            keep_per_class: self.config.store.keep_per_class,
+            ..store::Config::default()
+        };
+        Store::new(config, self.gauges.clone())
+    }
+
+    /// Everything that hears of checks: the log, the store, and a collector where there is one.
+    pub(super) fn listen_to_reports(
+        &self,
+        store: &Store,
+        listeners: &mut JoinSet<()>,
+        env: report::otlp::Env<'_>,
+    ) -> Result<Reports, StartError> {
+        let mut reports = Reports::new(self.gauges.clone());
+        let lines = log::Mismatches::new(reports.listen(Signal::Logs, BEHIND));
+        listeners.spawn(lines.run());
+        let kept = reports.listen(Signal::Store, BEHIND);
+        listeners.spawn(store.clone().run(kept));
+        let telemetry = &self.config.telemetry;
+        if let Some(target) = telemetry.report.otlp.target(Signal::Traces, env)? {
+            let heard = reports.listen(Signal::Traces, BEHIND);
+            let resource = telemetry.report.resource(env);
+            let to = (&target, &resource);
+            let traces = Traces::new(heard, telemetry.traced, to, self.gauges.clone())?;
+            listeners.spawn(traces.run());
+        }
+        Ok(reports)
+    }
+
+    fn timings(&self) -> Timings {
+        self.metrics.timings()
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
+            ledger: self.ledger.clone(),
+            judging: self.switched.judging.clone(),
+            rule_counts: self.rule_counts.clone(),
+        }
+    }
+
+    pub(super) fn worker(&self, feed: Feed, reports: Reports) -> shadow::Worker {
+        shadow::Worker::new(shadow::Parts {
+            feed,
+            old: Client::new(self.config.old.clone()),
+            new: Client::new(self.config.new.clone()),
+            settings: self.switched.shadow.clone(),
+            compare: compare::compare,
+            ledger: self.ledger.clone(),
+            gauges: self.gauges.clone(),
+            timings: self.timings(),
+            rule_counts: self.rule_counts.clone(),
+            reports,
+            redactor: self.switched.redactor.clone(),
+        })
+    }
+
+    /// The admin API, and the reloads that change what it shows.
+    pub(super) async fn serve_admin(
+        &self,
+        (origin, loaded): (Origin, Loaded),
+        store: Store,
+        (servers, drain): (&mut JoinSet<()>, &drain::Watch),
+    ) -> Result<SocketAddr, StartError> {
+        let switchboard = self.switchboard.clone();
+        let publish = move |config: &Config| switchboard.put(config);
+        let running = Running::new(origin, loaded, self.gauges.clone(), publish);
+        let running = Arc::new(running);
+        let reachable = Reachable::default();
+        let handles = self.handles(running.clone(), store, reachable.clone());
+        let addr = self.config.admin;
+        let config = admin::Config {
+            listen: addr,
+            token: self.config.admin_token.clone(),
+        };
+        let bound = admin::bind(config, handles).await;
+        let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
+        let addr = bound.addr();
+        servers.spawn(bound.run(drain.clone()));
+        servers.spawn(Reloads::start(running)?.run(drain.clone()));
+        let primary = match self.config.serve_from {
+            Stack::Old => self.config.old.clone(),
+            Stack::New => self.config.new.clone(),
+        };
+        let mut signal = drain.clone();
+        servers.spawn(async move {
+            tokio::select! {
+                () = reachable.find(primary) => {}
+                () = signal.signaled() => {}
+            }
+        });
+        Ok(addr)
+    }
+
+    fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
+        let (verdict, rules) = (self.standing(), self.standing());
+        let metrics = self.metrics.clone();
+        let gauges = self.gauges.clone();
+        Handles {
+            ledger: self.ledger.clone(),
+            editor: Editor(running),
+            mismatches: Arc::new(Stored(store)),
+            verdict: Ask::new(move || verdict.verdict()),
+            rules: Ask::new(move || rules.rules()),
+            metrics: Ask::new(move || metrics.text()),
+            readiness: Ask::new(move || readiness(&reachable, &gauges)),
+        }
+    }
+
+    pub(super) fn push_metrics(
+        &self,
+        (servers, drain): (&mut JoinSet<()>, &drain::Watch),
+        env: report::otlp::Env<'_>,
+    ) -> Result<(), StartError> {
+        let otlp = &self.config.telemetry.report.otlp;
+        if let Some(target) = otlp.target(Signal::Metrics, env)? {
+            let push = Push::new(self.metrics.clone(), &target, self.gauges.clone(), env)?;
+            servers.spawn(push.run(drain.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
+    let mut readiness = Readiness::default();
+    if !reachable.get() {
+        let missing = "the primary has not been reachable yet".to_owned();
+        readiness.missing.push(missing);
+    }
+    let impaired = &mut readiness.impaired;
+    impaired.push("evidence is kept in memory and will not survive a restart".to_owned());
+    if gauges.breaker_open() > 0 {
+        impaired.push("the shadow's circuit breaker is open".to_owned());
+    }
+    for signal in Signal::ALL {
+        let dropped = gauges.exports_dropped(signal);
+        if dropped > 0 {
+            let name = signal.name();
+            impaired.push(format!("{dropped} of {name} were dropped since the start"));
+        }
+    }
+    readiness
+}
