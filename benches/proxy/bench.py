@@ -77,7 +77,6 @@ class Bench:
         self.arguments = arguments
         self.tools = Tools(arguments.scratch)
         self.processes, self.ports, self.figures, self.shares = {}, {}, {}, {}
-        self.memory_at_rest = self.memory_peak = None
 
     def start(self):
         os.sched_setaffinity(0, LOAD_CORE)
@@ -94,10 +93,9 @@ class Bench:
 
     def start_proxy(self, server):
         if server == "twinread":
-            configuration = self.configured("twinread.yaml", {})
+            configuration = self.configured("twinread.yaml", {"BUDGET": "1GiB"})
             sidecar = Sidecar(self.tools, self.arguments.twinread, "bench-twinread", configuration)
             self.processes[server], self.ports[server] = sidecar, sidecar.listen
-            self.memory_at_rest = memory(sidecar.child.pid, "VmRSS")
             return
         kind, _, mirror = server.partition("-")
         port = self.ports[server] = free_port()
@@ -147,8 +145,6 @@ class Bench:
                 if round_number:
                     self.figures.setdefault((size, name), []).append(figure)
             print(f"round {round_number} of {self.arguments.rounds}", file=sys.stderr, flush=True)
-        if "twinread" in self.processes:
-            self.memory_peak = memory(self.processes["twinread"].child.pid, "VmHWM")
 
     def measure_once(self, name, size, seconds):
         server, rate = PROXIES[name]
@@ -185,8 +181,6 @@ class Bench:
             print(f"{name:16}" + "".join(f"{cell:12.1f}" if cell else f"{'':12}" for cell in cells))
         self.report_shares()
         self.report_ratios(medians)
-        if self.memory_peak:
-            print(f"\ntwinread's memory, MiB: at rest {self.memory_at_rest:.0f}, peak {self.memory_peak:.0f}")
 
     def report_shares(self):
         if self.shares:

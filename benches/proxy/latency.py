@@ -1,4 +1,4 @@
-"""Live p99 through twinread: with every read checked against nothing sampled, and with a shadow that hangs.
+"""Live p99 through twinread: with every read checked against nothing sampled, and with a shadow that hangs. Memory too.
 
 The proxy is not pinned: with load and stacks it shares the machine, as a sidecar shares its host. The cases take turns
 within each round, and each figure is the median over the rounds.
@@ -8,7 +8,7 @@ import os
 import socket
 import statistics
 
-from bench import CONNECTIONS, Bench, arguments_of, set_rate
+from bench import CONNECTIONS, RATES, Bench, arguments_of, memory, set_rate
 from harness import LOCALHOST, Sidecar
 
 RATE = 2000  # a second: about half of what the machine sustains with every read checked
@@ -39,14 +39,16 @@ def main():
             bench.start()
             os.sched_setaffinity(0, cores)
             figures = measure(bench, hanging.getsockname()[1])
+            mebibytes = measure_memory(bench)
         finally:
             bench.stop()
     report(figures)
+    print("\ntwinread's memory with 64 MiB for captures, MiB: at rest {:.0f}, peak {:.0f}".format(*mebibytes))
 
 
 def measure(bench, hanging):
     for name, words in (("healthy", {}), ("hanging", {"NEW": str(hanging)})):
-        configuration = bench.configured("twinread.yaml", words)
+        configuration = bench.configured("twinread.yaml", {**words, "BUDGET": "64MiB"})
         bench.processes[name] = Sidecar(bench.tools, bench.arguments.twinread, f"bench-{name}", configuration)
     figures = {case: [] for case in CASES}
     for round_number in range(bench.arguments.rounds + 1):
@@ -57,6 +59,17 @@ def measure(bench, hanging):
             if round_number:
                 figures[case].append(figure)
     return figures
+
+
+def measure_memory(bench):
+    """Of a fresh sidecar that checks every read, at rest and at its peak under large answers."""
+    configuration = bench.configured("twinread.yaml", {"BUDGET": "64MiB"})
+    with Sidecar(bench.tools, bench.arguments.twinread, "bench-memory", configuration) as sidecar:
+        set_rate(sidecar, 1.0)
+        at_rest = memory(sidecar.child.pid, "VmRSS")
+        for size in RATES:
+            bench.load(sidecar.listen, size, int(RATES[size] * bench.arguments.seconds))
+        return at_rest, memory(sidecar.child.pid, "VmHWM")
 
 
 def p99(bench, port, seconds):
