@@ -164,9 +164,14 @@ pub fn compare(
 /// Whether two answers are alike in every byte that counts.
 fn is_same(old: &Answer, new: &Answer) -> bool {
     old.status == new.status
-        && old.body == new.body
+        && are_equal(&old.body, &new.body)
         && old.headers == new.headers
         && old.trailers == new.trailers
+}
+
+/// An answer that was the expected one all along shares its bytes, and they need not be read again.
+fn are_equal(old: &[u8], new: &[u8]) -> bool {
+    std::ptr::eq(old, new) || old == new
 }
 
 fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {

@@ -1,7 +1,7 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
 use super::{
-    Answer, Comparing, Context,
+    Answer, Comparing, Context, are_equal,
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
@@ -39,8 +39,8 @@ pub(super) fn compare(
 ) -> Result<(), Reason> {
     let (old_raw, new_raw) = (sent(old, context.method), sent(new, context.method));
     let formats = [old, new].map(|answer| Format::of(media_type(&answer.headers)));
-    let same_bytes =
-        old_raw == new_raw && coding::codings(&old.headers) == coding::codings(&new.headers);
+    let same_bytes = are_equal(old_raw, new_raw)
+        && coding::codings(&old.headers) == coding::codings(&new.headers);
     if old_raw.is_empty() && new_raw.is_empty() || same_bytes && formats[0] == formats[1] {
         return Ok(());
     }

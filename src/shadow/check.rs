@@ -3,7 +3,7 @@
 use super::{
     Compare, Settings,
     lane::Passage,
-    replay::{self, Failure},
+    replay::{self, Failure, Room},
     span::Span,
 };
 use crate::{
@@ -98,7 +98,12 @@ async fn ask(
 ) -> Result<Answer, Failure> {
     let client = passage.lane().client();
     let request = replay::request(&sample.request, client.target(), &span.own);
-    let answer = replay::replay(client, request, settings.max_body, &mut sample.held);
+    let room = Room {
+        max_body: settings.max_body,
+        held: &mut sample.held,
+        expected: sample.answer.body.clone(),
+    };
+    let answer = replay::replay(client, request, room);
     let answer = time::timeout(settings.timeout, answer)
         .await
         .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));

@@ -31,27 +31,39 @@ pub(super) enum Failure {
     MemoryFull,
 }
 
+/// What bounds an answer.
+#[derive(Debug)]
+pub(super) struct Room<'h> {
+    /// Bytes of body.
+    pub(super) max_body: usize,
+    /// Accounts for what is kept.
+    pub(super) held: &'h mut Held,
+    /// The primary's body: most often the same comes again, and then nothing more is kept.
+    pub(super) expected: Bytes,
+}
+
 /// Where the bytes of an answer go.
 #[derive(Debug)]
 struct Intake<'h> {
-    held: &'h mut Held,
+    room: Room<'h>,
     left: usize,
-    first: Bytes,
-    all: BytesMut,
+    /// Bytes that came and were the expected ones, from the beginning.
+    same: usize,
+    /// All that came, once something else than expected did.
+    own: Option<BytesMut>,
 }
 
-/// Sends the read, never twice, and takes in the answer: at most `max_body` bytes of body, accounted for in `held`.
+/// Sends the read, never twice, and takes in the answer.
 pub(super) async fn replay(
     client: &Client<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-    max_body: usize,
-    held: &mut Held,
+    room: Room<'_>,
 ) -> Result<Answer, Failure> {
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the shadow gave no answer");
         Failure::Shadow(kind(&error))
     })?;
-    take_in(response, max_body, held).await
+    take_in(response, room).await
 }
 
 /// The read as the shadow gets it: fitted to the stack, marked, in the span of the check.
@@ -80,29 +92,25 @@ pub(super) fn request(
     Request::from_parts(parts, body)
 }
 
-async fn take_in<B>(
-    response: Response<B>,
-    max_body: usize,
-    held: &mut Held,
-) -> Result<Answer, Failure>
+async fn take_in<B>(response: Response<B>, room: Room<'_>) -> Result<Answer, Failure>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
 {
     let (parts, mut body) = response.into_parts();
-    if body.size_hint().lower() > max_body as u64 {
+    if body.size_hint().lower() > room.max_body as u64 {
         return Err(Failure::TooLarge);
     }
     let mut intake = Intake {
-        held,
-        left: max_body,
-        first: Bytes::new(),
-        all: BytesMut::new(),
+        left: room.max_body,
+        room,
+        same: 0,
+        own: None,
     };
     let mut trailers = HeaderMap::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::Shadow(kind_of_body(&error)))?;
         match frame.into_data() {
-            Ok(data) => intake.push(data, body.size_hint().lower())?,
+            Ok(data) => intake.push(&data, body.size_hint().lower())?,
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
@@ -154,29 +162,34 @@ impl Failure {
 
 impl Intake<'_> {
     /// Takes one frame of data, after which at least `more` bytes are to come.
-    fn push(&mut self, data: Bytes, more: u64) -> Result<(), Failure> {
+    fn push(&mut self, data: &[u8], more: u64) -> Result<(), Failure> {
         self.left = self.left.checked_sub(data.len()).ok_or(Failure::TooLarge)?;
-        if !self.held.grow(data.len()) {
-            return Err(Failure::MemoryFull);
+        if let Some(own) = &mut self.own {
+            return match self.room.held.grow(data.len()) {
+                true => Ok(own.extend_from_slice(data)),
+                false => Err(Failure::MemoryFull),
+            };
         }
-        // Most bodies are one frame, which need not be copied.
-        if self.first.is_empty() && self.all.is_empty() {
-            self.first = data;
+        let (before, after) = self.room.expected.split_at(self.same);
+        if after.starts_with(data) {
+            self.same += data.len();
             return Ok(());
         }
-        if self.all.is_empty() {
-            let more = usize::try_from(more).unwrap_or(usize::MAX).min(self.left);
-            self.all.reserve(self.first.len() + data.len() + more);
-            self.all.extend_from_slice(&self.first);
+        if !self.room.held.grow(before.len() + data.len()) {
+            return Err(Failure::MemoryFull);
         }
-        self.all.extend_from_slice(&data);
+        let more = usize::try_from(more).unwrap_or(usize::MAX).min(self.left);
+        let mut own = BytesMut::with_capacity(before.len() + data.len() + more);
+        own.extend_from_slice(before);
+        own.extend_from_slice(data);
+        self.own = Some(own);
         Ok(())
     }
 
     fn into_body(self) -> Bytes {
-        match self.all.is_empty() {
-            true => self.first,
-            false => self.all.freeze(),
+        match self.own {
+            Some(own) => own.freeze(),
+            None => self.room.expected.slice(..self.same),
         }
     }
 }

@@ -65,6 +65,10 @@ struct Lanes {
     new: Arc<Lane>,
 }
 
+/// How long samples gather once the queue was empty. Each wake of a sleeping thread costs the live side, which has to
+/// wake it, about as much as a request's head; a check may well wait for this long.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// How often connections that have been idle for too long are closed.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -115,6 +119,12 @@ impl Worker {
         let mut sweep = time::interval(SWEEP);
         loop {
             self.place().await;
+            if let Some(sample) = self.feed.try_next() {
+                self.begin(sample);
+                continue;
+            }
+            // Nobody listens to the queue meanwhile, so that nobody has to be woken.
+            time::sleep(GATHER).await;
             let next = tokio::select! {
                 biased;
                 next = self.feed.next() => next,
