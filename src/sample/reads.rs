@@ -4,13 +4,15 @@ use crate::{
     document::{At, Faults, Fields, Node},
     route::{Fit, Head, JsonBody, Selector},
 };
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The section `reads`: a request is a read if one of the declarations fits it whole.
 ///
 /// A declaration that asks for fields of the body reads it as strict JSON: what is not JSON, or names a member twice
 /// in one object (case aside), is not a read. A request that asks in a header for another method than its own is a
-/// read only by a declaration with a condition on that header.
+/// read only by a declaration with a condition on that header. Neither is a request whose query string names a member
+/// of the body that made it a read.
 #[derive(Clone, Debug)]
 pub struct Reads(Vec<Selector>);
 
@@ -68,7 +70,10 @@ impl Reads {
         let body = JsonBody::new(body);
         let mut selectors = self.0.iter();
         selectors.any(|selector| {
-            selector.fit(head, Some(&body)) == Fit::Fits && is_as_it_says(head, selector)
+            let by_head = selector.fit(head, None) == Fit::Fits;
+            selector.fit(head, Some(&body)) == Fit::Fits
+                && is_as_it_says(head, selector)
+                && (by_head || !is_said_twice(head, &body))
         })
     }
 }
@@ -93,6 +98,27 @@ fn is_as_it_says(head: &Head<'_>, selector: &Selector) -> bool {
         let mut values = head.headers.get_all(*name).iter();
         let own = head.method.as_str().as_bytes();
         selector.has_header(name) || values.all(|value| value.as_bytes().eq_ignore_ascii_case(own))
+    })
+}
+
+/// Whether the query string names a member of the body too: `POST /graphql?query=mutation…` may well do what its query
+/// string says, whatever its body says.
+fn is_said_twice(head: &Head<'_>, body: &JsonBody<'_>) -> bool {
+    let Some(query) = head.query else {
+        return false;
+    };
+    let Some(members) = body.json().and_then(Value::as_object) else {
+        return !query.is_empty();
+    };
+    let mut names = query
+        .split(['&', ';'])
+        .map(|part| part.split_once('=').map_or(part, |(name, _)| name));
+    // A name that is spelled in another way is not looked into, but taken for the worst.
+    names.any(|name| {
+        name.contains(['%', '+'])
+            || members
+                .keys()
+                .any(|member| member.eq_ignore_ascii_case(name))
     })
 }
 
@@ -182,6 +208,25 @@ mod tests {
             reads("[{methods: [POST], header: {x-http-method-override: '^GET$'}}]").unwrap();
         let over = ("x-http-method-override", "GET");
         assert_eq!(declared(&asked, "POST /", &[over]), Declared::Read);
+    }
+
+    #[test]
+    fn what_the_query_string_says_too_is_not_a_read() {
+        let reads = graphql();
+        let admits = |query| {
+            let head = Head {
+                method: &Method::POST,
+                path: "/graphql",
+                query,
+                headers: &HeaderMap::new(),
+            };
+            reads.admits_body(&head, br#"{"query": "{a}"}"#)
+        };
+        assert!(admits(None));
+        assert!(admits(Some("tenant=5&debug")));
+        for query in ["query=mutation{b}", "a=1&Query", "%71uery=mutation{b}"] {
+            assert!(!admits(Some(query)), "{query}");
+        }
     }
 
     #[test]
