@@ -9,6 +9,7 @@ mod mismatches;
 mod reachable;
 mod shared;
 mod switchboard;
+mod threads;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};

@@ -7,13 +7,14 @@
 mod breaker;
 mod check;
 mod lane;
+mod priority;
 mod replay;
-mod runtime;
+
 mod span;
 mod worker;
 
 pub use breaker::Limits;
-pub use runtime::runtime;
+pub use priority::yield_to_others;
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};

@@ -1,6 +1,6 @@
 //! The thread that holds everything together: it binds, starts, waits for the end, and sees to it in order.
 
-use super::{StartError, shared::Shared, switchboard::Switchboard};
+use super::{StartError, shared::Shared, switchboard::Switchboard, threads::Threads};
 use crate::{
     config::{Loaded, Origin},
     drain, shadow,
@@ -25,14 +25,6 @@ use tokio::{
 pub(super) struct Addresses {
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
-}
-
-/// Everything that runs.
-#[derive(Debug)]
-struct Threads {
-    control: Runtime,
-    live: Runtime,
-    shadow: Runtime,
 }
 
 /// A sidecar that listens.
@@ -63,15 +55,10 @@ pub(super) fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     // Runtimes must not be dropped on a thread of another one, so that they are made and dropped out here.
-    let threads = match Threads::start() {
+    let (control, live, shadow) = match threads() {
         Ok(threads) => threads,
         Err(error) => return answer(&started, Err(error.into())),
     };
-    let Threads {
-        control,
-        live,
-        shadow,
-    } = threads;
     match control.block_on(start(origin, loaded, (&live, &shadow))) {
         Ok(running) => {
             answer(&started, Ok(running.addresses));
@@ -93,10 +80,20 @@ fn answer(
     let _ = started.send(result);
 }
 
+/// For control, which is this thread, for the live side, and for the shadow.
+fn threads() -> io::Result<(Runtime, Threads, Threads)> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let control = Builder::new_current_thread().enable_all().build()?;
+    let live = Threads::start("twinread-live", cores, || {})?;
+    let half = cores.div_ceil(2);
+    let shadow = Threads::start("twinread-shadow", half, shadow::yield_to_others)?;
+    Ok((control, live, shadow))
+}
+
 async fn start(
     origin: Origin,
     loaded: Loaded,
-    (live, shadow): (&Runtime, &Runtime),
+    (live, shadow): (&Threads, &Threads),
 ) -> Result<Started, StartError> {
     let config = loaded.config().clone();
     let env = |name: &str| std::env::var(name).ok();
@@ -119,8 +116,8 @@ async fn start(
 
     let (shadow_signal, shadow_watch) = drain::channel();
     let worker = shared.worker(feed, reports);
-    shadow.spawn(worker.run(shadow_watch));
-    live.spawn(bound.run(live_watch));
+    shadow.handle().spawn(worker.run(shadow_watch));
+    live.handle().spawn(bound.run(live_watch));
     Ok(Started {
         addresses: Addresses { listen, admin },
         grace: config.grace,
@@ -134,29 +131,11 @@ async fn start(
     })
 }
 
-// === impl Threads ===
-
-impl Threads {
-    fn start() -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let live = Builder::new_multi_thread()
-            .worker_threads(cores)
-            .thread_name("twinread-live")
-            .enable_all()
-            .build()?;
-        Ok(Self {
-            control: Builder::new_current_thread().enable_all().build()?,
-            live,
-            shadow: shadow::runtime(cores.div_ceil(2))?,
-        })
-    }
-}
-
 // === impl Started ===
 
 impl Started {
     /// Live requests first, then checks, then what tells of them. `grace` bounds the first two together.
-    async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
+    async fn end(mut self, live: Threads, shadow_threads: Threads) {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
         self.switchboard.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
@@ -168,12 +147,12 @@ impl Started {
         }
         self.ledger.shut_down();
         // Cuts what is left of the live side, and with it the last handles on the queue.
-        live.shutdown_background();
+        live.cut();
         // The shadow keeps to `grace` by itself.
         if shadow.await.is_err() {
             tracing::error!("the shadow came to no orderly end");
         }
-        shadow_threads.shutdown_background();
+        shadow_threads.cut();
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;

@@ -6,6 +6,7 @@ use super::{
     mismatches::Stored,
     reachable::Reachable,
     switchboard::{Switchboard, Switched},
+    threads::Threads,
 };
 use crate::{
     admin::{self, Ask, Handles, Readiness},
@@ -25,7 +26,7 @@ use crate::{
     verdict::Cause,
 };
 use std::{io, net::SocketAddr, sync::Arc};
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::task::JoinSet;
 
 /// What several modules share.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Shared {
 
     pub(super) async fn bind_live(
         &self,
-        live: &Runtime,
+        live: &Threads,
         queue: sample::Queue,
     ) -> Result<proxy::Bound, StartError> {
         let config = &self.config;
@@ -100,7 +101,10 @@ impl Shared {
             timings: self.timings(),
         };
         // On the runtime whose threads are to poll the listener.
-        let bound = live.spawn(async { proxy::bind(settings, handles) }).await;
+        let bound = live
+            .handle()
+            .spawn(async { proxy::bind(settings, handles) })
+            .await;
         let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
         bound.map_err(|source| StartError::Bind { addr, source })
     }

@@ -165,10 +165,11 @@ impl Intake<'_> {
     fn push(&mut self, data: &[u8], more: u64) -> Result<(), Failure> {
         self.left = self.left.checked_sub(data.len()).ok_or(Failure::TooLarge)?;
         if let Some(own) = &mut self.own {
-            return match self.room.held.grow(data.len()) {
-                true => Ok(own.extend_from_slice(data)),
-                false => Err(Failure::MemoryFull),
-            };
+            if !self.room.held.grow(data.len()) {
+                return Err(Failure::MemoryFull);
+            }
+            own.extend_from_slice(data);
+            return Ok(());
         }
         let (before, after) = self.room.expected.split_at(self.same);
         if after.starts_with(data) {

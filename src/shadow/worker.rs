@@ -98,7 +98,7 @@ impl Worker {
     }
 
     /// Checks samples until every queue is dropped, or until the drain and `grace` after it are over.
-    /// Runs on the [runtime](super::runtime) of the shadow, and so do the checks.
+    /// Runs on threads of the shadow's own, and so do the checks.
     pub async fn run(mut self, drain: Watch) {
         let settings = self.settings.clone();
         let mut signal = drain.clone();
