@@ -235,6 +235,8 @@ fn a_hanging_shadow_is_not_waited_for_by_any_caller() {
     });
     let more = "queue: {max_length: 4}\ndrain: {grace: 0s}\n";
     let mut sidecar = Sidecar::start(old.addr, new.addr, more);
+    // Longer than any caller waits, so that whoever waits for the shadow fails.
+    assert_eq!(sidecar.patch(r#"{"new": {"timeout": "10m"}}"#).status, 200);
     let gate = Arc::new(Barrier::new(4));
     let callers: Vec<_> = (0..4)
         .map(|_| {
