@@ -1,4 +1,4 @@
-//! Which system, and which part it plays now.
+//! Which system.
 
 use std::fmt;
 
@@ -8,15 +8,6 @@ use std::fmt;
 pub enum Stack {
     Old,
     New,
-}
-
-/// The part a stack plays for one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Answers the caller now.
-    Primary,
-    /// Is read in the background.
-    Shadow,
 }
 
 // === impl Stack ===
