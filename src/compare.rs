@@ -15,6 +15,7 @@ mod heads;
 pub mod json;
 mod lines;
 pub mod number;
+mod values;
 mod walk;
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use super::{
     Answer, HeaderScope,
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
+    values,
 };
-use crate::rules::{Action, Members};
+use crate::rules::Action;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, StatusCode,
     header::{self, CONNECTION},
 };
 
@@ -61,7 +62,7 @@ pub(super) fn compare(
                 HeaderScope::None => false,
             };
             if is_compared && !UNCOMPARED.contains(&name) && !connection.contains(&name) {
-                values(section, &name, (olds, news), findings);
+                compare_values(section, &name, (olds, news), findings);
             }
         }
     }
@@ -98,56 +99,22 @@ fn differing(olds: &HeaderMap, news: &HeaderMap) -> Vec<HeaderName> {
     names
 }
 
-fn values(
+fn compare_values(
     section: Section,
     name: &HeaderName,
     (olds, news): (&HeaderMap, &HeaderMap),
     findings: &mut Findings<'_>,
 ) {
     let all = |headers: &HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-    let (old, new) = (all(olds), all(news));
-    let kind = match (old.is_empty(), new.is_empty()) {
-        (_, true) => Kind::Missing,
-        (true, _) => Kind::Extra,
-        _ if sorted(&old) == sorted(&new) => Kind::Order,
-        _ => Kind::Value,
-    };
     let rules = match section {
         Section::Headers => findings.rules.at_header(name),
         Section::Trailers => findings.rules.at_trailer(name),
     };
-    let masked = findings.judge_at(rules, |action| match action {
-        Action::Ignore => true,
-        Action::Unordered(Members::AsSet) => kind == Kind::Order,
-        _ => false,
-    });
-    if !masked {
-        findings.report(|| Difference {
-            place: match section {
-                Section::Headers => Place::Header(name.as_str().to_owned()),
-                Section::Trailers => Place::Trailer(name.as_str().to_owned()),
-            },
-            kind,
-            old: told(&old),
-            new: told(&new),
-        });
-    }
-}
-
-fn sorted(values: &[HeaderValue]) -> Vec<&[u8]> {
-    let mut values: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
-    values.sort_unstable();
-    values
-}
-
-/// One value as text, several as a list.
-fn told(values: &[HeaderValue]) -> Option<Value> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    match values {
-        [] => None,
-        [one] => Some(Value::Text(text(one))),
-        many => Some(Value::Json(many.iter().map(text).collect())),
-    }
+    let place = || match section {
+        Section::Headers => Place::Header(name.as_str().to_owned()),
+        Section::Trailers => Place::Trailer(name.as_str().to_owned()),
+    };
+    values::compare(place, rules, (&all(olds), &all(news)), findings);
 }
 
 /// The names that `connection` makes hop-by-hop.
