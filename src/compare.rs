@@ -6,10 +6,13 @@
 mod align;
 pub mod answer;
 mod body;
+pub mod charset;
 pub mod class;
 pub mod coding;
+pub mod content_type;
 pub mod difference;
 mod findings;
+mod form;
 pub mod format;
 mod heads;
 pub mod json;
@@ -17,6 +20,7 @@ mod lines;
 pub mod number;
 mod values;
 mod walk;
+pub mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -2,17 +2,21 @@
 
 use super::{
     Answer, Comparing, Context, are_equal,
+    charset::{self, NoText},
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
-    format::{Format, media_type},
-    json::Document,
+    form,
+    format::{Format, Reading},
+    json::{Document, Framing},
     lines,
     walk::{self, Pair},
+    xml::{self, Refused},
 };
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header::CONTENT_TYPE};
+use std::borrow::Cow;
 
 /// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
 const DEEPEST: usize = 1024;
@@ -20,10 +24,16 @@ const DEEPEST: usize = 1024;
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
 
+/// XML spelled out as JSON may take so many times the bytes that a body may have: names of namespaces are repeated.
+const MAX_GROWTH: usize = 4;
+
+const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A body that was decoded, or what it is undecoded.
 #[derive(Debug)]
 struct Body {
     bytes: Bytes,
+    reading: Reading,
     undecodable: bool,
 }
 
@@ -38,10 +48,9 @@ pub(super) fn compare(
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
     let (old_raw, new_raw) = (sent(old, context.method), sent(new, context.method));
-    let formats = [old, new].map(|answer| Format::of(media_type(&answer.headers)));
     let same_bytes = are_equal(old_raw, new_raw)
         && coding::codings(&old.headers) == coding::codings(&new.headers);
-    if old_raw.is_empty() && new_raw.is_empty() || same_bytes && formats[0] == formats[1] {
+    if old_raw.is_empty() && new_raw.is_empty() || same_bytes && are_read_alike(old, new) {
         return Ok(());
     }
     let max = comparing.options.max_decoded;
@@ -51,21 +60,29 @@ pub(super) fn compare(
         old: &old,
         new: &new,
         findings,
+        context,
+        comparing,
     };
     match (old.undecodable, new.undecodable) {
         (true, false) | (false, true) => whole.differs(Kind::Undecodable),
-        (true, true) => whole.plain(formats, context),
+        (true, true) if !whole.is_of(Format::Bytes) => whole.plain(),
+        (true, true) => whole.bytes(),
         _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
             (true, true) => {}
             (false, true) => whole.differs(Kind::Missing),
             (true, false) => whole.differs(Kind::Extra),
-            _ if formats[0] != formats[1] => whole.formats(formats),
-            _ if old.bytes == new.bytes => {}
-            _ if formats[0] == Format::Json => whole.json(context, comparing),
-            _ => whole.plain(formats, context),
+            _ if old.reading.format != new.reading.format => whole.formats(),
+            _ if old.bytes == new.bytes && old.reading == new.reading => {}
+            _ => return whole.read(),
         },
     }
     Ok(())
+}
+
+/// Whether the same bytes are the same body on both sides.
+fn are_read_alike(old: &Answer, new: &Answer) -> bool {
+    let [old, new] = [&old.headers, &new.headers];
+    old.get(CONTENT_TYPE) == new.get(CONTENT_TYPE) || Reading::of(old) == Reading::of(new)
 }
 
 /// The body that an answer has: HEAD, 204 and 304 have none.
@@ -83,68 +100,166 @@ struct Whole<'b, 'f, 'c> {
     old: &'b Body,
     new: &'b Body,
     findings: &'f mut Findings<'c>,
+    context: &'b Context<'b>,
+    comparing: &'b Comparing,
 }
 
 // === impl Body ===
 
 impl Body {
     fn decode(answer: &Answer, raw: &Bytes, max: usize) -> Result<Self, Reason> {
-        match coding::decode(&answer.headers, raw, max) {
-            Ok(bytes) => Ok(Self {
-                bytes,
-                undecodable: false,
-            }),
-            Err(Undecodable::TooLarge) => Err(Reason::BodyTooLarge),
-            Err(_) => Ok(Self {
-                bytes: raw.clone(),
-                undecodable: true,
-            }),
-        }
+        let (bytes, undecodable) = match coding::decode(&answer.headers, raw, max) {
+            Ok(bytes) => (bytes, false),
+            Err(Undecodable::TooLarge) => return Err(Reason::BodyTooLarge),
+            Err(_) => (raw.clone(), true),
+        };
+        Ok(Self {
+            bytes,
+            reading: Reading::of(&answer.headers),
+            undecodable,
+        })
+    }
+
+    fn text(&self) -> Result<Cow<'_, str>, NoText> {
+        charset::decode(&self.bytes, self.reading.charset.as_deref())
+    }
+
+    fn xml(&self) -> Result<Cow<'_, str>, NoText> {
+        xml::decode(&self.bytes, self.reading.charset.as_deref())
     }
 }
 
 // === impl Whole ===
 
-impl Whole<'_, '_, '_> {
-    fn json(&mut self, context: &Context<'_>, comparing: &Comparing) {
-        let options = &comparing.options;
-        let max_depth = options.max_depth.min(DEEPEST);
-        let old = Document::parse(&self.old.bytes, max_depth);
-        let new = Document::parse(&self.new.bytes, max_depth);
-        match (old, new) {
-            (Ok(old), Ok(new)) => {
-                let pair = Pair {
-                    old: &old,
-                    new: &new,
-                    numbers: options.numbers,
-                    deadline: context.deadline,
-                };
-                let body = self.ignoring();
-                walk::documents(pair, self.findings, body);
+impl<'b> Whole<'b, '_, '_> {
+    /// Compares bodies of one format that are not the same bytes.
+    fn read(&mut self) -> Result<(), Reason> {
+        match self.old.reading.format {
+            Format::Json => self.json(Framing::One),
+            Format::Ndjson => self.json(Framing::Lines),
+            Format::JsonSeq => self.json(Framing::Sequence),
+            Format::Xml => return self.xml(),
+            Format::Form => {
+                let ignoring = self.ignoring();
+                form::compare(&self.old.bytes, &self.new.bytes, &ignoring, self.findings);
             }
-            (Err(_), Err(_)) => self.plain([Format::Text; 2], context),
-            _ => self.differs(Kind::Undecodable),
+            Format::Text => self.text(),
+            Format::Bytes => self.bytes(),
+        }
+        Ok(())
+    }
+
+    fn is_of(&self, format: Format) -> bool {
+        [self.old, self.new]
+            .iter()
+            .any(|body| body.reading.format == format)
+    }
+
+    /// RFC 8259 forbids a byte order mark and allows to ignore it: on both sides it says nothing, on one side only it may
+    /// break a caller, and is left in the way.
+    fn without_marks(&self) -> [&'b [u8]; 2] {
+        let [old, new]: [&'b [u8]; 2] = [&self.old.bytes, &self.new.bytes];
+        let stripped = old
+            .strip_prefix(UTF_8_MARK)
+            .zip(new.strip_prefix(UTF_8_MARK));
+        stripped.map_or([old, new], |(old, new)| [old, new])
+    }
+
+    fn json(&mut self, framing: Framing) {
+        let max_depth = self.max_depth();
+        let documents = self
+            .without_marks()
+            .map(|text| Document::read(text, framing, max_depth));
+        if let Some(documents) = self.both(documents) {
+            self.walk(&documents);
+        }
+    }
+
+    fn xml(&mut self) -> Result<(), Reason> {
+        let max_depth = self.max_depth();
+        let Some(texts) = self.both([self.old.xml(), self.new.xml()]) else {
+            return Ok(());
+        };
+        let sources = texts
+            .each_ref()
+            .map(|text| xml::Source::read(text, max_depth));
+        let is_too_large = |source: &Result<_, Refused>| matches!(source, Err(Refused::TooLarge));
+        if sources.iter().any(is_too_large) {
+            return Err(Reason::BodyTooLarge);
+        }
+        let Some([old, new]) = self.both(sources) else {
+            return Ok(());
+        };
+        let max = self
+            .comparing
+            .options
+            .max_decoded
+            .saturating_mul(MAX_GROWTH);
+        let [old, new] = xml::json([&old, &new], max).map_err(|_| Reason::BodyTooLarge)?;
+        let documents = [&old, &new].map(|text| Document::parse(text, max_depth));
+        if let Some(documents) = self.both(documents) {
+            self.walk(&documents);
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, [old, new]: &[Document<'_>; 2]) {
+        let pair = Pair {
+            old,
+            new,
+            numbers: self.comparing.options.numbers,
+            deadline: self.context.deadline,
+        };
+        let body = self.ignoring();
+        walk::documents(pair, self.findings, body);
+    }
+
+    /// What was read of both. Unreadable on one side is a difference; on both sides they are compared as they are.
+    fn both<T, E>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
+        match read {
+            [Ok(old), Ok(new)] => Some([old, new]),
+            [Err(_), Err(_)] => {
+                self.plain();
+                None
+            }
+            _ => {
+                self.differs(Kind::Undecodable);
+                None
+            }
+        }
+    }
+
+    /// A charset that is not known leaves bytes, for there is nothing that they could break.
+    fn text(&mut self) {
+        match (self.old.text(), self.new.text()) {
+            (Ok(_), Err(NoText::Malformed)) | (Err(NoText::Malformed), Ok(_)) => {
+                self.differs(Kind::Undecodable);
+            }
+            _ => self.plain(),
         }
     }
 
     /// As text where both are text, as bytes otherwise.
-    fn plain(&mut self, formats: [Format; 2], context: &Context<'_>) {
-        let (old, new) = (&self.old.bytes, &self.new.bytes);
-        if old == new {
-            return;
-        }
-        let texts = (std::str::from_utf8(old), std::str::from_utf8(new));
-        let differences = match texts {
-            (Ok(old), Ok(new)) if !formats.contains(&Format::Bytes) => {
-                lines::differences(old, new, context.deadline)
-            }
-            _ => vec![self.first_byte()],
+    fn plain(&mut self) {
+        let (Ok(old), Ok(new)) = (self.old.text(), self.new.text()) else {
+            return self.bytes();
         };
-        for difference in differences {
+        for difference in lines::differences(&old, &new, self.context.deadline) {
             if !self.is_ignored() {
                 self.findings.report(|| difference);
             }
         }
+    }
+
+    fn bytes(&mut self) {
+        if self.old.bytes != self.new.bytes && !self.is_ignored() {
+            let difference = self.first_byte();
+            self.findings.report(|| difference);
+        }
+    }
+
+    fn max_depth(&self) -> usize {
+        self.comparing.options.max_depth.min(DEEPEST)
     }
 
     fn first_byte(&self) -> Difference {
@@ -162,14 +277,14 @@ impl Whole<'_, '_, '_> {
         }
     }
 
-    fn formats(&mut self, [old, new]: [Format; 2]) {
+    fn formats(&mut self) {
         if !self.is_ignored() {
-            let value = |format: Format| Some(Value::Text(format.name().to_owned()));
+            let value = |body: &Body| Some(Value::Text(body.reading.format.name().to_owned()));
             self.findings.report(|| Difference {
                 place: Place::Body,
                 kind: Kind::Format,
-                old: value(old),
-                new: value(new),
+                old: value(self.old),
+                new: value(self.new),
             });
         }
     }

@@ -5,6 +5,7 @@
 
 use super::{
     Answer, HeaderScope,
+    content_type::ContentType,
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
     values,
@@ -92,11 +93,26 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
 
 /// The names whose values differ, sorted.
 fn differing(olds: &HeaderMap, news: &HeaderMap) -> Vec<HeaderName> {
-    let unlike = |name: &&HeaderName| !olds.get_all(*name).iter().eq(news.get_all(*name).iter());
+    let unlike = |name: &&HeaderName| !are_same(name, olds, news);
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));
     let mut names: Vec<_> = olds.keys().chain(of_new).filter(unlike).cloned().collect();
     names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     names
+}
+
+/// Content types are compared by what they mean, everything else by its bytes.
+fn are_same(name: &HeaderName, olds: &HeaderMap, news: &HeaderMap) -> bool {
+    let (mut old, mut new) = (olds.get_all(name).iter(), news.get_all(name).iter());
+    if name != header::CONTENT_TYPE {
+        return old.eq(new);
+    }
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return true,
+            (Some(old), Some(new)) if ContentType::is_same(old, new) => {}
+            _ => return false,
+        }
+    }
 }
 
 fn compare_values(

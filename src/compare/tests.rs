@@ -1,6 +1,8 @@
 //! What answers differ in, and what rules make of it.
 
 mod bodies;
+mod format_properties;
+mod formats;
 mod heads;
 mod properties;
 mod rules;

@@ -34,7 +34,7 @@ pub(super) fn compare<V: AsRef<[u8]>>(
     }
 }
 
-/// Bytes as text; what is not UTF-8 as `\xff`, so that no two values are told alike.
+/// Bytes as text; what is not UTF-8 as `\xff`, for a replacement character would tell unlike values alike.
 pub(super) fn spelled(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

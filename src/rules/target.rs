@@ -10,6 +10,8 @@ pub enum Target {
     Status,
     Header(HeaderName),
     Trailer(HeaderName),
+    /// A field of a form, by its name with percent-encoding undone.
+    Form(String),
     /// The whole body, whatever its format.
     Body,
     /// Nodes of a document.
@@ -34,12 +36,14 @@ impl Target {
             "body" => Ok(Self::Body),
             _ if text.starts_with("header.") => name(&text["header.".len()..]).map(Self::Header),
             _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
+            "form." => Err("expected the name of a form field after `form.`".to_owned()),
+            _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
             _ if text.starts_with('$') => Ok(Self::Path {
                 query: Query::parse(text)?,
                 text: text.to_owned(),
             }),
             _ => Err(
-                "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
+                "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
                     .to_owned(),
             ),
         }
@@ -51,13 +55,14 @@ impl Target {
             (Action::Ignore, _)
             | (Action::Status(_), Self::Status)
             | (Action::Unordered(_) | Action::Tolerance(_), Self::Path { .. })
-            | (Action::Unordered(super::Members::AsSet), Self::Header(_) | Self::Trailer(_)) => {
-                Ok(())
-            }
+            | (
+                Action::Unordered(super::Members::AsSet),
+                Self::Header(_) | Self::Trailer(_) | Self::Form(_),
+            ) => Ok(()),
             (Action::Status(_), _) => Err("`status` serves at `status` only"),
             (Action::Tolerance(_), _) => Err("`tolerance` serves at a JSONPath only"),
             (Action::Unordered(_), _) => Err(
-                "`unordered` serves at a JSONPath only (and without a key at a header or trailer)",
+                "`unordered` serves at a JSONPath only (and without a key at a header, trailer or form field)",
             ),
         }
     }
@@ -69,6 +74,7 @@ impl fmt::Display for Target {
             Self::Status => f.write_str("status"),
             Self::Header(name) => write!(f, "header.{name}"),
             Self::Trailer(name) => write!(f, "trailer.{name}"),
+            Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path { text, .. } => f.write_str(text),
         }
