@@ -16,7 +16,10 @@ mod tests;
 mod tree;
 mod when;
 
-pub use action::{Action, Members};
+pub use action::{
+    Action, Bijection, Form, Format, Literal, Map, Members, Near, On, Parse, Pattern, Rename,
+    Replace, Same, Scope, Subject, Time, Transform, Tree as ParsedTree,
+};
 pub use query::Query;
 pub use target::Target;
 pub use tree::{Move, State, Tree};
@@ -87,6 +90,7 @@ impl RuleSet {
                 }
             }
         }
+        set.tree.seal(&rules);
         set.rules = rules;
         set
     }
@@ -102,6 +106,14 @@ impl RuleSet {
 
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether ids that met in one check are remembered in those that follow.
+    pub fn remembers(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        actions.any(|action| {
+            matches!(action, Action::Bijection(bijection) if bijection.scope == Scope::Epoch)
+        })
     }
 
     /// The rules at `status`.

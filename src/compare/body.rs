@@ -1,7 +1,9 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
+mod rewrite;
+
 use super::{
-    Answer, Comparing, Context, are_equal,
+    Answer, Comparing, Context, DEEPEST, are_equal,
     charset::{self, NoText},
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
@@ -17,9 +19,6 @@ use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use std::borrow::Cow;
-
-/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
-const DEEPEST: usize = 1024;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
@@ -50,33 +49,15 @@ pub(super) fn compare(
     let (old_raw, new_raw) = (sent(old, context.method), sent(new, context.method));
     let same_bytes = are_equal(old_raw, new_raw)
         && coding::codings(&old.headers) == coding::codings(&new.headers);
-    if old_raw.is_empty() && new_raw.is_empty() || same_bytes && are_read_alike(old, new) {
+    // What is equal is walked nevertheless where ids that meet in it count for later checks.
+    let is_same = same_bytes && are_read_alike(old, new) && !comparing.rules.remembers();
+    if old_raw.is_empty() && new_raw.is_empty() || is_same {
         return Ok(());
     }
     let max = comparing.options.max_decoded;
     let old = Body::decode(old, old_raw, max)?;
     let new = Body::decode(new, new_raw, max)?;
-    let mut whole = Whole {
-        old: &old,
-        new: &new,
-        findings,
-        context,
-        comparing,
-    };
-    match (old.undecodable, new.undecodable) {
-        (true, false) | (false, true) => whole.differs(Kind::Undecodable),
-        (true, true) if !whole.is_of(Format::Bytes) => whole.plain(),
-        (true, true) => whole.bytes(),
-        _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
-            (true, true) => {}
-            (false, true) => whole.differs(Kind::Missing),
-            (true, false) => whole.differs(Kind::Extra),
-            _ if old.reading.format != new.reading.format => whole.formats(),
-            _ if old.bytes == new.bytes && old.reading == new.reading => {}
-            _ => return whole.read(),
-        },
-    }
-    Ok(())
+    rewrite::compare((old, new), (context, comparing), findings)
 }
 
 /// Whether the same bytes are the same body on both sides.
@@ -127,12 +108,40 @@ impl Body {
     fn xml(&self) -> Result<Cow<'_, str>, NoText> {
         xml::decode(&self.bytes, self.reading.charset.as_deref())
     }
+
+    /// The characters that a rule for the whole body sees.
+    fn characters(&self) -> Option<Cow<'_, str>> {
+        match self.reading.format {
+            Format::Text => self.text().ok(),
+            Format::Xml => self.xml().ok(),
+            _ => std::str::from_utf8(&self.bytes).ok().map(Cow::Borrowed),
+        }
+    }
 }
 
 // === impl Whole ===
 
 impl<'b> Whole<'b, '_, '_> {
-    /// Compares bodies of one format that are not the same bytes.
+    fn compare(&mut self) -> Result<(), Reason> {
+        let (old, new) = (self.old, self.new);
+        let is_same = old.bytes == new.bytes && old.reading == new.reading;
+        match (old.undecodable, new.undecodable) {
+            (true, false) | (false, true) => self.differs(Kind::Undecodable),
+            (true, true) if self.is_of(Format::Bytes) => self.bytes(),
+            (true, true) => self.plain(),
+            _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
+                (true, true) => {}
+                (false, true) => self.differs(Kind::Missing),
+                (true, false) => self.differs(Kind::Extra),
+                _ if old.reading.format != new.reading.format => self.formats(),
+                _ if is_same && !self.comparing.rules.remembers() => {}
+                _ => return self.read(),
+            },
+        }
+        Ok(())
+    }
+
+    /// Compares bodies of one format.
     fn read(&mut self) -> Result<(), Reason> {
         match self.old.reading.format {
             Format::Json => self.json(Framing::One),
@@ -245,16 +254,14 @@ impl<'b> Whole<'b, '_, '_> {
             return self.bytes();
         };
         for difference in lines::differences(&old, &new, self.context.deadline) {
-            if !self.is_ignored() {
-                self.findings.report(|| difference);
-            }
+            self.judge(|| difference);
         }
     }
 
     fn bytes(&mut self) {
-        if self.old.bytes != self.new.bytes && !self.is_ignored() {
+        if self.old.bytes != self.new.bytes {
             let difference = self.first_byte();
-            self.findings.report(|| difference);
+            self.judge(|| difference);
         }
     }
 
@@ -278,40 +285,38 @@ impl<'b> Whole<'b, '_, '_> {
     }
 
     fn formats(&mut self) {
-        if !self.is_ignored() {
-            let value = |body: &Body| Some(Value::Text(body.reading.format.name().to_owned()));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind: Kind::Format,
-                old: value(self.old),
-                new: value(self.new),
-            });
-        }
+        let value = |body: &Body| Some(Value::Text(body.reading.format.name().to_owned()));
+        let (old, new) = (value(self.old), value(self.new));
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind: Kind::Format,
+            old,
+            new,
+        });
     }
 
     fn differs(&mut self, kind: Kind) {
-        if !self.is_ignored() {
-            let (old, new) = (told(&self.old.bytes), told(&self.new.bytes));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind,
-                old: Some(old).filter(|_| kind != Kind::Extra),
-                new: Some(new).filter(|_| kind != Kind::Missing),
-            });
-        }
+        let (old, new) = (&self.old.bytes, &self.new.bytes);
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind,
+            old: Some(told(old)).filter(|_| kind != Kind::Extra),
+            new: Some(told(new)).filter(|_| kind != Kind::Missing),
+        });
     }
 
-    /// Whether a rule ignores a difference of the whole body; it counts as masked then.
-    fn is_ignored(&mut self) -> bool {
-        let rules = self.findings.rules.at_body();
-        self.findings
-            .judge_at(rules, |action| *action == Action::Ignore)
+    /// Takes down a difference of the whole body unless a rule ignores it.
+    fn judge(&mut self, difference: impl FnOnce() -> Difference) {
+        let rules = self.ignoring();
+        self.findings.ignore(&rules, difference);
     }
 
     /// The rules that ignore the whole body.
     fn ignoring(&mut self) -> Vec<usize> {
         let mut rules = self.findings.rules.at_body().to_vec();
-        rules.retain(|rule| self.findings.applies(*rule));
+        rules.retain(|rule| {
+            self.findings.applies(*rule) && self.findings.rule(*rule).action == Action::Ignore
+        });
         rules
     }
 }

@@ -4,6 +4,7 @@
 //! replaced: what is told of them may be lossy, the comparison is not.
 
 use super::{difference::Place, findings::Findings, values};
+use crate::rules::Action;
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 
@@ -17,9 +18,10 @@ pub(super) fn compare(old: &[u8], new: &[u8], ignoring: &[usize], findings: &mut
     for name in olds.keys().chain(of_new) {
         let of = |fields: &'_ Fields| fields.get(name).cloned().unwrap_or_default();
         let (old, new) = (of(&olds), of(&news));
-        if old != new {
-            let name = values::spelled(name);
-            let rules = [ignoring, findings.rules.at_form(&name)].concat();
+        let name = values::spelled(name);
+        let rules = [ignoring, findings.rules.at_form(&name)].concat();
+        let mut ids = rules.iter().map(|rule| &findings.rule(*rule).action);
+        if old != new || ids.any(Action::is_bijection) {
             values::compare(|| Place::Form(name), &rules, (&old, &new), findings);
         }
     }

@@ -5,12 +5,13 @@
 
 use super::{
     Answer, HeaderScope,
+    case::{Case, Trees},
     content_type::ContentType,
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
     values,
 };
-use crate::rules::Action;
+use crate::rules::{RuleSet, Subject};
 use http::{
     HeaderMap, HeaderName, StatusCode,
     header::{self, CONNECTION},
@@ -38,6 +39,18 @@ enum Section {
     Trailers,
 }
 
+// === impl Section ===
+
+impl Section {
+    /// The rules at a header or trailer.
+    fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> &'r [usize] {
+        match self {
+            Self::Headers => rules.at_header(name),
+            Self::Trailers => rules.at_trailer(name),
+        }
+    }
+}
+
 /// Compares everything but the bodies.
 pub(super) fn compare(
     old: &Answer,
@@ -56,7 +69,7 @@ pub(super) fn compare(
             Section::Headers => (&old.headers, &new.headers),
             Section::Trailers => (&old.trailers, &new.trailers),
         };
-        for name in differing(olds, news) {
+        for name in looked_at(section, (olds, news), findings) {
             let is_compared = match scope {
                 HeaderScope::All => true,
                 HeaderScope::Listed(names) => names.contains(&name),
@@ -73,29 +86,42 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
     if old == new {
         return;
     }
-    let masked = findings.judge_at(findings.rules.at_status(), |action| match action {
-        Action::Ignore => true,
-        Action::Status(groups) => groups
-            .iter()
-            .any(|group| group.contains(&old.as_u16()) && group.contains(&new.as_u16())),
-        _ => false,
+    let subject = |status: StatusCode| vec![Subject::Number(status.as_str().to_owned().into())];
+    let case = Case {
+        kind: Kind::Status,
+        olds: subject(old),
+        news: subject(new),
+        trees: Trees::Whole,
+        reading: findings.reading,
+    };
+    let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
+    findings.judge(findings.rules.at_status(), case, || Difference {
+        place: Place::Status,
+        kind: Kind::Status,
+        old: value(old),
+        new: value(new),
     });
-    if !masked {
-        let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
-        findings.report(|| Difference {
-            place: Place::Status,
-            kind: Kind::Status,
-            old: value(old),
-            new: value(new),
-        });
-    }
 }
 
-/// The names whose values differ, sorted.
-fn differing(olds: &HeaderMap, news: &HeaderMap) -> Vec<HeaderName> {
-    let unlike = |name: &&HeaderName| !are_same(name, olds, news);
+/// The names whose values differ, or are ids that are to be remembered, sorted.
+fn looked_at(
+    section: Section,
+    (olds, news): (&HeaderMap, &HeaderMap),
+    findings: &Findings<'_>,
+) -> Vec<HeaderName> {
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));
-    let mut names: Vec<_> = olds.keys().chain(of_new).filter(unlike).cloned().collect();
+    let is_looked_at = |name: &&HeaderName| {
+        let mut rules = section.rules(findings.rules, name).iter();
+        !are_same(name, olds, news)
+            || *name != header::CONTENT_TYPE
+                && rules.any(|rule| findings.rule(*rule).action.is_bijection())
+    };
+    let mut names: Vec<_> = olds
+        .keys()
+        .chain(of_new)
+        .filter(is_looked_at)
+        .cloned()
+        .collect();
     names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     names
 }
@@ -122,10 +148,7 @@ fn compare_values(
     findings: &mut Findings<'_>,
 ) {
     let all = |headers: &HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-    let rules = match section {
-        Section::Headers => findings.rules.at_header(name),
-        Section::Trailers => findings.rules.at_trailer(name),
-    };
+    let rules = section.rules(findings.rules, name);
     let place = || match section {
         Section::Headers => Place::Header(name.as_str().to_owned()),
         Section::Trailers => Place::Trailer(name.as_str().to_owned()),

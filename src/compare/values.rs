@@ -1,37 +1,52 @@
 //! All values of one name: of a header, a trailer, a field of a form.
 
 use super::{
+    case::{Case, Trees},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
 };
-use crate::rules::{Action, Members};
+use crate::rules::Subject;
 
-/// Compares the values of one name, which are known to be unlike, and puts the difference to the rules at their place.
+/// Compares the values of one name, in their order, and puts what differs to the rules at their place.
 pub(super) fn compare<V: AsRef<[u8]>>(
     place: impl FnOnce() -> Place,
     rules: &[usize],
     (olds, news): (&[V], &[V]),
     findings: &mut Findings<'_>,
 ) {
+    let is_equal = (olds.iter().map(AsRef::as_ref)).eq(news.iter().map(AsRef::as_ref));
     let kind = match (olds.is_empty(), news.is_empty()) {
-        (_, true) => Kind::Missing,
-        (true, _) => Kind::Extra,
-        _ if sorted(olds) == sorted(news) => Kind::Order,
+        (false, true) => Kind::Missing,
+        (true, false) => Kind::Extra,
+        _ if !is_equal && sorted(olds) == sorted(news) => Kind::Order,
         _ => Kind::Value,
     };
-    let masked = findings.judge_at(rules, |action| match action {
-        Action::Ignore => true,
-        Action::Unordered(Members::AsSet) => kind == Kind::Order,
-        _ => false,
-    });
-    if !masked {
-        findings.report(|| Difference {
-            place: place(),
-            kind,
-            old: told(olds),
-            new: told(news),
-        });
+    let case = Case {
+        kind,
+        olds: subjects(olds),
+        news: subjects(news),
+        trees: Trees::Whole,
+        reading: findings.reading,
+    };
+    if is_equal {
+        return findings.meet(rules, case);
     }
+    findings.judge(rules, case, || Difference {
+        place: place(),
+        kind,
+        old: told(olds),
+        new: told(news),
+    });
+}
+
+fn subjects<V: AsRef<[u8]>>(values: &[V]) -> Vec<Subject<'_>> {
+    let bytes = values.iter().map(AsRef::as_ref);
+    bytes
+        .map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Subject::Text(text.into()),
+            Err(_) => Subject::Bytes(bytes.to_vec()),
+        })
+        .collect()
 }
 
 /// Bytes as text; what is not UTF-8 as `\xff`, for a replacement character would tell unlike values alike.

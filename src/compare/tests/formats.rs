@@ -395,3 +395,55 @@ fn content_types_are_compared_by_what_they_mean() {
         ["header.content-type value"]
     );
 }
+
+#[test]
+fn actions_serve_in_every_format() {
+    for (old, new, rule) in [
+        (
+            xml("<a><p>9.90</p></a>"),
+            xml("<a><p>9.9</p></a>"),
+            ("$.a.p['#text']", "{parse: number}"),
+        ),
+        (
+            xml("<a p='X'/>"),
+            xml("<a p='x'/>"),
+            ("$.a['@p']", "{case: fold}"),
+        ),
+        (
+            xml("<a><p/></a>"),
+            xml("<a><q/></a>"),
+            ("$.a.p", "{rename: {to: q, on: old}}"),
+        ),
+        (form("p=9.90"), form("p=9.9"), ("form.p", "{parse: number}")),
+        (
+            form("p=1&p=2"),
+            form("p=7&p=8"),
+            ("form.p", "{bijection: check}"),
+        ),
+        (
+            form("p=a"),
+            form("p=b"),
+            ("body", "{replace: {regex: 'p=b', with: 'p=a', on: new}}"),
+        ),
+        (
+            answer("application/x-ndjson", "{\"p\":\"1\"}\n{\"p\":\"1\"}\n"),
+            answer("application/x-ndjson", "{\"p\":\"7\"}\n{\"p\":\"7\"}\n"),
+            ("$[*].p", "{bijection: check}"),
+        ),
+        (
+            answer("text/plain; charset=utf-16le", &b"a\0"[..]),
+            answer("text/plain; charset=utf-16le", &b"A\0"[..]),
+            ("body", "{case: fold}"),
+        ),
+    ] {
+        let comparison = compared(&old, &new, &[rule]);
+        assert_eq!(comparison.result, Compared::Equal(Via::Rules), "{rule:?}");
+        assert_ne!(differences(&old, &new, &[]), [""; 0], "{rule:?}");
+    }
+    let told = differences(
+        &form("p=1&p=1"),
+        &form("p=7&p=8"),
+        &[("form.p", "{bijection: check}")],
+    );
+    assert_eq!(told, ["form.p value"]);
+}
