@@ -2,6 +2,7 @@
 
 mod actions;
 mod bodies;
+mod constructed;
 mod format_properties;
 mod formats;
 mod heads;
