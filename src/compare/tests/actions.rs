@@ -906,3 +906,24 @@ fn many_members_near_each_other_are_paired_whatever_their_order() {
     let new = reversed(&spelled(10, number)).replacen("10,", "99999,", 1);
     assert_eq!(json_differences(&old, &new, &rules).len(), 1);
 }
+
+#[test]
+fn ids_that_have_met_find_each_other_in_arrays_without_order() {
+    let ids = |by: usize, turn: usize| {
+        let id = |at: usize| (at * 617 % 200 + by).to_string();
+        let items: Vec<_> = (0..200).map(id).collect();
+        let mut unordered = items.clone();
+        unordered.rotate_left(turn);
+        let (items, unordered) = (items.join(","), unordered.join(","));
+        format!("{{\"items\":[{items}],\"unordered\":[{unordered}]}}")
+    };
+    let rules = [
+        ("$.unordered", "unordered"),
+        ("$.*[*]", "{bijection: check}"),
+    ];
+    assert_eq!(
+        json_differences(&ids(0, 0), &ids(1_000, 7), &rules),
+        [""; 0]
+    );
+    assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
+}

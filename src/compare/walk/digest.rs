@@ -107,7 +107,8 @@ impl<'w, 'c> Walk<'w, 'c> {
         let mut stands = Vec::new();
         let mut optional = None;
         for rule in rules {
-            match &self.findings.rule(rule).action {
+            let rule = self.findings.rule(rule);
+            match &rule.action {
                 Action::Transform(transform) if transform.on().covers(side) => {
                     subject = transform.apply(subject, reading.max_depth);
                 }
@@ -115,6 +116,12 @@ impl<'w, 'c> Walk<'w, 'c> {
                 Action::Optional(absent) => {
                     let is_absent = absent.iter().any(|literal| literal.is(&subject));
                     optional = Some(optional.unwrap_or(false) || is_absent);
+                }
+                Action::Bijection(_) => {
+                    stands.push(match self.findings.new_of(rule, side, &subject) {
+                        Some(id) => Stand::For(hash(&id)),
+                        None => stand(&rule.action, &subject),
+                    });
                 }
                 action => stands.push(stand(action, &subject)),
             }
