@@ -1,6 +1,10 @@
 //! What answers differ in, and what rules make of it.
 
+mod actions;
 mod bodies;
+mod constructed;
+mod format_properties;
+mod formats;
 mod heads;
 mod properties;
 mod rules;

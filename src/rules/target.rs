@@ -1,6 +1,6 @@
 //! The field `at` of a rule: which places it looks at.
 
-use super::{Action, Query};
+use super::{Action, Members, Parse, Query, Transform};
 use http::HeaderName;
 use std::fmt;
 
@@ -10,6 +10,8 @@ pub enum Target {
     Status,
     Header(HeaderName),
     Trailer(HeaderName),
+    /// A field of a form, by its name with percent-encoding undone.
+    Form(String),
     /// The whole body, whatever its format.
     Body,
     /// Nodes of a document.
@@ -34,32 +36,70 @@ impl Target {
             "body" => Ok(Self::Body),
             _ if text.starts_with("header.") => name(&text["header.".len()..]).map(Self::Header),
             _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
+            "form." => Err("expected the name of a form field after `form.`".to_owned()),
+            _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
             _ if text.starts_with('$') => Ok(Self::Path {
                 query: Query::parse(text)?,
                 text: text.to_owned(),
             }),
             _ => Err(
-                "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
+                "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
                     .to_owned(),
             ),
         }
     }
 
     /// Whether an action has a meaning here; if not, where it has one.
-    pub fn admits(&self, action: &Action) -> Result<(), &'static str> {
-        match (action, self) {
-            (Action::Ignore, _)
-            | (Action::Status(_), Self::Status)
-            | (Action::Unordered(_) | Action::Tolerance(_), Self::Path { .. })
-            | (Action::Unordered(super::Members::AsSet), Self::Header(_) | Self::Trailer(_)) => {
-                Ok(())
-            }
-            (Action::Status(_), _) => Err("`status` serves at `status` only"),
-            (Action::Tolerance(_), _) => Err("`tolerance` serves at a JSONPath only"),
-            (Action::Unordered(_), _) => Err(
-                "`unordered` serves at a JSONPath only (and without a key at a header or trailer)",
+    pub fn admits(&self, action: &Action) -> Result<(), String> {
+        let admitted = match self {
+            Self::Status => matches!(
+                action,
+                Action::Ignore | Action::Status(_) | Action::Transform(Transform::Map(_))
             ),
+            Self::Header(_) | Self::Trailer(_) | Self::Form(_) => !matches!(
+                action,
+                Action::Status(_) | Action::Rename(_) | Action::Unordered(Members::ByKey(_))
+            ),
+            Self::Body => match action {
+                Action::Ignore => true,
+                Action::Transform(Transform::Parse(parse)) => {
+                    !matches!(parse, Parse::Number | Parse::Url)
+                }
+                Action::Transform(transform) => !matches!(transform, Transform::Map(_)),
+                _ => false,
+            },
+            Self::Path { query, .. } => match action {
+                Action::Status(_) => false,
+                Action::Rename(_) => query.selects_by_name(),
+                _ => true,
+            },
+        };
+        match admitted {
+            true => Ok(()),
+            false => Err(format!("`{}` serves {}", action.name(), serves(action))),
         }
+    }
+}
+
+/// Where an action has a meaning.
+fn serves(action: &Action) -> &'static str {
+    match action {
+        Action::Ignore => "everywhere",
+        Action::Status(_) => "at `status` only",
+        Action::Rename(_) => {
+            "only at a JSONPath whose last step is a name, such as $.user.user_name"
+        }
+        Action::Unordered(_) => {
+            "at a JSONPath only (and without a key at a header, trailer or form field)"
+        }
+        Action::Transform(Transform::Map(_)) => {
+            "at `status`, a JSONPath, a header, a trailer or a form field, not at the whole body"
+        }
+        Action::Transform(Transform::Parse(Parse::Number | Parse::Url)) => {
+            "with `number` and `url` at a JSONPath, a header, a trailer or a form field only"
+        }
+        Action::Transform(_) => "at a JSONPath, a header, a trailer, a form field or `body` only",
+        _ => "at a JSONPath, a header, a trailer or a form field only",
     }
 }
 
@@ -69,6 +109,7 @@ impl fmt::Display for Target {
             Self::Status => f.write_str("status"),
             Self::Header(name) => write!(f, "header.{name}"),
             Self::Trailer(name) => write!(f, "trailer.{name}"),
+            Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path { text, .. } => f.write_str(text),
         }

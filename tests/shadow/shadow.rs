@@ -10,7 +10,10 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
     budget::Budget,
-    compare::{Answer, Compared, Comparing, Comparison, Context, Difference, Kind, Place, RuleUse},
+    compare::{
+        Answer, Bijections, Compared, Comparing, Comparison, Context, Difference, Kind, Place,
+        RuleUse,
+    },
     drain,
     handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent},
     redact::{self, HashKey, Redactor},
@@ -31,6 +34,8 @@ pub(crate) struct Shadow {
     pub(crate) budget: Budget,
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
+    /// What the samples that are offered are compared under.
+    pub(crate) comparing: Arc<Comparing>,
     drain: drain::Signal,
     worker: JoinHandle<()>,
     _redactor: Publisher<Redactor>,
@@ -93,6 +98,7 @@ impl Shadow {
             budget: Budget::new(64 << 20),
             settings: publisher,
             reports: reported,
+            comparing: Arc::default(),
             drain: signal,
             worker: tokio::spawn(worker.run(watch)),
             _redactor,
@@ -114,7 +120,7 @@ impl Shadow {
             took: Duration::from_millis(1),
             received: SystemTime::now(),
             offered: Instant::now(),
-            comparing: Arc::new(Comparing::default()),
+            comparing: self.comparing.clone(),
             held,
         }));
     }
@@ -215,10 +221,10 @@ pub(crate) async fn eventually(holds: impl Fn() -> bool) {
 
 /// A comparison that knows of nothing but bodies: what the shadow makes of it is what these tests are about.
 pub(crate) fn bytes_alone(
-    old: &Answer,
-    new: &Answer,
+    (old, new): (&Answer, &Answer),
     _: &Context<'_>,
     _: &Comparing,
+    _: &mut Bijections,
 ) -> Comparison {
     let result = match old.body == new.body && old.status == new.status {
         true => Compared::Equal(Via::Exact),
@@ -233,7 +239,11 @@ pub(crate) fn bytes_alone(
         },
     };
     let rules: Vec<RuleUse> = Vec::new();
-    Comparison { result, rules }
+    Comparison {
+        result,
+        rules,
+        masked: Vec::new(),
+    }
 }
 
 fn client<B>(stack: &Stack) -> Client<B> {
