@@ -31,5 +31,6 @@ pub use exporting::Telemetry;
 pub use flags::Flags;
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
+pub use rule_files::{RuleFiles, Unreadable};
 pub use running::{Reloaded, Running};
 pub use stacks::Protection;

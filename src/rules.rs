@@ -57,6 +57,12 @@ pub struct RuleSet {
 // === impl RuleSet ===
 
 impl RuleSet {
+    /// Rule files that are compiled in, each by its name and its text.
+    pub const BUILTIN: [(&str, &str); 2] = [
+        ("http", include_str!("../rules/http.yaml")),
+        ("demo", include_str!("../rules/demo.yaml")),
+    ];
+
     /// Reads rule files, each by its name and its text, in order. What comes back beside the rules are
     /// warnings: rules that have expired by `today` and so do not apply.
     ///
@@ -91,11 +97,8 @@ impl RuleSet {
 
     /// The text of a rule file that is compiled in: `http` for `builtin:http`.
     pub fn builtin(name: &str) -> Option<&'static str> {
-        match name {
-            "http" => Some(include_str!("../rules/http.yaml")),
-            "demo" => Some(include_str!("../rules/demo.yaml")),
-            _ => None,
-        }
+        let mut builtin = Self::BUILTIN.into_iter();
+        builtin.find_map(|(own, text)| (own == name).then_some(text))
     }
 
     pub fn rules(&self) -> &[Rule] {
