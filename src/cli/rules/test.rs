@@ -11,7 +11,7 @@ use crate::{
     cli::{exit, warn},
     compare::{Compared, Comparing, Comparison, Context, Difference, Options, compare},
     config::RuleFiles,
-    document::{Fault, Faults},
+    document::{Fault, Faults, closest},
     rules::RuleSet,
     verdict::Reason,
 };
@@ -240,7 +240,11 @@ fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), Faul
     let mut faults = Faults::default();
     for (rule, _) in suite.cases.iter().flat_map(|case| &case.masked).flatten() {
         if !known.contains(rule.value.as_str()) {
-            let message = format!("there is no rule `{}`", rule.value);
+            let hint = match closest(&rule.value, known.iter().copied()) {
+                Some(meant) => format!(", did you mean `{meant}`?"),
+                None => String::new(),
+            };
+            let message = format!("there is no rule `{}`{hint}", rule.value);
             faults.push(Fault::at(file, rule.mark, message));
         }
     }
