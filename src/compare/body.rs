@@ -1,7 +1,7 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
 use super::{
-    Answer, Comparing, Context, are_equal,
+    Answer, Comparing, Context, DEEPEST, are_equal,
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
@@ -13,9 +13,6 @@ use super::{
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-
-/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
-const DEEPEST: usize = 1024;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
@@ -141,9 +138,7 @@ impl Whole<'_, '_, '_> {
             _ => vec![self.first_byte()],
         };
         for difference in differences {
-            if !self.is_ignored() {
-                self.findings.report(|| difference);
-            }
+            self.judge(|| difference);
         }
     }
 
@@ -163,40 +158,37 @@ impl Whole<'_, '_, '_> {
     }
 
     fn formats(&mut self, [old, new]: [Format; 2]) {
-        if !self.is_ignored() {
-            let value = |format: Format| Some(Value::Text(format.name().to_owned()));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind: Kind::Format,
-                old: value(old),
-                new: value(new),
-            });
-        }
+        let value = |format: Format| Some(Value::Text(format.name().to_owned()));
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind: Kind::Format,
+            old: value(old),
+            new: value(new),
+        });
     }
 
     fn differs(&mut self, kind: Kind) {
-        if !self.is_ignored() {
-            let (old, new) = (told(&self.old.bytes), told(&self.new.bytes));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind,
-                old: Some(old).filter(|_| kind != Kind::Extra),
-                new: Some(new).filter(|_| kind != Kind::Missing),
-            });
-        }
+        let (old, new) = (&self.old.bytes, &self.new.bytes);
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind,
+            old: Some(told(old)).filter(|_| kind != Kind::Extra),
+            new: Some(told(new)).filter(|_| kind != Kind::Missing),
+        });
     }
 
-    /// Whether a rule ignores a difference of the whole body; it counts as masked then.
-    fn is_ignored(&mut self) -> bool {
-        let rules = self.findings.rules.at_body();
-        self.findings
-            .judge_at(rules, |action| *action == Action::Ignore)
+    /// Takes down a difference of the whole body unless a rule ignores it.
+    fn judge(&mut self, difference: impl FnOnce() -> Difference) {
+        let rules = self.ignoring();
+        self.findings.ignore(&rules, difference);
     }
 
     /// The rules that ignore the whole body.
     fn ignoring(&mut self) -> Vec<usize> {
         let mut rules = self.findings.rules.at_body().to_vec();
-        rules.retain(|rule| self.findings.applies(*rule));
+        rules.retain(|rule| {
+            self.findings.applies(*rule) && self.findings.rule(*rule).action == Action::Ignore
+        });
         rules
     }
 }
