@@ -61,8 +61,11 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// Rule files that are compiled in, each by its name and its text.
-    pub const BUILTIN: [(&str, &str); 2] = [
+    pub const BUILTIN: [(&str, &str); 5] = [
         ("http", include_str!("../rules/http.yaml")),
+        ("json-api", include_str!("../rules/json-api.yaml")),
+        ("aws", include_str!("../rules/aws.yaml")),
+        ("graphql", include_str!("../rules/graphql.yaml")),
         ("demo", include_str!("../rules/demo.yaml")),
     ];
 
