@@ -1,5 +1,6 @@
 //! What answers differ in, and what rules make of it.
 
+mod actions;
 mod bodies;
 mod heads;
 mod properties;
