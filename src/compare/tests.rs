@@ -2,6 +2,7 @@
 
 mod actions;
 mod bodies;
+mod constructed;
 mod heads;
 mod properties;
 mod rules;
