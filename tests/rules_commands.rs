@@ -178,7 +178,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("wrong.test.yaml", WRONG_TOLD),
     (
         "broken.test.yaml",
-        "broken.yaml:1:27: rules[0].at: not a JSONPath (RFC 9535), see its column 3: expected `*` or a name, found its end\n",
+        "broken.yaml:1:31: rules[0].at: not a JSONPath (RFC 9535), see its column 3: expected `*` or a name, found its end\n",
     ),
 ];
 
@@ -205,15 +205,7 @@ fn what_cannot_be_read_is_told_whole_and_nothing_is_run() {
     ]);
     for (paths, told) in REFUSED {
         let (code, stdout, stderr) = twinread(folder.path(), &format!("rules test {paths}"));
-        let mut lines: Vec<_> = stderr.lines().collect();
-        // Sections tell what is unknown after what is wrong.
-        lines.sort_by_key(|line| {
-            line.split(':')
-                .filter_map(|n| n.parse().ok())
-                .collect::<Vec<u32>>()
-        });
-        let told: Vec<_> = told.lines().collect();
-        assert_eq!((code, &*stdout, lines), (64, "", told), "{paths}");
+        assert_eq!((code, &*stdout, &*stderr), (64, "", *told), "{paths}");
     }
 }
 

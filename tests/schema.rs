@@ -164,73 +164,96 @@ fn the_schema_of_the_configuration_tells_every_default() {
     assert_eq!(told("telemetry.otlp.headers"), json!({}));
 }
 
-/// Every section of a schema, with its fields.
-fn sections(schema: &Value) -> BTreeMap<Vec<Step>, BTreeSet<String>> {
-    let mut found = BTreeMap::new();
-    visit(schema, schema, &mut Vec::new(), &mut found);
-    found
+/// The names that a schema knows, by where they may stand.
+#[derive(Debug, Default)]
+struct Vocabulary {
+    /// The fields of each section.
+    fields: BTreeMap<Vec<Step>, BTreeSet<String>>,
+    /// The words of each choice.
+    choices: BTreeMap<Vec<Step>, BTreeSet<String>>,
 }
 
-fn visit(
-    root: &Value,
-    schema: &Value,
-    path: &mut Vec<Step>,
-    found: &mut BTreeMap<Vec<Step>, BTreeSet<String>>,
-) {
-    if let Some(reference) = schema["$ref"].as_str() {
-        visit(root, root.pointer(&reference[1..]).unwrap(), path, found);
+impl Vocabulary {
+    fn of(schema: &Value) -> Self {
+        let mut vocabulary = Self::default();
+        vocabulary.visit(schema, schema, &mut Vec::new());
+        vocabulary
     }
-    for branch in schema["anyOf"].as_array().into_iter().flatten() {
-        visit(root, branch, path, found);
-    }
-    if schema.get("items").is_some() {
-        path.push(Step::FirstElement);
-        visit(root, &schema["items"], path, found);
-        path.pop();
-    }
-    let Some(fields) = schema["properties"].as_object() else {
-        return;
-    };
-    assert_eq!(schema["additionalProperties"], false, "{path:?}");
-    let names = found.entry(path.clone()).or_default();
-    names.extend(fields.keys().cloned());
-    for (name, field) in fields {
-        path.push(Step::Member(name.clone()));
-        visit(root, field, path, found);
-        path.pop();
+
+    fn visit(&mut self, root: &Value, schema: &Value, path: &mut Vec<Step>) {
+        if let Some(reference) = schema["$ref"].as_str() {
+            self.visit(root, root.pointer(&reference[1..]).unwrap(), path);
+        }
+        for branch in schema["anyOf"].as_array().into_iter().flatten() {
+            self.visit(root, branch, path);
+        }
+        if schema.get("items").is_some() {
+            path.push(Step::FirstElement);
+            self.visit(root, &schema["items"], path);
+            path.pop();
+        }
+        let words = schema["enum"].as_array().into_iter().flatten();
+        for word in words.filter_map(Value::as_str) {
+            let choice = self.choices.entry(path.clone()).or_default();
+            choice.insert(word.to_owned());
+        }
+        let Some(fields) = schema["properties"].as_object() else {
+            return;
+        };
+        assert_eq!(schema["additionalProperties"], false, "{path:?}");
+        let names = self.fields.entry(path.clone()).or_default();
+        names.extend(fields.keys().cloned());
+        for (name, field) in fields {
+            path.push(Step::Member(name.clone()));
+            self.visit(root, field, path);
+            path.pop();
+        }
     }
 }
 
-/// A document with nothing in it but a field that nobody knows.
-fn stranger(path: &[Step]) -> Value {
-    let bottom = json!({"strangest-of-all": 1});
-    path.iter().rev().fold(bottom, |below, step| match step {
+/// What the program says of a document with nothing in it but `strange`, from "expected" on.
+fn expected(kind: Kind, path: &[Step], strange: Value) -> BTreeSet<String> {
+    let document = path.iter().rev().fold(strange, |below, step| match step {
         Step::Member(name) => Value::Object(Map::from_iter([(name.clone(), below)])),
         Step::FirstElement => json!([below]),
-    })
+    });
+    let refusal = kind.refusal(&document.to_string()).unwrap();
+    let line = |words: &str| refusal.lines().find(|line| line.contains(words));
+    // A few values are not repeated, only their place is told.
+    let told = line("strangest-of-all").or_else(|| line("[0]: expected "));
+    let told = told.unwrap_or_else(|| panic!("{path:?}: {refusal}"));
+    let (_, expected) = told.split_once("expected ").unwrap();
+    let (expected, _) = expected.split_once(", found").unwrap_or((expected, ""));
+    let expected = expected.strip_prefix("one of ").unwrap_or(expected);
+    let words = expected.split(", ").flat_map(|words| words.split(" or "));
+    // Beside words there may be values, which are described.
+    let words = words.filter(|word| !word.contains([' ', '{', '[']));
+    words.map(str::to_owned).collect()
 }
 
 #[test]
 fn schemas_and_readers_know_the_same_fields() {
-    for (kind, least) in [(RULES, 3), (RULE_TESTS, 4), (CONFIG, 20)] {
-        let sections = sections(&kind.schema());
-        assert!(sections.len() >= least, "{sections:?}");
-        for (path, fields) in sections {
-            let refusal = kind.refusal(&stranger(&path).to_string()).unwrap();
-            let told = refusal
-                .lines()
-                .find(|line| line.contains("strangest-of-all"));
-            let told = told.unwrap_or_else(|| panic!("{path:?}: {refusal}"));
-            let (_, known) = told.split_once("expected one of ").unwrap();
-            let known: BTreeSet<_> = known.split(", ").map(str::to_owned).collect();
-            // Actions that take nothing are words, not fields.
-            let known = match path.last() {
-                Some(Step::Member(name)) if name == "do" => {
-                    &known - &BTreeSet::from(["ignore".to_owned()])
-                }
-                _ => known,
-            };
+    for (kind, least) in [(RULES, 10), (RULE_TESTS, 4), (CONFIG, 20)] {
+        let fields = Vocabulary::of(&kind.schema()).fields;
+        assert!(fields.len() >= least, "{fields:?}");
+        for (path, fields) in fields {
+            let mut known = expected(kind, &path, json!({"strangest-of-all": 1}));
+            if path.last() == Some(&Step::Member("do".to_owned())) {
+                assert!(known.remove("ignore"), "an action, but no field");
+            }
             assert_eq!(fields, known, "{} {path:?}", kind.name);
+        }
+    }
+}
+
+#[test]
+fn schemas_and_readers_know_the_same_words() {
+    for (kind, least) in [(RULES, 8), (RULE_TESTS, 1), (CONFIG, 7)] {
+        let choices = Vocabulary::of(&kind.schema()).choices;
+        assert!(choices.len() >= least, "{choices:?}");
+        for (path, words) in choices {
+            let known = expected(kind, &path, json!("strangest-of-all"));
+            assert_eq!(words, known, "{} {path:?}", kind.name);
         }
     }
 }
