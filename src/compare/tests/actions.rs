@@ -870,3 +870,60 @@ fn a_whole_body_is_compared_as_rules_make_it() {
     assert_eq!(accounts("A  b", "a b"), [(0, 1, 0), (1, 1, 1)]);
     assert_eq!(accounts("A  b", "a c"), [(0, 1, 0), (1, 1, 0), (2, 1, 1)]);
 }
+
+#[test]
+fn many_members_near_each_other_are_paired_whatever_their_order() {
+    let spelled = |by: i64, members: fn(i64) -> String| {
+        let numbers = (0..1_000i64).map(|at| at * 617 % 1_000 * 10 + by);
+        let members: Vec<_> = numbers.map(members).collect();
+        format!("[{}]", members.join(","))
+    };
+    let reversed = |body: &str| {
+        let mut members: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+        members.reverse();
+        serde_json::Value::from(members).to_string()
+    };
+    let number = |number: i64| number.to_string();
+    let object = |number: i64| format!("{{\"n\":{number},\"m\":1}}");
+    let instant = |second: i64| format!("\"{}\"", jiff::Timestamp::from_second(second).unwrap());
+    for (at, action, members) in [
+        (
+            "$[*]",
+            "{tolerance: {abs: 10}}",
+            number as fn(i64) -> String,
+        ),
+        ("$[*].n", "{tolerance: {abs: 10}}", object),
+        ("$[*]", "{time: {within: 10s}}", instant),
+        ("$[*]", "{bijection: check}", number),
+    ] {
+        let rules = [("$", "unordered"), (at, action)];
+        let (old, new) = (spelled(0, members), reversed(&spelled(10, members)));
+        assert_eq!(json_differences(&old, &new, &rules), [""; 0], "{action}");
+        assert_eq!(json_differences(&new, &old, &rules), [""; 0], "{action}");
+    }
+    let rules = [("$", "unordered"), ("$[*]", "{tolerance: {abs: 10}}")];
+    let old = spelled(0, number);
+    let new = reversed(&spelled(10, number)).replacen("10,", "99999,", 1);
+    assert_eq!(json_differences(&old, &new, &rules).len(), 1);
+}
+
+#[test]
+fn ids_that_have_met_find_each_other_in_arrays_without_order() {
+    let ids = |by: usize, turn: usize| {
+        let id = |at: usize| (at * 617 % 200 + by).to_string();
+        let items: Vec<_> = (0..200).map(id).collect();
+        let mut unordered = items.clone();
+        unordered.rotate_left(turn);
+        let (items, unordered) = (items.join(","), unordered.join(","));
+        format!("{{\"items\":[{items}],\"unordered\":[{unordered}]}}")
+    };
+    let rules = [
+        ("$.unordered", "unordered"),
+        ("$.*[*]", "{bijection: check}"),
+    ];
+    assert_eq!(
+        json_differences(&ids(0, 0), &ids(1_000, 7), &rules),
+        [""; 0]
+    );
+    assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
+}
