@@ -1,10 +1,12 @@
 //! `twinread compare OLD NEW`: compares two answers from files.
 
 mod message;
-mod show;
+pub(super) mod show;
 
 use crate::{
     compare::{Compared, Comparing, Context, HeaderScope, Options, compare},
+    config::{self, RuleFiles},
+    document::{Fault, Faults},
     rules::RuleSet,
 };
 use message::{Message, Unreadable};
@@ -68,10 +70,10 @@ enum Refused {
     Message { path: PathBuf, cause: Unreadable },
     #[error("only one of the two can be stdin")]
     StdinTwice,
-    #[error("there are no rules named `{0}`")]
-    NoSuchBuiltin(String),
+    #[error(transparent)]
+    RuleFile(#[from] config::Unreadable),
     #[error("{0}")]
-    Rules(crate::document::Faults),
+    Rules(Faults),
     #[error("not compared: {0}")]
     NotCompared(&'static str),
 }
@@ -154,46 +156,15 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn load_rules(args: &Args) -> Result<(RuleSet, Vec<crate::document::Fault>), Refused> {
-    let mut files: Vec<(Arc<str>, String)> = Vec::new();
+fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
+    let mut files = RuleFiles::default();
     let http = PathBuf::from("builtin:http");
     let builtin = Some(&http).filter(|http| !args.no_builtin && !args.rules.contains(http));
     for path in builtin.into_iter().chain(&args.rules) {
-        let name = path.to_string_lossy();
-        if let Some(builtin) = name.strip_prefix("builtin:") {
-            let text = RuleSet::builtin(builtin)
-                .ok_or_else(|| Refused::NoSuchBuiltin(name.clone().into_owned()))?;
-            files.push((Arc::from(&*name), text.to_owned()));
-            continue;
-        }
-        let unreadable = |cause| Refused::File {
-            path: path.clone(),
-            cause,
-        };
-        for file in rule_files(path).map_err(unreadable)? {
-            let text = fs::read_to_string(&file).map_err(unreadable)?;
-            files.push((file.to_string_lossy().into(), text));
-        }
+        files.add(&path.to_string_lossy(), Path::new(""))?;
     }
     let today = jiff::Zoned::now().date();
-    RuleSet::compile(&files, today).map_err(Refused::Rules)
-}
-
-/// A file is itself; a folder is the YAML files in it that are not tests of rules, by name.
-fn rule_files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    files.retain(|file| {
-        let name = file.to_string_lossy();
-        let is_test = name.ends_with(".test.yaml") || name.ends_with(".test.yml");
-        (name.ends_with(".yaml") || name.ends_with(".yml")) && !is_test
-    });
-    files.sort();
-    Ok(files)
+    files.compile(today).map_err(Refused::Rules)
 }
 
 #[cfg(test)]
@@ -295,7 +266,7 @@ mod tests {
             ("a.json a.json --rules bad.yaml", "`why` is missing"),
             (
                 "a.json a.json --rules builtin:no",
-                "there are no rules named `builtin:no`",
+                "there are no built-in rules `no`",
             ),
             ("a.json cut", "the message ends within its head"),
             ("- -", "only one of the two can be stdin"),
