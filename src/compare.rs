@@ -50,6 +50,17 @@ pub struct Options {
     pub max_depth: usize,
     /// Bytes of one body after decompression.
     pub max_decoded: usize,
+    pub explain: Explain,
+}
+
+/// What becomes of the differences that rules masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// They are counted.
+    #[default]
+    Counts,
+    /// They are kept as well, at most `max_differences` of them.
+    Places,
 }
 
 /// Which headers and trailers are compared.
@@ -86,6 +97,16 @@ pub struct Comparison {
     pub result: Compared,
     /// For each rule that was looked at: its index in the [`RuleSet`], and the differences it masked.
     pub rules: Vec<RuleUse>,
+    /// What rules masked, in the order in which it was met; empty unless [`Explain::Places`] asks for it.
+    pub masked: Vec<Masked>,
+}
+
+/// A difference that would have been told without a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Masked {
+    /// Its index in the [`RuleSet`].
+    pub rule: usize,
+    pub difference: Difference,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +164,7 @@ pub fn compare(
         return Comparison {
             result: Compared::Equal(Via::Exact),
             rules: Vec::new(),
+            masked: Vec::new(),
         };
     }
     let facts = Facts {
@@ -154,8 +176,7 @@ pub fn compare(
         }),
     };
     let options = &comparing.options;
-    let max = options.max_differences;
-    let mut findings = Findings::new(&comparing.rules, facts, context.today, max);
+    let mut findings = Findings::new(comparing, facts, context.today);
     heads::compare(old, new, &options.headers, &mut findings);
     let bodies = body::compare((old, new), context, comparing, &mut findings);
     conclude(findings.close(), bodies)
@@ -189,6 +210,7 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
     Comparison {
         result,
         rules: found.uses,
+        masked: found.masked,
     }
 }
 
@@ -202,6 +224,7 @@ impl Default for Options {
             max_differences: 100,
             max_depth: 128,
             max_decoded: 16 << 20,
+            explain: Explain::Counts,
         }
     }
 }

@@ -141,9 +141,7 @@ impl Whole<'_, '_, '_> {
             _ => vec![self.first_byte()],
         };
         for difference in differences {
-            if !self.is_ignored() {
-                self.findings.report(|| difference);
-            }
+            self.judge(|| difference);
         }
     }
 
@@ -163,34 +161,30 @@ impl Whole<'_, '_, '_> {
     }
 
     fn formats(&mut self, [old, new]: [Format; 2]) {
-        if !self.is_ignored() {
-            let value = |format: Format| Some(Value::Text(format.name().to_owned()));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind: Kind::Format,
-                old: value(old),
-                new: value(new),
-            });
-        }
+        let value = |format: Format| Some(Value::Text(format.name().to_owned()));
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind: Kind::Format,
+            old: value(old),
+            new: value(new),
+        });
     }
 
     fn differs(&mut self, kind: Kind) {
-        if !self.is_ignored() {
-            let (old, new) = (told(&self.old.bytes), told(&self.new.bytes));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind,
-                old: Some(old).filter(|_| kind != Kind::Extra),
-                new: Some(new).filter(|_| kind != Kind::Missing),
-            });
-        }
+        let (old, new) = (&self.old.bytes, &self.new.bytes);
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind,
+            old: Some(told(old)).filter(|_| kind != Kind::Extra),
+            new: Some(told(new)).filter(|_| kind != Kind::Missing),
+        });
     }
 
-    /// Whether a rule ignores a difference of the whole body; it counts as masked then.
-    fn is_ignored(&mut self) -> bool {
+    /// Takes down a difference of the whole body unless a rule ignores it.
+    fn judge(&mut self, difference: impl FnOnce() -> Difference) {
         let rules = self.findings.rules.at_body();
-        self.findings
-            .judge_at(rules, |action| *action == Action::Ignore)
+        let ignores = |action: &Action| *action == Action::Ignore;
+        self.findings.judge_at(rules, ignores, difference);
     }
 
     /// The rules that ignore the whole body.

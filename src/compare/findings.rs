@@ -1,6 +1,6 @@
 //! What a comparison has found: differences, and what each rule did about them.
 
-use super::{Difference, RuleUse};
+use super::{Comparing, Difference, Explain, Masked, Options, RuleUse};
 use crate::rules::{Action, Facts, RuleSet};
 use jiff::civil::Date;
 use std::collections::HashMap;
@@ -19,7 +19,8 @@ pub(super) struct Findings<'c> {
     uses: HashMap<usize, RuleUse>,
     differences: Vec<Difference>,
     count: usize,
-    max: usize,
+    masked: Vec<Masked>,
+    options: &'c Options,
 }
 
 /// The accounts, closed.
@@ -29,22 +30,23 @@ pub(super) struct Found {
     pub count: usize,
     /// By index of the rule.
     pub uses: Vec<RuleUse>,
+    pub masked: Vec<Masked>,
 }
 
 // === impl Findings ===
 
 impl<'c> Findings<'c> {
-    /// `max` differences are kept; more are only counted.
-    pub(super) fn new(rules: &'c RuleSet, facts: Facts<'c>, today: Date, max: usize) -> Self {
+    pub(super) fn new(comparing: &'c Comparing, facts: Facts<'c>, today: Date) -> Self {
         Self {
-            rules,
+            rules: &comparing.rules,
             facts,
             today,
             applies: Vec::new(),
             uses: HashMap::new(),
             differences: Vec::new(),
             count: 0,
-            max,
+            masked: Vec::new(),
+            options: &comparing.options,
         }
     }
 
@@ -60,13 +62,14 @@ impl<'c> Findings<'c> {
         })
     }
 
-    /// Puts a difference to the rules at its place, and says whether one masked it. `candidates` all apply;
-    /// `suffices` says whether an action makes the two values equal.
+    /// Puts a difference to the rules at its place, and takes it down unless one masked it. `candidates` all
+    /// apply; `suffices` says whether an action makes the two values equal.
     pub(super) fn judge(
         &mut self,
         candidates: &mut Vec<usize>,
         suffices: impl Fn(&Action) -> bool,
-    ) -> bool {
+        difference: impl FnOnce() -> Difference,
+    ) {
         candidates.sort_unstable();
         candidates.dedup();
         for index in candidates.drain(..) {
@@ -79,24 +82,33 @@ impl<'c> Findings<'c> {
             account.applied += 1;
             account.masked += u64::from(masked);
             if masked {
-                return true;
+                return self.mask(index, difference);
             }
         }
-        false
+        self.count += 1;
+        if self.differences.len() < self.options.max_differences {
+            self.differences.push(difference());
+        }
     }
 
     /// Like [`judge`](Self::judge), for the rules of a place that is not in a document.
-    pub(super) fn judge_at(&mut self, rules: &[usize], suffices: impl Fn(&Action) -> bool) -> bool {
+    pub(super) fn judge_at(
+        &mut self,
+        rules: &[usize],
+        suffices: impl Fn(&Action) -> bool,
+        difference: impl FnOnce() -> Difference,
+    ) {
         let mut candidates: Vec<usize> = rules.to_vec();
         candidates.retain(|rule| self.applies(*rule));
-        self.judge(&mut candidates, suffices)
+        self.judge(&mut candidates, suffices, difference);
     }
 
-    /// Takes down a difference that no rule masked.
-    pub(super) fn report(&mut self, difference: impl FnOnce() -> Difference) {
-        self.count += 1;
-        if self.differences.len() < self.max {
-            self.differences.push(difference());
+    fn mask(&mut self, rule: usize, difference: impl FnOnce() -> Difference) {
+        let is_kept = self.options.explain == Explain::Places
+            && self.masked.len() < self.options.max_differences;
+        if is_kept {
+            let difference = difference();
+            self.masked.push(Masked { rule, difference });
         }
     }
 
@@ -107,6 +119,7 @@ impl<'c> Findings<'c> {
             differences: self.differences,
             count: self.count,
             uses,
+            masked: self.masked,
         }
     }
 }

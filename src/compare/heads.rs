@@ -71,22 +71,20 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
     if old == new {
         return;
     }
-    let masked = findings.judge_at(findings.rules.at_status(), |action| match action {
+    let suffices = |action: &Action| match action {
         Action::Ignore => true,
         Action::Status(groups) => groups
             .iter()
             .any(|group| group.contains(&old.as_u16()) && group.contains(&new.as_u16())),
         _ => false,
+    };
+    let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
+    findings.judge_at(findings.rules.at_status(), suffices, || Difference {
+        place: Place::Status,
+        kind: Kind::Status,
+        old: value(old),
+        new: value(new),
     });
-    if !masked {
-        let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
-        findings.report(|| Difference {
-            place: Place::Status,
-            kind: Kind::Status,
-            old: value(old),
-            new: value(new),
-        });
-    }
 }
 
 /// The names whose values differ, sorted.
@@ -116,22 +114,20 @@ fn values(
         Section::Headers => findings.rules.at_header(name),
         Section::Trailers => findings.rules.at_trailer(name),
     };
-    let masked = findings.judge_at(rules, |action| match action {
+    let suffices = |action: &Action| match action {
         Action::Ignore => true,
         Action::Unordered(Members::AsSet) => kind == Kind::Order,
         _ => false,
+    };
+    findings.judge_at(rules, suffices, || Difference {
+        place: match section {
+            Section::Headers => Place::Header(name.as_str().to_owned()),
+            Section::Trailers => Place::Trailer(name.as_str().to_owned()),
+        },
+        kind,
+        old: told(&old),
+        new: told(&new),
     });
-    if !masked {
-        findings.report(|| Difference {
-            place: match section {
-                Section::Headers => Place::Header(name.as_str().to_owned()),
-                Section::Trailers => Place::Trailer(name.as_str().to_owned()),
-            },
-            kind,
-            old: told(&old),
-            new: told(&new),
-        });
-    }
 }
 
 fn sorted(values: &[HeaderValue]) -> Vec<&[u8]> {

@@ -207,16 +207,15 @@ impl<'w> Walk<'w, '_> {
             });
             return;
         }
-        if self.findings.judge(&mut self.candidates, suffices) {
-            return;
-        }
         let path = &self.path;
-        self.findings.report(|| Difference {
+        let difference = || Difference {
             place: Place::Node(path.iter().map(|crumb| crumb.step(olds, news)).collect()),
             kind,
             old: old.map(|id| olds.value(id)),
             new: new.map(|id| news.value(id)),
-        });
+        };
+        self.findings
+            .judge(&mut self.candidates, suffices, difference);
     }
 
     /// Members that are spelled alike are equal, whatever is in them.

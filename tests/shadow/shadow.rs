@@ -233,7 +233,11 @@ pub(crate) fn bytes_alone(
         },
     };
     let rules: Vec<RuleUse> = Vec::new();
-    Comparison { result, rules }
+    Comparison {
+        result,
+        rules,
+        masked: Vec::new(),
+    }
 }
 
 fn client<B>(stack: &Stack) -> Client<B> {

@@ -88,7 +88,7 @@ fn respelled(value: &Json, seed: &mut u64) -> String {
     match value {
         Json::Number(number) => match next(4) {
             0 => format!("{number}.00"),
-            1 => format!("{number}0e-1"),
+            1 => format!("{number}.0e-0"),
             2 => format!("{number}E+0"),
             _ => number.to_string(),
         },
