@@ -17,8 +17,8 @@ mod tree;
 mod when;
 
 pub use action::{Action, Members};
-pub use query::Query;
-pub use target::Target;
+pub use query::{InvalidPath, Query};
+pub use target::{InvalidTarget, Target};
 pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 

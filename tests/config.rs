@@ -243,7 +243,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "redact: {fields: ['a(']}",
-        "19: redact.fields[0]: not a regular expression, error: unclosed group: `a(`",
+        "19: redact.fields[0]: not a regular expression, see its column 2: unclosed group",
     ),
     (
         "telemetry: {trace: own}",

@@ -1,7 +1,7 @@
 //! `twinread compare OLD NEW`: compares two answers from files.
 
 mod message;
-mod show;
+pub(super) mod show;
 
 use crate::{
     compare::{Compared, Comparing, Context, HeaderScope, Options, compare},

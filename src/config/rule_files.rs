@@ -145,5 +145,6 @@ pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<At<'n>> {
         file,
         path: "rules".to_owned(),
         node,
+        source: None,
     })
 }

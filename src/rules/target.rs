@@ -1,6 +1,6 @@
 //! The field `at` of a rule: which places it looks at.
 
-use super::{Action, Query};
+use super::{Action, Query, query::InvalidPath};
 use http::HeaderName;
 use std::fmt;
 
@@ -20,14 +20,27 @@ pub enum Target {
     },
 }
 
+/// Why a text is no place that a rule can stand at.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InvalidTarget {
+    #[error("`{0}` is not the name of a header")]
+    Name(String),
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    #[error(
+        "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
+    )]
+    Unknown,
+}
+
 // === impl Target ===
 
 impl Target {
     /// # Errors
     /// What is none of the places a rule can stand at, and why.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
         let name = |name: &str| {
-            HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))
+            HeaderName::try_from(name).map_err(|_| InvalidTarget::Name(name.to_owned()))
         };
         match text {
             "status" => Ok(Self::Status),
@@ -38,10 +51,7 @@ impl Target {
                 query: Query::parse(text)?,
                 text: text.to_owned(),
             }),
-            _ => Err(
-                "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
-                    .to_owned(),
-            ),
+            _ => Err(InvalidTarget::Unknown),
         }
     }
 
@@ -71,6 +81,18 @@ impl fmt::Display for Target {
             Self::Trailer(name) => write!(f, "trailer.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+// === impl InvalidTarget ===
+
+impl InvalidTarget {
+    /// Where in the text the fault is, where it can be told.
+    pub fn column(&self) -> Option<usize> {
+        match self {
+            Self::Path(invalid) => invalid.column,
+            Self::Name(_) | Self::Unknown => None,
         }
     }
 }

@@ -51,17 +51,7 @@ pub(super) fn json(
         Compared::Different { differences, .. } => (None, &differences[..]),
         Compared::NotCompared(_) => (None, &[][..]),
     };
-    let differences: Vec<_> = differences
-        .iter()
-        .map(|difference| {
-            json!({
-                "place": difference.place.to_string(),
-                "kind": difference.kind.name(),
-                "old": difference.old.as_ref().map(plain),
-                "new": difference.new.as_ref().map(plain),
-            })
-        })
-        .collect();
+    let differences: Vec<_> = differences.iter().map(document).collect();
     let masked: Vec<_> = masked(comparison, rules)
         .into_iter()
         .map(|(rule, count)| json!({"rule": rule, "count": count}))
@@ -93,8 +83,18 @@ fn show(difference: &Difference, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// `{"place", "kind", "old", "new"}`
+pub(in crate::cli) fn document(difference: &Difference) -> serde_json::Value {
+    json!({
+        "place": difference.place.to_string(),
+        "kind": difference.kind.name(),
+        "old": difference.old.as_ref().map(plain),
+        "new": difference.new.as_ref().map(plain),
+    })
+}
+
 /// As it is shown to people.
-fn spelled(value: &Value) -> String {
+pub(in crate::cli) fn spelled(value: &Value) -> String {
     match value {
         Value::Json(value) => harmless(&value.to_string()),
         Value::Text(text) => harmless(text),
@@ -103,7 +103,7 @@ fn spelled(value: &Value) -> String {
 }
 
 /// Without control characters, so that an answer cannot steer the terminal.
-fn harmless(text: &str) -> String {
+pub(in crate::cli) fn harmless(text: &str) -> String {
     let replaced = |c: char| c.is_control() && c != '\n';
     text.replace(replaced, "\u{fffd}")
 }

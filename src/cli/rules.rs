@@ -1,0 +1,27 @@
+//! `twinread rules`: what can be done with rules before they are in force.
+
+mod check;
+mod test;
+
+use std::process::ExitCode;
+
+/// Checks rule files and runs their tests.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    Check(check::Args),
+    Test(test::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn run(args: Args) -> ExitCode {
+    match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+    }
+}
