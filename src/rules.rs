@@ -16,7 +16,10 @@ mod tests;
 mod tree;
 mod when;
 
-pub use action::{Action, Members};
+pub use action::{
+    Action, Bijection, Form, Format, Literal, Map, Members, Near, On, Parse, Pattern, Rename,
+    Replace, Same, Scope, Subject, Time, Transform, Tree as ParsedTree,
+};
 pub use query::{InvalidPath, Query};
 pub use target::{InvalidTarget, Target};
 pub use tree::{Move, State, Tree};
@@ -91,6 +94,7 @@ impl RuleSet {
                 }
             }
         }
+        set.tree.seal(&rules);
         set.rules = rules;
         set
     }
@@ -103,6 +107,14 @@ impl RuleSet {
 
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether ids that met in one check are remembered in those that follow.
+    pub fn remembers(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        actions.any(|action| {
+            matches!(action, Action::Bijection(bijection) if bijection.scope == Scope::Epoch)
+        })
     }
 
     /// The rules at `status`.

@@ -1,7 +1,7 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
 use super::{
-    Answer, Comparing, Context, are_equal,
+    Answer, Comparing, Context, DEEPEST, are_equal,
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
@@ -13,9 +13,6 @@ use super::{
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-
-/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
-const DEEPEST: usize = 1024;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
@@ -182,15 +179,16 @@ impl Whole<'_, '_, '_> {
 
     /// Takes down a difference of the whole body unless a rule ignores it.
     fn judge(&mut self, difference: impl FnOnce() -> Difference) {
-        let rules = self.findings.rules.at_body();
-        let ignores = |action: &Action| *action == Action::Ignore;
-        self.findings.judge_at(rules, ignores, difference);
+        let rules = self.ignoring();
+        self.findings.ignore(&rules, difference);
     }
 
     /// The rules that ignore the whole body.
     fn ignoring(&mut self) -> Vec<usize> {
         let mut rules = self.findings.rules.at_body().to_vec();
-        rules.retain(|rule| self.findings.applies(*rule));
+        rules.retain(|rule| {
+            self.findings.applies(*rule) && self.findings.rule(*rule).action == Action::Ignore
+        });
         rules
     }
 }

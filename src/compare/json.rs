@@ -4,9 +4,12 @@
 //! where the node behind its last member stands; a member of an object is a key node and a value node.
 //! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
 
+mod equal;
 mod parse;
 mod text;
 
+pub use equal::are_equal;
+pub use parse::name_hash;
 pub use text::Text;
 
 use super::difference::Value;

@@ -337,6 +337,11 @@ impl Parser<'_> {
     }
 }
 
+/// The hash of a key of that name.
+pub fn name_hash(name: &str) -> u32 {
+    hash(Text::Plain(name))
+}
+
 fn hash(text: Text<'_>) -> u32 {
     let hash = HASHES.hash_one(text);
     (hash ^ (hash >> 32)) as u32
