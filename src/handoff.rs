@@ -7,6 +7,6 @@ pub mod reports;
 pub mod sample;
 
 pub use checked::{Checked, Timed};
-pub use report::{Report, Told, ToldAnswer, Traced};
+pub use report::{Basis, Report, Told, ToldAnswer, Traced};
 pub use reports::{Reports, Sent};
 pub use sample::{Feed, Queue, ReadRequest, Sample};

@@ -1,9 +1,9 @@
 //! The bodies of both answers, read once more for what stands around a difference.
 
 use crate::compare::{
-    Answer, Step, coding,
+    Answer, coding,
     format::{Format, media_type},
-    json::{Class, Document, Id},
+    json::Document,
 };
 use bytes::Bytes;
 
@@ -55,17 +55,4 @@ impl<'b> Bodies<'b> {
             bytes: [&old.bytes, &new.bytes],
         }
     }
-}
-
-/// The node that these steps lead to.
-pub(super) fn find(document: &Document<'_>, steps: &[Step]) -> Option<Id> {
-    steps
-        .iter()
-        .try_fold(Document::ROOT, |id, step| match step {
-            Step::Name(name) if document.class(id) == Class::Object => document.member(id, name),
-            Step::Index(index) if document.class(id) == Class::Array => {
-                document.elements(id).nth(*index)
-            }
-            _ => None,
-        })
 }

@@ -1,9 +1,6 @@
 //! One difference with what stands around it, as rows that either view can show.
 
-use super::{
-    bodies::{Bodies, find},
-    print::harmless,
-};
+use super::{bodies::Bodies, print::harmless};
 use crate::compare::{
     Difference, Kind, Place, Step, Value,
     json::{Document, Id},
@@ -115,12 +112,12 @@ impl<'b> Excerpts<'b> {
             Kind::Extra => difference.new.as_ref(),
             _ => difference.old.as_ref(),
         };
-        let node = find(document, steps)?;
+        let node = document.find(steps)?;
         // Indices on the way are old's: in new they may lead elsewhere.
         if Some(&document.value(node)) != value {
             return None;
         }
-        let beside = members(document, find(document, above)?);
+        let beside = members(document, document.find(above)?);
         let own = beside.iter().position(|(_, value)| *value == node)?;
         let mut before = self.equal(document, above, beside[..own].iter().rev());
         before.reverse();

@@ -291,7 +291,7 @@ masked by clock: 1
             assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
         }
         let changed = told.lines().nth(1).unwrap();
-        let (left, right) = changed.split_once('│').unwrap();
+        let (left, right) = changed.split_once('≠').unwrap();
         assert!(left.contains("w1\""), "{changed}");
         assert!(right.contains("w2\""), "{changed}");
     }

@@ -25,8 +25,8 @@ pub(super) enum View {
 /// Before each line of the unified view.
 const MARGIN: usize = 4;
 
-/// Between the columns.
-const RULE: &str = " │ ";
+/// Between the columns, of what is alike and of what differs.
+const RULES: [&str; 2] = [" │ ", " ≠ "];
 
 // === impl View ===
 
@@ -83,20 +83,20 @@ fn write_news(news: &mut Vec<String>, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn beside(row: &Row, columns: usize, out: &mut impl Write) -> io::Result<()> {
-    let (old, new, [left, right]) = match row {
+    let ((old, new), [left, right], rule) = match row {
         Row::Same(line) => {
             let line = fit(line, columns);
-            (line.clone(), line, [FAINT; 2])
+            ((line.clone(), line), [FAINT; 2], RULES[0])
         }
-        Row::Gap => ("…".to_owned(), "…".to_owned(), [FAINT; 2]),
+        Row::Gap => (("…".to_owned(), "…".to_owned()), [FAINT; 2], RULES[0]),
         Row::Changed { old, new } => {
             let (old, new) = cut(old.as_deref(), new.as_deref(), columns);
             let [old, new] = [old, new].map(Option::unwrap_or_default);
-            (old, new, [OLD, NEW])
+            ((old, new), [OLD, NEW], RULES[1])
         }
     };
     let old = padded(&old, columns);
-    writeln!(out, "  {left}{old}{left:#}{RULE}{right}{new}{right:#}")
+    writeln!(out, "  {left}{old}{left:#}{rule}{right}{new}{right:#}")
 }
 
 fn cut(old: Option<&str>, new: Option<&str>, columns: usize) -> (Option<String>, Option<String>) {
