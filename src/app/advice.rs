@@ -39,6 +39,7 @@ impl Advisor for Advice {
         let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
         json!({
             "suggestions": found.suggestions.iter().map(suggested).collect::<Vec<_>>(),
+            "masked_together": found.together,
             "unexplained": found.unexplained,
             "mismatches": mismatches.len(),
             "classes": found.classes,

@@ -41,8 +41,8 @@ pub(super) enum Meeting {
 /// The tables of one comparison.
 #[derive(Debug)]
 pub(super) struct Tables<'e> {
-    check: Bijections,
-    epoch: &'e mut Bijections,
+    pub check: Bijections,
+    pub epoch: &'e mut Bijections,
 }
 
 // === impl Bijections ===

@@ -1,5 +1,7 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
+mod rewrite;
+
 use super::{
     Answer, Comparing, Context, DEEPEST, are_equal,
     coding::{self, Undecodable},
@@ -38,30 +40,16 @@ pub(super) fn compare(
     let formats = [old, new].map(|answer| Format::of(media_type(&answer.headers)));
     let same_bytes = are_equal(old_raw, new_raw)
         && coding::codings(&old.headers) == coding::codings(&new.headers);
-    if old_raw.is_empty() && new_raw.is_empty() || same_bytes && formats[0] == formats[1] {
+    // What is equal is walked nevertheless where ids that meet in it count for later checks.
+    let remembers = comparing.rules.remembers();
+    let is_same = same_bytes && formats[0] == formats[1] && !remembers;
+    if old_raw.is_empty() && new_raw.is_empty() || is_same {
         return Ok(());
     }
     let max = comparing.options.max_decoded;
     let old = Body::decode(old, old_raw, max)?;
     let new = Body::decode(new, new_raw, max)?;
-    let mut whole = Whole {
-        old: &old,
-        new: &new,
-        findings,
-    };
-    match (old.undecodable, new.undecodable) {
-        (true, false) | (false, true) => whole.differs(Kind::Undecodable),
-        (true, true) => whole.plain(formats, context),
-        _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
-            (true, true) => {}
-            (false, true) => whole.differs(Kind::Missing),
-            (true, false) => whole.differs(Kind::Extra),
-            _ if formats[0] != formats[1] => whole.formats(formats),
-            _ if old.bytes == new.bytes => {}
-            _ if formats[0] == Format::Json => whole.json(context, comparing),
-            _ => whole.plain(formats, context),
-        },
-    }
+    rewrite::compare((old, new), formats, (context, comparing), findings);
     Ok(())
 }
 
@@ -103,6 +91,24 @@ impl Body {
 // === impl Whole ===
 
 impl Whole<'_, '_, '_> {
+    fn compare(&mut self, formats: [Format; 2], context: &Context<'_>, comparing: &Comparing) {
+        let (old, new) = (self.old, self.new);
+        let is_same = old.bytes == new.bytes && !comparing.rules.remembers();
+        match (old.undecodable, new.undecodable) {
+            (true, false) | (false, true) => self.differs(Kind::Undecodable),
+            (true, true) => self.plain(formats, context),
+            _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
+                (true, true) => {}
+                (false, true) => self.differs(Kind::Missing),
+                (true, false) => self.differs(Kind::Extra),
+                _ if formats[0] != formats[1] => self.formats(formats),
+                _ if is_same => {}
+                _ if formats[0] == Format::Json => self.json(context, comparing),
+                _ => self.plain(formats, context),
+            },
+        }
+    }
+
     fn json(&mut self, context: &Context<'_>, comparing: &Comparing) {
         let options = &comparing.options;
         let max_depth = options.max_depth.min(DEEPEST);

@@ -83,6 +83,31 @@ impl<'c> Findings<'c> {
         }
     }
 
+    /// Findings of the same check that nobody is told of, without the rules that ignore the whole body.
+    pub(super) fn trial<'t>(
+        &self,
+        comparing: &'t Comparing,
+        epoch: &'t mut Bijections,
+    ) -> Findings<'t>
+    where
+        'c: 't,
+    {
+        let mut trial = Findings::new(comparing, self.facts, self.today, epoch);
+        trial.tables.check = self.tables.check.clone();
+        for rule in self.rules.at_body() {
+            if self.rule(*rule).action == Action::Ignore {
+                trial.applies(*rule);
+                trial.applies[*rule] = Some(false);
+            }
+        }
+        trial
+    }
+
+    /// A copy of what the epoch remembers.
+    pub(super) fn epoch(&self) -> Bijections {
+        self.tables.epoch.clone()
+    }
+
     /// Whether a rule applies in this check. Found out when it is first asked: most rules never are.
     pub(super) fn applies(&mut self, rule: usize) -> bool {
         let rules = self.rules.rules();
@@ -196,8 +221,8 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// A rule was looked at, and it brought a renamed member together with its like, or did not.
-    pub(super) fn renamed(&mut self, rule: usize, masked: Option<Difference>) {
+    /// A rule was looked at that changed more than one value, and masked a difference by that or did not.
+    pub(super) fn rewritten(&mut self, rule: usize, masked: Option<Difference>) {
         self.account(rule).applied += 1;
         if let Some(difference) = masked {
             self.mask(rule, || difference);

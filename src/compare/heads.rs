@@ -8,7 +8,7 @@ use super::{
     case::{Case, Trees},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
-    values as listed,
+    values,
 };
 use crate::rules::{RuleSet, Subject};
 use http::{
@@ -75,7 +75,7 @@ pub(super) fn compare(
                 HeaderScope::None => false,
             };
             if is_compared && !UNCOMPARED.contains(&name) && !connection.contains(&name) {
-                values(section, &name, (olds, news), findings);
+                compare_values(section, &name, (olds, news), findings);
             }
         }
     }
@@ -126,22 +126,19 @@ fn looked_at(
     names
 }
 
-fn values(
+fn compare_values(
     section: Section,
     name: &HeaderName,
     (olds, news): (&HeaderMap, &HeaderMap),
     findings: &mut Findings<'_>,
 ) {
-    let all = |headers: &HeaderMap| -> Vec<Vec<u8>> {
-        let values = headers.get_all(name).iter();
-        values.map(|value| value.as_bytes().to_vec()).collect()
-    };
+    let all = |headers: &HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
     let rules = section.rules(findings.rules, name);
     let place = || match section {
         Section::Headers => Place::Header(name.as_str().to_owned()),
         Section::Trailers => Place::Trailer(name.as_str().to_owned()),
     };
-    listed::compare((&all(olds), &all(news)), rules, place, findings);
+    values::compare(place, rules, (&all(olds), &all(news)), findings);
 }
 
 /// The names that `connection` makes hop-by-hop.

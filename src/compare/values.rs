@@ -1,4 +1,4 @@
-//! Places that have any number of texts: headers, trailers, form fields.
+//! All values of one name: of a header, a trailer, a field of a form.
 
 use super::{
     case::{Case, Trees},
@@ -7,27 +7,28 @@ use super::{
 };
 use crate::rules::Subject;
 
-/// Compares the values of one name, in their order, and puts what differs to the rules at it.
-pub(super) fn compare(
-    (olds, news): (&[Vec<u8>], &[Vec<u8>]),
+/// Compares the values of one name, in their order, and puts what differs to the rules at their place.
+pub(super) fn compare<V: AsRef<[u8]>>(
+    place: impl FnOnce() -> Place,
     rules: &[usize],
-    place: impl Fn() -> Place,
+    (olds, news): (&[V], &[V]),
     findings: &mut Findings<'_>,
 ) {
+    let is_equal = (olds.iter().map(AsRef::as_ref)).eq(news.iter().map(AsRef::as_ref));
     let kind = match (olds.is_empty(), news.is_empty()) {
         (false, true) => Kind::Missing,
         (true, false) => Kind::Extra,
-        _ if olds != news && sorted(olds) == sorted(news) => Kind::Order,
+        _ if !is_equal && sorted(olds) == sorted(news) => Kind::Order,
         _ => Kind::Value,
     };
     let case = Case {
         kind,
-        olds: olds.iter().map(|value| subject(value)).collect(),
-        news: news.iter().map(|value| subject(value)).collect(),
+        olds: subjects(olds),
+        news: subjects(news),
         trees: Trees::Whole,
         reading: findings.reading,
     };
-    if olds == news {
+    if is_equal {
         return findings.meet(rules, case);
     }
     findings.judge(rules, case, || Difference {
@@ -38,25 +39,42 @@ pub(super) fn compare(
     });
 }
 
-fn subject(value: &[u8]) -> Subject<'_> {
-    match std::str::from_utf8(value) {
-        Ok(text) => Subject::Text(text.into()),
-        Err(_) => Subject::Bytes(value.to_vec()),
-    }
+fn subjects<V: AsRef<[u8]>>(values: &[V]) -> Vec<Subject<'_>> {
+    let bytes = values.iter().map(AsRef::as_ref);
+    bytes
+        .map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Subject::Text(text.into()),
+            Err(_) => Subject::Bytes(bytes.to_vec()),
+        })
+        .collect()
 }
 
-fn sorted(values: &[Vec<u8>]) -> Vec<&[u8]> {
-    let mut values: Vec<_> = values.iter().map(Vec::as_slice).collect();
+/// Bytes as text; what is not UTF-8 as `\xff`, so that no two values are told alike.
+pub(super) fn spelled(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+fn sorted<V: AsRef<[u8]>>(values: &[V]) -> Vec<&[u8]> {
+    let mut values: Vec<_> = values.iter().map(AsRef::as_ref).collect();
     values.sort_unstable();
     values
 }
 
 /// One value as text, several as a list.
-fn told(values: &[Vec<u8>]) -> Option<Value> {
-    let text = |value: &Vec<u8>| String::from_utf8_lossy(value).into_owned();
+fn told<V: AsRef<[u8]>>(values: &[V]) -> Option<Value> {
     match values {
         [] => None,
-        [one] => Some(Value::Text(text(one))),
-        many => Some(Value::Json(many.iter().map(text).collect())),
+        [one] => Some(Value::Text(spelled(one.as_ref()))),
+        many => {
+            let many = many.iter().map(|value| spelled(value.as_ref()));
+            Some(Value::Json(many.collect()))
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 mod arrays;
 mod classes;
+mod found;
 mod hints;
 mod probes;
 #[cfg(test)]
@@ -18,8 +19,10 @@ mod values;
 
 pub use hints::{Hint, Hints, Prints};
 
+use found::Found;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeSet, HashMap};
+use std::{cmp::Reverse, collections::HashMap};
+use values::Translation;
 
 /// A stored mismatch.
 #[derive(Clone, Debug)]
@@ -48,6 +51,8 @@ pub struct Seen<'e> {
 pub struct Suggestions {
     /// Those first that would mask the most mismatches.
     pub suggestions: Vec<Suggestion>,
+    /// Mismatches that would be none under all of the suggestions together.
+    pub together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
     /// Classes that were looked at, and how many there are: fewer where time was up.
@@ -90,93 +95,54 @@ const FEWEST: usize = 2;
 /// Looks at the mismatches class by class, as long as `may_go_on` says so.
 pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
     let classes = classes::of(examples);
-    let mut found: HashMap<(Candidate, Option<&str>), (BTreeSet<&str>, BTreeSet<&str>)> =
-        HashMap::new();
+    let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
     let mut unexplained = Vec::new();
-    let mut looked_at = 0;
+    let mut looked_at = 0_usize;
     for class in &classes {
         if !may_go_on() {
             break;
         }
         looked_at += 1;
-        match class.candidate(examples) {
-            Some(candidate) => {
-                // What was tried with the values of one class says nothing of another.
-                let alone = values::Translation::of(&candidate).map(|_| class.id);
-                let (routes, ids) = found.entry((candidate, alone)).or_default();
-                routes.insert(class.route);
-                ids.insert(class.id);
-            }
-            None => unexplained.push(class.id.to_owned()),
+        let Some(candidate) = class.candidate(examples) else {
+            unexplained.push(class.id.to_owned());
+            continue;
+        };
+        let translation = Translation::of(&candidate);
+        // What was tried with the values of one class says nothing of another.
+        let alone = translation.as_ref().map(|_| class.id);
+        let found = found.entry((candidate, alone)).or_insert_with_key(|key| {
+            let candidate = key.0.clone();
+            Found::new(candidate, translation)
+        });
+        found.add(class);
+    }
+    let mut found: Vec<_> = found.into_values().collect();
+    let together = examples
+        .iter()
+        .take_while(|_| may_go_on())
+        .filter(|example| {
+            let explains =
+                |seen: &Seen<'_>| found.iter().any(|found| found.explains(example, seen));
+            example.is_whole() && example.differences.iter().all(explains)
+        });
+    let together = together.count();
+    found.sort_by(|one, other| one.candidate.cmp(&other.candidate));
+    let mut suggestions = Vec::new();
+    for found in &found {
+        match may_go_on() {
+            true => suggestions.push(found.judged(examples)),
+            false => looked_at = looked_at.saturating_sub(found.classes.len()),
         }
     }
-    let mut suggestions: Vec<_> = found
-        .iter()
-        .map(|((candidate, _), (routes, ids))| judged(candidate, routes, ids, examples))
-        .collect();
-    suggestions.sort_by(|(one, at), (other, other_at)| {
-        (other.masks, other.explains, at).cmp(&(one.masks, one.explains, other_at))
-    });
+    // Stable: those that are alike stay in the order of their places.
+    suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
     Suggestions {
-        suggestions: named(suggestions.into_iter().map(|(suggestion, _)| suggestion)),
+        together,
+        suggestions: named(suggestions.into_iter()),
         unexplained,
         looked_at,
         classes: classes.len(),
     }
-}
-
-/// What a rule would do to all that is stored.
-fn judged<'c>(
-    candidate: &'c Candidate,
-    routes: &BTreeSet<&str>,
-    classes: &BTreeSet<&str>,
-    examples: &[Example<'_>],
-) -> (Suggestion, &'c str) {
-    let translation = values::Translation::of(candidate);
-    let explains = |example: &Example<'_>, seen: &Seen<'_>| {
-        routes.contains(example.route)
-            && match &translation {
-                Some(translation) => classes.contains(seen.class) && translation.explains(seen),
-                None => candidate.explains(seen),
-            }
-    };
-    let mut suggestion = Suggestion {
-        rule: json!({
-            "id": candidate.name(),
-            "why": PROMPT,
-            "when": {"routes": routes},
-            "at": candidate.at,
-            "do": candidate.action(),
-        }),
-        classes: classes.iter().map(|id| (*id).to_owned()).collect(),
-        masks: 0,
-        of: 0,
-        explains: 0,
-        not: Vec::new(),
-    };
-    for example in examples {
-        let is_whole = example.count == example.differences.len() && example.count > 0;
-        let are_gone = example
-            .differences
-            .iter()
-            .all(|seen| explains(example, seen));
-        suggestion.masks += usize::from(is_whole && are_gone);
-        let mut of_class = example
-            .differences
-            .iter()
-            .filter(|seen| classes.contains(seen.class))
-            .peekable();
-        if of_class.peek().is_none() {
-            continue;
-        }
-        suggestion.of += 1;
-        if of_class.all(|seen| explains(example, seen)) {
-            suggestion.explains += 1;
-        } else if suggestion.not.len() < 3 {
-            suggestion.not.push(example.id.to_owned());
-        }
-    }
-    (suggestion, &candidate.at)
 }
 
 /// Ids must be unique in a rule file.
@@ -196,6 +162,15 @@ fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
             suggestion
         })
         .collect()
+}
+
+// === impl Example ===
+
+impl Example<'_> {
+    /// Whether all its differences were kept: what was not kept is explained by nothing.
+    fn is_whole(&self) -> bool {
+        self.count == self.differences.len() && self.count > 0
+    }
 }
 
 // === impl Suggestion ===
@@ -220,7 +195,7 @@ impl Candidate {
         }
     }
 
-    fn action(&self) -> Json {
+    pub(super) fn action(&self) -> Json {
         serde_json::from_str(&self.action).expect("an action was made from JSON")
     }
 
@@ -230,7 +205,7 @@ impl Candidate {
         trial::compile(&json!({"rules": [rule]})).is_ok()
     }
 
-    fn explains(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn explains(&self, seen: &Seen<'_>) -> bool {
         let is_same = |hint: &Hint| hint.at == self.at && hint.action == self.action;
         match self.probe {
             Some(probe) => seen.at == self.at && seen.hints.probes.has(probe),
@@ -239,7 +214,7 @@ impl Candidate {
     }
 
     /// `served-at-time` for a rule at `$.served_at`.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let action = self.action();
         let action = match &action {
             Json::Object(members) => members.keys().next().map_or("", String::as_str),

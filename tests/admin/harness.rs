@@ -111,7 +111,7 @@ impl Advisor for OneSuggestion {
         json!({"suggestions": [{
             "rule": {"id": "served-at-time"}, "yaml": "- id: \"served-at-time\"\n",
             "classes": ["c1"], "masks": 3, "explains": 4, "of": 5, "not_explained": ["m 1"],
-        }], "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
+        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
     }
 
     fn preview(&self, file: &str) -> Result<Value, Faults> {

@@ -19,6 +19,7 @@ pub(super) struct Args {
 #[derive(Debug, Deserialize)]
 struct Told {
     suggestions: Vec<Suggestion>,
+    masked_together: usize,
     unexplained: Vec<String>,
     mismatches: usize,
     classes: usize,
@@ -64,8 +65,10 @@ fn suggest(args: &Args) -> Result<String, Error> {
 /// A rule file: what is said about the rules stands in comments.
 fn file(told: &Told) -> String {
     let mut text = format!(
-        "# stored mismatches: {}; classes that no single rule would explain: {}\n",
+        "# stored mismatches: {}, of which these rules together would mask {}\n\
+         # classes that no single rule would explain: {}\n",
         told.mismatches,
+        told.masked_together,
         told.unexplained.len()
     );
     if told.classes_looked_at < told.classes {
@@ -139,6 +142,7 @@ mod tests {
                 of: 3,
                 not_explained: vec!["c0ffee".to_owned()],
             }],
+            masked_together: 3,
             unexplained: vec!["x".to_owned()],
             mismatches: 4,
             classes: 2,
@@ -146,7 +150,7 @@ mod tests {
         };
         let text = file(&told);
         for said in [
-            "# stored mismatches: 4; classes that no single rule would explain: 1\n",
+            "# stored mismatches: 4, of which these rules together would mask 3\n",
             "# only 1 of 2 classes were looked at",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
             "# does not explain c0ffee",

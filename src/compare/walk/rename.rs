@@ -65,7 +65,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
                 Mode::Probing(_) => {}
                 Mode::Telling => {
                     let masked = is_paired.then(|| self.difference_of(side, member.key));
-                    self.findings.renamed(rule, masked);
+                    self.findings.rewritten(rule, masked);
                 }
             }
         }

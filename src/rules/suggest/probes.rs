@@ -40,6 +40,9 @@ const RANDOM: [&str; 6] = [
     "[0-9A-Z]{52}",
 ];
 
+/// Shorter texts, quotes included, are no ids that were made by chance.
+const SHORTEST_ID: usize = 17;
+
 /// Seconds since 1970 that are taken for a clock: the years 2001 to 2099.
 const SECONDS: std::ops::Range<f64> = 1e9..4.1e9;
 
@@ -116,9 +119,16 @@ impl Bench {
 
     fn tried(&self, old: Option<&str>, new: Option<&str>) -> Probes {
         let count = self.actions.len();
+        let sensible: Vec<usize> = (0..count)
+            .filter(|index| is_sensible(&self.actions[*index], [old, new]))
+            .collect();
+        if sensible.is_empty() {
+            return Probes::default();
+        }
         // One name more than there are rules: what is equal there is equal without any.
+        let names = || sensible.iter().chain([&count]);
         let document = |value: Option<&str>| {
-            let members = (0..=count).filter_map(|index| Some(format!("\"p{index}\":{}", value?)));
+            let members = names().filter_map(|index| Some(format!("\"p{index}\":{}", value?)));
             format!("{{{}}}", members.collect::<Vec<_>>().join(","))
         };
         let comparison = trial::compare_json(&document(old), &document(new), &self.comparing);
@@ -127,14 +137,10 @@ impl Bench {
         if unexplained & (1 << count) == 0 {
             return Probes::default();
         }
-        let explains = |index: &usize| {
-            unexplained & (1 << index) == 0 && is_sensible(&self.actions[*index], [old, new])
-        };
-        Probes(
-            (0..count)
-                .filter(explains)
-                .fold(0, |all, index| all | 1 << index),
-        )
+        let explaining = sensible
+            .iter()
+            .filter(|index| unexplained & (1 << **index) == 0);
+        Probes(explaining.fold(0, |all, index| all | 1 << index))
     }
 }
 
@@ -171,33 +177,57 @@ fn actions() -> Vec<Json> {
     actions
 }
 
-/// Whether what an action makes equal is equal for the reason that the action names: any two numbers that lie close
-/// are instants close to each other, and any two agree at few enough decimal places.
+/// Whether it makes sense to try an action on two values, as they are spelled. What it makes equal must be equal for
+/// the reason that the action names: any two numbers that lie close are instants close to each other, and any two agree
+/// at few enough decimal places.
 fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
     let [Some(old), Some(new)] = sides else {
-        return true;
+        return action == "optional";
     };
-    if let Some(formats) = action["time"]["formats"].as_array() {
-        return [old, new].iter().all(|side| is_clock(side, formats));
-    }
-    if let Some(places) = action["round"].as_u64() {
-        let fewest = decimal_places(old).min(decimal_places(new));
-        return places as usize >= fewest.min(MANY_PLACES);
-    }
-    if action.get("tolerance").is_some() {
+    let both = |holds: fn(&str) -> bool| holds(old) && holds(new);
+    let name = match action {
+        Json::Object(members) => members.keys().next().map_or("", String::as_str),
+        action => action.as_str().unwrap_or_default(),
+    };
+    match name {
+        "round" => {
+            let fewest = decimal_places(old)
+                .min(decimal_places(new))
+                .min(MANY_PLACES);
+            both(is_number) && action["round"].as_u64() >= Some(fewest as u64)
+        }
         // Of whole numbers, those that lie close are still two.
-        return decimal_places(old).max(decimal_places(new)) > 0;
+        "tolerance" => both(is_number) && decimal_places(old).max(decimal_places(new)) > 0,
+        "time" => {
+            let formats = action["time"]["formats"].as_array();
+            [old, new]
+                .iter()
+                .all(|side| is_clock(side, formats.map_or(&[], Vec::as_slice)))
+        }
+        "same" => both(is_text) && old.len() == new.len() && old.len() > SHORTEST_ID,
+        "parse" => both(|side| is_number(side.trim_matches('"'))),
+        "unordered" => both(|side| side.starts_with('[')),
+        "unicode" => both(is_text) && !(old.is_ascii() && new.is_ascii()),
+        "case" | "space" => both(is_text),
+        _ => false,
     }
-    true
 }
 
-/// Whether a number is a likely instant in one of the formats; a text is one if it is in the format at all.
+/// Whether a value is a likely instant in one of the formats: a number of a sensible size, or a text of some length.
 fn is_clock(value: &str, formats: &[Json]) -> bool {
     let Ok(number) = value.trim_matches('"').parse::<f64>() else {
-        return true;
+        return is_text(value) && (8..=48).contains(&value.len());
     };
     let has = |format: &str| formats.iter().any(|known| known == format);
     has("unix") && SECONDS.contains(&number) || has("unix_ms") && SECONDS.contains(&(number / 1e3))
+}
+
+fn is_text(value: &str) -> bool {
+    value.starts_with('"')
+}
+
+fn is_number(value: &str) -> bool {
+    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 /// Of a number as it is spelled, trailing zeros not counted.
