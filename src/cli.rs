@@ -7,6 +7,7 @@ pub mod demo;
 pub mod gate;
 pub mod rules;
 pub mod run;
+pub mod schema;
 pub mod set;
 pub mod status;
 mod verdict;
@@ -38,6 +39,7 @@ enum Command {
     Check(check::Args),
     Compare(compare::Args),
     Rules(rules::Args),
+    Schema(schema::Args),
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),

@@ -29,6 +29,7 @@ pub use capture::{Capture, Queue};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;
+pub use layers::defaults;
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use rule_files::{RuleFiles, Unreadable};

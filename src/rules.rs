@@ -88,6 +88,7 @@ pub struct RuleSet {
     status: Vec<usize>,
     headers: HashMap<HeaderName, Vec<usize>>,
     trailers: HashMap<HeaderName, Vec<usize>>,
+    forms: HashMap<String, Vec<usize>>,
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
@@ -97,8 +98,11 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// Rule files that are compiled in, each by its name and its text.
-    pub const BUILTIN: [(&str, &str); 2] = [
+    pub const BUILTIN: [(&str, &str); 5] = [
         ("http", include_str!("../rules/http.yaml")),
+        ("json-api", include_str!("../rules/json-api.yaml")),
+        ("aws", include_str!("../rules/aws.yaml")),
+        ("graphql", include_str!("../rules/graphql.yaml")),
         ("demo", include_str!("../rules/demo.yaml")),
     ];
 
@@ -122,6 +126,7 @@ impl RuleSet {
                 Target::Status => set.status.push(index),
                 Target::Header(name) => set.headers.entry(name.clone()).or_default().push(index),
                 Target::Trailer(name) => set.trailers.entry(name.clone()).or_default().push(index),
+                Target::Form(name) => set.forms.entry(name.clone()).or_default().push(index),
                 Target::Body => set.body.push(index),
                 Target::Path { query, .. } => {
                     if !set.tree.insert(query.segments(), index) {
@@ -166,6 +171,11 @@ impl RuleSet {
     /// The rules at a trailer.
     pub fn at_trailer(&self, name: &HeaderName) -> &[usize] {
         self.trailers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules at a field of a form.
+    pub fn at_form(&self, name: &str) -> &[usize] {
+        self.forms.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The rules at the whole body.

@@ -89,6 +89,13 @@ impl Faults {
         self.0.iter()
     }
 
+    /// From the beginning of the file to its end. A section tells what is unknown after what is wrong.
+    #[must_use]
+    pub fn by_place(mut self) -> Self {
+        self.0.sort_by_key(|fault| fault.mark);
+        self
+    }
+
     /// `value` if nothing is wrong.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() {

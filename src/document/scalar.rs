@@ -21,16 +21,24 @@ impl At<'_> {
     /// A regular expression.
     pub fn pattern(&self) -> Result<Regex, Fault> {
         let text = self.text()?;
-        if let Some((column, reason)) = mistake(text) {
-            let message = format!("not a regular expression, see its column {column}: {reason}");
-            return Err(self.fault_within(column, message));
+        Regex::new(text).map_err(|error| self.not_a_pattern(&error))
+    }
+
+    /// What is wrong with a regular expression, at its character.
+    pub fn not_a_pattern(&self, error: &regex::Error) -> Fault {
+        match self.text().ok().and_then(mistake) {
+            Some((column, reason)) => {
+                let message =
+                    format!("not a regular expression, see its column {column}: {reason}");
+                self.fault_within(column, message)
+            }
+            // What is left are bounds of size.
+            None => self.fault(format!("not a regular expression: {error}")),
         }
-        // What is left are bounds of size.
-        Regex::new(text).map_err(|error| self.fault(format!("not a regular expression: {error}")))
     }
 }
 
-/// What is wrong with a regular expression, and in which column.
+/// What is wrong with the language of a regular expression, and in which column.
 fn mistake(pattern: &str) -> Option<(usize, String)> {
     let (offset, reason) = match regex_syntax::parse(pattern).err()? {
         regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),

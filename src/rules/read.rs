@@ -57,7 +57,8 @@ fn read_file(file: &Arc<str>, text: &str) -> Result<Vec<Written>, Faults> {
     let node = Node::parse(file, text)?;
     let mut fields = Fields::of(At::of_text(file, &node, text));
     let rules = fields.required("rules", |at| at.each(read_rule));
-    fields.finish().into_result(rules.unwrap_or_default())
+    let faults = fields.finish().by_place();
+    faults.into_result(rules.unwrap_or_default())
 }
 
 fn read_rule(at: &At<'_>) -> Result<Written, Faults> {

@@ -1,6 +1,6 @@
 //! Reads a JSON text onto its tape, in one pass and without recursion.
 
-use super::{Class, Document, Id, Invalid, Node, Text};
+use super::{Class, Document, Framing, Id, Invalid, Node, Text};
 use foldhash::fast::FixedState;
 use std::hash::BuildHasher;
 
@@ -17,11 +17,12 @@ struct Open {
 }
 
 #[derive(Debug)]
-struct Parser<'b> {
-    source: &'b str,
-    bytes: &'b [u8],
-    at: usize,
-    nodes: Vec<Node>,
+pub(super) struct Parser<'b> {
+    pub(super) source: &'b str,
+    /// As far as the value may reach.
+    pub(super) bytes: &'b [u8],
+    pub(super) at: usize,
+    pub(super) nodes: Vec<Node>,
     open: Vec<Open>,
     max_depth: usize,
 }
@@ -35,6 +36,16 @@ impl<'b> Document<'b> {
     /// What RFC 8259 does not allow, invalid UTF-8, keys given twice (escapes undone), more than one
     /// value, nesting deeper than `max_depth`.
     pub fn parse(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
+        let mut parser = Parser::new(bytes, max_depth)?;
+        let read = parser.document();
+        parser.end(read, Framing::One)
+    }
+}
+
+// === impl Parser ===
+
+impl<'b> Parser<'b> {
+    pub(super) fn new(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
         let source = std::str::from_utf8(bytes).map_err(|error| Invalid {
             at: error.valid_up_to(),
             problem: "not UTF-8",
@@ -45,7 +56,7 @@ impl<'b> Document<'b> {
                 problem: "longer than 4 GiB",
             });
         }
-        let mut parser = Parser {
+        Ok(Self {
             source,
             bytes,
             at: 0,
@@ -53,24 +64,28 @@ impl<'b> Document<'b> {
             nodes: Vec::with_capacity(bytes.len() / 10 + 4),
             open: Vec::new(),
             max_depth,
-        };
-        match parser.document() {
-            Ok(()) => Ok(Self {
-                source,
-                nodes: parser.nodes,
+        })
+    }
+
+    pub(super) fn end(
+        self,
+        read: Result<(), &'static str>,
+        framing: Framing,
+    ) -> Result<Document<'b>, Invalid> {
+        match read {
+            Ok(()) => Ok(Document {
+                source: self.source,
+                nodes: self.nodes,
+                framing,
             }),
             Err(problem) => Err(Invalid {
-                at: parser.at,
+                at: self.at,
                 problem,
             }),
         }
     }
-}
 
-// === impl Parser ===
-
-impl Parser<'_> {
-    fn document(&mut self) -> Result<(), &'static str> {
+    pub(super) fn document(&mut self) -> Result<(), &'static str> {
         loop {
             if !self.value()? {
                 continue;
@@ -322,7 +337,7 @@ impl Parser<'_> {
     }
 
     /// Puts a node from `start` to here onto the tape.
-    fn push(&mut self, class: Class, start: usize, escaped: bool) -> Id {
+    pub(super) fn push(&mut self, class: Class, start: usize, escaped: bool) -> Id {
         // Offsets and indices fit: the text is shorter than 4 GiB, and no node takes less than a byte.
         let id = self.nodes.len() as Id;
         self.nodes.push(Node {

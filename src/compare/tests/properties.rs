@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value as Json, json};
 
 /// A document in which no two members of an array are alike, so that every place is the only one of its kind.
-fn documents() -> impl Strategy<Value = Json> {
+pub(super) fn documents() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),
@@ -22,7 +22,7 @@ fn documents() -> impl Strategy<Value = Json> {
     tree.prop_map(distinct)
 }
 
-fn distinct(value: Json) -> Json {
+pub(super) fn distinct(value: Json) -> Json {
     match value {
         Json::Array(items) => {
             let mut kept: Vec<Json> = Vec::new();
@@ -79,7 +79,7 @@ fn place(steps: &[Step]) -> String {
 }
 
 /// The same document spelled differently: members in another order, spaces, escapes, numbers.
-fn respelled(value: &Json, seed: &mut u64) -> String {
+pub(super) fn respelled(value: &Json, seed: &mut u64) -> String {
     let mut next = |below: usize| {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (*seed >> 33) as usize % below
@@ -130,7 +130,7 @@ fn respelled(value: &Json, seed: &mut u64) -> String {
 }
 
 /// Kinds and values with the sides swapped.
-fn mirrored(comparison: &Comparison) -> Vec<String> {
+pub(super) fn mirrored(comparison: &Comparison) -> Vec<String> {
     let Compared::Different { differences, .. } = &comparison.result else {
         return Vec::new();
     };
@@ -149,7 +149,7 @@ fn mirrored(comparison: &Comparison) -> Vec<String> {
     mirrored
 }
 
-fn straight(comparison: &Comparison) -> Vec<String> {
+pub(super) fn straight(comparison: &Comparison) -> Vec<String> {
     let Compared::Different { differences, .. } = &comparison.result else {
         return Vec::new();
     };

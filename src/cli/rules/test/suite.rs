@@ -56,7 +56,7 @@ impl Suite {
             cases if cases.is_empty() => Err(at.fault("expected at least one case").into()),
             cases => Ok::<_, Faults>(cases),
         });
-        fields.finish().into_result(Self {
+        fields.finish().by_place().into_result(Self {
             rules,
             cases: cases.unwrap_or_default(),
         })
