@@ -161,7 +161,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
             show::json(&comparison, (&comparing.rules, explain), out)
         }
         false => {
-            let plain = [&old, &new].map(|answer| Plain::of(answer, MAX_DECODED));
+            let plain = Plain::of([&old, &new], MAX_DECODED);
             let bodies = Bodies::of(&plain, comparing.options.max_depth);
             let columns = args.view.columns(width);
             let showing = Showing {

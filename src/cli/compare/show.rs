@@ -186,7 +186,7 @@ mod tests {
         let (old, new) = (answer(kind, old), answer(kind, new));
         let comparing = comparing();
         let comparison = compared(&old, &new, &comparing);
-        let plain = [&old, &new].map(|answer| Plain::of(answer, 1 << 20));
+        let plain = Plain::of([&old, &new], 1 << 20);
         let columns = view.columns(80);
         let showing = Showing {
             rules: &comparing.rules,
@@ -279,6 +279,19 @@ masked by clock: 1
                 "30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66 ", "", ""
             )
         );
+    }
+
+    #[test]
+    fn records_and_xml_have_context_too() {
+        let told = text("application/x-ndjson", "1\n2\n", "1\n3\n", View::Unified);
+        assert_eq!(
+            told,
+            "$[1]  value\n    [0]: 1\n  - [1]: 2\n  + [1]: 3\n1 difference\n"
+        );
+        let (old, new) = ("<o><a>1</a><b>2</b></o>", "<o><a>1</a><b>3</b></o>");
+        let told = text("application/xml", old, new, View::Unified);
+        assert!(told.contains("$.o.b['#text']  value\n"), "{told}");
+        assert!(told.contains("  - \"#text\": \"2\"\n"), "{told}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{Placed, Stored, essence};
 use crate::compare::{Answer, Kind, Place, Step, format::Format};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
 /// Longer arrays are not built to put a difference in its place.
@@ -48,6 +49,7 @@ fn media_type<'t>(at: &Place, told: &'t str) -> &'t str {
     match at {
         Place::Node(_) if Format::of(told) != Format::Json => "application/json",
         Place::Lines { .. } | Place::Byte(_) | Place::Body => "text/plain",
+        Place::Form(_) => "application/x-www-form-urlencoded",
         _ => told,
     }
 }
@@ -65,7 +67,7 @@ fn put(answer: &mut Answer, at: &Place, value: Option<Json>) -> Option<()> {
                 .to_owned()
                 .into();
         }
-        Place::Form(_) => return None,
+        Place::Form(name) => answer.body = form(name, value)?.into(),
     }
     Some(())
 }
@@ -82,6 +84,20 @@ fn put_values(headers: &mut HeaderMap, name: &str, value: Option<Json>) -> Optio
         headers.append(&name, HeaderValue::from_str(value.as_str()?).ok()?);
     }
     Some(())
+}
+
+fn form(name: &str, value: Option<Json>) -> Option<String> {
+    let values = match value {
+        None => Vec::new(),
+        Some(Json::Array(values)) => values,
+        Some(value) => vec![value],
+    };
+    let pairs = values.iter().map(|value| {
+        let [name, value] = [name, value.as_str()?]
+            .map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string());
+        Some(format!("{name}={value}"))
+    });
+    Some(pairs.collect::<Option<Vec<_>>>()?.join("&"))
 }
 
 /// A document with a value at the end of these steps, or without one there.
