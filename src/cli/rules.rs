@@ -1,11 +1,13 @@
 //! `twinread rules`: what can be done with rules before they are in force.
 
 mod check;
+mod preview;
+mod suggest;
 mod test;
 
 use std::process::ExitCode;
 
-/// Checks rule files and runs their tests.
+/// Checks rule files, runs their tests, suggests and previews rules.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -15,6 +17,8 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Subcommand)]
 enum Command {
     Check(check::Args),
+    Suggest(suggest::Args),
+    Preview(preview::Args),
     Test(test::Args),
 }
 
@@ -22,6 +26,8 @@ enum Command {
 pub fn run(args: Args) -> ExitCode {
     match args.command {
         Command::Check(args) => check::run(&args),
+        Command::Suggest(args) => suggest::run(&args),
+        Command::Preview(args) => preview::run(&args),
         Command::Test(args) => test::run(&args),
     }
 }

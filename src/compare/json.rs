@@ -14,7 +14,7 @@ pub use parse::name_hash;
 pub use records::Framing;
 pub use text::Text;
 
-use super::difference::Value;
+use super::difference::{Step, Value};
 
 /// What a value longer than this is told as: its class and length.
 const MAX_VALUE: usize = 16 << 10;
@@ -148,6 +148,14 @@ impl<'b> Document<'b> {
         self.members(object)
             .find(|(key, _)| self.text(*key) == Text::Plain(name))
             .map(|(_, value)| value)
+    }
+
+    /// The node to which these steps lead.
+    pub fn find(&self, steps: &[Step]) -> Option<Id> {
+        steps.iter().try_fold(Self::ROOT, |id, step| match step {
+            Step::Name(name) => self.member(id, name),
+            Step::Index(index) => self.elements(id).nth(*index),
+        })
     }
 
     /// The node as a difference carries it.
