@@ -110,12 +110,15 @@ impl Whole<'_, '_, '_> {
         let options = &comparing.options;
         let max_depth = options.max_depth.min(DEEPEST);
         let old = Document::parse(&self.old.bytes, max_depth);
-        let new = Document::parse(&self.new.bytes, max_depth);
-        match (old, new) {
+        let new = match &old {
+            Ok(old) => Document::parse_beside(&self.new.bytes, max_depth, old),
+            Err(_) => Document::parse(&self.new.bytes, max_depth),
+        };
+        match (&old, &new) {
             (Ok(old), Ok(new)) => {
                 let pair = Pair {
-                    old: &old,
-                    new: &new,
+                    old,
+                    new,
                     numbers: options.numbers,
                     deadline: context.deadline,
                 };

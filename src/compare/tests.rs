@@ -2,7 +2,7 @@
 
 mod bodies;
 mod heads;
-mod properties;
+pub(super) mod properties;
 mod rules;
 
 use super::*;

@@ -219,9 +219,10 @@ impl<'w> Walk<'w, '_> {
         });
     }
 
-    /// Members that are spelled alike are equal, whatever is in them.
+    /// Members that are spelled alike are equal, whatever is in them; so are those that were found to be when
+    /// they were read.
     fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
-        self.pair.old.spelling(old) == self.pair.new.spelling(new)
+        self.pair.old.spelling(old) == self.pair.new.spelling(new) || self.pair.new.equals(new, old)
     }
 
     fn is_probing(&self) -> bool {

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value as Json, json};
 
 /// A document in which no two members of an array are alike, so that every place is the only one of its kind.
-fn documents() -> impl Strategy<Value = Json> {
+pub(in crate::compare) fn documents() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),
@@ -79,7 +79,7 @@ fn place(steps: &[Step]) -> String {
 }
 
 /// The same document spelled differently: members in another order, spaces, escapes, numbers.
-fn respelled(value: &Json, seed: &mut u64) -> String {
+pub(in crate::compare) fn respelled(value: &Json, seed: &mut u64) -> String {
     let mut next = |below: usize| {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (*seed >> 33) as usize % below
