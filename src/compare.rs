@@ -5,7 +5,9 @@
 
 mod align;
 pub mod answer;
+mod bijection;
 mod body;
+mod case;
 pub mod class;
 pub mod coding;
 pub mod difference;
@@ -15,12 +17,14 @@ mod heads;
 pub mod json;
 mod lines;
 pub mod number;
+mod values;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::Answer;
+pub use bijection::Bijections;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
 
@@ -50,6 +54,17 @@ pub struct Options {
     pub max_depth: usize,
     /// Bytes of one body after decompression.
     pub max_decoded: usize,
+    pub explain: Explain,
+}
+
+/// What becomes of the differences that rules masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explain {
+    /// They are counted.
+    #[default]
+    Counts,
+    /// They are kept as well, at most `max_differences` of them.
+    Places,
 }
 
 /// Which headers and trailers are compared.
@@ -86,6 +101,16 @@ pub struct Comparison {
     pub result: Compared,
     /// For each rule that was looked at: its index in the [`RuleSet`], and the differences it masked.
     pub rules: Vec<RuleUse>,
+    /// What rules masked, in the order in which it was met; empty unless [`Explain::Places`] asks for it.
+    pub masked: Vec<Masked>,
+}
+
+/// A difference that would have been told without a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Masked {
+    /// Its index in the [`RuleSet`].
+    pub rule: usize,
+    pub difference: Difference,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -139,10 +164,22 @@ pub fn compare(
     context: &Context<'_>,
     comparing: &Comparing,
 ) -> Comparison {
-    if is_same(old, new) {
+    let mut epoch = Bijections::default();
+    compare_within((old, new), context, comparing, &mut epoch)
+}
+
+/// Compares two answers, with the ids that have met in the epoch so far. What meets here is added to them.
+pub fn compare_within(
+    (old, new): (&Answer, &Answer),
+    context: &Context<'_>,
+    comparing: &Comparing,
+    epoch: &mut Bijections,
+) -> Comparison {
+    if is_same(old, new) && !comparing.rules.remembers() {
         return Comparison {
             result: Compared::Equal(Via::Exact),
             rules: Vec::new(),
+            masked: Vec::new(),
         };
     }
     let facts = Facts {
@@ -154,12 +191,14 @@ pub fn compare(
         }),
     };
     let options = &comparing.options;
-    let max = options.max_differences;
-    let mut findings = Findings::new(&comparing.rules, facts, context.today, max);
+    let mut findings = Findings::new(comparing, facts, context.today, epoch);
     heads::compare(old, new, &options.headers, &mut findings);
     let bodies = body::compare((old, new), context, comparing, &mut findings);
     conclude(findings.close(), bodies)
 }
+
+/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
+const DEEPEST: usize = 1024;
 
 /// Whether two answers are alike in every byte that counts.
 fn is_same(old: &Answer, new: &Answer) -> bool {
@@ -189,6 +228,7 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
     Comparison {
         result,
         rules: found.uses,
+        masked: found.masked,
     }
 }
 
@@ -202,6 +242,7 @@ impl Default for Options {
             max_differences: 100,
             max_depth: 128,
             max_decoded: 16 << 20,
+            explain: Explain::Counts,
         }
     }
 }

@@ -4,6 +4,40 @@
 //! the rules hang on one [tree](Tree) over places, so that a comparison meets only the rules whose place it
 //! comes to: what the others cost does not grow with their number. Only selectors that depend on more than
 //! the way to a node (filters, counting from the end) are evaluated once for a document, by [`Query`].
+//!
+//! # What rules do at one place
+//!
+//! Rules are looked at where two values differ, and nowhere else: what is equal stays equal, whatever rules would make of it.
+//!
+//! 1. `rename` first, while the members of two objects find each other. What both sides have under one name belongs together as
+//!    it is. Of the rest, the member at the rule's place counts, on the side `on`, as if it were named `to`, unless its object
+//!    has a member of that name. Rules at the new place apply to it, and it is told there. A rename masks once for
+//!    each member that it brings together with its like.
+//! 2. Then the rules that make other values, in the order of their files, each on what the one before has left: `parse`,
+//!    `replace`, `map`, `case`, `space`, `unicode`. What they are not made for stays as it is. The first after which the two are
+//!    equal has masked the difference. Arrays and objects that were read from texts are walked, with the rules below this
+//!    place; `parse` has masked a difference if none is left in there. A difference in there is told with the values that were
+//!    read; any other is told with the values as they came.
+//! 3. Then the rules that judge, in the order of their files, each for itself, on what has become of the values: `ignore`,
+//!    `optional`, `tolerance`, `round`, `time`, `unordered`, `same`, `bijection`, `status`. The first that suffices has masked the
+//!    difference, and no further rule is looked at.
+//!
+//! A rule that was looked at counts the difference as applied, and the one that masked it as masked. `ignore` and `{same: any}` cover
+//! what is below their place too.
+//!
+//! * `round` takes decimals exactly, halves away from zero; places below zero are those before the point. `round` and
+//!   `tolerance` are for numbers: a text needs `{parse: number}` first, and in headers, forms and XML everything is text.
+//! * `time` takes instants exactly. A pattern without a zone means UTC, and without a time midnight. What several formats
+//!   can read counts as equal if any two of the readings are.
+//! * `bijection` takes texts and numbers for ids, and no other values. Ids that are equal as they stand have met as well: after
+//!   5 has met 5, that it meets 7 is a difference. Pairs are remembered in the order in which a comparison comes to
+//!   them: headers, trailers, then the body.
+//! * At a header, trailer or form field, two lists of values are equal if each pair is; `unordered` compares them as multisets.
+//!   What `parse` reads there is compared as a whole.
+//! * At `body`, the rules that make other values do so before the body is read as its format, and what is left to
+//!   differ is told of the bodies that they made, unless the bodies were equal under all other rules as they came.
+//! * Selectors that have to be looked for (filters, counting from the end) select in the body alone, not in what is
+//!   read from a text in it.
 
 mod action;
 #[cfg(test)]
@@ -16,7 +50,10 @@ mod tests;
 mod tree;
 mod when;
 
-pub use action::{Action, Members};
+pub use action::{
+    Action, Bijection, Form, Format, Literal, Map, Members, Near, On, Parse, Pattern, Rename,
+    Replace, Same, Scope, Subject, Time, Transform, Tree as ParsedTree,
+};
 pub use query::Query;
 pub use target::Target;
 pub use tree::{Move, State, Tree};
@@ -85,6 +122,7 @@ impl RuleSet {
                 }
             }
         }
+        set.tree.seal(&rules);
         set.rules = rules;
         set
     }
@@ -100,6 +138,14 @@ impl RuleSet {
 
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// Whether ids that met in one check are remembered in those that follow.
+    pub fn remembers(&self) -> bool {
+        let mut actions = self.rules.iter().map(|rule| &rule.action);
+        actions.any(|action| {
+            matches!(action, Action::Bijection(bijection) if bijection.scope == Scope::Epoch)
+        })
     }
 
     /// The rules at `status`.

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod check;
+mod epochs;
 mod lane;
 mod priority;
 mod replay;

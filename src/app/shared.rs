@@ -159,7 +159,7 @@ impl Shared {
             old: Client::new(self.config.old.clone()),
             new: Client::new(self.config.new.clone()),
             settings: self.switched.shadow.clone(),
-            compare: compare::compare,
+            compare: compare::compare_within,
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
             timings: self.timings(),

@@ -1,7 +1,9 @@
 //! Bodies: undone codings, formats, and what is compared in each.
 
+mod rewrite;
+
 use super::{
-    Answer, Comparing, Context, are_equal,
+    Answer, Comparing, Context, DEEPEST, are_equal,
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
@@ -13,9 +15,6 @@ use super::{
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
 use http::{Method, StatusCode};
-
-/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
-const DEEPEST: usize = 1024;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
@@ -41,30 +40,16 @@ pub(super) fn compare(
     let formats = [old, new].map(|answer| Format::of(media_type(&answer.headers)));
     let same_bytes = are_equal(old_raw, new_raw)
         && coding::codings(&old.headers) == coding::codings(&new.headers);
-    if old_raw.is_empty() && new_raw.is_empty() || same_bytes && formats[0] == formats[1] {
+    // What is equal is walked nevertheless where ids that meet in it count for later checks.
+    let remembers = comparing.rules.remembers();
+    let is_same = same_bytes && formats[0] == formats[1] && !remembers;
+    if old_raw.is_empty() && new_raw.is_empty() || is_same {
         return Ok(());
     }
     let max = comparing.options.max_decoded;
     let old = Body::decode(old, old_raw, max)?;
     let new = Body::decode(new, new_raw, max)?;
-    let mut whole = Whole {
-        old: &old,
-        new: &new,
-        findings,
-    };
-    match (old.undecodable, new.undecodable) {
-        (true, false) | (false, true) => whole.differs(Kind::Undecodable),
-        (true, true) => whole.plain(formats, context),
-        _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
-            (true, true) => {}
-            (false, true) => whole.differs(Kind::Missing),
-            (true, false) => whole.differs(Kind::Extra),
-            _ if formats[0] != formats[1] => whole.formats(formats),
-            _ if old.bytes == new.bytes => {}
-            _ if formats[0] == Format::Json => whole.json(context, comparing),
-            _ => whole.plain(formats, context),
-        },
-    }
+    rewrite::compare((old, new), formats, (context, comparing), findings);
     Ok(())
 }
 
@@ -106,6 +91,24 @@ impl Body {
 // === impl Whole ===
 
 impl Whole<'_, '_, '_> {
+    fn compare(&mut self, formats: [Format; 2], context: &Context<'_>, comparing: &Comparing) {
+        let (old, new) = (self.old, self.new);
+        let is_same = old.bytes == new.bytes && !comparing.rules.remembers();
+        match (old.undecodable, new.undecodable) {
+            (true, false) | (false, true) => self.differs(Kind::Undecodable),
+            (true, true) => self.plain(formats, context),
+            _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
+                (true, true) => {}
+                (false, true) => self.differs(Kind::Missing),
+                (true, false) => self.differs(Kind::Extra),
+                _ if formats[0] != formats[1] => self.formats(formats),
+                _ if is_same => {}
+                _ if formats[0] == Format::Json => self.json(context, comparing),
+                _ => self.plain(formats, context),
+            },
+        }
+    }
+
     fn json(&mut self, context: &Context<'_>, comparing: &Comparing) {
         let options = &comparing.options;
         let max_depth = options.max_depth.min(DEEPEST);
@@ -144,9 +147,7 @@ impl Whole<'_, '_, '_> {
             _ => vec![self.first_byte()],
         };
         for difference in differences {
-            if !self.is_ignored() {
-                self.findings.report(|| difference);
-            }
+            self.judge(|| difference);
         }
     }
 
@@ -166,40 +167,37 @@ impl Whole<'_, '_, '_> {
     }
 
     fn formats(&mut self, [old, new]: [Format; 2]) {
-        if !self.is_ignored() {
-            let value = |format: Format| Some(Value::Text(format.name().to_owned()));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind: Kind::Format,
-                old: value(old),
-                new: value(new),
-            });
-        }
+        let value = |format: Format| Some(Value::Text(format.name().to_owned()));
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind: Kind::Format,
+            old: value(old),
+            new: value(new),
+        });
     }
 
     fn differs(&mut self, kind: Kind) {
-        if !self.is_ignored() {
-            let (old, new) = (told(&self.old.bytes), told(&self.new.bytes));
-            self.findings.report(|| Difference {
-                place: Place::Body,
-                kind,
-                old: Some(old).filter(|_| kind != Kind::Extra),
-                new: Some(new).filter(|_| kind != Kind::Missing),
-            });
-        }
+        let (old, new) = (&self.old.bytes, &self.new.bytes);
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind,
+            old: Some(told(old)).filter(|_| kind != Kind::Extra),
+            new: Some(told(new)).filter(|_| kind != Kind::Missing),
+        });
     }
 
-    /// Whether a rule ignores a difference of the whole body; it counts as masked then.
-    fn is_ignored(&mut self) -> bool {
-        let rules = self.findings.rules.at_body();
-        self.findings
-            .judge_at(rules, |action| *action == Action::Ignore)
+    /// Takes down a difference of the whole body unless a rule ignores it.
+    fn judge(&mut self, difference: impl FnOnce() -> Difference) {
+        let rules = self.ignoring();
+        self.findings.ignore(&rules, difference);
     }
 
     /// The rules that ignore the whole body.
     fn ignoring(&mut self) -> Vec<usize> {
         let mut rules = self.findings.rules.at_body().to_vec();
-        rules.retain(|rule| self.findings.applies(*rule));
+        rules.retain(|rule| {
+            self.findings.applies(*rule) && self.findings.rule(*rule).action == Action::Ignore
+        });
         rules
     }
 }

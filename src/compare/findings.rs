@@ -1,14 +1,19 @@
 //! What a comparison has found: differences, and what each rule did about them.
 
-use super::{Difference, RuleUse};
-use crate::rules::{Action, Facts, RuleSet};
+use super::{
+    Comparing, Difference, Explain, Masked, Options, RuleUse,
+    bijection::{Bijections, Meeting, Tables},
+    case::{Case, Reading},
+};
+use crate::rules::{Action, Facts, Rule, RuleSet};
 use jiff::civil::Date;
 use std::collections::HashMap;
 
 /// Judges what is unlike, and keeps the accounts.
 ///
-/// A difference is put to the rules at its place in the order of their files. Those that are looked at count
-/// it as applied; the first that suffices counts it as masked, and no further rule is looked at.
+/// A difference is put to the rules at its place: to those that make other values of the two, one after the other, then to
+/// those that judge, each in the order of their files. Those that are looked at count it as applied; the first
+/// after which the values are equal counts it as masked, and no further rule is looked at.
 #[derive(Debug)]
 pub(super) struct Findings<'c> {
     pub rules: &'c RuleSet,
@@ -18,8 +23,11 @@ pub(super) struct Findings<'c> {
     applies: Vec<Option<bool>>,
     uses: HashMap<usize, RuleUse>,
     differences: Vec<Difference>,
-    count: usize,
-    max: usize,
+    pub count: usize,
+    masked: Vec<Masked>,
+    options: &'c Options,
+    pub reading: Reading,
+    tables: Tables<'c>,
 }
 
 /// The accounts, closed.
@@ -29,23 +37,75 @@ pub(super) struct Found {
     pub count: usize,
     /// By index of the rule.
     pub uses: Vec<RuleUse>,
+    pub masked: Vec<Masked>,
+}
+
+/// What came of putting a case to its rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// So many of them were looked at.
+    pub count: usize,
+    pub outcome: Outcome,
+    /// Bijections that had no room left.
+    pub full: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// By the last rule that was looked at.
+    Masked,
+    /// The last rule has made two arrays or two objects of the values, which have to be walked.
+    Apart,
+    Left,
 }
 
 // === impl Findings ===
 
 impl<'c> Findings<'c> {
-    /// `max` differences are kept; more are only counted.
-    pub(super) fn new(rules: &'c RuleSet, facts: Facts<'c>, today: Date, max: usize) -> Self {
+    pub(super) fn new(
+        comparing: &'c Comparing,
+        facts: Facts<'c>,
+        today: Date,
+        epoch: &'c mut Bijections,
+    ) -> Self {
         Self {
-            rules,
+            rules: &comparing.rules,
             facts,
             today,
             applies: Vec::new(),
             uses: HashMap::new(),
             differences: Vec::new(),
             count: 0,
-            max,
+            masked: Vec::new(),
+            options: &comparing.options,
+            reading: Reading::of(comparing),
+            tables: Tables::new(epoch),
         }
+    }
+
+    /// Findings of the same check that nobody is told of, without the rules that ignore the whole body.
+    pub(super) fn trial<'t>(
+        &self,
+        comparing: &'t Comparing,
+        epoch: &'t mut Bijections,
+    ) -> Findings<'t>
+    where
+        'c: 't,
+    {
+        let mut trial = Findings::new(comparing, self.facts, self.today, epoch);
+        trial.tables.check = self.tables.check.clone();
+        for rule in self.rules.at_body() {
+            if self.rule(*rule).action == Action::Ignore {
+                trial.applies(*rule);
+                trial.applies[*rule] = Some(false);
+            }
+        }
+        trial
+    }
+
+    /// A copy of what the epoch remembers.
+    pub(super) fn epoch(&self) -> Bijections {
+        self.tables.epoch.clone()
     }
 
     /// Whether a rule applies in this check. Found out when it is first asked: most rules never are.
@@ -60,43 +120,169 @@ impl<'c> Findings<'c> {
         })
     }
 
-    /// Puts a difference to the rules at its place, and says whether one masked it. `candidates` all apply;
-    /// `suffices` says whether an action makes the two values equal.
-    pub(super) fn judge(
-        &mut self,
-        candidates: &mut Vec<usize>,
-        suffices: impl Fn(&Action) -> bool,
-    ) -> bool {
-        candidates.sort_unstable();
-        candidates.dedup();
-        for index in candidates.drain(..) {
-            let masked = suffices(&self.rules.rules()[index].action);
-            let account = self.uses.entry(index).or_insert(RuleUse {
-                rule: index,
-                applied: 0,
-                masked: 0,
-            });
-            account.applied += 1;
-            account.masked += u64::from(masked);
-            if masked {
-                return true;
-            }
-        }
-        false
+    pub(super) fn rule(&self, index: usize) -> &'c Rule {
+        &self.rules.rules()[index]
     }
 
-    /// Like [`judge`](Self::judge), for the rules of a place that is not in a document.
-    pub(super) fn judge_at(&mut self, rules: &[usize], suffices: impl Fn(&Action) -> bool) -> bool {
-        let mut candidates: Vec<usize> = rules.to_vec();
-        candidates.retain(|rule| self.applies(*rule));
-        self.judge(&mut candidates, suffices)
+    /// Puts rules into the order in which they are looked at.
+    pub(super) fn arrange(&self, candidates: &mut Vec<usize>) {
+        candidates.retain(|rule| !matches!(self.rule(*rule).action, Action::Rename(_)));
+        candidates.sort_unstable_by_key(|rule| (!self.rule(*rule).action.is_transform(), *rule));
+        candidates.dedup();
+    }
+
+    /// Puts a case to rules that all apply and stand in their order. Nothing is counted yet. Those in `covering` stand
+    /// at a place above, and mask whatever is below.
+    pub(super) fn look(
+        &self,
+        candidates: &[usize],
+        covering: &[usize],
+        case: &mut Case<'_>,
+    ) -> Looked {
+        let mut full = 0;
+        for (at, index) in candidates.iter().enumerate() {
+            let rule = self.rule(*index);
+            let ended = |outcome| Looked {
+                count: at + 1,
+                outcome,
+                full,
+            };
+            if let Action::Transform(transform) = &rule.action {
+                case.transform(transform);
+                if case.is_equal() {
+                    return ended(Outcome::Masked);
+                }
+                if case.is_walked() {
+                    return ended(Outcome::Apart);
+                }
+                continue;
+            }
+            if covering.contains(index) || case.suffices(&rule.action) {
+                return ended(Outcome::Masked);
+            }
+            match self.meeting(rule, case) {
+                Some(Meeting::Known | Meeting::Fresh) => return ended(Outcome::Masked),
+                Some(Meeting::Full) => full += 1,
+                _ => {}
+            }
+        }
+        Looked {
+            count: candidates.len(),
+            outcome: Outcome::Left,
+            full,
+        }
+    }
+
+    fn meeting(&self, rule: &Rule, case: &Case<'_>) -> Option<Meeting> {
+        match &rule.action {
+            Action::Bijection(_) => Some(self.tables.meeting(rule, &case.ids()?)),
+            _ => None,
+        }
+    }
+
+    /// Counts what was looked at, and takes the difference down.
+    pub(super) fn settle(
+        &mut self,
+        looked: Looked,
+        candidates: &[usize],
+        case: Option<&Case<'_>>,
+        difference: impl FnOnce() -> Difference,
+    ) {
+        let looked_at = &candidates[..looked.count];
+        looked_at
+            .iter()
+            .for_each(|rule| self.account(*rule).applied += 1);
+        (0..looked.full).for_each(|_| self.tables.refuse());
+        match (looked.outcome, looked_at.last()) {
+            (Outcome::Masked, Some(rule)) => {
+                case.into_iter().for_each(|case| self.remember(*rule, case));
+                self.mask(*rule, difference);
+            }
+            (Outcome::Left, _) | (_, None) => self.report(difference),
+            (Outcome::Apart, Some(_)) => {}
+        }
     }
 
     /// Takes down a difference that no rule masked.
     pub(super) fn report(&mut self, difference: impl FnOnce() -> Difference) {
         self.count += 1;
-        if self.differences.len() < self.max {
+        if self.differences.len() < self.options.max_differences {
             self.differences.push(difference());
+        }
+    }
+
+    /// Remembers which ids met at a place, where a rule wants to know.
+    pub(super) fn remember(&mut self, rule: usize, case: &Case<'_>) {
+        let rule = self.rule(rule);
+        if let Action::Bijection(_) = rule.action
+            && let Some(ids) = case.ids()
+        {
+            self.tables.record(rule, &ids);
+        }
+    }
+
+    /// A rule was looked at that changed more than one value, and masked a difference by that or did not.
+    pub(super) fn rewritten(&mut self, rule: usize, masked: Option<Difference>) {
+        self.account(rule).applied += 1;
+        if let Some(difference) = masked {
+            self.mask(rule, || difference);
+        }
+    }
+
+    /// Judges a place that is not in a document.
+    pub(super) fn judge(
+        &mut self,
+        rules: &[usize],
+        mut case: Case<'_>,
+        difference: impl FnOnce() -> Difference,
+    ) {
+        let mut candidates: Vec<usize> = rules.to_vec();
+        candidates.retain(|rule| self.applies(*rule));
+        self.arrange(&mut candidates);
+        let looked = self.look(&candidates, &[], &mut case);
+        self.settle(looked, &candidates, Some(&case), difference);
+    }
+
+    /// Judges a difference that the first of some rules ignores.
+    pub(super) fn ignore(&mut self, rules: &[usize], difference: impl FnOnce() -> Difference) {
+        match rules.first() {
+            Some(rule) => {
+                self.account(*rule).applied += 1;
+                self.mask(*rule, difference);
+            }
+            None => self.report(difference),
+        }
+    }
+
+    /// Remembers the ids at a place that is not in a document and does not differ.
+    pub(super) fn meet(&mut self, rules: &[usize], mut case: Case<'_>) {
+        let mut candidates: Vec<usize> = rules.to_vec();
+        candidates.retain(|rule| self.applies(*rule));
+        self.arrange(&mut candidates);
+        for rule in candidates {
+            match &self.rule(rule).action {
+                Action::Transform(transform) => case.transform(transform),
+                _ => self.remember(rule, &case),
+            }
+        }
+    }
+
+    fn account(&mut self, rule: usize) -> &mut RuleUse {
+        self.uses.entry(rule).or_insert(RuleUse {
+            rule,
+            applied: 0,
+            masked: 0,
+        })
+    }
+
+    /// Counts a difference as masked by a rule.
+    fn mask(&mut self, rule: usize, difference: impl FnOnce() -> Difference) {
+        self.account(rule).masked += 1;
+        let is_kept = self.options.explain == Explain::Places
+            && self.masked.len() < self.options.max_differences;
+        if is_kept {
+            let difference = difference();
+            self.masked.push(Masked { rule, difference });
         }
     }
 
@@ -107,6 +293,7 @@ impl<'c> Findings<'c> {
             differences: self.differences,
             count: self.count,
             uses,
+            masked: self.masked,
         }
     }
 }

@@ -5,12 +5,14 @@
 
 use super::{
     Answer, HeaderScope,
+    case::{Case, Trees},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
+    values,
 };
-use crate::rules::{Action, Members};
+use crate::rules::{RuleSet, Subject};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, StatusCode,
     header::{self, CONNECTION},
 };
 
@@ -36,6 +38,18 @@ enum Section {
     Trailers,
 }
 
+// === impl Section ===
+
+impl Section {
+    /// The rules at a header or trailer.
+    fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> &'r [usize] {
+        match self {
+            Self::Headers => rules.at_header(name),
+            Self::Trailers => rules.at_trailer(name),
+        }
+    }
+}
+
 /// Compares everything but the bodies.
 pub(super) fn compare(
     old: &Answer,
@@ -54,14 +68,14 @@ pub(super) fn compare(
             Section::Headers => (&old.headers, &new.headers),
             Section::Trailers => (&old.trailers, &new.trailers),
         };
-        for name in differing(olds, news) {
+        for name in looked_at(section, (olds, news), findings) {
             let is_compared = match scope {
                 HeaderScope::All => true,
                 HeaderScope::Listed(names) => names.contains(&name),
                 HeaderScope::None => false,
             };
             if is_compared && !UNCOMPARED.contains(&name) && !connection.contains(&name) {
-                values(section, &name, (olds, news), findings);
+                compare_values(section, &name, (olds, news), findings);
             }
         }
     }
@@ -71,83 +85,60 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
     if old == new {
         return;
     }
-    let masked = findings.judge_at(findings.rules.at_status(), |action| match action {
-        Action::Ignore => true,
-        Action::Status(groups) => groups
-            .iter()
-            .any(|group| group.contains(&old.as_u16()) && group.contains(&new.as_u16())),
-        _ => false,
+    let subject = |status: StatusCode| vec![Subject::Number(status.as_str().to_owned().into())];
+    let case = Case {
+        kind: Kind::Status,
+        olds: subject(old),
+        news: subject(new),
+        trees: Trees::Whole,
+        reading: findings.reading,
+    };
+    let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
+    findings.judge(findings.rules.at_status(), case, || Difference {
+        place: Place::Status,
+        kind: Kind::Status,
+        old: value(old),
+        new: value(new),
     });
-    if !masked {
-        let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
-        findings.report(|| Difference {
-            place: Place::Status,
-            kind: Kind::Status,
-            old: value(old),
-            new: value(new),
-        });
-    }
 }
 
-/// The names whose values differ, sorted.
-fn differing(olds: &HeaderMap, news: &HeaderMap) -> Vec<HeaderName> {
-    let unlike = |name: &&HeaderName| !olds.get_all(*name).iter().eq(news.get_all(*name).iter());
+/// The names whose values differ, or are ids that are to be remembered, sorted.
+fn looked_at(
+    section: Section,
+    (olds, news): (&HeaderMap, &HeaderMap),
+    findings: &Findings<'_>,
+) -> Vec<HeaderName> {
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));
-    let mut names: Vec<_> = olds.keys().chain(of_new).filter(unlike).cloned().collect();
+    let is_looked_at = |name: &&HeaderName| {
+        let rules = section.rules(findings.rules, name);
+        !olds.get_all(*name).iter().eq(news.get_all(*name).iter())
+            || rules
+                .iter()
+                .any(|rule| findings.rule(*rule).action.is_bijection())
+    };
+    let mut names: Vec<_> = olds
+        .keys()
+        .chain(of_new)
+        .filter(is_looked_at)
+        .cloned()
+        .collect();
     names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     names
 }
 
-fn values(
+fn compare_values(
     section: Section,
     name: &HeaderName,
     (olds, news): (&HeaderMap, &HeaderMap),
     findings: &mut Findings<'_>,
 ) {
     let all = |headers: &HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-    let (old, new) = (all(olds), all(news));
-    let kind = match (old.is_empty(), new.is_empty()) {
-        (_, true) => Kind::Missing,
-        (true, _) => Kind::Extra,
-        _ if sorted(&old) == sorted(&new) => Kind::Order,
-        _ => Kind::Value,
+    let rules = section.rules(findings.rules, name);
+    let place = || match section {
+        Section::Headers => Place::Header(name.as_str().to_owned()),
+        Section::Trailers => Place::Trailer(name.as_str().to_owned()),
     };
-    let rules = match section {
-        Section::Headers => findings.rules.at_header(name),
-        Section::Trailers => findings.rules.at_trailer(name),
-    };
-    let masked = findings.judge_at(rules, |action| match action {
-        Action::Ignore => true,
-        Action::Unordered(Members::AsSet) => kind == Kind::Order,
-        _ => false,
-    });
-    if !masked {
-        findings.report(|| Difference {
-            place: match section {
-                Section::Headers => Place::Header(name.as_str().to_owned()),
-                Section::Trailers => Place::Trailer(name.as_str().to_owned()),
-            },
-            kind,
-            old: told(&old),
-            new: told(&new),
-        });
-    }
-}
-
-fn sorted(values: &[HeaderValue]) -> Vec<&[u8]> {
-    let mut values: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
-    values.sort_unstable();
-    values
-}
-
-/// One value as text, several as a list.
-fn told(values: &[HeaderValue]) -> Option<Value> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    match values {
-        [] => None,
-        [one] => Some(Value::Text(text(one))),
-        many => Some(Value::Json(many.iter().map(text).collect())),
-    }
+    values::compare(place, rules, (&all(olds), &all(news)), findings);
 }
 
 /// The names that `connection` makes hop-by-hop.

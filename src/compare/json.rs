@@ -5,11 +5,14 @@
 //! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
 
 mod beside;
+mod equal;
 mod names;
 mod parse;
 mod scan;
 mod text;
 
+pub use equal::are_equal;
+pub use names::name_hash;
 pub use text::Text;
 
 use super::difference::Value;
@@ -25,8 +28,9 @@ pub type Id = u32;
 pub struct Document<'b> {
     source: &'b str,
     nodes: Vec<Node>,
-    /// Containers that equal one of the document beside which this one was read, in document order, none within
-    /// another.
+    /// The document beside which this one was read.
+    beside: Option<&'b Document<'b>>,
+    /// Containers that equal one of that document, in document order, none within another.
     equals: Vec<(Id, Id)>,
 }
 
@@ -90,10 +94,12 @@ impl<'b> Document<'b> {
         self.node(id).spelling(self.source.as_bytes())
     }
 
-    /// Whether this value was found equal to that of the document beside which it was read, whatever the order of
+    /// Whether this value was found equal to one of the document beside which it was read, whatever the order of
     /// members. Known of few values: no is no answer.
-    pub fn equals(&self, id: Id, other: Id) -> bool {
-        self.equals.binary_search(&(id, other)).is_ok()
+    pub fn equals(&self, id: Id, (other, like): (&Document<'_>, Id)) -> bool {
+        self.beside
+            .is_some_and(|beside| std::ptr::eq(beside, other))
+            && self.equals.binary_search(&(id, like)).is_ok()
     }
 
     /// The characters of a string or key.

@@ -22,6 +22,14 @@ pub struct Decimal<'t> {
     top: i128,
 }
 
+/// A number after rounding: `0.d₁d₂… × 10^top`, without zeros at either end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rounded {
+    negative: bool,
+    digits: Vec<u8>,
+    top: i128,
+}
+
 /// How far two numbers may lie apart and still count as equal: within `abs`, or within `rel` of the larger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tolerance {
@@ -88,6 +96,65 @@ impl<'t> Decimal<'t> {
             whole,
             fraction,
             top: if zero { 0 } else { top },
+        }
+    }
+
+    /// A spelling that equal numbers have in common.
+    pub fn canonical(&self) -> String {
+        let digits: String = self.digits().map(char::from).collect();
+        let sign = if self.negative { "-" } else { "" };
+        format!("{sign}.{digits}e{}", self.top)
+    }
+
+    /// `self × 10^places`, where that is a whole number of at most 37 digits.
+    pub fn scaled(&self, places: i128) -> Option<i128> {
+        let length = (self.whole.len() + self.fraction.len()) as i128;
+        let zeros = self.top.checked_add(places)? - length;
+        if self.is_zero() {
+            return Some(0);
+        }
+        if zeros < 0 || length + zeros > 37 {
+            return None;
+        }
+        let whole = self
+            .digits()
+            .fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
+        let whole = whole * 10i128.pow(u32::try_from(zeros).ok()?);
+        Some(if self.negative { -whole } else { whole })
+    }
+
+    /// The number at that many decimal places, halves away from zero; below zero, places before the point.
+    pub fn rounded(&self, places: i32) -> Rounded {
+        let mut digits: Vec<u8> = self.digits().collect();
+        let kept = self.top.saturating_add(i128::from(places));
+        let mut top = self.top;
+        if let Ok(kept) = usize::try_from(kept.max(0))
+            && kept < digits.len()
+        {
+            // Below the place of the first digit, nothing reaches a half.
+            let up = self.top.saturating_add(i128::from(places)) >= 0 && digits[kept] >= b'5';
+            digits.truncate(kept);
+            if up {
+                while digits.last() == Some(&b'9') {
+                    digits.pop();
+                }
+                match digits.last_mut() {
+                    Some(digit) => *digit += 1,
+                    None => {
+                        digits.push(b'1');
+                        top += 1;
+                    }
+                }
+            }
+        }
+        while digits.last() == Some(&b'0') {
+            digits.pop();
+        }
+        let is_zero = digits.is_empty();
+        Rounded {
+            negative: self.negative && !is_zero,
+            top: if is_zero { 0 } else { top },
+            digits,
         }
     }
 
@@ -388,6 +455,45 @@ mod tests {
                 covered,
                 "{new:?} {old:?}"
             );
+        }
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        for (number, places, rounded) in [
+            ("2.345", 2, "2.35"),
+            ("2.344999999999999999999", 2, "2.34"),
+            ("-2.345", 2, "-2.35"),
+            ("-0.4", 0, "0"),
+            ("0.5", 0, "1"),
+            ("0.05", 0, "0"),
+            ("9.995", 2, "10"),
+            ("99.95", 1, "100"),
+            ("1250", -2, "1300"),
+            ("49", -2, "0"),
+            ("50", -2, "100"),
+            ("5", -2, "0"),
+            ("1e400", 2, "1e400"),
+            ("1e-400", 2, "0"),
+            ("1.50", 5, "1.5"),
+            ("0", 2, "0"),
+        ] {
+            let (number, expected) = (decimal(number), decimal(rounded));
+            assert_eq!(number.rounded(places), expected.rounded(1000), "{number:?}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_scaled_exactly() {
+        for (number, places, scaled) in [
+            ("1.5", 1, Some(15)),
+            ("1.5", 0, None),
+            ("-12e3", 2, Some(-1_200_000)),
+            ("0", 9, Some(0)),
+            ("1e40", 0, None),
+            ("1e-5", 9, Some(10_000)),
+        ] {
+            assert_eq!(decimal(number).scaled(places), scaled, "{number}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! What answers differ in, and what rules make of it.
 
+mod actions;
 mod bodies;
+mod constructed;
 mod heads;
 pub(super) mod properties;
 mod rules;

@@ -4,21 +4,28 @@
 //! either tells every difference to the [`Findings`], or probes whether there is any, which is how the elements of
 //! arrays find each other. Probes and digests only decide what is held against what: every pair is walked and
 //! told in the end, so a wrong guess can cost a finer place, never a difference.
+//!
+//! Where ids that were renumbered may meet, what is spelled alike is walked as well: that they met counts for the
+//! places that follow.
 
 mod align;
 mod arrays;
 mod digest;
+mod matching;
 mod objects;
+mod place;
+mod rename;
+mod trees;
 
 use super::{
     Numbers,
-    difference::{Difference, Kind, Place, Step},
+    difference::{Kind, Step},
     findings::Findings,
     json::{Class, Document, Id},
     number::Decimal,
 };
 use crate::{
-    rules::{Action, Move, State},
+    rules::{Action, Move, Same, State},
     stack::Stack,
 };
 use std::{collections::HashMap, ops::Range, time::Instant};
@@ -42,6 +49,8 @@ pub(super) struct Walk<'w, 'c> {
     pair: Pair<'w>,
     findings: &'w mut Findings<'c>,
     mode: Mode,
+    /// The way to the root, where the documents were themselves read from texts in others.
+    above: Vec<Step>,
     path: Vec<Crumb>,
     scope: Scope,
     /// The states of all places on the way here; the scope says which are of this place.
@@ -52,10 +61,28 @@ pub(super) struct Walk<'w, 'c> {
     ignoring: Vec<usize>,
     /// Nodes that rules were found to select, one by one.
     picked: [HashMap<Id, Vec<usize>>; 2],
+    /// What these rules do, at whatever place.
+    anywhere: Anywhere,
     members: objects::Members,
     candidates: Vec<usize>,
     /// How many more nodes may be looked at in the search for elements near each other.
     patience: usize,
+    within: Within,
+}
+
+/// What rules do that are not in the tree.
+#[derive(Clone, Copy, Debug, Default)]
+struct Anywhere {
+    meets: bool,
+    renames: bool,
+}
+
+/// How deep in documents within documents the walk is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Within {
+    documents: usize,
+    /// Levels down to the root.
+    depth: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +105,8 @@ enum Likeness {
 #[derive(Clone, Copy, Debug)]
 enum Crumb {
     Key(Stack, Id),
+    /// By the name that a rule gives it.
+    Renamed(usize),
     Index(usize),
 }
 
@@ -92,19 +121,23 @@ struct Scope {
 /// Compares two documents and tells every difference. `body` are rules at the whole body that apply.
 pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<usize>) {
     let picked = [pair.old, pair.new].map(|document| picked(findings, document));
+    let anywhere = Anywhere::of(&picked, findings);
     let mut walk = Walk {
         pair,
         findings,
         mode: Mode::Telling,
+        above: Vec::new(),
         path: Vec::new(),
         scope: Scope::default(),
         states: Vec::new(),
         rules: Vec::new(),
         ignoring: body,
         picked,
+        anywhere,
         members: objects::Members::default(),
         candidates: Vec::new(),
         patience: PATIENCE,
+        within: Within::default(),
     };
     walk.start();
     walk.nodes(Document::ROOT, Document::ROOT);
@@ -141,19 +174,43 @@ impl<'w> Walk<'w, '_> {
             new: news,
             ..
         } = self.pair;
-        if self.is_spelled_alike(old, new) {
+        let is_alike = self.is_spelled_alike(old, new);
+        if is_alike && !self.meets() {
             return;
         }
         let kind = match (olds.class(old), news.class(new)) {
-            (Class::Object, Class::Object) => return self.objects(old, new),
-            (Class::Array, Class::Array) => return self.arrays(old, new),
-            (Class::Number, Class::Number) if self.same_number(old, new) => return,
-            (Class::String, Class::String) if olds.text(old) == news.text(new) => return,
+            (Class::Object, Class::Object) | (Class::Array, Class::Array) => {
+                return self.containers(old, new);
+            }
+            _ if is_alike => return self.meet(old, new),
+            (Class::Number, Class::Number) if self.same_number(old, new) => {
+                return self.meet(old, new);
+            }
+            (Class::String, Class::String) if olds.text(old) == news.text(new) => {
+                return self.meet(old, new);
+            }
             (Class::False | Class::True, Class::False | Class::True) => Kind::Value,
             (one, other) if one == other => Kind::Value,
             _ => Kind::Type,
         };
         self.differ(kind, Some(old), Some(new));
+    }
+
+    /// Compares two arrays or two objects.
+    fn containers(&mut self, old: Id, new: Id) {
+        let above = self.ignoring.len();
+        // Where anything will do as long as it is there, what is in it is ignored.
+        for at in self.scope.rules.clone() {
+            let rule = self.rules[at];
+            if matches!(self.findings.rule(rule).action, Action::Same(Same::Any)) {
+                self.ignoring.push(rule);
+            }
+        }
+        match self.pair.old.class(old) {
+            Class::Object => self.objects(old, new),
+            _ => self.arrays(old, new),
+        }
+        self.ignoring.truncate(above);
     }
 
     fn same_number(&self, old: Id, new: Id) -> bool {
@@ -169,60 +226,15 @@ impl<'w> Walk<'w, '_> {
                 .is_some_and(|number| Some(number) == Decimal::parse(news.raw(new)))
     }
 
-    /// This place differs: unless a rule masks it, it is told.
-    fn differ(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+    /// Members that are spelled alike are equal, whatever is in them; so are those that were found to be when
+    /// they were read.
+    fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
         let Pair {
             old: olds,
             new: news,
             ..
         } = self.pair;
-        let suffices = |action: &Action| match action {
-            Action::Ignore => true,
-            Action::Unordered(_) => kind == Kind::Order,
-            Action::Tolerance(tolerance) => {
-                let numbers =
-                    old.zip(new)
-                        .filter(|_| kind == Kind::Value)
-                        .and_then(|(old, new)| {
-                            Some((
-                                Decimal::parse(olds.raw(old))?,
-                                Decimal::parse(news.raw(new))?,
-                            ))
-                        });
-                numbers.is_some_and(|(old, new)| tolerance.covers(&old, &new))
-            }
-            Action::Status(_) => false,
-        };
-        self.candidates.clear();
-        self.candidates.extend_from_slice(&self.ignoring);
-        self.candidates
-            .extend_from_slice(&self.rules[self.scope.rules.clone()]);
-        if let Mode::Probing(likeness) = &mut self.mode {
-            let rules = self.findings.rules.rules();
-            let mut candidates = self.candidates.iter();
-            let is_masked = candidates.any(|rule| suffices(&rules[*rule].action));
-            *likeness = (*likeness).max(match is_masked {
-                true => Likeness::EqualByRules,
-                false => Likeness::Unlike,
-            });
-            return;
-        }
-        if self.findings.judge(&mut self.candidates, suffices) {
-            return;
-        }
-        let path = &self.path;
-        self.findings.report(|| Difference {
-            place: Place::Node(path.iter().map(|crumb| crumb.step(olds, news)).collect()),
-            kind,
-            old: old.map(|id| olds.value(id)),
-            new: new.map(|id| news.value(id)),
-        });
-    }
-
-    /// Members that are spelled alike are equal, whatever is in them; so are those that were found to be when
-    /// they were read.
-    fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
-        self.pair.old.spelling(old) == self.pair.new.spelling(new) || self.pair.new.equals(new, old)
+        olds.spelling(old) == news.spelling(new) || news.equals(new, (olds, old))
     }
 
     fn is_probing(&self) -> bool {
@@ -232,6 +244,13 @@ impl<'w> Walk<'w, '_> {
     /// Whether a probe has its answer.
     fn is_done(&self) -> bool {
         self.mode == Mode::Probing(Likeness::Unlike)
+    }
+
+    /// Whether ids may meet here or below that are to be remembered.
+    fn meets(&self) -> bool {
+        let tree = self.findings.rules.tree();
+        let mut states = self.states[self.scope.states.clone()].iter();
+        self.anywhere.meets || states.any(|state| tree.meets(*state))
     }
 
     /// Whether any rule may matter here or below.
@@ -294,7 +313,7 @@ impl<'w> Walk<'w, '_> {
 
     /// Compares two elements, each with its index.
     fn elements(&mut self, old: (usize, Id), new: (usize, Id)) {
-        if self.is_spelled_alike(old.1, new.1) {
+        if self.is_spelled_alike(old.1, new.1) && !self.meets() {
             return;
         }
         let step = Move::Index(Some(old.0), Some(new.0));
@@ -318,24 +337,30 @@ impl<'w> Walk<'w, '_> {
 
     /// Compares two members of the same name.
     fn same_named(&mut self, key: Id, old: Id, new: Id) {
-        if self.is_spelled_alike(old, new) {
+        if self.is_spelled_alike(old, new) && !self.meets() {
             return;
         }
         let name = self.pair.old.text(key).to_str();
-        let before = self.enter(Move::Name(&name), Some(old), Some(new));
-        self.path.push(Crumb::Key(Stack::Old, key));
-        self.nodes(old, new);
-        self.path.pop();
-        self.leave(before);
+        let step = (&*name, Crumb::Key(Stack::Old, key));
+        self.member(step, Some(old), Some(new));
     }
 
     /// A member that only one side has.
     fn lone_member(&mut self, side: Stack, key: Id) {
-        let (kind, old, new) = sides(side, key + 1);
+        let (_, old, new) = sides(side, key + 1);
         let name = self.document(side).text(key).to_str();
-        let before = self.enter(Move::Name(&name), old, new);
-        self.path.push(Crumb::Key(side, key));
-        self.differ(kind, old, new);
+        self.member((&*name, Crumb::Key(side, key)), old, new);
+    }
+
+    /// Compares what two objects have under one name.
+    fn member(&mut self, (name, crumb): (&str, Crumb), old: Option<Id>, new: Option<Id>) {
+        let before = self.enter(Move::Name(name), old, new);
+        self.path.push(crumb);
+        match (old, new) {
+            (Some(old), Some(new)) => self.nodes(old, new),
+            (Some(_), None) => self.differ(Kind::Missing, old, new),
+            _ => self.differ(Kind::Extra, old, new),
+        }
         self.path.pop();
         self.leave(before);
     }
@@ -348,15 +373,18 @@ impl<'w> Walk<'w, '_> {
     }
 }
 
-// === impl Crumb ===
+// === impl Anywhere ===
 
-impl Crumb {
-    fn step(self, old: &Document<'_>, new: &Document<'_>) -> Step {
-        match self {
-            Self::Key(Stack::Old, key) => Step::Name(old.text(key).to_str().into_owned()),
-            Self::Key(Stack::New, key) => Step::Name(new.text(key).to_str().into_owned()),
-            Self::Index(index) => Step::Index(index),
+impl Anywhere {
+    fn of(picked: &[HashMap<Id, Vec<usize>>; 2], findings: &Findings<'_>) -> Self {
+        let rules = picked.iter().flat_map(HashMap::values).flatten();
+        let mut anywhere = Self::default();
+        for rule in rules {
+            let action = &findings.rule(*rule).action;
+            anywhere.meets |= matches!(action, Action::Bijection(_));
+            anywhere.renames |= matches!(action, Action::Rename(_));
         }
+        anywhere
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     values::{self, MINUTE, MS},
 };
 use crate::{
-    compare::{HeaderScope, Numbers, Options},
+    compare::{Explain, HeaderScope, Numbers, Options},
     document::{At, Data, Fault, Faults},
 };
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
             max_differences: max_differences?.get(),
             max_depth: max_depth?.get(),
             max_decoded: max_decoded?,
+            explain: Explain::default(),
         };
         Some((options, deadline?))
     };

@@ -1,9 +1,19 @@
 //! What a rule does at its place.
 
-use crate::{
-    compare::number::{Amount, Tolerance},
-    document::{At, Data, Fault, Faults, Fields, closest},
-};
+mod parse;
+mod read;
+mod same;
+mod subject;
+mod time;
+mod transform;
+
+pub use parse::Parse;
+pub use same::Same;
+pub use subject::{Subject, Tree};
+pub use time::{Format, Near, Time};
+pub use transform::{Form, Map, On, Pattern, Replace, Transform};
+
+use crate::compare::{Numbers, json::Class, number::Tolerance};
 use std::fmt;
 
 /// What counts as equal at a place (DESIGN.md section 6).
@@ -11,12 +21,26 @@ use std::fmt;
 pub enum Action {
     /// Anything, absence included.
     Ignore,
-    /// Arrays, or the values of a header, with the same members.
-    Unordered(Members),
+    /// A missing member and one of these values.
+    Optional(Vec<Literal>),
     /// Numbers that lie close to each other.
     Tolerance(Tolerance),
+    /// Numbers that are equal once rounded to this many decimal places, halves away from zero.
+    Round(i32),
+    /// The same instant, or nearly so.
+    Time(Time),
+    /// Arrays, or the values of a header, with the same members.
+    Unordered(Members),
+    /// Two values of the same shape.
+    Same(Same),
+    /// Ids that were renumbered.
+    Bijection(Bijection),
     /// The statuses of one group.
     Status(Vec<Vec<u16>>),
+    /// The member counts as if it had another name.
+    Rename(Rename),
+    /// Another value is made of it, and that one is judged.
+    Transform(Transform),
 }
 
 /// How the members of an unordered array find each other.
@@ -28,68 +52,71 @@ pub enum Members {
     ByKey(String),
 }
 
-const AVAILABLE: [&str; 4] = ["ignore", "unordered", "tolerance", "status"];
+/// Each old value always meets the same new one, and the other way round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bijection {
+    pub scope: Scope,
+    /// Rules of one name share their pairs; without one a rule has its own.
+    pub name: Option<String>,
+}
 
-/// Part of the rule language that this version does not have.
-const PLANNED: [&str; 12] = [
-    "optional",
-    "round",
-    "time",
-    "same",
-    "bijection",
-    "replace",
-    "map",
-    "rename",
-    "parse",
-    "case",
-    "space",
-    "unicode",
-];
+/// For how long pairs are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Check,
+    Epoch,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rename {
+    pub to: String,
+    pub on: On,
+}
+
+/// A value as a rule file spells it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    Null,
+    Boolean(bool),
+    Number(String),
+    Text(String),
+    EmptyArray,
+    EmptyObject,
+}
 
 // === impl Action ===
 
 impl Action {
-    /// Reads the field `do` of a rule.
-    ///
-    /// # Errors
-    /// Actions that do not exist or are not available yet, and faults in what they are given.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
-        match &at.node.data {
-            Data::Map(entries) if entries.len() == 1 => Self::read_with(at),
-            Data::Map(_) => Err(at.expected("one action").into()),
-            Data::List(_) => Err(at.expected("an action").into()),
-            _ => match at.text()? {
-                "ignore" => Ok(Self::Ignore),
-                "unordered" => Ok(Self::Unordered(Members::AsSet)),
-                name @ ("tolerance" | "status") => Err(at
-                    .fault(format!(
-                        "`{name}` needs to be told more, as in `{}`",
-                        example(name)
-                    ))
-                    .into()),
-                name => Err(refused(at, name).into()),
-            },
+    /// The action by the name that rule files have for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Optional(_) => "optional",
+            Self::Tolerance(_) => "tolerance",
+            Self::Round(_) => "round",
+            Self::Time(_) => "time",
+            Self::Unordered(_) => "unordered",
+            Self::Same(_) => "same",
+            Self::Bijection(_) => "bijection",
+            Self::Status(_) => "status",
+            Self::Rename(_) => "rename",
+            Self::Transform(Transform::Parse(_)) => "parse",
+            Self::Transform(Transform::Replace(_)) => "replace",
+            Self::Transform(Transform::Map(_)) => "map",
+            Self::Transform(Transform::CaseFold) => "case",
+            Self::Transform(Transform::SpaceCollapse) => "space",
+            Self::Transform(Transform::Unicode(_)) => "unicode",
         }
     }
 
-    fn read_with(at: &At<'_>) -> Result<Self, Faults> {
-        let entries = at.entries()?;
-        let (key, with) = &entries[0];
-        match key.name.as_str() {
-            "unordered" => {
-                let mut fields = Fields::of(with.clone());
-                let name = fields.required("key", |at| at.text().map(str::to_owned));
-                fields.finish().into_result(())?;
-                let members = name.map_or(Members::AsSet, Members::ByKey);
-                Ok(Self::Unordered(members))
-            }
-            "tolerance" => read_tolerance(with),
-            "status" => read_status(with),
-            "ignore" => Err(with
-                .fault("`ignore` takes nothing: write `do: ignore`")
-                .into()),
-            name => Err(refused(at, name).into()),
-        }
+    /// Whether it remembers which ids have met.
+    pub fn is_bijection(&self) -> bool {
+        matches!(self, Self::Bijection(_))
+    }
+
+    /// Whether it makes another value, for others to judge.
+    pub fn is_transform(&self) -> bool {
+        matches!(self, Self::Transform(_))
     }
 }
 
@@ -97,8 +124,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ignore => f.write_str("ignore"),
-            Self::Unordered(Members::AsSet) => f.write_str("unordered"),
-            Self::Unordered(Members::ByKey(key)) => write!(f, "{{unordered: {{key: {key}}}}}"),
+            Self::Optional(values) => write!(f, "{{optional: [{}]}}", listed(values)),
             Self::Tolerance(Tolerance { abs, rel }) => {
                 let parts = [("abs", abs), ("rel", rel)].into_iter();
                 let parts: Vec<_> = parts
@@ -106,56 +132,82 @@ impl fmt::Display for Action {
                     .collect();
                 write!(f, "{{tolerance: {{{}}}}}", parts.join(", "))
             }
+            Self::Round(places) => write!(f, "{{round: {places}}}"),
+            Self::Time(time) => time.fmt(f),
+            Self::Unordered(Members::AsSet) => f.write_str("unordered"),
+            Self::Unordered(Members::ByKey(key)) => write!(f, "{{unordered: {{key: {key}}}}}"),
+            Self::Same(same) => same.fmt(f),
+            Self::Bijection(Bijection { scope, name: None }) => {
+                write!(f, "{{bijection: {}}}", scope.name())
+            }
+            Self::Bijection(Bijection {
+                scope,
+                name: Some(name),
+            }) => {
+                let scope = scope.name();
+                write!(f, "{{bijection: {{scope: {scope}, name: {name:?}}}}}")
+            }
             Self::Status(groups) => write!(f, "{{status: {{equal: {groups:?}}}}}"),
+            Self::Rename(Rename { to, on }) => {
+                write!(f, "{{rename: {{to: {to:?}, on: {}}}}}", on.name())
+            }
+            Self::Transform(transform) => transform.fmt(f),
         }
     }
 }
 
-fn read_tolerance(at: &At<'_>) -> Result<Action, Faults> {
-    let amount = |at: &At<'_>| at.parse::<Amount>("a number of 0 or more");
-    let mut fields = Fields::of(at.clone());
-    let abs = fields.optional("abs", amount);
-    let rel = fields.optional("rel", amount);
-    if abs.is_none() && rel.is_none() && !fields.has_faults() {
-        fields.fault(at.fault("expected `abs`, `rel` or both"));
-    }
-    let action = Action::Tolerance(Tolerance { abs, rel });
-    fields.finish().into_result(action)
+fn listed(values: &[Literal]) -> String {
+    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+    values.join(", ")
 }
 
-fn read_status(at: &At<'_>) -> Result<Action, Faults> {
-    let mut fields = Fields::of(at.clone());
-    let groups = fields.required("equal", |at| {
-        at.each(|group| {
-            let statuses = group.each(|status| Ok(status.integer_within(100, 599)? as u16))?;
-            match statuses.len() {
-                0 | 1 => Err(group.expected("at least two statuses").into()),
-                _ => Ok(statuses),
-            }
-        })
-    });
-    fields
-        .finish()
-        .into_result(Action::Status(groups.unwrap_or_default()))
-}
+// === impl Scope ===
 
-fn refused(at: &At<'_>, name: &str) -> Fault {
-    if PLANNED.contains(&name) {
-        return at.fault(format!("the action `{name}` is not available yet"));
-    }
-    let known = AVAILABLE.into_iter().chain(PLANNED);
-    match closest(name, known) {
-        Some(meant) => at.fault(format!("unknown action `{name}`, did you mean `{meant}`?")),
-        None => at.fault(format!(
-            "unknown action `{name}`, expected one of {}",
-            AVAILABLE.join(", ")
-        )),
+impl Scope {
+    pub const ALL: [Self; 2] = [Self::Check, Self::Epoch];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Epoch => "epoch",
+        }
     }
 }
 
-fn example(name: &str) -> &'static str {
-    match name {
-        "tolerance" => "{tolerance: {abs: 0.01}}",
-        _ => "{status: {equal: [[200, 203]]}}",
+// === impl Literal ===
+
+impl Literal {
+    /// The value as rules look at it; arrays and objects have no members here.
+    pub fn subject(&self) -> Subject<'static> {
+        match self {
+            Self::Null => Subject::Null,
+            Self::Boolean(flag) => Subject::Boolean(*flag),
+            Self::Number(text) => Subject::Number(text.clone().into()),
+            Self::Text(text) => Subject::Text(text.clone().into()),
+            Self::EmptyArray => Subject::Tree(Tree::empty(Class::Array)),
+            Self::EmptyObject => Subject::Tree(Tree::empty(Class::Object)),
+        }
+    }
+
+    /// Whether a value is this one.
+    pub fn is(&self, subject: &Subject<'_>) -> bool {
+        let own = self.subject();
+        match (own.container(), subject.container()) {
+            (Some(one), Some(other)) => one == other && subject.is_empty(),
+            _ => own.equals(subject, Numbers::Numeric),
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Boolean(flag) => flag.fmt(f),
+            Self::Number(text) => f.write_str(text),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::EmptyArray => f.write_str("[]"),
+            Self::EmptyObject => f.write_str("{}"),
+        }
     }
 }

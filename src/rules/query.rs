@@ -109,4 +109,11 @@ impl Query {
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
+
+    /// Whether all that is selected is members of objects, by their names.
+    pub fn selects_by_name(&self) -> bool {
+        let is_name = |selector: &Selector| matches!(selector, Selector::Name(_));
+        let last = self.segments.last();
+        last.is_some_and(|segment| segment.selectors.iter().all(is_name))
+    }
 }

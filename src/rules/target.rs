@@ -1,6 +1,6 @@
 //! The field `at` of a rule: which places it looks at.
 
-use super::{Action, Query};
+use super::{Action, Members, Parse, Query, Transform};
 use http::HeaderName;
 use std::fmt;
 
@@ -46,20 +46,56 @@ impl Target {
     }
 
     /// Whether an action has a meaning here; if not, where it has one.
-    pub fn admits(&self, action: &Action) -> Result<(), &'static str> {
-        match (action, self) {
-            (Action::Ignore, _)
-            | (Action::Status(_), Self::Status)
-            | (Action::Unordered(_) | Action::Tolerance(_), Self::Path { .. })
-            | (Action::Unordered(super::Members::AsSet), Self::Header(_) | Self::Trailer(_)) => {
-                Ok(())
-            }
-            (Action::Status(_), _) => Err("`status` serves at `status` only"),
-            (Action::Tolerance(_), _) => Err("`tolerance` serves at a JSONPath only"),
-            (Action::Unordered(_), _) => Err(
-                "`unordered` serves at a JSONPath only (and without a key at a header or trailer)",
+    pub fn admits(&self, action: &Action) -> Result<(), String> {
+        let admitted = match self {
+            Self::Status => matches!(
+                action,
+                Action::Ignore | Action::Status(_) | Action::Transform(Transform::Map(_))
             ),
+            Self::Header(_) | Self::Trailer(_) => !matches!(
+                action,
+                Action::Status(_) | Action::Rename(_) | Action::Unordered(Members::ByKey(_))
+            ),
+            Self::Body => match action {
+                Action::Ignore => true,
+                Action::Transform(Transform::Parse(parse)) => {
+                    !matches!(parse, Parse::Number | Parse::Url)
+                }
+                Action::Transform(transform) => !matches!(transform, Transform::Map(_)),
+                _ => false,
+            },
+            Self::Path { query, .. } => match action {
+                Action::Status(_) => false,
+                Action::Rename(_) => query.selects_by_name(),
+                _ => true,
+            },
+        };
+        match admitted {
+            true => Ok(()),
+            false => Err(format!("`{}` serves {}", action.name(), serves(action))),
         }
+    }
+}
+
+/// Where an action has a meaning.
+fn serves(action: &Action) -> &'static str {
+    match action {
+        Action::Ignore => "everywhere",
+        Action::Status(_) => "at `status` only",
+        Action::Rename(_) => {
+            "only at a JSONPath whose last step is a name, such as $.user.user_name"
+        }
+        Action::Unordered(_) => {
+            "at a JSONPath only (and without a key at a header, trailer or form field)"
+        }
+        Action::Transform(Transform::Map(_)) => {
+            "at `status`, a JSONPath, a header, a trailer or a form field, not at the whole body"
+        }
+        Action::Transform(Transform::Parse(Parse::Number | Parse::Url)) => {
+            "with `number` and `url` at a JSONPath, a header, a trailer or a form field only"
+        }
+        Action::Transform(_) => "at a JSONPath, a header, a trailer, a form field or `body` only",
+        _ => "at a JSONPath, a header, a trailer or a form field only",
     }
 }
 

@@ -100,9 +100,6 @@ fn every_fault_is_told_at_once_and_with_its_line() {
 #[test]
 fn actions_are_refused_by_name() {
     for (action, told) in [
-        ("optional", "the action `optional` is not available yet"),
-        ("{round: 2}", "the action `round` is not available yet"),
-        ("{parse: json}", "the action `parse` is not available yet"),
         (
             "{tolerence: {abs: 1}}",
             "unknown action `tolerence`, did you mean `tolerance`?",
@@ -115,9 +112,54 @@ fn actions_are_refused_by_name() {
         ("{ignore: true}", "`ignore` takes nothing"),
         ("[ignore]", "expected an action"),
         ("{ignore: 1, unordered: 2}", "expected one action"),
+        ("{round: 1.5}", "expected a whole number of decimal places"),
+        ("{round: 1001}", "expected a whole number of decimal places"),
+        ("round", "`round` needs to be told more, as in `{round: 2}`"),
+        ("{time: {formats: []}}", "expected at least one format"),
+        (
+            "{time: {formats: [iso]}}",
+            "expected rfc3339, rfc9110, unix, unix_ms or a pattern such as '%d/%m/%Y'",
+        ),
+        (
+            "{time: {formats: ['%H']}}",
+            "the pattern does not tell a date",
+        ),
+        ("{time: {within: soon}}", "expected a duration"),
+        (
+            "{same: guid}",
+            "expected uuid, rfc3339, number, string, any or",
+        ),
+        (
+            "{same: {regex: '('}}",
+            "not a regular expression: unclosed group",
+        ),
+        ("{bijection: day}", "expected check or epoch"),
+        ("{bijection: {name: a}}", "`scope` is missing"),
+        ("{bijection: {scope: check, nam: a}}", "unknown field `nam`"),
+        ("{rename: {on: old}}", "`to` is missing"),
+        ("{rename: {to: a, on: left}}", "expected old or new or both"),
+        (
+            "{parse: xml}",
+            "expected json or base64 or number or url or query",
+        ),
+        ("{replace: {regex: '['}}", "not a regular expression"),
+        ("{replace: {regex: a}}", "`with` is missing"),
+        (
+            "{map: {table: {}}}",
+            "expected at least one value to translate",
+        ),
+        (
+            "{map: {table: {a: [1]}}}",
+            "expected null, a boolean, a number, a text, [] or {}",
+        ),
+        ("{map: {table: {a: 1}, onn: old}}", "unknown field `onn`"),
+        ("{case: upper}", "expected fold"),
+        ("{space: trim}", "expected collapse"),
+        ("{unicode: nfd}", "expected nfc or nfkc"),
+        ("{optional: null}", "expected a list"),
         (
             "whatever",
-            "unknown action `whatever`, expected one of ignore, unordered, tolerance, status",
+            "unknown action `whatever`, expected one of ignore, optional, tolerance, round, time",
         ),
     ] {
         let faults = faults(&format!("at: $.a, do: {action}"));
@@ -132,8 +174,36 @@ fn actions_are_refused_by_name() {
 fn combinations_without_a_meaning_are_refused() {
     for (fields, told) in [
         (
-            "at: header.a, do: {tolerance: {abs: 1}}",
-            "`tolerance` serves at a JSONPath only",
+            "at: body, do: {tolerance: {abs: 1}}",
+            "`tolerance` serves at a JSONPath, a header, a trailer or a form field only",
+        ),
+        (
+            "at: status, do: {same: any}",
+            "`same` serves at a JSONPath, a header",
+        ),
+        (
+            "at: body, do: {parse: url}",
+            "`parse` serves with `number` and `url` at a JSONPath",
+        ),
+        (
+            "at: body, do: {map: {table: {a: b}}}",
+            "`map` serves at `status`, a JSONPath",
+        ),
+        (
+            "at: header.a, do: {rename: {to: b}}",
+            "`rename` serves only at a JSONPath whose last step is a name",
+        ),
+        (
+            "at: '$.a[0]', do: {rename: {to: b}}",
+            "`rename` serves only at a JSONPath whose last step is a name",
+        ),
+        (
+            "at: $, do: {rename: {to: b}}",
+            "`rename` serves only at a JSONPath whose last step is a name",
+        ),
+        (
+            "at: status, do: {case: fold}",
+            "`case` serves at a JSONPath, a header, a trailer, a form field or `body` only",
         ),
         (
             "at: $.a, do: {status: {equal: [[200, 203]]}}",
@@ -193,5 +263,50 @@ fn the_fingerprint_changes_with_what_rules_do_and_only_then() {
         "rules: [{id: a, why: w, at: $.a, do: ignore, expires: 2030-01-01}]",
     ] {
         assert_ne!(one, fingerprint(other), "{other}");
+    }
+}
+
+#[test]
+fn every_action_says_what_it_was_given() {
+    for (written, said) in [
+        ("ignore", "ignore"),
+        ("optional", "{optional: [null, \"\", []]}"),
+        (
+            "{optional: [~, 'null', 1.0, false, {}]}",
+            "{optional: [null, \"null\", 1.0, false, {}]}",
+        ),
+        ("{round: -2}", "{round: -2}"),
+        ("time", "{time: {within: 0ns, formats: [rfc3339]}}"),
+        (
+            "{time: {within: 2s, formats: [unix_ms, '%d/%m/%Y']}}",
+            "{time: {within: 2s, formats: [unix_ms, \"%d/%m/%Y\"]}}",
+        ),
+        ("{same: uuid}", "{same: uuid}"),
+        ("{same: {regex: 'a|b'}}", "{same: {regex: \"a|b\"}}"),
+        ("{bijection: epoch}", "{bijection: epoch}"),
+        (
+            "{bijection: {scope: check, name: order-id}}",
+            "{bijection: {scope: check, name: \"order-id\"}}",
+        ),
+        (
+            "{rename: {to: userName, on: old}}",
+            "{rename: {to: \"userName\", on: old}}",
+        ),
+        ("{parse: base64}", "{parse: base64}"),
+        (
+            "{replace: {regex: 'a+', with: '$0', on: new}}",
+            "{replace: {regex: \"a+\", with: \"$0\", on: new}}",
+        ),
+        (
+            "{map: {table: {A: active, 1: null}}}",
+            "{map: {table: {\"A\": \"active\", \"1\": null}, on: both}}",
+        ),
+        ("{case: fold}", "{case: fold}"),
+        ("{space: collapse}", "{space: collapse}"),
+        ("{unicode: nfkc}", "{unicode: nfkc}"),
+    ] {
+        let text = format!("rules: [{{id: a, why: w, at: $.a, do: {written}}}]");
+        let (set, _) = compile(&text).unwrap_or_else(|faults| panic!("{written}: {faults}"));
+        assert_eq!(set.rules()[0].action.to_string(), said);
     }
 }

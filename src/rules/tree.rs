@@ -4,7 +4,10 @@
 //! only at their last step. Where a walk stands is a set of states, most often none or one, so rules that lead
 //! elsewhere cost nothing.
 
-use super::query::{Reach, Segment, Selector};
+use super::{
+    Action, Rule,
+    query::{Reach, Segment, Selector},
+};
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
@@ -39,6 +42,10 @@ struct Node {
     /// Stays active for everything below.
     stays: bool,
     rules: Vec<usize>,
+    /// Whether ids meet here or below, and have to be remembered.
+    meets: bool,
+    /// Whether a member of this node may count by another name.
+    renames: bool,
 }
 
 /// Indices from `start` to before `end`, each `step`-th.
@@ -47,6 +54,17 @@ struct Slice {
     start: usize,
     end: usize,
     step: usize,
+}
+
+// === impl Node ===
+
+impl Node {
+    /// The states that one step can lead to.
+    fn next(&self) -> impl Iterator<Item = State> {
+        let names = self.names.values().chain(self.indices.values()).copied();
+        let slices = self.slices.iter().map(|(_, next)| *next);
+        names.chain(slices).chain(self.any)
+    }
 }
 
 // === impl Tree ===
@@ -83,6 +101,36 @@ impl Tree {
             self.nodes[state as usize].rules.push(rule);
         }
         true
+    }
+
+    /// Finds out what is below which state, once all rules are added.
+    pub fn seal(&mut self, rules: &[Rule]) {
+        // A state is always added after those that lead to it.
+        for at in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[at];
+            let is_rename = |action: &Action| matches!(action, Action::Rename(_));
+            let renames = node.next().any(|next| self.does(next, rules, is_rename));
+            let meets = self.does(at as State, rules, Action::is_bijection)
+                || (node.next().chain(node.deep)).any(|next| self.meets(next));
+            let node = &mut self.nodes[at];
+            node.meets = meets;
+            node.renames = renames;
+        }
+    }
+
+    fn does(&self, state: State, rules: &[Rule], does: impl Fn(&Action) -> bool) -> bool {
+        let mut here = self.rules(state).iter();
+        here.any(|rule| does(&rules[*rule].action))
+    }
+
+    /// Whether ids meet at a state or below, and have to be remembered.
+    pub fn meets(&self, state: State) -> bool {
+        self.nodes[state as usize].meets
+    }
+
+    /// Whether members of a node in this state may count by another name.
+    pub fn renames(&self, state: State) -> bool {
+        self.nodes[state as usize].renames
     }
 
     /// The states at the root of a document.

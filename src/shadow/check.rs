@@ -2,12 +2,13 @@
 
 use super::{
     Compare, Settings,
+    epochs::{Epochs, Tables},
     lane::Passage,
     replay::{self, Failure, Room},
     span::Span,
 };
 use crate::{
-    compare::{Answer, Compared, Comparing, Comparison, Context},
+    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
     handoff::{Checked, ReadRequest, Reports, Sample, Timed, Traced},
     redact::Redactor,
     settings::Current,
@@ -27,6 +28,7 @@ use tokio::time;
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) compare: Compare,
+    pub(super) epochs: Epochs,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,
     pub(super) rule_counts: RuleCounts,
@@ -135,7 +137,7 @@ impl Bench {
                 .date(),
             deadline: Instant::now().checked_add(inquiry.settings.deadline),
         };
-        let compare = || (self.compare)(old.answer, new.answer, &context, inquiry.comparing);
+        let compare = || self.compare_within(inquiry, (old.answer, new.answer), &context);
         let Ok(comparison) = catch_unwind(AssertUnwindSafe(compare)) else {
             tracing::error!(route = %context.route, "a comparison panicked");
             return Finding::from(Outcome::NotCompared(Reason::Internal));
@@ -149,6 +151,25 @@ impl Bench {
             outcome: outcome(&comparison, old.answer, new.answer),
             comparison: Some(comparison),
         }
+    }
+
+    /// Compares two answers with what the checks of their epoch remember.
+    fn compare_within(
+        &self,
+        inquiry: &Inquiry<'_>,
+        answers: (&Answer, &Answer),
+        context: &Context<'_>,
+    ) -> Comparison {
+        let comparing = inquiry.comparing;
+        let remembered =
+            (comparing.rules.remembers()).then(|| self.epochs.tables(inquiry.ticket.epoch()));
+        let mut fresh = Bijections::default();
+        let mut remembered = remembered.as_ref().map(Tables::lock);
+        let tables = remembered.as_deref_mut().unwrap_or(&mut fresh);
+        let refused = tables.refused();
+        let comparison = (self.compare)(answers, context, comparing, tables);
+        (refused..tables.refused()).for_each(|_| self.gauges.bound_reached(Bound::Bijections));
+        comparison
     }
 
     fn count(&self, inquiry: &Inquiry<'_>, comparison: &Comparison) {

@@ -7,10 +7,11 @@
 use super::{
     Settings,
     check::{self, Bench},
+    epochs::Epochs,
     lane::{Lane, Passage},
 };
 use crate::{
-    compare::{Answer, Comparing, Comparison, Context},
+    compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
     handoff::{Feed, Reports, Sample},
     redact::Redactor,
@@ -29,8 +30,8 @@ use std::{
 };
 use tokio::{task::JoinSet, time};
 
-/// How the answers of both stacks are compared: [`compare::compare`](crate::compare).
-pub type Compare = fn(&Answer, &Answer, &Context<'_>, &Comparing) -> Comparison;
+/// How the answers of both stacks are compared: [`compare_within`](crate::compare::compare_within).
+pub type Compare = fn((&Answer, &Answer), &Context<'_>, &Comparing, &mut Bijections) -> Comparison;
 
 /// What a [`Worker`] is made of.
 #[derive(Debug)]
@@ -87,6 +88,7 @@ impl Worker {
             },
             bench: Arc::new(Bench {
                 compare: parts.compare,
+                epochs: Epochs::default(),
                 gauges: parts.gauges,
                 timings: parts.timings,
                 rule_counts: parts.rule_counts,

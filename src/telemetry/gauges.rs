@@ -44,6 +44,8 @@ pub enum Bound {
     Classes,
     /// `compare.max_differences`: a difference was counted, not kept.
     Differences,
+    /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
+    Bijections,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -136,12 +138,13 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
         Self::Classes,
         Self::Differences,
+        Self::Bijections,
     ];
 
     pub fn name(self) -> &'static str {
@@ -151,6 +154,7 @@ impl Bound {
             Self::Mismatches => "mismatches",
             Self::Classes => "classes",
             Self::Differences => "differences",
+            Self::Bijections => "bijections",
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use twinread::{
-    compare::{Answer, Comparing, Comparison, Context, Kind},
+    compare::{Answer, Bijections, Comparing, Comparison, Context, Kind},
     handoff::Traced,
     sample::Frequency,
     shadow::{Limits, Settings, Trace},
@@ -283,11 +283,16 @@ async fn trailers_and_chunked_bodies_are_whole_answers() {
     let body = "3\r\n{\"a\r\n5\r\n\": 1}\r\n0\r\nx-sum: 7\r\n\r\n";
     let way = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
     let (old, new) = stacks(Way::Answers(way)).await;
-    let compare = |old: &Answer, new: &Answer, context: &Context<'_>, comparing: &Comparing| {
-        assert_eq!(new.trailers["x-sum"], "7");
-        shadow::bytes_alone(old, new, context, comparing)
-    };
-    let shadow = Shadow::comparing(&old, &new, settings(), compare).await;
+    fn with_trailers(
+        answers: (&Answer, &Answer),
+        context: &Context<'_>,
+        comparing: &Comparing,
+        tables: &mut Bijections,
+    ) -> Comparison {
+        assert_eq!(answers.1.trailers["x-sum"], "7");
+        shadow::bytes_alone(answers, context, comparing, tables)
+    }
+    let shadow = Shadow::comparing(&old, &new, settings(), with_trailers).await;
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
 }
 
@@ -316,9 +321,14 @@ async fn an_answer_that_the_budget_has_no_room_for_is_not_compared() {
 
 #[tokio::test]
 async fn a_panic_in_the_comparison_ends_one_check_alone() {
-    fn panicking(old: &Answer, new: &Answer, context: &Context<'_>, c: &Comparing) -> Comparison {
-        assert_ne!(new.body, "panic");
-        shadow::bytes_alone(old, new, context, c)
+    fn panicking(
+        answers: (&Answer, &Answer),
+        context: &Context<'_>,
+        comparing: &Comparing,
+        tables: &mut Bijections,
+    ) -> Comparison {
+        assert_ne!(answers.1.body, "panic");
+        shadow::bytes_alone(answers, context, comparing, tables)
     }
     let (old, new) = stacks(Way::json("panic")).await;
     let shadow = Shadow::comparing(&old, &new, settings(), panicking).await;

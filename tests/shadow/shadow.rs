@@ -10,7 +10,10 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
     budget::Budget,
-    compare::{Answer, Compared, Comparing, Comparison, Context, Difference, Kind, Place, RuleUse},
+    compare::{
+        Answer, Bijections, Compared, Comparing, Comparison, Context, Difference, Kind, Place,
+        RuleUse,
+    },
     drain,
     handoff::{self, Queue, ReadRequest, Reports, Sample, Sent},
     redact::{self, HashKey, Redactor},
@@ -215,10 +218,10 @@ pub(crate) async fn eventually(holds: impl Fn() -> bool) {
 
 /// A comparison that knows of nothing but bodies: what the shadow makes of it is what these tests are about.
 pub(crate) fn bytes_alone(
-    old: &Answer,
-    new: &Answer,
+    (old, new): (&Answer, &Answer),
     _: &Context<'_>,
     _: &Comparing,
+    _: &mut Bijections,
 ) -> Comparison {
     let result = match old.body == new.body && old.status == new.status {
         true => Compared::Equal(Via::Exact),
@@ -233,7 +236,11 @@ pub(crate) fn bytes_alone(
         },
     };
     let rules: Vec<RuleUse> = Vec::new();
-    Comparison { result, rules }
+    Comparison {
+        result,
+        rules,
+        masked: Vec::new(),
+    }
 }
 
 fn client<B>(stack: &Stack) -> Client<B> {

@@ -17,6 +17,7 @@ const FEW: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Beside<'o> {
+    pub(super) document: Option<&'o Document<'o>>,
     nodes: &'o [Node],
     bytes: &'o [u8],
     /// Containers of the document that is being read, each with the one it equals; none within another.
@@ -28,14 +29,16 @@ pub(super) struct Beside<'o> {
 impl<'o> Beside<'o> {
     pub(super) fn nothing() -> Self {
         Self {
+            document: None,
             nodes: &[],
             bytes: &[],
             equals: Vec::new(),
         }
     }
 
-    pub(super) fn document(document: &'o Document<'_>) -> Self {
+    pub(super) fn document(document: &'o Document<'o>) -> Self {
         Self {
+            document: Some(document),
             nodes: &document.nodes,
             bytes: document.source.as_bytes(),
             equals: Vec::new(),
@@ -244,6 +247,16 @@ mod tests {
                 "{old} {new}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_found_equal_is_so_in_that_document_only() {
+        let (text, other) = ("[[1]]", "[[2]]");
+        let old = Document::parse(text.as_bytes(), 9).unwrap();
+        let new = Document::parse_beside(text.as_bytes(), 9, &old).unwrap();
+        let other = Document::parse(other.as_bytes(), 9).unwrap();
+        assert!(new.equals(Document::ROOT, (&old, Document::ROOT)));
+        assert!(!new.equals(Document::ROOT, (&other, Document::ROOT)));
     }
 
     #[test]

@@ -92,10 +92,9 @@ impl Parser<'_> {
         let start = self.at;
         let escaped = self.string()?;
         let name = &self.source[start + 1..self.at - 1];
-        let hash = HASHES.hash_one(text(name, escaped));
         let open = self.open.last().expect("a key stands in an object");
         Ok(Name {
-            hash: (hash ^ (hash >> 32)) as u32,
+            hash: hash(text(name, escaped)),
             escaped,
             like: self.beside.find(open.like, &self.bytes[start..]),
         })
@@ -151,6 +150,16 @@ fn behind(nodes: &[Node], keys: &Range<Id>) -> Id {
         true => keys.end,
         false => nodes[keys.start as usize + 1].next,
     }
+}
+
+/// The hash of a key of that name.
+pub fn name_hash(name: &str) -> u32 {
+    hash(Text::Plain(name))
+}
+
+fn hash(text: Text<'_>) -> u32 {
+    let hash = HASHES.hash_one(text);
+    (hash ^ (hash >> 32)) as u32
 }
 
 fn text(name: &str, escaped: bool) -> Text<'_> {

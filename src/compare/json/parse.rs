@@ -70,7 +70,7 @@ impl<'b> Document<'b> {
     pub fn parse_beside(
         bytes: &'b [u8],
         max_depth: usize,
-        other: &'b Document<'_>,
+        other: &'b Document<'b>,
     ) -> Result<Self, Invalid> {
         let nodes = other.nodes.len() + 4;
         read(bytes, max_depth, Beside::document(other), nodes)
@@ -104,6 +104,7 @@ fn read<'b>(
         Ok(()) => Ok(Document {
             source,
             nodes: parser.nodes,
+            beside: parser.beside.document,
             equals: parser.beside.equals,
         }),
         Err(problem) => Err(invalid(parser.at, problem)),

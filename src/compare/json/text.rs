@@ -34,6 +34,18 @@ impl<'b> Text<'b> {
         }
     }
 
+    /// As characters; `None` if a surrogate stands alone.
+    pub fn exact(self) -> Option<Cow<'b, str>> {
+        match self {
+            Self::Plain(text) => Some(Cow::Borrowed(text)),
+            Self::Escaped(_) => self
+                .code_points()
+                .map(char::from_u32)
+                .collect::<Option<String>>()
+                .map(Cow::Owned),
+        }
+    }
+
     /// Code points, surrogates that stand alone included.
     pub fn code_points(self) -> impl Iterator<Item = u32> {
         let (plain, escaped) = match self {

@@ -275,3 +275,30 @@ fn nested_unordered_arrays_take_no_exponential_time() {
     assert_eq!(json_differences(&bushy(1), &bushy(1), &rules), [""; 0]);
     assert!(!json_differences(&bushy(1), &bushy(2), &rules).is_empty());
 }
+
+#[test]
+fn masked_differences_are_kept_where_that_is_asked_for() {
+    let (old, new) = DIFFER;
+    let rules = [("$.id", "ignore"), ("$.items[*].n", "ignore")];
+    let mut comparing = ruled(&rules);
+    comparing.options.explain = Explain::Places;
+    let masked = |comparing: &Comparing| -> Vec<_> {
+        let masked = compare(&json(old), &json(new), &context(), comparing).masked;
+        let masked = masked.into_iter();
+        masked
+            .map(|masked| (masked.rule, masked.difference.place.to_string()))
+            .collect()
+    };
+    let place = |rule, place: &str| (rule, place.to_owned());
+    assert_eq!(
+        masked(&comparing),
+        [
+            place(0, "$.id"),
+            place(1, "$.items[0].n"),
+            place(1, "$.items[1].n")
+        ]
+    );
+    comparing.options.max_differences = 1;
+    assert_eq!(masked(&comparing), [place(0, "$.id")]);
+    assert_eq!(masked(&ruled(&rules)), []);
+}

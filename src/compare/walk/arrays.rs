@@ -9,20 +9,8 @@ use crate::{
 use similar::DiffOp;
 use std::cell::RefCell;
 
-/// Groups of elements that may be near each other are matched as well as possible up to this size.
-const MAX_MATCHED: usize = 64;
-
 /// An element and its index.
 pub(super) type Element = (usize, Id);
-
-/// Which elements belong together, and which are left over. Positions in the lists that were matched.
-#[derive(Debug, Default)]
-struct Matching {
-    /// In order of old.
-    pairs: Vec<(usize, usize)>,
-    olds: Vec<usize>,
-    news: Vec<usize>,
-}
 
 // === impl Walk ===
 
@@ -42,9 +30,7 @@ impl<'c> Walk<'_, 'c> {
         // Elements of a set are digested anyway: to probe them as well, at each level, would take too long.
         let pairs = olds.iter().zip(&news);
         let prefix = match members {
-            Some(_) => pairs
-                .take_while(|(old, new)| self.is_spelled_alike(old.1, new.1))
-                .count(),
+            Some(_) => self.spelled_alike(pairs),
             None => self.alike(pairs),
         };
         if prefix == olds.len() && prefix == news.len() {
@@ -65,6 +51,22 @@ impl<'c> Walk<'_, 'c> {
             Action::Unordered(members) => Some(members),
             _ => None,
         })
+    }
+
+    /// How many pairs are spelled alike before the first that is not.
+    fn spelled_alike<'e>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'e Element, &'e Element)>,
+    ) -> usize {
+        let mut count = 0;
+        for (old, new) in pairs {
+            if !self.is_spelled_alike(old.1, new.1) {
+                break;
+            }
+            self.elements(*old, *new);
+            count += 1;
+        }
+        count
     }
 
     /// Compares elements at the same index, without alignment.
@@ -99,7 +101,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    fn is_alike(&mut self, old: Element, new: Element) -> bool {
+    pub(super) fn is_alike(&mut self, old: Element, new: Element) -> bool {
         self.probe(old, new) != Likeness::Unlike
     }
 
@@ -109,8 +111,8 @@ impl<'c> Walk<'_, 'c> {
         let mut count = 0;
         for (old, new) in pairs {
             match self.probe(*old, *new) {
-                Likeness::Equal => {}
-                Likeness::EqualByRules => self.elements(*old, *new),
+                Likeness::Equal if !self.meets() => {}
+                Likeness::Equal | Likeness::EqualByRules => self.elements(*old, *new),
                 Likeness::Unlike => break,
             }
             count += 1;
@@ -181,11 +183,13 @@ impl<'c> Walk<'_, 'c> {
 
     /// Arrays whose order does not count.
     fn set(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element]), members: &Members) {
-        let digests = match members {
-            Members::AsSet => self.digests(olds, news),
-            Members::ByKey(name) => self.keys(olds, news, name),
+        let mut matching = match members {
+            Members::AsSet => {
+                let digests = self.digests(olds, news);
+                self.matching((olds, news), &digests)
+            }
+            Members::ByKey(name) => self.by_key((olds, news), name),
         };
-        let mut matching = self.matching((olds, news), &digests);
         if !matching.pairs.is_sorted_by_key(|(_, new)| *new) {
             self.differ(Kind::Order, Some(old), Some(new));
         }
@@ -209,7 +213,11 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    fn digests(&mut self, olds: &[Element], news: &[Element]) -> (Vec<Digest>, Vec<Digest>) {
+    pub(super) fn digests(
+        &mut self,
+        olds: &[Element],
+        news: &[Element],
+    ) -> (Vec<Digest>, Vec<Digest>) {
         let mut of = |side, elements: &[Element]| -> Vec<Digest> {
             let elements = elements.iter();
             elements
@@ -217,117 +225,5 @@ impl<'c> Walk<'_, 'c> {
                 .collect()
         };
         (of(Stack::Old, olds), of(Stack::New, news))
-    }
-
-    /// Digests of the keys by which elements are paired; of the whole element where it has none.
-    fn keys(
-        &mut self,
-        olds: &[Element],
-        news: &[Element],
-        name: &str,
-    ) -> (Vec<Digest>, Vec<Digest>) {
-        let mut of = |side, elements: &[Element]| -> Vec<Digest> {
-            let elements = elements.iter();
-            elements
-                .map(|element| match self.key_digest(side, *element, name) {
-                    Some(digest) => Digest {
-                        near: false,
-                        ..digest
-                    },
-                    None => self.element_digest(side, *element),
-                })
-                .collect()
-        };
-        (of(Stack::Old, olds), of(Stack::New, news))
-    }
-
-    /// Pairs elements of equal digests, in time `n log n`.
-    fn matching(
-        &mut self,
-        (olds, news): (&[Element], &[Element]),
-        digests: &(Vec<Digest>, Vec<Digest>),
-    ) -> Matching {
-        let sorted = |digests: &[Digest]| {
-            let mut order: Vec<usize> = (0..digests.len()).collect();
-            order.sort_by_key(|at| digests[*at].hash);
-            order
-        };
-        let (old_order, new_order) = (sorted(&digests.0), sorted(&digests.1));
-        let mut matching = Matching::default();
-        let mut rest = &new_order[..];
-        for group in old_order.chunk_by(|one, other| digests.0[*one].hash == digests.0[*other].hash)
-        {
-            let hash = digests.0[group[0]].hash;
-            let before = rest.partition_point(|at| digests.1[*at].hash < hash);
-            matching.news.extend_from_slice(&rest[..before]);
-            rest = &rest[before..];
-            let alike = rest.partition_point(|at| digests.1[*at].hash == hash);
-            let (alike, behind) = rest.split_at(alike);
-            rest = behind;
-            if digests.0[group[0]].near && !alike.is_empty() {
-                self.match_near((olds, news), (group, alike), &mut matching);
-            } else {
-                matching.add(group, alike);
-            }
-        }
-        matching.news.extend_from_slice(rest);
-        matching.pairs.sort_unstable();
-        matching.olds.sort_unstable();
-        matching.news.sort_unstable();
-        matching
-    }
-
-    /// Pairs elements that may be near each other: as many as possible, by augmenting paths.
-    fn match_near(
-        &mut self,
-        (olds, news): (&[Element], &[Element]),
-        (group, alike): (&[usize], &[usize]),
-        matching: &mut Matching,
-    ) {
-        // What the search costs: every new element is tried with every old one, each down to its leaves.
-        let document = self.pair.old;
-        let sizes = group
-            .iter()
-            .map(|old| document.next(olds[*old].1) - olds[*old].1);
-        let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
-        let is_single = group.len() == 1 && alike.len() == 1;
-        if is_single || group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
-            return matching.add(group, alike);
-        }
-        self.patience -= cost;
-        let equal: Vec<Vec<bool>> = group
-            .iter()
-            .map(|old| {
-                let alike = alike.iter();
-                alike
-                    .map(|new| self.is_alike(olds[*old], news[*new]))
-                    .collect()
-            })
-            .collect();
-        let taken = align::assign(&equal, alike.len());
-        let mut free: Vec<usize> = group.to_vec();
-        for (new, old) in alike.iter().zip(taken) {
-            match old {
-                Some(old) => {
-                    matching.pairs.push((group[old], *new));
-                    free.retain(|left| *left != group[old]);
-                }
-                None => matching.news.push(*new),
-            }
-        }
-        matching.olds.extend(free);
-    }
-}
-
-// === impl Matching ===
-
-impl Matching {
-    /// Pairs two groups in their order.
-    fn add(&mut self, olds: &[usize], news: &[usize]) {
-        let paired = olds.len().min(news.len());
-        self.pairs
-            .extend(olds.iter().copied().zip(news.iter().copied()));
-        self.olds.extend_from_slice(&olds[paired..]);
-        self.news.extend_from_slice(&news[paired..]);
     }
 }

@@ -1,13 +1,16 @@
 //! Digests: equal digests for what is equal under the rules, most likely unlike ones for the rest.
+//!
+//! What rules make of a value stands for it, and what they leave out is left out. Where no one value can stand
+//! for all that are equal to each other (a tolerance, ids that were renumbered), all have the same digest, and have to be tried.
 
-use super::{Scope, Walk};
+use super::{Pair, Scope, Walk};
 use crate::{
     compare::{
         Numbers,
-        json::{Class, Id},
+        json::{Class, Document, Id, Text, name_hash},
         number::Decimal,
     },
-    rules::{Action, Move},
+    rules::{Action, Move, Near, Same, Subject},
     stack::Stack,
 };
 use foldhash::fast::FixedState;
@@ -15,23 +18,37 @@ use std::hash::{BuildHasher, Hash};
 
 const HASHES: FixedState = FixedState::with_seed(0x7265_6164);
 
+/// The hash of what counts as absent.
+const ABSENT: u64 = 12;
+
 /// Stands for a node in the search for its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digest {
     pub hash: u64,
-    /// Equal hashes do not mean equal under the rules: a tolerance has to be tried.
+    /// Without any rules: what is equal as it stands is equal whatever rules make of it.
+    pub bare: u64,
+    /// Equal hashes do not mean equal under the rules: it has to be tried.
     pub near: bool,
+}
+
+/// What stands for all values that one action takes for equal to this one.
+enum Stand {
+    /// The action does not look at such values.
+    Itself,
+    For(u64),
+    /// Nothing can.
+    Near,
 }
 
 // === impl Walk ===
 
-impl Walk<'_, '_> {
+impl<'w, 'c> Walk<'w, 'c> {
     /// The digest of an element of the array at this place.
     pub(super) fn element_digest(&mut self, side: Stack, (index, id): (usize, Id)) -> Digest {
         let before = self.enter_one(side, index_of(side, index), id);
         let digest = self.digest(side, id);
         self.leave(before);
-        digest
+        digest.unwrap_or(Digest::plain(0))
     }
 
     /// The digest of the member of that name of an element; `None` where it has none.
@@ -47,52 +64,99 @@ impl Walk<'_, '_> {
         let digest = self.digest(side, value);
         self.leave(before_value);
         self.leave(before_element);
-        Some(digest)
+        digest
     }
 
-    fn digest(&mut self, side: Stack, id: Id) -> Digest {
-        let document = self.document(side);
-        let class = document.class(id);
-        let plain = |hash| Digest { hash, near: false };
+    /// `None` for what is ignored.
+    fn digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
         if self.scope.ignoring < self.ignoring.len() {
-            return plain(0);
+            return None;
         }
-        match class {
-            Class::Null | Class::False | Class::True => plain(mix(1, class as u64)),
-            Class::String | Class::Key => plain(mix(2, hash(&document.text(id)))),
-            Class::Number if self.here(|action| matches!(action, Action::Tolerance(_))) => Digest {
-                hash: 3,
-                near: true,
-            },
-            Class::Number => {
-                let raw = document.raw(id);
-                let number = Decimal::parse(raw).filter(|_| self.pair.numbers == Numbers::Numeric);
-                plain(mix(
-                    4,
-                    number.map_or_else(|| hash(raw), |number| hash(&number)),
-                ))
+        let document = self.document(side);
+        let is_ruled = !self.scope.rules.is_empty();
+        match document.class(id) {
+            _ if is_ruled && self.here(|action| *action == Action::Same(Same::Any)) => {
+                Some(Digest::plain(8))
             }
-            Class::Array => self.array_digest(side, id),
-            Class::Object => self.object_digest(side, id),
+            Class::Array => Some(self.array_digest(side, id)),
+            Class::Object => Some(self.object_digest(side, id)),
+            _ if is_ruled => self.ruled_digest(side, id),
+            _ => Some(Digest::plain(self.bare(document, id))),
         }
+    }
+
+    /// The digest of a leaf without any rules.
+    fn bare(&self, document: &Document<'_>, id: Id) -> u64 {
+        match document.class(id) {
+            Class::Number => self.number_hash(document.raw(id)),
+            Class::String | Class::Key => text_hash(document.text(id)),
+            class => constant_hash(class),
+        }
+    }
+
+    /// The digest of a leaf at which rules look.
+    fn ruled_digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
+        let document = self.document(side);
+        let bare = self.bare(document, id);
+        let mut rules = self.rules[self.scope.rules.clone()].to_vec();
+        self.findings.arrange(&mut rules);
+        let reading = self.reading();
+        let mut subject = Subject::of(document, id);
+        let mut stands = Vec::new();
+        let mut optional = None;
+        for rule in rules {
+            match &self.findings.rule(rule).action {
+                Action::Transform(transform) if transform.on().covers(side) => {
+                    subject = transform.apply(subject, reading.max_depth);
+                }
+                Action::Transform(_) => {}
+                Action::Optional(absent) => {
+                    let is_absent = absent.iter().any(|literal| literal.is(&subject));
+                    optional = Some(optional.unwrap_or(false) || is_absent);
+                }
+                action => stands.push(stand(action, &subject)),
+            }
+        }
+        let judging = stands.len();
+        stands.retain(|stand| !matches!(stand, Stand::Itself));
+        // A value that counts as absent may still equal others by another rule: all of them are left out then.
+        if optional.is_some_and(|is_absent| is_absent || !stands.is_empty()) {
+            return Some(Digest::absent(bare));
+        }
+        if let Subject::Tree(tree) = &subject {
+            let parsed = Document::parse(tree.text.as_bytes(), usize::MAX).ok()?;
+            return Some(Digest {
+                bare,
+                ..self.digest_inside(&parsed, side)?
+            });
+        }
+        let (hash, near) = match stands[..] {
+            [] => (self.subject_hash(&subject).unwrap_or(bare), false),
+            [Stand::For(hash)] if judging == 1 => (mix(9, hash), false),
+            _ => (3, true),
+        };
+        Some(Digest { hash, bare, near })
+    }
+
+    /// The digest of a document that a rule read from the text of this place.
+    fn digest_inside(&mut self, document: &Document<'_>, side: Stack) -> Option<Digest> {
+        let pair = Pair {
+            old: document,
+            new: document,
+            ..self.pair
+        };
+        self.nested(pair, |nested| nested.digest(side, Document::ROOT))
     }
 
     fn array_digest(&mut self, side: Stack, array: Id) -> Digest {
         let unordered = self.here(|action| matches!(action, Action::Unordered(_)));
-        let mut sum = Digest {
-            hash: 5,
-            near: false,
-        };
+        let mut sum = Digest::plain(5);
         for (index, id) in self.document(side).elements(array).enumerate() {
             let before = self.enter_one(side, index_of(side, index), id);
-            if self.scope.ignoring == self.ignoring.len() {
-                let digest = self.digest(side, id);
-                sum.near |= digest.near;
-                sum.hash = if unordered {
-                    sum.hash.wrapping_add(mix(6, digest.hash))
-                } else {
-                    mix(sum.hash, digest.hash)
-                };
+            match self.digest(side, id) {
+                Some(digest) if unordered => sum.add(digest),
+                Some(digest) => sum.append(digest),
+                None => {}
             }
             self.leave(before);
         }
@@ -101,25 +165,29 @@ impl Walk<'_, '_> {
 
     fn object_digest(&mut self, side: Stack, object: Id) -> Digest {
         let document = self.document(side);
-        let mut sum = Digest {
-            hash: 7,
-            near: false,
-        };
+        let renames = self.renames();
+        let mut sum = Digest::plain(7);
         for (key, value) in document.members(object) {
-            let name = document.text(key).to_str();
-            let before = self.enter_one(side, Move::Name(&name), value);
-            if self.scope.ignoring == self.ignoring.len() {
-                let digest = self.digest(side, value);
-                sum.near |= digest.near;
-                let member = mix(u64::from(document.hash(key)), digest.hash);
-                sum.hash = sum.hash.wrapping_add(member);
+            let own = document.text(key).to_str();
+            let to = match renames {
+                true => self.renaming(side, (key, value), |_| true),
+                false => None,
+            };
+            let to = to.map(|(_, to)| to);
+            let before = self.enter_one(side, Move::Name(to.unwrap_or(&own)), value);
+            if let Some(digest) = self.digest(side, value) {
+                let hash = u64::from(document.hash(key));
+                let name = to.map_or(hash, |to| u64::from(name_hash(to)));
+                // Whether it counts by its new name depends on the other object.
+                sum.near |= to.is_some();
+                sum.add_named((name, hash), digest);
             }
             self.leave(before);
         }
         sum
     }
 
-    fn enter_one(&mut self, side: Stack, step: Move<'_>, id: Id) -> Scope {
+    pub(super) fn enter_one(&mut self, side: Stack, step: Move<'_>, id: Id) -> Scope {
         match side {
             Stack::Old => self.enter(step, Some(id), None),
             Stack::New => self.enter(step, None, Some(id)),
@@ -128,9 +196,97 @@ impl Walk<'_, '_> {
 
     /// Whether a rule at this place does that.
     fn here(&self, does: impl Fn(&Action) -> bool) -> bool {
-        let rules = self.findings.rules.rules();
         let mut here = self.rules[self.scope.rules.clone()].iter();
-        here.any(|rule| does(&rules[*rule].action))
+        here.any(|rule| does(&self.findings.rule(*rule).action))
+    }
+
+    fn subject_hash(&self, subject: &Subject<'_>) -> Option<u64> {
+        Some(match subject {
+            Subject::Null => constant_hash(Class::Null),
+            Subject::Boolean(false) => constant_hash(Class::False),
+            Subject::Boolean(true) => constant_hash(Class::True),
+            Subject::Number(text) => self.number_hash(text),
+            Subject::Text(text) => text_hash(Text::Plain(text)),
+            Subject::Bytes(bytes) => mix(10, hash(bytes)),
+            Subject::Container(..) | Subject::Tree(_) | Subject::Opaque => return None,
+        })
+    }
+
+    fn number_hash(&self, raw: &str) -> u64 {
+        let number = Decimal::parse(raw).filter(|_| self.pair.numbers == Numbers::Numeric);
+        mix(4, number.map_or_else(|| hash(raw), |number| hash(&number)))
+    }
+}
+
+// === impl Digest ===
+
+impl Digest {
+    fn plain(hash: u64) -> Self {
+        Self {
+            hash,
+            bare: hash,
+            near: false,
+        }
+    }
+
+    /// Stands for what counts as absent: as if it were not there, though it has to be tried.
+    fn absent(bare: u64) -> Self {
+        Self {
+            hash: ABSENT,
+            bare,
+            near: true,
+        }
+    }
+
+    /// Takes in a member, whatever its place among the others.
+    fn add(&mut self, member: Self) {
+        self.add_named((6, 6), member);
+    }
+
+    fn add_named(&mut self, (name, bare): (u64, u64), member: Self) {
+        let hash = mix(name, member.hash);
+        if member.hash != ABSENT {
+            self.hash = self.hash.wrapping_add(hash);
+        }
+        self.bare = self
+            .bare
+            .wrapping_add(match (bare, member.bare) == (name, member.hash) {
+                true => hash,
+                false => mix(bare, member.bare),
+            });
+        self.near |= member.near;
+    }
+
+    /// Takes in the member that comes next.
+    fn append(&mut self, member: Self) {
+        if member.hash != ABSENT {
+            self.hash = mix(self.hash, member.hash);
+        }
+        self.bare = mix(self.bare, member.bare);
+        self.near |= member.near;
+    }
+}
+
+fn stand(action: &Action, subject: &Subject<'_>) -> Stand {
+    let number = || match subject {
+        Subject::Number(text) => Decimal::parse(text),
+        _ => None,
+    };
+    match action {
+        Action::Tolerance(_) if number().is_some() => Stand::Near,
+        Action::Bijection(_) if matches!(subject, Subject::Number(_) | Subject::Text(_)) => {
+            Stand::Near
+        }
+        Action::Round(places) => number().map_or(Stand::Itself, |number| {
+            Stand::For(hash(&number.rounded(*places)))
+        }),
+        Action::Time(time) => match time.canonical(subject) {
+            Ok(Some(instant)) => Stand::For(hash(&instant)),
+            Ok(None) => Stand::Itself,
+            Err(Near) => Stand::Near,
+        },
+        Action::Same(same) if same.matches(subject) => Stand::For(11),
+        _ => Stand::Itself,
     }
 }
 
@@ -139,6 +295,14 @@ fn index_of(side: Stack, index: usize) -> Move<'static> {
         Stack::Old => Move::Index(Some(index), None),
         Stack::New => Move::Index(None, Some(index)),
     }
+}
+
+fn text_hash(text: Text<'_>) -> u64 {
+    mix(2, hash(&text))
+}
+
+fn constant_hash(class: Class) -> u64 {
+    mix(1, class as u64)
 }
 
 fn hash(what: &(impl Hash + ?Sized)) -> u64 {

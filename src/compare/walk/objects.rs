@@ -35,6 +35,9 @@ struct Span {
 impl Walk<'_, '_> {
     /// Compares two objects.
     pub(super) fn objects(&mut self, old: Id, new: Id) {
+        if self.renames() {
+            return self.renamed_objects(old, new);
+        }
         let (olds, news) = (self.pair.old, self.pair.new);
         let (mut key, end) = olds.inside(old);
         let (mut ahead, new_end) = news.inside(new);

@@ -1,0 +1,173 @@
+//! Ids that were renumbered: which old one met which new one.
+//!
+//! A table holds hashes of 128 bits, never ids. It is bounded: once it is full, pairs that it does not know are told
+//! as differences, and counted.
+
+use crate::rules::{Action, Rule, Scope};
+use std::collections::HashMap;
+
+/// Pairs that one table holds at most.
+const MAX_PAIRS: usize = 100_000;
+
+/// Tables of pairs, each under its name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bijections {
+    tables: HashMap<String, Table>,
+    refused: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Table {
+    news: HashMap<u128, u128>,
+    olds: HashMap<u128, u128>,
+}
+
+/// The hashes of an old id and a new one at the same place.
+pub(super) type Ids = (u128, u128);
+
+/// What a table knows of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meeting {
+    /// They have met before, and no others.
+    Known,
+    /// Neither has met any other.
+    Fresh,
+    /// One of them belongs to another.
+    Taken,
+    /// There is no room to remember them.
+    Full,
+}
+
+/// The tables of one comparison.
+#[derive(Debug)]
+pub(super) struct Tables<'e> {
+    pub check: Bijections,
+    pub epoch: &'e mut Bijections,
+}
+
+// === impl Bijections ===
+
+impl Bijections {
+    /// How many pairs were judged different because a table was full.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn meeting(&self, name: &str, (old, new): Ids) -> Meeting {
+        let Some(table) = self.tables.get(name) else {
+            return Meeting::Fresh;
+        };
+        match (table.news.get(&old), table.olds.get(&new)) {
+            (Some(known), Some(_)) if *known == new => Meeting::Known,
+            (None, None) if table.news.len() >= MAX_PAIRS => Meeting::Full,
+            (None, None) => Meeting::Fresh,
+            _ => Meeting::Taken,
+        }
+    }
+
+    fn record(&mut self, name: &str, (old, new): Ids) {
+        let table = match self.tables.get_mut(name) {
+            Some(table) => table,
+            None => self.tables.entry(name.to_owned()).or_default(),
+        };
+        table.news.insert(old, new);
+        table.olds.insert(new, old);
+    }
+}
+
+// === impl Tables ===
+
+impl<'e> Tables<'e> {
+    pub(super) fn new(epoch: &'e mut Bijections) -> Self {
+        Self {
+            check: Bijections::default(),
+            epoch,
+        }
+    }
+
+    /// What is known of several pairs at once. The least good of it counts; pairs that contradict each other
+    /// count as taken.
+    pub(super) fn meeting(&self, rule: &Rule, pairs: &[Ids]) -> Meeting {
+        let Some((scope, name)) = table_of(rule) else {
+            return Meeting::Taken;
+        };
+        let tables = match scope {
+            Scope::Check => &self.check,
+            Scope::Epoch => &*self.epoch,
+        };
+        let contradict = |(old, new): &Ids| {
+            let mut pairs = pairs.iter();
+            pairs.any(|(other, met)| (other == old) != (met == new))
+        };
+        let mut worst = Meeting::Known;
+        for pair in pairs {
+            match tables.meeting(name, *pair) {
+                Meeting::Known => {}
+                Meeting::Fresh if pairs.len() > 1 && contradict(pair) => return Meeting::Taken,
+                Meeting::Fresh => worst = Meeting::Fresh,
+                other => return other,
+            }
+        }
+        worst
+    }
+
+    /// Remembers pairs, those aside that are taken or find no room.
+    pub(super) fn record(&mut self, rule: &Rule, pairs: &[Ids]) {
+        let Some((scope, name)) = table_of(rule) else {
+            return;
+        };
+        let tables = match scope {
+            Scope::Check => &mut self.check,
+            Scope::Epoch => &mut *self.epoch,
+        };
+        for pair in pairs {
+            if tables.meeting(name, *pair) == Meeting::Fresh {
+                tables.record(name, *pair);
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.epoch.refused += 1;
+    }
+}
+
+fn table_of(rule: &Rule) -> Option<(Scope, &str)> {
+    match &rule.action {
+        Action::Bijection(bijection) => {
+            let name = bijection.name.as_deref().unwrap_or(&rule.id);
+            Some((bijection.scope, name))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_old_id_meets_one_new_one_and_the_other_way_round() {
+        let mut pairs = Bijections::default();
+        assert_eq!(pairs.meeting("ids", (5, 7)), Meeting::Fresh);
+        pairs.record("ids", (5, 7));
+        for (pair, expected) in [
+            ((5, 7), Meeting::Known),
+            ((5, 8), Meeting::Taken),
+            ((6, 7), Meeting::Taken),
+            ((6, 8), Meeting::Fresh),
+        ] {
+            assert_eq!(pairs.meeting("ids", pair), expected, "{pair:?}");
+        }
+        assert_eq!(pairs.meeting("others", (5, 8)), Meeting::Fresh);
+    }
+
+    #[test]
+    fn a_full_table_knows_what_it_knew_and_takes_no_more() {
+        let mut pairs = Bijections::default();
+        (0..MAX_PAIRS as u128).for_each(|id| pairs.record("ids", (id, id)));
+        assert_eq!(pairs.meeting("ids", (1, 1)), Meeting::Known);
+        assert_eq!(pairs.meeting("ids", (u128::MAX, 1)), Meeting::Taken);
+        assert_eq!(pairs.meeting("ids", (u128::MAX, u128::MAX)), Meeting::Full);
+    }
+}

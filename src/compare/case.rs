@@ -1,0 +1,151 @@
+//! What two answers have at one place where they differ, as rules look at it.
+
+use super::{Comparing, Kind, Numbers, bijection::Ids, number::Decimal};
+use crate::{
+    rules::{Action, Literal, Members, Subject, Transform},
+    stack::Stack,
+};
+
+/// The values of both sides: at most one each in a document, any number at a header.
+#[derive(Debug)]
+pub(super) struct Case<'v> {
+    pub kind: Kind,
+    pub olds: Vec<Subject<'v>>,
+    pub news: Vec<Subject<'v>>,
+    pub trees: Trees,
+    pub reading: Reading,
+}
+
+/// What becomes of arrays and objects that rules read from texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trees {
+    /// They are equal or not.
+    Whole,
+    /// They are walked, by whoever asks.
+    Walked,
+}
+
+/// How values are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub numbers: Numbers,
+    /// Of JSON within a text.
+    pub max_depth: usize,
+}
+
+// === impl Case ===
+
+impl<'v> Case<'v> {
+    /// Makes of the values what a rule makes of them.
+    pub(super) fn transform(&mut self, transform: &Transform) {
+        let max_depth = self.reading.max_depth;
+        let sides = [(Stack::Old, &mut self.olds), (Stack::New, &mut self.news)];
+        for (side, values) in sides {
+            if transform.on().covers(side) {
+                for value in values.iter_mut() {
+                    let taken = std::mem::replace(value, Subject::Null);
+                    *value = transform.apply(taken, max_depth);
+                }
+            }
+        }
+    }
+
+    /// Whether both sides are equal by now.
+    pub(super) fn is_equal(&self) -> bool {
+        self.all(|old, new| {
+            (self.trees == Trees::Whole || old.container().is_none())
+                && old.equals(new, self.reading.numbers)
+        })
+    }
+
+    /// Whether there is an array on both sides by now, or an object, to be walked.
+    pub(super) fn is_walked(&self) -> bool {
+        self.trees == Trees::Walked
+            && self.all(|old, new| old.container().is_some() && old.container() == new.container())
+    }
+
+    /// Whether an action makes the sides equal that needs to know nothing else.
+    pub(super) fn suffices(&self, action: &Action) -> bool {
+        match action {
+            Action::Ignore => true,
+            Action::Optional(absent) => self.is_absent(absent),
+            Action::Tolerance(tolerance) => self.numbers(|old, new| tolerance.covers(old, new)),
+            Action::Round(places) => {
+                self.numbers(|old, new| old.rounded(*places) == new.rounded(*places))
+            }
+            Action::Time(time) => self.all(|old, new| time.covers(old, new)),
+            Action::Unordered(Members::AsSet) if self.kind != Kind::Order => self.is_reordered(),
+            Action::Unordered(_) => self.kind == Kind::Order,
+            Action::Same(same) => self.all(|old, new| same.matches(old) && same.matches(new)),
+            Action::Status(groups) => groups.iter().any(|group| self.is_within(group)),
+            Action::Bijection(_) | Action::Rename(_) | Action::Transform(_) => false,
+        }
+    }
+
+    /// The ids that meet here, for a bijection; `None` where that is not all there is.
+    pub(super) fn ids(&self) -> Option<Vec<Ids>> {
+        let numbers = self.reading.numbers;
+        let pairs = self.olds.iter().zip(&self.news);
+        let ids = pairs.map(|(old, new)| Some((old.id(numbers)?, new.id(numbers)?)));
+        let is_even = self.olds.len() == self.news.len() && !self.olds.is_empty();
+        ids.collect::<Option<Vec<_>>>().filter(|_| is_even)
+    }
+
+    /// Whether that holds of all pairs, and there are pairs only.
+    fn all(&self, holds: impl Fn(&Subject<'v>, &Subject<'v>) -> bool) -> bool {
+        self.olds.len() == self.news.len()
+            && !self.olds.is_empty()
+            && (self.olds.iter().zip(&self.news)).all(|(old, new)| holds(old, new))
+    }
+
+    fn numbers(&self, holds: impl Fn(&Decimal<'_>, &Decimal<'_>) -> bool) -> bool {
+        self.all(|old, new| match (old, new) {
+            (Subject::Number(old), Subject::Number(new)) => Decimal::parse(old)
+                .zip(Decimal::parse(new))
+                .is_some_and(|(old, new)| holds(&old, &new)),
+            _ => false,
+        })
+    }
+
+    fn is_absent(&self, absent: &[Literal]) -> bool {
+        let present = match self.kind {
+            Kind::Missing => &self.olds,
+            Kind::Extra => &self.news,
+            _ => return false,
+        };
+        let mut present = present.iter();
+        present.all(|value| absent.iter().any(|literal| literal.is(value)))
+    }
+
+    /// Whether the values of a header are the same ones in another order.
+    fn is_reordered(&self) -> bool {
+        let sorted = |values: &[Subject<'v>]| -> Option<Vec<String>> {
+            let keys = values.iter().map(|value| value.key(self.reading.numbers));
+            let mut keys: Vec<_> = keys.collect::<Option<_>>()?;
+            keys.sort_unstable();
+            Some(keys)
+        };
+        self.trees == Trees::Whole
+            && self.olds.len() == self.news.len()
+            && sorted(&self.olds).is_some_and(|olds| Some(olds) == sorted(&self.news))
+    }
+
+    fn is_within(&self, group: &[u16]) -> bool {
+        let is_in = |subject: &Subject<'v>| match subject {
+            Subject::Number(text) => text.parse().is_ok_and(|status| group.contains(&status)),
+            _ => false,
+        };
+        self.all(|old, new| is_in(old) && is_in(new))
+    }
+}
+
+// === impl Reading ===
+
+impl Reading {
+    pub(super) fn of(comparing: &Comparing) -> Self {
+        Self {
+            numbers: comparing.options.numbers,
+            max_depth: comparing.options.max_depth.min(super::DEEPEST),
+        }
+    }
+}

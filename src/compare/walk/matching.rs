@@ -1,0 +1,225 @@
+//! Elements that find each other whatever their order, in time `n log n`.
+
+use super::{Walk, align, arrays::Element, digest::Digest};
+use crate::stack::Stack;
+use std::{collections::HashMap, ops::Range};
+
+/// Groups of elements that may be near each other are matched as well as possible up to this size.
+const MAX_MATCHED: usize = 64;
+
+/// Two runs of elements.
+type Runs<'e> = (&'e [Element], &'e [Element]);
+
+/// Positions in both runs.
+type Group<'g> = (&'g [usize], &'g [usize]);
+
+/// Positions sorted by a hash, in groups of equal ones. A group may have none on one side.
+#[derive(Debug)]
+struct Groups {
+    olds: Vec<usize>,
+    news: Vec<usize>,
+    ranges: Vec<(Range<usize>, Range<usize>)>,
+}
+
+/// Which elements belong together, and which are left over. Positions in the lists that were matched.
+#[derive(Debug, Default)]
+pub(super) struct Matching {
+    /// In order of old.
+    pub pairs: Vec<(usize, usize)>,
+    pub olds: Vec<usize>,
+    pub news: Vec<usize>,
+}
+
+// === impl Walk ===
+
+impl Walk<'_, '_> {
+    /// Pairs elements that are equal under the rules.
+    pub(super) fn matching(
+        &mut self,
+        runs: Runs<'_>,
+        digests: &(Vec<Digest>, Vec<Digest>),
+    ) -> Matching {
+        let mut matching = Matching::default();
+        for (olds, news) in Groups::new(digests, |digest| digest.hash).iter() {
+            let is_near = olds.first().is_some_and(|at| digests.0[*at].near)
+                || news.first().is_some_and(|at| digests.1[*at].near);
+            if is_near && !olds.is_empty() && !news.is_empty() {
+                self.match_near(runs, (olds, news), digests, &mut matching);
+            } else {
+                matching.add(olds, news, digests);
+            }
+        }
+        if !matching.olds.is_empty() && !matching.news.is_empty() {
+            matching.pair_bare(digests);
+        }
+        matching.sort();
+        matching
+    }
+
+    /// Pairs elements by the value that they have under one name. Where several on one side have the same, equal ones belong
+    /// together, and then what is the only one left on both sides; which of the others belong together nobody can tell.
+    pub(super) fn by_key(&mut self, (olds, news): Runs<'_>, name: &str) -> Matching {
+        let keys = (
+            self.keys(Stack::Old, olds, name),
+            self.keys(Stack::New, news, name),
+        );
+        let mut matching = Matching::default();
+        for (group, alike) in Groups::new(&keys, |digest| digest.hash).iter() {
+            if let ([old], [new]) = (group, alike) {
+                matching.pairs.push((*old, *new));
+                continue;
+            }
+            let run = |run: &[Element], at: &[usize]| at.iter().map(|at| run[*at]).collect();
+            let (left, right): (Vec<_>, Vec<_>) = (run(olds, group), run(news, alike));
+            let digests = self.digests(&left, &right);
+            let within = self.matching((&left, &right), &digests);
+            let pair = |(old, new): (usize, usize)| (group[old], alike[new]);
+            matching.pairs.extend(within.pairs.into_iter().map(pair));
+            match (&within.olds[..], &within.news[..]) {
+                ([old], [new]) => matching.pairs.push(pair((*old, *new))),
+                (left, right) => {
+                    matching.olds.extend(left.iter().map(|old| group[*old]));
+                    matching.news.extend(right.iter().map(|new| alike[*new]));
+                }
+            }
+        }
+        matching.sort();
+        matching
+    }
+
+    /// Digests of the keys by which elements are paired; of the whole element where it has none.
+    fn keys(&mut self, side: Stack, elements: &[Element], name: &str) -> Vec<Digest> {
+        let elements = elements.iter();
+        elements
+            .map(|element| match self.key_digest(side, *element, name) {
+                Some(digest) => digest,
+                None => self.element_digest(side, *element),
+            })
+            .collect()
+    }
+
+    /// Pairs elements that may be near each other: as many as possible, by augmenting paths.
+    fn match_near(
+        &mut self,
+        (olds, news): Runs<'_>,
+        (group, alike): Group<'_>,
+        digests: &(Vec<Digest>, Vec<Digest>),
+        matching: &mut Matching,
+    ) {
+        // What the search costs: every new element is tried with every old one, each down to its leaves.
+        let document = self.pair.old;
+        let sizes = group
+            .iter()
+            .map(|old| document.next(olds[*old].1) - olds[*old].1);
+        let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
+        let is_single = group.len() == 1 && alike.len() == 1;
+        if is_single || group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
+            return matching.add(group, alike, digests);
+        }
+        self.patience -= cost;
+        let equal: Vec<Vec<bool>> = group
+            .iter()
+            .map(|old| {
+                let alike = alike.iter();
+                alike
+                    .map(|new| self.is_alike(olds[*old], news[*new]))
+                    .collect()
+            })
+            .collect();
+        let taken = align::assign(&equal, alike.len());
+        let mut free: Vec<usize> = group.to_vec();
+        for (new, old) in alike.iter().zip(taken) {
+            match old {
+                Some(old) => {
+                    matching.pairs.push((group[old], *new));
+                    free.retain(|left| *left != group[old]);
+                }
+                None => matching.news.push(*new),
+            }
+        }
+        matching.olds.extend(free);
+    }
+}
+
+// === impl Matching ===
+
+impl Matching {
+    /// Pairs two groups of equal hashes: first what is equal without any rules, the rest in order.
+    fn add(&mut self, olds: &[usize], news: &[usize], digests: &(Vec<Digest>, Vec<Digest>)) {
+        if let ([old], [new]) = (olds, news) {
+            return self.pairs.push((*old, *new));
+        }
+        if olds.is_empty() || news.is_empty() {
+            self.olds.extend_from_slice(olds);
+            return self.news.extend_from_slice(news);
+        }
+        let mut within = Self {
+            pairs: Vec::new(),
+            olds: olds.to_vec(),
+            news: news.to_vec(),
+        };
+        within.pair_bare(digests);
+        within.sort();
+        let paired = within.olds.len().min(within.news.len());
+        let rest = within.olds.drain(..paired).zip(within.news.drain(..paired));
+        self.pairs.extend(rest.chain(within.pairs));
+        self.olds.extend(within.olds);
+        self.news.extend(within.news);
+    }
+
+    /// Pairs what is left over and equal without any rules.
+    fn pair_bare(&mut self, digests: &(Vec<Digest>, Vec<Digest>)) {
+        let mut left: HashMap<u64, Vec<usize>> = HashMap::new();
+        for new in self.news.iter().rev() {
+            left.entry(digests.1[*new].bare).or_default().push(*new);
+        }
+        let mut pairs = Vec::new();
+        self.olds.retain(|old| {
+            let alike = left.get_mut(&digests.0[*old].bare);
+            let new = alike.and_then(Vec::pop);
+            pairs.extend(new.map(|new| (*old, new)));
+            new.is_none()
+        });
+        self.news = left.into_values().flatten().collect();
+        self.pairs.extend(pairs);
+    }
+
+    fn sort(&mut self) {
+        self.pairs.sort_unstable();
+        self.olds.sort_unstable();
+        self.news.sort_unstable();
+    }
+}
+
+// === impl Groups ===
+
+impl Groups {
+    fn new((olds, news): &(Vec<Digest>, Vec<Digest>), hash: impl Fn(&Digest) -> u64) -> Self {
+        let sorted = |digests: &[Digest]| {
+            let mut order: Vec<usize> = (0..digests.len()).collect();
+            order.sort_by_key(|at| hash(&digests[*at]));
+            order
+        };
+        let mut groups = Self {
+            olds: sorted(olds),
+            news: sorted(news),
+            ranges: Vec::new(),
+        };
+        let (mut old, mut new) = (0, 0);
+        while old < groups.olds.len() || new < groups.news.len() {
+            let left = groups.olds[old..].iter().map(|at| hash(&olds[*at]));
+            let right = groups.news[new..].iter().map(|at| hash(&news[*at]));
+            let next = left.clone().take(1).chain(right.clone().take(1)).min();
+            let old_end = old + left.take_while(|hash| Some(*hash) == next).count();
+            let new_end = new + right.take_while(|hash| Some(*hash) == next).count();
+            groups.ranges.push((old..old_end, new..new_end));
+            (old, new) = (old_end, new_end);
+        }
+        groups
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Group<'_>> {
+        let ranges = self.ranges.iter().cloned();
+        ranges.map(|(olds, news)| (&self.olds[olds], &self.news[news]))
+    }
+}

@@ -1,0 +1,168 @@
+//! One place: what rules make of it, and what is told of it.
+
+use super::{Crumb, Likeness, Mode, Pair, Walk};
+use crate::{
+    compare::{
+        case::{Case, Reading, Trees},
+        difference::{Difference, Kind, Place, Step},
+        findings::Outcome,
+        json::{Document, Id},
+    },
+    rules::{Action, Rule, Subject},
+    stack::Stack,
+};
+
+// === impl Walk ===
+
+impl<'w, 'c> Walk<'w, 'c> {
+    /// This place differs: unless a rule masks it, it is told.
+    pub(super) fn differ(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.extend_from_slice(&self.ignoring);
+        candidates.extend_from_slice(&self.rules[self.scope.rules.clone()]);
+        if !candidates.is_empty() {
+            self.findings.arrange(&mut candidates);
+            // Order is a matter of what arrays hold, which no rule makes into something else.
+            if kind == Kind::Order {
+                candidates.retain(|rule| !self.findings.rule(*rule).action.is_transform());
+            }
+        }
+        if candidates.is_empty() {
+            self.left(kind, old, new);
+        } else {
+            self.judge(&candidates, kind, (old, new));
+        }
+        candidates.clear();
+        self.candidates = candidates;
+    }
+
+    fn judge(&mut self, candidates: &[usize], kind: Kind, (old, new): (Option<Id>, Option<Id>)) {
+        let mut case = self.case(kind, old, new);
+        let mut looked = (self.findings).look(candidates, &self.ignoring, &mut case);
+        if looked.outcome == Outcome::Apart && self.is_alike_inside(&case, (old, new)) {
+            looked.outcome = Outcome::Masked;
+        }
+        if let Mode::Probing(likeness) = &mut self.mode {
+            let found = match looked.outcome {
+                Outcome::Masked => Likeness::EqualByRules,
+                Outcome::Apart | Outcome::Left => Likeness::Unlike,
+            };
+            *likeness = (*likeness).max(found);
+            return;
+        }
+        let (pair, place) = (self.pair, (&self.above, &self.path));
+        let rules = self.findings.rules.rules();
+        let difference = || difference(pair, steps(place, pair, rules), kind, (old, new));
+        self.findings
+            .settle(looked, candidates, Some(&case), difference);
+    }
+
+    /// This place differs, and no rule looks at it.
+    fn left(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+        if self.is_probing() {
+            self.mode = Mode::Probing(Likeness::Unlike);
+            return;
+        }
+        let (pair, place) = (self.pair, (&self.above, &self.path));
+        let rules = self.findings.rules.rules();
+        self.findings
+            .report(|| difference(pair, steps(place, pair, rules), kind, (old, new)));
+    }
+
+    /// What a rule masks by giving a member another name: that it is missing, or extra.
+    pub(super) fn difference_of(&self, side: Stack, key: Id) -> Difference {
+        let (kind, old, new) = super::sides(side, key + 1);
+        let mut steps = self.steps();
+        steps.push(Step::Name(
+            self.document(side).text(key).to_str().into_owned(),
+        ));
+        difference(self.pair, steps, kind, (old, new))
+    }
+
+    /// The way to this place.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let rules = self.findings.rules.rules();
+        steps((&self.above, &self.path), self.pair, rules)
+    }
+
+    pub(super) fn case(&self, kind: Kind, old: Option<Id>, new: Option<Id>) -> Case<'w> {
+        let subjects = |document: &Document<'w>, id: Option<Id>| -> Vec<Subject<'w>> {
+            id.into_iter().map(|id| Subject::of(document, id)).collect()
+        };
+        Case {
+            kind,
+            olds: subjects(self.pair.old, old),
+            news: subjects(self.pair.new, new),
+            trees: Trees::Walked,
+            reading: self.reading(),
+        }
+    }
+
+    /// Equal ids have met, and rules that look at this place remember it.
+    pub(super) fn meet(&mut self, old: Id, new: Id) {
+        if self.is_probing() || !self.meets() {
+            return;
+        }
+        let mut candidates = self.rules[self.scope.rules.clone()].to_vec();
+        self.findings.arrange(&mut candidates);
+        let mut case = self.case(Kind::Value, Some(old), Some(new));
+        for rule in candidates {
+            if let Action::Transform(transform) = &self.findings.rule(rule).action {
+                case.transform(transform);
+                if case.is_walked() {
+                    return self.meet_inside(&case, (old, new));
+                }
+            } else {
+                self.findings.remember(rule, &case);
+            }
+        }
+    }
+
+    /// How texts in these documents are read.
+    pub(super) fn reading(&self) -> Reading {
+        let Reading { numbers, max_depth } = self.findings.reading;
+        let depth = self.within.depth + self.path.len();
+        Reading {
+            numbers,
+            max_depth: match self.within.documents < super::trees::MAX_WITHIN {
+                true => max_depth.saturating_sub(depth),
+                false => 0,
+            },
+        }
+    }
+}
+
+fn difference(
+    pair: Pair<'_>,
+    steps: Vec<Step>,
+    kind: Kind,
+    (old, new): (Option<Id>, Option<Id>),
+) -> Difference {
+    Difference {
+        place: Place::Node(steps),
+        kind,
+        old: old.map(|id| pair.old.value(id)),
+        new: new.map(|id| pair.new.value(id)),
+    }
+}
+
+fn steps((above, path): (&Vec<Step>, &Vec<Crumb>), pair: Pair<'_>, rules: &[Rule]) -> Vec<Step> {
+    let own = path.iter().map(|crumb| crumb.step(pair, rules));
+    above.iter().cloned().chain(own).collect()
+}
+
+// === impl Crumb ===
+
+impl Crumb {
+    fn step(self, pair: Pair<'_>, rules: &[Rule]) -> Step {
+        match self {
+            Self::Key(Stack::Old, key) => Step::Name(pair.old.text(key).to_str().into_owned()),
+            Self::Key(Stack::New, key) => Step::Name(pair.new.text(key).to_str().into_owned()),
+            Self::Renamed(rule) => match &rules[rule].action {
+                Action::Rename(rename) => Step::Name(rename.to.clone()),
+                other => unreachable!("no name comes from {other}"),
+            },
+            Self::Index(index) => Step::Index(index),
+        }
+    }
+}

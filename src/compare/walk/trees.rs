@@ -1,0 +1,123 @@
+//! Documents within documents: texts that a rule reads as JSON, a URL or a query.
+
+use super::{Likeness, Mode, Pair, Walk, Within, objects};
+use crate::{
+    compare::{
+        case::Case,
+        json::{self, Document, Id},
+    },
+    rules::Subject,
+};
+
+/// How many documents may stand in one another.
+pub(super) const MAX_WITHIN: usize = 8;
+
+// === impl Walk ===
+
+impl<'w, 'c> Walk<'w, 'c> {
+    /// Walks what rules have made of the values of this place, with the rules that look at what is below it. Says
+    /// whether all that is unlike in there is masked.
+    pub(super) fn is_alike_inside(
+        &mut self,
+        case: &Case<'_>,
+        nodes: (Option<Id>, Option<Id>),
+    ) -> bool {
+        let told = self.findings.count;
+        self.inside(case, nodes, |walk, old, new| walk.nodes(old, new));
+        match self.mode {
+            Mode::Telling => self.findings.count == told,
+            Mode::Probing(likeness) => likeness != Likeness::Unlike,
+        }
+    }
+
+    /// Walks equal documents in equal texts, for the ids that meet in them.
+    pub(super) fn meet_inside(&mut self, case: &Case<'_>, (old, new): (Id, Id)) {
+        self.inside(case, (Some(old), Some(new)), |walk, old, new| {
+            let Pair {
+                old: olds,
+                new: news,
+                numbers,
+                ..
+            } = walk.pair;
+            // Rules that change one side only may have made them unlike: equal they are as they stand.
+            if json::are_equal(olds, news, numbers) {
+                walk.nodes(old, new);
+            }
+        });
+    }
+
+    fn inside(
+        &mut self,
+        case: &Case<'_>,
+        (old, new): (Option<Id>, Option<Id>),
+        walk: impl FnOnce(&mut Walk<'_, 'c>, Id, Id),
+    ) {
+        let (olds, news) = (parsed(case.olds.first()), parsed(case.news.first()));
+        let root = |parsed: &Option<Document<'_>>, id: Option<Id>| match parsed {
+            Some(_) => Document::ROOT,
+            None => id.unwrap_or(Document::ROOT),
+        };
+        let roots = (root(&olds, old), root(&news, new));
+        let pair = Pair {
+            old: olds.as_ref().unwrap_or(self.pair.old),
+            new: news.as_ref().unwrap_or(self.pair.new),
+            ..self.pair
+        };
+        self.nested(pair, |nested| walk(nested, roots.0, roots.1));
+    }
+
+    /// A walk through other documents that stands at the same place, under the same rules.
+    pub(super) fn nested<R>(
+        &mut self,
+        pair: Pair<'_>,
+        walk: impl FnOnce(&mut Walk<'_, 'c>) -> R,
+    ) -> R {
+        let above = match self.is_probing() {
+            true => Vec::new(),
+            false => self.steps(),
+        };
+        let mut nested = Walk {
+            pair,
+            findings: &mut *self.findings,
+            mode: self.mode,
+            above,
+            path: Vec::new(),
+            scope: self.scope.clone(),
+            states: std::mem::take(&mut self.states),
+            rules: std::mem::take(&mut self.rules),
+            ignoring: std::mem::take(&mut self.ignoring),
+            picked: Default::default(),
+            anywhere: super::Anywhere::default(),
+            members: objects::Members::default(),
+            candidates: Vec::new(),
+            patience: self.patience,
+            within: Within {
+                documents: self.within.documents + 1,
+                depth: self.within.depth + self.path.len(),
+            },
+        };
+        let result = walk(&mut nested);
+        let Walk {
+            mode,
+            states,
+            rules,
+            ignoring,
+            patience,
+            ..
+        } = nested;
+        self.mode = mode;
+        self.states = states;
+        self.rules = rules;
+        self.ignoring = ignoring;
+        self.patience = patience;
+        result
+    }
+}
+
+fn parsed<'t>(subject: Option<&'t Subject<'_>>) -> Option<Document<'t>> {
+    match subject {
+        // Whoever read it first saw to its depth.
+        Some(Subject::Tree(tree)) => Document::parse(tree.text.as_bytes(), usize::MAX).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,195 @@
+//! The action `parse`: a text read as something else.
+//!
+//! What cannot be read so stays the text that it is.
+
+use super::Subject;
+use crate::compare::number::Decimal;
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use fluent_uri::UriRef;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// What a text is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parse {
+    Json,
+    Base64,
+    Number,
+    Url,
+    Query,
+}
+
+/// With or without padding.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: [GeneralPurpose; 2] = [
+    GeneralPurpose::new(&STANDARD, LENIENT),
+    GeneralPurpose::new(&URL_SAFE, LENIENT),
+];
+
+// === impl Parse ===
+
+impl Parse {
+    pub const ALL: [Self; 5] = [
+        Self::Json,
+        Self::Base64,
+        Self::Number,
+        Self::Url,
+        Self::Query,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Base64 => "base64",
+            Self::Number => "number",
+            Self::Url => "url",
+            Self::Query => "query",
+        }
+    }
+
+    /// Reads a text; JSON in it down to `max_depth`.
+    pub fn read(self, text: Cow<'_, str>, max_depth: usize) -> Subject<'_> {
+        let read = match self {
+            Self::Json => Subject::json(&text, max_depth),
+            Self::Base64 => base64(text.as_bytes()).map(|bytes| match String::from_utf8(bytes) {
+                Ok(text) => Subject::Text(text.into()),
+                Err(error) => Subject::Bytes(error.into_bytes()),
+            }),
+            Self::Number if Decimal::parse(text.trim()).is_some() => {
+                Some(Subject::Number(text.trim().to_owned().into()))
+            }
+            Self::Number => None,
+            Self::Url => url(&text).and_then(|url| Subject::json(&url.to_string(), max_depth)),
+            Self::Query => Subject::json(&query(&text).to_string(), max_depth),
+        };
+        read.unwrap_or(Subject::Text(text))
+    }
+}
+
+/// Bytes in base64, in either alphabet.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64.iter().find_map(|engine| engine.decode(text).ok())
+}
+
+/// The parts of a URL with a host, normalized as RFC 3986 has it; the query by its names.
+fn url(text: &str) -> Option<Value> {
+    let url = UriRef::parse(text).ok()?.normalize();
+    let authority = url.authority()?;
+    let mut parts = Map::new();
+    let mut part = |name: &str, value: Option<Value>| {
+        parts.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let scheme = url.scheme();
+    let port = authority.port_to_u16().ok()?;
+    let port = port.or_else(|| scheme.and_then(|scheme| scheme.default_port()));
+    part("scheme", scheme.map(|scheme| scheme.as_str().into()));
+    part(
+        "userinfo",
+        authority.userinfo().map(|user| user.as_str().into()),
+    );
+    part("host", Some(authority.host().into()));
+    part("port", port.map(Value::from));
+    let path = url.path().as_str();
+    part(
+        "path",
+        Some(if path.is_empty() { "/" } else { path }.into()),
+    );
+    part("query", url.query().map(|text| query(text.as_str())));
+    part("fragment", url.fragment().map(|text| text.as_str().into()));
+    Some(parts.into())
+}
+
+/// Each name with its value, or with the list of its values.
+fn query(text: &str) -> Value {
+    let mut names: Map<String, Value> = Map::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = Value::from(decoded(value));
+        match names.get_mut(&decoded(name)) {
+            None => drop(names.insert(decoded(name), value)),
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = vec![first.take(), value].into(),
+        }
+    }
+    names.into()
+}
+
+/// What is not UTF-8 once it is decoded stays as it is spelled: unlike bytes stay unlike.
+fn decoded(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => decoded.into_owned(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(parse: Parse, text: &str) -> Subject<'_> {
+        parse.read(text.into(), 8)
+    }
+
+    fn tree(parse: Parse, text: &str) -> String {
+        match read(parse, text) {
+            Subject::Tree(tree) => tree.text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn urls_and_queries_become_objects() {
+        assert_eq!(
+            tree(
+                Parse::Url,
+                "HTTPS://Example.com/a/../%7eb?x=1&y=%20&x=2#top"
+            ),
+            r#"{"scheme":"https","host":"example.com","port":443,"path":"/~b","query":{"x":["1","2"],"y":" "},"fragment":"top"}"#
+        );
+        assert_eq!(
+            tree(Parse::Query, "a=1+2&b&a=%C3%A9"),
+            r#"{"a":["1 2","é"],"b":""}"#
+        );
+        assert_eq!(tree(Parse::Query, "a=%FF"), r#"{"a":"%FF"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_what_it_is() {
+        for (parse, text) in [
+            (Parse::Json, "{"),
+            (Parse::Json, "[[[[[[[[[1]]]]]]]]]"),
+            (Parse::Base64, "a*b"),
+            (Parse::Number, "1,5"),
+            (Parse::Url, "/only/a/path"),
+            (Parse::Url, "http://[::1"),
+        ] {
+            assert_eq!(read(parse, text), Subject::Text(text.into()), "{parse:?}");
+        }
+    }
+
+    #[test]
+    fn base64_is_text_or_bytes_in_either_alphabet() {
+        assert_eq!(read(Parse::Base64, "w6k"), Subject::Text("é".into()));
+        assert_eq!(read(Parse::Base64, "w6k="), Subject::Text("é".into()));
+        assert_eq!(
+            read(Parse::Base64, "_-8="),
+            Subject::Bytes(vec![0xff, 0xef])
+        );
+        assert_eq!(
+            read(Parse::Base64, "/+8="),
+            Subject::Bytes(vec![0xff, 0xef])
+        );
+    }
+
+    #[test]
+    fn numbers_are_read_from_texts() {
+        assert_eq!(read(Parse::Number, " 9.90"), Subject::Number("9.90".into()));
+    }
+}

@@ -1,0 +1,87 @@
+//! The action `same`: two values that need not be equal, only of one shape.
+
+use super::{Pattern, Subject, time::Format};
+use regex::Regex;
+use std::{fmt, sync::LazyLock};
+
+/// What both values have to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Same {
+    Uuid,
+    Rfc3339,
+    Number,
+    String,
+    /// Whatever it is, as long as it is there.
+    Any,
+    /// A text that matches as a whole; the pattern as it was written beside the one that is anchored.
+    Regex {
+        text: String,
+        pattern: Pattern,
+    },
+}
+
+static UUID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+        .expect("a pattern that a test reads")
+});
+
+// === impl Same ===
+
+impl Same {
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("uuid", Self::Uuid),
+        ("rfc3339", Self::Rfc3339),
+        ("number", Self::Number),
+        ("string", Self::String),
+        ("any", Self::Any),
+    ];
+
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        match (self, subject) {
+            (Self::Any, _) | (Self::Number, Subject::Number(_)) => true,
+            (Self::String, Subject::Text(_) | Subject::Opaque) => true,
+            (Self::Uuid, Subject::Text(text)) => UUID.is_match(text),
+            (Self::Rfc3339, subject) => Format::Rfc3339.reads(subject),
+            (Self::Regex { pattern, .. }, Subject::Text(text)) => pattern.is_match(text),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Same {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Regex { text, .. } => write!(f, "{{same: {{regex: {text:?}}}}}"),
+            named => {
+                let mut names = Self::NAMED.iter();
+                let name = names.find(|(_, same)| same == named);
+                write!(f, "{{same: {}}}", name.map_or("", |(name, _)| name))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_told_apart() {
+        let text = |text: &'static str| Subject::Text(text.into());
+        let uuid = text("8C2F4A6e-0000-4000-8000-0123456789ab");
+        assert!(Same::Uuid.matches(&uuid));
+        assert!(!Same::Uuid.matches(&text("8c2f4a6e00004000800001234567 89ab")));
+        assert!(Same::Rfc3339.matches(&text("2025-11-24T16:00:00Z")));
+        assert!(!Same::Rfc3339.matches(&text("yesterday")));
+        assert!(!Same::Number.matches(&text("1")));
+        assert!(Same::Number.matches(&Subject::Number("1".into())));
+        assert!(Same::String.matches(&uuid) && !Same::String.matches(&Subject::Null));
+        assert!(Same::Any.matches(&Subject::Null));
+        let digits = Same::Regex {
+            text: "a|[0-9]+".to_owned(),
+            pattern: Pattern::whole("a|[0-9]+").unwrap(),
+        };
+        assert!(digits.matches(&text("12")) && digits.matches(&text("a")));
+        assert!(!digits.matches(&text("12a")) && !digits.matches(&text("12\n")));
+    }
+}

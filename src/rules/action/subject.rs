@@ -1,0 +1,147 @@
+//! A value as rules look at it: a leaf of a document, a value of a header, or what a rule made of either.
+
+use crate::compare::{
+    Numbers,
+    json::{self, Class, Document, Id},
+    number::Decimal,
+};
+use std::borrow::Cow;
+use xxhash_rust::xxh3::xxh3_128;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject<'v> {
+    Null,
+    Boolean(bool),
+    /// As it is spelled.
+    Number(Cow<'v, str>),
+    Text(Cow<'v, str>),
+    /// Bytes that are no text.
+    Bytes(Vec<u8>),
+    /// An array or object where it stands, known by how many members it has.
+    Container(Class, usize),
+    /// An array or object that a rule read from a text, as valid JSON.
+    Tree(Tree),
+    /// A string with surrogates that stand alone: no rule changes it.
+    Opaque,
+}
+
+/// JSON text of an array or object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    pub text: String,
+    pub class: Class,
+    pub members: usize,
+}
+
+// === impl Subject ===
+
+impl<'v> Subject<'v> {
+    pub fn of(document: &Document<'v>, id: Id) -> Self {
+        match document.class(id) {
+            Class::Null => Self::Null,
+            Class::False => Self::Boolean(false),
+            Class::True => Self::Boolean(true),
+            Class::Number => Self::Number(document.raw(id).into()),
+            Class::String | Class::Key => match document.text(id).exact() {
+                Some(text) => Self::Text(text),
+                None => Self::Opaque,
+            },
+            class @ (Class::Array | Class::Object) => Self::Container(class, document.len(id)),
+        }
+    }
+
+    /// Reads a JSON text. `None` for what is none.
+    pub fn json(text: &str, max_depth: usize) -> Option<Self> {
+        let document = Document::parse(text.as_bytes(), max_depth).ok()?;
+        Some(match document.class(Document::ROOT) {
+            class @ (Class::Array | Class::Object) => Self::Tree(Tree {
+                text: text.to_owned(),
+                class,
+                members: document.len(Document::ROOT),
+            }),
+            _ => match Subject::of(&document, Document::ROOT) {
+                Subject::Number(number) => Self::Number(number.into_owned().into()),
+                Subject::Text(text) => Self::Text(text.into_owned().into()),
+                Subject::Null => Self::Null,
+                Subject::Boolean(flag) => Self::Boolean(flag),
+                _ => return None,
+            },
+        })
+    }
+
+    /// Whether two values are equal as they stand. Arrays and objects are equal here where they were read from texts.
+    pub fn equals(&self, other: &Self, numbers: Numbers) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => {
+                one == other
+                    || numbers == Numbers::Numeric
+                        && Decimal::parse(one)
+                            .is_some_and(|number| Some(number) == Decimal::parse(other))
+            }
+            (Self::Tree(one), Self::Tree(other)) => one.equals(other, numbers),
+            (Self::Container(..) | Self::Opaque, _) => false,
+            (one, other) => one == other,
+        }
+    }
+
+    /// The class of an array or object.
+    pub fn container(&self) -> Option<Class> {
+        match self {
+            Self::Container(class, _) => Some(*class),
+            Self::Tree(tree) => Some(tree.class),
+            _ => None,
+        }
+    }
+
+    /// Whether this is an array or object without members.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Container(_, members) => *members == 0,
+            Self::Tree(tree) => tree.members == 0,
+            _ => false,
+        }
+    }
+
+    /// A text that equal scalars have in common, and no others. `None` for what is no scalar.
+    pub fn key(&self, numbers: Numbers) -> Option<String> {
+        Some(match self {
+            Self::Null => "null".to_owned(),
+            Self::Boolean(flag) => flag.to_string(),
+            Self::Number(text) => match Decimal::parse(text) {
+                Some(number) if numbers == Numbers::Numeric => format!("#{}", number.canonical()),
+                _ => format!("#{text}"),
+            },
+            Self::Text(text) => format!("\"{text}"),
+            Self::Bytes(bytes) => format!("\\{bytes:?}"),
+            Self::Container(..) | Self::Tree(_) | Self::Opaque => return None,
+        })
+    }
+
+    /// What stands for an id in the tables of a bijection: ids are texts or numbers.
+    pub fn id(&self, numbers: Numbers) -> Option<u128> {
+        match self {
+            Self::Number(_) | Self::Text(_) => Some(xxh3_128(self.key(numbers)?.as_bytes())),
+            _ => None,
+        }
+    }
+}
+
+// === impl Tree ===
+
+impl Tree {
+    pub fn empty(class: Class) -> Self {
+        let text = if class == Class::Array { "[]" } else { "{}" };
+        Self {
+            text: text.to_owned(),
+            class,
+            members: 0,
+        }
+    }
+
+    fn equals(&self, other: &Self, numbers: Numbers) -> bool {
+        let one = Document::parse(self.text.as_bytes(), usize::MAX).ok();
+        let other = Document::parse(other.text.as_bytes(), usize::MAX).ok();
+        one.zip(other)
+            .is_some_and(|(one, other)| json::are_equal(&one, &other, numbers))
+    }
+}
