@@ -8,10 +8,13 @@ pub mod answer;
 mod bijection;
 mod body;
 mod case;
+pub mod charset;
 pub mod class;
 pub mod coding;
+pub mod content_type;
 pub mod difference;
 mod findings;
+mod form;
 pub mod format;
 mod heads;
 pub mod json;
@@ -19,6 +22,7 @@ mod lines;
 pub mod number;
 mod values;
 mod walk;
+pub mod xml;
 
 #[cfg(test)]
 mod tests;

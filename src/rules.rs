@@ -86,6 +86,7 @@ pub struct RuleSet {
     status: Vec<usize>,
     headers: HashMap<HeaderName, Vec<usize>>,
     trailers: HashMap<HeaderName, Vec<usize>>,
+    forms: HashMap<String, Vec<usize>>,
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
@@ -114,6 +115,7 @@ impl RuleSet {
                 Target::Status => set.status.push(index),
                 Target::Header(name) => set.headers.entry(name.clone()).or_default().push(index),
                 Target::Trailer(name) => set.trailers.entry(name.clone()).or_default().push(index),
+                Target::Form(name) => set.forms.entry(name.clone()).or_default().push(index),
                 Target::Body => set.body.push(index),
                 Target::Path { query, .. } => {
                     if !set.tree.insert(query.segments(), index) {
@@ -161,6 +163,11 @@ impl RuleSet {
     /// The rules at a trailer.
     pub fn at_trailer(&self, name: &HeaderName) -> &[usize] {
         self.trailers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules at a field of a form.
+    pub fn at_form(&self, name: &str) -> &[usize] {
+        self.forms.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The rules at the whole body.

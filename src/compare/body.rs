@@ -4,25 +4,35 @@ mod rewrite;
 
 use super::{
     Answer, Comparing, Context, DEEPEST, are_equal,
+    charset::{self, NoText},
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
-    format::{Format, media_type},
-    json::Document,
+    form,
+    format::{Format, Reading},
+    json::{Document, Framing},
     lines,
     walk::{self, Pair},
+    xml::{self, Refused},
 };
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header::CONTENT_TYPE};
+use std::borrow::Cow;
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
+
+/// XML spelled out as JSON may take so many times the bytes that a body may have: names of namespaces are repeated.
+const MAX_GROWTH: usize = 4;
+
+const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body that was decoded, or what it is undecoded.
 #[derive(Debug)]
 struct Body {
     bytes: Bytes,
+    reading: Reading,
     undecodable: bool,
 }
 
@@ -37,20 +47,23 @@ pub(super) fn compare(
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
     let (old_raw, new_raw) = (sent(old, context.method), sent(new, context.method));
-    let formats = [old, new].map(|answer| Format::of(media_type(&answer.headers)));
     let same_bytes = are_equal(old_raw, new_raw)
         && coding::codings(&old.headers) == coding::codings(&new.headers);
     // What is equal is walked nevertheless where ids that meet in it count for later checks.
-    let remembers = comparing.rules.remembers();
-    let is_same = same_bytes && formats[0] == formats[1] && !remembers;
+    let is_same = same_bytes && are_read_alike(old, new) && !comparing.rules.remembers();
     if old_raw.is_empty() && new_raw.is_empty() || is_same {
         return Ok(());
     }
     let max = comparing.options.max_decoded;
     let old = Body::decode(old, old_raw, max)?;
     let new = Body::decode(new, new_raw, max)?;
-    rewrite::compare((old, new), formats, (context, comparing), findings);
-    Ok(())
+    rewrite::compare((old, new), (context, comparing), findings)
+}
+
+/// Whether the same bytes are the same body on both sides.
+fn are_read_alike(old: &Answer, new: &Answer) -> bool {
+    let [old, new] = [&old.headers, &new.headers];
+    old.get(CONTENT_TYPE) == new.get(CONTENT_TYPE) || Reading::of(old) == Reading::of(new)
 }
 
 /// The body that an answer has: HEAD, 204 and 304 have none.
@@ -68,87 +81,195 @@ struct Whole<'b, 'f, 'c> {
     old: &'b Body,
     new: &'b Body,
     findings: &'f mut Findings<'c>,
+    context: &'b Context<'b>,
+    comparing: &'b Comparing,
 }
 
 // === impl Body ===
 
 impl Body {
     fn decode(answer: &Answer, raw: &Bytes, max: usize) -> Result<Self, Reason> {
-        match coding::decode(&answer.headers, raw, max) {
-            Ok(bytes) => Ok(Self {
-                bytes,
-                undecodable: false,
-            }),
-            Err(Undecodable::TooLarge) => Err(Reason::BodyTooLarge),
-            Err(_) => Ok(Self {
-                bytes: raw.clone(),
-                undecodable: true,
-            }),
+        let (bytes, undecodable) = match coding::decode(&answer.headers, raw, max) {
+            Ok(bytes) => (bytes, false),
+            Err(Undecodable::TooLarge) => return Err(Reason::BodyTooLarge),
+            Err(_) => (raw.clone(), true),
+        };
+        Ok(Self {
+            bytes,
+            reading: Reading::of(&answer.headers),
+            undecodable,
+        })
+    }
+
+    fn text(&self) -> Result<Cow<'_, str>, NoText> {
+        charset::decode(&self.bytes, self.reading.charset.as_deref())
+    }
+
+    fn xml(&self) -> Result<Cow<'_, str>, NoText> {
+        xml::decode(&self.bytes, self.reading.charset.as_deref())
+    }
+
+    /// The characters that a rule for the whole body sees.
+    fn characters(&self) -> Option<Cow<'_, str>> {
+        match self.reading.format {
+            Format::Text => self.text().ok(),
+            Format::Xml => self.xml().ok(),
+            _ => std::str::from_utf8(&self.bytes).ok().map(Cow::Borrowed),
         }
     }
 }
 
 // === impl Whole ===
 
-impl Whole<'_, '_, '_> {
-    fn compare(&mut self, formats: [Format; 2], context: &Context<'_>, comparing: &Comparing) {
+impl<'b> Whole<'b, '_, '_> {
+    fn compare(&mut self) -> Result<(), Reason> {
         let (old, new) = (self.old, self.new);
-        let is_same = old.bytes == new.bytes && !comparing.rules.remembers();
+        let is_same = old.bytes == new.bytes && old.reading == new.reading;
         match (old.undecodable, new.undecodable) {
             (true, false) | (false, true) => self.differs(Kind::Undecodable),
-            (true, true) => self.plain(formats, context),
+            (true, true) if self.is_of(Format::Bytes) => self.bytes(),
+            (true, true) => self.plain(),
             _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
                 (true, true) => {}
                 (false, true) => self.differs(Kind::Missing),
                 (true, false) => self.differs(Kind::Extra),
-                _ if formats[0] != formats[1] => self.formats(formats),
-                _ if is_same => {}
-                _ if formats[0] == Format::Json => self.json(context, comparing),
-                _ => self.plain(formats, context),
+                _ if old.reading.format != new.reading.format => self.formats(),
+                _ if is_same && !self.comparing.rules.remembers() => {}
+                _ => return self.read(),
             },
+        }
+        Ok(())
+    }
+
+    /// Compares bodies of one format.
+    fn read(&mut self) -> Result<(), Reason> {
+        match self.old.reading.format {
+            Format::Json => self.json(Framing::One),
+            Format::Ndjson => self.json(Framing::Lines),
+            Format::JsonSeq => self.json(Framing::Sequence),
+            Format::Xml => return self.xml(),
+            Format::Form => {
+                let ignoring = self.ignoring();
+                form::compare(&self.old.bytes, &self.new.bytes, &ignoring, self.findings);
+            }
+            Format::Text => self.text(),
+            Format::Bytes => self.bytes(),
+        }
+        Ok(())
+    }
+
+    fn is_of(&self, format: Format) -> bool {
+        [self.old, self.new]
+            .iter()
+            .any(|body| body.reading.format == format)
+    }
+
+    /// RFC 8259 forbids a byte order mark and allows to ignore it: on both sides it says nothing, on one side only it may
+    /// break a caller, and is left in the way.
+    fn without_marks(&self) -> [&'b [u8]; 2] {
+        let [old, new]: [&'b [u8]; 2] = [&self.old.bytes, &self.new.bytes];
+        let stripped = old
+            .strip_prefix(UTF_8_MARK)
+            .zip(new.strip_prefix(UTF_8_MARK));
+        stripped.map_or([old, new], |(old, new)| [old, new])
+    }
+
+    fn json(&mut self, framing: Framing) {
+        let max_depth = self.max_depth();
+        let [old, new] = self.without_marks();
+        let old = Document::read(old, framing, max_depth);
+        let new = match &old {
+            Ok(old) => Document::read_beside(new, framing, max_depth, old),
+            Err(_) => Document::read(new, framing, max_depth),
+        };
+        if let Some(documents) = self.both([old.as_ref(), new.as_ref()]) {
+            self.walk(documents);
         }
     }
 
-    fn json(&mut self, context: &Context<'_>, comparing: &Comparing) {
-        let options = &comparing.options;
-        let max_depth = options.max_depth.min(DEEPEST);
-        let old = Document::parse(&self.old.bytes, max_depth);
-        let new = match &old {
-            Ok(old) => Document::parse_beside(&self.new.bytes, max_depth, old),
-            Err(_) => Document::parse(&self.new.bytes, max_depth),
+    fn xml(&mut self) -> Result<(), Reason> {
+        let max_depth = self.max_depth();
+        let Some(texts) = self.both([self.old.xml(), self.new.xml()]) else {
+            return Ok(());
         };
-        match (&old, &new) {
-            (Ok(old), Ok(new)) => {
-                let pair = Pair {
-                    old,
-                    new,
-                    numbers: options.numbers,
-                    deadline: context.deadline,
-                };
-                let body = self.ignoring();
-                walk::documents(pair, self.findings, body);
+        let sources = texts
+            .each_ref()
+            .map(|text| xml::Source::read(text, max_depth));
+        let is_too_large = |source: &Result<_, Refused>| matches!(source, Err(Refused::TooLarge));
+        if sources.iter().any(is_too_large) {
+            return Err(Reason::BodyTooLarge);
+        }
+        let Some([old, new]) = self.both(sources) else {
+            return Ok(());
+        };
+        let max = self
+            .comparing
+            .options
+            .max_decoded
+            .saturating_mul(MAX_GROWTH);
+        let [old, new] = xml::json([&old, &new], max).map_err(|_| Reason::BodyTooLarge)?;
+        let documents = [&old, &new].map(|text| Document::parse(text, max_depth));
+        if let Some(documents) = self.both(documents) {
+            self.walk(documents.each_ref());
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, [old, new]: [&Document<'_>; 2]) {
+        let pair = Pair {
+            old,
+            new,
+            numbers: self.comparing.options.numbers,
+            deadline: self.context.deadline,
+        };
+        let body = self.ignoring();
+        walk::documents(pair, self.findings, body);
+    }
+
+    /// What was read of both. Unreadable on one side is a difference; on both sides they are compared as they are.
+    fn both<T, E>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
+        match read {
+            [Ok(old), Ok(new)] => Some([old, new]),
+            [Err(_), Err(_)] => {
+                self.plain();
+                None
             }
-            (Err(_), Err(_)) => self.plain([Format::Text; 2], context),
-            _ => self.differs(Kind::Undecodable),
+            _ => {
+                self.differs(Kind::Undecodable);
+                None
+            }
+        }
+    }
+
+    /// A charset that is not known leaves bytes, for there is nothing that they could break.
+    fn text(&mut self) {
+        match (self.old.text(), self.new.text()) {
+            (Ok(_), Err(NoText::Malformed)) | (Err(NoText::Malformed), Ok(_)) => {
+                self.differs(Kind::Undecodable);
+            }
+            _ => self.plain(),
         }
     }
 
     /// As text where both are text, as bytes otherwise.
-    fn plain(&mut self, formats: [Format; 2], context: &Context<'_>) {
-        let (old, new) = (&self.old.bytes, &self.new.bytes);
-        if old == new {
-            return;
-        }
-        let texts = (std::str::from_utf8(old), std::str::from_utf8(new));
-        let differences = match texts {
-            (Ok(old), Ok(new)) if !formats.contains(&Format::Bytes) => {
-                lines::differences(old, new, context.deadline)
-            }
-            _ => vec![self.first_byte()],
+    fn plain(&mut self) {
+        let (Ok(old), Ok(new)) = (self.old.text(), self.new.text()) else {
+            return self.bytes();
         };
-        for difference in differences {
+        for difference in lines::differences(&old, &new, self.context.deadline) {
             self.judge(|| difference);
         }
+    }
+
+    fn bytes(&mut self) {
+        if self.old.bytes != self.new.bytes {
+            let difference = self.first_byte();
+            self.judge(|| difference);
+        }
+    }
+
+    fn max_depth(&self) -> usize {
+        self.comparing.options.max_depth.min(DEEPEST)
     }
 
     fn first_byte(&self) -> Difference {
@@ -166,13 +287,14 @@ impl Whole<'_, '_, '_> {
         }
     }
 
-    fn formats(&mut self, [old, new]: [Format; 2]) {
-        let value = |format: Format| Some(Value::Text(format.name().to_owned()));
+    fn formats(&mut self) {
+        let value = |body: &Body| Some(Value::Text(body.reading.format.name().to_owned()));
+        let (old, new) = (value(self.old), value(self.new));
         self.judge(|| Difference {
             place: Place::Body,
             kind: Kind::Format,
-            old: value(old),
-            new: value(new),
+            old,
+            new,
         });
     }
 

@@ -6,6 +6,7 @@
 use super::{
     Answer, HeaderScope,
     case::{Case, Trees},
+    content_type::ContentType,
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
     values,
@@ -110,11 +111,10 @@ fn looked_at(
 ) -> Vec<HeaderName> {
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));
     let is_looked_at = |name: &&HeaderName| {
-        let rules = section.rules(findings.rules, name);
-        !olds.get_all(*name).iter().eq(news.get_all(*name).iter())
-            || rules
-                .iter()
-                .any(|rule| findings.rule(*rule).action.is_bijection())
+        let mut rules = section.rules(findings.rules, name).iter();
+        !are_same(name, olds, news)
+            || *name != header::CONTENT_TYPE
+                && rules.any(|rule| findings.rule(*rule).action.is_bijection())
     };
     let mut names: Vec<_> = olds
         .keys()
@@ -124,6 +124,21 @@ fn looked_at(
         .collect();
     names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     names
+}
+
+/// Content types are compared by what they mean, everything else by its bytes.
+fn are_same(name: &HeaderName, olds: &HeaderMap, news: &HeaderMap) -> bool {
+    let (mut old, mut new) = (olds.get_all(name).iter(), news.get_all(name).iter());
+    if name != header::CONTENT_TYPE {
+        return old.eq(new);
+    }
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return true,
+            (Some(old), Some(new)) if ContentType::is_same(old, new) => {}
+            _ => return false,
+        }
+    }
 }
 
 fn compare_values(

@@ -8,11 +8,13 @@ mod beside;
 mod equal;
 mod names;
 mod parse;
+mod records;
 mod scan;
 mod text;
 
 pub use equal::are_equal;
 pub use names::name_hash;
+pub use records::Framing;
 pub use text::Text;
 
 use super::difference::Value;
@@ -23,11 +25,12 @@ const MAX_VALUE: usize = 16 << 10;
 /// The index of a node on its tape.
 pub type Id = u32;
 
-/// A JSON text that passed every check of RFC 8259, without duplicate keys.
+/// A JSON text that passed every check of RFC 8259, without duplicate keys. Or a sequence of them, which is an array.
 #[derive(Debug)]
 pub struct Document<'b> {
     source: &'b str,
     nodes: Vec<Node>,
+    framing: Framing,
     /// The document beside which this one was read.
     beside: Option<&'b Document<'b>>,
     /// Containers that equal one of that document, in document order, none within another.
@@ -168,8 +171,12 @@ impl<'b> Document<'b> {
     pub fn value(&self, id: Id) -> Value {
         let raw = self.raw(id);
         let small = Some(raw).filter(|raw| raw.len() <= MAX_VALUE);
+        let parse = |raw: &str| match self.framing {
+            Framing::Lines | Framing::Sequence if id == Self::ROOT => self.records(),
+            _ => serde_json::from_str(raw).ok(),
+        };
         // What serde_json cannot hold (lone surrogates, extreme nesting) is summed up too.
-        match small.and_then(|raw| serde_json::from_str(raw).ok()) {
+        match small.and_then(parse) {
             Some(value) => Value::Json(value),
             None => Value::Summary {
                 class: self.class(id).name(),

@@ -3,6 +3,8 @@
 mod actions;
 mod bodies;
 mod constructed;
+mod format_properties;
+mod formats;
 mod heads;
 pub(super) mod properties;
 mod rules;

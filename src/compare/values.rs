@@ -49,7 +49,7 @@ fn subjects<V: AsRef<[u8]>>(values: &[V]) -> Vec<Subject<'_>> {
         .collect()
 }
 
-/// Bytes as text; what is not UTF-8 as `\xff`, so that no two values are told alike.
+/// Bytes as text; what is not UTF-8 as `\xff`, for a replacement character would tell unlike values alike.
 pub(super) fn spelled(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,34 +1,31 @@
 //! What is told of whole bodies: their shape, with the values in it masked.
 
 use super::{Redactor, Telling, values};
-use crate::compare::{coding, format};
+use crate::compare::{
+    charset, coding,
+    format::{Format, Reading},
+    xml,
+};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value as Json;
 
-/// What a body is, as far as telling of it goes.
-#[derive(Clone, Copy)]
-enum Format {
-    Json,
-    /// One JSON document a line.
-    Lines,
-    Form,
-    Text,
-    /// Told by class and length only.
-    Other(&'static str),
-}
+/// XML is read as deep as `serde_json` reads the JSON that it is spelled out as.
+const MAX_DEPTH: usize = 127;
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// What is told of a body that was sent with these headers; `None` of an empty one. The shape of JSON is kept. Of
-    /// what is neither JSON nor a form, text is told only where values are shown, everything else by its length.
+    /// What is told of a body that was sent with these headers; `None` of an empty one. The shape of JSON is kept, and that
+    /// of XML as the JSON that places in it speak of. Of what is neither of them nor a form, text is told only where values
+    /// are shown, everything else by its length.
     pub fn body(&self, headers: &HeaderMap, body: &Bytes) -> Option<String> {
         if body.is_empty() {
             return None;
         }
         let telling = self.config.values.telling();
-        let format = Format::of(headers);
+        let Reading { format, charset } = Reading::of(headers);
+        let charset = charset.as_deref();
         let Ok(plain) = coding::decode(headers, body, self.config.max_read) else {
             let is_plain = coding::codings(headers).is_empty();
             let class = if is_plain { format.name() } else { "encoded" };
@@ -36,14 +33,15 @@ impl Redactor {
         };
         let told = match (format, telling) {
             (Format::Json, _) => self.json_body(&plain),
-            (Format::Lines, _) => self.documents(&plain),
+            (Format::Ndjson | Format::JsonSeq, _) => self.documents(&plain),
+            (Format::Xml, _) => self.xml_body(&plain, charset),
             (Format::Form, _) => std::str::from_utf8(&plain)
                 .ok()
                 .map(|text| self.pairs(text)),
-            (Format::Text, Telling::Shown) => std::str::from_utf8(&plain)
+            (Format::Text, Telling::Shown) => charset::decode(&plain, charset)
                 .ok()
-                .map(|text| self.lines(text)),
-            (Format::Text | Format::Other(_), _) => None,
+                .map(|text| self.lines(&text)),
+            (Format::Text | Format::Bytes, _) => None,
         };
         let told = told.unwrap_or_else(|| self.bytes(format.name(), &plain, telling));
         Some(cut(told, self.config.max_body))
@@ -54,13 +52,23 @@ impl Redactor {
         Some(self.document(&json))
     }
 
+    fn xml_body(&self, body: &[u8], charset: Option<&str>) -> Option<String> {
+        let text = xml::decode(body, charset).ok()?;
+        let source = xml::Source::read(&text, MAX_DEPTH).ok()?;
+        let [json] = xml::json([&source], self.config.max_read).ok()?;
+        self.json_body(&json)
+    }
+
     fn document(&self, json: &Json) -> String {
         self.tree(json, self.config.values.telling(), self.config.max_body)
     }
 
     fn documents(&self, body: &[u8]) -> Option<String> {
         let mut told = String::new();
-        for document in serde_json::Deserializer::from_slice(body).into_iter::<Json>() {
+        // A separator of records is white space to nobody else.
+        let spaced = |byte: &u8| if *byte == 0x1E { b'\n' } else { *byte };
+        let body: Vec<u8> = body.iter().map(spaced).collect();
+        for document in serde_json::Deserializer::from_slice(&body).into_iter::<Json>() {
             told.push_str(&self.document(&document.ok()?));
             told.push('\n');
             if told.len() > self.config.max_body {
@@ -130,37 +138,6 @@ impl Redactor {
     }
 }
 
-// === impl Format ===
-
-impl Format {
-    fn of(headers: &HeaderMap) -> Self {
-        let media_type = format::media_type(headers).to_ascii_lowercase();
-        match media_type.as_str() {
-            "application/json" => Self::Json,
-            "application/x-ndjson" | "application/jsonl" => Self::Lines,
-            "application/x-www-form-urlencoded" => Self::Form,
-            _ if media_type.ends_with("+json")
-                || media_type.starts_with("application/x-amz-json") =>
-            {
-                Self::Json
-            }
-            _ if media_type.ends_with("/xml") || media_type.ends_with("+xml") => Self::Other("xml"),
-            _ if media_type.starts_with("text/") => Self::Text,
-            _ => Self::Other("bytes"),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Lines => "ndjson",
-            Self::Form => "form",
-            Self::Text => "text",
-            Self::Other(name) => name,
-        }
-    }
-}
-
 fn separate(out: &mut String, index: usize) {
     if index > 0 {
         out.push(',');
@@ -213,12 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn the_shape_of_xml_is_kept_and_its_texts_are_masked() {
+        let body = b"<u:user xmlns:u='urn:u' id='7'><u:n>Anna</u:n><u:card>4711</u:card></u:user>";
+        let masked = told(Values::Masked, "text/xml", body).unwrap();
+        assert_eq!(
+            masked,
+            r##"{"user":{"@xmlns":"string(5)","@id":"string(1)","n":{"#text":"string(4)"},"card":"object(1)"}}"##
+        );
+        let body = "<card>4711</card>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes);
+        let shown = told(
+            Values::Shown,
+            "text/xml; charset=utf-16le",
+            &body.collect::<Vec<_>>(),
+        );
+        assert_eq!(shown.unwrap(), r#"{"card":"object(1)"}"#);
+    }
+
+    #[test]
     fn what_is_not_json_is_told_by_its_length() {
         for (content_type, body, expected) in [
             ("application/json", &b"{\"a\": "[..], "json(6 bytes)"),
             ("text/plain", b"hunter2", "text(7 bytes)"),
             ("image/png", b"\x89PNG", "bytes(4 bytes)"),
-            ("application/xml", b"<a/>", "xml(4 bytes)"),
+            ("application/xml", b"<a>", "xml(3 bytes)"),
             (
                 "application/x-www-form-urlencoded",
                 b"a=1&b=xyz",
@@ -228,6 +224,11 @@ mod tests {
                 "application/x-ndjson",
                 b"{\"a\":1}\n[2]\n",
                 "{\"a\":\"number(1)\"}\n[\"number(1)\"]\n",
+            ),
+            (
+                "application/json-seq",
+                b"\x1e1\n\x1e[2]\n",
+                "\"number(1)\"\n[\"number(1)\"]\n",
             ),
         ] {
             assert_eq!(told(Values::Masked, content_type, body).unwrap(), expected);

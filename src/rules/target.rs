@@ -10,6 +10,8 @@ pub enum Target {
     Status,
     Header(HeaderName),
     Trailer(HeaderName),
+    /// A field of a form, by its name with percent-encoding undone.
+    Form(String),
     /// The whole body, whatever its format.
     Body,
     /// Nodes of a document.
@@ -34,12 +36,14 @@ impl Target {
             "body" => Ok(Self::Body),
             _ if text.starts_with("header.") => name(&text["header.".len()..]).map(Self::Header),
             _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
+            "form." => Err("expected the name of a form field after `form.`".to_owned()),
+            _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
             _ if text.starts_with('$') => Ok(Self::Path {
                 query: Query::parse(text)?,
                 text: text.to_owned(),
             }),
             _ => Err(
-                "expected `status`, `header.NAME`, `trailer.NAME`, `body` or a JSONPath that starts with `$`"
+                "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
                     .to_owned(),
             ),
         }
@@ -52,7 +56,7 @@ impl Target {
                 action,
                 Action::Ignore | Action::Status(_) | Action::Transform(Transform::Map(_))
             ),
-            Self::Header(_) | Self::Trailer(_) => !matches!(
+            Self::Header(_) | Self::Trailer(_) | Self::Form(_) => !matches!(
                 action,
                 Action::Status(_) | Action::Rename(_) | Action::Unordered(Members::ByKey(_))
             ),
@@ -105,6 +109,7 @@ impl fmt::Display for Target {
             Self::Status => f.write_str("status"),
             Self::Header(name) => write!(f, "header.{name}"),
             Self::Trailer(name) => write!(f, "trailer.{name}"),
+            Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path { text, .. } => f.write_str(text),
         }

@@ -5,108 +5,113 @@
 
 use super::{Body, Whole};
 use crate::{
-    compare::{Comparing, Context, Difference, findings::Findings, format::Format, json::Document},
+    compare::{
+        Comparing, Context, Difference,
+        findings::Findings,
+        format::{Format, Reading},
+        json::Document,
+    },
     rules::{Action, Parse, Subject, Transform},
     stack::Stack,
+    verdict::Reason,
 };
 use bytes::Bytes;
 
-/// Two bodies, and how they are read.
-struct Bodies {
+/// Two bodies, and how they are compared.
+struct Bodies<'c> {
     old: Body,
     new: Body,
-    formats: [Format; 2],
+    context: &'c Context<'c>,
+    comparing: &'c Comparing,
 }
 
 /// Compares two bodies under all rules.
+///
+/// # Errors
+/// The reason why they cannot be compared.
 pub(super) fn compare(
     (old, new): (Body, Body),
-    formats: [Format; 2],
-    comparison: (&Context<'_>, &Comparing),
+    (context, comparing): (&Context<'_>, &Comparing),
     findings: &mut Findings<'_>,
-) {
-    let mut bodies = Bodies { old, new, formats };
+) -> Result<(), Reason> {
+    let mut bodies = Bodies {
+        old,
+        new,
+        context,
+        comparing,
+    };
     let mut rules = findings.rules.at_body().to_vec();
     rules.retain(|rule| findings.rule(*rule).action.is_transform() && findings.applies(*rule));
     for rule in rules {
-        let Some(difference) = bodies.first_difference(comparison, findings) else {
+        let Some(difference) = bodies.first_difference(findings)? else {
             break;
         };
         if let Action::Transform(transform) = &findings.rule(rule).action {
             bodies.transform(transform, findings.reading.max_depth);
         }
-        let is_equal = bodies.first_difference(comparison, findings).is_none();
+        let is_equal = bodies.first_difference(findings)?.is_none();
         findings.rewritten(rule, is_equal.then_some(difference));
     }
-    bodies.compare(comparison, findings);
+    bodies.compare(findings)
 }
 
 // === impl Bodies ===
 
-impl Bodies {
-    fn compare(
-        &self,
-        (context, comparing): (&Context<'_>, &Comparing),
-        findings: &mut Findings<'_>,
-    ) {
+impl Bodies<'_> {
+    fn compare(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
         let mut whole = Whole {
             old: &self.old,
             new: &self.new,
             findings,
+            context: self.context,
+            comparing: self.comparing,
         };
-        whole.compare(self.formats, context, comparing);
+        whole.compare()
     }
 
     /// What would be told first of the bodies as they are.
-    fn first_difference(
-        &self,
-        comparison: (&Context<'_>, &Comparing),
-        findings: &Findings<'_>,
-    ) -> Option<Difference> {
+    fn first_difference(&self, findings: &Findings<'_>) -> Result<Option<Difference>, Reason> {
         let mut epoch = findings.epoch();
-        let mut trial = findings.trial(comparison.1, &mut epoch);
-        self.compare(comparison, &mut trial);
-        trial.close().differences.into_iter().next()
+        let mut trial = findings.trial(self.comparing, &mut epoch);
+        self.compare(&mut trial)?;
+        Ok(trial.close().differences.into_iter().next())
     }
 
     fn transform(&mut self, transform: &Transform, max_depth: usize) {
-        let [old, new] = &mut self.formats;
-        let sides = [
-            (Stack::Old, &mut self.old, old),
-            (Stack::New, &mut self.new, new),
-        ];
-        for (side, body, format) in sides {
-            if transform.on().covers(side) && !body.undecodable {
-                apply(transform, body, format, max_depth);
+        let sides = [(Stack::Old, &mut self.old), (Stack::New, &mut self.new)];
+        for (side, body) in sides {
+            if transform.on().covers(side)
+                && !body.undecodable
+                && let Some((bytes, format)) = made(transform, body, max_depth)
+            {
+                body.bytes = bytes;
+                body.reading = Reading {
+                    format,
+                    charset: Some("utf-8".to_owned()),
+                };
             }
         }
     }
 }
 
-/// Makes of a body what a rule makes of it; what is no text stays as it is.
-fn apply(transform: &Transform, body: &mut Body, format: &mut Format, max_depth: usize) {
-    let Ok(text) = std::str::from_utf8(&body.bytes) else {
-        return;
-    };
+/// What a rule makes of a body, in UTF-8, and how it is read from then on. What is no text stays as it is.
+fn made(transform: &Transform, body: &Body, max_depth: usize) -> Option<(Bytes, Format)> {
+    let text = body.characters()?;
     if *transform == Transform::Parse(Parse::Json) {
-        if Document::parse(&body.bytes, max_depth).is_ok() {
-            *format = Format::Json;
-        }
-        return;
+        let is_json = Document::parse(text.as_bytes(), max_depth).is_ok();
+        return is_json.then(|| (text.into_owned().into(), Format::Json));
     }
     let is_base64 = *transform == Transform::Parse(Parse::Base64);
     // An encoded body ends with a line's end more often than not.
-    let text = if is_base64 { text.trim() } else { text };
-    let made = transform.apply(Subject::Text(text.into()), max_depth);
-    let (bytes, read_as) = match made {
+    let text = if is_base64 { text.trim() } else { &*text };
+    let (bytes, format) = match transform.apply(Subject::Text(text.into()), max_depth) {
         // What cannot be read stays as it is, its ends included.
-        Subject::Text(same) if is_base64 && same == text => return,
+        Subject::Text(same) if is_base64 && same == text => return None,
         Subject::Text(text) if is_base64 => (text.into_owned().into_bytes(), Format::Text),
-        Subject::Text(text) => (text.into_owned().into_bytes(), *format),
+        Subject::Text(text) => (text.into_owned().into_bytes(), body.reading.format),
         Subject::Bytes(bytes) => (bytes, Format::Bytes),
         Subject::Tree(tree) => (tree.text.into_bytes(), Format::Json),
-        _ => return,
+        _ => return None,
     };
-    body.bytes = Bytes::from(bytes);
-    *format = read_as;
+    Some((bytes.into(), format))
 }

@@ -168,6 +168,7 @@ pub(super) fn begin_alike(one: &[u8], other: &[u8], length: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::json::Framing;
     use crate::compare::tests::properties::{documents, respelled};
     use proptest::prelude::*;
     use serde_json::Value as Json;
@@ -197,7 +198,7 @@ mod tests {
     fn check(old: &str, new: &str) -> Vec<(String, String)> {
         let old = Document::parse(old.as_bytes(), 128).unwrap();
         let plain = Document::parse(new.as_bytes(), 128).map(|document| tape(&document));
-        let beside = Document::parse_beside(new.as_bytes(), 128, &old);
+        let beside = Document::read_beside(new.as_bytes(), Framing::One, 128, &old);
         assert_eq!(beside.as_ref().map(tape).map_err(|e| *e), plain, "{new}");
         let Ok(beside) = beside else {
             return Vec::new();
@@ -253,7 +254,7 @@ mod tests {
     fn what_was_found_equal_is_so_in_that_document_only() {
         let (text, other) = ("[[1]]", "[[2]]");
         let old = Document::parse(text.as_bytes(), 9).unwrap();
-        let new = Document::parse_beside(text.as_bytes(), 9, &old).unwrap();
+        let new = Document::read_beside(text.as_bytes(), Framing::One, 9, &old).unwrap();
         let other = Document::parse(other.as_bytes(), 9).unwrap();
         assert!(new.equals(Document::ROOT, (&old, Document::ROOT)));
         assert!(!new.equals(Document::ROOT, (&other, Document::ROOT)));
@@ -277,10 +278,25 @@ mod tests {
             check(old, new);
             let old = Document::parse(old.as_bytes(), 128).unwrap();
             assert!(
-                Document::parse_beside(new.as_bytes(), 128, &old).is_err(),
+                Document::read_beside(new.as_bytes(), Framing::One, 128, &old).is_err(),
                 "{new}"
             );
         }
+    }
+
+    #[test]
+    fn records_are_found_equal_one_by_one() {
+        let old = b"{\"a\":1,\"b\":2}\n{\"a\":2,\"b\":3}\n[4]";
+        let new = b"{\"b\":2,\"a\":1}\n\n{\"b\":3,\"a\":3}\n[4]\n[5]";
+        let old = Document::read(old, Framing::Lines, 9).unwrap();
+        let new = Document::read_beside(new, Framing::Lines, 9, &old).unwrap();
+        let (olds, news): (Vec<_>, Vec<_>) = (
+            old.elements(Document::ROOT).collect(),
+            new.elements(Document::ROOT).collect(),
+        );
+        let equal = |at: usize| new.equals(news[at], (&old, olds[at]));
+        assert_eq!([equal(0), equal(1), equal(2)], [true, false, true]);
+        assert_eq!(news.len(), 4);
     }
 
     #[test]

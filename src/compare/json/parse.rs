@@ -2,11 +2,11 @@
 //!
 //! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer says
 //! most of what the old one says. So a key is first held against the one that is to be expected, and a text that is
-//! read [beside](Document::parse_beside) another is first held against that. What is spelled like something that
+//! read [beside](Document::read_beside) another is first held against that. What is spelled like something that
 //! was read before is valid as it was, and need not be looked at byte by byte.
 
 use super::{
-    Class, Document, Id, Invalid, Node,
+    Class, Document, Framing, Id, Invalid, Node,
     beside::{Beside, NOWHERE},
 };
 use std::ops::Range;
@@ -35,6 +35,7 @@ pub(super) struct Open {
 #[derive(Debug)]
 pub(super) struct Parser<'b> {
     pub(super) source: &'b str,
+    /// As far as the value may reach.
     pub(super) bytes: &'b [u8],
     pub(super) at: usize,
     pub(super) nodes: Vec<Node>,
@@ -56,65 +57,63 @@ impl<'b> Document<'b> {
     /// What RFC 8259 does not allow, invalid UTF-8, keys given twice (escapes undone), more than one
     /// value, nesting deeper than `max_depth`.
     pub fn parse(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
-        // Measured on API answers: a node for about every ten bytes.
-        let nodes = bytes.len() / 10 + 4;
-        read(bytes, max_depth, Beside::nothing(), nodes)
-    }
-
-    /// Reads a whole text that most likely says much the same as another, which was read with the same
-    /// `max_depth`. The document is as [`parse`](Self::parse) reads it, and knows where it [equals](Self::equals)
-    /// the other.
-    ///
-    /// # Errors
-    /// As for [`parse`](Self::parse).
-    pub fn parse_beside(
-        bytes: &'b [u8],
-        max_depth: usize,
-        other: &'b Document<'b>,
-    ) -> Result<Self, Invalid> {
-        let nodes = other.nodes.len() + 4;
-        read(bytes, max_depth, Beside::document(other), nodes)
-    }
-}
-
-fn read<'b>(
-    bytes: &'b [u8],
-    max_depth: usize,
-    beside: Beside<'b>,
-    nodes: usize,
-) -> Result<Document<'b>, Invalid> {
-    let invalid = |at, problem| Invalid { at, problem };
-    let source =
-        std::str::from_utf8(bytes).map_err(|error| invalid(error.valid_up_to(), "not UTF-8"))?;
-    if u32::try_from(bytes.len()).is_err() {
-        return Err(invalid(0, "longer than 4 GiB"));
-    }
-    let mut parser = Parser {
-        source,
-        bytes,
-        at: 0,
-        nodes: Vec::with_capacity(nodes),
-        open: Vec::with_capacity(16),
-        max_depth: max_depth.min(usize::from(u16::MAX)),
-        models: Vec::with_capacity(16),
-        expected: beside.root(),
-        beside,
-    };
-    match parser.document() {
-        Ok(()) => Ok(Document {
-            source,
-            nodes: parser.nodes,
-            beside: parser.beside.document,
-            equals: parser.beside.equals,
-        }),
-        Err(problem) => Err(invalid(parser.at, problem)),
+        Self::read(bytes, Framing::One, max_depth)
     }
 }
 
 // === impl Parser ===
 
-impl Parser<'_> {
-    fn document(&mut self) -> Result<(), &'static str> {
+impl<'b> Parser<'b> {
+    pub(super) fn new(
+        bytes: &'b [u8],
+        max_depth: usize,
+        beside: Beside<'b>,
+    ) -> Result<Self, Invalid> {
+        let invalid = |at, problem| Invalid { at, problem };
+        let source = std::str::from_utf8(bytes)
+            .map_err(|error| invalid(error.valid_up_to(), "not UTF-8"))?;
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(invalid(0, "longer than 4 GiB"));
+        }
+        let nodes = match beside.document {
+            Some(other) => other.nodes.len() + 4,
+            // Measured on API answers: a node for about every ten bytes.
+            None => bytes.len() / 10 + 4,
+        };
+        Ok(Self {
+            source,
+            bytes,
+            at: 0,
+            nodes: Vec::with_capacity(nodes),
+            open: Vec::with_capacity(16),
+            max_depth: max_depth.min(usize::from(u16::MAX)),
+            models: Vec::with_capacity(16),
+            expected: beside.root(),
+            beside,
+        })
+    }
+
+    pub(super) fn end(
+        self,
+        read: Result<(), &'static str>,
+        framing: Framing,
+    ) -> Result<Document<'b>, Invalid> {
+        match read {
+            Ok(()) => Ok(Document {
+                source: self.source,
+                nodes: self.nodes,
+                framing,
+                beside: self.beside.document,
+                equals: self.beside.equals,
+            }),
+            Err(problem) => Err(Invalid {
+                at: self.at,
+                problem,
+            }),
+        }
+    }
+
+    pub(super) fn document(&mut self) -> Result<(), &'static str> {
         loop {
             if !self.value()? {
                 continue;

@@ -22,7 +22,7 @@ pub(in crate::compare) fn documents() -> impl Strategy<Value = Json> {
     tree.prop_map(distinct)
 }
 
-fn distinct(value: Json) -> Json {
+pub(super) fn distinct(value: Json) -> Json {
     match value {
         Json::Array(items) => {
             let mut kept: Vec<Json> = Vec::new();
@@ -130,7 +130,7 @@ pub(in crate::compare) fn respelled(value: &Json, seed: &mut u64) -> String {
 }
 
 /// Kinds and values with the sides swapped.
-fn mirrored(comparison: &Comparison) -> Vec<String> {
+pub(super) fn mirrored(comparison: &Comparison) -> Vec<String> {
     let Compared::Different { differences, .. } = &comparison.result else {
         return Vec::new();
     };
@@ -149,7 +149,7 @@ fn mirrored(comparison: &Comparison) -> Vec<String> {
     mirrored
 }
 
-fn straight(comparison: &Comparison) -> Vec<String> {
+pub(super) fn straight(comparison: &Comparison) -> Vec<String> {
     let Compared::Different { differences, .. } = &comparison.result else {
         return Vec::new();
     };

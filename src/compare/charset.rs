@@ -1,0 +1,58 @@
+//! Characters of text and XML, by their charset.
+//!
+//! Labels are those of the WHATWG Encoding Standard, as browsers know them. A byte order mark says more than any label,
+//! and is no text itself. What is malformed is refused, never replaced: a replacement character would make unlike equal.
+
+use encoding_rs::{Encoding, UTF_8};
+use std::borrow::Cow;
+
+/// Why bytes are no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoText {
+    #[error("its charset is not known")]
+    UnknownCharset,
+    #[error("it is malformed in its charset")]
+    Malformed,
+}
+
+/// The text that bytes are in the charset of that label; UTF-8 where there is none.
+///
+/// # Errors
+/// A label that no charset has, and bytes that the charset does not allow.
+pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Result<Cow<'b, str>, NoText> {
+    let (encoding, mark) = match (Encoding::for_bom(bytes), label) {
+        (Some(marked), _) => marked,
+        (None, None) => (UTF_8, 0),
+        (None, Some(label)) => {
+            let encoding = Encoding::for_label_no_replacement(label.as_bytes());
+            (encoding.ok_or(NoText::UnknownCharset)?, 0)
+        }
+    };
+    encoding
+        .decode_without_bom_handling_and_without_replacement(&bytes[mark..])
+        .ok_or(NoText::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_by_its_label_or_its_mark() {
+        for (bytes, label, text) in [
+            (&b"caf\xc3\xa9"[..], None, Ok("café")),
+            (b"\xef\xbb\xbfcaf\xc3\xa9", Some("latin1"), Ok("café")),
+            (b"caf\xe9", Some("ISO-8859-1"), Ok("café")),
+            (b"\xff\xfea\0", None, Ok("a")),
+            (b"\0a", Some("utf-16be"), Ok("a")),
+            (b"\x82\xa0", Some("shift_jis"), Ok("あ")),
+            (b"caf\xe9", None, Err(NoText::Malformed)),
+            (b"\xff\xfe\x00\xd8", None, Err(NoText::Malformed)),
+            (b"a", Some("klingon"), Err(NoText::UnknownCharset)),
+            (b"a", Some("iso-2022-kr"), Err(NoText::UnknownCharset)),
+        ] {
+            let read = decode(bytes, label);
+            assert_eq!(read.as_deref(), text.as_ref().copied(), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! XML as a tree that places, rules and the walk know: it is spelled out as JSON.
+//!
+//! ```text
+//! <order id="7">                                   {"order": {"@id": "7",
+//!   <line>pen</line><line/>                          "line": [{"#text": "pen"}, {}],
+//!   <p:note xmlns:p="urn:n">hi</p:note>              "note": {"@xmlns": "urn:n", "#text": "hi"}}}
+//! </order>
+//! ```
+//!
+//! - Elements are members by their local name, the root's first; an element without content is `{}`. Siblings of unlike
+//!   names are members of an object, so their order is no difference.
+//! - A name that repeats below one element is an array wherever it stands at that place, indices aside, in either of two
+//!   documents that are compared: one `<line>` more is one `extra`, not a `type`.
+//! - Attributes are `@name`, in a namespace `@{uri}name`, in that of XML itself `@xml:lang`. Declarations of namespaces are
+//!   none. Where the namespace of an element is not that of its parent it is told as `@xmlns`: the choice of a prefix
+//!   means nothing, the namespace does.
+//! - Text is `#text`, CDATA and references resolved. Elements between texts make it an array, and `#order` lists the names
+//!   of all that is in such mixed content, so that text that moves is found.
+//! - Comments mean nothing, nor does text that is white space only, unless `xml:space="preserve"` holds. Processing
+//!   instructions are `?target`.
+//! - DTDs are refused, and with them every entity that is not XML's own.
+
+mod layout;
+mod scan;
+
+use super::charset::{self, NoText};
+use layout::Layout;
+use memchr::memmem;
+use roxmltree::{Error, ParsingOptions};
+use std::borrow::Cow;
+
+/// Elements, texts, comments and instructions of one document: each takes about a hundred bytes.
+const MAX_NODES: u32 = 1 << 20;
+
+/// An XML text that is well-formed, its namespaces resolved.
+#[derive(Debug)]
+pub struct Source<'t>(roxmltree::Document<'t>);
+
+/// Why a text is not compared as XML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("not well-formed XML without a DTD")]
+    Malformed,
+    #[error("nested too deep")]
+    TooDeep,
+    #[error("too large or too involved to be read in time")]
+    TooLarge,
+}
+
+/// The characters of a document: by its byte order mark, the charset of its content type, its own declaration.
+///
+/// # Errors
+/// As [`charset::decode`].
+pub fn decode<'b>(bytes: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, NoText> {
+    charset::decode(bytes, charset.or_else(|| declared(bytes)))
+}
+
+/// The encoding that the XML declaration names.
+fn declared(bytes: &[u8]) -> Option<&str> {
+    let head = bytes.strip_prefix(b"<?xml")?;
+    let head = std::str::from_utf8(&head[..memmem::find(head, b"?>")?]).ok()?;
+    let (_, value) = head.split_once("encoding")?;
+    let value = value.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    value[1..].split(quote).next()
+}
+
+/// Documents that are held against each other, as JSON texts.
+///
+/// # Errors
+/// More than `max` bytes for one of them.
+pub fn json<const N: usize>(
+    sources: [&Source<'_>; N],
+    max: usize,
+) -> Result<[Vec<u8>; N], Refused> {
+    let mut layout = Layout::default();
+    sources.iter().for_each(|source| layout.add(source));
+    let mut texts = [const { Vec::new() }; N];
+    for (source, text) in sources.into_iter().zip(&mut texts) {
+        *text = layout.json(source, max).ok_or(Refused::TooLarge)?;
+    }
+    Ok(texts)
+}
+
+// === impl Source ===
+
+impl<'t> Source<'t> {
+    /// # Errors
+    /// What is not well-formed, has a DTD, or asks for more than `max_depth` or the limits of this module.
+    pub fn read(text: &'t str, max_depth: usize) -> Result<Self, Refused> {
+        scan::scan(text, max_depth)?;
+        let options = ParsingOptions {
+            nodes_limit: MAX_NODES,
+            ..ParsingOptions::default()
+        };
+        match roxmltree::Document::parse_with_options(text, options) {
+            Ok(document) => Ok(Self(document)),
+            Err(Error::NodesLimitReached | Error::NamespacesLimitReached) => Err(Refused::TooLarge),
+            Err(_) => Err(Refused::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_names_the_encoding() {
+        for (bytes, declared_as) in [
+            (
+                &b"<?xml version='1.0' encoding=\"latin1\"?><a/>"[..],
+                Some("latin1"),
+            ),
+            (b"<?xml version='1.0' encoding = 'x' ?><a/>", Some("x")),
+            (b"<?xml version='1.0'?><a encoding='x'/>", None),
+            (b"<a encoding='x'?>", None),
+            (b"<?xml encoding=", None),
+        ] {
+            assert_eq!(declared(bytes), declared_as);
+        }
+    }
+
+    #[test]
+    fn what_is_not_well_formed_or_has_a_dtd_is_refused() {
+        for text in [
+            "",
+            "text",
+            "<a>",
+            "<a></b>",
+            "<a/><b/>",
+            "<p:a/>",
+            "<a b='1' b='2'/>",
+            "<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>",
+            "<a>&nbsp;</a>",
+            "<a>&#0;</a>",
+            "<a>\u{1}</a>",
+            "<!DOCTYPE a><a/>",
+            "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+            "<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>",
+        ] {
+            let read = Source::read(text, 128);
+            assert_eq!(read.err(), Some(Refused::Malformed), "{text}");
+        }
+    }
+}

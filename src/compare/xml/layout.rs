@@ -1,0 +1,308 @@
+//! Spells documents out as JSON, alike where they are held against each other.
+
+use super::Source;
+use roxmltree::{Attribute, NS_XML_URI, Node, NodeType, PI};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
+
+/// The names on the way to a node, indices aside, in the order in which they were met.
+type Path = usize;
+
+/// Which places hold arrays: all documents that are compared have to be added before the first is spelled out.
+#[derive(Debug)]
+pub(super) struct Layout<'d> {
+    paths: HashMap<(Path, Name<'d>), Path>,
+    /// For each path, whether it repeats below one element.
+    repeats: Vec<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Name<'d> {
+    Element(&'d str),
+    Instruction(&'d str),
+    Text,
+}
+
+/// An element (or the document itself), and what holds there.
+#[derive(Clone, Copy, Debug)]
+struct Standing<'d> {
+    node: Node<'d, 'd>,
+    path: Path,
+    space: Space,
+}
+
+/// What becomes of text that is white space only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Space {
+    Ignored,
+    Preserved,
+}
+
+/// What an element holds, as far as it counts.
+#[derive(Debug)]
+enum Item<'d> {
+    Element(Node<'d, 'd>),
+    Instruction(PI<'d>),
+    Text(Cow<'d, str>),
+}
+
+/// What is still to be written.
+#[derive(Debug)]
+enum Step<'d> {
+    Object(Standing<'d>),
+    Namespace(&'d str),
+    Attribute(Attribute<'d, 'd>),
+    Key(Name<'d>),
+    Order,
+    /// A name as a string.
+    Listed(Name<'d>),
+    Text(Cow<'d, str>),
+    Bracket(u8),
+}
+
+// === impl Layout ===
+
+impl<'d> Layout<'d> {
+    /// Looks at a document for names that repeat.
+    pub(super) fn add(&mut self, source: &'d Source<'d>) {
+        let mut left = VecDeque::from([Standing::root(source)]);
+        while let Some(standing) = left.pop_front() {
+            let mut met = Vec::new();
+            for item in standing.items() {
+                let path = self.path(standing.path, item.name());
+                met.push(path);
+                if let Item::Element(node) = item {
+                    left.push_back(standing.below(node, path));
+                }
+            }
+            met.sort_unstable();
+            for twice in met.windows(2).filter(|pair| pair[0] == pair[1]) {
+                self.repeats[twice[0]] = true;
+            }
+        }
+    }
+
+    /// A document that was added, as JSON; `None` where it would take more than `max` bytes.
+    pub(super) fn json(&mut self, source: &'d Source<'d>, max: usize) -> Option<Vec<u8>> {
+        let mut json = Vec::new();
+        let mut left = vec![Step::Object(Standing::root(source))];
+        while let Some(step) = left.pop() {
+            match step {
+                Step::Object(standing) => {
+                    Step::Bracket(b'{').write(&mut json);
+                    let from = left.len();
+                    self.members(standing, &mut left);
+                    left[from..].reverse();
+                }
+                other => other.write(&mut json),
+            }
+            if json.len() > max {
+                return None;
+            }
+        }
+        Some(json)
+    }
+
+    /// What is to be written of an object behind its opening brace.
+    fn members(&mut self, standing: Standing<'d>, out: &mut Vec<Step<'d>>) {
+        out.extend(standing.other_namespace().map(Step::Namespace));
+        out.extend(standing.node.attributes().map(Step::Attribute));
+        let items = standing.items();
+        let is_text = |item: &Item<'_>| matches!(item, Item::Text(_));
+        let is_mixed = items.iter().any(is_text) && !items.iter().all(is_text);
+        let order: Vec<_> = match is_mixed {
+            true => items.iter().map(Item::name).collect(),
+            false => Vec::new(),
+        };
+        let mut before = None;
+        let mut open = false;
+        for (path, item) in self.grouped(standing.path, items) {
+            if before != Some(path) {
+                out.extend(open.then_some(Step::Bracket(b']')));
+                out.push(Step::Key(item.name()));
+                open = self.repeats[path];
+                out.extend(open.then_some(Step::Bracket(b'[')));
+                before = Some(path);
+            }
+            out.push(match item {
+                Item::Element(node) => Step::Object(standing.below(node, path)),
+                Item::Instruction(instruction) => {
+                    Step::Text(instruction.value.unwrap_or_default().into())
+                }
+                Item::Text(text) => Step::Text(text),
+            });
+        }
+        out.extend(open.then_some(Step::Bracket(b']')));
+        if is_mixed {
+            out.extend([Step::Order, Step::Bracket(b'[')]);
+            out.extend(order.into_iter().map(Step::Listed));
+            out.push(Step::Bracket(b']'));
+        }
+        out.push(Step::Bracket(b'}'));
+    }
+
+    /// Items of one name stand together, where the first of them stood.
+    fn grouped(&mut self, parent: Path, items: Vec<Item<'d>>) -> Vec<(Path, Item<'d>)> {
+        let mut firsts: HashMap<Path, usize> = HashMap::new();
+        let items = items.into_iter().enumerate().map(|(index, item)| {
+            let path = self.path(parent, item.name());
+            let first = *firsts.entry(path).or_insert(index);
+            (first, path, item)
+        });
+        let mut items: Vec<_> = items.collect();
+        items.sort_by_key(|(first, ..)| *first);
+        let items = items.into_iter();
+        items.map(|(_, path, item)| (path, item)).collect()
+    }
+
+    fn path(&mut self, parent: Path, name: Name<'d>) -> Path {
+        let fresh = self.repeats.len();
+        let path = *self.paths.entry((parent, name)).or_insert(fresh);
+        if path == fresh {
+            self.repeats.push(false);
+        }
+        path
+    }
+}
+
+impl Default for Layout<'_> {
+    /// Of no document: there is the way to the root, which is nothing.
+    fn default() -> Self {
+        Self {
+            paths: HashMap::new(),
+            repeats: vec![false],
+        }
+    }
+}
+
+// === impl Name ===
+
+impl<'d> Name<'d> {
+    /// As a key. A name of XML begins with neither `?` nor `#`.
+    fn key(self) -> Cow<'d, str> {
+        match self {
+            Self::Element(name) => Cow::Borrowed(name),
+            Self::Instruction(target) => Cow::Owned(format!("?{target}")),
+            Self::Text => Cow::Borrowed("#text"),
+        }
+    }
+}
+
+// === impl Standing ===
+
+impl<'d> Standing<'d> {
+    fn root(source: &'d Source<'d>) -> Self {
+        Self {
+            node: source.0.root(),
+            path: 0,
+            space: Space::Ignored,
+        }
+    }
+
+    fn below(self, node: Node<'d, 'd>, path: Path) -> Self {
+        let space = match node.attribute((NS_XML_URI, "space")) {
+            Some("preserve") => Space::Preserved,
+            Some("default") => Space::Ignored,
+            _ => self.space,
+        };
+        Self { node, path, space }
+    }
+
+    /// What is inside, in its order. Comments do not part texts.
+    fn items(self) -> Vec<Item<'d>> {
+        let mut items = Vec::new();
+        for child in self.node.children() {
+            match child.node_type() {
+                NodeType::Element => items.push(Item::Element(child)),
+                NodeType::PI => items.extend(child.pi().map(Item::Instruction)),
+                NodeType::Text => {
+                    let text = child.text().unwrap_or_default();
+                    match items.last_mut() {
+                        Some(Item::Text(run)) => run.to_mut().push_str(text),
+                        _ => items.push(Item::Text(text.into())),
+                    }
+                }
+                NodeType::Comment | NodeType::Root => {}
+            }
+        }
+        if self.space == Space::Ignored {
+            let is_white = |text: &str| text.bytes().all(|byte| b" \t\r\n".contains(&byte));
+            items.retain(|item| !matches!(item, Item::Text(text) if is_white(text)));
+        }
+        items
+    }
+
+    /// The namespace of an element, where it is not that of the element around it.
+    fn other_namespace(self) -> Option<&'d str> {
+        let of = |node: Node<'d, 'd>| node.tag_name().namespace().unwrap_or_default();
+        let own = of(self.node);
+        let around = self.node.parent().map(of).unwrap_or_default();
+        Some(own).filter(|own| *own != around)
+    }
+}
+
+// === impl Item ===
+
+impl<'d> Item<'d> {
+    fn name(&self) -> Name<'d> {
+        match self {
+            Self::Element(node) => Name::Element(node.tag_name().name()),
+            Self::Instruction(instruction) => Name::Instruction(instruction.target),
+            Self::Text(_) => Name::Text,
+        }
+    }
+}
+
+// === impl Step ===
+
+impl Step<'_> {
+    fn write(self, json: &mut Vec<u8>) {
+        match self {
+            // What is inside it is written step by step.
+            Self::Object(_) => {}
+            Self::Namespace(uri) => member(json, "@xmlns", uri),
+            Self::Attribute(attribute) => {
+                let name = attribute.name();
+                let name = match attribute.namespace() {
+                    None => format!("@{name}"),
+                    Some(NS_XML_URI) => format!("@xml:{name}"),
+                    Some(uri) => format!("@{{{uri}}}{name}"),
+                };
+                member(json, &name, attribute.value());
+            }
+            Self::Key(name) => key(json, &name.key()),
+            Self::Order => key(json, "#order"),
+            Self::Listed(name) => string(json, &name.key()),
+            Self::Text(text) => string(json, &text),
+            Self::Bracket(bracket @ (b'[' | b'{')) => {
+                separate(json);
+                json.push(bracket);
+            }
+            Self::Bracket(bracket) => json.push(bracket),
+        }
+    }
+}
+
+fn member(json: &mut Vec<u8>, name: &str, value: &str) {
+    key(json, name);
+    string(json, value);
+}
+
+fn key(json: &mut Vec<u8>, name: &str) {
+    string(json, name);
+    json.push(b':');
+}
+
+fn string(json: &mut Vec<u8>, text: &str) {
+    separate(json);
+    serde_json::to_writer(json, text).expect("writing a string to memory must not fail");
+}
+
+/// A comma, unless a container or a member begins here: every value ends with another byte.
+fn separate(json: &mut Vec<u8>) {
+    if !matches!(json.last(), None | Some(b'{' | b'[' | b':')) {
+        json.push(b',');
+    }
+}
