@@ -2,11 +2,13 @@
 //! redacted reports of checks from there to exporters and store. Both queues are bounded and neither ever waits.
 
 pub mod checked;
+mod flat;
 pub mod report;
 pub mod reports;
 pub mod sample;
 
 pub use checked::{Checked, Timed};
+pub use flat::{Flat, FlatAnswer, FlatRequest};
 pub use report::{Report, Told, ToldAnswer, Traced};
 pub use reports::{Reports, Sent};
-pub use sample::{Feed, Queue, ReadRequest, Sample};
+pub use sample::{Feed, Opened, Queue, ReadRequest, Sample};

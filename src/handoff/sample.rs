@@ -1,5 +1,6 @@
 //! Samples on their way to the shadow.
 
+use super::{FlatAnswer, FlatRequest};
 use crate::{
     budget::Held,
     compare::{Answer, Comparing},
@@ -22,9 +23,9 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Sample {
     pub ticket: Ticket,
-    pub request: ReadRequest,
+    pub request: FlatRequest,
     /// The primary's answer.
-    pub answer: Answer,
+    pub answer: FlatAnswer,
     /// The stack that gave it.
     pub primary: Stack,
     /// From sending the request to the last byte of the answer.
@@ -36,6 +37,18 @@ pub struct Sample {
     /// The rules and options in force when the read was sampled.
     pub comparing: Arc<Comparing>,
     /// The share of the byte budget that request and answer take.
+    pub held: Held,
+}
+
+/// A sample that has come out of the queue.
+#[derive(Debug)]
+pub struct Opened {
+    pub ticket: Ticket,
+    pub request: ReadRequest,
+    pub answer: Answer,
+    pub primary: Stack,
+    pub took: Duration,
+    pub comparing: Arc<Comparing>,
     pub held: Held,
 }
 
@@ -52,7 +65,7 @@ pub struct ReadRequest {
 /// Offers samples without ever waiting. Cheap to clone; the [`Feed`] ends when all clones are dropped.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    tx: mpsc::UnboundedSender<Sample>,
+    tx: mpsc::UnboundedSender<Box<Sample>>,
     max_length: Arc<AtomicUsize>,
     gauges: Gauges,
 }
@@ -60,7 +73,7 @@ pub struct Queue {
 /// The shadow's end of the queue.
 #[derive(Debug)]
 pub struct Feed {
-    rx: mpsc::UnboundedReceiver<Sample>,
+    rx: mpsc::UnboundedReceiver<Box<Sample>>,
     gauges: Gauges,
 }
 
@@ -76,11 +89,27 @@ pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, Feed) {
     (queue, Feed { rx, gauges })
 }
 
+// === impl Sample ===
+
+impl Sample {
+    pub fn open(self) -> Opened {
+        Opened {
+            ticket: self.ticket,
+            request: self.request.open(),
+            answer: self.answer.open(),
+            primary: self.primary,
+            took: self.took,
+            comparing: self.comparing,
+            held: self.held,
+        }
+    }
+}
+
 // === impl Queue ===
 
 impl Queue {
     /// Accepts a sample or ends it: `queue_full`, or `shutting_down` when nobody listens any more.
-    pub fn offer(&self, sample: Sample) {
+    pub fn offer(&self, sample: Box<Sample>) {
         let max_length = self.max_length.load(Ordering::Relaxed) as u64;
         if self.gauges.enter_queue() >= max_length {
             self.gauges.leave_queue();
@@ -105,7 +134,7 @@ impl Queue {
 
 impl Feed {
     /// The next sample; `None` when every [`Queue`] is dropped and the queue is empty.
-    pub async fn next(&mut self) -> Option<Sample> {
+    pub async fn next(&mut self) -> Option<Box<Sample>> {
         let sample = self.rx.recv().await;
         if sample.is_some() {
             self.gauges.leave_queue();
@@ -114,7 +143,7 @@ impl Feed {
     }
 
     /// The next sample if there is one now.
-    pub fn try_next(&mut self) -> Option<Sample> {
+    pub fn try_next(&mut self) -> Option<Box<Sample>> {
         let sample = self.rx.try_recv().ok();
         if sample.is_some() {
             self.gauges.leave_queue();

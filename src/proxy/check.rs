@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Comparing},
-    handoff::{Queue, ReadRequest, Sample},
+    compare::Comparing,
+    handoff::{Flat, FlatAnswer, FlatRequest, Queue, Sample},
     stack::Stack,
     telemetry::Ticket,
     verdict::{Outcome, Reason},
@@ -25,7 +25,7 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Sampled {
     pub(super) ticket: Ticket,
-    pub(super) request: ReadRequest,
+    pub(super) request: FlatRequest,
     /// `None`: it has no body.
     pub(super) recording: Option<Recording>,
     /// For the answer.
@@ -43,9 +43,9 @@ pub(super) struct Check(Option<Answered>);
 
 #[derive(Debug)]
 struct Answered {
-    sampled: Sampled,
+    sampled: Box<Sampled>,
     status: StatusCode,
-    headers: HeaderMap,
+    head: Flat,
     trailers: HeaderMap,
     primary: Stack,
     sent: Instant,
@@ -55,7 +55,7 @@ struct Answered {
 
 impl Sampled {
     /// Goes on with the answer: copies it as it streams, or ends here where there is nothing to compare.
-    pub(super) fn answered(self, answer: &mut Response<Download>) {
+    pub(super) fn answered(mut self: Box<Self>, answer: &mut Response<Download>) {
         let (primary, sent) = match answer.body().origin() {
             Origin::Stack(stack, sent) => (stack, sent),
             Origin::Own(Problem::BadRequest) => return self.ticket.give_up(Reason::ClientGone),
@@ -64,9 +64,13 @@ impl Sampled {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(answer.headers()) {
             return finish(self.ticket, Reason::Streaming);
         }
+        let head = Flat::of_headers(answer.headers());
+        if !self.held.grow(head.weight()) {
+            return finish(self.ticket, Reason::MemoryFull);
+        }
         let check = Check(Some(Answered {
             status: answer.status(),
-            headers: answer.headers().clone(),
+            head,
             trailers: HeaderMap::new(),
             primary,
             sent,
@@ -76,7 +80,7 @@ impl Sampled {
     }
 
     /// The caller went before there was an answer.
-    pub(super) fn abandon(self) {
+    pub(super) fn abandon(self: Box<Self>) {
         self.ticket.give_up(Reason::ClientGone);
     }
 }
@@ -138,7 +142,7 @@ impl Answered {
             received,
             comparing,
             queue,
-        } = self.sampled;
+        } = *self.sampled;
         tape.finish(End::Whole);
         if let End::Refused(reason) = tape.end() {
             return finish(ticket, reason);
@@ -159,12 +163,12 @@ impl Answered {
         let (body, share) = tape.take();
         held.merge(share);
         let offered = Instant::now();
-        queue.offer(Sample {
+        queue.offer(Box::new(Sample {
             ticket,
             request,
-            answer: Answer {
+            answer: FlatAnswer {
                 status: self.status,
-                headers: self.headers,
+                head: self.head,
                 body,
                 trailers: self.trailers,
             },
@@ -174,7 +178,7 @@ impl Answered {
             offered,
             comparing,
             held,
-        });
+        }));
     }
 }
 

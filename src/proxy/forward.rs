@@ -143,7 +143,10 @@ impl<F: Future<Output = Answered>> Future for Forwarding<F> {
             None => match (ready!(this.answer.poll(cx)), this.again.take()) {
                 (Err(error), Some(again)) if error.is_stale() => {
                     let pending = this.pending.as_ref().expect(UNFINISHED);
-                    let retry = this.stacks.clone().send_again(again.request(), pending);
+                    let retry = this
+                        .stacks
+                        .clone()
+                        .send_again(again.into_request(), pending);
                     ready!(this.retry.insert(retry).as_mut().poll(cx))
                 }
                 (answer, _) => answer,

@@ -8,13 +8,13 @@ use super::{
 };
 use crate::{
     budget::Bucket,
-    handoff::ReadRequest,
+    handoff::{Flat, FlatRequest},
     sample::{Ask, Decision, Declared},
     telemetry::Bound,
     verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header::TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, Method, Uri, header::TRANSFER_ENCODING};
 use std::{
     sync::Arc,
     time::{Instant, SystemTime},
@@ -55,7 +55,8 @@ pub(super) struct Undecided {
 /// What is kept of a request that may be replayed.
 #[derive(Debug)]
 struct Kept {
-    head: OwnedHead,
+    method: Method,
+    head: Flat,
     /// `None`: it has no body.
     recording: Option<Recording>,
     received: SystemTime,
@@ -93,7 +94,8 @@ impl Sampler {
         if !self.admits(&call.live, named, call.request.headers()) {
             return Plan::Pass;
         }
-        let head = OwnedHead::of(&call.request);
+        let request = &call.request;
+        let head = replayable(&call.live, request.uri(), request.headers());
         let recording = (!http_body::Body::is_end_stream(call.request.body())).then(|| {
             let recording = Recording::new(self.tape(&call.live));
             call.request.body_mut().record(recording.clone());
@@ -104,12 +106,13 @@ impl Sampler {
             &call.live,
             named,
             Kept {
+                method: call.request.method().clone(),
                 head,
                 recording,
                 received,
             },
         ) {
-            Some(sampled) => Plan::Copy(Copying::of(sampled)),
+            Some(sampled) => Plan::Copy(Copying(Some(sampled))),
             None => Plan::Pass,
         }
     }
@@ -134,7 +137,7 @@ impl Sampler {
     }
 
     /// Decides now that the body is known. What never became whole is not known to be a read.
-    pub(super) fn decide_later(&self, undecided: Undecided) -> Option<Sampled> {
+    pub(super) fn decide_later(&self, undecided: Undecided) -> Option<Box<Sampled>> {
         let Undecided {
             live,
             routing,
@@ -155,7 +158,8 @@ impl Sampler {
             return None;
         }
         let kept = Kept {
-            head,
+            head: replayable(&live, &head.uri, &head.headers),
+            method: head.method,
             recording: Some(recording),
             received,
         };
@@ -181,33 +185,24 @@ impl Sampler {
     }
 
     /// Begins a check; `None` where the budget does not hold even its head.
-    fn sampled(&self, live: &Live, named: &Named, kept: Kept) -> Option<Sampled> {
+    fn sampled(&self, live: &Live, named: &Named, kept: Kept) -> Option<Box<Sampled>> {
         let ticket = named.route.sample();
         let Kept {
+            method,
             head,
             recording,
             received,
         } = kept;
-        let OwnedHead {
-            method,
-            uri,
-            mut headers,
-        } = head;
-        if let Some(name) = &live.sampling.force_header {
-            headers.remove(name);
-        }
-        headers.remove(TRANSFER_ENCODING);
         let mut held = self.handles.budget.share();
-        if !held.grow(size_of(&headers)) {
+        if !held.grow(head.weight()) {
             ticket.finish(Outcome::NotCompared(Reason::MemoryFull));
             return None;
         }
-        Some(Sampled {
+        Some(Box::new(Sampled {
             ticket,
-            request: ReadRequest {
+            request: FlatRequest {
                 method,
-                uri,
-                headers,
+                head,
                 body: Bytes::new(),
             },
             recording,
@@ -216,7 +211,7 @@ impl Sampler {
             received,
             comparing: live.comparing.clone(),
             queue: self.handles.queue.clone(),
-        })
+        }))
     }
 
     fn tape(&self, live: &Live) -> Tape {
@@ -239,24 +234,19 @@ fn never_samples(live: &Live, routing: &Routing) -> bool {
     }
 }
 
-/// Bytes that kept headers take, roughly.
-fn size_of(headers: &HeaderMap) -> usize {
-    const ENTRY: usize = 96;
-    let sizes = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + ENTRY);
-    sizes.sum()
+/// The head as it may be replayed: without what was meant for us, or framed a body that will be sent whole.
+fn replayable(live: &Live, uri: &Uri, headers: &HeaderMap) -> Flat {
+    let force = live.sampling.force_header.as_ref();
+    Flat::of(uri, headers, |name| {
+        Some(name) != force && *name != TRANSFER_ENCODING
+    })
 }
 
 // === impl Copying ===
 
 impl Copying {
-    fn of(sampled: Sampled) -> Self {
-        Self(Some(Box::new(sampled)))
-    }
-
-    pub(super) fn take(mut self) -> Option<Sampled> {
-        self.0.take().map(|sampled| *sampled)
+    pub(super) fn take(mut self) -> Option<Box<Sampled>> {
+        self.0.take()
     }
 }
 

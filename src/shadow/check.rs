@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, ReadRequest, Reports, Sample, Timed, Traced},
+    handoff::{Checked, Opened, ReadRequest, Reports, Sample, Timed, Traced},
     redact::Redactor,
     settings::Current,
     stack::Stack,
@@ -60,12 +60,12 @@ struct Finding {
 /// Carries one sample through to its outcome.
 pub(super) async fn run(
     bench: Arc<Bench>,
-    sample: Sample,
+    sample: Box<Sample>,
     passage: Passage,
     settings: Arc<Settings>,
 ) {
     let _in_flight = bench.gauges.begin_replay();
-    let mut sample = sample;
+    let mut sample = sample.open();
     let span = Span::new(&sample.request, &settings);
     let begun = Instant::now();
     let answer = ask(&mut sample, passage, &span, &settings).await;
@@ -83,7 +83,8 @@ pub(super) async fn run(
 }
 
 /// Ends a sample whose read is not to be sent.
-pub(super) fn refuse(bench: &Bench, sample: Sample, reason: Reason, settings: &Settings) {
+pub(super) fn refuse(bench: &Bench, sample: Box<Sample>, reason: Reason, settings: &Settings) {
+    let sample = sample.open();
     let finding = Finding::from(Outcome::NotCompared(reason));
     let inquiry = Inquiry::of(&sample, settings);
     let span = Span::new(&sample.request, settings);
@@ -93,7 +94,7 @@ pub(super) fn refuse(bench: &Bench, sample: Sample, reason: Reason, settings: &S
 
 /// Replays the read, and tells the breaker how that went.
 async fn ask(
-    sample: &mut Sample,
+    sample: &mut Opened,
     passage: Passage,
     span: &Span,
     settings: &Settings,
@@ -236,7 +237,7 @@ impl From<Outcome> for Finding {
 // === impl Inquiry ===
 
 impl<'c> Inquiry<'c> {
-    fn of(sample: &'c Sample, settings: &'c Settings) -> Self {
+    fn of(sample: &'c Opened, settings: &'c Settings) -> Self {
         Self {
             ticket: &sample.ticket,
             request: &sample.request,
@@ -249,7 +250,7 @@ impl<'c> Inquiry<'c> {
 // === impl Pair ===
 
 impl<'c> Pair<'c> {
-    fn of(sample: &'c Sample, shadow: Option<Timed<'c>>) -> Self {
+    fn of(sample: &'c Opened, shadow: Option<Timed<'c>>) -> Self {
         let primary = Some(Timed {
             answer: &sample.answer,
             took: sample.took,

@@ -9,7 +9,10 @@ use crate::{
     verdict::{Outcome, Reason, ShadowError},
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::EXPECT};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{CONNECTION, EXPECT},
+};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::{error::Error as _, io};
@@ -17,6 +20,7 @@ use std::{error::Error as _, io};
 /// Tells the shadow that no caller waits for the answer.
 const MARK: HeaderName = HeaderName::from_static("x-twinread");
 const SHADOW: HeaderValue = HeaderValue::from_static("shadow");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -116,10 +120,26 @@ where
     }
     Ok(Answer {
         status: parts.status,
-        headers: parts.headers,
+        headers: without_connection(parts.headers),
         body: intake.into_body(),
         trailers,
     })
+}
+
+/// As a caller would get them, as far as most answers need it: those of the primary come without, and answers that are alike in
+/// everything are equal at a glance. What else a connection's headers name is left to the comparison.
+fn without_connection(mut headers: HeaderMap) -> HeaderMap {
+    let is_plain = headers.get(CONNECTION).is_some_and(|value| {
+        let options = [b"keep-alive".as_slice(), b"close"];
+        options
+            .iter()
+            .any(|option| value.as_bytes().eq_ignore_ascii_case(option))
+    });
+    if is_plain {
+        headers.remove(CONNECTION);
+        headers.remove(KEEP_ALIVE);
+    }
+    headers
 }
 
 fn kind(error: &upstream::Error) -> ShadowError {
@@ -192,5 +212,26 @@ impl Intake<'_> {
             Some(own) => own.freeze(),
             None => self.room.expected.slice(..self.same),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_connection_header_is_taken_out() {
+        let headers = |value: &'static str| {
+            let pairs = [("connection", value), ("keep-alive", "1"), ("x-a", "1")];
+            let pairs = pairs.map(|(name, value)| {
+                let name = HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            });
+            without_connection(pairs.into_iter().collect()).len()
+        };
+        assert_eq!(headers("Keep-Alive"), 1);
+        assert_eq!(headers("close"), 1);
+        // Then `x-a` is of the connection too, and the comparison has to know.
+        assert_eq!(headers("x-a"), 3);
     }
 }

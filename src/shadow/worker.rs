@@ -150,7 +150,7 @@ impl Worker {
     }
 
     /// Begins the check of a sample, or ends it at once.
-    fn begin(&mut self, sample: Sample) {
+    fn begin(&mut self, sample: Box<Sample>) {
         let settings = self.settings.get();
         match self.lanes.admit(&sample, &settings) {
             Ok(passage) => {

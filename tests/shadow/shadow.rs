@@ -15,7 +15,7 @@ use twinread::{
         RuleUse,
     },
     drain,
-    handoff::{self, Queue, ReadRequest, Reports, Sample, Sent},
+    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
@@ -109,7 +109,7 @@ impl Shadow {
     pub(crate) fn offer(&self, read: &Read) {
         let mut held = self.budget.share();
         assert!(held.grow(read.answer.len()));
-        self.queue.offer(Sample {
+        self.queue.offer(Box::new(Sample {
             ticket: self.route().sample(),
             request: read.request(),
             answer: read.answer(),
@@ -119,7 +119,7 @@ impl Shadow {
             offered: Instant::now(),
             comparing: Arc::new(Comparing::default()),
             held,
-        });
+        }));
     }
 
     pub(crate) fn count(&self, outcome: Outcome) -> u64 {
@@ -187,19 +187,19 @@ impl Read {
         }
     }
 
-    fn request(&self) -> ReadRequest {
-        ReadRequest {
+    fn request(&self) -> FlatRequest {
+        let uri = Uri::from_static(self.uri);
+        FlatRequest {
             method: self.method.clone(),
-            uri: Uri::from_static(self.uri),
-            headers: headers(&self.headers),
+            head: Flat::of(&uri, &headers(&self.headers), |_| true),
             body: Bytes::from_static(self.body.as_bytes()),
         }
     }
 
-    fn answer(&self) -> Answer {
-        Answer {
+    fn answer(&self) -> FlatAnswer {
+        FlatAnswer {
             status: self.status,
-            headers: headers(&[("content-type", "application/json")]),
+            head: Flat::of_headers(&headers(&[("content-type", "application/json")])),
             body: Bytes::from_static(self.answer.as_bytes()),
             trailers: HeaderMap::new(),
         }

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use twinread::{
     budget::Budget,
     drain,
-    handoff::{Feed, Sample, sample},
+    handoff::{Feed, Opened, sample},
     proxy::{self, Config, Handles, Live},
     settings::{self, Publisher},
     telemetry::{Gauges, Ledger, Timings},
@@ -70,8 +70,8 @@ impl Sidecar {
         caller.rest().await
     }
 
-    pub(crate) async fn sample(&mut self) -> Sample {
-        within("a sample", self.feed.next()).await.unwrap()
+    pub(crate) async fn sample(&mut self) -> Opened {
+        within("a sample", self.feed.next()).await.unwrap().open()
     }
 
     /// Changes what is in force.
