@@ -6,6 +6,7 @@ mod constructed;
 mod format_properties;
 mod formats;
 mod heads;
+mod mutations;
 pub(super) mod properties;
 mod rules;
 

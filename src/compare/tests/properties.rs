@@ -61,20 +61,20 @@ fn places(value: &Json, at: &[Step], out: &mut Vec<Vec<Step>>) {
     }
 }
 
-fn pick(value: &Json, index: Index) -> Vec<Step> {
+pub(super) fn pick(value: &Json, index: Index) -> Vec<Step> {
     let mut all = Vec::new();
     places(value, &[], &mut all);
     index.get(&all).clone()
 }
 
-fn get<'v>(value: &'v mut Json, steps: &[Step]) -> &'v mut Json {
+pub(super) fn get<'v>(value: &'v mut Json, steps: &[Step]) -> &'v mut Json {
     steps.iter().fold(value, |value, step| match step {
         Step::Name(name) => &mut value[name],
         Step::Index(index) => &mut value[index],
     })
 }
 
-fn place(steps: &[Step]) -> String {
+pub(super) fn place(steps: &[Step]) -> String {
     Place::Node(steps.to_vec()).to_string()
 }
 
