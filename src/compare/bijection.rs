@@ -3,7 +3,10 @@
 //! A table holds hashes of 128 bits, never ids. It is bounded: once it is full, pairs that it does not know are told
 //! as differences, and counted.
 
-use crate::rules::{Action, Rule, Scope};
+use crate::{
+    rules::{Action, Rule, Scope},
+    stack::Stack,
+};
 use std::collections::HashMap;
 
 /// Pairs that one table holds at most.
@@ -91,10 +94,7 @@ impl<'e> Tables<'e> {
         let Some((scope, name)) = table_of(rule) else {
             return Meeting::Taken;
         };
-        let tables = match scope {
-            Scope::Check => &self.check,
-            Scope::Epoch => &*self.epoch,
-        };
+        let tables = self.of(scope);
         let contradict = |(old, new): &Ids| {
             let mut pairs = pairs.iter();
             pairs.any(|(other, met)| (other == old) != (met == new))
@@ -109,6 +109,23 @@ impl<'e> Tables<'e> {
             }
         }
         worst
+    }
+
+    /// The new id that an id of one side belongs to, as far as is known.
+    pub(super) fn new_of(&self, rule: &Rule, side: Stack, id: u128) -> Option<u128> {
+        let (scope, name) = table_of(rule)?;
+        let table = self.of(scope).tables.get(name)?;
+        match side {
+            Stack::Old => table.news.get(&id).copied(),
+            Stack::New => table.olds.contains_key(&id).then_some(id),
+        }
+    }
+
+    fn of(&self, scope: Scope) -> &Bijections {
+        match scope {
+            Scope::Check => &self.check,
+            Scope::Epoch => &*self.epoch,
+        }
     }
 
     /// Remembers pairs, those aside that are taken or find no room.

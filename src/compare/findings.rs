@@ -5,7 +5,10 @@ use super::{
     bijection::{Bijections, Meeting, Tables},
     case::{Case, Reading},
 };
-use crate::rules::{Action, Facts, Rule, RuleSet};
+use crate::{
+    rules::{Action, Facts, Rule, RuleSet, Subject},
+    stack::Stack,
+};
 use jiff::civil::Date;
 use std::collections::HashMap;
 
@@ -209,6 +212,12 @@ impl<'c> Findings<'c> {
         if self.differences.len() < self.options.max_differences {
             self.differences.push(difference());
         }
+    }
+
+    /// The new id that a value of one side belongs to, as far as is known.
+    pub(super) fn new_of(&self, rule: &Rule, side: Stack, subject: &Subject<'_>) -> Option<u128> {
+        let id = subject.id(self.reading.numbers)?;
+        self.tables.new_of(rule, side, id)
     }
 
     /// Remembers which ids met at a place, where a rule wants to know.

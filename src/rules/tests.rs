@@ -97,71 +97,73 @@ fn every_fault_is_told_at_once_and_with_its_line() {
     );
 }
 
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "{tolerence: {abs: 1}}",
+        "unknown action `tolerence`, did you mean `tolerance`?",
+    ),
+    ("tolerance", "`tolerance` needs to be told more"),
+    ("{tolerance: {}}", "expected `abs`, `rel` or both"),
+    ("{tolerance: {abs: -1}}", "expected a number of 0 or more"),
+    ("{tolerance: {abs: NaN}}", "expected a number of 0 or more"),
+    ("{unordered: {by: sku}}", "`key` is missing"),
+    ("{ignore: true}", "`ignore` takes nothing"),
+    ("[ignore]", "expected an action"),
+    ("{ignore: 1, unordered: 2}", "expected one action"),
+    ("{round: 1.5}", "expected a whole number of decimal places"),
+    ("{round: 1001}", "expected a whole number of decimal places"),
+    ("round", "`round` needs to be told more, as in `{round: 2}`"),
+    ("{time: {formats: []}}", "expected at least one format"),
+    (
+        "{time: {formats: [iso]}}",
+        "expected rfc3339, rfc9110, unix, unix_ms or a pattern such as '%d/%m/%Y'",
+    ),
+    (
+        "{time: {formats: ['%H']}}",
+        "the pattern does not tell a date",
+    ),
+    ("{time: {within: soon}}", "expected a duration"),
+    (
+        "{same: guid}",
+        "expected uuid, rfc3339, number, string, any or",
+    ),
+    (
+        "{same: {regex: '('}}",
+        "not a regular expression: unclosed group",
+    ),
+    ("{bijection: day}", "expected check or epoch"),
+    ("{bijection: {name: a}}", "`scope` is missing"),
+    ("{bijection: {scope: check, nam: a}}", "unknown field `nam`"),
+    ("{rename: {on: old}}", "`to` is missing"),
+    ("{rename: {to: a, on: left}}", "expected old or new or both"),
+    (
+        "{parse: xml}",
+        "expected json or base64 or number or url or query",
+    ),
+    ("{replace: {regex: '['}}", "not a regular expression"),
+    ("{replace: {regex: a}}", "`with` is missing"),
+    (
+        "{map: {table: {}}}",
+        "expected at least one value to translate",
+    ),
+    (
+        "{map: {table: {a: [1]}}}",
+        "expected null, a boolean, a number, a text, [] or {}",
+    ),
+    ("{map: {table: {a: 1}, onn: old}}", "unknown field `onn`"),
+    ("{case: upper}", "expected fold"),
+    ("{space: trim}", "expected collapse"),
+    ("{unicode: nfd}", "expected nfc or nfkc"),
+    ("{optional: null}", "expected a list"),
+    (
+        "whatever",
+        "unknown action `whatever`, expected one of ignore, optional, tolerance, round, time",
+    ),
+];
+
 #[test]
 fn actions_are_refused_by_name() {
-    for (action, told) in [
-        (
-            "{tolerence: {abs: 1}}",
-            "unknown action `tolerence`, did you mean `tolerance`?",
-        ),
-        ("tolerance", "`tolerance` needs to be told more"),
-        ("{tolerance: {}}", "expected `abs`, `rel` or both"),
-        ("{tolerance: {abs: -1}}", "expected a number of 0 or more"),
-        ("{tolerance: {abs: NaN}}", "expected a number of 0 or more"),
-        ("{unordered: {by: sku}}", "`key` is missing"),
-        ("{ignore: true}", "`ignore` takes nothing"),
-        ("[ignore]", "expected an action"),
-        ("{ignore: 1, unordered: 2}", "expected one action"),
-        ("{round: 1.5}", "expected a whole number of decimal places"),
-        ("{round: 1001}", "expected a whole number of decimal places"),
-        ("round", "`round` needs to be told more, as in `{round: 2}`"),
-        ("{time: {formats: []}}", "expected at least one format"),
-        (
-            "{time: {formats: [iso]}}",
-            "expected rfc3339, rfc9110, unix, unix_ms or a pattern such as '%d/%m/%Y'",
-        ),
-        (
-            "{time: {formats: ['%H']}}",
-            "the pattern does not tell a date",
-        ),
-        ("{time: {within: soon}}", "expected a duration"),
-        (
-            "{same: guid}",
-            "expected uuid, rfc3339, number, string, any or",
-        ),
-        (
-            "{same: {regex: '('}}",
-            "not a regular expression: unclosed group",
-        ),
-        ("{bijection: day}", "expected check or epoch"),
-        ("{bijection: {name: a}}", "`scope` is missing"),
-        ("{bijection: {scope: check, nam: a}}", "unknown field `nam`"),
-        ("{rename: {on: old}}", "`to` is missing"),
-        ("{rename: {to: a, on: left}}", "expected old or new or both"),
-        (
-            "{parse: xml}",
-            "expected json or base64 or number or url or query",
-        ),
-        ("{replace: {regex: '['}}", "not a regular expression"),
-        ("{replace: {regex: a}}", "`with` is missing"),
-        (
-            "{map: {table: {}}}",
-            "expected at least one value to translate",
-        ),
-        (
-            "{map: {table: {a: [1]}}}",
-            "expected null, a boolean, a number, a text, [] or {}",
-        ),
-        ("{map: {table: {a: 1}, onn: old}}", "unknown field `onn`"),
-        ("{case: upper}", "expected fold"),
-        ("{space: trim}", "expected collapse"),
-        ("{unicode: nfd}", "expected nfc or nfkc"),
-        ("{optional: null}", "expected a list"),
-        (
-            "whatever",
-            "unknown action `whatever`, expected one of ignore, optional, tolerance, round, time",
-        ),
-    ] {
+    for (action, told) in REFUSED {
         let faults = faults(&format!("at: $.a, do: {action}"));
         assert!(
             faults.iter().any(|fault| fault.contains(told)),
@@ -170,63 +172,65 @@ fn actions_are_refused_by_name() {
     }
 }
 
+const MEANINGLESS: &[(&str, &str)] = &[
+    (
+        "at: body, do: {tolerance: {abs: 1}}",
+        "`tolerance` serves at a JSONPath, a header, a trailer or a form field only",
+    ),
+    (
+        "at: status, do: {same: any}",
+        "`same` serves at a JSONPath, a header",
+    ),
+    (
+        "at: body, do: {parse: url}",
+        "`parse` serves with `number` and `url` at a JSONPath",
+    ),
+    (
+        "at: body, do: {map: {table: {a: b}}}",
+        "`map` serves at `status`, a JSONPath",
+    ),
+    (
+        "at: header.a, do: {rename: {to: b}}",
+        "`rename` serves only at a JSONPath whose last step is a name",
+    ),
+    (
+        "at: '$.a[0]', do: {rename: {to: b}}",
+        "`rename` serves only at a JSONPath whose last step is a name",
+    ),
+    (
+        "at: $, do: {rename: {to: b}}",
+        "`rename` serves only at a JSONPath whose last step is a name",
+    ),
+    (
+        "at: status, do: {case: fold}",
+        "`case` serves at a JSONPath, a header, a trailer, a form field or `body` only",
+    ),
+    (
+        "at: $.a, do: {status: {equal: [[200, 203]]}}",
+        "`status` serves at `status` only",
+    ),
+    (
+        "at: status, do: {status: {equal: [[200]]}}",
+        "expected at least two statuses",
+    ),
+    (
+        "at: body, do: unordered",
+        "`unordered` serves at a JSONPath",
+    ),
+    (
+        "at: header.a, do: {unordered: {key: b}}",
+        "`unordered` serves at a JSONPath",
+    ),
+    ("at: items, do: ignore", "expected `status`, `header.NAME`"),
+    (
+        "at: '$.a[?b(@)]', do: ignore",
+        "not a JSONPath (RFC 9535), see its column 6",
+    ),
+];
+
 #[test]
 fn combinations_without_a_meaning_are_refused() {
-    for (fields, told) in [
-        (
-            "at: body, do: {tolerance: {abs: 1}}",
-            "`tolerance` serves at a JSONPath, a header, a trailer or a form field only",
-        ),
-        (
-            "at: status, do: {same: any}",
-            "`same` serves at a JSONPath, a header",
-        ),
-        (
-            "at: body, do: {parse: url}",
-            "`parse` serves with `number` and `url` at a JSONPath",
-        ),
-        (
-            "at: body, do: {map: {table: {a: b}}}",
-            "`map` serves at `status`, a JSONPath",
-        ),
-        (
-            "at: header.a, do: {rename: {to: b}}",
-            "`rename` serves only at a JSONPath whose last step is a name",
-        ),
-        (
-            "at: '$.a[0]', do: {rename: {to: b}}",
-            "`rename` serves only at a JSONPath whose last step is a name",
-        ),
-        (
-            "at: $, do: {rename: {to: b}}",
-            "`rename` serves only at a JSONPath whose last step is a name",
-        ),
-        (
-            "at: status, do: {case: fold}",
-            "`case` serves at a JSONPath, a header, a trailer, a form field or `body` only",
-        ),
-        (
-            "at: $.a, do: {status: {equal: [[200, 203]]}}",
-            "`status` serves at `status` only",
-        ),
-        (
-            "at: status, do: {status: {equal: [[200]]}}",
-            "expected at least two statuses",
-        ),
-        (
-            "at: body, do: unordered",
-            "`unordered` serves at a JSONPath",
-        ),
-        (
-            "at: header.a, do: {unordered: {key: b}}",
-            "`unordered` serves at a JSONPath",
-        ),
-        ("at: items, do: ignore", "expected `status`, `header.NAME`"),
-        (
-            "at: '$.a[?b(@)]', do: ignore",
-            "not a JSONPath (RFC 9535), see its column 6",
-        ),
-    ] {
+    for (fields, told) in MEANINGLESS {
         let faults = faults(fields);
         assert!(
             faults.iter().any(|fault| fault.contains(told)),

@@ -11,16 +11,21 @@ use shadow::{Read, Shadow, eventually};
 use stacks::{Stack, Way, answer};
 use std::{
     num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
     time::Duration,
 };
 use twinread::{
-    compare::{Answer, Bijections, Comparing, Comparison, Context, Kind},
+    compare::{
+        Answer, Bijections, Comparing, Comparison, Context, HeaderScope, Kind, Options,
+        compare_within,
+    },
     handoff::Traced,
+    rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Settings, Trace},
     stack,
     telemetry::Bound,
-    verdict::{Mark, Outcome, Reason, ShadowError, Via},
+    verdict::{Cause, Mark, Outcome, Reason, ShadowError, Via},
 };
 
 const EQUAL: &str = r#"{"a": 1}"#;
@@ -336,6 +341,33 @@ async fn a_panic_in_the_comparison_ends_one_check_alone() {
     assert_eq!(outcome, not_compared(Reason::Internal));
     new.becomes(Way::json(EQUAL));
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
+}
+
+#[tokio::test]
+async fn ids_that_met_are_remembered_until_the_epoch_ends() {
+    let rule = "rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]";
+    let files = [("rules.yaml".into(), rule.to_owned())];
+    let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
+    let (old, new) = stacks(Way::json(r#"{"id": 7}"#)).await;
+    let mut shadow = Shadow::comparing(&old, &new, settings(), compare_within).await;
+    shadow.comparing = Arc::new(Comparing {
+        rules: rules.into(),
+        options: Options {
+            headers: HeaderScope::None,
+            ..Options::default()
+        },
+    });
+    let read = |answer| Read {
+        answer,
+        ..Read::new()
+    };
+    let renumbered = Outcome::Match(Via::Rules);
+    assert_eq!(shadow.check(&read(r#"{"id": 5}"#)).await, renumbered);
+    assert_eq!(shadow.check(&read(r#"{"id": 6}"#)).await, MISMATCH);
+    assert_eq!(shadow.check(&read(r#"{"id": 5}"#)).await, renumbered);
+    shadow.ledger.begin_epoch(None, Cause::Asked);
+    assert_eq!(shadow.check(&read(r#"{"id": 6}"#)).await, renumbered);
+    assert_eq!(shadow.gauges.bounds_reached(Bound::Bijections), 0);
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ pub(crate) struct Shadow {
     pub(crate) budget: Budget,
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
+    /// What the samples that are offered are compared under.
+    pub(crate) comparing: Arc<Comparing>,
     drain: drain::Signal,
     worker: JoinHandle<()>,
     _redactor: Publisher<Redactor>,
@@ -96,6 +98,7 @@ impl Shadow {
             budget: Budget::new(64 << 20),
             settings: publisher,
             reports: reported,
+            comparing: Arc::default(),
             drain: signal,
             worker: tokio::spawn(worker.run(watch)),
             _redactor,
@@ -117,7 +120,7 @@ impl Shadow {
             took: Duration::from_millis(1),
             received: SystemTime::now(),
             offered: Instant::now(),
-            comparing: Arc::new(Comparing::default()),
+            comparing: self.comparing.clone(),
             held,
         }));
     }

@@ -509,102 +509,104 @@ fn the_rule_after_whose_turn_the_values_are_equal_has_masked() {
     }
 }
 
+const REORDERED: &[(&str, &str, &str, &str)] = &[
+    (
+        "$[*].a",
+        "{round: 1}",
+        r#"[{"a":1.01,"n":1},{"a":2.01,"n":1}]"#,
+        r#"[{"a":2.02,"n":1},{"a":1,"n":1}]"#,
+    ),
+    (
+        "$[*].a",
+        "optional",
+        r#"[{"a":null,"n":1},{"n":2}]"#,
+        r#"[{"a":"","n":2},{"n":1}]"#,
+    ),
+    (
+        "$[*].a",
+        "optional",
+        r#"[{"a":null},{"a":""}]"#,
+        r#"[{"a":""},{"a":null}]"#,
+    ),
+    (
+        "$[*].a",
+        "{map: {table: {A: B, B: C}, on: old}}",
+        r#"[{"a":"A"},{"a":"B"}]"#,
+        r#"[{"a":"C"},{"a":"B"}]"#,
+    ),
+    (
+        "$[*].a",
+        "{map: {table: {A: x}, on: old}}",
+        r#"[{"a":"A"},{"a":"x"}]"#,
+        r#"[{"a":"x"},{"a":"A"}]"#,
+    ),
+    (
+        "$[*].a",
+        "{map: {table: {A: x}, on: old}}",
+        r#"[{"a":"A"},{"a":"B"}]"#,
+        r#"[{"a":"B"},{"a":"A"}]"#,
+    ),
+    (
+        "$[*].b",
+        "{rename: {to: a, on: old}}",
+        r#"[{"b":1},{"b":2}]"#,
+        r#"[{"a":2},{"a":1}]"#,
+    ),
+    (
+        "$[*].b",
+        "{rename: {to: a, on: old}}",
+        r#"[{"b":1},{"b":2}]"#,
+        r#"[{"b":2},{"b":1}]"#,
+    ),
+    (
+        "$[*].a",
+        "{parse: json}",
+        r#"[{"a":"[1]"},{"a":"[2]"}]"#,
+        r#"[{"a":"[2.0]"},{"a":"[1.0]"}]"#,
+    ),
+    (
+        "$[*].a",
+        "{same: number}",
+        r#"[{"a":1,"n":1},{"a":2,"n":2}]"#,
+        r#"[{"a":7,"n":2},{"a":8,"n":1}]"#,
+    ),
+    (
+        "$[*].a",
+        "{same: any}",
+        r#"[{"a":[1],"n":1},{"a":2,"n":2}]"#,
+        r#"[{"a":7,"n":2},{"a":{},"n":1}]"#,
+    ),
+    (
+        "$[*].a",
+        "time",
+        r#"[{"a":"2025-11-24T16:00:00Z"},{"a":"2025-11-25T16:00:00Z"}]"#,
+        r#"[{"a":"2025-11-25T17:00:00+01:00"},{"a":"2025-11-24T17:00:00+01:00"}]"#,
+    ),
+    (
+        "$[*].a",
+        "{time: {within: 5s}}",
+        r#"[{"a":"2025-11-24T16:00:00Z"},{"a":"2025-11-25T16:00:00Z"}]"#,
+        r#"[{"a":"2025-11-25T16:00:04Z"},{"a":"2025-11-24T16:00:03Z"}]"#,
+    ),
+    (
+        "$[*].a",
+        "{case: fold}",
+        r#"[{"a":"x"},{"a":"y"}]"#,
+        r#"[{"a":"Y"},{"a":"X"}]"#,
+    ),
+];
+
 #[test]
 fn members_of_unordered_arrays_find_each_other_under_every_action() {
-    for (at, action, old, new) in [
-        (
-            "$[*].a",
-            "{round: 1}",
-            r#"[{"a":1.01,"n":1},{"a":2.01,"n":1}]"#,
-            r#"[{"a":2.02,"n":1},{"a":1,"n":1}]"#,
-        ),
-        (
-            "$[*].a",
-            "optional",
-            r#"[{"a":null,"n":1},{"n":2}]"#,
-            r#"[{"a":"","n":2},{"n":1}]"#,
-        ),
-        (
-            "$[*].a",
-            "optional",
-            r#"[{"a":null},{"a":""}]"#,
-            r#"[{"a":""},{"a":null}]"#,
-        ),
-        (
-            "$[*].a",
-            "{map: {table: {A: B, B: C}, on: old}}",
-            r#"[{"a":"A"},{"a":"B"}]"#,
-            r#"[{"a":"C"},{"a":"B"}]"#,
-        ),
-        (
-            "$[*].a",
-            "{map: {table: {A: x}, on: old}}",
-            r#"[{"a":"A"},{"a":"x"}]"#,
-            r#"[{"a":"x"},{"a":"A"}]"#,
-        ),
-        (
-            "$[*].a",
-            "{map: {table: {A: x}, on: old}}",
-            r#"[{"a":"A"},{"a":"B"}]"#,
-            r#"[{"a":"B"},{"a":"A"}]"#,
-        ),
-        (
-            "$[*].b",
-            "{rename: {to: a, on: old}}",
-            r#"[{"b":1},{"b":2}]"#,
-            r#"[{"a":2},{"a":1}]"#,
-        ),
-        (
-            "$[*].b",
-            "{rename: {to: a, on: old}}",
-            r#"[{"b":1},{"b":2}]"#,
-            r#"[{"b":2},{"b":1}]"#,
-        ),
-        (
-            "$[*].a",
-            "{parse: json}",
-            r#"[{"a":"[1]"},{"a":"[2]"}]"#,
-            r#"[{"a":"[2.0]"},{"a":"[1.0]"}]"#,
-        ),
-        (
-            "$[*].a",
-            "{same: number}",
-            r#"[{"a":1,"n":1},{"a":2,"n":2}]"#,
-            r#"[{"a":7,"n":2},{"a":8,"n":1}]"#,
-        ),
-        (
-            "$[*].a",
-            "{same: any}",
-            r#"[{"a":[1],"n":1},{"a":2,"n":2}]"#,
-            r#"[{"a":7,"n":2},{"a":{},"n":1}]"#,
-        ),
-        (
-            "$[*].a",
-            "time",
-            r#"[{"a":"2025-11-24T16:00:00Z"},{"a":"2025-11-25T16:00:00Z"}]"#,
-            r#"[{"a":"2025-11-25T17:00:00+01:00"},{"a":"2025-11-24T17:00:00+01:00"}]"#,
-        ),
-        (
-            "$[*].a",
-            "{time: {within: 5s}}",
-            r#"[{"a":"2025-11-24T16:00:00Z"},{"a":"2025-11-25T16:00:00Z"}]"#,
-            r#"[{"a":"2025-11-25T16:00:04Z"},{"a":"2025-11-24T16:00:03Z"}]"#,
-        ),
-        (
-            "$[*].a",
-            "{case: fold}",
-            r#"[{"a":"x"},{"a":"y"}]"#,
-            r#"[{"a":"Y"},{"a":"X"}]"#,
-        ),
-    ] {
-        let rules = [("$", "unordered"), (at, action)];
+    for (at, action, old, new) in REORDERED {
+        let rules = [("$", "unordered"), (*at, *action)];
         assert_eq!(
             json_differences(old, new, &rules),
             [""; 0],
             "{action} {old} {new}"
         );
         let mirrored = action.replace("on: old", "on: new");
-        let rules = [("$", "unordered"), (at, &*mirrored)];
+        let rules = [("$", "unordered"), (*at, &*mirrored)];
         assert_eq!(
             json_differences(new, old, &rules),
             [""; 0],
@@ -657,71 +659,72 @@ fn members_with_the_same_key_are_not_paired_at_random() {
     }
 }
 
+const HEADERS: &[(&[&str], &[&str], &str, bool)] = &[
+    (
+        &["Mon, 24 Nov 2025 16:00:00 GMT"],
+        &["Mon, 24 Nov 2025 16:00:01 GMT"],
+        "{time: {within: 2s, formats: [rfc9110]}}",
+        true,
+    ),
+    (
+        &["Mon, 24 Nov 2025 16:00:00 GMT"],
+        &["Mon, 24 Nov 2025 16:00:09 GMT"],
+        "{time: {within: 2s, formats: [rfc9110]}}",
+        false,
+    ),
+    (&["1.50"], &["1.5"], "{parse: number}", true),
+    (
+        &["{\"a\":[1]}"],
+        &["{ \"a\": [1.0] }"],
+        "{parse: json}",
+        true,
+    ),
+    (
+        &["{\"a\":[1]}"],
+        &["{ \"a\": [2] }"],
+        "{parse: json}",
+        false,
+    ),
+    (&["A"], &["a"], "{case: fold}", true),
+    (&["a", "b"], &["A", "B"], "{case: fold}", true),
+    (&["a", "b"], &["A", "C"], "{case: fold}", false),
+    (&["a", "b"], &["A"], "{case: fold}", false),
+    (&["a=1"], &["a=2"], "{same: string}", true),
+    (&["a=1", "b"], &["a=2"], "{same: string}", false),
+    (&[""], &[], "optional", true),
+    (&["", ""], &[], "optional", true),
+    (&["x"], &[], "optional", false),
+    (&["a", "b"], &["c", "d"], "{bijection: check}", true),
+    (&["a", "a"], &["c", "d"], "{bijection: check}", false),
+    (&["a", "b"], &["c", "c"], "{bijection: check}", false),
+    (&["7"], &["8"], "{tolerance: {abs: 5}}", false),
+    (
+        &["no"],
+        &["off"],
+        "{map: {table: {'no': 'off'}, on: old}}",
+        true,
+    ),
+    (
+        &["v1"],
+        &["v2"],
+        "{replace: {regex: '[0-9]', with: ''}}",
+        true,
+    ),
+];
+
 #[test]
 fn headers_are_judged_value_by_value() {
-    let date = "{time: {within: 2s, formats: [rfc9110]}}";
-    for (old, new, action, is_equal) in [
-        (
-            &["Mon, 24 Nov 2025 16:00:00 GMT"][..],
-            &["Mon, 24 Nov 2025 16:00:01 GMT"][..],
-            date,
-            true,
-        ),
-        (
-            &["Mon, 24 Nov 2025 16:00:00 GMT"],
-            &["Mon, 24 Nov 2025 16:00:09 GMT"],
-            date,
-            false,
-        ),
-        (&["1.50"], &["1.5"], "{parse: number}", true),
-        (
-            &["{\"a\":[1]}"],
-            &["{ \"a\": [1.0] }"],
-            "{parse: json}",
-            true,
-        ),
-        (
-            &["{\"a\":[1]}"],
-            &["{ \"a\": [2] }"],
-            "{parse: json}",
-            false,
-        ),
-        (&["A"], &["a"], "{case: fold}", true),
-        (&["a", "b"], &["A", "B"], "{case: fold}", true),
-        (&["a", "b"], &["A", "C"], "{case: fold}", false),
-        (&["a", "b"], &["A"], "{case: fold}", false),
-        (&["a=1"], &["a=2"], "{same: string}", true),
-        (&["a=1", "b"], &["a=2"], "{same: string}", false),
-        (&[""], &[], "optional", true),
-        (&["", ""], &[], "optional", true),
-        (&["x"], &[], "optional", false),
-        (&["a", "b"], &["c", "d"], "{bijection: check}", true),
-        (&["a", "a"], &["c", "d"], "{bijection: check}", false),
-        (&["a", "b"], &["c", "c"], "{bijection: check}", false),
-        (&["7"], &["8"], "{tolerance: {abs: 5}}", false),
-        (
-            &["no"],
-            &["off"],
-            "{map: {table: {'no': 'off'}, on: old}}",
-            true,
-        ),
-        (
-            &["v1"],
-            &["v2"],
-            "{replace: {regex: '[0-9]', with: ''}}",
-            true,
-        ),
-    ] {
+    for (old, new, action, is_equal) in HEADERS {
         let answer = |values: &[&'static str]| {
             values
                 .iter()
                 .fold(json("1"), |answer, value| with(answer, "x-a", value))
         };
-        let rule = [("header.x-a", action)];
+        let rule = [("header.x-a", *action)];
         let told = differences(&answer(old), &answer(new), &rule);
         assert_eq!(
             told.is_empty(),
-            is_equal,
+            *is_equal,
             "{action} {old:?} {new:?}: {told:?}"
         );
     }
@@ -761,80 +764,85 @@ fn a_status_may_be_translated() {
     assert_eq!(differences(&new, &old, &rule), ["status status"]);
 }
 
+type Rules = [(&'static str, &'static str)];
+
+/// Old, new, the rules, and what is left.
+const BODIES: &[(&str, &str, &Rules, &[&str])] = &[
+    ("A\nb", "a\nB", &[("body", "{case: fold}")], &[]),
+    (
+        "A\nb",
+        "a\nc",
+        &[("body", "{case: fold}")],
+        &["line 2 text"],
+    ),
+    ("a  b\n", "a b", &[("body", "{space: collapse}")], &[]),
+    ("é", "e\u{301}", &[("body", "{unicode: nfc}")], &[]),
+    (
+        "id=7\nx",
+        "id=8\nx",
+        &[("body", "{replace: {regex: 'id=\\d+', with: 'id'}}")],
+        &[],
+    ),
+    (
+        "id=7\nx",
+        "id=8\ny",
+        &[("body", "{replace: {regex: 'id=\\d+', with: 'id'}}")],
+        &["line 2 text"],
+    ),
+    (
+        r#"{"a":1,"t":1}"#,
+        r#"{ "t":2,"a":1.0}"#,
+        &[("body", "{parse: json}"), ("$.t", "ignore")],
+        &[],
+    ),
+    (
+        r#"{"a":1,"t":1}"#,
+        r#"{ "t":2,"a":2}"#,
+        &[("body", "{parse: json}"), ("$.t", "ignore")],
+        &["$.a value"],
+    ),
+    ("{", "}", &[("body", "{parse: json}")], &["line 1 text"]),
+    ("a=1&b=2", "b=2&a=1", &[("body", "{parse: query}")], &[]),
+    (
+        "a=1&b=2",
+        "b=2&a=3",
+        &[("body", "{parse: query}")],
+        &["$.a value"],
+    ),
+    (
+        "eyJhIjoxfQ==\n",
+        "eyJhIjoxLjB9",
+        &[("body", "{parse: base64}"), ("body", "{parse: json}")],
+        &[],
+    ),
+    (
+        "/+8=",
+        "_-4=",
+        &[("body", "{parse: base64}")],
+        &["byte 1 bytes"],
+    ),
+    (
+        "a",
+        "b",
+        &[("body", "{case: fold}"), ("body", "ignore")],
+        &[],
+    ),
+    // Equal under the other rules as it is, and not afterwards.
+    (
+        "a",
+        "a",
+        &[("body", "{replace: {regex: a, with: b, on: old}}")],
+        &[],
+    ),
+];
+
 #[test]
 fn a_whole_body_is_compared_as_rules_make_it() {
     let text = |text: &str| answer("text/plain", text.to_owned());
-    for (old, new, rules, left) in [
-        ("A\nb", "a\nB", &[("body", "{case: fold}")][..], vec![]),
-        (
-            "A\nb",
-            "a\nc",
-            &[("body", "{case: fold}")],
-            vec!["line 2 text"],
-        ),
-        ("a  b\n", "a b", &[("body", "{space: collapse}")], vec![]),
-        ("é", "e\u{301}", &[("body", "{unicode: nfc}")], vec![]),
-        (
-            "id=7\nx",
-            "id=8\nx",
-            &[("body", "{replace: {regex: 'id=\\d+', with: 'id'}}")],
-            vec![],
-        ),
-        (
-            "id=7\nx",
-            "id=8\ny",
-            &[("body", "{replace: {regex: 'id=\\d+', with: 'id'}}")],
-            vec!["line 2 text"],
-        ),
-        (
-            r#"{"a":1,"t":1}"#,
-            r#"{ "t":2,"a":1.0}"#,
-            &[("body", "{parse: json}"), ("$.t", "ignore")],
-            vec![],
-        ),
-        (
-            r#"{"a":1,"t":1}"#,
-            r#"{ "t":2,"a":2}"#,
-            &[("body", "{parse: json}"), ("$.t", "ignore")],
-            vec!["$.a value"],
-        ),
-        ("{", "}", &[("body", "{parse: json}")], vec!["line 1 text"]),
-        ("a=1&b=2", "b=2&a=1", &[("body", "{parse: query}")], vec![]),
-        (
-            "a=1&b=2",
-            "b=2&a=3",
-            &[("body", "{parse: query}")],
-            vec!["$.a value"],
-        ),
-        (
-            "eyJhIjoxfQ==\n",
-            "eyJhIjoxLjB9",
-            &[("body", "{parse: base64}"), ("body", "{parse: json}")],
-            vec![],
-        ),
-        (
-            "/+8=",
-            "_-4=",
-            &[("body", "{parse: base64}")],
-            vec!["byte 1 bytes"],
-        ),
-        (
-            "a",
-            "b",
-            &[("body", "{case: fold}"), ("body", "ignore")],
-            vec![],
-        ),
-        // Equal under the other rules as it is, and not afterwards.
-        (
-            "a",
-            "a",
-            &[("body", "{replace: {regex: a, with: b, on: old}}")],
-            vec![],
-        ),
-    ] {
+    for (old, new, rules, left) in BODIES {
         assert_eq!(
             differences(&text(old), &text(new), rules),
-            left,
+            *left,
             "{old:?} {new:?}"
         );
     }
@@ -861,4 +869,61 @@ fn a_whole_body_is_compared_as_rules_make_it() {
     assert_eq!(accounts("A", "a"), [(0, 1, 1)]);
     assert_eq!(accounts("A  b", "a b"), [(0, 1, 0), (1, 1, 1)]);
     assert_eq!(accounts("A  b", "a c"), [(0, 1, 0), (1, 1, 0), (2, 1, 1)]);
+}
+
+#[test]
+fn many_members_near_each_other_are_paired_whatever_their_order() {
+    let spelled = |by: i64, members: fn(i64) -> String| {
+        let numbers = (0..1_000i64).map(|at| at * 617 % 1_000 * 10 + by);
+        let members: Vec<_> = numbers.map(members).collect();
+        format!("[{}]", members.join(","))
+    };
+    let reversed = |body: &str| {
+        let mut members: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+        members.reverse();
+        serde_json::Value::from(members).to_string()
+    };
+    let number = |number: i64| number.to_string();
+    let object = |number: i64| format!("{{\"n\":{number},\"m\":1}}");
+    let instant = |second: i64| format!("\"{}\"", jiff::Timestamp::from_second(second).unwrap());
+    for (at, action, members) in [
+        (
+            "$[*]",
+            "{tolerance: {abs: 10}}",
+            number as fn(i64) -> String,
+        ),
+        ("$[*].n", "{tolerance: {abs: 10}}", object),
+        ("$[*]", "{time: {within: 10s}}", instant),
+        ("$[*]", "{bijection: check}", number),
+    ] {
+        let rules = [("$", "unordered"), (at, action)];
+        let (old, new) = (spelled(0, members), reversed(&spelled(10, members)));
+        assert_eq!(json_differences(&old, &new, &rules), [""; 0], "{action}");
+        assert_eq!(json_differences(&new, &old, &rules), [""; 0], "{action}");
+    }
+    let rules = [("$", "unordered"), ("$[*]", "{tolerance: {abs: 10}}")];
+    let old = spelled(0, number);
+    let new = reversed(&spelled(10, number)).replacen("10,", "99999,", 1);
+    assert_eq!(json_differences(&old, &new, &rules).len(), 1);
+}
+
+#[test]
+fn ids_that_have_met_find_each_other_in_arrays_without_order() {
+    let ids = |by: usize, turn: usize| {
+        let id = |at: usize| (at * 617 % 200 + by).to_string();
+        let items: Vec<_> = (0..200).map(id).collect();
+        let mut unordered = items.clone();
+        unordered.rotate_left(turn);
+        let (items, unordered) = (items.join(","), unordered.join(","));
+        format!("{{\"items\":[{items}],\"unordered\":[{unordered}]}}")
+    };
+    let rules = [
+        ("$.unordered", "unordered"),
+        ("$.*[*]", "{bijection: check}"),
+    ];
+    assert_eq!(
+        json_differences(&ids(0, 0), &ids(1_000, 7), &rules),
+        [""; 0]
+    );
+    assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
 }

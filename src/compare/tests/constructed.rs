@@ -221,6 +221,15 @@ fn body(records: &[Json]) -> Answer {
     json(json!({ "items": records }).to_string())
 }
 
+/// Whether rules make records equal that are not so as they stand.
+fn is_masked(olds: &[Json], news: &[Json], rules: &[(&str, &str)]) -> bool {
+    let via = match olds == news {
+        true => Via::Exact,
+        false => Via::Rules,
+    };
+    compared(&body(olds), &body(news), rules).result == Compared::Equal(via)
+}
+
 fn mirrored(action: &str) -> String {
     let parts = [
         ("on: old", "on: NEW"),
@@ -246,17 +255,15 @@ proptest! {
         let rules: Vec<_> = ways.iter().map(|way| (way.at, way.action)).collect();
         let back: Vec<_> = ways.iter().map(|way| (way.at, mirrored(way.action))).collect();
         let mut back: Vec<_> = back.iter().map(|(at, action)| (*at, action.as_str())).collect();
-        let result = compared(&body(&olds), &body(&news), &rules).result;
-        prop_assert_eq!(result, Compared::Equal(Via::Rules));
-        prop_assert_eq!(compared(&body(&news), &body(&olds), &back).result, Compared::Equal(Via::Rules));
+        prop_assert!(is_masked(&olds, &news, &rules));
+        prop_assert!(is_masked(&news, &olds, &back));
         // In another order.
         let mut unordered = rules.clone();
         unordered.push(("$.items", "unordered"));
         back.push(("$.items", "unordered"));
         news.rotate_left(turn % olds.len());
-        let result = compared(&body(&olds), &body(&news), &unordered).result;
-        prop_assert_eq!(result, Compared::Equal(Via::Rules));
-        prop_assert_eq!(compared(&body(&news), &body(&olds), &back).result, Compared::Equal(Via::Rules));
+        prop_assert!(is_masked(&olds, &news, &unordered));
+        prop_assert!(is_masked(&news, &olds, &back));
         let place = |news: &[Json]| news.iter().position(|record| record["beside"][0] == changed).unwrap();
         let at = place(&news);
         news[at]["beside"][1] = json!(true);

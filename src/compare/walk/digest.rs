@@ -22,13 +22,15 @@ const HASHES: FixedState = FixedState::with_seed(0x7265_6164);
 const ABSENT: u64 = 12;
 
 /// Stands for a node in the search for its like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Digest {
     pub hash: u64,
     /// Without any rules: what is equal as it stands is equal whatever rules make of it.
     pub bare: u64,
     /// Equal hashes do not mean equal under the rules: it has to be tried.
     pub near: bool,
+    /// Those near each other are most likely close in this.
+    pub rank: f64,
 }
 
 /// What stands for all values that one action takes for equal to this one.
@@ -36,8 +38,8 @@ enum Stand {
     /// The action does not look at such values.
     Itself,
     For(u64),
-    /// Nothing can.
-    Near,
+    /// Nothing can; what is near has a rank close to this.
+    Near(f64),
 }
 
 // === impl Walk ===
@@ -105,7 +107,8 @@ impl<'w, 'c> Walk<'w, 'c> {
         let mut stands = Vec::new();
         let mut optional = None;
         for rule in rules {
-            match &self.findings.rule(rule).action {
+            let rule = self.findings.rule(rule);
+            match &rule.action {
                 Action::Transform(transform) if transform.on().covers(side) => {
                     subject = transform.apply(subject, reading.max_depth);
                 }
@@ -113,6 +116,12 @@ impl<'w, 'c> Walk<'w, 'c> {
                 Action::Optional(absent) => {
                     let is_absent = absent.iter().any(|literal| literal.is(&subject));
                     optional = Some(optional.unwrap_or(false) || is_absent);
+                }
+                Action::Bijection(_) => {
+                    stands.push(match self.findings.new_of(rule, side, &subject) {
+                        Some(id) => Stand::For(hash(&id)),
+                        None => stand(&rule.action, &subject),
+                    });
                 }
                 action => stands.push(stand(action, &subject)),
             }
@@ -130,12 +139,18 @@ impl<'w, 'c> Walk<'w, 'c> {
                 ..self.digest_inside(&parsed, side)?
             });
         }
-        let (hash, near) = match stands[..] {
-            [] => (self.subject_hash(&subject).unwrap_or(bare), false),
-            [Stand::For(hash)] if judging == 1 => (mix(9, hash), false),
-            _ => (3, true),
+        let hash = match stands[..] {
+            [] => self.subject_hash(&subject).unwrap_or(bare),
+            [Stand::For(hash)] if judging == 1 => mix(9, hash),
+            _ => {
+                let ranks = stands.iter().map(Stand::rank);
+                return Some(Digest::near(bare, ranks.fold(0.0, f64::max)));
+            }
         };
-        Some(Digest { hash, bare, near })
+        Some(Digest {
+            bare,
+            ..Digest::plain(hash)
+        })
     }
 
     /// The digest of a document that a rule read from the text of this place.
@@ -226,6 +241,17 @@ impl Digest {
             hash,
             bare: hash,
             near: false,
+            rank: 0.0,
+        }
+    }
+
+    /// Stands for what no hash can stand for.
+    fn near(bare: u64, rank: f64) -> Self {
+        Self {
+            hash: 3,
+            bare,
+            near: true,
+            rank,
         }
     }
 
@@ -233,8 +259,7 @@ impl Digest {
     fn absent(bare: u64) -> Self {
         Self {
             hash: ABSENT,
-            bare,
-            near: true,
+            ..Self::near(bare, 0.0)
         }
     }
 
@@ -255,6 +280,7 @@ impl Digest {
                 false => mix(bare, member.bare),
             });
         self.near |= member.near;
+        self.rank += member.rank;
     }
 
     /// Takes in the member that comes next.
@@ -264,18 +290,34 @@ impl Digest {
         }
         self.bare = mix(self.bare, member.bare);
         self.near |= member.near;
+        self.rank += member.rank;
+    }
+}
+
+// === impl Stand ===
+
+impl Stand {
+    fn rank(&self) -> f64 {
+        match self {
+            Self::Near(rank) => *rank,
+            Self::Itself | Self::For(_) => 0.0,
+        }
     }
 }
 
 fn stand(action: &Action, subject: &Subject<'_>) -> Stand {
+    let text = match subject {
+        Subject::Number(text) | Subject::Text(text) => &**text,
+        _ => "",
+    };
     let number = || match subject {
         Subject::Number(text) => Decimal::parse(text),
         _ => None,
     };
     match action {
-        Action::Tolerance(_) if number().is_some() => Stand::Near,
+        Action::Tolerance(_) if number().is_some() => Stand::Near(text.parse().unwrap_or(0.0)),
         Action::Bijection(_) if matches!(subject, Subject::Number(_) | Subject::Text(_)) => {
-            Stand::Near
+            Stand::Near(0.0)
         }
         Action::Round(places) => number().map_or(Stand::Itself, |number| {
             Stand::For(hash(&number.rounded(*places)))
@@ -283,7 +325,7 @@ fn stand(action: &Action, subject: &Subject<'_>) -> Stand {
         Action::Time(time) => match time.canonical(subject) {
             Ok(Some(instant)) => Stand::For(hash(&instant)),
             Ok(None) => Stand::Itself,
-            Err(Near) => Stand::Near,
+            Err(Near(instant)) => Stand::Near(instant as f64),
         },
         Action::Same(same) if same.matches(subject) => Stand::For(11),
         _ => Stand::Itself,

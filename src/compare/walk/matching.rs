@@ -113,8 +113,11 @@ impl Walk<'_, '_> {
             .map(|old| document.next(olds[*old].1) - olds[*old].1);
         let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
         let is_single = group.len() == 1 && alike.len() == 1;
-        if is_single || group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
+        if is_single {
             return matching.add(group, alike, digests);
+        }
+        if group.len().max(alike.len()) > MAX_MATCHED || cost > self.patience {
+            return self.match_ranked((olds, news), (group, alike), digests, matching);
         }
         self.patience -= cost;
         let equal: Vec<Vec<bool>> = group
@@ -138,6 +141,46 @@ impl Walk<'_, '_> {
             }
         }
         matching.olds.extend(free);
+    }
+
+    /// Pairs elements of many that may be near each other, each with one close to it in rank. Exact where the rank is all
+    /// that tells them apart.
+    fn match_ranked(
+        &mut self,
+        (olds, news): Runs<'_>,
+        (group, alike): Group<'_>,
+        digests: &(Vec<Digest>, Vec<Digest>),
+        matching: &mut Matching,
+    ) {
+        let order = |one: &Digest, other: &Digest| {
+            let ranks = one.rank.total_cmp(&other.rank);
+            ranks.then(one.bare.cmp(&other.bare))
+        };
+        let ranked = |at: &[usize], digests: &[Digest]| {
+            let mut ranked = at.to_vec();
+            ranked.sort_by(|one, other| order(&digests[*one], &digests[*other]));
+            ranked
+        };
+        let (left, right) = (ranked(group, &digests.0), ranked(alike, &digests.1));
+        let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+        let mut rest = (Vec::new(), Vec::new());
+        while let (Some(old), Some(new)) = (left.peek().copied(), right.peek().copied()) {
+            let is_alike = self.is_alike(olds[old], news[new]);
+            let order = order(&digests.0[old], &digests.1[new]);
+            if is_alike {
+                matching.pairs.push((old, new));
+            }
+            // What is unlike the least of the others is unlike them all.
+            if is_alike || order.is_le() {
+                rest.0.extend(left.next().filter(|_| !is_alike));
+            }
+            if is_alike || order.is_gt() {
+                rest.1.extend(right.next().filter(|_| !is_alike));
+            }
+        }
+        rest.0.extend(left);
+        rest.1.extend(right);
+        matching.add(&rest.0, &rest.1, digests);
     }
 }
 

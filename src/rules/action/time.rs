@@ -47,6 +47,7 @@ impl Time {
     /// then. `Err` where closeness is more than equality.
     pub fn canonical(&self, subject: &Subject<'_>) -> Result<Option<i128>, Near> {
         let distinct = |format: &Format| matches!(format, Format::Rfc3339 | Format::Rfc9110);
+        let first = self.instants(subject).next();
         let ambiguous = self
             .formats
             .iter()
@@ -55,10 +56,9 @@ impl Time {
         let is_pattern = |format: &Format| matches!(format, Format::Pattern(_));
         let is_plain =
             self.formats.len() == 1 || ambiguous <= 1 && !self.formats.iter().any(is_pattern);
-        match self.within.is_zero() && is_plain {
-            true => Ok(self.instants(subject).next()),
-            false if self.instants(subject).next().is_none() => Ok(None),
-            false => Err(Near),
+        match first {
+            Some(instant) if !self.within.is_zero() || !is_plain => Err(Near(instant)),
+            first => Ok(first),
         }
     }
 
@@ -69,9 +69,9 @@ impl Time {
     }
 }
 
-/// A value that may be near others without being equal to them.
+/// An instant that may be near others without being equal to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Near;
+pub struct Near(pub i128);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
