@@ -92,6 +92,8 @@ pub struct RuleSet {
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
+    /// Found out once: the fast path asks for it in every check.
+    remembers: bool,
 }
 
 // === impl RuleSet ===
@@ -136,6 +138,7 @@ impl RuleSet {
             }
         }
         set.tree.seal(&rules);
+        set.remembers = rules.iter().any(|rule| remembers(&rule.action));
         set.rules = rules;
         set
     }
@@ -152,10 +155,7 @@ impl RuleSet {
 
     /// Whether ids that met in one check are remembered in those that follow.
     pub fn remembers(&self) -> bool {
-        let mut actions = self.rules.iter().map(|rule| &rule.action);
-        actions.any(|action| {
-            matches!(action, Action::Bijection(bijection) if bijection.scope == Scope::Epoch)
-        })
+        self.remembers
     }
 
     /// The rules at `status`.
@@ -217,4 +217,8 @@ impl PartialEq for RuleSet {
     fn eq(&self, other: &Self) -> bool {
         self.fingerprint() == other.fingerprint()
     }
+}
+
+fn remembers(action: &Action) -> bool {
+    matches!(action, Action::Bijection(bijection) if bijection.scope == Scope::Epoch)
 }

@@ -63,7 +63,8 @@ fn ruled(rules: &[(&str, &str)]) -> Comparing {
     } else {
         format!("rules:{rules}")
     };
-    let (rules, _) = RuleSet::compile(&[("r.yaml".into(), text)], today()).unwrap();
+    let (rules, _) =
+        RuleSet::compile(&[("r.yaml".into(), text)], today()).expect("the rules are valid");
     Comparing {
         rules: rules.into(),
         options: Options {
@@ -95,7 +96,7 @@ fn compared(old: &Answer, new: &Answer, comparing: &Comparing) -> Comparison {
         "held {} bytes of {most}",
         used.peak_mem()
     );
-    comparison.unwrap()
+    comparison.expect("it ran")
 }
 
 fn is_equal(comparison: &Comparison) -> bool {
@@ -130,8 +131,8 @@ fn check(old: impl Into<Bytes>, new: impl Into<Bytes>, equal: bool) {
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(body).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(body).expect("a vector takes everything");
+    encoder.finish().expect("a vector takes everything")
 }
 
 fn encoded(coding: &str, body: &[u8]) -> Vec<u8> {
@@ -139,8 +140,8 @@ fn encoded(coding: &str, body: &[u8]) -> Vec<u8> {
         "gzip" => gzip(body),
         "deflate" => {
             let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-            encoder.write_all(body).unwrap();
-            encoder.finish().unwrap()
+            encoder.write_all(body).expect("a vector takes everything");
+            encoder.finish().expect("a vector takes everything")
         }
         "br" => {
             let mut out = Vec::new();
@@ -148,10 +149,11 @@ fn encoded(coding: &str, body: &[u8]) -> Vec<u8> {
                 quality: 2,
                 ..Default::default()
             };
-            brotli::BrotliCompress(&mut &body[..], &mut out, &fast).unwrap();
+            brotli::BrotliCompress(&mut &body[..], &mut out, &fast)
+                .expect("a vector takes everything");
             out
         }
-        _ => zstd::encode_all(body, 1).unwrap(),
+        _ => zstd::encode_all(body, 1).expect("a vector takes everything"),
     }
 }
 
