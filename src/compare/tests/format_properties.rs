@@ -111,7 +111,7 @@ impl Way {
         let mut place = String::from("$.root");
         for (depth, (name, index)) in self.0.iter().enumerate() {
             place.push_str(&format!(".{name}"));
-            if repeated.contains(&self.names()[..=depth].to_vec()) {
+            if repeated.contains(&self.names()[..=depth]) {
                 place.push_str(&format!("[{index}]"));
             }
         }

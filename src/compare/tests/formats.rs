@@ -68,6 +68,14 @@ fn xml_differences_are_told_at_their_place() {
             "<o><i><l/></i><i><l/><l>y</l></i></o>",
             vec!["$.o.i[1].l[1]['#text'] value"],
         ),
+    ] {
+        assert_eq!(xml_differences(old, new), expected, "{old} {new}");
+    }
+}
+
+#[test]
+fn namespaces_and_mixed_content_are_told_at_their_place() {
+    for (old, new, expected) in [
         (
             "<a xmlns='urn:x'><b/></a>",
             "<a xmlns='urn:x'><b xmlns='urn:y'/></a>",
