@@ -3,6 +3,7 @@
 //! It knows the rest of the process by [`Handles`] only. Two gates stand before it: `guard` decides who may
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
+mod advice;
 mod epochs;
 mod evidence;
 mod guard;
@@ -13,5 +14,5 @@ mod router;
 mod server;
 mod settings;
 
-pub use handles::{Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
 pub use server::{Bound, Config, bind};

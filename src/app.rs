@@ -3,6 +3,7 @@
 //! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, lower in priority; and
 //! one thread for control (admin API, exporters, reloads), which starts and ends the other two.
 
+mod advice;
 mod control;
 mod evidence;
 mod mismatches;

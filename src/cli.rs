@@ -5,11 +5,14 @@ pub mod client;
 pub mod compare;
 pub mod demo;
 pub mod gate;
+pub mod rules;
 pub mod run;
+pub mod schema;
 pub mod set;
 pub mod status;
 mod verdict;
 
+use crate::document::Fault;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
 
@@ -35,6 +38,8 @@ enum Command {
     Demo(demo::Args),
     Check(check::Args),
     Compare(compare::Args),
+    Rules(rules::Args),
+    Schema(schema::Args),
     Gate(gate::Args),
     Status(status::Args),
     Set(set::Args),
@@ -51,9 +56,29 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
+    }
+}
+
+/// Tells what is not wrong but should be looked at.
+fn warn(warning: &Fault) {
+    let message = format!("warning: {}", warning.message);
+    let warning = Fault {
+        message,
+        ..warning.clone()
+    };
+    anstream::eprintln!("{warning}");
+}
+
+/// `1 rule`, `2 rules`.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
     }
 }
 

@@ -236,6 +236,18 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
     }
 }
 
+// === impl Comparison ===
+
+impl Comparison {
+    /// The differences kept.
+    pub fn differences(&self) -> &[Difference] {
+        match &self.result {
+            Compared::Different { differences, .. } => differences,
+            Compared::Equal(_) | Compared::NotCompared(_) => &[],
+        }
+    }
+}
+
 // === impl Options ===
 
 impl Default for Options {

@@ -5,6 +5,7 @@
 
 mod node;
 mod read;
+mod scalar;
 
 pub use node::{Data, Key, Mark, Node};
 pub use read::{At, Fault, Faults, Fields, closest, parse_duration};

@@ -42,8 +42,10 @@
 mod action;
 #[cfg(test)]
 mod compliance;
+pub mod preview;
 mod query;
 mod read;
+pub mod suggest;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -54,8 +56,8 @@ pub use action::{
     Action, Bijection, Form, Format, Literal, Map, Members, Near, On, Parse, Pattern, Rename,
     Replace, Same, Scope, Subject, Time, Transform, Tree as ParsedTree,
 };
-pub use query::Query;
-pub use target::Target;
+pub use query::{InvalidPath, Query};
+pub use target::{InvalidTarget, Target};
 pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
@@ -95,6 +97,15 @@ pub struct RuleSet {
 // === impl RuleSet ===
 
 impl RuleSet {
+    /// Rule files that are compiled in, each by its name and its text.
+    pub const BUILTIN: [(&str, &str); 5] = [
+        ("http", include_str!("../rules/http.yaml")),
+        ("json-api", include_str!("../rules/json-api.yaml")),
+        ("aws", include_str!("../rules/aws.yaml")),
+        ("graphql", include_str!("../rules/graphql.yaml")),
+        ("demo", include_str!("../rules/demo.yaml")),
+    ];
+
     /// Reads rule files, each by its name and its text, in order. What comes back beside the rules are
     /// warnings: rules that have expired by `today` and so do not apply.
     ///
@@ -131,11 +142,8 @@ impl RuleSet {
 
     /// The text of a rule file that is compiled in: `http` for `builtin:http`.
     pub fn builtin(name: &str) -> Option<&'static str> {
-        match name {
-            "http" => Some(include_str!("../rules/http.yaml")),
-            "demo" => Some(include_str!("../rules/demo.yaml")),
-            _ => None,
-        }
+        let mut builtin = Self::BUILTIN.into_iter();
+        builtin.find_map(|(own, text)| (own == name).then_some(text))
     }
 
     pub fn rules(&self) -> &[Rule] {

@@ -121,6 +121,15 @@ impl Store {
         Ok(self.shelf().page(filter, before))
     }
 
+    /// Every stored mismatch, the newest first; not what differed for another reason.
+    pub fn all_mismatches(&self) -> Vec<Arc<Mismatch>> {
+        let filter = Filter {
+            outcome: Some("mismatch".to_owned()),
+            ..Filter::all(usize::MAX)
+        };
+        self.shelf().page(&filter, u64::MAX).mismatches
+    }
+
     pub fn mismatch(&self, id: &str) -> Option<Arc<Mismatch>> {
         self.shelf().mismatch(id)
     }
@@ -165,7 +174,7 @@ mod tests {
     use super::*;
     use crate::{
         compare::Kind,
-        handoff::Told,
+        handoff::{Basis, Told},
         telemetry::Bound,
         trace_context::TraceContext,
         verdict::{Mark, Outcome, ShadowError, Via},
@@ -181,6 +190,7 @@ mod tests {
             class_place: "$.items[*].price".to_owned(),
             old: Some("number(3)".to_owned()),
             new: Some("number(4)".to_owned()),
+            basis: Basis::default(),
         };
         Report {
             outcome,

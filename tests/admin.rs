@@ -254,3 +254,52 @@ async fn the_drain_ends_idle_connections_and_the_listener() {
     idle.read_to_end(&mut rest).await.unwrap();
     assert!(TcpStream::connect(running.addr).await.is_err());
 }
+
+#[tokio::test]
+async fn rules_are_suggested_and_previewed_and_their_faults_told() {
+    let running = Running::start(None).await;
+    let suggested = running.get("/v1/rules/suggestions").await;
+    assert_eq!(suggested.json()["suggestions"][0]["masks"], 3);
+    let previewed = running
+        .call("POST", "/v1/rules/preview", &[], "rules: []")
+        .await;
+    assert_eq!(previewed.json(), json!({"mismatches": 9}));
+    let refused = running.call("POST", "/v1/rules/preview", &[], "x").await;
+    refused.assert_problem(422);
+    assert_eq!(
+        refused.json()["faults"],
+        json!(["rules:1:1: what is this?"])
+    );
+    running.get("/v1/rules/preview").await.assert_problem(405);
+    let foreign = [("origin", "http://evil.example")];
+    let refused = running
+        .call("POST", "/v1/rules/preview", &foreign, "rules: []")
+        .await;
+    refused.assert_problem(403);
+}
+
+#[tokio::test]
+async fn one_look_at_what_is_stored_at_a_time() {
+    let running = Arc::new(Running::start(None).await);
+    let (begun, busy) = (running.clone(), running.busy.clone());
+    let slow =
+        tokio::spawn(async move { begun.call("POST", "/v1/rules/preview", &[], "slow").await });
+    let met = busy.clone();
+    tokio::task::spawn_blocking(move || met.wait())
+        .await
+        .unwrap();
+
+    let refused = running.get("/v1/rules/suggestions").await;
+    refused.assert_problem(429);
+    assert_eq!(
+        running.get("/v1/rules").await.status,
+        200,
+        "nobody else waits"
+    );
+
+    tokio::task::spawn_blocking(move || busy.wait())
+        .await
+        .unwrap();
+    assert_eq!(slow.await.unwrap().status, 200);
+    assert_eq!(running.get("/v1/rules/suggestions").await.status, 200);
+}

@@ -25,7 +25,7 @@ use twinread::{
     budget::Budget,
     compare::Kind,
     drain,
-    handoff::{Report, Reports, Told, Traced, report::ToldAnswer},
+    handoff::{Basis, Report, Reports, Told, Traced, report::ToldAnswer},
     report::{
         self, Metrics, Protocol, Push, Sources, Traces, metrics::Figures, metrics::RuleFigures,
         metrics::Verdict, otlp,
@@ -143,6 +143,7 @@ fn check(outcome: Outcome) -> Report {
         class_place: "$.items[*].price".to_owned(),
         old: Some("number(3)".to_owned()),
         new: None,
+        basis: Basis::default(),
     };
     let ended = SystemTime::now();
     Report {

@@ -1,6 +1,6 @@
 //! What the rest of the process owes the admin API.
 
-use crate::{settings::Editor, telemetry::Ledger, verdict::Verdict};
+use crate::{document::Faults, settings::Editor, telemetry::Ledger, verdict::Verdict};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
@@ -11,6 +11,7 @@ pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
     pub mismatches: Arc<dyn Mismatches>,
+    pub advisor: Arc<dyn Advisor>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
     /// The document of `GET /v1/rules`: each rule with applied, masked, expiry.
@@ -46,6 +47,18 @@ pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
     fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
 
     fn mismatch(&self, id: &str) -> Option<Value>;
+}
+
+/// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
+pub trait Advisor: fmt::Debug + Send + Sync + 'static {
+    /// The document of `GET /v1/rules/suggestions`.
+    fn suggestions(&self) -> Value;
+
+    /// The document of `POST /v1/rules/preview`: what the rules of a file would hide.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    fn preview(&self, file: &str) -> Result<Value, Faults>;
 }
 
 /// Which examples are asked for, the newest first.

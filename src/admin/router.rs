@@ -1,14 +1,16 @@
 //! Which call is answered by what.
 
 use super::{
-    Handles, epochs, evidence,
+    Handles,
+    advice::{self, Turn},
+    epochs, evidence,
     guard::{Guard, guard},
     probes,
     problem::Problem,
     settings,
 };
 use axum::{
-    Router,
+    Extension, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Request, rejection::BytesRejection},
     middleware::{self, Next},
@@ -39,11 +41,14 @@ pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
         .route("/v1/mismatches", get(evidence::mismatches))
         .route("/v1/mismatches/{id}", get(evidence::mismatch))
         .route("/v1/rules", get(evidence::rules))
+        .route("/v1/rules/suggestions", get(advice::suggestions))
+        .route("/v1/rules/preview", post(advice::preview))
         .route("/v1/epoch", post(epochs::begin))
         .route("/v1/epochs", get(epochs::list))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(handles)
+        .layer(Extension(Turn::new()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Guard::new(token), guard))
         .layer(middleware::from_fn(bounded))

@@ -2,6 +2,7 @@
 
 use super::{
     StartError,
+    advice::Advice,
     evidence::Standing,
     mismatches::Stored,
     reachable::Reachable,
@@ -213,6 +214,7 @@ impl Shared {
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
+            advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),

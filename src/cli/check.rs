@@ -1,9 +1,7 @@
 //! `twinread check`: validates a configuration and its rules.
 
-use crate::{
-    config::{self, Flags, Loaded, Origin},
-    document::Fault,
-};
+use super::{counted, exit, warn};
+use crate::config::{self, Flags, Loaded, Origin};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -13,26 +11,17 @@ pub struct Args {
     file: PathBuf,
 }
 
-const BAD_CONFIGURATION: u8 = 64;
-
 /// Prints every fault, or what was found.
 pub fn run(args: Args) -> ExitCode {
     match config::load(&Origin::new(Some(args.file), Flags::default())) {
         Ok(loaded) => {
-            for warning in loaded.warnings() {
-                let message = format!("warning: {}", warning.message);
-                let warning = Fault {
-                    message,
-                    ..warning.clone()
-                };
-                anstream::eprintln!("{warning}");
-            }
+            loaded.warnings().iter().for_each(warn);
             anstream::println!("{}", summary(&loaded));
             ExitCode::SUCCESS
         }
         Err(faults) => {
             anstream::eprintln!("{faults}");
-            ExitCode::from(BAD_CONFIGURATION)
+            ExitCode::from(exit::USAGE)
         }
     }
 }
@@ -45,11 +34,4 @@ fn summary(loaded: &Loaded) -> String {
         counted(loaded.warnings().len(), "warning"),
     ];
     format!("{}: valid, {}", loaded.name(), counts.join(", "))
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
 }

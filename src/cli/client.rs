@@ -110,7 +110,7 @@ impl Client {
     /// # Errors
     /// No answer, or one that is an error.
     pub fn get(&self, path_and_query: &str) -> Result<Reply, Error> {
-        self.send(Method::GET, path_and_query, HeaderMap::new(), None)
+        self.send(Method::GET, path_and_query, HeaderMap::new(), String::new())
     }
 
     /// Sends a JSON merge patch; `if_match` as an ETag gave it.
@@ -124,7 +124,7 @@ impl Client {
         if let Some(tag) = if_match.and_then(|tag| tag.parse().ok()) {
             headers.insert(header::IF_MATCH, tag);
         }
-        self.send(Method::PATCH, path, headers, Some(patch))
+        self.send(Method::PATCH, path, headers, patch.to_string())
     }
 
     /// Sends a JSON document.
@@ -135,7 +135,18 @@ impl Client {
         let mut headers = HeaderMap::new();
         let kind = header::HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, kind);
-        self.send(Method::POST, path, headers, Some(document))
+        self.send(Method::POST, path, headers, document.to_string())
+    }
+
+    /// Sends a text that is YAML.
+    ///
+    /// # Errors
+    /// No answer, or one that is an error.
+    pub fn post_text(&self, path: &str, text: String) -> Result<Reply, Error> {
+        let mut headers = HeaderMap::new();
+        let kind = header::HeaderValue::from_static("application/yaml");
+        headers.insert(header::CONTENT_TYPE, kind);
+        self.send(Method::POST, path, headers, text)
     }
 
     /// Waits, for commands that ask again and again.
@@ -148,14 +159,13 @@ impl Client {
         method: Method,
         path_and_query: &str,
         headers: HeaderMap,
-        document: Option<&Value>,
+        body: String,
     ) -> Result<Reply, Error> {
         let url = format!("{}{path_and_query}", self.base);
-        let body = document.map_or_else(Bytes::new, |document| document.to_string().into());
         let mut request = Request::builder()
             .method(method)
             .uri(&url)
-            .body(Full::new(body))
+            .body(Full::new(Bytes::from(body)))
             .map_err(|_| Error::NotAUrl(url.clone()))?;
         *request.headers_mut() = headers;
         if let Some(authorization) = &self.authorization {

@@ -1,13 +1,22 @@
 //! `twinread compare OLD NEW`: compares two answers from files.
 
+mod bodies;
+mod excerpt;
 mod message;
-mod show;
+mod print;
+pub(super) mod show;
+mod view;
 
 use crate::{
-    compare::{Compared, Comparing, Context, HeaderScope, Options, compare},
+    compare::{Compared, Comparing, Context, Explain, HeaderScope, Options, compare},
+    config::{self, RuleFiles},
+    document::{Fault, Faults},
     rules::RuleSet,
 };
+use bodies::{Bodies, Plain};
+use excerpt::Excerpts;
 use message::{Message, Unreadable};
+use show::Showing;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -15,6 +24,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use view::View;
 
 const DIFFERENT: u8 = 1;
 const BAD_USAGE: u8 = 64;
@@ -24,6 +34,9 @@ const ALIGNING: Duration = Duration::from_secs(10);
 
 /// Bytes of a body after decompression.
 const MAX_DECODED: usize = 1 << 30;
+
+/// Columns where the output goes elsewhere than to a terminal.
+const NO_TERMINAL: usize = 100;
 
 /// Compares two answers from files and tells where they differ.
 #[derive(Clone, Debug, clap::Args)]
@@ -47,6 +60,12 @@ pub struct Args {
     /// The route of the read, for rules that ask for it
     #[arg(long, default_value = "")]
     route: String,
+    /// How old and new are laid out
+    #[arg(long, value_enum, default_value_t)]
+    view: View,
+    /// Tell which rule masked what, and where
+    #[arg(long)]
+    explain: bool,
     /// Print one JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -68,17 +87,17 @@ enum Refused {
     Message { path: PathBuf, cause: Unreadable },
     #[error("only one of the two can be stdin")]
     StdinTwice,
-    #[error("there are no rules named `{0}`")]
-    NoSuchBuiltin(String),
+    #[error(transparent)]
+    RuleFile(#[from] config::Unreadable),
     #[error("{0}")]
-    Rules(crate::document::Faults),
+    Rules(Faults),
     #[error("not compared: {0}")]
     NotCompared(&'static str),
 }
 
 /// Runs the command. Exits with 0 for equal, 1 for different, 64 for what cannot be read.
 pub fn run(args: Args) -> ExitCode {
-    match compare_files(&args, &mut anstream::stdout()) {
+    match compare_files(&args, width(), &mut anstream::stdout()) {
         Ok(Found::Equal) => ExitCode::SUCCESS,
         Ok(Found::Different) => ExitCode::from(DIFFERENT),
         Err(refused) => {
@@ -88,7 +107,15 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-fn compare_files(args: &Args, out: &mut impl io::Write) -> Result<Found, Refused> {
+/// Of the terminal, or what is usual where there is none.
+fn width() -> usize {
+    match terminal_size::terminal_size() {
+        Some((terminal_size::Width(width), _)) => width.into(),
+        None => NO_TERMINAL,
+    }
+}
+
+fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<Found, Refused> {
     if args.old == Path::new("-") && args.new == Path::new("-") {
         return Err(Refused::StdinTwice);
     }
@@ -107,6 +134,10 @@ fn compare_files(args: &Args, out: &mut impl io::Write) -> Result<Found, Refused
             },
             max_differences: usize::MAX,
             max_decoded: MAX_DECODED,
+            explain: match args.explain {
+                true => Explain::Places,
+                false => Explain::Counts,
+            },
             ..Options::default()
         },
     };
@@ -125,8 +156,22 @@ fn compare_files(args: &Args, out: &mut impl io::Write) -> Result<Found, Refused
     };
     // Who closes the pipe has seen enough.
     let _ = match args.json {
-        true => show::json(&comparison, &comparing.rules, out),
-        false => show::text(&comparison, &comparing.rules, out),
+        true => {
+            let explain = comparing.options.explain;
+            show::json(&comparison, (&comparing.rules, explain), out)
+        }
+        false => {
+            let plain = Plain::of([&old, &new], MAX_DECODED);
+            let bodies = Bodies::of(&plain, comparing.options.max_depth);
+            let columns = args.view.columns(width);
+            let showing = Showing {
+                rules: &comparing.rules,
+                view: args.view,
+                columns,
+                excerpts: Excerpts::new(bodies, comparison.differences(), columns),
+            };
+            showing.text(&comparison, out)
+        }
     };
     Ok(outcome)
 }
@@ -154,46 +199,15 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn load_rules(args: &Args) -> Result<(RuleSet, Vec<crate::document::Fault>), Refused> {
-    let mut files: Vec<(Arc<str>, String)> = Vec::new();
+fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
+    let mut files = RuleFiles::default();
     let http = PathBuf::from("builtin:http");
     let builtin = Some(&http).filter(|http| !args.no_builtin && !args.rules.contains(http));
     for path in builtin.into_iter().chain(&args.rules) {
-        let name = path.to_string_lossy();
-        if let Some(builtin) = name.strip_prefix("builtin:") {
-            let text = RuleSet::builtin(builtin)
-                .ok_or_else(|| Refused::NoSuchBuiltin(name.clone().into_owned()))?;
-            files.push((Arc::from(&*name), text.to_owned()));
-            continue;
-        }
-        let unreadable = |cause| Refused::File {
-            path: path.clone(),
-            cause,
-        };
-        for file in rule_files(path).map_err(unreadable)? {
-            let text = fs::read_to_string(&file).map_err(unreadable)?;
-            files.push((file.to_string_lossy().into(), text));
-        }
+        files.add(&path.to_string_lossy(), Path::new(""))?;
     }
     let today = jiff::Zoned::now().date();
-    RuleSet::compile(&files, today).map_err(Refused::Rules)
-}
-
-/// A file is itself; a folder is the YAML files in it that are not tests of rules, by name.
-fn rule_files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    files.retain(|file| {
-        let name = file.to_string_lossy();
-        let is_test = name.ends_with(".test.yaml") || name.ends_with(".test.yml");
-        (name.ends_with(".yaml") || name.ends_with(".yml")) && !is_test
-    });
-    files.sort();
-    Ok(files)
+    files.compile(today).map_err(Refused::Rules)
 }
 
 #[cfg(test)]
@@ -223,7 +237,7 @@ mod tests {
         let words = std::iter::once("compare".to_owned()).chain(words);
         let args = Line::try_parse_from(words).unwrap().args;
         let mut out = Vec::new();
-        let outcome = compare_files(&args, &mut out).map_err(|refused| refused.to_string());
+        let outcome = compare_files(&args, 80, &mut out).map_err(|refused| refused.to_string());
         (outcome, String::from_utf8(out).unwrap())
     }
 
@@ -295,7 +309,7 @@ mod tests {
             ("a.json a.json --rules bad.yaml", "`why` is missing"),
             (
                 "a.json a.json --rules builtin:no",
-                "there are no rules named `builtin:no`",
+                "there are no built-in rules `no`",
             ),
             ("a.json cut", "the message ends within its head"),
             ("- -", "only one of the two can be stdin"),

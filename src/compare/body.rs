@@ -176,11 +176,14 @@ impl<'b> Whole<'b, '_, '_> {
 
     fn json(&mut self, framing: Framing) {
         let max_depth = self.max_depth();
-        let documents = self
-            .without_marks()
-            .map(|text| Document::read(text, framing, max_depth));
-        if let Some(documents) = self.both(documents) {
-            self.walk(&documents);
+        let [old, new] = self.without_marks();
+        let old = Document::read(old, framing, max_depth);
+        let new = match &old {
+            Ok(old) => Document::read_beside(new, framing, max_depth, old),
+            Err(_) => Document::read(new, framing, max_depth),
+        };
+        if let Some(documents) = self.both([old.as_ref(), new.as_ref()]) {
+            self.walk(documents);
         }
     }
 
@@ -207,12 +210,12 @@ impl<'b> Whole<'b, '_, '_> {
         let [old, new] = xml::json([&old, &new], max).map_err(|_| Reason::BodyTooLarge)?;
         let documents = [&old, &new].map(|text| Document::parse(text, max_depth));
         if let Some(documents) = self.both(documents) {
-            self.walk(&documents);
+            self.walk(documents.each_ref());
         }
         Ok(())
     }
 
-    fn walk(&mut self, [old, new]: &[Document<'_>; 2]) {
+    fn walk(&mut self, [old, new]: [&Document<'_>; 2]) {
         let pair = Pair {
             old,
             new,

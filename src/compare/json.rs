@@ -4,17 +4,20 @@
 //! where the node behind its last member stands; a member of an object is a key node and a value node.
 //! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
 
+mod beside;
 mod equal;
+mod names;
 mod parse;
 mod records;
+mod scan;
 mod text;
 
 pub use equal::are_equal;
-pub use parse::name_hash;
+pub use names::name_hash;
 pub use records::Framing;
 pub use text::Text;
 
-use super::difference::Value;
+use super::difference::{Step, Value};
 
 /// What a value longer than this is told as: its class and length.
 const MAX_VALUE: usize = 16 << 10;
@@ -28,6 +31,10 @@ pub struct Document<'b> {
     source: &'b str,
     nodes: Vec<Node>,
     framing: Framing,
+    /// The document beside which this one was read.
+    beside: Option<&'b Document<'b>>,
+    /// Containers that equal one of that document, in document order, none within another.
+    equals: Vec<(Id, Id)>,
 }
 
 /// Why a text is not a document.
@@ -58,10 +65,13 @@ struct Node {
     /// The bytes of the node, quotes and brackets included.
     start: u32,
     end: u32,
-    /// The node behind this one and everything in it.
+    /// The node behind this one and everything in it. Of a key: how far its like in the document beside which this
+    /// one was read stands from the one before, 0 where it is unknown.
     next: Id,
     /// Of a container: how many members. Of a key: a hash of its name without escapes.
     extra: u32,
+    /// How many containers are around it.
+    depth: u16,
     class: Class,
     /// Of a string or key: whether it has escapes.
     escaped: bool,
@@ -84,8 +94,15 @@ impl<'b> Document<'b> {
 
     /// The bytes of the node as it is spelled.
     pub fn spelling(&self, id: Id) -> &'b [u8] {
-        let node = self.node(id);
-        &self.source.as_bytes()[node.start as usize..node.end as usize]
+        self.node(id).spelling(self.source.as_bytes())
+    }
+
+    /// Whether this value was found equal to one of the document beside which it was read, whatever the order of
+    /// members. Known of few values: no is no answer.
+    pub fn equals(&self, id: Id, (other, like): (&Document<'_>, Id)) -> bool {
+        self.beside
+            .is_some_and(|beside| std::ptr::eq(beside, other))
+            && self.equals.binary_search(&(id, like)).is_ok()
     }
 
     /// The characters of a string or key.
@@ -117,7 +134,7 @@ impl<'b> Document<'b> {
         (id + 1, self.next(id))
     }
 
-    /// The node behind this one and everything in it.
+    /// The node behind this value and everything in it.
     pub fn next(&self, id: Id) -> Id {
         self.node(id).next
     }
@@ -150,6 +167,14 @@ impl<'b> Document<'b> {
             .map(|(_, value)| value)
     }
 
+    /// The node to which these steps lead.
+    pub fn find(&self, steps: &[Step]) -> Option<Id> {
+        steps.iter().try_fold(Self::ROOT, |id, step| match step {
+            Step::Name(name) => self.member(id, name),
+            Step::Index(index) => self.elements(id).nth(*index),
+        })
+    }
+
     /// The node as a difference carries it.
     pub fn value(&self, id: Id) -> Value {
         let raw = self.raw(id);
@@ -170,6 +195,18 @@ impl<'b> Document<'b> {
 
     fn node(&self, id: Id) -> &Node {
         &self.nodes[id as usize]
+    }
+}
+
+// === impl Node ===
+
+impl Node {
+    fn spelling<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+
+    fn len(&self) -> usize {
+        (self.end - self.start) as usize
     }
 }
 

@@ -6,7 +6,8 @@ mod constructed;
 mod format_properties;
 mod formats;
 mod heads;
-mod properties;
+mod mutations;
+pub(super) mod properties;
 mod rules;
 
 use super::*;

@@ -226,9 +226,15 @@ impl<'w> Walk<'w, '_> {
                 .is_some_and(|number| Some(number) == Decimal::parse(news.raw(new)))
     }
 
-    /// Members that are spelled alike are equal, whatever is in them.
+    /// Members that are spelled alike are equal, whatever is in them; so are those that were found to be when
+    /// they were read.
     fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
-        self.pair.old.spelling(old) == self.pair.new.spelling(new)
+        let Pair {
+            old: olds,
+            new: news,
+            ..
+        } = self.pair;
+        olds.spelling(old) == news.spelling(new) || news.equals(new, (olds, old))
     }
 
     fn is_probing(&self) -> bool {

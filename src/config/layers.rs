@@ -142,7 +142,7 @@ impl Change {
 }
 
 /// The tree of all defaults.
-pub(super) fn defaults() -> Node {
+pub fn defaults() -> Node {
     let text = include_str!("defaults.yaml");
     let node = Node::parse(&Arc::from("defaults.yaml"), text);
     tree::strip(node.expect("the defaults are YAML"))

@@ -58,7 +58,7 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
     let layers = Layers::new(file, origin.flags.tree());
 
     let (rules, mut faults) = origin.rules(&name, &layers.tree());
-    paths.extend_from_slice(&rules.paths);
+    paths.extend_from_slice(rules.files.paths());
     let config = faults.collect(resolve(&name, &layers, &rules));
     // What holds an unset variable is wrong in other ways too, which say nothing new.
     let is_new = |fault: &&Fault| unset.iter().all(|unset| unset.mark != fault.mark);

@@ -110,6 +110,7 @@ mod tests {
                     file: &file,
                     path: line.section.to_owned(),
                     node: &node,
+                    source: None,
                 };
                 open(at).finish()
             };

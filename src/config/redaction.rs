@@ -2,15 +2,14 @@
 
 use super::{not_yet, stacks, values};
 use crate::{
-    document::{At, Fault, Faults},
+    document::{At, Faults},
     redact::{Config, Values},
 };
-use regex::Regex;
 
 pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {
     let mut fields = not_yet::open(at.clone());
     let headers = fields.optional("headers", |at| at.each(|at| Ok(stacks::header(at)?)));
-    let patterns = fields.optional("fields", |at| at.each(|at| Ok(pattern(at)?)));
+    let patterns = fields.optional("fields", |at| at.each(|at| Ok(at.pattern()?)));
     let choices = [
         ("shown", Values::Shown),
         ("masked", Values::Masked),
@@ -29,14 +28,4 @@ pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {
     };
     let read = read();
     values::complete(fields, read)
-}
-
-fn pattern(at: &At<'_>) -> Result<Regex, Fault> {
-    let text = at.text()?;
-    Regex::new(text).map_err(|error| {
-        // The last line of the message says what; the others draw it over several lines.
-        let message = error.to_string();
-        let why = message.lines().last().unwrap_or_default();
-        at.fault(format!("not a regular expression, {why}: `{text}`"))
-    })
 }

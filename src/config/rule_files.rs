@@ -1,4 +1,6 @@
-//! The list `rules`: files, folders and what is compiled in, brought together and compiled.
+//! Rule files, folders of them and what is compiled in, brought together and compiled.
+//!
+//! [`RuleFiles`] is how every command reads rules; [`Rules`] are those that a configuration lists.
 
 use crate::{
     document::{At, Fault, Faults, Node},
@@ -11,15 +13,80 @@ use std::{
     sync::Arc,
 };
 
+/// The texts of rule files, in the order in which they were added.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleFiles {
+    /// Each by the name that faults give it.
+    texts: Vec<(Arc<str>, String)>,
+    /// Files and folders whose change matters.
+    paths: Vec<PathBuf>,
+}
+
+/// Why a source of rules cannot be added.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("cannot read {}: {cause}", path.display())]
+    File { path: PathBuf, cause: io::Error },
+    #[error("there are no built-in rules `{name}`, expected one of {}", RuleSet::BUILTIN.map(|(name, _)| name).join(", "))]
+    Builtin { name: String },
+}
+
 /// The rules that the configuration names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rules {
     pub(super) set: Arc<RuleSet>,
-    /// What was read, by the name that faults give it.
-    pub(super) texts: Vec<(Arc<str>, String)>,
-    /// Files and folders whose change matters.
-    pub(super) paths: Vec<PathBuf>,
+    pub(super) files: RuleFiles,
     pub(super) warnings: Vec<Fault>,
+}
+
+// === impl RuleFiles ===
+
+impl RuleFiles {
+    /// Adds what `source` names: `builtin:NAME`, a file, or the rule files of a folder. Paths are relative to
+    /// `folder`. How many files there were: a folder may hold none.
+    ///
+    /// # Errors
+    /// What cannot be read, and names that nothing built in has.
+    pub fn add(&mut self, source: &str, folder: &Path) -> Result<usize, Unreadable> {
+        if let Some(name) = source.strip_prefix("builtin:") {
+            let text = RuleSet::builtin(name).ok_or_else(|| Unreadable::Builtin {
+                name: name.to_owned(),
+            })?;
+            self.texts.push((Arc::from(source), text.to_owned()));
+            return Ok(1);
+        }
+        let path = folder.join(source);
+        let files = match path.is_dir() {
+            false => vec![path],
+            true => {
+                self.paths.push(path.clone());
+                rule_files(&path).map_err(|cause| Unreadable::File { path, cause })?
+            }
+        };
+        for path in &files {
+            // A file of a folder may be a link to elsewhere.
+            self.paths.push(path.clone());
+            let text = fs::read_to_string(path).map_err(|cause| Unreadable::File {
+                path: path.clone(),
+                cause,
+            })?;
+            self.texts.push((path.display().to_string().into(), text));
+        }
+        Ok(files.len())
+    }
+
+    /// Compiles all files into one set. Beside it come warnings: which rules have expired by `today`.
+    ///
+    /// # Errors
+    /// Every fault of every rule.
+    pub fn compile(&self, today: Date) -> Result<(RuleSet, Vec<Fault>), Faults> {
+        RuleSet::compile(&self.texts, today)
+    }
+
+    /// Files and folders that were asked for, whether or not they could be read.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
 }
 
 // === impl Rules ===
@@ -32,44 +99,22 @@ impl Rules {
         let mut faults = Faults::default();
         let items = faults.collect(list.items().map_err(Faults::from));
         for item in items.unwrap_or_default() {
-            let added = item.text().and_then(|text| rules.add(&item, text, folder));
+            let added = rules.add(&item, folder);
             faults.collect(added.map_err(Faults::from));
         }
-        let compiled = RuleSet::compile(&rules.texts, today);
-        if let Some((set, warnings)) = faults.collect(compiled) {
+        if let Some((set, warnings)) = faults.collect(rules.files.compile(today)) {
             rules.set = Arc::new(set);
             rules.warnings.extend(warnings);
         }
         (rules, faults)
     }
 
-    fn add(&mut self, at: &At<'_>, text: &str, folder: &Path) -> Result<(), Fault> {
-        if let Some(name) = text.strip_prefix("builtin:") {
-            let built_in = RuleSet::builtin(name)
-                .ok_or_else(|| at.fault(format!("there are no built-in rules `{name}`")))?;
-            self.texts.push((Arc::from(text), built_in.to_owned()));
-            return Ok(());
-        }
-        let path = folder.join(text);
-        let unreadable = |path: &Path, error: &io::Error| {
-            at.fault(format!("cannot read {}: {error}", path.display()))
-        };
-        let files = match path.is_dir() {
-            false => vec![path],
-            true => {
-                self.paths.push(path.clone());
-                rule_files(&path).map_err(|error| unreadable(&path, &error))?
-            }
-        };
-        if files.is_empty() {
-            self.warnings
-                .push(at.fault(format!("the folder `{text}` holds no rules (*.yaml)")));
-        }
-        for file in files {
-            // A file of a folder may be a link to elsewhere.
-            self.paths.push(file.clone());
-            let rules = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
-            self.texts.push((file.display().to_string().into(), rules));
+    fn add(&mut self, at: &At<'_>, folder: &Path) -> Result<(), Fault> {
+        let source = at.text()?;
+        let count = self.files.add(source, folder);
+        if count.map_err(|unreadable| at.fault(unreadable))? == 0 {
+            let warning = format!("the folder `{source}` holds no rules (*.yaml)");
+            self.warnings.push(at.fault(warning));
         }
         Ok(())
     }
@@ -82,7 +127,10 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let is_rules = name.ends_with(".yaml") && !name.ends_with(".test.yaml");
+        let stem = name
+            .strip_suffix(".yaml")
+            .or_else(|| name.strip_suffix(".yml"));
+        let is_rules = stem.is_some_and(|stem| !stem.ends_with(".test"));
         if is_rules && !name.starts_with('.') && entry.path().is_file() {
             files.push(entry.path());
         }
@@ -97,5 +145,6 @@ pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<At<'n>> {
         file,
         path: "rules".to_owned(),
         node,
+        source: None,
     })
 }

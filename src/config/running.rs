@@ -61,7 +61,7 @@ impl Running {
     ) -> Self {
         gauges.set_settings_revision(1);
         let file = origin.file().map(PathBuf::from);
-        let rules = loaded.rules.paths.iter().cloned();
+        let rules = loaded.rules.files.paths().iter().cloned();
         let paths = file.into_iter().chain(rules).collect();
         Self {
             origin,
@@ -208,7 +208,7 @@ impl Loaded {
             }
         }
         let is_listed = reloaded.changed.iter().any(|name| name == "rules");
-        if !is_listed && next.rules.texts != self.rules.texts {
+        if !is_listed && next.rules.files != self.rules.files {
             reloaded.changed.push("rules".to_owned());
         }
         let layers = next.layers.clone();

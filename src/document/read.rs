@@ -21,6 +21,8 @@ pub struct At<'n> {
     pub file: &'n Arc<str>,
     pub path: String,
     pub node: &'n Node,
+    /// The text of the file, where the nodes stand in it as it is.
+    pub source: Option<&'n str>,
 }
 
 /// The fields of one section. What is left when it is [finished](Fields::finish) is a fault.
@@ -87,6 +89,13 @@ impl Faults {
         self.0.iter()
     }
 
+    /// From the beginning of the file to its end. A section tells what is unknown after what is wrong.
+    #[must_use]
+    pub fn by_place(mut self) -> Self {
+        self.0.sort_by_key(|fault| fault.mark);
+        self
+    }
+
     /// `value` if nothing is wrong.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() {
@@ -128,6 +137,15 @@ impl<'n> At<'n> {
             file,
             path: String::new(),
             node,
+            source: None,
+        }
+    }
+
+    /// As [`root`](Self::root), with the text that the node was read from.
+    pub fn of_text(file: &'n Arc<str>, node: &'n Node, text: &'n str) -> Self {
+        Self {
+            source: Some(text),
+            ..Self::root(file, node)
         }
     }
 
@@ -213,6 +231,7 @@ impl<'n> At<'n> {
                 file: self.file,
                 path: format!("{}[{index}]", self.path),
                 node,
+                source: self.source,
             })
             .collect())
     }
@@ -246,6 +265,7 @@ impl<'n> At<'n> {
             file: self.file,
             path,
             node,
+            source: self.source,
         }
     }
 }

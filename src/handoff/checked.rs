@@ -1,12 +1,14 @@
 //! What is known of a check at its end, and the report that is made of it.
 
-use super::{ReadRequest, Report, Told, ToldAnswer};
+use super::{Basis, ReadRequest, Report, Told, ToldAnswer};
 use crate::{
-    compare::{Answer, Class, Difference},
+    compare::{Answer, Class, Difference, Value},
     redact::Redactor,
+    rules::suggest::Hints,
     trace_context::TraceContext,
     verdict::Outcome,
 };
+use serde_json::Value as Json;
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -48,9 +50,12 @@ impl Checked<'_> {
     /// What is told of the check, redacted.
     pub fn report(self, redactor: &Redactor) -> Report {
         let request = self.request;
-        let told = |difference| Told::of(difference, &self.route, redactor);
+        let answers = self.old.zip(self.new);
+        let answers = answers.map(|(old, new)| (old.answer, new.answer));
+        let hints = Hints::of(self.differences, answers, redactor).into_iter();
+        let told = |(difference, hints)| Told::of(difference, hints, &self.route, redactor);
         Report {
-            differences: self.differences.iter().map(told).collect(),
+            differences: self.differences.iter().zip(hints).map(told).collect(),
             outcome: self.outcome,
             route: self.route,
             epoch: self.epoch,
@@ -88,7 +93,7 @@ impl Timed<'_> {
 // === impl Told ===
 
 impl Told {
-    fn of(difference: &Difference, route: &str, redactor: &Redactor) -> Self {
+    fn of(difference: &Difference, hints: Hints, route: &str, redactor: &Redactor) -> Self {
         let told = |value: &Option<_>| {
             let value = value.as_ref()?;
             Some(redactor.value(difference, value))
@@ -100,13 +105,37 @@ impl Told {
             place: place.class_text(),
             kind: difference.kind,
         };
+        let (old, new) = (told(&difference.old), told(&difference.new));
+        let basis = Basis {
+            at: (*place == difference.place).then(|| difference.place.clone()),
+            hints,
+            shown: whole(&difference.old, old.as_deref())
+                .zip(whole(&difference.new, new.as_deref()))
+                .map(<[_; 2]>::from),
+        };
         Self {
             place: place.to_string(),
             kind: difference.kind,
             class: class.id(),
             class_place: class.place,
-            old: told(&difference.old),
-            new: told(&difference.new),
+            old,
+            new,
+            basis,
         }
     }
+}
+
+/// The value if what is told of it is all of it; an absent one is.
+fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
+    let json = match value {
+        None => return Some(None),
+        Some(Value::Json(json)) => json.clone(),
+        Some(Value::Text(text)) => Json::from(text.as_str()),
+        Some(Value::Summary { .. }) => return None,
+    };
+    let is_whole = match &json {
+        Json::String(text) => Some(text.as_str()) == told,
+        json => Some(json.to_string().as_str()) == told,
+    };
+    is_whole.then_some(Some(json))
 }

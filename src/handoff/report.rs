@@ -3,7 +3,13 @@
 //! A [`Report`] is made by [`Checked::report`](super::Checked::report), before it enters any queue: nothing personal is in it unless the
 //! configuration asks for it.
 
-use crate::{compare::Kind, trace_context::TraceContext, verdict::Outcome};
+use crate::{
+    compare::{Kind, Place},
+    rules::suggest::Hints,
+    trace_context::TraceContext,
+    verdict::Outcome,
+};
+use serde_json::Value as Json;
 use std::{
     mem::size_of,
     sync::Arc,
@@ -69,6 +75,17 @@ pub struct Told {
     pub class_place: String,
     pub old: Option<String>,
     pub new: Option<String>,
+    pub basis: Basis,
+}
+
+/// What rules are judged by once the check is over. It is kept beside what is told and is itself told nobody.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Basis {
+    /// Where it is; `None` where a name on the way there must not be told.
+    pub at: Option<Place>,
+    pub hints: Hints,
+    /// What both sides have there, absence included, where all of it is told as it is.
+    pub shown: Option<[Option<Json>; 2]>,
 }
 
 // === impl Traced ===
@@ -95,7 +112,11 @@ impl Report {
         });
         let differences = self.differences.iter().map(|told| {
             let texts = told.place.len() + told.class.len() + told.class_place.len();
-            size_of::<Told>() + texts + optional(told.old.as_ref()) + optional(told.new.as_ref())
+            size_of::<Told>()
+                + told.basis.hints.size()
+                + texts
+                + optional(told.old.as_ref())
+                + optional(told.new.as_ref())
         });
         size_of::<Self>()
             + self.path.len()

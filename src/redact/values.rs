@@ -1,7 +1,10 @@
 //! What is told of one value.
 
 use super::{Redactor, Telling};
-use crate::compare::{Difference, Kind, Place, Value};
+use crate::{
+    compare::{Difference, Kind, Place, Value},
+    rules::suggest::Prints,
+};
 use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
 use std::{borrow::Cow, hash::Hasher as _};
@@ -79,9 +82,28 @@ impl Redactor {
     /// 64 bits of SipHash-2-4 (Aumasson and Bernstein, 2012), a keyed function: without the key a value cannot be
     /// confirmed by hashing guesses.
     fn hash(&self, bytes: &[u8]) -> String {
+        format!("{:016x}", self.digest(bytes))
+    }
+
+    fn digest(&self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key.0);
         hasher.write(bytes);
-        format!("{:016x}", hasher.finish())
+        hasher.finish()
+    }
+}
+
+impl Prints for Redactor {
+    fn print(&self, value: &Value) -> u64 {
+        let text = match value {
+            Value::Json(Json::String(text)) | Value::Text(text) => Cow::Borrowed(text.as_str()),
+            Value::Json(json) => Cow::Owned(json.to_string()),
+            Value::Summary { class, length } => Cow::Owned(format!("{class} {length}")),
+        };
+        self.digest(text.as_bytes())
+    }
+
+    fn may_tell(&self, place: &Place) -> bool {
+        *self.place(place) == *place
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::{
         compare::Kind,
-        handoff::Reports,
+        handoff::{Basis, Reports},
         telemetry::{Gauges, Signal},
         trace_context::TraceContext,
         verdict::Mark,
@@ -264,6 +264,7 @@ mod tests {
             class_place: "$.price".to_owned(),
             old: Some("number(3)".to_owned()),
             new: None,
+            basis: Basis::default(),
         };
         Report {
             outcome,

@@ -1,7 +1,10 @@
 //! Which requests an entry of `routes` or a declaration of `reads` is for: method, path, headers, JSON fields of the body.
 
 use super::{Head, JsonBody, template::Template};
-use crate::document::{At, Fault, Faults, Fields};
+use crate::{
+    document::{At, Fault, Faults, Fields},
+    rules::InvalidPath,
+};
 use http::{HeaderName, Method};
 use jsonpath_rust::{
     parser::{model::JpQuery, parse_json_path},
@@ -188,7 +191,7 @@ impl Selector {
 impl Path {
     fn read(at: &At<'_>) -> Result<Self, Fault> {
         match at.text()? {
-            text if text.starts_with('^') => read_pattern(at).map(Self::Pattern),
+            text if text.starts_with('^') => at.pattern().map(Self::Pattern),
             _ => Template::read(at).map(Self::Template),
         }
     }
@@ -238,7 +241,7 @@ fn read_patterns<K>(
     let mut patterns = Vec::new();
     for (key, at) in at.entries()? {
         let name = faults.collect(read_key(&at, &key.name).map_err(Into::into));
-        let pattern = faults.collect(read_pattern(&at).map_err(Into::into));
+        let pattern = faults.collect(at.pattern().map_err(Into::into));
         patterns.extend(name.zip(pattern));
     }
     faults.into_result(patterns)
@@ -250,16 +253,5 @@ fn read_header_name(at: &At<'_>, text: &str) -> Result<HeaderName, Fault> {
 }
 
 fn read_json_path(at: &At<'_>, text: &str) -> Result<JpQuery, Fault> {
-    parse_json_path(text).map_err(|_| at.fault("not a JSONPath (RFC 9535)"))
-}
-
-fn read_pattern(at: &At<'_>) -> Result<Regex, Fault> {
-    Regex::new(at.text()?).map_err(|error| {
-        let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default();
-        at.fault(format!(
-            "not a pattern: {}",
-            reason.trim_start_matches("error: ")
-        ))
-    })
+    parse_json_path(text).map_err(|error| at.fault(InvalidPath::new(text, &error)))
 }

@@ -5,7 +5,10 @@
 
 mod compile;
 mod evaluate;
+mod fault;
 mod pattern;
+
+pub use fault::InvalidPath;
 
 use pattern::Pattern;
 
@@ -100,9 +103,10 @@ pub enum From {
 impl Query {
     /// # Errors
     /// What is not RFC 9535, with the column where the grammar tells.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let parsed = parse_json_path(text).map_err(|error| compile::explain(&error))?;
-        let segments = compile::segments(&parsed.segments)?;
+    pub fn parse(text: &str) -> Result<Self, InvalidPath> {
+        let parsed = parse_json_path(text).map_err(|error| InvalidPath::new(text, &error))?;
+        InvalidPath::check_spaces(text)?;
+        let segments = compile::segments(&parsed.segments).map_err(InvalidPath::without_column)?;
         Ok(Self { segments })
     }
 

@@ -55,9 +55,10 @@ pub(super) fn files(
 
 fn read_file(file: &Arc<str>, text: &str) -> Result<Vec<Written>, Faults> {
     let node = Node::parse(file, text)?;
-    let mut fields = Fields::of(At::root(file, &node));
+    let mut fields = Fields::of(At::of_text(file, &node, text));
     let rules = fields.required("rules", |at| at.each(read_rule));
-    fields.finish().into_result(rules.unwrap_or_default())
+    let faults = fields.finish().by_place();
+    faults.into_result(rules.unwrap_or_default())
 }
 
 fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
@@ -70,9 +71,7 @@ fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
         at.parse::<Date>("a date such as 2027-03-01")
     });
     let when = fields.optional("when", When::read);
-    let target = fields.required("at", |at| {
-        Target::parse(at.text()?).map_err(|problem| at.fault(problem))
-    });
+    let target = fields.required("at", read_target);
     let action = fields.required("do", Action::read);
     if let (Some(target), Some(action)) = (&target, &action)
         && let Err(problem) = target.admits(action)
@@ -91,6 +90,13 @@ fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
         action: action.expect(complete),
     };
     Ok(Written { rule, mark })
+}
+
+fn read_target(at: &At<'_>) -> Result<Target, Fault> {
+    Target::parse(at.text()?).map_err(|invalid| match invalid.column() {
+        Some(column) => at.fault_within(column, invalid),
+        None => at.fault(invalid),
+    })
 }
 
 /// A text that says something.

@@ -1,6 +1,6 @@
 //! The field `at` of a rule: which places it looks at.
 
-use super::{Action, Members, Parse, Query, Transform};
+use super::{Action, Members, Parse, Query, Transform, query::InvalidPath};
 use http::HeaderName;
 use std::fmt;
 
@@ -22,30 +22,42 @@ pub enum Target {
     },
 }
 
+/// Why a text is no place that a rule can stand at.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InvalidTarget {
+    #[error("`{0}` is not the name of a header")]
+    Name(String),
+    #[error("expected the name of a form field after `form.`")]
+    Form,
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    #[error(
+        "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
+    )]
+    Unknown,
+}
+
 // === impl Target ===
 
 impl Target {
     /// # Errors
     /// What is none of the places a rule can stand at, and why.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
         let name = |name: &str| {
-            HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))
+            HeaderName::try_from(name).map_err(|_| InvalidTarget::Name(name.to_owned()))
         };
         match text {
             "status" => Ok(Self::Status),
             "body" => Ok(Self::Body),
             _ if text.starts_with("header.") => name(&text["header.".len()..]).map(Self::Header),
             _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
-            "form." => Err("expected the name of a form field after `form.`".to_owned()),
+            "form." => Err(InvalidTarget::Form),
             _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
             _ if text.starts_with('$') => Ok(Self::Path {
                 query: Query::parse(text)?,
                 text: text.to_owned(),
             }),
-            _ => Err(
-                "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
-                    .to_owned(),
-            ),
+            _ => Err(InvalidTarget::Unknown),
         }
     }
 
@@ -112,6 +124,18 @@ impl fmt::Display for Target {
             Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path { text, .. } => f.write_str(text),
+        }
+    }
+}
+
+// === impl InvalidTarget ===
+
+impl InvalidTarget {
+    /// Where in the text the fault is, where it can be told.
+    pub fn column(&self) -> Option<usize> {
+        match self {
+            Self::Path(invalid) => invalid.column,
+            Self::Name(_) | Self::Form | Self::Unknown => None,
         }
     }
 }

@@ -18,14 +18,10 @@ fn faults(fields: &str) -> Vec<String> {
 
 #[test]
 fn the_rules_that_come_along_are_valid() {
-    let text = RuleSet::builtin("http").unwrap().to_owned();
-    let (set, warnings) = compile(&text).unwrap();
+    let files = RuleSet::BUILTIN.map(|(name, text)| (name.into(), text.to_owned()));
+    // Together: their ids do not clash.
+    let (_, warnings) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
     assert!(warnings.is_empty());
-    assert!(
-        set.rules()
-            .iter()
-            .all(|rule| rule.id.starts_with("http-") && !rule.why.is_empty())
-    );
     assert_eq!(RuleSet::builtin("nothing"), None);
 }
 
@@ -89,10 +85,10 @@ fn every_fault_is_told_at_once_and_with_its_line() {
             "{expected}\n{faults:#?}"
         );
     }
+    let in_path =
+        "r.yaml:4:32: rules[2].at: not a JSONPath (RFC 9535), see its column 5: expected ";
     assert!(
-        faults
-            .iter()
-            .any(|fault| fault.contains("rules[2].at: not a JSONPath (RFC 9535)")),
+        faults.iter().any(|fault| fault.starts_with(in_path)),
         "{faults:#?}"
     );
 }
@@ -129,7 +125,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "{same: {regex: '('}}",
-        "not a regular expression: unclosed group",
+        "not a regular expression, see its column 1: unclosed group",
     ),
     ("{bijection: day}", "expected check or epoch"),
     ("{bijection: {name: a}}", "`scope` is missing"),
@@ -224,7 +220,7 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ("at: items, do: ignore", "expected `status`, `header.NAME`"),
     (
         "at: '$.a[?b(@)]', do: ignore",
-        "not a JSONPath (RFC 9535), see its column 6",
+        "not a JSONPath (RFC 9535), see its column 6: expected a condition, found `b`",
     ),
 ];
 

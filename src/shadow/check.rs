@@ -219,7 +219,12 @@ impl Bench {
             differences,
             count,
         };
-        self.reports.send(checked.report(&self.redactor.get()));
+        let redactor = self.redactor.get();
+        // Hints are found by comparing: a panic in there must not end more than the report.
+        match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
+            Ok(report) => self.reports.send(report),
+            Err(_) => tracing::error!("a report could not be made, for making it panicked"),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is stored, as the admin API shows it.
 
 use crate::{
-    handoff::{Report, Told, ToldAnswer},
+    compare::Kind,
+    handoff::{Basis, Report, Told, ToldAnswer},
     trace_context::TraceContext,
 };
 use serde::{Serialize, Serializer};
@@ -75,11 +76,17 @@ pub struct Answer {
 #[derive(Clone, Debug, Serialize)]
 pub struct Difference {
     pub place: String,
-    pub kind: &'static str,
+    #[serde(serialize_with = "by_name")]
+    pub kind: Kind,
     /// The id of its class.
     pub class: String,
     pub old: Option<String>,
     pub new: Option<String>,
+    /// With array indices as `[*]`.
+    #[serde(skip)]
+    pub class_place: String,
+    #[serde(skip)]
+    pub basis: Basis,
 }
 
 // === impl Mismatch ===
@@ -118,6 +125,12 @@ impl Mismatch {
 // === impl Answer ===
 
 impl Answer {
+    /// The value of a header, as it is told.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let named = self.headers.iter().find(|(own, _)| own == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
     fn of(told: &ToldAnswer) -> Self {
         Self {
             status: told.status,
@@ -135,12 +148,18 @@ impl Difference {
     fn of(told: &Told) -> Self {
         Self {
             place: told.place.clone(),
-            kind: told.kind.name(),
+            kind: told.kind,
             class: told.class.clone(),
             old: told.old.clone(),
             new: told.new.clone(),
+            class_place: told.class_place.clone(),
+            basis: told.basis.clone(),
         }
     }
+}
+
+fn by_name<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
 }
 
 // === impl Stamp ===

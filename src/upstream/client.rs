@@ -50,6 +50,10 @@ pin_project! {
     }
 }
 
+/// Bytes read from a stack at once, and of an answer's head at most. Larger reads leave the processor's cache before they
+/// are written on: 256 KiB are forwarded for a fifth more at hyper's own 408 KiB, which each connection may keep.
+const MAX_READ: usize = 128 << 10;
+
 // === impl Client ===
 
 impl<B> Client<B> {
@@ -143,6 +147,7 @@ where
         let line = Arc::<Line>::default();
         let io = TokioIo::new(Wire::new(stream, line.clone()));
         let (tx, driver) = http1::Builder::new()
+            .max_buf_size(MAX_READ)
             .handshake(io)
             .await
             .map_err(Error::Protocol)?;

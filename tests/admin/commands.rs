@@ -6,7 +6,7 @@ use std::{process::ExitCode, thread};
 use twinread::{
     cli::{
         client::{Address, Error},
-        gate, status,
+        gate, rules, status,
     },
     verdict::{Mark, Outcome},
 };
@@ -15,6 +15,7 @@ use twinread::{
 enum Command {
     Gate(gate::Args),
     Status(status::Args),
+    Rules(rules::Args),
 }
 
 /// What the command ends with, run on a thread of its own as it blocks.
@@ -29,6 +30,7 @@ async fn end_of(arguments: &[&str], running: &Running) -> ExitCode {
     apart(move || match Command::parse_from(arguments) {
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
+        Command::Rules(args) => rules::run(args),
     })
     .await
 }
@@ -101,6 +103,15 @@ async fn the_status_is_told_with_routes_and_without() {
         end_of(&["status", "--json"], &running).await,
         ExitCode::SUCCESS
     );
+}
+
+#[tokio::test]
+async fn rules_are_suggested_by_a_running_twinread_only() {
+    let running = Running::start(Some("s3cret")).await;
+    let without = ["rules", "suggest"];
+    assert_eq!(end_of(&without, &running).await, ExitCode::from(64));
+    let with = ["rules", "suggest", "--token", "s3cret"];
+    assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Barrier, Mutex},
     time::Duration,
 };
 use tokio::{
@@ -14,7 +14,7 @@ use tokio::{
     time,
 };
 use twinread::{
-    admin::{self, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
+    admin::{self, Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
     document::{Fault, Faults},
     drain,
     settings::{Edit, Editor, Refused, Setting, Settings, Source},
@@ -29,10 +29,15 @@ struct OneSetting(Mutex<Settings>);
 #[derive(Debug)]
 struct OneMismatch;
 
+#[derive(Debug)]
+struct OneSuggestion(Arc<Barrier>);
+
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     pub(crate) ledger: Ledger,
     pub(crate) readiness: Arc<Mutex<Readiness>>,
+    /// Met twice by a preview of `slow`: when it begins, and when it may end.
+    pub(crate) busy: Arc<Barrier>,
     pub(crate) signal: drain::Signal,
     pub(crate) task: JoinHandle<()>,
 }
@@ -99,6 +104,29 @@ impl Mismatches for OneMismatch {
     }
 }
 
+// === impl OneSuggestion ===
+
+impl Advisor for OneSuggestion {
+    fn suggestions(&self) -> Value {
+        json!({"suggestions": [{
+            "rule": {"id": "served-at-time"}, "yaml": "- id: \"served-at-time\"\n",
+            "classes": ["c1"], "masks": 3, "explains": 4, "of": 5, "not_explained": ["m 1"],
+        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
+    }
+
+    fn preview(&self, file: &str) -> Result<Value, Faults> {
+        match file {
+            "slow" => {
+                self.0.wait();
+                self.0.wait();
+                Ok(json!({}))
+            }
+            "rules: []" => Ok(json!({"mismatches": 9})),
+            _ => Err(Fault::bare("rules:1:1: what is this?").into()),
+        }
+    }
+}
+
 // === impl Running ===
 
 impl Running {
@@ -109,7 +137,11 @@ impl Running {
             listen: ([127, 0, 0, 1], 0).into(),
             token: token.map(str::to_owned),
         };
-        let handles = handles(&ledger, &readiness);
+        let busy = Arc::new(Barrier::new(2));
+        let handles = Handles {
+            advisor: Arc::new(OneSuggestion(busy.clone())),
+            ..handles(&ledger, &readiness)
+        };
         let bound = admin::bind(config, handles).await.unwrap();
         let addr = bound.addr();
         let (signal, watch) = drain::channel();
@@ -117,6 +149,7 @@ impl Running {
             addr,
             ledger,
             readiness,
+            busy,
             signal,
             task: tokio::spawn(bound.run(watch)),
         }
@@ -175,6 +208,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
         ledger: ledger.clone(),
         editor: Editor(Arc::new(OneSetting(Mutex::new(settings)))),
         mismatches: Arc::new(OneMismatch),
+        advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         verdict: Ask::new(move || {
             let evidence = Evidence {
                 tallies: judged.tallies(),

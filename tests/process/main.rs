@@ -5,6 +5,7 @@
 
 mod sidecar;
 mod stack;
+mod suggestions;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

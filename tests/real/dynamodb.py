@@ -1,8 +1,9 @@
 """Two real stacks that speak DynamoDB: dynalite (npm) is old, moto (PyPI) is new.
 
 Reads are POSTs, told by a header. Both hold the same table; what the two servers answer differently was
-found by asking both directly, and is listed below read by read. Everything else must match: the two write
-their members in another order, with other white space, and with their own ids, sums and server names.
+found by asking both directly, and is listed below read by read. Everything else must match under builtin:aws: the
+two write their members in another order, with other white space, with their own ids, sums and server names, the
+members of sets in another order and numbers in another spelling.
 """
 
 import json
@@ -25,23 +26,17 @@ reads:
 routes:
   - {name: '{case}', header: {x-case: '^(?<case>.+)$'}}
 sample: {rate: 1.0, max_per_second: 1000}
-rules: [builtin:http, RULES]
+rules: [builtin:http, builtin:aws, RULES]
 redact: {values: shown}
 """
 
-# What both servers stamp on every answer in their own way.
-STAMPS = """
+# What builtin:aws cannot know of this service and of these two servers.
+OWN = """
 rules:
-  - {id: request-id, why: each answer has its own, at: header.x-amzn-requestid, do: ignore}
-  - {id: crc32, why: a sum over bytes whose order means nothing, at: header.x-amz-crc32, do: ignore}
-  - {id: server, why: only one of them names itself, at: header.server, do: ignore}
-  - {id: cors, why: only one of them allows browsers, at: header.access-control-allow-origin, do: ignore}
-"""
-
-# Sets and scans have no order in DynamoDB.
-UNORDERED = """
-  - {id: string-sets, why: a set has no order, at: $..SS, do: unordered}
   - {id: scans, why: a scan has no order, when: {routes: ['scan-*']}, at: $.Items, do: unordered}
+  - {id: cors, why: only one of them allows browsers, at: header.access-control-allow-origin, do: ignore}
+  - {id: error-type, why: 'the same is in the body, from where SDKs of this protocol take it', at: header.x-amzn-errortype, do: ignore}
+  - {id: error-status, why: the status line says the same, at: header.status, do: ignore}
 """
 
 TABLE = {
@@ -93,50 +88,53 @@ def batch(*keys):
     return "BatchGetItem", {"RequestItems": {"catalogue": {"Keys": [key(*each) for each in keys]}}}
 
 
-# moto marks errors by headers of its own, and as another kind of JSON.
-ERROR_HEADERS = {
-    ("header.content-type", "value"),
-    ("header.status", "extra"),
-    ("header.x-amzn-errortype", "extra"),
-}
-
-# Every read with the (place, kind) of each difference that there is between the two servers.
+# Every read with the (place, kind) of each difference that is left between the two servers.
 READS = {
     "get-plain": (get("p3", "a"), set()),
     "get-nested": (get("p2", "a"), set()),
     "get-exact": (get("p3", "b"), set()),
     "get-nothing": (get("nope", "a"), set()),
-    "get-sizes": (get("p1", "b"), {("$.Item.price.N", "value")}),
-    "get-price": (get("p1", "a"), {("$.Item.price.N", "value"), ("$.Item.tags.SS", "order")}),
+    "get-sizes": (get("p1", "b"), set()),
+    "get-price": (get("p1", "a"), set()),
     "get-consistent": (
         get("p3", "a", ConsistentRead=True, ReturnConsumedCapacity="TOTAL"),
         {("$.ConsumedCapacity.CapacityUnits", "value")},
     ),
     "get-bad-key": (
         ("GetItem", {"TableName": "catalogue", "Key": {"pk": {"S": "p3"}}}),
-        {*ERROR_HEADERS, ("$.__type", "value"), ("$.message", "value")},
+        {("$.message", "value")},
     ),
-    "get-no-table": (("GetItem", {"TableName": "nothere", "Key": key("p3", "a")}), ERROR_HEADERS),
+    "get-no-table": (("GetItem", {"TableName": "nothere", "Key": key("p3", "a")}), set()),
     "query-keys": (query(**P3, **KEYS), set()),
     "query-limit": (query(**P1, Limit=1, ProjectionExpression="sk"), set()),
-    "query-prices": (query(**P1), {("$.Items[*].price.N", "value"), ("$.Items[*].tags.SS", "order")}),
+    "query-prices": (query(**P1), set()),
     "scan-count": (scan(Select="COUNT"), set()),
-    "scan-keys": (scan(**KEYS), {("$.Items", "order")}),
-    # One key: dynalite answers several in no certain order.
-    "batch": (batch(("p1", "a")), {
-        ("$.ConsumedCapacity", "extra"),
-        ("$.Responses.catalogue[*].price.N", "value"),
-        ("$.Responses.catalogue[*].tags.SS", "order"),
+    "scan-keys": (scan(**KEYS), set()),
+    "scan-all": (scan(), set()),
+    # Each server scans in its own order, and so ends its first page elsewhere.
+    "scan-page": (scan(Limit=3, **KEYS), {
+        ("$.Items[*].pk.S", "value"),
+        ("$.LastEvaluatedKey.pk.S", "value"),
     }),
+    "batch": (batch(("p1", "a"), ("p1", "b"), ("p3", "a")), {("$.ConsumedCapacity", "extra")}),
     "batch-no-table": (
         ("BatchGetItem", {"RequestItems": {"nothere": {"Keys": [key("p3", "a")]}}}),
-        ERROR_HEADERS,
+        set(),
     ),
 }
 
-ORDERS = {
-    (name, place, kind) for name, (_, places) in READS.items() for place, kind in places if kind == "order"
-}
+# The rules that have something to excuse between the two servers.
+MASKING = (
+    "aws-request-id",
+    "aws-dynamodb-crc32",
+    "aws-json-content-type",
+    "aws-dynamodb-number",
+    "aws-dynamodb-string-set",
+    "scans",
+    "cors",
+    "error-type",
+    "error-status",
+)
 
 
 def expected_classes():
@@ -173,17 +171,14 @@ def run(checks, tools, twinread):
         moto.wait_for_port(new)
         seed(old, TAGS)
         seed(new, TAGS[::-1])
-        for rules, is_told_of_sets in ((STAMPS, False), (STAMPS + UNORDERED, True)):
-            file = tools.scratch / "dynamodb-rules.yaml"
-            file.write_text(rules)
-            configuration = CONFIGURATION.replace("RULES", str(file))
-            configuration = configuration.replace("OLD", str(old)).replace("NEW", str(new))
-            with Sidecar(tools, twinread, "dynamodb", configuration) as sidecar:
-                if is_told_of_sets:
-                    check_rules(checks, sidecar)
-                else:
-                    check_reads(checks, sidecar, old)
-                    check_writes(checks, sidecar, old, new)
+        rules = tools.scratch / "dynamodb-rules.yaml"
+        rules.write_text(OWN)
+        configuration = CONFIGURATION.replace("RULES", str(rules))
+        configuration = configuration.replace("OLD", str(old)).replace("NEW", str(new))
+        with Sidecar(tools, twinread, "dynamodb", configuration) as sidecar:
+            check_reads(checks, sidecar, old)
+            check_rules(checks, sidecar)
+            check_writes(checks, sidecar, old, new)
 
 
 def send_all(sidecar):
@@ -196,8 +191,7 @@ def check_reads(checks, sidecar, old):
     answers, sampled = send_all(sidecar)
     for name, (read, _) in READS.items():
         direct = send(old, *read)
-        found = (answers[name].status, answers[name].body)
-        checks.equal(f"{name}: the caller gets old's answer", found, (direct.status, direct.body))
+        checks.equal(f"{name}: the caller gets old's answer", content(answers[name]), content(direct))
 
     checks.equal("every read was sampled", sampled, len(READS))
     found = sidecar.classes()
@@ -212,10 +206,17 @@ def check_reads(checks, sidecar, old):
     check_values(checks, sidecar)
 
 
+def content(answer):
+    """Status and body, but for the order of a batch: dynalite answers several keys in no certain order."""
+    if b'"Responses"' not in answer.body:
+        return answer.status, answer.body
+    (items,) = answer.json()["Responses"].values()
+    return answer.status, sorted(items, key=str)
+
+
 def check_values(checks, sidecar):
     text = call(sidecar.admin, "GET", "/v1/mismatches?limit=100").body.decode()
-    for value in ("9.9", "9.90"):
-        checks.that(f"the price {value} is shown", f'"{value}"' in text or f'\\"{value}\\"' in text, text)
+    checks.that("values are shown", "The provided key element does not match the schema" in text, text)
     checks.that("no signature is told", SIGNATURE not in text, text)
 
 
@@ -250,9 +251,6 @@ def check_writes(checks, sidecar, old, new):
 
 
 def check_rules(checks, sidecar):
-    send_all(sidecar)
-    expected = expected_classes() - ORDERS
-    checks.equal("under rules for sets, order is no difference", sidecar.classes(), expected)
-    for rule in ("string-sets", "scans"):
+    for rule in MASKING:
         masked = sidecar.total("twinread_rule_masked_total", rule=rule)
         checks.that(f"what {rule} masks is counted", masked > 0, masked)

@@ -4,12 +4,13 @@ import argparse
 import sys
 
 import collector
+import differential
 import dynamodb
 import scrape
 import static
 from harness import Checks, Tools
 
-SUITES = {suite.__name__: suite.run for suite in (dynamodb, static, collector, scrape)}
+SUITES = {suite.__name__: suite.run for suite in (differential, dynamodb, static, collector, scrape)}
 
 
 def main():

@@ -78,10 +78,15 @@ impl Message {
 
 fn media_type(kind: &str) -> &str {
     match kind {
-        "json" => "application/json",
+        "json" | "geojson" | "har" => "application/json",
         "ndjson" | "jsonl" => "application/x-ndjson",
         "xml" => "application/xml",
-        "txt" | "text" | "html" | "htm" | "csv" | "md" | "css" | "yaml" | "yml" => "text/plain",
+        "xhtml" => "application/xhtml+xml",
+        "svg" => "image/svg+xml",
+        "form" => "application/x-www-form-urlencoded",
+        "txt" | "text" | "html" | "htm" | "csv" | "md" | "css" | "js" | "yaml" | "yml" => {
+            "text/plain"
+        }
         media_type if media_type.contains('/') => media_type,
         _ => "application/octet-stream",
     }

@@ -1,111 +1,125 @@
 //! What a comparison came to, as text or as JSON.
 
+pub(in crate::cli) use super::print::harmless;
+
+use super::{
+    excerpt::{Excerpts, Row},
+    view::{FAINT, PLACE, View},
+};
 use crate::{
-    compare::{Compared, Comparison, Difference, Value},
+    compare::{Compared, Comparison, Difference, Explain, Masked, Value},
     rules::RuleSet,
 };
-use anstyle::{AnsiColor, Style};
 use serde_json::json;
 use std::io::{self, Write};
 
-const PLACE: Style = Style::new().bold();
-const KIND: Style = Style::new().dimmed();
-const OLD: Style = AnsiColor::Red.on_default();
-const NEW: Style = AnsiColor::Green.on_default();
+/// How differences are shown.
+#[derive(Debug)]
+pub(super) struct Showing<'s> {
+    pub rules: &'s RuleSet,
+    pub view: View,
+    pub columns: usize,
+    pub excerpts: Excerpts<'s>,
+}
 
-/// Writes the differences one by one, old in red and new in green, and what rules masked.
-pub(super) fn text(
-    comparison: &Comparison,
-    rules: &RuleSet,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let count = match &comparison.result {
-        Compared::Different { differences, count } => {
-            for difference in differences {
-                show(difference, out)?;
+/// Differences shown with what stands around them; finding it takes time in large documents.
+const WITH_CONTEXT: usize = 500;
+
+// === impl Showing ===
+
+impl Showing<'_> {
+    /// Writes the differences one by one, and what rules masked.
+    pub(super) fn text(&self, comparison: &Comparison, out: &mut impl Write) -> io::Result<()> {
+        let count = match &comparison.result {
+            Compared::Different { differences, count } => {
+                for (index, difference) in differences.iter().enumerate() {
+                    let rows = match index < WITH_CONTEXT {
+                        true => self.excerpts.of(difference),
+                        false => self.excerpts.changed(difference),
+                    };
+                    self.show(difference, &rows, out)?;
+                }
+                *count
             }
-            *count
+            _ => 0,
+        };
+        let masked = masked(comparison, self.rules);
+        for Masked { rule, difference } in &comparison.masked {
+            let rule = &self.rules.rules()[*rule];
+            let (id, why) = (harmless(&rule.id), harmless(&rule.why));
+            self.show(difference, &self.excerpts.changed(difference), out)?;
+            writeln!(out, "{FAINT}    masked by {id}: {why}{FAINT:#}")?;
         }
-        _ => 0,
-    };
-    let masked = masked(comparison, rules);
-    for (rule, count) in &masked {
-        writeln!(out, "{KIND}masked by {rule}: {count}{KIND:#}")?;
+        for (rule, count) in &masked {
+            let rule = harmless(rule);
+            writeln!(out, "{FAINT}masked by {rule}: {count}{FAINT:#}")?;
+        }
+        match (count, masked.is_empty()) {
+            (0, true) => writeln!(out, "equal"),
+            (0, false) => writeln!(out, "equal under rules"),
+            (1, _) => writeln!(out, "1 difference"),
+            (count, _) => writeln!(out, "{count} differences"),
+        }
     }
-    match (count, masked.is_empty()) {
-        (0, true) => writeln!(out, "equal"),
-        (0, false) => writeln!(out, "equal under rules"),
-        (1, _) => writeln!(out, "1 difference"),
-        (count, _) => writeln!(out, "{count} differences"),
+
+    fn show(&self, difference: &Difference, rows: &[Row], out: &mut impl Write) -> io::Result<()> {
+        let Difference { place, kind, .. } = difference;
+        let place = harmless(&place.to_string());
+        writeln!(out, "{PLACE}{place}{PLACE:#}  {FAINT}{kind}{FAINT:#}")?;
+        self.view.write(rows, self.columns, out)
     }
 }
 
-/// Writes `{"equal", "via", "differences": [{"place", "kind", "old", "new"}], "masked": [{"rule", "count"}]}`.
+/// Writes `{"equal", "via", "differences": [{"place", "kind", "old", "new"}], "masked": [{"rule", "count"}]}`, and
+/// where it is to be explained, `explained`: what each rule masked.
 pub(super) fn json(
     comparison: &Comparison,
-    rules: &RuleSet,
+    (rules, explain): (&RuleSet, Explain),
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let (via, differences) = match &comparison.result {
-        Compared::Equal(via) => (Some(via.name()), &[][..]),
-        Compared::Different { differences, .. } => (None, &differences[..]),
-        Compared::NotCompared(_) => (None, &[][..]),
+    let via = match &comparison.result {
+        Compared::Equal(via) => Some(via.name()),
+        Compared::Different { .. } | Compared::NotCompared(_) => None,
     };
-    let differences: Vec<_> = differences
-        .iter()
-        .map(|difference| {
-            json!({
-                "place": difference.place.to_string(),
-                "kind": difference.kind.name(),
-                "old": difference.old.as_ref().map(plain),
-                "new": difference.new.as_ref().map(plain),
-            })
-        })
-        .collect();
-    let masked: Vec<_> = masked(comparison, rules)
-        .into_iter()
-        .map(|(rule, count)| json!({"rule": rule, "count": count}))
-        .collect();
-    let document = json!({
+    let differences = comparison.differences().iter().map(document);
+    let masked = masked(comparison, rules).into_iter();
+    let masked = masked.map(|(rule, count)| json!({"rule": rule, "count": count}));
+    let mut told = json!({
         "equal": matches!(comparison.result, Compared::Equal(_)),
         "via": via,
-        "differences": differences,
-        "masked": masked,
+        "differences": differences.collect::<Vec<_>>(),
+        "masked": masked.collect::<Vec<_>>(),
     });
-    writeln!(out, "{document:#}")
+    if explain == Explain::Places {
+        let explained = comparison.masked.iter().map(|masked| {
+            let rule = &rules.rules()[masked.rule];
+            let mut told = document(&masked.difference);
+            told["rule"] = rule.id.clone().into();
+            told["why"] = rule.why.clone().into();
+            told
+        });
+        told["explained"] = explained.collect();
+    }
+    writeln!(out, "{told:#}")
 }
 
-fn show(difference: &Difference, out: &mut impl Write) -> io::Result<()> {
-    let Difference {
-        place,
-        kind,
-        old,
-        new,
-    } = difference;
-    let place = harmless(&place.to_string());
-    writeln!(out, "{PLACE}{place}{PLACE:#}  {KIND}{kind}{KIND:#}")?;
-    for (sign, style, value) in [('-', OLD, old), ('+', NEW, new)] {
-        let Some(value) = value else { continue };
-        for line in spelled(value).lines() {
-            writeln!(out, "{style}  {sign} {line}{style:#}")?;
-        }
-    }
-    Ok(())
+/// `{"place", "kind", "old", "new"}`
+pub(in crate::cli) fn document(difference: &Difference) -> serde_json::Value {
+    json!({
+        "place": difference.place.to_string(),
+        "kind": difference.kind.name(),
+        "old": difference.old.as_ref().map(plain),
+        "new": difference.new.as_ref().map(plain),
+    })
 }
 
 /// As it is shown to people.
-fn spelled(value: &Value) -> String {
+pub(in crate::cli) fn spelled(value: &Value) -> String {
     match value {
         Value::Json(value) => harmless(&value.to_string()),
-        Value::Text(text) => harmless(text),
+        Value::Text(text) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
         Value::Summary { class, length } => format!("{class} of {length} bytes"),
     }
-}
-
-/// Without control characters, so that an answer cannot steer the terminal.
-fn harmless(text: &str) -> String {
-    let replaced = |c: char| c.is_control() && c != '\n';
-    text.replace(replaced, "\u{fffd}")
 }
 
 fn plain(value: &Value) -> serde_json::Value {
@@ -127,68 +141,204 @@ fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Answer, Comparing, Context, compare};
+    use crate::{
+        cli::compare::bodies::{Bodies, Plain},
+        compare::{Answer, Comparing, Context, Options, compare},
+    };
     use http::{HeaderMap, Method, StatusCode};
 
-    fn shown(
-        old: &str,
-        new: &str,
-        show: fn(&Comparison, &RuleSet, &mut Vec<u8>) -> io::Result<()>,
-    ) -> String {
-        let answer = |body: &str| Answer {
+    fn answer(kind: &'static str, body: &str) -> Answer {
+        Answer {
             status: StatusCode::OK,
             headers: HeaderMap::from_iter([(
                 http::header::CONTENT_TYPE,
-                http::HeaderValue::from_static("application/json"),
+                http::HeaderValue::from_static(kind),
             )]),
             body: body.to_owned().into(),
             trailers: HeaderMap::new(),
-        };
+        }
+    }
+
+    fn comparing() -> Comparing {
+        let text = "rules: [{id: clock, why: two clocks, at: $.at, do: ignore}]".to_owned();
         let today = jiff::civil::date(2026, 11, 22);
+        let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
+        Comparing {
+            rules: rules.into(),
+            options: Options {
+                explain: Explain::Places,
+                ..Options::default()
+            },
+        }
+    }
+
+    fn compared(old: &Answer, new: &Answer, comparing: &Comparing) -> Comparison {
         let context = Context {
             route: "",
             method: &Method::GET,
-            today,
+            today: jiff::civil::date(2026, 11, 22),
             deadline: None,
         };
-        let text = "rules: [{id: clock, why: w, at: $.at, do: ignore}]".to_owned();
-        let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
-        let comparing = Comparing {
-            rules: rules.into(),
-            ..Comparing::default()
+        compare(old, new, &context, comparing)
+    }
+
+    fn text(kind: &'static str, old: &str, new: &str, view: View) -> String {
+        let (old, new) = (answer(kind, old), answer(kind, new));
+        let comparing = comparing();
+        let comparison = compared(&old, &new, &comparing);
+        let plain = Plain::of([&old, &new], 1 << 20);
+        let columns = view.columns(80);
+        let showing = Showing {
+            rules: &comparing.rules,
+            view,
+            columns,
+            excerpts: Excerpts::new(Bodies::of(&plain, 64), comparison.differences(), columns),
         };
-        let comparison = compare(&answer(old), &answer(new), &context, &comparing);
         let mut out = Vec::new();
-        show(&comparison, &comparing.rules, &mut out).unwrap();
+        showing.text(&comparison, &mut out).unwrap();
         anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
     }
 
+    fn unified(old: &str, new: &str) -> String {
+        text("application/json", old, new, View::Unified)
+    }
+
     #[test]
-    fn differences_are_told_with_both_sides() {
-        let told = shown(r#"{"a":1.50,"at":1}"#, r#"{"a":"x","b":null,"at":2}"#, text);
+    fn differences_are_told_with_what_stands_around_them() {
+        let old = r#"{"id":7,"sku":"a","name":"Lamp","price":1.50,"tags":["x"],"at":1,"z":1}"#;
+        let new =
+            r#"{"id":7,"sku":"a","name":"Lamp","price":"x","tags":["x"],"more":null,"at":2,"z":1}"#;
+        assert_eq!(
+            unified(old, new),
+            "\
+$.price  type
+    …
+    \"sku\": \"a\"
+    \"name\": \"Lamp\"
+  - \"price\": 1.50
+  + \"price\": \"x\"
+    \"tags\": [\"x\"]
+    \"at\": 1
+    …
+$.more  extra
+    …
+    \"name\": \"Lamp\"
+    \"tags\": [\"x\"]
+  + \"more\": null
+    \"at\": 2
+    \"z\": 1
+$.at  value
+  - \"at\": 1
+  + \"at\": 2
+    masked by clock: two clocks
+masked by clock: 1
+2 differences
+"
+        );
+    }
+
+    #[test]
+    fn equal_answers_are_told_as_such() {
+        assert_eq!(unified("{}", "{ }"), "equal\n");
+        assert_eq!(
+            unified(r#"{"at":1}"#, "{}").lines().last(),
+            Some("equal under rules")
+        );
+    }
+
+    #[test]
+    fn elements_have_their_neighbours_even_where_old_and_new_count_otherwise() {
+        let told = unified("[1,2,3,4]", "[1,2,9,3,4]");
         assert_eq!(
             told,
-            "$.a  type\n  - 1.50\n  + \"x\"\n$.b  extra\n  + null\nmasked by clock: 1\n2 differences\n"
+            "$[2]  extra\n    [0]: 1\n    [1]: 2\n  + [2]: 9\n    [3]: 3\n    [4]: 4\n1 difference\n"
         );
-        assert_eq!(shown("{}", "{ }", text), "equal\n");
+    }
+
+    #[test]
+    fn lines_and_bytes_have_context_too() {
         assert_eq!(
-            shown(r#"{"at":1}"#, "{}", text),
-            "masked by clock: 1\nequal under rules\n"
+            text(
+                "text/plain",
+                "a\nb\nc\nd\r\n",
+                "a\nb\nX\nd\n",
+                View::Unified
+            ),
+            "lines 3-4  text\n    a\n    b\n  - c\n  - d\\r\n  + X\n  + d\n1 difference\n"
         );
+        let told = text(
+            "application/octet-stream",
+            "0123456789abcdef\u{1}x",
+            "0123456789abcdef\u{2}x",
+            View::Unified,
+        );
+        assert_eq!(
+            told,
+            format!(
+                "byte 16  bytes\n    00000000  {} 0123456789abcdef\n  - 00000010  01 78 {:42} .x\n  + 00000010  02 78 {:42} .x\n1 difference\n",
+                "30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66 ", "", ""
+            )
+        );
+    }
+
+    #[test]
+    fn records_and_xml_have_context_too() {
+        let told = text("application/x-ndjson", "1\n2\n", "1\n3\n", View::Unified);
+        assert_eq!(
+            told,
+            "$[1]  value\n    [0]: 1\n  - [1]: 2\n  + [1]: 3\n1 difference\n"
+        );
+        let (old, new) = ("<o><a>1</a><b>2</b></o>", "<o><a>1</a><b>3</b></o>");
+        let told = text("application/xml", old, new, View::Unified);
+        assert!(told.contains("$.o.b['#text']  value\n"), "{told}");
+        assert!(told.contains("  - \"#text\": \"2\"\n"), "{told}");
+    }
+
+    #[test]
+    fn side_by_side_old_is_left_and_every_line_fits() {
+        let long = "w".repeat(200);
+        let old = format!(r#"{{"a":"{long}1","b":1}}"#);
+        let new = format!(r#"{{"a":"{long}2","b":1,"c":"{long}"}}"#);
+        let told = text("application/json", &old, &new, View::SideBySide);
+        for line in told.lines() {
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+        }
+        let changed = told.lines().nth(1).unwrap();
+        let (left, right) = changed.split_once('≠').unwrap();
+        assert!(left.contains("w1\""), "{changed}");
+        assert!(right.contains("w2\""), "{changed}");
+    }
+
+    #[test]
+    fn an_answer_cannot_steer_the_terminal() {
+        let (old, new) = ("a\u{1b}[2J\n", "b\u{9b}2J\u{7}\n");
+        let told = text("text/plain", old, new, View::Unified);
+        assert!(told.contains("- a\\u{1b}[2J"), "{told}");
+        assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told}");
     }
 
     #[test]
     fn the_json_is_as_documented() {
-        let told: serde_json::Value =
-            serde_json::from_str(&shown(r#"{"a":1,"at":1}"#, r#"{"at":2}"#, json)).unwrap();
-        assert_eq!(
-            told,
-            json!({
-                "equal": false,
-                "via": null,
-                "differences": [{"place": "$.a", "kind": "missing", "old": 1, "new": null}],
-                "masked": [{"rule": "clock", "count": 1}],
-            })
-        );
+        let comparing = comparing();
+        let (old, new) = (r#"{"a":1,"at":1}"#, r#"{"at":2}"#);
+        let [old, new] = [old, new].map(|body| answer("application/json", body));
+        let comparison = compared(&old, &new, &comparing);
+        let told = |explain| {
+            let mut out = Vec::new();
+            json(&comparison, (&comparing.rules, explain), &mut out).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+        };
+        let mut expected = json!({
+            "equal": false,
+            "via": null,
+            "differences": [{"place": "$.a", "kind": "missing", "old": 1, "new": null}],
+            "masked": [{"rule": "clock", "count": 1}],
+        });
+        assert_eq!(told(Explain::Counts), expected);
+        expected["explained"] = json!([{
+            "place": "$.at", "kind": "value", "old": 1, "new": 2,
+            "rule": "clock", "why": "two clocks",
+        }]);
+        assert_eq!(told(Explain::Places), expected);
     }
 }

@@ -1,19 +1,35 @@
 //! Reads a JSON text onto its tape, in one pass and without recursion.
+//!
+//! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer says
+//! most of what the old one says. So a key is first held against the one that is to be expected, and a text that is
+//! read [beside](Document::read_beside) another is first held against that. What is spelled like something that
+//! was read before is valid as it was, and need not be looked at byte by byte.
 
-use super::{Class, Document, Framing, Id, Invalid, Node, Text};
-use foldhash::fast::FixedState;
-use std::hash::BuildHasher;
-
-const HASHES: FixedState = FixedState::with_seed(0x7477_696e);
+use super::{
+    Class, Document, Framing, Id, Invalid, Node,
+    beside::{Beside, NOWHERE},
+};
+use std::ops::Range;
 
 /// A container that has not ended yet.
 #[derive(Debug)]
-struct Open {
-    id: Id,
-    members: u32,
+pub(super) struct Open {
+    pub(super) id: Id,
+    pub(super) class: Class,
+    pub(super) members: u32,
     /// A bit for each of 256 remainders of a key's hash, and whether one was met twice.
-    seen: [u64; 4],
-    suspect: bool,
+    pub(super) seen: [u64; 4],
+    pub(super) suspect: bool,
+    /// The keys to be expected: those from here on of the last object that stood as deep as this one.
+    pub(super) model: Range<Id>,
+    /// The container of the other document that stands where this one does.
+    pub(super) like: Id,
+    /// Its member that was met last.
+    pub(super) met: Id,
+    /// Whether all members so far say what their likes say.
+    pub(super) is_alike: bool,
+    /// How many subtrees were known to be equal when it began.
+    pub(super) equals: usize,
 }
 
 #[derive(Debug)]
@@ -23,8 +39,13 @@ pub(super) struct Parser<'b> {
     pub(super) bytes: &'b [u8],
     pub(super) at: usize,
     pub(super) nodes: Vec<Node>,
-    open: Vec<Open>,
+    pub(super) open: Vec<Open>,
     max_depth: usize,
+    /// For each depth, the last object that ended there.
+    models: Vec<Id>,
+    pub(super) beside: Beside<'b>,
+    /// The node of the other document that the next value is held against.
+    pub(super) expected: Id,
 }
 
 // === impl Document ===
@@ -36,34 +57,39 @@ impl<'b> Document<'b> {
     /// What RFC 8259 does not allow, invalid UTF-8, keys given twice (escapes undone), more than one
     /// value, nesting deeper than `max_depth`.
     pub fn parse(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
-        let mut parser = Parser::new(bytes, max_depth)?;
-        let read = parser.document();
-        parser.end(read, Framing::One)
+        Self::read(bytes, Framing::One, max_depth)
     }
 }
 
 // === impl Parser ===
 
 impl<'b> Parser<'b> {
-    pub(super) fn new(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
-        let source = std::str::from_utf8(bytes).map_err(|error| Invalid {
-            at: error.valid_up_to(),
-            problem: "not UTF-8",
-        })?;
+    pub(super) fn new(
+        bytes: &'b [u8],
+        max_depth: usize,
+        beside: Beside<'b>,
+    ) -> Result<Self, Invalid> {
+        let invalid = |at, problem| Invalid { at, problem };
+        let source = std::str::from_utf8(bytes)
+            .map_err(|error| invalid(error.valid_up_to(), "not UTF-8"))?;
         if u32::try_from(bytes.len()).is_err() {
-            return Err(Invalid {
-                at: 0,
-                problem: "longer than 4 GiB",
-            });
+            return Err(invalid(0, "longer than 4 GiB"));
         }
+        let nodes = match beside.document {
+            Some(other) => other.nodes.len() + 4,
+            // Measured on API answers: a node for about every ten bytes.
+            None => bytes.len() / 10 + 4,
+        };
         Ok(Self {
             source,
             bytes,
             at: 0,
-            // Measured on API answers: a node for about every ten bytes.
-            nodes: Vec::with_capacity(bytes.len() / 10 + 4),
-            open: Vec::new(),
-            max_depth,
+            nodes: Vec::with_capacity(nodes),
+            open: Vec::with_capacity(16),
+            max_depth: max_depth.min(usize::from(u16::MAX)),
+            models: Vec::with_capacity(16),
+            expected: beside.root(),
+            beside,
         })
     }
 
@@ -77,6 +103,8 @@ impl<'b> Parser<'b> {
                 source: self.source,
                 nodes: self.nodes,
                 framing,
+                beside: self.beside.document,
+                equals: self.beside.equals,
             }),
             Err(problem) => Err(Invalid {
                 at: self.at,
@@ -105,12 +133,15 @@ impl<'b> Parser<'b> {
     /// Reads a value, or the opening of a container that has members. Says whether the value has ended.
     fn value(&mut self) -> Result<bool, &'static str> {
         self.space();
+        if self.expected != NOWHERE && self.copied() {
+            return Ok(true);
+        }
         let start = self.at;
+        let mut escaped = false;
         let class = match self.peek() {
             Some(b'"') => {
-                let escaped = self.string()?;
-                self.push(Class::String, start, escaped);
-                return Ok(true);
+                escaped = self.string()?;
+                Class::String
             }
             Some(b'{') => return self.open(Class::Object),
             Some(b'[') => return self.open(Class::Array),
@@ -123,21 +154,54 @@ impl<'b> Parser<'b> {
             Some(b'n') => self.word("null", Class::Null)?,
             _ => return Err("expected a value"),
         };
-        self.push(class, start, false);
+        self.unlike();
+        self.push(class, start, escaped);
         Ok(true)
+    }
+
+    /// Takes over a value that is spelled like the one that stands there in the other document, if it is.
+    fn copied(&mut self) -> bool {
+        let rest = &self.bytes[self.at..];
+        let Some(length) = self.beside.spelled_alike(self.expected, rest) else {
+            return false;
+        };
+        self.beside.copy(self.expected, self.at, &mut self.nodes);
+        self.at += length;
+        true
+    }
+
+    /// The container that is being read differs from its like.
+    fn unlike(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.is_alike = false;
+        }
     }
 
     fn open(&mut self, class: Class) -> Result<bool, &'static str> {
         if self.open.len() >= self.max_depth {
             return Err("nested too deep");
         }
+        let like = match self.beside.class(self.expected) {
+            Some(expected) if expected == class => self.expected,
+            _ => NOWHERE,
+        };
+        let depth = self.open.len();
         let id = self.push(class, self.at, false);
         self.at += 1;
         self.open.push(Open {
             id,
+            class,
             members: 0,
             seen: [0; 4],
             suspect: false,
+            model: match self.models.get(depth) {
+                Some(model) => model + 1..self.nodes[*model as usize].next,
+                None => 0..0,
+            },
+            like,
+            met: like,
+            is_alike: like != NOWHERE,
+            equals: self.beside.equals.len(),
         });
         self.space();
         match (class, self.peek()) {
@@ -146,7 +210,18 @@ impl<'b> Parser<'b> {
                 Ok(true)
             }
             (Class::Object, _) => self.key().map(|()| false),
-            _ => Ok(false),
+            _ => {
+                self.expect_element();
+                Ok(false)
+            }
+        }
+    }
+
+    /// The next value is an element: the one behind the last is expected.
+    fn expect_element(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.met = self.beside.member_behind(open.like, open.met);
+            self.expected = open.met;
         }
     }
 
@@ -156,7 +231,7 @@ impl<'b> Parser<'b> {
             return Ok(false);
         };
         open.members += 1;
-        let class = self.nodes[open.id as usize].class;
+        let class = open.class;
         self.space();
         match (self.peek(), class) {
             (Some(b','), Class::Object) => {
@@ -166,6 +241,7 @@ impl<'b> Parser<'b> {
             }
             (Some(b','), _) => {
                 self.at += 1;
+                self.expect_element();
                 Ok(false)
             }
             (Some(b'}'), Class::Object) | (Some(b']'), Class::Array) => {
@@ -187,153 +263,19 @@ impl<'b> Parser<'b> {
         if open.suspect && self.repeats_a_key(open.id) {
             return Err("a key is given twice");
         }
-        Ok(())
-    }
-
-    fn key(&mut self) -> Result<(), &'static str> {
-        if self.peek() != Some(b'"') {
-            return Err("expected a key");
+        if open.class == Class::Object {
+            let depth = self.open.len();
+            self.models
+                .resize(self.models.len().max(depth + 1), open.id);
+            self.models[depth] = open.id;
         }
-        let start = self.at;
-        let escaped = self.string()?;
-        let id = self.push(Class::Key, start, escaped);
-        let inner = &self.source[start + 1..self.at - 1];
-        let hash = hash(if escaped {
-            Text::Escaped(inner)
+        if open.is_alike && self.beside.len(open.like) == Some(open.members) {
+            self.beside.equals.truncate(open.equals);
+            self.beside.equals.push((open.id, open.like));
         } else {
-            Text::Plain(inner)
-        });
-        self.nodes[id as usize].extra = hash;
-        if let Some(open) = self.open.last_mut() {
-            let (word, bit) = ((hash >> 6 & 3) as usize, 1 << (hash & 63));
-            open.suspect |= open.seen[word] & bit != 0;
-            open.seen[word] |= bit;
-        }
-        self.space();
-        if self.peek() != Some(b':') {
-            return Err("expected a colon");
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Whether two keys of an object say the same. Sorted, so that it never takes quadratic time.
-    fn repeats_a_key(&self, object: Id) -> bool {
-        let end = self.nodes[object as usize].next;
-        let mut keys = Vec::with_capacity(self.nodes[object as usize].extra as usize);
-        let mut key = object + 1;
-        while key < end {
-            keys.push((self.nodes[key as usize].extra, key));
-            key = self.nodes[key as usize + 1].next;
-        }
-        keys.sort_unstable();
-        keys.chunk_by(|one, other| one.0 == other.0)
-            .filter(|alike| alike.len() > 1)
-            .any(|alike| {
-                let mut names: Vec<_> = alike.iter().map(|(_, key)| self.name(*key)).collect();
-                names.sort_unstable();
-                names.windows(2).any(|pair| pair[0] == pair[1])
-            })
-    }
-
-    fn name(&self, key: Id) -> Vec<u32> {
-        let node = &self.nodes[key as usize];
-        let inner = &self.source[node.start as usize + 1..node.end as usize - 1];
-        let text = if node.escaped {
-            Text::Escaped(inner)
-        } else {
-            Text::Plain(inner)
-        };
-        text.code_points().collect()
-    }
-
-    /// Reads a string from its opening quote, and says whether it has escapes.
-    fn string(&mut self) -> Result<bool, &'static str> {
-        self.at += 1;
-        let mut escaped = false;
-        loop {
-            self.at = plain_until(self.bytes, self.at);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err("a control character must be escaped"),
-                None => return Err("a string does not end"),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), &'static str> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 1..self.at + 5);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err("expected four hexadecimal digits");
-                }
-                self.at += 5;
-            }
-            _ => return Err("no such escape"),
+            self.unlike();
         }
         Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), &'static str> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return Err("expected a digit"),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), &'static str> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at == start {
-            return Err("expected a digit");
-        }
-        Ok(())
-    }
-
-    fn word(&mut self, word: &str, class: Class) -> Result<Class, &'static str> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err("expected a value");
-        }
-        self.at += word.len();
-        Ok(class)
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
     }
 
     /// Puts a node from `start` to here onto the tape.
@@ -345,45 +287,12 @@ impl<'b> Parser<'b> {
             end: self.at as u32,
             next: id + 1,
             extra: 0,
+            depth: self.open.len() as u16,
             class,
             escaped,
         });
         id
     }
-}
-
-/// The hash of a key of that name.
-pub fn name_hash(name: &str) -> u32 {
-    hash(Text::Plain(name))
-}
-
-fn hash(text: Text<'_>) -> u32 {
-    let hash = HASHES.hash_one(text);
-    (hash ^ (hash >> 32)) as u32
-}
-
-/// The next quote, backslash or control character from `at` on, eight bytes at a time.
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
-    // The lowest of the marked bytes is exact; those above it may be false.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5C)) | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at) {
-        if matches!(byte, b'"' | b'\\' | ..0x20) {
-            break;
-        }
-        at += 1;
-    }
-    at
 }
 
 #[cfg(test)]
@@ -472,18 +381,5 @@ mod tests {
         assert_eq!(read(&deep), Err("nested too deep"));
         let just = format!("{}{}", "[".repeat(128), "]".repeat(128));
         assert_eq!(read(&just), Ok(128));
-    }
-
-    #[test]
-    fn the_run_of_plain_bytes_ends_where_it_should() {
-        for length in 0..20 {
-            for stop in [b'"', b'\\', 0x00, 0x1f] {
-                let mut bytes = vec![0xe9u8; length];
-                bytes.push(stop);
-                bytes.extend_from_slice(b"\"\"\"\"\"\"\"\"\"\"");
-                assert_eq!(plain_until(&bytes, 0), length);
-            }
-            assert_eq!(plain_until(&vec![b' '; length], 0), length);
-        }
     }
 }

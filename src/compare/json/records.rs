@@ -1,6 +1,6 @@
 //! Sequences of JSON texts: one document whose root is the array of them.
 
-use super::{Class, Document, Id, Invalid, parse::Parser};
+use super::{Class, Document, Id, Invalid, beside::Beside, parse::Parser};
 use std::ops::Range;
 
 /// How JSON texts stand one after the other.
@@ -24,12 +24,22 @@ impl<'b> Document<'b> {
     /// # Errors
     /// As [`parse`](Self::parse), for each record; records that do not stand as the framing has it.
     pub fn read(bytes: &'b [u8], framing: Framing, max_depth: usize) -> Result<Self, Invalid> {
-        if framing == Framing::One {
-            return Self::parse(bytes, max_depth);
-        }
-        let mut parser = Parser::new(bytes, max_depth)?;
-        let read = parser.records(framing);
-        parser.end(read, framing)
+        read(bytes, framing, max_depth, Beside::nothing())
+    }
+
+    /// Reads a body that most likely says much the same as another, which was read with the same framing and
+    /// `max_depth`. The document is as [`read`](Self::read) reads it, and knows where it [equals](Self::equals) the
+    /// other.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_beside(
+        bytes: &'b [u8],
+        framing: Framing,
+        max_depth: usize,
+        other: &'b Document<'b>,
+    ) -> Result<Self, Invalid> {
+        read(bytes, framing, max_depth, Beside::document(other))
     }
 
     /// The value of a root that is an array of records.
@@ -41,12 +51,28 @@ impl<'b> Document<'b> {
     }
 }
 
+fn read<'b>(
+    bytes: &'b [u8],
+    framing: Framing,
+    max_depth: usize,
+    beside: Beside<'b>,
+) -> Result<Document<'b>, Invalid> {
+    let mut parser = Parser::new(bytes, max_depth, beside)?;
+    let read = match framing {
+        Framing::One => parser.document(),
+        Framing::Lines | Framing::Sequence => parser.records(framing),
+    };
+    parser.end(read, framing)
+}
+
 // === impl Parser ===
 
 impl Parser<'_> {
     fn records(&mut self, framing: Framing) -> Result<(), &'static str> {
         let whole = self.bytes;
         let root = self.push(Class::Array, 0, false);
+        let like = self.beside.root();
+        let mut met = like;
         let mut records = 0;
         for range in framing.ranges(whole) {
             self.at = range.start;
@@ -57,6 +83,8 @@ impl Parser<'_> {
                 check_sequence(whole, &range)?;
             }
             self.bytes = &whole[..range.end];
+            met = self.beside.member_behind(like, met);
+            self.expected = met;
             self.document()?;
             records += 1;
         }

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value as Json, json};
 
 /// A document in which no two members of an array are alike, so that every place is the only one of its kind.
-pub(super) fn documents() -> impl Strategy<Value = Json> {
+pub(in crate::compare) fn documents() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),
@@ -61,25 +61,25 @@ fn places(value: &Json, at: &[Step], out: &mut Vec<Vec<Step>>) {
     }
 }
 
-fn pick(value: &Json, index: Index) -> Vec<Step> {
+pub(super) fn pick(value: &Json, index: Index) -> Vec<Step> {
     let mut all = Vec::new();
     places(value, &[], &mut all);
     index.get(&all).clone()
 }
 
-fn get<'v>(value: &'v mut Json, steps: &[Step]) -> &'v mut Json {
+pub(super) fn get<'v>(value: &'v mut Json, steps: &[Step]) -> &'v mut Json {
     steps.iter().fold(value, |value, step| match step {
         Step::Name(name) => &mut value[name],
         Step::Index(index) => &mut value[index],
     })
 }
 
-fn place(steps: &[Step]) -> String {
+pub(super) fn place(steps: &[Step]) -> String {
     Place::Node(steps.to_vec()).to_string()
 }
 
 /// The same document spelled differently: members in another order, spaces, escapes, numbers.
-pub(super) fn respelled(value: &Json, seed: &mut u64) -> String {
+pub(in crate::compare) fn respelled(value: &Json, seed: &mut u64) -> String {
     let mut next = |below: usize| {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (*seed >> 33) as usize % below

@@ -170,7 +170,7 @@ fn same(at: &At<'_>) -> Result<Action, Faults> {
     let mut fields = Fields::of(at.clone());
     let regex = fields.required("regex", |at| {
         let text = at.text()?.to_owned();
-        let pattern = Pattern::whole(&text).map_err(|error| invalid(at, &error))?;
+        let pattern = Pattern::whole(&text).map_err(|error| at.not_a_pattern(&error))?;
         Ok::<_, Fault>(Same::Regex { text, pattern })
     });
     let same = regex.unwrap_or(Same::Any);
@@ -223,7 +223,7 @@ fn rename(at: &At<'_>) -> Result<Action, Faults> {
 fn replace(at: &At<'_>) -> Result<Action, Faults> {
     let mut fields = Fields::of(at.clone());
     let pattern = fields.required("regex", |at| {
-        Pattern::new(at.text()?).map_err(|error| invalid(at, &error))
+        Pattern::new(at.text()?).map_err(|error| at.not_a_pattern(&error))
     });
     let with = fields.required("with", |at| at.text().map(str::to_owned));
     let on = on(&mut fields);
@@ -293,14 +293,6 @@ fn one_of<T: Clone>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, Fault> {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         at.expected(names.join(" or "))
     })
-}
-
-fn invalid(at: &At<'_>, error: &regex::Error) -> Fault {
-    // The last line says what is wrong; the ones before draw where.
-    let report = error.to_string();
-    let problem = report.lines().last().unwrap_or_default();
-    let problem = problem.trim_start_matches("error: ");
-    at.fault(format!("not a regular expression: {problem}"))
 }
 
 fn example(name: &str) -> Option<&'static str> {

@@ -1,23 +1,7 @@
 //! From the grammar's tree to a query that is ready to be evaluated.
 
 use super::{Filter, From, Operand, Operator, Path, Pattern, Reach, Segment, Selector};
-use jsonpath_rust::parser::{errors::JsonPathError, model};
-
-/// Says what is wrong with a path, and in which column.
-pub(super) fn explain(error: &JsonPathError) -> String {
-    match error {
-        // The first line of the parser's own report is ` --> LINE:COLUMN`.
-        JsonPathError::PestError(error) => {
-            let report = error.to_string();
-            let place = report.lines().next().unwrap_or_default();
-            match place.rsplit(':').next().map(str::parse::<usize>) {
-                Some(Ok(column)) => format!("not a JSONPath (RFC 9535), see its column {column}"),
-                _ => "not a JSONPath (RFC 9535)".to_owned(),
-            }
-        }
-        other => format!("not a JSONPath (RFC 9535): {other}"),
-    }
-}
+use jsonpath_rust::parser::model;
 
 pub(super) fn segments(parsed: &[model::Segment]) -> Result<Vec<Segment>, String> {
     parsed.iter().map(segment).collect()

@@ -1,0 +1,77 @@
+//! `/v1/rules/suggestions` and `/v1/rules/preview`: what rules would do to the stored mismatches.
+//!
+//! Both look at all that is stored, so they work on a thread of their own, one call at a time.
+
+use super::{Handles, problem::Problem};
+use crate::document::Faults;
+use axum::{
+    Extension, Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+};
+use http::StatusCode;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::{sync::Semaphore, task};
+
+/// Lets one call at a time look at what is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Turn(Arc<Semaphore>);
+
+pub(super) async fn suggestions(
+    State(handles): State<Handles>,
+    Extension(turn): Extension<Turn>,
+) -> Result<Json<Value>, Problem> {
+    let advisor = handles.advisor;
+    turn.take(move || advisor.suggestions()).await.map(Json)
+}
+
+pub(super) async fn preview(
+    State(handles): State<Handles>,
+    Extension(turn): Extension<Turn>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let file = String::from_utf8(body.into()).map_err(|_| {
+        let detail = "the body is no text: expected a rule file, as YAML or JSON";
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })?;
+    let advisor = handles.advisor;
+    let previewed = turn.take(move || advisor.preview(&file)).await?;
+    previewed.map(Json).map_err(|faults| refused(&faults))
+}
+
+fn refused(faults: &Faults) -> Problem {
+    let detail = "nothing was looked at, for what is wrong with the rules";
+    let faults = faults.iter().map(ToString::to_string).collect();
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+}
+
+// === impl Turn ===
+
+impl Turn {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+
+    async fn take<T: Send + 'static>(
+        &self,
+        look: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Ok(permit) = self.0.clone().try_acquire_owned() else {
+            let detail = "another call is looking at the stored mismatches: try again in a moment";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        };
+        // The permit goes along: who hangs up does not end the work.
+        let looked = task::spawn_blocking(move || {
+            let found = look();
+            drop(permit);
+            found
+        });
+        looked.await.map_err(|error| {
+            tracing::error!(%error, "looking at the stored mismatches panicked");
+            let detail = "looking at the stored mismatches failed";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! What rules would do to the stored mismatches, as the admin API asks it.
+
+use crate::{
+    admin::Advisor,
+    document::Faults,
+    rules::{
+        RuleSet,
+        preview::{Effect, Placed, Preview, Stored},
+        suggest::{Example, Seen, Suggestion, suggest},
+    },
+    store::{Mismatch, Store},
+};
+use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Looks at what the store keeps.
+#[derive(Debug)]
+pub(super) struct Advice(pub(super) Store);
+
+/// Past this, an answer says that only a part was looked at.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Ids named for each effect of a preview.
+const NAMED: usize = 3;
+
+// === impl Advice ===
+
+impl Advisor for Advice {
+    fn suggestions(&self) -> Value {
+        let begun = Instant::now();
+        let mismatches = self.0.all_mismatches();
+        let examples: Vec<_> = mismatches
+            .iter()
+            .map(|mismatch| example(mismatch))
+            .collect();
+        let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
+        json!({
+            "suggestions": found.suggestions.iter().map(suggested).collect::<Vec<_>>(),
+            "masked_together": found.together,
+            "unexplained": found.unexplained,
+            "mismatches": mismatches.len(),
+            "classes": found.classes,
+            "classes_looked_at": found.looked_at,
+        })
+    }
+
+    fn preview(&self, file: &str) -> Result<Value, Faults> {
+        let begun = Instant::now();
+        let today = jiff::Zoned::now().date();
+        let (rules, warnings) = RuleSet::compile(&[("rules".into(), file.to_owned())], today)?;
+        let preview = Preview::new(rules, today);
+        let mismatches = self.0.all_mismatches();
+        let mut effects =
+            [Effect::Hidden, Effect::Kept, Effect::Unknown].map(|effect| (effect, Vec::new()));
+        let mut hides = vec![0_u64; preview.rules().rules().len()];
+        let mut looked_at = 0;
+        for mismatch in &mismatches {
+            if begun.elapsed() >= LOOK_WITHIN {
+                break;
+            }
+            looked_at += 1;
+            let found = preview.effect(&stored(mismatch), &mut hides);
+            for (effect, ids) in &mut effects {
+                if *effect == found {
+                    ids.push(mismatch.id.as_str());
+                }
+            }
+        }
+        let rules = preview.rules().rules().iter().zip(&hides);
+        let rules = rules.map(|(rule, hides)| json!({"id": rule.id, "differences_hidden": hides}));
+        let mut told = json!({
+            "mismatches": mismatches.len(),
+            "looked_at": looked_at,
+            "rules": rules.collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        });
+        for (effect, ids) in &effects {
+            let named = &ids[..ids.len().min(NAMED)];
+            told[effect.name()] = json!({"count": ids.len(), "examples": named});
+        }
+        Ok(told)
+    }
+}
+
+fn suggested(suggestion: &Suggestion) -> Value {
+    json!({
+        "rule": suggestion.rule,
+        "yaml": suggestion.yaml(),
+        "classes": suggestion.classes,
+        "masks": suggestion.masks,
+        "explains": suggestion.explains,
+        "of": suggestion.of,
+        "not_explained": suggestion.not,
+    })
+}
+
+fn example(mismatch: &Arc<Mismatch>) -> Example<'_> {
+    let seen = mismatch.differences.iter().map(|told| Seen {
+        class: &told.class,
+        at: &told.class_place,
+        hints: &told.basis.hints,
+        values: texts(told.basis.shown.as_ref()),
+    });
+    Example {
+        id: &mismatch.id,
+        route: &mismatch.route,
+        count: mismatch.count,
+        differences: seen.collect(),
+    }
+}
+
+/// Both values, where both are texts.
+fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
+    match shown?.as_ref() {
+        [Some(Value::String(old)), Some(Value::String(new))] => Some([old, new]),
+        _ => None,
+    }
+}
+
+fn stored(mismatch: &Arc<Mismatch>) -> Stored<'_> {
+    let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
+    let differences = mismatch.differences.iter().map(|told| Placed {
+        at: told.basis.at.as_ref(),
+        kind: told.kind,
+        hints: &told.basis.hints,
+        shown: told.basis.shown.as_ref(),
+    });
+    Stored {
+        route: &mismatch.route,
+        method: &mismatch.request.method,
+        statuses: sides.map(|side| side.map_or(0, |answer| answer.status)),
+        content_types: sides.map(|side| side.and_then(|answer| answer.header("content-type"))),
+        count: mismatch.count,
+        differences: differences.collect(),
+    }
+}

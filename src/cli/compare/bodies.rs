@@ -1,0 +1,94 @@
+//! The bodies of both answers, read once more for what stands around a difference.
+
+use crate::compare::{
+    Answer, charset, coding,
+    format::{Format, Reading},
+    json::{Document, Framing},
+    xml,
+};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+/// A decoded body.
+#[derive(Debug)]
+pub(super) struct Plain {
+    bytes: Bytes,
+    reading: Reading,
+    /// XML as the JSON in whose terms places are told.
+    json: Option<Vec<u8>>,
+}
+
+/// What is known of both bodies; `None` where a body is none of that.
+#[derive(Debug)]
+pub(super) struct Bodies<'b> {
+    pub documents: Option<[Document<'b>; 2]>,
+    /// Old's, as it is what lines are numbered in.
+    pub lines: Option<Vec<String>>,
+    pub bytes: [&'b [u8]; 2],
+}
+
+/// XML is nested no deeper than this where its context is shown.
+const MAX_DEPTH: usize = 128;
+
+// === impl Plain ===
+
+impl Plain {
+    /// Both bodies. One that cannot be decoded is what it is undecoded.
+    pub(super) fn of(answers: [&Answer; 2], max_decoded: usize) -> [Self; 2] {
+        let mut both = answers.map(|answer| {
+            let decoded = coding::decode(&answer.headers, &answer.body, max_decoded);
+            Self {
+                bytes: decoded.unwrap_or_else(|_| answer.body.clone()),
+                reading: Reading::of(&answer.headers),
+                json: None,
+            }
+        });
+        let [old, new] = &both;
+        let sources = old.xml().zip(new.xml());
+        let read = sources.as_ref().and_then(|(old, new)| {
+            let old = xml::Source::read(old, MAX_DEPTH).ok()?;
+            let new = xml::Source::read(new, MAX_DEPTH).ok()?;
+            xml::json([&old, &new], max_decoded).ok()
+        });
+        drop(sources);
+        for (plain, json) in both.iter_mut().zip(read.into_iter().flatten()) {
+            plain.json = Some(json);
+        }
+        both
+    }
+
+    fn xml(&self) -> Option<Cow<'_, str>> {
+        let is_xml = self.reading.format == Format::Xml;
+        let text = is_xml.then(|| xml::decode(&self.bytes, self.reading.charset.as_deref()))?;
+        text.ok()
+    }
+
+    fn document(&self, max_depth: usize) -> Option<Document<'_>> {
+        let framing = match self.reading.format {
+            Format::Xml => return Document::parse(self.json.as_deref()?, max_depth).ok(),
+            Format::Json => Framing::One,
+            Format::Ndjson => Framing::Lines,
+            Format::JsonSeq => Framing::Sequence,
+            Format::Form | Format::Text | Format::Bytes => return None,
+        };
+        Document::read(&self.bytes, framing, max_depth).ok()
+    }
+
+    fn lines(&self) -> Option<Vec<String>> {
+        let text = charset::decode(&self.bytes, self.reading.charset.as_deref()).ok()?;
+        Some(text.split_inclusive('\n').map(str::to_owned).collect())
+    }
+}
+
+// === impl Bodies ===
+
+impl<'b> Bodies<'b> {
+    pub(super) fn of([old, new]: &'b [Plain; 2], max_depth: usize) -> Self {
+        let documents = old.document(max_depth).zip(new.document(max_depth));
+        Self {
+            documents: documents.map(<[_; 2]>::from),
+            lines: old.lines(),
+            bytes: [&old.bytes, &new.bytes],
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! One difference with what stands around it, as rows that either view can show.
+
+use super::{bodies::Bodies, print::harmless};
+use crate::compare::{
+    Difference, Kind, Place, Step, Value,
+    json::{Document, Id},
+};
+use serde_json::Value as Json;
+use std::collections::HashSet;
+
+/// A line of an excerpt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Row {
+    /// Stands in both.
+    Same(String),
+    /// Stands in one of them, or in both and differs.
+    Changed {
+        old: Option<String>,
+        new: Option<String>,
+    },
+    /// Something is left out.
+    Gap,
+}
+
+/// Makes excerpts of the differences between two bodies.
+#[derive(Debug)]
+pub(super) struct Excerpts<'b> {
+    bodies: Bodies<'b>,
+    /// The ways to all nodes at or below which something differs.
+    differing: HashSet<&'b [Step]>,
+    /// Old's lines that differ, as ranges from 0.
+    hunks: Vec<std::ops::Range<usize>>,
+    columns: usize,
+}
+
+/// What a node is called where it stands, and the node.
+type Member = (Name, Id);
+
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Key(Id),
+    Index(usize),
+}
+
+/// Rows of context before and behind a difference.
+const AROUND: usize = 2;
+
+/// Lines of one value.
+const MAX_LINES: usize = 12;
+
+// === impl Excerpts ===
+
+impl<'b> Excerpts<'b> {
+    pub(super) fn new(bodies: Bodies<'b>, differences: &'b [Difference], columns: usize) -> Self {
+        let mut differing = HashSet::new();
+        let mut hunks = Vec::new();
+        for difference in differences {
+            match &difference.place {
+                Place::Node(steps) => {
+                    differing.extend((0..=steps.len()).map(|length| &steps[..length]));
+                }
+                Place::Lines { first, last } if difference.old.is_some() => {
+                    hunks.push(first - 1..*last);
+                }
+                _ => {}
+            }
+        }
+        Self {
+            bodies,
+            differing,
+            hunks,
+            columns,
+        }
+    }
+
+    /// What differs, with what stands around it.
+    pub(super) fn of(&self, difference: &Difference) -> Vec<Row> {
+        let around = match &difference.place {
+            Place::Node(steps) => self.around_node(difference, steps),
+            Place::Lines { first, last } => Some(self.around_lines(difference, *first, *last)),
+            Place::Byte(offset) => return self.hexadecimal(*offset),
+            _ => None,
+        };
+        let Some((before, after)) = around else {
+            return self.changed(difference);
+        };
+        [before, self.changed(difference), after].concat()
+    }
+
+    /// What differs and nothing else.
+    pub(super) fn changed(&self, difference: &Difference) -> Vec<Row> {
+        let label = match &difference.place {
+            Place::Node(steps) => label(steps.last()),
+            _ => String::new(),
+        };
+        let lines = |value: &Option<Value>| match value {
+            Some(value) => self.spelled(&label, value),
+            None => Vec::new(),
+        };
+        paired(lines(&difference.old), lines(&difference.new))
+    }
+
+    /// The members or elements beside a node, those left out that differ themselves.
+    fn around_node(&self, difference: &Difference, steps: &[Step]) -> Option<(Vec<Row>, Vec<Row>)> {
+        let (_, above) = steps.split_last()?;
+        let [old, new] = self.bodies.documents.as_ref()?;
+        let document = match difference.kind {
+            Kind::Extra => new,
+            _ => old,
+        };
+        let value = match difference.kind {
+            Kind::Extra => difference.new.as_ref(),
+            _ => difference.old.as_ref(),
+        };
+        let node = document.find(steps)?;
+        // Indices on the way are old's: in new they may lead elsewhere.
+        if Some(&document.value(node)) != value {
+            return None;
+        }
+        let beside = members(document, document.find(above)?);
+        let own = beside.iter().position(|(_, value)| *value == node)?;
+        let mut before = self.equal(document, above, beside[..own].iter().rev());
+        before.reverse();
+        let after = self.equal(document, above, beside[own + 1..].iter());
+        Some((before, after))
+    }
+
+    /// The nearest members that do not differ, and whether there are more.
+    fn equal<'m>(
+        &self,
+        document: &Document<'_>,
+        above: &[Step],
+        members: impl Iterator<Item = &'m Member>,
+    ) -> Vec<Row> {
+        let mut way = above.to_vec();
+        let mut rows = Vec::new();
+        for (name, value) in members {
+            let step = match name {
+                Name::Key(key) => Step::Name(document.text(*key).to_str().into_owned()),
+                Name::Index(index) => Step::Index(*index),
+            };
+            way.push(step);
+            if !self.differing.contains(&way[..]) {
+                if rows.len() == AROUND {
+                    rows.push(Row::Gap);
+                    break;
+                }
+                let name = label(way.last());
+                let value = one_line(document.raw(*value));
+                rows.push(Row::Same(harmless(&format!("{name}{value}"))));
+            }
+            way.pop();
+        }
+        rows
+    }
+
+    /// Lines are equal in both outside of what differs.
+    fn around_lines(
+        &self,
+        difference: &Difference,
+        first: usize,
+        last: usize,
+    ) -> (Vec<Row>, Vec<Row>) {
+        let lines = self.bodies.lines.as_deref().unwrap_or_default();
+        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.contains(line));
+        let shown = |line: usize| Row::Same(harmless(lines[line].trim_end_matches('\n')));
+        let start = (first - 1).min(lines.len());
+        let end = match difference.old {
+            Some(_) => last.min(lines.len()),
+            None => start,
+        };
+        let before = (start.saturating_sub(AROUND)..start).rev();
+        let mut before: Vec<Row> = before.take_while(is_equal).map(shown).collect();
+        before.reverse();
+        let after = end..(end + AROUND).min(lines.len());
+        (before, after.take_while(is_equal).map(shown).collect())
+    }
+
+    /// The bytes around the first that differs.
+    fn hexadecimal(&self, offset: usize) -> Vec<Row> {
+        let [old, new] = self.bodies.bytes;
+        let length = [16, 8, 4]
+            .into_iter()
+            .find(|length| 10 + 4 * length <= self.columns)
+            .unwrap_or(2);
+        let start = offset - offset % length;
+        let line = |bytes: &[u8], start: usize| {
+            let bytes = bytes.get(start..)?;
+            let bytes = &bytes[..bytes.len().min(length)];
+            (!bytes.is_empty()).then(|| hexadecimal(start, bytes, length))
+        };
+        let first = start.saturating_sub(length);
+        let rows = (first..=start + length).step_by(length).map(|start| {
+            let (old, new) = (line(old, start), line(new, start));
+            match (old, new) {
+                (Some(old), new) if Some(&old) == new.as_ref() => Row::Same(old),
+                (old, new) => Row::Changed { old, new },
+            }
+        });
+        let is_any = |row: &Row| {
+            *row != Row::Changed {
+                old: None,
+                new: None,
+            }
+        };
+        rows.filter(is_any).collect()
+    }
+
+    /// A value with its name: on one line where it fits, else a line for each member.
+    fn spelled(&self, label: &str, value: &Value) -> Vec<String> {
+        match value {
+            Value::Json(json) => self.json(label, json),
+            Value::Text(text) => {
+                let lines = text.split_inclusive('\n').map(str::to_owned).collect();
+                shortened(lines)
+            }
+            Value::Summary { class, length } => vec![format!("{label}{class} of {length} bytes")],
+        }
+    }
+
+    fn json(&self, label: &str, json: &Json) -> Vec<String> {
+        let whole = format!("{label}{json}");
+        let is_short = whole.chars().count() <= self.columns;
+        let (brackets, members): (_, Vec<String>) = match json {
+            _ if is_short => return vec![whole],
+            Json::Object(members) => {
+                let members = members.iter();
+                let lines =
+                    members.map(|(name, value)| format!("  {}{value}", label_of_name(name)));
+                (["{", "}"], lines.collect())
+            }
+            Json::Array(elements) => {
+                let lines = elements.iter().map(|value| format!("  {value}"));
+                (["[", "]"], lines.collect())
+            }
+            _ => return vec![whole],
+        };
+        let mut lines = vec![format!("{label}{}", brackets[0])];
+        lines.extend(shortened(members));
+        lines.push(brackets[1].to_owned());
+        lines
+    }
+}
+
+/// Old and new lines beside each other. Lines that look alike are told with what they end with.
+fn paired(olds: Vec<String>, news: Vec<String>) -> Vec<Row> {
+    let count = olds.len().max(news.len());
+    let plain = |line: &String| harmless(line.trim_end_matches('\n'));
+    (0..count)
+        .map(|index| match (olds.get(index), news.get(index)) {
+            (Some(old), Some(new)) if old != new && plain(old) == plain(new) => Row::Changed {
+                old: Some(harmless(old)),
+                new: Some(harmless(new)),
+            },
+            (old, new) => Row::Changed {
+                old: old.map(plain),
+                new: new.map(plain),
+            },
+        })
+        .collect()
+}
+
+/// What is in a node, in order.
+fn members(document: &Document<'_>, parent: Id) -> Vec<Member> {
+    let members = document.members(parent);
+    let elements = document.elements(parent).enumerate();
+    members
+        .map(|(key, value)| (Name::Key(key), value))
+        .chain(elements.map(|(index, value)| (Name::Index(index), value)))
+        .collect()
+}
+
+fn shortened(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > MAX_LINES {
+        let more = lines.len() - (MAX_LINES - 1);
+        lines.truncate(MAX_LINES - 1);
+        lines.push(format!("… {more} more"));
+    }
+    lines
+}
+
+/// How a member is named on its line.
+fn label(step: Option<&Step>) -> String {
+    match step {
+        Some(Step::Name(name)) => label_of_name(name),
+        Some(Step::Index(index)) => format!("[{index}]: "),
+        None => String::new(),
+    }
+}
+
+fn label_of_name(name: &str) -> String {
+    format!("{}: ", Json::from(name))
+}
+
+/// JSON as it is spelled, without line ends.
+fn one_line(raw: &str) -> String {
+    let short = &raw[..raw.floor_char_boundary(1_000)];
+    let lines = short.lines().map(str::trim);
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+fn hexadecimal(start: usize, bytes: &[u8], length: usize) -> String {
+    let mut hex = String::new();
+    let mut text = String::new();
+    for byte in bytes {
+        hex.push_str(&format!("{byte:02x} "));
+        text.push(match byte {
+            b' '..=b'~' => char::from(*byte),
+            _ => '.',
+        });
+    }
+    format!("{start:08x}  {hex:width$} {text}", width = 3 * length)
+}

@@ -1,0 +1,33 @@
+//! `twinread rules`: what can be done with rules before they are in force.
+
+mod check;
+mod preview;
+mod suggest;
+mod test;
+
+use std::process::ExitCode;
+
+/// Checks rule files, runs their tests, suggests and previews rules.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Command {
+    Check(check::Args),
+    Suggest(suggest::Args),
+    Preview(preview::Args),
+    Test(test::Args),
+}
+
+/// Runs the command that the arguments name.
+pub fn run(args: Args) -> ExitCode {
+    match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Suggest(args) => suggest::run(&args),
+        Command::Preview(args) => preview::run(&args),
+        Command::Test(args) => test::run(&args),
+    }
+}

@@ -1,0 +1,48 @@
+//! `twinread rules check`: validates rule files together, as a configuration that lists them would.
+
+use crate::{
+    cli::{counted, exit, warn},
+    config::RuleFiles,
+    document::{Fault, Faults},
+};
+use std::{path::Path, process::ExitCode};
+
+/// Validates rule files; every fault is told with its line
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Rule files, folders of them, or builtin:NAME
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+/// Prints every fault, or what was found. Exits with 0, or 64 where there are faults.
+pub(super) fn run(args: &Args) -> ExitCode {
+    match check(&args.paths) {
+        Ok((rules, warnings)) => {
+            warnings.iter().for_each(warn);
+            let counts = [counted(rules, "rule"), counted(warnings.len(), "warning")];
+            anstream::println!("valid, {}", counts.join(", "));
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            anstream::eprintln!("{faults}");
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+/// How many rules there are, and what should be looked at.
+fn check(paths: &[String]) -> Result<(usize, Vec<Fault>), Faults> {
+    let mut files = RuleFiles::default();
+    let mut faults = Faults::default();
+    for path in paths {
+        match files.add(path, Path::new("")) {
+            Ok(0) => faults.push(Fault::bare(format!("{path} holds no rules (*.yaml)"))),
+            Ok(_) => {}
+            Err(unreadable) => faults.push(Fault::bare(unreadable.to_string())),
+        }
+    }
+    let compiled = faults.collect(files.compile(jiff::Zoned::now().date()));
+    let found = compiled.map(|(set, warnings)| (set.rules().len(), warnings));
+    faults.into_result(found.unwrap_or_default())
+}

@@ -1,0 +1,165 @@
+//! `twinread rules suggest`: the smallest rules that would explain stored mismatches, as a rule file to edit.
+
+use crate::cli::client::{Address, Error};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{fmt::Write as _, process::ExitCode};
+
+/// Suggests rules that would explain stored mismatches; puts none in force
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    address: Address,
+    /// Print the JSON document of the admin API instead of a rule file
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is read of the document of `GET /v1/rules/suggestions`.
+#[derive(Debug, Deserialize)]
+struct Told {
+    suggestions: Vec<Suggestion>,
+    masked_together: usize,
+    unexplained: Vec<String>,
+    mismatches: usize,
+    classes: usize,
+    classes_looked_at: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct Suggestion {
+    yaml: String,
+    masks: usize,
+    explains: usize,
+    of: usize,
+    not_explained: Vec<String>,
+}
+
+/// Prints what is suggested. Exits with 0; 64 where the request is refused, 69 where no twinread answers.
+pub(super) fn run(args: &Args) -> ExitCode {
+    match suggest(args) {
+        Ok(text) => {
+            anstream::print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            anstream::eprintln!("{}", error.told());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn suggest(args: &Args) -> Result<String, Error> {
+    let path = "/v1/rules/suggestions";
+    let document: Value = args.address.client()?.get(path)?.body;
+    if args.json {
+        return Ok(format!("{document:#}\n"));
+    }
+    let told = Told::deserialize(&document);
+    let told = told.map_err(|_| Error::NotTwinread {
+        url: path.to_owned(),
+    })?;
+    Ok(file(&told))
+}
+
+/// A rule file: what is said about the rules stands in comments.
+fn file(told: &Told) -> String {
+    let mut text = format!(
+        "# stored mismatches: {}, of which these rules together would mask {}\n\
+         # classes that no single rule would explain: {}\n",
+        told.mismatches,
+        told.masked_together,
+        told.unexplained.len()
+    );
+    if told.classes_looked_at < told.classes {
+        let (looked, all) = (told.classes_looked_at, told.classes);
+        line(
+            &mut text,
+            &format!("# only {looked} of {all} classes were looked at in time"),
+        );
+    }
+    if told.suggestions.is_empty() {
+        line(&mut text, "# nothing to suggest");
+        return text;
+    }
+    line(&mut text, "rules:");
+    for suggestion in &told.suggestions {
+        let Suggestion {
+            masks,
+            explains,
+            of,
+            ..
+        } = suggestion;
+        line(
+            &mut text,
+            &format!(
+                "# would mask {masks} of {}; explains {explains} of {of} of its classes",
+                told.mismatches
+            ),
+        );
+        if !suggestion.not_explained.is_empty() {
+            let ids = suggestion.not_explained.join(" ");
+            line(&mut text, &format!("# does not explain {ids}"));
+        }
+        suggestion
+            .yaml
+            .lines()
+            .for_each(|rule| line(&mut text, rule));
+    }
+    text
+}
+
+/// Names may hold anything: what could steer the terminal is spelled as YAML and JSON do in quotes.
+fn line(text: &mut String, line: &str) {
+    for letter in line.chars() {
+        match letter {
+            ' '..='~' => text.push(letter),
+            letter if letter.is_alphanumeric() => text.push(letter),
+            letter => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    write!(text, "\\u{unit:04x}").expect("a string takes any text");
+                }
+            }
+        }
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RuleSet;
+
+    #[test]
+    fn what_is_printed_is_a_rule_file() {
+        let told = Told {
+            suggestions: vec![Suggestion {
+                yaml:
+                    "- id: \"a\"\n  why: \"say why\"\n  at: \"$['\u{9b}']\"\n  do: \"unordered\"\n"
+                        .to_owned(),
+                masks: 1,
+                explains: 2,
+                of: 3,
+                not_explained: vec!["c0ffee".to_owned()],
+            }],
+            masked_together: 3,
+            unexplained: vec!["x".to_owned()],
+            mismatches: 4,
+            classes: 2,
+            classes_looked_at: 1,
+        };
+        let text = file(&told);
+        for said in [
+            "# stored mismatches: 4, of which these rules together would mask 3\n",
+            "# only 1 of 2 classes were looked at",
+            "# would mask 1 of 4; explains 2 of 3 of its classes",
+            "# does not explain c0ffee",
+            "\\u009b",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+        let today = jiff::civil::date(2026, 11, 22);
+        let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
+        assert_eq!(rules.rules()[0].at.to_string(), "$['\u{9b}']");
+    }
+}

@@ -1,0 +1,197 @@
+//! `twinread rules test`: runs the tests of rule files.
+//!
+//! A test file `NAME.test.yaml` holds pairs of answers and the differences to expect between them under the rules of
+//! `NAME.yaml` beside it. A case fails by what is found unexpected, by what is expected and not found, and by a rule
+//! that masks more or less than was said.
+
+mod load;
+mod show;
+mod suite;
+
+use crate::{
+    cli::{exit, warn},
+    compare::{Compared, Comparing, Comparison, Context, Difference, compare},
+    document::Fault,
+    rules::RuleSet,
+    verdict::Reason,
+};
+use jiff::civil::Date;
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, sync::Arc};
+use suite::{Case, Expected, Suite};
+
+/// Runs rule tests: pairs of answers, and the differences to expect between them
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Args {
+    /// Test files, NAME.test.yaml, or folders of them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// A test file that is ready to be run.
+#[derive(Debug)]
+struct Ready {
+    file: Arc<str>,
+    suite: Suite,
+    comparing: Comparing,
+    /// Ids of the rules under test; what is built in and only stands beside them is none of those.
+    own: Vec<String>,
+    warnings: Vec<Fault>,
+}
+
+/// What came of one test file.
+#[derive(Debug)]
+struct Report {
+    file: Arc<str>,
+    cases: Vec<CaseReport>,
+    /// Rules under test that masked nothing in any case.
+    untested: Vec<String>,
+}
+
+/// What came of one case; it passed if there is nothing to tell.
+#[derive(Debug)]
+struct CaseReport {
+    name: suite::Marked<String>,
+    not_compared: Option<Reason>,
+    unexpected: Vec<Difference>,
+    not_found: Vec<Expected>,
+    masked: Vec<WrongCount>,
+}
+
+/// A rule that masked another number of differences than it should.
+#[derive(Debug, PartialEq)]
+struct WrongCount {
+    rule: String,
+    expected: u64,
+    found: u64,
+}
+
+const FAILED: u8 = 1;
+
+/// Runs the command. Exits with 0 where every case passed, 1 where one failed, 64 for what cannot be read.
+pub(super) fn run(args: &Args) -> ExitCode {
+    let today = jiff::Zoned::now().date();
+    let ready = match load::load(&args.paths, today) {
+        Ok(ready) => ready,
+        Err(faults) => {
+            anstream::eprintln!("{faults}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    let mut reports = Vec::new();
+    for ready in &ready {
+        anstream::eprintln!("testing {}", ready.file);
+        ready.warnings.iter().for_each(warn);
+        reports.push(ready.run(today));
+    }
+    let out = &mut anstream::stdout();
+    // Who closes the pipe has seen enough.
+    let _ = match args.json {
+        true => show::json(&reports, out),
+        false => show::text(&reports, out),
+    };
+    let mut cases = reports.iter().flat_map(|report| &report.cases);
+    match cases.all(CaseReport::has_passed) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(FAILED),
+    }
+}
+
+// === impl Ready ===
+
+impl Ready {
+    fn run(&self, today: Date) -> Report {
+        let mut masking = BTreeSet::new();
+        let mut cases = Vec::new();
+        for case in &self.suite.cases {
+            let context = Context {
+                route: &case.route,
+                method: &case.method,
+                today,
+                deadline: None,
+            };
+            let comparison = compare(&case.old, &case.new, &context, &self.comparing);
+            let counts = masked(&comparison, &self.comparing.rules);
+            masking.extend(counts.iter().map(|(rule, _)| *rule));
+            cases.push(CaseReport::of(case, &comparison, &counts));
+        }
+        let untested = self.own.iter();
+        let untested = untested.filter(|rule| !masking.contains(rule.as_str()));
+        Report {
+            file: self.file.clone(),
+            cases,
+            untested: untested.cloned().collect(),
+        }
+    }
+}
+
+/// The rules that masked something, and how much.
+fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
+    let uses = comparison.rules.iter().filter(|rule| rule.masked > 0);
+    uses.map(|rule| (rules.rules()[rule.rule].id.as_str(), rule.masked))
+        .collect()
+}
+
+// === impl CaseReport ===
+
+impl CaseReport {
+    fn of(case: &Case, comparison: &Comparison, masked: &[(&str, u64)]) -> Self {
+        let mut not_found = case.differences.clone();
+        let mut unexpected = Vec::new();
+        let mut not_compared = None;
+        match &comparison.result {
+            Compared::Equal(_) => {}
+            Compared::NotCompared(reason) => not_compared = Some(*reason),
+            Compared::Different { differences, .. } => {
+                for difference in differences {
+                    let found = Expected {
+                        place: difference.place.to_string(),
+                        kind: difference.kind,
+                    };
+                    match not_found.iter().position(|expected| *expected == found) {
+                        Some(index) => drop(not_found.remove(index)),
+                        None => unexpected.push(difference.clone()),
+                    }
+                }
+            }
+        }
+        Self {
+            name: case.name.clone(),
+            not_compared,
+            unexpected,
+            not_found,
+            masked: wrong_counts(case, masked),
+        }
+    }
+
+    fn has_passed(&self) -> bool {
+        self.not_compared.is_none()
+            && self.unexpected.is_empty()
+            && self.not_found.is_empty()
+            && self.masked.is_empty()
+    }
+}
+
+fn wrong_counts(case: &Case, found: &[(&str, u64)]) -> Vec<WrongCount> {
+    let Some(expected) = &case.masked else {
+        return Vec::new();
+    };
+    let mut rules: Vec<&str> = expected.iter().map(|(rule, _)| &*rule.value).collect();
+    rules.extend(found.iter().map(|(rule, _)| *rule));
+    rules.sort_unstable();
+    rules.dedup();
+    let counts = rules.into_iter().map(|id| {
+        let expected = expected.iter().find(|(rule, _)| rule.value == id);
+        let found = found.iter().find(|(rule, _)| *rule == id);
+        WrongCount {
+            rule: id.to_owned(),
+            expected: expected.map_or(0, |(_, count)| *count),
+            found: found.map_or(0, |(_, count)| *count),
+        }
+    });
+    counts
+        .filter(|count| count.expected != count.found)
+        .collect()
+}

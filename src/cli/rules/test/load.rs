@@ -1,0 +1,138 @@
+//! Reads test files and the rules under test, and tells everything that is wrong with any of them.
+
+use super::{Ready, suite::Suite};
+use crate::{
+    compare::{Comparing, Options},
+    config::RuleFiles,
+    document::{Fault, Faults, closest},
+    rules::RuleSet,
+};
+use jiff::civil::Date;
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Reads every test file and its rules.
+pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, Faults> {
+    let mut faults = Faults::default();
+    let mut ready = Vec::new();
+    for path in paths {
+        let Some(files) = faults.collect(test_files(path).map_err(Faults::from)) else {
+            continue;
+        };
+        for file in files {
+            ready.extend(faults.collect(Ready::load(&file, today)));
+        }
+    }
+    faults.into_result(ready)
+}
+
+/// A file is itself; a folder is the test files in it, by name.
+fn test_files(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).and_then(|entries| {
+        let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+        paths.collect::<io::Result<Vec<_>>>()
+    });
+    let mut files = entries.map_err(|cause| unreadable(path, &cause))?;
+    files.retain(|file| rules_beside(file).is_some() && file.is_file());
+    files.sort();
+    match files.is_empty() {
+        true => Err(Fault::bare(format!(
+            "{} holds no tests of rules (*.test.yaml)",
+            path.display()
+        ))),
+        false => Ok(files),
+    }
+}
+
+/// The rule file that a test file is for: `NAME.yaml` for `NAME.test.yaml`. What begins with a dot is an editor's.
+fn rules_beside(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?.to_str()?;
+    let (name, extension) = name.rsplit_once(".test.")?;
+    let is_test = matches!(extension, "yaml" | "yml") && !name.starts_with('.');
+    is_test.then(|| file.with_file_name(format!("{name}.{extension}")))
+}
+
+fn unreadable(path: &Path, cause: &io::Error) -> Fault {
+    Fault::bare(format!("cannot read {}: {cause}", path.display()))
+}
+
+// === impl Ready ===
+
+impl Ready {
+    fn load(path: &Path, today: Date) -> Result<Self, Faults> {
+        let file: Arc<str> = path.display().to_string().into();
+        let text = fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))?;
+        let suite = Suite::read(&file, &text)?;
+        let (own, all) = rule_files(path, &file, &suite)?;
+        let (rules, warnings) = all.compile(today)?;
+        check_ids(&file, &suite, &rules)?;
+        let (own, _) = own.compile(today)?;
+        let options = Options {
+            max_differences: usize::MAX,
+            ..Options::default()
+        };
+        Ok(Self {
+            file,
+            suite,
+            comparing: Comparing {
+                rules: Arc::new(rules),
+                options,
+            },
+            own: own.rules().iter().map(|rule| rule.id.clone()).collect(),
+            warnings,
+        })
+    }
+}
+
+/// The files with the rules under test, and those with all rules that are in force.
+fn rule_files(
+    path: &Path,
+    file: &Arc<str>,
+    suite: &Suite,
+) -> Result<(RuleFiles, RuleFiles), Faults> {
+    let (mut own, mut all) = (RuleFiles::default(), RuleFiles::default());
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let Some(sources) = &suite.rules else {
+        let Some(beside) = rules_beside(path) else {
+            let message = "expected `rules`, because the file is not named NAME.test.yaml";
+            return Err(Fault::at(file, None, message).into());
+        };
+        all.add(&beside.to_string_lossy(), Path::new(""))
+            .map_err(|unreadable| Fault::bare(unreadable.to_string()))?;
+        return Ok((all.clone(), all));
+    };
+    let mut faults = Faults::default();
+    for source in sources {
+        if let Err(unreadable) = all.add(&source.value, folder) {
+            faults.push(Fault::at(file, source.mark, unreadable.to_string()));
+        } else if !source.value.starts_with("builtin:") {
+            // What could be read a moment ago can be read again.
+            let _ = own.add(&source.value, folder);
+        }
+    }
+    faults.into_result((own, all))
+}
+
+/// A misspelled id would never be found to mask anything.
+fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), Faults> {
+    let known: BTreeSet<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
+    let mut faults = Faults::default();
+    for (rule, _) in suite.cases.iter().flat_map(|case| &case.masked).flatten() {
+        if !known.contains(rule.value.as_str()) {
+            let hint = match closest(&rule.value, known.iter().copied()) {
+                Some(meant) => format!(", did you mean `{meant}`?"),
+                None => String::new(),
+            };
+            let message = format!("there is no rule `{}`{hint}", rule.value);
+            faults.push(Fault::at(file, rule.mark, message));
+        }
+    }
+    faults.into_result(())
+}

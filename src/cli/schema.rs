@@ -1,0 +1,174 @@
+//! `twinread schema`: prints the JSON Schema of what operators write, so that editors complete and check it.
+//!
+//! The schemas are written by hand, as the readers are; a test holds both to the same fields. What can be known
+//! without writing it down is added here: defaults, and what every field admits beside its own values.
+
+use crate::{config, document::Node};
+use serde_json::{Map, Value, json};
+use std::{process::ExitCode, sync::Arc};
+
+/// Prints a JSON Schema (2020-12) for editors
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Args {
+    /// What it describes
+    what: Described,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Described {
+    /// Rule files
+    Rules,
+    /// Tests of rule files, NAME.test.yaml
+    RuleTests,
+    /// The configuration
+    Config,
+}
+
+/// What a document may hold in the place of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variables {
+    /// `${NAME}`
+    Replaced,
+    /// Nothing else.
+    Kept,
+}
+
+/// Whether a field may say that it is as good as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Null {
+    Admitted,
+    Refused,
+}
+
+/// Prints the schema.
+pub fn run(args: Args) -> ExitCode {
+    anstream::println!("{:#}", schema(args.what));
+    ExitCode::SUCCESS
+}
+
+fn schema(what: Described) -> Value {
+    let (text, variables) = match what {
+        Described::Rules => (include_str!("schema/rules.yaml"), Variables::Kept),
+        Described::RuleTests => (include_str!("schema/rule-tests.yaml"), Variables::Kept),
+        Described::Config => (include_str!("schema/config.yaml"), Variables::Replaced),
+    };
+    let node = Node::parse(&Arc::from("schema"), text);
+    let node = node.expect("a schema that is compiled in must be a document");
+    let mut schema = take_over(node.to_json());
+    variables.relax(&mut schema);
+    if variables == Variables::Replaced {
+        add_defaults(&mut schema, &config::defaults().to_json());
+    }
+    schema
+}
+
+/// Puts the members that `<<` names into the map that holds it.
+fn take_over(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut all = Map::new();
+            for (name, member) in members {
+                match (name.as_str(), take_over(member)) {
+                    ("<<", Value::Object(others)) => all.extend(others),
+                    (_, member) => drop(all.insert(name, member)),
+                }
+            }
+            Value::Object(all)
+        }
+        Value::Array(items) => items.into_iter().map(take_over).collect(),
+        scalar => scalar,
+    }
+}
+
+/// Adds to every field what holds where nothing is said.
+fn add_defaults(schema: &mut Value, defaults: &Value) {
+    let (Some(fields), Some(defaults)) = (schema.get_mut("properties"), defaults.as_object())
+    else {
+        return;
+    };
+    for (name, default) in defaults {
+        match fields.get_mut(name) {
+            Some(field) if field.get("properties").is_some() => add_defaults(field, default),
+            Some(Value::Object(field)) => drop(field.insert("default".to_owned(), default.clone())),
+            _ => {}
+        }
+    }
+}
+
+// === impl Variables ===
+
+impl Variables {
+    /// Lets every field be null that need not be there, and every scalar a variable.
+    fn relax(self, schema: &mut Value) {
+        let Value::Object(schema) = schema else {
+            return;
+        };
+        let required = schema.get("required").cloned().unwrap_or_default();
+        // Where one of several is chosen, it has to say something.
+        let is_choice = schema.get("maxProperties") == Some(&json!(1));
+        let is_required = |name: &str| {
+            let mut names = required.as_array().into_iter().flatten();
+            is_choice || names.any(|required| required == name)
+        };
+        for (keyword, below) in schema {
+            match (keyword.as_str(), below) {
+                ("properties", Value::Object(fields)) => {
+                    for (name, field) in fields {
+                        let null = match is_required(name) {
+                            true => Null::Refused,
+                            false => Null::Admitted,
+                        };
+                        self.admit(field, null);
+                    }
+                }
+                ("$defs", Value::Object(types)) => {
+                    let types = types.iter_mut().filter(|(name, _)| *name != "variable");
+                    types.for_each(|(_, described)| self.admit(described, Null::Refused));
+                }
+                ("anyOf", Value::Array(branches)) => branches
+                    .iter_mut()
+                    .for_each(|branch| self.admit(branch, Null::Refused)),
+                ("items" | "additionalProperties", item) => self.admit(item, Null::Refused),
+                _ => {}
+            }
+        }
+    }
+
+    /// Lets one value be what it may be beside what its schema says.
+    fn admit(self, schema: &mut Value, null: Null) {
+        self.relax(schema);
+        let Value::Object(members) = schema else {
+            return;
+        };
+        let mut others = Vec::new();
+        if null == Null::Admitted && members.get("type") != Some(&json!("null")) {
+            others.push(json!({"type": "null"}));
+        }
+        if self == Self::Replaced && is_scalar(members) {
+            others.push(json!({"$ref": "#/$defs/variable"}));
+        }
+        if others.is_empty() {
+            return;
+        }
+        if let Some(kind) = members.get_mut("type").filter(|kind| **kind == "object") {
+            *kind = json!(["object", "null"]);
+            return;
+        }
+        let mut whole = Map::new();
+        for told in ["description", "default", "examples"] {
+            whole.extend(members.shift_remove_entry(told));
+        }
+        others.insert(0, std::mem::take(schema));
+        whole.insert("anyOf".to_owned(), Value::Array(others));
+        *schema = Value::Object(whole);
+    }
+}
+
+/// Whether it describes a scalar of its own; what is behind a `$ref` is dealt with where it is defined.
+fn is_scalar(schema: &Map<String, Value>) -> bool {
+    let kind = schema.get("type").and_then(Value::as_str);
+    let is_any_text = schema.len() == 1 && kind == Some("string");
+    schema.contains_key("enum")
+        || schema.contains_key("const")
+        || matches!(kind, Some("string" | "integer" | "number" | "boolean")) && !is_any_text
+}

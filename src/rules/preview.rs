@@ -1,0 +1,287 @@
+//! What rules would do to mismatches that are stored.
+//!
+//! Each difference is compared anew under the rules, at its own place in an otherwise empty pair of answers. Where its
+//! values are masked, others stand in for them. Then only what does not depend on values is certain: that no rule
+//! looks at the place, or that one hides whatever is there; and what was tried with the values themselves when they
+//! were there, see [`Hints`]. Everything else cannot be judged, and is said not to be.
+
+mod pair;
+#[cfg(test)]
+mod tests;
+
+use super::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target, suggest::Hints};
+use crate::compare::{
+    Answer, Comparing, Comparison, Context, Explain, Kind, Options, Place, Step, compare,
+    format::Format,
+};
+use http::{Method, StatusCode};
+use jiff::civil::Date;
+use serde_json::Value as Json;
+
+/// Rules to be tried on what is stored.
+#[derive(Debug)]
+pub struct Preview {
+    comparing: Comparing,
+    today: Date,
+}
+
+/// A stored mismatch.
+#[derive(Clone, Debug)]
+pub struct Stored<'s> {
+    pub route: &'s str,
+    pub method: &'s str,
+    pub statuses: [u16; 2],
+    /// As they are told, so that they may be masked.
+    pub content_types: [Option<&'s str>; 2],
+    /// How many differences there were; not all of them may be kept.
+    pub count: usize,
+    pub differences: Vec<Placed<'s>>,
+}
+
+/// One difference of a stored mismatch.
+#[derive(Clone, Debug)]
+pub struct Placed<'s> {
+    /// `None` where it must not be told.
+    pub at: Option<&'s Place>,
+    pub kind: Kind,
+    pub hints: &'s Hints,
+    /// Both values, where both are shown whole.
+    pub shown: Option<&'s [Option<Json>; 2]>,
+}
+
+/// What rules would do to a mismatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It would be none.
+    Hidden,
+    /// Some difference is left.
+    Kept,
+    /// It depends on values that are masked, or on parts of the answers that are not stored.
+    Unknown,
+}
+
+/// The part of an answer that a place or a rule is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section<'p> {
+    Status,
+    Header(&'p str),
+    Trailer(&'p str),
+    Body,
+}
+
+// === impl Effect ===
+
+impl Effect {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::Kept => "kept",
+            Self::Unknown => "cannot_be_judged",
+        }
+    }
+}
+
+// === impl Preview ===
+
+impl Preview {
+    pub fn new(rules: RuleSet, today: Date) -> Self {
+        Self {
+            comparing: Comparing {
+                rules: rules.into(),
+                options: Options {
+                    explain: Explain::Places,
+                    ..Options::default()
+                },
+            },
+            today,
+        }
+    }
+
+    pub fn rules(&self) -> &RuleSet {
+        &self.comparing.rules
+    }
+
+    /// What the rules would do to a mismatch. Counts for each rule the differences that it would hide.
+    pub fn effect(&self, stored: &Stored<'_>, hides: &mut [u64]) -> Effect {
+        let mut effects = Vec::new();
+        for placed in &stored.differences {
+            let (effect, rule) = self.one(stored, placed);
+            if let (Effect::Hidden, Some(rule)) = (effect, rule) {
+                hides[rule] += 1;
+            }
+            effects.push(effect);
+        }
+        let are_all_there = stored.count == effects.len() && !effects.is_empty();
+        match are_all_there && effects.iter().all(|effect| *effect == Effect::Hidden) {
+            true => Effect::Hidden,
+            false if effects.contains(&Effect::Kept) => Effect::Kept,
+            false => Effect::Unknown,
+        }
+    }
+
+    /// What the rules would do to one difference, and the one that hides it.
+    fn one(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> (Effect, Option<usize>) {
+        let unknown = (Effect::Unknown, None);
+        let Some(at) = placed.at else { return unknown };
+        if let Some(rule) = self.by_hints(stored, placed) {
+            return (Effect::Hidden, Some(rule));
+        }
+        let Some((old, new)) = pair::of(stored, at, placed) else {
+            return unknown;
+        };
+        let comparison = self.compared(stored, (&old, &new));
+        let is_here = |place: &Place| Section::of(place) == Section::of(at);
+        let is_left = comparison
+            .differences()
+            .iter()
+            .any(|left| is_here(&left.place));
+        let mut masked = comparison.masked.iter();
+        let masked = masked.find(|masked| is_here(&masked.difference.place));
+        let masked = masked.map(|masked| masked.rule);
+        let targets = self.rules().rules();
+        let is_looked_at = comparison
+            .rules
+            .iter()
+            .any(|used| Section::at(&targets[used.rule].at) == Section::of(at));
+        let effect = match (is_left, masked) {
+            (false, Some(rule)) if self.is_certain(rule, placed) => Effect::Hidden,
+            (true, _) if self.depends(stored, placed, at) => Effect::Unknown,
+            (true, _) if placed.shown.is_some() || !is_looked_at => Effect::Kept,
+            _ => Effect::Unknown,
+        };
+        (effect, masked)
+    }
+
+    fn compared(&self, stored: &Stored<'_>, (old, new): (&Answer, &Answer)) -> Comparison {
+        let method = stored.method.parse().unwrap_or(Method::GET);
+        let context = Context {
+            route: stored.route,
+            method: &method,
+            today: self.today,
+            deadline: None,
+        };
+        compare(old, new, &context, &self.comparing)
+    }
+
+    /// The rule that was tried when the values were there.
+    fn by_hints(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> Option<usize> {
+        let at = placed.at?.class_text();
+        let method = stored.method.parse().unwrap_or(Method::GET);
+        let [old, new] = [0, 1].map(|side| Side {
+            status: StatusCode::from_u16(stored.statuses[side]).unwrap_or_default(),
+            media_type: essence(stored.content_types[side]),
+        });
+        let facts = Facts {
+            route: stored.route,
+            method: &method,
+            sides: [old, new],
+        };
+        let applies = |rule: &Rule| {
+            rule.when.holds(&facts) && rule.expires.is_none_or(|day| self.today <= day)
+        };
+        self.rules().rules().iter().position(|rule| {
+            applies(rule)
+                && placed
+                    .hints
+                    .suffices(&at, &rule.at.to_string(), &rule.action)
+        })
+    }
+
+    /// Whether a rule hides what it masked for certain, whatever stood in for the values.
+    fn is_certain(&self, rule: usize, placed: &Placed<'_>) -> bool {
+        let rules = self.rules();
+        let is_queried = rules.queries().iter().any(|(queried, _)| *queried == rule);
+        match &rules.rules()[rule].action {
+            _ if is_queried => false,
+            Action::Ignore => true,
+            Action::Unordered(Members::AsSet) => placed.kind == Kind::Order,
+            _ => placed.shown.is_some(),
+        }
+    }
+
+    /// Whether what becomes of a difference hangs on what stands around it, which is not there.
+    fn depends(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> bool {
+        let rules = self.rules();
+        let of_body = |rule: &Rule| Section::at(&rule.at) == Section::Body;
+        let may_rename = matches!(placed.kind, Kind::Missing | Kind::Extra)
+            && rules
+                .rules()
+                .iter()
+                .any(|rule| matches!(rule.action, Action::Rename(_)));
+        let asks_type = rules
+            .rules()
+            .iter()
+            .any(|rule| of_body(rule) && rule.when.content_type.is_some());
+        let is_typed = stored
+            .content_types
+            .iter()
+            .all(|kind| Format::of(essence(*kind)) == Format::Json);
+        match at {
+            Place::Node(steps) => {
+                may_rename
+                    || asks_type && !is_typed
+                    || !rules.queries().is_empty()
+                    || self.are_any(rules.at_body())
+                    || self.are_above(steps)
+            }
+            Place::Status | Place::Header(_) | Place::Trailer(_) => false,
+            _ => asks_type || self.are_any(rules.at_body()),
+        }
+    }
+
+    /// Whether rules that look at more than this place stand above it.
+    fn are_above(&self, steps: &[Step]) -> bool {
+        let tree = self.rules().tree();
+        let mut states = Vec::new();
+        tree.start(&mut states);
+        for step in steps {
+            if states.iter().any(|state| self.are_any(tree.rules(*state))) {
+                return true;
+            }
+            let step = match step {
+                Step::Name(name) => Move::Name(name),
+                Step::Index(index) => Move::Index(Some(*index), Some(*index)),
+            };
+            let mut next = Vec::new();
+            for state in states {
+                tree.advance(state, &step, 0, &mut next);
+            }
+            states = next;
+        }
+        false
+    }
+
+    /// Whether any of these rules does more than to ignore.
+    fn are_any(&self, rules: &[usize]) -> bool {
+        let all = self.rules().rules();
+        rules.iter().any(|rule| all[*rule].action != Action::Ignore)
+    }
+}
+
+// === impl Section ===
+
+impl<'p> Section<'p> {
+    fn of(place: &'p Place) -> Self {
+        match place {
+            Place::Status => Self::Status,
+            Place::Header(name) => Self::Header(name),
+            Place::Trailer(name) => Self::Trailer(name),
+            _ => Self::Body,
+        }
+    }
+
+    fn at(target: &'p Target) -> Self {
+        match target {
+            Target::Status => Self::Status,
+            Target::Header(name) => Self::Header(name.as_str()),
+            Target::Trailer(name) => Self::Trailer(name.as_str()),
+            _ => Self::Body,
+        }
+    }
+}
+
+/// A media type without parameters.
+fn essence(content_type: Option<&str>) -> &str {
+    let essence = content_type.unwrap_or_default().split(';').next();
+    essence.unwrap_or_default().trim()
+}

@@ -1,0 +1,257 @@
+//! What is certain of stored differences, and what is not.
+
+use super::*;
+use serde_json::json;
+
+fn preview(rules: &str) -> Preview {
+    let today = jiff::civil::date(2026, 11, 22);
+    let (rules, _) = RuleSet::compile(&[("r".into(), rules.to_owned())], today).unwrap();
+    Preview::new(rules, today)
+}
+
+fn node(steps: &[Json]) -> Place {
+    let step = |step: &Json| match step.as_str() {
+        Some(name) => Step::Name(name.to_owned()),
+        None => Step::Index(step.as_u64().unwrap() as usize),
+    };
+    Place::Node(steps.iter().map(step).collect())
+}
+
+/// The effect of one rule on a mismatch with one difference.
+fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>) -> Effect {
+    let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
+    let hints = Hints::default();
+    let stored = Stored {
+        route: "get-item",
+        method: "GET",
+        statuses: [200, 200],
+        content_types: [Some("application/json"); 2],
+        count: 1,
+        differences: vec![Placed {
+            at: Some(at),
+            kind,
+            hints: &hints,
+            shown,
+        }],
+    };
+    let mut hides = [0];
+    let effect = preview.effect(&stored, &mut hides);
+    assert_eq!(hides[0] > 0, effect == Effect::Hidden);
+    effect
+}
+
+/// A rule, the place and kind of a difference whose values are masked, and what is certain of it.
+const MASKED: [(&str, &str, Kind, Effect); 17] = [
+    (
+        "at: '$.items[*].total', do: ignore",
+        "total",
+        Kind::Value,
+        Effect::Hidden,
+    ),
+    (
+        "at: $..total, do: ignore",
+        "total",
+        Kind::Type,
+        Effect::Hidden,
+    ),
+    (
+        "at: $.items, do: ignore",
+        "total",
+        Kind::Missing,
+        Effect::Hidden,
+    ),
+    (
+        "at: '$.items[2].total', do: ignore",
+        "total",
+        Kind::Value,
+        Effect::Kept,
+    ),
+    (
+        "at: $.other, do: ignore",
+        "total",
+        Kind::Value,
+        Effect::Kept,
+    ),
+    ("at: body, do: ignore", "total", Kind::Value, Effect::Hidden),
+    (
+        "at: '$.items[*].total', do: {round: 2}",
+        "total",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: '$.items[*].total', do: {same: string}",
+        "total",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: $.items, do: unordered",
+        "total",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: '$.items[?@.a == 1].total', do: ignore",
+        "total",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: '$.items[-1].total', do: ignore",
+        "total",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: $.tags, do: unordered",
+        "tags",
+        Kind::Order,
+        Effect::Hidden,
+    ),
+    (
+        "at: $.tags, do: unordered",
+        "tags",
+        Kind::Value,
+        Effect::Unknown,
+    ),
+    (
+        "at: $.old, do: {rename: {to: tags, on: old}}",
+        "tags",
+        Kind::Extra,
+        Effect::Unknown,
+    ),
+    ("at: status, do: ignore", "tags", Kind::Value, Effect::Kept),
+    (
+        "when: {routes: [other]}, at: $.tags, do: ignore",
+        "tags",
+        Kind::Value,
+        Effect::Kept,
+    ),
+    (
+        "when: {status: [404]}, at: $.tags, do: ignore",
+        "tags",
+        Kind::Value,
+        Effect::Kept,
+    ),
+];
+
+#[test]
+fn of_masked_values_only_what_does_not_depend_on_them_is_certain() {
+    let total = node(&[json!("items"), json!(3), json!("total")]);
+    let tags = node(&[json!("tags")]);
+    for (rule, name, kind, expected) in MASKED {
+        let at = if name == "tags" { &tags } else { &total };
+        assert_eq!(effect(rule, at, kind, None), expected, "{rule} at {at}");
+    }
+}
+
+#[test]
+fn shown_values_are_judged() {
+    let total = node(&[json!("items"), json!(0), json!("total")]);
+    let number = |text: &str| Some(serde_json::from_str::<Json>(text).unwrap());
+    let shown = [number("1.504"), number("1.5")];
+    for (rule, expected) in [
+        ("at: $..total, do: {round: 2}", Effect::Hidden),
+        ("at: $..total, do: {round: 3}", Effect::Kept),
+        ("at: $..total, do: {same: string}", Effect::Kept),
+        ("at: $..total, do: {tolerance: {abs: 0.01}}", Effect::Hidden),
+    ] {
+        assert_eq!(
+            effect(rule, &total, Kind::Value, Some(&shown)),
+            expected,
+            "{rule}"
+        );
+    }
+    let header = Place::Header("x-id".to_owned());
+    let shown = [Some(json!("1")), Some(json!("2"))];
+    for (rule, expected) in [
+        ("at: header.x-id, do: {same: any}", Effect::Hidden),
+        ("at: header.x-other, do: {same: any}", Effect::Kept),
+        ("at: $.x, do: ignore", Effect::Kept),
+    ] {
+        assert_eq!(
+            effect(rule, &header, Kind::Value, Some(&shown)),
+            expected,
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn statuses_and_whole_bodies_are_judged() {
+    let shown = [Some(json!(200)), Some(json!(203))];
+    let stored = |rule: &str| {
+        let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
+        let hints = Hints::default();
+        let stored = Stored {
+            route: "r",
+            method: "GET",
+            statuses: [200, 203],
+            content_types: [None; 2],
+            count: 1,
+            differences: vec![Placed {
+                at: Some(&Place::Status),
+                kind: Kind::Status,
+                hints: &hints,
+                shown: Some(&shown),
+            }],
+        };
+        preview.effect(&stored, &mut [0])
+    };
+    assert_eq!(
+        stored("at: status, do: {status: {equal: [[200, 203]]}}"),
+        Effect::Hidden
+    );
+    assert_eq!(
+        stored("at: status, do: {status: {equal: [[200, 204]]}}"),
+        Effect::Kept
+    );
+    let line = Place::Lines { first: 3, last: 4 };
+    assert_eq!(
+        effect("at: body, do: ignore", &line, Kind::Text, None),
+        Effect::Hidden
+    );
+    assert_eq!(
+        effect("at: body, do: {case: fold}", &line, Kind::Text, None),
+        Effect::Unknown
+    );
+    assert_eq!(
+        effect("at: $.x, do: ignore", &line, Kind::Text, None),
+        Effect::Kept
+    );
+}
+
+#[test]
+fn a_mismatch_whose_differences_are_not_all_kept_is_never_hidden() {
+    let preview = preview("rules: [{id: r, why: w, at: $.a, do: ignore}]");
+    let (at, hints) = (node(&[json!("a")]), Hints::default());
+    let placed = |at| Placed {
+        at,
+        kind: Kind::Value,
+        hints: &hints,
+        shown: None,
+    };
+    let stored = |count, at| Stored {
+        route: "r",
+        method: "GET",
+        statuses: [200, 200],
+        content_types: [Some("application/json"); 2],
+        count,
+        differences: vec![placed(at)],
+    };
+    assert_eq!(
+        preview.effect(&stored(1, Some(&at)), &mut [0]),
+        Effect::Hidden
+    );
+    assert_eq!(
+        preview.effect(&stored(2, Some(&at)), &mut [0]),
+        Effect::Unknown
+    );
+    assert_eq!(
+        preview.effect(&stored(1, None), &mut [0]),
+        Effect::Unknown,
+        "a masked name"
+    );
+    assert_eq!(preview.effect(&stored(0, None), &mut [0]), Effect::Unknown);
+}

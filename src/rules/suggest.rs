@@ -1,0 +1,228 @@
+//! Finds the smallest rules that would explain stored mismatches.
+//!
+//! What is stored is redacted, and a masked value cannot be judged. So [`Hints`] are taken while a check is whole:
+//! which of a closed list of actions makes the two values equal, tried by the comparison itself. They tell nothing of
+//! the values but that, and are enough to say later which rule would mask how many mismatches. Rules that hold
+//! values themselves (`map`) can be suggested only where values are shown.
+//!
+//! Nothing here puts a rule in force, and `ignore` is never suggested.
+
+mod arrays;
+mod classes;
+mod found;
+mod hints;
+mod probes;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod values;
+
+pub use hints::{Hint, Hints, Prints};
+
+use found::Found;
+use serde_json::{Value as Json, json};
+use std::{cmp::Reverse, collections::HashMap};
+use values::Translation;
+
+/// A stored mismatch.
+#[derive(Clone, Debug)]
+pub struct Example<'e> {
+    pub id: &'e str,
+    pub route: &'e str,
+    /// How many differences there were; those that were not kept can be explained by nothing.
+    pub count: usize,
+    pub differences: Vec<Seen<'e>>,
+}
+
+/// One difference of a stored mismatch.
+#[derive(Clone, Debug)]
+pub struct Seen<'e> {
+    /// The id of its class.
+    pub class: &'e str,
+    /// The place of its class, which is where a rule would stand.
+    pub at: &'e str,
+    pub hints: &'e Hints,
+    /// Both values, where both are shown whole.
+    pub values: Option<[&'e str; 2]>,
+}
+
+/// What came of looking at stored mismatches.
+#[derive(Clone, Debug)]
+pub struct Suggestions {
+    /// Those first that would mask the most mismatches.
+    pub suggestions: Vec<Suggestion>,
+    /// Mismatches that would be none under all of the suggestions together.
+    pub together: usize,
+    /// Ids of classes that no single rule would explain.
+    pub unexplained: Vec<String>,
+    /// Classes that were looked at, and how many there are: fewer where time was up.
+    pub looked_at: usize,
+    pub classes: usize,
+}
+
+/// A rule, and what it would do to what is stored.
+#[derive(Clone, Debug)]
+pub struct Suggestion {
+    /// As it stands in a rule file, but for its reason, which only people know.
+    pub rule: Json,
+    /// The ids of the classes that it explains.
+    pub classes: Vec<String>,
+    /// Mismatches that would be none: all their differences are gone.
+    pub masks: usize,
+    /// Mismatches that show one of the classes, and of these, those in which the rule explains all of it.
+    pub of: usize,
+    pub explains: usize,
+    /// Ids of up to three that it does not explain.
+    pub not: Vec<String>,
+}
+
+/// A rule that may be suggested, before it is known what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    pub at: String,
+    /// As JSON.
+    pub action: String,
+    /// Index of the probe, where it is one.
+    pub probe: Option<usize>,
+}
+
+/// What stands for the reason that only people know.
+const PROMPT: &str = "say why";
+
+/// Mismatches of a class that a rule must explain to be suggested, and at least half of them.
+const FEWEST: usize = 2;
+
+/// Looks at the mismatches class by class, as long as `may_go_on` says so.
+pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
+    let classes = classes::of(examples);
+    let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
+    let mut unexplained = Vec::new();
+    let mut looked_at = 0_usize;
+    for class in &classes {
+        if !may_go_on() {
+            break;
+        }
+        looked_at += 1;
+        let Some(candidate) = class.candidate(examples) else {
+            unexplained.push(class.id.to_owned());
+            continue;
+        };
+        let translation = Translation::of(&candidate);
+        // What was tried with the values of one class says nothing of another.
+        let alone = translation.as_ref().map(|_| class.id);
+        let found = found.entry((candidate, alone)).or_insert_with_key(|key| {
+            let candidate = key.0.clone();
+            Found::new(candidate, translation)
+        });
+        found.add(class);
+    }
+    let mut found: Vec<_> = found.into_values().collect();
+    let together = examples
+        .iter()
+        .take_while(|_| may_go_on())
+        .filter(|example| {
+            let explains =
+                |seen: &Seen<'_>| found.iter().any(|found| found.explains(example, seen));
+            example.is_whole() && example.differences.iter().all(explains)
+        });
+    let together = together.count();
+    found.sort_by(|one, other| one.candidate.cmp(&other.candidate));
+    let mut suggestions = Vec::new();
+    for found in &found {
+        match may_go_on() {
+            true => suggestions.push(found.judged(examples)),
+            false => looked_at = looked_at.saturating_sub(found.classes.len()),
+        }
+    }
+    // Stable: those that are alike stay in the order of their places.
+    suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
+    Suggestions {
+        together,
+        suggestions: named(suggestions.into_iter()),
+        unexplained,
+        looked_at,
+        classes: classes.len(),
+    }
+}
+
+/// Ids must be unique in a rule file.
+fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    suggestions
+        .map(|mut suggestion| {
+            let name = suggestion.rule["id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            let times = taken.entry(name.clone()).or_default();
+            *times += 1;
+            if *times > 1 {
+                suggestion.rule["id"] = format!("{name}-{times}").into();
+            }
+            suggestion
+        })
+        .collect()
+}
+
+// === impl Example ===
+
+impl Example<'_> {
+    /// Whether all its differences were kept: what was not kept is explained by nothing.
+    fn is_whole(&self) -> bool {
+        self.count == self.differences.len() && self.count > 0
+    }
+}
+
+// === impl Suggestion ===
+
+impl Suggestion {
+    /// The rule as an entry of the list `rules` of a rule file.
+    pub fn yaml(&self) -> String {
+        let lines = ["id", "why", "when", "at", "do"]
+            .map(|field| format!("{field}: {}\n", self.rule[field]));
+        format!("- {}", lines.join("  "))
+    }
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    pub(super) fn new(at: &str, action: &Json) -> Self {
+        Self {
+            at: at.to_owned(),
+            action: action.to_string(),
+            probe: None,
+        }
+    }
+
+    pub(super) fn action(&self) -> Json {
+        serde_json::from_str(&self.action).expect("an action was made from JSON")
+    }
+
+    /// Whether it can stand in a rule file at all: not every action has a meaning at every place.
+    pub(super) fn is_valid(&self) -> bool {
+        let rule = json!({"id": "s", "why": PROMPT, "at": self.at, "do": self.action()});
+        trial::compile(&json!({"rules": [rule]})).is_ok()
+    }
+
+    pub(super) fn explains(&self, seen: &Seen<'_>) -> bool {
+        let is_same = |hint: &Hint| hint.at == self.at && hint.action == self.action;
+        match self.probe {
+            Some(probe) => seen.at == self.at && seen.hints.probes.has(probe),
+            None => seen.hints.rules.iter().any(is_same),
+        }
+    }
+
+    /// `served-at-time` for a rule at `$.served_at`.
+    pub(super) fn name(&self) -> String {
+        let action = self.action();
+        let action = match &action {
+            Json::Object(members) => members.keys().next().map_or("", String::as_str),
+            action => action.as_str().unwrap_or_default(),
+        };
+        let words = format!("{}-{action}", self.at).to_lowercase();
+        let words = words.split(|letter: char| !letter.is_alphanumeric());
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        words.join("-")
+    }
+}

@@ -1,0 +1,80 @@
+//! A rule that explains some classes, and what it would do to all that is stored.
+
+use super::{Candidate, Example, PROMPT, Seen, Suggestion, classes::Class, values::Translation};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+#[derive(Debug)]
+pub(super) struct Found<'f> {
+    pub candidate: Candidate,
+    translation: Option<Translation>,
+    routes: BTreeSet<&'f str>,
+    /// Their ids.
+    pub classes: BTreeSet<&'f str>,
+}
+
+/// Ids told of mismatches that a rule does not explain.
+const TOLD: usize = 3;
+
+// === impl Found ===
+
+impl<'f> Found<'f> {
+    pub(super) fn new(candidate: Candidate, translation: Option<Translation>) -> Self {
+        Self {
+            candidate,
+            translation,
+            routes: BTreeSet::new(),
+            classes: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, class: &Class<'f>) {
+        self.routes.insert(class.route);
+        self.classes.insert(class.id);
+    }
+
+    /// Whether the rule would make a difference vanish.
+    pub(super) fn explains(&self, example: &Example<'_>, seen: &Seen<'_>) -> bool {
+        self.routes.contains(example.route)
+            && match &self.translation {
+                Some(translation) => {
+                    self.classes.contains(seen.class) && translation.explains(seen)
+                }
+                None => self.candidate.explains(seen),
+            }
+    }
+
+    pub(super) fn judged(&self, examples: &[Example<'_>]) -> Suggestion {
+        let mut suggestion = Suggestion {
+            rule: json!({
+                "id": self.candidate.name(),
+                "why": PROMPT,
+                "when": {"routes": self.routes},
+                "at": self.candidate.at,
+                "do": self.candidate.action(),
+            }),
+            classes: self.classes.iter().map(|id| (*id).to_owned()).collect(),
+            masks: 0,
+            of: 0,
+            explains: 0,
+            not: Vec::new(),
+        };
+        for example in examples {
+            let is_gone = |seen: &Seen<'_>| self.explains(example, seen);
+            let is_masked = example.is_whole() && example.differences.iter().all(is_gone);
+            suggestion.masks += usize::from(is_masked);
+            let is_of_class = |seen: &&Seen<'_>| self.classes.contains(seen.class);
+            let mut of_class = example.differences.iter().filter(is_of_class).peekable();
+            if of_class.peek().is_none() {
+                continue;
+            }
+            suggestion.of += 1;
+            if of_class.all(is_gone) {
+                suggestion.explains += 1;
+            } else if suggestion.not.len() < TOLD {
+                suggestion.not.push(example.id.to_owned());
+            }
+        }
+        suggestion
+    }
+}

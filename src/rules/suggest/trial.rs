@@ -1,0 +1,34 @@
+//! Small comparisons, made to learn what a rule would do.
+
+use crate::{
+    compare::{Answer, Comparing, Comparison, Context, compare},
+    document::Faults,
+    rules::RuleSet,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
+use jiff::civil::Date;
+use serde_json::Value as Json;
+
+/// A rule file as JSON, which is YAML too.
+pub(super) fn compile(file: &Json) -> Result<RuleSet, Faults> {
+    let files = [("suggested".into(), file.to_string())];
+    RuleSet::compile(&files, Date::MIN).map(|(rules, _)| rules)
+}
+
+/// Compares two JSON texts.
+pub(super) fn compare_json(old: &str, new: &str, comparing: &Comparing) -> Comparison {
+    let json = HeaderValue::from_static("application/json");
+    let answer = |body: &str| Answer {
+        status: StatusCode::OK,
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone())]),
+        body: body.to_owned().into(),
+        trailers: HeaderMap::new(),
+    };
+    let context = Context {
+        route: "",
+        method: &Method::GET,
+        today: Date::MIN,
+        deadline: None,
+    };
+    compare(&answer(old), &answer(new), &context, comparing)
+}

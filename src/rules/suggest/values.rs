@@ -1,0 +1,133 @@
+//! Rules that follow from the values of several checks: ids that were renumbered, names that were translated.
+
+use super::{Candidate, Example, Seen, classes::Class, trial};
+use crate::compare::Comparing;
+use regex::Regex;
+use serde_json::{Map, Value as Json, json};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::LazyLock,
+};
+
+/// What a rule that translates values explains.
+#[derive(Debug)]
+pub(super) enum Translation {
+    Bijection,
+    Map(HashMap<String, String>),
+}
+
+/// Values that are named like this are ids. Of others, that each old value always meets the same new one tells little:
+/// a price that is wrong is wrong each time.
+static ID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"((?i:^|[_\-.])(?i:ids?|key|ref|uuid|guid|no|number)|[a-z](Ids?|ID|Key|Ref|No|Number))(\[\*\])*$")
+        .expect("the pattern must be valid")
+});
+
+/// Pairs of values that a table holds at most.
+const MAX_TABLE: usize = 16;
+
+/// Characters of a name that is translated.
+const MAX_WORD: usize = 32;
+
+/// The rule that explains a class by its values.
+pub(super) fn candidate(class: &Class<'_>, examples: &[Example<'_>]) -> Option<Candidate> {
+    let seen: Vec<_> = class.seen(examples).flatten().collect();
+    if !class.is_enough(class.members.len()) {
+        return None;
+    }
+    renumbered(class.at, &seen).or_else(|| translated(class.at, &seen))
+}
+
+/// Ids of which each old one always meets the same new one, and the other way round.
+fn renumbered(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
+    if !ID.is_match(at) {
+        return None;
+    }
+    let pairs: Option<HashSet<[u64; 2]>> = seen.iter().map(|seen| seen.hints.prints).collect();
+    let pairs = pairs?;
+    // Two at least, and at least one of them again: otherwise everything is a bijection.
+    if pairs.len() < 2 || pairs.len() == seen.len() {
+        return None;
+    }
+    let document = |side: usize| {
+        let members = pairs.iter().enumerate();
+        let members =
+            members.map(|(index, pair)| (index.to_string(), pair[side].to_string().into()));
+        Json::Object(members.collect::<Map<_, _>>())
+    };
+    let tried = (&json!({"bijection": "check"}), &document(0), &document(1));
+    is_equal(tried).then(|| Candidate::new(at, &json!({"bijection": {"scope": "epoch"}})))
+}
+
+/// Words of which each old one always meets the same new one. Only where values are shown.
+fn translated(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
+    let mut table: BTreeMap<String, String> = BTreeMap::new();
+    for seen in seen {
+        let [old, new] = seen.values?.map(word);
+        let (old, new) = old.zip(new)?;
+        let known = table.entry(old.clone()).or_insert_with(|| new.clone());
+        if *known != new || table.len() > MAX_TABLE {
+            return None;
+        }
+    }
+    if table.len() == seen.len() {
+        return None;
+    }
+    let action = json!({"map": {"table": table, "on": "old"}});
+    let document = |of: fn((&String, &String)) -> Json| {
+        let members = table.iter().enumerate();
+        let members = members.map(|(index, pair)| (index.to_string(), of(pair)));
+        Json::Object(members.collect::<Map<_, _>>())
+    };
+    let olds = document(|(old, _)| Json::from(old.as_str()));
+    let news = document(|(_, new)| Json::from(new.as_str()));
+    is_equal((&action, &olds, &news)).then(|| Candidate::new(at, &action))
+}
+
+/// A value that names something: no number, no text.
+fn word(value: &str) -> Option<String> {
+    let is_letter = |letter: char| letter.is_alphabetic() || letter == '_' || letter == '-';
+    let is_word = !value.is_empty() && value.len() <= MAX_WORD && value.chars().all(is_letter);
+    is_word.then(|| value.to_owned())
+}
+
+/// Whether the members of two objects are equal under a rule at each of them.
+fn is_equal((action, old, new): (&Json, &Json, &Json)) -> bool {
+    let rule = json!({"id": "v", "why": "probe", "at": "$.*", "do": action});
+    let Ok(rules) = trial::compile(&json!({"rules": [rule]})) else {
+        return false;
+    };
+    let comparing = Comparing {
+        rules: rules.into(),
+        ..Comparing::default()
+    };
+    let comparison = trial::compare_json(&old.to_string(), &new.to_string(), &comparing);
+    comparison.differences().is_empty()
+}
+
+// === impl Translation ===
+
+impl Translation {
+    /// `None`: the candidate is judged by hints.
+    pub(super) fn of(candidate: &Candidate) -> Option<Self> {
+        let action = candidate.action();
+        if let Some(table) = action["map"]["table"].as_object() {
+            let pairs = table.iter();
+            let pairs =
+                pairs.filter_map(|(old, new)| Some((old.clone(), new.as_str()?.to_owned())));
+            return Some(Self::Map(pairs.collect()));
+        }
+        action.get("bijection").map(|_| Self::Bijection)
+    }
+
+    /// Whether it explains a difference at its place. A bijection was tried with all of them.
+    pub(super) fn explains(&self, seen: &Seen<'_>) -> bool {
+        match (self, seen.values) {
+            (Self::Bijection, _) => seen.hints.prints.is_some(),
+            (Self::Map(table), Some([old, new])) => {
+                table.get(old).is_some_and(|known| known == new)
+            }
+            (Self::Map(_), None) => false,
+        }
+    }
+}
