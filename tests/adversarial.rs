@@ -3,6 +3,8 @@
 //! Memory is counted by the allocator, for each comparison on its own; time only has a generous bound, which nothing
 //! but work out of proportion misses.
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
 use bytes::Bytes;
 use flate2::{
     Compression,

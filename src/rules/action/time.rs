@@ -26,6 +26,9 @@ pub enum Format {
     Pattern(String),
 }
 
+/// In nanoseconds: a number below it stands for seconds (up to the year 5138), from it on for milliseconds (since 1973).
+const SECONDS_BELOW: u128 = 100_000_000_000 * 1_000_000_000;
+
 /// RFC 3339, section 5.6. No leap seconds, for which no instant can be told.
 static RFC3339: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")
@@ -65,7 +68,23 @@ impl Time {
     fn instants(&self, subject: &Subject<'_>) -> impl Iterator<Item = i128> {
         self.formats
             .iter()
+            .filter(|format| !self.is_misread(format, subject))
             .filter_map(move |format| format.instant(subject))
+    }
+
+    /// Where seconds and milliseconds are both formats, each number is one of the two by its size. Otherwise two
+    /// numbers of seconds, read as milliseconds, would lie a thousand times closer than they do.
+    fn is_misread(&self, format: &Format, subject: &Subject<'_>) -> bool {
+        let other = match format {
+            Format::Unix => Format::UnixMs,
+            Format::UnixMs => Format::Unix,
+            _ => return false,
+        };
+        let is_seconds = || {
+            let instant = Format::Unix.instant(subject);
+            instant.is_some_and(|instant| instant.unsigned_abs() < SECONDS_BELOW)
+        };
+        self.formats.contains(&other) && is_seconds() != (*format == Format::Unix)
     }
 }
 
@@ -220,6 +239,28 @@ mod tests {
             ("%d/%m/%Y", "31/02/2025"),
         ] {
             assert_eq!(instant(format, text), None, "{format} {text}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_milliseconds_are_told_apart_by_their_size() {
+        let time = Time {
+            within: Duration::from_secs(60),
+            formats: vec![Format::Unix, Format::UnixMs],
+        };
+        let number = |text: &str| Subject::Number(text.to_owned().into());
+        for (old, new, covered) in [
+            ("1764000000", "1764000060000", true),
+            ("1764000000", "1764000061000", false),
+            ("1764000000", "1764003600", false),
+            ("1764000000", "1764000059", true),
+            ("-5", "55", true),
+        ] {
+            assert_eq!(
+                time.covers(&number(old), &number(new)),
+                covered,
+                "{old} {new}"
+            );
         }
     }
 
