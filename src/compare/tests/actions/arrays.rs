@@ -187,3 +187,28 @@ fn many_members_near_each_other_are_paired_whatever_their_order() {
     let new = reversed(&spelled(10, number)).replacen("10,", "99999,", 1);
     assert_eq!(json_differences(&old, &new, &rules).len(), 1);
 }
+
+#[test]
+fn keys_are_what_rules_make_of_the_elements() {
+    for (old, new, rules) in [
+        (
+            r#"[{"id":1,"v":1},{"id":2,"v":2}]"#,
+            r#"[{"k":2,"v":2},{"k":1,"v":9}]"#,
+            [
+                ("$", "{unordered: {key: k}}"),
+                ("$[*].id", "{rename: {to: k, on: old}}"),
+            ],
+        ),
+        (
+            r#"["{\"k\":1,\"v\":1}","{\"k\":2,\"v\":2}"]"#,
+            r#"["{\"v\":2,\"k\":2}","{\"v\":9,\"k\":1}"]"#,
+            [("$", "{unordered: {key: k}}"), ("$[*]", "{parse: json}")],
+        ),
+    ] {
+        assert_eq!(
+            json_differences(old, new, &rules),
+            ["$[0].v value"],
+            "{old}"
+        );
+    }
+}

@@ -122,3 +122,77 @@ fn ids_that_have_met_find_each_other_in_arrays_without_order() {
     );
     assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
 }
+
+/// Old, new, and the rules; all is equal under them.
+const RENUMBERED: &[(&str, &str, &[(&str, &str)])] = &[
+    // What comes later tells which is which.
+    (
+        r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
+        r#"{"ids":[13,11,12],"items":[{"id":11,"n":"a"},{"id":12,"n":"b"},{"id":13,"n":"c"}]}"#,
+        &[
+            ("$.ids", "unordered"),
+            ("$.ids[*]", ID),
+            ("$.items[*].id", ID),
+        ],
+    ),
+    (
+        r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
+        r#"{"ids":[13,11,12],"items":[{"id":12,"n":"b"},{"id":13,"n":"c"},{"id":11,"n":"a"}]}"#,
+        &[
+            ("$.*", "unordered"),
+            ("$.ids[*]", ID),
+            ("$.items[*].id", ID),
+        ],
+    ),
+    (
+        r#"{"keys":[{"k":1},{"k":2}],"x":1}"#,
+        r#"{"keys":[{"k":11},{"k":12}],"x":12}"#,
+        &[
+            ("$.keys", "{unordered: {key: k}}"),
+            ("$.keys[*].k", ID),
+            ("$.x", ID),
+        ],
+    ),
+    // That an id is on both sides says little.
+    (
+        r#"{"ids":[1,2,3],"x":1}"#,
+        r#"{"ids":[1,5,6],"x":6}"#,
+        &[("$.ids", "unordered"), ("$.ids[*]", ID), ("$.x", ID)],
+    ),
+    (
+        r#"{"p":"{\"ids\":[1,2,3],\"x\":1}"}"#,
+        r#"{"p":"{\"ids\":[11,12,13],\"x\":13}"}"#,
+        &[
+            ("$.p", "{parse: json}"),
+            ("$.p.ids", "unordered"),
+            ("$.p.ids[*]", ID),
+            ("$.p.x", ID),
+        ],
+    ),
+];
+
+const ID: &str = "{bijection: {scope: check, name: id}}";
+
+#[test]
+fn arrays_without_order_wait_for_what_tells_their_ids_apart() {
+    for (old, new, rules) in RENUMBERED {
+        assert_eq!(json_differences(old, new, rules), [""; 0], "{old} {new}");
+        assert_eq!(json_differences(new, old, rules), [""; 0], "{new} {old}");
+    }
+    let rules = [("$.ids", "unordered"), ("$.ids[*]", ID), ("$.*.x", ID)];
+    let told = json_differences(
+        r#"{"ids":[1,2,3],"o":{"x":1}}"#,
+        r#"{"ids":[13,11,12],"o":{"x":14}}"#,
+        &rules,
+    );
+    assert_eq!(told, ["$.ids[0] value"]);
+}
+
+#[test]
+fn ids_that_are_the_same_meet_each_other_where_nothing_else_is_known() {
+    let rules = [("$.*", "unordered"), ("$.*[*]", ID)];
+    let (old, new) = (r#"{"a":[1,2,3],"b":[1,2]}"#, r#"{"a":[3,1,2],"b":[2,1]}"#);
+    let used = compared(&json(old), &json(new), &rules).rules;
+    let counts: Vec<_> = used.iter().map(|used| (used.rule, used.masked)).collect();
+    assert_eq!(counts, [(0, 2)]);
+}
