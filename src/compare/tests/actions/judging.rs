@@ -96,6 +96,13 @@ fn time_takes_instants_however_they_are_spelled() {
 }
 
 #[test]
+fn a_pattern_may_end_in_a_comment() {
+    let rule = "{same: {regex: '(?x) a | b # or )'}}";
+    assert_eq!(left("\"a\"", "\"b\"", rule), [""; 0]);
+    assert_eq!(left("\"a\"", "\"b\\n\"", rule), ["$.a value"]);
+}
+
+#[test]
 fn same_takes_two_values_of_one_shape() {
     let (one, other) = (
         "\"8c2f4a6e-0000-4000-8000-0123456789ab\"",
