@@ -1,7 +1,7 @@
 //! Rule files as they are written.
 
 use super::{Action, Rule, Target, When};
-use crate::document::{At, Fault, Faults, Fields, Mark, Node};
+use crate::document::{At, Data, Fault, Faults, Fields, Mark, Node};
 use jiff::civil::Date;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -28,18 +28,13 @@ pub(super) fn files(
     let mut rules = Vec::new();
     let mut ids: HashMap<String, String> = HashMap::new();
     for (file, text) in files {
-        let written = faults.collect(read_file(file, text));
+        let Some(node) = faults.collect(Node::parse(file, text)) else {
+            continue;
+        };
+        let mut of_file = taken(file, &node, &mut ids);
+        let written = of_file.collect(read_file(&At::of_text(file, &node, text)));
+        faults.extend(of_file.by_place());
         for Written { rule, mark } in written.unwrap_or_default() {
-            let place = place(file, mark);
-            match ids.entry(rule.id.clone()) {
-                Entry::Occupied(first) => {
-                    let message = format!("the id `{}` is taken, see {}", rule.id, first.get());
-                    faults.push(Fault::at(file, mark, message));
-                }
-                Entry::Vacant(entry) => {
-                    entry.insert(place);
-                }
-            }
             if let Some(expires) = rule.expires.filter(|expires| *expires < today) {
                 let message = format!(
                     "the rule `{}` expired on {expires} and does not apply",
@@ -53,12 +48,34 @@ pub(super) fn files(
     faults.into_result((rules, warnings))
 }
 
-fn read_file(file: &Arc<str>, text: &str) -> Result<Vec<Written>, Faults> {
-    let node = Node::parse(file, text)?;
-    let mut fields = Fields::of(At::of_text(file, &node, text));
+/// Says of each id in a file that another rule has it already, whatever else is wrong with the two. `ids` knows where each stands.
+fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Faults {
+    let mut faults = Faults::default();
+    let rules = match node.get("rules").map(|rules| &rules.data) {
+        Some(Data::List(rules)) => rules.as_slice(),
+        _ => &[],
+    };
+    for id in rules.iter().filter_map(|rule| rule.get("id")) {
+        let (Data::Plain(name) | Data::Quoted(name)) = &id.data else {
+            continue;
+        };
+        match ids.entry(name.trim().to_owned()) {
+            Entry::Occupied(first) => {
+                let message = format!("the id `{}` is taken, see {}", first.key(), first.get());
+                faults.push(Fault::at(file, id.mark, message));
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(place(file, id.mark));
+            }
+        }
+    }
+    faults
+}
+
+fn read_file(at: &At<'_>) -> Result<Vec<Written>, Faults> {
+    let mut fields = Fields::of(at.clone());
     let rules = fields.required("rules", |at| at.each(read_rule));
-    let faults = fields.finish().by_place();
-    faults.into_result(rules.unwrap_or_default())
+    fields.finish().into_result(rules.unwrap_or_default())
 }
 
 fn read_rule(at: &At<'_>) -> Result<Written, Faults> {

@@ -158,6 +158,21 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn an_id_is_taken_by_a_faulty_rule_too() {
+    let text = "rules:
+  - {id: a, why: w, at: '$.b[', do: ignore}
+  - {id: a, why: '', at: $.c, do: ignore}
+";
+    let faults = compile(text).unwrap_err();
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 3, "{faults:#?}");
+    assert_eq!(
+        faults[1],
+        "r.yaml:3:10: the id `a` is taken, see r.yaml:2:10"
+    );
+}
+
+#[test]
 fn actions_are_refused_by_name() {
     for (action, told) in REFUSED {
         let faults = faults(&format!("at: $.a, do: {action}"));
