@@ -111,8 +111,16 @@ impl<'w, 'c> Walk<'w, 'c> {
             _ if is_ruled && self.here(|action| *action == Action::Same(Same::Any)) => {
                 Some(Digest::plain(8))
             }
-            Class::Array => Some(self.array_digest(side, id)),
-            Class::Object => Some(self.object_digest(side, id)),
+            Class::Array | Class::Object => {
+                let digest = match document.class(id) {
+                    Class::Array => self.array_digest(side, id),
+                    _ => self.object_digest(side, id),
+                };
+                Some(match is_ruled && self.is_as_good_as_absent(side, id) {
+                    true => Digest::absent(digest.bare),
+                    false => digest,
+                })
+            }
             _ if is_ruled => self.ruled_digest(side, id),
             _ => Some(Digest::plain(self.bare(document, id))),
         }
@@ -258,6 +266,15 @@ impl<'w, 'c> Walk<'w, 'c> {
             Stack::Old => self.enter(step, Some(id), None),
             Stack::New => self.enter(step, None, Some(id)),
         }
+    }
+
+    /// Whether a rule takes the container at this place for absent.
+    fn is_as_good_as_absent(&self, side: Stack, id: Id) -> bool {
+        let subject = Subject::of(self.document(side), id);
+        self.here(|action| match action {
+            Action::Optional(absent) => absent.iter().any(|literal| literal.is(&subject)),
+            _ => false,
+        })
     }
 
     /// Whether a rule at this place does that.
