@@ -46,8 +46,14 @@ fn the_help_says_of_each_command_what_that_one_does() {
     let mut seen = std::collections::HashSet::new();
     for line in commands {
         let (name, about) = line.trim().split_once(' ').unwrap_or((line, ""));
-        assert!(!about.trim().is_empty(), "{name} is not explained: {stdout}");
-        assert!(seen.insert(about.trim()), "{name} is explained as another: {stdout}");
+        assert!(
+            !about.trim().is_empty(),
+            "{name} is not explained: {stdout}"
+        );
+        assert!(
+            seen.insert(about.trim()),
+            "{name} is explained as another: {stdout}"
+        );
     }
     assert!(seen.len() > 8, "{stdout}");
 }

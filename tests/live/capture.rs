@@ -117,7 +117,9 @@ async fn only_reads_are_sampled() {
 async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
     let stack = Stack::answering(OK).await;
     let sidecar = Sidecar::plan(stack.addr(), stack.addr())
-        .live(|live| live.reads = reads("[{methods: [GET]}, {methods: [POST], json: {$.q: '^get'}}]"))
+        .live(|live| {
+            live.reads = reads("[{methods: [GET]}, {methods: [POST], json: {$.q: '^get'}}]")
+        })
         .start()
         .await;
     let mut caller = sidecar.caller().await;
