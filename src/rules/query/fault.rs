@@ -12,6 +12,9 @@ pub struct InvalidPath {
     pub reason: String,
 }
 
+/// What the grammar's crate says where it was made to give up.
+const CALL_LIMIT: &str = "call limit reached";
+
 // === impl InvalidPath ===
 
 impl InvalidPath {
@@ -28,6 +31,9 @@ impl InvalidPath {
         let reason = match &error.variant {
             ErrorVariant::ParsingError { positives, .. } => {
                 format!("expected {}, found {found}", words(positives))
+            }
+            ErrorVariant::CustomError { message } if message == CALL_LIMIT => {
+                return Self::without_column("its filters nest too deep to be read".to_owned());
             }
             ErrorVariant::CustomError { message } => message.clone(),
         };
@@ -113,6 +119,16 @@ fn word(rule: &Rule) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::Query;
+
+    #[test]
+    fn a_path_that_takes_the_grammar_too_long_is_refused() {
+        let nested = |depth: usize| {
+            let filters = "@[?length(@.a)>=1&&count($[?".repeat(depth);
+            Query::parse(&format!("$[?{filters}@.a)>")).unwrap_err()
+        };
+        assert!(nested(2).column.is_some(), "this deep the fault is found");
+        assert_eq!(nested(30).reason, "its filters nest too deep to be read");
+    }
 
     #[test]
     fn a_fault_says_where_it_is_and_what_was_expected() {

@@ -116,6 +116,10 @@ fn compared(old: &Answer, new: &Answer, mask: u32) -> Comparison {
         deadline: None,
     };
     COMPARING.with_borrow_mut(|known| {
+        // One for each of 2^28 choices of rules would fill the memory.
+        if known.len() > 1000 {
+            known.clear();
+        }
         let comparing = known.entry(mask).or_insert_with(|| ruled(mask));
         compare(old, new, &context, comparing)
     })
