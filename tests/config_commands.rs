@@ -36,6 +36,29 @@ fn told(output: &Output) -> (i32, &str, &str) {
 }
 
 #[test]
+fn the_help_says_of_each_command_what_that_one_does() {
+    let folder = TempDir::new().unwrap();
+    let help = twinread(folder.path(), &["--help"]);
+    let (code, stdout, _) = told(&help);
+    assert_eq!(code, 0);
+    let commands = stdout.lines().skip_while(|line| *line != "Commands:");
+    let commands = commands.skip(1).take_while(|line| !line.is_empty());
+    let mut seen = std::collections::HashSet::new();
+    for line in commands {
+        let (name, about) = line.trim().split_once(' ').unwrap_or((line, ""));
+        assert!(
+            !about.trim().is_empty(),
+            "{name} is not explained: {stdout}"
+        );
+        assert!(
+            seen.insert(about.trim()),
+            "{name} is explained as another: {stdout}"
+        );
+    }
+    assert!(seen.len() > 8, "{stdout}");
+}
+
+#[test]
 fn check_tells_what_it_found_on_one_line() {
     let folder = folder(
         "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n\

@@ -210,7 +210,7 @@ impl Shared {
     fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
-        let gauges = self.gauges.clone();
+        let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
@@ -219,7 +219,14 @@ impl Shared {
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
-            readiness: Ask::new(move || readiness(&reachable, &gauges)),
+            readiness: Ask::new(move || {
+                let mut readiness = readiness(&reachable, &gauges);
+                if switchboard.is_ending() {
+                    let missing = "it is ending, and takes no new connections";
+                    readiness.missing.push(missing.to_owned());
+                }
+                readiness
+            }),
         }
     }
 

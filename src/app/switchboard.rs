@@ -99,6 +99,12 @@ impl Switchboard {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = None;
     }
+
+    /// Whether the queue is gone: the process comes to its end.
+    pub(super) fn is_ending(&self) -> bool {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.is_none()
+    }
 }
 
 /// Why checks under `next` cannot be put beside those under `before`, if so.

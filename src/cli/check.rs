@@ -4,6 +4,7 @@ use super::{counted, exit, warn};
 use crate::config::{self, Flags, Loaded, Origin};
 use std::{path::PathBuf, process::ExitCode};
 
+/// Validate a configuration and its rules; every fault is told with its line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The configuration

@@ -10,7 +10,8 @@ use serde_json::Value;
 use std::{io, time::Duration};
 use tokio::{runtime, time};
 
-/// Where the admin API is; the arguments that every such command takes.
+// Where the admin API is; the arguments that every such command takes. Not a doc comment: clap would make it the
+// help of each command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Address {
     /// The admin API of the running twinread

@@ -38,7 +38,7 @@ const MAX_DECODED: usize = 1 << 30;
 /// Columns where the output goes elsewhere than to a terminal.
 const NO_TERMINAL: usize = 100;
 
-/// Compares two answers from files and tells where they differ.
+/// Compare two answers from files; tell where they differ.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What the old stack answered: a raw HTTP message or a bare body; `-` is stdin

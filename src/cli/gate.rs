@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Tell by exit code whether it is safe to switch: 0 safe, 1 unsafe, 2 undecided, 69 no answer.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -7,7 +7,7 @@ mod test;
 
 use std::process::ExitCode;
 
-/// Checks rule files, runs their tests, suggests and previews rules.
+/// Check rule files, run their tests, suggest and preview rules.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

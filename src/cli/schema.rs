@@ -7,7 +7,7 @@ use crate::{config, document::Node};
 use serde_json::{Map, Value, json};
 use std::{process::ExitCode, sync::Arc};
 
-/// Prints a JSON Schema (2020-12) for editors
+/// Print a JSON Schema (2020-12), for editors
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Args {
     /// What it describes

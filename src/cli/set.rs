@@ -5,6 +5,7 @@ use crate::settings::{Settings, Source};
 use serde_json::{Map, Value};
 use std::process::ExitCode;
 
+/// Change settings of a running twinread; in force for the next request.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to change, such as sample.rate=0.2; KEY=null returns to the file's value

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, process::ExitCode};
 
+/// Show the verdict with its reasons, the routes, and the newest mismatch classes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

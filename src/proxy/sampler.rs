@@ -77,11 +77,15 @@ impl Sampler {
         let live = call.live.clone();
         let force = live.sampling.force_header.as_ref();
         let force = force.filter(|name| call.request.headers().contains_key(*name));
+        let declared = live.reads.classify(&call.head());
+        if let (Declared::Read, Routing::Known(named)) = (declared, &routing) {
+            named.route.count_live_read();
+        }
         if live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing)) {
             remove(call, force);
             return Plan::Pass;
         }
-        let plan = match (live.reads.classify(&call.head()), &routing) {
+        let plan = match (declared, &routing) {
             (Declared::NotRead, _) => Plan::Pass,
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
             (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
@@ -153,8 +157,15 @@ impl Sampler {
                 && (declared == Declared::Read
                     || live.reads.admits_body(&head.borrow(), tape.kept()))
         };
+        if !is_read {
+            return None;
+        }
+        let is_counted = declared == Declared::Read && matches!(routing, Routing::Known(_));
         let named = routing.named();
-        if !is_read || !self.admits(&live, named, &head.headers) {
+        if !is_counted {
+            named.route.count_live_read();
+        }
+        if !self.admits(&live, named, &head.headers) {
             return None;
         }
         let kept = Kept {

@@ -114,6 +114,40 @@ async fn only_reads_are_sampled() {
 }
 
 #[tokio::test]
+async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
+    let stack = Stack::answering(OK).await;
+    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        .live(|live| {
+            live.reads = reads("[{methods: [GET]}, {methods: [POST], json: {$.q: '^get'}}]")
+        })
+        .start()
+        .await;
+    let mut caller = sidecar.caller().await;
+    let reads = || {
+        let routes = sidecar.ledger.routes();
+        routes.iter().map(|route| route.reads()).sum::<u64>()
+    };
+    let posted = |body: &str| {
+        let length = body.len();
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    caller.send(GET).await.message().await;
+    assert_eq!((reads(), sidecar.sampled()), (1, 0), "nothing is sampled");
+    sidecar.set(|live| live.checks = Checks::Paused);
+    caller.send(GET).await.message().await;
+    assert_eq!((reads(), sidecar.sampled()), (2, 0), "paused");
+    sidecar.set(|live| {
+        live.checks = Checks::Running;
+        live.sampling.rate = 1.0;
+    });
+    caller.send(GET).await.message().await;
+    caller.send(posted(r#"{"q":"get"}"#)).await.message().await;
+    caller.send(posted(r#"{"q":"put"}"#)).await.message().await;
+    caller.send(GET).await.message().await;
+    until("all reads", || (reads(), sidecar.sampled()) == (5, 3)).await;
+}
+
+#[tokio::test]
 async fn a_read_told_by_its_body_is_sampled_with_it() {
     let stack = Stack::answering(OK).await;
     let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())

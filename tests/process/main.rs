@@ -195,6 +195,8 @@ fn sigterm_lets_the_live_request_end_and_finishes_its_check() {
         std::net::TcpStream::connect(sidecar.listen).err()
     });
     assert!(sidecar.is_running(), "a live request is under way");
+    let ready = Caller::connect(sidecar.admin).get("/readyz");
+    assert_eq!(ready.status, 503, "whoever listens no more is not ready");
     leave.send(()).unwrap();
 
     assert_eq!(caller.read().unwrap().body, ONE.as_bytes());

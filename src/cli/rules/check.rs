@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{path::Path, process::ExitCode};
 
-/// Validates rule files; every fault is told with its line
+/// Validate rule files; every fault is told with its line
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Rule files, folders of them, or builtin:NAME

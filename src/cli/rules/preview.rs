@@ -7,7 +7,7 @@ use crate::cli::{
 use serde_json::Value;
 use std::{fs, path::PathBuf, process::ExitCode};
 
-/// Tells what a rule file would hide of the mismatches that a running twinread keeps
+/// Tell what a rule file would hide of the mismatches that a running twinread keeps
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// A rule file

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{fmt::Write as _, process::ExitCode};
 
-/// Suggests rules that would explain stored mismatches; puts none in force
+/// Suggest rules that would explain stored mismatches; puts none in force
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

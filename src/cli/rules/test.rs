@@ -19,7 +19,7 @@ use jiff::civil::Date;
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, sync::Arc};
 use suite::{Case, Expected, Suite};
 
-/// Runs rule tests: pairs of answers, and the differences to expect between them
+/// Run rule tests: pairs of answers, and the differences to expect between them
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Test files, NAME.test.yaml, or folders of them

@@ -21,6 +21,9 @@ const MAX_KEYS: usize = 4;
 /// Arrays that are tried in one check.
 const MAX_ARRAYS: usize = 4;
 
+/// Bytes of arrays, both sides, past which no other key is tried in a check: each try is a comparison of its own.
+const MAX_TRIED: usize = 128 << 10;
+
 /// Gives hints for differences within arrays that vanish once elements are paired by a key.
 pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
     let arrays = suspects(differences);
@@ -34,6 +37,7 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
     let [Ok(old), Ok(new)] = documents else {
         return;
     };
+    let mut left_to_try = MAX_TRIED;
     for array in arrays {
         let found = old.find(array).zip(new.find(array));
         let Some(ids) = found
@@ -48,7 +52,12 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
         let within: Vec<usize> = (0..differences.len())
             .filter(|index| within(&differences[*index]))
             .collect();
-        let Some((key, left)) = best_key((&old, &new), ids, within.len()) else {
+        let size = old.raw(ids.0).len() + new.raw(ids.1).len();
+        // The first is tried in any case.
+        let keys = (left_to_try / size.max(1)).min(MAX_KEYS);
+        let keys = keys.max(usize::from(left_to_try == MAX_TRIED));
+        left_to_try = left_to_try.saturating_sub(keys * size);
+        let Some((key, left)) = best_key((&old, &new), ids, (within.len(), keys)) else {
             continue;
         };
         let at = Place::Node(array.to_vec()).class_text();
@@ -92,10 +101,11 @@ fn plain(answer: &Answer) -> Option<bytes::Bytes> {
 fn best_key(
     (old, new): (&Document<'_>, &Document<'_>),
     (old_array, new_array): (Id, Id),
-    before: usize,
+    (before, keys): (usize, usize),
 ) -> Option<(String, HashSet<Vec<Step>>)> {
     let tried = shared_keys((old, old_array), (new, new_array))
         .into_iter()
+        .take(keys)
         .map(|key| {
             let rule = json!({"rules": [
                 {"id": "k", "why": "probe", "at": "$.v", "do": {"unordered": {"key": key}}},

@@ -9,6 +9,7 @@ use crate::{
     rules::{Action, Members, On, Rename},
 };
 use serde_json::{Value as Json, json};
+use std::collections::HashMap;
 
 /// What would make one difference vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,27 @@ pub trait Prints {
     fn may_tell(&self, place: &Place) -> bool;
 }
 
+/// What was tried in one check. Differences of one class are mostly of one cause: what explained none of the first is
+/// not tried on each of the others, so that a check in which everything differs costs little more than one with little.
+#[derive(Debug, Default)]
+struct Tries {
+    count: usize,
+    classes: HashMap<(&'static str, String), Tried>,
+}
+
+/// What was tried in one class.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tried {
+    count: usize,
+    sufficed: Probes,
+}
+
+/// Differences of one class on which every probe is tried.
+const ALL_TRIED: usize = 4;
+
+/// Differences of one check on which any is.
+const MAX_TRIED: usize = 100;
+
 // === impl Hints ===
 
 impl Hints {
@@ -46,9 +68,10 @@ impl Hints {
         answers: Option<(&Answer, &Answer)>,
         prints: &impl Prints,
     ) -> Vec<Self> {
+        let mut tries = Tries::default();
         let mut all: Vec<Self> = differences
             .iter()
-            .map(|one| Self::at(one, prints))
+            .map(|one| Self::at(one, &mut tries, prints))
             .collect();
         renamed(differences, &mut all);
         if let Some((old, new)) = answers {
@@ -64,10 +87,10 @@ impl Hints {
         all
     }
 
-    fn at(difference: &Difference, prints: &impl Prints) -> Self {
+    fn at(difference: &Difference, tries: &mut Tries, prints: &impl Prints) -> Self {
         let both = difference.old.as_ref().zip(difference.new.as_ref());
         Self {
-            probes: Probes::of(difference),
+            probes: tries.probes(difference),
             rules: Vec::new(),
             prints: both.map(|(old, new)| [prints.print(old), prints.print(new)]),
         }
@@ -95,6 +118,27 @@ impl Hints {
             .iter()
             .map(|hint| hint.at.len() + hint.action.len());
         size_of::<Self>() + texts.sum::<usize>() + size_of_val(&self.rules[..])
+    }
+}
+
+// === impl Tries ===
+
+impl Tries {
+    fn probes(&mut self, difference: &Difference) -> Probes {
+        if self.count == MAX_TRIED {
+            return Probes::default();
+        }
+        self.count += 1;
+        let class = (difference.kind.name(), difference.place.class_text());
+        let tried = self.classes.entry(class).or_default();
+        let among = match tried.count < ALL_TRIED {
+            true => Probes::ALL,
+            false => tried.sufficed.with_kin(),
+        };
+        let found = Probes::of(difference, among);
+        tried.count += 1;
+        tried.sufficed = tried.sufficed.and(found);
+        found
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Probes(u128);
 #[derive(Debug)]
 struct Bench {
     actions: Vec<Json>,
+    /// For each probe those of the same action, wider and narrower.
+    kin: Vec<Probes>,
     comparing: Comparing,
 }
 
@@ -52,8 +54,11 @@ const MANY_PLACES: usize = 6;
 // === impl Probes ===
 
 impl Probes {
-    /// Tries every probe on the two values of a difference.
-    pub(super) fn of(difference: &Difference) -> Self {
+    /// Every one.
+    pub(super) const ALL: Self = Self(u128::MAX);
+
+    /// Tries those of `among` on the two values of a difference.
+    pub(super) fn of(difference: &Difference, among: Self) -> Self {
         let bench = &*BENCH;
         // The same members in another order: this is what the kind says, however large the array.
         let mut found = match difference.kind {
@@ -69,9 +74,20 @@ impl Probes {
             || matches!(difference.place, Place::Trailer(_) | Place::Form(_));
         if has_value && sides.iter().all(is_small) {
             let [old, new] = sides.map(Option::flatten);
-            found.0 |= bench.tried(old.as_deref(), new.as_deref()).0;
+            found.0 |= bench.tried([old.as_deref(), new.as_deref()], among).0;
         }
         found
+    }
+
+    pub(super) fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These, and those of the same actions.
+    pub(super) fn with_kin(self) -> Self {
+        let kin = BENCH.kin.iter().enumerate();
+        let kin = kin.filter(|(probe, _)| self.has(*probe));
+        kin.fold(self, |all, (_, kin)| all.and(*kin))
     }
 
     pub(super) fn has(self, probe: usize) -> bool {
@@ -109,7 +125,16 @@ impl Bench {
                 ..Options::default()
             },
         };
-        Self { actions, comparing }
+        let kin = actions.iter().map(|action| {
+            let others = actions.iter().enumerate();
+            let others = others.filter(|(_, other)| name(other) == name(action));
+            Probes(others.fold(0, |all, (index, _)| all | 1 << index))
+        });
+        Self {
+            kin: kin.collect(),
+            actions,
+            comparing,
+        }
     }
 
     fn named(&self, name: &str) -> Probes {
@@ -117,10 +142,10 @@ impl Bench {
         Probes(found.map_or(0, |index| 1 << index))
     }
 
-    fn tried(&self, old: Option<&str>, new: Option<&str>) -> Probes {
+    fn tried(&self, [old, new]: [Option<&str>; 2], among: Probes) -> Probes {
         let count = self.actions.len();
         let sensible: Vec<usize> = (0..count)
-            .filter(|index| is_sensible(&self.actions[*index], [old, new]))
+            .filter(|index| among.has(*index) && is_sensible(&self.actions[*index], [old, new]))
             .collect();
         if sensible.is_empty() {
             return Probes::default();
@@ -185,11 +210,7 @@ fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
         return action == "optional";
     };
     let both = |holds: fn(&str) -> bool| holds(old) && holds(new);
-    let name = match action {
-        Json::Object(members) => members.keys().next().map_or("", String::as_str),
-        action => action.as_str().unwrap_or_default(),
-    };
-    match name {
+    match name(action) {
         "round" => {
             let fewest = decimal_places(old)
                 .min(decimal_places(new))
@@ -210,6 +231,13 @@ fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
         "unicode" => both(is_text) && !(old.is_ascii() && new.is_ascii()),
         "case" | "space" => both(is_text),
         _ => false,
+    }
+}
+
+fn name(action: &Json) -> &str {
+    match action {
+        Json::Object(members) => members.keys().next().map_or("", String::as_str),
+        action => action.as_str().unwrap_or_default(),
     }
 }
 
@@ -260,7 +288,7 @@ mod tests {
             old: Some(Value::Json(old)),
             new: Some(Value::Json(new)),
         };
-        let probes = Probes::of(&difference);
+        let probes = Probes::of(&difference, Probes::ALL);
         let actions = Probes::actions();
         let found = (0..actions.len()).find(|probe| probes.has(*probe));
         found.map(|probe| actions[probe].to_string())

@@ -1,6 +1,6 @@
 //! Suggestions from the differences of real comparisons.
 
-use super::*;
+use super::{probes::Probes, *};
 use crate::compare::{Answer, Class, Comparing, Context, Difference, Place, Value, compare};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
@@ -260,4 +260,36 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
         ("id-same", "say why")
     );
     assert_eq!(suggest(&examples, &|| false).looked_at, 0, "time is up");
+}
+
+#[test]
+fn what_explained_none_of_a_class_is_not_tried_on_each_of_its_differences() {
+    let items = |side: fn(usize) -> String| json!({"items": (0..8).map(side).collect::<Vec<_>>()});
+    let probes = |old, new| -> Vec<bool> {
+        let kept = kept(&[(old, new)]).remove(0);
+        let hints = kept.differences.iter().map(|(.., hints)| hints);
+        hints
+            .map(|hints| hints.probes != Probes::default())
+            .collect()
+    };
+    // Seven that nothing explains, then one that is the same but for its case.
+    let old = |index: usize| {
+        if index == 7 {
+            "lamp".to_owned()
+        } else {
+            format!("old {index}")
+        }
+    };
+    let new = |index: usize| {
+        if index == 7 {
+            "LAMP".to_owned()
+        } else {
+            format!("new {index}")
+        }
+    };
+    assert_eq!(probes(items(old), items(new)), [false; 8]);
+    // Clocks that drift apart: what is wide enough for the last was not needed for the first.
+    let old = |index: usize| format!("2026-11-22T10:{index:02}:00Z");
+    let new = |index: usize| format!("2026-11-22T10:{index:02}:{:02}Z", index * 7 + 1);
+    assert_eq!(probes(items(old), items(new)), [true; 8]);
 }

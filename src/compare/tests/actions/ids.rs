@@ -123,8 +123,14 @@ fn ids_that_have_met_find_each_other_in_arrays_without_order() {
     assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
 }
 
-/// Old, new, and the rules; all is equal under them.
-const RENUMBERED: &[(&str, &str, &[(&str, &str)])] = &[
+/// Old, new, and the rules under which they are equal.
+type Alike = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const RENUMBERED: &[Alike] = &[
     // What comes later tells which is which.
     (
         r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
