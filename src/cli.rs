@@ -36,12 +36,16 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
+    /// Checks a configuration, rules included, and tells every fault
     Check(check::Args),
     Compare(compare::Args),
     Rules(rules::Args),
     Schema(schema::Args),
+    /// Exits with 0 when the verdict is safe, 1 when unsafe, 2 when undecided
     Gate(gate::Args),
+    /// Prints the verdict, its reasons, the routes and the newest mismatches
     Status(status::Args),
+    /// Changes settings of a running twinread
     Set(set::Args),
 }
 

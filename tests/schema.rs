@@ -331,6 +331,8 @@ const WRONG_RULES: &[&str] = &[
     "at: $.a, do: ignore, expires: soon",
     "at: $.a, do: ignore, whn: {}",
     "at: $.a, do: ignore, when: {methods: GET}",
+    "at: $.a, do: ignore, when: {routes: []}",
+    "at: $.a, do: ignore, when: {status: []}",
     "at: $.a, do: ignore, when: {methods: ['a b']}",
     "at: $.a, do: ignore, when: {status: [20]}",
     "at: $.a, do: ignore, when: {content_type: json}",

@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long)]
     no_builtin: bool,
     /// Type of bare bodies, as a media type or an extension, where their name does not tell
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = body_type)]
     media_type: Option<String>,
     /// The method of the read that was answered
     #[arg(long, default_value = "GET")]
@@ -123,7 +123,8 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     for warning in warnings {
         anstream::eprintln!("{warning}");
     }
-    let (old, new) = (read(args, &args.old)?, read(args, &args.new)?);
+    let old = read(args, &args.old, &args.new)?;
+    let new = read(args, &args.new, &args.old)?;
     let comparing = Comparing {
         rules: Arc::new(rules),
         options: Options {
@@ -176,7 +177,18 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     Ok(outcome)
 }
 
-fn read(args: &Args, path: &Path) -> Result<Message, Refused> {
+/// A type that was asked for is one that bodies can have.
+fn body_type(text: &str) -> Result<String, &'static str> {
+    match message::is_type(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected a media type such as application/json, or an extension such as json")
+        }
+    }
+}
+
+/// Reads an answer. A body whose name says nothing is read as the other one.
+fn read(args: &Args, path: &Path, other: &Path) -> Result<Message, Refused> {
     let bytes = match path == Path::new("-") {
         true => read_stdin(),
         false => fs::read(path),
@@ -185,7 +197,8 @@ fn read(args: &Args, path: &Path) -> Result<Message, Refused> {
         path: path.to_owned(),
         cause,
     })?;
-    let extension = path.extension().and_then(|extension| extension.to_str());
+    let mut extensions = [path, other].into_iter().filter_map(Path::extension);
+    let extension = extensions.next().and_then(|extension| extension.to_str());
     let kind = args.media_type.as_deref().or(extension).unwrap_or_default();
     Message::read(bytes, &args.method, kind).map_err(|cause| Refused::Message {
         path: path.to_owned(),
@@ -256,6 +269,14 @@ mod tests {
             run_with(&files, "old new --type application/hal+json").0,
             Ok(Found::Equal)
         );
+        assert!(Line::try_parse_from(["compare", "old", "new", "--type", "wat"]).is_err());
+    }
+
+    #[test]
+    fn a_body_whose_name_says_nothing_is_read_as_the_other() {
+        let files = [("old", r#"{"a": 1}"#), ("new.json", r#"{"a": 1.0}"#)];
+        assert_eq!(run_with(&files, "old new.json").0, Ok(Found::Equal));
+        assert_eq!(run_with(&files, "new.json old").0, Ok(Found::Equal));
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! told in the end, so a wrong guess can cost a finer place, never a difference.
 //!
 //! Where ids that were renumbered may meet, what is spelled alike is walked as well: that they met counts for the
-//! places that follow.
+//! places that follow. Arrays without order wait for what the rest of the documents tells of the ids in them.
 
 mod align;
 mod arrays;
 mod digest;
+mod later;
 mod matching;
 mod objects;
 mod place;
@@ -68,6 +69,8 @@ pub(super) struct Walk<'w, 'c> {
     /// How many more nodes may be looked at in the search for elements near each other.
     patience: usize,
     within: Within,
+    later: Vec<later::Later<'c>>,
+    doubt: later::Doubt,
 }
 
 /// What rules do that are not in the tree.
@@ -138,9 +141,11 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         candidates: Vec::new(),
         patience: PATIENCE,
         within: Within::default(),
+        later: Vec::new(),
+        doubt: later::Doubt::default(),
     };
     walk.start();
-    walk.nodes(Document::ROOT, Document::ROOT);
+    walk.whole(Document::ROOT, Document::ROOT);
 }
 
 /// The nodes that rules select by more than the way to them.

@@ -325,3 +325,22 @@ fn every_action_says_what_it_was_given() {
         assert_eq!(set.rules()[0].action.to_string(), said);
     }
 }
+
+#[test]
+fn a_substitution_takes_groups_that_there_are() {
+    let replace = |with: &str| {
+        faults(&format!(
+            "at: $.a, do: {{replace: {{regex: '(a)(?<b>c)', with: '{with}'}}}}"
+        ))
+    };
+    for with in ["$0 $1 $2 $b ${1}x ${b}x", "$$9 $ $$", "x"] {
+        assert_eq!(replace(with), [""; 0], "{with}");
+    }
+    for (with, group) in [("$3", "3"), ("$1x", "1x"), ("$$$c", "c"), ("${d}", "d")] {
+        let told = replace(with);
+        assert!(
+            told[0].contains(&format!("takes the group `{group}`")),
+            "{told:?}"
+        );
+    }
+}

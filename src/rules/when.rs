@@ -41,12 +41,14 @@ impl When {
     /// Unknown conditions, and what is not a method, a status or a list of them.
     pub fn read(at: &At<'_>) -> Result<Self, Faults> {
         let mut fields = Fields::of(at.clone());
-        let routes = fields.optional("routes", |at| at.each(|route| Ok(route.text()?.to_owned())));
+        let routes = fields.optional("routes", |at| {
+            some(at, |route| Ok(route.text()?.to_owned()))
+        });
         let methods = fields.optional("methods", |at| {
-            at.each(|method| Ok(method.parse("a method such as GET")?))
+            some(at, |method| Ok(method.parse("a method such as GET")?))
         });
         let status = fields.optional("status", |at| {
-            at.each(|status| {
+            some(at, |status| {
                 let code = status.integer_within(100, 599)? as u16;
                 Ok(StatusCode::from_u16(code).expect("100 to 599 are statuses"))
             })
@@ -97,6 +99,15 @@ impl fmt::Display for When {
             content_type,
         } = self;
         write!(f, "{routes:?} {methods:?} {status:?} {content_type:?}")
+    }
+}
+
+/// A list that says something: under a condition that nothing meets a rule would never apply.
+fn some<'n, T>(at: &At<'n>, read: impl Fn(&At<'n>) -> Result<T, Faults>) -> Result<Vec<T>, Faults> {
+    let list = at.each(read)?;
+    match list.is_empty() {
+        true => Err(at.expected("at least one").into()),
+        false => Ok(list),
     }
 }
 

@@ -10,6 +10,9 @@ use http::{
 /// More headers than this are not a message.
 const MAX_HEADERS: usize = 1024;
 
+/// What is read as nothing else.
+const BYTES: &str = "application/octet-stream";
+
 /// What a file holds.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -47,7 +50,7 @@ impl Message {
         if bytes.starts_with(b"HTTP/") {
             return read_message(bytes, method).map(Self::Whole);
         }
-        let media_type = HeaderValue::from_str(media_type(kind));
+        let media_type = HeaderValue::from_str(media_type(kind).unwrap_or(BYTES));
         let media_type = media_type.map_err(|_| Unreadable::Type(kind.to_owned()))?;
         Ok(Self::Bare(bytes, media_type))
     }
@@ -76,8 +79,13 @@ impl Message {
     }
 }
 
-fn media_type(kind: &str) -> &str {
-    match kind {
+/// Whether a media type or an extension says how a body is read.
+pub(super) fn is_type(kind: &str) -> bool {
+    media_type(kind).is_some()
+}
+
+fn media_type(kind: &str) -> Option<&str> {
+    Some(match kind {
         "json" | "geojson" | "har" => "application/json",
         "ndjson" | "jsonl" => "application/x-ndjson",
         "xml" => "application/xml",
@@ -88,8 +96,9 @@ fn media_type(kind: &str) -> &str {
             "text/plain"
         }
         media_type if media_type.contains('/') => media_type,
-        _ => "application/octet-stream",
-    }
+        "bin" => BYTES,
+        _ => return None,
+    })
 }
 
 fn read_message(mut bytes: Bytes, method: &Method) -> Result<Answer, Unreadable> {

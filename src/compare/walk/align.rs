@@ -61,10 +61,19 @@ fn align_near(
     ops.into_inner().into_ops()
 }
 
-/// As many pairs as possible of those that are equal: for each new, the old it belongs to.
-pub(super) fn assign(equal: &[Vec<bool>], news: usize) -> Vec<Option<usize>> {
+/// As many pairs as possible of those that are equal, those of `same` first: for each new, the old it belongs to.
+pub(super) fn assign(
+    equal: &[Vec<bool>],
+    news: usize,
+    same: &[(usize, usize)],
+) -> Vec<Option<usize>> {
     let mut taken = vec![None; news];
-    for old in 0..equal.len() {
+    let mut free: Vec<usize> = (0..equal.len()).collect();
+    for (old, new) in same {
+        taken[*new] = Some(*old);
+        free.retain(|left| left != old);
+    }
+    for old in free {
         augment(old, equal, &mut vec![false; news], &mut taken);
     }
     taken

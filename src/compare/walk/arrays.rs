@@ -30,10 +30,12 @@ impl<'c> Walk<'_, 'c> {
         // Elements of a set are digested anyway: to probe them as well, at each level, would take too long.
         let pairs = olds.iter().zip(&news);
         let prefix = match members {
+            // An id that both sides have need not be the same.
+            Some(_) if !self.is_probing() && self.meets() => 0,
             Some(_) => self.spelled_alike(pairs),
             None => self.alike(pairs),
         };
-        if prefix == olds.len() && prefix == news.len() {
+        if prefix == olds.len().max(news.len()) {
             return;
         }
         match members {
@@ -182,13 +184,23 @@ impl<'c> Walk<'_, 'c> {
     }
 
     /// Arrays whose order does not count.
-    fn set(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element]), members: &Members) {
+    pub(super) fn set(
+        &mut self,
+        old: Id,
+        new: Id,
+        (olds, news): (&[Element], &[Element]),
+        members: &'c Members,
+    ) {
+        let digests = match members {
+            Members::AsSet => self.digests(olds, news),
+            Members::ByKey(name) => self.keys((olds, news), name),
+        };
+        if self.is_waiting(&digests) {
+            return self.postpone((old, new), (olds, news), members);
+        }
         let mut matching = match members {
-            Members::AsSet => {
-                let digests = self.digests(olds, news);
-                self.matching((olds, news), &digests)
-            }
-            Members::ByKey(name) => self.by_key((olds, news), name),
+            Members::AsSet => self.matching((olds, news), &digests),
+            Members::ByKey(_) => self.by_key((olds, news), &digests),
         };
         if !matching.pairs.is_sorted_by_key(|(_, new)| *new) {
             self.differ(Kind::Order, Some(old), Some(new));

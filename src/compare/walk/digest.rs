@@ -60,13 +60,44 @@ impl<'w, 'c> Walk<'w, 'c> {
         (index, id): (usize, Id),
         name: &str,
     ) -> Option<Digest> {
-        let value = self.document(side).member(id, name)?;
-        let before_element = self.enter_one(side, index_of(side, index), id);
-        let before_value = self.enter_one(side, Move::Name(name), value);
-        let digest = self.digest(side, value);
-        self.leave(before_value);
-        self.leave(before_element);
+        let before = self.enter_one(side, index_of(side, index), id);
+        let digest = self.member_digest(side, id, name);
+        self.leave(before);
         digest
+    }
+
+    /// The digest of what the node at this place has under that name, whatever rules make of the two.
+    fn member_digest(&mut self, side: Stack, id: Id, name: &str) -> Option<Digest> {
+        let document = self.document(side);
+        if document.class(id) == Class::String {
+            let Subject::Tree(tree) = self.transformed(side, id) else {
+                return None;
+            };
+            let parsed = Document::parse(tree.text.as_bytes(), usize::MAX).ok()?;
+            return self.inside_one(&parsed, |inside| {
+                inside.member_digest(side, Document::ROOT, name)
+            });
+        }
+        let value = match document.member(id, name) {
+            Some(value) => value,
+            None => self.renamed_to(side, id, name)?,
+        };
+        let before = self.enter_one(side, Move::Name(name), value);
+        let digest = self.digest(side, value);
+        self.leave(before);
+        digest
+    }
+
+    /// The member of an object that counts by that name.
+    fn renamed_to(&mut self, side: Stack, object: Id, name: &str) -> Option<Id> {
+        if !self.renames() {
+            return None;
+        }
+        let mut members = self.document(side).members(object);
+        members.find_map(|(key, value)| {
+            let (_, to) = self.renaming(side, (key, value), |on| on.covers(side))?;
+            (to == name).then_some(value)
+        })
     }
 
     /// `None` for what is ignored.
@@ -100,18 +131,12 @@ impl<'w, 'c> Walk<'w, 'c> {
     fn ruled_digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
         let document = self.document(side);
         let bare = self.bare(document, id);
-        let mut rules = self.rules[self.scope.rules.clone()].to_vec();
-        self.findings.arrange(&mut rules);
-        let reading = self.reading();
-        let mut subject = Subject::of(document, id);
+        let subject = self.transformed(side, id);
         let mut stands = Vec::new();
         let mut optional = None;
-        for rule in rules {
+        for rule in self.arranged() {
             let rule = self.findings.rule(rule);
             match &rule.action {
-                Action::Transform(transform) if transform.on().covers(side) => {
-                    subject = transform.apply(subject, reading.max_depth);
-                }
                 Action::Transform(_) => {}
                 Action::Optional(absent) => {
                     let is_absent = absent.iter().any(|literal| literal.is(&subject));
@@ -136,7 +161,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             let parsed = Document::parse(tree.text.as_bytes(), usize::MAX).ok()?;
             return Some(Digest {
                 bare,
-                ..self.digest_inside(&parsed, side)?
+                ..self.inside_one(&parsed, |inside| inside.digest(side, Document::ROOT))?
             });
         }
         let hash = match stands[..] {
@@ -153,14 +178,40 @@ impl<'w, 'c> Walk<'w, 'c> {
         })
     }
 
-    /// The digest of a document that a rule read from the text of this place.
-    fn digest_inside(&mut self, document: &Document<'_>, side: Stack) -> Option<Digest> {
+    /// What rules make of the value of this place.
+    fn transformed(&mut self, side: Stack, id: Id) -> Subject<'w> {
+        let reading = self.reading();
+        let mut subject = Subject::of(self.document(side), id);
+        for rule in self.arranged() {
+            match &self.findings.rule(rule).action {
+                Action::Transform(transform) if transform.on().covers(side) => {
+                    subject = transform.apply(subject, reading.max_depth);
+                }
+                _ => {}
+            }
+        }
+        subject
+    }
+
+    /// The rules of this place, in the order in which they are looked at.
+    fn arranged(&self) -> Vec<usize> {
+        let mut rules = self.rules[self.scope.rules.clone()].to_vec();
+        self.findings.arrange(&mut rules);
+        rules
+    }
+
+    /// Looks at a document that a rule read from the text of this place.
+    fn inside_one<R>(
+        &mut self,
+        document: &Document<'_>,
+        look: impl FnOnce(&mut Walk<'_, 'c>) -> R,
+    ) -> R {
         let pair = Pair {
             old: document,
             new: document,
             ..self.pair
         };
-        self.nested(pair, |nested| nested.digest(side, Document::ROOT))
+        self.nested(pair, look)
     }
 
     fn array_digest(&mut self, side: Stack, array: Id) -> Digest {

@@ -58,13 +58,13 @@ impl Walk<'_, '_> {
 
     /// Pairs elements by the value that they have under one name. Where several on one side have the same, equal ones belong
     /// together, and then what is the only one left on both sides; which of the others belong together nobody can tell.
-    pub(super) fn by_key(&mut self, (olds, news): Runs<'_>, name: &str) -> Matching {
-        let keys = (
-            self.keys(Stack::Old, olds, name),
-            self.keys(Stack::New, news, name),
-        );
+    pub(super) fn by_key(
+        &mut self,
+        (olds, news): Runs<'_>,
+        keys: &(Vec<Digest>, Vec<Digest>),
+    ) -> Matching {
         let mut matching = Matching::default();
-        for (group, alike) in Groups::new(&keys, |digest| digest.hash).iter() {
+        for (group, alike) in Groups::new(keys, |digest| digest.hash).iter() {
             if let ([old], [new]) = (group, alike) {
                 matching.pairs.push((*old, *new));
                 continue;
@@ -88,14 +88,21 @@ impl Walk<'_, '_> {
     }
 
     /// Digests of the keys by which elements are paired; of the whole element where it has none.
-    fn keys(&mut self, side: Stack, elements: &[Element], name: &str) -> Vec<Digest> {
-        let elements = elements.iter();
-        elements
-            .map(|element| match self.key_digest(side, *element, name) {
-                Some(digest) => digest,
-                None => self.element_digest(side, *element),
-            })
-            .collect()
+    pub(super) fn keys(
+        &mut self,
+        (olds, news): Runs<'_>,
+        name: &str,
+    ) -> (Vec<Digest>, Vec<Digest>) {
+        let mut of = |side, elements: &[Element]| -> Vec<Digest> {
+            let elements = elements.iter();
+            elements
+                .map(|element| match self.key_digest(side, *element, name) {
+                    Some(digest) => digest,
+                    None => self.element_digest(side, *element),
+                })
+                .collect()
+        };
+        (of(Stack::Old, olds), of(Stack::New, news))
     }
 
     /// Pairs elements that may be near each other: as many as possible, by augmenting paths.
@@ -129,7 +136,16 @@ impl Walk<'_, '_> {
                     .collect()
             })
             .collect();
-        let taken = align::assign(&equal, alike.len());
+        // Where ids are all that elements are told apart by, those that are the same most likely are.
+        let mut same = Matching {
+            olds: (0..group.len()).collect(),
+            news: (0..alike.len()).collect(),
+            ..Matching::default()
+        };
+        let of = |at: &[usize], digests: &[Digest]| at.iter().map(|at| digests[*at]).collect();
+        same.pair_bare(&(of(group, &digests.0), of(alike, &digests.1)));
+        same.pairs.retain(|(old, new)| equal[*old][*new]);
+        let taken = align::assign(&equal, alike.len(), &same.pairs);
         let mut free: Vec<usize> = group.to_vec();
         for (new, old) in alike.iter().zip(taken) {
             match old {

@@ -23,7 +23,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         nodes: (Option<Id>, Option<Id>),
     ) -> bool {
         let told = self.findings.count;
-        self.inside(case, nodes, |walk, old, new| walk.nodes(old, new));
+        self.inside(case, nodes, |walk, old, new| walk.whole(old, new));
         match self.mode {
             Mode::Telling => self.findings.count == told,
             Mode::Probing(likeness) => likeness != Likeness::Unlike,
@@ -41,7 +41,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             } = walk.pair;
             // Rules that change one side only may have made them unlike: equal they are as they stand.
             if json::are_equal(olds, news, numbers) {
-                walk.nodes(old, new);
+                walk.whole(old, new);
             }
         });
     }
@@ -91,6 +91,8 @@ impl<'w, 'c> Walk<'w, 'c> {
             members: objects::Members::default(),
             candidates: Vec::new(),
             patience: self.patience,
+            later: Vec::new(),
+            doubt: self.doubt,
             within: Within {
                 documents: self.within.documents + 1,
                 depth: self.within.depth + self.path.len(),

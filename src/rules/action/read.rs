@@ -227,6 +227,12 @@ fn replace(at: &At<'_>) -> Result<Action, Faults> {
     });
     let with = fields.required("with", |at| at.text().map(str::to_owned));
     let on = on(&mut fields);
+    if let Some((pattern, with)) = pattern.as_ref().zip(with.as_deref())
+        && let Some(group) = pattern.unknown_group(with)
+    {
+        let problem = format!("`with` takes the group `{group}`, which the regex does not have");
+        fields.fault(at.fault(problem));
+    }
     let faults = fields.finish();
     match pattern.zip(with) {
         Some((pattern, with)) => {

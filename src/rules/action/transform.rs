@@ -3,7 +3,7 @@
 use super::{Literal, Subject, parse::Parse};
 use crate::{compare::number::Decimal, stack::Stack};
 use regex::Regex;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 /// What is made of a value. What it is not made for stays as it is.
@@ -52,6 +52,11 @@ pub enum Form {
 /// A regular expression, known by its text.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
+
+/// How a substitution takes a group: `$name` or `${name}`; `$$` is a dollar.
+static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\$(?:\$|\{([^}]*)\}|([0-9A-Za-z_]+))").expect("a pattern that a test reads")
+});
 
 // === impl Transform ===
 
@@ -175,11 +180,26 @@ impl Pattern {
     pub fn whole(text: &str) -> Result<Self, regex::Error> {
         // On its own first, so that what is wrong is told of what was written.
         Regex::new(text)?;
-        Regex::new(&format!(r"\A(?:{text})\z")).map(Self)
+        // A comment at its end, under `(?x)`, goes on to the end of its line.
+        Regex::new(&format!(r"\A(?:{text})\z"))
+            .or_else(|_| Regex::new(&format!("\\A(?:{text}\n)\\z")))
+            .map(Self)
     }
 
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// The first group that a substitution takes and the pattern does not have: it would stand for nothing.
+    pub fn unknown_group<'t>(&self, with: &'t str) -> Option<&'t str> {
+        let mut taken = TAKEN.captures_iter(with).filter_map(|taken| {
+            let group = taken.get(1).or_else(|| taken.get(2))?;
+            Some(group.as_str())
+        });
+        taken.find(|group| match group.parse::<usize>() {
+            Ok(index) => index >= self.0.captures_len(),
+            Err(_) => !self.0.capture_names().flatten().any(|name| name == *group),
+        })
     }
 
     pub fn as_str(&self) -> &str {

@@ -1,0 +1,204 @@
+//! Ids that were renumbered.
+
+use super::*;
+
+#[test]
+fn a_bijection_takes_ids_that_always_meet_the_same_ones() {
+    let rule = [("$[*]", "{bijection: check}")];
+    for (old, new, told) in [
+        ("[5,6,5]", "[7,8,7]", vec![]),
+        ("[5,6,5]", "[7,8,8]", vec!["$[2] value"]),
+        ("[5,6]", "[7,7]", vec!["$[1] value"]),
+        ("[5,5]", "[5,7]", vec!["$[1] value"]),
+        ("[5,5.0]", "[\"x\",\"x\"]", vec![]),
+        ("[5,null]", "[7,1]", vec!["$[1] type"]),
+    ] {
+        assert_eq!(json_differences(old, new, &rule), told, "{old} {new}");
+    }
+    // What is spelled alike has met as well, wherever it stands.
+    let rules = [
+        ("$..id", "{bijection: {scope: check, name: ids}}"),
+        ("$.next", "{bijection: {scope: check, name: ids}}"),
+    ];
+    let old = r#"{"a":[{"id":5},{"id":6}],"next":5}"#;
+    let new = r#"{"a":[{"id":5},{"id":6}],"next":9}"#;
+    assert_eq!(json_differences(old, new, &rules), ["$.next value"]);
+    let own = [
+        ("$..id", "{bijection: check}"),
+        ("$.next", "{bijection: check}"),
+    ];
+    assert_eq!(json_differences(old, new, &own), [""; 0]);
+    assert_eq!(accounts(old, new, &own), [(1, 1, 1)]);
+}
+
+#[test]
+fn ids_that_were_renumbered_do_not_hide_which_element_is_which() {
+    let rules = [("$", "unordered"), ("$[*].id", "{bijection: check}")];
+    let old = r#"[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]"#;
+    let new = r#"[{"id":"z","n":"c"},{"id":"x","n":"a"},{"id":"y","n":"b"}]"#;
+    assert_eq!(json_differences(old, new, &rules), [""; 0]);
+    assert_eq!(accounts(old, new, &rules), [(0, 1, 1), (1, 3, 3)]);
+}
+
+#[test]
+fn pairs_are_remembered_across_checks_where_a_rule_says_so() {
+    let comparing = ruled(&[("$.id", "{bijection: epoch}")]);
+    let mut epoch = Bijections::default();
+    let mut left = |old: u32, new: u32| {
+        let body = |id: u32| json(format!("{{\"id\":{id}}}"));
+        told(&compare_within(
+            (&body(old), &body(new)),
+            &context(),
+            &comparing,
+            &mut epoch,
+        ))
+    };
+    assert_eq!(left(5, 7), [""; 0]);
+    assert_eq!(left(5, 8), ["$.id value"]);
+    assert_eq!(left(6, 7), ["$.id value"]);
+    // Equal to the byte, and yet they have met.
+    assert_eq!(left(9, 9), [""; 0]);
+    assert_eq!(left(9, 10), ["$.id value"]);
+    assert_eq!(left(5, 5), [""; 0]);
+    assert_eq!(left(5, 7), [""; 0]);
+}
+
+#[test]
+fn a_full_table_is_counted_and_makes_nothing_equal() {
+    let comparing = ruled(&[("$[*]", "{bijection: epoch}")]);
+    let mut epoch = Bijections::default();
+    let ids = |from: usize| {
+        let ids: Vec<_> = (from..from + 50_000).map(|id| id.to_string()).collect();
+        json(format!("[{}]", ids.join(",")))
+    };
+    for from in [0, 50_000] {
+        compare_within((&ids(from), &ids(from)), &context(), &comparing, &mut epoch);
+    }
+    assert_eq!(epoch.refused(), 0);
+    let mut left = |old: &str, new: &str| {
+        let (old, new) = (json(old.to_owned()), json(new.to_owned()));
+        told(&compare_within(
+            (&old, &new),
+            &context(),
+            &comparing,
+            &mut epoch,
+        ))
+    };
+    assert_eq!(left("[1000000]", "[1000001]"), ["$[0] value"]);
+    assert_eq!(left("[1]", "[2]"), ["$[0] value"]);
+    assert_eq!(epoch.refused(), 1);
+}
+
+#[test]
+fn ids_in_headers_and_bodies_share_a_table() {
+    let rules = [
+        ("header.x-id", "{bijection: {scope: check, name: id}}"),
+        ("$.id", "{bijection: {scope: check, name: id}}"),
+    ];
+    let answer = |header, body: &str| with(json(body.to_owned()), "x-id", header);
+    let (old, new) = (answer("a", r#"{"id":"a"}"#), answer("a", r#"{"id":"b"}"#));
+    assert_eq!(differences(&old, &new, &rules), ["$.id value"]);
+    let new = answer("b", r#"{"id":"b"}"#);
+    assert_eq!(differences(&old, &new, &rules), [""; 0]);
+}
+
+#[test]
+fn ids_that_have_met_find_each_other_in_arrays_without_order() {
+    let ids = |by: usize, turn: usize| {
+        let id = |at: usize| (at * 617 % 200 + by).to_string();
+        let items: Vec<_> = (0..200).map(id).collect();
+        let mut unordered = items.clone();
+        unordered.rotate_left(turn);
+        let (items, unordered) = (items.join(","), unordered.join(","));
+        format!("{{\"items\":[{items}],\"unordered\":[{unordered}]}}")
+    };
+    let rules = [
+        ("$.unordered", "unordered"),
+        ("$.*[*]", "{bijection: check}"),
+    ];
+    assert_eq!(
+        json_differences(&ids(0, 0), &ids(1_000, 7), &rules),
+        [""; 0]
+    );
+    assert_eq!(json_differences(&ids(0, 7), &ids(100, 3), &rules), [""; 0]);
+}
+
+/// Old, new, and the rules under which they are equal.
+type Alike = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const RENUMBERED: &[Alike] = &[
+    // What comes later tells which is which.
+    (
+        r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
+        r#"{"ids":[13,11,12],"items":[{"id":11,"n":"a"},{"id":12,"n":"b"},{"id":13,"n":"c"}]}"#,
+        &[
+            ("$.ids", "unordered"),
+            ("$.ids[*]", ID),
+            ("$.items[*].id", ID),
+        ],
+    ),
+    (
+        r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
+        r#"{"ids":[13,11,12],"items":[{"id":12,"n":"b"},{"id":13,"n":"c"},{"id":11,"n":"a"}]}"#,
+        &[
+            ("$.*", "unordered"),
+            ("$.ids[*]", ID),
+            ("$.items[*].id", ID),
+        ],
+    ),
+    (
+        r#"{"keys":[{"k":1},{"k":2}],"x":1}"#,
+        r#"{"keys":[{"k":11},{"k":12}],"x":12}"#,
+        &[
+            ("$.keys", "{unordered: {key: k}}"),
+            ("$.keys[*].k", ID),
+            ("$.x", ID),
+        ],
+    ),
+    // That an id is on both sides says little.
+    (
+        r#"{"ids":[1,2,3],"x":1}"#,
+        r#"{"ids":[1,5,6],"x":6}"#,
+        &[("$.ids", "unordered"), ("$.ids[*]", ID), ("$.x", ID)],
+    ),
+    (
+        r#"{"p":"{\"ids\":[1,2,3],\"x\":1}"}"#,
+        r#"{"p":"{\"ids\":[11,12,13],\"x\":13}"}"#,
+        &[
+            ("$.p", "{parse: json}"),
+            ("$.p.ids", "unordered"),
+            ("$.p.ids[*]", ID),
+            ("$.p.x", ID),
+        ],
+    ),
+];
+
+const ID: &str = "{bijection: {scope: check, name: id}}";
+
+#[test]
+fn arrays_without_order_wait_for_what_tells_their_ids_apart() {
+    for (old, new, rules) in RENUMBERED {
+        assert_eq!(json_differences(old, new, rules), [""; 0], "{old} {new}");
+        assert_eq!(json_differences(new, old, rules), [""; 0], "{new} {old}");
+    }
+    let rules = [("$.ids", "unordered"), ("$.ids[*]", ID), ("$.*.x", ID)];
+    let told = json_differences(
+        r#"{"ids":[1,2,3],"o":{"x":1}}"#,
+        r#"{"ids":[13,11,12],"o":{"x":14}}"#,
+        &rules,
+    );
+    assert_eq!(told, ["$.ids[0] value"]);
+}
+
+#[test]
+fn ids_that_are_the_same_meet_each_other_where_nothing_else_is_known() {
+    let rules = [("$.*", "unordered"), ("$.*[*]", ID)];
+    let (old, new) = (r#"{"a":[1,2,3],"b":[1,2]}"#, r#"{"a":[3,1,2],"b":[2,1]}"#);
+    let used = compared(&json(old), &json(new), &rules).rules;
+    let counts: Vec<_> = used.iter().map(|used| (used.rule, used.masked)).collect();
+    assert_eq!(counts, [(0, 2)]);
+}

@@ -1,0 +1,111 @@
+//! Arrays without order that wait until more is known of the ids in them.
+//!
+//! Which of two elements is which cannot be told while they differ in nothing but ids that have not met yet. What the
+//! rest of the documents says of these ids is worth more than a guess, so such arrays are compared last.
+
+use super::{Crumb, Scope, Walk, arrays::Element, digest::Digest};
+use crate::{
+    compare::json::Id,
+    rules::{Members, State},
+};
+
+/// How often arrays are gone through for those that are in doubt no longer. A bound, as each may cost as much as the
+/// comparison.
+const MAX_ROUNDS: usize = 8;
+
+/// An array whose elements are in doubt, and where the walk stood.
+#[derive(Debug)]
+pub(super) struct Later<'c> {
+    arrays: (Id, Id),
+    olds: Vec<Element>,
+    news: Vec<Element>,
+    members: &'c Members,
+    path: Vec<Crumb>,
+    states: Vec<State>,
+    rules: Vec<usize>,
+    ignoring: Vec<usize>,
+}
+
+/// What becomes of arrays that are in doubt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Doubt {
+    #[default]
+    Waits,
+    /// Nothing more will be known: their elements are paired as well as can be.
+    Ends,
+}
+
+// === impl Walk ===
+
+impl<'c> Walk<'_, 'c> {
+    /// Compares the nodes of this place, and all that had to wait.
+    pub(super) fn whole(&mut self, old: Id, new: Id) {
+        self.nodes(old, new);
+        for _ in 0..MAX_ROUNDS {
+            let waiting = std::mem::take(&mut self.later);
+            let count = waiting.len();
+            waiting.into_iter().for_each(|array| self.resume(array));
+            if self.later.len() == count {
+                break;
+            }
+        }
+        let before = std::mem::replace(&mut self.doubt, Doubt::Ends);
+        let waiting = std::mem::take(&mut self.later);
+        waiting.into_iter().for_each(|array| self.resume(array));
+        self.doubt = before;
+    }
+
+    /// Whether elements differ in nothing but ids, of which more may be known later.
+    pub(super) fn is_waiting(&self, (olds, news): &(Vec<Digest>, Vec<Digest>)) -> bool {
+        let may_wait = self.doubt == Doubt::Waits && !self.is_probing() && self.meets();
+        may_wait && (is_in_doubt(olds) || is_in_doubt(news))
+    }
+
+    pub(super) fn postpone(
+        &mut self,
+        arrays: (Id, Id),
+        (olds, news): (&[Element], &[Element]),
+        members: &'c Members,
+    ) {
+        self.later.push(Later {
+            arrays,
+            olds: olds.to_vec(),
+            news: news.to_vec(),
+            members,
+            path: self.path.clone(),
+            states: self.states[self.scope.states.clone()].to_vec(),
+            rules: self.rules[self.scope.rules.clone()].to_vec(),
+            ignoring: self.ignoring.clone(),
+        });
+    }
+
+    /// Steps to where an array was left, compares it, and steps back.
+    fn resume(&mut self, mut array: Later<'c>) {
+        let scope = Scope {
+            states: 0..array.states.len(),
+            rules: 0..array.rules.len(),
+            ignoring: array.ignoring.len(),
+        };
+        let before = std::mem::replace(&mut self.scope, scope);
+        self.trade_places(&mut array);
+        let runs = (&array.olds[..], &array.news[..]);
+        self.set(array.arrays.0, array.arrays.1, runs, array.members);
+        self.trade_places(&mut array);
+        self.scope = before;
+    }
+
+    fn trade_places(&mut self, array: &mut Later<'c>) {
+        std::mem::swap(&mut self.path, &mut array.path);
+        std::mem::swap(&mut self.states, &mut array.states);
+        std::mem::swap(&mut self.rules, &mut array.rules);
+        std::mem::swap(&mut self.ignoring, &mut array.ignoring);
+    }
+}
+
+/// Whether two elements are told apart by nothing that a digest stands for.
+fn is_in_doubt(digests: &[Digest]) -> bool {
+    let near = digests.iter().filter(|digest| digest.near);
+    let mut hashes: Vec<u64> = near.map(|digest| digest.hash).collect();
+    hashes.sort_unstable();
+    hashes.windows(2).any(|pair| pair[0] == pair[1])
+}
