@@ -81,6 +81,11 @@ impl Held {
         self.bytes -= freed;
     }
 
+    /// An empty share of the same budget.
+    pub fn beside(&self) -> Self {
+        self.budget.share()
+    }
+
     /// Takes over what `other` holds of the same budget.
     pub fn merge(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);

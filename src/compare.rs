@@ -20,6 +20,7 @@ mod heads;
 pub mod json;
 mod lines;
 pub mod number;
+pub mod suspects;
 mod values;
 mod walk;
 pub mod xml;
@@ -31,6 +32,7 @@ pub use answer::Answer;
 pub use bijection::Bijections;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
+pub use suspects::{Later, Standing, Suspects};
 
 use crate::{
     rules::{Facts, RuleSet, Side},
@@ -241,9 +243,26 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
 impl Comparison {
     /// The differences kept.
     pub fn differences(&self) -> &[Difference] {
-        match &self.result {
-            Compared::Different { differences, .. } => differences,
-            Compared::Equal(_) | Compared::NotCompared(_) => &[],
+        self.result.differences()
+    }
+}
+
+// === impl Compared ===
+
+impl Compared {
+    /// The differences kept.
+    pub fn differences(&self) -> &[Difference] {
+        match self {
+            Self::Different { differences, .. } => differences,
+            Self::Equal(_) | Self::NotCompared(_) => &[],
+        }
+    }
+
+    /// How many differences there were.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Different { count, .. } => *count,
+            Self::Equal(_) | Self::NotCompared(_) => 0,
         }
     }
 }

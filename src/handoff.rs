@@ -9,6 +9,6 @@ pub mod sample;
 
 pub use checked::{Checked, Timed};
 pub use flat::{Flat, FlatAnswer, FlatRequest};
-pub use report::{Basis, Report, Told, ToldAnswer, Traced};
+pub use report::{Basis, Rechecked, Report, Told, ToldAnswer, Traced};
 pub use reports::{Reports, Sent};
 pub use sample::{Feed, Opened, Queue, ReadRequest, Sample};

@@ -68,7 +68,7 @@ use std::{collections::HashMap, sync::Arc};
 use xxhash_rust::xxh64::xxh64;
 
 /// One normalization, and who answers for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Rule {
     /// Unique over all files.
     pub id: String,
@@ -141,6 +141,19 @@ impl RuleSet {
         set.remembers = rules.iter().any(|rule| remembers(&rule.action));
         set.rules = rules;
         set
+    }
+
+    /// The rules as they judge two answers of the old stack: what is made of old's values is made of both, what is made
+    /// of new's of neither, and no ids are renumbered.
+    pub fn between_readings_of_old(&self) -> Self {
+        let rules = self.rules.iter().filter_map(|rule| {
+            let action = rule.action.between_readings_of_old()?;
+            Some(Rule {
+                action,
+                ..rule.clone()
+            })
+        });
+        Self::new(rules.collect())
     }
 
     /// The text of a rule file that is compiled in: `http` for `builtin:http`.

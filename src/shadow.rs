@@ -4,14 +4,18 @@
 //! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
+mod bench;
 mod breaker;
 mod check;
 mod epochs;
 mod lane;
+mod lanes;
+mod places;
 mod priority;
+mod recheck;
 mod replay;
-
 mod span;
+mod waiting;
 mod worker;
 
 pub use breaker::Limits;
@@ -38,8 +42,33 @@ pub struct Settings {
     pub deadline: Duration,
     pub trace: Trace,
     pub traced: Traced,
+    pub recheck: Recheck,
+    pub conditional: Conditional,
     /// How long accepted checks may go on once the process ends.
     pub grace: Duration,
+}
+
+/// When both stacks are read again after a difference, and what that may cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recheck {
+    /// From the first difference on; empty: a difference is a mismatch at once.
+    pub after: Vec<Duration>,
+    /// Readings of both stacks, of all checks together.
+    pub max_per_second: Frequency,
+    /// Checks that may wait at one time.
+    pub max_waiting: usize,
+    /// Bytes that those may hold together.
+    pub max_waiting_bytes: usize,
+}
+
+/// What becomes of a read whose caller had the answer already (304).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conditional {
+    /// Both stacks are read again without its conditions.
+    #[default]
+    Reread,
+    /// It is not compared: its budget is none.
+    Skip,
 }
 
 /// Where the span of a check belongs.
@@ -66,7 +95,22 @@ impl Default for Settings {
             deadline: Duration::from_millis(50),
             trace: Trace::default(),
             traced: Traced::default(),
+            recheck: Recheck::default(),
+            conditional: Conditional::default(),
             grace: Duration::from_secs(10),
+        }
+    }
+}
+
+// === impl Recheck ===
+
+impl Default for Recheck {
+    fn default() -> Self {
+        Self {
+            after: [200, 2_000, 10_000].map(Duration::from_millis).to_vec(),
+            max_per_second: Frequency::from(10),
+            max_waiting: 1_024,
+            max_waiting_bytes: 16 << 20,
         }
     }
 }

@@ -121,13 +121,13 @@ impl Store {
         Ok(self.shelf().page(filter, before))
     }
 
-    /// Every stored mismatch, the newest first; not what differed for another reason.
+    /// Every stored mismatch and all noise, for which rules are wanted as much, the newest first; not what differed for
+    /// another reason.
     pub fn all_mismatches(&self) -> Vec<Arc<Mismatch>> {
-        let filter = Filter {
-            outcome: Some("mismatch".to_owned()),
-            ..Filter::all(usize::MAX)
-        };
-        self.shelf().page(&filter, u64::MAX).mismatches
+        let filter = Filter::all(usize::MAX);
+        let mut found = self.shelf().page(&filter, u64::MAX).mismatches;
+        found.retain(|example| ["mismatch", "noise"].contains(&example.outcome));
+        found
     }
 
     pub fn mismatch(&self, id: &str) -> Option<Arc<Mismatch>> {
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::{
         compare::Kind,
-        handoff::{Basis, Told},
+        handoff::{Basis, Rechecked, Told},
         telemetry::Bound,
         trace_context::TraceContext,
         verdict::{Mark, Outcome, ShadowError, Via},
@@ -214,6 +214,7 @@ mod tests {
             new: None,
             differences: classes.iter().map(told).collect(),
             count: classes.len(),
+            rechecked: Rechecked::default(),
         }
     }
 

@@ -184,17 +184,28 @@ const REFUSED: &[(&str, &str)] = &[
         "18: queue.max_age: expected a duration from 1ms to 1h, found `0s`",
     ),
     (
-        "recheck: {after: [200ms]}",
-        "18: recheck.after: not available yet, only `[]` is",
+        "recheck: {after: [2s, 200ms]}",
+        "18: recheck.after: each delay is from the first difference on: expected them to grow",
     ),
     (
-        "recheck: {max_per_second: 10}",
-        "27: recheck.max_per_second: not available yet",
+        "recheck: {after: [0s]}",
+        "19: recheck.after[0]: expected a duration from 1ms to 1h, found `0s`",
     ),
-    ("conditional: reread", "14: conditional: not available yet"),
     (
-        "control: {url: 'http://old:2'}",
-        "16: control.url: not available yet",
+        "recheck: {after: 200ms}",
+        "18: recheck.after: expected a list, found `200ms`",
+    ),
+    (
+        "recheck: {max_per_second: 0}",
+        "27: recheck.max_per_second: expected a number from 0.001 to 1000000, found `0`",
+    ),
+    (
+        "conditional: again",
+        "14: conditional: expected reread or skip, found `again`",
+    ),
+    (
+        "control: {url: 'https://old:2'}",
+        "16: control.url: https is not available yet, only http is",
     ),
     (
         "control: {ulr: null}",
@@ -521,7 +532,9 @@ capture: {max_body: 1MiB, max_total: 64MiB}
 queue: {max_length: 1024, max_age: 30s}
 
 recheck:
-  after: []
+  after: [200ms, 2s, 10s]
+  max_per_second: 10
+conditional: reread
 
 rules: [builtin:http]
 compare:

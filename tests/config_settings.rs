@@ -151,12 +151,12 @@ fn a_patch_is_applied_whole_or_not_at_all() {
              unknown field `smaple`, did you mean `sample`?",
         ),
         (
-            json!({"recheck": {"after": ["1s"]}}),
-            "recheck.after: not available yet, only `[]` is",
+            json!({"recheck": {"after": ["1s", "1s"]}}),
+            "recheck.after: each delay is from the first difference on: expected them to grow",
         ),
         (
             json!({"conditional": "skip"}),
-            "conditional: not available yet",
+            "conditional: change the file",
         ),
         (json!({"sample": 5}), "sample: expected a map, found `5`"),
         (

@@ -25,7 +25,7 @@ use twinread::{
     budget::Budget,
     compare::Kind,
     drain,
-    handoff::{Basis, Report, Reports, Told, Traced, report::ToldAnswer},
+    handoff::{Basis, Rechecked, Report, Reports, Told, Traced, report::ToldAnswer},
     report::{
         self, Metrics, Protocol, Push, Sources, Traces, metrics::Figures, metrics::RuleFigures,
         metrics::Verdict, otlp,
@@ -163,6 +163,11 @@ fn check(outcome: Outcome) -> Report {
         new: Some(answer(404)),
         differences: vec![told],
         count: 3,
+        rechecked: Rechecked {
+            count: 2,
+            lag: Some(Duration::from_micros(250_700)),
+            noise: vec!["$.at".to_owned()],
+        },
     }
 }
 
@@ -249,6 +254,8 @@ async fn a_mismatch_becomes_a_linked_span_with_its_differences_over_both_protoco
             ("twinread.old.status", "200"),
             ("twinread.new.status", "404"),
             ("twinread.old.duration_ms", "1.5"),
+            ("twinread.rechecks", "2"),
+            ("twinread.lag_ms", "250"),
         ] {
             assert_eq!(text(&span.attributes, key).as_deref(), Some(value), "{key}");
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::time::{Duration, SystemTime};
 use twinread::{
     compare::{Answer, Difference, Kind, Place, Step, Value},
-    handoff::{Checked, ReadRequest, Report, Timed},
+    handoff::{Checked, ReadRequest, Rechecked, Report, Timed},
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
     verdict::{Mark, Outcome},
@@ -173,6 +173,11 @@ fn report(
         new: Some(timed),
         differences: &differences,
         count: differences.len(),
+        rechecked: Rechecked {
+            count: 1,
+            lag: None,
+            noise: differences.iter().map(|found| &found.place).collect(),
+        },
     };
     let config = Config {
         values,

@@ -159,6 +159,7 @@ impl Shared {
             feed,
             old: Client::new(self.config.old.clone()),
             new: Client::new(self.config.new.clone()),
+            control: self.config.control.clone().map(Client::new),
             settings: self.switched.shadow.clone(),
             compare: compare::compare_within,
             ledger: self.ledger.clone(),

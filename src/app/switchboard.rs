@@ -43,6 +43,9 @@ pub(super) struct Judging {
     pub(super) limits: Limits,
 }
 
+/// One part in so many of the captured bytes may wait for a re-check; the others are for new samples.
+const WAITING: usize = 4;
+
 // === impl Switchboard ===
 
 impl Switchboard {
@@ -151,6 +154,13 @@ fn shadow(config: &Config) -> shadow::Settings {
         deadline: config.deadline,
         trace: config.telemetry.trace,
         traced: config.telemetry.traced,
+        recheck: shadow::Recheck {
+            after: config.recheck.after.clone(),
+            max_per_second: config.recheck.max_per_second,
+            max_waiting: config.queue.max_length,
+            max_waiting_bytes: config.capture.max_total / WAITING,
+        },
+        conditional: config.conditional,
         grace: config.grace,
     }
 }

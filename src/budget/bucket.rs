@@ -25,18 +25,35 @@ impl Bucket {
         if limit.as_per_second() <= 0.0 {
             return false;
         }
-        let now = nanos(now);
-        let interval = (1e9 / limit.as_per_second()) as u64;
         let burst = (limit.as_per_second() / 10.0).max(1.0);
         // How far ahead the bucket may be booked with one more token still in it.
         let ahead = ((burst - 1.0) * 1e9 / limit.as_per_second()) as u64;
+        self.begin(nanos(now), limit, ahead).is_some()
+    }
+
+    /// Books a token for an event, and says how long that has to wait; `None`: for longer than `patience`. A bucket that is
+    /// booked from admits no bursts.
+    #[must_use = "what is booked is gone"]
+    pub fn book(&self, now: Duration, limit: Frequency, patience: Duration) -> Option<Duration> {
+        if limit.as_per_second() <= 0.0 {
+            return None;
+        }
+        let now = nanos(now);
+        let begin = self.begin(now, limit, nanos(patience))?;
+        Some(Duration::from_nanos(begin - now))
+    }
+
+    /// When an event may begin that is to begin within `ahead`.
+    fn begin(&self, now: u64, limit: Frequency, ahead: u64) -> Option<u64> {
+        let interval = (1e9 / limit.as_per_second()) as u64;
         let booked = |full_at: u64| {
             let begin = full_at.max(now);
             (begin - now <= ahead).then(|| begin.saturating_add(interval))
         };
-        self.full_at
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, booked)
-            .is_ok()
+        let before = self
+            .full_at
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, booked);
+        before.ok().map(|full_at| full_at.max(now))
     }
 }
 
@@ -74,6 +91,26 @@ mod tests {
         assert!(!bucket.take(Duration::from_millis(50), frequency("1/s")));
         assert!(bucket.take(Duration::from_millis(100), frequency("1/s")));
         assert!(!bucket.take(Duration::from_millis(600), frequency("1/s")));
+    }
+
+    #[test]
+    fn what_is_booked_waits_its_turn_and_no_longer_than_it_likes() {
+        let bucket = Bucket::default();
+        let book = |now, patience| {
+            let booked = bucket.book(
+                Duration::from_millis(now),
+                frequency("10/s"),
+                Duration::from_millis(patience),
+            );
+            booked.map(|wait| wait.as_millis())
+        };
+        assert_eq!(book(0, 0), Some(0));
+        assert_eq!(book(0, 250), Some(100));
+        assert_eq!(book(0, 250), Some(200));
+        assert_eq!(book(0, 250), None);
+        assert_eq!(book(0, 1_000), Some(300));
+        assert_eq!(book(250, 0), None);
+        assert_eq!(book(400, 0), Some(0));
     }
 
     proptest! {

@@ -30,7 +30,7 @@ pub(super) enum Change {
 }
 
 /// What is not named here needs a restart.
-const CHANGES: [(&str, Change); 17] = [
+const CHANGES: [(&str, Change); 18] = [
     ("serve_from", Change::Api),
     ("paused", Change::Api),
     ("sample", Change::Api),
@@ -47,6 +47,7 @@ const CHANGES: [(&str, Change); 17] = [
     ("routes", Change::File),
     ("rules", Change::File),
     ("compare", Change::File),
+    ("conditional", Change::File),
     ("redact", Change::File),
 ];
 
@@ -214,8 +215,8 @@ mod tests {
         let expected = "serve_from paused new.timeout new.max_in_flight new.max_per_second \
             new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
             sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
-            queue.max_length queue.max_age recheck.after verdict.max_mismatch verdict.max_error \
-            verdict.confidence verdict.min_share verdict.min_coverage verdict.soak verdict.max_gap \
+            queue.max_length queue.max_age recheck.after recheck.max_per_second verdict.max_mismatch \
+            verdict.max_error verdict.confidence verdict.min_share verdict.min_coverage verdict.soak verdict.max_gap \
             verdict.max_latency_ratio";
         assert_eq!(names.join(" "), expected);
     }

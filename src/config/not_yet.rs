@@ -12,8 +12,6 @@ enum InForce {
     Nothing,
     /// That scalar.
     Only(&'static str),
-    /// An empty list.
-    EmptyList,
 }
 
 struct Line {
@@ -34,10 +32,6 @@ const NOT_YET: &[Line] = &[
     line("new.tls", "cert", InForce::Nothing),
     line("new.tls", "key", InForce::Nothing),
     line("new.tls", "server_name", InForce::Nothing),
-    line("control", "url", InForce::Nothing),
-    line("recheck", "after", InForce::EmptyList),
-    line("recheck", "max_per_second", InForce::Nothing),
-    line("", "conditional", InForce::Nothing),
     line("store", "path", InForce::Nothing),
     line("store", "keep", InForce::Nothing),
     line("epoch", "version_header", InForce::Nothing),
@@ -82,7 +76,6 @@ impl InForce {
                 Self::Only(value) => {
                     matches!(&node.data, Data::Plain(text) | Data::Quoted(text) if text == value)
                 }
-                Self::EmptyList => matches!(&node.data, Data::List(items) if items.is_empty()),
             }
     }
 
@@ -90,7 +83,6 @@ impl InForce {
         match self {
             Self::Nothing => at.fault("not available yet"),
             Self::Only(value) => at.fault(format!("not available yet, only `{value}` is")),
-            Self::EmptyList => at.fault("not available yet, only `[]` is"),
         }
     }
 }

@@ -4,7 +4,9 @@ use super::{
     capture::{Capture, Queue},
     comparison,
     exporting::{self, Telemetry},
-    not_yet, redaction, sampling,
+    not_yet,
+    recheck::{self, Recheck},
+    redaction, sampling,
     stacks::{self, Protection},
     values::{self, HOUR},
 };
@@ -17,6 +19,7 @@ use crate::{
     route::Routes,
     rules::RuleSet,
     sample::{Reads, Sampling},
+    shadow::Conditional,
     stack::Stack,
     store,
     upstream::Target,
@@ -35,6 +38,8 @@ pub struct Config {
     pub checks: Checks,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
+    /// A second instance of the old stack.
+    pub control: Option<Arc<Target>>,
     /// Of the new stack, while it is the shadow.
     pub protection: Protection,
     pub reads: Arc<Reads>,
@@ -43,6 +48,8 @@ pub struct Config {
     pub sampling: Sampling,
     pub capture: Capture,
     pub queue: Queue,
+    pub recheck: Recheck,
+    pub conditional: Conditional,
     pub comparing: Arc<Comparing>,
     /// For aligning arrays and text.
     pub deadline: Duration,
@@ -91,14 +98,16 @@ impl Config {
         let checks = fields.optional("paused", |at| values::one_of(at, &paused));
         let old = fields.required("old", stacks::old);
         let new = fields.required("new", stacks::new);
-        fields.optional("control", not_yet::skip);
+        let of_control = |at: &At<'_>| recheck::control(at, old.as_ref());
+        let control = fields.optional("control", of_control);
         let reads = fields.optional("reads", Reads::read);
         let routes = fields.optional("routes", Routes::read);
         let max_routes = fields.optional("max_routes", |at| values::count(at, 100_000));
         let sampling = fields.optional("sample", sampling::read);
         let capture = fields.optional("capture", Capture::read);
         let queue = fields.optional("queue", Queue::read);
-        fields.optional("recheck", not_yet::skip);
+        let recheck = fields.optional("recheck", Recheck::read);
+        let conditional = fields.optional("conditional", recheck::conditional);
         fields.take("rules");
         let comparison = fields.optional("compare", comparison::read);
         let telling = Telling::take(&mut fields);
@@ -107,10 +116,7 @@ impl Config {
             let telling = telling?;
             let (new, protection) = new?;
             let (options, deadline) = comparison?;
-            let comparing = Comparing {
-                rules: rules.clone(),
-                options,
-            };
+            let rules = rules.clone();
             Some(Self {
                 listen: addresses.listen,
                 admin: addresses.admin,
@@ -119,6 +125,7 @@ impl Config {
                 checks: checks?,
                 old: Arc::new(old?),
                 new: Arc::new(new),
+                control: control.flatten().map(Arc::new),
                 protection,
                 reads: Arc::new(reads?),
                 routes: Arc::new(routes?),
@@ -126,7 +133,9 @@ impl Config {
                 sampling: sampling?,
                 capture: capture?,
                 queue: queue?,
-                comparing: Arc::new(comparing),
+                recheck: recheck?,
+                conditional: conditional?,
+                comparing: Arc::new(Comparing { rules, options }),
                 deadline,
                 redact: telling.redact,
                 telemetry: telling.telemetry,

@@ -93,7 +93,7 @@ fn breaker(at: &At<'_>) -> Result<Limits, Faults> {
 }
 
 /// An absolute url without query, and without a user: credentials belong into `headers.set`.
-fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
+pub(super) fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
     let what = "an absolute url such as http://127.0.0.1:9001";
     let uri: Uri = at.parse(what)?;
     let authority = uri.authority().ok_or_else(|| at.expected(what))?;

@@ -1,8 +1,8 @@
 //! What is known of a check at its end, and the report that is made of it.
 
-use super::{Basis, ReadRequest, Report, Told, ToldAnswer};
+use super::{Basis, ReadRequest, Rechecked, Report, Told, ToldAnswer};
 use crate::{
-    compare::{Answer, Class, Difference, Value},
+    compare::{Answer, Class, Difference, Place, Value},
     redact::Redactor,
     rules::suggest::Hints,
     trace_context::TraceContext,
@@ -35,6 +35,7 @@ pub struct Checked<'c> {
     pub differences: &'c [Difference],
     /// How many there were.
     pub count: usize,
+    pub rechecked: Rechecked<&'c Place>,
 }
 
 /// An answer, and how long it took from sending the request to its last byte.
@@ -71,6 +72,22 @@ impl Checked<'_> {
             old: self.old.map(|timed| timed.told(redactor)),
             new: self.new.map(|timed| timed.told(redactor)),
             count: self.count,
+            rechecked: self.rechecked.told(redactor),
+        }
+    }
+}
+
+// === impl Rechecked ===
+
+impl Rechecked<&Place> {
+    fn told(self, redactor: &Redactor) -> Rechecked<String> {
+        let places = self.noise.into_iter();
+        Rechecked {
+            count: self.count,
+            lag: self.lag,
+            noise: places
+                .map(|place| redactor.place(place).to_string())
+                .collect(),
         }
     }
 }

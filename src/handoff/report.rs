@@ -51,6 +51,18 @@ pub struct Report {
     pub differences: Vec<Told>,
     /// How many there were.
     pub count: usize,
+    pub rechecked: Rechecked<String>,
+}
+
+/// What reading both stacks again has shown, with places as `P`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rechecked<P> {
+    /// How often both stacks were read again.
+    pub count: u32,
+    /// From the first difference to the reading at which none was left, where that came.
+    pub lag: Option<Duration>,
+    /// Places at which readings of the old stack differ from each other.
+    pub noise: Vec<P>,
 }
 
 /// What is told of one answer.
@@ -125,6 +137,27 @@ impl Report {
             + pairs(&self.request_headers)
             + answers.sum::<usize>()
             + differences.sum::<usize>()
+            + self.rechecked.noise.iter().map(String::len).sum::<usize>()
+    }
+}
+
+// === impl Rechecked ===
+
+impl<P> Default for Rechecked<P> {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            lag: None,
+            noise: Vec::new(),
+        }
+    }
+}
+
+impl<P> Rechecked<P> {
+    /// The lag in whole milliseconds.
+    pub fn lag_ms(&self) -> Option<u64> {
+        let lag = self.lag?.as_millis();
+        Some(lag.try_into().unwrap_or(u64::MAX))
     }
 }
 

@@ -95,6 +95,7 @@ impl Deref for Sent {
 mod tests {
     use super::*;
     use crate::{
+        handoff::Rechecked,
         trace_context::TraceContext,
         verdict::{Mark, Outcome},
     };
@@ -119,6 +120,7 @@ mod tests {
             new: None,
             differences: Vec::new(),
             count: 0,
+            rechecked: Rechecked::default(),
         }
     }
 

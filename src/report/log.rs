@@ -160,7 +160,7 @@ mod tests {
     use super::*;
     use crate::{
         compare::Kind,
-        handoff::{Basis, Reports},
+        handoff::{Basis, Rechecked, Reports},
         telemetry::{Gauges, Signal},
         trace_context::TraceContext,
         verdict::Mark,
@@ -288,6 +288,7 @@ mod tests {
             new: None,
             differences: vec![told],
             count: 1,
+            rechecked: Rechecked::default(),
         }
     }
 }

@@ -104,6 +104,14 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
     if let Some(first) = report.differences.first() {
         attributes.push(KeyValue::new("twinread.class", first.class.clone()));
     }
+    if report.rechecked.count > 0 {
+        let count = i64::from(report.rechecked.count);
+        attributes.push(KeyValue::new("twinread.rechecks", count));
+    }
+    if let Some(lag) = report.rechecked.lag_ms() {
+        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        attributes.push(KeyValue::new("twinread.lag_ms", lag));
+    }
     for (answer, names) in [(&report.old, OLD), (&report.new, NEW)] {
         attributes.extend(answer.iter().flat_map(|answer| of_answer(answer, names)));
     }

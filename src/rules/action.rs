@@ -13,7 +13,10 @@ pub use subject::{Subject, Tree};
 pub use time::{Format, Near, Time};
 pub use transform::{Form, Map, On, Pattern, Replace, Transform};
 
-use crate::compare::{Numbers, json::Class, number::Tolerance};
+use crate::{
+    compare::{Numbers, json::Class, number::Tolerance},
+    stack::Stack,
+};
 use std::fmt;
 
 /// What counts as equal at a place (DESIGN.md section 6).
@@ -107,6 +110,24 @@ impl Action {
             Self::Transform(Transform::SpaceCollapse) => "space",
             Self::Transform(Transform::Unicode(_)) => "unicode",
         }
+    }
+
+    /// What is left of it where both answers are of the old stack.
+    pub(super) fn between_readings_of_old(&self) -> Option<Self> {
+        let mut action = self.clone();
+        let on = match &mut action {
+            Self::Bijection(_) => return None,
+            Self::Rename(Rename { on, .. })
+            | Self::Transform(
+                Transform::Replace(Replace { on, .. }) | Transform::Map(Map { on, .. }),
+            ) => on,
+            _ => return Some(action),
+        };
+        if !on.covers(Stack::Old) {
+            return None;
+        }
+        *on = On::Both;
+        Some(action)
     }
 
     /// Whether it remembers which ids have met.

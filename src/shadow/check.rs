@@ -1,277 +1,223 @@
-//! One sample, carried through to its outcome: replayed, compared, counted, reported.
+//! One sample, carried through to its outcome: replayed, compared, where it differs read again, counted, reported.
 
 use super::{
-    Compare, Settings,
-    epochs::{Epochs, Tables},
+    Settings,
+    bench::{Bench, Memory},
     lane::Passage,
-    replay::{self, Failure, Room},
+    places::Place,
+    recheck,
+    replay::{self, Purpose, Room},
     span::Span,
 };
 use crate::{
-    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Opened, ReadRequest, Reports, Sample, Timed, Traced},
-    redact::Redactor,
-    settings::Current,
+    compare::{self, Answer, Compared},
+    drain,
+    handoff::{Opened, Rechecked, Sample},
     stack::Stack,
-    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Ticket, Timings},
-    verdict::{Mark, Outcome, Reason, ShadowError},
+    verdict::{Mark, Outcome, Reason},
 };
-use http::StatusCode;
+use http::{
+    HeaderName, StatusCode,
+    header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
+};
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant},
 };
-use tokio::time;
 
-/// What every check needs.
+/// What one check begins with.
 #[derive(Debug)]
-pub(super) struct Bench {
-    pub(super) compare: Compare,
-    pub(super) epochs: Epochs,
-    pub(super) gauges: Gauges,
-    pub(super) timings: Timings,
-    pub(super) rule_counts: RuleCounts,
-    pub(super) reports: Reports,
-    pub(super) redactor: Current<Redactor>,
+pub(super) struct Entry {
+    pub(super) passage: Passage,
+    pub(super) place: Place,
+    pub(super) settings: Arc<Settings>,
+    pub(super) drain: Arc<drain::Watch>,
 }
 
-/// What a comparison and a report have to know of a sample, its answers aside.
-struct Inquiry<'c> {
-    ticket: &'c Ticket,
-    request: &'c ReadRequest,
-    comparing: &'c Comparing,
-    settings: &'c Settings,
+/// A check under way.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) bench: Arc<Bench>,
+    pub(super) sample: Opened,
+    pub(super) span: Span,
+    pub(super) settings: Arc<Settings>,
 }
 
-/// The answers of both stacks, by identity.
-#[derive(Clone, Copy)]
-struct Pair<'c> {
-    old: Option<Timed<'c>>,
-    new: Option<Timed<'c>>,
+/// A whole answer of a stack.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) answer: Answer,
+    pub(super) took: Duration,
 }
 
 /// How a check ended, and what was found.
-struct Finding {
-    outcome: Outcome,
-    comparison: Option<Comparison>,
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) outcome: Outcome,
+    pub(super) compared: Compared,
+    pub(super) rechecked: Rechecked<compare::Place>,
 }
 
-/// Carries one sample through to its outcome.
-pub(super) async fn run(
-    bench: Arc<Bench>,
-    sample: Box<Sample>,
-    passage: Passage,
-    settings: Arc<Settings>,
-) {
-    let _in_flight = bench.gauges.begin_replay();
-    let mut sample = sample.open();
-    let span = Span::new(&sample.request, &settings);
-    let begun = Instant::now();
-    let answer = ask(&mut sample, passage, &span, &settings).await;
-    let took = begun.elapsed();
+/// What makes a stack answer by what the caller has.
+const CONDITIONS: [HeaderName; 5] = [
+    IF_NONE_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_RANGE,
+    IF_MATCH,
+    IF_UNMODIFIED_SINCE,
+];
 
-    let inquiry = Inquiry::of(&sample, &settings);
-    let shadow = answer.as_ref().ok().map(|answer| Timed { answer, took });
-    let pair = Pair::of(&sample, shadow);
-    let finding = match answer {
-        Ok(_) => bench.compare(&inquiry, &pair),
-        Err(failure) => Finding::from(failure.outcome()),
+/// Carries one sample through to its outcome.
+pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
+    let Entry {
+        passage,
+        place,
+        settings,
+        drain,
+    } = entry;
+    let mut check = Check::open(bench, sample, settings);
+    let (shadow, mut finding) = if check.is_unmodified() {
+        // It may have to wait, and not in a place that others could use.
+        drop(place);
+        let shadow = Box::pin(recheck::without_conditions(&mut check, passage)).await;
+        check.judge(shadow)
+    } else {
+        let shadow = check.replay(passage).await;
+        let judged = check.judge(shadow);
+        drop(place);
+        judged
     };
-    bench.report(&inquiry, &pair, &finding, span);
-    sample.ticket.finish(finding.outcome);
+    if let Some(shadow) = &shadow
+        && finding.is_suspect()
+        && !check.settings.recheck.after.is_empty()
+    {
+        Box::pin(recheck::confirm(&check, shadow, &mut finding, &drain)).await;
+    }
+    check.bench.count_differences(&check, &finding);
+    check.bench.report(&check, shadow.as_ref(), &finding);
+    check.sample.ticket.finish(finding.outcome);
 }
 
 /// Ends a sample whose read is not to be sent.
-pub(super) fn refuse(bench: &Bench, sample: Box<Sample>, reason: Reason, settings: &Settings) {
-    let sample = sample.open();
+pub(super) fn refuse(
+    bench: &Arc<Bench>,
+    sample: Box<Sample>,
+    reason: Reason,
+    settings: Arc<Settings>,
+) {
+    let check = Check::open(bench.clone(), sample, settings);
     let finding = Finding::from(Outcome::NotCompared(reason));
-    let inquiry = Inquiry::of(&sample, settings);
-    let span = Span::new(&sample.request, settings);
-    bench.report(&inquiry, &Pair::of(&sample, None), &finding, span);
-    sample.ticket.finish(finding.outcome);
+    bench.report(&check, None, &finding);
+    check.sample.ticket.finish(finding.outcome);
 }
 
-/// Replays the read, and tells the breaker how that went.
-async fn ask(
-    sample: &mut Opened,
-    passage: Passage,
-    span: &Span,
-    settings: &Settings,
-) -> Result<Answer, Failure> {
-    let client = passage.lane().client();
-    let request = replay::request(&sample.request, client.target(), &span.own);
-    let room = Room {
-        max_body: settings.max_body,
-        held: &mut sample.held,
-        expected: sample.answer.body.clone(),
-    };
-    let answer = replay::replay(client, request, room);
-    let answer = time::timeout(settings.timeout, answer)
-        .await
-        .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));
-    match answer {
-        Err(Failure::Shadow(_)) => passage.failed(),
-        _ => passage.answered(),
-    }
-    answer
-}
+// === impl Check ===
 
-// === impl Bench ===
-
-impl Bench {
-    /// A panic in here ends the check, not more.
-    fn compare(&self, inquiry: &Inquiry<'_>, pair: &Pair<'_>) -> Finding {
-        let Pair {
-            old: Some(old),
-            new: Some(new),
-        } = pair
-        else {
-            return Finding::from(Outcome::NotCompared(Reason::Internal));
-        };
-        let route = inquiry.ticket.route().name();
-        let context = Context {
-            route,
-            method: &inquiry.request.method,
-            today: jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date(),
-            deadline: Instant::now().checked_add(inquiry.settings.deadline),
-        };
-        let compare = || self.compare_within(inquiry, (old.answer, new.answer), &context);
-        let Ok(comparison) = catch_unwind(AssertUnwindSafe(compare)) else {
-            tracing::error!(route = %context.route, "a comparison panicked");
-            return Finding::from(Outcome::NotCompared(Reason::Internal));
-        };
-        self.count(inquiry, &comparison);
-        for (stack, timed) in [(Stack::Old, old), (Stack::New, new)] {
-            inquiry.ticket.answered(stack, timed.took);
-            self.timings.answer(stack, route, timed.took);
-        }
-        Finding {
-            outcome: outcome(&comparison, old.answer, new.answer),
-            comparison: Some(comparison),
+impl Check {
+    fn open(bench: Arc<Bench>, sample: Box<Sample>, settings: Arc<Settings>) -> Self {
+        let sample = sample.open();
+        let span = Span::new(&sample.request, &settings);
+        Self {
+            bench,
+            sample,
+            span,
+            settings,
         }
     }
 
-    /// Compares two answers with what the checks of their epoch remember.
-    fn compare_within(
-        &self,
-        inquiry: &Inquiry<'_>,
-        answers: (&Answer, &Answer),
-        context: &Context<'_>,
-    ) -> Comparison {
-        let comparing = inquiry.comparing;
-        let remembered =
-            (comparing.rules.remembers()).then(|| self.epochs.tables(inquiry.ticket.epoch()));
-        let mut fresh = Bijections::default();
-        let mut remembered = remembered.as_ref().map(Tables::lock);
-        let tables = remembered.as_deref_mut().unwrap_or(&mut fresh);
-        let refused = tables.refused();
-        let comparison = (self.compare)(answers, context, comparing, tables);
-        (refused..tables.refused()).for_each(|_| self.gauges.bound_reached(Bound::Bijections));
-        comparison
+    /// Whether there is no answer to compare because the caller had it already.
+    fn is_unmodified(&self) -> bool {
+        let headers = &self.sample.request.headers;
+        self.sample.answer.status == StatusCode::NOT_MODIFIED
+            && CONDITIONS.iter().any(|name| headers.contains_key(name))
     }
 
-    fn count(&self, inquiry: &Inquiry<'_>, comparison: &Comparison) {
-        let rules = inquiry.comparing.rules.rules();
-        for used in &comparison.rules {
-            let count = RuleCount {
-                applied: used.applied,
-                masked: used.masked,
-            };
-            if let Some(rule) = rules.get(used.rule) {
-                self.rule_counts.add(&rule.id, count);
+    /// From here on the read asks for the whole answer, whatever its caller has.
+    pub(super) fn drop_conditions(&mut self) {
+        for name in &CONDITIONS {
+            self.sample.request.headers.remove(name);
+        }
+    }
+
+    async fn replay(&mut self, passage: Passage) -> Result<Reading, Outcome> {
+        let begun = Instant::now();
+        let sample = &mut self.sample;
+        let target = passage.lane().client().target();
+        let request = replay::request(&sample.request, target, &self.span.own, Purpose::Shadow);
+        let room = Room {
+            max_body: self.settings.max_body,
+            held: &mut sample.held,
+            expected: sample.answer.body.clone(),
+        };
+        let answer = replay::send(passage, request, room, self.settings.timeout).await;
+        let took = begun.elapsed();
+        match answer {
+            Ok(answer) => Ok(Reading { answer, took }),
+            Err(failure) => Err(failure.outcome()),
+        }
+    }
+
+    /// Compares the first answers, if the shadow gave one.
+    fn judge(&self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
+        let shadow = match shadow {
+            Ok(shadow) => shadow,
+            Err(outcome) => return (None, Finding::from(outcome)),
+        };
+        let (old, new) = self.sides(&shadow.answer);
+        let comparing = &self.sample.comparing;
+        let compared = self
+            .bench
+            .compare(self, (old, new), comparing, Memory::Kept);
+        let finding = match compared {
+            Ok(comparison) => {
+                self.bench.count(self, &comparison, &shadow);
+                Finding {
+                    outcome: outcome(&comparison.result, old, new),
+                    compared: comparison.result,
+                    rechecked: Rechecked::default(),
+                }
             }
-        }
-        if let Compared::Different { differences, count } = &comparison.result {
-            let route = inquiry.ticket.route();
-            differences
-                .iter()
-                .for_each(|difference| route.count_difference(difference.kind));
-            if *count > differences.len() {
-                self.gauges.bound_reached(Bound::Differences);
-            }
-        }
+            Err(_) => Finding::from(Outcome::NotCompared(Reason::Internal)),
+        };
+        (Some(shadow), finding)
     }
 
-    /// Hands a redacted report to whoever listens: of everything that was not in order, and of what is traced.
-    fn report(&self, inquiry: &Inquiry<'_>, pair: &Pair<'_>, finding: &Finding, span: Span) {
-        let outcome = finding.outcome;
-        if !Traced::Mismatch.admits(outcome) && !inquiry.settings.traced.admits(outcome) {
-            return;
-        }
-        let (differences, count) = match finding.comparison.as_ref().map(|found| &found.result) {
-            Some(Compared::Different { differences, count }) => (differences.as_slice(), *count),
-            _ => (&[][..], 0),
-        };
-        let checked = Checked {
-            outcome,
-            route: inquiry.ticket.route().name().clone(),
-            epoch: inquiry.ticket.epoch().clone(),
-            request: inquiry.request,
-            span: span.own,
-            live: span.live,
-            started: span.started,
-            ended: SystemTime::now(),
-            old: pair.old,
-            new: pair.new,
-            differences,
-            count,
-        };
-        let redactor = self.redactor.get();
-        // Hints are found by comparing: a panic in there must not end more than the report.
-        match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
-            Ok(report) => self.reports.send(report),
-            Err(_) => tracing::error!("a report could not be made, for making it panicked"),
+    /// The first answers, old's first.
+    pub(super) fn sides<'a>(&'a self, shadow: &'a Answer) -> (&'a Answer, &'a Answer) {
+        match self.sample.primary {
+            Stack::Old => (&self.sample.answer, shadow),
+            Stack::New => (shadow, &self.sample.answer),
         }
     }
 }
 
 // === impl Finding ===
 
+impl Finding {
+    /// Whether reading again may show something else.
+    fn is_suspect(&self) -> bool {
+        matches!(self.compared, Compared::Different { .. })
+    }
+}
+
 impl From<Outcome> for Finding {
     fn from(outcome: Outcome) -> Self {
+        let reason = match outcome {
+            Outcome::NotCompared(reason) => reason,
+            _ => Reason::Internal,
+        };
         Self {
             outcome,
-            comparison: None,
+            compared: Compared::NotCompared(reason),
+            rechecked: Rechecked::default(),
         }
     }
 }
 
-// === impl Inquiry ===
-
-impl<'c> Inquiry<'c> {
-    fn of(sample: &'c Opened, settings: &'c Settings) -> Self {
-        Self {
-            ticket: &sample.ticket,
-            request: &sample.request,
-            comparing: &sample.comparing,
-            settings,
-        }
-    }
-}
-
-// === impl Pair ===
-
-impl<'c> Pair<'c> {
-    fn of(sample: &'c Opened, shadow: Option<Timed<'c>>) -> Self {
-        let primary = Some(Timed {
-            answer: &sample.answer,
-            took: sample.took,
-        });
-        let (old, new) = match sample.primary {
-            Stack::Old => (primary, shadow),
-            Stack::New => (shadow, primary),
-        };
-        Self { old, new }
-    }
-}
-
-fn outcome(comparison: &Comparison, old: &Answer, new: &Answer) -> Outcome {
-    match comparison.result {
-        Compared::Equal(via) => Outcome::Match(via),
-        Compared::NotCompared(reason) => Outcome::NotCompared(reason),
+fn outcome(compared: &Compared, old: &Answer, new: &Answer) -> Outcome {
+    match compared {
+        Compared::Equal(via) => Outcome::Match(*via),
+        Compared::NotCompared(reason) => Outcome::NotCompared(*reason),
         Compared::Different { .. } if is_refused(new) && !is_refused(old) => {
             Outcome::Mismatch(Mark::Auth)
         }

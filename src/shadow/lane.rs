@@ -1,10 +1,10 @@
-//! The way to one stack while it is the shadow, and what protects the stack on it: rate budget and circuit breaker.
+//! A way to one stack, and what protects the stack on it: rate budget and circuit breaker.
 
 use super::{
     Settings,
     breaker::{Breaker, End, Limits, Pass},
 };
-use crate::{budget::Bucket, stack::Stack, telemetry::Gauges, upstream::Client, verdict::Reason};
+use crate::{budget::Bucket, telemetry::Gauges, upstream::Client, verdict::Reason};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::{
@@ -14,13 +14,21 @@ use std::{
 
 #[derive(Debug)]
 pub(super) struct Lane {
-    stack: Stack,
+    /// For the log.
+    name: &'static str,
     client: Client<Full<Bytes>>,
     breaker: Mutex<Breaker>,
     budget: Bucket,
     /// Where the clock of `budget` begins.
     since: Instant,
-    gauges: Gauges,
+    watched: Watched,
+}
+
+/// Whether it is told when the breaker opens: of the shadow's it is.
+#[derive(Clone, Debug)]
+pub(super) enum Watched {
+    By(Gauges),
+    Not,
 }
 
 /// Leave to send one request to the stack. Dropped without an end, it is abandoned.
@@ -36,14 +44,14 @@ pub(super) struct Passage {
 // === impl Lane ===
 
 impl Lane {
-    pub(super) fn new(stack: Stack, client: Client<Full<Bytes>>, gauges: Gauges) -> Self {
+    pub(super) fn new(name: &'static str, client: Client<Full<Bytes>>, watched: Watched) -> Self {
         Self {
-            stack,
+            name,
             client,
             breaker: Mutex::new(Breaker::new()),
             budget: Bucket::default(),
             since: Instant::now(),
-            gauges,
+            watched,
         }
     }
 
@@ -74,7 +82,7 @@ impl Lane {
     fn pass(&self, now: Instant) -> Option<Pass> {
         let mut breaker = self.lock();
         // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
-        self.gauges.set_breaker_open(breaker.is_open());
+        self.watched.set_open(breaker.is_open());
         breaker.admit(now)
     }
 
@@ -86,9 +94,9 @@ impl Lane {
         if was_open == is_open {
             return;
         }
-        self.gauges.set_breaker_open(is_open);
+        self.watched.set_open(is_open);
         drop(breaker);
-        let stack = self.stack.name();
+        let stack = self.name;
         match is_open {
             true => tracing::warn!(stack, "the circuit breaker has opened"),
             false => tracing::info!(stack, "the circuit breaker has closed"),
@@ -97,6 +105,16 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn set_open(&self, is_open: bool) {
+        if let Self::By(gauges) = self {
+            gauges.set_breaker_open(is_open);
+        }
     }
 }
 

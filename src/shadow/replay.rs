@@ -1,5 +1,6 @@
-//! One read, sent to the shadow once, and its whole answer.
+//! One read, sent to a stack once, and its whole answer.
 
+use super::lane::Passage;
 use crate::{
     budget::Held,
     compare::Answer,
@@ -15,19 +16,28 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use std::{error::Error as _, io};
+use std::{error::Error as _, io, time::Duration};
+use tokio::time;
 
 /// Tells the shadow that no caller waits for the answer.
 const MARK: HeaderName = HeaderName::from_static("x-twinread");
-const SHADOW: HeaderValue = HeaderValue::from_static("shadow");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
+/// What a read is sent for: the value of `x-twinread`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The first reading of the shadow.
+    Shadow,
+    /// A later reading of either stack.
+    Recheck,
+}
+
 /// Why there is no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The fault is the shadow's.
+    /// The fault is the stack's.
     Shadow(ShadowError),
     /// It answered, but more than is kept.
     TooLarge,
@@ -57,8 +67,26 @@ struct Intake<'h> {
     own: Option<BytesMut>,
 }
 
+/// Sends the read by the way that was granted, and tells its breaker how that went.
+pub(super) async fn send(
+    passage: Passage,
+    request: Request<Full<Bytes>>,
+    room: Room<'_>,
+    timeout: Duration,
+) -> Result<Answer, Failure> {
+    let answer = replay(passage.lane().client(), request, room);
+    let answer = time::timeout(timeout, answer)
+        .await
+        .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));
+    match answer {
+        Err(Failure::Shadow(_)) => passage.failed(),
+        _ => passage.answered(),
+    }
+    answer
+}
+
 /// Sends the read, never twice, and takes in the answer.
-pub(super) async fn replay(
+async fn replay(
     client: &Client<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     room: Room<'_>,
@@ -70,11 +98,12 @@ pub(super) async fn replay(
     take_in(response, room).await
 }
 
-/// The read as the shadow gets it: fitted to the stack, marked, in the span of the check.
+/// The read as a stack gets it: fitted to the stack, marked, in the span of the check.
 pub(super) fn request(
     read: &ReadRequest,
     target: &upstream::Target,
     span: &TraceContext,
+    purpose: Purpose,
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(read.body.clone()));
     *request.method_mut() = read.method.clone();
@@ -85,7 +114,7 @@ pub(super) fn request(
     parts.headers.remove(EXPECT);
     target.prepare(&mut parts);
     // Last, so that no configured header can hide what the request is.
-    parts.headers.insert(MARK, SHADOW);
+    parts.headers.insert(MARK, purpose.mark());
     parts.headers.insert(TRACEPARENT, span.header());
     parts.headers.remove(TRACESTATE);
     if let Ok(state) = HeaderValue::try_from(span.state.as_str())
@@ -163,6 +192,17 @@ fn kind_of_body(error: &hyper::Error) -> ShadowError {
     match is_invalid || error.is_parse() {
         true => ShadowError::Protocol,
         false => ShadowError::Reset,
+    }
+}
+
+// === impl Purpose ===
+
+impl Purpose {
+    fn mark(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Shadow => "shadow",
+            Self::Recheck => "recheck",
+        })
     }
 }
 

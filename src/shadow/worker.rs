@@ -6,9 +6,12 @@
 
 use super::{
     Settings,
-    check::{self, Bench},
+    bench::Bench,
+    check::{self, Entry},
     epochs::Epochs,
-    lane::{Lane, Passage},
+    lanes::{Clients, Lanes},
+    places::{Place, Places},
+    waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
@@ -16,18 +19,13 @@ use crate::{
     handoff::{Feed, Reports, Sample},
     redact::Redactor,
     settings::Current,
-    stack::Stack,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
     upstream::Client,
     verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http_body_util::Full;
-use std::{
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
 /// How the answers of both stacks are compared: [`compare_within`](crate::compare::compare_within).
@@ -39,6 +37,8 @@ pub struct Parts {
     pub feed: Feed,
     pub old: Client<Full<Bytes>>,
     pub new: Client<Full<Bytes>>,
+    /// A second instance of the old stack, to tell noise by.
+    pub control: Option<Client<Full<Bytes>>>,
     pub settings: Current<Settings>,
     pub compare: Compare,
     pub ledger: Ledger,
@@ -55,15 +55,11 @@ pub struct Worker {
     feed: Feed,
     settings: Current<Settings>,
     ledger: Ledger,
-    lanes: Lanes,
     bench: Arc<Bench>,
+    /// Also those that wait for a re-check, and have no place then.
     checks: JoinSet<()>,
-}
-
-#[derive(Debug)]
-struct Lanes {
-    old: Arc<Lane>,
-    new: Arc<Lane>,
+    /// Has left the queue and waits for a place: when it came, re-checks had taken all of them.
+    next: Option<Box<Sample>>,
 }
 
 /// How long samples gather once the queue was empty. Each wake of a sleeping thread costs the live side, which has to
@@ -77,18 +73,22 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 impl Worker {
     pub fn new(parts: Parts) -> Self {
-        let lane = |stack, client| Arc::new(Lane::new(stack, client, parts.gauges.clone()));
+        let clients = Clients {
+            old: parts.old,
+            new: parts.new,
+            control: parts.control,
+        };
         Self {
             feed: parts.feed,
-            settings: parts.settings,
+            settings: parts.settings.clone(),
             ledger: parts.ledger,
-            lanes: Lanes {
-                old: lane(Stack::Old, parts.old),
-                new: lane(Stack::New, parts.new),
-            },
             bench: Arc::new(Bench {
                 compare: parts.compare,
                 epochs: Epochs::default(),
+                lanes: Lanes::new(clients, &parts.gauges),
+                places: Places::new(parts.gauges.clone()),
+                waiting: Waiting::default(),
+                settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,
                 rule_counts: parts.rule_counts,
@@ -96,6 +96,7 @@ impl Worker {
                 redactor: parts.redactor,
             }),
             checks: JoinSet::new(),
+            next: None,
         }
     }
 
@@ -104,6 +105,7 @@ impl Worker {
     pub async fn run(mut self, drain: Watch) {
         let settings = self.settings.clone();
         let mut signal = drain.clone();
+        let drain = Arc::new(drain);
         let over = pin!(async move {
             signal.signaled().await;
             time::sleep(settings.get().grace).await;
@@ -111,54 +113,63 @@ impl Worker {
         tokio::select! {
             biased;
             () = over => {}
-            () = self.serve() => {}
+            () = self.serve(&drain) => {}
         }
         self.cut().await;
         drop(drain);
     }
 
-    async fn serve(&mut self) {
+    async fn serve(&mut self, drain: &Arc<Watch>) {
         let mut sweep = time::interval(SWEEP);
         loop {
-            self.place().await;
-            if let Some(sample) = self.feed.try_next() {
-                self.begin(sample);
+            let place = self.place().await;
+            if let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
+                self.begin(sample, place, drain);
                 continue;
             }
+            drop(place);
             // Nobody listens to the queue meanwhile, so that nobody has to be woken.
             time::sleep(GATHER).await;
             let next = tokio::select! {
                 biased;
                 next = self.feed.next() => next,
                 _ = sweep.tick() => {
-                    self.lanes.sweep();
+                    self.bench.lanes.sweep();
                     continue;
                 }
             };
-            let Some(sample) = next else { break };
-            self.begin(sample);
+            self.next = next;
+            if self.next.is_none() {
+                break;
+            }
         }
         while self.checks.join_next().await.is_some() {}
     }
 
-    /// Waits until one more check may be in flight.
-    async fn place(&mut self) {
+    /// Waits until one more request may be in flight.
+    async fn place(&mut self) -> Place {
         while self.checks.try_join_next().is_some() {}
-        while self.checks.len() >= self.settings.get().max_in_flight.get() {
-            self.checks.join_next().await;
-        }
+        let settings = &self.settings;
+        let places = &self.bench.places;
+        places.take(|| settings.get().max_in_flight.get()).await
     }
 
     /// Begins the check of a sample, or ends it at once.
-    fn begin(&mut self, sample: Box<Sample>) {
+    fn begin(&mut self, sample: Box<Sample>, place: Place, drain: &Arc<Watch>) {
         let settings = self.settings.get();
-        match self.lanes.admit(&sample, &settings) {
+        match self.bench.lanes.admit(&sample, &settings) {
             Ok(passage) => {
-                let check = check::run(self.bench.clone(), sample, passage, settings);
+                let entry = Entry {
+                    passage,
+                    place,
+                    settings,
+                    drain: drain.clone(),
+                };
+                let check = check::run(self.bench.clone(), sample, entry);
                 // Boxed, for spawning would copy a future of this size several times over.
                 self.checks.spawn(Box::pin(check));
             }
-            Err(reason) => check::refuse(&self.bench, sample, reason, &settings),
+            Err(reason) => check::refuse(&self.bench, sample, reason, settings),
         }
     }
 
@@ -166,30 +177,9 @@ impl Worker {
     async fn cut(&mut self) {
         self.ledger.shut_down();
         self.checks.shutdown().await;
-        while let Some(sample) = self.feed.try_next() {
+        while let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
             let reason = Reason::ShuttingDown;
             sample.ticket.finish(Outcome::NotCompared(reason));
         }
-    }
-}
-
-// === impl Lanes ===
-
-impl Lanes {
-    fn admit(&self, sample: &Sample, settings: &Settings) -> Result<Passage, Reason> {
-        let now = Instant::now();
-        if now.saturating_duration_since(sample.offered) > settings.max_age {
-            return Err(Reason::Expired);
-        }
-        let lane = match sample.primary.other() {
-            Stack::Old => &self.old,
-            Stack::New => &self.new,
-        };
-        lane.admit(now, settings)
-    }
-
-    fn sweep(&self) {
-        self.old.client().sweep();
-        self.new.client().sweep();
     }
 }

@@ -30,6 +30,13 @@ pub struct Mismatch {
     pub new: Option<Answer>,
     /// How many differences there were; not all of them may be kept.
     pub count: usize,
+    /// How often both stacks were read again.
+    pub rechecks: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<u64>,
+    /// Places at which readings of the old stack differ from each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<String>,
     pub differences: Vec<Difference>,
 }
 
@@ -117,6 +124,9 @@ impl Mismatch {
             old: report.old.as_ref().map(Answer::of),
             new: report.new.as_ref().map(Answer::of),
             count: report.count,
+            rechecks: report.rechecked.count,
+            lag_ms: report.rechecked.lag_ms(),
+            noise: report.rechecked.noise.clone(),
             differences: report.differences.iter().map(Difference::of).collect(),
         }
     }

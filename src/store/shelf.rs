@@ -10,6 +10,7 @@ use super::{
 use crate::{
     handoff::{Report, Told},
     telemetry::{Bound, Gauges},
+    verdict::Outcome,
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -77,7 +78,9 @@ impl Shelf {
             let is_first = report.differences[..index]
                 .iter()
                 .all(|before| before.class != told.class);
-            if is_first && self.count(told, report) {
+            // What was lag or noise is kept as an example, and is no class of mismatches.
+            let is_mismatch = matches!(report.outcome, Outcome::Mismatch(_));
+            if is_first && is_mismatch && self.count(told, report) {
                 self.hold_by_class(&told.class, number);
                 holders += 1;
             }

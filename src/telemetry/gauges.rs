@@ -46,6 +46,8 @@ pub enum Bound {
     Differences,
     /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
     Bijections,
+    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
+    Rechecks,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -138,13 +140,14 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
         Self::Classes,
         Self::Differences,
         Self::Bijections,
+        Self::Rechecks,
     ];
 
     pub fn name(self) -> &'static str {
@@ -155,6 +158,7 @@ impl Bound {
             Self::Classes => "classes",
             Self::Differences => "differences",
             Self::Bijections => "bijections",
+            Self::Rechecks => "rechecks",
         }
     }
 }

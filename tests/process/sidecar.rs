@@ -51,13 +51,13 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 // === impl Sidecar ===
 
 impl Sidecar {
-    /// Starts it with every read sampled and no budget in the way; `more` is added to the configuration.
+    /// Starts it with every read sampled, none of them again, and no budget in the way; `more` is added to the configuration.
     pub fn start(old: SocketAddr, new: SocketAddr, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}'}}\n\
              new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
-             sample: {{rate: 1.0, max_per_second: 1000000}}\nlog: {{format: json}}\n{more}"
+             sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{after: []}}\nlog: {{format: json}}\n{more}"
         );
         let path = folder.path().join("twinread.yaml");
         std::fs::write(&path, config).unwrap();

@@ -13,6 +13,7 @@ old: {url: 'http://127.0.0.1:OLD'}
 new: {url: 'http://127.0.0.1:NEW'}
 routes: [{name: get-user, path: '/users/{id}'}]
 sample: {rate: 1.0}
+recheck: {after: []}
 redact: {values: shown}
 telemetry:
   otlp: {endpoint: 'ENDPOINT', protocol: PROTOCOL}

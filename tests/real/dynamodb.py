@@ -26,6 +26,7 @@ reads:
 routes:
   - {name: '{case}', header: {x-case: '^(?<case>.+)$'}}
 sample: {rate: 1.0, max_per_second: 1000}
+recheck: {after: []}
 rules: [builtin:http, builtin:aws, RULES]
 redact: {values: shown}
 """

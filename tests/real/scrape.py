@@ -11,6 +11,7 @@ admin: ADMIN
 old: {url: 'http://127.0.0.1:OLD'}
 new: {url: 'http://127.0.0.1:NEW'}
 sample: {rate: 1.0, max_per_second: 1000}
+recheck: {after: []}
 """
 
 PROMETHEUS = """

@@ -34,6 +34,7 @@ admin: ADMIN
 old: {url: 'http://127.0.0.1:OLD'}
 new: {url: 'http://127.0.0.1:NEW', max_per_second: 100000}
 sample: {rate: 1.0, max_per_second: 100000}
+recheck: {after: []}
 """
 
 

@@ -3,6 +3,7 @@
 // Everything in here is test code, helpers included: a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+mod recheck;
 mod shadow;
 mod stacks;
 
@@ -22,7 +23,7 @@ use twinread::{
     handoff::Traced,
     rules::RuleSet,
     sample::Frequency,
-    shadow::{Limits, Settings, Trace},
+    shadow::{Limits, Recheck, Settings, Trace},
     stack,
     telemetry::Bound,
     verdict::{Cause, Mark, Outcome, Reason, ShadowError, Via},
@@ -36,6 +37,10 @@ const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 fn settings() -> Settings {
     Settings {
         max_per_second: Frequency::from(1_000_000),
+        recheck: Recheck {
+            after: Vec::new(),
+            ..Recheck::default()
+        },
         ..Settings::default()
     }
 }

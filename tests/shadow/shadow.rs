@@ -69,6 +69,14 @@ impl Shadow {
         settings: Settings,
         compare: Compare,
     ) -> Self {
+        Self::with_control((old, new, None), settings, compare).await
+    }
+
+    pub(crate) async fn with_control(
+        (old, new, control): (&Stack, &Stack, Option<&Stack>),
+        settings: Settings,
+        compare: Compare,
+    ) -> Self {
         let gauges = Gauges::default();
         let ledger = Ledger::new(10, gauges.clone());
         let (queue, feed) = handoff::sample::channel(1_000, gauges.clone());
@@ -82,6 +90,7 @@ impl Shadow {
             feed,
             old: client(old),
             new: client(new),
+            control: control.map(client),
             settings: current,
             compare,
             ledger: ledger.clone(),
@@ -161,6 +170,7 @@ impl Shadow {
 
     /// Drains, and waits for the worker's end.
     pub(crate) async fn drain(self) -> Ledger {
+        drop(self.queue);
         time::timeout(PATIENCE, self.drain.drain()).await.unwrap();
         time::timeout(PATIENCE, self.worker).await.unwrap().unwrap();
         self.ledger

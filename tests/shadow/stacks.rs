@@ -1,6 +1,7 @@
 //! Stacks over raw sockets, each with one way to answer or to fail.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -32,7 +33,13 @@ pub(crate) enum Way {
     Drips(String, String),
     /// Answers so once it is [released](Stack::release).
     Waits(String),
+    /// Answers each request with what this makes of it.
+    Does(Doing),
 }
+
+/// Makes the bytes of an answer of a request.
+#[derive(Clone)]
+pub(crate) struct Doing(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
 #[derive(Debug)]
 pub(crate) struct Stack {
@@ -56,6 +63,22 @@ impl Way {
     pub(crate) fn json(body: &str) -> Self {
         Self::Answers(answer("200 OK", body))
     }
+
+    /// Makes a JSON body of each request.
+    pub(crate) fn doing(body: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::Does(Doing(Arc::new(move |request| {
+            answer("200 OK", &body(request))
+        })))
+    }
+
+    /// JSON bodies one after the other; the last one stays.
+    pub(crate) fn sequence(bodies: &'static [&'static str]) -> Self {
+        let next = AtomicUsize::new(0);
+        Self::doing(move |_| {
+            let next = next.fetch_add(1, Ordering::SeqCst);
+            bodies[next.min(bodies.len() - 1)].to_owned()
+        })
+    }
 }
 
 /// A whole answer with a JSON body.
@@ -64,6 +87,12 @@ pub(crate) fn answer(status: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
+}
+
+impl fmt::Debug for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Doing")
+    }
 }
 
 // === impl Stack ===
@@ -120,10 +149,14 @@ impl Stack {
 
 async fn serve(mut stream: TcpStream, state: Arc<State>) {
     while let Some(request) = read_request(&mut stream).await {
-        state.heads.lock().unwrap().push(request);
+        state.heads.lock().unwrap().push(request.clone());
         let at_once = state.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         state.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         let way = state.way.lock().unwrap().clone();
+        let way = match way {
+            Way::Does(doing) => Way::Answers((doing.0)(&request)),
+            way => way,
+        };
         let ended = answer_by(&mut stream, way, &state).await;
         state.at_once.fetch_sub(1, Ordering::SeqCst);
         if ended.is_none() {
@@ -135,6 +168,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
 /// `None`: the connection is over.
 async fn answer_by(stream: &mut TcpStream, way: Way, state: &State) -> Option<()> {
     match way {
+        Way::Does(_) => None,
         Way::Answers(text) => stream.write_all(text.as_bytes()).await.ok(),
         Way::Closes(text) => {
             stream.write_all(text.as_bytes()).await.ok()?;

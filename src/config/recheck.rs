@@ -1,0 +1,71 @@
+//! The sections `recheck` and `conditional`, and the control instance: what is read a second time.
+
+use super::{
+    not_yet, stacks,
+    values::{self, HOUR, MS},
+};
+use crate::{
+    document::{At, Fault, Faults},
+    sample::Frequency,
+    shadow::Conditional,
+    upstream::Target,
+};
+use std::time::Duration;
+
+/// The section `recheck`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recheck {
+    /// From the first difference on, each longer than the one before; empty: nothing is read again.
+    pub after: Vec<Duration>,
+    pub max_per_second: Frequency,
+}
+
+/// Each is a request to either stack: there have to be few.
+const MAX_DELAYS: usize = 10;
+
+// === impl Recheck ===
+
+impl Recheck {
+    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+        let mut fields = not_yet::open(at.clone());
+        let after = fields.optional("after", delays);
+        let max_per_second = fields.optional("max_per_second", values::per_second);
+        let read = after.zip(max_per_second);
+        let recheck = read.map(|(after, max_per_second)| Self {
+            after,
+            max_per_second,
+        });
+        values::complete(fields, recheck)
+    }
+}
+
+fn delays(at: &At<'_>) -> Result<Vec<Duration>, Faults> {
+    let after = at.each(|at| Ok(values::duration(at, MS, HOUR)?))?;
+    if after.len() > MAX_DELAYS {
+        return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
+    }
+    match after.is_sorted_by(|one, next| one < next) {
+        true => Ok(after),
+        false => {
+            let expected = "each delay is from the first difference on: expected them to grow";
+            Err(at.fault(expected).into())
+        }
+    }
+}
+
+pub(super) fn conditional(at: &At<'_>) -> Result<Conditional, Fault> {
+    let choices = [("reread", Conditional::Reread), ("skip", Conditional::Skip)];
+    values::one_of(at, &choices)
+}
+
+/// The control instance: the old stack at another address.
+pub(super) fn control(at: &At<'_>, old: Option<&Target>) -> Result<Option<Target>, Faults> {
+    let mut fields = not_yet::open(at.clone());
+    let url = fields.optional("url", stacks::url);
+    let control = old.zip(url).map(|(old, (authority, base_path))| Target {
+        authority,
+        base_path,
+        ..old.clone()
+    });
+    fields.finish().into_result(control)
+}

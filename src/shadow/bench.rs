@@ -1,0 +1,189 @@
+//! What every check needs: it compares, counts and reports.
+
+use super::{
+    Compare, Settings,
+    check::{Check, Finding, Reading},
+    epochs::{Epochs, Tables},
+    lanes::Lanes,
+    places::Places,
+    waiting::Waiting,
+};
+use crate::{
+    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
+    handoff::{Checked, Rechecked, Reports, Timed, Traced},
+    redact::Redactor,
+    settings::Current,
+    stack::Stack,
+    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Timings},
+    verdict::Outcome,
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Instant, SystemTime},
+};
+
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) compare: Compare,
+    pub(super) epochs: Epochs,
+    pub(super) gauges: Gauges,
+    pub(super) timings: Timings,
+    pub(super) rule_counts: RuleCounts,
+    pub(super) reports: Reports,
+    pub(super) redactor: Current<Redactor>,
+    pub(super) settings: Current<Settings>,
+    pub(super) lanes: Lanes,
+    pub(super) places: Places,
+    pub(super) waiting: Waiting,
+}
+
+/// What a comparison knows of ids that have met before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Those of its epoch, and what meets here is added.
+    Kept,
+    /// Those of its epoch, and nothing is added.
+    Known,
+    /// None.
+    Blank,
+}
+
+/// A comparison panicked.
+#[derive(Debug)]
+pub(super) struct Panicked;
+
+// === impl Bench ===
+
+impl Bench {
+    /// Compares two answers in a check. A panic in here ends the comparison, not more.
+    pub(super) fn compare(
+        &self,
+        check: &Check,
+        answers: (&Answer, &Answer),
+        comparing: &Comparing,
+        memory: Memory,
+    ) -> Result<Comparison, Panicked> {
+        let route = check.sample.ticket.route().name();
+        let context = Context {
+            route,
+            method: &check.sample.request.method,
+            today: jiff::Timestamp::now()
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .date(),
+            deadline: Instant::now().checked_add(check.settings.deadline),
+        };
+        let compare = || match memory {
+            _ if !comparing.rules.remembers() => {
+                (self.compare)(answers, &context, comparing, &mut Bijections::default())
+            }
+            Memory::Blank => {
+                (self.compare)(answers, &context, comparing, &mut Bijections::default())
+            }
+            Memory::Known => {
+                let mut known = self.tables(check).lock().clone();
+                (self.compare)(answers, &context, comparing, &mut known)
+            }
+            Memory::Kept => {
+                let tables = self.tables(check);
+                let mut tables = tables.lock();
+                let refused = tables.refused();
+                let comparison = (self.compare)(answers, &context, comparing, &mut tables);
+                (refused..tables.refused())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Bijections));
+                comparison
+            }
+        };
+        catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
+            tracing::error!(%route, "a comparison panicked");
+            Panicked
+        })
+    }
+
+    fn tables(&self, check: &Check) -> Tables {
+        self.epochs.tables(check.sample.ticket.epoch())
+    }
+
+    /// Counts what rules did, and how long both stacks took.
+    pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &Reading) {
+        let rules = check.sample.comparing.rules.rules();
+        for used in &comparison.rules {
+            let count = RuleCount {
+                applied: used.applied,
+                masked: used.masked,
+            };
+            if let Some(rule) = rules.get(used.rule) {
+                self.rule_counts.add(&rule.id, count);
+            }
+        }
+        let ticket = &check.sample.ticket;
+        let primary = check.sample.primary;
+        for (stack, took) in [(primary, check.sample.took), (primary.other(), new.took)] {
+            ticket.answered(stack, took);
+            self.timings.answer(stack, ticket.route().name(), took);
+        }
+    }
+
+    /// Counts the differences that are told. Noise is none.
+    pub(super) fn count_differences(&self, check: &Check, finding: &Finding) {
+        let Compared::Different { differences, count } = &finding.compared else {
+            return;
+        };
+        if finding.outcome == Outcome::Noise {
+            return;
+        }
+        let route = check.sample.ticket.route();
+        differences
+            .iter()
+            .for_each(|difference| route.count_difference(difference.kind));
+        if *count > differences.len() {
+            self.gauges.bound_reached(Bound::Differences);
+        }
+    }
+
+    /// Hands a redacted report to whoever listens: of everything that was not in order, and of what is traced.
+    pub(super) fn report(&self, check: &Check, shadow: Option<&Reading>, finding: &Finding) {
+        let outcome = finding.outcome;
+        if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
+            return;
+        }
+        let sample = &check.sample;
+        let shadow = shadow.map(|reading| Timed {
+            answer: &reading.answer,
+            took: reading.took,
+        });
+        let primary = Some(Timed {
+            answer: &sample.answer,
+            took: sample.took,
+        });
+        let (old, new) = match sample.primary {
+            Stack::Old => (primary, shadow),
+            Stack::New => (shadow, primary),
+        };
+        let rechecked = &finding.rechecked;
+        let checked = Checked {
+            outcome,
+            route: sample.ticket.route().name().clone(),
+            epoch: sample.ticket.epoch().clone(),
+            request: &sample.request,
+            span: check.span.own.clone(),
+            live: check.span.live.clone(),
+            started: check.span.started,
+            ended: SystemTime::now(),
+            old,
+            new,
+            differences: finding.compared.differences(),
+            count: finding.compared.count(),
+            rechecked: Rechecked {
+                count: rechecked.count,
+                lag: rechecked.lag,
+                noise: rechecked.noise.iter().collect(),
+            },
+        };
+        let redactor = self.redactor.get();
+        // Hints are found by comparing: a panic in there must not end more than the report.
+        match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
+            Ok(report) => self.reports.send(report),
+            Err(_) => tracing::error!("a report could not be made, for making it panicked"),
+        }
+    }
+}

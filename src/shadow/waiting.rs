@@ -1,0 +1,73 @@
+//! Checks that wait for a re-check: bounded in number, and in the bytes that they hold.
+
+use super::Recheck;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// What waits now. Shared by clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiting(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    checks: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One check among those that wait, until it is dropped.
+#[derive(Debug)]
+#[must_use = "a check is counted as waiting only while this lives"]
+pub(super) struct Waits {
+    waiting: Waiting,
+    bytes: usize,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// One more that holds `bytes`; `None` where there is no room for it.
+    pub(super) fn enter(&self, bytes: usize, bounds: &Recheck) -> Option<Waits> {
+        let checks = self.0.checks.fetch_add(1, Ordering::Relaxed);
+        let held = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Leaves again when it is dropped.
+        let waits = Waits {
+            waiting: self.clone(),
+            bytes,
+        };
+        let fits = held.saturating_add(bytes) <= bounds.max_waiting_bytes;
+        (checks < bounds.max_waiting && fits).then_some(waits)
+    }
+}
+
+// === impl Waits ===
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let inner = &self.waiting.0;
+        inner.checks.fetch_sub(1, Ordering::Relaxed);
+        inner.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_too_many_nor_too_large_ones_wait_and_who_leaves_makes_room() {
+        let bounds = Recheck {
+            max_waiting: 2,
+            max_waiting_bytes: 10,
+            ..Recheck::default()
+        };
+        let waiting = Waiting::default();
+        let first = waiting.enter(6, &bounds).unwrap();
+        assert!(waiting.enter(5, &bounds).is_none());
+        let second = waiting.enter(4, &bounds).unwrap();
+        assert!(waiting.enter(0, &bounds).is_none());
+        drop((first, second));
+        assert!(waiting.enter(10, &bounds).is_some());
+    }
+}

@@ -1,0 +1,558 @@
+//! What differs is read again on both stacks, and ends as lag, as noise or as a mismatch.
+
+use crate::{
+    EQUAL, MATCH, MISMATCH, not_compared, settings,
+    shadow::{Read, Shadow, bytes_alone, eventually},
+    stacks::{Stack, Way, answer},
+};
+use http::StatusCode;
+use std::{
+    collections::BTreeSet,
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use twinread::{
+    compare::{Comparing, HeaderScope, Options, compare_within},
+    handoff::Sent,
+    rules::RuleSet,
+    sample::Frequency,
+    shadow::{Conditional, Limits, Recheck, Settings},
+    stack,
+    telemetry::Bound,
+    verdict::{Mark, Outcome, Reason, ShadowError, Via},
+};
+
+const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
+const STALE: &str = r#"{"a": 0}"#;
+
+/// Reads again after these milliseconds.
+fn after(delays: &[u64]) -> Settings {
+    let delays = delays.iter().copied().map(Duration::from_millis);
+    Settings {
+        recheck: Recheck {
+            after: delays.collect(),
+            max_per_second: Frequency::from(100_000),
+            ..Recheck::default()
+        },
+        ..settings()
+    }
+}
+
+async fn pair(old: Way, new: Way) -> (Stack, Stack) {
+    (Stack::start(old).await, Stack::start(new).await)
+}
+
+/// With the real comparison, of bodies alone.
+async fn comparing(stacks: (&Stack, &Stack, Option<&Stack>), settings: Settings) -> Shadow {
+    let mut shadow = Shadow::with_control(stacks, settings, compare_within).await;
+    shadow.comparing = under("rules: []");
+    shadow
+}
+
+fn under(rules: &str) -> Arc<Comparing> {
+    let files = [("rules.yaml".into(), rules.to_owned())];
+    let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
+    Arc::new(Comparing {
+        rules: rules.into(),
+        options: Options {
+            headers: HeaderScope::None,
+            ..Options::default()
+        },
+    })
+}
+
+fn reading(answer: &'static str) -> Read {
+    Read {
+        answer,
+        ..Read::new()
+    }
+}
+
+fn places(report: &Sent) -> Vec<&str> {
+    let told = report.differences.iter();
+    told.map(|told| told.place.as_str()).collect()
+}
+
+fn marks(stack: &Stack) -> Vec<String> {
+    let requests = stack.requests().into_iter();
+    let marks = requests.map(|request| {
+        let mark = request
+            .lines()
+            .find_map(|line| line.strip_prefix("x-twinread: "));
+        mark.unwrap().to_owned()
+    });
+    marks.collect()
+}
+
+#[tokio::test]
+async fn what_vanishes_is_lag_and_both_stacks_can_tell_the_readings() {
+    let (old, new) = pair(Way::json(EQUAL), Way::sequence(&[STALE, STALE, EQUAL])).await;
+    let mut shadow = comparing((&old, &new, None), after(&[20, 60, 5_000])).await;
+
+    assert_eq!(shadow.check(&Read::new()).await, Outcome::Transient);
+
+    assert_eq!(marks(&new), ["shadow", "recheck", "recheck"]);
+    assert_eq!(marks(&old), ["recheck", "recheck"]);
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!(report.rechecked.count, 2);
+    let lag = report.rechecked.lag.unwrap();
+    assert!(lag >= Duration::from_millis(60), "{lag:?}");
+    assert!(lag < Duration::from_secs(5), "{lag:?}");
+    assert_eq!(places(&report), ["$.a"]);
+}
+
+#[tokio::test]
+async fn what_differs_to_the_last_reading_is_a_mismatch_whichever_is_primary() {
+    for primary in [stack::Stack::Old, stack::Stack::New] {
+        let (own, other) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+        let (old, new) = match primary {
+            stack::Stack::Old => (&own, &other),
+            stack::Stack::New => (&other, &own),
+        };
+        let mut shadow = comparing((old, new, None), after(&[1, 5, 9])).await;
+        let read = Read {
+            primary,
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, MISMATCH);
+        assert_eq!((own.requests().len(), other.requests().len()), (3, 4));
+        let report = shadow.reports.try_recv().unwrap();
+        assert_eq!((report.rechecked.count, report.count), (3, 1));
+        assert_eq!(report.rechecked.lag, None);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_list_of_delays_switches_it_off_for_the_next_check() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let shadow = comparing((&old, &new, None), after(&[1])).await;
+    shadow.check(&Read::new()).await;
+    assert_eq!(old.requests().len(), 1);
+    shadow.settings.publish(after(&[]));
+    assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
+    assert_eq!(old.requests().len(), 1);
+}
+
+/// A clock, a random field, a random order and a list of random length, unlike on every reading; and a price.
+fn noisy(price: u32) -> Way {
+    static READINGS: AtomicUsize = AtomicUsize::new(10);
+    Way::doing(move |_| {
+        let n = READINGS.fetch_add(1, Ordering::SeqCst);
+        let mut tags = [1, 2, 3, 4, 5, 6, 7, 8];
+        tags.rotate_left(n % 7);
+        tags.swap(0, n % 5);
+        let list: Vec<_> = (0..1 + n % 4).map(|item| n * 10 + item).collect();
+        format!(
+            r#"{{"at": {n}, "id": "{:08x}", "tags": {tags:?}, "also": {list:?}, "price": {price}}}"#,
+            n * 7_919
+        )
+    })
+}
+
+const NOISY: &str =
+    r#"{"at": 1, "id": "first", "tags": [8, 7, 6, 5, 4, 3, 2, 1], "also": [1, 2, 3], "price": 9}"#;
+
+#[tokio::test]
+async fn what_the_old_stack_itself_changes_is_noise_and_a_defect_beside_it_is_found() {
+    for (price, expected) in [(9, Outcome::Noise), (8, MISMATCH)] {
+        let (old, new) = pair(noisy(9), noisy(price)).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1, 2, 3, 4])).await;
+        for _ in 0..20 {
+            assert_eq!(shadow.check(&reading(NOISY)).await, expected);
+            let report = shadow.reports.try_recv().unwrap();
+            let noise = &report.rechecked.noise;
+            assert!(noise.contains(&"$.at".to_owned()), "{noise:?}");
+            match price {
+                9 => assert!(places(&report).contains(&"$.at")),
+                _ => assert_eq!(places(&report), ["$.price"]),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_noise_than_a_report_keeps_is_noise_all_the_same() {
+    let clocks = |from: &'static AtomicUsize| {
+        Way::doing(move |_| {
+            let n = from.fetch_add(1, Ordering::SeqCst);
+            format!("{:?}", vec![n; 500])
+        })
+    };
+    static OLD: AtomicUsize = AtomicUsize::new(1_000);
+    static NEW: AtomicUsize = AtomicUsize::new(5_000);
+    let (old, new) = pair(clocks(&OLD), clocks(&NEW)).await;
+    let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    let first = Box::leak(format!("{:?}", vec![1; 500]).into_boxed_str());
+    assert_eq!(shadow.check(&reading(first)).await, Outcome::Noise);
+}
+
+#[tokio::test]
+async fn with_a_control_instance_the_noise_reading_goes_there() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let control = Stack::start(Way::json(r#"{"a": 7}"#)).await;
+    let shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
+    assert_eq!(shadow.check(&Read::new()).await, Outcome::Noise);
+    assert_eq!(marks(&control), ["recheck"]);
+    assert!(old.requests().is_empty());
+    control.becomes(Way::json(EQUAL));
+    assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
+    assert!(old.requests().is_empty());
+}
+
+#[tokio::test]
+async fn rules_for_one_side_make_no_noise_of_a_defect() {
+    let (old, new) = pair(
+        Way::json(r#"{"state": "A", "n": 1}"#),
+        Way::json(r#"{"state": "gone", "m": 1}"#),
+    )
+    .await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    shadow.comparing = under(
+        "rules:\n\
+         - {id: states, why: spelled out, at: $.state, do: {map: {table: {A: active}, on: old}}}\n\
+         - {id: names, why: renamed, at: $.n, do: {rename: {to: m, on: old}}}\n",
+    );
+    let outcome = shadow.check(&reading(r#"{"state": "A", "n": 1}"#)).await;
+    assert_eq!(outcome, MISMATCH);
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!(places(&report), ["$.state"]);
+    assert!(report.rechecked.noise.is_empty());
+}
+
+#[tokio::test]
+async fn ids_that_meet_in_later_readings_are_not_remembered() {
+    let (old, new) = pair(
+        Way::json(r#"{"id": 2, "v": 1}"#),
+        Way::sequence(&[
+            r#"{"id": 7, "v": 2}"#,
+            r#"{"id": 9, "v": 2}"#,
+            r#"{"id": 6, "v": 1}"#,
+        ]),
+    )
+    .await;
+    let mut shadow = comparing((&old, &new, None), after(&[1])).await;
+    shadow.comparing =
+        under("rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]");
+    let first = shadow.check(&reading(r#"{"id": 1, "v": 1}"#)).await;
+    assert_eq!(first, MISMATCH);
+    let second = shadow.check(&reading(r#"{"id": 2, "v": 1}"#)).await;
+    assert_eq!(second, Outcome::Match(Via::Rules));
+}
+
+#[tokio::test]
+async fn past_its_budget_what_differs_stays_unconfirmed() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let mut few = after(&[1, 2]);
+    few.recheck.max_per_second = "3/h".parse().unwrap();
+    let mut shadow = comparing((&old, &new, None), few).await;
+    for rechecks in [1, 0, 0] {
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+        let report = shadow.reports.try_recv().unwrap();
+        assert_eq!((report.rechecked.count, report.count), (rechecks, 1));
+    }
+    assert_eq!((old.requests().len(), new.requests().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_alone() {
+    let (old, new) = pair(Way::Closes(String::new()), Way::json(STALE)).await;
+    let settings = Settings {
+        breaker: Limits {
+            failures: NonZeroU32::new(2).unwrap(),
+            cool_down: Duration::from_secs(3_600),
+        },
+        ..after(&[1])
+    };
+    let shadow = comparing((&old, &new, None), settings).await;
+    for asked in [1, 2, 2, 2] {
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+        assert_eq!(old.requests().len(), asked);
+    }
+    assert_eq!(
+        shadow.gauges.breaker_open(),
+        0,
+        "that of the primary is not the shadow's"
+    );
+}
+
+#[tokio::test]
+async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let settings = Settings {
+        breaker: Limits {
+            failures: NonZeroU32::new(1).unwrap(),
+            cool_down: Duration::from_secs(3_600),
+        },
+        ..after(&[1_000])
+    };
+    let shadow = comparing((&old, &new, None), settings).await;
+    shadow.offer(&Read::new());
+    eventually(|| new.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0).await;
+    new.becomes(Way::Closes(String::new()));
+    shadow.settle().await;
+    assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 1)]);
+    assert_eq!(shadow.gauges.breaker_open(), 1);
+    let refused = shadow.check(&Read::new()).await;
+    assert_eq!(refused, not_compared(Reason::BreakerOpen));
+}
+
+#[tokio::test]
+async fn a_missed_reading_is_made_up_for_by_the_next() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    old.becomes(Way::Closes(String::new()));
+    let shadow = comparing((&old, &new, None), after(&[1, 1_000])).await;
+    shadow.offer(&Read::new());
+    eventually(|| old.requests().len() == 1).await;
+    old.becomes(Way::json(EQUAL));
+    new.becomes(Way::json(EQUAL));
+    shadow.settle().await;
+    assert_eq!(shadow.outcomes(), [(Outcome::Transient, 1)]);
+}
+
+#[tokio::test]
+async fn checks_that_wait_hold_no_place_and_are_bounded() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let mut settings = Settings {
+        max_in_flight: NonZeroUsize::MIN,
+        grace: Duration::from_secs(3_600),
+        ..after(&[3_600_000])
+    };
+    settings.recheck.max_waiting = 2;
+    let shadow = comparing((&old, &new, None), settings).await;
+    for _ in 0..5 {
+        shadow.offer(&Read::new());
+    }
+    eventually(|| shadow.ended() == 3).await;
+    assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 3)]);
+    assert_eq!(shadow.gauges.bounds_reached(Bound::Rechecks), 3);
+    eventually(|| shadow.gauges.shadow_in_flight() == 0).await;
+    let held = shadow.budget.held();
+    assert!(held >= 2 * (EQUAL.len() + STALE.len()), "{held}");
+    new.becomes(Way::json(EQUAL));
+    shadow.offer(&Read::new());
+    eventually(|| shadow.count(MATCH) == 1).await;
+
+    // Drained, those that wait end as what they found, and use no grace.
+    let (route, budget) = (shadow.route(), shadow.budget.clone());
+    shadow.drain().await;
+    assert_eq!(route.outcomes(UNCONFIRMED), 5);
+    assert_eq!((route.sampled(), budget.held()), (6, 0));
+}
+
+#[tokio::test]
+async fn no_more_than_allowed_are_in_flight_later_readings_included() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let settings = Settings {
+        max_in_flight: NonZeroUsize::new(2).unwrap(),
+        ..after(&[1, 2])
+    };
+    let shadow = comparing((&old, &new, None), settings).await;
+    for _ in 0..40 {
+        shadow.offer(&Read::new());
+    }
+    shadow.settle().await;
+    assert_eq!(shadow.outcomes(), [(MISMATCH, 40)]);
+    assert_eq!(new.requests().len(), 120);
+    assert!(new.most_at_once() <= 2 && old.most_at_once() <= 2);
+}
+
+/// A read whose caller had the answer already.
+fn unmodified() -> Read {
+    Read {
+        status: StatusCode::NOT_MODIFIED,
+        answer: "",
+        headers: vec![
+            ("host", "caller"),
+            ("if-none-match", "\"7\""),
+            ("if-modified-since", "Sun, 22 Nov 2026 10:00:00 GMT"),
+        ],
+        ..Read::new()
+    }
+}
+
+#[tokio::test]
+async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1])).await;
+    assert_eq!(shadow.check(&unmodified()).await, MATCH);
+    for stack in [&old, &new] {
+        assert_eq!(marks(stack), ["recheck"]);
+        assert!(!stack.requests()[0].contains("if-"));
+    }
+    new.becomes(Way::json(STALE));
+    assert_eq!(shadow.check(&unmodified()).await, MISMATCH);
+    assert_eq!((old.requests().len(), new.requests().len()), (3, 3));
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!(report.old.as_ref().unwrap().status, 200);
+
+    new.becomes(Way::Closes(String::new()));
+    let reset = Outcome::ShadowError(ShadowError::Reset);
+    assert_eq!(shadow.check(&unmodified()).await, reset);
+    old.becomes(Way::Closes(String::new()));
+    let failed = not_compared(Reason::PrimaryError);
+    assert_eq!(shadow.check(&unmodified()).await, failed);
+}
+
+#[tokio::test]
+async fn a_read_without_its_conditions_takes_one_of_the_rate_of_the_shadow() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let slow = Settings {
+        max_per_second: "3/h".parse().unwrap(),
+        ..after(&[1])
+    };
+    let shadow = comparing((&old, &new, None), slow).await;
+    assert_eq!(shadow.check(&unmodified()).await, MATCH);
+}
+
+#[tokio::test]
+async fn what_the_caller_had_already_is_over_budget_where_it_is_skipped_or_there_is_none() {
+    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let skip = Settings {
+        conditional: Conditional::Skip,
+        ..after(&[1])
+    };
+    let shadow = comparing((&old, &new, None), skip).await;
+    let over = not_compared(Reason::OverBudget);
+    assert_eq!(shadow.check(&unmodified()).await, over);
+    let mut few = after(&[1]);
+    few.recheck.max_per_second = "3/h".parse().unwrap();
+    shadow.settings.publish(few);
+    assert_eq!(shadow.check(&unmodified()).await, MATCH);
+    assert_eq!(shadow.check(&unmodified()).await, over);
+    assert_eq!((old.requests().len(), new.requests().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_panic_in_a_later_comparison_leaves_it_unconfirmed() {
+    fn panicking(
+        answers: (&twinread::compare::Answer, &twinread::compare::Answer),
+        context: &twinread::compare::Context<'_>,
+        comparing: &Comparing,
+        tables: &mut twinread::compare::Bijections,
+    ) -> twinread::compare::Comparison {
+        assert_ne!(answers.1.body, "panic");
+        bytes_alone(answers, context, comparing, tables)
+    }
+    let (old, new) = pair(Way::json(EQUAL), Way::sequence(&[STALE, "panic"])).await;
+    let shadow = Shadow::comparing(&old, &new, after(&[1]), panicking).await;
+    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+}
+
+/// Records by key; what was written shows on the new stack only after its lag.
+#[derive(Debug)]
+struct World(Mutex<Vec<Record>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    version: u64,
+    written: Instant,
+    lag: Duration,
+}
+
+const KEYS: usize = 100;
+const CORRUPT: [usize; 5] = [3, 17, 42, 64, 99];
+/// What is 3 s in life.
+const MAX_LAG: u64 = 30;
+
+impl World {
+    fn write(&self, key: usize, chance: u64) {
+        let mut records = self.0.lock().unwrap();
+        records[key] = Record {
+            version: records[key].version + 1,
+            written: Instant::now(),
+            lag: Duration::from_millis(chance % (MAX_LAG + 1)),
+        };
+    }
+
+    fn in_old(&self, key: usize) -> String {
+        let record = self.0.lock().unwrap()[key];
+        format!(r#"{{"name": "n{key}", "version": {}}}"#, record.version)
+    }
+
+    fn in_new(&self, key: usize) -> String {
+        let record = self.0.lock().unwrap()[key];
+        let is_behind = record.written.elapsed() < record.lag;
+        let version = record.version - u64::from(is_behind);
+        let name = match CORRUPT.contains(&key) {
+            true => format!("N{key}"),
+            false => format!("n{key}"),
+        };
+        format!(r#"{{"name": "{name}", "version": {version}}}"#)
+    }
+}
+
+fn key(request: &str) -> usize {
+    let path = request.split(' ').nth(1).unwrap();
+    path.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt() {
+    let record = Record {
+        version: 1,
+        written: Instant::now(),
+        lag: Duration::ZERO,
+    };
+    let world = Arc::new(World(Mutex::new(vec![record; KEYS])));
+    let (of_old, of_new) = (world.clone(), world.clone());
+    let (old, new) = pair(
+        Way::doing(move |request| of_old.in_old(key(request))),
+        Way::doing(move |request| of_new.in_new(key(request))),
+    )
+    .await;
+    let mut shadow = comparing((&old, &new, None), after(&[10, 25, 60])).await;
+    let uris: Vec<&'static str> = (0..KEYS)
+        .map(|key| &*Box::leak(format!("/items/{key}").into_boxed_str()))
+        .collect();
+    let mut reported = BTreeSet::new();
+    let mut chance = 7_u64;
+    for n in 0..5_000_u64 {
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let key = (chance >> 33) as usize % KEYS;
+        if n % 3 == 0 {
+            world.write(key, chance >> 40);
+        }
+        shadow.offer(&Read {
+            uri: uris[key],
+            answer: Box::leak(world.in_old(key).into_boxed_str()),
+            ..Read::new()
+        });
+        if n % 50 == 49 {
+            shadow.settle().await;
+            while let Ok(report) = shadow.reports.try_recv() {
+                if let Outcome::Mismatch(mark) = report.outcome {
+                    assert_eq!(mark, Mark::Plain);
+                    assert_eq!(places(&report), ["$.name"]);
+                    reported.insert(key_of(&report));
+                }
+            }
+        }
+    }
+    assert_eq!(reported, BTreeSet::from(CORRUPT));
+    assert!(shadow.count(Outcome::Transient) > 0, "it has lagged");
+    let sampled = shadow.route().sampled();
+    assert_eq!((sampled, shadow.ended()), (5_000, 5_000));
+}
+
+fn key_of(report: &Sent) -> usize {
+    report.path.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_credential_is_told_as_that_confirmed_or_not() {
+    let refused = Way::Answers(answer("401 Unauthorized", "{}"));
+    let (old, new) = pair(Way::json(EQUAL), refused).await;
+    let mut few = after(&[1]);
+    few.recheck.max_per_second = "3/h".parse().unwrap();
+    let shadow = comparing((&old, &new, None), few).await;
+    for _ in 0..2 {
+        let outcome = shadow.check(&Read::new()).await;
+        assert_eq!(outcome, Outcome::Mismatch(Mark::Auth));
+    }
+}
