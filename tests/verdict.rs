@@ -123,6 +123,22 @@ fn enough_clean_checks_are_safe_and_too_few_are_not() {
 }
 
 #[test]
+fn no_number_of_clean_checks_is_said_to_make_up_for_a_proven_mismatch_rate() {
+    let failing = evidence(vec![route("a", &[(MISMATCH, 40)])]);
+    let verdict = judged(&failing, &Limits::default());
+    let expected = [
+        (Code::MismatchRate, Some("a")),
+        (Code::MoreChecks, Some("a")),
+    ];
+    assert_eq!(codes(&verdict), expected);
+    let more = &verdict.reasons[1].detail;
+    assert!(
+        more.ends_with("with 0 errors, to bound the error rate"),
+        "{more}"
+    );
+}
+
+#[test]
 fn without_a_pace_there_is_no_estimate_of_the_time() {
     let mut figures = route("a", &[(MATCH, 1_000)]);
     figures.pace = 0.0;

@@ -142,6 +142,11 @@ impl<'e> Hearing<'e> {
             }
         };
         let detail = match needed {
+            // Mismatches are none of its business: no number of clean checks is said to make up for them.
+            Some(needed) if !waits_for_mismatch => format!(
+                "{needed} more checks without an error after {}, with {} errors, to bound the error rate",
+                self.error.trials, self.error.hits
+            ),
             Some(needed) => format!(
                 "{needed} more clean checks after {}, with {} mismatches and {} errors",
                 self.figures.outcomes.compared(),

@@ -48,8 +48,14 @@ fn a_mismatch_is_found_counted_stored_and_judged() {
     assert_eq!(classes["classes"][0]["place"], "$.price");
     assert_eq!(classes["classes"][0]["kind"], "value");
     let page = sidecar.ask("/v1/mismatches?limit=1");
-    let text = page.to_string();
-    assert!(text.contains("number("), "masked: {text}");
+    // Not the times beside them: a clock may say 9.5 as well.
+    let told = &page["mismatches"][0];
+    let text = ["differences", "/old/body", "/new/body"].map(|part| match told.pointer(part) {
+        Some(body) => body.to_string(),
+        None => told[part].to_string(),
+    });
+    let text = text.concat();
+    assert!(text.matches("number(").count() >= 4, "masked: {text}");
     assert!(!text.contains("9.5") && !text.contains("9.7"), "{text}");
 }
 

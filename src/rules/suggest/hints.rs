@@ -133,7 +133,8 @@ impl Tries {
         let tried = self.classes.entry(class).or_default();
         let among = match tried.count < ALL_TRIED {
             true => Probes::ALL,
-            false => tried.sufficed.with_kin(),
+            // Wider ones of the same action sufficed too; narrower ones would not do for the class.
+            false => tried.sufficed,
         };
         let found = Probes::of(difference, among);
         tried.count += 1;

@@ -19,8 +19,6 @@ pub(super) struct Probes(u128);
 #[derive(Debug)]
 struct Bench {
     actions: Vec<Json>,
-    /// For each probe those of the same action, wider and narrower.
-    kin: Vec<Probes>,
     comparing: Comparing,
 }
 
@@ -83,13 +81,6 @@ impl Probes {
         Self(self.0 | others.0)
     }
 
-    /// These, and those of the same actions.
-    pub(super) fn with_kin(self) -> Self {
-        let kin = BENCH.kin.iter().enumerate();
-        let kin = kin.filter(|(probe, _)| self.has(*probe));
-        kin.fold(self, |all, (_, kin)| all.and(*kin))
-    }
-
     pub(super) fn has(self, probe: usize) -> bool {
         self.0 & (1 << probe) != 0
     }
@@ -125,16 +116,7 @@ impl Bench {
                 ..Options::default()
             },
         };
-        let kin = actions.iter().map(|action| {
-            let others = actions.iter().enumerate();
-            let others = others.filter(|(_, other)| name(other) == name(action));
-            Probes(others.fold(0, |all, (index, _)| all | 1 << index))
-        });
-        Self {
-            kin: kin.collect(),
-            actions,
-            comparing,
-        }
+        Self { actions, comparing }
     }
 
     fn named(&self, name: &str) -> Probes {
@@ -210,7 +192,11 @@ fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
         return action == "optional";
     };
     let both = |holds: fn(&str) -> bool| holds(old) && holds(new);
-    match name(action) {
+    let name = match action {
+        Json::Object(members) => members.keys().next().map_or("", String::as_str),
+        action => action.as_str().unwrap_or_default(),
+    };
+    match name {
         "round" => {
             let fewest = decimal_places(old)
                 .min(decimal_places(new))
@@ -231,13 +217,6 @@ fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
         "unicode" => both(is_text) && !(old.is_ascii() && new.is_ascii()),
         "case" | "space" => both(is_text),
         _ => false,
-    }
-}
-
-fn name(action: &Json) -> &str {
-    match action {
-        Json::Object(members) => members.keys().next().map_or("", String::as_str),
-        action => action.as_str().unwrap_or_default(),
     }
 }
 
