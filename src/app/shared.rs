@@ -54,8 +54,8 @@ impl Shared {
     ) -> (Self, sample::Queue, Feed) {
         let gauges = Gauges::default();
         let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.label.is_some() {
-            ledger.begin_epoch(config.label.as_deref(), Cause::Start);
+        if config.epoch.label.is_some() {
+            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());

@@ -11,9 +11,18 @@ use crate::{
     shadow::Trace,
     store,
 };
-use http::Uri;
+use http::{HeaderName, Uri};
 use std::collections::BTreeMap;
 use tracing::level_filters::LevelFilter;
+
+/// The section `epoch`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epoch {
+    /// Of the epoch that begins with the process.
+    pub label: Option<String>,
+    /// In answers of the new stack: names its build.
+    pub version_header: Option<HeaderName>,
+}
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,12 +143,24 @@ pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
     values::complete(fields, store)
 }
 
-/// The section `epoch`: a label.
-pub(super) fn epoch(at: &At<'_>) -> Result<Option<String>, Faults> {
+/// Reads `epoch`. What is not told of headers is not told of builds either: `redacted` names no build.
+pub(super) fn epoch(at: &At<'_>, redacted: &[HeaderName]) -> Result<Epoch, Faults> {
     let mut fields = not_yet::open(at.clone());
     let label = fields.optional("label", |at| match &at.node.data {
         Data::Plain(label) | Data::Quoted(label) => Ok(label.clone()),
         _ => Err(at.expected("a text")),
     });
-    fields.finish().into_result(label)
+    let version_header = fields.optional("version_header", |at| {
+        let name = stacks::header(at)?;
+        match redacted.contains(&name) {
+            true => Err(at.fault(format!(
+                "`{name}` is one of redact.headers, and versions are shown"
+            ))),
+            false => Ok(name),
+        }
+    });
+    fields.finish().into_result(Epoch {
+        label,
+        version_header,
+    })
 }
