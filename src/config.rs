@@ -6,6 +6,7 @@
 //! changed by the API and by [`reload`].
 
 mod capture;
+mod comparable;
 mod comparison;
 mod environment;
 mod exporting;
@@ -27,8 +28,9 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
+pub use comparable::Comparable;
 pub use environment::Lookup;
-pub use exporting::Telemetry;
+pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;
 pub use layers::defaults;
 pub use load::{Loaded, Origin, load};
