@@ -8,6 +8,7 @@ mod control;
 mod evidence;
 mod mismatches;
 mod reachable;
+mod restored;
 mod shared;
 mod switchboard;
 mod threads;

@@ -3,12 +3,14 @@
 
 pub mod checked;
 mod flat;
+mod pairs;
 pub mod report;
 pub mod reports;
 pub mod sample;
 
 pub use checked::{Checked, Timed};
 pub use flat::{Flat, FlatAnswer, FlatRequest};
+pub use pairs::{Fresh, Pairs, Tables};
 pub use report::{Basis, Rechecked, Report, Told, ToldAnswer, Traced};
 pub use reports::{Reports, Sent};
 pub use sample::{Feed, Opened, Queue, ReadRequest, Sample};

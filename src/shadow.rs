@@ -7,7 +7,6 @@
 mod bench;
 mod breaker;
 mod check;
-mod epochs;
 mod lane;
 mod lanes;
 mod places;

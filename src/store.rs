@@ -5,12 +5,16 @@
 
 mod database;
 mod document;
+mod figures;
 mod journal;
+mod settings;
 mod shelf;
 
 pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};
+pub use figures::{Counted, Figures, Past};
 pub use journal::{Entries, Entry, Journal};
+pub use settings::{Kept, KeptSettings};
 
 use crate::{
     handoff::{Report, Sent},

@@ -6,6 +6,7 @@ use super::{
     evidence::Standing,
     mismatches::Stored,
     reachable::Reachable,
+    restored::Restored,
     switchboard::{Switchboard, Switched},
     threads::Threads,
 };
@@ -15,16 +16,15 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
-    handoff::{Feed, Reports, sample},
+    handoff::{Feed, Pairs, Reports, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
     settings::Editor,
     shadow,
     stack::Stack,
-    store::{Database, Store},
+    store::{Database, KeptSettings, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
-    verdict::Cause,
 };
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub(super) ledger: Ledger,
     budget: Budget,
     rule_counts: RuleCounts,
+    pairs: Pairs,
     metrics: Metrics,
     pub(super) database: Database,
     switched: Switched,
@@ -50,15 +51,14 @@ const BEHIND: usize = 2_048;
 
 impl Shared {
     pub(super) fn new(
-        config: &Arc<Config>,
+        restored: &Restored,
         env: report::otlp::Env<'_>,
-    ) -> Result<(Self, sample::Queue, Feed), StartError> {
-        let gauges = Gauges::default();
-        let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
-        let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.epoch.label.is_some() {
-            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
-        }
+    ) -> (Self, sample::Queue, Feed) {
+        let config = restored.loaded.config();
+        let Restored {
+            gauges, counted, ..
+        } = restored;
+        let ledger = counted.ledger.clone();
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
         let switched = (budget.clone(), ledger.clone(), queue.clone());
@@ -66,12 +66,13 @@ impl Shared {
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
             config: config.clone(),
-            gauges,
+            gauges: gauges.clone(),
             ledger,
             budget,
-            rule_counts: RuleCounts::default(),
+            rule_counts: counted.rule_counts.clone(),
+            pairs: counted.pairs.clone(),
             metrics,
-            database,
+            database: restored.database.clone(),
             switched,
             switchboard: Arc::new(switchboard),
         };
@@ -81,7 +82,7 @@ impl Shared {
             budget: shared.budget.clone(),
             figures: Arc::new(shared.standing()),
         });
-        Ok((shared, queue, feed))
+        (shared, queue, feed)
     }
 
     pub(super) async fn bind_live(
@@ -164,6 +165,7 @@ impl Shared {
             gauges: self.gauges.clone(),
             timings: self.timings(),
             rule_counts: self.rule_counts.clone(),
+            pairs: self.pairs.clone(),
             reports,
             redactor: self.switched.redactor.clone(),
         })
@@ -172,13 +174,17 @@ impl Shared {
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
-        (origin, loaded): (Origin, Loaded),
+        (origin, loaded, revision): (Origin, Loaded, u64),
         store: Store,
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
-        let running = Running::new(origin, loaded, self.gauges.clone(), publish);
+        let kept = KeptSettings::new(self.database.clone());
+        let running = Running::new(origin, loaded, self.gauges.clone(), publish)
+            .going_on(revision, move |changed, settings| {
+                kept.keep(changed, settings)
+            });
         let running = Arc::new(running);
         let reachable = Reachable::default();
         let handles = self.handles(running.clone(), store, reachable.clone());

@@ -25,10 +25,15 @@ use std::{
 pub struct Running {
     origin: Origin,
     gauges: Gauges,
+    /// Told of each change, for the next process.
+    keep: Option<Box<Keep>>,
     /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
     state: Mutex<State>,
 }
+
+/// Is told what the API has changed, and how all settings stand.
+type Keep = dyn Fn(&Value, Settings) + Send + Sync;
 
 struct State {
     loaded: Loaded,
@@ -66,6 +71,7 @@ impl Running {
         Self {
             origin,
             gauges,
+            keep: None,
             publish: Box::new(publish),
             state: Mutex::new(State {
                 loaded,
@@ -75,6 +81,22 @@ impl Running {
                 needs_restart: Vec::new(),
             }),
         }
+    }
+
+    /// Goes on from where another process has ended, at its `revision`, and tells `keep` now and at each change what the
+    /// API has changed, and how all settings stand.
+    pub fn going_on(
+        mut self,
+        revision: u64,
+        keep: impl Fn(&Value, Settings) + Send + Sync + 'static,
+    ) -> Self {
+        self.gauges.set_settings_revision(revision);
+        let mut state = self.lock();
+        state.revision = revision;
+        keep(state.loaded.layers.api(), state.settings());
+        drop(state);
+        self.keep = Some(Box::new(keep));
+        self
     }
 
     /// The configuration in force.
@@ -149,6 +171,9 @@ impl Running {
         state.revision += 1;
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
+        if let Some(keep) = &self.keep {
+            keep(state.loaded.layers.api(), state.settings());
+        }
         tell(&before, &after, state.revision, by);
     }
 
@@ -167,16 +192,10 @@ impl Edit for Running {
         if if_match.is_some_and(|revision| revision != state.revision) {
             return Err(Refused::Stale(state.revision));
         }
-        patch::check(patch).map_err(Refused::Invalid)?;
-        let mut api = state.loaded.layers.api().clone();
-        patch::merge(&mut api, patch);
-        if api == *state.loaded.layers.api() {
+        let next = state.loaded.patched(patch).map_err(Refused::Invalid)?;
+        if next.layers.api() == state.loaded.layers.api() {
             return Ok(state.settings());
         }
-        let mut next = state.loaded.clone();
-        next.layers = next.layers.with_api(api);
-        let config = resolve(&next.name, &next.layers, &next.rules);
-        next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
         self.put(&mut state, next, by);
         Ok(state.settings())
     }
@@ -193,6 +212,26 @@ impl fmt::Debug for Running {
 // === impl Loaded ===
 
 impl Loaded {
+    /// With a merge patch laid upon what the API has changed.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn patched(&self, patch: &Value) -> Result<Self, Faults> {
+        patch::check(patch)?;
+        let mut api = self.layers.api().clone();
+        patch::merge(&mut api, patch);
+        let mut next = self.clone();
+        next.layers = next.layers.with_api(api);
+        let config = resolve(&next.name, &next.layers, &next.rules);
+        next.config = Arc::new(config.map_err(|faults| bare(&faults))?);
+        Ok(next)
+    }
+
+    /// Every runtime setting as it stands.
+    pub fn settings(&self) -> BTreeMap<String, Setting> {
+        self.layers.settings()
+    }
+
     /// Gives `next` what stays: what needs a restart, and what the API has changed.
     fn carry_over(&self, next: &mut Self) -> Result<Reloaded, Faults> {
         let running = self.layers.base();

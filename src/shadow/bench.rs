@@ -3,14 +3,13 @@
 use super::{
     Compare, Settings,
     check::{Check, Finding, Reading},
-    epochs::{Epochs, Tables},
     lanes::Lanes,
     places::Places,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Rechecked, Reports, Timed, Traced},
+    handoff::{Checked, Pairs, Rechecked, Reports, Tables, Timed, Traced},
     redact::Redactor,
     settings::Current,
     stack::Stack,
@@ -29,7 +28,7 @@ const MAX_TIMED: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) compare: Compare,
-    pub(super) epochs: Epochs,
+    pub(super) pairs: Pairs,
     pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,
@@ -105,7 +104,7 @@ impl Bench {
     }
 
     fn tables(&self, check: &Check) -> Tables {
-        self.epochs.tables(check.sample.ticket.epoch())
+        self.pairs.tables(check.sample.ticket.epoch())
     }
 
     /// Counts what rules did, and how long both stacks took.

@@ -8,7 +8,6 @@ use super::{
     Settings,
     bench::Bench,
     check::{self, Entry},
-    epochs::Epochs,
     lanes::{Clients, Lanes},
     places::{Place, Places},
     waiting::Waiting,
@@ -16,7 +15,7 @@ use super::{
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Reports, Sample},
+    handoff::{Feed, Pairs, Reports, Sample},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
@@ -45,6 +44,7 @@ pub struct Parts {
     pub gauges: Gauges,
     pub timings: Timings,
     pub rule_counts: RuleCounts,
+    pub pairs: Pairs,
     pub reports: Reports,
     pub redactor: Current<Redactor>,
 }
@@ -84,7 +84,7 @@ impl Worker {
             ledger: parts.ledger.clone(),
             bench: Arc::new(Bench {
                 compare: parts.compare,
-                epochs: Epochs::default(),
+                pairs: parts.pairs,
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,

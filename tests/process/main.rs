@@ -6,6 +6,7 @@
 mod sidecar;
 mod stack;
 mod suggestions;
+mod survival;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

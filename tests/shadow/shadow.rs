@@ -15,7 +15,7 @@ use twinread::{
         RuleUse,
     },
     drain,
-    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent},
+    handoff::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
@@ -99,6 +99,7 @@ impl Shadow {
             gauges: gauges.clone(),
             timings: Timings::default(),
             rule_counts: RuleCounts::default(),
+            pairs: Pairs::default(),
             reports,
             redactor,
         });

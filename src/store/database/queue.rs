@@ -42,7 +42,7 @@ struct Waiting {
     is_failing: bool,
 }
 
-/// Whether somebody waits for the next round.
+/// Whether the next round waits for its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Haste {
     #[default]
@@ -77,7 +77,11 @@ impl Queue {
     }
 
     pub(super) fn add_source(&self, source: Box<dyn Source>) {
-        locked(&self.waiting).sources.push(source);
+        let mut waiting = locked(&self.waiting);
+        waiting.sources.push(source);
+        // What it begins with is stored before anything can happen to the process.
+        waiting.haste = Haste::Awaited;
+        self.wake.notify_all();
     }
 
     /// See [`Database::settle`](super::Database::settle).
