@@ -2,6 +2,7 @@
 
 mod bodies;
 mod excerpt;
+mod masks;
 mod message;
 mod print;
 pub(super) mod show;
@@ -135,10 +136,8 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
             },
             max_differences: usize::MAX,
             max_decoded: MAX_DECODED,
-            explain: match args.explain {
-                true => Explain::Places,
-                false => Explain::Counts,
-            },
+            // What stands around a difference shows what is masked.
+            explain: Explain::Places,
             ..Options::default()
         },
     };
@@ -155,12 +154,13 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         Compared::Different { .. } => Found::Different,
         Compared::NotCompared(reason) => return Err(Refused::NotCompared(reason.name())),
     };
+    let explain = match args.explain {
+        true => Explain::Places,
+        false => Explain::Counts,
+    };
     // Who closes the pipe has seen enough.
     let _ = match args.json {
-        true => {
-            let explain = comparing.options.explain;
-            show::json(&comparison, (&comparing.rules, explain), out)
-        }
+        true => show::json(&comparison, (&comparing.rules, explain), out),
         false => {
             let plain = Plain::of([&old, &new], MAX_DECODED);
             let bodies = Bodies::of(&plain, comparing.options.max_depth);
@@ -169,7 +169,8 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
                 rules: &comparing.rules,
                 view: args.view,
                 columns,
-                excerpts: Excerpts::new(bodies, comparison.differences(), columns),
+                explain,
+                excerpts: Excerpts::new(bodies, &comparison, columns),
             };
             showing.text(&comparison, out)
         }

@@ -19,6 +19,8 @@ pub(super) struct Showing<'s> {
     pub rules: &'s RuleSet,
     pub view: View,
     pub columns: usize,
+    /// Whether it is told what each rule masked, and where.
+    pub explain: Explain,
     pub excerpts: Excerpts<'s>,
 }
 
@@ -44,7 +46,11 @@ impl Showing<'_> {
             _ => 0,
         };
         let masked = masked(comparison, self.rules);
-        for Masked { rule, difference } in &comparison.masked {
+        let told = match self.explain {
+            Explain::Places => &comparison.masked[..],
+            Explain::Counts => &[],
+        };
+        for Masked { rule, difference } in told {
             let rule = &self.rules.rules()[*rule];
             let (id, why) = (harmless(&rule.id), harmless(&rule.why));
             self.show(difference, &self.excerpts.changed(difference), out)?;
@@ -192,7 +198,8 @@ mod tests {
             rules: &comparing.rules,
             view,
             columns,
-            excerpts: Excerpts::new(Bodies::of(&plain, 64), comparison.differences(), columns),
+            explain: Explain::Places,
+            excerpts: Excerpts::new(Bodies::of(&plain, 64), &comparison, columns),
         };
         let mut out = Vec::new();
         showing.text(&comparison, &mut out).unwrap();
@@ -225,7 +232,7 @@ $.more  extra
     \"name\": \"Lamp\"
     \"tags\": [\"x\"]
   + \"more\": null
-    \"at\": 2
+    \"at\": 1
     \"z\": 1
 $.at  value
   - \"at\": 1
@@ -307,6 +314,27 @@ masked by clock: 1
         let (left, right) = changed.split_once('≠').unwrap();
         assert!(left.contains("w1\""), "{changed}");
         assert!(right.contains("w2\""), "{changed}");
+    }
+
+    #[test]
+    fn beside_a_difference_each_side_has_its_own_where_a_rule_masks() {
+        let old = r#"{"n":1,"at":"10:00","z":{"at":1}}"#;
+        let new = r#"{"n":2,"at":"11:00","z":{"at":1}}"#;
+        let told = text("application/json", old, new, View::SideBySide);
+        let lines: Vec<_> = told.lines().collect();
+        let sides = |line: &str| -> Vec<String> {
+            let sides = line.split(['│', '≠']).map(str::trim);
+            sides.map(str::to_owned).collect()
+        };
+        assert_eq!(sides(lines[1]), [r#""n": 1"#, r#""n": 2"#], "{told}");
+        assert_eq!(
+            sides(lines[2]),
+            [r#""at": "10:00""#, r#""at": "11:00""#],
+            "{told}"
+        );
+        assert_eq!(sides(lines[3]), [r#""z": {"at":1}"#; 2], "{told}");
+        let told = unified(old, r#"{"n":2,"z":{"at":1}}"#);
+        assert!(told.contains("    \"at\": \"10:00\"\n"), "{told}");
     }
 
     #[test]
