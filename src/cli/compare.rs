@@ -90,6 +90,8 @@ enum Refused {
     StdinTwice,
     #[error(transparent)]
     RuleFile(#[from] config::Unreadable),
+    #[error("the folder {} holds no rules (*.yaml)", path.display())]
+    NoRules { path: PathBuf },
     #[error("{0}")]
     Rules(Faults),
     #[error("not compared: {0}")]
@@ -218,7 +220,9 @@ fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
     let http = PathBuf::from("builtin:http");
     let builtin = Some(&http).filter(|http| !args.no_builtin && !args.rules.contains(http));
     for path in builtin.into_iter().chain(&args.rules) {
-        files.add(&path.to_string_lossy(), Path::new(""))?;
+        if files.add(&path.to_string_lossy(), Path::new(""))? == 0 {
+            return Err(Refused::NoRules { path: path.clone() });
+        }
     }
     let today = jiff::Zoned::now().date();
     files.compile(today).map_err(Refused::Rules)
@@ -239,7 +243,9 @@ mod tests {
     fn run_with(files: &[(&str, &str)], line: &str) -> (Result<Found, String>, String) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::write(folder.path().join(name), text).unwrap();
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let words = line.split_whitespace().map(|word| {
             let path = folder.path().join(word);
@@ -324,11 +330,13 @@ mod tests {
         let files = [
             ("a.json", "1"),
             ("bad.yaml", "rules: [{id: a}]"),
+            ("folder/readme.txt", "no rules"),
             ("cut", "HTTP/1.1 200 OK\r\n"),
         ];
         for (line, told) in [
             ("a.json no-such.json", "cannot read"),
             ("a.json a.json --rules bad.yaml", "`why` is missing"),
+            ("a.json a.json --rules folder", "folder holds no rules"),
             (
                 "a.json a.json --rules builtin:no",
                 "there are no built-in rules `no`",

@@ -47,7 +47,7 @@ impl<'v> Case<'v> {
             }
             Some(Value::Json(json)) => Some(vec![Subject::from(json)]),
             Some(Value::Text(text)) => Some(vec![Subject::Text(text.into())]),
-            Some(Value::Summary { .. }) => None,
+            Some(Value::Summary { .. } | Value::Unreadable { .. }) => None,
         };
         Some(Self {
             kind: difference.kind,

@@ -150,7 +150,7 @@ fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
         None => return Some(None),
         Some(Value::Json(json)) => json.clone(),
         Some(Value::Text(text)) => Json::from(text.as_str()),
-        Some(Value::Summary { .. }) => return None,
+        Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
     };
     let is_whole = match &json {
         Json::String(text) => Some(text.as_str()) == told,

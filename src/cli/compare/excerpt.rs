@@ -170,7 +170,7 @@ impl<'b> Excerpts<'b> {
         let own = line(document.raw(id));
         let other = match document.value(id) {
             Value::Json(json) => self.masks.other(way, &json, side),
-            Value::Text(_) | Value::Summary { .. } => None,
+            _ => None,
         };
         let Some(other) = other else {
             return Row::Same(own);
@@ -272,6 +272,7 @@ impl<'b> Excerpts<'b> {
                 shortened(lines)
             }
             Value::Summary { class, length } => vec![format!("{label}{class} of {length} bytes")],
+            Value::Unreadable { why, length } => vec![format!("{why}, {length} bytes")],
         }
     }
 

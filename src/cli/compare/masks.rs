@@ -70,7 +70,7 @@ impl<'m> Change<'m> {
         let told = |value: &'m Option<Value>| match value {
             None => Some(None),
             Some(Value::Json(json)) => Some(Some(json)),
-            Some(Value::Text(_) | Value::Summary { .. }) => None,
+            Some(_) => None,
         };
         let (old, new) = (told(&difference.old)?, told(&difference.new)?);
         let (own, other) = match side {

@@ -125,6 +125,7 @@ pub(in crate::cli) fn spelled(value: &Value) -> String {
         Value::Json(value) => harmless(&value.to_string()),
         Value::Text(text) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
         Value::Summary { class, length } => format!("{class} of {length} bytes"),
+        Value::Unreadable { why, length } => format!("{}, {length} bytes", harmless(why)),
     }
 }
 
@@ -133,6 +134,7 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Json(value) => value.clone(),
         Value::Text(text) => text.clone().into(),
         Value::Summary { class, length } => json!({"class": class, "bytes": length}),
+        Value::Unreadable { why, length } => json!({"unreadable": why, "bytes": length}),
     }
 }
 
@@ -250,6 +252,14 @@ masked by clock: 1
         assert_eq!(
             unified(r#"{"at":1}"#, "{}").lines().last(),
             Some("equal under rules")
+        );
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_told_with_its_reason() {
+        assert_eq!(
+            unified("{}", "{\"a\"}"),
+            "body  undecodable\n  - {}\n  + not JSON at byte 4: expected a colon, 5 bytes\n1 difference\n"
         );
     }
 

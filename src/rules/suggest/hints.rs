@@ -175,7 +175,7 @@ fn length(value: &Value) -> Option<usize> {
         Value::Json(Json::String(text)) | Value::Text(text) => text.len(),
         Value::Json(Json::Number(number)) => number.as_str().len(),
         Value::Summary { class, length } if *class == "string" => *length,
-        Value::Json(_) | Value::Summary { .. } => 0,
+        Value::Json(_) | Value::Summary { .. } | Value::Unreadable { .. } => 0,
     };
     (bytes <= MAX_TEXT).then_some(bytes)
 }
@@ -234,6 +234,6 @@ fn member(difference: &Difference) -> Option<(&[Step], &str, &Json)> {
     let value = difference.old.as_ref().or(difference.new.as_ref())?;
     match value {
         Value::Json(json) => Some((above, name, json)),
-        Value::Text(_) | Value::Summary { .. } => None,
+        _ => None,
     }
 }
