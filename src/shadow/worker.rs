@@ -11,6 +11,7 @@ use super::{
     epochs::Epochs,
     lanes::{Clients, Lanes},
     places::{Place, Places},
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
@@ -88,6 +89,7 @@ impl Worker {
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 waiting: Waiting::default(),
+                tries: Tries::new(),
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,

@@ -51,6 +51,8 @@ pub enum Bound {
     Bijections,
     /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
     Rechecks,
+    /// Differences a check, or a second, on which rules are tried: for one none is suggested.
+    Suggestions,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -172,7 +174,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -180,6 +182,7 @@ impl Bound {
         Self::Differences,
         Self::Bijections,
         Self::Rechecks,
+        Self::Suggestions,
     ];
 
     pub fn name(self) -> &'static str {
@@ -191,6 +194,7 @@ impl Bound {
             Self::Differences => "differences",
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
+            Self::Suggestions => "suggestions",
         }
     }
 }
