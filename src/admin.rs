@@ -18,5 +18,7 @@ mod server;
 mod settings;
 
 pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
-pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use handles::{
+    Advisor, Ask, Handles, History, Mismatches, Noted, Query, Readiness, UnknownCursor, Unreadable,
+};
 pub use server::{Bound, Config, bind};

@@ -32,7 +32,7 @@ pub use described::{patch_schema, schema};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;
-pub use layers::defaults;
+pub use layers::{default_settings, defaults};
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use recheck::Recheck;

@@ -35,7 +35,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
     let (router, document) = routes().split_for_parts();
-    let described = openapi::describe(document, &handles);
+    let described = openapi::describe(document, &handles, token);
     router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)

@@ -66,12 +66,6 @@ impl Layers {
         }
     }
 
-    /// Every runtime setting as it is where nobody says anything.
-    pub(super) fn defaults() -> BTreeMap<String, Setting> {
-        let nothing = Node::from(&Value::Object(serde_json::Map::new()));
-        Self::new(nothing.clone(), nothing).settings()
-    }
-
     /// What the API has changed, to be kept over a reload.
     pub(super) fn api(&self) -> &Value {
         &self.api
@@ -146,6 +140,12 @@ impl Change {
         });
         named.map_or(Self::Restart, |(_, change)| *change)
     }
+}
+
+/// Every runtime setting as it is where nobody says anything.
+pub fn default_settings() -> BTreeMap<String, Setting> {
+    let nothing = Node::from(&Value::Object(serde_json::Map::new()));
+    Layers::new(nothing.clone(), nothing).settings()
 }
 
 /// The tree of all defaults.
