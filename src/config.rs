@@ -28,7 +28,7 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
-pub use described::{patch_schema, schema};
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;

@@ -7,6 +7,7 @@ mod openapi;
 mod sidecar;
 mod stack;
 mod suggestions;
+mod terminal;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
