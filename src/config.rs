@@ -7,6 +7,7 @@
 
 mod capture;
 mod comparison;
+mod described;
 mod environment;
 mod exporting;
 mod flags;
@@ -27,10 +28,11 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;
-pub use layers::defaults;
+pub use layers::{default_settings, defaults};
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use recheck::Recheck;
