@@ -3,7 +3,9 @@
 use super::{
     StartError,
     advice::Advice,
+    described,
     evidence::Standing,
+    history::Changes,
     mismatches::Stored,
     reachable::Reachable,
     switchboard::{Switchboard, Switched},
@@ -13,12 +15,12 @@ use crate::{
     admin::{self, Ask, Handles, Readiness},
     budget::Budget,
     compare,
-    config::{Config, Loaded, Origin, Running, reload::Reloads},
+    config::{Config, Loaded, Origin, Running, default_settings, reload::Reloads},
     drain,
     handoff::{Feed, Reports, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::Editor,
+    settings::{self, By, Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, Store},
@@ -26,6 +28,7 @@ use crate::{
     upstream::Client,
     verdict::Cause,
 };
+use jiff::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
 
@@ -179,9 +182,11 @@ impl Shared {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
-        let running = Arc::new(running);
+        let changes = self.note_start(&running);
+        let noted = changes.clone();
+        let running = Arc::new(running.noting(move |changes| noted.note(&changes)));
         let reachable = Reachable::default();
-        let handles = self.handles(running.clone(), store, reachable.clone());
+        let handles = self.handles((running.clone(), changes), store, reachable.clone());
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -206,7 +211,22 @@ impl Shared {
         Ok(addr)
     }
 
-    fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
+    /// The history of the settings, which tells first what they are at the start.
+    fn note_start(&self, running: &Running) -> Changes {
+        let history = Changes::new(self.database.clone());
+        let now = running.settings();
+        let values = (&default_settings(), &now.settings);
+        let at = (now.revision, Timestamp::now());
+        history.note(&settings::changes(values, at, By::Start));
+        history
+    }
+
+    fn handles(
+        &self,
+        (running, changes): (Arc<Running>, Changes),
+        store: Store,
+        reachable: Reachable,
+    ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
@@ -214,11 +234,13 @@ impl Shared {
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
+            changes: Arc::new(changes),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
+            schemas: Arc::new(described::schemas()),
             readiness: Ask::new(move || {
                 let mut readiness = readiness(&reachable, &gauges);
                 readiness.impaired.extend(database.impairments());
