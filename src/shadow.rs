@@ -24,6 +24,7 @@ pub use priority::yield_to_others;
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};
+use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 
 /// What may change while the process runs. A check goes by one of these from its beginning to its end.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub traced: Traced,
     pub recheck: Recheck,
     pub conditional: Conditional,
+    /// The header in which answers of the new stack name its build.
+    pub version_header: Option<HeaderName>,
     /// How long accepted checks may go on once the process ends.
     pub grace: Duration,
 }
@@ -98,6 +101,7 @@ impl Default for Settings {
             traced: Traced::default(),
             recheck: Recheck::default(),
             conditional: Conditional::default(),
+            version_header: None,
             grace: Duration::from_secs(10),
         }
     }

@@ -59,8 +59,8 @@ impl Shared {
         let gauges = Gauges::default();
         let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
         let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.label.is_some() {
-            ledger.begin_epoch(config.label.as_deref(), Cause::Start);
+        if config.epoch.label.is_some() {
+            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());

@@ -82,12 +82,13 @@ impl Worker {
         Self {
             feed: parts.feed,
             settings: parts.settings.clone(),
-            ledger: parts.ledger,
+            ledger: parts.ledger.clone(),
             bench: Arc::new(Bench {
                 compare: parts.compare,
                 epochs: Epochs::default(),
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
+                ledger: parts.ledger,
                 waiting: Waiting::default(),
                 tries: Tries::new(),
                 settings: parts.settings,

@@ -53,6 +53,8 @@ pub enum Bound {
     Rechecks,
     /// Differences a check, or a second, on which rules are tried: for one none is suggested.
     Suggestions,
+    /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
+    Versions,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -174,7 +176,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -183,6 +185,7 @@ impl Bound {
         Self::Bijections,
         Self::Rechecks,
         Self::Suggestions,
+        Self::Versions,
     ];
 
     pub fn name(self) -> &'static str {
@@ -195,6 +198,7 @@ impl Bound {
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
             Self::Suggestions => "suggestions",
+            Self::Versions => "versions",
         }
     }
 }

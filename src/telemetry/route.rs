@@ -178,6 +178,22 @@ impl Ticket {
         self.seat.epoch.id()
     }
 
+    /// From now on the check belongs to `epoch`, if it is comparable with what is counted there.
+    pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
+        let from = &self.seat.epoch;
+        if Arc::ptr_eq(from, epoch) || from.series() != epoch.series() {
+            return;
+        }
+        let present = read(&self.route.0.seat).clone();
+        let seat = match Arc::ptr_eq(&present.epoch, epoch) {
+            true => present,
+            false => epoch.seat(&self.route.0.name),
+        };
+        seat.count_sample();
+        self.seat.release_sample();
+        self.seat = seat;
+    }
+
     /// Notes how long a stack took for its whole answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
         self.seat.count_latency(stack, took);

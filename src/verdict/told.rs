@@ -61,6 +61,7 @@ pub enum Code {
     MoreChecks,
 }
 
+/// The clean record of all required routes: what the one with the shortest has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Soak {
     pub required_seconds: u64,
