@@ -5,7 +5,9 @@
 
 mod advice;
 mod control;
+mod described;
 mod evidence;
+mod history;
 mod mismatches;
 mod reachable;
 mod restored;

@@ -8,6 +8,7 @@
 mod capture;
 mod comparable;
 mod comparison;
+mod described;
 mod environment;
 mod exporting;
 mod flags;
@@ -29,10 +30,11 @@ mod watch;
 
 pub use capture::{Capture, Queue};
 pub use comparable::Comparable;
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;
-pub use layers::defaults;
+pub use layers::{default_settings, defaults};
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use recheck::Recheck;

@@ -14,6 +14,7 @@ mod priority;
 mod recheck;
 mod replay;
 mod span;
+mod tries;
 mod waiting;
 mod worker;
 

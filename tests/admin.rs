@@ -6,6 +6,8 @@
 mod commands;
 #[path = "admin/harness.rs"]
 mod harness;
+#[path = "admin/openapi.rs"]
+mod openapi;
 
 use harness::{Running, check_clean, handles};
 use jiff::Timestamp;
@@ -88,6 +90,36 @@ async fn settings_are_told_with_their_revision_and_changed_under_it() {
 }
 
 #[tokio::test]
+async fn what_was_changed_is_told_page_by_page() {
+    let running = Running::start(None).await;
+    for rate in ["0.25", "0.5", "0.75"] {
+        let patch = format!(r#"{{"sample": {{"rate": {rate}}}}}"#);
+        assert_eq!(running.patch(&[], &patch).await.status, 200);
+    }
+
+    let page = running.get("/v1/settings/history?limit=2").await.json();
+
+    let newest = &page["changes"][0];
+    assert_eq!(
+        (&newest["from"], &newest["to"]),
+        (&json!(0.5), &json!(0.75))
+    );
+    assert_eq!(newest["source"], "api");
+    assert!(newest["caller"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let next = page["next"].as_str().unwrap();
+    let rest = running
+        .get(&format!("/v1/settings/history?cursor={next}"))
+        .await
+        .json();
+    assert_eq!(rest["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["next"], json!(null));
+    for wrong in ["limit=0", "limit=1001", "cursor=x", "cursor=-1", "page=2"] {
+        let refused = running.get(&format!("/v1/settings/history?{wrong}")).await;
+        refused.assert_problem(400);
+    }
+}
+
+#[tokio::test]
 async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
     let running = Running::start(None).await;
     let invalid = running.patch(&[], r#"{"sample": {"rate": 12}}"#).await;
@@ -95,6 +127,20 @@ async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
     assert_eq!(invalid.json()["faults"].as_array().unwrap().len(), 2);
     running.patch(&[], "{").await.assert_problem(400);
     running.patch(&[], "[1]").await.assert_problem(422);
+    let twice = r#"{"sample": {"rate": 0, "r\u0061te": 1}}"#;
+    for refused in [
+        running.patch(&[], twice).await,
+        running
+            .call("POST", "/v1/epoch", &[], r#"{"rate": 1, "rate": 1}"#)
+            .await,
+    ] {
+        refused.assert_problem(400);
+        let told = refused.json()["detail"].to_string();
+        assert!(
+            told.contains("rate") && told.contains("given twice"),
+            "{told}"
+        );
+    }
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
     running.patch(&[], &large).await.assert_problem(413);
     let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -263,7 +309,7 @@ async fn rules_are_suggested_and_previewed_and_their_faults_told() {
     let previewed = running
         .call("POST", "/v1/rules/preview", &[], "rules: []")
         .await;
-    assert_eq!(previewed.json(), json!({"mismatches": 9}));
+    assert_eq!(previewed.json()["mismatches"], 9);
     let refused = running.call("POST", "/v1/rules/preview", &[], "x").await;
     refused.assert_problem(422);
     assert_eq!(

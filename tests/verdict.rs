@@ -4,7 +4,6 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use twinread::verdict::{
@@ -519,32 +518,4 @@ proptest! {
         let later = judged(&evidence, &limits);
         prop_assert!(later.reasons.iter().all(|reason| reason.checks_needed.is_none()), "{:?}", later.reasons);
     }
-}
-
-/// How many of `runs` routes with this true rate are ever called safe, looked at after every check.
-fn ever_called_safe(rate: f64, limit: f64, runs: u32, checks: u64) -> u32 {
-    let sequence = Sequence::new(limit, 0.05);
-    let mut chance = StdRng::seed_from_u64(20_261_122);
-    let mut called_safe = 0;
-    for _ in 0..runs {
-        let mut mismatches = 0;
-        for trials in 1..=checks {
-            mismatches += u64::from(chance.random_bool(rate));
-            if sequence.checks_needed(trials, mismatches) == Some(0) {
-                called_safe += 1;
-                break;
-            }
-        }
-    }
-    called_safe
-}
-
-#[test]
-fn under_continuous_looking_a_bad_route_is_seldom_called_safe_and_a_good_one_is() {
-    let (limit, runs, checks) = (0.02, 300, 1_200);
-    let wrong = ever_called_safe(limit * 1.01, limit, runs, checks);
-    // At most 5 %, and room for three standard deviations of 300 runs.
-    assert!(wrong <= 15 + 11, "{wrong} of {runs}");
-    let right = ever_called_safe(0.0, limit, 1, checks);
-    assert_eq!(right, 1);
 }

@@ -1,24 +1,32 @@
 //! What the rest of the process owes the admin API.
 
-use crate::{document::Faults, settings::Editor, telemetry::Ledger, verdict::Verdict};
+use super::{Preview, Rules, Suggestions};
+use crate::{
+    document::Faults,
+    settings::{Change, Editor},
+    telemetry::Ledger,
+    verdict::Verdict,
+};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
 pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
+    pub changes: Arc<dyn History<Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
-    /// The document of `GET /v1/rules`: each rule with applied, masked, expiry.
-    pub rules: Ask<Value>,
+    pub rules: Ask<Rules>,
     /// The metrics in Prometheus' text format 0.0.4.
     pub metrics: Ask<String>,
     pub readiness: Ask<Readiness>,
+    /// JSON Schemas, by name, of what other parts own: `SettingsPatch`, and the answers of [`Mismatches`].
+    pub schemas: Arc<BTreeMap<String, Value>>,
 }
 
 /// A question that another part of the process answers from memory, without waiting.
@@ -35,31 +43,54 @@ pub struct Readiness {
 
 /// Mismatch classes and stored examples. Answers from memory, without waiting.
 pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/classes`.
+    /// The document of `GET /v1/classes`: a `Classes`.
     fn classes(&self) -> Value;
 
+    /// A `Class`.
     fn class(&self, id: &str) -> Option<Value>;
 
-    /// The document of `GET /v1/mismatches`.
+    /// The document of `GET /v1/mismatches`: a `MismatchPage`.
     ///
     /// # Errors
     /// The cursor is none that an earlier answer gave.
     fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
 
+    /// A `Mismatch`.
     fn mismatch(&self, id: &str) -> Option<Value>;
 }
 
 /// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/rules/suggestions`.
-    fn suggestions(&self) -> Value;
+    fn suggestions(&self) -> Suggestions;
 
-    /// The document of `POST /v1/rules/preview`: what the rules of a file would hide.
+    /// What the rules of a file would hide.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
-    fn preview(&self, file: &str) -> Result<Value, Faults>;
+    fn preview(&self, file: &str) -> Result<Preview, Faults>;
 }
+
+/// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
+pub trait History<T>: fmt::Debug + Send + Sync + 'static {
+    /// At most `limit`, the newest first; of those before `cursor` where there is one.
+    ///
+    /// # Errors
+    /// It cannot be read for now.
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable>;
+}
+
+/// A page of a [`History`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noted<T> {
+    pub entries: Vec<T>,
+    /// The cursor of the next page; `None`: there is none.
+    pub next: Option<u64>,
+}
+
+/// Why a [`History`] cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct Unreadable(pub String);
 
 /// Which examples are asked for, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

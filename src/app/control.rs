@@ -116,7 +116,7 @@ async fn start(
     let mut servers = JoinSet::new();
     let admin = shared
         .serve_admin(
-            (origin, restored.loaded, restored.revision),
+            (origin, restored.loaded, restored.settings),
             store,
             (&mut servers, &control_watch),
         )

@@ -2,27 +2,34 @@
 
 use super::StartError;
 use crate::{
-    config::{Comparable, Config, Loaded},
+    config::{Comparable, Config, Loaded, default_settings},
     document::Faults,
     handoff::Pairs,
+    settings::Setting,
     store::{Counted, Database, Figures, Kept, KeptSettings, Past},
     telemetry::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
     verdict::Cause,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Everything that survives the process, in force again, and kept from now on.
 #[derive(Debug)]
 pub(super) struct Restored {
     pub(super) loaded: Loaded,
-    /// Of the settings.
-    pub(super) revision: u64,
+    pub(super) settings: Before,
     pub(super) database: Database,
     pub(super) counted: Counted,
     pub(super) gauges: Gauges,
+}
+
+/// Where the settings go on from.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) revision: u64,
+    /// As they stood in the process before; by default, where there was none.
+    pub(super) before: BTreeMap<String, Setting>,
 }
 
 /// What the checks of an epoch are measured by, as it is stored.
@@ -44,14 +51,16 @@ impl Restored {
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
         let (database, past, kept) = open(loaded.config(), &gauges)?;
-        let (loaded, revision) = again(loaded, kept, &database);
+        let (loaded, settings) = again(loaded, kept, &database);
         let config = loaded.config().clone();
         notice_clock(&past, (&database, &gauges));
         let counted = counted(past, &config, &gauges);
-        database.add_source(Figures::new(counted.clone(), config.store.keep));
+        if database.path().is_some() {
+            database.add_source(Figures::new(counted.clone(), config.store.keep));
+        }
         Ok(Self {
             loaded,
-            revision,
+            settings,
             database,
             counted,
             gauges,
@@ -74,10 +83,14 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
     }
 }
 
-/// `loaded` with what the API had changed, and the revision that it has.
-fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64) {
+/// `loaded` with what the API had changed.
+fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, Before) {
     let Some(kept) = kept else {
-        return (loaded, 1);
+        let before = Before {
+            revision: 1,
+            before: default_settings(),
+        };
+        return (loaded, before);
     };
     let loaded = match loaded.patched(&kept.changed) {
         Ok(patched) => patched,
@@ -86,9 +99,13 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
             loaded
         }
     };
-    let in_force = serde_json::to_value(loaded.settings()).unwrap_or(Value::Null);
-    let is_another = u64::from(in_force != kept.in_force);
-    (loaded, kept.revision + is_another)
+    // What the file says may have changed meanwhile.
+    let is_another = u64::from(loaded.settings() != kept.in_force);
+    let before = Before {
+        revision: kept.revision + is_another,
+        before: kept.in_force,
+    };
+    (loaded, before)
 }
 
 fn set_aside(kept: &Kept, faults: &Faults, database: &Database) {

@@ -3,10 +3,12 @@
 use super::{
     StartError,
     advice::Advice,
+    described,
     evidence::Standing,
+    history::Changes,
     mismatches::Stored,
     reachable::Reachable,
-    restored::Restored,
+    restored::{Before, Restored},
     switchboard::{Switchboard, Switched},
     threads::Threads,
 };
@@ -19,14 +21,15 @@ use crate::{
     handoff::{Feed, Pairs, Reports, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::Editor,
+    settings::{self, By, Edit, Editor, Setting},
     shadow,
     stack::Stack,
     store::{Database, KeptSettings, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
 };
-use std::{io, net::SocketAddr, sync::Arc};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
 
 /// What several modules share.
@@ -174,7 +177,7 @@ impl Shared {
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
-        (origin, loaded, revision): (Origin, Loaded, u64),
+        (origin, loaded, settings): (Origin, Loaded, Before),
         store: Store,
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
@@ -182,12 +185,14 @@ impl Shared {
         let publish = move |config: &Config| switchboard.put(config);
         let kept = KeptSettings::new(self.database.clone());
         let running = Running::new(origin, loaded, self.gauges.clone(), publish)
-            .going_on(revision, move |changed, settings| {
+            .going_on(settings.revision, move |changed, settings| {
                 kept.keep(changed, settings)
             });
-        let running = Arc::new(running);
+        let changes = self.note_start(&running, &settings.before);
+        let noted = changes.clone();
+        let running = Arc::new(running.noting(move |changes| noted.note(&changes)));
         let reachable = Reachable::default();
-        let handles = self.handles(running.clone(), store, reachable.clone());
+        let handles = self.handles((running.clone(), changes), store, reachable.clone());
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -212,7 +217,23 @@ impl Shared {
         Ok(addr)
     }
 
-    fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
+    /// The history of the settings, which tells first what they are at the start.
+    /// What is another value than in the process before; in the first one, than by default.
+    fn note_start(&self, running: &Running, before: &BTreeMap<String, Setting>) -> Changes {
+        let history = Changes::new(self.database.clone());
+        let now = running.settings();
+        let values = (before, &now.settings);
+        let at = (now.revision, Timestamp::now());
+        history.note(&settings::changes(values, at, By::Start));
+        history
+    }
+
+    fn handles(
+        &self,
+        (running, changes): (Arc<Running>, Changes),
+        store: Store,
+        reachable: Reachable,
+    ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
@@ -220,11 +241,13 @@ impl Shared {
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
+            changes: Arc::new(changes),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
+            schemas: Arc::new(described::schemas()),
             readiness: Ask::new(move || {
                 let mut readiness = readiness(&reachable, &gauges);
                 readiness.impaired.extend(database.impairments());

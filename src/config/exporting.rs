@@ -24,9 +24,6 @@ pub struct Epoch {
     pub version_header: Option<HeaderName>,
 }
 
-/// Ten years: what is longer is a slip of the pen.
-const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
-
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
@@ -34,6 +31,9 @@ pub struct Telemetry {
     pub trace: Trace,
     pub traced: Traced,
 }
+
+/// Ten years: what is longer is a slip of the pen.
+const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
 // === impl Telemetry ===
 

@@ -10,13 +10,15 @@ use super::{
 };
 use crate::{
     document::{Fault, Faults},
-    settings::{Edit, Refused, Setting, Settings},
+    settings::{self, By, Edit, Refused, Setting, Settings},
     telemetry::Gauges,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -26,9 +28,11 @@ pub struct Running {
     origin: Origin,
     gauges: Gauges,
     /// Told of each change, for the next process.
-    keep: Option<Box<Keep>>,
+    keep: Box<Keep>,
     /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
+    /// Is told of each change of a setting.
+    note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -71,8 +75,9 @@ impl Running {
         Self {
             origin,
             gauges,
-            keep: None,
+            keep: Box::new(|_, _| ()),
             publish: Box::new(publish),
+            note: Box::new(|_| ()),
             state: Mutex::new(State {
                 loaded,
                 paths,
@@ -86,7 +91,7 @@ impl Running {
     /// Goes on from where another process has ended, at its `revision`, and tells `keep` now and at each change what the
     /// API has changed, and how all settings stand.
     pub fn going_on(
-        mut self,
+        self,
         revision: u64,
         keep: impl Fn(&Value, Settings) + Send + Sync + 'static,
     ) -> Self {
@@ -95,8 +100,18 @@ impl Running {
         state.revision = revision;
         keep(state.loaded.layers.api(), state.settings());
         drop(state);
-        self.keep = Some(Box::new(keep));
-        self
+        Self {
+            keep: Box::new(keep),
+            ..self
+        }
+    }
+
+    /// Tells `note` of the settings that change from now on.
+    pub fn noting(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
+        Self {
+            note: Box::new(note),
+            ..self
+        }
     }
 
     /// The configuration in force.
@@ -159,22 +174,27 @@ impl Running {
         for warning in next.warnings() {
             tracing::warn!(%warning, "the configuration asks for attention");
         }
-        self.put(state, next, "the configuration");
+        self.put(state, next, By::File);
         Ok(reloaded)
     }
 
     /// Puts `next` in force, and tells each setting that changes by it.
-    fn put(&self, state: &mut State, next: Loaded, by: &str) {
+    fn put(&self, state: &mut State, next: Loaded, by: By) {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
         state.loaded = next;
         state.revision += 1;
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
-        if let Some(keep) = &self.keep {
-            keep(state.loaded.layers.api(), state.settings());
+        (self.keep)(state.loaded.layers.api(), state.settings());
+        let now = (state.revision, Timestamp::now());
+        let changes = settings::changes((&before, &after), now, by);
+        for change in &changes {
+            let (name, old, new) = (&change.setting, &change.from, &change.to);
+            let revision = state.revision;
+            tracing::info!(%name, %old, %new, revision, %by, "setting changed");
         }
-        tell(&before, &after, state.revision, by);
+        (self.note)(changes);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -187,7 +207,12 @@ impl Edit for Running {
         self.lock().settings()
     }
 
-    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
+    fn patch(
+        &self,
+        patch: &Value,
+        if_match: Option<u64>,
+        caller: SocketAddr,
+    ) -> Result<Settings, Refused> {
         let mut state = self.lock();
         if if_match.is_some_and(|revision| revision != state.revision) {
             return Err(Refused::Stale(state.revision));
@@ -196,7 +221,7 @@ impl Edit for Running {
         if next.layers.api() == state.loaded.layers.api() {
             return Ok(state.settings());
         }
-        self.put(&mut state, next, by);
+        self.put(&mut state, next, By::Api(caller));
         Ok(state.settings())
     }
 }
@@ -275,21 +300,4 @@ fn bare(faults: &Faults) -> Faults {
         told.push(Fault::bare(fault.message.clone()));
     }
     told
-}
-
-fn tell(
-    before: &BTreeMap<String, Setting>,
-    after: &BTreeMap<String, Setting>,
-    revision: u64,
-    by: &str,
-) {
-    for (name, setting) in after {
-        let old = before
-            .get(name)
-            .map_or(&Value::Null, |setting| &setting.value);
-        if *old != setting.value {
-            let new = &setting.value;
-            tracing::info!(%name, %old, %new, revision, by, "setting changed");
-        }
-    }
 }

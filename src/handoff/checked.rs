@@ -36,6 +36,8 @@ pub struct Checked<'c> {
     /// How many there were.
     pub count: usize,
     pub rechecked: Rechecked<&'c Place>,
+    /// Of so many differences it may be tried what would explain them.
+    pub room: usize,
 }
 
 /// An answer, and how long it took from sending the request to its last byte.
@@ -53,7 +55,7 @@ impl Checked<'_> {
         let request = self.request;
         let answers = self.old.zip(self.new);
         let answers = answers.map(|(old, new)| (old.answer, new.answer));
-        let hints = Hints::of(self.differences, answers, redactor).into_iter();
+        let hints = Hints::of(self.differences, answers, redactor, self.room).into_iter();
         let told = |(difference, hints)| Told::of(difference, hints, &self.route, redactor);
         Report {
             differences: self.differences.iter().zip(hints).map(told).collect(),
@@ -148,7 +150,7 @@ fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
         None => return Some(None),
         Some(Value::Json(json)) => json.clone(),
         Some(Value::Text(text)) => Json::from(text.as_str()),
-        Some(Value::Summary { .. }) => return None,
+        Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
     };
     let is_whole = match &json {
         Json::String(text) => Some(text.as_str()) == told,

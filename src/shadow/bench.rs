@@ -5,6 +5,7 @@ use super::{
     check::{Check, Finding, Reading},
     lanes::Lanes,
     places::Places,
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub(super) struct Bench {
     pub(super) lanes: Lanes,
     pub(super) places: Places,
     pub(super) waiting: Waiting,
+    pub(super) tries: Tries,
 }
 
 /// What a comparison knows of ids that have met before.
@@ -167,6 +169,7 @@ impl Bench {
             Stack::New => (shadow, primary),
         };
         let rechecked = &finding.rechecked;
+        let differences = finding.compared.differences();
         let checked = Checked {
             outcome,
             route: sample.ticket.route().name().clone(),
@@ -178,18 +181,24 @@ impl Bench {
             ended: SystemTime::now(),
             old,
             new,
-            differences: finding.compared.differences(),
+            differences,
             count: finding.compared.count(),
             rechecked: Rechecked {
                 count: rechecked.count,
                 lag: rechecked.lag,
                 noise: rechecked.noise.iter().collect(),
             },
+            room: self.tries.room(differences.len(), Instant::now()),
         };
         let redactor = self.redactor.get();
         // Hints are found by comparing: a panic in there must not end more than the report.
         match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
-            Ok(report) => self.reports.send(report),
+            Ok(report) => {
+                let told = report.differences.iter();
+                told.filter(|told| !told.basis.hints.are_tried())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
+                self.reports.send(report);
+            }
             Err(_) => tracing::error!("a report could not be made, for making it panicked"),
         }
     }

@@ -10,6 +10,7 @@ use super::{
     check::{self, Entry},
     lanes::{Clients, Lanes},
     places::{Place, Places},
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
@@ -89,6 +90,7 @@ impl Worker {
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,
                 waiting: Waiting::default(),
+                tries: Tries::new(),
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,

@@ -1,10 +1,12 @@
 //! Settings that the API has changed, kept over a restart.
 
 use super::{Database, Journal};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, types::Type};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What is kept of the settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Kept {
     /// What the API has changed: all patches merged.
     pub changed: Value,
     /// Every setting as it stood. Tells whether the revision still says the same.
-    pub in_force: Value,
+    pub in_force: BTreeMap<String, Setting>,
 }
 
 /// Keeps settings in a database. Cheap to clone.
@@ -68,20 +70,20 @@ impl Kept {
     pub fn load(from: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT revision, changed, in_force FROM settings";
         let kept = from.query_row(sql, [], |row| {
-            let json = |column| {
-                let text: String = row.get(column)?;
-                serde_json::from_str(&text).map_err(|error| {
-                    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
-                })
-            };
             Ok(Kept {
                 revision: row.get::<_, i64>(0)?.unsigned_abs(),
-                changed: json(1)?,
-                in_force: json(2)?,
+                changed: json(row, 1)?,
+                in_force: json(row, 2)?,
             })
         });
         kept.optional()
     }
+}
+
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
 }
 
 fn put(to: &Connection, revision: i64, changed: &str, in_force: &str) -> rusqlite::Result<()> {
@@ -97,11 +99,8 @@ fn put(to: &Connection, revision: i64, changed: &str, in_force: &str) -> rusqlit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        settings::{Setting, Source},
-        telemetry::Gauges,
-    };
-    use std::{collections::BTreeMap, time::Duration};
+    use crate::{settings::Source, telemetry::Gauges};
+    use std::time::Duration;
 
     #[test]
     fn the_last_settings_are_kept_whole() {
@@ -121,7 +120,7 @@ mod tests {
         let expected = Kept {
             revision: 3,
             changed,
-            in_force: json!({"sample.rate": {"value": 0.5, "source": "api"}}),
+            in_force: BTreeMap::from([("sample.rate".to_owned(), setting)]),
         };
         assert_eq!(database.read(Kept::load).unwrap(), Some(expected));
     }

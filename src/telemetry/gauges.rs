@@ -52,6 +52,8 @@ pub enum Bound {
     Bijections,
     /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
     Rechecks,
+    /// Differences a check, or a second, on which rules are tried: for one none is suggested.
+    Suggestions,
     /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
     Versions,
 }
@@ -185,7 +187,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -193,6 +195,7 @@ impl Bound {
         Self::Differences,
         Self::Bijections,
         Self::Rechecks,
+        Self::Suggestions,
         Self::Versions,
     ];
 
@@ -205,6 +208,7 @@ impl Bound {
             Self::Differences => "differences",
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
+            Self::Suggestions => "suggestions",
             Self::Versions => "versions",
         }
     }

@@ -45,8 +45,8 @@ struct Inner {
 }
 
 /// Epochs that stay readable, and routes in all of them together.
-const MAX_EPOCHS: usize = 100;
-const MAX_TALLIES: usize = 10_000;
+pub const MAX_EPOCHS: usize = 100;
+pub const MAX_TALLIES: usize = 10_000;
 
 // === impl Ledger ===
 

@@ -3,6 +3,7 @@
 use super::{
     Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
     evidence::{Latency, Quantiles},
+    interval::share_of,
     judge::decide,
     told::Rate,
 };
@@ -31,8 +32,7 @@ struct Bounded {
 impl<'e> Hearing<'e> {
     /// `rank`: from 1, the route's place among the required ones in order of appearance.
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
-        // Sums to alpha over all ranks, however many there will be.
-        let alpha = limits.alpha() / (rank * (rank + 1)) as f64;
+        let alpha = share_of(limits.alpha(), rank);
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();

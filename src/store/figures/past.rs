@@ -4,7 +4,10 @@ use super::rows;
 use crate::{
     compare::Ids,
     store::journal::instant,
-    telemetry::{EpochState, Latencies, RouteState, RuleCount, Sketch},
+    telemetry::{
+        EpochState, Latencies, RouteState, RuleCount, Sketch,
+        ledger::{MAX_EPOCHS, MAX_TALLIES},
+    },
     verdict::{self, Cause, Outcome, Reason, Version},
 };
 use rusqlite::{Connection, Row};
@@ -23,10 +26,6 @@ pub struct Past {
 
 /// The outcome of a sample that was on its way when the process died.
 pub(super) const LOST: Outcome = Outcome::NotCompared(Reason::Internal);
-
-/// Epochs that are read, and tallies in all of them together: those that the ledger keeps.
-const MAX_EPOCHS: u32 = 100;
-const MAX_TALLIES: usize = 10_000;
 
 // === impl Past ===
 
@@ -64,7 +63,7 @@ fn newest_epochs(from: &Connection) -> rusqlite::Result<Vec<rusqlite::Result<Epo
         "SELECT number, id, label, version, series, cause, since_ns, until_ns, comparable
          FROM epochs ORDER BY number DESC LIMIT ?1",
     )?;
-    let epochs = found.query_map([MAX_EPOCHS], epoch)?;
+    let epochs = found.query_map([MAX_EPOCHS as i64], epoch)?;
     Ok(epochs.collect())
 }
 
