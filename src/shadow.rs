@@ -4,12 +4,14 @@
 //! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
+mod afresh;
 mod bench;
 mod breaker;
 mod check;
 mod epochs;
 mod lane;
 mod lanes;
+mod pair;
 mod places;
 mod priority;
 mod recheck;

@@ -15,7 +15,7 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
-    handoff::{Feed, Reports, sample},
+    handoff::{Feed, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
     settings::Editor,
@@ -36,6 +36,7 @@ pub(super) struct Shared {
     gauges: Gauges,
     pub(super) ledger: Ledger,
     budget: Budget,
+    writes: Writes,
     rule_counts: RuleCounts,
     metrics: Metrics,
     switched: Switched,
@@ -59,7 +60,13 @@ impl Shared {
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
-        let switched = (budget.clone(), ledger.clone(), queue.clone());
+        let writes = Writes::new(config.recheck.window(), gauges.clone());
+        let switched = (
+            budget.clone(),
+            ledger.clone(),
+            writes.clone(),
+            queue.clone(),
+        );
         let (switchboard, switched) = Switchboard::new(config, switched);
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
@@ -67,6 +74,7 @@ impl Shared {
             gauges,
             ledger,
             budget,
+            writes,
             rule_counts: RuleCounts::default(),
             metrics,
             switched,
@@ -100,6 +108,7 @@ impl Shared {
             budget: self.budget.clone(),
             queue,
             timings: self.timings(),
+            writes: self.writes.clone(),
         };
         // On the runtime whose threads are to poll the listener.
         let bound = live
@@ -167,6 +176,7 @@ impl Shared {
             timings: self.timings(),
             rule_counts: self.rule_counts.clone(),
             reports,
+            writes: self.writes.clone(),
             redactor: self.switched.redactor.clone(),
         })
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Reports, Sample},
+    handoff::{Feed, Reports, Sample, Writes},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
@@ -46,6 +46,7 @@ pub struct Parts {
     pub timings: Timings,
     pub rule_counts: RuleCounts,
     pub reports: Reports,
+    pub writes: Writes,
     pub redactor: Current<Redactor>,
 }
 
@@ -88,6 +89,7 @@ impl Worker {
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 waiting: Waiting::default(),
+                writes: parts.writes,
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,

@@ -46,8 +46,11 @@ pub enum Bound {
     Differences,
     /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
     Bijections,
-    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
+    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed, or a delayed check
+    /// was not made.
     Rechecks,
+    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
+    Writes,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -140,7 +143,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -148,6 +151,7 @@ impl Bound {
         Self::Differences,
         Self::Bijections,
         Self::Rechecks,
+        Self::Writes,
     ];
 
     pub fn name(self) -> &'static str {
@@ -159,6 +163,7 @@ impl Bound {
             Self::Differences => "differences",
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
+            Self::Writes => "writes",
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
+    /// Samples whose check began later, for what they read had just been written.
+    pub delayed: u64,
     pub outcomes: Outcomes,
     pub last_check: Option<Timestamp>,
     pub last_mismatch: Option<Timestamp>,
@@ -123,6 +125,7 @@ impl Figures {
             live: 0,
             reads: 0,
             sampled: 0,
+            delayed: 0,
             outcomes: Outcomes::default(),
             last_check: None,
             last_mismatch: None,
