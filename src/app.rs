@@ -36,6 +36,8 @@ pub enum StartError {
     },
     #[error("cannot export telemetry")]
     Telemetry(#[from] crate::report::Invalid),
+    #[error(transparent)]
+    Store(#[from] crate::store::OpenError),
     #[error("cannot start")]
     Threads(#[from] io::Error),
 }

@@ -3,10 +3,14 @@
 //! Everything is bounded: examples in number and in bytes, examples of one class, classes. The newest are kept; what
 //! has to go is counted. One class that occurs a thousand times a second takes no room from one that occurs once.
 
+mod database;
 mod document;
+mod journal;
 mod shelf;
 
+pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};
+pub use journal::{Entries, Entry, Journal};
 
 use crate::{
     handoff::{Report, Sent},
@@ -14,19 +18,24 @@ use crate::{
 };
 use shelf::Shelf;
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::sync::mpsc;
 
 /// The section `store` of the configuration, and bounds that it does not name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The file; `None`: everything is kept in memory.
+    pub path: Option<PathBuf>,
     pub keep_mismatches: usize,
     pub keep_per_class: usize,
     pub max_classes: usize,
     /// Of all examples together.
     pub max_bytes: usize,
+    /// How long figures of the past are kept.
+    pub keep: Duration,
 }
 
 /// The examples and classes of this process. Shared by clones.
@@ -67,10 +76,12 @@ pub struct InvalidCursor(pub String);
 impl Default for Config {
     fn default() -> Self {
         Self {
+            path: None,
             keep_mismatches: 10_000,
             keep_per_class: 50,
             max_classes: 1_000,
             max_bytes: 32 << 20,
+            keep: Duration::from_secs(30 * 86_400),
         }
     }
 }
@@ -179,7 +190,6 @@ mod tests {
         trace_context::TraceContext,
         verdict::{Mark, Outcome, ShadowError, Via},
     };
-    use std::time::Duration;
 
     fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
         let ended = SystemTime::UNIX_EPOCH + Duration::from_secs(number);

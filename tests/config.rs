@@ -212,10 +212,13 @@ const REFUSED: &[(&str, &str)] = &[
         "11: control: unknown field `ulr`, did you mean `url`?",
     ),
     (
-        "store: {path: /var/lib/twinread}",
-        "15: store.path: not available yet",
+        "store: {path: ''}",
+        "15: store.path: expected the path of a file, found \"\"",
     ),
-    ("store: {keep: 30d}", "15: store.keep: not available yet"),
+    (
+        "store: {keep: 30m}",
+        "15: store.keep: expected a duration from 1h to 3650d, found `30m`",
+    ),
     (
         "store: {keep_per_class: 0}",
         "25: store.keep_per_class: expected a whole number from 1 to 100000, found `0`",
@@ -482,6 +485,8 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
     assert_eq!(config.store.keep_mismatches, 10_000);
     assert_eq!(config.store.keep_per_class, 50);
+    assert_eq!(config.store.path, None);
+    assert_eq!(config.store.keep, Duration::from_secs(30 * 86_400));
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.label, None);
     assert_eq!(config.grace, Duration::from_secs(10));
@@ -559,7 +564,7 @@ telemetry:
   traced: mismatch
 log: {format: text, level: info}
 
-store: {path: null, keep_mismatches: 10000, keep_per_class: 50}
+store: {path: null, keep_mismatches: 10000, keep_per_class: 50, keep: 30d}
 
 verdict:
   max_mismatch: 1e-3

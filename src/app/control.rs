@@ -4,6 +4,7 @@ use super::{StartError, shared::Shared, switchboard::Switchboard, threads::Threa
 use crate::{
     config::{Loaded, Origin},
     drain, shadow,
+    store::Database,
     telemetry::Ledger,
 };
 use std::{
@@ -38,6 +39,7 @@ struct Started {
     control_signal: drain::Signal,
     switchboard: Arc<Switchboard>,
     ledger: Ledger,
+    database: Database,
     /// End by themselves when the shadow has reported its last check.
     listeners: JoinSet<()>,
     /// End when the control signal drains.
@@ -97,7 +99,7 @@ async fn start(
 ) -> Result<Started, StartError> {
     let config = loaded.config().clone();
     let env = |name: &str| std::env::var(name).ok();
-    let (shared, queue, feed) = Shared::new(&config, &env);
+    let (shared, queue, feed) = Shared::new(&config, &env)?;
 
     let (live_signal, live_watch) = drain::channel();
     let bound = shared.bind_live(live, queue).await?;
@@ -126,6 +128,7 @@ async fn start(
         control_signal,
         switchboard: shared.switchboard.clone(),
         ledger: shared.ledger.clone(),
+        database: shared.database.clone(),
         listeners,
         servers,
     })
@@ -156,6 +159,8 @@ impl Started {
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;
+        // Nothing else happens any more that this thread would have to see to.
+        self.database.close();
         tracing::info!("ended");
     }
 }

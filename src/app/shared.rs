@@ -21,7 +21,7 @@ use crate::{
     settings::Editor,
     shadow,
     stack::Stack,
-    store::{self, Store},
+    store::{Database, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
     verdict::Cause,
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     writes: Writes,
     rule_counts: RuleCounts,
     metrics: Metrics,
+    pub(super) database: Database,
     switched: Switched,
     pub(super) switchboard: Arc<Switchboard>,
 }
@@ -52,8 +53,9 @@ impl Shared {
     pub(super) fn new(
         config: &Arc<Config>,
         env: report::otlp::Env<'_>,
-    ) -> (Self, sample::Queue, Feed) {
+    ) -> Result<(Self, sample::Queue, Feed), StartError> {
         let gauges = Gauges::default();
+        let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
         let ledger = Ledger::new(config.max_routes, gauges.clone());
         if config.label.is_some() {
             ledger.begin_epoch(config.label.as_deref(), Cause::Start);
@@ -77,6 +79,7 @@ impl Shared {
             writes,
             rule_counts: RuleCounts::default(),
             metrics,
+            database,
             switched,
             switchboard: Arc::new(switchboard),
         };
@@ -86,7 +89,7 @@ impl Shared {
             budget: shared.budget.clone(),
             figures: Arc::new(shared.standing()),
         });
-        (shared, queue, feed)
+        Ok((shared, queue, feed))
     }
 
     pub(super) async fn bind_live(
@@ -120,12 +123,7 @@ impl Shared {
     }
 
     pub(super) fn store(&self) -> Store {
-        let config = store::Config {
-            keep_mismatches: self.config.store.keep_mismatches,
-            keep_per_class: self.config.store.keep_per_class,
-            ..store::Config::default()
-        };
-        Store::new(config, self.gauges.clone())
+        Store::new(self.config.store.clone(), self.gauges.clone())
     }
 
     /// Everything that hears of checks: the log, the store, and a collector where there is one.
@@ -222,6 +220,7 @@ impl Shared {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
+        let database = self.database.clone();
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
@@ -232,6 +231,7 @@ impl Shared {
             metrics: Ask::new(move || metrics.text()),
             readiness: Ask::new(move || {
                 let mut readiness = readiness(&reachable, &gauges);
+                readiness.impaired.extend(database.impairments());
                 if switchboard.is_ending() {
                     let missing = "it is ending, and takes no new connections";
                     readiness.missing.push(missing.to_owned());
@@ -262,7 +262,6 @@ fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
         readiness.missing.push(missing);
     }
     let impaired = &mut readiness.impaired;
-    impaired.push("evidence is kept in memory and will not survive a restart".to_owned());
     if gauges.breaker_open() > 0 {
         impaired.push("the shadow's circuit breaker is open".to_owned());
     }

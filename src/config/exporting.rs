@@ -2,7 +2,7 @@
 
 use super::{
     not_yet, stacks,
-    values::{self, MINUTE, MS},
+    values::{self, DAY, HOUR, MINUTE, MS},
 };
 use crate::{
     document::{At, Data, Fault, Faults},
@@ -12,8 +12,11 @@ use crate::{
     store,
 };
 use http::Uri;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tracing::level_filters::LevelFilter;
+
+/// Ten years: what is longer is a slip of the pen.
+const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,13 +128,27 @@ pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
     let mut fields = not_yet::open(at.clone());
     let keep_mismatches = fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
     let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
-    let read = keep_mismatches.zip(keep_per_class);
-    let store = read.map(|(keep_mismatches, keep_per_class)| store::Config {
-        keep_mismatches: keep_mismatches.get(),
-        keep_per_class: keep_per_class.get(),
-        ..store::Config::default()
-    });
-    values::complete(fields, store)
+    let path = fields.optional("path", path);
+    let keep = fields.optional("keep", |at| values::duration(at, HOUR, LONGEST_KEPT));
+    let read = || {
+        Some(store::Config {
+            path,
+            keep_mismatches: keep_mismatches?.get(),
+            keep_per_class: keep_per_class?.get(),
+            keep: keep?,
+            ..store::Config::default()
+        })
+    };
+    let read = read();
+    values::complete(fields, read)
+}
+
+/// The path of a file. Whether its folder is there is for the start to say: this may be checked on another machine.
+fn path(at: &At<'_>) -> Result<PathBuf, Fault> {
+    match at.text() {
+        Ok(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err(at.expected("the path of a file")),
+    }
 }
 
 /// The section `epoch`: a label.

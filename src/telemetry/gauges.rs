@@ -16,6 +16,9 @@ struct Inner {
     breaker_open: AtomicU64,
     settings_revision: AtomicU64,
     reload_failures: AtomicU64,
+    store_failures: AtomicU64,
+    store_failing: AtomicU64,
+    store_set_aside: AtomicU64,
     export_dropped: [AtomicU64; Signal::ALL.len()],
     bound_reached: [AtomicU64; Bound::ALL.len()],
 }
@@ -106,6 +109,35 @@ impl Gauges {
 
     pub fn reload_failures(&self) -> u64 {
         self.0.reload_failures.load(Ordering::Relaxed)
+    }
+
+    /// A write of the store failed.
+    pub fn store_failed(&self) {
+        self.0.store_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn store_failures(&self) -> u64 {
+        self.0.store_failures.load(Ordering::Relaxed)
+    }
+
+    pub fn set_store_failing(&self, failing: bool) {
+        self.0
+            .store_failing
+            .store(failing.into(), Ordering::Relaxed);
+    }
+
+    /// 1 while the store cannot be written.
+    pub fn store_failing(&self) -> u64 {
+        self.0.store_failing.load(Ordering::Relaxed)
+    }
+
+    /// A damaged file of the store was set aside.
+    pub fn store_set_aside(&self) {
+        self.0.store_set_aside.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn stores_set_aside(&self) -> u64 {
+        self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
     pub fn export_dropped(&self, signal: Signal, count: u64) {

@@ -36,7 +36,7 @@ struct Family<N: 'static> {
     read: fn(&Sources) -> Vec<Series<N>>,
 }
 
-const COUNTERS: [Family<u64>; 10] = [
+const COUNTERS: [Family<u64>; 12] = [
     Family {
         name: "twinread_live_requests_total",
         help: "Requests that callers sent; status_class none: no answer",
@@ -92,6 +92,18 @@ const COUNTERS: [Family<u64>; 10] = [
         read: |sources| alone(sources.gauges.reload_failures()),
     },
     Family {
+        name: "twinread_store_failures_total",
+        help: "Attempts to write the store that failed; each is made again",
+        unit: "{attempt}",
+        read: |sources| alone(sources.gauges.store_failures()),
+    },
+    Family {
+        name: "twinread_store_set_aside_total",
+        help: "Damaged or foreign files of the store that were set aside",
+        unit: "{file}",
+        read: |sources| alone(sources.gauges.stores_set_aside()),
+    },
+    Family {
         name: "twinread_bound_reached_total",
         help: "How often a bound was reached without ending a check",
         unit: "{time}",
@@ -99,7 +111,7 @@ const COUNTERS: [Family<u64>; 10] = [
     },
 ];
 
-const GAUGES: [Family<u64>; 7] = [
+const GAUGES: [Family<u64>; 8] = [
     Family {
         name: "twinread_captured_bytes",
         help: "Bytes of requests and answers held now",
@@ -123,6 +135,12 @@ const GAUGES: [Family<u64>; 7] = [
         help: "1 while the circuit breaker keeps requests from the shadow",
         unit: "1",
         read: |sources| alone(sources.gauges.breaker_open()),
+    },
+    Family {
+        name: "twinread_store_failing",
+        help: "1 while the store cannot be opened or written",
+        unit: "1",
+        read: |sources| alone(sources.gauges.store_failing()),
     },
     Family {
         name: "twinread_settings_revision",
