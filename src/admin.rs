@@ -4,15 +4,19 @@
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
 mod advice;
+mod documents;
 mod epochs;
 mod evidence;
 mod guard;
 mod handles;
+mod openapi;
+mod paging;
 mod probes;
 mod problem;
 mod router;
 mod server;
 mod settings;
 
+pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
 pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
 pub use server::{Bound, Config, bind};

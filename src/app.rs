@@ -5,6 +5,7 @@
 
 mod advice;
 mod control;
+mod described;
 mod evidence;
 mod mismatches;
 mod reachable;

@@ -7,6 +7,7 @@
 
 mod capture;
 mod comparison;
+mod described;
 mod environment;
 mod exporting;
 mod flags;
@@ -27,6 +28,7 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
+pub use described::{patch_schema, schema};
 pub use environment::Lookup;
 pub use exporting::Telemetry;
 pub use flags::Flags;

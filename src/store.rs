@@ -23,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 /// The section `store` of the configuration, and bounds that it does not name.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,11 +59,19 @@ pub struct Filter {
     pub cursor: Option<String>,
 }
 
+/// Every class, the most frequent first.
+#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+pub struct Classes {
+    pub classes: Vec<Class>,
+}
+
 /// Examples, the newest first.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+#[schema(as = MismatchPage)]
 pub struct Page {
     pub mismatches: Vec<Arc<Mismatch>>,
-    /// Where the next page begins; `None`: there is none.
+    /// Where the next page begins; null: there is none.
+    #[schema(required)]
     pub next: Option<String>,
 }
 

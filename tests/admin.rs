@@ -6,6 +6,8 @@
 mod commands;
 #[path = "admin/harness.rs"]
 mod harness;
+#[path = "admin/openapi.rs"]
+mod openapi;
 
 use harness::{Running, check_clean, handles};
 use jiff::Timestamp;
@@ -84,6 +86,36 @@ async fn settings_are_told_with_their_revision_and_changed_under_it() {
     for current in ["*", "\"9\"", "\"1\", \"10\""] {
         let taken = running.patch(&[("if-match", current)], patch).await;
         assert_eq!(taken.status, 200, "{current}: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_is_told_page_by_page() {
+    let running = Running::start(None).await;
+    for rate in ["0.25", "0.5", "0.75"] {
+        let patch = format!(r#"{{"sample": {{"rate": {rate}}}}}"#);
+        assert_eq!(running.patch(&[], &patch).await.status, 200);
+    }
+
+    let page = running.get("/v1/settings/history?limit=2").await.json();
+
+    let newest = &page["changes"][0];
+    assert_eq!(
+        (&newest["from"], &newest["to"]),
+        (&json!(0.5), &json!(0.75))
+    );
+    assert_eq!(newest["source"], "api");
+    assert!(newest["caller"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let next = page["next"].as_str().unwrap();
+    let rest = running
+        .get(&format!("/v1/settings/history?cursor={next}"))
+        .await
+        .json();
+    assert_eq!(rest["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["next"], json!(null));
+    for wrong in ["limit=0", "limit=1001", "cursor=x", "cursor=-1", "page=2"] {
+        let refused = running.get(&format!("/v1/settings/history?{wrong}")).await;
+        refused.assert_problem(400);
     }
 }
 
@@ -263,7 +295,7 @@ async fn rules_are_suggested_and_previewed_and_their_faults_told() {
     let previewed = running
         .call("POST", "/v1/rules/preview", &[], "rules: []")
         .await;
-    assert_eq!(previewed.json(), json!({"mismatches": 9}));
+    assert_eq!(previewed.json()["mismatches"], 9);
     let refused = running.call("POST", "/v1/rules/preview", &[], "x").await;
     refused.assert_problem(422);
     assert_eq!(

@@ -2,7 +2,12 @@
 //!
 //! Both look at all that is stored, so they work on a thread of their own, one call at a time.
 
-use super::{Handles, problem::Problem};
+use super::{
+    Handles,
+    documents::{Preview, Suggestions},
+    openapi::Fails,
+    problem::Problem,
+};
 use crate::document::Faults;
 use axum::{
     Extension, Json,
@@ -10,7 +15,6 @@ use axum::{
     extract::{State, rejection::BytesRejection},
 };
 use http::StatusCode;
-use serde_json::Value;
 use std::sync::Arc;
 use tokio::{sync::Semaphore, task};
 
@@ -18,19 +22,51 @@ use tokio::{sync::Semaphore, task};
 #[derive(Clone, Debug)]
 pub(super) struct Turn(Arc<Semaphore>);
 
+/// Rules that would explain stored mismatches
+///
+/// None is put in force by that. One call at a time.
+#[utoipa::path(
+    get,
+    path = "/v1/rules/suggestions",
+    operation_id = "suggestRules",
+    tag = "rules",
+    responses(
+        (status = OK, body = Suggestions, description = "The rules, those first that would mask the most"),
+        Fails<429>,
+        Fails<500>,
+    ),
+)]
 pub(super) async fn suggestions(
     State(handles): State<Handles>,
     Extension(turn): Extension<Turn>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Suggestions>, Problem> {
     let advisor = handles.advisor;
     turn.take(move || advisor.suggestions()).await.map(Json)
 }
 
+/// What rules would hide of the stored mismatches
+///
+/// None is put in force by that. One call at a time.
+#[utoipa::path(
+    post,
+    path = "/v1/rules/preview",
+    operation_id = "previewRules",
+    tag = "rules",
+    request_body(content = String, content_type = "application/yaml", description = "A rule file"),
+    responses(
+        (status = OK, body = Preview, description = "What they would do"),
+        Fails<400>,
+        Fails<413>,
+        Fails<422>,
+        Fails<429>,
+        Fails<500>,
+    ),
+)]
 pub(super) async fn preview(
     State(handles): State<Handles>,
     Extension(turn): Extension<Turn>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Preview>, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let file = String::from_utf8(body.into()).map_err(|_| {
         let detail = "the body is no text: expected a rule file, as YAML or JSON";

@@ -1,9 +1,10 @@
 //! What the rest of the process owes the admin API.
 
+use super::{Preview, Rules, Suggestions};
 use crate::{document::Faults, settings::Editor, telemetry::Ledger, verdict::Verdict};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
@@ -14,11 +15,12 @@ pub struct Handles {
     pub advisor: Arc<dyn Advisor>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
-    /// The document of `GET /v1/rules`: each rule with applied, masked, expiry.
-    pub rules: Ask<Value>,
+    pub rules: Ask<Rules>,
     /// The metrics in Prometheus' text format 0.0.4.
     pub metrics: Ask<String>,
     pub readiness: Ask<Readiness>,
+    /// JSON Schemas, by name, of what other parts own: `SettingsPatch`, and the answers of [`Mismatches`].
+    pub schemas: Arc<BTreeMap<String, Value>>,
 }
 
 /// A question that another part of the process answers from memory, without waiting.
@@ -35,30 +37,31 @@ pub struct Readiness {
 
 /// Mismatch classes and stored examples. Answers from memory, without waiting.
 pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/classes`.
+    /// The document of `GET /v1/classes`: a `Classes`.
     fn classes(&self) -> Value;
 
+    /// A `Class`.
     fn class(&self, id: &str) -> Option<Value>;
 
-    /// The document of `GET /v1/mismatches`.
+    /// The document of `GET /v1/mismatches`: a `MismatchPage`.
     ///
     /// # Errors
     /// The cursor is none that an earlier answer gave.
     fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
 
+    /// A `Mismatch`.
     fn mismatch(&self, id: &str) -> Option<Value>;
 }
 
 /// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/rules/suggestions`.
-    fn suggestions(&self) -> Value;
+    fn suggestions(&self) -> Suggestions;
 
-    /// The document of `POST /v1/rules/preview`: what the rules of a file would hide.
+    /// What the rules of a file would hide.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
-    fn preview(&self, file: &str) -> Result<Value, Faults>;
+    fn preview(&self, file: &str) -> Result<Preview, Faults>;
 }
 
 /// Which examples are asked for, the newest first.

@@ -6,14 +6,16 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// What went wrong with a call.
-#[derive(Clone, Debug, Serialize)]
+/// What went wrong with a call (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// No registry of types: the status says which kind it is.
     r#type: &'static str,
     title: &'static str,
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = u16, minimum = 400, maximum = 599)]
     status: StatusCode,
     detail: String,
     /// Every single fault, where there are several to tell.

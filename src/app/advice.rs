@@ -1,7 +1,7 @@
 //! What rules would do to the stored mismatches, as the admin API asks it.
 
 use crate::{
-    admin::Advisor,
+    admin::{self, Advisor, Affected, Hiding},
     document::Faults,
     rules::{
         RuleSet,
@@ -10,7 +10,7 @@ use crate::{
     },
     store::{Mismatch, Store},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 // === impl Advice ===
 
 impl Advisor for Advice {
-    fn suggestions(&self) -> Value {
+    fn suggestions(&self) -> admin::Suggestions {
         let begun = Instant::now();
         let mismatches = self.0.all_mismatches();
         let examples: Vec<_> = mismatches
@@ -37,64 +37,68 @@ impl Advisor for Advice {
             .map(|mismatch| example(mismatch))
             .collect();
         let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
-        json!({
-            "suggestions": found.suggestions.iter().map(suggested).collect::<Vec<_>>(),
-            "masked_together": found.together,
-            "unexplained": found.unexplained,
-            "mismatches": mismatches.len(),
-            "classes": found.classes,
-            "classes_looked_at": found.looked_at,
-        })
+        admin::Suggestions {
+            suggestions: found.suggestions.into_iter().map(suggested).collect(),
+            masked_together: found.together,
+            unexplained: found.unexplained,
+            mismatches: mismatches.len(),
+            classes: found.classes,
+            classes_looked_at: found.looked_at,
+        }
     }
 
-    fn preview(&self, file: &str) -> Result<Value, Faults> {
+    fn preview(&self, file: &str) -> Result<admin::Preview, Faults> {
         let begun = Instant::now();
         let today = jiff::Zoned::now().date();
         let (rules, warnings) = RuleSet::compile(&[("rules".into(), file.to_owned())], today)?;
         let preview = Preview::new(rules, today);
         let mismatches = self.0.all_mismatches();
-        let mut effects =
-            [Effect::Hidden, Effect::Kept, Effect::Unknown].map(|effect| (effect, Vec::new()));
         let mut hides = vec![0_u64; preview.rules().rules().len()];
-        let mut looked_at = 0;
+        let mut told = admin::Preview {
+            mismatches: mismatches.len(),
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+            ..admin::Preview::default()
+        };
         for mismatch in &mismatches {
             if begun.elapsed() >= LOOK_WITHIN {
                 break;
             }
-            looked_at += 1;
-            let found = preview.effect(&stored(mismatch), &mut hides);
-            for (effect, ids) in &mut effects {
-                if *effect == found {
-                    ids.push(mismatch.id.as_str());
-                }
-            }
+            told.looked_at += 1;
+            let affected = match preview.effect(&stored(mismatch), &mut hides) {
+                Effect::Hidden => &mut told.hidden,
+                Effect::Kept => &mut told.kept,
+                Effect::Unknown => &mut told.cannot_be_judged,
+            };
+            add(affected, &mismatch.id);
         }
-        let rules = preview.rules().rules().iter().zip(&hides);
-        let rules = rules.map(|(rule, hides)| json!({"id": rule.id, "differences_hidden": hides}));
-        let mut told = json!({
-            "mismatches": mismatches.len(),
-            "looked_at": looked_at,
-            "rules": rules.collect::<Vec<_>>(),
-            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        });
-        for (effect, ids) in &effects {
-            let named = &ids[..ids.len().min(NAMED)];
-            told[effect.name()] = json!({"count": ids.len(), "examples": named});
-        }
+        let rules = preview.rules().rules().iter().zip(hides);
+        told.rules = rules
+            .map(|(rule, differences_hidden)| Hiding {
+                id: rule.id.clone(),
+                differences_hidden,
+            })
+            .collect();
         Ok(told)
     }
 }
 
-fn suggested(suggestion: &Suggestion) -> Value {
-    json!({
-        "rule": suggestion.rule,
-        "yaml": suggestion.yaml(),
-        "classes": suggestion.classes,
-        "masks": suggestion.masks,
-        "explains": suggestion.explains,
-        "of": suggestion.of,
-        "not_explained": suggestion.not,
-    })
+fn add(affected: &mut Affected, id: &str) {
+    affected.count += 1;
+    if affected.examples.len() < NAMED {
+        affected.examples.push(id.to_owned());
+    }
+}
+
+fn suggested(suggestion: Suggestion) -> admin::Suggestion {
+    admin::Suggestion {
+        yaml: suggestion.yaml(),
+        rule: suggestion.rule,
+        classes: suggestion.classes,
+        masks: suggestion.masks,
+        explains: suggestion.explains,
+        of: suggestion.of,
+        not_explained: suggestion.not,
+    }
 }
 
 fn example(mismatch: &Arc<Mismatch>) -> Example<'_> {

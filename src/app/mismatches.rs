@@ -2,10 +2,10 @@
 
 use crate::{
     admin::{Mismatches, Query, UnknownCursor},
-    store::{Filter, Store},
+    store::{Classes, Filter, Store},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::SystemTime;
 
 /// Answers from the store in memory.
@@ -16,7 +16,8 @@ pub(super) struct Stored(pub(super) Store);
 
 impl Mismatches for Stored {
     fn classes(&self) -> Value {
-        json!({"classes": document(&self.0.classes())})
+        let classes = self.0.classes();
+        document(&Classes { classes })
     }
 
     fn class(&self, id: &str) -> Option<Value> {

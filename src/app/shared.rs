@@ -3,6 +3,7 @@
 use super::{
     StartError,
     advice::Advice,
+    described,
     evidence::Standing,
     mismatches::Stored,
     reachable::Reachable,
@@ -229,6 +230,7 @@ impl Shared {
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
+            schemas: Arc::new(described::schemas()),
             readiness: Ask::new(move || {
                 let mut readiness = readiness(&reachable, &gauges);
                 readiness.impaired.extend(database.impairments());

@@ -66,6 +66,12 @@ impl Layers {
         }
     }
 
+    /// Every runtime setting as it is where nobody says anything.
+    pub(super) fn defaults() -> BTreeMap<String, Setting> {
+        let nothing = Node::from(&Value::Object(serde_json::Map::new()));
+        Self::new(nothing.clone(), nothing).settings()
+    }
+
     /// What the API has changed, to be kept over a reload.
     pub(super) fn api(&self) -> &Value {
         &self.api

@@ -2,7 +2,7 @@
 
 use super::{
     Config, Loaded, Origin,
-    layers::Change,
+    layers::{Change, Layers},
     load::{load_noting, resolve},
     patch,
     reload::Cause,
@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     document::{Fault, Faults},
-    settings::{Edit, Refused, Setting, Settings},
+    settings::{By, Edit, History, Page, Refused, Settings},
     telemetry::Gauges,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -34,6 +35,7 @@ struct State {
     loaded: Loaded,
     paths: Vec<PathBuf>,
     revision: u64,
+    history: History,
     /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
     failed: Option<Faults>,
     /// What the last reload found to need a restart: told once too.
@@ -63,6 +65,9 @@ impl Running {
         let file = origin.file().map(PathBuf::from);
         let rules = loaded.rules.files.paths().iter().cloned();
         let paths = file.into_iter().chain(rules).collect();
+        let mut history = History::default();
+        let values = (&Layers::defaults(), &loaded.layers.settings());
+        history.note(values, (1, Timestamp::now()), By::Start);
         Self {
             origin,
             gauges,
@@ -71,6 +76,7 @@ impl Running {
                 loaded,
                 paths,
                 revision: 1,
+                history,
                 failed: None,
                 needs_restart: Vec::new(),
             }),
@@ -137,19 +143,24 @@ impl Running {
         for warning in next.warnings() {
             tracing::warn!(%warning, "the configuration asks for attention");
         }
-        self.put(state, next, "the configuration");
+        self.put(state, next, By::File);
         Ok(reloaded)
     }
 
     /// Puts `next` in force, and tells each setting that changes by it.
-    fn put(&self, state: &mut State, next: Loaded, by: &str) {
+    fn put(&self, state: &mut State, next: Loaded, by: By) {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
         state.loaded = next;
         state.revision += 1;
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
-        tell(&before, &after, state.revision, by);
+        let now = (state.revision, Timestamp::now());
+        for change in state.history.note((&before, &after), now, by) {
+            let (name, old, new) = (&change.setting, &change.from, &change.to);
+            let revision = state.revision;
+            tracing::info!(%name, %old, %new, revision, %by, "setting changed");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,7 +173,12 @@ impl Edit for Running {
         self.lock().settings()
     }
 
-    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
+    fn patch(
+        &self,
+        patch: &Value,
+        if_match: Option<u64>,
+        caller: SocketAddr,
+    ) -> Result<Settings, Refused> {
         let mut state = self.lock();
         if if_match.is_some_and(|revision| revision != state.revision) {
             return Err(Refused::Stale(state.revision));
@@ -177,8 +193,12 @@ impl Edit for Running {
         next.layers = next.layers.with_api(api);
         let config = resolve(&next.name, &next.layers, &next.rules);
         next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
-        self.put(&mut state, next, by);
+        self.put(&mut state, next, By::Api(caller));
         Ok(state.settings())
+    }
+
+    fn history(&self, limit: usize, cursor: Option<u64>) -> Page {
+        self.lock().history.page(limit, cursor)
     }
 }
 
@@ -236,21 +256,4 @@ fn bare(faults: &Faults) -> Faults {
         told.push(Fault::bare(fault.message.clone()));
     }
     told
-}
-
-fn tell(
-    before: &BTreeMap<String, Setting>,
-    after: &BTreeMap<String, Setting>,
-    revision: u64,
-    by: &str,
-) {
-    for (name, setting) in after {
-        let old = before
-            .get(name)
-            .map_or(&Value::Null, |setting| &setting.value);
-        if *old != setting.value {
-            let new = &setting.value;
-            tracing::info!(%name, %old, %new, revision, by, "setting changed");
-        }
-    }
 }

@@ -7,9 +7,10 @@ use crate::{
 };
 use serde::{Serialize, Serializer};
 use std::{sync::Arc, time::SystemTime};
+use utoipa::ToSchema;
 
 /// One stored example.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Mismatch {
     pub id: String,
     pub route: Arc<str>,
@@ -26,7 +27,9 @@ pub struct Mismatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_trace_id: Option<String>,
     pub request: Request,
+    #[schema(required)]
     pub old: Option<Answer>,
+    #[schema(required)]
     pub new: Option<Answer>,
     /// How many differences there were; not all of them may be kept.
     pub count: usize,
@@ -41,7 +44,7 @@ pub struct Mismatch {
 }
 
 /// A class of differences.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Class {
     pub id: String,
     pub route: Arc<str>,
@@ -57,37 +60,44 @@ pub struct Class {
 }
 
 /// A point in time; serialized by RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub struct Stamp(pub SystemTime);
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Request {
     pub method: String,
     pub path: String,
+    #[schema(required)]
     pub query: Option<String>,
     /// Name and value, in order.
     pub headers: Vec<(String, String)>,
+    #[schema(required)]
     pub body: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Answer {
     pub status: u16,
     pub duration_ms: f64,
     /// Name and value, in order.
     pub headers: Vec<(String, String)>,
+    #[schema(required)]
     pub body: Option<String>,
     pub trailers: Vec<(String, String)>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Difference {
     pub place: String,
     #[serde(serialize_with = "by_name")]
+    #[schema(value_type = String)]
     pub kind: Kind,
     /// The id of its class.
     pub class: String,
+    #[schema(required)]
     pub old: Option<String>,
+    #[schema(required)]
     pub new: Option<String>,
     /// With array indices as `[*]`.
     #[serde(skip)]

@@ -4,6 +4,7 @@ use super::{Outcome, Record, Via};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Everything that is looked at for a verdict.
 #[derive(Clone, Debug)]
@@ -34,21 +35,24 @@ pub struct Tallies {
 }
 
 /// The span in which checks are comparable: same rules, same stacks, same new build.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Epoch {
     /// Unique; later epochs sort after earlier ones.
     pub id: Arc<str>,
+    #[schema(required)]
     pub label: Option<Arc<str>>,
     pub cause: Cause,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// `None`: it is the present one.
     #[serde(serialize_with = "as_optional_text")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
 }
 
 /// Why an epoch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The process started.
@@ -88,13 +92,15 @@ pub struct Figures {
 pub struct Outcomes([u64; Outcome::ALL.len()]);
 
 /// How long whole answers took; `None` where none was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
+    #[schema(required)]
     pub old: Option<Quantiles>,
+    #[schema(required)]
     pub new: Option<Quantiles>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Quantiles {
     pub p50_ms: f64,
     pub p99_ms: f64,

@@ -1,5 +1,6 @@
 //! An admin API on a port of its own, with handles that stand in for the rest of the process.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,17 +15,20 @@ use tokio::{
     time,
 };
 use twinread::{
-    admin::{self, Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
+    admin::{
+        self, Advisor, Ask, Handles, Mismatches, Preview, Query, Readiness, Rules, Suggestion,
+        Suggestions, UnknownCursor,
+    },
     document::{Fault, Faults},
     drain,
-    settings::{Edit, Editor, Refused, Setting, Settings, Source},
+    settings::{By, Edit, Editor, History, Page, Refused, Setting, Settings, Source},
     telemetry::{Gauges, Ledger},
     verdict::{self, Activity, Evidence, Limits, Outcome, Via},
 };
 
 /// Settings with one number in them, `sample.rate`, from 0 to 1.
 #[derive(Debug)]
-struct OneSetting(Mutex<Settings>);
+struct OneSetting(Mutex<(Settings, History)>);
 
 #[derive(Debug)]
 struct OneMismatch;
@@ -53,12 +57,21 @@ pub(crate) struct Answer {
 
 impl Edit for OneSetting {
     fn settings(&self) -> Settings {
-        self.0.lock().unwrap().clone()
+        self.0.lock().unwrap().0.clone()
     }
 
-    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
-        assert!(by.starts_with("api from 127.0.0.1:"), "{by}");
-        let mut settings = self.0.lock().unwrap();
+    fn history(&self, limit: usize, cursor: Option<u64>) -> Page {
+        self.0.lock().unwrap().1.page(limit, cursor)
+    }
+
+    fn patch(
+        &self,
+        patch: &Value,
+        if_match: Option<u64>,
+        caller: SocketAddr,
+    ) -> Result<Settings, Refused> {
+        assert!(caller.ip().is_loopback());
+        let (settings, history) = &mut *self.0.lock().unwrap();
         if if_match.is_some_and(|revision| revision != settings.revision) {
             return Err(Refused::Stale(settings.revision));
         }
@@ -73,7 +86,10 @@ impl Edit for OneSetting {
             value: rate.clone(),
             source: Source::Api,
         };
+        let before = settings.settings.clone();
         settings.settings.insert("sample.rate".to_owned(), setting);
+        let at = (settings.revision, Timestamp::UNIX_EPOCH);
+        history.note((&before, &settings.settings), at, By::Api(caller));
         Ok(settings.clone())
     }
 }
@@ -107,21 +123,37 @@ impl Mismatches for OneMismatch {
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Value {
-        json!({"suggestions": [{
-            "rule": {"id": "served-at-time"}, "yaml": "- id: \"served-at-time\"\n",
-            "classes": ["c1"], "masks": 3, "explains": 4, "of": 5, "not_explained": ["m 1"],
-        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
+    fn suggestions(&self) -> Suggestions {
+        let suggestion = Suggestion {
+            rule: json!({"id": "served-at-time"}),
+            yaml: "- id: \"served-at-time\"\n".to_owned(),
+            classes: vec!["c1".to_owned()],
+            masks: 3,
+            explains: 4,
+            of: 5,
+            not_explained: vec!["m 1".to_owned()],
+        };
+        Suggestions {
+            suggestions: vec![suggestion],
+            masked_together: 3,
+            unexplained: vec!["c2".to_owned()],
+            mismatches: 9,
+            classes: 3,
+            classes_looked_at: 2,
+        }
     }
 
-    fn preview(&self, file: &str) -> Result<Value, Faults> {
+    fn preview(&self, file: &str) -> Result<Preview, Faults> {
         match file {
             "slow" => {
                 self.0.wait();
                 self.0.wait();
-                Ok(json!({}))
+                Ok(Preview::default())
             }
-            "rules: []" => Ok(json!({"mismatches": 9})),
+            "rules: []" => Ok(Preview {
+                mismatches: 9,
+                ..Preview::default()
+            }),
             _ => Err(Fault::bare("rules:1:1: what is this?").into()),
         }
     }
@@ -206,7 +238,10 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
     };
     Handles {
         ledger: ledger.clone(),
-        editor: Editor(Arc::new(OneSetting(Mutex::new(settings)))),
+        editor: Editor(Arc::new(OneSetting(Mutex::new((
+            settings,
+            History::default(),
+        ))))),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         verdict: Ask::new(move || {
@@ -218,9 +253,10 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
             };
             verdict::judge(&evidence, &Limits::default(), judged.now())
         }),
-        rules: Ask::new(|| json!({"rules": []})),
+        rules: Ask::new(|| Rules { rules: Vec::new() }),
         metrics: Ask::new(|| "twinread_up 1\n".to_owned()),
         readiness: Ask::new(move || told.lock().unwrap().clone()),
+        schemas: Arc::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod lag;
+mod openapi;
 mod sidecar;
 mod stack;
 mod suggestions;
