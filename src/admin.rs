@@ -13,10 +13,16 @@ mod openapi;
 mod paging;
 mod probes;
 mod problem;
+mod recheck;
 mod router;
 mod server;
 mod settings;
 
-pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
-pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use documents::{
+    Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
+};
+pub use handles::{
+    Advisor, Ask, Handles, Mismatches, NotRechecked, Query, Readiness, Rechecker, Rechecking,
+    UnknownCursor,
+};
 pub use server::{Bound, Config, bind};

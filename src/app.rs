@@ -9,6 +9,7 @@ mod described;
 mod evidence;
 mod mismatches;
 mod reachable;
+mod recheck;
 mod shared;
 mod switchboard;
 mod threads;

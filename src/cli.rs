@@ -5,6 +5,7 @@ pub mod client;
 pub mod compare;
 pub mod demo;
 pub mod gate;
+pub mod recheck;
 pub mod rules;
 pub mod run;
 pub mod schema;
@@ -47,6 +48,8 @@ enum Command {
     Status(status::Args),
     /// Changes settings of a running twinread
     Set(set::Args),
+    /// Reads stored mismatches of a class again, after a fix of the new stack
+    Recheck(recheck::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
+        Command::Recheck(args) => recheck::run(args),
     }
 }
 

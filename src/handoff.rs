@@ -3,6 +3,7 @@
 
 pub mod checked;
 mod flat;
+mod masked;
 pub mod report;
 pub mod reports;
 pub mod sample;

@@ -16,12 +16,14 @@ mod places;
 mod priority;
 mod recheck;
 mod replay;
+mod reread;
 mod span;
 mod waiting;
 mod worker;
 
 pub use breaker::Limits;
 pub use priority::yield_to_others;
+pub use reread::{Asked, NotReread, Reread, Rereader};
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};

@@ -7,6 +7,7 @@ use super::{
     evidence::Standing,
     mismatches::Stored,
     reachable::Reachable,
+    recheck::{self, Rechecks},
     switchboard::{Switchboard, Switched},
     threads::Threads,
 };
@@ -28,7 +29,7 @@ use crate::{
     verdict::Cause,
 };
 use std::{io, net::SocketAddr, sync::Arc};
-use tokio::task::JoinSet;
+use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
 #[derive(Debug)]
@@ -180,11 +181,30 @@ impl Shared {
         })
     }
 
+    pub(super) fn rechecks(
+        &self,
+        store: Store,
+        rereader: shadow::Rereader,
+        shadow: &runtime::Handle,
+    ) -> Rechecks {
+        Rechecks::new(recheck::Parts {
+            store,
+            rereader,
+            shadow: shadow.clone(),
+            live: self.switched.live.clone(),
+            redactor: self.switched.redactor.clone(),
+            ledger: self.ledger.clone(),
+            budget: self.budget.clone(),
+            supplied: recheck::supplied(&self.config),
+            turn: Arc::new(Semaphore::new(1)),
+        })
+    }
+
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
         (origin, loaded): (Origin, Loaded),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
@@ -192,7 +212,7 @@ impl Shared {
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
         let running = Arc::new(running);
         let reachable = Reachable::default();
-        let handles = self.handles(running.clone(), store, reachable.clone());
+        let handles = self.handles(running.clone(), (store, rechecks), reachable.clone());
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -217,7 +237,12 @@ impl Shared {
         Ok(addr)
     }
 
-    fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
+    fn handles(
+        &self,
+        running: Arc<Running>,
+        (store, rechecks): (Store, Rechecks),
+        reachable: Reachable,
+    ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
@@ -227,6 +252,7 @@ impl Shared {
             editor: Editor(running),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
+            rechecker: Arc::new(rechecks),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),

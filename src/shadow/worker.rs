@@ -11,6 +11,7 @@ use super::{
     epochs::Epochs,
     lanes::{Clients, Lanes},
     places::{Place, Places},
+    reread::Rereader,
     waiting::Waiting,
 };
 use crate::{
@@ -100,6 +101,11 @@ impl Worker {
             checks: JoinSet::new(),
             next: None,
         }
+    }
+
+    /// For those who ask what the stacks answer now.
+    pub fn rereader(&self) -> Rereader {
+        Rereader::new(&self.bench)
     }
 
     /// Checks samples until every queue is dropped, or until the drain and `grace` after it are over.

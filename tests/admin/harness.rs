@@ -16,8 +16,8 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, Handles, Mismatches, Preview, Query, Readiness, Rules, Suggestion,
-        Suggestions, UnknownCursor,
+        self, Advisor, Ask, ClassRecheck, Found, Handles, Mismatches, NotRechecked, Preview, Query,
+        Readiness, Rechecked, Rechecker, Rechecking, Rules, Suggestion, Suggestions, UnknownCursor,
     },
     document::{Fault, Faults},
     drain,
@@ -32,6 +32,9 @@ struct OneSetting(Mutex<(Settings, History)>);
 
 #[derive(Debug)]
 struct OneMismatch;
+
+#[derive(Debug)]
+struct OneRecheck;
 
 #[derive(Debug)]
 struct OneSuggestion(Arc<Barrier>);
@@ -159,6 +162,41 @@ impl Advisor for OneSuggestion {
     }
 }
 
+// === impl OneRecheck ===
+
+impl Rechecker for OneRecheck {
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking {
+        let (still_there, vanished) = match class {
+            "left" => (1, 2),
+            "gone" => (0, 3),
+            "masked" => (0, 0),
+            "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
+            "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
+            _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
+        };
+        let example = Rechecked {
+            id: "m1".to_owned(),
+            method: "GET".to_owned(),
+            path: format!("/{limit}"),
+            found: Found::StillThere,
+            detail: None,
+            old_status: Some(200),
+            new_status: Some(200),
+        };
+        let document = ClassRecheck {
+            class: class.to_owned(),
+            route: "get-user".into(),
+            place: "$.price".to_owned(),
+            kind: "value".to_owned(),
+            still_there,
+            vanished,
+            not_judged: 1,
+            examples: vec![example],
+        };
+        Box::pin(async { Ok(document) })
+    }
+}
+
 // === impl Running ===
 
 impl Running {
@@ -244,6 +282,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
         ))))),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
+        rechecker: Arc::new(OneRecheck),
         verdict: Ask::new(move || {
             let evidence = Evidence {
                 tallies: judged.tallies(),

@@ -5,6 +5,7 @@
 
 mod lag;
 mod openapi;
+mod recheck;
 mod sidecar;
 mod stack;
 mod suggestions;
