@@ -29,8 +29,8 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
-pub use described::{patch_schema, schema, setting_schemas};
 pub use comparable::Comparable;
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;
