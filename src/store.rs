@@ -7,6 +7,7 @@ mod database;
 mod document;
 mod figures;
 mod journal;
+mod rebuild;
 mod settings;
 mod shelf;
 
@@ -224,6 +225,7 @@ mod tests {
             query: None,
             request_headers: Vec::new(),
             request_body: None,
+            request_masked: Vec::new(),
             span: TraceContext {
                 trace_id: 1,
                 span_id: number,

@@ -8,7 +8,7 @@ use super::{
     openapi::{self, Frame},
     probes,
     problem::Problem,
-    settings,
+    recheck, settings,
 };
 use crate::compare::json::{self, KEY_TWICE};
 use axum::{
@@ -58,6 +58,7 @@ fn routes() -> OpenApiRouter<Handles> {
         .routes(routes!(evidence::routes))
         .routes(routes!(evidence::classes))
         .routes(routes!(evidence::class))
+        .routes(routes!(recheck::recheck))
         .routes(routes!(evidence::mismatches))
         .routes(routes!(evidence::mismatch))
         .routes(routes!(epochs::begin))

@@ -8,6 +8,7 @@ use super::{
     history::Changes,
     mismatches::Stored,
     reachable::Reachable,
+    recheck::{self, Rechecks},
     restored::{Before, Restored},
     switchboard::{Switchboard, Switched},
     threads::Threads,
@@ -18,7 +19,7 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
-    handoff::{Feed, Pairs, Reports, sample},
+    handoff::{Feed, Pairs, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
     settings::{self, By, Edit, Editor, Setting},
@@ -30,7 +31,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
-use tokio::task::JoinSet;
+use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     gauges: Gauges,
     pub(super) ledger: Ledger,
     budget: Budget,
+    writes: Writes,
     rule_counts: RuleCounts,
     pairs: Pairs,
     metrics: Metrics,
@@ -64,7 +66,13 @@ impl Shared {
         let ledger = counted.ledger.clone();
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
-        let switched = (budget.clone(), ledger.clone(), queue.clone());
+        let writes = Writes::new(config.recheck.window(), gauges.clone());
+        let switched = (
+            budget.clone(),
+            ledger.clone(),
+            writes.clone(),
+            queue.clone(),
+        );
         let (switchboard, switched) = Switchboard::new(config, switched);
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
@@ -72,6 +80,7 @@ impl Shared {
             gauges: gauges.clone(),
             ledger,
             budget,
+            writes,
             rule_counts: counted.rule_counts.clone(),
             pairs: counted.pairs.clone(),
             metrics,
@@ -107,6 +116,7 @@ impl Shared {
             budget: self.budget.clone(),
             queue,
             timings: self.timings(),
+            writes: self.writes.clone(),
         };
         // On the runtime whose threads are to poll the listener.
         let bound = live
@@ -170,7 +180,27 @@ impl Shared {
             rule_counts: self.rule_counts.clone(),
             pairs: self.pairs.clone(),
             reports,
+            writes: self.writes.clone(),
             redactor: self.switched.redactor.clone(),
+        })
+    }
+
+    pub(super) fn rechecks(
+        &self,
+        store: Store,
+        rereader: shadow::Rereader,
+        shadow: &runtime::Handle,
+    ) -> Rechecks {
+        Rechecks::new(recheck::Parts {
+            store,
+            rereader,
+            shadow: shadow.clone(),
+            live: self.switched.live.clone(),
+            redactor: self.switched.redactor.clone(),
+            ledger: self.ledger.clone(),
+            budget: self.budget.clone(),
+            supplied: recheck::supplied(&self.config),
+            turn: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -178,7 +208,7 @@ impl Shared {
     pub(super) async fn serve_admin(
         &self,
         (origin, loaded, settings): (Origin, Loaded, Before),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
@@ -192,7 +222,11 @@ impl Shared {
         let noted = changes.clone();
         let running = Arc::new(running.noting(move |changes| noted.note(&changes)));
         let reachable = Reachable::default();
-        let handles = self.handles((running.clone(), changes), store, reachable.clone());
+        let handles = self.handles(
+            (running.clone(), changes),
+            (store, rechecks),
+            reachable.clone(),
+        );
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -231,7 +265,7 @@ impl Shared {
     fn handles(
         &self,
         (running, changes): (Arc<Running>, Changes),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         reachable: Reachable,
     ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
@@ -244,6 +278,7 @@ impl Shared {
             changes: Arc::new(changes),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
+            rechecker: Arc::new(rechecks),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),

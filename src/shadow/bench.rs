@@ -2,24 +2,27 @@
 
 use super::{
     Compare, Settings,
-    check::{Check, Finding, Reading},
+    check::{Check, Finding},
     lanes::Lanes,
+    pair::Reading,
     places::Places,
     tries::Tries,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Pairs, Rechecked, Reports, Tables, Timed, Traced},
+    handoff::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
     telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
     verdict::Outcome,
 };
+use http::Method;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
@@ -41,6 +44,18 @@ pub(super) struct Bench {
     pub(super) places: Places,
     pub(super) waiting: Waiting,
     pub(super) tries: Tries,
+    pub(super) writes: Writes,
+}
+
+/// What two answers are of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'s> {
+    pub(super) route: &'s str,
+    /// The id of the epoch.
+    pub(super) epoch: &'s Arc<str>,
+    pub(super) method: &'s Method,
+    /// For aligning arrays and text.
+    pub(super) deadline: Duration,
 }
 
 /// What a comparison knows of ids that have met before.
@@ -61,22 +76,22 @@ pub(super) struct Panicked;
 // === impl Bench ===
 
 impl Bench {
-    /// Compares two answers in a check. A panic in here ends the comparison, not more.
+    /// Compares two answers. A panic in here ends the comparison, not more.
     pub(super) fn compare(
         &self,
-        check: &Check,
+        subject: &Subject<'_>,
         answers: (&Answer, &Answer),
         comparing: &Comparing,
         memory: Memory,
     ) -> Result<Comparison, Panicked> {
-        let route = check.sample.ticket.route().name();
+        let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
-            method: &check.sample.request.method,
+            method: subject.method,
             today: jiff::Timestamp::now()
                 .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
-            deadline: Instant::now().checked_add(check.settings.deadline),
+            deadline: Instant::now().checked_add(subject.deadline),
         };
         let compare = || match memory {
             _ if !comparing.rules.remembers() => {
@@ -86,11 +101,11 @@ impl Bench {
                 (self.compare)(answers, &context, comparing, &mut Bijections::default())
             }
             Memory::Known => {
-                let mut known = self.tables(check).lock().clone();
+                let mut known = self.pairs.tables(epoch).lock().clone();
                 (self.compare)(answers, &context, comparing, &mut known)
             }
             Memory::Kept => {
-                let tables = self.tables(check);
+                let tables = self.pairs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
                 let comparison = (self.compare)(answers, &context, comparing, &mut tables);
@@ -103,10 +118,6 @@ impl Bench {
             tracing::error!(%route, "a comparison panicked");
             Panicked
         })
-    }
-
-    fn tables(&self, check: &Check) -> Tables {
-        self.pairs.tables(check.sample.ticket.epoch())
     }
 
     /// Counts what rules did, and how long both stacks took.

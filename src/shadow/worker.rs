@@ -10,13 +10,14 @@ use super::{
     check::{self, Entry},
     lanes::{Clients, Lanes},
     places::{Place, Places},
+    reread::Rereader,
     tries::Tries,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Pairs, Reports, Sample},
+    handoff::{Feed, Pairs, Reports, Sample, Writes},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
@@ -47,6 +48,7 @@ pub struct Parts {
     pub rule_counts: RuleCounts,
     pub pairs: Pairs,
     pub reports: Reports,
+    pub writes: Writes,
     pub redactor: Current<Redactor>,
 }
 
@@ -91,6 +93,7 @@ impl Worker {
                 ledger: parts.ledger,
                 waiting: Waiting::default(),
                 tries: Tries::new(),
+                writes: parts.writes,
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,
@@ -101,6 +104,11 @@ impl Worker {
             checks: JoinSet::new(),
             next: None,
         }
+    }
+
+    /// For those who ask what the stacks answer now.
+    pub fn rereader(&self) -> Rereader {
+        Rereader::new(&self.bench)
     }
 
     /// Checks samples until every queue is dropped, or until the drain and `grace` after it are over.

@@ -177,6 +177,7 @@ impl Database {
             condition: condition.clone(),
             gauges: gauges.clone(),
             sources: Vec::new(),
+            set_aside: 0,
         };
         let spawned = thread::Builder::new()
             .name("twinread-store".to_owned())

@@ -27,6 +27,8 @@ pub struct RouteState {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
+    /// Checks that began later because of a write.
+    pub delayed: u64,
     pub outcomes: Outcomes,
     pub record: Record,
     pub last_mismatch: Option<Timestamp>,

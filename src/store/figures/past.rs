@@ -88,7 +88,7 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
 
 fn routes(from: &Connection, epoch: u64) -> rusqlite::Result<Vec<RouteState>> {
     let mut found = from.prepare_cached(
-        "SELECT route, place, live, reads, sampled, outcomes, record, last_mismatch_ns, old_latency, new_latency
+        "SELECT route, place, live, reads, sampled, delayed, outcomes, record, last_mismatch_ns, old_latency, new_latency
          FROM tallies WHERE epoch = ?1 ORDER BY place",
     )?;
     let routes = found.query_map([rows::signed(epoch)], route)?;
@@ -99,9 +99,9 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
     let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
     let route: Arc<str> = row.get::<_, String>(0)?.into();
     let sampled = count(4)?;
-    let mut outcomes = rows::outcomes(&row.get::<_, String>(5)?);
+    let mut outcomes = rows::outcomes(&row.get::<_, String>(6)?);
     outcomes.add(LOST, sampled.saturating_sub(outcomes.ended()));
-    let record = serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_else(|error| {
+    let record = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_else(|error| {
         tracing::error!(%route, %error, "the stored record of checks cannot be read: its soak time starts again");
         Default::default()
     });
@@ -116,12 +116,13 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
         live: count(2)?,
         reads: count(3)?,
         sampled,
+        delayed: count(5)?,
         outcomes,
         record,
-        last_mismatch: row.get::<_, Option<i64>>(7)?.map(instant),
+        last_mismatch: row.get::<_, Option<i64>>(8)?.map(instant),
         latencies: Latencies {
-            old: sketch(row.get(8)?),
-            new: sketch(row.get(9)?),
+            old: sketch(row.get(9)?),
+            new: sketch(row.get(10)?),
         },
         route,
     })

@@ -45,11 +45,11 @@ pub(super) fn put_tally(
 ) -> rusqlite::Result<()> {
     let before = stored(to, epoch, &state.route)?;
     let mut put = to.prepare_cached(
-        "INSERT INTO tallies (epoch, route, place, live, reads, sampled, outcomes, record, last_mismatch_ns,
-           old_latency, new_latency)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, record,
+           last_mismatch_ns, old_latency, new_latency)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (epoch, route) DO UPDATE SET live = excluded.live, reads = excluded.reads,
-           sampled = excluded.sampled, outcomes = excluded.outcomes, record = excluded.record,
+           sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes, record = excluded.record,
            last_mismatch_ns = excluded.last_mismatch_ns, old_latency = excluded.old_latency,
            new_latency = excluded.new_latency
          RETURNING id",
@@ -61,6 +61,7 @@ pub(super) fn put_tally(
         signed(state.live),
         signed(state.reads),
         signed(state.sampled),
+        signed(state.delayed),
         written(&state.outcomes),
         serde_json::to_string(&state.record).expect("a record of checks must be JSON"),
         state.last_mismatch.map(nanoseconds),

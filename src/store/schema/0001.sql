@@ -25,6 +25,7 @@ CREATE TABLE tallies (
   live INTEGER NOT NULL,
   reads INTEGER NOT NULL,
   sampled INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
   -- JSON: {"mismatch/auth": 3}
   outcomes TEXT NOT NULL,
   -- Its checks in time: JSON.
