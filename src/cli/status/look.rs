@@ -66,13 +66,10 @@ impl Look {
         let (document, verdict) = ask(client)?;
         let (classes_document, told) = get::<ToldClasses>(client, "/v1/classes")?;
         let (settings_document, settings) = get(client, "/v1/settings")?;
-        let mut classes = told.classes;
-        classes.sort_by(|one, other| other.last_seen.cmp(&one.last_seen));
-        classes.truncate(CLASSES);
         Ok(Self {
             at: Instant::now(),
             verdict,
-            classes,
+            classes: told.newest(),
             settings,
             readiness: Readiness::ask(client)?,
             documents: [document, classes_document, settings_document],
@@ -103,6 +100,17 @@ fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<(Value, T), E
     Ok((document, told))
 }
 
+// === impl ToldClasses ===
+
+impl ToldClasses {
+    fn newest(mut self) -> Vec<ToldClass> {
+        self.classes
+            .sort_by(|one, other| other.last_seen.cmp(&one.last_seen));
+        self.classes.truncate(CLASSES);
+        self.classes
+    }
+}
+
 // === impl Readiness ===
 
 impl Readiness {
@@ -120,5 +128,52 @@ impl Readiness {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// At a twinread with one route, of which so many requests were read.
+    pub(in crate::cli::status) fn look(live: u64) -> Look {
+        let rate = json!({"limit": 1e-3, "lower": 0.0, "estimate": null, "upper": 1.0});
+        let verdict = json!({
+            "verdict": "undecided", "confidence": 0.95, "reasons": [],
+            "epoch": {"id": "e1", "label": "812", "since": "2026-11-22T10:00:00Z"},
+            "soak": {"required_seconds": 0, "clean_seconds": 0},
+            "routes": [{
+                "route": "get-user", "required": true, "state": "undecided", "live": live,
+                "sampled": live, "match": {"exact": live, "rules": 0}, "mismatch": 0, "transient": 0,
+                "noise": 0, "shadow_error": {}, "not_compared": {}, "mismatch_rate": rate,
+            }],
+        });
+        let classes = (0..20).map(|number| {
+            let last_seen = format!("2026-11-22T10:00:{number:02}Z");
+            json!({
+                "id": format!("c{number}"), "route": "get-user", "place": "$.price",
+                "kind": "value", "count": 1, "last_seen": last_seen,
+            })
+        });
+        let classes = json!({"classes": classes.collect::<Vec<_>>()});
+        let rate = json!({"value": 0.05, "source": "file"});
+        let settings = json!({"revision": 1, "settings": {"sample.rate": rate}});
+        let told: ToldClasses = serde_json::from_value(classes.clone()).unwrap();
+        Look {
+            at: Instant::now(),
+            verdict: serde_json::from_value(verdict.clone()).unwrap(),
+            classes: told.newest(),
+            settings: serde_json::from_value(settings.clone()).unwrap(),
+            readiness: Readiness::default(),
+            documents: [verdict, classes, settings],
+        }
+    }
+
+    #[test]
+    fn the_newest_classes_are_told_and_all_of_them_for_scripts() {
+        let look = look(1);
+        let ids: Vec<_> = look.classes.iter().map(|class| class.id.as_str()).collect();
+        assert_eq!((ids.len(), ids[0], ids[9]), (10, "c19", "c10"));
+        assert_eq!(look.document()["classes"].as_array().unwrap().len(), 20);
     }
 }
