@@ -14,5 +14,7 @@ mod router;
 mod server;
 mod settings;
 
-pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use handles::{
+    Advisor, Ask, ClassQuery, Handles, Mismatches, Order, Query, Readiness, Unanswered,
+};
 pub use server::{Bound, Config, bind};

@@ -1,6 +1,6 @@
 //! What was found out: verdict, routes, rules, mismatch classes and examples.
 
-use super::{Handles, Query, problem::Problem};
+use super::{ClassQuery, Handles, Order, Query, problem::Problem};
 use crate::{
     compare::Kind,
     telemetry::{
@@ -50,6 +50,15 @@ pub(super) struct AskedMismatches {
     cursor: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedClasses {
+    #[serde(default)]
+    order: Order,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
 /// The figures of a route since the process began.
 #[derive(Debug, Serialize)]
 struct RouteFigures {
@@ -63,6 +72,7 @@ struct RouteFigures {
 }
 
 const DEFAULT_LIMIT: usize = 50;
+const DEFAULT_CLASSES: usize = 100;
 const MAX_LIMIT: usize = 1_000;
 
 pub(super) async fn verdict(
@@ -88,8 +98,20 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Value> {
     Json(handles.rules.get())
 }
 
-pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
-    Json(handles.mismatches.classes())
+pub(super) async fn classes(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let query = ClassQuery {
+        order: asked.order,
+        limit: limit(asked.limit, DEFAULT_CLASSES, &mut faults),
+        cursor: asked.cursor,
+    };
+    refuse(faults)?;
+    let page = handles.look(move |stored| stored.classes(&query)).await;
+    page.map(Json)
 }
 
 pub(super) async fn class(
@@ -97,7 +119,8 @@ pub(super) async fn class(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let class = handles.mismatches.class(&id);
+    let asked = id.clone();
+    let class = handles.look(move |stored| stored.class(&asked)).await?;
     class
         .map(Json)
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
@@ -109,9 +132,8 @@ pub(super) async fn mismatches(
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
     let query = asked.validate()?;
-    let page = handles.mismatches.mismatches(&query);
+    let page = handles.look(move |stored| stored.mismatches(&query)).await;
     page.map(Json)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 pub(super) async fn mismatch(
@@ -119,7 +141,8 @@ pub(super) async fn mismatch(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let mismatch = handles.mismatches.mismatch(&id);
+    let asked = id.clone();
+    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))
@@ -134,6 +157,22 @@ fn bad_query(rejection: QueryRejection) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
 }
 
+fn limit(asked: Option<usize>, default: usize, faults: &mut Vec<String>) -> usize {
+    let limit = asked.unwrap_or(default);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        faults.push(format!("limit: expected a number from 1 to {MAX_LIMIT}"));
+    }
+    limit
+}
+
+fn refuse(faults: Vec<String>) -> Result<(), Problem> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::new(StatusCode::BAD_REQUEST, faults.join("; "));
+    Err(problem.with_faults(faults))
+}
+
 // === impl AskedMismatches ===
 
 impl AskedMismatches {
@@ -146,19 +185,13 @@ impl AskedMismatches {
         {
             faults.push(format!("outcome: `{asked}` is not one"));
         }
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            faults.push(format!("limit: expected a number from 1 to {MAX_LIMIT}"));
-        }
+        let limit = limit(self.limit, DEFAULT_LIMIT, &mut faults);
         let since = self.since.as_deref().map(str::parse::<Timestamp>);
         let since = since.transpose().unwrap_or_else(|_| {
             faults.push("since: expected an instant such as 2026-11-22T10:00:00Z".to_owned());
             None
         });
-        if !faults.is_empty() {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, faults.join("; "));
-            return Err(problem.with_faults(faults));
-        }
+        refuse(faults)?;
         Ok(Query {
             route: self.route,
             class: self.class,

@@ -71,16 +71,12 @@ fn look(args: &Args) -> Result<(), Error> {
 }
 
 fn ask_classes(client: &Client) -> Result<(Value, Vec<ToldClass>), Error> {
-    let path = "/v1/classes";
-    let document = client.get(path)?.body;
+    let path = format!("/v1/classes?order=recent&limit={CLASSES}");
+    let document = client.get(&path)?.body;
     let told = ToldClasses::deserialize(&document);
-    let mut classes = told
-        .map_err(|_| Error::NotTwinread {
-            url: path.to_owned(),
-        })?
+    let classes = told
+        .map_err(|_| Error::NotTwinread { url: path.clone() })?
         .classes;
-    classes.sort_by(|one, other| other.last_seen.cmp(&one.last_seen));
-    classes.truncate(CLASSES);
     Ok((document, classes))
 }
 

@@ -14,7 +14,9 @@ use tokio::{
     time,
 };
 use twinread::{
-    admin::{self, Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
+    admin::{
+        self, Advisor, Ask, ClassQuery, Handles, Mismatches, Order, Query, Readiness, Unanswered,
+    },
     document::{Fault, Faults},
     drain,
     settings::{Edit, Editor, Refused, Setting, Settings, Source},
@@ -81,40 +83,46 @@ impl Edit for OneSetting {
 // === impl OneMismatch ===
 
 impl Mismatches for OneMismatch {
-    fn classes(&self) -> Value {
-        json!({"classes": [{
-            "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
-            "count": 3, "last_seen": "2026-11-22T10:00:00Z",
-        }]})
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+        if query.cursor.is_some() {
+            return Err(Unanswered::Store("disk I/O error".into()));
+        }
+        let is_recent = query.order == Order::Recent;
+        Ok(
+            json!({"limit": query.limit, "recent": is_recent, "classes": [{
+                "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
+                "count": 3, "last_seen": "2026-11-22T10:00:00Z",
+            }]}),
+        )
     }
 
-    fn class(&self, id: &str) -> Option<Value> {
-        (id == "c1").then(|| json!({"id": "c1"}))
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "c1").then(|| json!({"id": "c1"})))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
         match query.cursor.as_deref() {
             None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(UnknownCursor),
+            Some(_) => Err(Unanswered::Cursor),
         }
     }
 
-    fn mismatch(&self, id: &str) -> Option<Value> {
-        (id == "m 1").then(|| json!({"id": id}))
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "m 1").then(|| json!({"id": id})))
     }
 }
 
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Value {
-        json!({"suggestions": [{
+    fn suggestions(&self) -> Result<Value, Unanswered> {
+        Ok(json!({"suggestions": [{
             "rule": {"id": "served-at-time"}, "yaml": "- id: \"served-at-time\"\n",
             "classes": ["c1"], "masks": 3, "explains": 4, "of": 5, "not_explained": ["m 1"],
-        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
+        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "looked_at": 9, "classes": 3, "classes_looked_at": 2}))
     }
 
-    fn preview(&self, file: &str) -> Result<Value, Faults> {
+    fn preview(&self, file: &str) -> Result<Value, Unanswered> {
         match file {
             "slow" => {
                 self.0.wait();
@@ -122,7 +130,10 @@ impl Advisor for OneSuggestion {
                 Ok(json!({}))
             }
             "rules: []" => Ok(json!({"mismatches": 9})),
-            _ => Err(Fault::bare("rules:1:1: what is this?").into()),
+            _ => {
+                let faults = Faults::from(Fault::bare("rules:1:1: what is this?"));
+                Err(Unanswered::Rules(faults))
+            }
         }
     }
 }

@@ -1,0 +1,65 @@
+//! Callers, and what the sidecar's process spent on them.
+
+use super::{
+    sidecar::Sidecar,
+    stack::{Stack, json},
+};
+use std::{fs, thread};
+
+const CALLERS: usize = 8;
+
+/// Two stacks that answer alike, but for paths that end in a nought under `/prices`.
+pub(crate) fn stacks() -> [Stack; 2] {
+    ["9.50", "9.70"].map(|price| {
+        Stack::start(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            let is_wrong = path.starts_with("/prices") && path.ends_with('0');
+            let price = if is_wrong { price } else { "9.50" };
+            json(&format!(
+                r#"{{"price": {price}, "text": "{}"}}"#,
+                "x".repeat(1_000)
+            ))
+        })
+    })
+}
+
+/// Microseconds of processor time of the whole process for each of `requests` reads below `folder`, all of them
+/// checked and what they showed stored.
+pub(crate) fn cost(sidecar: &Sidecar, folder: &str, requests: usize) -> f64 {
+    let before = (spent(sidecar), sidecar.metric("twinread_sampled_total", ""));
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            scope.spawn(move || {
+                let mut connection = sidecar.caller();
+                for number in (caller..requests).step_by(CALLERS) {
+                    let answer = connection.get(&format!("/{folder}/{number}"));
+                    assert_eq!(answer.status, 200);
+                }
+            });
+        }
+    });
+    sidecar.quiet(before.1 as u64 + requests as u64);
+    super::eventually_stored(sidecar);
+    (spent(sidecar) - before.0) as f64 / 1e3 / requests as f64
+}
+
+/// Nanoseconds that the process's threads have run.
+fn spent(sidecar: &Sidecar) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", sidecar.pid())).unwrap();
+    let times = threads.map(|thread| {
+        let told = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        told.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    times.sum()
+}
+
+/// Resident memory in MiB.
+pub(crate) fn memory(sidecar: &Sidecar) -> u64 {
+    let told = fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib >> 10
+}
