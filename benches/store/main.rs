@@ -54,7 +54,7 @@ fn main() {
 
     let (empty, full) = (start(&empty).0, start(&full).0);
     calls(&full, mismatches);
-    live(&empty, &full);
+    live(&empty, &full, REQUESTS.min(mismatches as usize / 10));
     let (of_empty, of_full) = (load::memory(&empty), load::memory(&full));
     anstream::println!("resident memory, MiB: empty {of_empty}, full {of_full}");
 }
@@ -153,12 +153,12 @@ fn calls(full: &Sidecar, mismatches: u64) {
 }
 
 /// In turn, so that a machine that drifts drifts for both.
-fn live(empty: &Sidecar, full: &Sidecar) {
+fn live(empty: &Sidecar, full: &Sidecar, requests: usize) {
     for (folder, what) in [("items", "all equal"), ("prices", "one in ten differs")] {
         let mut costs = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
             for (costs, sidecar) in costs.iter_mut().zip([empty, full]) {
-                costs.push(load::cost(sidecar, folder, REQUESTS));
+                costs.push(load::cost(sidecar, folder, requests));
             }
         }
         let [of_empty, of_full] = costs.map(|mut costs| {
