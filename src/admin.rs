@@ -19,6 +19,7 @@ mod settings;
 
 pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
 pub use handles::{
-    Advisor, Ask, Handles, History, Mismatches, Noted, Query, Readiness, UnknownCursor, Unreadable,
+    Advisor, Ask, ClassQuery, Handles, History, Mismatches, Noted, Order, Query, Readiness,
+    Unanswered, Unreadable,
 };
 pub use server::{Bound, Config, bind};

@@ -487,6 +487,7 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "log: {level: loud}",
     "store: {path: ''}",
     "store: {keep: never}",
+    "store: {max_bytes: 0}",
     "verdict: {confidence: 1}",
     "verdict: {max_mismatch: 0}",
     "verdict: {soak: never}",

@@ -37,7 +37,11 @@ pub struct Suggestions {
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
     /// Stored ones.
-    pub mismatches: usize,
+    pub mismatches: u64,
+    /// Of these, the ones that were looked at.
+    pub looked_at: usize,
+    /// At most so many of each class are.
+    pub newest_per_class: usize,
     pub classes: usize,
     /// Fewer than there are where time was up.
     pub classes_looked_at: usize,
@@ -67,9 +71,11 @@ pub struct Suggestion {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Preview {
     /// Stored ones.
-    pub mismatches: usize,
-    /// Fewer than there are where time was up.
+    pub mismatches: u64,
+    /// Of these, the ones that were looked at.
     pub looked_at: usize,
+    /// At most so many of each class are.
+    pub newest_per_class: usize,
     pub rules: Vec<Hiding>,
     pub warnings: Vec<String>,
     pub hidden: Affected,

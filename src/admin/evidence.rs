@@ -1,7 +1,8 @@
 //! What was found out: verdict, routes, rules, mismatch classes and examples.
 
 use super::{
-    Handles, Query, documents::Rules, openapi::Fails, paging, problem::Problem, router::bad_query,
+    ClassQuery, Handles, Order, Query, documents::Rules, openapi::Fails, paging, problem::Problem,
+    router::bad_query,
 };
 use crate::{
     compare::Kind,
@@ -65,7 +66,22 @@ pub(super) struct AskedMismatches {
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before.
-    #[param(pattern = "^[0-9a-f]{1,16}$")]
+    #[param(pattern = "^[0-7]?[0-9a-f]{1,15}$")]
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedClasses {
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
 
@@ -152,15 +168,37 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
     path = "/v1/classes",
     operation_id = "getClasses",
     tag = "evidence",
-    responses((
-        status = OK,
-        body = ref("#/components/schemas/Classes"),
-        description = "The classes, the most frequent first",
-        links(("class" = (operation_id = "getClass", parameters(("id" = "$response.body#/classes/0/id"))))),
-    )),
+    params(AskedClasses),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Classes"),
+            description = "A page of classes",
+            links(
+                ("class" = (
+                    operation_id = "getClass",
+                    parameters(("id" = "$response.body#/classes/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
 )]
-pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
-    Json(handles.mismatches.classes())
+pub(super) async fn classes(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let query = ClassQuery {
+        order: asked.order,
+        limit: paging::limit(asked.limit, &mut faults),
+        cursor: asked.cursor,
+    };
+    paging::accept(faults)?;
+    let page = handles.look(move |stored| stored.classes(&query)).await;
+    page.map(Json)
 }
 
 /// A mismatch class
@@ -174,6 +212,7 @@ pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
         (status = OK, body = ref("#/components/schemas/Class"), description = "The class"),
         Fails<400>,
         Fails<404>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn class(
@@ -181,7 +220,8 @@ pub(super) async fn class(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let class = handles.mismatches.class(&id);
+    let asked = id.clone();
+    let class = handles.look(move |stored| stored.class(&asked)).await?;
     class
         .map(Json)
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
@@ -209,6 +249,7 @@ pub(super) async fn class(
             ),
         ),
         Fails<400>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn mismatches(
@@ -217,9 +258,8 @@ pub(super) async fn mismatches(
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
     let query = asked.validate()?;
-    let page = handles.mismatches.mismatches(&query);
+    let page = handles.look(move |stored| stored.mismatches(&query)).await;
     page.map(Json)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 /// A stored example
@@ -235,6 +275,7 @@ pub(super) async fn mismatches(
         (status = OK, body = ref("#/components/schemas/Mismatch"), description = "The example"),
         Fails<400>,
         Fails<404>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn mismatch(
@@ -242,7 +283,8 @@ pub(super) async fn mismatch(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let mismatch = handles.mismatches.mismatch(&id);
+    let asked = id.clone();
+    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))

@@ -1,9 +1,8 @@
 //! What the calls that answer in pages have in common.
 
-use super::{History, Noted, problem::Problem};
+use super::{History, Noted, handles::aside, problem::Problem};
 use http::StatusCode;
 use std::sync::Arc;
-use tokio::task;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1_000;
@@ -26,17 +25,13 @@ pub(super) fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u6
     })
 }
 
-/// Reads a page on a thread of its own.
+/// Reads a page where waiting holds nobody up.
 pub(super) async fn read<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     limit: usize,
     cursor: Option<u64>,
 ) -> Result<Noted<T>, Problem> {
-    let read = task::spawn_blocking(move || history.page(limit, cursor)).await;
-    let page = read.map_err(|error| {
-        tracing::error!(%error, "reading a history panicked");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading it failed")
-    })?;
+    let page = aside(move || history.page(limit, cursor)).await?;
     page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 

@@ -16,8 +16,8 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, Handles, History, Mismatches, Noted, Preview, Query, Readiness, Rules,
-        Suggestion, Suggestions, UnknownCursor, Unreadable,
+        self, Advisor, Ask, ClassQuery, Handles, History, Mismatches, Noted, Order, Preview, Query,
+        Readiness, Rules, Suggestion, Suggestions, Unanswered, Unreadable,
     },
     document::{Fault, Faults},
     drain,
@@ -116,33 +116,39 @@ impl History<Change> for Noting {
 // === impl OneMismatch ===
 
 impl Mismatches for OneMismatch {
-    fn classes(&self) -> Value {
-        json!({"classes": [{
-            "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
-            "count": 3, "last_seen": "2026-11-22T10:00:00Z",
-        }]})
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+        if query.cursor.is_some() {
+            return Err(Unanswered::Store("disk I/O error".into()));
+        }
+        let is_recent = query.order == Order::Recent;
+        Ok(
+            json!({"limit": query.limit, "recent": is_recent, "classes": [{
+                "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
+                "count": 3, "last_seen": "2026-11-22T10:00:00Z",
+            }]}),
+        )
     }
 
-    fn class(&self, id: &str) -> Option<Value> {
-        (id == "c1").then(|| json!({"id": "c1"}))
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "c1").then(|| json!({"id": "c1"})))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
         match query.cursor.as_deref() {
             None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(UnknownCursor),
+            Some(_) => Err(Unanswered::Cursor),
         }
     }
 
-    fn mismatch(&self, id: &str) -> Option<Value> {
-        (id == "m 1").then(|| json!({"id": id}))
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "m 1").then(|| json!({"id": id})))
     }
 }
 
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Suggestions {
+    fn suggestions(&self) -> Result<Suggestions, Unanswered> {
         let suggestion = Suggestion {
             rule: json!({"id": "served-at-time"}),
             yaml: "- id: \"served-at-time\"\n".to_owned(),
@@ -152,17 +158,19 @@ impl Advisor for OneSuggestion {
             of: 5,
             not_explained: vec!["m 1".to_owned()],
         };
-        Suggestions {
+        Ok(Suggestions {
             suggestions: vec![suggestion],
             masked_together: 3,
             unexplained: vec!["c2".to_owned()],
             mismatches: 9,
+            looked_at: 9,
+            newest_per_class: 50,
             classes: 3,
             classes_looked_at: 2,
-        }
+        })
     }
 
-    fn preview(&self, file: &str) -> Result<Preview, Faults> {
+    fn preview(&self, file: &str) -> Result<Preview, Unanswered> {
         match file {
             "slow" => {
                 self.0.wait();
@@ -173,7 +181,10 @@ impl Advisor for OneSuggestion {
                 mismatches: 9,
                 ..Preview::default()
             }),
-            _ => Err(Fault::bare("rules:1:1: what is this?").into()),
+            _ => {
+                let faults = Faults::from(Fault::bare("rules:1:1: what is this?"));
+                Err(Unanswered::Rules(faults))
+            }
         }
     }
 }

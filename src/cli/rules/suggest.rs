@@ -22,6 +22,7 @@ struct Told {
     masked_together: usize,
     unexplained: Vec<String>,
     mismatches: usize,
+    looked_at: usize,
     classes: usize,
     classes_looked_at: usize,
 }
@@ -67,10 +68,15 @@ fn file(told: &Told) -> String {
     let mut text = format!(
         "# stored mismatches: {}, of which these rules together would mask {}\n\
          # classes that no single rule would explain: {}\n",
-        told.mismatches,
+        told.looked_at,
         told.masked_together,
         told.unexplained.len()
     );
+    if told.looked_at < told.mismatches {
+        let (looked, all) = (told.looked_at, told.mismatches);
+        let said = format!("# these are the newest {looked} of {all}, so many of each class");
+        line(&mut text, &said);
+    }
     if told.classes_looked_at < told.classes {
         let (looked, all) = (told.classes_looked_at, told.classes);
         line(
@@ -94,7 +100,7 @@ fn file(told: &Told) -> String {
             &mut text,
             &format!(
                 "# would mask {masks} of {}; explains {explains} of {of} of its classes",
-                told.mismatches
+                told.looked_at
             ),
         );
         if !suggestion.not_explained.is_empty() {
@@ -144,7 +150,8 @@ mod tests {
             }],
             masked_together: 3,
             unexplained: vec!["x".to_owned()],
-            mismatches: 4,
+            mismatches: 9,
+            looked_at: 4,
             classes: 2,
             classes_looked_at: 1,
         };
@@ -152,6 +159,7 @@ mod tests {
         for said in [
             "# stored mismatches: 4, of which these rules together would mask 3\n",
             "# only 1 of 2 classes were looked at",
+            "# these are the newest 4 of 9, so many of each class\n",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
             "# does not explain c0ffee",
             "\\u009b",

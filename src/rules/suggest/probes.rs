@@ -8,17 +8,20 @@ use crate::{
     compare::{Comparing, Difference, Kind, Options, Place, Step, Value},
     rules::Action,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
+use xxhash_rust::xxh64::xxh64;
 
 /// A set of probes, by their index: a closed list that tells nothing of the values but what it says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Probes(u128);
 
 /// All probes, from narrow to wide.
 #[derive(Debug)]
 struct Bench {
     actions: Vec<Json>,
+    edition: u64,
     comparing: Comparing,
 }
 
@@ -96,6 +99,11 @@ impl Probes {
     pub(super) fn actions() -> &'static [Json] {
         &BENCH.actions
     }
+
+    /// A print of the list itself.
+    pub(super) fn edition() -> u64 {
+        BENCH.edition
+    }
 }
 
 // === impl Bench ===
@@ -116,7 +124,11 @@ impl Bench {
                 ..Options::default()
             },
         };
-        Self { actions, comparing }
+        Self {
+            edition: xxh64(json!(actions).to_string().as_bytes(), 0),
+            actions,
+            comparing,
+        }
     }
 
     fn named(&self, name: &str) -> Probes {
