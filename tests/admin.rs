@@ -221,7 +221,7 @@ async fn routes_classes_and_mismatches_are_told() {
     let classes = running.get("/v1/classes").await.json();
     assert_eq!(
         (&classes["limit"], &classes["recent"]),
-        (&json!(50), &json!(false))
+        (&json!(100), &json!(false))
     );
     let classes = running
         .get("/v1/classes?order=recent&limit=1000")

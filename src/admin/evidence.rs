@@ -74,13 +74,14 @@ pub(super) struct AskedMismatches {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedClasses {
+    /// Which come first.
     #[serde(default)]
     #[param(inline)]
     order: Order,
     /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the page before, in the same order.
     #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
@@ -103,6 +104,9 @@ struct RouteFigures {
     /// By kind; only what was met.
     differences: BTreeMap<&'static str, u64>,
 }
+
+/// Classes on a page, where no number is asked for.
+const DEFAULT_CLASSES: usize = 100;
 
 /// May the switch be made, and why (not)
 ///
@@ -162,7 +166,7 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
 
 /// The mismatch classes
 ///
-/// Differences that look alike: same route, place (array indices as `[*]`) and kind.
+/// Differences that look alike: same route, place (array indices as `[*]`) and kind. Each with its 5 newest examples.
 #[utoipa::path(
     get,
     path = "/v1/classes",
@@ -173,7 +177,7 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
         (
             status = OK,
             body = ref("#/components/schemas/Classes"),
-            description = "A page of classes",
+            description = "A page of classes, the most frequent first where nothing else is asked for",
             links(
                 ("class" = (
                     operation_id = "getClass",
@@ -193,7 +197,7 @@ pub(super) async fn classes(
     let mut faults = Vec::new();
     let query = ClassQuery {
         order: asked.order,
-        limit: paging::limit(asked.limit, &mut faults),
+        limit: paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults),
         cursor: asked.cursor,
     };
     paging::accept(faults)?;
@@ -209,7 +213,11 @@ pub(super) async fn classes(
     tag = "evidence",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = OK, body = ref("#/components/schemas/Class"), description = "The class"),
+        (
+            status = OK,
+            body = ref("#/components/schemas/Class"),
+            description = "The class, with its 50 newest examples",
+        ),
         Fails<400>,
         Fails<404>,
         Fails<503>,
