@@ -13,13 +13,16 @@ mod openapi;
 mod paging;
 mod probes;
 mod problem;
+mod recheck;
 mod router;
 mod server;
 mod settings;
 
-pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
+pub use documents::{
+    Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
+};
 pub use handles::{
-    Advisor, Ask, ClassQuery, Handles, History, Mismatches, Noted, Order, Query, Readiness,
-    Unanswered, Unreadable,
+    Advisor, Ask, ClassQuery, Handles, History, Mismatches, NotRechecked, Noted, Order, Query,
+    Readiness, Rechecker, Rechecking, Unanswered, Unreadable,
 };
 pub use server::{Bound, Config, bind};

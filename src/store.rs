@@ -4,6 +4,7 @@ mod database;
 mod document;
 mod journal;
 mod mismatches;
+mod rebuild;
 
 pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};

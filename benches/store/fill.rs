@@ -108,6 +108,7 @@ fn report(number: u64) -> Report {
         query: Some("page=number(2)&expand=string(5)".to_owned()),
         request_headers: pairs(number, ["host", "accept", "user-agent", "x-request-id"]),
         request_body: None,
+        request_masked: Vec::new(),
         span: TraceContext {
             trace_id: u128::from(scattered(number)) << 64 | 1,
             span_id: scattered(number),

@@ -1,6 +1,6 @@
 //! What the rest of the process owes the admin API.
 
-use super::{Preview, Rules, Suggestions, problem::Problem};
+use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
     document::Faults,
     settings::{Change, Editor},
@@ -11,7 +11,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 use tokio::task;
 use utoipa::ToSchema;
 
@@ -23,6 +23,7 @@ pub struct Handles {
     pub changes: Arc<dyn History<Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
+    pub rechecker: Arc<dyn Rechecker>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
     pub rules: Ask<Rules>,
@@ -127,6 +128,30 @@ pub struct Noted<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct Unreadable(pub String);
+
+/// Reads stored mismatches again on both stacks.
+pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
+    /// Up to `limit` of a class, the newest first.
+    ///
+    /// # Errors
+    /// [`NotRechecked`].
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking;
+}
+
+pub type Rechecking = Pin<Box<dyn Future<Output = Result<ClassRecheck, NotRechecked>> + Send>>;
+
+/// Why nothing was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRechecked {
+    #[error("there is no such class")]
+    UnknownClass,
+    #[error("another call is reading stored mismatches again: try again in a moment")]
+    Busy,
+    #[error("what is stored cannot be read")]
+    Unreadable,
+    #[error("the process is ending")]
+    Ending,
+}
 
 /// Which examples are asked for, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -148,7 +148,7 @@ pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable
         beside.hints = match (kept.probes == Hints::edition(), kept.process == process) {
             (true, true) => hints,
             (true, false) => hints.without_prints(),
-            (false, _) => Hints::default(),
+            (false, _) => Hints::unknown(),
         };
         beside.give(difference);
     }

@@ -97,6 +97,7 @@ fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
         query: None,
         request_headers: Vec::new(),
         request_body: None,
+        request_masked: Vec::new(),
         span: TraceContext {
             trace_id: 1,
             span_id: number,
@@ -453,7 +454,7 @@ fn with_basis() -> Report {
         old: value("2026-11-22T10:00:00Z"),
         new: value("2026-11-22T10:00:01Z"),
     };
-    let hints = Hints::of(&[difference], None, &Lengths).remove(0);
+    let hints = Hints::of(&[difference], None, &Lengths, 1).remove(0);
     assert_ne!(hints.clone().without_prints(), hints);
     let mut report = mismatch(1, &["one"]);
     report.differences[0].basis = Basis {
