@@ -6,6 +6,7 @@ pub mod compare;
 pub mod completions;
 pub mod demo;
 pub mod gate;
+pub mod recheck;
 pub mod rules;
 pub mod run;
 pub mod schema;
@@ -49,6 +50,8 @@ enum Command {
     /// Changes settings of a running twinread
     Set(set::Args),
     Completions(completions::Args),
+    /// Reads stored mismatches of a class again, after a fix of the new stack
+    Recheck(recheck::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Recheck(args) => recheck::run(args),
     }
 }
 

@@ -6,6 +6,7 @@
 //! changed by the API and by [`reload`].
 
 mod capture;
+mod comparable;
 mod comparison;
 mod described;
 mod environment;
@@ -28,9 +29,10 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
+pub use comparable::Comparable;
 pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
-pub use exporting::Telemetry;
+pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;
 pub use layers::{default_settings, defaults};
 pub use load::{Loaded, Origin, load};

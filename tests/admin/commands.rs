@@ -6,7 +6,7 @@ use std::{process::ExitCode, thread};
 use twinread::{
     cli::{
         client::{Address, Error},
-        gate, rules, status,
+        gate, recheck, rules, status,
     },
     verdict::{Mark, Outcome},
 };
@@ -14,6 +14,7 @@ use twinread::{
 #[derive(Debug, Parser)]
 enum Command {
     Gate(gate::Args),
+    Recheck(recheck::Args),
     Status(status::Args),
     Rules(rules::Args),
 }
@@ -29,6 +30,7 @@ async fn end_of(arguments: &[&str], running: &Running) -> ExitCode {
         .collect();
     apart(move || match Command::parse_from(arguments) {
         Command::Gate(args) => gate::run(args),
+        Command::Recheck(args) => recheck::run(args),
         Command::Status(args) => status::run(args),
         Command::Rules(args) => rules::run(args),
     })
@@ -97,6 +99,28 @@ async fn the_token_goes_along() {
     );
     let with = ["status", "--once", "--token", "s3cret"];
     assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn a_recheck_ends_with_what_is_left_of_the_class() {
+    let running = Running::start(Some("s3cret")).await;
+    for (class, code) in [
+        ("left", 1),
+        ("gone", 0),
+        ("masked", 2),
+        ("none", 64),
+        ("busy", 64),
+        ("ending", 69),
+    ] {
+        let with = ["recheck", "--class", class, "--token", "s3cret"];
+        assert_eq!(
+            end_of(&with, &running).await,
+            ExitCode::from(code),
+            "{class}"
+        );
+    }
+    let without = ["recheck", "--class", "gone"];
+    assert_eq!(end_of(&without, &running).await, ExitCode::from(64));
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 // Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod lag;
 mod openapi;
+mod recheck;
 mod sidecar;
 mod stack;
 mod suggestions;
