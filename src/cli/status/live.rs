@@ -223,7 +223,8 @@ mod tests {
         assert!(shown(&mut screen).contains("undecided  epoch 812 (e1)"));
 
         let url = "http://127.0.0.1:9".to_owned();
-        screen.take(Err(Error::TimedOut { url }));
+        let within = Duration::from_secs(10);
+        screen.take(Err(Error::TimedOut { url, within }));
         let away = shown(&mut screen);
         assert!(away.contains("undecided  epoch 812"), "{away}");
         assert!(away.contains("http://127.0.0.1:9 did not answer"), "{away}");
