@@ -13,6 +13,7 @@ mod reachable;
 mod shared;
 mod switchboard;
 mod threads;
+mod verdicts;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};

@@ -5,7 +5,7 @@ use crate::{
     document::Faults,
     settings::{Change, Editor},
     telemetry::Ledger,
-    verdict::Verdict,
+    verdict::{self, Verdict},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,6 +17,8 @@ pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
     pub changes: Arc<dyn History<Change>>,
+    /// The changes of the verdict.
+    pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     /// The verdict as it stands.

@@ -3,10 +3,12 @@
 // Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod gating;
 mod openapi;
 mod sidecar;
 mod stack;
 mod suggestions;
+mod verdicts;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
