@@ -13,12 +13,16 @@ mod openapi;
 mod paging;
 mod probes;
 mod problem;
+mod recheck;
 mod router;
 mod server;
 mod settings;
 
-pub use documents::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
+pub use documents::{
+    Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
+};
 pub use handles::{
-    Advisor, Ask, Handles, History, Mismatches, Noted, Query, Readiness, UnknownCursor, Unreadable,
+    Advisor, Ask, Handles, History, Mismatches, NotRechecked, Noted, Query, Readiness, Rechecker,
+    Rechecking, UnknownCursor, Unreadable,
 };
 pub use server::{Bound, Config, bind};

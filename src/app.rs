@@ -10,6 +10,7 @@ mod evidence;
 mod history;
 mod mismatches;
 mod reachable;
+mod recheck;
 mod shared;
 mod switchboard;
 mod threads;

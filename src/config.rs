@@ -30,7 +30,7 @@ mod watch;
 
 pub use capture::{Capture, Queue};
 pub use comparable::Comparable;
-pub use described::{patch_schema, schema};
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;

@@ -4,22 +4,27 @@
 //! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
+mod afresh;
 mod bench;
 mod breaker;
 mod check;
 mod epochs;
 mod lane;
 mod lanes;
+mod pair;
 mod places;
 mod priority;
 mod recheck;
 mod replay;
+mod reread;
 mod span;
+mod tries;
 mod waiting;
 mod worker;
 
 pub use breaker::Limits;
 pub use priority::yield_to_others;
+pub use reread::{Asked, NotReread, Reread, Rereader};
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};

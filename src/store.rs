@@ -6,6 +6,7 @@
 mod database;
 mod document;
 mod journal;
+mod rebuild;
 mod shelf;
 
 pub use database::{Behind, Database, OpenError, Source};
@@ -220,6 +221,7 @@ mod tests {
             query: None,
             request_headers: Vec::new(),
             request_body: None,
+            request_masked: Vec::new(),
             span: TraceContext {
                 trace_id: 1,
                 span_id: number,

@@ -127,6 +127,20 @@ async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
     assert_eq!(invalid.json()["faults"].as_array().unwrap().len(), 2);
     running.patch(&[], "{").await.assert_problem(400);
     running.patch(&[], "[1]").await.assert_problem(422);
+    let twice = r#"{"sample": {"rate": 0, "r\u0061te": 1}}"#;
+    for refused in [
+        running.patch(&[], twice).await,
+        running
+            .call("POST", "/v1/epoch", &[], r#"{"rate": 1, "rate": 1}"#)
+            .await,
+    ] {
+        refused.assert_problem(400);
+        let told = refused.json()["detail"].to_string();
+        assert!(
+            told.contains("rate") && told.contains("given twice"),
+            "{told}"
+        );
+    }
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
     running.patch(&[], &large).await.assert_problem(413);
     let form = [("content-type", "application/x-www-form-urlencoded")];
@@ -334,4 +348,38 @@ async fn one_look_at_what_is_stored_at_a_time() {
         .unwrap();
     assert_eq!(slow.await.unwrap().status, 200);
     assert_eq!(running.get("/v1/rules/suggestions").await.status, 200);
+}
+
+#[tokio::test]
+async fn stored_mismatches_are_read_again_for_those_who_may() {
+    let running = Running::start(None).await;
+    let post = |path: &'static str, headers: &'static [(&str, &str)]| {
+        running.call("POST", path, headers, "")
+    };
+    let answer = post("/v1/classes/left/recheck?limit=7", &[]).await;
+    assert_eq!(answer.status, 200);
+    let document = answer.json();
+    assert_eq!(document["still_there"], 1, "{document}");
+    assert_eq!(document["examples"][0]["path"], "/7");
+    for (path, status) in [
+        ("/v1/classes/none/recheck", 404),
+        ("/v1/classes/busy/recheck", 429),
+        ("/v1/classes/ending/recheck", 503),
+        ("/v1/classes/left/recheck?limit=0", 400),
+        ("/v1/classes/left/recheck?limit=x", 400),
+        ("/v1/classes/left/recheck?all=1", 400),
+        ("/v1/classes/%ff/recheck", 400),
+    ] {
+        post(path, &[]).await.assert_problem(status);
+    }
+    let foreign = &[("origin", "http://evil.example")];
+    let refused = post("/v1/classes/left/recheck", foreign).await;
+    refused.assert_problem(403);
+    running
+        .get("/v1/classes/left/recheck")
+        .await
+        .assert_problem(405);
+    let guarded = Running::start(Some("s3cret")).await;
+    let answer = guarded.call("POST", "/v1/classes/left/recheck", &[], "");
+    answer.await.assert_problem(401);
 }

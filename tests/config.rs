@@ -260,8 +260,25 @@ const REFUSED: &[(&str, &str)] = &[
         "18: redact.values: expected shown, masked or hashed, found `some`",
     ),
     (
-        "redact: {fields: ['a(']}",
+        r"reads: [{methods: [GET], header: {x-a: 'ab(c'}}]",
+        "43: reads[0].header.x-a: not a regular expression, see its column 3: unclosed group",
+    ),
+    (
+        r"reads: [{methods: [GET], header: {'a b': c}}]",
+        "36: reads[0].header.a b: expected the name of a header",
+    ),
+    (r"reads: [{methods: [POST], json: {$.a(: b}}]", "37: "),
+    (
+        r"routes: [{name: r, path: '^/a/(?<b'}]",
+        "35: routes[0].path: not a regular expression, see its column 9: unclosed capture group name",
+    ),
+    (
+        r"redact: {fields: ['${EMPTY:-a(}']}",
         "19: redact.fields[0]: not a regular expression, see its column 2: unclosed group",
+    ),
+    (
+        "redact: {fields: ['a(']}",
+        "21: redact.fields[0]: not a regular expression, see its column 2: unclosed group",
     ),
     (
         "telemetry: {trace: own}",

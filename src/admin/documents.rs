@@ -1,7 +1,8 @@
 //! Documents that other parts of the process fill in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Every rule in force.
@@ -36,6 +37,10 @@ pub struct Suggestions {
     pub masked_together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
+    /// Ids of classes of which that is not known, for too few of their differences were tried.
+    pub not_tried: Vec<String>,
+    /// Differences on which no rule was tried, for want of room.
+    pub differences_not_tried: usize,
     /// Stored ones.
     pub mismatches: usize,
     pub classes: usize,
@@ -59,6 +64,8 @@ pub struct Suggestion {
     pub explains: usize,
     /// Mismatches that show one of the classes.
     pub of: usize,
+    /// Those of them of which it is not known.
+    pub not_tried: usize,
     /// Ids of up to three that it does not explain.
     pub not_explained: Vec<String>,
 }
@@ -91,4 +98,48 @@ pub struct Affected {
     pub count: usize,
     /// Ids of up to three.
     pub examples: Vec<String>,
+}
+
+/// What reading the stored mismatches of a class again has shown.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ClassRecheck {
+    /// The id of the class.
+    pub class: String,
+    pub route: Arc<str>,
+    pub place: String,
+    pub kind: String,
+    pub still_there: usize,
+    pub vanished: usize,
+    pub not_judged: usize,
+    /// The newest first.
+    pub examples: Vec<Rechecked>,
+}
+
+/// A stored mismatch that was to be read again.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Rechecked {
+    /// As at `/v1/mismatches/{id}`.
+    pub id: String,
+    pub method: String,
+    pub path: String,
+    pub found: Found,
+    /// Why it was not judged, or what else is to be said.
+    #[schema(required)]
+    pub detail: Option<String>,
+    /// What the stacks answer now; null: they were not asked, or gave no answer.
+    #[schema(required)]
+    pub old_status: Option<u16>,
+    #[schema(required)]
+    pub new_status: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The answers differ at the place of the class, or where that is no longer to be seen.
+    StillThere,
+    /// They do not differ there any more.
+    Vanished,
+    /// It could not be asked, or not be compared.
+    NotJudged,
 }

@@ -342,6 +342,7 @@ impl From<&Route> for RouteFigures {
         figures.live = route.live_total();
         figures.reads = route.reads();
         figures.sampled = route.sampled();
+        figures.delayed = route.delayed();
         let outcomes = Outcome::ALL.into_iter();
         figures.outcomes = outcomes
             .map(|outcome| (outcome, route.outcomes(outcome)))

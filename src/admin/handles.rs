@@ -1,6 +1,6 @@
 //! What the rest of the process owes the admin API.
 
-use super::{Preview, Rules, Suggestions};
+use super::{ClassRecheck, Preview, Rules, Suggestions};
 use crate::{
     document::Faults,
     settings::{Change, Editor},
@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ pub struct Handles {
     pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
+    pub rechecker: Arc<dyn Rechecker>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
     pub rules: Ask<Rules>,
@@ -93,6 +94,28 @@ pub struct Noted<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct Unreadable(pub String);
+
+/// Reads stored mismatches again on both stacks.
+pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
+    /// Up to `limit` of a class, the newest first.
+    ///
+    /// # Errors
+    /// [`NotRechecked`].
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking;
+}
+
+pub type Rechecking = Pin<Box<dyn Future<Output = Result<ClassRecheck, NotRechecked>> + Send>>;
+
+/// Why nothing was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRechecked {
+    #[error("there is no such class")]
+    UnknownClass,
+    #[error("another call is reading stored mismatches again: try again in a moment")]
+    Busy,
+    #[error("the process is ending")]
+    Ending,
+}
 
 /// Which examples are asked for, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use super::{
     openapi::{self, Frame},
     probes,
     problem::Problem,
-    settings,
+    recheck, settings,
 };
+use crate::compare::json::{self, KEY_TWICE};
 use axum::{
     Extension, Router,
     body::Bytes,
@@ -58,6 +59,7 @@ fn routes() -> OpenApiRouter<Handles> {
         .routes(routes!(evidence::routes))
         .routes(routes!(evidence::classes))
         .routes(routes!(evidence::class))
+        .routes(routes!(recheck::recheck))
         .routes(routes!(evidence::mismatches))
         .routes(routes!(evidence::mismatch))
         .routes(routes!(epochs::begin))
@@ -73,10 +75,24 @@ fn routes() -> OpenApiRouter<Handles> {
 /// The document in a request's body.
 pub(super) fn read_json(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("the body is not JSON: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
+    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let document = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("the body is not JSON: {error}")))?;
+    match repeated_key(&body) {
+        // Which of the two was meant is not for us to say.
+        Some(key) => Err(bad(format!("the key {key:?} is given twice in an object"))),
+        None => Ok(document),
+    }
+}
+
+/// A key that an object of a JSON text has twice.
+fn repeated_key(body: &[u8]) -> Option<String> {
+    let invalid = json::Document::parse(body, usize::MAX).err()?;
+    let key = body
+        .get(invalid.at..)
+        .filter(|_| invalid.problem == KEY_TWICE)?;
+    let mut keys = serde_json::Deserializer::from_slice(key).into_iter::<String>();
+    keys.next()?.ok()
 }
 
 pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
@@ -117,7 +133,9 @@ mod tests {
     fn paths(router: &Router<Handles>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let texts = text.split('"').skip(1).step_by(2);
-        let paths = texts.filter(|text| text.starts_with('/'));
+        // The root, and what is below it, are axum's: they lead to the fallback.
+        let is_ours = |text: &&str| text.len() > 1 && !text.contains("__private");
+        let paths = texts.filter(|text| text.starts_with('/')).filter(is_ours);
         paths.map(str::to_owned).collect()
     }
 

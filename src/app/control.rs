@@ -109,15 +109,21 @@ async fn start(
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
 
+    let worker = shared.worker(feed, reports);
+    let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow.handle());
+
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
     let admin = shared
-        .serve_admin((origin, loaded), store, (&mut servers, &control_watch))
+        .serve_admin(
+            (origin, loaded),
+            (store, rechecks),
+            (&mut servers, &control_watch),
+        )
         .await?;
     shared.push_metrics((&mut servers, &control_watch), &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
-    let worker = shared.worker(feed, reports);
     shadow.handle().spawn(worker.run(shadow_watch));
     live.handle().spawn(bound.run(live_watch));
     Ok(Started {

@@ -8,6 +8,7 @@ use super::{
     history::{Changes, Kept},
     mismatches::Stored,
     reachable::Reachable,
+    recheck::{self, Rechecks},
     switchboard::{Switchboard, Switched},
     threads::Threads,
     verdicts::{self, Verdicts},
@@ -18,7 +19,7 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, default_settings, reload::Reloads},
     drain,
-    handoff::{Feed, Reports, sample},
+    handoff::{Feed, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
     settings::{self, By, Edit, Editor},
@@ -31,7 +32,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc};
-use tokio::task::JoinSet;
+use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     gauges: Gauges,
     pub(super) ledger: Ledger,
     budget: Budget,
+    writes: Writes,
     rule_counts: RuleCounts,
     metrics: Metrics,
     pub(super) database: Database,
@@ -65,7 +67,13 @@ impl Shared {
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
-        let switched = (budget.clone(), ledger.clone(), queue.clone());
+        let writes = Writes::new(config.recheck.window(), gauges.clone());
+        let switched = (
+            budget.clone(),
+            ledger.clone(),
+            writes.clone(),
+            queue.clone(),
+        );
         let (switchboard, switched) = Switchboard::new(config, switched);
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
@@ -73,6 +81,7 @@ impl Shared {
             gauges,
             ledger,
             budget,
+            writes,
             rule_counts: RuleCounts::default(),
             metrics,
             database,
@@ -107,6 +116,7 @@ impl Shared {
             budget: self.budget.clone(),
             queue,
             timings: self.timings(),
+            writes: self.writes.clone(),
         };
         // On the runtime whose threads are to poll the listener.
         let bound = live
@@ -169,7 +179,27 @@ impl Shared {
             timings: self.timings(),
             rule_counts: self.rule_counts.clone(),
             reports,
+            writes: self.writes.clone(),
             redactor: self.switched.redactor.clone(),
+        })
+    }
+
+    pub(super) fn rechecks(
+        &self,
+        store: Store,
+        rereader: shadow::Rereader,
+        shadow: &runtime::Handle,
+    ) -> Rechecks {
+        Rechecks::new(recheck::Parts {
+            store,
+            rereader,
+            shadow: shadow.clone(),
+            live: self.switched.live.clone(),
+            redactor: self.switched.redactor.clone(),
+            ledger: self.ledger.clone(),
+            budget: self.budget.clone(),
+            supplied: recheck::supplied(&self.config),
+            turn: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -177,7 +207,7 @@ impl Shared {
     pub(super) async fn serve_admin(
         &self,
         (origin, loaded): (Origin, Loaded),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
@@ -187,7 +217,11 @@ impl Shared {
         let noted = changes.clone();
         let running = Arc::new(running.noting(move |changes| note(&noted, &changes)));
         let reachable = Reachable::default();
-        let handles = self.handles((running.clone(), changes), store, reachable.clone());
+        let handles = self.handles(
+            (running.clone(), changes),
+            (store, rechecks),
+            reachable.clone(),
+        );
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -234,7 +268,7 @@ impl Shared {
     fn handles(
         &self,
         (running, changes): (Arc<Running>, Changes),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         reachable: Reachable,
     ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
@@ -248,6 +282,7 @@ impl Shared {
             verdicts: Arc::new(self.verdicts()),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
+            rechecker: Arc::new(rechecks),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),

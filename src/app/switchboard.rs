@@ -3,7 +3,7 @@
 use crate::{
     budget::Budget,
     config::{Comparable, Config},
-    handoff::Queue,
+    handoff::{Queue, Writes},
     proxy,
     redact::{HashKey, Redactor},
     settings::{self, Current, Publisher},
@@ -23,6 +23,7 @@ pub(super) struct Switchboard {
     key: HashKey,
     budget: Budget,
     ledger: Ledger,
+    writes: Writes,
     /// Taken out when the process ends: the shadow works until nobody can offer any more.
     queue: Mutex<Option<Queue>>,
 }
@@ -51,7 +52,7 @@ const WAITING: usize = 4;
 impl Switchboard {
     pub(super) fn new(
         config: &Arc<Config>,
-        (budget, ledger, queue): (Budget, Ledger, Queue),
+        (budget, ledger, writes, queue): (Budget, Ledger, Writes, Queue),
     ) -> (Self, Switched) {
         let key = HashKey(rand::random());
         let (live, live_now) = settings::channel(live(config));
@@ -73,6 +74,7 @@ impl Switchboard {
             key,
             budget,
             ledger,
+            writes,
             queue: Mutex::new(Some(queue)),
         };
         (switchboard, switched)
@@ -82,6 +84,7 @@ impl Switchboard {
     pub(super) fn put(&self, config: &Config) {
         let config = Arc::new(config.clone());
         self.budget.set_limit(config.capture.max_total);
+        self.writes.set_window(config.recheck.window());
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             queue.set_max_length(config.queue.max_length);
         }

@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) struct Layers {
     default: Node,
     file: Node,
+    /// The text that `file` was read from.
+    text: Arc<str>,
     flags: Node,
     /// An object: all patches merged, nulls taken out.
     api: Value,
@@ -61,9 +63,19 @@ impl Layers {
         Self {
             default: defaults(),
             file,
+            text: Arc::default(),
             flags,
             api: Value::Object(serde_json::Map::new()),
         }
+    }
+
+    /// For faults, which are told where they stand in it.
+    pub(super) fn with_text(self, text: Arc<str>) -> Self {
+        Self { text, ..self }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the API has changed, to be kept over a reload.

@@ -111,6 +111,7 @@ mod tests {
             query: None,
             request_headers: Vec::new(),
             request_body: Some("x".repeat(bytes)),
+            request_masked: Vec::new(),
             span: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
                 .unwrap(),
             live: None,

@@ -9,6 +9,7 @@ use crate::{
     budget::Held,
     compare::Comparing,
     handoff::{Flat, FlatAnswer, FlatRequest, Queue, Sample},
+    route::Routes,
     stack::Stack,
     telemetry::Ticket,
     verdict::{Outcome, Reason},
@@ -33,6 +34,7 @@ pub(super) struct Sampled {
     /// Of what is not body.
     pub(super) held: Held,
     pub(super) received: SystemTime,
+    pub(super) routes: Arc<Routes>,
     pub(super) comparing: Arc<Comparing>,
     pub(super) queue: Queue,
 }
@@ -140,6 +142,7 @@ impl Answered {
             mut tape,
             mut held,
             received,
+            routes,
             comparing,
             queue,
         } = *self.sampled;
@@ -179,6 +182,7 @@ impl Answered {
             took: offered - sent,
             received,
             offered,
+            routes,
             comparing,
             held,
         }));

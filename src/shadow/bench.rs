@@ -2,24 +2,28 @@
 
 use super::{
     Compare, Settings,
-    check::{Check, Finding, Reading},
-    epochs::{Epochs, Tables},
+    check::{Check, Finding},
+    epochs::Epochs,
     lanes::Lanes,
+    pair::Reading,
     places::Places,
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Rechecked, Reports, Timed, Traced},
+    handoff::{Checked, Rechecked, Reports, Timed, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
     telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
     verdict::Outcome,
 };
+use http::Method;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
@@ -40,6 +44,19 @@ pub(super) struct Bench {
     pub(super) lanes: Lanes,
     pub(super) places: Places,
     pub(super) waiting: Waiting,
+    pub(super) tries: Tries,
+    pub(super) writes: Writes,
+}
+
+/// What two answers are of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'s> {
+    pub(super) route: &'s str,
+    /// The id of the epoch.
+    pub(super) epoch: &'s Arc<str>,
+    pub(super) method: &'s Method,
+    /// For aligning arrays and text.
+    pub(super) deadline: Duration,
 }
 
 /// What a comparison knows of ids that have met before.
@@ -60,22 +77,22 @@ pub(super) struct Panicked;
 // === impl Bench ===
 
 impl Bench {
-    /// Compares two answers in a check. A panic in here ends the comparison, not more.
+    /// Compares two answers. A panic in here ends the comparison, not more.
     pub(super) fn compare(
         &self,
-        check: &Check,
+        subject: &Subject<'_>,
         answers: (&Answer, &Answer),
         comparing: &Comparing,
         memory: Memory,
     ) -> Result<Comparison, Panicked> {
-        let route = check.sample.ticket.route().name();
+        let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
-            method: &check.sample.request.method,
+            method: subject.method,
             today: jiff::Timestamp::now()
                 .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
-            deadline: Instant::now().checked_add(check.settings.deadline),
+            deadline: Instant::now().checked_add(subject.deadline),
         };
         let compare = || match memory {
             _ if !comparing.rules.remembers() => {
@@ -85,11 +102,11 @@ impl Bench {
                 (self.compare)(answers, &context, comparing, &mut Bijections::default())
             }
             Memory::Known => {
-                let mut known = self.tables(check).lock().clone();
+                let mut known = self.epochs.tables(epoch).lock().clone();
                 (self.compare)(answers, &context, comparing, &mut known)
             }
             Memory::Kept => {
-                let tables = self.tables(check);
+                let tables = self.epochs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
                 let comparison = (self.compare)(answers, &context, comparing, &mut tables);
@@ -102,10 +119,6 @@ impl Bench {
             tracing::error!(%route, "a comparison panicked");
             Panicked
         })
-    }
-
-    fn tables(&self, check: &Check) -> Tables {
-        self.epochs.tables(check.sample.ticket.epoch())
     }
 
     /// Counts what rules did, and how long both stacks took.
@@ -168,6 +181,7 @@ impl Bench {
             Stack::New => (shadow, primary),
         };
         let rechecked = &finding.rechecked;
+        let differences = finding.compared.differences();
         let checked = Checked {
             outcome,
             route: sample.ticket.route().name().clone(),
@@ -179,18 +193,24 @@ impl Bench {
             ended: SystemTime::now(),
             old,
             new,
-            differences: finding.compared.differences(),
+            differences,
             count: finding.compared.count(),
             rechecked: Rechecked {
                 count: rechecked.count,
                 lag: rechecked.lag,
                 noise: rechecked.noise.iter().collect(),
             },
+            room: self.tries.room(differences.len(), Instant::now()),
         };
         let redactor = self.redactor.get();
         // Hints are found by comparing: a panic in there must not end more than the report.
         match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
-            Ok(report) => self.reports.send(report),
+            Ok(report) => {
+                let told = report.differences.iter();
+                told.filter(|told| !told.basis.hints.are_tried())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
+                self.reports.send(report);
+            }
             Err(_) => tracing::error!("a report could not be made, for making it panicked"),
         }
     }

@@ -74,6 +74,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     #[schema(required)]
     pub body: Option<String>,
+    /// What of it is told otherwise than it was: `path`, `query`, `body`, `header.NAME`, `headers`.
+    pub masked: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -130,6 +132,7 @@ impl Mismatch {
                 query: report.query.clone(),
                 headers: report.request_headers.clone(),
                 body: report.request_body.clone(),
+                masked: report.request_masked.clone(),
             },
             old: report.old.as_ref().map(Answer::of),
             new: report.new.as_ref().map(Answer::of),

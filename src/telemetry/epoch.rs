@@ -39,6 +39,7 @@ pub(super) struct Tally {
     live: AtomicU64,
     reads: AtomicU64,
     sampled: AtomicU64,
+    delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     course: Mutex<Course>,
 }
@@ -195,6 +196,10 @@ impl Seat {
         self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_delay(&self) {
+        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
         locked(&self.tally.course).latencies.record(stack, took);
     }
@@ -226,6 +231,7 @@ impl Tally {
             live: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             sampled: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             course: Mutex::new(Course {
                 record: Record::default(),
@@ -251,6 +257,7 @@ impl Tally {
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
+            delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
             record: course.record.clone(),
             last_mismatch: course.last_mismatch,

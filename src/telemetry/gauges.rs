@@ -49,10 +49,15 @@ pub enum Bound {
     Differences,
     /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
     Bijections,
-    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
+    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed, or a delayed check
+    /// was not made.
     Rechecks,
+    /// Differences a check, or a second, on which rules are tried: for one none is suggested.
+    Suggestions,
     /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
     Versions,
+    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
+    Writes,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -174,7 +179,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -182,7 +187,9 @@ impl Bound {
         Self::Differences,
         Self::Bijections,
         Self::Rechecks,
+        Self::Suggestions,
         Self::Versions,
+        Self::Writes,
     ];
 
     pub fn name(self) -> &'static str {
@@ -194,7 +201,9 @@ impl Bound {
             Self::Differences => "differences",
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
+            Self::Suggestions => "suggestions",
             Self::Versions => "versions",
+            Self::Writes => "writes",
         }
     }
 }

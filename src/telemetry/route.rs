@@ -37,6 +37,7 @@ struct Counts {
     live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
     reads: AtomicU64,
     sampled: AtomicU64,
+    delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<Seat>,
@@ -76,6 +77,7 @@ impl Route {
             reads: AtomicU64::new(0),
             floor: Bucket::default(),
             sampled: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
             house,
@@ -151,6 +153,11 @@ impl Route {
         self.0.sampled.load(Ordering::Relaxed)
     }
 
+    /// Samples whose check began later, for what they read had just been written.
+    pub fn delayed(&self) -> u64 {
+        self.0.delayed.load(Ordering::Relaxed)
+    }
+
     pub fn outcomes(&self, outcome: Outcome) -> u64 {
         self.0.outcomes[outcome.index()].load(Ordering::Relaxed)
     }
@@ -192,6 +199,12 @@ impl Ticket {
         seat.count_sample();
         self.seat.release_sample();
         self.seat = seat;
+    }
+
+    /// Counts that the check begins later, for what it reads has just been written.
+    pub fn delay(&self) {
+        self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
+        self.seat.count_delay();
     }
 
     /// Notes how long a stack took for its whole answer.

@@ -79,6 +79,8 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
+    /// Samples whose check began later, for what they read had just been written.
+    pub delayed: u64,
     pub outcomes: Outcomes,
     /// The checks that came to a comparison, in time.
     pub record: Record,
@@ -135,6 +137,7 @@ impl Figures {
             live: 0,
             reads: 0,
             sampled: 0,
+            delayed: 0,
             outcomes: Outcomes::default(),
             record: Record::default(),
             last_mismatch: None,

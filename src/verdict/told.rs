@@ -90,6 +90,8 @@ pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
+    /// Samples whose check began later, for what they read had just been written.
+    pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
     pub mismatch: u64,
@@ -213,6 +215,7 @@ impl From<&Figures> for Counts {
             live: figures.live,
             reads: figures.reads,
             sampled: figures.sampled,
+            delayed: figures.delayed,
             matched: Matches {
                 exact: outcomes.get(Outcome::Match(Via::Exact)),
                 rules: outcomes.get(Outcome::Match(Via::Rules)),

@@ -17,8 +17,9 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, Handles, History, Mismatches, Noted, Preview, Query, Readiness, Rules,
-        Suggestion, Suggestions, UnknownCursor, Unreadable,
+        self, Advisor, Ask, ClassRecheck, Found, Handles, History, Mismatches, NotRechecked, Noted,
+        Preview, Query, Readiness, Rechecked, Rechecker, Rechecking, Rules, Suggestion,
+        Suggestions, UnknownCursor, Unreadable,
     },
     document::{Fault, Faults},
     drain,
@@ -40,6 +41,9 @@ struct Noting<T>(Arc<Mutex<Vec<T>>>);
 
 #[derive(Debug)]
 struct OneMismatch;
+
+#[derive(Debug)]
+struct OneRecheck;
 
 #[derive(Debug)]
 struct OneSuggestion(Arc<Barrier>);
@@ -157,12 +161,15 @@ impl Advisor for OneSuggestion {
             masks: 3,
             explains: 4,
             of: 5,
+            not_tried: 0,
             not_explained: vec!["m 1".to_owned()],
         };
         Suggestions {
             suggestions: vec![suggestion],
             masked_together: 3,
             unexplained: vec!["c2".to_owned()],
+            not_tried: Vec::new(),
+            differences_not_tried: 0,
             mismatches: 9,
             classes: 3,
             classes_looked_at: 2,
@@ -182,6 +189,41 @@ impl Advisor for OneSuggestion {
             }),
             _ => Err(Fault::bare("rules:1:1: what is this?").into()),
         }
+    }
+}
+
+// === impl OneRecheck ===
+
+impl Rechecker for OneRecheck {
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking {
+        let (still_there, vanished) = match class {
+            "left" => (1, 2),
+            "gone" => (0, 3),
+            "masked" => (0, 0),
+            "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
+            "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
+            _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
+        };
+        let example = Rechecked {
+            id: "m1".to_owned(),
+            method: "GET".to_owned(),
+            path: format!("/{limit}"),
+            found: Found::StillThere,
+            detail: None,
+            old_status: Some(200),
+            new_status: Some(200),
+        };
+        let document = ClassRecheck {
+            class: class.to_owned(),
+            route: "get-user".into(),
+            place: "$.price".to_owned(),
+            kind: "value".to_owned(),
+            still_there,
+            vanished,
+            not_judged: 1,
+            examples: vec![example],
+        };
+        Box::pin(async { Ok(document) })
     }
 }
 
@@ -273,6 +315,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
         verdicts: Arc::new(Noting::default()),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
+        rechecker: Arc::new(OneRecheck),
         verdict: Ask::new(move || {
             let evidence = Evidence {
                 tallies: judged.tallies(),

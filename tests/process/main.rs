@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod gating;
+mod lag;
 mod openapi;
+mod recheck;
 mod sidecar;
 mod stack;
 mod suggestions;
+mod terminal;
 mod verdicts;
 
 use rustix::process::Signal;

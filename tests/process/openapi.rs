@@ -103,6 +103,8 @@ fn closed(schemas: &Value) -> Value {
     Value::Object(closed.collect::<Map<_, _>>())
 }
 
+const NO_BODY: &str = "content-length: 0\r\n\r\n";
+
 fn with_body(kind: &str, body: &str) -> String {
     let length = body.len();
     format!("content-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -150,6 +152,11 @@ fn told(held: &mut Held<'_>) {
     let classes = held.get("/v1/classes", "/v1/classes");
     let class = classes["classes"][0]["id"].as_str().unwrap();
     held.get("/v1/classes/{id}", &format!("/v1/classes/{class}"));
+    let recheck = format!("/v1/classes/{class}/recheck");
+    let described = "/v1/classes/{id}/recheck";
+    let recheck = held.call("POST", described, &recheck, NO_BODY);
+    assert_eq!(recheck["not_judged"], 3, "the query is masked: {recheck}");
+    held.call("POST", described, "/v1/classes/none/recheck", NO_BODY);
     let query = format!("/v1/mismatches?limit=2&class={class}&outcome=mismatch");
     let page = held.get("/v1/mismatches", &query);
     let example = page["mismatches"][0]["id"].as_str().unwrap();

@@ -100,6 +100,7 @@ def check_document(checks, tools, sidecar):
     if ran.returncode:
         print(ran.stdout, ran.stderr)
     told = json.loads(report.read_text())
-    checks.equal("every operation was called", told["operations"]["tested"], operations)
+    # It leaves out the one that gave it the document.
+    checks.equal("every operation was called", told["operations"]["tested"], operations - 1)
     cases = told["test_cases"]["generated"]
     checks.that(f"{cases} cases are many", cases > 50 * operations)

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod builds;
+mod races;
 mod recheck;
 mod shadow;
 mod stacks;

@@ -15,7 +15,7 @@ use twinread::{
         RuleUse,
     },
     drain,
-    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent},
+    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent, Writes},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
@@ -31,6 +31,7 @@ pub(crate) struct Shadow {
     pub(crate) queue: Queue,
     pub(crate) ledger: Ledger,
     pub(crate) gauges: Gauges,
+    pub(crate) writes: Writes,
     pub(crate) budget: Budget,
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
@@ -82,6 +83,8 @@ impl Shadow {
         let gauges = Gauges::default();
         let ledger = Ledger::new(10, gauges.clone());
         let (queue, feed) = handoff::sample::channel(1_000, gauges.clone());
+        // Longer than a test takes, whatever its delays are.
+        let writes = Writes::new(Duration::from_secs(600), gauges.clone());
         let (publisher, current) = settings::channel(settings);
         let redactor = Redactor::new(redact::Config::default(), HashKey([7; 16]));
         let (_redactor, redactor) = settings::channel(redactor);
@@ -100,12 +103,14 @@ impl Shadow {
             timings: Timings::default(),
             rule_counts: RuleCounts::default(),
             reports,
+            writes: writes.clone(),
             redactor,
         });
         Self {
             queue,
             ledger,
             gauges,
+            writes,
             budget: Budget::new(64 << 20),
             settings: publisher,
             reports: reported,
@@ -131,6 +136,7 @@ impl Shadow {
             took: Duration::from_millis(1),
             received: SystemTime::now(),
             offered: Instant::now(),
+            routes: Arc::default(),
             comparing: self.comparing.clone(),
             held,
         }));

@@ -15,10 +15,11 @@ use crate::{
 use opentelemetry::{KeyValue, metrics::Meter};
 
 /// The metrics whose series grow with the routes.
-pub(super) const PER_ROUTE: [&str; 6] = [
+pub(super) const PER_ROUTE: [&str; 7] = [
     "twinread_live_requests_total",
     "twinread_sampled_total",
     "twinread_checks_total",
+    "twinread_checks_delayed_total",
     "twinread_differences_total",
     "twinread_answer_seconds",
     "twinread_mismatch_upper_bound",
@@ -35,7 +36,7 @@ struct Family<N: 'static> {
     read: fn(&Sources) -> Vec<Series<N>>,
 }
 
-const COUNTERS: [Family<u64>; 11] = [
+const COUNTERS: [Family<u64>; 12] = [
     Family {
         name: "twinread_live_requests_total",
         help: "Requests that callers sent; status_class none: no answer",
@@ -53,6 +54,12 @@ const COUNTERS: [Family<u64>; 11] = [
         help: "Checks that ended, by outcome",
         unit: "{check}",
         read: checks,
+    },
+    Family {
+        name: "twinread_checks_delayed_total",
+        help: "Checks that began later, for what they read had just been written through twinread",
+        unit: "{check}",
+        read: |sources| per_route(sources, Route::delayed),
     },
     Family {
         name: "twinread_differences_total",
