@@ -1,7 +1,11 @@
 //! What was found out: verdict, routes, rules, mismatch classes and examples.
 
 use super::{
-    ClassQuery, Handles, Order, Query, documents::Rules, openapi::Fails, paging, problem::Problem,
+    ClassQuery, Handles, Order, Query,
+    documents::Rules,
+    openapi::Fails,
+    paging::{self, AskedPage},
+    problem::Problem,
     router::bad_query,
 };
 use crate::{
@@ -10,7 +14,7 @@ use crate::{
         Route,
         route::{METHODS, STATUS_CLASSES},
     },
-    verdict::{Counts, Figures, Outcome, Verdict},
+    verdict::{Counts, Figures, Outcome, Verdict, history::Change},
 };
 use axum::{
     Json,
@@ -107,6 +111,14 @@ struct RouteFigures {
 
 /// Classes on a page, where no number is asked for.
 const DEFAULT_CLASSES: usize = 100;
+/// Changes of the verdict, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VerdictHistory {
+    changes: Vec<Change>,
+    /// The `cursor` of the next page; null: there is none.
+    #[schema(required)]
+    next: Option<String>,
+}
 
 /// May the switch be made, and why (not)
 ///
@@ -134,6 +146,32 @@ pub(super) async fn verdict(
         _ => StatusCode::OK,
     };
     Ok((status, Json(verdict)).into_response())
+}
+
+/// When the verdict changed, and by what
+///
+/// The newest first. Of a verdict that flaps not every change is kept.
+#[utoipa::path(
+    get,
+    path = "/v1/verdict/history",
+    operation_id = "getVerdictHistory",
+    tag = "evidence",
+    params(AskedPage),
+    responses(
+        (status = OK, body = VerdictHistory, description = "A page of changes"),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn history(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedPage>, QueryRejection>,
+) -> Result<Json<VerdictHistory>, Problem> {
+    let noted = paging::page(handles.verdicts, asked).await?;
+    Ok(Json(VerdictHistory {
+        changes: noted.entries,
+        next: noted.next.map(|next| next.to_string()),
+    }))
 }
 
 /// The live figures of every route

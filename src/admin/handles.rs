@@ -5,7 +5,7 @@ use crate::{
     document::Faults,
     settings::{Change, Editor},
     telemetry::Ledger,
-    verdict::Verdict,
+    verdict::{self, Verdict},
 };
 use http::StatusCode;
 use jiff::Timestamp;
@@ -21,6 +21,8 @@ pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
     pub changes: Arc<dyn History<Change>>,
+    /// The changes of the verdict.
+    pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     pub rechecker: Arc<dyn Rechecker>,

@@ -177,6 +177,16 @@ impl fmt::Display for Code {
 
 // === impl Finding ===
 
+/// Without the figures, which change all the time.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.route {
+            Some(route) => write!(f, "{} ({route})", self.code),
+            None => write!(f, "{}", self.code),
+        }
+    }
+}
+
 impl Finding {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     net::SocketAddr,
     sync::{Arc, Barrier, Mutex},
     time::Duration,
@@ -31,12 +32,12 @@ use twinread::{
 #[derive(Debug)]
 struct OneSetting {
     settings: Mutex<Settings>,
-    changes: Noting,
+    changes: Noting<Change>,
 }
 
 /// Numbered from 0.
-#[derive(Clone, Debug, Default)]
-struct Noting(Arc<Mutex<Vec<Change>>>);
+#[derive(Clone, Debug)]
+struct Noting<T>(Arc<Mutex<Vec<T>>>);
 
 #[derive(Debug)]
 struct OneMismatch;
@@ -105,8 +106,14 @@ impl Edit for OneSetting {
 
 // === impl Noting ===
 
-impl History<Change> for Noting {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<Change>, Unreadable> {
+impl<T> Default for Noting<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
         let changes = self.0.lock().unwrap();
         let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
         let begin = end.saturating_sub(limit);
@@ -304,7 +311,7 @@ impl Running {
 
 pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
     let (judged, told) = (ledger.clone(), readiness.clone());
-    let changes = Noting::default();
+    let changes = Noting::<Change>::default();
     let settings = Settings {
         revision: 7,
         settings: BTreeMap::new(),
@@ -316,6 +323,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
             changes: changes.clone(),
         })),
         changes: Arc::new(changes),
+        verdicts: Arc::new(Noting::default()),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         rechecker: Arc::new(OneRecheck),
