@@ -277,7 +277,11 @@ fn of_equal_members_the_one_too_many_is_that_without_which_the_order_is_the_same
         let account = comparison.rules.first().map_or(0, |used| used.masked);
         assert_eq!(account, masked, "{old} {new}");
     }
-    let many = |from: u32| (from..2_000).map(|n| (n % 700).to_string()).collect::<Vec<_>>();
+    let many = |from: u32| {
+        (from..2_000)
+            .map(|n| (n % 700).to_string())
+            .collect::<Vec<_>>()
+    };
     let spelled = |members: &[String]| format!("[{}]", members.join(","));
     let (mut old, new) = (many(0), many(1));
     old.push("9".to_owned());
