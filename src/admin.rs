@@ -22,7 +22,7 @@ pub use documents::{
     Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
 };
 pub use handles::{
-    Advisor, Ask, Handles, Mismatches, NotRechecked, Query, Readiness, Rechecker, Rechecking,
-    UnknownCursor,
+    Advisor, Ask, Handles, History, Mismatches, NotRechecked, Noted, Query, Readiness, Rechecker,
+    Rechecking, UnknownCursor, Unreadable,
 };
 pub use server::{Bound, Config, bind};

@@ -7,6 +7,7 @@ mod advice;
 mod control;
 mod described;
 mod evidence;
+mod history;
 mod mismatches;
 mod reachable;
 mod recheck;

@@ -30,6 +30,7 @@ mod tests;
 
 pub use answer::Answer;
 pub use bijection::Bijections;
+pub use case::Case;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
 pub use suspects::{Later, Standing, Suspects};

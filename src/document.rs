@@ -3,9 +3,13 @@
 //! Configuration and rule files are read through [`Fields`]: each section takes the fields it knows,
 //! and what is left over is a fault too, so that one edit can mend everything that is wrong.
 
+mod fault;
+mod fields;
 mod node;
 mod read;
 mod scalar;
 
+pub use fault::{Fault, Faults};
+pub use fields::{Fields, closest};
 pub use node::{Data, Key, Mark, Node};
-pub use read::{At, Fault, Faults, Fields, closest, parse_duration};
+pub use read::{At, parse_duration};

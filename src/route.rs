@@ -231,7 +231,7 @@ mod tests {
         .unwrap_err()
         .to_string();
         for expected in [
-            "f.yaml:2:26: [0].methods[0]: expected a method such as GET, found `get`",
+            "f.yaml:2:26: [0].methods[0]: methods are written in capitals, found `get`, did you mean `GET`?",
             "[0].path: expected a path template such as /users/{id}, or a pattern that begins with ^",
             "[0]: `name` is missing",
             "[1].name: `{b}` is captured nowhere in this entry",

@@ -2,7 +2,7 @@
 
 mod history;
 
-pub use history::{By, Change, History, Occasion, Page};
+pub use history::{By, Change, Occasion, changes};
 
 use crate::document::Faults;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
@@ -66,9 +66,6 @@ pub trait Edit: Send + Sync + 'static {
         if_match: Option<u64>,
         caller: SocketAddr,
     ) -> Result<Settings, Refused>;
-
-    /// At most `limit` changes, the newest first; of those before `cursor` if there is one.
-    fn history(&self, limit: usize, cursor: Option<u64>) -> Page;
 }
 
 /// A handle on the settings. Cheap to clone.

@@ -18,6 +18,7 @@ mod recheck;
 mod replay;
 mod reread;
 mod span;
+mod tries;
 mod waiting;
 mod worker;
 
@@ -27,6 +28,7 @@ pub use reread::{Asked, NotReread, Reread, Rereader};
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};
+use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 
 /// What may change while the process runs. A check goes by one of these from its beginning to its end.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub traced: Traced,
     pub recheck: Recheck,
     pub conditional: Conditional,
+    /// The header in which answers of the new stack name its build.
+    pub version_header: Option<HeaderName>,
     /// How long accepted checks may go on once the process ends.
     pub grace: Duration,
 }
@@ -101,6 +105,7 @@ impl Default for Settings {
             traced: Traced::default(),
             recheck: Recheck::default(),
             conditional: Conditional::default(),
+            version_header: None,
             grace: Duration::from_secs(10),
         }
     }

@@ -9,6 +9,7 @@ pub mod outcome;
 pub mod pace;
 pub mod record;
 pub mod told;
+pub mod version;
 
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
 pub use interval::{Interval, Sequence};
@@ -18,3 +19,4 @@ pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use record::Record;
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
+pub use version::{Turn, Version, Versions};

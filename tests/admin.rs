@@ -127,6 +127,20 @@ async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
     assert_eq!(invalid.json()["faults"].as_array().unwrap().len(), 2);
     running.patch(&[], "{").await.assert_problem(400);
     running.patch(&[], "[1]").await.assert_problem(422);
+    let twice = r#"{"sample": {"rate": 0, "r\u0061te": 1}}"#;
+    for refused in [
+        running.patch(&[], twice).await,
+        running
+            .call("POST", "/v1/epoch", &[], r#"{"rate": 1, "rate": 1}"#)
+            .await,
+    ] {
+        refused.assert_problem(400);
+        let told = refused.json()["detail"].to_string();
+        assert!(
+            told.contains("rate") && told.contains("given twice"),
+            "{told}"
+        );
+    }
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
     running.patch(&[], &large).await.assert_problem(413);
     let form = [("content-type", "application/x-www-form-urlencoded")];

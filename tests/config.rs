@@ -224,8 +224,12 @@ const REFUSED: &[(&str, &str)] = &[
         "25: store.keep_per_class: expected a whole number from 1 to 100000, found `0`",
     ),
     (
-        "epoch: {version_header: x-build}",
-        "25: epoch.version_header: not available yet",
+        "epoch: {version_header: x build}",
+        "25: epoch.version_header: expected the name of a header, found `x build`",
+    ),
+    (
+        "epoch: {version_header: Set-Cookie}",
+        "25: epoch.version_header: `set-cookie` is one of redact.headers, and versions are shown",
     ),
     (
         "epoch: {label: [a]}",
@@ -256,8 +260,25 @@ const REFUSED: &[(&str, &str)] = &[
         "18: redact.values: expected shown, masked or hashed, found `some`",
     ),
     (
-        "redact: {fields: ['a(']}",
+        r"reads: [{methods: [GET], header: {x-a: 'ab(c'}}]",
+        "43: reads[0].header.x-a: not a regular expression, see its column 3: unclosed group",
+    ),
+    (
+        r"reads: [{methods: [GET], header: {'a b': c}}]",
+        "36: reads[0].header.a b: expected the name of a header",
+    ),
+    (r"reads: [{methods: [POST], json: {$.a(: b}}]", "37: "),
+    (
+        r"routes: [{name: r, path: '^/a/(?<b'}]",
+        "35: routes[0].path: not a regular expression, see its column 9: unclosed capture group name",
+    ),
+    (
+        r"redact: {fields: ['${EMPTY:-a(}']}",
         "19: redact.fields[0]: not a regular expression, see its column 2: unclosed group",
+    ),
+    (
+        "redact: {fields: ['a(']}",
+        "21: redact.fields[0]: not a regular expression, see its column 2: unclosed group",
     ),
     (
         "telemetry: {trace: own}",
@@ -488,7 +509,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.store.path, None);
     assert_eq!(config.store.keep, Duration::from_secs(30 * 86_400));
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.label, None);
+    assert_eq!(config.epoch.label, None);
     assert_eq!(config.grace, Duration::from_secs(10));
 }
 
@@ -649,7 +670,7 @@ fn values_are_read() {
     );
     assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.limits.soak, Duration::from_secs(604_800));
-    assert_eq!(config.label.as_deref(), Some("build 812"));
+    assert_eq!(config.epoch.label.as_deref(), Some("build 812"));
 }
 
 #[test]
@@ -693,7 +714,7 @@ fn variables_are_replaced_and_their_faults_are_told_once() {
     assert_eq!(config.new.base_path, "/api");
     assert_eq!(config.sampling.rate, 0.25);
     assert_eq!(config.admin_token, None);
-    assert_eq!(config.label.as_deref(), Some("costs ${RATE}"));
+    assert_eq!(config.epoch.label.as_deref(), Some("costs ${RATE}"));
 
     let told = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
     assert_eq!(
@@ -890,6 +911,7 @@ const FIELDS: &[&str] = &[
     "verdict.soak",
     "epoch",
     "epoch.label",
+    "epoch.version_header",
     "drain.grace",
     "nonsense",
 ];

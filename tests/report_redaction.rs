@@ -178,6 +178,7 @@ fn report(
             lag: None,
             noise: differences.iter().map(|found| &found.place).collect(),
         },
+        room: differences.len(),
     };
     let config = Config {
         values,

@@ -1,11 +1,12 @@
 //! How fast answers are compared, beside parsing both and asking `==`, which tells no place.
 //!
-//! `cargo bench --bench compare`. Megabytes count both documents. Each figure is the best of several rounds in
+//! `cargo bench --bench compare`, or `... -- NAME` for one of its parts (see [`PARTS`]). Megabytes count both documents. Each figure is the best of several rounds in
 //! which all contestants take turns, so that a machine that drifts drifts for all. The allocator is the program's,
 //! with a counter around it.
 
 mod clock;
 mod fixtures;
+mod suggesting;
 
 use clock::time;
 use fixtures::{Equal, Fixture, answer, context, ruled};
@@ -29,15 +30,33 @@ struct Contestant<'f> {
     best: Duration,
 }
 
+/// What is measured, by the names that the command line has for it.
+const PARTS: [(&str, fn()); 4] = [
+    ("pairs", pairs),
+    ("looked-for", looked_for),
+    ("growth", growth),
+    ("suggesting", suggesting::measure),
+];
+
 fn main() {
+    // What cargo itself passes begins with dashes.
+    let mut names = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'));
+    let wanted = names.next();
+    let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+    let parts = PARTS.iter().filter(|(name, _)| is_wanted(name));
+    assert!(parts.clone().count() > 0, "no part is called {wanted:?}");
+    parts.for_each(|(_, part)| part());
+}
+
+fn pairs() {
     anstream::println!("MB/s of both documents, allocations, and the most bytes held at once");
     for size in SIZES {
         for fixture in fixtures::all(size) {
             measure(size, &fixture);
         }
     }
-    looked_for();
-    growth();
 }
 
 fn measure(size: usize, fixture: &Fixture) {

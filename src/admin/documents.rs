@@ -37,6 +37,10 @@ pub struct Suggestions {
     pub masked_together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
+    /// Ids of classes of which that is not known, for too few of their differences were tried.
+    pub not_tried: Vec<String>,
+    /// Differences on which no rule was tried, for want of room.
+    pub differences_not_tried: usize,
     /// Stored ones.
     pub mismatches: usize,
     pub classes: usize,
@@ -60,6 +64,8 @@ pub struct Suggestion {
     pub explains: usize,
     /// Mismatches that show one of the classes.
     pub of: usize,
+    /// Those of them of which it is not known.
+    pub not_tried: usize,
     /// Ids of up to three that it does not explain.
     pub not_explained: Vec<String>,
 }

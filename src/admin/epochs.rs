@@ -97,9 +97,9 @@ fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Pro
     }
     let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let document = read_json(body)?;
-    let beginning = serde_json::from_value::<Beginning>(document);
-    let label = beginning.map_err(|error| invalid(error.to_string()))?.label;
-    match label {
+    let beginning = serde_json::from_value::<Option<Beginning>>(document);
+    let beginning = beginning.map_err(|error| invalid(error.to_string()))?;
+    match beginning.unwrap_or_default().label {
         Some(label) if label.chars().count() > MAX_LABEL => Err(invalid(format!(
             "label: expected at most {MAX_LABEL} characters"
         ))),

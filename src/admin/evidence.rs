@@ -26,7 +26,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use utoipa::{
     ToSchema,
-    openapi::schema::{ObjectBuilder, Schema},
+    openapi::schema::{ObjectBuilder, Schema, Type},
 };
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -65,6 +65,7 @@ pub(super) struct AskedMismatches {
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before.
+    #[param(pattern = "^[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
 
@@ -155,6 +156,7 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
         status = OK,
         body = ref("#/components/schemas/Classes"),
         description = "The classes, the most frequent first",
+        links(("class" = (operation_id = "getClass", parameters(("id" = "$response.body#/classes/0/id"))))),
     )),
 )]
 pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
@@ -199,6 +201,12 @@ pub(super) async fn class(
             status = OK,
             body = ref("#/components/schemas/MismatchPage"),
             description = "A page of examples",
+            links(
+                ("example" = (
+                    operation_id = "getMismatch",
+                    parameters(("id" = "$response.body#/mismatches/0/id")),
+                )),
+            ),
         ),
         Fails<400>,
     ),
@@ -253,7 +261,8 @@ fn names() -> Vec<&'static str> {
 }
 
 fn outcomes() -> Schema {
-    ObjectBuilder::new().enum_values(Some(names())).into()
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    name.enum_values(Some(names())).into()
 }
 
 // === impl AskedMismatches ===

@@ -1,7 +1,12 @@
 //! What the rest of the process owes the admin API.
 
 use super::{ClassRecheck, Preview, Rules, Suggestions};
-use crate::{document::Faults, settings::Editor, telemetry::Ledger, verdict::Verdict};
+use crate::{
+    document::Faults,
+    settings::{Change, Editor},
+    telemetry::Ledger,
+    verdict::Verdict,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
@@ -11,6 +16,7 @@ use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
 pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
+    pub changes: Arc<dyn History<Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     pub rechecker: Arc<dyn Rechecker>,
@@ -86,6 +92,28 @@ pub enum NotRechecked {
     #[error("the process is ending")]
     Ending,
 }
+
+/// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
+pub trait History<T>: fmt::Debug + Send + Sync + 'static {
+    /// At most `limit`, the newest first; of those before `cursor` where there is one.
+    ///
+    /// # Errors
+    /// It cannot be read for now.
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable>;
+}
+
+/// A page of a [`History`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noted<T> {
+    pub entries: Vec<T>,
+    /// The cursor of the next page; `None`: there is none.
+    pub next: Option<u64>,
+}
+
+/// Why a [`History`] cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct Unreadable(pub String);
 
 /// Which examples are asked for, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
-        self, ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        self, ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
         path::{Operation, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -53,23 +53,32 @@ pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc
     Json(described.0)
 }
 
-/// Finishes what the routes have said of themselves.
-pub(super) fn describe(mut document: openapi::OpenApi, handles: &Handles) -> Described {
+/// Finishes what the routes have said of themselves; `token`: what callers have to show.
+pub(super) fn describe(
+    mut document: openapi::OpenApi,
+    handles: &Handles,
+    token: Option<&str>,
+) -> Described {
     let components = document.components.get_or_insert_default();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("`admin_token`, where one is set"))
+        .description(Some("`admin_token` of the configuration"))
         .build();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
     for (path, item) in &mut document.paths.paths {
+        // Only what is described by a type says itself whether it is needed.
+        let patch = item.patch.as_mut();
+        if let Some(RefOr::T(body)) = patch.and_then(|call| call.request_body.as_mut()) {
+            body.required = Some(Required::True);
+        }
         let is_guarded = path.starts_with("/v1/");
         for operation in operations(item) {
             add(operation, Fails::<408>::responses());
             if is_guarded {
                 add(operation, Fails::<401>::responses());
                 add(operation, Fails::<403>::responses());
-                let with_token = SecurityRequirement::new(SCHEME, [""; 0]);
-                operation.security = Some(vec![with_token, SecurityRequirement::default()]);
+                let shown = token.map(|_| SecurityRequirement::new(SCHEME, [""; 0]));
+                operation.security = shown.map(|shown| vec![shown]);
             }
         }
     }
@@ -104,7 +113,7 @@ impl<const STATUS: u16> IntoResponses for Fails<STATUS> {
             415 => "The body is of another media type",
             422 => "The body can be read, but not be followed; `faults` tells why",
             429 => "Another such call is under way",
-            503 => "Something is missing yet; `faults` tells what",
+            503 => "Something is missing for now; `detail` tells what",
             _ => "It failed",
         };
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));

@@ -10,6 +10,7 @@ use super::{
     problem::Problem,
     recheck, settings,
 };
+use crate::compare::json::{self, KEY_TWICE};
 use axum::{
     Extension, Router,
     body::Bytes,
@@ -35,7 +36,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
     let (router, document) = routes().split_for_parts();
-    let described = openapi::describe(document, &handles);
+    let described = openapi::describe(document, &handles, token);
     router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
@@ -73,10 +74,24 @@ fn routes() -> OpenApiRouter<Handles> {
 /// The document in a request's body.
 pub(super) fn read_json(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("the body is not JSON: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
+    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let document = serde_json::from_slice(&body)
+        .map_err(|error| bad(format!("the body is not JSON: {error}")))?;
+    match repeated_key(&body) {
+        // Which of the two was meant is not for us to say.
+        Some(key) => Err(bad(format!("the key {key:?} is given twice in an object"))),
+        None => Ok(document),
+    }
+}
+
+/// A key that an object of a JSON text has twice.
+fn repeated_key(body: &[u8]) -> Option<String> {
+    let invalid = json::Document::parse(body, usize::MAX).err()?;
+    let key = body
+        .get(invalid.at..)
+        .filter(|_| invalid.problem == KEY_TWICE)?;
+    let mut keys = serde_json::Deserializer::from_slice(key).into_iter::<String>();
+    keys.next()?.ok()
 }
 
 pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
@@ -117,7 +132,9 @@ mod tests {
     fn paths(router: &Router<Handles>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let texts = text.split('"').skip(1).step_by(2);
-        let paths = texts.filter(|text| text.starts_with('/'));
+        // The root, and what is below it, are axum's: they lead to the fallback.
+        let is_ours = |text: &&str| text.len() > 1 && !text.contains("__private");
+        let paths = texts.filter(|text| text.starts_with('/')).filter(is_ours);
         paths.map(str::to_owned).collect()
     }
 

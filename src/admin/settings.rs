@@ -7,7 +7,7 @@ use super::{
     problem::Problem,
     router::{bad_query, read_json},
 };
-use crate::settings::{Page, Refused, Settings};
+use crate::settings::{Change, Refused, Settings};
 use axum::{
     Json,
     body::Bytes,
@@ -18,9 +18,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::net::SocketAddr;
+use utoipa::ToSchema;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -32,6 +33,15 @@ pub(super) struct AskedHistory {
     /// `next` of the page before.
     #[param(pattern = "^[0-9]{1,19}$")]
     cursor: Option<String>,
+}
+
+/// Changes of settings, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SettingsHistory {
+    changes: Vec<Change>,
+    /// The `cursor` of the next page; null: there is none.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -116,22 +126,26 @@ pub(super) async fn patch(
     operation_id = "getSettingsHistory",
     tag = "settings",
     params(AskedHistory),
-    responses((status = OK, body = Page, description = "A page of changes"), Fails<400>),
+    responses(
+        (status = OK, body = SettingsHistory, description = "A page of changes"),
+        Fails<400>,
+        Fails<503>,
+    ),
 )]
 pub(super) async fn history(
     State(handles): State<Handles>,
     asked: Result<Query<AskedHistory>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<SettingsHistory>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
     let mut faults = Vec::new();
     let limit = paging::limit(asked.limit, &mut faults);
-    let cursor = asked.cursor.map(|cursor| cursor.parse());
-    let cursor = cursor.transpose().unwrap_or_else(|_| {
-        faults.push("cursor: expected the `next` of an earlier page".to_owned());
-        None
-    });
+    let cursor = paging::cursor(asked.cursor.as_deref(), &mut faults);
     paging::accept(faults)?;
-    Ok(Json(handles.editor.0.history(limit, cursor)))
+    let noted = paging::read(handles.changes, limit, cursor).await?;
+    Ok(Json(SettingsHistory {
+        changes: noted.entries,
+        next: noted.next.map(|next| next.to_string()),
+    }))
 }
 
 fn told(settings: Settings) -> Response {

@@ -41,6 +41,8 @@ impl Advisor for Advice {
             suggestions: found.suggestions.into_iter().map(suggested).collect(),
             masked_together: found.together,
             unexplained: found.unexplained,
+            not_tried: found.not_tried,
+            differences_not_tried: found.differences_not_tried,
             mismatches: mismatches.len(),
             classes: found.classes,
             classes_looked_at: found.looked_at,
@@ -97,6 +99,7 @@ fn suggested(suggestion: Suggestion) -> admin::Suggestion {
         masks: suggestion.masks,
         explains: suggestion.explains,
         of: suggestion.of,
+        not_tried: suggestion.not_tried,
         not_explained: suggestion.not,
     }
 }

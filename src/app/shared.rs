@@ -5,6 +5,7 @@ use super::{
     advice::Advice,
     described,
     evidence::Standing,
+    history::Changes,
     mismatches::Stored,
     reachable::Reachable,
     recheck::{self, Rechecks},
@@ -15,12 +16,12 @@ use crate::{
     admin::{self, Ask, Handles, Readiness},
     budget::Budget,
     compare,
-    config::{Config, Loaded, Origin, Running, reload::Reloads},
+    config::{Config, Loaded, Origin, Running, default_settings, reload::Reloads},
     drain,
     handoff::{Feed, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::Editor,
+    settings::{self, By, Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, Store},
@@ -28,6 +29,7 @@ use crate::{
     upstream::Client,
     verdict::Cause,
 };
+use jiff::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
@@ -59,8 +61,8 @@ impl Shared {
         let gauges = Gauges::default();
         let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
         let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.label.is_some() {
-            ledger.begin_epoch(config.label.as_deref(), Cause::Start);
+        if config.epoch.label.is_some() {
+            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
@@ -210,9 +212,15 @@ impl Shared {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
-        let running = Arc::new(running);
+        let changes = self.note_start(&running);
+        let noted = changes.clone();
+        let running = Arc::new(running.noting(move |changes| noted.note(&changes)));
         let reachable = Reachable::default();
-        let handles = self.handles(running.clone(), (store, rechecks), reachable.clone());
+        let handles = self.handles(
+            (running.clone(), changes),
+            (store, rechecks),
+            reachable.clone(),
+        );
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -237,9 +245,19 @@ impl Shared {
         Ok(addr)
     }
 
+    /// The history of the settings, which tells first what they are at the start.
+    fn note_start(&self, running: &Running) -> Changes {
+        let history = Changes::new(self.database.clone());
+        let now = running.settings();
+        let values = (&default_settings(), &now.settings);
+        let at = (now.revision, Timestamp::now());
+        history.note(&settings::changes(values, at, By::Start));
+        history
+    }
+
     fn handles(
         &self,
-        running: Arc<Running>,
+        (running, changes): (Arc<Running>, Changes),
         (store, rechecks): (Store, Rechecks),
         reachable: Reachable,
     ) -> Handles {
@@ -250,6 +268,7 @@ impl Shared {
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
+            changes: Arc::new(changes),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             rechecker: Arc::new(rechecks),

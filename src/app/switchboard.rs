@@ -2,14 +2,14 @@
 
 use crate::{
     budget::Budget,
-    config::Config,
+    config::{Comparable, Config},
     handoff::{Queue, Writes},
     proxy,
     redact::{HashKey, Redactor},
     settings::{self, Current, Publisher},
     shadow,
     telemetry::Ledger,
-    verdict::{Cause, Limits},
+    verdict::Limits,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -95,8 +95,10 @@ impl Switchboard {
         self.judging.publish(Judging::new(&config));
         self.live.publish(live(&config));
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
-        if let Some(cause) = cause(&before.config, &config) {
-            self.ledger.begin_epoch(config.label.as_deref(), cause);
+        let comparable = Comparable::of(&config);
+        if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
+            self.ledger
+                .begin_epoch(config.epoch.label.as_deref(), cause);
         }
     }
 
@@ -111,15 +113,6 @@ impl Switchboard {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_none()
     }
-}
-
-/// Why checks under `next` cannot be put beside those under `before`, if so.
-fn cause(before: &Config, next: &Config) -> Option<Cause> {
-    let rules = |config: &Config| config.comparing.rules.fingerprint();
-    if rules(before) != rules(next) {
-        return Some(Cause::Rules);
-    }
-    (before.comparing.options != next.comparing.options).then_some(Cause::Compare)
 }
 
 // === impl Judging ===
@@ -164,6 +157,7 @@ fn shadow(config: &Config) -> shadow::Settings {
             max_waiting_bytes: config.capture.max_total / WAITING,
         },
         conditional: config.conditional,
+        version_header: config.epoch.version_header.clone(),
         grace: config.grace,
     }
 }

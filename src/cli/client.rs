@@ -67,6 +67,8 @@ pub enum Error {
     Refused { status: StatusCode, detail: String },
     #[error("what answers at {url} is not a twinread")]
     NotTwinread { url: String },
+    #[error("the terminal cannot be used")]
+    Terminal(#[source] io::Error),
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod excerpt;
+mod masks;
 mod message;
 mod print;
 pub(super) mod show;
@@ -89,6 +90,8 @@ enum Refused {
     StdinTwice,
     #[error(transparent)]
     RuleFile(#[from] config::Unreadable),
+    #[error("the folder {} holds no rules (*.yaml)", path.display())]
+    NoRules { path: PathBuf },
     #[error("{0}")]
     Rules(Faults),
     #[error("not compared: {0}")]
@@ -135,10 +138,8 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
             },
             max_differences: usize::MAX,
             max_decoded: MAX_DECODED,
-            explain: match args.explain {
-                true => Explain::Places,
-                false => Explain::Counts,
-            },
+            // What stands around a difference shows what is masked.
+            explain: Explain::Places,
             ..Options::default()
         },
     };
@@ -155,12 +156,13 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         Compared::Different { .. } => Found::Different,
         Compared::NotCompared(reason) => return Err(Refused::NotCompared(reason.name())),
     };
+    let explain = match args.explain {
+        true => Explain::Places,
+        false => Explain::Counts,
+    };
     // Who closes the pipe has seen enough.
     let _ = match args.json {
-        true => {
-            let explain = comparing.options.explain;
-            show::json(&comparison, (&comparing.rules, explain), out)
-        }
+        true => show::json(&comparison, (&comparing.rules, explain), out),
         false => {
             let plain = Plain::of([&old, &new], MAX_DECODED);
             let bodies = Bodies::of(&plain, comparing.options.max_depth);
@@ -169,7 +171,8 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
                 rules: &comparing.rules,
                 view: args.view,
                 columns,
-                excerpts: Excerpts::new(bodies, comparison.differences(), columns),
+                explain,
+                excerpts: Excerpts::new(bodies, &comparison, columns),
             };
             showing.text(&comparison, out)
         }
@@ -217,7 +220,9 @@ fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
     let http = PathBuf::from("builtin:http");
     let builtin = Some(&http).filter(|http| !args.no_builtin && !args.rules.contains(http));
     for path in builtin.into_iter().chain(&args.rules) {
-        files.add(&path.to_string_lossy(), Path::new(""))?;
+        if files.add(&path.to_string_lossy(), Path::new(""))? == 0 {
+            return Err(Refused::NoRules { path: path.clone() });
+        }
     }
     let today = jiff::Zoned::now().date();
     files.compile(today).map_err(Refused::Rules)
@@ -238,7 +243,9 @@ mod tests {
     fn run_with(files: &[(&str, &str)], line: &str) -> (Result<Found, String>, String) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::write(folder.path().join(name), text).unwrap();
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let words = line.split_whitespace().map(|word| {
             let path = folder.path().join(word);
@@ -323,11 +330,13 @@ mod tests {
         let files = [
             ("a.json", "1"),
             ("bad.yaml", "rules: [{id: a}]"),
+            ("folder/readme.txt", "no rules"),
             ("cut", "HTTP/1.1 200 OK\r\n"),
         ];
         for (line, told) in [
             ("a.json no-such.json", "cannot read"),
             ("a.json a.json --rules bad.yaml", "`why` is missing"),
+            ("a.json a.json --rules folder", "folder holds no rules"),
             (
                 "a.json a.json --rules builtin:no",
                 "there are no built-in rules `no`",

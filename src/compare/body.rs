@@ -18,7 +18,7 @@ use super::{
 use crate::{rules::Action, verdict::Reason};
 use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 /// What is left of a value that is shown.
 const MAX_VALUE: usize = 16 << 10;
@@ -33,7 +33,8 @@ const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 struct Body {
     bytes: Bytes,
     reading: Reading,
-    undecodable: bool,
+    /// Why it is undecoded.
+    undecodable: Option<Undecodable>,
 }
 
 /// Compares the bodies.
@@ -90,9 +91,9 @@ struct Whole<'b, 'f, 'c> {
 impl Body {
     fn decode(answer: &Answer, raw: &Bytes, max: usize) -> Result<Self, Reason> {
         let (bytes, undecodable) = match coding::decode(&answer.headers, raw, max) {
-            Ok(bytes) => (bytes, false),
+            Ok(bytes) => (bytes, None),
             Err(Undecodable::TooLarge) => return Err(Reason::BodyTooLarge),
-            Err(_) => (raw.clone(), true),
+            Err(why) => (raw.clone(), Some(why)),
         };
         Ok(Self {
             bytes,
@@ -125,11 +126,12 @@ impl<'b> Whole<'b, '_, '_> {
     fn compare(&mut self) -> Result<(), Reason> {
         let (old, new) = (self.old, self.new);
         let is_same = old.bytes == new.bytes && old.reading == new.reading;
-        match (old.undecodable, new.undecodable) {
-            (true, false) | (false, true) => self.differs(Kind::Undecodable),
-            (true, true) if self.is_of(Format::Bytes) => self.bytes(),
-            (true, true) => self.plain(),
-            _ => match (old.bytes.is_empty(), new.bytes.is_empty()) {
+        match (&old.undecodable, &new.undecodable) {
+            (Some(why), None) => self.unreadable([Some(why), None]),
+            (None, Some(why)) => self.unreadable([None, Some(why)]),
+            (Some(_), Some(_)) if self.is_of(Format::Bytes) => self.bytes(),
+            (Some(_), Some(_)) => self.plain(),
+            (None, None) => match (old.bytes.is_empty(), new.bytes.is_empty()) {
                 (true, true) => {}
                 (false, true) => self.differs(Kind::Missing),
                 (true, false) => self.differs(Kind::Extra),
@@ -227,26 +229,20 @@ impl<'b> Whole<'b, '_, '_> {
     }
 
     /// What was read of both. Unreadable on one side is a difference; on both sides they are compared as they are.
-    fn both<T, E>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
+    fn both<T, E: Display>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
         match read {
-            [Ok(old), Ok(new)] => Some([old, new]),
-            [Err(_), Err(_)] => {
-                self.plain();
-                None
-            }
-            _ => {
-                self.differs(Kind::Undecodable);
-                None
-            }
+            [Ok(old), Ok(new)] => return Some([old, new]),
+            [Err(_), Err(_)] => self.plain(),
+            [old, new] => self.unreadable([old.err().as_ref(), new.err().as_ref()]),
         }
+        None
     }
 
     /// A charset that is not known leaves bytes, for there is nothing that they could break.
     fn text(&mut self) {
         match (self.old.text(), self.new.text()) {
-            (Ok(_), Err(NoText::Malformed)) | (Err(NoText::Malformed), Ok(_)) => {
-                self.differs(Kind::Undecodable);
-            }
+            (Ok(_), Err(why @ NoText::Malformed { .. })) => self.unreadable([None, Some(&why)]),
+            (Err(why @ NoText::Malformed { .. }), Ok(_)) => self.unreadable([Some(&why), None]),
             _ => self.plain(),
         }
     }
@@ -295,6 +291,23 @@ impl<'b> Whole<'b, '_, '_> {
             kind: Kind::Format,
             old,
             new,
+        });
+    }
+
+    /// One of the bodies cannot be read, for a reason.
+    fn unreadable(&mut self, whys: [Option<&impl Display>; 2]) {
+        let [old, new] = [(self.old, whys[0]), (self.new, whys[1])].map(|(body, why)| match why {
+            None => told(&body.bytes),
+            Some(why) => Value::Unreadable {
+                why: why.to_string(),
+                length: body.bytes.len(),
+            },
+        });
+        self.judge(|| Difference {
+            place: Place::Body,
+            kind: Kind::Undecodable,
+            old: Some(old),
+            new: Some(new),
         });
     }
 

@@ -1,19 +1,20 @@
 //! What two answers have at one place where they differ, as rules look at it.
 
-use super::{Comparing, Kind, Numbers, bijection::Ids, number::Decimal};
+use super::{Difference, Kind, Numbers, Options, Place, Value, bijection::Ids, number::Decimal};
 use crate::{
     rules::{Action, Literal, Members, Subject, Transform},
     stack::Stack,
 };
+use serde_json::Value as Json;
 
 /// The values of both sides: at most one each in a document, any number at a header.
-#[derive(Debug)]
-pub(super) struct Case<'v> {
-    pub kind: Kind,
-    pub olds: Vec<Subject<'v>>,
-    pub news: Vec<Subject<'v>>,
-    pub trees: Trees,
-    pub reading: Reading,
+#[derive(Clone, Debug)]
+pub struct Case<'v> {
+    pub(super) kind: Kind,
+    pub(super) olds: Vec<Subject<'v>>,
+    pub(super) news: Vec<Subject<'v>>,
+    pub(super) trees: Trees,
+    pub(super) reading: Reading,
 }
 
 /// What becomes of arrays and objects that rules read from texts.
@@ -36,6 +37,47 @@ pub(super) struct Reading {
 // === impl Case ===
 
 impl<'v> Case<'v> {
+    /// The values of a difference as it was told; `None` where they are not told whole.
+    pub fn told(difference: &'v Difference) -> Option<Self> {
+        let is_node = matches!(difference.place, Place::Node(_));
+        let subjects = |side: &'v Option<Value>| match side {
+            None => Some(Vec::new()),
+            Some(Value::Json(Json::Array(values))) if !is_node => {
+                Some(values.iter().map(Subject::from).collect())
+            }
+            Some(Value::Json(json)) => Some(vec![Subject::from(json)]),
+            Some(Value::Text(text)) => Some(vec![Subject::Text(text.into())]),
+            Some(Value::Summary { .. } | Value::Unreadable { .. }) => None,
+        };
+        Some(Self {
+            kind: difference.kind,
+            olds: subjects(&difference.old)?,
+            news: subjects(&difference.new)?,
+            trees: Trees::Whole,
+            reading: Reading::of(&Options::default()),
+        })
+    }
+
+    /// What both sides have, where it is one value each.
+    pub fn pair(&self) -> Option<[&Subject<'v>; 2]> {
+        match (&self.olds[..], &self.news[..]) {
+            ([old], [new]) => Some([old, new]),
+            _ => None,
+        }
+    }
+
+    /// Whether an action alone makes the sides equal.
+    pub fn is_equal_by(&self, action: &Action) -> bool {
+        match action {
+            Action::Transform(transform) => {
+                let mut made = self.clone();
+                made.transform(transform);
+                made.is_equal()
+            }
+            _ => self.suffices(action),
+        }
+    }
+
     /// Makes of the values what a rule makes of them.
     pub(super) fn transform(&mut self, transform: &Transform) {
         let max_depth = self.reading.max_depth;
@@ -51,7 +93,7 @@ impl<'v> Case<'v> {
     }
 
     /// Whether both sides are equal by now.
-    pub(super) fn is_equal(&self) -> bool {
+    pub fn is_equal(&self) -> bool {
         self.all(|old, new| {
             (self.trees == Trees::Whole || old.container().is_none())
                 && old.equals(new, self.reading.numbers)
@@ -142,10 +184,10 @@ impl<'v> Case<'v> {
 // === impl Reading ===
 
 impl Reading {
-    pub(super) fn of(comparing: &Comparing) -> Self {
+    pub(super) fn of(options: &Options) -> Self {
         Self {
-            numbers: comparing.options.numbers,
-            max_depth: comparing.options.max_depth.min(super::DEEPEST),
+            numbers: options.numbers,
+            max_depth: options.max_depth.min(super::DEEPEST),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Labels are those of the WHATWG Encoding Standard, as browsers know them. A byte order mark says more than any label,
 //! and is no text itself. What is malformed is refused, never replaced: a replacement character would make unlike equal.
 
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{DecoderResult, Encoding, UTF_8};
 use std::borrow::Cow;
 
 /// Why bytes are no text.
@@ -11,8 +11,12 @@ use std::borrow::Cow;
 pub enum NoText {
     #[error("its charset is not known")]
     UnknownCharset,
-    #[error("it is malformed in its charset")]
-    Malformed,
+    #[error("not {charset} at byte {at}")]
+    Malformed {
+        charset: &'static str,
+        /// Offset from 0 of what the charset does not allow.
+        at: usize,
+    },
 }
 
 /// The text that bytes are in the charset of that label; UTF-8 where there is none.
@@ -30,7 +34,23 @@ pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Result<Cow<'b, str>, 
     };
     encoding
         .decode_without_bom_handling_and_without_replacement(&bytes[mark..])
-        .ok_or(NoText::Malformed)
+        .ok_or_else(|| NoText::Malformed {
+            charset: encoding.name(),
+            at: mark + malformed(encoding, &bytes[mark..]),
+        })
+}
+
+/// Where the first malformed sequence begins; behind the last byte if there is none.
+fn malformed(encoding: &'static Encoding, bytes: &[u8]) -> usize {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+    let mut text = String::with_capacity(room.unwrap_or_default());
+    match decoder.decode_to_string_without_replacement(bytes, &mut text, true) {
+        (DecoderResult::Malformed(length, behind), read) => {
+            read - usize::from(length) - usize::from(behind)
+        }
+        (_, read) => read,
+    }
 }
 
 #[cfg(test)]
@@ -39,6 +59,7 @@ mod tests {
 
     #[test]
     fn text_is_read_by_its_label_or_its_mark() {
+        let malformed = |charset, at| Err(NoText::Malformed { charset, at });
         for (bytes, label, text) in [
             (&b"caf\xc3\xa9"[..], None, Ok("café")),
             (b"\xef\xbb\xbfcaf\xc3\xa9", Some("latin1"), Ok("café")),
@@ -46,8 +67,13 @@ mod tests {
             (b"\xff\xfea\0", None, Ok("a")),
             (b"\0a", Some("utf-16be"), Ok("a")),
             (b"\x82\xa0", Some("shift_jis"), Ok("あ")),
-            (b"caf\xe9", None, Err(NoText::Malformed)),
-            (b"\xff\xfe\x00\xd8", None, Err(NoText::Malformed)),
+            (b"caf\xe9", None, malformed("UTF-8", 3)),
+            (b"\xff\xfea\0\x00\xd8b\0", None, malformed("UTF-16LE", 4)),
+            (
+                b"\x82\xa0\x82\x20",
+                Some("shift_jis"),
+                malformed("Shift_JIS", 2),
+            ),
             (b"a", Some("klingon"), Err(NoText::UnknownCharset)),
             (b"a", Some("iso-2022-kr"), Err(NoText::UnknownCharset)),
         ] {

@@ -12,8 +12,12 @@ pub enum Undecodable {
     TooLarge,
     #[error("`{0}` is not a content coding that can be undone")]
     Unknown(String),
-    #[error("it is not valid {0}")]
-    Invalid(&'static str),
+    #[error("not {coding} from decoded byte {after} on")]
+    Invalid {
+        coding: &'static str,
+        /// Bytes that could be decoded.
+        after: usize,
+    },
 }
 
 /// How long a window zstd may ask for: 2^27 bytes, like the command line tool.
@@ -55,7 +59,7 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
         "gzip" | "x-gzip" => drain("gzip", MultiGzDecoder::new(body), max),
         // Named after the bare format, specified as zlib: both are met.
         "deflate" => match drain("deflate", ZlibDecoder::new(body), max) {
-            Err(Undecodable::Invalid(_)) => drain("deflate", DeflateDecoder::new(body), max),
+            Err(Undecodable::Invalid { .. }) => drain("deflate", DeflateDecoder::new(body), max),
             decoded => decoded,
         },
         "br" => drain(
@@ -64,7 +68,10 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
             max,
         ),
         "zstd" => {
-            let invalid = |_| Undecodable::Invalid("zstd");
+            let invalid = |_| Undecodable::Invalid {
+                coding: "zstd",
+                after: 0,
+            };
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(invalid)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(invalid)?;
             drain("zstd", decoder, max)
@@ -77,10 +84,11 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
 fn drain(coding: &'static str, decoder: impl Read, max: usize) -> Result<Bytes, Undecodable> {
     let mut decoded = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    decoder
-        .take(limit)
-        .read_to_end(&mut decoded)
-        .map_err(|_| Undecodable::Invalid(coding))?;
+    let read = decoder.take(limit).read_to_end(&mut decoded);
+    if read.is_err() {
+        let after = decoded.len();
+        return Err(Undecodable::Invalid { coding, after });
+    }
     if decoded.len() > max {
         return Err(Undecodable::TooLarge);
     }
@@ -178,7 +186,7 @@ mod tests {
         for coding in ["gzip", "deflate", "br", "zstd"] {
             let decoded = decode_as(coding, b"plain text, not compressed".to_vec(), 1000);
             assert!(
-                matches!(decoded, Err(Undecodable::Invalid(_))),
+                matches!(decoded, Err(Undecodable::Invalid { .. })),
                 "{coding} {decoded:?}"
             );
             let mut short = encoded(if coding == "deflate" { "zlib" } else { coding });

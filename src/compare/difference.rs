@@ -71,6 +71,12 @@ pub enum Value {
         class: &'static str,
         length: usize,
     },
+    /// A body that cannot be read as what it is declared to be: why and where, nothing of what is in it, and its length in
+    /// bytes.
+    Unreadable {
+        why: String,
+        length: usize,
+    },
 }
 
 /// What an index is shown as.

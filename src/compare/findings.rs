@@ -81,7 +81,7 @@ impl<'c> Findings<'c> {
             count: 0,
             masked: Vec::new(),
             options: &comparing.options,
-            reading: Reading::of(comparing),
+            reading: Reading::of(&comparing.options),
             tables: Tables::new(epoch),
         }
     }

@@ -22,6 +22,9 @@ use super::difference::{Step, Value};
 /// What a value longer than this is told as: its class and length.
 const MAX_VALUE: usize = 16 << 10;
 
+/// The problem of an object with two members of one name; it is told at the second.
+pub const KEY_TWICE: &str = "a key is given twice";
+
 /// The index of a node on its tape.
 pub type Id = u32;
 

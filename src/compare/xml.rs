@@ -26,7 +26,7 @@ mod scan;
 use super::charset::{self, NoText};
 use layout::Layout;
 use memchr::memmem;
-use roxmltree::{Error, ParsingOptions};
+use roxmltree::{Error, ParsingOptions, TextPos};
 use std::borrow::Cow;
 
 /// Elements, texts, comments and instructions of one document: each takes about a hundred bytes.
@@ -39,8 +39,11 @@ pub struct Source<'t>(roxmltree::Document<'t>);
 /// Why a text is not compared as XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("not well-formed XML without a DTD")]
-    Malformed,
+    #[error("not well-formed XML without a DTD at byte {at}")]
+    Malformed {
+        /// Offset from 0, in UTF-8.
+        at: usize,
+    },
     #[error("nested too deep")]
     TooDeep,
     #[error("too large or too involved to be read in time")]
@@ -96,9 +99,20 @@ impl<'t> Source<'t> {
         match roxmltree::Document::parse_with_options(text, options) {
             Ok(document) => Ok(Self(document)),
             Err(Error::NodesLimitReached | Error::NamespacesLimitReached) => Err(Refused::TooLarge),
-            Err(_) => Err(Refused::Malformed),
+            Err(error) => Err(Refused::Malformed {
+                at: offset(text, error.pos()),
+            }),
         }
     }
+}
+
+fn offset(text: &str, at: TextPos) -> usize {
+    let (row, column) = (at.row as usize - 1, at.col as usize - 1);
+    let rows = text.split_inclusive('\n');
+    let before: usize = rows.clone().take(row).map(str::len).sum();
+    let row = rows.clone().nth(row).unwrap_or_default();
+    let within = row.char_indices().nth(column);
+    before + within.map_or(row.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -123,8 +137,17 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed_or_has_a_dtd_is_refused() {
+        for (text, at) in ["<a>\n  <é/></b>", "<a b='1' b='2'/>", ""]
+            .into_iter()
+            .zip([11, 9, 0])
+        {
+            assert_eq!(
+                Source::read(text, 128).err(),
+                Some(Refused::Malformed { at }),
+                "{text}"
+            );
+        }
         for text in [
-            "",
             "text",
             "<a>",
             "<a></b>",
@@ -140,7 +163,7 @@ mod tests {
             "<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>",
         ] {
             let read = Source::read(text, 128);
-            assert_eq!(read.err(), Some(Refused::Malformed), "{text}");
+            assert!(matches!(read, Err(Refused::Malformed { .. })), "{text}");
         }
     }
 }

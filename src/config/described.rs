@@ -24,6 +24,24 @@ pub fn patch_schema() -> Value {
     patch
 }
 
+/// Every runtime setting by its dotted name, with the JSON Schema of what it may be.
+pub fn setting_schemas() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    collect(&patch_schema(), &mut Path::new(), &mut found);
+    found
+}
+
+fn collect(schema: &Value, path: &mut Path, found: &mut Vec<(String, Value)>) {
+    let Some(fields) = schema["properties"].as_object() else {
+        return found.push((path.join("."), schema.clone()));
+    };
+    for (name, field) in fields {
+        path.push(name.clone());
+        collect(field, path, found);
+        path.pop();
+    }
+}
+
 /// With the types themselves in the place of references to them.
 fn inlined(schema: &Value, types: &Value) -> Value {
     match schema {
@@ -84,22 +102,10 @@ mod tests {
     use super::*;
     use crate::config::{layers, tree};
 
-    fn leaves(schema: &Value, path: &str, found: &mut Vec<String>) {
-        match schema["properties"].as_object() {
-            Some(fields) => {
-                for (name, field) in fields {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    leaves(field, &format!("{path}{dot}{name}"), found);
-                }
-            }
-            None => found.push(path.to_owned()),
-        }
-    }
-
     #[test]
     fn a_patch_may_hold_every_runtime_setting_and_nothing_else() {
-        let mut described = Vec::new();
-        leaves(&patch_schema(), "", &mut described);
+        let described = setting_schemas().into_iter();
+        let mut described: Vec<_> = described.map(|(name, _)| name).collect();
         described.sort();
         let default = layers::defaults();
         let settings = layers::runtime_settings(&default);

@@ -11,12 +11,18 @@ use crate::{
     shadow::Trace,
     store,
 };
-use http::Uri;
+use http::{HeaderName, Uri};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tracing::level_filters::LevelFilter;
 
-/// Ten years: what is longer is a slip of the pen.
-const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
+/// The section `epoch`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epoch {
+    /// Of the epoch that begins with the process.
+    pub label: Option<String>,
+    /// In answers of the new stack: names its build.
+    pub version_header: Option<HeaderName>,
+}
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +31,9 @@ pub struct Telemetry {
     pub trace: Trace,
     pub traced: Traced,
 }
+
+/// Ten years: what is longer is a slip of the pen.
+const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
 // === impl Telemetry ===
 
@@ -151,12 +160,24 @@ fn path(at: &At<'_>) -> Result<PathBuf, Fault> {
     }
 }
 
-/// The section `epoch`: a label.
-pub(super) fn epoch(at: &At<'_>) -> Result<Option<String>, Faults> {
+/// Reads `epoch`. What is not told of headers is not told of builds either: `redacted` names no build.
+pub(super) fn epoch(at: &At<'_>, redacted: &[HeaderName]) -> Result<Epoch, Faults> {
     let mut fields = not_yet::open(at.clone());
     let label = fields.optional("label", |at| match &at.node.data {
         Data::Plain(label) | Data::Quoted(label) => Ok(label.clone()),
         _ => Err(at.expected("a text")),
     });
-    fields.finish().into_result(label)
+    let version_header = fields.optional("version_header", |at| {
+        let name = stacks::header(at)?;
+        match redacted.contains(&name) {
+            true => Err(at.fault(format!(
+                "`{name}` is one of redact.headers, and versions are shown"
+            ))),
+            false => Ok(name),
+        }
+    });
+    fields.finish().into_result(Epoch {
+        label,
+        version_header,
+    })
 }

@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(super) struct Layers {
     default: Node,
     file: Node,
+    /// The text that `file` was read from.
+    text: Arc<str>,
     flags: Node,
     /// An object: all patches merged, nulls taken out.
     api: Value,
@@ -61,15 +63,19 @@ impl Layers {
         Self {
             default: defaults(),
             file,
+            text: Arc::default(),
             flags,
             api: Value::Object(serde_json::Map::new()),
         }
     }
 
-    /// Every runtime setting as it is where nobody says anything.
-    pub(super) fn defaults() -> BTreeMap<String, Setting> {
-        let nothing = Node::from(&Value::Object(serde_json::Map::new()));
-        Self::new(nothing.clone(), nothing).settings()
+    /// For faults, which are told where they stand in it.
+    pub(super) fn with_text(self, text: Arc<str>) -> Self {
+        Self { text, ..self }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// What the API has changed, to be kept over a reload.
@@ -146,6 +152,12 @@ impl Change {
         });
         named.map_or(Self::Restart, |(_, change)| *change)
     }
+}
+
+/// Every runtime setting as it is where nobody says anything.
+pub fn default_settings() -> BTreeMap<String, Setting> {
+    let nothing = Node::from(&Value::Object(serde_json::Map::new()));
+    Layers::new(nothing.clone(), nothing).settings()
 }
 
 /// The tree of all defaults.

@@ -51,11 +51,11 @@ pub fn load(origin: &Origin) -> Result<Loaded, Faults> {
 pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<Loaded, Faults> {
     let name = origin.name();
     paths.extend(origin.file.clone());
-    let mut file = origin.read(&name)?;
+    let (mut file, text) = origin.read(&name)?;
     let lookup: Lookup<'_> = &*origin.environment;
     let unset = environment::replace(&name, &mut file, lookup);
     let unset = unset.err().unwrap_or_default();
-    let layers = Layers::new(file, origin.flags.tree());
+    let layers = Layers::new(file, origin.flags.tree()).with_text(text);
 
     let (rules, mut faults) = origin.rules(&name, &layers.tree());
     paths.extend_from_slice(rules.files.paths());
@@ -81,7 +81,7 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
 /// Reads the whole that the layers make.
 pub(super) fn resolve(name: &Arc<str>, layers: &Layers, rules: &Rules) -> Result<Config, Faults> {
     let tree = layers.tree();
-    Config::read(&At::root(name, &tree), &rules.set).map_err(|faults| {
+    Config::read(&At::of_text(name, &tree, layers.text()), &rules.set).map_err(|faults| {
         let mut told = Faults::default();
         for fault in faults.iter() {
             told.push(blame(fault));
@@ -143,7 +143,8 @@ impl Origin {
         }
     }
 
-    fn read(&self, name: &Arc<str>) -> Result<Node, Faults> {
+    /// The tree of the file, and its text.
+    fn read(&self, name: &Arc<str>) -> Result<(Node, Arc<str>), Faults> {
         let text = match (&self.file, self.written) {
             (Some(file), _) => fs::read_to_string(file)
                 .map_err(|error| Fault::bare(format!("cannot read {name}: {error}")))?,
@@ -155,7 +156,7 @@ impl Origin {
             // What is missing in an empty file is missing at its beginning.
             root.mark.get_or_insert(Mark { line: 1, column: 1 });
         }
-        Ok(root)
+        Ok((root, text.into()))
     }
 
     fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, Faults) {

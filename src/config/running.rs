@@ -2,7 +2,7 @@
 
 use super::{
     Config, Loaded, Origin,
-    layers::{Change, Layers},
+    layers::Change,
     load::{load_noting, resolve},
     patch,
     reload::Cause,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     document::{Fault, Faults},
-    settings::{By, Edit, History, Page, Refused, Settings},
+    settings::{self, By, Edit, Refused, Settings},
     telemetry::Gauges,
 };
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub struct Running {
     gauges: Gauges,
     /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
+    /// Is told of each change of a setting.
+    note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -35,7 +37,6 @@ struct State {
     loaded: Loaded,
     paths: Vec<PathBuf>,
     revision: u64,
-    history: History,
     /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
     failed: Option<Faults>,
     /// What the last reload found to need a restart: told once too.
@@ -65,21 +66,26 @@ impl Running {
         let file = origin.file().map(PathBuf::from);
         let rules = loaded.rules.files.paths().iter().cloned();
         let paths = file.into_iter().chain(rules).collect();
-        let mut history = History::default();
-        let values = (&Layers::defaults(), &loaded.layers.settings());
-        history.note(values, (1, Timestamp::now()), By::Start);
         Self {
             origin,
             gauges,
             publish: Box::new(publish),
+            note: Box::new(|_| ()),
             state: Mutex::new(State {
                 loaded,
                 paths,
                 revision: 1,
-                history,
                 failed: None,
                 needs_restart: Vec::new(),
             }),
+        }
+    }
+
+    /// Tells `note` of the settings that change from now on.
+    pub fn noting(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
+        Self {
+            note: Box::new(note),
+            ..self
         }
     }
 
@@ -156,11 +162,13 @@ impl Running {
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
         let now = (state.revision, Timestamp::now());
-        for change in state.history.note((&before, &after), now, by) {
+        let changes = settings::changes((&before, &after), now, by);
+        for change in &changes {
             let (name, old, new) = (&change.setting, &change.from, &change.to);
             let revision = state.revision;
             tracing::info!(%name, %old, %new, revision, %by, "setting changed");
         }
+        (self.note)(changes);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -195,10 +203,6 @@ impl Edit for Running {
         next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
         self.put(&mut state, next, By::Api(caller));
         Ok(state.settings())
-    }
-
-    fn history(&self, limit: usize, cursor: Option<u64>) -> Page {
-        self.lock().history.page(limit, cursor)
     }
 }
 

@@ -1,21 +1,9 @@
-//! Reads nodes as what a section expects, and collects what is wrong.
+//! Reads nodes as what a section expects.
 
-use super::{Data, Key, Mark, Node};
+use super::{Data, Fault, Faults, Key, Node};
+use http::Method;
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-/// One thing that is wrong with a document: where, and what was expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub file: Option<Arc<str>>,
-    pub mark: Option<Mark>,
-    pub message: String,
-}
-
-/// Everything that is wrong with a document, in the order in which it was met.
-#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(Vec<Fault>);
-
-/// A node and where it stands: `sample.rate` in `twinread.yaml`.
 #[derive(Clone, Debug)]
 pub struct At<'n> {
     pub file: &'n Arc<str>,
@@ -23,110 +11,6 @@ pub struct At<'n> {
     pub node: &'n Node,
     /// The text of the file, where the nodes stand in it as it is.
     pub source: Option<&'n str>,
-}
-
-/// The fields of one section. What is left when it is [finished](Fields::finish) is a fault.
-#[derive(Debug)]
-pub struct Fields<'n> {
-    at: At<'n>,
-    entries: Vec<(&'n Key, Option<&'n Node>)>,
-    known: Vec<&'static str>,
-    faults: Faults,
-}
-
-// === impl Fault ===
-
-impl Fault {
-    pub fn at(file: &Arc<str>, mark: Option<Mark>, message: impl Into<String>) -> Self {
-        Self {
-            file: Some(file.clone()),
-            mark,
-            message: message.into(),
-        }
-    }
-
-    /// A fault that no line can be blamed for.
-    pub fn bare(message: impl Into<String>) -> Self {
-        Self {
-            file: None,
-            mark: None,
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{file}:")?;
-        }
-        if let Some(mark) = self.mark {
-            write!(f, "{}:{}:", mark.line, mark.column)?;
-        }
-        if self.file.is_some() || self.mark.is_some() {
-            f.write_str(" ")?;
-        }
-        f.write_str(&self.message)
-    }
-}
-
-// === impl Faults ===
-
-impl Faults {
-    pub fn push(&mut self, fault: Fault) {
-        self.0.push(fault);
-    }
-
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.0.iter()
-    }
-
-    /// From the beginning of the file to its end. A section tells what is unknown after what is wrong.
-    #[must_use]
-    pub fn by_place(mut self) -> Self {
-        self.0.sort_by_key(|fault| fault.mark);
-        self
-    }
-
-    /// `value` if nothing is wrong.
-    pub fn into_result<T>(self, value: T) -> Result<T, Self> {
-        if self.is_empty() {
-            Ok(value)
-        } else {
-            Err(self)
-        }
-    }
-
-    /// Keeps the faults of `result`, and its value if it has one.
-    pub fn collect<T>(&mut self, result: Result<T, Self>) -> Option<T> {
-        result.map_err(|faults| self.extend(faults)).ok()
-    }
-}
-
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
-        Self(vec![fault])
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{fault}")?;
-        }
-        Ok(())
-    }
 }
 
 // === impl At ===
@@ -207,6 +91,21 @@ impl<'n> At<'n> {
         }
     }
 
+    /// A method by its name, which HTTP tells apart by case.
+    pub fn method(&self) -> Result<Method, Fault> {
+        let text = self
+            .text()
+            .map_err(|_| self.expected("a method such as GET"))?;
+        let upper = text.to_ascii_uppercase();
+        match text.parse() {
+            Ok(method) if text == upper => Ok(method),
+            Ok(_) => Err(self.fault(format!(
+                "methods are written in capitals, found `{text}`, did you mean `{upper}`?"
+            ))),
+            Err(_) => Err(self.expected("a method such as GET")),
+        }
+    }
+
     /// `250ms`, `10s`, `5m`, `1h`, `7d`.
     pub fn duration(&self) -> Result<Duration, Fault> {
         let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
@@ -256,7 +155,7 @@ impl<'n> At<'n> {
         faults.into_result(read)
     }
 
-    fn member(&self, name: &str, node: &'n Node) -> At<'n> {
+    pub(super) fn member(&self, name: &str, node: &'n Node) -> At<'n> {
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
@@ -268,127 +167,6 @@ impl<'n> At<'n> {
             source: self.source,
         }
     }
-}
-
-// === impl Fields ===
-
-impl<'n> Fields<'n> {
-    /// Begins to read a section. What is not a map is a fault, and reads as an empty section.
-    pub fn of(at: At<'n>) -> Self {
-        let mut faults = Faults::default();
-        let entries = match &at.node.data {
-            Data::Map(entries) => entries
-                .iter()
-                .map(|(key, node)| (key, Some(node)))
-                .collect(),
-            _ if at.node.is_null() => Vec::new(),
-            _ => {
-                faults.push(at.expected("a map"));
-                Vec::new()
-            }
-        };
-        Self {
-            at,
-            entries,
-            known: Vec::new(),
-            faults,
-        }
-    }
-
-    /// The node of a field, to be read by the caller; null counts as a value.
-    pub fn take(&mut self, name: &'static str) -> Option<At<'n>> {
-        self.known.push(name);
-        let (_, slot) = self.entries.iter_mut().find(|(key, _)| key.name == name)?;
-        let node = slot.take()?;
-        Some(self.at.member(name, node))
-    }
-
-    /// Reads a field if it is there; null counts as absent.
-    pub fn optional<T, E: Into<Faults>>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&At<'n>) -> Result<T, E>,
-    ) -> Option<T> {
-        let at = self.take(name).filter(|at| !at.node.is_null())?;
-        self.faults.collect(read(&at).map_err(Into::into))
-    }
-
-    /// Reads a field that has to be there.
-    pub fn required<T, E: Into<Faults>>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&At<'n>) -> Result<T, E>,
-    ) -> Option<T> {
-        match self.take(name) {
-            Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
-            None => {
-                // What is not a map has been told already, and has no fields to miss.
-                if matches!(self.at.node.data, Data::Map(_)) || self.at.node.is_null() {
-                    let fault = self.at.fault(format!("`{name}` is missing"));
-                    self.faults.push(fault);
-                }
-                None
-            }
-        }
-    }
-
-    /// Where the section stands.
-    pub fn at(&self) -> &At<'n> {
-        &self.at
-    }
-
-    pub fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
-    }
-
-    /// Whether something has gone wrong so far.
-    pub fn has_faults(&self) -> bool {
-        !self.faults.is_empty()
-    }
-
-    /// Ends the section: a field that nobody took is unknown.
-    pub fn finish(mut self) -> Faults {
-        for (key, node) in &self.entries {
-            if node.is_none() {
-                continue;
-            }
-            let path = match self.at.path.as_str() {
-                "" => String::new(),
-                path => format!("{path}: "),
-            };
-            let hint = match closest(&key.name, self.known.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("expected one of {}", self.known.join(", ")),
-            };
-            let message = format!("{path}unknown field `{}`, {hint}", key.name);
-            self.faults.push(Fault::at(self.at.file, key.mark, message));
-        }
-        self.faults
-    }
-}
-
-/// The name that was most likely meant: at most two edits away.
-pub fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    candidates
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance, by bytes.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, x) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in other.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 fn found(node: &Node) -> String {
@@ -434,6 +212,7 @@ fn parse_size(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Fields;
 
     fn read(text: &str) -> Result<(Option<u64>, Option<Duration>), Faults> {
         let file = Arc::from("f.yaml");

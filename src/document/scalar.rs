@@ -1,6 +1,6 @@
 //! Where a character of a scalar stands in its file, for faults inside of paths and patterns.
 
-use super::{At, Fault, Mark};
+use super::{At, Data, Fault, Key, Mark};
 use regex::Regex;
 use std::fmt;
 
@@ -9,12 +9,29 @@ use std::fmt;
 impl At<'_> {
     /// `<path>: <message>`, at the character of the scalar in that column, counted from 1.
     pub fn fault_within(&self, column: usize, message: impl fmt::Display) -> Fault {
-        let fault = self.fault(message);
-        let place = self.node.mark.zip(self.source);
-        let within = place.and_then(|(mark, source)| within(source, mark, column));
+        let text = match &self.node.data {
+            Data::Plain(text) | Data::Quoted(text) => text,
+            Data::List(_) | Data::Map(_) => "",
+        };
+        self.fault_in((self.node.mark, text), column, message)
+    }
+
+    /// As [`fault_within`](Self::fault_within), in the name under which the node stands.
+    pub fn fault_in_key(&self, key: &Key, column: usize, message: impl fmt::Display) -> Fault {
+        self.fault_in((key.mark, &key.name), column, message)
+    }
+
+    fn fault_in(
+        &self,
+        (mark, text): (Option<Mark>, &str),
+        column: usize,
+        message: impl fmt::Display,
+    ) -> Fault {
+        let place = mark.zip(self.source);
+        let within = place.and_then(|(mark, source)| within(source, mark, (text, column)));
         Fault {
-            mark: within.or(fault.mark),
-            ..fault
+            mark: within.or(mark),
+            ..self.fault(message)
         }
     }
 
@@ -51,8 +68,9 @@ fn mistake(pattern: &str) -> Option<(usize, String)> {
 }
 
 /// The place of the character in that column of the scalar that begins at `mark`; `None` if it stands on a
-/// later line of a scalar of several lines. A block begins with its text.
-fn within(source: &str, mark: Mark, column: usize) -> Option<Mark> {
+/// later line of a scalar of several lines, or if the scalar is not spelled there as it reads: a variable in it was
+/// replaced. A block begins with its text.
+fn within(source: &str, mark: Mark, (text, column): (&str, usize)) -> Option<Mark> {
     let line = source.lines().nth(mark.line - 1)?;
     let mut rest = line.chars().skip(mark.column - 1).peekable();
     let first = *rest.peek()?;
@@ -62,8 +80,10 @@ fn within(source: &str, mark: Mark, column: usize) -> Option<Mark> {
         rest.next();
         at += 1;
     }
+    let mut told = text.chars();
     for _ in 1..column {
         let c = rest.next()?;
+        let told = told.next()?;
         // How many characters of the file make up one of the scalar.
         let spelled = match (c, is_quoted.then_some(first), rest.peek()) {
             ('\'', Some('\''), _) => 2,
@@ -73,6 +93,9 @@ fn within(source: &str, mark: Mark, column: usize) -> Option<Mark> {
             ('\\', Some('"'), _) => 2,
             _ => 1,
         };
+        if spelled == 1 && c != told {
+            return None;
+        }
         rest.by_ref().take(spelled - 1).for_each(drop);
         at += spelled;
     }
@@ -109,6 +132,7 @@ mod tests {
             ("a: 'it''s('", "1:10: a: "),
             (r#"a: "\\d\u00e9\"(""#, "1:16: a: "),
             ("a: é(", "1:5: a: "),
+            ("a: 'b\n  c('", "1:4: a: "),
             ("x: 1\na: |\n  b(\n", "3:4: a: "),
             ("a: >-\n    b(", "2:6: a: "),
             (

@@ -39,6 +39,8 @@ pub struct Checked<'c> {
     /// How many there were.
     pub count: usize,
     pub rechecked: Rechecked<&'c Place>,
+    /// Of so many differences it may be tried what would explain them.
+    pub room: usize,
 }
 
 /// An answer, and how long it took from sending the request to its last byte.
@@ -56,7 +58,7 @@ impl Checked<'_> {
         let request = self.request;
         let answers = self.old.zip(self.new);
         let answers = answers.map(|(old, new)| (old.answer, new.answer));
-        let hints = Hints::of(self.differences, answers, redactor).into_iter();
+        let hints = Hints::of(self.differences, answers, redactor, self.room).into_iter();
         let path = redactor.path(request.uri.path());
         let query = request.uri.query().map(|query| redactor.query(query));
         let headers = redactor.headers(&request.headers);
@@ -163,7 +165,7 @@ fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
         None => return Some(None),
         Some(Value::Json(json)) => json.clone(),
         Some(Value::Text(text)) => Json::from(text.as_str()),
-        Some(Value::Summary { .. }) => return None,
+        Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
     };
     let is_whole = match &json {
         Json::String(text) => Some(text.as_str()) == told,

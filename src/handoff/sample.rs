@@ -29,7 +29,7 @@ pub struct Sample {
     pub answer: FlatAnswer,
     /// The stack that gave it.
     pub primary: Stack,
-    /// From sending the request to the last byte of the answer.
+    /// From sending the request, its body included, to the last byte of the answer.
     pub took: Duration,
     /// When the live request came.
     pub received: SystemTime,

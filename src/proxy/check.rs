@@ -150,8 +150,11 @@ impl Answered {
         if let End::Refused(reason) = tape.end() {
             return finish(ticket, reason);
         }
+        let mut sent = self.sent;
         if let Some(recording) = recording {
             let mut tape = recording.tape();
+            // A caller that takes its time to send the body is no delay of the stack.
+            sent = tape.ended().map_or(sent, |ended| ended.max(sent));
             match tape.end() {
                 End::Whole => {}
                 // The answer came before the request was whole: nobody could replay it.
@@ -176,7 +179,7 @@ impl Answered {
                 trailers: self.trailers,
             },
             primary: self.primary,
-            took: offered - self.sent,
+            took: offered - sent,
             received,
             offered,
             routes,

@@ -32,6 +32,7 @@ impl Redactor {
             }
             Value::Text(text) => self.text(text, telling),
             Value::Summary { class, length } => format!("{class}({length} bytes)"),
+            Value::Unreadable { why, length } => format!("{why} ({length} bytes)"),
         }
     }
 
@@ -98,6 +99,7 @@ impl Prints for Redactor {
             Value::Json(Json::String(text)) | Value::Text(text) => Cow::Borrowed(text.as_str()),
             Value::Json(json) => Cow::Owned(json.to_string()),
             Value::Summary { class, length } => Cow::Owned(format!("{class} {length}")),
+            Value::Unreadable { why, length } => Cow::Owned(format!("{why} {length}")),
         };
         self.digest(text.as_bytes())
     }

@@ -2,7 +2,7 @@
 
 use super::{Head, JsonBody, template::Template};
 use crate::{
-    document::{At, Fault, Faults, Fields},
+    document::{At, Fault, Faults, Fields, Key},
     rules::InvalidPath,
 };
 use http::{HeaderName, Method};
@@ -238,14 +238,7 @@ fn group<'h>(pattern: &Regex, text: Cow<'h, str>, name: &str) -> Option<Cow<'h, 
 }
 
 fn read_methods(at: &At<'_>) -> Result<Vec<Method>, Faults> {
-    let methods = at.each(|at| {
-        let expected = || at.expected("a method such as GET");
-        let text = at.text().map_err(|_| expected())?;
-        match text.parse() {
-            Ok(method) if !text.contains(|c: char| c.is_ascii_lowercase()) => Ok(method),
-            _ => Err(expected().into()),
-        }
-    })?;
+    let methods = at.each(|at| Ok(at.method()?))?;
     match methods.is_empty() {
         true => Err(at.fault("expected at least one method").into()),
         false => Ok(methods),
@@ -254,23 +247,26 @@ fn read_methods(at: &At<'_>) -> Result<Vec<Method>, Faults> {
 
 fn read_patterns<K>(
     at: &At<'_>,
-    read_key: impl Fn(&At<'_>, &str) -> Result<K, Fault>,
+    read_key: impl Fn(&At<'_>, &Key) -> Result<K, Fault>,
 ) -> Result<Vec<(K, Regex)>, Faults> {
     let mut faults = Faults::default();
     let mut patterns = Vec::new();
     for (key, at) in at.entries()? {
-        let name = faults.collect(read_key(&at, &key.name).map_err(Into::into));
+        let name = faults.collect(read_key(&at, key).map_err(Into::into));
         let pattern = faults.collect(at.pattern().map_err(Into::into));
         patterns.extend(name.zip(pattern));
     }
     faults.into_result(patterns)
 }
 
-fn read_header_name(at: &At<'_>, text: &str) -> Result<HeaderName, Fault> {
-    text.parse()
-        .map_err(|_| at.fault("expected the name of a header"))
+fn read_header_name(at: &At<'_>, key: &Key) -> Result<HeaderName, Fault> {
+    let expected = |_| at.fault_in_key(key, 1, "expected the name of a header");
+    key.name.parse().map_err(expected)
 }
 
-fn read_json_path(at: &At<'_>, text: &str) -> Result<JpQuery, Fault> {
-    parse_json_path(text).map_err(|error| at.fault(InvalidPath::new(text, &error)))
+fn read_json_path(at: &At<'_>, key: &Key) -> Result<JpQuery, Fault> {
+    parse_json_path(&key.name).map_err(|error| {
+        let invalid = InvalidPath::new(&key.name, &error);
+        at.fault_in_key(key, invalid.column.unwrap_or(1), invalid)
+    })
 }

@@ -110,8 +110,13 @@ impl Preview {
     /// What the rules would do to one difference, and the one that hides it.
     fn one(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> (Effect, Option<usize>) {
         let unknown = (Effect::Unknown, None);
-        let Some(at) = placed.at else { return unknown };
-        if let Some(rule) = self.by_hints(stored, placed) {
+        let Some(at) = placed.at else {
+            return match self.of_whole_body(stored) {
+                Some(rule) => (Effect::Hidden, Some(rule)),
+                None => unknown,
+            };
+        };
+        if let Some(rule) = self.by_hints(stored, placed, at) {
             return (Effect::Hidden, Some(rule));
         }
         let Some((old, new)) = pair::of(stored, at, placed) else {
@@ -152,8 +157,25 @@ impl Preview {
     }
 
     /// The rule that was tried when the values were there.
-    fn by_hints(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> Option<usize> {
-        let at = placed.at?.class_text();
+    fn by_hints(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> Option<usize> {
+        let at = at.class_text();
+        let is_tried = |rule: &Rule| {
+            let rule_at = rule.at.to_string();
+            placed.hints.suffices(&at, &rule_at, &rule.action)
+        };
+        let rules = self.rules().rules();
+        (0..rules.len()).find(|rule| is_tried(&rules[*rule]) && self.applies(&rules[*rule], stored))
+    }
+
+    /// The rule that hides whatever is in the body. Names that must not be told stand nowhere else.
+    fn of_whole_body(&self, stored: &Stored<'_>) -> Option<usize> {
+        let rules = self.rules().rules();
+        let ignores = |rule: &usize| rules[*rule].action == Action::Ignore;
+        let mut at_body = self.rules().at_body().iter().copied().filter(ignores);
+        at_body.find(|rule| self.applies(&rules[*rule], stored))
+    }
+
+    fn applies(&self, rule: &Rule, stored: &Stored<'_>) -> bool {
         let method = stored.method.parse().unwrap_or(Method::GET);
         let [old, new] = [0, 1].map(|side| Side {
             status: StatusCode::from_u16(stored.statuses[side]).unwrap_or_default(),
@@ -164,15 +186,7 @@ impl Preview {
             method: &method,
             sides: [old, new],
         };
-        let applies = |rule: &Rule| {
-            rule.when.holds(&facts) && rule.expires.is_none_or(|day| self.today <= day)
-        };
-        self.rules().rules().iter().position(|rule| {
-            applies(rule)
-                && placed
-                    .hints
-                    .suffices(&at, &rule.at.to_string(), &rule.action)
-        })
+        rule.when.holds(&facts) && rule.expires.is_none_or(|day| self.today <= day)
     }
 
     /// Whether a rule hides what it masked for certain, whatever stood in for the values.

@@ -55,6 +55,10 @@ pub struct Suggestions {
     pub together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
+    /// Ids of classes of which that is not known, for too few of their differences were tried.
+    pub not_tried: Vec<String>,
+    /// Differences on which no rule was tried, for want of room.
+    pub differences_not_tried: usize,
     /// Classes that were looked at, and how many there are: fewer where time was up.
     pub looked_at: usize,
     pub classes: usize,
@@ -72,6 +76,8 @@ pub struct Suggestion {
     /// Mismatches that show one of the classes, and of these, those in which the rule explains all of it.
     pub of: usize,
     pub explains: usize,
+    /// Those of which it is not known.
+    pub not_tried: usize,
     /// Ids of up to three that it does not explain.
     pub not: Vec<String>,
 }
@@ -96,7 +102,7 @@ const FEWEST: usize = 2;
 pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
     let classes = classes::of(examples);
     let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
-    let mut unexplained = Vec::new();
+    let (mut unexplained, mut not_tried) = (Vec::new(), Vec::new());
     let mut looked_at = 0_usize;
     for class in &classes {
         if !may_go_on() {
@@ -104,7 +110,10 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
         }
         looked_at += 1;
         let Some(candidate) = class.candidate(examples) else {
-            unexplained.push(class.id.to_owned());
+            match class.is_tried(examples) {
+                true => unexplained.push(class.id.to_owned()),
+                false => not_tried.push(class.id.to_owned()),
+            }
             continue;
         };
         let translation = Translation::of(&candidate);
@@ -140,9 +149,16 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
         together,
         suggestions: named(suggestions.into_iter()),
         unexplained,
+        not_tried,
+        differences_not_tried: not_tried_in(examples),
         looked_at,
         classes: classes.len(),
     }
+}
+
+fn not_tried_in(examples: &[Example<'_>]) -> usize {
+    let all = examples.iter().flat_map(|example| &example.differences);
+    all.filter(|seen| !seen.hints.are_tried()).count()
 }
 
 /// Ids must be unique in a rule file.

@@ -66,7 +66,7 @@ fn every_fault_is_told_at_once_and_with_its_line() {
   - {id: a, why: w, at: $.b, do: ignor}
   - {id: b, why: ' ', at: '$.b[', do: ignore}
   - {id: c, why: w, at: header.a b, do: ignore, whn: {}}
-  - {id: d, why: w, at: $.d, do: ignore, expires: someday, when: {status: [99], method: GET}}
+  - {id: d, why: w, at: $.d, do: ignore, expires: someday, when: {status: [99], method: GET, methods: [get]}}
 ";
     let faults = compile(text).unwrap_err();
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
@@ -78,6 +78,7 @@ fn every_fault_is_told_at_once_and_with_its_line() {
         "r.yaml:5:49: rules[3]: unknown field `whn`, did you mean `when`?",
         "r.yaml:6:51: rules[4].expires: expected a date such as 2027-03-01, found `someday`",
         "r.yaml:6:76: rules[4].when.status[0]: expected a whole number from 100 to 599, found `99`",
+        "r.yaml:6:104: rules[4].when.methods[0]: methods are written in capitals, found `get`, did you mean `GET`?",
         "r.yaml:6:81: rules[4].when: unknown field `method`, did you mean `methods`?",
     ] {
         assert!(
@@ -235,7 +236,7 @@ const MEANINGLESS: &[(&str, &str)] = &[
     ("at: items, do: ignore", "expected `status`, `header.NAME`"),
     (
         "at: '$.a[?b(@)]', do: ignore",
-        "not a JSONPath (RFC 9535), see its column 6: expected a condition, found `b`",
+        "not a JSONPath (RFC 9535), see its column 6: unknown function `b`, expected one of",
     ),
 ];
 

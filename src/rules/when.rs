@@ -44,9 +44,7 @@ impl When {
         let routes = fields.optional("routes", |at| {
             some(at, |route| Ok(route.text()?.to_owned()))
         });
-        let methods = fields.optional("methods", |at| {
-            some(at, |method| Ok(method.parse("a method such as GET")?))
-        });
+        let methods = fields.optional("methods", |at| some(at, |method| Ok(method.method()?)));
         let status = fields.optional("status", |at| {
             some(at, |status| {
                 let code = status.integer_within(100, 599)? as u16;

@@ -1,14 +1,10 @@
-//! What became of the settings: each change, the newest first, within a bound.
+//! What became of the settings: each change of one, and who made it.
 
 use super::Setting;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt,
-    net::SocketAddr,
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
 use utoipa::ToSchema;
 
 /// One setting that got another value.
@@ -49,74 +45,27 @@ pub enum By {
     Api(SocketAddr),
 }
 
-/// Some changes, the newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = SettingsHistory)]
-pub struct Page {
-    pub changes: Vec<Change>,
-    /// The `cursor` of the next page; null: there is none.
-    #[schema(required)]
-    pub next: Option<String>,
-    /// Older changes that are not kept any more.
-    pub forgotten: u64,
-}
-
-/// The latest changes.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    kept: VecDeque<Change>,
-    forgotten: u64,
-}
-
-/// Changes kept.
-const KEPT: usize = 1_000;
-
-// === impl History ===
-
-impl History {
-    /// Notes each setting whose value is another one in `after`, and returns those.
-    pub fn note(
-        &mut self,
-        (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
-        (revision, at): (u64, Timestamp),
-        by: By,
-    ) -> Vec<Change> {
-        let none = Value::Null;
-        let value = |name: &String| before.get(name).map_or(&none, |setting| &setting.value);
-        let changed = after
-            .iter()
-            .filter(|(name, setting)| *value(name) != setting.value);
-        let changes: Vec<_> = changed
-            .map(|(name, setting)| Change {
-                revision,
-                at,
-                setting: name.clone(),
-                from: value(name).clone(),
-                to: setting.value.clone(),
-                source: by.occasion(),
-                caller: by.caller().map(|caller| caller.to_string()),
-            })
-            .collect();
-        self.kept.extend(changes.iter().cloned());
-        let excess = self.kept.len().saturating_sub(KEPT);
-        self.kept.drain(..excess);
-        self.forgotten += excess as u64;
-        changes
-    }
-
-    /// At most `limit` changes, the newest first; of those before `cursor` if there is one.
-    pub fn page(&self, limit: usize, cursor: Option<u64>) -> Page {
-        // A change is numbered by how many there were before it, so that what comes meanwhile moves no page.
-        let end = cursor.unwrap_or(u64::MAX).saturating_sub(self.forgotten);
-        let end = usize::try_from(end).unwrap_or(usize::MAX);
-        let end = end.min(self.kept.len());
-        let begin = end.saturating_sub(limit);
-        Page {
-            changes: self.kept.range(begin..end).rev().cloned().collect(),
-            next: (begin > 0).then(|| (self.forgotten + begin as u64).to_string()),
-            forgotten: self.forgotten,
-        }
-    }
+/// Each setting whose value is another one in `after`.
+pub fn changes(
+    (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
+    (revision, at): (u64, Timestamp),
+    by: By,
+) -> Vec<Change> {
+    let none = Value::Null;
+    let value = |name: &String| before.get(name).map_or(&none, |setting| &setting.value);
+    let changed = after
+        .iter()
+        .filter(|(name, setting)| *value(name) != setting.value);
+    let changes = changed.map(|(name, setting)| Change {
+        revision,
+        at,
+        setting: name.clone(),
+        from: value(name).clone(),
+        to: setting.value.clone(),
+        source: by.occasion(),
+        caller: by.caller().map(|caller| caller.to_string()),
+    });
+    changes.collect()
 }
 
 // === impl By ===
@@ -152,74 +101,47 @@ impl fmt::Display for By {
 mod tests {
     use super::*;
     use crate::settings::Source;
+    use serde_json::json;
 
-    fn settings(values: &[u64]) -> BTreeMap<String, Setting> {
-        let settings = values.iter().enumerate().map(|(number, value)| {
+    fn settings(values: &[(&str, u64)]) -> BTreeMap<String, Setting> {
+        let settings = values.iter().map(|(name, value)| {
             let setting = Setting {
                 value: Value::from(*value),
                 source: Source::Api,
             };
-            (format!("s{number}"), setting)
+            ((*name).to_owned(), setting)
         });
         settings.collect()
     }
 
-    fn history(changes: u64) -> History {
-        let mut history = History::default();
-        for number in 0..changes {
-            let (before, after) = (settings(&[number, 7]), settings(&[number + 1, 7]));
-            let at = (number, Timestamp::UNIX_EPOCH);
-            let noted = history.note((&before, &after), at, By::File);
-            assert_eq!(noted.len(), 1, "the other one stayed");
-        }
-        history
-    }
-
-    fn revisions(page: &Page) -> Vec<u64> {
-        page.changes.iter().map(|change| change.revision).collect()
-    }
-
     #[test]
-    fn pages_follow_one_another_whatever_comes_meanwhile() {
-        let mut history = history(5);
-        let first = history.page(2, None);
-        assert_eq!(revisions(&first), [4, 3]);
-
-        history.note(
-            (&settings(&[5]), &settings(&[6])),
-            (5, Timestamp::UNIX_EPOCH),
-            By::Start,
+    fn what_stayed_is_no_change_and_a_change_says_who_made_it() {
+        let (before, after) = (
+            settings(&[("a", 1), ("b", 7)]),
+            settings(&[("a", 2), ("b", 7)]),
         );
-
-        let cursor = |page: &Page| page.next.as_ref().map(|next| next.parse().unwrap());
-        let second = history.page(2, cursor(&first));
-        assert_eq!(revisions(&second), [2, 1]);
-        let third = history.page(2, cursor(&second));
-        assert_eq!((revisions(&third), third.next), (vec![0], None));
-    }
-
-    #[test]
-    fn the_oldest_go_and_are_counted() {
-        let history = history(1_005);
-        let page = history.page(10_000, None);
-        assert_eq!(page.changes.len(), 1_000);
-        assert_eq!(page.changes[999].revision, 5);
-        assert_eq!((page.forgotten, page.next), (5, None));
-        assert_eq!(history.page(9, Some(3)).changes, []);
-        assert_eq!(revisions(&history.page(9, Some(7))), [6, 5]);
-    }
-
-    #[test]
-    fn a_change_says_who_made_it() {
-        let mut history = History::default();
-        let caller = ([127, 0, 0, 1], 5_000).into();
         let at = (2, Timestamp::UNIX_EPOCH);
-        history.note((&settings(&[1]), &settings(&[2])), at, By::Api(caller));
-        let told = serde_json::to_value(history.page(1, None)).unwrap();
-        let expected = serde_json::json!({
-            "revision": 2, "at": "1970-01-01T00:00:00Z", "setting": "s0", "from": 1, "to": 2,
+        let changes = changes(
+            (&before, &after),
+            at,
+            By::Api(([127, 0, 0, 1], 5_000).into()),
+        );
+        let expected = json!([{
+            "revision": 2, "at": "1970-01-01T00:00:00Z", "setting": "a", "from": 1, "to": 2,
             "source": "api", "caller": "127.0.0.1:5000",
-        });
-        assert_eq!(told["changes"][0], expected);
+        }]);
+        assert_eq!(serde_json::to_value(changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_setting_that_was_not_known_before_was_nothing() {
+        let after = settings(&[("a", 2)]);
+        let at = (1, Timestamp::UNIX_EPOCH);
+        let changes = changes((&BTreeMap::new(), &after), at, By::Start);
+        assert_eq!(
+            (&changes[0].from, changes[0].source),
+            (&Value::Null, Occasion::Start)
+        );
+        assert_eq!(changes[0].caller, None);
     }
 }

@@ -7,6 +7,7 @@ use super::{
     lanes::Lanes,
     pair::Reading,
     places::Places,
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     redact::Redactor,
     settings::Current,
     stack::Stack,
-    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Timings},
+    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
     verdict::Outcome,
 };
 use http::Method;
@@ -25,10 +26,15 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+/// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
+/// written ahead for it has come; nobody holds up the shadow.
+const MAX_TIMED: usize = 256 << 10;
+
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) compare: Compare,
     pub(super) epochs: Epochs,
+    pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,
     pub(super) rule_counts: RuleCounts,
@@ -38,6 +44,7 @@ pub(super) struct Bench {
     pub(super) lanes: Lanes,
     pub(super) places: Places,
     pub(super) waiting: Waiting,
+    pub(super) tries: Tries,
     pub(super) writes: Writes,
 }
 
@@ -126,6 +133,9 @@ impl Bench {
                 self.rule_counts.add(&rule.id, count);
             }
         }
+        if check.sample.answer.body.len() > MAX_TIMED || new.answer.body.len() > MAX_TIMED {
+            return;
+        }
         let ticket = &check.sample.ticket;
         let primary = check.sample.primary;
         for (stack, took) in [(primary, check.sample.took), (primary.other(), new.took)] {
@@ -171,6 +181,7 @@ impl Bench {
             Stack::New => (shadow, primary),
         };
         let rechecked = &finding.rechecked;
+        let differences = finding.compared.differences();
         let checked = Checked {
             outcome,
             route: sample.ticket.route().name().clone(),
@@ -182,18 +193,24 @@ impl Bench {
             ended: SystemTime::now(),
             old,
             new,
-            differences: finding.compared.differences(),
+            differences,
             count: finding.compared.count(),
             rechecked: Rechecked {
                 count: rechecked.count,
                 lag: rechecked.lag,
                 noise: rechecked.noise.iter().collect(),
             },
+            room: self.tries.room(differences.len(), Instant::now()),
         };
         let redactor = self.redactor.get();
         // Hints are found by comparing: a panic in there must not end more than the report.
         match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
-            Ok(report) => self.reports.send(report),
+            Ok(report) => {
+                let told = report.differences.iter();
+                told.filter(|told| !told.basis.hints.are_tried())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
+                self.reports.send(report);
+            }
             Err(_) => tracing::error!("a report could not be made, for making it panicked"),
         }
     }

@@ -17,10 +17,10 @@ use crate::{
     handoff::{Opened, Rechecked, Sample},
     route::Access,
     stack::Stack,
-    verdict::{Mark, Outcome, Reason},
+    verdict::{Mark, Outcome, Reason, Turn, Version},
 };
 use http::{
-    HeaderName, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
 };
 use std::{sync::Arc, time::Instant};
@@ -187,11 +187,13 @@ impl Check {
     }
 
     /// Compares the first answers, if the shadow gave one.
-    fn judge(&self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
+    fn judge(&mut self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
         let shadow = match shadow {
             Ok(shadow) => shadow,
             Err(outcome) => return (None, Finding::from(outcome)),
         };
+        // First, for the epoch says which ids have met.
+        self.hear_version(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
         let comparing = &self.sample.comparing;
         let compared = self
@@ -209,6 +211,22 @@ impl Check {
             Err(_) => Finding::from(Outcome::NotCompared(Reason::Internal)),
         };
         (Some(shadow), finding)
+    }
+
+    /// Counts the check in the epoch of the build that answered it, where answers name one.
+    fn hear_version(&mut self, shadow: &Answer) {
+        let Some(name) = &self.settings.version_header else {
+            return;
+        };
+        let (_, new) = self.sides(shadow);
+        let version = new.headers.get(name).map(HeaderValue::as_bytes);
+        let Some(version) = version.and_then(Version::of) else {
+            return;
+        };
+        let ticket = &mut self.sample.ticket;
+        if self.bench.ledger.hear_version(&version, ticket) == Turn::Begins {
+            tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
+        }
     }
 
     /// The first answers, old's first.

@@ -12,6 +12,7 @@ use super::{
     lanes::{Clients, Lanes},
     places::{Place, Places},
     reread::Rereader,
+    tries::Tries,
     waiting::Waiting,
 };
 use crate::{
@@ -83,14 +84,16 @@ impl Worker {
         Self {
             feed: parts.feed,
             settings: parts.settings.clone(),
-            ledger: parts.ledger,
+            ledger: parts.ledger.clone(),
             bench: Arc::new(Bench {
                 compare: parts.compare,
                 epochs: Epochs::default(),
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
+                ledger: parts.ledger,
                 waiting: Waiting::default(),
                 writes: parts.writes,
+                tries: Tries::new(),
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,

@@ -54,6 +54,10 @@ pub enum Bound {
     Rechecks,
     /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
     Writes,
+    /// Differences a check, or a second, on which rules are tried: for one none is suggested.
+    Suggestions,
+    /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
+    Versions,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -175,7 +179,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -184,6 +188,8 @@ impl Bound {
         Self::Bijections,
         Self::Rechecks,
         Self::Writes,
+        Self::Suggestions,
+        Self::Versions,
     ];
 
     pub fn name(self) -> &'static str {
@@ -196,6 +202,8 @@ impl Bound {
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
             Self::Writes => "writes",
+            Self::Suggestions => "suggestions",
+            Self::Versions => "versions",
         }
     }
 }

@@ -7,16 +7,16 @@
 use super::{
     Bound, Clock, Gauges,
     epoch::{Beginning, Epoch},
-    locks::{read, write},
-    route::{House, Route},
+    locks::{locked, read, write},
+    route::{House, Route, Ticket},
 };
-use crate::verdict::{Cause, Tallies};
+use crate::verdict::{Cause, Tallies, Turn, Version, Versions};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, RwLock,
+        Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -37,6 +37,8 @@ struct Inner {
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
     /// How many epochs have begun.
     begun: AtomicU64,
+    /// Who takes this and others takes this first.
+    versions: Mutex<Versions>,
     house: Arc<House>,
     gauges: Gauges,
 }
@@ -54,10 +56,13 @@ impl Ledger {
 
     /// A ledger whose epochs go by `clock`.
     pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
+        let since = clock.now();
         let beginning = Beginning {
+            series: 1,
             label: None,
+            version: None,
             cause: Cause::Start,
-            since: clock.now(),
+            since,
         };
         let house = Arc::new(House {
             shutting_down: AtomicBool::new(false),
@@ -70,6 +75,7 @@ impl Ledger {
             max_routes: AtomicUsize::new(max_routes),
             epochs: RwLock::new(VecDeque::from([epoch])),
             begun: AtomicU64::new(1),
+            versions: Mutex::new(Versions::new(None, since)),
             house,
             gauges,
         }))
@@ -78,14 +84,57 @@ impl Ledger {
     /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
     /// still end in the epoch in which they were taken. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
+        let mut versions = locked(&self.0.versions);
+        versions.begin_anew();
+        self.begin(label, versions.present().cloned(), cause)
+    }
+
+    /// Hears which build of the new stack answered the check of `ticket`, and counts it in the epoch of that build: where
+    /// none is known, one begins. Says what was done.
+    pub fn hear_version(&self, version: &Version, ticket: &mut Ticket) -> Turn {
+        let mut versions = locked(&self.0.versions);
+        let turn = versions.hear(version, self.now());
+        match turn {
+            Turn::Stays => ticket.move_to(&self.present()),
+            Turn::Adopts => self.present().adopt(version),
+            Turn::Returns => {
+                if let Some(epoch) = self.last_of(version) {
+                    ticket.move_to(&epoch);
+                }
+            }
+            Turn::Begins => {
+                self.begin(None, Some(version.clone()), Cause::Version);
+                ticket.move_to(&self.present());
+            }
+            Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
+        }
+        turn
+    }
+
+    /// The newest epoch of that build. Comparable or not is for the ticket to say.
+    fn last_of(&self, version: &Version) -> Option<Arc<Epoch>> {
+        let epochs = read(&self.0.epochs);
+        let mut newest = epochs.iter().rev();
+        newest
+            .find(|epoch| epoch.version() == Some(version))
+            .cloned()
+    }
+
+    fn begin(&self, label: Option<&str>, version: Option<Version>, cause: Cause) -> Arc<str> {
         // Held throughout, so that no route is added to the epoch that ends.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
         let number = self.0.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let series = match cause {
+            Cause::Version => self.present().series(),
+            _ => number,
+        };
         let epoch = Epoch::begin(
             number,
             Beginning {
+                series,
                 label: label.map(Arc::from),
+                version,
                 cause,
                 since: now,
             },
@@ -94,11 +143,17 @@ impl Ledger {
             route.enter(&epoch);
         }
         let mut epochs = write(&self.0.epochs);
-        if let Some(ended) = epochs.back() {
+        let ended = epochs.back().cloned();
+        if let Some(ended) = &ended {
             ended.end(now);
         }
         epochs.push_back(epoch.clone());
         forget(&mut epochs);
+        drop((epochs, routes));
+        // The live side waits for none of this.
+        if let Some(ended) = ended {
+            ended.pack();
+        }
         epoch.id().clone()
     }
 

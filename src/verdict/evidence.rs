@@ -1,6 +1,6 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Outcome, Record, Via};
+use super::{Outcome, Record, Version, Via};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -31,7 +31,6 @@ pub struct Tallies {
     pub epoch: Epoch,
     /// In order of their appearance in the epoch.
     pub routes: Vec<Figures>,
-    pub record: Record,
 }
 
 /// The span in which checks are comparable: same rules, same stacks, same new build.
@@ -41,6 +40,9 @@ pub struct Epoch {
     pub id: Arc<str>,
     #[schema(required)]
     pub label: Option<Arc<str>>,
+    /// The build of the new stack, as its version header names it; `None` where no answer did.
+    #[schema(required, value_type = Option<String>)]
+    pub version: Option<Version>,
     pub cause: Cause,
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, format = DateTime)]
@@ -77,10 +79,11 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    pub last_check: Option<Timestamp>,
+    /// The checks that came to a comparison, in time.
+    pub record: Record,
     pub last_mismatch: Option<Timestamp>,
     /// Matches per second, of late.
     pub pace: f64,
@@ -91,7 +94,8 @@ pub struct Figures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([u64; Outcome::ALL.len()]);
 
-/// How long whole answers took; `None` where none was measured.
+/// How long whole answers took, from sending the request to the last byte, in the checks in which both stacks were
+/// measured alike; `None` where none was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
     #[schema(required)]
@@ -102,6 +106,8 @@ pub struct Latency {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Quantiles {
+    /// How many were measured.
+    pub answers: u64,
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
@@ -133,7 +139,7 @@ impl Figures {
             sampled: 0,
             delayed: 0,
             outcomes: Outcomes::default(),
-            last_check: None,
+            record: Record::default(),
             last_mismatch: None,
             pace: 0.0,
             latency: Latency::default(),

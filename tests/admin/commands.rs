@@ -83,15 +83,21 @@ async fn without_a_twinread_there_is_no_verdict() {
         ..Running::start(None).await
     };
     assert_eq!(end_of(&["gate"], &gone).await, ExitCode::from(69));
-    assert_eq!(end_of(&["status"], &gone).await, ExitCode::from(69));
+    assert_eq!(
+        end_of(&["status", "--once"], &gone).await,
+        ExitCode::from(69)
+    );
 }
 
 #[tokio::test]
 async fn the_token_goes_along() {
     let running = Running::start(Some("s3cret")).await;
     assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(69));
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::from(64));
-    let with = ["status", "--token", "s3cret"];
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::from(64)
+    );
+    let with = ["status", "--once", "--token", "s3cret"];
     assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
 }
 
@@ -120,9 +126,15 @@ async fn a_recheck_ends_with_what_is_left_of_the_class() {
 #[tokio::test]
 async fn the_status_is_told_with_routes_and_without() {
     let running = Running::start(None).await;
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::SUCCESS
+    );
     check_clean(&running.ledger, 10);
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::SUCCESS
+    );
     assert_eq!(
         end_of(&["status", "--json"], &running).await,
         ExitCode::SUCCESS

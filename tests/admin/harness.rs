@@ -16,19 +16,27 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, ClassRecheck, Found, Handles, Mismatches, NotRechecked, Preview, Query,
-        Readiness, Rechecked, Rechecker, Rechecking, Rules, Suggestion, Suggestions, UnknownCursor,
+        self, Advisor, Ask, ClassRecheck, Found, Handles, History, Mismatches, NotRechecked, Noted,
+        Preview, Query, Readiness, Rechecked, Rechecker, Rechecking, Rules, Suggestion,
+        Suggestions, UnknownCursor, Unreadable,
     },
     document::{Fault, Faults},
     drain,
-    settings::{By, Edit, Editor, History, Page, Refused, Setting, Settings, Source},
+    settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
     telemetry::{Gauges, Ledger},
     verdict::{self, Activity, Evidence, Limits, Outcome, Via},
 };
 
 /// Settings with one number in them, `sample.rate`, from 0 to 1.
 #[derive(Debug)]
-struct OneSetting(Mutex<(Settings, History)>);
+struct OneSetting {
+    settings: Mutex<Settings>,
+    changes: Noting,
+}
+
+/// Numbered from 0.
+#[derive(Clone, Debug, Default)]
+struct Noting(Arc<Mutex<Vec<Change>>>);
 
 #[derive(Debug)]
 struct OneMismatch;
@@ -60,11 +68,7 @@ pub(crate) struct Answer {
 
 impl Edit for OneSetting {
     fn settings(&self) -> Settings {
-        self.0.lock().unwrap().0.clone()
-    }
-
-    fn history(&self, limit: usize, cursor: Option<u64>) -> Page {
-        self.0.lock().unwrap().1.page(limit, cursor)
+        self.settings.lock().unwrap().clone()
     }
 
     fn patch(
@@ -74,7 +78,7 @@ impl Edit for OneSetting {
         caller: SocketAddr,
     ) -> Result<Settings, Refused> {
         assert!(caller.ip().is_loopback());
-        let (settings, history) = &mut *self.0.lock().unwrap();
+        let mut settings = self.settings.lock().unwrap();
         if if_match.is_some_and(|revision| revision != settings.revision) {
             return Err(Refused::Stale(settings.revision));
         }
@@ -92,8 +96,24 @@ impl Edit for OneSetting {
         let before = settings.settings.clone();
         settings.settings.insert("sample.rate".to_owned(), setting);
         let at = (settings.revision, Timestamp::UNIX_EPOCH);
-        history.note((&before, &settings.settings), at, By::Api(caller));
+        let values = (&before, &settings.settings);
+        let changes = settings::changes(values, at, By::Api(caller));
+        self.changes.0.lock().unwrap().extend(changes);
         Ok(settings.clone())
+    }
+}
+
+// === impl Noting ===
+
+impl History<Change> for Noting {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<Change>, Unreadable> {
+        let changes = self.0.lock().unwrap();
+        let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
+        let begin = end.saturating_sub(limit);
+        Ok(Noted {
+            entries: changes[begin..end].iter().rev().cloned().collect(),
+            next: (begin > 0).then_some(begin as u64),
+        })
     }
 }
 
@@ -134,12 +154,15 @@ impl Advisor for OneSuggestion {
             masks: 3,
             explains: 4,
             of: 5,
+            not_tried: 0,
             not_explained: vec!["m 1".to_owned()],
         };
         Suggestions {
             suggestions: vec![suggestion],
             masked_together: 3,
             unexplained: vec!["c2".to_owned()],
+            not_tried: Vec::new(),
+            differences_not_tried: 0,
             mismatches: 9,
             classes: 3,
             classes_looked_at: 2,
@@ -270,16 +293,18 @@ impl Running {
 
 pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
     let (judged, told) = (ledger.clone(), readiness.clone());
+    let changes = Noting::default();
     let settings = Settings {
         revision: 7,
         settings: BTreeMap::new(),
     };
     Handles {
         ledger: ledger.clone(),
-        editor: Editor(Arc::new(OneSetting(Mutex::new((
-            settings,
-            History::default(),
-        ))))),
+        editor: Editor(Arc::new(OneSetting {
+            settings: Mutex::new(settings),
+            changes: changes.clone(),
+        })),
+        changes: Arc::new(changes),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         rechecker: Arc::new(OneRecheck),

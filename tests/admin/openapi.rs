@@ -8,6 +8,13 @@ async fn document(running: &Running) -> Value {
     running.get("/v1/openapi.json").await.json()
 }
 
+async fn document_for_holders_of_the_token() -> Value {
+    let running = Running::start(Some("s3cret")).await;
+    let token = [("authorization", "Bearer s3cret")];
+    let answer = running.call("GET", "/v1/openapi.json", &token, "").await;
+    answer.json()
+}
+
 /// The methods described for each path.
 fn operations(document: &Value) -> impl Iterator<Item = (&String, BTreeSet<String>)> {
     let paths = document["paths"].as_object().unwrap().iter();
@@ -51,8 +58,8 @@ async fn every_operation_has_its_own_id_a_known_tag_and_a_summary() {
 }
 
 #[tokio::test]
-async fn all_of_v1_asks_for_a_token_and_may_refuse() {
-    let document = document(&Running::start(None).await).await;
+async fn all_of_v1_asks_for_the_token_where_one_is_set() {
+    let document = document_for_holders_of_the_token().await;
     for (path, methods) in operations(&document) {
         for method in methods {
             let operation = &document["paths"][path][method.to_lowercase()];
@@ -69,6 +76,8 @@ async fn all_of_v1_asks_for_a_token_and_may_refuse() {
     }
     let scheme = &document["components"]["securitySchemes"]["token"];
     assert_eq!(scheme["scheme"], "bearer");
+    let open = self::document(&Running::start(None).await).await;
+    assert_eq!(open["paths"]["/v1/verdict"]["get"].get("security"), None);
 }
 
 #[tokio::test]

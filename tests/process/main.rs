@@ -9,6 +9,7 @@ mod recheck;
 mod sidecar;
 mod stack;
 mod suggestions;
+mod terminal;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

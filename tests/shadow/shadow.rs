@@ -52,6 +52,8 @@ pub(crate) struct Read {
     pub(crate) body: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) answer: &'static str,
+    /// Beside the content type.
+    pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
 }
 
 /// Long enough for anything that is going to happen.
@@ -203,6 +205,7 @@ impl Read {
             body: "",
             status: StatusCode::OK,
             answer: r#"{"a": 1}"#,
+            answer_headers: Vec::new(),
         }
     }
 
@@ -216,9 +219,11 @@ impl Read {
     }
 
     fn answer(&self) -> FlatAnswer {
+        let mut names = vec![("content-type", "application/json")];
+        names.extend(&self.answer_headers);
         FlatAnswer {
             status: self.status,
-            head: Flat::of_headers(&headers(&[("content-type", "application/json")])),
+            head: Flat::of_headers(&headers(&names)),
             body: Bytes::from_static(self.answer.as_bytes()),
             trailers: HeaderMap::new(),
         }

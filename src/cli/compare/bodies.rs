@@ -22,8 +22,7 @@ pub(super) struct Plain {
 #[derive(Debug)]
 pub(super) struct Bodies<'b> {
     pub documents: Option<[Document<'b>; 2]>,
-    /// Old's, as it is what lines are numbered in.
-    pub lines: Option<Vec<String>>,
+    pub lines: Option<[Vec<String>; 2]>,
     pub bytes: [&'b [u8]; 2],
 }
 
@@ -87,7 +86,7 @@ impl<'b> Bodies<'b> {
         let documents = old.document(max_depth).zip(new.document(max_depth));
         Self {
             documents: documents.map(<[_; 2]>::from),
-            lines: old.lines(),
+            lines: old.lines().zip(new.lines()).map(<[_; 2]>::from),
             bytes: [&old.bytes, &new.bytes],
         }
     }

@@ -1,18 +1,26 @@
 //! One difference with what stands around it, as rows that either view can show.
 
-use super::{bodies::Bodies, print::harmless};
-use crate::compare::{
-    Difference, Kind, Place, Step, Value,
-    json::{Document, Id},
+use super::{bodies::Bodies, masks::Masks, print::harmless};
+use crate::{
+    compare::{
+        Comparison, Difference, Kind, Place, Step, Value,
+        json::{Document, Id},
+    },
+    stack::Stack,
 };
 use serde_json::Value as Json;
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 /// A line of an excerpt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row {
     /// Stands in both.
     Same(String),
+    /// Differs, which rules mask.
+    Masked {
+        old: Option<String>,
+        new: Option<String>,
+    },
     /// Stands in one of them, or in both and differs.
     Changed {
         old: Option<String>,
@@ -28,9 +36,18 @@ pub(super) struct Excerpts<'b> {
     bodies: Bodies<'b>,
     /// The ways to all nodes at or below which something differs.
     differing: HashSet<&'b [Step]>,
-    /// Old's lines that differ, as ranges from 0.
-    hunks: Vec<std::ops::Range<usize>>,
+    masks: Masks<'b>,
+    hunks: Vec<Hunk>,
     columns: usize,
+}
+
+/// Lines that differ.
+#[derive(Debug)]
+struct Hunk {
+    /// Old's, counted from 0.
+    olds: Range<usize>,
+    /// How many new has in their place; `None` where that is not told.
+    news: Option<usize>,
 }
 
 /// What a node is called where it stands, and the node.
@@ -51,23 +68,22 @@ const MAX_LINES: usize = 12;
 // === impl Excerpts ===
 
 impl<'b> Excerpts<'b> {
-    pub(super) fn new(bodies: Bodies<'b>, differences: &'b [Difference], columns: usize) -> Self {
+    pub(super) fn new(bodies: Bodies<'b>, comparison: &'b Comparison, columns: usize) -> Self {
         let mut differing = HashSet::new();
         let mut hunks = Vec::new();
-        for difference in differences {
+        for difference in comparison.differences() {
             match &difference.place {
                 Place::Node(steps) => {
                     differing.extend((0..=steps.len()).map(|length| &steps[..length]));
                 }
-                Place::Lines { first, last } if difference.old.is_some() => {
-                    hunks.push(first - 1..*last);
-                }
+                Place::Lines { first, last } => hunks.push(Hunk::of(difference, *first, *last)),
                 _ => {}
             }
         }
         Self {
             bodies,
             differing,
+            masks: Masks::of(&comparison.masked),
             hunks,
             columns,
         }
@@ -104,13 +120,9 @@ impl<'b> Excerpts<'b> {
     fn around_node(&self, difference: &Difference, steps: &[Step]) -> Option<(Vec<Row>, Vec<Row>)> {
         let (_, above) = steps.split_last()?;
         let [old, new] = self.bodies.documents.as_ref()?;
-        let document = match difference.kind {
-            Kind::Extra => new,
-            _ => old,
-        };
-        let value = match difference.kind {
-            Kind::Extra => difference.new.as_ref(),
-            _ => difference.old.as_ref(),
+        let (side, document, value) = match difference.kind {
+            Kind::Extra => (Stack::New, new, difference.new.as_ref()),
+            _ => (Stack::Old, old, difference.old.as_ref()),
         };
         let node = document.find(steps)?;
         // Indices on the way are old's: in new they may lead elsewhere.
@@ -119,16 +131,16 @@ impl<'b> Excerpts<'b> {
         }
         let beside = members(document, document.find(above)?);
         let own = beside.iter().position(|(_, value)| *value == node)?;
-        let mut before = self.equal(document, above, beside[..own].iter().rev());
+        let mut before = self.equal((side, document), above, beside[..own].iter().rev());
         before.reverse();
-        let after = self.equal(document, above, beside[own + 1..].iter());
+        let after = self.equal((side, document), above, beside[own + 1..].iter());
         Some((before, after))
     }
 
     /// The nearest members that do not differ, and whether there are more.
     fn equal<'m>(
         &self,
-        document: &Document<'_>,
+        (side, document): (Stack, &Document<'_>),
         above: &[Step],
         members: impl Iterator<Item = &'m Member>,
     ) -> Vec<Row> {
@@ -145,13 +157,35 @@ impl<'b> Excerpts<'b> {
                     rows.push(Row::Gap);
                     break;
                 }
-                let name = label(way.last());
-                let value = one_line(document.raw(*value));
-                rows.push(Row::Same(harmless(&format!("{name}{value}"))));
+                rows.push(self.context((side, document), &way, *value));
             }
             way.pop();
         }
         rows
+    }
+
+    /// One line of a member that does not differ, or in no way that counts.
+    fn context(&self, (side, document): (Stack, &Document<'_>), way: &[Step], id: Id) -> Row {
+        let line = |value: &str| harmless(&format!("{}{}", label(way.last()), one_line(value)));
+        let own = line(document.raw(id));
+        let other = match document.value(id) {
+            Value::Json(json) => self.masks.other(way, &json, side),
+            _ => None,
+        };
+        let Some(other) = other else {
+            return Row::Same(own);
+        };
+        let other = other.map(|json| line(&json.to_string()));
+        match side {
+            Stack::Old => Row::Masked {
+                old: Some(own),
+                new: other,
+            },
+            Stack::New => Row::Masked {
+                old: other,
+                new: Some(own),
+            },
+        }
     }
 
     /// Lines are equal in both outside of what differs.
@@ -161,9 +195,22 @@ impl<'b> Excerpts<'b> {
         first: usize,
         last: usize,
     ) -> (Vec<Row>, Vec<Row>) {
-        let lines = self.bodies.lines.as_deref().unwrap_or_default();
-        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.contains(line));
-        let shown = |line: usize| Row::Same(harmless(lines[line].trim_end_matches('\n')));
+        let (lines, news) = match &self.bodies.lines {
+            Some([olds, news]) => (&olds[..], &news[..]),
+            None => (&[][..], &[][..]),
+        };
+        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.olds.contains(line));
+        let plain = |line: &String| harmless(line.trim_end_matches('\n'));
+        let shown = |line: usize| {
+            let new = self.new_line(line).and_then(|line| news.get(line));
+            match (plain(&lines[line]), new.map(plain)) {
+                (old, Some(new)) if old != new => Row::Masked {
+                    old: Some(old),
+                    new: Some(new),
+                },
+                (old, _) => Row::Same(old),
+            }
+        };
         let start = (first - 1).min(lines.len());
         let end = match difference.old {
             Some(_) => last.min(lines.len()),
@@ -174,6 +221,16 @@ impl<'b> Excerpts<'b> {
         before.reverse();
         let after = end..(end + AROUND).min(lines.len());
         (before, after.take_while(is_equal).map(shown).collect())
+    }
+
+    /// Where new has a line of old's that does not differ, both counted from 0.
+    fn new_line(&self, line: usize) -> Option<usize> {
+        let before = self.hunks.iter().filter(|hunk| hunk.olds.end <= line);
+        let (olds, news) = before.fold((0, Some(0)), |(olds, news), hunk| {
+            let more = news.zip(hunk.news).map(|(news, more)| news + more);
+            (olds + hunk.olds.len(), more)
+        });
+        (line + news?).checked_sub(olds)
     }
 
     /// The bytes around the first that differs.
@@ -215,6 +272,7 @@ impl<'b> Excerpts<'b> {
                 shortened(lines)
             }
             Value::Summary { class, length } => vec![format!("{label}{class} of {length} bytes")],
+            Value::Unreadable { why, length } => vec![format!("{why}, {length} bytes")],
         }
     }
 
@@ -239,6 +297,25 @@ impl<'b> Excerpts<'b> {
         lines.extend(shortened(members));
         lines.push(brackets[1].to_owned());
         lines
+    }
+}
+
+// === impl Hunk ===
+
+impl Hunk {
+    fn of(difference: &Difference, first: usize, last: usize) -> Self {
+        let start = first - 1;
+        Self {
+            olds: match difference.old {
+                Some(_) => start..last,
+                None => start..start,
+            },
+            news: match &difference.new {
+                None => Some(0),
+                Some(Value::Text(text)) => Some(text.split_inclusive('\n').count()),
+                Some(_) => None,
+            },
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Showing<'s> {
     pub rules: &'s RuleSet,
     pub view: View,
     pub columns: usize,
+    /// Whether it is told what each rule masked, and where.
+    pub explain: Explain,
     pub excerpts: Excerpts<'s>,
 }
 
@@ -44,7 +46,11 @@ impl Showing<'_> {
             _ => 0,
         };
         let masked = masked(comparison, self.rules);
-        for Masked { rule, difference } in &comparison.masked {
+        let told = match self.explain {
+            Explain::Places => &comparison.masked[..],
+            Explain::Counts => &[],
+        };
+        for Masked { rule, difference } in told {
             let rule = &self.rules.rules()[*rule];
             let (id, why) = (harmless(&rule.id), harmless(&rule.why));
             self.show(difference, &self.excerpts.changed(difference), out)?;
@@ -119,6 +125,7 @@ pub(in crate::cli) fn spelled(value: &Value) -> String {
         Value::Json(value) => harmless(&value.to_string()),
         Value::Text(text) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
         Value::Summary { class, length } => format!("{class} of {length} bytes"),
+        Value::Unreadable { why, length } => format!("{}, {length} bytes", harmless(why)),
     }
 }
 
@@ -127,6 +134,7 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Json(value) => value.clone(),
         Value::Text(text) => text.clone().into(),
         Value::Summary { class, length } => json!({"class": class, "bytes": length}),
+        Value::Unreadable { why, length } => json!({"unreadable": why, "bytes": length}),
     }
 }
 
@@ -192,7 +200,8 @@ mod tests {
             rules: &comparing.rules,
             view,
             columns,
-            excerpts: Excerpts::new(Bodies::of(&plain, 64), comparison.differences(), columns),
+            explain: Explain::Places,
+            excerpts: Excerpts::new(Bodies::of(&plain, 64), &comparison, columns),
         };
         let mut out = Vec::new();
         showing.text(&comparison, &mut out).unwrap();
@@ -225,7 +234,7 @@ $.more  extra
     \"name\": \"Lamp\"
     \"tags\": [\"x\"]
   + \"more\": null
-    \"at\": 2
+    \"at\": 1
     \"z\": 1
 $.at  value
   - \"at\": 1
@@ -243,6 +252,14 @@ masked by clock: 1
         assert_eq!(
             unified(r#"{"at":1}"#, "{}").lines().last(),
             Some("equal under rules")
+        );
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_told_with_its_reason() {
+        assert_eq!(
+            unified("{}", "{\"a\"}"),
+            "body  undecodable\n  - {}\n  + not JSON at byte 4: expected a colon, 5 bytes\n1 difference\n"
         );
     }
 
@@ -307,6 +324,27 @@ masked by clock: 1
         let (left, right) = changed.split_once('≠').unwrap();
         assert!(left.contains("w1\""), "{changed}");
         assert!(right.contains("w2\""), "{changed}");
+    }
+
+    #[test]
+    fn beside_a_difference_each_side_has_its_own_where_a_rule_masks() {
+        let old = r#"{"n":1,"at":"10:00","z":{"at":1}}"#;
+        let new = r#"{"n":2,"at":"11:00","z":{"at":1}}"#;
+        let told = text("application/json", old, new, View::SideBySide);
+        let lines: Vec<_> = told.lines().collect();
+        let sides = |line: &str| -> Vec<String> {
+            let sides = line.split(['│', '≠']).map(str::trim);
+            sides.map(str::to_owned).collect()
+        };
+        assert_eq!(sides(lines[1]), [r#""n": 1"#, r#""n": 2"#], "{told}");
+        assert_eq!(
+            sides(lines[2]),
+            [r#""at": "10:00""#, r#""at": "11:00""#],
+            "{told}"
+        );
+        assert_eq!(sides(lines[3]), [r#""z": {"at":1}"#; 2], "{told}");
+        let told = unified(old, r#"{"n":2,"z":{"at":1}}"#);
+        assert!(told.contains("    \"at\": \"10:00\"\n"), "{told}");
     }
 
     #[test]

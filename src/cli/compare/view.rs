@@ -60,9 +60,10 @@ fn unified(rows: &[Row], columns: usize, out: &mut impl Write) -> io::Result<()>
             write_news(&mut news, out)?;
         }
         match row {
-            Row::Same(line) => {
-                let line = fit(line, columns);
-                writeln!(out, "{FAINT}    {line}{FAINT:#}")?;
+            Row::Same(line) => same(line, columns, out)?,
+            Row::Masked { old, new } => {
+                let line = old.as_ref().or(new.as_ref());
+                line.map_or(Ok(()), |line| same(line, columns, out))?;
             }
             Row::Gap => writeln!(out, "{FAINT}    …{FAINT:#}")?,
             Row::Changed { old, new } => {
@@ -77,6 +78,11 @@ fn unified(rows: &[Row], columns: usize, out: &mut impl Write) -> io::Result<()>
     write_news(&mut news, out)
 }
 
+fn same(line: &str, columns: usize, out: &mut impl Write) -> io::Result<()> {
+    let line = fit(line, columns);
+    writeln!(out, "{FAINT}    {line}{FAINT:#}")
+}
+
 fn write_news(news: &mut Vec<String>, out: &mut impl Write) -> io::Result<()> {
     news.drain(..)
         .try_for_each(|new| writeln!(out, "{NEW}  + {new}{NEW:#}"))
@@ -89,14 +95,16 @@ fn beside(row: &Row, columns: usize, out: &mut impl Write) -> io::Result<()> {
             ((line.clone(), line), [FAINT; 2], RULES[0])
         }
         Row::Gap => (("…".to_owned(), "…".to_owned()), [FAINT; 2], RULES[0]),
-        Row::Changed { old, new } => {
-            let (old, new) = cut(old.as_deref(), new.as_deref(), columns);
-            let [old, new] = [old, new].map(Option::unwrap_or_default);
-            ((old, new), [OLD, NEW], RULES[1])
-        }
+        Row::Masked { old, new } => (both(old, new, columns), [FAINT; 2], RULES[0]),
+        Row::Changed { old, new } => (both(old, new, columns), [OLD, NEW], RULES[1]),
     };
     let old = padded(&old, columns);
     writeln!(out, "  {left}{old}{left:#}{rule}{right}{new}{right:#}")
+}
+
+fn both(old: &Option<String>, new: &Option<String>, columns: usize) -> (String, String) {
+    let (old, new) = cut(old.as_deref(), new.as_deref(), columns);
+    (old.unwrap_or_default(), new.unwrap_or_default())
 }
 
 fn cut(old: Option<&str>, new: Option<&str>, columns: usize) -> (Option<String>, Option<String>) {

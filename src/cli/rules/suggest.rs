@@ -21,6 +21,8 @@ struct Told {
     suggestions: Vec<Suggestion>,
     masked_together: usize,
     unexplained: Vec<String>,
+    not_tried: Vec<String>,
+    differences_not_tried: usize,
     mismatches: usize,
     classes: usize,
     classes_looked_at: usize,
@@ -32,6 +34,7 @@ struct Suggestion {
     masks: usize,
     explains: usize,
     of: usize,
+    not_tried: usize,
     not_explained: Vec<String>,
 }
 
@@ -71,6 +74,15 @@ fn file(told: &Told) -> String {
         told.masked_together,
         told.unexplained.len()
     );
+    if told.differences_not_tried > 0 {
+        let (differences, classes) = (told.differences_not_tried, told.not_tried.len());
+        line(
+            &mut text,
+            &format!(
+                "# differences on which nothing was tried, for want of room: {differences}; classes: {classes}"
+            ),
+        );
+    }
     if told.classes_looked_at < told.classes {
         let (looked, all) = (told.classes_looked_at, told.classes);
         line(
@@ -97,6 +109,10 @@ fn file(told: &Told) -> String {
                 told.mismatches
             ),
         );
+        if suggestion.not_tried > 0 {
+            let not_tried = suggestion.not_tried;
+            line(&mut text, &format!("# was not tried on {not_tried}"));
+        }
         if !suggestion.not_explained.is_empty() {
             let ids = suggestion.not_explained.join(" ");
             line(&mut text, &format!("# does not explain {ids}"));
@@ -140,10 +156,13 @@ mod tests {
                 masks: 1,
                 explains: 2,
                 of: 3,
+                not_tried: 5,
                 not_explained: vec!["c0ffee".to_owned()],
             }],
             masked_together: 3,
             unexplained: vec!["x".to_owned()],
+            not_tried: vec!["y".to_owned()],
+            differences_not_tried: 6,
             mismatches: 4,
             classes: 2,
             classes_looked_at: 1,
@@ -153,6 +172,8 @@ mod tests {
             "# stored mismatches: 4, of which these rules together would mask 3\n",
             "# only 1 of 2 classes were looked at",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
+            "# was not tried on 5",
+            "# differences on which nothing was tried, for want of room: 6; classes: 1",
             "# does not explain c0ffee",
             "\\u009b",
         ] {

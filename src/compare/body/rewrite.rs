@@ -81,7 +81,7 @@ impl Bodies<'_> {
         let sides = [(Stack::Old, &mut self.old), (Stack::New, &mut self.new)];
         for (side, body) in sides {
             if transform.on().covers(side)
-                && !body.undecodable
+                && body.undecodable.is_none()
                 && let Some((bytes, format)) = made(transform, body, max_depth)
             {
                 body.bytes = bytes;

@@ -100,8 +100,8 @@ impl Parser<'_> {
         })
     }
 
-    /// Whether two keys of an object say the same. Never takes quadratic time.
-    pub(super) fn repeats_a_key(&self, object: Id) -> bool {
+    /// A key of an object that says the same as one before it. Never takes quadratic time.
+    pub(super) fn repeated_key(&self, object: Id) -> Option<Id> {
         let members = self.nodes[object as usize].extra as usize;
         let model = object + 1..self.nodes[object as usize].next;
         let keys = std::iter::successors(Some(model), |model| {
@@ -115,13 +115,15 @@ impl Parser<'_> {
         keys.sort_unstable();
         keys.chunk_by(|one, other| one.0 == other.0)
             .filter(|alike| alike.len() > 1)
-            .any(|alike| {
+            .find_map(|alike| {
                 let mut names: Vec<_> = alike
                     .iter()
-                    .map(|(_, key)| self.code_points(*key))
+                    .map(|(_, key)| (self.code_points(*key), *key))
                     .collect();
                 names.sort_unstable();
-                names.windows(2).any(|pair| pair[0] == pair[1])
+                let mut pairs = names.windows(2);
+                let again = pairs.find(|pair| pair[0].0 == pair[1].0)?;
+                Some(again[1].1)
             })
     }
 

@@ -6,7 +6,7 @@
 //! was read before is valid as it was, and need not be looked at byte by byte.
 
 use super::{
-    Class, Document, Framing, Id, Invalid, Node,
+    Class, Document, Framing, Id, Invalid, KEY_TWICE, Node,
     beside::{Beside, NOWHERE},
 };
 use std::ops::Range;
@@ -260,8 +260,11 @@ impl<'b> Parser<'b> {
         node.end = self.at as u32;
         node.next = next;
         node.extra = open.members;
-        if open.suspect && self.repeats_a_key(open.id) {
-            return Err("a key is given twice");
+        if open.suspect
+            && let Some(again) = self.repeated_key(open.id)
+        {
+            self.at = self.nodes[again as usize].start as usize;
+            return Err(KEY_TWICE);
         }
         if open.class == Class::Object {
             let depth = self.open.len();
@@ -369,6 +372,9 @@ mod tests {
     fn keys_given_twice_are_refused_whatever_their_spelling() {
         assert_eq!(read(r#"{"a":1,"a":2}"#), Err("a key is given twice"));
         assert_eq!(read(r#"{"a":1,"\u0061":2}"#), Err("a key is given twice"));
+        let text = br#"{"x":{"b":1,"a":2,"c":3,"b":4}}"#;
+        let invalid = Document::parse(text, 9).unwrap_err();
+        assert_eq!((invalid.at, invalid.problem), (24, KEY_TWICE));
         assert!(read(r#"{"a":{"a":1},"b":{"a":1}}"#).is_ok());
         let many: Vec<_> = (0..5000).map(|n| format!("\"k{n}\":{n}")).collect();
         assert!(read(&format!("{{{}}}", many.join(","))).is_ok());

@@ -133,6 +133,66 @@ fn values_are_carried_exactly() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_with_its_reason_and_place_and_not_with_what_is_in_it() {
+    let gzip = with(answer("text/plain", "secret"), "content-encoding", "gzip");
+    let compress = with(
+        answer("text/plain", "secret"),
+        "content-encoding",
+        "compress",
+    );
+    for (new, why) in [
+        (
+            json(r#"{"secret" 1}"#),
+            "not JSON at byte 10: expected a colon",
+        ),
+        (
+            json(r#"{"secret":1,"secret":2}"#),
+            "not JSON at byte 12: a key is given twice",
+        ),
+        (
+            json("[".repeat(200)),
+            "not JSON at byte 128: nested too deep",
+        ),
+        (
+            answer("application/x-ndjson", "1\n{secret\n"),
+            "not JSON at byte 3: expected a key",
+        ),
+        (
+            answer("application/xml", "<secret></a>"),
+            "not well-formed XML without a DTD at byte 8",
+        ),
+        (
+            answer("text/plain", &b"secret\xff"[..]),
+            "not UTF-8 at byte 6",
+        ),
+        (gzip, "not gzip from decoded byte 0 on"),
+        (
+            compress,
+            "`compress` is not a content coding that can be undone",
+        ),
+    ] {
+        let mut old = new.clone();
+        old.headers.remove("content-encoding");
+        old.body = if old.headers[CONTENT_TYPE] == "application/xml" {
+            "<a/>".into()
+        } else {
+            "1".into()
+        };
+        let comparison = compared(&old, &new, &[]);
+        let unreadable = Value::Unreadable {
+            why: why.to_owned(),
+            length: new.body.len(),
+        };
+        assert_eq!(comparison.differences()[0].new, Some(unreadable));
+        let mirrored = compared(&new, &old, &[]);
+        assert_eq!(
+            mirrored.differences()[0].old,
+            comparison.differences()[0].new
+        );
+    }
+}
+
+#[test]
 fn what_is_undecodable_on_one_side_is_one_difference() {
     assert_eq!(json_differences("{", "{}", &[]), ["body undecodable"]);
     assert_eq!(

@@ -77,29 +77,26 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.iter().find_map(|engine| engine.decode(text).ok())
 }
 
-/// The parts of a URL with a host, normalized as RFC 3986 has it; the query by its names.
+/// The parts of a URI reference, relative or not, normalized as RFC 3986 has it; the query by its names.
 fn url(text: &str) -> Option<Value> {
     let url = UriRef::parse(text).ok()?.normalize();
-    let authority = url.authority()?;
     let mut parts = Map::new();
     let mut part = |name: &str, value: Option<Value>| {
         parts.extend(value.map(|value| (name.to_owned(), value)));
     };
     let scheme = url.scheme();
-    let port = authority.port_to_u16().ok()?;
-    let port = port.or_else(|| scheme.and_then(|scheme| scheme.default_port()));
     part("scheme", scheme.map(|scheme| scheme.as_str().into()));
-    part(
-        "userinfo",
-        authority.userinfo().map(|user| user.as_str().into()),
-    );
-    part("host", Some(authority.host().into()));
-    part("port", port.map(Value::from));
-    let path = url.path().as_str();
-    part(
-        "path",
-        Some(if path.is_empty() { "/" } else { path }.into()),
-    );
+    let mut path = url.path().as_str();
+    if let Some(authority) = url.authority() {
+        let port = authority.port_to_u16().ok()?;
+        let port = port.or_else(|| scheme.and_then(|scheme| scheme.default_port()));
+        let user = authority.userinfo();
+        part("userinfo", user.map(|user| user.as_str().into()));
+        part("host", Some(authority.host().into()));
+        part("port", port.map(Value::from));
+        path = if path.is_empty() { "/" } else { path };
+    }
+    part("path", Some(path.into()));
     part("query", url.query().map(|text| query(text.as_str())));
     part("fragment", url.fragment().map(|text| text.as_str().into()));
     Some(parts.into())
@@ -153,6 +150,24 @@ mod tests {
             ),
             r#"{"scheme":"https","host":"example.com","port":443,"path":"/~b","query":{"x":["1","2"],"y":" "},"fragment":"top"}"#
         );
+        for (text, parts) in [
+            (
+                "/a/%7eb?y=2&x=1",
+                r#"{"path":"/a/~b","query":{"y":"2","x":"1"}}"#,
+            ),
+            (
+                "items?page=2#end",
+                r#"{"path":"items","query":{"page":"2"},"fragment":"end"}"#,
+            ),
+            ("?page=2", r#"{"path":"","query":{"page":"2"}}"#),
+            ("//CDN.example", r#"{"host":"cdn.example","path":"/"}"#),
+            (
+                "mailto:a@b.example",
+                r#"{"scheme":"mailto","path":"a@b.example"}"#,
+            ),
+        ] {
+            assert_eq!(tree(Parse::Url, text), parts, "{text}");
+        }
         assert_eq!(
             tree(Parse::Query, "a=1+2&b&a=%C3%A9"),
             r#"{"a":["1 2","é"],"b":""}"#
@@ -167,8 +182,9 @@ mod tests {
             (Parse::Json, "[[[[[[[[[1]]]]]]]]]"),
             (Parse::Base64, "a*b"),
             (Parse::Number, "1,5"),
-            (Parse::Url, "/only/a/path"),
             (Parse::Url, "http://[::1"),
+            (Parse::Url, "12:30"),
+            (Parse::Url, "a b"),
         ] {
             assert_eq!(read(parse, text), Subject::Text(text.into()), "{parse:?}");
         }

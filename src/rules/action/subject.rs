@@ -5,6 +5,7 @@ use crate::compare::{
     json::{self, Class, Document, Id},
     number::Decimal,
 };
+use serde_json::Value as Json;
 use std::borrow::Cow;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -122,6 +123,19 @@ impl<'v> Subject<'v> {
         match self {
             Self::Number(_) | Self::Text(_) => Some(xxh3_128(self.key(numbers)?.as_bytes())),
             _ => None,
+        }
+    }
+}
+
+impl<'v> From<&'v Json> for Subject<'v> {
+    fn from(json: &'v Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(flag) => Self::Boolean(*flag),
+            Json::Number(number) => Self::Number(number.as_str().into()),
+            Json::String(text) => Self::Text(text.into()),
+            Json::Array(elements) => Self::Container(Class::Array, elements.len()),
+            Json::Object(members) => Self::Container(Class::Object, members.len()),
         }
     }
 }

@@ -147,6 +147,47 @@ fn of_masked_values_only_what_does_not_depend_on_them_is_certain() {
 }
 
 #[test]
+fn where_a_name_is_masked_only_what_ignores_the_whole_body_is_certain() {
+    let hints = Hints::default();
+    let effect = |rule: &str| {
+        let stored = Stored {
+            route: "get-item",
+            method: "GET",
+            statuses: [200, 200],
+            content_types: [Some("application/json"); 2],
+            count: 1,
+            differences: vec![Placed {
+                at: None,
+                kind: Kind::Value,
+                hints: &hints,
+                shown: None,
+            }],
+        };
+        let mut hides = [0];
+        let effect =
+            preview(&format!("rules: [{{id: r, why: w, {rule}}}]")).effect(&stored, &mut hides);
+        assert_eq!(hides[0] > 0, effect == Effect::Hidden);
+        effect
+    };
+    for (rule, expected) in [
+        ("at: body, do: ignore", Effect::Hidden),
+        (
+            "when: {content_type: application/json}, at: body, do: ignore",
+            Effect::Hidden,
+        ),
+        (
+            "when: {status: [404]}, at: body, do: ignore",
+            Effect::Unknown,
+        ),
+        ("at: body, do: {case: fold}", Effect::Unknown),
+        ("at: $.other, do: ignore", Effect::Unknown),
+        ("at: header.x, do: ignore", Effect::Unknown),
+    ] {
+        assert_eq!(effect(rule), expected, "{rule}");
+    }
+}
+
+#[test]
 fn shown_values_are_judged() {
     let total = node(&[json!("items"), json!(0), json!("total")]);
     let number = |text: &str| Some(serde_json::from_str::<Json>(text).unwrap());

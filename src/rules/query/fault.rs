@@ -1,6 +1,7 @@
 //! What is wrong with a path, in words of its own grammar and with the column.
 
-use jsonpath_rust::parser::{Rule, errors::JsonPathError};
+use crate::document::closest;
+use jsonpath_rust::parser::{Rule, errors::JsonPathError, parse_json_path};
 use pest::error::{ErrorVariant, InputLocation};
 
 /// Why a text is no query.
@@ -11,6 +12,9 @@ pub struct InvalidPath {
     pub column: Option<usize>,
     pub reason: String,
 }
+
+/// The functions of RFC 9535, section 2.4.
+const FUNCTIONS: [&str; 5] = ["length", "count", "match", "search", "value"];
 
 /// What the grammar's crate says where it was made to give up.
 const CALL_LIMIT: &str = "call limit reached";
@@ -23,6 +27,9 @@ impl InvalidPath {
         let JsonPathError::PestError(error) = error else {
             return Self::without_column(error.to_string());
         };
+        if let Some(plain) = Self::unknown_function(text).or_else(|| Self::not_closed(text)) {
+            return plain;
+        }
         let (InputLocation::Pos(offset) | InputLocation::Span((offset, _))) = error.location;
         let found = match text[offset..].chars().next() {
             Some(c) => format!("`{c}`"),
@@ -47,26 +54,58 @@ impl InvalidPath {
         }
     }
 
+    /// A name before a parenthesis: the grammar knows no other than those of functions, and cannot say so.
+    fn unknown_function(text: &str) -> Option<Self> {
+        let (plain, _) = unquoted(text);
+        let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+        let calls = (0..plain.len()).filter(|at| plain[*at].1 == '(');
+        let names = calls.filter_map(|call| {
+            let before = plain[..call].iter().rposition(|(_, c)| !is_letter(*c))?;
+            let name = &text[plain[before + 1].0..plain[call].0];
+            let is_function = plain[before].1 != '.' && !name.is_empty();
+            is_function.then_some((plain[before + 1].0, name))
+        });
+        let mut unknown = names.filter(|(_, name)| !FUNCTIONS.contains(name));
+        let (offset, name) = unknown.next()?;
+        let meant = match closest(name, FUNCTIONS.into_iter()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("expected one of {}", FUNCTIONS.join(", ")),
+        };
+        let reason = format!("unknown function `{name}`, {meant}");
+        Some(Self::at(text, offset, reason))
+    }
+
+    /// What would be a path if only everything that opens in it were closed.
+    fn not_closed(text: &str) -> Option<Self> {
+        let (plain, quote) = unquoted(text);
+        let mut open = Vec::new();
+        for (offset, c) in plain {
+            match c {
+                '[' => open.push((offset, c, ']')),
+                '(' => open.push((offset, c, ')')),
+                ']' | ')' => drop(open.pop()),
+                _ => {}
+            }
+        }
+        open.extend(quote.map(|(offset, quote)| (offset, quote, quote)));
+        let (offset, opened, _) = *open.last()?;
+        let closed = open.iter().rev().map(|(.., close)| *close);
+        let closed = text.chars().chain(closed).collect::<String>();
+        let is_all = parse_json_path(&closed).is_ok();
+        is_all.then(|| Self::at(text, offset, format!("`{opened}` is not closed")))
+    }
+
     /// The grammar's crate lets white space pass within a name and at the end, RFC 9535 does not.
     pub(super) fn check_spaces(text: &str) -> Result<(), Self> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii();
-        let mut quote = None;
         let mut before = ' ';
-        let mut chars = text.char_indices();
-        while let Some((offset, c)) = chars.next() {
-            match quote {
-                Some(_) if c == '\\' => drop(chars.next()),
-                Some(end) if c == end => quote = None,
-                Some(_) => {}
-                None if matches!(c, '\'' | '"') => quote = Some(c),
-                None if c.is_ascii_whitespace() && !before.is_ascii_whitespace() => {
-                    let rest = text[offset..].trim_ascii_start();
-                    if rest.is_empty() || is_name(before) && rest.starts_with(is_name) {
-                        let reason = "white space must not stand within a name or at the end";
-                        return Err(Self::at(text, offset, reason.to_owned()));
-                    }
+        for (offset, c) in unquoted(text).0 {
+            if c.is_ascii_whitespace() && !before.is_ascii_whitespace() {
+                let rest = text[offset..].trim_ascii_start();
+                if rest.is_empty() || is_name(before) && rest.starts_with(is_name) {
+                    let reason = "white space must not stand within a name or at the end";
+                    return Err(Self::at(text, offset, reason.to_owned()));
                 }
-                None => {}
             }
             before = c;
         }
@@ -79,6 +118,28 @@ impl InvalidPath {
             reason,
         }
     }
+}
+
+/// What stands outside of quotes, the quotes among it, each with its offset; and the quote that is not closed.
+fn unquoted(text: &str) -> (Vec<(usize, char)>, Option<(usize, char)>) {
+    let mut plain = Vec::new();
+    let mut quote = None;
+    let mut chars = text.char_indices();
+    while let Some((offset, c)) = chars.next() {
+        match quote {
+            Some(_) if c == '\\' => drop(chars.next()),
+            Some((_, end)) if c != end => {}
+            Some(_) => {
+                quote = None;
+                plain.push((offset, c));
+            }
+            None => {
+                quote = matches!(c, '\'' | '"').then_some((offset, c));
+                plain.push((offset, c));
+            }
+        }
+    }
+    (plain, quote)
 }
 
 fn words(expected: &[Rule]) -> String {
@@ -145,7 +206,26 @@ mod tests {
                 4,
                 "expected `.name`, `[…]`, a name or its end, found `-`",
             ),
-            ("$.a[?b(@)]", 6, "expected a condition, found `b`"),
+            ("$.a[?b]", 6, "expected a condition, found `b`"),
+            (
+                "$.a[?b(@)]",
+                6,
+                "unknown function `b`, expected one of length, count, match, search, value",
+            ),
+            (
+                "$['é('][?@.x && lenght(@.y) > 1]",
+                17,
+                "unknown function `lenght`, did you mean `length`?",
+            ),
+            (
+                "$.a(",
+                4,
+                "expected `.name`, `[…]`, a name or its end, found `(`",
+            ),
+            ("$['a'", 2, "`[` is not closed"),
+            ("$.é['a", 5, "`'` is not closed"),
+            ("$[?(@.a == ']'", 4, "`(` is not closed"),
+            ("$.a[0", 4, "`[` is not closed"),
             ("$.a[?@.b = 1]", 10, "an operator such as `==`"),
             (
                 "$.a[?@.b == ]",

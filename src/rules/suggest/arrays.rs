@@ -1,19 +1,16 @@
 //! Arrays whose elements moved and changed at once: a member by which they find each other again.
 
 use super::{
-    hints::{Hint, Hints},
+    hints::{Effort, Hint, Hints},
     trial,
 };
 use crate::compare::{
-    Answer, Comparing, Difference, Place, Step, coding,
+    Answer, Comparing, Difference, Options, Place, Step, coding,
     format::{Format, media_type},
     json::{Class, Document, Id},
 };
 use serde_json::json;
 use std::collections::HashSet;
-
-/// A body longer than this is not searched.
-const MAX_BODY: usize = 256 << 10;
 
 /// Keys that are tried for one array.
 const MAX_KEYS: usize = 4;
@@ -21,41 +18,42 @@ const MAX_KEYS: usize = 4;
 /// Arrays that are tried in one check.
 const MAX_ARRAYS: usize = 4;
 
-/// Bytes of arrays, both sides, past which no other key is tried in a check: each try is a comparison of its own.
-const MAX_TRIED: usize = 128 << 10;
+/// Bytes of arrays, both sides, that are tried in one check, once for each key: each try is a comparison of its own.
+const MAX_TRIED: usize = 64 << 10;
+
+/// A body longer than this is not searched.
+const MAX_BODY: usize = MAX_TRIED;
 
 /// Gives hints for differences within arrays that vanish once elements are paired by a key.
 pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
     let arrays = suspects(differences);
-    if arrays.is_empty() {
+    if arrays.is_empty() || !are_json((old, new)) {
         return;
     }
-    let Some([old, new]) = plain(old).zip(plain(new)).map(<[_; 2]>::from) else {
-        return;
+    let bodies = [old, new].map(|answer| coding::decode(&answer.headers, &answer.body, MAX_BODY));
+    let [Ok(old), Ok(new)] = &bodies else {
+        let array = arrays.iter();
+        return array.for_each(|array| leave_out(&within(differences, array), all));
     };
-    let documents = [&old, &new].map(|body| Document::parse(body, 64));
+    let documents = [old, new].map(|body| Document::parse(body, 64));
     let [Ok(old), Ok(new)] = documents else {
         return;
     };
     let mut left_to_try = MAX_TRIED;
-    for array in arrays {
+    for (nth, array) in arrays.into_iter().enumerate() {
         let found = old.find(array).zip(new.find(array));
         let Some(ids) = found
             .filter(|ids| old.class(ids.0) == Class::Array && new.class(ids.1) == Class::Array)
         else {
             continue;
         };
-        let within = |difference: &Difference| match &difference.place {
-            Place::Node(steps) => steps.len() > array.len() && steps.starts_with(array),
-            _ => false,
-        };
-        let within: Vec<usize> = (0..differences.len())
-            .filter(|index| within(&differences[*index]))
-            .collect();
+        let within = within(differences, array);
         let size = old.raw(ids.0).len() + new.raw(ids.1).len();
-        // The first is tried in any case.
         let keys = (left_to_try / size.max(1)).min(MAX_KEYS);
-        let keys = keys.max(usize::from(left_to_try == MAX_TRIED));
+        if keys == 0 || nth >= MAX_ARRAYS {
+            leave_out(&within, all);
+            continue;
+        }
         left_to_try = left_to_try.saturating_sub(keys * size);
         let Some((key, left)) = best_key((&old, &new), ids, (within.len(), keys)) else {
             continue;
@@ -68,6 +66,29 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
             }
         }
     }
+}
+
+/// The differences in an array.
+fn within(differences: &[Difference], array: &[Step]) -> Vec<usize> {
+    let is_within = |difference: &Difference| match &difference.place {
+        Place::Node(steps) => steps.len() > array.len() && steps.starts_with(array),
+        _ => false,
+    };
+    let indices = 0..differences.len();
+    indices
+        .filter(|index| is_within(&differences[*index]))
+        .collect()
+}
+
+fn leave_out(differences: &[usize], all: &mut [Hints]) {
+    let left_out = differences.iter();
+    left_out.for_each(|index| all[*index].effort = Effort::NotTried);
+}
+
+fn are_json((old, new): (&Answer, &Answer)) -> bool {
+    [old, new]
+        .iter()
+        .all(|answer| Format::of(media_type(&answer.headers)) == Format::Json)
 }
 
 /// Arrays in which at least two elements differ.
@@ -87,13 +108,7 @@ fn suspects(differences: &[Difference]) -> Vec<&[Step]> {
         }
     }
     let several = arrays.into_iter().filter(|(.., several)| *several);
-    several.map(|(array, ..)| array).take(MAX_ARRAYS).collect()
-}
-
-fn plain(answer: &Answer) -> Option<bytes::Bytes> {
-    let is_json = Format::of(media_type(&answer.headers)) == Format::Json;
-    let body = is_json.then(|| coding::decode(&answer.headers, &answer.body, MAX_BODY));
-    body?.ok()
+    several.map(|(array, ..)| array).collect()
 }
 
 /// The key that leaves the fewest differences in the array, fewer than half of those that were there, and the
@@ -103,28 +118,36 @@ fn best_key(
     (old_array, new_array): (Id, Id),
     (before, keys): (usize, usize),
 ) -> Option<(String, HashSet<Vec<Step>>)> {
-    let tried = shared_keys((old, old_array), (new, new_array))
-        .into_iter()
+    let mut keys: Vec<_> = shared_keys((old, old_array), (new, new_array))
         .take(keys)
-        .map(|key| {
-            let rule = json!({"rules": [
-                {"id": "k", "why": "probe", "at": "$.v", "do": {"unordered": {"key": key}}},
-            ]});
-            let comparing = Comparing {
-                rules: trial::compile(&rule).ok()?.into(),
-                ..Comparing::default()
-            };
-            let [old, new] =
-                [old.raw(old_array), new.raw(new_array)].map(|raw| format!("{{\"v\":{raw}}}"));
-            let comparison = trial::compare_json(&old, &new, &comparing);
-            let left = comparison.differences().iter();
-            let left: HashSet<_> = left
-                .map(|left| below(left, &[Step::Name("v".to_owned())]))
-                .collect();
-            Some((key, left))
-        });
-    let best = tried.flatten().min_by_key(|(_, left)| left.len())?;
-    (best.1.len() * 2 < before).then_some(best)
+        .collect();
+    // All at once: the arrays stand under as many names as there are keys.
+    let rules = keys.iter().enumerate().map(|(n, key)| {
+        let action = json!({"unordered": {"key": key}});
+        json!({"id": n.to_string(), "why": "probe", "at": format!("$.k{n}"), "do": action})
+    });
+    let rules = json!({"rules": rules.collect::<Vec<_>>()});
+    let comparing = Comparing {
+        rules: trial::compile(&rules).ok()?.into(),
+        options: Options {
+            max_differences: usize::MAX,
+            ..Options::default()
+        },
+    };
+    let [old, new] = [old.raw(old_array), new.raw(new_array)].map(|raw| {
+        let arrays = (0..keys.len()).map(|n| format!("\"k{n}\":{raw}"));
+        format!("{{{}}}", arrays.collect::<Vec<_>>().join(","))
+    });
+    let comparison = trial::compare_json(&old, &new, &comparing);
+    let mut left = vec![HashSet::new(); keys.len()];
+    for difference in comparison.differences() {
+        let under = |n: &usize| Step::Name(format!("k{n}"));
+        let n = (0..keys.len())
+            .find(|n| matches!(&difference.place, Place::Node(steps) if steps[0] == under(n)))?;
+        left[n].insert(below(difference, &[under(&n)]));
+    }
+    let best = (0..keys.len()).min_by_key(|n| left[*n].len())?;
+    (left[best].len() * 2 < before).then(|| (keys.swap_remove(best), left.swap_remove(best)))
 }
 
 /// The way from the array on.
@@ -139,18 +162,14 @@ fn below(difference: &Difference, array: &[Step]) -> Vec<Step> {
 fn shared_keys(
     (old, old_array): (&Document<'_>, Id),
     (new, new_array): (&Document<'_>, Id),
-) -> Vec<String> {
-    let Some(first) = old.elements(old_array).next() else {
-        return Vec::new();
-    };
-    let names = old
-        .members(first)
-        .map(|(key, _)| old.text(key).to_str().into_owned());
-    let is_key = |name: &String| {
+) -> impl Iterator<Item = String> {
+    let first = old.elements(old_array).next();
+    let names = first.into_iter().flat_map(|first| old.members(first));
+    let names = names.map(|(key, _)| old.text(key).to_str().into_owned());
+    names.filter(move |name| {
         let values = values(old, old_array, name);
         values.is_some() && values == self::values(new, new_array, name)
-    };
-    names.filter(is_key).take(MAX_KEYS).collect()
+    })
 }
 
 /// The values of a member in all elements, as they are spelled; `None` where one lacks it or two are alike.

@@ -63,34 +63,41 @@ impl<'e> Class<'e> {
         found.filter(Candidate::is_valid)
     }
 
-    /// The differences of the class, example by example.
-    pub(super) fn seen<'x>(
+    /// The differences of the class on which rules were tried, example by example.
+    pub(super) fn tried<'x>(
         &'x self,
         examples: &'x [Example<'e>],
     ) -> impl Iterator<Item = impl Iterator<Item = &'x Seen<'e>> + Clone> {
-        self.members.iter().map(move |member| {
+        let seen = self.members.iter().map(move |member| {
             let all = &examples[member.example].differences;
-            member.differences.iter().map(move |index| &all[*index])
-        })
+            let seen = member.differences.iter().map(move |index| &all[*index]);
+            seen.filter(|seen| seen.hints.say_something())
+        });
+        seen.filter(|seen| seen.clone().next().is_some())
+    }
+
+    /// Whether enough was tried to say that nothing explains it.
+    pub(super) fn is_tried(&self, examples: &[Example<'e>]) -> bool {
+        self.tried(examples).count() >= FEWEST.min(self.members.len())
     }
 
     /// Whether so many examples are enough for a suggestion.
-    pub(super) fn is_enough(&self, count: usize) -> bool {
-        count >= FEWEST && count * 2 >= self.members.len()
+    pub(super) fn is_enough(&self, count: usize, examples: &[Example<'e>]) -> bool {
+        count >= FEWEST && count * 2 >= self.tried(examples).count()
     }
 
     /// The narrowest probe that explains almost as many examples as any does.
     fn probe(&self, examples: &[Example<'e>]) -> Option<(Candidate, usize)> {
         let actions = Probes::actions();
         let mut counts = vec![0; actions.len()];
-        for seen in self.seen(examples) {
+        for seen in self.tried(examples) {
             for (probe, count) in counts.iter_mut().enumerate() {
                 *count += usize::from(seen.clone().all(|seen| seen.hints.probes.has(probe)));
             }
         }
         let most = counts.iter().copied().max()?;
         let probes = (0..actions.len()).filter(|probe| {
-            counts[*probe] * 100 >= most * NARROW && self.is_enough(counts[*probe])
+            counts[*probe] * 100 >= most * NARROW && self.is_enough(counts[*probe], examples)
         });
         let mut candidates = probes.map(|probe| {
             let candidate = Candidate {
@@ -105,7 +112,7 @@ impl<'e> Class<'e> {
     /// The rule elsewhere that explains the most examples.
     fn wide(&self, examples: &[Example<'e>]) -> Option<(Candidate, usize)> {
         let mut counts: HashMap<&Hint, usize> = HashMap::new();
-        for mut seen in self.seen(examples) {
+        for mut seen in self.tried(examples) {
             let Some(first) = seen.next() else { continue };
             for hint in &first.hints.rules {
                 if seen.clone().all(|other| other.hints.rules.contains(hint)) {
@@ -116,7 +123,7 @@ impl<'e> Class<'e> {
         let best = counts
             .into_iter()
             .max_by_key(|(hint, count)| (*count, std::cmp::Reverse(&hint.action)));
-        let (hint, count) = best.filter(|(_, count)| self.is_enough(*count))?;
+        let (hint, count) = best.filter(|(_, count)| self.is_enough(*count, examples))?;
         let candidate = Candidate {
             at: hint.at.clone(),
             action: hint.action.clone(),

@@ -57,6 +57,7 @@ impl<'f> Found<'f> {
             masks: 0,
             of: 0,
             explains: 0,
+            not_tried: 0,
             not: Vec::new(),
         };
         for example in examples {
@@ -69,8 +70,11 @@ impl<'f> Found<'f> {
                 continue;
             }
             suggestion.of += 1;
-            if of_class.all(is_gone) {
+            let mut left = of_class.filter(|seen| !is_gone(seen)).peekable();
+            if left.peek().is_none() {
                 suggestion.explains += 1;
+            } else if left.any(|seen| !seen.hints.are_tried()) {
+                suggestion.not_tried += 1;
             } else if suggestion.not.len() < TOLD {
                 suggestion.not.push(example.id.to_owned());
             }

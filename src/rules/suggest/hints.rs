@@ -3,17 +3,17 @@
 //! Hints hold no values, so that they may be kept where values are masked: probes that sufficed, names of members,
 //! and prints that only tell equal values from others.
 
-use super::{arrays, probes::Probes, trial};
+use super::{arrays, probes::Probes};
 use crate::{
-    compare::{Answer, Comparing, Difference, Kind, Place, Step, Value},
+    compare::{Answer, Difference, Kind, Place, Step, Value},
     rules::{Action, Members, On, Rename},
 };
 use serde_json::{Value as Json, json};
-use std::collections::HashMap;
 
 /// What would make one difference vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
+    pub(super) effort: Effort,
     /// At the place of the difference.
     pub(super) probes: Probes,
     /// Rules that concern more than this place.
@@ -38,44 +38,56 @@ pub trait Prints {
     fn may_tell(&self, place: &Place) -> bool;
 }
 
-/// What was tried in one check. Differences of one class are mostly of one cause: what explained none of the first is
-/// not tried on each of the others, so that a check in which everything differs costs little more than one with little.
-#[derive(Debug, Default)]
-struct Tries {
-    count: usize,
-    classes: HashMap<(&'static str, String), Tried>,
+/// Whether there was room to find out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// What is not told would not do.
+    #[default]
+    Tried,
+    /// What is not told may do.
+    NotTried,
 }
 
-/// What was tried in one class.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tried {
-    count: usize,
-    sufficed: Probes,
+/// What may still be tried in one check.
+#[derive(Debug)]
+struct Room {
+    differences: usize,
+    /// Of the values that differ, both sides.
+    bytes: usize,
 }
 
-/// Differences of one class on which every probe is tried.
-const ALL_TRIED: usize = 4;
+/// A text that is longer, in bytes, is not tried.
+const MAX_TEXT: usize = 1 << 10;
 
-/// Differences of one check on which any is.
-const MAX_TRIED: usize = 100;
+/// Bytes of values that are tried in one check.
+const MAX_BYTES: usize = 16 << 10;
 
 // === impl Hints ===
 
 impl Hints {
-    /// The hints of each of the differences between two answers.
+    /// Differences that are tried in one check, at most.
+    pub const MAX_TRIED: usize = 100;
+
+    /// The hints of each of the differences between two answers, of which no more than `room` are tried.
     pub fn of(
         differences: &[Difference],
         answers: Option<(&Answer, &Answer)>,
         prints: &impl Prints,
+        room: usize,
     ) -> Vec<Self> {
-        let mut tries = Tries::default();
+        let mut room = Room {
+            differences: room.min(Self::MAX_TRIED),
+            bytes: MAX_BYTES,
+        };
         let mut all: Vec<Self> = differences
             .iter()
-            .map(|one| Self::at(one, &mut tries, prints))
+            .map(|one| Self::at(one, &mut room, prints))
             .collect();
-        renamed(differences, &mut all);
-        if let Some((old, new)) = answers {
-            arrays::keyed(differences, (old, new), &mut all);
+        if all.iter().any(Self::are_tried) {
+            renamed(differences, &mut all);
+            if let Some((old, new)) = answers {
+                arrays::keyed(differences, (old, new), &mut all);
+            }
         }
         // A rule cannot be written down with a name that must not be told.
         for (difference, hints) in differences.iter().zip(&mut all) {
@@ -87,13 +99,30 @@ impl Hints {
         all
     }
 
-    fn at(difference: &Difference, tries: &mut Tries, prints: &impl Prints) -> Self {
+    fn at(difference: &Difference, room: &mut Room, prints: &impl Prints) -> Self {
+        if !room.takes(difference) {
+            return Self {
+                effort: Effort::NotTried,
+                ..Self::default()
+            };
+        }
         let both = difference.old.as_ref().zip(difference.new.as_ref());
         Self {
-            probes: tries.probes(difference),
+            effort: Effort::Tried,
+            probes: Probes::of(difference),
             rules: Vec::new(),
             prints: both.map(|(old, new)| [prints.print(old), prints.print(new)]),
         }
+    }
+
+    /// Whether there was room to try everything.
+    pub fn are_tried(&self) -> bool {
+        self.effort == Effort::Tried
+    }
+
+    /// Whether something would do, or it is known that nothing does.
+    pub(super) fn say_something(&self) -> bool {
+        self.are_tried() || self.probes != Probes::default() || !self.rules.is_empty()
     }
 
     /// Whether an action at `rule_at` was tried and made the difference vanish, whose class stands at `at`.
@@ -121,26 +150,34 @@ impl Hints {
     }
 }
 
-// === impl Tries ===
+// === impl Room ===
 
-impl Tries {
-    fn probes(&mut self, difference: &Difference) -> Probes {
-        if self.count == MAX_TRIED {
-            return Probes::default();
-        }
-        self.count += 1;
-        let class = (difference.kind.name(), difference.place.class_text());
-        let tried = self.classes.entry(class).or_default();
-        let among = match tried.count < ALL_TRIED {
-            true => Probes::ALL,
-            // Wider ones of the same action sufficed too; narrower ones would not do for the class.
-            false => tried.sufficed,
+impl Room {
+    /// Whether there is room for one difference more, which is taken.
+    fn takes(&mut self, difference: &Difference) -> bool {
+        let sides = [&difference.old, &difference.new].into_iter().flatten();
+        let lengths = sides.map(length);
+        let Some(bytes) = lengths.sum::<Option<usize>>() else {
+            return false;
         };
-        let found = Probes::of(difference, among);
-        tried.count += 1;
-        tried.sufficed = tried.sufficed.and(found);
-        found
+        if self.differences == 0 || self.bytes < bytes {
+            return false;
+        }
+        self.differences -= 1;
+        self.bytes -= bytes;
+        true
     }
+}
+
+/// Bytes that are looked at in a value; `None` where that are too many.
+fn length(value: &Value) -> Option<usize> {
+    let bytes = match value {
+        Value::Json(Json::String(text)) | Value::Text(text) => text.len(),
+        Value::Json(Json::Number(number)) => number.as_str().len(),
+        Value::Summary { class, length } if *class == "string" => *length,
+        Value::Json(_) | Value::Summary { .. } | Value::Unreadable { .. } => 0,
+    };
+    (bytes <= MAX_TEXT).then_some(bytes)
 }
 
 // === impl Hint ===
@@ -170,7 +207,7 @@ fn renamed(differences: &[Difference], all: &mut [Hints]) {
             .collect::<Vec<_>>()
     };
     let (olds, news) = (members(Kind::Missing), members(Kind::Extra));
-    for (old, (above, name, value)) in &olds {
+    for (old, (above, _, value)) in &olds {
         let twins = |(other_above, _, other): &(&[Step], &str, &Json)| {
             other_above == above && other == value
         };
@@ -180,11 +217,9 @@ fn renamed(differences: &[Difference], all: &mut [Hints]) {
             continue;
         };
         let action = json!({"rename": {"to": to, "on": "old"}});
-        if is_renaming((name, to), value, &action) {
-            let hint = Hint::new(differences[*old].place.class_text(), &action);
-            all[*old].rules.push(hint.clone());
-            all[*new].rules.push(hint);
-        }
+        let hint = Hint::new(differences[*old].place.class_text(), &action);
+        all[*old].rules.push(hint.clone());
+        all[*new].rules.push(hint);
     }
 }
 
@@ -199,23 +234,6 @@ fn member(difference: &Difference) -> Option<(&[Step], &str, &Json)> {
     let value = difference.old.as_ref().or(difference.new.as_ref())?;
     match value {
         Value::Json(json) => Some((above, name, json)),
-        Value::Text(_) | Value::Summary { .. } => None,
+        _ => None,
     }
-}
-
-/// Tried, like everything that is suggested.
-fn is_renaming((from, to): (&str, &str), value: &Json, action: &Json) -> bool {
-    let at = Place::Node(vec![Step::Name(from.to_owned())]).to_string();
-    let rule = json!({"rules": [{"id": "r", "why": "probe", "at": at, "do": action}]});
-    let Ok(rules) = trial::compile(&rule) else {
-        return false;
-    };
-    let comparing = Comparing {
-        rules: rules.into(),
-        ..Comparing::default()
-    };
-    let [old, new] = [from, to].map(|name| json!({name: value}).to_string());
-    trial::compare_json(&old, &new, &comparing)
-        .differences()
-        .is_empty()
 }

@@ -1,12 +1,11 @@
 //! Actions that are tried on two unlike values, to learn which of them would make the two equal.
 //!
-//! They are tried by the comparison itself: one document with the old value under as many names as there are probes,
-//! one with the new value, and a rule for each name. What still differs is what a probe did not explain.
+//! They are tried by what judges values in every comparison ([`Case`]), on the values alone.
 
 use super::trial;
 use crate::{
-    compare::{Comparing, Difference, Kind, Options, Place, Step, Value},
-    rules::Action,
+    compare::{Case, Difference, Kind, Place},
+    rules::{Action, Format, Subject, Transform},
 };
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
@@ -18,14 +17,12 @@ pub(super) struct Probes(u128);
 /// All probes, from narrow to wide.
 #[derive(Debug)]
 struct Bench {
-    actions: Vec<Json>,
-    comparing: Comparing,
+    /// As rule files spell them.
+    spelled: Vec<Json>,
+    actions: Vec<Action>,
 }
 
 static BENCH: LazyLock<Bench> = LazyLock::new(Bench::new);
-
-/// A value spelled longer than this, in bytes, is no instant, number or id.
-const MAX_TRIED: usize = 1 << 10;
 
 /// How far apart instants may lie.
 const WITHIN: [&str; 6] = ["0s", "1s", "10s", "1m", "1h", "1d"];
@@ -40,8 +37,11 @@ const RANDOM: [&str; 6] = [
     "[0-9A-Z]{52}",
 ];
 
-/// Shorter texts, quotes included, are no ids that were made by chance.
-const SHORTEST_ID: usize = 17;
+/// Shorter texts are no ids that were made by chance.
+const SHORTEST_ID: usize = 16;
+
+/// Bytes of a text that may tell an instant.
+const CLOCK: std::ops::RangeInclusive<usize> = 6..=46;
 
 /// Seconds since 1970 that are taken for a clock: the years 2001 to 2099.
 const SECONDS: std::ops::Range<f64> = 1e9..4.1e9;
@@ -52,33 +52,21 @@ const MANY_PLACES: usize = 6;
 // === impl Probes ===
 
 impl Probes {
-    /// Every one.
-    pub(super) const ALL: Self = Self(u128::MAX);
-
-    /// Tries those of `among` on the two values of a difference.
-    pub(super) fn of(difference: &Difference, among: Self) -> Self {
+    /// Those that make the two values of a difference equal.
+    pub(super) fn of(difference: &Difference) -> Self {
         let bench = &*BENCH;
         // The same members in another order: this is what the kind says, however large the array.
-        let mut found = match difference.kind {
-            Kind::Order => bench.named("unordered"),
-            _ => Self::default(),
-        };
-        let sides = [&difference.old, &difference.new].map(|side| side.as_ref().map(spelled));
-        let is_small = |side: &Option<Option<String>>| match side {
-            Some(value) => value.as_ref().is_some_and(|text| text.len() <= MAX_TRIED),
-            None => true,
-        };
-        let has_value = matches!(difference.place, Place::Node(_) | Place::Header(_))
-            || matches!(difference.place, Place::Trailer(_) | Place::Form(_));
-        if has_value && sides.iter().all(is_small) {
-            let [old, new] = sides.map(Option::flatten);
-            found.0 |= bench.tried([old.as_deref(), new.as_deref()], among).0;
+        if difference.kind == Kind::Order {
+            return bench.named("unordered");
         }
-        found
-    }
-
-    pub(super) fn and(self, others: Self) -> Self {
-        Self(self.0 | others.0)
+        let has_value = matches!(
+            difference.place,
+            Place::Node(_) | Place::Header(_) | Place::Trailer(_) | Place::Form(_)
+        );
+        let case = has_value.then(|| Case::told(difference)).flatten();
+        // What is equal as it stands is so without any of them.
+        let case = case.filter(|case| !case.is_equal());
+        case.map_or_else(Self::default, |case| bench.tried(&case))
     }
 
     pub(super) fn has(self, probe: usize) -> bool {
@@ -87,14 +75,13 @@ impl Probes {
 
     /// Whether one of the probes was this action.
     pub(super) fn suffices(self, action: &Action) -> bool {
-        let rules = BENCH.comparing.rules.rules().iter().enumerate();
-        let mut tried = rules.filter(|(probe, _)| self.has(*probe));
-        tried.any(|(_, rule)| rule.action == *action)
+        let mut tried = BENCH.actions.iter().enumerate();
+        tried.any(|(probe, tried)| self.has(probe) && tried == action)
     }
 
     /// The action of each probe, from narrow to wide.
     pub(super) fn actions() -> &'static [Json] {
-        &BENCH.actions
+        &BENCH.spelled
     }
 }
 
@@ -102,63 +89,46 @@ impl Probes {
 
 impl Bench {
     fn new() -> Self {
-        let actions = actions();
-        let rules = actions.iter().enumerate().map(|(index, action)| {
-            json!({"id": index.to_string(), "why": "probe", "at": format!("$.p{index}"), "do": action})
+        let spelled = actions();
+        let rules = spelled.iter().enumerate().map(|(index, action)| {
+            json!({"id": index.to_string(), "why": "probe", "at": "$.p", "do": action})
         });
-        let rules = rules.collect::<Vec<_>>();
-        let comparing = Comparing {
-            rules: trial::compile(&json!({"rules": rules}))
-                .expect("the probes must be valid rules")
-                .into(),
-            options: Options {
-                max_differences: usize::MAX,
-                ..Options::default()
-            },
-        };
-        Self { actions, comparing }
+        let file = json!({"rules": rules.collect::<Vec<_>>()});
+        let rules = trial::compile(&file).expect("the probes must be valid rules");
+        let actions = rules.rules().iter().map(|rule| rule.action.clone());
+        Self {
+            actions: actions.collect(),
+            spelled,
+        }
     }
 
     fn named(&self, name: &str) -> Probes {
-        let found = self.actions.iter().position(|action| action == name);
+        let found = self.spelled.iter().position(|action| action == name);
         Probes(found.map_or(0, |index| 1 << index))
     }
 
-    fn tried(&self, [old, new]: [Option<&str>; 2], among: Probes) -> Probes {
-        let count = self.actions.len();
-        let sensible: Vec<usize> = (0..count)
-            .filter(|index| among.has(*index) && is_sensible(&self.actions[*index], [old, new]))
-            .collect();
-        if sensible.is_empty() {
-            return Probes::default();
+    fn tried(&self, case: &Case<'_>) -> Probes {
+        let mut found = Probes::default();
+        // From wide to narrow: where the wider of two does not suffice, the narrower need not be tried.
+        for (index, action) in self.actions.iter().enumerate().rev() {
+            let wider = self.actions.get(index + 1);
+            let may_suffice =
+                wider.is_none_or(|wider| !is_within(action, wider) || found.has(index + 1));
+            if may_suffice && is_sensible(action, case) && case.is_equal_by(action) {
+                found.0 |= 1 << index;
+            }
         }
-        // One name more than there are rules: what is equal there is equal without any.
-        let names = || sensible.iter().chain([&count]);
-        let document = |value: Option<&str>| {
-            let members = names().filter_map(|index| Some(format!("\"p{index}\":{}", value?)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-        };
-        let comparison = trial::compare_json(&document(old), &document(new), &self.comparing);
-        let unexplained = comparison.differences().iter().filter_map(probe_at);
-        let unexplained = unexplained.fold(0_u128, |all, index| all | 1 << index);
-        if unexplained & (1 << count) == 0 {
-            return Probes::default();
-        }
-        let explaining = sensible
-            .iter()
-            .filter(|index| unexplained & (1 << **index) == 0);
-        Probes(explaining.fold(0, |all, index| all | 1 << index))
+        found
     }
 }
 
-/// The probe under whose name a difference stands.
-fn probe_at(difference: &Difference) -> Option<usize> {
-    match &difference.place {
-        Place::Node(steps) => match steps.first()? {
-            Step::Name(name) => name.strip_prefix('p')?.parse().ok(),
-            Step::Index(_) => None,
-        },
-        _ => None,
+/// Whether all that an action makes equal is equal under a wider one as well.
+fn is_within(action: &Action, wider: &Action) -> bool {
+    match (action, wider) {
+        (Action::Time(action), Action::Time(wider)) => {
+            action.formats == wider.formats && action.within <= wider.within
+        }
+        _ => false,
     }
 }
 
@@ -184,61 +154,76 @@ fn actions() -> Vec<Json> {
     actions
 }
 
-/// Whether it makes sense to try an action on two values, as they are spelled. What it makes equal must be equal for
-/// the reason that the action names: any two numbers that lie close are instants close to each other, and any two agree
-/// at few enough decimal places.
-fn is_sensible(action: &Json, sides: [Option<&str>; 2]) -> bool {
-    let [Some(old), Some(new)] = sides else {
-        return action == "optional";
+/// Whether it makes sense to try an action on two values. What it makes equal must be equal for the reason that the
+/// action names: any two numbers that lie close are instants close to each other, and any two agree at few enough
+/// decimal places.
+fn is_sensible(action: &Action, case: &Case<'_>) -> bool {
+    let Some([old, new]) = case.pair() else {
+        return matches!(action, Action::Optional(_));
     };
-    let both = |holds: fn(&str) -> bool| holds(old) && holds(new);
-    let name = match action {
-        Json::Object(members) => members.keys().next().map_or("", String::as_str),
-        action => action.as_str().unwrap_or_default(),
-    };
-    match name {
-        "round" => {
-            let fewest = decimal_places(old)
-                .min(decimal_places(new))
-                .min(MANY_PLACES);
-            both(is_number) && action["round"].as_u64() >= Some(fewest as u64)
-        }
+    match action {
+        Action::Round(places) => decimal_places(old, new)
+            .is_some_and(|[fewest, _]| *places >= fewest.min(MANY_PLACES) as i32),
         // Of whole numbers, those that lie close are still two.
-        "tolerance" => both(is_number) && decimal_places(old).max(decimal_places(new)) > 0,
-        "time" => {
-            let formats = action["time"]["formats"].as_array();
-            [old, new]
-                .iter()
-                .all(|side| is_clock(side, formats.map_or(&[], Vec::as_slice)))
+        Action::Tolerance(_) => decimal_places(old, new).is_some_and(|[_, most]| most > 0),
+        Action::Time(time) => [old, new].iter().all(|side| is_clock(side, &time.formats)),
+        Action::Same(_) => texts(old, new)
+            .is_some_and(|[old, new]| old.len() == new.len() && old.len() >= SHORTEST_ID),
+        Action::Transform(Transform::Parse(_)) => [old, new].iter().all(|side| is_numeric(side)),
+        Action::Transform(Transform::Unicode(_)) => {
+            texts(old, new).is_some_and(|[old, new]| !(old.is_ascii() && new.is_ascii()))
         }
-        "same" => both(is_text) && old.len() == new.len() && old.len() > SHORTEST_ID,
-        "parse" => both(|side| is_number(side.trim_matches('"'))),
-        "unordered" => both(|side| side.starts_with('[')),
-        "unicode" => both(is_text) && !(old.is_ascii() && new.is_ascii()),
-        "case" | "space" => both(is_text),
+        Action::Transform(_) => texts(old, new).is_some(),
         _ => false,
     }
 }
 
 /// Whether a value is a likely instant in one of the formats: a number of a sensible size, or a text of some length.
-fn is_clock(value: &str, formats: &[Json]) -> bool {
-    let Ok(number) = value.trim_matches('"').parse::<f64>() else {
-        return is_text(value) && (8..=48).contains(&value.len());
+fn is_clock(value: &Subject<'_>, formats: &[Format]) -> bool {
+    let (Subject::Number(text) | Subject::Text(text)) = value else {
+        return false;
     };
-    let has = |format: &str| formats.iter().any(|known| known == format);
-    has("unix") && SECONDS.contains(&number) || has("unix_ms") && SECONDS.contains(&(number / 1e3))
+    let has = |format| formats.contains(&format);
+    match text.parse::<f64>() {
+        Ok(number) => {
+            has(Format::Unix) && SECONDS.contains(&number)
+                || has(Format::UnixMs) && SECONDS.contains(&(number / 1e3))
+        }
+        Err(_) => CLOCK.contains(&text.len()),
+    }
 }
 
-fn is_text(value: &str) -> bool {
-    value.starts_with('"')
+/// Whether a value is a number, or may be the text of one.
+fn is_numeric(value: &Subject<'_>) -> bool {
+    match value {
+        Subject::Number(_) => true,
+        Subject::Text(text) => {
+            text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        }
+        _ => false,
+    }
 }
 
-fn is_number(value: &str) -> bool {
-    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+fn texts<'s>(old: &'s Subject<'_>, new: &'s Subject<'_>) -> Option<[&'s str; 2]> {
+    match (old, new) {
+        (Subject::Text(old), Subject::Text(new)) => Some([old, new]),
+        _ => None,
+    }
 }
 
-/// Of a number as it is spelled, trailing zeros not counted.
-fn decimal_places(number: &str) -> usize {
+/// Of two numbers as they are spelled, the fewest and the most.
+fn decimal_places(old: &Subject<'_>, new: &Subject<'_>) -> Option<[usize; 2]> {
+    match (old, new) {
+        (Subject::Number(old), Subject::Number(new)) => {
+            let [old, new] = [old, new].map(|number| places(number));
+            Some([old.min(new), old.max(new)])
+        }
+        _ => None,
+    }
+}
+
+/// Decimal places of a number as it is spelled, trailing zeros not counted.
+fn places(number: &str) -> usize {
     let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction);
     match fraction.contains(['e', 'E']) {
         true => usize::MAX,
@@ -246,18 +231,10 @@ fn decimal_places(number: &str) -> usize {
     }
 }
 
-/// As JSON; `None`: it is not there whole.
-fn spelled(value: &Value) -> Option<String> {
-    match value {
-        Value::Json(json) => Some(json.to_string()),
-        Value::Text(text) => Some(Json::from(text.as_str()).to_string()),
-        Value::Summary { .. } => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{Step, Value};
 
     /// The narrowest probe that makes the two equal.
     fn narrowest(old: Json, new: Json) -> Option<String> {
@@ -267,7 +244,7 @@ mod tests {
             old: Some(Value::Json(old)),
             new: Some(Value::Json(new)),
         };
-        let probes = Probes::of(&difference, Probes::ALL);
+        let probes = Probes::of(&difference);
         let actions = Probes::actions();
         let found = (0..actions.len()).find(|probe| probes.has(*probe));
         found.map(|probe| actions[probe].to_string())
@@ -314,7 +291,6 @@ mod tests {
             ),
             (json!("Anna"), json!("ANNA"), r#"{"case":"fold"}"#),
             (json!("a  b"), json!("a b"), r#"{"space":"collapse"}"#),
-            (json!([1, 2]), json!([2, 1]), r#""unordered""#),
             (
                 json!("0af7651916cd43dd"),
                 json!("8448eb211c80319c"),

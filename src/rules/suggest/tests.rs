@@ -1,10 +1,13 @@
 //! Suggestions from the differences of real comparisons.
 
-use super::{probes::Probes, *};
+use super::*;
 use crate::compare::{Answer, Class, Comparing, Context, Difference, Place, Value, compare};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 /// Prints of nobody's key; names with an `@` must not be told.
 struct Open;
@@ -39,7 +42,8 @@ fn answer(body: &Json) -> Answer {
     }
 }
 
-fn kept(pairs: &[(Json, Json)]) -> Vec<Kept> {
+/// What is kept of checks, in each of which `room` differences are tried.
+fn kept(pairs: &[(Json, Json)], room: usize) -> Vec<Kept> {
     let context = Context {
         route: "get-item",
         method: &Method::GET,
@@ -50,7 +54,7 @@ fn kept(pairs: &[(Json, Json)]) -> Vec<Kept> {
         let (old, new) = (answer(old), answer(new));
         let comparison = compare(&old, &new, &context, &Comparing::default());
         let differences = comparison.differences().to_vec();
-        let hints = Hints::of(&differences, Some((&old, &new)), &Open);
+        let hints = Hints::of(&differences, Some((&old, &new)), &Open, room);
         let kept = differences.into_iter().zip(hints);
         Kept {
             id: format!("m{index}"),
@@ -65,16 +69,12 @@ fn kept(pairs: &[(Json, Json)]) -> Vec<Kept> {
     checks.collect()
 }
 
-/// What is suggested, as `at do`, with what it masks, explains, and does not.
-fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
-    let kept = kept(pairs);
+fn looked_at(kept: &[Kept]) -> Suggestions {
     let ids: Vec<Vec<String>> = kept
         .iter()
         .map(|kept| {
-            kept.differences
-                .iter()
-                .map(|(_, class, _)| class.id())
-                .collect()
+            let classes = kept.differences.iter().map(|(_, class, _)| class);
+            classes.map(Class::id).collect()
         })
         .collect();
     let examples = kept.iter().zip(&ids).map(|(kept, ids)| Example {
@@ -99,8 +99,12 @@ fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
             })
             .collect(),
     });
-    let examples: Vec<_> = examples.collect();
-    let found = suggest(&examples, &|| true);
+    suggest(&examples.collect::<Vec<_>>(), &|| true)
+}
+
+/// What is suggested, as `at do`, with what it masks, explains, and does not.
+fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
+    let found = looked_at(&kept(pairs, usize::MAX));
     let told = found.suggestions.into_iter().map(|suggestion| {
         let rule = &suggestion.rule;
         let text = format!("{} {}", rule["at"].as_str().unwrap(), rule["do"]);
@@ -234,7 +238,7 @@ fn nothing_is_suggested_with_a_name_that_must_not_be_told() {
 fn a_suggestion_is_an_entry_of_a_rule_file() {
     let uuid = |n: u32| json!({"id": format!("6ba7b81{n}-9dad-11d1-80b4-00c04fd430c8")});
     let pairs = [(uuid(1), uuid(2)), (uuid(3), uuid(4))];
-    let kept = kept(&pairs);
+    let kept = kept(&pairs, usize::MAX);
     let ids: Vec<_> = kept.iter().map(|kept| kept.differences[0].1.id()).collect();
     let examples: Vec<_> = kept
         .iter()
@@ -262,34 +266,49 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
     assert_eq!(suggest(&examples, &|| false).looked_at, 0, "time is up");
 }
 
+/// The places of classes that nothing explains, how many classes were not tried, and how many differences.
+fn without(pairs: &[(Json, Json)], room: usize) -> (Vec<String>, usize, usize) {
+    let kept = kept(pairs, room);
+    let found = looked_at(&kept);
+    let classes = kept.iter().flat_map(|kept| &kept.differences);
+    let unexplained = classes.map(|(_, class, _)| class);
+    let unexplained = unexplained.filter(|class| found.unexplained.contains(&class.id()));
+    let places: BTreeSet<_> = unexplained.map(|class| class.place.clone()).collect();
+    (
+        places.into_iter().collect(),
+        found.not_tried.len(),
+        found.differences_not_tried,
+    )
+}
+
 #[test]
-fn what_explained_none_of_a_class_is_not_tried_on_each_of_its_differences() {
-    let items = |side: fn(usize) -> String| json!({"items": (0..8).map(side).collect::<Vec<_>>()});
-    let probes = |old, new| -> Vec<bool> {
-        let kept = kept(&[(old, new)]).remove(0);
-        let hints = kept.differences.iter().map(|(.., hints)| hints);
-        hints
-            .map(|hints| hints.probes != Probes::default())
-            .collect()
+fn what_was_not_tried_is_told_apart_from_what_nothing_explains() {
+    let item = |name: &str, n: usize| json!({"a": format!("{name} {n}"), "b": n});
+    let pairs: Vec<_> = (0..4)
+        .map(|n| (item("lamp", n), item("desk", n + 1)))
+        .collect();
+    let [a, b] = ["$.a", "$.b"].map(str::to_owned);
+    assert_eq!(without(&pairs, 2), (vec![a.clone(), b], 0, 0));
+    assert_eq!(without(&pairs, 1), (vec![a], 1, 4));
+    assert_eq!(without(&pairs, 0), (Vec::new(), 2, 8));
+    let long = |word: &str| json!({"a": word.repeat(300)});
+    let pairs = [(long("lamp"), long("desk")), (long("bed "), long("bench"))];
+    assert_eq!(without(&pairs, 2), (Vec::new(), 1, 2));
+}
+
+#[test]
+fn arrays_too_large_to_search_for_a_key_are_not_tried_and_their_clocks_are_found_all_the_same() {
+    let items = |late: usize, price: usize| {
+        let item = |n: usize| {
+            let at = format!("2026-11-22T10:00:{:02}Z", n % 50 + late);
+            json!({"at": at, "note": "x".repeat(1_000), "price": n + price})
+        };
+        json!({"items": (0..40).map(item).collect::<Vec<_>>()})
     };
-    // Seven that nothing explains, then one that is the same but for its case.
-    let old = |index: usize| {
-        if index == 7 {
-            "lamp".to_owned()
-        } else {
-            format!("old {index}")
-        }
-    };
-    let new = |index: usize| {
-        if index == 7 {
-            "LAMP".to_owned()
-        } else {
-            format!("new {index}")
-        }
-    };
-    assert_eq!(probes(items(old), items(new)), [false; 8]);
-    // Clocks that drift apart: what is wide enough for the last was not needed for the first.
-    let old = |index: usize| format!("2026-11-22T10:{index:02}:00Z");
-    let new = |index: usize| format!("2026-11-22T10:{index:02}:{:02}Z", index * 7 + 1);
-    assert_eq!(probes(items(old), items(new)), [true; 8]);
+    let pairs: Vec<_> = (0..3).map(|n| (items(0, n), items(5, n + 1))).collect();
+    assert_eq!(
+        texts(&pairs),
+        [r#"$.items[*].at {"time":{"within":"10s","formats":["rfc3339"]}}"#]
+    );
+    assert_eq!(without(&pairs, 100), (Vec::new(), 1, 3 * 80));
 }

@@ -31,8 +31,8 @@ const MAX_WORD: usize = 32;
 
 /// The rule that explains a class by its values.
 pub(super) fn candidate(class: &Class<'_>, examples: &[Example<'_>]) -> Option<Candidate> {
-    let seen: Vec<_> = class.seen(examples).flatten().collect();
-    if !class.is_enough(class.members.len()) {
+    let seen: Vec<_> = class.tried(examples).flatten().collect();
+    if !class.is_enough(class.tried(examples).count(), examples) {
         return None;
     }
     renumbered(class.at, &seen).or_else(|| translated(class.at, &seen))

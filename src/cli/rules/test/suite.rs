@@ -70,7 +70,7 @@ impl Case {
         let mut fields = Fields::of(at.clone());
         let name = fields.required("name", marked);
         let route = fields.optional("route", |at| at.text().map(str::to_owned));
-        let method = fields.optional("method", |at| at.parse("a method such as GET"));
+        let method = fields.optional("method", At::method);
         let old = fields.required("old", answer);
         let new = fields.required("new", answer);
         let differences = fields.required("differences", |at| at.each(Expected::read));

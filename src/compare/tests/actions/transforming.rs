@@ -107,9 +107,13 @@ fn parse_reads_texts_as_what_is_in_them() {
     );
     table(
         "{parse: url}",
-        &[("\"http://A.b:80/x?p=1&q=2\"", "\"http://a.b/x?q=2&p=1\"")],
-        &[("\"/x\"", "\"/y\"", "value")],
+        &[
+            ("\"http://A.b:80/x?p=1&q=2\"", "\"http://a.b/x?q=2&p=1\""),
+            ("\"/x?p=1&q=%32\"", "\"/%78?q=2&p=1\""),
+        ],
+        &[("\"http://[::1\"", "\"http://[::2\"", "value")],
     );
+    assert_eq!(left("\"/x\"", "\"/y\"", "{parse: url}"), ["$.a.path value"]);
     assert_eq!(
         left("\"http://a/x?p=1\"", "\"http://a/y?p=2\"", "{parse: url}"),
         ["$.a.path value", "$.a.query.p value"]

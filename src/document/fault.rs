@@ -1,0 +1,111 @@
+//! What is wrong with a document, and where.
+
+use super::Mark;
+use std::{fmt, sync::Arc};
+
+/// One thing that is wrong with a document: where, and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub file: Option<Arc<str>>,
+    pub mark: Option<Mark>,
+    pub message: String,
+}
+
+/// Everything that is wrong with a document, in the order in which it was met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(Vec<Fault>);
+
+// === impl Fault ===
+
+impl Fault {
+    pub fn at(file: &Arc<str>, mark: Option<Mark>, message: impl Into<String>) -> Self {
+        Self {
+            file: Some(file.clone()),
+            mark,
+            message: message.into(),
+        }
+    }
+
+    /// A fault that no line can be blamed for.
+    pub fn bare(message: impl Into<String>) -> Self {
+        Self {
+            file: None,
+            mark: None,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{file}:")?;
+        }
+        if let Some(mark) = self.mark {
+            write!(f, "{}:{}:", mark.line, mark.column)?;
+        }
+        if self.file.is_some() || self.mark.is_some() {
+            f.write_str(" ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+// === impl Faults ===
+
+impl Faults {
+    pub fn push(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter()
+    }
+
+    /// From the beginning of the file to its end. A section tells what is unknown after what is wrong.
+    #[must_use]
+    pub fn by_place(mut self) -> Self {
+        self.0.sort_by_key(|fault| fault.mark);
+        self
+    }
+
+    /// `value` if nothing is wrong.
+    pub fn into_result<T>(self, value: T) -> Result<T, Self> {
+        if self.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Keeps the faults of `result`, and its value if it has one.
+    pub fn collect<T>(&mut self, result: Result<T, Self>) -> Option<T> {
+        result.map_err(|faults| self.extend(faults)).ok()
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}

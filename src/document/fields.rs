@@ -1,0 +1,133 @@
+//! Sections: each takes the fields that it knows, and what is left over is a fault.
+
+use super::{At, Data, Fault, Faults, Key, Node};
+
+/// The fields of one section. What is left when it is [finished](Fields::finish) is a fault.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    at: At<'n>,
+    entries: Vec<(&'n Key, Option<&'n Node>)>,
+    known: Vec<&'static str>,
+    faults: Faults,
+}
+
+// === impl Fields ===
+
+impl<'n> Fields<'n> {
+    /// Begins to read a section. What is not a map is a fault, and reads as an empty section.
+    pub fn of(at: At<'n>) -> Self {
+        let mut faults = Faults::default();
+        let entries = match &at.node.data {
+            Data::Map(entries) => entries
+                .iter()
+                .map(|(key, node)| (key, Some(node)))
+                .collect(),
+            _ if at.node.is_null() => Vec::new(),
+            _ => {
+                faults.push(at.expected("a map"));
+                Vec::new()
+            }
+        };
+        Self {
+            at,
+            entries,
+            known: Vec::new(),
+            faults,
+        }
+    }
+
+    /// The node of a field, to be read by the caller; null counts as a value.
+    pub fn take(&mut self, name: &'static str) -> Option<At<'n>> {
+        self.known.push(name);
+        let (_, slot) = self.entries.iter_mut().find(|(key, _)| key.name == name)?;
+        let node = slot.take()?;
+        Some(self.at.member(name, node))
+    }
+
+    /// Reads a field if it is there; null counts as absent.
+    pub fn optional<T, E: Into<Faults>>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&At<'n>) -> Result<T, E>,
+    ) -> Option<T> {
+        let at = self.take(name).filter(|at| !at.node.is_null())?;
+        self.faults.collect(read(&at).map_err(Into::into))
+    }
+
+    /// Reads a field that has to be there.
+    pub fn required<T, E: Into<Faults>>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&At<'n>) -> Result<T, E>,
+    ) -> Option<T> {
+        match self.take(name) {
+            Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
+            None => {
+                // What is not a map has been told already, and has no fields to miss.
+                if matches!(self.at.node.data, Data::Map(_)) || self.at.node.is_null() {
+                    let fault = self.at.fault(format!("`{name}` is missing"));
+                    self.faults.push(fault);
+                }
+                None
+            }
+        }
+    }
+
+    /// Where the section stands.
+    pub fn at(&self) -> &At<'n> {
+        &self.at
+    }
+
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Whether something has gone wrong so far.
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// Ends the section: a field that nobody took is unknown.
+    pub fn finish(mut self) -> Faults {
+        for (key, node) in &self.entries {
+            if node.is_none() {
+                continue;
+            }
+            let path = match self.at.path.as_str() {
+                "" => String::new(),
+                path => format!("{path}: "),
+            };
+            let hint = match closest(&key.name, self.known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("expected one of {}", self.known.join(", ")),
+            };
+            let message = format!("{path}unknown field `{}`, {hint}", key.name);
+            self.faults.push(Fault::at(self.at.file, key.mark, message));
+        }
+        self.faults
+    }
+}
+
+/// The name that was most likely meant: at most two edits away.
+pub fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    candidates
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance, by bytes.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, x) in one.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in other.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
