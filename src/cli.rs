@@ -49,9 +49,9 @@ enum Command {
     Status(status::Args),
     /// Changes settings of a running twinread
     Set(set::Args),
+    Completions(completions::Args),
     /// Reads stored mismatches of a class again, after a fix of the new stack
     Recheck(recheck::Args),
-    Completions(completions::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -71,8 +71,8 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
-        Command::Recheck(args) => recheck::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Recheck(args) => recheck::run(args),
     }
 }
 

@@ -71,28 +71,6 @@ pub trait Advisor: fmt::Debug + Send + Sync + 'static {
     fn preview(&self, file: &str) -> Result<Preview, Faults>;
 }
 
-/// Reads stored mismatches again on both stacks.
-pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
-    /// Up to `limit` of a class, the newest first.
-    ///
-    /// # Errors
-    /// [`NotRechecked`].
-    fn recheck(&self, class: &str, limit: usize) -> Rechecking;
-}
-
-pub type Rechecking = Pin<Box<dyn Future<Output = Result<ClassRecheck, NotRechecked>> + Send>>;
-
-/// Why nothing was read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotRechecked {
-    #[error("there is no such class")]
-    UnknownClass,
-    #[error("another call is reading stored mismatches again: try again in a moment")]
-    Busy,
-    #[error("the process is ending")]
-    Ending,
-}
-
 /// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
 pub trait History<T>: fmt::Debug + Send + Sync + 'static {
     /// At most `limit`, the newest first; of those before `cursor` where there is one.
@@ -114,6 +92,28 @@ pub struct Noted<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct Unreadable(pub String);
+
+/// Reads stored mismatches again on both stacks.
+pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
+    /// Up to `limit` of a class, the newest first.
+    ///
+    /// # Errors
+    /// [`NotRechecked`].
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking;
+}
+
+pub type Rechecking = Pin<Box<dyn Future<Output = Result<ClassRecheck, NotRechecked>> + Send>>;
+
+/// Why nothing was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRechecked {
+    #[error("there is no such class")]
+    UnknownClass,
+    #[error("another call is reading stored mismatches again: try again in a moment")]
+    Busy,
+    #[error("the process is ending")]
+    Ending,
+}
 
 /// Which examples are asked for, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]

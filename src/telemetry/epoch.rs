@@ -191,13 +191,13 @@ impl Seat {
         self.tally.sampled.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count_delay(&self) {
-        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// The sample turned out to belong to another epoch.
     pub(super) fn release_sample(&self) {
         self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_delay(&self) {
+        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_latency(&self, stack: Stack, took: Duration) {

@@ -52,12 +52,12 @@ pub enum Bound {
     /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed, or a delayed check
     /// was not made.
     Rechecks,
-    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
-    Writes,
     /// Differences a check, or a second, on which rules are tried: for one none is suggested.
     Suggestions,
     /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
     Versions,
+    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
+    Writes,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -187,9 +187,9 @@ impl Bound {
         Self::Differences,
         Self::Bijections,
         Self::Rechecks,
-        Self::Writes,
         Self::Suggestions,
         Self::Versions,
+        Self::Writes,
     ];
 
     pub fn name(self) -> &'static str {
@@ -201,9 +201,9 @@ impl Bound {
             Self::Differences => "differences",
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
-            Self::Writes => "writes",
             Self::Suggestions => "suggestions",
             Self::Versions => "versions",
+            Self::Writes => "writes",
         }
     }
 }

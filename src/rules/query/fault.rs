@@ -120,8 +120,11 @@ impl InvalidPath {
     }
 }
 
-/// What stands outside of quotes, the quotes among it, each with its offset; and the quote that is not closed.
-fn unquoted(text: &str) -> (Vec<(usize, char)>, Option<(usize, char)>) {
+/// A letter and where it stands.
+type Letter = (usize, char);
+
+/// What stands outside of quotes, the quotes among it; and the quote that is not closed.
+fn unquoted(text: &str) -> (Vec<Letter>, Option<Letter>) {
     let mut plain = Vec::new();
     let mut quote = None;
     let mut chars = text.char_indices();
