@@ -22,7 +22,8 @@ use std::{
 use tokio::{
     runtime,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task, time,
+    task::{self, JoinSet},
+    time,
 };
 
 /// Reads again what the store keeps. Cheap to clone.
@@ -100,15 +101,18 @@ impl Rechecks {
 
 impl Rechecker for Rechecks {
     fn recheck(&self, id: &str, limit: usize) -> Rechecking {
-        let run = self.0.turn.clone().try_acquire_owned().map(|permit| {
-            let run = self.clone().run(id.to_owned(), limit, permit);
-            self.0.shadow.spawn(run)
-        });
+        let Ok(permit) = self.0.turn.clone().try_acquire_owned() else {
+            return Box::pin(async { Err(NotRechecked::Busy) });
+        };
+        // Who hangs up ends it.
+        let mut run = JoinSet::new();
+        let rechecked = self.clone().run(id.to_owned(), limit, permit);
+        run.spawn_on(rechecked, &self.0.shadow);
         Box::pin(async move {
-            match run {
+            match run.join_next().await {
+                Some(Ok(rechecked)) => rechecked,
                 // Cut at the end of the process.
-                Ok(run) => run.await.unwrap_or(Err(NotRechecked::Ending)),
-                Err(_) => Err(NotRechecked::Busy),
+                _ => Err(NotRechecked::Ending),
             }
         })
     }
