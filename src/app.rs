@@ -15,6 +15,7 @@ mod restored;
 mod shared;
 mod switchboard;
 mod threads;
+mod verdicts;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};

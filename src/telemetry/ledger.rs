@@ -1,7 +1,7 @@
 //! What was counted, per route: live requests, samples, and the one outcome of each; since the process
 //! began, and beside that for each epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`](super::Ticket): a sample is counted by making one,
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
 use super::{
@@ -18,9 +18,10 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
+use tokio::sync::watch;
 
 /// The route under which everything is counted that comes after `max_routes`.
 pub const OTHER: &str = "other";
@@ -36,8 +37,8 @@ struct Inner {
     max_routes: AtomicUsize,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
-    /// How many epochs have begun, in all processes.
-    begun: AtomicU64,
+    /// How many epochs have begun, in all processes; told when one has.
+    begun: watch::Sender<u64>,
     /// Who takes this and others takes this first.
     versions: Mutex<Versions>,
     house: Arc<House>,
@@ -74,7 +75,7 @@ impl Ledger {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
-            begun: AtomicU64::new(present.number()),
+            begun: watch::Sender::new(present.number()),
             versions: Mutex::new(Versions::new(present.version().cloned(), now)),
             epochs: RwLock::new(epochs),
             house,
@@ -150,7 +151,8 @@ impl Ledger {
         // Held throughout, so that no route is added to the epoch that ends.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
-        let number = self.0.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        // Whoever begins an epoch holds the versions.
+        let number = *self.0.begun.borrow() + 1;
         let present = self.present();
         let series = match cause {
             Cause::Version => present.series(),
@@ -181,6 +183,7 @@ impl Ledger {
         if let Some(ended) = ended {
             ended.pack();
         }
+        self.0.begun.send_replace(number);
         epoch.id().clone()
     }
 
@@ -192,6 +195,11 @@ impl Ledger {
     /// The id of the present epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.present().id().clone()
+    }
+
+    /// How many epochs have begun, to be waited on.
+    pub fn epochs_begun(&self) -> watch::Receiver<u64> {
+        self.0.begun.subscribe()
     }
 
     /// The figures of every epoch that is still readable, the present one first.

@@ -128,12 +128,17 @@ impl Sidecar {
         })
     }
 
-    pub fn pid(&self) -> rustix::process::Pid {
+    #[allow(dead_code, reason = "for benches/store")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn process(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_child(&self.child)
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(self.pid(), signal).unwrap();
+        rustix::process::kill_process(self.process(), signal).unwrap();
     }
 
     pub fn exited(&mut self) -> ExitStatus {

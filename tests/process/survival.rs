@@ -472,7 +472,7 @@ fn limit_files(sidecar: &Sidecar, bytes: u64) {
         maximum: None,
     };
     let resource = rustix::process::Resource::Fsize;
-    rustix::process::prlimit(Some(sidecar.pid()), resource, limit).unwrap();
+    rustix::process::prlimit(Some(sidecar.process()), resource, limit).unwrap();
 }
 
 #[test]
