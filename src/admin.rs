@@ -4,15 +4,25 @@
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
 mod advice;
+mod documents;
 mod epochs;
 mod evidence;
 mod guard;
 mod handles;
+mod openapi;
+mod paging;
 mod probes;
 mod problem;
+mod recheck;
 mod router;
 mod server;
 mod settings;
 
-pub use handles::{Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor};
+pub use documents::{
+    Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
+};
+pub use handles::{
+    Advisor, Ask, ClassQuery, Handles, History, Mismatches, NotRechecked, Noted, Order, Query,
+    Readiness, Rechecker, Rechecking, Unanswered, Unreadable,
+};
 pub use server::{Bound, Config, bind};

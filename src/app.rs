@@ -5,12 +5,16 @@
 
 mod advice;
 mod control;
+mod described;
 mod evidence;
+mod history;
 mod mismatches;
 mod reachable;
+mod recheck;
 mod shared;
 mod switchboard;
 mod threads;
+mod verdicts;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};
@@ -36,6 +40,8 @@ pub enum StartError {
     },
     #[error("cannot export telemetry")]
     Telemetry(#[from] crate::report::Invalid),
+    #[error(transparent)]
+    Store(#[from] crate::store::OpenError),
     #[error("cannot start")]
     Threads(#[from] io::Error),
 }

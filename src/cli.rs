@@ -3,8 +3,10 @@
 pub mod check;
 pub mod client;
 pub mod compare;
+pub mod completions;
 pub mod demo;
 pub mod gate;
+pub mod recheck;
 pub mod rules;
 pub mod run;
 pub mod schema;
@@ -43,14 +45,18 @@ enum Command {
     Schema(schema::Args),
     /// Exits with 0 when the verdict is safe, 1 when unsafe, 2 when undecided
     Gate(gate::Args),
-    /// Prints the verdict, its reasons, the routes and the newest mismatches
+    /// Shows the verdict, its reasons, the routes and the newest mismatches
     Status(status::Args),
     /// Changes settings of a running twinread
     Set(set::Args),
+    Completions(completions::Args),
+    /// Reads stored mismatches of a class again, after a fix of the new stack
+    Recheck(recheck::Args),
 }
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    completions::answer(<Cli as clap::CommandFactory>::command);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -65,6 +71,8 @@ pub fn main() -> ExitCode {
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
         Command::Set(args) => set::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Recheck(args) => recheck::run(args),
     }
 }
 

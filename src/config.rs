@@ -6,7 +6,9 @@
 //! changed by the API and by [`reload`].
 
 mod capture;
+mod comparable;
 mod comparison;
+mod described;
 mod environment;
 mod exporting;
 mod flags;
@@ -27,10 +29,12 @@ mod values;
 mod watch;
 
 pub use capture::{Capture, Queue};
+pub use comparable::Comparable;
+pub use described::{patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
-pub use exporting::Telemetry;
+pub use exporting::{Epoch, Telemetry};
 pub use flags::Flags;
-pub use layers::defaults;
+pub use layers::{default_settings, defaults};
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use recheck::Recheck;

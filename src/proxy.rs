@@ -23,6 +23,7 @@ mod sampler;
 mod tape;
 mod tunnel;
 mod upload;
+mod writing;
 
 pub use bind::{Bound, bind};
 pub use live::{Checks, Config, Handles, Live};

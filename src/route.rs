@@ -7,6 +7,7 @@
 mod body;
 mod collapse;
 mod entry;
+mod keys;
 mod selector;
 mod template;
 mod tree;
@@ -14,6 +15,7 @@ mod tree;
 pub use body::JsonBody;
 pub use collapse::{MAX_COLLAPSED, collapsed};
 pub use entry::Entry;
+pub use keys::{Access, Keys};
 pub use selector::{Fit, Selector};
 
 use crate::document::{At, Faults};
@@ -70,26 +72,38 @@ impl Routes {
     /// no entry that asks for a JSON field.
     pub fn name(&self, head: &Head<'_>, body: Option<&[u8]>) -> Naming<'_> {
         let body = body.map(JsonBody::new);
-        let mut first: Option<(usize, Fit)> = None;
-        self.tree.visit(head.path, &mut |index| {
-            if first.is_some_and(|(best, _)| best <= index) {
-                return;
-            }
-            match self.entries[index].selector().fit(head, body.as_ref()) {
-                Fit::Misses => {}
-                fit => first = Some((index, fit)),
-            }
-        });
-        match first {
-            Some((index, Fit::Fits)) => {
-                let entry = &self.entries[index];
-                Naming::Named(entry.name(head, body.as_ref()), Some(entry))
-            }
+        match self.find(head, body.as_ref()) {
+            Some((entry, Fit::Fits)) => Naming::Named(entry.name(head, body.as_ref()), Some(entry)),
             Some((_, Fit::ByBody)) => Naming::NeedsBody,
             Some((_, Fit::Misses)) | None => {
                 Naming::Named(Cow::Owned(collapsed(head.method, head.path)), None)
             }
         }
+    }
+
+    /// What the request is about. Without a `body`, what would be captured in it is not known, and no key.
+    pub fn keys(&self, head: &Head<'_>, body: Option<&[u8]>, access: Access) -> Keys {
+        let body = body.map(JsonBody::new);
+        let mut keys = Keys::of_path(head, access);
+        if let Some((entry, Fit::Fits)) = self.find(head, body.as_ref()) {
+            keys.captured = entry.key(head, body.as_ref());
+        }
+        keys
+    }
+
+    /// The first entry that fits, or may.
+    fn find(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Option<(&Entry, Fit)> {
+        let mut first: Option<(usize, Fit)> = None;
+        self.tree.visit(head.path, &mut |index| {
+            if first.is_some_and(|(best, _)| best <= index) {
+                return;
+            }
+            match self.entries[index].selector().fit(head, body) {
+                Fit::Misses => {}
+                fit => first = Some((index, fit)),
+            }
+        });
+        first.map(|(index, fit)| (&self.entries[index], fit))
     }
 
     /// The names of the routes that a verdict has to see.

@@ -5,6 +5,7 @@
 mod frequency;
 mod key;
 mod reads;
+pub mod recent;
 mod sampling;
 
 pub use frequency::Frequency;

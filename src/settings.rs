@@ -1,8 +1,13 @@
 //! Values that change while the process runs: one writer, many readers, one snapshot per unit of work.
 
+mod history;
+
+pub use history::{By, Change, Occasion, changes};
+
 use crate::document::Faults;
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 /// Reads the value in force. Cheap to clone, never waits.
 #[derive(Debug)]
@@ -13,7 +18,7 @@ pub struct Current<T>(watch::Receiver<Arc<T>>);
 pub struct Publisher<T>(watch::Sender<Arc<T>>);
 
 /// Where a setting got its value from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     Default,
@@ -23,14 +28,14 @@ pub enum Source {
 }
 
 /// One runtime setting as it stands.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Setting {
     pub value: serde_json::Value,
     pub source: Source,
 }
 
 /// Every runtime setting by its dotted name (`sample.rate`), and the revision of the whole.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Settings {
     pub revision: u64,
     pub settings: BTreeMap<String, Setting>,
@@ -51,7 +56,7 @@ pub trait Edit: Send + Sync + 'static {
     fn settings(&self) -> Settings;
 
     /// Applies a JSON merge patch (RFC 7396) whole or not at all; `null` returns to the file's value.
-    /// `by` says who asks, for the log.
+    /// `caller` asks for it, which the log and the history tell.
     ///
     /// # Errors
     /// [`Refused`], and then nothing has changed.
@@ -59,7 +64,7 @@ pub trait Edit: Send + Sync + 'static {
         &self,
         patch: &serde_json::Value,
         if_match: Option<u64>,
-        by: &str,
+        caller: SocketAddr,
     ) -> Result<Settings, Refused>;
 }
 

@@ -4,16 +4,19 @@
 //! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
+mod afresh;
 mod bench;
 mod breaker;
 mod check;
 mod epochs;
 mod lane;
 mod lanes;
+mod pair;
 mod places;
 mod priority;
 mod recheck;
 mod replay;
+mod reread;
 mod span;
 mod tries;
 mod waiting;
@@ -21,9 +24,11 @@ mod worker;
 
 pub use breaker::Limits;
 pub use priority::yield_to_others;
+pub use reread::{Asked, NotReread, Reread, Rereader};
 pub use worker::{Compare, Parts, Worker};
 
 use crate::{handoff::Traced, sample::Frequency};
+use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 
 /// What may change while the process runs. A check goes by one of these from its beginning to its end.
@@ -45,6 +50,8 @@ pub struct Settings {
     pub traced: Traced,
     pub recheck: Recheck,
     pub conditional: Conditional,
+    /// The header in which answers of the new stack name its build.
+    pub version_header: Option<HeaderName>,
     /// How long accepted checks may go on once the process ends.
     pub grace: Duration,
 }
@@ -98,6 +105,7 @@ impl Default for Settings {
             traced: Traced::default(),
             recheck: Recheck::default(),
             conditional: Conditional::default(),
+            version_header: None,
             grace: Duration::from_secs(10),
         }
     }

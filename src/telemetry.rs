@@ -3,7 +3,7 @@
 pub mod clock;
 mod epoch;
 pub mod gauges;
-mod latencies;
+pub mod latencies;
 pub mod ledger;
 mod locks;
 pub mod route;
@@ -12,6 +12,7 @@ pub mod timings;
 
 pub use clock::Clock;
 pub use gauges::{Bound, Gauges, Signal};
+pub use latencies::{Latencies, Sketch};
 pub use ledger::Ledger;
 pub use route::{Route, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};

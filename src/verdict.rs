@@ -2,6 +2,7 @@
 
 pub mod evidence;
 mod hearing;
+pub mod history;
 pub mod interval;
 pub mod judge;
 pub mod limits;
@@ -9,6 +10,7 @@ pub mod outcome;
 pub mod pace;
 pub mod record;
 pub mod told;
+pub mod version;
 
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
 pub use interval::{Interval, Sequence};
@@ -18,3 +20,4 @@ pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use record::Record;
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
+pub use version::{Turn, Version, Versions};

@@ -6,6 +6,8 @@
 mod commands;
 #[path = "admin/harness.rs"]
 mod harness;
+#[path = "admin/openapi.rs"]
+mod openapi;
 
 use harness::{Running, check_clean, handles};
 use jiff::Timestamp;
@@ -84,6 +86,36 @@ async fn settings_are_told_with_their_revision_and_changed_under_it() {
     for current in ["*", "\"9\"", "\"1\", \"10\""] {
         let taken = running.patch(&[("if-match", current)], patch).await;
         assert_eq!(taken.status, 200, "{current}: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_is_told_page_by_page() {
+    let running = Running::start(None).await;
+    for rate in ["0.25", "0.5", "0.75"] {
+        let patch = format!(r#"{{"sample": {{"rate": {rate}}}}}"#);
+        assert_eq!(running.patch(&[], &patch).await.status, 200);
+    }
+
+    let page = running.get("/v1/settings/history?limit=2").await.json();
+
+    let newest = &page["changes"][0];
+    assert_eq!(
+        (&newest["from"], &newest["to"]),
+        (&json!(0.5), &json!(0.75))
+    );
+    assert_eq!(newest["source"], "api");
+    assert!(newest["caller"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let next = page["next"].as_str().unwrap();
+    let rest = running
+        .get(&format!("/v1/settings/history?cursor={next}"))
+        .await
+        .json();
+    assert_eq!(rest["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["next"], json!(null));
+    for wrong in ["limit=0", "limit=1001", "cursor=x", "cursor=-1", "page=2"] {
+        let refused = running.get(&format!("/v1/settings/history?{wrong}")).await;
+        refused.assert_problem(400);
     }
 }
 
@@ -200,7 +232,27 @@ async fn routes_classes_and_mismatches_are_told() {
     assert_eq!(told["match"]["exact"], 2);
 
     assert_eq!(running.get("/v1/rules").await.json(), json!({"rules": []}));
-    assert_eq!(running.get("/v1/classes").await.status, 200);
+    let classes = running.get("/v1/classes").await.json();
+    assert_eq!(
+        (&classes["limit"], &classes["recent"]),
+        (&json!(100), &json!(false))
+    );
+    let classes = running
+        .get("/v1/classes?order=recent&limit=1000")
+        .await
+        .json();
+    assert_eq!(
+        (&classes["limit"], &classes["recent"]),
+        (&json!(1000), &json!(true))
+    );
+    for wrong in ["limit=1001", "order=up", "since=x"] {
+        let refused = running.get(&format!("/v1/classes?{wrong}")).await;
+        refused.assert_problem(400);
+    }
+    running
+        .get("/v1/classes?cursor=x")
+        .await
+        .assert_problem(503);
     assert_eq!(running.get("/v1/classes/c1").await.json()["id"], "c1");
     running.get("/v1/classes/c2").await.assert_problem(404);
     assert_eq!(
@@ -277,7 +329,7 @@ async fn rules_are_suggested_and_previewed_and_their_faults_told() {
     let previewed = running
         .call("POST", "/v1/rules/preview", &[], "rules: []")
         .await;
-    assert_eq!(previewed.json(), json!({"mismatches": 9}));
+    assert_eq!(previewed.json()["mismatches"], 9);
     let refused = running.call("POST", "/v1/rules/preview", &[], "x").await;
     refused.assert_problem(422);
     assert_eq!(
@@ -316,4 +368,38 @@ async fn one_look_at_what_is_stored_at_a_time() {
         .unwrap();
     assert_eq!(slow.await.unwrap().status, 200);
     assert_eq!(running.get("/v1/rules/suggestions").await.status, 200);
+}
+
+#[tokio::test]
+async fn stored_mismatches_are_read_again_for_those_who_may() {
+    let running = Running::start(None).await;
+    let post = |path: &'static str, headers: &'static [(&str, &str)]| {
+        running.call("POST", path, headers, "")
+    };
+    let answer = post("/v1/classes/left/recheck?limit=7", &[]).await;
+    assert_eq!(answer.status, 200);
+    let document = answer.json();
+    assert_eq!(document["still_there"], 1, "{document}");
+    assert_eq!(document["examples"][0]["path"], "/7");
+    for (path, status) in [
+        ("/v1/classes/none/recheck", 404),
+        ("/v1/classes/busy/recheck", 429),
+        ("/v1/classes/ending/recheck", 503),
+        ("/v1/classes/left/recheck?limit=0", 400),
+        ("/v1/classes/left/recheck?limit=x", 400),
+        ("/v1/classes/left/recheck?all=1", 400),
+        ("/v1/classes/%ff/recheck", 400),
+    ] {
+        post(path, &[]).await.assert_problem(status);
+    }
+    let foreign = &[("origin", "http://evil.example")];
+    let refused = post("/v1/classes/left/recheck", foreign).await;
+    refused.assert_problem(403);
+    running
+        .get("/v1/classes/left/recheck")
+        .await
+        .assert_problem(405);
+    let guarded = Running::start(Some("s3cret")).await;
+    let answer = guarded.call("POST", "/v1/classes/left/recheck", &[], "");
+    answer.await.assert_problem(401);
 }

@@ -212,17 +212,28 @@ const REFUSED: &[(&str, &str)] = &[
         "11: control: unknown field `ulr`, did you mean `url`?",
     ),
     (
-        "store: {path: /var/lib/twinread}",
-        "15: store.path: not available yet",
+        "store: {path: ''}",
+        "15: store.path: expected the path of a file, found \"\"",
     ),
-    ("store: {keep: 30d}", "15: store.keep: not available yet"),
+    (
+        "store: {keep: 30m}",
+        "15: store.keep: expected a duration from 1h to 3650d, found `30m`",
+    ),
+    (
+        "store: {max_bytes: 0}",
+        "20: store.max_bytes: expected a size of at least one byte, found `0`",
+    ),
     (
         "store: {keep_per_class: 0}",
         "25: store.keep_per_class: expected a whole number from 1 to 100000, found `0`",
     ),
     (
-        "epoch: {version_header: x-build}",
-        "25: epoch.version_header: not available yet",
+        "epoch: {version_header: x build}",
+        "25: epoch.version_header: expected the name of a header, found `x build`",
+    ),
+    (
+        "epoch: {version_header: Set-Cookie}",
+        "25: epoch.version_header: `set-cookie` is one of redact.headers, and versions are shown",
     ),
     (
         "epoch: {label: [a]}",
@@ -499,8 +510,10 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
     assert_eq!(config.store.keep_mismatches, 10_000);
     assert_eq!(config.store.keep_per_class, 50);
+    assert_eq!(config.store.path, None);
+    assert_eq!(config.store.keep, Duration::from_secs(30 * 86_400));
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.label, None);
+    assert_eq!(config.epoch.label, None);
     assert_eq!(config.grace, Duration::from_secs(10));
 }
 
@@ -576,7 +589,7 @@ telemetry:
   traced: mismatch
 log: {format: text, level: info}
 
-store: {path: null, keep_mismatches: 10000, keep_per_class: 50}
+store: {path: null, keep_mismatches: 10000, keep_per_class: 50, max_bytes: null, keep: 30d}
 
 verdict:
   max_mismatch: 1e-3
@@ -661,7 +674,7 @@ fn values_are_read() {
     );
     assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.limits.soak, Duration::from_secs(604_800));
-    assert_eq!(config.label.as_deref(), Some("build 812"));
+    assert_eq!(config.epoch.label.as_deref(), Some("build 812"));
 }
 
 #[test]
@@ -705,7 +718,7 @@ fn variables_are_replaced_and_their_faults_are_told_once() {
     assert_eq!(config.new.base_path, "/api");
     assert_eq!(config.sampling.rate, 0.25);
     assert_eq!(config.admin_token, None);
-    assert_eq!(config.label.as_deref(), Some("costs ${RATE}"));
+    assert_eq!(config.epoch.label.as_deref(), Some("costs ${RATE}"));
 
     let told = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
     assert_eq!(
@@ -897,11 +910,13 @@ const FIELDS: &[&str] = &[
     "telemetry.trace",
     "log.level",
     "store.keep",
+    "store.max_bytes",
     "verdict",
     "verdict.confidence",
     "verdict.soak",
     "epoch",
     "epoch.label",
+    "epoch.version_header",
     "drain.grace",
     "nonsense",
 ];

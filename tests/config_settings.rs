@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -13,10 +14,11 @@ use tempfile::TempDir;
 use twinread::{
     config::{Config, Flags, Origin, Running, load, reload::Cause},
     proxy::Checks,
-    settings::{Edit, Refused, Source},
+    settings::{Change, Edit, Refused, Source},
     telemetry::Gauges,
 };
 
+const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);
 const STACKS: &str = "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n";
 
 /// A running configuration, its folder, and what it put in force.
@@ -60,7 +62,7 @@ impl Process {
     }
 
     fn patch(&self, patch: &Value) -> Result<u64, String> {
-        let settings = self.running.patch(patch, None, "a test");
+        let settings = self.running.patch(patch, None, CALLER);
         settings
             .map(|settings| settings.revision)
             .map_err(|refused| refused.to_string())
@@ -177,9 +179,9 @@ fn a_patch_for_another_revision_is_refused() {
     let process = Process::with("");
     process.patch(&json!({"paused": true})).unwrap();
     let patch = json!({"paused": false});
-    let stale = process.running.patch(&patch, Some(1), "a test");
+    let stale = process.running.patch(&patch, Some(1), CALLER);
     assert!(matches!(stale, Err(Refused::Stale(2))), "{stale:?}");
-    let settings = process.running.patch(&patch, Some(2), "a test").unwrap();
+    let settings = process.running.patch(&patch, Some(2), CALLER).unwrap();
     assert_eq!(settings.revision, 3);
 }
 
@@ -416,4 +418,42 @@ fn a_changed_rule_file_is_a_change() {
     fs::write(&rules, "rules: [{id: a}]\n").unwrap();
     process.running.reload(Cause::Hangup).unwrap_err();
     assert_eq!(process.running.config().comparing.rules.rules().len(), 2);
+}
+
+#[test]
+fn patches_and_reloads_are_noted_with_who_made_them() {
+    let mut process = Process::with("sample: {rate: 0.1}\n");
+    let noted = Arc::<Mutex<Vec<Change>>>::default();
+    let kept = noted.clone();
+    process.running = process
+        .running
+        .noting(move |changes| kept.lock().unwrap().extend(changes));
+    let patch = json!({"sample": {"rate": 0.2}, "paused": true});
+    process.patch(&patch).unwrap();
+    process.patch(&json!({"sample": {"rate": 7}})).unwrap_err();
+    process.patch(&patch).unwrap();
+    process.write("queue: {max_age: 5s}\n").changed();
+
+    let noted = noted.lock().unwrap();
+    let told = noted.iter().map(|change| {
+        let Change {
+            revision,
+            setting,
+            from,
+            to,
+            source,
+            ..
+        } = change;
+        format!(
+            "{revision} {setting} {from} {to} {source:?} {:?}",
+            change.caller
+        )
+    });
+    let by_api = r#"Some("127.0.0.1:5000")"#;
+    let expected = [
+        format!("2 paused false true Api {by_api}"),
+        format!("2 sample.rate 0.1 0.2 Api {by_api}"),
+        r#"3 queue.max_age "30s" "5s" File None"#.to_owned(),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }

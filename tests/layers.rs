@@ -61,7 +61,7 @@ const LAYERS: [(Layer, &[&str]); 5] = [
 ];
 
 /// What the core must not name: whole crates, and parts of the standard library.
-const IMPURE: [&str; 20] = [
+const IMPURE: [&str; 21] = [
     "axum",
     "getrandom",
     "hyper",
@@ -72,6 +72,7 @@ const IMPURE: [&str; 20] = [
     "opentelemetry_sdk",
     "parking_lot",
     "rand",
+    "rusqlite",
     "std::env",
     "std::fs",
     "std::net",

@@ -155,6 +155,7 @@ fn check(outcome: Outcome) -> Report {
         query: Some("page=string(1)".to_owned()),
         request_headers: Vec::new(),
         request_body: None,
+        request_masked: Vec::new(),
         span: context(0xabc, 0xdef),
         live: Some(context(0x123, 0x456)),
         started: ended - Duration::from_millis(5),
@@ -489,7 +490,7 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 22, "{names:?}");
 }
 
 #[test]

@@ -479,12 +479,13 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "telemetry: {otlp: {protocol: http}}",
     "telemetry: {service_name: ''}",
     "log: {level: loud}",
-    "store: {path: /tmp/x}",
-    "store: {keep: 30d}",
+    "store: {path: ''}",
+    "store: {keep: never}",
+    "store: {max_bytes: 0}",
     "verdict: {confidence: 1}",
     "verdict: {max_mismatch: 0}",
     "verdict: {soak: never}",
-    "epoch: {version_header: x-build}",
+    "epoch: {version_header: 'x build'}",
     "epoch: {label: [a]}",
     "drain: {grace: 10}",
 ];
@@ -528,7 +529,7 @@ fn good_configurations_are_admitted_by_both() {
             "compare: null\nredact: {fields: [], values: '${VALUES:-shown}'}",
             "telemetry: {otlp: {endpoint: 'http://127.0.0.1:4317', headers: {x-key: 7}}, resource: {a.b: c}}",
             "verdict: {max_mismatch: 1e-3, max_latency_ratio: null, soak: 7d}",
-            "epoch: {label: 812}\nlog: {level: '${LEVEL:-debug}'}\nmax_routes: ${ROUTES:-20}",
+            "epoch: {label: 812, version_header: x-build}\nlog: {level: '${LEVEL:-debug}'}\nmax_routes: ${ROUTES:-20}",
         ]),
     );
 }

@@ -1,50 +1,79 @@
 //! `/v1/rules/suggestions` and `/v1/rules/preview`: what rules would do to the stored mismatches.
 //!
-//! Both look at all that is stored, so they work on a thread of their own, one call at a time.
+//! Both look at much of what is stored, so they work on a thread of their own, one call at a time.
 
-use super::{Handles, problem::Problem};
-use crate::document::Faults;
+use super::{
+    Handles, Unanswered,
+    documents::{Preview, Suggestions},
+    handles::aside,
+    openapi::Fails,
+    problem::Problem,
+};
 use axum::{
     Extension, Json,
     body::Bytes,
     extract::{State, rejection::BytesRejection},
 };
 use http::StatusCode;
-use serde_json::Value;
 use std::sync::Arc;
-use tokio::{sync::Semaphore, task};
+use tokio::sync::Semaphore;
 
 /// Lets one call at a time look at what is stored.
 #[derive(Clone, Debug)]
 pub(super) struct Turn(Arc<Semaphore>);
 
+/// Rules that would explain stored mismatches
+///
+/// None is put in force by that. One call at a time.
+#[utoipa::path(
+    get,
+    path = "/v1/rules/suggestions",
+    operation_id = "suggestRules",
+    tag = "rules",
+    responses(
+        (status = OK, body = Suggestions, description = "The rules, those first that would mask the most"),
+        Fails<429>,
+        Fails<500>,
+    ),
+)]
 pub(super) async fn suggestions(
     State(handles): State<Handles>,
     Extension(turn): Extension<Turn>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Suggestions>, Problem> {
     let advisor = handles.advisor;
     turn.take(move || advisor.suggestions()).await.map(Json)
 }
 
+/// What rules would hide of the stored mismatches
+///
+/// None is put in force by that. One call at a time.
+#[utoipa::path(
+    post,
+    path = "/v1/rules/preview",
+    operation_id = "previewRules",
+    tag = "rules",
+    request_body(content = String, content_type = "application/yaml", description = "A rule file"),
+    responses(
+        (status = OK, body = Preview, description = "What they would do"),
+        Fails<400>,
+        Fails<413>,
+        Fails<422>,
+        Fails<429>,
+        Fails<500>,
+    ),
+)]
 pub(super) async fn preview(
     State(handles): State<Handles>,
     Extension(turn): Extension<Turn>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Preview>, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let file = String::from_utf8(body.into()).map_err(|_| {
         let detail = "the body is no text: expected a rule file, as YAML or JSON";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
     let advisor = handles.advisor;
-    let previewed = turn.take(move || advisor.preview(&file)).await?;
-    previewed.map(Json).map_err(|faults| refused(&faults))
-}
-
-fn refused(faults: &Faults) -> Problem {
-    let detail = "nothing was looked at, for what is wrong with the rules";
-    let faults = faults.iter().map(ToString::to_string).collect();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+    turn.take(move || advisor.preview(&file)).await.map(Json)
 }
 
 // === impl Turn ===
@@ -56,22 +85,18 @@ impl Turn {
 
     async fn take<T: Send + 'static>(
         &self,
-        look: impl FnOnce() -> T + Send + 'static,
+        look: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
     ) -> Result<T, Problem> {
         let Ok(permit) = self.0.clone().try_acquire_owned() else {
             let detail = "another call is looking at the stored mismatches: try again in a moment";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         };
         // The permit goes along: who hangs up does not end the work.
-        let looked = task::spawn_blocking(move || {
+        let looked = aside(move || {
             let found = look();
             drop(permit);
             found
         });
-        looked.await.map_err(|error| {
-            tracing::error!(%error, "looking at the stored mismatches panicked");
-            let detail = "looking at the stored mismatches failed";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })
+        looked.await?.map_err(Problem::from)
     }
 }

@@ -1,6 +1,6 @@
 //! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
 
-use super::{Handles, problem::Problem, router::read_json};
+use super::{Handles, openapi::Fails, problem::Problem, router::read_json};
 use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
 use axum::{
     Json,
@@ -9,24 +9,36 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 use tracing::info;
+use utoipa::ToSchema;
 
-#[derive(Debug, Default, Deserialize)]
+/// How a new epoch begins.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Beginning {
+pub(super) struct Beginning {
+    /// What to call it, such as the number of a build.
+    #[schema(max_length = 200)]
     label: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// Every epoch, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Epochs {
+    epochs: Vec<EpochFigures>,
+}
+
+/// An epoch, and what was counted in it.
+#[derive(Debug, Serialize, ToSchema)]
 struct EpochFigures {
     #[serde(flatten)]
     epoch: Epoch,
     routes: Vec<RouteFigures>,
 }
 
-#[derive(Debug, Serialize)]
+/// What was counted for a route in one epoch.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EpochRoute)]
 struct RouteFigures {
     route: Arc<str>,
     #[serde(flatten)]
@@ -37,12 +49,36 @@ struct RouteFigures {
 /// Characters of a label.
 const MAX_LABEL: usize = 200;
 
-pub(super) async fn list(State(handles): State<Handles>) -> Json<Value> {
+/// Every epoch, and what was counted in it
+#[utoipa::path(
+    get,
+    path = "/v1/epochs",
+    operation_id = "getEpochs",
+    tag = "evidence",
+    responses((status = OK, body = Epochs, description = "The epochs")),
+)]
+pub(super) async fn list(State(handles): State<Handles>) -> Json<Epochs> {
     let epochs = handles.ledger.epochs();
-    let epochs: Vec<_> = epochs.into_iter().map(EpochFigures::from).collect();
-    Json(json!({"epochs": epochs}))
+    let epochs = epochs.into_iter().map(EpochFigures::from).collect();
+    Json(Epochs { epochs })
 }
 
+/// Begin a new epoch
+///
+/// Counting starts again; the figures of the epoch before stay readable.
+#[utoipa::path(
+    post,
+    path = "/v1/epoch",
+    operation_id = "beginEpoch",
+    tag = "evidence",
+    request_body = Option<Beginning>,
+    responses(
+        (status = CREATED, body = Epoch, description = "The epoch that began"),
+        Fails<400>,
+        Fails<413>,
+        Fails<422>,
+    ),
+)]
 pub(super) async fn begin(
     State(handles): State<Handles>,
     Extension(caller): Extension<SocketAddr>,
@@ -61,9 +97,9 @@ fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Pro
     }
     let invalid = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let document = read_json(body)?;
-    let beginning = serde_json::from_value::<Beginning>(document);
-    let label = beginning.map_err(|error| invalid(error.to_string()))?.label;
-    match label {
+    let beginning = serde_json::from_value::<Option<Beginning>>(document);
+    let beginning = beginning.map_err(|error| invalid(error.to_string()))?;
+    match beginning.unwrap_or_default().label {
         Some(label) if label.chars().count() > MAX_LABEL => Err(invalid(format!(
             "label: expected at most {MAX_LABEL} characters"
         ))),

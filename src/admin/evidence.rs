@@ -1,13 +1,20 @@
 //! What was found out: verdict, routes, rules, mismatch classes and examples.
 
-use super::{Handles, Query, problem::Problem};
+use super::{
+    ClassQuery, Handles, Order, Query,
+    documents::Rules,
+    openapi::Fails,
+    paging::{self, AskedPage},
+    problem::Problem,
+    router::bad_query,
+};
 use crate::{
     compare::Kind,
     telemetry::{
         Route,
         route::{METHODS, STATUS_CLASSES},
     },
-    verdict::{Counts, Figures, Outcome},
+    verdict::{Counts, Figures, Outcome, Verdict, history::Change},
 };
 use axum::{
     Json,
@@ -20,17 +27,23 @@ use axum::{
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Schema, Type},
+};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedVerdict {
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     #[default]
@@ -39,19 +52,53 @@ enum Format {
     Gate,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedMismatches {
+    /// Only of this route.
     route: Option<String>,
+    /// Only those that show this class.
     class: Option<String>,
+    /// Only with this outcome.
+    #[param(schema_with = outcomes)]
     outcome: Option<String>,
+    /// None older than this.
+    #[param(format = DateTime)]
     since: Option<String>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-7]?[0-9a-f]{1,15}$")]
     cursor: Option<String>,
 }
 
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedClasses {
+    /// Which come first.
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// `next` of the page before, in the same order.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
+    cursor: Option<String>,
+}
+
+/// The live figures of every route.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Routes {
+    routes: Vec<RouteFigures>,
+}
+
 /// The figures of a route since the process began.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LiveRoute)]
 struct RouteFigures {
     route: Arc<str>,
     /// By method and class of status; only what was met.
@@ -62,9 +109,32 @@ struct RouteFigures {
     differences: BTreeMap<&'static str, u64>,
 }
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 1_000;
+/// Classes on a page, where no number is asked for.
+const DEFAULT_CLASSES: usize = 100;
+/// Changes of the verdict, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VerdictHistory {
+    changes: Vec<Change>,
+    /// The `cursor` of the next page; null: there is none.
+    #[schema(required)]
+    next: Option<String>,
+}
 
+/// May the switch be made, and why (not)
+///
+/// With `format=gate` the status says it too.
+#[utoipa::path(
+    get,
+    path = "/v1/verdict",
+    operation_id = "getVerdict",
+    tag = "evidence",
+    params(AskedVerdict),
+    responses(
+        (status = OK, body = Verdict, description = "The verdict; of a gate: it is safe"),
+        (status = PRECONDITION_FAILED, body = Verdict, description = "Of a gate: it is not safe"),
+        Fails<400>,
+    ),
+)]
 pub(super) async fn verdict(
     State(handles): State<Handles>,
     asked: Result<extract::Query<AskedVerdict>, QueryRejection>,
@@ -78,48 +148,189 @@ pub(super) async fn verdict(
     Ok((status, Json(verdict)).into_response())
 }
 
-pub(super) async fn routes(State(handles): State<Handles>) -> Json<Value> {
-    let routes = handles.ledger.routes();
-    let routes: Vec<_> = routes.iter().map(RouteFigures::from).collect();
-    Json(json!({"routes": routes}))
+/// When the verdict changed, and by what
+///
+/// The newest first. Of a verdict that flaps not every change is kept.
+#[utoipa::path(
+    get,
+    path = "/v1/verdict/history",
+    operation_id = "getVerdictHistory",
+    tag = "evidence",
+    params(AskedPage),
+    responses(
+        (status = OK, body = VerdictHistory, description = "A page of changes"),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn history(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedPage>, QueryRejection>,
+) -> Result<Json<VerdictHistory>, Problem> {
+    let noted = paging::page(handles.verdicts, asked).await?;
+    Ok(Json(VerdictHistory {
+        changes: noted.entries,
+        next: noted.next.map(|next| next.to_string()),
+    }))
 }
 
-pub(super) async fn rules(State(handles): State<Handles>) -> Json<Value> {
+/// The live figures of every route
+#[utoipa::path(
+    get,
+    path = "/v1/routes",
+    operation_id = "getRoutes",
+    tag = "evidence",
+    responses((status = OK, body = Routes, description = "The routes")),
+)]
+pub(super) async fn routes(State(handles): State<Handles>) -> Json<Routes> {
+    let routes = handles.ledger.routes();
+    let routes = routes.iter().map(RouteFigures::from).collect();
+    Json(Routes { routes })
+}
+
+/// Every rule in force
+///
+/// With how often it was looked at, and how many differences it masked.
+#[utoipa::path(
+    get,
+    path = "/v1/rules",
+    operation_id = "getRules",
+    tag = "rules",
+    responses((status = OK, body = Rules, description = "The rules")),
+)]
+pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
     Json(handles.rules.get())
 }
 
-pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
-    Json(handles.mismatches.classes())
+/// The mismatch classes
+///
+/// Differences that look alike: same route, place (array indices as `[*]`) and kind. Each with its 5 newest examples.
+#[utoipa::path(
+    get,
+    path = "/v1/classes",
+    operation_id = "getClasses",
+    tag = "evidence",
+    params(AskedClasses),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Classes"),
+            description = "A page of classes, the most frequent first where nothing else is asked for",
+            links(
+                ("class" = (
+                    operation_id = "getClass",
+                    parameters(("id" = "$response.body#/classes/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn classes(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let query = ClassQuery {
+        order: asked.order,
+        limit: paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults),
+        cursor: asked.cursor,
+    };
+    paging::accept(faults)?;
+    let page = handles.look(move |stored| stored.classes(&query)).await;
+    page.map(Json)
 }
 
+/// A mismatch class
+#[utoipa::path(
+    get,
+    path = "/v1/classes/{id}",
+    operation_id = "getClass",
+    tag = "evidence",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Class"),
+            description = "The class, with its 50 newest examples",
+        ),
+        Fails<400>,
+        Fails<404>,
+        Fails<503>,
+    ),
+)]
 pub(super) async fn class(
     State(handles): State<Handles>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let class = handles.mismatches.class(&id);
+    let asked = id.clone();
+    let class = handles.look(move |stored| stored.class(&asked)).await?;
     class
         .map(Json)
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
 }
 
+/// Stored examples of what went wrong
+///
+/// The newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/mismatches",
+    operation_id = "getMismatches",
+    tag = "evidence",
+    params(AskedMismatches),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/MismatchPage"),
+            description = "A page of examples",
+            links(
+                ("example" = (
+                    operation_id = "getMismatch",
+                    parameters(("id" = "$response.body#/mismatches/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
 pub(super) async fn mismatches(
     State(handles): State<Handles>,
     asked: Result<extract::Query<AskedMismatches>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
     let query = asked.validate()?;
-    let page = handles.mismatches.mismatches(&query);
+    let page = handles.look(move |stored| stored.mismatches(&query)).await;
     page.map(Json)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
+/// A stored example
+///
+/// The request, both answers (redacted), their differences, re-checks, and the id of its trace.
+#[utoipa::path(
+    get,
+    path = "/v1/mismatches/{id}",
+    operation_id = "getMismatch",
+    tag = "evidence",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = OK, body = ref("#/components/schemas/Mismatch"), description = "The example"),
+        Fails<400>,
+        Fails<404>,
+        Fails<503>,
+    ),
+)]
 pub(super) async fn mismatch(
     State(handles): State<Handles>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let mismatch = handles.mismatches.mismatch(&id);
+    let asked = id.clone();
+    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))
@@ -130,8 +341,16 @@ fn bad_path(rejection: PathRejection) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
 }
 
-fn bad_query(rejection: QueryRejection) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
+/// The names of the outcomes.
+fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = Outcome::ALL.into_iter().map(Outcome::name).collect();
+    names.dedup();
+    names
+}
+
+fn outcomes() -> Schema {
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    name.enum_values(Some(names())).into()
 }
 
 // === impl AskedMismatches ===
@@ -140,25 +359,18 @@ impl AskedMismatches {
     /// Every fault at once.
     fn validate(self) -> Result<Query, Problem> {
         let mut faults = Vec::new();
-        let mut names = Outcome::ALL.into_iter().map(Outcome::name);
         if let Some(asked) = &self.outcome
-            && !names.any(|name| name == asked)
+            && !names().contains(&asked.as_str())
         {
             faults.push(format!("outcome: `{asked}` is not one"));
         }
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            faults.push(format!("limit: expected a number from 1 to {MAX_LIMIT}"));
-        }
+        let limit = paging::limit(self.limit, &mut faults);
         let since = self.since.as_deref().map(str::parse::<Timestamp>);
         let since = since.transpose().unwrap_or_else(|_| {
             faults.push("since: expected an instant such as 2026-11-22T10:00:00Z".to_owned());
             None
         });
-        if !faults.is_empty() {
-            let problem = Problem::new(StatusCode::BAD_REQUEST, faults.join("; "));
-            return Err(problem.with_faults(faults));
-        }
+        paging::accept(faults)?;
         Ok(Query {
             route: self.route,
             class: self.class,
@@ -178,6 +390,7 @@ impl From<&Route> for RouteFigures {
         figures.live = route.live_total();
         figures.reads = route.reads();
         figures.sampled = route.sampled();
+        figures.delayed = route.delayed();
         let outcomes = Outcome::ALL.into_iter();
         figures.outcomes = outcomes
             .map(|outcome| (outcome, route.outcomes(outcome)))

@@ -1,24 +1,39 @@
 //! What the rest of the process owes the admin API.
 
-use crate::{document::Faults, settings::Editor, telemetry::Ledger, verdict::Verdict};
+use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
+use crate::{
+    document::Faults,
+    settings::{Change, Editor},
+    telemetry::Ledger,
+    verdict::{self, Verdict},
+};
+use http::StatusCode;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
+use tokio::task;
+use utoipa::ToSchema;
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
 pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
+    pub changes: Arc<dyn History<Change>>,
+    /// The changes of the verdict.
+    pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
+    pub rechecker: Arc<dyn Rechecker>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
-    /// The document of `GET /v1/rules`: each rule with applied, masked, expiry.
-    pub rules: Ask<Value>,
+    pub rules: Ask<Rules>,
     /// The metrics in Prometheus' text format 0.0.4.
     pub metrics: Ask<String>,
     pub readiness: Ask<Readiness>,
+    /// JSON Schemas, by name, of what other parts own: `SettingsPatch`, and the answers of [`Mismatches`].
+    pub schemas: Arc<BTreeMap<String, Value>>,
 }
 
 /// A question that another part of the process answers from memory, without waiting.
@@ -33,32 +48,111 @@ pub struct Readiness {
     pub impaired: Vec<String>,
 }
 
-/// Mismatch classes and stored examples. Answers from memory, without waiting.
+/// Mismatch classes and stored examples. Answers from the disk: it is asked where waiting holds nobody up.
 pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/classes`.
-    fn classes(&self) -> Value;
-
-    fn class(&self, id: &str) -> Option<Value>;
-
-    /// The document of `GET /v1/mismatches`.
+    /// The document of `GET /v1/classes`: a `Classes`.
     ///
     /// # Errors
-    /// The cursor is none that an earlier answer gave.
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
+    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered>;
 
-    fn mismatch(&self, id: &str) -> Option<Value>;
+    /// A `Class`.
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered>;
+
+    /// The document of `GET /v1/mismatches`: a `MismatchPage`.
+    ///
+    /// # Errors
+    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered>;
+
+    /// A `Mismatch`.
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered>;
 }
 
 /// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
-    /// The document of `GET /v1/rules/suggestions`.
-    fn suggestions(&self) -> Value;
+    /// # Errors
+    /// What is stored cannot be read.
+    fn suggestions(&self) -> Result<Suggestions, Unanswered>;
 
-    /// The document of `POST /v1/rules/preview`: what the rules of a file would hide.
+    /// What the rules of a file would hide.
     ///
     /// # Errors
-    /// Everything that is wrong with the file.
-    fn preview(&self, file: &str) -> Result<Value, Faults>;
+    /// Everything that is wrong with the file; what is stored cannot be read.
+    fn preview(&self, file: &str) -> Result<Preview, Unanswered>;
+}
+
+/// Which classes are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassQuery {
+    pub order: Order,
+    /// At most so many; from 1 to 1000.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// Which classes come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Those that most checks showed.
+    #[default]
+    Frequent,
+    /// Those seen last.
+    Recent,
+}
+
+/// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
+pub trait History<T>: fmt::Debug + Send + Sync + 'static {
+    /// At most `limit`, the newest first; of those before `cursor` where there is one.
+    ///
+    /// # Errors
+    /// It cannot be read for now.
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable>;
+}
+
+/// A page of a [`History`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noted<T> {
+    pub entries: Vec<T>,
+    /// The cursor of the next page; `None`: there is none.
+    pub next: Option<u64>,
+}
+
+/// Why a [`History`] cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct Unreadable(pub String);
+
+/// Reads stored mismatches again on both stacks.
+pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
+    /// Up to `limit` of a class, the newest first.
+    ///
+    /// # Errors
+    /// [`NotRechecked`].
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking;
+}
+
+pub type Rechecking = Pin<Box<dyn Future<Output = Result<ClassRecheck, NotRechecked>> + Send>>;
+
+/// Why nothing was read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRechecked {
+    #[error("there is no such class")]
+    UnknownClass,
+    #[error("another call is reading stored mismatches again: try again in a moment")]
+    Busy,
+    #[error("what is stored cannot be read")]
+    Unreadable,
+    #[error("the process is ending")]
+    Ending,
 }
 
 /// Which examples are asked for, the newest first.
@@ -77,9 +171,42 @@ pub struct Query {
     pub cursor: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one that an earlier page gave")]
-pub struct UnknownCursor;
+/// Why a question about what is stored has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    #[error("the cursor is not one that an earlier page gave")]
+    Cursor,
+    #[error("nothing was looked at, for what is wrong with the rules")]
+    Rules(Faults),
+    #[error("what is stored cannot be read")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+// === impl Handles ===
+
+impl Handles {
+    /// Asks for what is stored, where waiting holds nobody up.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Mismatches) -> Result<T, Unanswered> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let mismatches = self.mismatches.clone();
+        aside(move || ask(&*mismatches))
+            .await?
+            .map_err(Problem::from)
+    }
+}
+
+/// Works on a thread where waiting holds nobody up.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "looking at what is stored panicked");
+        let detail = "looking at what is stored failed";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })
+}
 
 // === impl Ask ===
 

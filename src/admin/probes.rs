@@ -1,25 +1,62 @@
 //! `/livez`, `/readyz` and `/metrics`: for the orchestrator and Prometheus.
 
-use super::{Handles, problem::Problem};
+use super::{Handles, openapi::Fails, problem::Problem};
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    #[schema(example = "alive")]
+    status: &'static str,
+}
+
+/// The process does its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// What is not as it should be, each in a sentence.
+    impaired: Vec<String>,
+}
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn livez() -> Json<Value> {
-    Json(json!({"status": "alive"}))
+/// Whether the process answers
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "isAlive",
+    tag = "probes",
+    responses((status = OK, body = Alive, description = "It does")),
+)]
+pub(super) async fn livez() -> Json<Alive> {
+    Json(Alive { status: "alive" })
 }
 
+/// Whether the process can do its work
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "isReady",
+    tag = "probes",
+    responses((status = OK, body = Ready, description = "It can"), Fails<503>),
+)]
 pub(super) async fn readyz(State(handles): State<Handles>) -> Response {
     let readiness = handles.readiness.get();
     if readiness.missing.is_empty() {
-        let body = json!({"status": "ready", "impaired": readiness.impaired});
-        return Json(body).into_response();
+        let impaired = readiness.impaired;
+        let ready = Ready {
+            status: "ready",
+            impaired,
+        };
+        return Json(ready).into_response();
     }
     let detail = readiness.missing.join("; ");
     let faults = [readiness.missing, readiness.impaired].concat();
@@ -28,6 +65,16 @@ pub(super) async fn readyz(State(handles): State<Handles>) -> Response {
         .into_response()
 }
 
+/// The metrics
+///
+/// In Prometheus' text format 0.0.4.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "getMetrics",
+    tag = "probes",
+    responses((status = OK, body = String, content_type = "text/plain", description = "The metrics")),
+)]
 pub(super) async fn metrics(State(handles): State<Handles>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, PROMETHEUS_TEXT)];
     (kind, handles.metrics.get())

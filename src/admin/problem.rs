@@ -1,19 +1,22 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use super::Unanswered;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// What went wrong with a call.
-#[derive(Clone, Debug, Serialize)]
+/// What went wrong with a call (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// No registry of types: the status says which kind it is.
     r#type: &'static str,
     title: &'static str,
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = u16, minimum = 400, maximum = 599)]
     status: StatusCode,
     detail: String,
     /// Every single fault, where there are several to tell.
@@ -51,6 +54,23 @@ impl Problem {
 
     pub(super) fn unknown(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
+    }
+}
+
+impl From<Unanswered> for Problem {
+    fn from(unanswered: Unanswered) -> Self {
+        let detail = unanswered.to_string();
+        match unanswered {
+            Unanswered::Cursor => Self::new(StatusCode::BAD_REQUEST, detail),
+            Unanswered::Rules(faults) => {
+                let faults = faults.iter().map(ToString::to_string).collect();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+            }
+            Unanswered::Store(error) => {
+                tracing::error!(error, "what is stored cannot be read");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
     }
 }
 

@@ -5,23 +5,28 @@ use super::{
     advice::{self, Turn},
     epochs, evidence,
     guard::{Guard, guard},
+    openapi::{self, Frame},
     probes,
     problem::Problem,
-    settings,
+    recheck, settings,
 };
 use crate::compare::json::{self, KEY_TWICE};
 use axum::{
     Extension, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Request, rejection::BytesRejection},
+    extract::{
+        DefaultBodyLimit, Request,
+        rejection::{BytesRejection, QueryRejection},
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Of a request body.
 const MAX_BODY: usize = 1 << 20;
@@ -30,29 +35,41 @@ const MAX_BODY: usize = 1 << 20;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
-    Router::new()
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
-        .route("/metrics", get(probes::metrics))
-        .route("/v1/settings", get(settings::show).patch(settings::patch))
-        .route("/v1/verdict", get(evidence::verdict))
-        .route("/v1/routes", get(evidence::routes))
-        .route("/v1/classes", get(evidence::classes))
-        .route("/v1/classes/{id}", get(evidence::class))
-        .route("/v1/mismatches", get(evidence::mismatches))
-        .route("/v1/mismatches/{id}", get(evidence::mismatch))
-        .route("/v1/rules", get(evidence::rules))
-        .route("/v1/rules/suggestions", get(advice::suggestions))
-        .route("/v1/rules/preview", post(advice::preview))
-        .route("/v1/epoch", post(epochs::begin))
-        .route("/v1/epochs", get(epochs::list))
+    let (router, document) = routes().split_for_parts();
+    let described = openapi::describe(document, &handles, token);
+    router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(handles)
         .layer(Extension(Turn::new()))
+        .layer(Extension(described))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Guard::new(token), guard))
         .layer(middleware::from_fn(bounded))
+}
+
+/// Every call, routed and described in one go.
+fn routes() -> OpenApiRouter<Handles> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        .routes(routes!(probes::livez))
+        .routes(routes!(probes::readyz))
+        .routes(routes!(probes::metrics))
+        .routes(routes!(evidence::verdict))
+        .routes(routes!(evidence::history))
+        .routes(routes!(evidence::routes))
+        .routes(routes!(evidence::classes))
+        .routes(routes!(evidence::class))
+        .routes(routes!(recheck::recheck))
+        .routes(routes!(evidence::mismatches))
+        .routes(routes!(evidence::mismatch))
+        .routes(routes!(epochs::begin))
+        .routes(routes!(epochs::list))
+        .routes(routes!(settings::show, settings::patch))
+        .routes(routes!(settings::history))
+        .routes(routes!(evidence::rules))
+        .routes(routes!(advice::suggestions))
+        .routes(routes!(advice::preview))
+        .routes(routes!(openapi::show))
 }
 
 /// The document in a request's body.
@@ -78,6 +95,10 @@ fn repeated_key(body: &[u8]) -> Option<String> {
     keys.next()?.ok()
 }
 
+pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
+    Problem::new(rejection.status(), rejection.body_text())
+}
+
 async fn unknown(uri: Uri) -> Problem {
     let detail = format!("there is no `{}`", uri.path());
     Problem::new(StatusCode::NOT_FOUND, detail)
@@ -101,4 +122,33 @@ async fn bounded(request: Request, next: Next) -> Response {
     let no_sniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, no_sniff);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The paths that a router knows, which only its `Debug` tells.
+    fn paths(router: &Router<Handles>) -> BTreeSet<String> {
+        let text = format!("{router:?}");
+        let texts = text.split('"').skip(1).step_by(2);
+        // The root, and what is below it, are axum's: they lead to the fallback.
+        let is_ours = |text: &&str| text.len() > 1 && !text.contains("__private");
+        let paths = texts.filter(|text| text.starts_with('/')).filter(is_ours);
+        paths.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let (router, document) = routes().split_for_parts();
+        let described = document.paths.paths.into_keys().collect();
+        assert_eq!(paths(&router), described);
+        let more = router.route("/v1/more", axum::routing::get(probes::livez));
+        assert_ne!(
+            paths(&more),
+            described,
+            "a route beside the document is seen"
+        );
+    }
 }

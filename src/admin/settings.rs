@@ -1,26 +1,89 @@
-//! `/v1/settings`: what can change at runtime, as it stands, and changing it.
+//! `/v1/settings`: what can change at runtime, as it stands, changing it, and what was changed.
 
-use super::{Handles, problem::Problem, router::read_json};
-use crate::settings::{Refused, Settings};
+use super::{
+    Handles,
+    openapi::Fails,
+    paging::{self, AskedPage},
+    problem::Problem,
+    router::read_json,
+};
+use crate::settings::{Change, Refused, Settings};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Extension, State, rejection::BytesRejection},
+    extract::{
+        Extension, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
 use serde_json::Value;
 use std::net::SocketAddr;
+use utoipa::ToSchema;
+
+/// Changes of settings, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SettingsHistory {
+    changes: Vec<Change>,
+    /// The `cursor` of the next page; null: there is none.
+    #[schema(required)]
+    next: Option<String>,
+}
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// The media types in which a patch may come.
 const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
+/// Every runtime setting as it stands
+///
+/// Each with its value and where that comes from.
+#[utoipa::path(
+    get,
+    path = "/v1/settings",
+    operation_id = "getSettings",
+    tag = "settings",
+    responses((
+        status = OK,
+        body = Settings,
+        description = "The settings",
+        headers(("etag" = String, description = "The revision, for `If-Match`")),
+    )),
+)]
 pub(super) async fn show(State(handles): State<Handles>) -> Response {
     told(handles.editor.0.settings())
 }
 
+/// Change settings
+///
+/// All of a patch or nothing of it; null returns to the file's value. In force for the next request, and no
+/// connection is dropped.
+#[utoipa::path(
+    patch,
+    path = "/v1/settings",
+    operation_id = "changeSettings",
+    tag = "settings",
+    params(("if-match" = Option<String>, Header, description = "Change them only at this revision: an ETag")),
+    request_body(content(
+        (ref("#/components/schemas/SettingsPatch") = "application/merge-patch+json"),
+        (ref("#/components/schemas/SettingsPatch") = "application/json"),
+    )),
+    responses(
+        (
+            status = OK,
+            body = Settings,
+            description = "The settings as they are now",
+            headers(("etag" = String, description = "Their revision")),
+        ),
+        Fails<400>,
+        Fails<412>,
+        Fails<413>,
+        Fails<415>,
+        Fails<422>,
+    ),
+)]
 pub(super) async fn patch(
     State(handles): State<Handles>,
     Extension(caller): Extension<SocketAddr>,
@@ -30,8 +93,7 @@ pub(super) async fn patch(
     let patch = read_patch(&headers, body)?;
     let editor = &handles.editor.0;
     let if_match = named_revision(&headers, || editor.settings().revision)?;
-    let by = format!("api from {caller}");
-    match editor.patch(&patch, if_match, &by) {
+    match editor.patch(&patch, if_match, caller) {
         Ok(settings) => Ok(told(settings)),
         Err(Refused::Stale(current)) => Err(stale(current)),
         Err(Refused::Invalid(faults)) => {
@@ -41,6 +103,32 @@ pub(super) async fn patch(
             Err(problem.with_faults(faults))
         }
     }
+}
+
+/// What was changed
+///
+/// Each change of a setting with its old and new value, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/settings/history",
+    operation_id = "getSettingsHistory",
+    tag = "settings",
+    params(AskedPage),
+    responses(
+        (status = OK, body = SettingsHistory, description = "A page of changes"),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn history(
+    State(handles): State<Handles>,
+    asked: Result<Query<AskedPage>, QueryRejection>,
+) -> Result<Json<SettingsHistory>, Problem> {
+    let noted = paging::page(handles.changes, asked).await?;
+    Ok(Json(SettingsHistory {
+        changes: noted.entries,
+        next: noted.next.map(|next| next.to_string()),
+    }))
 }
 
 fn told(settings: Settings) -> Response {

@@ -1,8 +1,8 @@
 //! What rules would do to the stored mismatches, as the admin API asks it.
 
+use super::mismatches::unanswered;
 use crate::{
-    admin::Advisor,
-    document::Faults,
+    admin::{self, Advisor, Affected, Hiding, Unanswered},
     rules::{
         RuleSet,
         preview::{Effect, Placed, Preview, Stored},
@@ -10,11 +10,8 @@ use crate::{
     },
     store::{Mismatch, Store},
 };
-use serde_json::{Value, json};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// Looks at what the store keeps.
 #[derive(Debug)]
@@ -29,78 +26,83 @@ const NAMED: usize = 3;
 // === impl Advice ===
 
 impl Advisor for Advice {
-    fn suggestions(&self) -> Value {
+    fn suggestions(&self) -> Result<admin::Suggestions, Unanswered> {
         let begun = Instant::now();
-        let mismatches = self.0.all_mismatches();
-        let examples: Vec<_> = mismatches
-            .iter()
-            .map(|mismatch| example(mismatch))
-            .collect();
+        let selection = self.0.selection().map_err(unanswered)?;
+        let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
         let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
-        json!({
-            "suggestions": found.suggestions.iter().map(suggested).collect::<Vec<_>>(),
-            "masked_together": found.together,
-            "unexplained": found.unexplained,
-            "not_tried": found.not_tried,
-            "differences_not_tried": found.differences_not_tried,
-            "mismatches": mismatches.len(),
-            "classes": found.classes,
-            "classes_looked_at": found.looked_at,
+        Ok(admin::Suggestions {
+            suggestions: found.suggestions.into_iter().map(suggested).collect(),
+            masked_together: found.together,
+            unexplained: found.unexplained,
+            not_tried: found.not_tried,
+            differences_not_tried: found.differences_not_tried,
+            mismatches: selection.stored,
+            looked_at: selection.mismatches.len(),
+            newest_per_class: selection.newest_per_class,
+            classes: found.classes,
+            classes_looked_at: found.looked_at,
         })
     }
 
-    fn preview(&self, file: &str) -> Result<Value, Faults> {
+    fn preview(&self, file: &str) -> Result<admin::Preview, Unanswered> {
         let begun = Instant::now();
         let today = jiff::Zoned::now().date();
-        let (rules, warnings) = RuleSet::compile(&[("rules".into(), file.to_owned())], today)?;
+        let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
+        let (rules, warnings) = compiled.map_err(Unanswered::Rules)?;
         let preview = Preview::new(rules, today);
-        let mismatches = self.0.all_mismatches();
-        let mut effects =
-            [Effect::Hidden, Effect::Kept, Effect::Unknown].map(|effect| (effect, Vec::new()));
+        let selection = self.0.selection().map_err(unanswered)?;
         let mut hides = vec![0_u64; preview.rules().rules().len()];
-        let mut looked_at = 0;
-        for mismatch in &mismatches {
+        let mut told = admin::Preview {
+            mismatches: selection.stored,
+            newest_per_class: selection.newest_per_class,
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+            ..admin::Preview::default()
+        };
+        for mismatch in &selection.mismatches {
             if begun.elapsed() >= LOOK_WITHIN {
                 break;
             }
-            looked_at += 1;
-            let found = preview.effect(&stored(mismatch), &mut hides);
-            for (effect, ids) in &mut effects {
-                if *effect == found {
-                    ids.push(mismatch.id.as_str());
-                }
-            }
+            told.looked_at += 1;
+            let affected = match preview.effect(&stored(mismatch), &mut hides) {
+                Effect::Hidden => &mut told.hidden,
+                Effect::Kept => &mut told.kept,
+                Effect::Unknown => &mut told.cannot_be_judged,
+            };
+            add(affected, &mismatch.id);
         }
-        let rules = preview.rules().rules().iter().zip(&hides);
-        let rules = rules.map(|(rule, hides)| json!({"id": rule.id, "differences_hidden": hides}));
-        let mut told = json!({
-            "mismatches": mismatches.len(),
-            "looked_at": looked_at,
-            "rules": rules.collect::<Vec<_>>(),
-            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        });
-        for (effect, ids) in &effects {
-            let named = &ids[..ids.len().min(NAMED)];
-            told[effect.name()] = json!({"count": ids.len(), "examples": named});
-        }
+        let rules = preview.rules().rules().iter().zip(hides);
+        told.rules = rules
+            .map(|(rule, differences_hidden)| Hiding {
+                id: rule.id.clone(),
+                differences_hidden,
+            })
+            .collect();
         Ok(told)
     }
 }
 
-fn suggested(suggestion: &Suggestion) -> Value {
-    json!({
-        "rule": suggestion.rule,
-        "yaml": suggestion.yaml(),
-        "classes": suggestion.classes,
-        "masks": suggestion.masks,
-        "explains": suggestion.explains,
-        "of": suggestion.of,
-        "not_tried": suggestion.not_tried,
-        "not_explained": suggestion.not,
-    })
+fn add(affected: &mut Affected, id: &str) {
+    affected.count += 1;
+    if affected.examples.len() < NAMED {
+        affected.examples.push(id.to_owned());
+    }
 }
 
-fn example(mismatch: &Arc<Mismatch>) -> Example<'_> {
+fn suggested(suggestion: Suggestion) -> admin::Suggestion {
+    admin::Suggestion {
+        yaml: suggestion.yaml(),
+        rule: suggestion.rule,
+        classes: suggestion.classes,
+        masks: suggestion.masks,
+        explains: suggestion.explains,
+        of: suggestion.of,
+        not_tried: suggestion.not_tried,
+        not_explained: suggestion.not,
+    }
+}
+
+fn example(mismatch: &Mismatch) -> Example<'_> {
     let seen = mismatch.differences.iter().map(|told| Seen {
         class: &told.class,
         at: &told.class_place,
@@ -123,7 +125,7 @@ fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
     }
 }
 
-fn stored(mismatch: &Arc<Mismatch>) -> Stored<'_> {
+fn stored(mismatch: &Mismatch) -> Stored<'_> {
     let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
     let differences = mismatch.differences.iter().map(|told| Placed {
         at: told.basis.at.as_ref(),

@@ -4,6 +4,7 @@ use super::{StartError, shared::Shared, switchboard::Switchboard, threads::Threa
 use crate::{
     config::{Loaded, Origin},
     drain, shadow,
+    store::Database,
     telemetry::Ledger,
 };
 use std::{
@@ -38,6 +39,7 @@ struct Started {
     control_signal: drain::Signal,
     switchboard: Arc<Switchboard>,
     ledger: Ledger,
+    database: Database,
     /// End by themselves when the shadow has reported its last check.
     listeners: JoinSet<()>,
     /// End when the control signal drains.
@@ -97,7 +99,7 @@ async fn start(
 ) -> Result<Started, StartError> {
     let config = loaded.config().clone();
     let env = |name: &str| std::env::var(name).ok();
-    let (shared, queue, feed) = Shared::new(&config, &env);
+    let (shared, queue, feed) = Shared::new(&config, &env)?;
 
     let (live_signal, live_watch) = drain::channel();
     let bound = shared.bind_live(live, queue).await?;
@@ -107,15 +109,21 @@ async fn start(
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
 
+    let worker = shared.worker(feed, reports);
+    let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow.handle());
+
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
     let admin = shared
-        .serve_admin((origin, loaded), store, (&mut servers, &control_watch))
+        .serve_admin(
+            (origin, loaded),
+            (store, rechecks),
+            (&mut servers, &control_watch),
+        )
         .await?;
     shared.push_metrics((&mut servers, &control_watch), &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
-    let worker = shared.worker(feed, reports);
     shadow.handle().spawn(worker.run(shadow_watch));
     live.handle().spawn(bound.run(live_watch));
     Ok(Started {
@@ -126,6 +134,7 @@ async fn start(
         control_signal,
         switchboard: shared.switchboard.clone(),
         ledger: shared.ledger.clone(),
+        database: shared.database.clone(),
         listeners,
         servers,
     })
@@ -156,6 +165,8 @@ impl Started {
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;
+        // Nothing else happens any more that this thread would have to see to.
+        self.database.close();
         tracing::info!("ended");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::switchboard::Judging;
 use crate::{
+    admin,
     config::Config,
     proxy::Checks,
     report::{Figures, metrics},
@@ -12,7 +13,6 @@ use crate::{
     verdict::{Activity, Evidence, Verdict, judge},
 };
 use jiff::civil::Date;
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Answers what the admin API and the metrics ask. Cheap to clone.
@@ -38,26 +38,25 @@ impl Standing {
         judge(&evidence, &judging.limits, now)
     }
 
-    /// The document of `GET /v1/rules`.
-    pub(super) fn rules(&self) -> Value {
+    pub(super) fn rules(&self) -> admin::Rules {
         let judging = self.judging.get();
         let today = today();
         let rules = judging.config.comparing.rules.rules().iter();
-        let rules: Vec<_> = rules.map(|rule| self.rule(rule, today)).collect();
-        json!({"rules": rules})
+        let rules = rules.map(|rule| self.rule(rule, today)).collect();
+        admin::Rules { rules }
     }
 
-    fn rule(&self, rule: &Rule, today: Date) -> Value {
+    fn rule(&self, rule: &Rule, today: Date) -> admin::Rule {
         let count = self.rule_counts.get(&rule.id);
-        json!({
-            "id": rule.id,
-            "why": rule.why,
-            "owner": rule.owner,
-            "expires": rule.expires.map(|expires| expires.to_string()),
-            "expired": rule.expires.is_some_and(|expires| expires < today),
-            "applied": count.applied,
-            "masked": count.masked,
-        })
+        admin::Rule {
+            id: rule.id.clone(),
+            why: rule.why.clone(),
+            owner: rule.owner.clone(),
+            expires: rule.expires.map(|expires| expires.to_string()),
+            expired: rule.expires.is_some_and(|expires| expires < today),
+            applied: count.applied,
+            masked: count.masked,
+        }
     }
 }
 

@@ -3,31 +3,36 @@
 use super::{
     StartError,
     advice::Advice,
+    described,
     evidence::Standing,
+    history::{Changes, Kept},
     mismatches::Stored,
     reachable::Reachable,
+    recheck::{self, Rechecks},
     switchboard::{Switchboard, Switched},
     threads::Threads,
+    verdicts::{self, Verdicts},
 };
 use crate::{
     admin::{self, Ask, Handles, Readiness},
     budget::Budget,
     compare,
-    config::{Config, Loaded, Origin, Running, reload::Reloads},
+    config::{Config, Loaded, Origin, Running, default_settings, reload::Reloads},
     drain,
-    handoff::{Feed, Reports, sample},
+    handoff::{Feed, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::Editor,
+    settings::{self, By, Edit, Editor},
     shadow,
     stack::Stack,
-    store::{self, Store},
+    store::{Database, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
     verdict::Cause,
 };
+use jiff::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc};
-use tokio::task::JoinSet;
+use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
 #[derive(Debug)]
@@ -36,8 +41,10 @@ pub(super) struct Shared {
     gauges: Gauges,
     pub(super) ledger: Ledger,
     budget: Budget,
+    writes: Writes,
     rule_counts: RuleCounts,
     metrics: Metrics,
+    pub(super) database: Database,
     switched: Switched,
     pub(super) switchboard: Arc<Switchboard>,
 }
@@ -51,15 +58,22 @@ impl Shared {
     pub(super) fn new(
         config: &Arc<Config>,
         env: report::otlp::Env<'_>,
-    ) -> (Self, sample::Queue, Feed) {
+    ) -> Result<(Self, sample::Queue, Feed), StartError> {
         let gauges = Gauges::default();
+        let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
         let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.label.is_some() {
-            ledger.begin_epoch(config.label.as_deref(), Cause::Start);
+        if config.epoch.label.is_some() {
+            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
         }
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
-        let switched = (budget.clone(), ledger.clone(), queue.clone());
+        let writes = Writes::new(config.recheck.window(), gauges.clone());
+        let switched = (
+            budget.clone(),
+            ledger.clone(),
+            writes.clone(),
+            queue.clone(),
+        );
         let (switchboard, switched) = Switchboard::new(config, switched);
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
@@ -67,8 +81,10 @@ impl Shared {
             gauges,
             ledger,
             budget,
+            writes,
             rule_counts: RuleCounts::default(),
             metrics,
+            database,
             switched,
             switchboard: Arc::new(switchboard),
         };
@@ -78,7 +94,7 @@ impl Shared {
             budget: shared.budget.clone(),
             figures: Arc::new(shared.standing()),
         });
-        (shared, queue, feed)
+        Ok((shared, queue, feed))
     }
 
     pub(super) async fn bind_live(
@@ -100,6 +116,7 @@ impl Shared {
             budget: self.budget.clone(),
             queue,
             timings: self.timings(),
+            writes: self.writes.clone(),
         };
         // On the runtime whose threads are to poll the listener.
         let bound = live
@@ -111,12 +128,8 @@ impl Shared {
     }
 
     pub(super) fn store(&self) -> Store {
-        let config = store::Config {
-            keep_mismatches: self.config.store.keep_mismatches,
-            keep_per_class: self.config.store.keep_per_class,
-            ..store::Config::default()
-        };
-        Store::new(config, self.gauges.clone())
+        let (database, config) = (self.database.clone(), self.config.store.clone());
+        Store::new(database, config, self.gauges.clone())
     }
 
     /// Everything that hears of checks: the log, the store, and a collector where there is one.
@@ -167,7 +180,27 @@ impl Shared {
             timings: self.timings(),
             rule_counts: self.rule_counts.clone(),
             reports,
+            writes: self.writes.clone(),
             redactor: self.switched.redactor.clone(),
+        })
+    }
+
+    pub(super) fn rechecks(
+        &self,
+        store: Store,
+        rereader: shadow::Rereader,
+        shadow: &runtime::Handle,
+    ) -> Rechecks {
+        Rechecks::new(recheck::Parts {
+            store,
+            rereader,
+            shadow: shadow.clone(),
+            live: self.switched.live.clone(),
+            redactor: self.switched.redactor.clone(),
+            ledger: self.ledger.clone(),
+            budget: self.budget.clone(),
+            supplied: recheck::supplied(&self.config),
+            turn: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -175,15 +208,21 @@ impl Shared {
     pub(super) async fn serve_admin(
         &self,
         (origin, loaded): (Origin, Loaded),
-        store: Store,
+        (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
-        let running = Arc::new(running);
+        let changes = self.note_start(&running);
+        let noted = changes.clone();
+        let running = Arc::new(running.noting(move |changes| note(&noted, &changes)));
         let reachable = Reachable::default();
-        let handles = self.handles(running.clone(), store, reachable.clone());
+        let handles = self.handles(
+            (running.clone(), changes),
+            (store, rechecks),
+            reachable.clone(),
+        );
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
@@ -193,6 +232,11 @@ impl Shared {
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
         let addr = bound.addr();
         servers.spawn(bound.run(drain.clone()));
+        servers.spawn(verdicts::watch(
+            self.standing(),
+            self.verdicts(),
+            drain.clone(),
+        ));
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
         let primary = match self.config.serve_from {
             Stack::Old => self.config.old.clone(),
@@ -208,20 +252,45 @@ impl Shared {
         Ok(addr)
     }
 
-    fn handles(&self, running: Arc<Running>, store: Store, reachable: Reachable) -> Handles {
+    fn verdicts(&self) -> Verdicts {
+        Kept::new(self.database.clone(), "verdict")
+    }
+
+    /// The history of the settings, which tells first what they are at the start.
+    fn note_start(&self, running: &Running) -> Changes {
+        let history = Changes::new(self.database.clone(), "settings");
+        let now = running.settings();
+        let values = (&default_settings(), &now.settings);
+        let at = (now.revision, Timestamp::now());
+        note(&history, &settings::changes(values, at, By::Start));
+        history
+    }
+
+    fn handles(
+        &self,
+        (running, changes): (Arc<Running>, Changes),
+        (store, rechecks): (Store, Rechecks),
+        reachable: Reachable,
+    ) -> Handles {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
+        let database = self.database.clone();
         Handles {
             ledger: self.ledger.clone(),
             editor: Editor(running),
+            changes: Arc::new(changes),
+            verdicts: Arc::new(self.verdicts()),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
+            rechecker: Arc::new(rechecks),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
+            schemas: Arc::new(described::schemas()),
             readiness: Ask::new(move || {
                 let mut readiness = readiness(&reachable, &gauges);
+                readiness.impaired.extend(database.impairments());
                 if switchboard.is_ending() {
                     let missing = "it is ending, and takes no new connections";
                     readiness.missing.push(missing.to_owned());
@@ -245,6 +314,12 @@ impl Shared {
     }
 }
 
+fn note(history: &Changes, changes: &[settings::Change]) {
+    for change in changes {
+        history.note(change.at, change);
+    }
+}
+
 fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
     let mut readiness = Readiness::default();
     if !reachable.get() {
@@ -252,7 +327,6 @@ fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
         readiness.missing.push(missing);
     }
     let impaired = &mut readiness.impaired;
-    impaired.push("evidence is kept in memory and will not survive a restart".to_owned());
     if gauges.breaker_open() > 0 {
         impaired.push("the shadow's circuit breaker is open".to_owned());
     }

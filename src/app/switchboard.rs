@@ -2,14 +2,14 @@
 
 use crate::{
     budget::Budget,
-    config::Config,
-    handoff::Queue,
+    config::{Comparable, Config},
+    handoff::{Queue, Writes},
     proxy,
     redact::{HashKey, Redactor},
     settings::{self, Current, Publisher},
     shadow,
     telemetry::Ledger,
-    verdict::{Cause, Limits},
+    verdict::Limits,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +23,7 @@ pub(super) struct Switchboard {
     key: HashKey,
     budget: Budget,
     ledger: Ledger,
+    writes: Writes,
     /// Taken out when the process ends: the shadow works until nobody can offer any more.
     queue: Mutex<Option<Queue>>,
 }
@@ -51,7 +52,7 @@ const WAITING: usize = 4;
 impl Switchboard {
     pub(super) fn new(
         config: &Arc<Config>,
-        (budget, ledger, queue): (Budget, Ledger, Queue),
+        (budget, ledger, writes, queue): (Budget, Ledger, Writes, Queue),
     ) -> (Self, Switched) {
         let key = HashKey(rand::random());
         let (live, live_now) = settings::channel(live(config));
@@ -73,6 +74,7 @@ impl Switchboard {
             key,
             budget,
             ledger,
+            writes,
             queue: Mutex::new(Some(queue)),
         };
         (switchboard, switched)
@@ -82,6 +84,7 @@ impl Switchboard {
     pub(super) fn put(&self, config: &Config) {
         let config = Arc::new(config.clone());
         self.budget.set_limit(config.capture.max_total);
+        self.writes.set_window(config.recheck.window());
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             queue.set_max_length(config.queue.max_length);
         }
@@ -92,8 +95,10 @@ impl Switchboard {
         self.judging.publish(Judging::new(&config));
         self.live.publish(live(&config));
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
-        if let Some(cause) = cause(&before.config, &config) {
-            self.ledger.begin_epoch(config.label.as_deref(), cause);
+        let comparable = Comparable::of(&config);
+        if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
+            self.ledger
+                .begin_epoch(config.epoch.label.as_deref(), cause);
         }
     }
 
@@ -108,15 +113,6 @@ impl Switchboard {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_none()
     }
-}
-
-/// Why checks under `next` cannot be put beside those under `before`, if so.
-fn cause(before: &Config, next: &Config) -> Option<Cause> {
-    let rules = |config: &Config| config.comparing.rules.fingerprint();
-    if rules(before) != rules(next) {
-        return Some(Cause::Rules);
-    }
-    (before.comparing.options != next.comparing.options).then_some(Cause::Compare)
 }
 
 // === impl Judging ===
@@ -161,6 +157,7 @@ fn shadow(config: &Config) -> shadow::Settings {
             max_waiting_bytes: config.capture.max_total / WAITING,
         },
         conditional: config.conditional,
+        version_header: config.epoch.version_header.clone(),
         grace: config.grace,
     }
 }

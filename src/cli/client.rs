@@ -32,6 +32,7 @@ pub struct Address {
 pub struct Client {
     base: String,
     authorization: Option<header::HeaderValue>,
+    within: Duration,
     runtime: runtime::Runtime,
     http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
 }
@@ -59,13 +60,15 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("{url} did not answer within {ANSWER_WITHIN:?}")]
-    TimedOut { url: String },
+    #[error("{url} did not answer within {within:?}")]
+    TimedOut { url: String, within: Duration },
     /// The API said no, and why.
     #[error("{status}: {detail}")]
     Refused { status: StatusCode, detail: String },
     #[error("what answers at {url} is not a twinread")]
     NotTwinread { url: String },
+    #[error("the terminal cannot be used")]
+    Terminal(#[source] io::Error),
 }
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -97,6 +100,7 @@ impl Address {
         Ok(Client {
             base,
             authorization,
+            within: ANSWER_WITHIN,
             runtime,
             http: legacy::Client::builder(TokioExecutor::new()).build_http(),
         })
@@ -106,6 +110,11 @@ impl Address {
 // === impl Client ===
 
 impl Client {
+    /// Waits for each answer for so long.
+    pub fn answering_within(self, within: Duration) -> Self {
+        Self { within, ..self }
+    }
+
     /// Asks for `path_and_query`, which begins with a slash.
     ///
     /// # Errors
@@ -178,8 +187,13 @@ impl Client {
         let exchange = self.exchange(request, &url);
         let timed = self
             .runtime
-            .block_on(async { time::timeout(ANSWER_WITHIN, exchange).await });
-        timed.unwrap_or(Err(Error::TimedOut { url: url.clone() }))
+            .block_on(async { time::timeout(self.within, exchange).await });
+        timed.unwrap_or_else(|_| {
+            Err(Error::TimedOut {
+                url: url.clone(),
+                within: self.within,
+            })
+        })
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {

@@ -62,6 +62,7 @@ pub fn run(args: Args) -> ExitCode {
             anstream::eprintln!("twinread: {}", chain(&error));
             let code = match error {
                 StartError::Telemetry(_) => exit::USAGE,
+                StartError::Store(error) if error.is_of_the_configuration() => exit::USAGE,
                 _ => exit::UNAVAILABLE,
             };
             ExitCode::from(code)
@@ -76,7 +77,6 @@ fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
     let app = App::start(origin, loaded)?;
     let (listen, admin) = (app.listen_addr(), app.admin_addr());
     tracing::info!(%listen, %admin, "listening");
-    tracing::warn!("evidence is kept in memory: figures and mismatches will not survive a restart");
     runtime.block_on(async {
         ends.next().await;
         let stopped = tokio::task::spawn_blocking(move || app.stop());

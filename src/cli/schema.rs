@@ -47,19 +47,26 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn schema(what: Described) -> Value {
-    let (text, variables) = match what {
-        Described::Rules => (include_str!("schema/rules.yaml"), Variables::Kept),
-        Described::RuleTests => (include_str!("schema/rule-tests.yaml"), Variables::Kept),
-        Described::Config => (include_str!("schema/config.yaml"), Variables::Replaced),
+    let (written, variables) = match what {
+        Described::Rules => (read(include_str!("schema/rules.yaml")), Variables::Kept),
+        Described::RuleTests => (
+            read(include_str!("schema/rule-tests.yaml")),
+            Variables::Kept,
+        ),
+        Described::Config => (config::schema(), Variables::Replaced),
     };
-    let node = Node::parse(&Arc::from("schema"), text);
-    let node = node.expect("a schema that is compiled in must be a document");
-    let mut schema = take_over(node.to_json());
+    let mut schema = take_over(written);
     variables.relax(&mut schema);
     if variables == Variables::Replaced {
         add_defaults(&mut schema, &config::defaults().to_json());
     }
     schema
+}
+
+fn read(text: &str) -> Value {
+    let node = Node::parse(&Arc::from("schema"), text);
+    let node = node.expect("a schema that is compiled in must be a document");
+    node.to_json()
 }
 
 /// Puts the members that `<<` names into the map that holds it.

@@ -1,15 +1,23 @@
 //! `twinread set`: changes settings of a running twinread.
 
+mod complete;
+
 use super::client::{Address, Error};
 use crate::settings::{Settings, Source};
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
 
 /// Change settings of a running twinread; in force for the next request.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// What to change, such as sample.rate=0.2; KEY=null returns to the file's value
-    #[arg(value_name = "KEY=VALUE", required = true, value_parser = change)]
+    /// What to change, such as sample.rate=0.2; NAME=null returns to the file's value
+    #[arg(
+        value_name = "NAME=VALUE",
+        required = true,
+        value_parser = change,
+        add = ArgValueCompleter::new(complete::candidates)
+    )]
     changes: Vec<Change>,
     #[command(flatten)]
     address: Address,
@@ -69,7 +77,7 @@ fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
 fn change(text: &str) -> Result<Change, String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or("expected KEY=VALUE, such as sample.rate=0.2")?;
+        .ok_or("expected NAME=VALUE, such as sample.rate=0.2")?;
     if name.split('.').any(str::is_empty) {
         return Err(format!("`{name}` is not the name of a setting"));
     }

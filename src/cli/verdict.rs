@@ -23,7 +23,7 @@ pub(super) struct ToldVerdict {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ToldEpoch {
-    id: String,
+    pub(super) id: String,
     label: Option<String>,
     since: String,
 }

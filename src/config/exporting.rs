@@ -2,7 +2,7 @@
 
 use super::{
     not_yet, stacks,
-    values::{self, MINUTE, MS},
+    values::{self, DAY, HOUR, MINUTE, MS},
 };
 use crate::{
     document::{At, Data, Fault, Faults},
@@ -11,9 +11,18 @@ use crate::{
     shadow::Trace,
     store,
 };
-use http::Uri;
-use std::collections::BTreeMap;
+use http::{HeaderName, Uri};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tracing::level_filters::LevelFilter;
+
+/// The section `epoch`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Epoch {
+    /// Of the epoch that begins with the process.
+    pub label: Option<String>,
+    /// In answers of the new stack: names its build.
+    pub version_header: Option<HeaderName>,
+}
 
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +31,9 @@ pub struct Telemetry {
     pub trace: Trace,
     pub traced: Traced,
 }
+
+/// Ten years: what is longer is a slip of the pen.
+const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
 // === impl Telemetry ===
 
@@ -125,21 +137,49 @@ pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
     let mut fields = not_yet::open(at.clone());
     let keep_mismatches = fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
     let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
-    let read = keep_mismatches.zip(keep_per_class);
-    let store = read.map(|(keep_mismatches, keep_per_class)| store::Config {
-        keep_mismatches: keep_mismatches.get(),
-        keep_per_class: keep_per_class.get(),
-        ..store::Config::default()
-    });
-    values::complete(fields, store)
+    let path = fields.optional("path", path);
+    let keep = fields.optional("keep", |at| values::duration(at, HOUR, LONGEST_KEPT));
+    let max_bytes = fields.optional("max_bytes", values::room);
+    let read = || {
+        Some(store::Config {
+            path,
+            keep_mismatches: keep_mismatches?.get(),
+            keep_per_class: keep_per_class?.get(),
+            keep: keep?,
+            max_bytes,
+            ..store::Config::default()
+        })
+    };
+    let read = read();
+    values::complete(fields, read)
 }
 
-/// The section `epoch`: a label.
-pub(super) fn epoch(at: &At<'_>) -> Result<Option<String>, Faults> {
+/// The path of a file. Whether its folder is there is for the start to say: this may be checked on another machine.
+fn path(at: &At<'_>) -> Result<PathBuf, Fault> {
+    match at.text() {
+        Ok(path) if !path.is_empty() => Ok(path.into()),
+        _ => Err(at.expected("the path of a file")),
+    }
+}
+
+/// Reads `epoch`. What is not told of headers is not told of builds either: `redacted` names no build.
+pub(super) fn epoch(at: &At<'_>, redacted: &[HeaderName]) -> Result<Epoch, Faults> {
     let mut fields = not_yet::open(at.clone());
     let label = fields.optional("label", |at| match &at.node.data {
         Data::Plain(label) | Data::Quoted(label) => Ok(label.clone()),
         _ => Err(at.expected("a text")),
     });
-    fields.finish().into_result(label)
+    let version_header = fields.optional("version_header", |at| {
+        let name = stacks::header(at)?;
+        match redacted.contains(&name) {
+            true => Err(at.fault(format!(
+                "`{name}` is one of redact.headers, and versions are shown"
+            ))),
+            false => Ok(name),
+        }
+    });
+    fields.finish().into_result(Epoch {
+        label,
+        version_header,
+    })
 }

@@ -154,6 +154,12 @@ impl Change {
     }
 }
 
+/// Every runtime setting as it is where nobody says anything.
+pub fn default_settings() -> BTreeMap<String, Setting> {
+    let nothing = Node::from(&Value::Object(serde_json::Map::new()));
+    Layers::new(nothing.clone(), nothing).settings()
+}
+
 /// The tree of all defaults.
 pub fn defaults() -> Node {
     let text = include_str!("defaults.yaml");

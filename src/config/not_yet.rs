@@ -32,9 +32,6 @@ const NOT_YET: &[Line] = &[
     line("new.tls", "cert", InForce::Nothing),
     line("new.tls", "key", InForce::Nothing),
     line("new.tls", "server_name", InForce::Nothing),
-    line("store", "path", InForce::Nothing),
-    line("store", "keep", InForce::Nothing),
-    line("epoch", "version_header", InForce::Nothing),
 ];
 
 const fn line(section: &'static str, field: &'static str, in_force: InForce) -> Line {

@@ -3,7 +3,7 @@
 use super::{
     capture::{Capture, Queue},
     comparison,
-    exporting::{self, Telemetry},
+    exporting::{self, Epoch, Telemetry},
     not_yet,
     recheck::{self, Recheck},
     redaction, sampling,
@@ -58,8 +58,7 @@ pub struct Config {
     pub log: log::Config,
     pub store: store::Config,
     pub limits: Limits,
-    /// Of the epoch that begins with the process.
-    pub label: Option<String>,
+    pub epoch: Epoch,
     /// How long accepted checks may take after SIGTERM.
     pub grace: Duration,
 }
@@ -71,7 +70,7 @@ struct Telling {
     log: log::Config,
     store: store::Config,
     limits: Limits,
-    label: Option<String>,
+    epoch: Epoch,
     grace: Duration,
 }
 
@@ -142,7 +141,7 @@ impl Config {
                 log: telling.log,
                 store: telling.store,
                 limits: telling.limits,
-                label: telling.label,
+                epoch: telling.epoch,
                 grace: telling.grace,
             })
         };
@@ -160,7 +159,8 @@ impl Telling {
         let log = fields.optional("log", exporting::log);
         let store = fields.optional("store", exporting::store);
         let limits = fields.optional("verdict", Limits::read);
-        let label = fields.optional("epoch", exporting::epoch);
+        let redacted = redact.as_ref().map_or(&[][..], |redact| &redact.headers);
+        let epoch = fields.optional("epoch", |at| exporting::epoch(at, redacted));
         let grace = fields.optional("drain", drain);
         Some(Self {
             redact: redact?,
@@ -168,7 +168,7 @@ impl Telling {
             log: log?,
             store: store?,
             limits: limits?,
-            label: label?,
+            epoch: epoch?,
             grace: grace?,
         })
     }

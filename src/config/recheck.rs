@@ -37,6 +37,11 @@ impl Recheck {
         });
         values::complete(fields, recheck)
     }
+
+    /// How long after a write what was written may still differ: to the last reading. Zero where nothing is read again.
+    pub fn window(&self) -> Duration {
+        self.after.last().copied().unwrap_or_default()
+    }
 }
 
 fn delays(at: &At<'_>) -> Result<Vec<Duration>, Faults> {

@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     document::{Fault, Faults},
-    settings::{Edit, Refused, Setting, Settings},
+    settings::{self, By, Edit, Refused, Settings},
     telemetry::Gauges,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fmt,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -27,6 +28,8 @@ pub struct Running {
     gauges: Gauges,
     /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
+    /// Is told of each change of a setting.
+    note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -67,6 +70,7 @@ impl Running {
             origin,
             gauges,
             publish: Box::new(publish),
+            note: Box::new(|_| ()),
             state: Mutex::new(State {
                 loaded,
                 paths,
@@ -74,6 +78,14 @@ impl Running {
                 failed: None,
                 needs_restart: Vec::new(),
             }),
+        }
+    }
+
+    /// Tells `note` of the settings that change from now on.
+    pub fn noting(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
+        Self {
+            note: Box::new(note),
+            ..self
         }
     }
 
@@ -137,19 +149,26 @@ impl Running {
         for warning in next.warnings() {
             tracing::warn!(%warning, "the configuration asks for attention");
         }
-        self.put(state, next, "the configuration");
+        self.put(state, next, By::File);
         Ok(reloaded)
     }
 
     /// Puts `next` in force, and tells each setting that changes by it.
-    fn put(&self, state: &mut State, next: Loaded, by: &str) {
+    fn put(&self, state: &mut State, next: Loaded, by: By) {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
         state.loaded = next;
         state.revision += 1;
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
-        tell(&before, &after, state.revision, by);
+        let now = (state.revision, Timestamp::now());
+        let changes = settings::changes((&before, &after), now, by);
+        for change in &changes {
+            let (name, old, new) = (&change.setting, &change.from, &change.to);
+            let revision = state.revision;
+            tracing::info!(%name, %old, %new, revision, %by, "setting changed");
+        }
+        (self.note)(changes);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,7 +181,12 @@ impl Edit for Running {
         self.lock().settings()
     }
 
-    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
+    fn patch(
+        &self,
+        patch: &Value,
+        if_match: Option<u64>,
+        caller: SocketAddr,
+    ) -> Result<Settings, Refused> {
         let mut state = self.lock();
         if if_match.is_some_and(|revision| revision != state.revision) {
             return Err(Refused::Stale(state.revision));
@@ -177,7 +201,7 @@ impl Edit for Running {
         next.layers = next.layers.with_api(api);
         let config = resolve(&next.name, &next.layers, &next.rules);
         next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
-        self.put(&mut state, next, by);
+        self.put(&mut state, next, By::Api(caller));
         Ok(state.settings())
     }
 }
@@ -236,21 +260,4 @@ fn bare(faults: &Faults) -> Faults {
         told.push(Fault::bare(fault.message.clone()));
     }
     told
-}
-
-fn tell(
-    before: &BTreeMap<String, Setting>,
-    after: &BTreeMap<String, Setting>,
-    revision: u64,
-    by: &str,
-) {
-    for (name, setting) in after {
-        let old = before
-            .get(name)
-            .map_or(&Value::Null, |setting| &setting.value);
-        if *old != setting.value {
-            let new = &setting.value;
-            tracing::info!(%name, %old, %new, revision, by, "setting changed");
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! What is known of a check at its end, and the report that is made of it.
 
-use super::{Basis, ReadRequest, Rechecked, Report, Told, ToldAnswer};
+use super::{
+    Basis, ReadRequest, Rechecked, Report, Told, ToldAnswer,
+    masked::{ToldRequest, masked},
+};
 use crate::{
     compare::{Answer, Class, Difference, Place, Value},
     redact::Redactor,
@@ -56,6 +59,17 @@ impl Checked<'_> {
         let answers = self.old.zip(self.new);
         let answers = answers.map(|(old, new)| (old.answer, new.answer));
         let hints = Hints::of(self.differences, answers, redactor, self.room).into_iter();
+        let path = redactor.path(request.uri.path());
+        let query = request.uri.query().map(|query| redactor.query(query));
+        let headers = redactor.headers(&request.headers);
+        let body = redactor.body(&request.headers, &request.body);
+        let told_request = ToldRequest {
+            path: &path,
+            query: query.as_deref(),
+            headers: &headers,
+            body: body.as_deref(),
+        };
+        let request_masked = masked(request, &told_request);
         let told = |(difference, hints)| Told::of(difference, hints, &self.route, redactor);
         Report {
             differences: self.differences.iter().zip(hints).map(told).collect(),
@@ -63,10 +77,11 @@ impl Checked<'_> {
             route: self.route,
             epoch: self.epoch,
             method: request.method.to_string(),
-            path: redactor.path(request.uri.path()),
-            query: request.uri.query().map(|query| redactor.query(query)),
-            request_headers: redactor.headers(&request.headers),
-            request_body: redactor.body(&request.headers, &request.body),
+            path,
+            query,
+            request_headers: headers,
+            request_body: body,
+            request_masked,
             span: self.span,
             live: self.live,
             started: self.started,

@@ -39,6 +39,8 @@ pub struct Report {
     pub request_headers: Vec<(String, String)>,
     /// `None` where there was none.
     pub request_body: Option<String>,
+    /// The parts of the request that are told otherwise than they are: `path`, `query`, `body`, `header.NAME`, `headers`.
+    pub request_masked: Vec<String>,
     /// The check's own span; the replay carried it as `traceparent`.
     pub span: TraceContext,
     /// The span of the live request, if it had one.
@@ -135,6 +137,7 @@ impl Report {
             + optional(self.query.as_ref())
             + optional(self.request_body.as_ref())
             + pairs(&self.request_headers)
+            + self.request_masked.iter().map(String::len).sum::<usize>()
             + answers.sum::<usize>()
             + differences.sum::<usize>()
             + self.rechecked.noise.iter().map(String::len).sum::<usize>()

@@ -58,8 +58,16 @@ impl Reports {
         let size = report.size();
         let report = Arc::new(report);
         for listener in &self.listeners {
+            let is_for_store = listener.signal == Signal::Store;
+            if is_for_store {
+                // Before it is on its way: it may be there at once.
+                self.gauges.enter_store();
+            }
             if !listener.takes(&report, size) {
                 self.gauges.export_dropped(listener.signal, 1);
+                if is_for_store {
+                    self.gauges.leave_store(1);
+                }
             }
         }
     }
@@ -111,6 +119,7 @@ mod tests {
             query: None,
             request_headers: Vec::new(),
             request_body: Some("x".repeat(bytes)),
+            request_masked: Vec::new(),
             span: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
                 .unwrap(),
             live: None,
@@ -136,6 +145,7 @@ mod tests {
         }
         assert_eq!(gauges.exports_dropped(Signal::Traces), 20);
         assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+        assert_eq!(gauges.store_waiting(), 30, "until they are written");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{FlatAnswer, FlatRequest};
 use crate::{
     budget::Held,
     compare::{Answer, Comparing},
+    route::{Head, Routes},
     stack::Stack,
     telemetry::{Gauges, Ticket},
     verdict::{Outcome, Reason},
@@ -28,13 +29,14 @@ pub struct Sample {
     pub answer: FlatAnswer,
     /// The stack that gave it.
     pub primary: Stack,
-    /// From sending the request to the last byte of the answer.
+    /// From sending the request, its body included, to the last byte of the answer.
     pub took: Duration,
     /// When the live request came.
     pub received: SystemTime,
     /// When the answer was complete; the age of the sample counts from here.
     pub offered: Instant,
-    /// The rules and options in force when the read was sampled.
+    /// The routes, rules and options in force when the read was sampled.
+    pub routes: Arc<Routes>,
     pub comparing: Arc<Comparing>,
     /// The share of the byte budget that request and answer take.
     pub held: Held,
@@ -48,6 +50,7 @@ pub struct Opened {
     pub answer: Answer,
     pub primary: Stack,
     pub took: Duration,
+    pub routes: Arc<Routes>,
     pub comparing: Arc<Comparing>,
     pub held: Held,
 }
@@ -99,8 +102,22 @@ impl Sample {
             answer: self.answer.open(),
             primary: self.primary,
             took: self.took,
+            routes: self.routes,
             comparing: self.comparing,
             held: self.held,
+        }
+    }
+}
+
+// === impl ReadRequest ===
+
+impl ReadRequest {
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            method: &self.method,
+            path: self.uri.path(),
+            query: self.uri.query(),
+            headers: &self.headers,
         }
     }
 }

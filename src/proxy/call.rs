@@ -8,7 +8,7 @@ use super::{
     upload::Upload,
 };
 use crate::{
-    route::{Head, Naming},
+    route::{Access, Head, Keys, Naming},
     telemetry::{Ledger, Route},
     upstream::Line,
 };
@@ -143,13 +143,24 @@ impl Unnamed {
 
     fn named(&self) -> &Named {
         self.named.get_or_init(|| {
-            let tape = self.recording.tape();
-            let body = match tape.end() {
-                End::Whole => tape.kept(),
-                _ => &[],
-            };
-            Named::of(&self.live, &self.ledger, &self.head.borrow(), Some(body))
-                .expect("with a body given there must be a name")
+            self.with_body(|body| {
+                Named::of(&self.live, &self.ledger, &self.head.borrow(), Some(body))
+                    .expect("with a body given there must be a name")
+            })
+        })
+    }
+
+    /// What it writes, as far as its body has come to be known.
+    pub(super) fn keys(&self) -> Keys {
+        let routes = &self.live.routes;
+        self.with_body(|body| routes.keys(&self.head.borrow(), Some(body), Access::Write))
+    }
+
+    fn with_body<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        let tape = self.recording.tape();
+        use_it(match tape.end() {
+            End::Whole => tape.kept(),
+            _ => &[],
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     budget::Held,
     compare::Comparing,
     handoff::{Flat, FlatAnswer, FlatRequest, Queue, Sample},
+    route::Routes,
     stack::Stack,
     telemetry::Ticket,
     verdict::{Outcome, Reason},
@@ -33,6 +34,7 @@ pub(super) struct Sampled {
     /// Of what is not body.
     pub(super) held: Held,
     pub(super) received: SystemTime,
+    pub(super) routes: Arc<Routes>,
     pub(super) comparing: Arc<Comparing>,
     pub(super) queue: Queue,
 }
@@ -140,6 +142,7 @@ impl Answered {
             mut tape,
             mut held,
             received,
+            routes,
             comparing,
             queue,
         } = *self.sampled;
@@ -147,8 +150,11 @@ impl Answered {
         if let End::Refused(reason) = tape.end() {
             return finish(ticket, reason);
         }
+        let mut sent = self.sent;
         if let Some(recording) = recording {
             let mut tape = recording.tape();
+            // A caller that takes its time to send the body is no delay of the stack.
+            sent = tape.ended().map_or(sent, |ended| ended.max(sent));
             match tape.end() {
                 End::Whole => {}
                 // The answer came before the request was whole: nobody could replay it.
@@ -173,9 +179,10 @@ impl Answered {
                 trailers: self.trailers,
             },
             primary: self.primary,
-            took: offered - self.sent,
+            took: offered - sent,
             received,
             offered,
+            routes,
             comparing,
             held,
         }));

@@ -3,7 +3,7 @@
 use crate::{
     budget::Budget,
     compare::Comparing,
-    handoff::Queue,
+    handoff::{Queue, Writes},
     route::Routes,
     sample::{Reads, Sampling},
     settings::Current,
@@ -53,6 +53,7 @@ pub struct Handles {
     pub budget: Budget,
     pub queue: Queue,
     pub timings: Timings,
+    pub writes: Writes,
 }
 
 // === impl Live ===

@@ -99,6 +99,10 @@ where
         if let Ok(answer) = &mut answer {
             let sampled = match std::mem::replace(this.plan, Plan::Pass) {
                 Plan::Pass => None,
+                Plan::Write(writing) => {
+                    drop(writing);
+                    None
+                }
                 Plan::Copy(copying) => copying.take(),
                 Plan::Decide(undecided) => {
                     let sampler = this.sampler.take();

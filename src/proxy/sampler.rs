@@ -5,10 +5,12 @@ use super::{
     check::Sampled,
     live::{Checks, Handles, Live},
     tape::{End, Recording, Tape},
+    writing::{Subject, Writing},
 };
 use crate::{
     budget::Bucket,
     handoff::{Flat, FlatRequest},
+    route::Access,
     sample::{Ask, Decision, Declared},
     telemetry::Bound,
     verdict::{Outcome, Reason},
@@ -36,6 +38,8 @@ pub(super) enum Plan {
     Copy(Copying),
     /// Whether it is a read, or of which route, is in the body.
     Decide(Box<Undecided>),
+    /// Nothing more: it notes its end by itself.
+    Write(Writing),
 }
 
 /// Abandons the check where no answer comes.
@@ -81,17 +85,32 @@ impl Sampler {
         if let (Declared::Read, Routing::Known(named)) = (declared, &routing) {
             named.route.count_live_read();
         }
-        if live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing)) {
-            remove(call, force);
-            return Plan::Pass;
-        }
+        let is_off =
+            live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing));
         let plan = match (declared, &routing) {
-            (Declared::NotRead, _) => Plan::Pass,
+            (Declared::NotRead, _) => self.note(call, &routing),
+            _ if is_off => Plan::Pass,
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
             (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
         };
         remove(call, force);
         plan
+    }
+
+    /// What is written now may differ for a while, wherever it is read.
+    fn note(&self, call: &Call, routing: &Routing) -> Plan {
+        let writes = &self.handles.writes;
+        let live = &call.live;
+        if call.request.method().is_safe() || live.checks == Checks::Paused || !writes.are_noted() {
+            return Plan::Pass;
+        }
+        let subject = match routing {
+            Routing::Known(_) => {
+                Subject::Known(live.routes.keys(&call.head(), None, Access::Write))
+            }
+            Routing::ByBody(unnamed) => Subject::ByBody(unnamed.clone()),
+        };
+        Plan::Write(Writing::begin(writes.clone(), subject, call.received))
     }
 
     fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
@@ -158,6 +177,12 @@ impl Sampler {
                     || live.reads.admits_body(&head.borrow(), tape.kept()))
         };
         if !is_read {
+            if !head.method.is_safe() {
+                let tape = recording.tape();
+                let body = (tape.end() == End::Whole).then(|| tape.kept());
+                let keys = live.routes.keys(&head.borrow(), body, Access::Write);
+                self.handles.writes.note(&keys, Instant::now());
+            }
             return None;
         }
         let is_counted = declared == Declared::Read && matches!(routing, Routing::Known(_));
@@ -220,6 +245,7 @@ impl Sampler {
             tape: self.tape(live),
             held,
             received,
+            routes: live.routes.clone(),
             comparing: live.comparing.clone(),
             queue: self.handles.queue.clone(),
         }))

@@ -6,7 +6,10 @@ use crate::{
 };
 use bytes::Bytes;
 use http_body::SizeHint;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 /// The copy so far; nothing of it is kept once it was refused, for half a body proves nothing.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(super) struct Tape {
     held: Held,
     max_body: usize,
     end: End,
+    /// When it came to its end.
+    ended: Option<Instant>,
 }
 
 /// How far the body has come.
@@ -41,6 +46,7 @@ impl Tape {
             held: budget.share(),
             max_body,
             end: End::Streaming,
+            ended: None,
         }
     }
 
@@ -68,6 +74,16 @@ impl Tape {
         if self.end == End::Streaming {
             self.end = end;
         }
+    }
+
+    /// As [`Tape::finish`], and notes when that was.
+    pub(super) fn finish_now(&mut self, end: End) {
+        self.finish(end);
+        self.ended = Some(Instant::now());
+    }
+
+    pub(super) fn ended(&self) -> Option<Instant> {
+        self.ended
     }
 
     pub(super) fn end(&self) -> End {

@@ -66,11 +66,11 @@ impl Upload {
                     tape.observe(data);
                 }
                 if frame.is_trailers() || inner.is_end_stream() {
-                    tape.finish(End::Whole);
+                    tape.finish_now(End::Whole);
                 }
             }
             Some(Err(_)) => tape.finish(End::Broken),
-            None => tape.finish(End::Whole),
+            None => tape.finish_now(End::Whole),
         }
     }
 }

@@ -275,6 +275,7 @@ mod tests {
             query: None,
             request_headers: Vec::new(),
             request_body: None,
+            request_masked: Vec::new(),
             span: TraceContext {
                 trace_id: 0xabc,
                 span_id: 1,

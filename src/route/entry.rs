@@ -1,6 +1,6 @@
 //! One entry of the section `routes`: what it is for, and the name it gives.
 
-use super::{Head, JsonBody, Selector, selector::Capture};
+use super::{Head, JsonBody, Selector, keys, selector::Capture};
 use crate::document::{At, Fault, Faults, Fields};
 use std::borrow::Cow;
 
@@ -16,6 +16,8 @@ const OTHER: &str = "other";
 pub struct Entry {
     parts: Vec<Part>,
     selector: Selector,
+    /// What is captured and not in the name, by name.
+    keys: Vec<(String, Capture)>,
     required: Required,
     sample: Option<f64>,
 }
@@ -53,9 +55,17 @@ impl Entry {
             Ok(parts)
         });
         let sample = fields.optional("sample", |at| at.number_within(0.0, 1.0));
+        let parts = parts.unwrap_or_default();
+        let is_in_name = |name: &str| {
+            let mut parts = parts.iter();
+            parts.any(|part| matches!(part, Part::Captured { name: own, .. } if own == name))
+        };
+        let mut keys = selector.captures();
+        keys.retain(|(name, _)| !is_in_name(name));
         fields.finish().into_result(Self {
-            parts: parts.unwrap_or_default(),
+            parts,
             selector,
+            keys,
             required,
             sample,
         })
@@ -81,6 +91,15 @@ impl Entry {
 
     pub(super) fn selector(&self) -> &Selector {
         &self.selector
+    }
+
+    /// Which record a request that fits is about; `None` where nothing tells.
+    pub(super) fn key(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Option<u64> {
+        let captured = self.keys.iter().filter_map(|(name, capture)| {
+            let value = self.selector.captured((*capture, name), head, body)?;
+            Some((name.as_str(), value))
+        });
+        keys::of_pairs(captured)
     }
 
     /// The name of a request that fits. What is captured is cut and made safe to print.

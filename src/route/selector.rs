@@ -12,7 +12,7 @@ use jsonpath_rust::{
 };
 use regex::Regex;
 use serde_json::Value;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 /// Conditions on a request; all must hold, and what is not given holds.
 ///
@@ -117,6 +117,25 @@ impl Selector {
         header
             .map(Capture::Header)
             .or_else(|| json().map(Capture::Json))
+    }
+
+    /// Everything that is captured, by name.
+    pub(super) fn captures(&self) -> Vec<(String, Capture)> {
+        let mut patterns: Vec<_> = self.headers.iter().map(|(_, pattern)| pattern).collect();
+        patterns.extend(self.json.iter().map(|(_, pattern)| pattern));
+        let mut names = BTreeSet::new();
+        match &self.path {
+            Some(Path::Template(template)) => names.extend(template.names()),
+            Some(Path::Pattern(pattern)) => patterns.push(pattern),
+            None => {}
+        }
+        let groups = patterns.iter().flat_map(|pattern| pattern.capture_names());
+        names.extend(groups.flatten());
+        let captures = names.into_iter().filter_map(|name| {
+            let capture = self.capture(name)?;
+            Some((name.to_owned(), capture))
+        });
+        captures.collect()
     }
 
     /// What is captured there as `name` in a request that fits.

@@ -74,6 +74,12 @@ impl Template {
         self.segments.iter().any(|segment| segment.name() == name)
     }
 
+    /// The names of its open segments.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.segments.iter().map(Segment::name);
+        names.filter(|name| !name.is_empty())
+    }
+
     /// What `{name}` stands for in a path that fits.
     pub(super) fn value<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut left = path.strip_prefix('/');

@@ -69,18 +69,6 @@ enum Section<'p> {
     Body,
 }
 
-// === impl Effect ===
-
-impl Effect {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hidden => "hidden",
-            Self::Kept => "kept",
-            Self::Unknown => "cannot_be_judged",
-        }
-    }
-}
-
 // === impl Preview ===
 
 impl Preview {

@@ -2,31 +2,39 @@
 
 use super::{
     Compare, Settings,
-    check::{Check, Finding, Reading},
-    epochs::{Epochs, Tables},
+    check::{Check, Finding},
+    epochs::Epochs,
     lanes::Lanes,
+    pair::Reading,
     places::Places,
     tries::Tries,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Rechecked, Reports, Timed, Traced},
+    handoff::{Checked, Rechecked, Reports, Timed, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
-    telemetry::{Bound, Gauges, RuleCount, RuleCounts, Timings},
+    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
     verdict::Outcome,
 };
+use http::Method;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Instant, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
+
+/// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
+/// written ahead for it has come; nobody holds up the shadow.
+const MAX_TIMED: usize = 256 << 10;
 
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) compare: Compare,
     pub(super) epochs: Epochs,
+    pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,
     pub(super) rule_counts: RuleCounts,
@@ -37,6 +45,18 @@ pub(super) struct Bench {
     pub(super) places: Places,
     pub(super) waiting: Waiting,
     pub(super) tries: Tries,
+    pub(super) writes: Writes,
+}
+
+/// What two answers are of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'s> {
+    pub(super) route: &'s str,
+    /// The id of the epoch.
+    pub(super) epoch: &'s Arc<str>,
+    pub(super) method: &'s Method,
+    /// For aligning arrays and text.
+    pub(super) deadline: Duration,
 }
 
 /// What a comparison knows of ids that have met before.
@@ -57,22 +77,22 @@ pub(super) struct Panicked;
 // === impl Bench ===
 
 impl Bench {
-    /// Compares two answers in a check. A panic in here ends the comparison, not more.
+    /// Compares two answers. A panic in here ends the comparison, not more.
     pub(super) fn compare(
         &self,
-        check: &Check,
+        subject: &Subject<'_>,
         answers: (&Answer, &Answer),
         comparing: &Comparing,
         memory: Memory,
     ) -> Result<Comparison, Panicked> {
-        let route = check.sample.ticket.route().name();
+        let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
-            method: &check.sample.request.method,
+            method: subject.method,
             today: jiff::Timestamp::now()
                 .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
-            deadline: Instant::now().checked_add(check.settings.deadline),
+            deadline: Instant::now().checked_add(subject.deadline),
         };
         let compare = || match memory {
             _ if !comparing.rules.remembers() => {
@@ -82,11 +102,11 @@ impl Bench {
                 (self.compare)(answers, &context, comparing, &mut Bijections::default())
             }
             Memory::Known => {
-                let mut known = self.tables(check).lock().clone();
+                let mut known = self.epochs.tables(epoch).lock().clone();
                 (self.compare)(answers, &context, comparing, &mut known)
             }
             Memory::Kept => {
-                let tables = self.tables(check);
+                let tables = self.epochs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
                 let comparison = (self.compare)(answers, &context, comparing, &mut tables);
@@ -101,10 +121,6 @@ impl Bench {
         })
     }
 
-    fn tables(&self, check: &Check) -> Tables {
-        self.epochs.tables(check.sample.ticket.epoch())
-    }
-
     /// Counts what rules did, and how long both stacks took.
     pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &Reading) {
         let rules = check.sample.comparing.rules.rules();
@@ -116,6 +132,9 @@ impl Bench {
             if let Some(rule) = rules.get(used.rule) {
                 self.rule_counts.add(&rule.id, count);
             }
+        }
+        if check.sample.answer.body.len() > MAX_TIMED || new.answer.body.len() > MAX_TIMED {
+            return;
         }
         let ticket = &check.sample.ticket;
         let primary = check.sample.primary;

@@ -2,8 +2,10 @@
 
 use super::{
     Settings,
-    bench::{Bench, Memory},
+    afresh::{self, Why},
+    bench::{Bench, Memory, Subject},
     lane::Passage,
+    pair::{Reader, Reading},
     places::Place,
     recheck,
     replay::{self, Purpose, Room},
@@ -13,17 +15,15 @@ use crate::{
     compare::{self, Answer, Compared},
     drain,
     handoff::{Opened, Rechecked, Sample},
+    route::Access,
     stack::Stack,
-    verdict::{Mark, Outcome, Reason},
+    verdict::{Mark, Outcome, Reason, Turn, Version},
 };
 use http::{
-    HeaderName, StatusCode,
+    HeaderName, HeaderValue, StatusCode,
     header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 /// What one check begins with.
 #[derive(Debug)]
@@ -41,13 +41,6 @@ pub(super) struct Check {
     pub(super) sample: Opened,
     pub(super) span: Span,
     pub(super) settings: Arc<Settings>,
-}
-
-/// A whole answer of a stack.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) answer: Answer,
-    pub(super) took: Duration,
 }
 
 /// How a check ended, and what was found.
@@ -76,16 +69,19 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
         drain,
     } = entry;
     let mut check = Check::open(bench, sample, settings);
-    let (shadow, mut finding) = if check.is_unmodified() {
-        // It may have to wait, and not in a place that others could use.
-        drop(place);
-        let shadow = Box::pin(recheck::without_conditions(&mut check, passage)).await;
-        check.judge(shadow)
-    } else {
-        let shadow = check.replay(passage).await;
-        let judged = check.judge(shadow);
-        drop(place);
-        judged
+    let (shadow, mut finding) = match check.why_afresh() {
+        None => {
+            let shadow = check.replay(passage).await;
+            let judged = check.judge(shadow);
+            drop(place);
+            judged
+        }
+        Some(why) => {
+            // It may have to wait, and not in a place that others could use.
+            drop(place);
+            let shadow = Box::pin(afresh::read(&mut check, why, passage, &drain)).await;
+            check.judge(shadow)
+        }
     };
     if let Some(shadow) = &shadow
         && finding.is_suspect()
@@ -125,8 +121,41 @@ impl Check {
         }
     }
 
+    /// What the answers are of, for comparing them.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        let ticket = &self.sample.ticket;
+        Subject {
+            route: ticket.route().name(),
+            epoch: ticket.epoch(),
+            method: &self.sample.request.method,
+            deadline: self.settings.deadline,
+        }
+    }
+
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader {
+            bench: &self.bench,
+            settings: &self.settings,
+            request: &self.sample.request,
+            span: &self.span.own,
+        }
+    }
+
+    fn why_afresh(&self) -> Option<Why> {
+        let sample = &self.sample;
+        let keys = || {
+            let request = &sample.request;
+            let body = Some(&request.body[..]);
+            sample.routes.keys(&request.head(), body, Access::Read)
+        };
+        match self.bench.writes.touch(keys, Instant::now()) {
+            true => Some(Why::Written),
+            false => self.is_unmodified().then_some(Why::Unmodified),
+        }
+    }
+
     /// Whether there is no answer to compare because the caller had it already.
-    fn is_unmodified(&self) -> bool {
+    pub(super) fn is_unmodified(&self) -> bool {
         let headers = &self.sample.request.headers;
         self.sample.answer.status == StatusCode::NOT_MODIFIED
             && CONDITIONS.iter().any(|name| headers.contains_key(name))
@@ -158,16 +187,18 @@ impl Check {
     }
 
     /// Compares the first answers, if the shadow gave one.
-    fn judge(&self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
+    fn judge(&mut self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
         let shadow = match shadow {
             Ok(shadow) => shadow,
             Err(outcome) => return (None, Finding::from(outcome)),
         };
+        // First, for the epoch says which ids have met.
+        self.hear_version(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
         let comparing = &self.sample.comparing;
         let compared = self
             .bench
-            .compare(self, (old, new), comparing, Memory::Kept);
+            .compare(&self.subject(), (old, new), comparing, Memory::Kept);
         let finding = match compared {
             Ok(comparison) => {
                 self.bench.count(self, &comparison, &shadow);
@@ -180,6 +211,22 @@ impl Check {
             Err(_) => Finding::from(Outcome::NotCompared(Reason::Internal)),
         };
         (Some(shadow), finding)
+    }
+
+    /// Counts the check in the epoch of the build that answered it, where answers name one.
+    fn hear_version(&mut self, shadow: &Answer) {
+        let Some(name) = &self.settings.version_header else {
+            return;
+        };
+        let (_, new) = self.sides(shadow);
+        let version = new.headers.get(name).map(HeaderValue::as_bytes);
+        let Some(version) = version.and_then(Version::of) else {
+            return;
+        };
+        let ticket = &mut self.sample.ticket;
+        if self.bench.ledger.hear_version(&version, ticket) == Turn::Begins {
+            tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
+        }
     }
 
     /// The first answers, old's first.

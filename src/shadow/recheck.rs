@@ -1,5 +1,4 @@
-//! Reads both stacks again: after a difference, to tell lag and noise from a mismatch, and instead of an answer that the
-//! caller had already.
+//! Reads both stacks again after a difference, to tell lag and noise from a mismatch.
 //!
 //! Each reading of both is one of `recheck.max_per_second`, and passes the guards of both ways; it waits for its turn, but
 //! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
@@ -7,18 +6,15 @@
 //! also when the process drains.
 
 use super::{
-    Conditional,
-    bench::{Bench, Memory},
-    check::{Check, Finding, Reading},
-    lane::{Lane, Passage},
+    bench::Memory,
+    check::{Check, Finding},
     lanes::Instance,
-    replay::{self, Failure, Purpose, Room},
+    pair::{Reading, Way},
 };
 use crate::{
     budget::Held,
     compare::{Answer, Compared, Comparing, Later, Standing, Suspects},
     drain,
-    stack::Stack,
     telemetry::Bound,
     verdict::{Mark, Outcome, Reason},
 };
@@ -37,21 +33,6 @@ const PLACE: usize = 200;
 
 /// Places of noise that are told.
 const TOLD: usize = 100;
-
-/// By which way a stack is read.
-enum Way<'l> {
-    /// It asks for leave first.
-    Asks(&'l Arc<Lane>),
-    Granted(Passage),
-}
-
-/// Why both stacks could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Obstacle {
-    /// A guard refused.
-    Refused(Reason),
-    Failed(Stack, Failure),
-}
 
 /// What one reading has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,44 +61,6 @@ struct Series<'c> {
     found: Instant,
     lag: Option<Duration>,
     count: u32,
-}
-
-/// Reads both stacks without the conditions of a read that got 304, and gives the shadow's answer.
-pub(super) async fn without_conditions(
-    check: &mut Check,
-    passage: Passage,
-) -> Result<Reading, Outcome> {
-    let not_compared = |reason| Err(Outcome::NotCompared(reason));
-    let settings = check.settings.clone();
-    if settings.conditional == Conditional::Skip {
-        return not_compared(Reason::OverBudget);
-    }
-    let Some(wait) = check.bench.lanes.book(&settings, PATIENCE[0]) else {
-        return not_compared(Reason::OverBudget);
-    };
-    time::sleep(wait).await;
-    check.drop_conditions();
-    let mut held = check.sample.held.beside();
-    let primary = check.sample.primary;
-    let [to_old, to_new] = check.bench.lanes.again(primary, Instance::Own);
-    let ways = match primary {
-        Stack::Old => [Way::Asks(to_old), Way::Granted(passage)],
-        Stack::New => [Way::Granted(passage), Way::Asks(to_new)],
-    };
-    let nothing = [&check.sample.answer, &check.sample.answer];
-    let read = both(check, ways, nothing, &mut held).await;
-    let [old, new] = match read {
-        Ok(read) => read,
-        Err(obstacle) => return Err(obstacle.outcome(primary)),
-    };
-    let (own, shadow) = match primary {
-        Stack::Old => (old, new),
-        Stack::New => (new, old),
-    };
-    check.sample.held.merge(held);
-    check.sample.answer = own.answer;
-    check.sample.took = own.took;
-    Ok(shadow)
 }
 
 /// Reads both stacks again after each delay, and corrects the finding by what they say.
@@ -154,59 +97,6 @@ pub(super) async fn confirm(
     if last == Look::Missed {
         finding.unconfirmed();
     }
-}
-
-/// Reads both stacks at the same moment, old first in what comes. What is kept of them is taken from `held`.
-async fn both(
-    check: &Check,
-    [old, new]: [Way<'_>; 2],
-    expected: [&Answer; 2],
-    held: &mut Held,
-) -> Result<[Reading; 2], Obstacle> {
-    let bench: &Bench = &check.bench;
-    let current = &bench.settings;
-    let _place = bench
-        .places
-        .take(|| current.get().max_in_flight.get())
-        .await;
-    let now = std::time::Instant::now();
-    let admit = |way| match way {
-        Way::Granted(passage) => Ok(passage),
-        Way::Asks(lane) => lane.admit(now, &check.settings).map_err(Obstacle::Refused),
-    };
-    let (old, new) = (admit(old)?, admit(new)?);
-    let mut shares = [held.beside(), held.beside()];
-    let [of_old, of_new] = &mut shares;
-    let (old, new) = tokio::join!(
-        one(check, old, expected[0], of_old),
-        one(check, new, expected[1], of_new)
-    );
-    let old = old.map_err(|failure| Obstacle::Failed(Stack::Old, failure))?;
-    let new = new.map_err(|failure| Obstacle::Failed(Stack::New, failure))?;
-    shares.into_iter().for_each(|share| held.merge(share));
-    Ok([old, new])
-}
-
-async fn one(
-    check: &Check,
-    passage: Passage,
-    expected: &Answer,
-    held: &mut Held,
-) -> Result<Reading, Failure> {
-    let begun = Instant::now();
-    let read = &check.sample.request;
-    let target = passage.lane().client().target();
-    let request = replay::request(read, target, &check.span.own, Purpose::Recheck);
-    let room = Room {
-        max_body: check.settings.max_body,
-        held,
-        expected: expected.body.clone(),
-    };
-    let answer = replay::send(passage, request, room, check.settings.timeout).await?;
-    Ok(Reading {
-        answer,
-        took: begun.elapsed(),
-    })
 }
 
 // === impl Series ===
@@ -253,7 +143,9 @@ impl<'c> Series<'c> {
         let mut held = self.held.beside();
         let lanes = &self.check.bench.lanes;
         let ways = lanes.again(self.check.sample.primary, Instance::Control);
-        let read = both(self.check, ways.map(Way::Asks), [old, new], &mut held).await;
+        let expected = [&old.body, &new.body];
+        let reader = self.check.reader();
+        let read = reader.both(ways.map(Way::Asks), expected, &mut held).await;
         let [later_old, later_new] = match read {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {
@@ -305,8 +197,8 @@ impl<'c> Series<'c> {
     }
 
     fn compare(&self, old: &Answer, new: &Answer) -> Option<Compared> {
-        let bench = &self.check.bench;
-        let compared = bench.compare(self.check, (old, new), &self.comparing, Memory::Known);
+        let (bench, subject) = (&self.check.bench, self.check.subject());
+        let compared = bench.compare(&subject, (old, new), &self.comparing, Memory::Known);
         let compared = compared.ok()?.result;
         (!matches!(compared, Compared::NotCompared(_))).then_some(compared)
     }
@@ -318,25 +210,10 @@ impl<'c> Series<'c> {
             rules: comparing.rules.between_readings_of_old().into(),
             options: comparing.options.clone(),
         });
-        let bench = &self.check.bench;
-        match bench.compare(self.check, (one, other), own, Memory::Blank) {
+        let (bench, subject) = (&self.check.bench, self.check.subject());
+        match bench.compare(&subject, (one, other), own, Memory::Blank) {
             Ok(comparison) => comparison.result,
             Err(_) => Compared::NotCompared(Reason::Internal),
-        }
-    }
-}
-
-// === impl Obstacle ===
-
-impl Obstacle {
-    /// How a check ends whose first answers could not be read.
-    fn outcome(self, primary: Stack) -> Outcome {
-        match self {
-            Self::Refused(reason) => Outcome::NotCompared(reason),
-            Self::Failed(stack, Failure::Shadow(_)) if stack == primary => {
-                Outcome::NotCompared(Reason::PrimaryError)
-            }
-            Self::Failed(_, failure) => failure.outcome(),
         }
     }
 }

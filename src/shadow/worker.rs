@@ -11,13 +11,14 @@ use super::{
     epochs::Epochs,
     lanes::{Clients, Lanes},
     places::{Place, Places},
+    reread::Rereader,
     tries::Tries,
     waiting::Waiting,
 };
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Reports, Sample},
+    handoff::{Feed, Reports, Sample, Writes},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
@@ -47,6 +48,7 @@ pub struct Parts {
     pub timings: Timings,
     pub rule_counts: RuleCounts,
     pub reports: Reports,
+    pub writes: Writes,
     pub redactor: Current<Redactor>,
 }
 
@@ -82,14 +84,16 @@ impl Worker {
         Self {
             feed: parts.feed,
             settings: parts.settings.clone(),
-            ledger: parts.ledger,
+            ledger: parts.ledger.clone(),
             bench: Arc::new(Bench {
                 compare: parts.compare,
                 epochs: Epochs::default(),
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
+                ledger: parts.ledger,
                 waiting: Waiting::default(),
                 tries: Tries::new(),
+                writes: parts.writes,
                 settings: parts.settings,
                 gauges: parts.gauges,
                 timings: parts.timings,
@@ -100,6 +104,11 @@ impl Worker {
             checks: JoinSet::new(),
             next: None,
         }
+    }
+
+    /// For those who ask what the stacks answer now.
+    pub fn rereader(&self) -> Rereader {
+        Rereader::new(&self.bench)
     }
 
     /// Checks samples until every queue is dropped, or until the drain and `grace` after it are over.

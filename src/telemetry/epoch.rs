@@ -5,12 +5,12 @@
 use super::{latencies::Latencies, locks::locked};
 use crate::{
     stack::Stack,
-    verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies},
+    verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies, Version},
 };
 use jiff::Timestamp;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -20,13 +20,15 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Epoch {
     id: Arc<str>,
+    series: u64,
     label: Option<Arc<str>>,
+    /// Known once an answer of the new stack has told it.
+    version: OnceLock<Version>,
     cause: Cause,
     since: Timestamp,
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
-    record: Mutex<Record>,
 }
 
 /// The figures of one route in one epoch.
@@ -37,6 +39,7 @@ pub(super) struct Tally {
     live: AtomicU64,
     reads: AtomicU64,
     sampled: AtomicU64,
+    delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     course: Mutex<Course>,
 }
@@ -44,7 +47,7 @@ pub(super) struct Tally {
 /// What is known of a route's checks in time.
 #[derive(Debug)]
 struct Course {
-    last_check: Option<Timestamp>,
+    record: Record,
     last_mismatch: Option<Timestamp>,
     pace: Pace,
     latencies: Latencies,
@@ -60,7 +63,10 @@ pub(super) struct Seat {
 /// How an epoch begins.
 #[derive(Clone, Debug)]
 pub(super) struct Beginning {
+    /// The same in epochs that differ in nothing but the build of the new stack.
+    pub(super) series: u64,
     pub(super) label: Option<Arc<str>>,
+    pub(super) version: Option<Version>,
     pub(super) cause: Cause,
     pub(super) since: Timestamp,
 }
@@ -71,7 +77,9 @@ impl Epoch {
     /// `number`: which epoch of the process this is; keeps ids apart that begin in the same millisecond.
     pub(super) fn begin(number: u64, beginning: Beginning) -> Arc<Self> {
         let Beginning {
+            series,
             label,
+            version,
             cause,
             since,
         } = beginning;
@@ -79,25 +87,59 @@ impl Epoch {
         let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
         Arc::new(Self {
             id: format!("{stamp}-{number:04}-{chance:08x}").into(),
+            series,
             label,
+            version: version.map(OnceLock::from).unwrap_or_default(),
             cause,
             since,
             until: Mutex::default(),
             seen: Mutex::default(),
-            record: Mutex::default(),
         })
     }
 
-    /// What is kept of an epoch that is over: its counts and its quantiles.
     pub(super) fn end(&self, at: Timestamp) {
         *locked(&self.until) = Some(at);
-        for tally in locked(&self.seen).iter() {
-            locked(&tally.course).latencies.fold();
+    }
+
+    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    pub(super) fn pack(&self) {
+        let seen = locked(&self.seen).clone();
+        for tally in seen {
+            locked(&tally.course).latencies.pack();
         }
     }
 
     pub(super) fn id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    pub(super) fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// The build of the new stack whose checks these are.
+    pub(super) fn version(&self) -> Option<&Version> {
+        self.version.get()
+    }
+
+    /// An epoch has one version; once known, it stays.
+    pub(super) fn adopt(&self, version: &Version) {
+        self.version.get_or_init(|| version.clone());
+    }
+
+    /// The place of a route in an epoch that is over.
+    pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> Seat {
+        let mut seen = locked(&self.seen);
+        if let Some(tally) = seen.iter().find(|tally| tally.route == *route) {
+            return Seat {
+                epoch: self.clone(),
+                tally: tally.clone(),
+            };
+        }
+        let seat = Seat::new(self, route);
+        seat.tally.has_appeared.store(true, Ordering::Relaxed);
+        seen.push(seat.tally.clone());
+        seat
     }
 
     pub(super) fn seen(&self) -> usize {
@@ -111,6 +153,7 @@ impl Epoch {
             epoch: verdict::Epoch {
                 id: self.id.clone(),
                 label: self.label.clone(),
+                version: self.version.get().cloned(),
                 cause: self.cause,
                 since: self.since,
                 until,
@@ -119,7 +162,6 @@ impl Epoch {
                 .iter()
                 .map(|tally| tally.figures(until.unwrap_or(now)))
                 .collect(),
-            record: locked(&self.record).clone(),
         }
     }
 }
@@ -149,6 +191,15 @@ impl Seat {
         self.tally.sampled.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The sample turned out to belong to another epoch.
+    pub(super) fn release_sample(&self) {
+        self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_delay(&self) {
+        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
         locked(&self.tally.course).latencies.record(stack, took);
     }
@@ -159,7 +210,6 @@ impl Seat {
             return;
         }
         locked(&self.tally.course).check(outcome, at);
-        locked(&self.epoch.record).check(at);
     }
 
     fn appear(&self) {
@@ -181,9 +231,10 @@ impl Tally {
             live: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             sampled: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             course: Mutex::new(Course {
-                last_check: None,
+                record: Record::default(),
                 last_mismatch: None,
                 pace: Pace::new(since),
                 latencies: Latencies::default(),
@@ -206,8 +257,9 @@ impl Tally {
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
+            delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
-            last_check: course.last_check,
+            record: course.record.clone(),
             last_mismatch: course.last_mismatch,
             pace: course.pace.per_second(now),
             latency: course.latencies.quantiles(),
@@ -219,7 +271,7 @@ impl Tally {
 
 impl Course {
     fn check(&mut self, outcome: Outcome, at: Timestamp) {
-        self.last_check = self.last_check.max(Some(at));
+        self.record.check(at);
         match outcome {
             Outcome::Match(_) => self.pace.count(at),
             Outcome::Mismatch(_) => self.last_mismatch = self.last_mismatch.max(Some(at)),

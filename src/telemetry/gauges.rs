@@ -16,6 +16,10 @@ struct Inner {
     breaker_open: AtomicU64,
     settings_revision: AtomicU64,
     reload_failures: AtomicU64,
+    store_failures: AtomicU64,
+    store_failing: AtomicU64,
+    store_set_aside: AtomicU64,
+    store_waiting: AtomicU64,
     export_dropped: [AtomicU64; Signal::ALL.len()],
     bound_reached: [AtomicU64; Bound::ALL.len()],
 }
@@ -38,7 +42,7 @@ pub enum Bound {
     SamplesPerSecond,
     /// `max_routes`: a request was counted under `other`.
     Routes,
-    /// `store.keep_mismatches`, `store.keep_per_class`: an example was dropped.
+    /// `store.keep_mismatches`, `keep_per_class`, `keep`, `max_bytes`: an example was dropped.
     Mismatches,
     /// Mismatch classes kept: a mismatch was counted under no class of its own.
     Classes,
@@ -46,10 +50,15 @@ pub enum Bound {
     Differences,
     /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
     Bijections,
-    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed.
+    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed, or a delayed check
+    /// was not made.
     Rechecks,
     /// Differences a check, or a second, on which rules are tried: for one none is suggested.
     Suggestions,
+    /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
+    Versions,
+    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
+    Writes,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -107,6 +116,50 @@ impl Gauges {
         self.0.reload_failures.load(Ordering::Relaxed)
     }
 
+    /// A write of the store failed.
+    pub fn store_failed(&self) {
+        self.0.store_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn store_failures(&self) -> u64 {
+        self.0.store_failures.load(Ordering::Relaxed)
+    }
+
+    pub fn set_store_failing(&self, failing: bool) {
+        self.0
+            .store_failing
+            .store(failing.into(), Ordering::Relaxed);
+    }
+
+    /// 1 while the store cannot be written.
+    pub fn store_failing(&self) -> u64 {
+        self.0.store_failing.load(Ordering::Relaxed)
+    }
+
+    /// A damaged file of the store was set aside.
+    pub fn store_set_aside(&self) {
+        self.0.store_set_aside.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn stores_set_aside(&self) -> u64 {
+        self.0.store_set_aside.load(Ordering::Relaxed)
+    }
+
+    /// A report is on its way into the store.
+    pub fn enter_store(&self) {
+        self.0.store_waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many of them are written, or are not going to be.
+    pub fn leave_store(&self, count: u64) {
+        self.0.store_waiting.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Reports that are on their way into the store.
+    pub fn store_waiting(&self) -> u64 {
+        self.0.store_waiting.load(Ordering::Relaxed)
+    }
+
     pub fn export_dropped(&self, signal: Signal, count: u64) {
         self.0.export_dropped[signal as usize].fetch_add(count, Ordering::Relaxed);
     }
@@ -116,7 +169,11 @@ impl Gauges {
     }
 
     pub fn bound_reached(&self, bound: Bound) {
-        self.0.bound_reached[bound as usize].fetch_add(1, Ordering::Relaxed);
+        self.bound_reached_times(bound, 1);
+    }
+
+    pub fn bound_reached_times(&self, bound: Bound, times: u64) {
+        self.0.bound_reached[bound as usize].fetch_add(times, Ordering::Relaxed);
     }
 
     pub fn bounds_reached(&self, bound: Bound) -> u64 {
@@ -142,7 +199,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -151,6 +208,8 @@ impl Bound {
         Self::Bijections,
         Self::Rechecks,
         Self::Suggestions,
+        Self::Versions,
+        Self::Writes,
     ];
 
     pub fn name(self) -> &'static str {
@@ -163,6 +222,8 @@ impl Bound {
             Self::Bijections => "bijections",
             Self::Rechecks => "rechecks",
             Self::Suggestions => "suggestions",
+            Self::Versions => "versions",
+            Self::Writes => "writes",
         }
     }
 }

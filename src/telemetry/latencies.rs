@@ -1,51 +1,83 @@
-//! How long the answers of both stacks took, for one route in one epoch, in bounded memory.
+//! How long the answers of both stacks took, for one route in one epoch: sketches of bounded memory that merge, and
+//! survive as bytes.
+//!
+//! Measured is the time from sending a request to the last byte of its answer, of both stacks in the same checks. A
+//! quantile is told within 1 % of the latency at that rank, however many sketches were merged into it.
 
 use crate::{
     stack::Stack,
     verdict::evidence::{Latency, Quantiles},
 };
-use hdrhistogram::Histogram;
+use hdrhistogram::{
+    Histogram,
+    serialization::{DeserializeError, Deserializer, Serializer, V2Serializer},
+};
 use std::time::Duration;
 
-/// Histograms while the epoch lasts, what they came to afterwards.
-#[derive(Debug, Default)]
-pub(super) struct Latencies {
-    old: Measured,
-    new: Measured,
+/// One sketch for each stack.
+#[derive(Clone, Debug, Default)]
+pub struct Latencies {
+    pub old: Sketch,
+    pub new: Sketch,
 }
 
-#[derive(Debug, Default)]
-enum Measured {
+/// The latencies of one stack.
+#[derive(Clone, Debug, Default)]
+pub struct Sketch(Form);
+
+#[derive(Clone, Debug, Default)]
+enum Form {
     #[default]
-    Nothing,
+    Empty,
     /// In microseconds.
-    Running(Histogram<u32>),
-    Folded(Option<Quantiles>),
+    Open(Histogram<u32>),
+    /// Takes a fraction of the memory, and is opened again for the next latency.
+    Packed {
+        bytes: Box<[u8]>,
+        quantiles: Quantiles,
+    },
 }
 
-/// What takes longer counts as this long: it bounds the memory of a histogram.
+/// Bytes that are no sketch of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Damaged {
+    #[error("{0} bytes are no sketch of latencies: expected from {HEADER} to {MAX_BYTES}")]
+    Length(usize),
+    #[error("the head of a sketch of latencies is not as it was written")]
+    Head,
+    #[error("a sketch of latencies cannot be read")]
+    Histogram(#[source] DeserializeError),
+}
+
+/// What takes longer counts as this long: it bounds the memory of a sketch.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Significant digits: within 1 %.
 const DIGITS: u8 = 2;
 
+/// Bytes before the counters: cookie, their length, offset, digits, both ends, ratio (HdrHistogram's V2).
+const HEADER: usize = 40;
+
+/// More than a sketch with every counter in use takes.
+const MAX_BYTES: usize = 1 << 16;
+
 // === impl Latencies ===
 
 impl Latencies {
-    pub(super) fn record(&mut self, stack: Stack, took: Duration) {
+    pub fn record(&mut self, stack: Stack, took: Duration) {
         match stack {
             Stack::Old => self.old.record(took),
             Stack::New => self.new.record(took),
         }
     }
 
-    /// Gives up the histograms and keeps the quantiles.
-    pub(super) fn fold(&mut self) {
-        self.old = Measured::Folded(self.old.quantiles());
-        self.new = Measured::Folded(self.new.quantiles());
+    /// For an epoch that is over: what comes all the same is still taken.
+    pub fn pack(&mut self) {
+        self.old.pack();
+        self.new.pack();
     }
 
-    pub(super) fn quantiles(&self) -> Latency {
+    pub fn quantiles(&self) -> Latency {
         Latency {
             old: self.old.quantiles(),
             new: self.new.quantiles(),
@@ -53,65 +85,218 @@ impl Latencies {
     }
 }
 
-// === impl Measured ===
+// === impl Sketch ===
 
-impl Measured {
-    fn record(&mut self, took: Duration) {
-        if matches!(self, Self::Nothing) {
-            // Grows with what it is given, up to `LONGEST`.
-            let histogram = Histogram::new(DIGITS).expect("two digits are allowed");
-            *self = Self::Running(histogram);
-        }
-        if let Self::Running(histogram) = self {
-            let took = took.min(LONGEST).as_micros() as u64;
-            histogram
-                .record(took)
-                .expect("a histogram that grows takes every value");
+impl Sketch {
+    pub fn record(&mut self, took: Duration) {
+        let took = took.min(LONGEST).as_micros() as u64;
+        let recorded = self.open().record(took);
+        recorded.expect("a histogram that grows takes every value");
+    }
+
+    /// As if everything that `other` has recorded had been recorded here.
+    pub fn merge(&mut self, other: &Self) {
+        let added = match &other.0 {
+            Form::Empty => return,
+            Form::Open(histogram) => self.open().add(histogram),
+            Form::Packed { bytes, .. } => self.open().add(unpack(bytes)),
+        };
+        added.expect("a histogram that grows takes every value");
+    }
+
+    /// No bytes where nothing was recorded; never more than 64 KiB, most often a few hundred.
+    pub fn to_bytes(&self) -> Box<[u8]> {
+        match &self.0 {
+            Form::Empty => Box::default(),
+            Form::Open(histogram) => write(histogram),
+            Form::Packed { bytes, .. } => bytes.clone(),
         }
     }
 
-    fn quantiles(&self) -> Option<Quantiles> {
-        match self {
-            Self::Nothing => None,
-            Self::Running(histogram) => Some(Quantiles {
-                p50_ms: milliseconds(histogram.value_at_quantile(0.5)),
-                p99_ms: milliseconds(histogram.value_at_quantile(0.99)),
-            }),
-            Self::Folded(quantiles) => *quantiles,
+    /// # Errors
+    /// [`Damaged`]: [`Sketch::to_bytes`] does not write such bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damaged> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        read(bytes).map(|histogram| Self(Form::Open(histogram)))
+    }
+
+    /// `None` where nothing was recorded.
+    pub fn quantiles(&self) -> Option<Quantiles> {
+        match &self.0 {
+            Form::Empty => None,
+            Form::Open(histogram) => Some(quantiles(histogram)),
+            Form::Packed { quantiles, .. } => Some(*quantiles),
+        }
+    }
+
+    fn pack(&mut self) {
+        if let Form::Open(histogram) = &self.0 {
+            self.0 = Form::Packed {
+                bytes: write(histogram),
+                quantiles: quantiles(histogram),
+            };
+        }
+    }
+
+    fn open(&mut self) -> &mut Histogram<u32> {
+        match &self.0 {
+            // Grows with what it is given, up to `LONGEST`.
+            Form::Empty => {
+                self.0 = Form::Open(Histogram::new(DIGITS).expect("two digits are allowed"));
+            }
+            Form::Packed { bytes, .. } => self.0 = Form::Open(unpack(bytes)),
+            Form::Open(_) => {}
+        }
+        match &mut self.0 {
+            Form::Open(histogram) => histogram,
+            Form::Empty | Form::Packed { .. } => unreachable!("it was opened above"),
         }
     }
 }
 
-fn milliseconds(microseconds: u64) -> f64 {
-    microseconds as f64 / 1_000.0
+fn quantiles(histogram: &Histogram<u32>) -> Quantiles {
+    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+    Quantiles {
+        answers: histogram.len(),
+        p50_ms: at(0.5),
+        p99_ms: at(0.99),
+    }
+}
+
+fn write(histogram: &Histogram<u32>) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    V2Serializer::new()
+        .serialize(histogram, &mut bytes)
+        .expect("a vector takes every byte, and so do counters of 32 bits");
+    bytes.into()
+}
+
+fn unpack(bytes: &[u8]) -> Histogram<u32> {
+    read(bytes).expect("bytes that a sketch wrote must be readable")
+}
+
+/// The head is looked at first, for the histogram takes as much memory as it says.
+fn read(mut bytes: &[u8]) -> Result<Histogram<u32>, Damaged> {
+    if !(HEADER..=MAX_BYTES).contains(&bytes.len()) {
+        return Err(Damaged::Length(bytes.len()));
+    }
+    let word = |at: usize| {
+        bytes[at..at + 4]
+            .iter()
+            .fold(0, |word, byte| (word << 8) | u32::from(*byte))
+    };
+    let (length, digits) = (word(4), word(12));
+    if length as usize != bytes.len() - HEADER || digits != u32::from(DIGITS) {
+        return Err(Damaged::Head);
+    }
+    let mut histogram = Deserializer::new()
+        .deserialize(&mut bytes)
+        .map_err(Damaged::Histogram)?;
+    Histogram::auto(&mut histogram, true);
+    Ok(histogram)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn quantiles_are_told_within_a_percent_and_stay_when_folded() {
-        let mut latencies = Latencies::default();
-        for took in 1..=1_000 {
-            latencies.record(Stack::Old, Duration::from_millis(took));
+    fn sketch(micros: &[u64]) -> Sketch {
+        let mut sketch = Sketch::default();
+        micros
+            .iter()
+            .for_each(|took| sketch.record(Duration::from_micros(*took)));
+        sketch
+    }
+
+    /// The latency at that rank, in milliseconds, by sorting.
+    fn exact(micros: &[u64], quantile: f64) -> f64 {
+        let mut sorted = micros.to_vec();
+        sorted.sort_unstable();
+        let rank = (quantile * sorted.len() as f64).ceil() as usize;
+        sorted[rank.max(1) - 1] as f64 / 1_000.0
+    }
+
+    fn assert_within_a_percent(told: Quantiles, micros: &[u64]) {
+        assert_eq!(told.answers, micros.len() as u64);
+        for (told, quantile) in [(told.p50_ms, 0.5), (told.p99_ms, 0.99)] {
+            let exact = exact(micros, quantile);
+            assert!((told - exact).abs() <= 0.01 * exact, "{told} for {exact}");
         }
-        for _ in 0..2 {
-            let told = latencies.quantiles();
-            let old = told.old.unwrap();
-            assert!((495.0..=505.0).contains(&old.p50_ms), "{old:?}");
-            assert!((980.0..=1_000.0).contains(&old.p99_ms), "{old:?}");
-            assert_eq!(told.new, None);
-            latencies.fold();
-            latencies.record(Stack::Old, Duration::from_secs(9));
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_a_percent_merged_packed_and_from_bytes(
+            here in prop::collection::vec(1..100_000_000_u64, 1..300),
+            there in prop::collection::vec(1..100_000_000_u64, 0..300),
+        ) {
+            let mut merged = sketch(&here);
+            let mut other = sketch(&there);
+            other.pack();
+            merged.merge(&other);
+            let all = [here, there].concat();
+            assert_within_a_percent(merged.quantiles().unwrap(), &all);
+            merged.pack();
+            assert_within_a_percent(merged.quantiles().unwrap(), &all);
+            let mut read = Sketch::from_bytes(&merged.to_bytes()).unwrap();
+            assert_within_a_percent(read.quantiles().unwrap(), &all);
+            // It goes on as if it had never been bytes.
+            read.record(LONGEST);
+            merged.record(LONGEST);
+            prop_assert_eq!(read.to_bytes(), merged.to_bytes());
+        }
+
+        #[test]
+        fn damaged_bytes_are_refused_or_read_and_never_more(
+            took in prop::collection::vec(1..10_000_000_u64, 1..50),
+            at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = sketch(&took).to_bytes().into_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = Sketch::from_bytes(&bytes);
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = Sketch::from_bytes(&bytes);
         }
     }
 
     #[test]
-    fn an_endless_answer_counts_as_the_longest() {
-        let mut latencies = Latencies::default();
-        latencies.record(Stack::New, Duration::MAX);
-        let new = latencies.quantiles().new.unwrap();
-        assert!((3.5e6..3.7e6).contains(&new.p99_ms), "{new:?}");
+    fn what_was_never_a_sketch_is_refused() {
+        assert!(matches!(
+            Sketch::from_bytes(&[7; 12]),
+            Err(Damaged::Length(12))
+        ));
+        assert!(matches!(Sketch::from_bytes(&[7; 60]), Err(Damaged::Head)));
+        let mut bytes = sketch(&[5]).to_bytes();
+        bytes[0] ^= 1;
+        assert!(matches!(
+            Sketch::from_bytes(&bytes),
+            Err(Damaged::Histogram(_))
+        ));
+    }
+
+    #[test]
+    fn nothing_recorded_is_no_bytes_and_no_quantiles() {
+        let mut sketch = Sketch::from_bytes(&Sketch::default().to_bytes()).unwrap();
+        sketch.merge(&Sketch::default());
+        sketch.pack();
+        assert!(sketch.to_bytes().is_empty() && sketch.quantiles().is_none());
+    }
+
+    #[test]
+    fn an_endless_answer_counts_as_the_longest_and_a_full_sketch_fits() {
+        let mut sketch = Sketch::default();
+        (0..36_000_000)
+            .step_by(701)
+            .chain([u64::MAX / 1_000])
+            .for_each(|tenths| {
+                sketch.record(Duration::from_micros(tenths * 100));
+            });
+        sketch.record(Duration::MAX);
+        assert!(sketch.to_bytes().len() < MAX_BYTES / 4);
+        assert!((3.5e6..3.7e6).contains(&sketch.quantiles().unwrap().p99_ms));
     }
 }

@@ -1,25 +1,26 @@
 //! What was counted, per route: live requests, samples, and the one outcome of each; since the process
 //! began, and beside that for each epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`](super::Ticket): a sample is counted by making one,
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
 use super::{
     Bound, Clock, Gauges,
     epoch::{Beginning, Epoch},
-    locks::{read, write},
-    route::{House, Route},
+    locks::{locked, read, write},
+    route::{House, Route, Ticket},
 };
-use crate::verdict::{Cause, Tallies};
+use crate::verdict::{Cause, Tallies, Turn, Version, Versions};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
+use tokio::sync::watch;
 
 /// The route under which everything is counted that comes after `max_routes`.
 pub const OTHER: &str = "other";
@@ -35,8 +36,10 @@ struct Inner {
     max_routes: AtomicUsize,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
-    /// How many epochs have begun.
-    begun: AtomicU64,
+    /// How many epochs have begun; told when one has.
+    begun: watch::Sender<u64>,
+    /// Who takes this and others takes this first.
+    versions: Mutex<Versions>,
     house: Arc<House>,
     gauges: Gauges,
 }
@@ -54,10 +57,13 @@ impl Ledger {
 
     /// A ledger whose epochs go by `clock`.
     pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
+        let since = clock.now();
         let beginning = Beginning {
+            series: 1,
             label: None,
+            version: None,
             cause: Cause::Start,
-            since: clock.now(),
+            since,
         };
         let house = Arc::new(House {
             shutting_down: AtomicBool::new(false),
@@ -69,7 +75,8 @@ impl Ledger {
             other: Route::new(OTHER, &epoch, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
             epochs: RwLock::new(VecDeque::from([epoch])),
-            begun: AtomicU64::new(1),
+            begun: watch::Sender::new(1),
+            versions: Mutex::new(Versions::new(None, since)),
             house,
             gauges,
         }))
@@ -78,14 +85,58 @@ impl Ledger {
     /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
     /// still end in the epoch in which they were taken. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
+        let mut versions = locked(&self.0.versions);
+        versions.begin_anew();
+        self.begin(label, versions.present().cloned(), cause)
+    }
+
+    /// Hears which build of the new stack answered the check of `ticket`, and counts it in the epoch of that build: where
+    /// none is known, one begins. Says what was done.
+    pub fn hear_version(&self, version: &Version, ticket: &mut Ticket) -> Turn {
+        let mut versions = locked(&self.0.versions);
+        let turn = versions.hear(version, self.now());
+        match turn {
+            Turn::Stays => ticket.move_to(&self.present()),
+            Turn::Adopts => self.present().adopt(version),
+            Turn::Returns => {
+                if let Some(epoch) = self.last_of(version) {
+                    ticket.move_to(&epoch);
+                }
+            }
+            Turn::Begins => {
+                self.begin(None, Some(version.clone()), Cause::Version);
+                ticket.move_to(&self.present());
+            }
+            Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
+        }
+        turn
+    }
+
+    /// The newest epoch of that build. Comparable or not is for the ticket to say.
+    fn last_of(&self, version: &Version) -> Option<Arc<Epoch>> {
+        let epochs = read(&self.0.epochs);
+        let mut newest = epochs.iter().rev();
+        newest
+            .find(|epoch| epoch.version() == Some(version))
+            .cloned()
+    }
+
+    fn begin(&self, label: Option<&str>, version: Option<Version>, cause: Cause) -> Arc<str> {
         // Held throughout, so that no route is added to the epoch that ends.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
-        let number = self.0.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        // Whoever begins an epoch holds the versions.
+        let number = *self.0.begun.borrow() + 1;
+        let series = match cause {
+            Cause::Version => self.present().series(),
+            _ => number,
+        };
         let epoch = Epoch::begin(
             number,
             Beginning {
+                series,
                 label: label.map(Arc::from),
+                version,
                 cause,
                 since: now,
             },
@@ -94,11 +145,18 @@ impl Ledger {
             route.enter(&epoch);
         }
         let mut epochs = write(&self.0.epochs);
-        if let Some(ended) = epochs.back() {
+        let ended = epochs.back().cloned();
+        if let Some(ended) = &ended {
             ended.end(now);
         }
         epochs.push_back(epoch.clone());
         forget(&mut epochs);
+        drop((epochs, routes));
+        // The live side waits for none of this.
+        if let Some(ended) = ended {
+            ended.pack();
+        }
+        self.0.begun.send_replace(number);
         epoch.id().clone()
     }
 
@@ -110,6 +168,11 @@ impl Ledger {
     /// The id of the present epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.present().id().clone()
+    }
+
+    /// How many epochs have begun, to be waited on.
+    pub fn epochs_begun(&self) -> watch::Receiver<u64> {
+        self.0.begun.subscribe()
     }
 
     /// The figures of every epoch that is still readable, the present one first.

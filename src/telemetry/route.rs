@@ -37,6 +37,7 @@ struct Counts {
     live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
     reads: AtomicU64,
     sampled: AtomicU64,
+    delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<Seat>,
@@ -54,6 +55,7 @@ pub struct Ticket {
     /// In the epoch in which the sample was taken.
     seat: Seat,
     is_counted: bool,
+    is_delayed: bool,
 }
 
 /// The values of the label `method`.
@@ -76,6 +78,7 @@ impl Route {
             reads: AtomicU64::new(0),
             floor: Bucket::default(),
             sampled: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
             house,
@@ -121,6 +124,7 @@ impl Route {
             route: self.clone(),
             seat,
             is_counted: false,
+            is_delayed: false,
         }
     }
 
@@ -151,6 +155,11 @@ impl Route {
         self.0.sampled.load(Ordering::Relaxed)
     }
 
+    /// Checks that began later, for what they read had just been written.
+    pub fn delayed(&self) -> u64 {
+        self.0.delayed.load(Ordering::Relaxed)
+    }
+
     pub fn outcomes(&self, outcome: Outcome) -> u64 {
         self.0.outcomes[outcome.index()].load(Ordering::Relaxed)
     }
@@ -178,6 +187,27 @@ impl Ticket {
         self.seat.epoch.id()
     }
 
+    /// The check begins later, for what it reads has just been written. That is counted with its outcome.
+    pub fn delay(&mut self) {
+        self.is_delayed = true;
+    }
+
+    /// From now on the check belongs to `epoch`, if it is comparable with what is counted there.
+    pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
+        let from = &self.seat.epoch;
+        if Arc::ptr_eq(from, epoch) || from.series() != epoch.series() {
+            return;
+        }
+        let present = read(&self.route.0.seat).clone();
+        let seat = match Arc::ptr_eq(&present.epoch, epoch) {
+            true => present,
+            false => epoch.seat(&self.route.0.name),
+        };
+        seat.count_sample();
+        self.seat.release_sample();
+        self.seat = seat;
+    }
+
     /// Notes how long a stack took for its whole answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
         self.seat.count_latency(stack, took);
@@ -201,6 +231,10 @@ impl Ticket {
 
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
+        if self.is_delayed {
+            self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
+            self.seat.count_delay();
+        }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
         let now = self.route.0.house.clock.now();
         self.seat.count_outcome(outcome, now);

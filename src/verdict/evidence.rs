@@ -1,9 +1,10 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Outcome, Record, Via};
+use super::{Outcome, Record, Version, Via};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Everything that is looked at for a verdict.
 #[derive(Clone, Debug)]
@@ -30,25 +31,30 @@ pub struct Tallies {
     pub epoch: Epoch,
     /// In order of their appearance in the epoch.
     pub routes: Vec<Figures>,
-    pub record: Record,
 }
 
 /// The span in which checks are comparable: same rules, same stacks, same new build.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Epoch {
     /// Unique; later epochs sort after earlier ones.
     pub id: Arc<str>,
+    #[schema(required)]
     pub label: Option<Arc<str>>,
+    /// The build of the new stack, as its version header names it; `None` where no answer did.
+    #[schema(required, value_type = Option<String>)]
+    pub version: Option<Version>,
     pub cause: Cause,
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// `None`: it is the present one.
     #[serde(serialize_with = "as_optional_text")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
 }
 
 /// Why an epoch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The process started.
@@ -73,8 +79,11 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
+    /// Checks that ended and had begun later, for what they read had just been written.
+    pub delayed: u64,
     pub outcomes: Outcomes,
-    pub last_check: Option<Timestamp>,
+    /// The checks that came to a comparison, in time.
+    pub record: Record,
     pub last_mismatch: Option<Timestamp>,
     /// Matches per second, of late.
     pub pace: f64,
@@ -85,15 +94,20 @@ pub struct Figures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([u64; Outcome::ALL.len()]);
 
-/// How long whole answers took; `None` where none was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+/// How long whole answers took, from sending the request to the last byte, in the checks in which both stacks were
+/// measured alike; `None` where none was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
+    #[schema(required)]
     pub old: Option<Quantiles>,
+    #[schema(required)]
     pub new: Option<Quantiles>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Quantiles {
+    /// How many were measured.
+    pub answers: u64,
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
@@ -123,8 +137,9 @@ impl Figures {
             live: 0,
             reads: 0,
             sampled: 0,
+            delayed: 0,
             outcomes: Outcomes::default(),
-            last_check: None,
+            record: Record::default(),
             last_mismatch: None,
             pace: 0.0,
             latency: Latency::default(),

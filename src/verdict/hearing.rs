@@ -2,13 +2,18 @@
 
 use super::{
     Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
-    judge::decide, told::Rate,
+    evidence::{Latency, Quantiles},
+    interval::share_of,
+    judge::decide,
+    told::Rate,
 };
 
 /// One route beside its limits, at its level.
 pub(super) struct Hearing<'e> {
     figures: &'e Figures,
     limits: &'e Limits,
+    /// What the route's findings may be wrong by.
+    alpha: f64,
     mismatch: Bounded,
     error: Bounded,
 }
@@ -27,8 +32,7 @@ struct Bounded {
 impl<'e> Hearing<'e> {
     /// `rank`: from 1, the route's place among the required ones in order of appearance.
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
-        // Sums to alpha over all ranks, however many there will be.
-        let alpha = limits.alpha() / (rank * (rank + 1)) as f64;
+        let alpha = share_of(limits.alpha(), rank);
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();
@@ -37,6 +41,7 @@ impl<'e> Hearing<'e> {
         Self {
             figures,
             limits,
+            alpha,
             mismatch: Bounded::new(limits.max_mismatch, alpha, judged, mismatches),
             error: Bounded::new(limits.max_error, alpha, answered, errors),
         }
@@ -111,14 +116,27 @@ impl<'e> Hearing<'e> {
 
     fn latency(&self) -> Option<Finding> {
         let limit = self.limits.max_latency_ratio?;
-        let detail = match (self.figures.latency.old, self.figures.latency.new) {
-            (Some(old), Some(new)) if new.p99_ms <= limit * old.p99_ms => return None,
-            (Some(old), Some(new)) => format!(
-                "p99 is {:.1} ms on the new stack and {:.1} ms on the old; the ratio may be {limit}",
-                new.p99_ms, old.p99_ms
-            ),
-            _ => "no latencies were measured yet".to_owned(),
+        let Latency { old, new } = self.figures.latency;
+        let needed = answers_for_a_p99(self.alpha);
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) if old.answers.min(new.answers) >= needed => (old, new),
+            (old, new) => {
+                let of = |stack: Option<Quantiles>| stack.map_or(0, |stack| stack.answers);
+                let measured = of(old).min(of(new));
+                let missing = needed - measured;
+                let detail = format!(
+                    "{missing} more answers of both stacks after {measured}, for a p99 to be told"
+                );
+                return Some(self.awaiting(Code::Latency, Some(missing), detail));
+            }
         };
+        if new.p99_ms <= limit * old.p99_ms {
+            return None;
+        }
+        let detail = format!(
+            "p99 is {:.1} ms on the new stack and {:.1} ms on the old; the ratio may be {limit}",
+            new.p99_ms, old.p99_ms
+        );
         Some(Finding::new(Code::Latency, detail))
     }
 
@@ -216,6 +234,12 @@ impl Bounded {
     }
 }
 
+/// The fewest answers of which the slowest lies, with confidence `1 - alpha`, beyond the latency that 1 % exceed:
+/// all `n` lie below it with probability `0.99^n`. With fewer, nothing that was measured bounds a p99.
+fn answers_for_a_p99(alpha: f64) -> u64 {
+    (alpha.ln() / 0.99_f64.ln()).ceil() as u64
+}
+
 fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -224,5 +248,18 @@ fn told_outcome(outcome: Outcome) -> String {
     match outcome.detail() {
         "" => outcome.name().to_owned(),
         detail => format!("{}{{{detail}}}", outcome.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p99_takes_as_many_answers_as_the_confidence_asks_for() {
+        assert_eq!(answers_for_a_p99(0.05), 299);
+        assert_eq!(answers_for_a_p99(0.025), 368);
+        let missed = |answers: i32| 0.99_f64.powi(answers);
+        assert!(missed(299) <= 0.05 && missed(298) > 0.05);
     }
 }

@@ -49,6 +49,12 @@ impl Sequence {
         }
     }
 
+    /// For the `rank`th route, from 1, of those that may together be wrong with a probability of at most `alpha`: what
+    /// the shares come to is at most `alpha`, however many routes there will be.
+    pub fn of_rank(limit: f64, alpha: f64, rank: u64) -> Self {
+        Self::new(limit, share_of(alpha, rank))
+    }
+
     /// The rates that `hits` in `trials` leave possible. No trials leave all of them possible.
     pub fn interval(&self, trials: u64, hits: u64) -> Interval {
         let hits = hits.min(trials);
@@ -98,7 +104,7 @@ impl Sequence {
 
     /// Whether the upper end is at or below the limit. Once true it stays true under trials without a hit:
     /// below the limit the mean of the mixture is below it too, and so each of them raises the left side.
-    fn is_below(&self, trials: u64, hits: u64) -> bool {
+    pub fn is_below(&self, trials: u64, hits: u64) -> bool {
         if self.limit >= 1.0 {
             return true;
         }
@@ -110,6 +116,11 @@ impl Sequence {
         let misses = (trials - hits) as f64;
         ln_beta(A + hits as f64, self.b + misses) - self.prior
     }
+}
+
+/// The share of `alpha` that the `rank`th route, from 1, may be wrong by.
+pub(super) fn share_of(alpha: f64, rank: u64) -> f64 {
+    alpha / (rank * (rank + 1)) as f64
 }
 
 /// Where `is_outside` begins between `inside` and `outside`, to [`PRECISION`], told from the outer side.
@@ -243,6 +254,15 @@ mod tests {
             let needed = sequence.checks_needed(trials, hits).unwrap();
             prop_assert!(sequence.is_below(trials + needed, hits));
             prop_assert!(needed == 0 || !sequence.is_below(trials + needed - 1, hits));
+        }
+
+        #[test]
+        fn what_is_below_the_limit_stays_there_without_a_hit(
+            trials in 0..100_000_u64, hits in 0..20_u64, more in 0..100_000_u64,
+        ) {
+            let sequence = Sequence::new(1e-3, 0.025);
+            let hits = hits.min(trials);
+            prop_assert!(!sequence.is_below(trials, hits) || sequence.is_below(trials + more, hits));
         }
     }
 }

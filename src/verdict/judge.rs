@@ -5,7 +5,7 @@ use super::{
     told::Soak,
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Judges the evidence as it stands at `now`.
 pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
@@ -23,8 +23,8 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
             findings.extend(of_route);
         }
     }
-    let soak = soak(evidence, &required, limits, now);
-    findings.extend(soak_finding(soak));
+    let (soak, shortest) = soak(evidence, &required, limits, now);
+    findings.extend(soak_finding(soak, shortest));
     findings.extend(findings_of_all(evidence, &required));
     // Stable: routes stay in order of appearance within a code.
     findings.sort_by_key(|finding| finding.code);
@@ -82,21 +82,30 @@ fn stands_for(declared: &str, route: &str) -> bool {
     starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
 }
 
-fn soak(evidence: &Evidence, required: &[bool], limits: &Limits, now: Timestamp) -> Soak {
+/// How long every required route has been clean, and the route that has been for the shortest time.
+fn soak<'e>(
+    evidence: &'e Evidence,
+    required: &[bool],
+    limits: &Limits,
+    now: Timestamp,
+) -> (Soak, Option<&'e Arc<str>>) {
     let routes = evidence.tallies.routes.iter().zip(required);
-    let last_mismatch = routes
+    let clean = routes
         .filter(|(_, is_required)| **is_required)
-        .filter_map(|(figures, _)| figures.last_mismatch)
-        .max();
-    let record = &evidence.tallies.record;
-    let clean = record.clean(last_mismatch, limits.max_gap, now);
-    Soak {
+        .map(|(figures, _)| {
+            let record = &figures.record;
+            let clean = record.clean(figures.last_mismatch, limits.max_gap, now);
+            (clean, &figures.route)
+        });
+    let shortest = clean.min_by_key(|(clean, _)| *clean);
+    let soak = Soak {
         required_seconds: limits.soak.as_secs(),
-        clean_seconds: clean.as_secs(),
-    }
+        clean_seconds: shortest.map_or(0, |(clean, _)| clean.as_secs()),
+    };
+    (soak, shortest.map(|(_, route)| route))
 }
 
-fn soak_finding(soak: Soak) -> Option<Finding> {
+fn soak_finding(soak: Soak, shortest: Option<&Arc<str>>) -> Option<Finding> {
     let left = soak.required_seconds.checked_sub(soak.clean_seconds)?;
     if left == 0 {
         return None;
@@ -106,9 +115,13 @@ fn soak_finding(soak: Soak) -> Option<Finding> {
         told_duration(soak.clean_seconds),
         told_duration(soak.required_seconds)
     );
-    Some(Finding {
+    let finding = Finding {
         eta_seconds: Some(left),
         ..Finding::new(Code::Soak, detail)
+    };
+    Some(match shortest {
+        Some(route) => finding.of(route),
+        None => finding,
     })
 }
 

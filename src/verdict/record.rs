@@ -1,10 +1,12 @@
 //! When checks were made, and where the gaps between them are: the clock of the soak time.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The checks of an epoch in time. Holds what it takes to tell, for any `max_gap`, when the last gap of that length ended.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A route's checks in time. Holds what it takes to tell, for any `max_gap`, when the last gap of that length ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Record {
     /// The first and the last check.
     span: Option<(Timestamp, Timestamp)>,
@@ -18,16 +20,32 @@ struct Gap {
     ended: Timestamp,
 }
 
+/// As it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    /// The first and the last check, in milliseconds since 1970.
+    span: Option<(i64, i64)>,
+    /// Whole seconds, and the end in milliseconds since 1970.
+    gaps: Vec<(i64, i64)>,
+}
+
 /// Shorter gaps are not remembered, which bounds their number: `n` gaps of unlike whole seconds take n²/2 seconds.
 const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+
+/// A clock that goes back by more was set back, between two processes: what was noted before cannot be measured by it.
+const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 // === impl Record ===
 
 impl Record {
     /// Notes a check that came to a comparison.
     pub fn check(&mut self, at: Timestamp) {
-        let Some((first, last)) = self.span else {
+        let span = self
+            .span
+            .filter(|(_, last)| last.duration_since(at) <= SET_BACK);
+        let Some((first, last)) = span else {
             self.span = Some((at, at));
+            self.gaps.clear();
             return;
         };
         // Checks end on several threads, and may be told in another order.
@@ -58,8 +76,8 @@ impl Record {
             return Duration::ZERO;
         };
         let is_over = |length: SignedDuration| length.unsigned_abs() > max_gap;
-        let silence = now.duration_since(last);
-        if silence.is_positive() && is_over(silence) {
+        // Also where the last check is that far ahead of a clock that was set back.
+        if is_over(now.duration_since(last)) {
             return Duration::ZERO;
         }
         let gaps = self.gaps.iter().rev();
@@ -70,6 +88,45 @@ impl Record {
             .unwrap_or(first);
         let since = last_mismatch.map_or(since, |mismatch| mismatch.max(since));
         last.duration_since(since).try_into().unwrap_or_default()
+    }
+}
+
+impl From<Record> for Written {
+    fn from(record: Record) -> Self {
+        let gaps = record.gaps.iter();
+        Self {
+            span: record
+                .span
+                .map(|(first, last)| (first.as_millisecond(), last.as_millisecond())),
+            gaps: gaps
+                .map(|gap| (gap.length.as_secs(), gap.ended.as_millisecond()))
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<Written> for Record {
+    type Error = jiff::Error;
+
+    fn try_from(written: Written) -> Result<Self, jiff::Error> {
+        let at = Timestamp::from_millisecond;
+        let gap = |(length, ended)| {
+            Ok::<_, jiff::Error>(Gap {
+                length: SignedDuration::from_secs(length),
+                ended: at(ended)?,
+            })
+        };
+        let span = written
+            .span
+            .map(|(first, last)| at(first).and_then(|first| Ok((first, at(last)?))));
+        Ok(Self {
+            span: span.transpose()?,
+            gaps: written
+                .gaps
+                .into_iter()
+                .map(gap)
+                .collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -123,7 +180,26 @@ mod tests {
         assert_eq!(clean(&seconds, None, 600, 630), 630);
     }
 
+    #[test]
+    fn a_clock_that_was_set_back_starts_it_again_and_a_step_does_not() {
+        assert_eq!(clean(&[1_000, 1_080, 1_050, 1_110], None, 90, 1_110), 110);
+        assert_eq!(clean(&[9_000, 9_080, 1_000, 1_040], None, 90, 1_050), 40);
+        // Nobody has checked since.
+        assert_eq!(clean(&[9_000, 9_080], None, 90, 1_000), 0);
+    }
+
     proptest! {
+        #[test]
+        fn it_is_stored_and_read_again(steps in prop::collection::vec(0..200_i64, 0..60)) {
+            let seconds: Vec<i64> = steps
+                .iter()
+                .scan(0, |now, step| { *now += step; Some(*now) })
+                .collect();
+            let record = record(&seconds);
+            let text = serde_json::to_string(&record).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        }
+
         #[test]
         fn it_tells_what_a_full_history_would(steps in prop::collection::vec(0..200_i64, 1..60), max_gap in 1..200_u64) {
             let seconds: Vec<i64> = steps

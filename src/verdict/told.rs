@@ -6,9 +6,10 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
+use utoipa::ToSchema;
 
 /// May the switch be made, and why (not).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Verdict {
     pub verdict: Decision,
     pub epoch: Epoch,
@@ -19,7 +20,7 @@ pub struct Verdict {
     pub routes: Vec<RouteVerdict>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     Safe,
@@ -28,7 +29,7 @@ pub enum Decision {
 }
 
 /// One reason why the verdict is not `safe`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     pub code: Code,
     /// The route that it is about; absent where it is about all of them.
@@ -45,7 +46,7 @@ pub struct Finding {
 }
 
 /// What a [`Finding`] is: a closed list, the gravest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     MismatchRate,
@@ -60,14 +61,15 @@ pub enum Code {
     MoreChecks,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The clean record of all required routes: what the one with the shortest has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Soak {
     pub required_seconds: u64,
     pub clean_seconds: u64,
 }
 
 /// One route's share in the verdict.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RouteVerdict {
     pub route: Arc<str>,
     pub required: bool,
@@ -77,16 +79,19 @@ pub struct RouteVerdict {
     pub mismatch_rate: Rate,
     pub error_rate: Rate,
     /// Checks that came to a comparison, of all that ended; `None` while none has.
+    #[schema(required)]
     pub coverage: Option<f64>,
     pub latency: Latency,
 }
 
 /// What was counted for a route.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
+    /// Checks that ended and had begun later, for what they read had just been written.
+    pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
     pub mismatch: u64,
@@ -100,18 +105,19 @@ pub struct Counts {
     pub not_compared: BTreeMap<&'static str, u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Matches {
     pub exact: u64,
     pub rules: u64,
 }
 
 /// A rate, its limit, and the ends between which it lies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rate {
     pub limit: f64,
     pub lower: f64,
     /// `None` while nothing was counted.
+    #[schema(required)]
     pub estimate: Option<f64>,
     pub upper: f64,
 }
@@ -171,6 +177,16 @@ impl fmt::Display for Code {
 
 // === impl Finding ===
 
+/// Without the figures, which change all the time.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.route {
+            Some(route) => write!(f, "{} ({route})", self.code),
+            None => write!(f, "{}", self.code),
+        }
+    }
+}
+
 impl Finding {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
@@ -199,6 +215,7 @@ impl From<&Figures> for Counts {
             live: figures.live,
             reads: figures.reads,
             sampled: figures.sampled,
+            delayed: figures.delayed,
             matched: Matches {
                 exact: outcomes.get(Outcome::Match(Via::Exact)),
                 rules: outcomes.get(Outcome::Match(Via::Rules)),

@@ -6,7 +6,7 @@ use std::{process::ExitCode, thread};
 use twinread::{
     cli::{
         client::{Address, Error},
-        gate, rules, status,
+        gate, recheck, rules, status,
     },
     verdict::{Mark, Outcome},
 };
@@ -14,6 +14,7 @@ use twinread::{
 #[derive(Debug, Parser)]
 enum Command {
     Gate(gate::Args),
+    Recheck(recheck::Args),
     Status(status::Args),
     Rules(rules::Args),
 }
@@ -29,6 +30,7 @@ async fn end_of(arguments: &[&str], running: &Running) -> ExitCode {
         .collect();
     apart(move || match Command::parse_from(arguments) {
         Command::Gate(args) => gate::run(args),
+        Command::Recheck(args) => recheck::run(args),
         Command::Status(args) => status::run(args),
         Command::Rules(args) => rules::run(args),
     })
@@ -81,24 +83,58 @@ async fn without_a_twinread_there_is_no_verdict() {
         ..Running::start(None).await
     };
     assert_eq!(end_of(&["gate"], &gone).await, ExitCode::from(69));
-    assert_eq!(end_of(&["status"], &gone).await, ExitCode::from(69));
+    assert_eq!(
+        end_of(&["status", "--once"], &gone).await,
+        ExitCode::from(69)
+    );
 }
 
 #[tokio::test]
 async fn the_token_goes_along() {
     let running = Running::start(Some("s3cret")).await;
     assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(69));
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::from(64));
-    let with = ["status", "--token", "s3cret"];
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::from(64)
+    );
+    let with = ["status", "--once", "--token", "s3cret"];
     assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
+}
+
+#[tokio::test]
+async fn a_recheck_ends_with_what_is_left_of_the_class() {
+    let running = Running::start(Some("s3cret")).await;
+    for (class, code) in [
+        ("left", 1),
+        ("gone", 0),
+        ("masked", 2),
+        ("none", 64),
+        ("busy", 64),
+        ("ending", 69),
+    ] {
+        let with = ["recheck", "--class", class, "--token", "s3cret"];
+        assert_eq!(
+            end_of(&with, &running).await,
+            ExitCode::from(code),
+            "{class}"
+        );
+    }
+    let without = ["recheck", "--class", "gone"];
+    assert_eq!(end_of(&without, &running).await, ExitCode::from(64));
 }
 
 #[tokio::test]
 async fn the_status_is_told_with_routes_and_without() {
     let running = Running::start(None).await;
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::SUCCESS
+    );
     check_clean(&running.ledger, 10);
-    assert_eq!(end_of(&["status"], &running).await, ExitCode::SUCCESS);
+    assert_eq!(
+        end_of(&["status", "--once"], &running).await,
+        ExitCode::SUCCESS
+    );
     assert_eq!(
         end_of(&["status", "--json"], &running).await,
         ExitCode::SUCCESS

@@ -1,8 +1,10 @@
 //! An admin API on a port of its own, with handles that stand in for the rest of the process.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     net::SocketAddr,
     sync::{Arc, Barrier, Mutex},
     time::Duration,
@@ -14,20 +16,34 @@ use tokio::{
     time,
 };
 use twinread::{
-    admin::{self, Advisor, Ask, Handles, Mismatches, Query, Readiness, UnknownCursor},
+    admin::{
+        self, Advisor, Ask, ClassQuery, ClassRecheck, Found, Handles, History, Mismatches,
+        NotRechecked, Noted, Order, Preview, Query, Readiness, Rechecked, Rechecker, Rechecking,
+        Rules, Suggestion, Suggestions, Unanswered, Unreadable,
+    },
     document::{Fault, Faults},
     drain,
-    settings::{Edit, Editor, Refused, Setting, Settings, Source},
+    settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
     telemetry::{Gauges, Ledger},
     verdict::{self, Activity, Evidence, Limits, Outcome, Via},
 };
 
 /// Settings with one number in them, `sample.rate`, from 0 to 1.
 #[derive(Debug)]
-struct OneSetting(Mutex<Settings>);
+struct OneSetting {
+    settings: Mutex<Settings>,
+    changes: Noting<Change>,
+}
+
+/// Numbered from 0.
+#[derive(Clone, Debug)]
+struct Noting<T>(Arc<Mutex<Vec<T>>>);
 
 #[derive(Debug)]
 struct OneMismatch;
+
+#[derive(Debug)]
+struct OneRecheck;
 
 #[derive(Debug)]
 struct OneSuggestion(Arc<Barrier>);
@@ -53,12 +69,17 @@ pub(crate) struct Answer {
 
 impl Edit for OneSetting {
     fn settings(&self) -> Settings {
-        self.0.lock().unwrap().clone()
+        self.settings.lock().unwrap().clone()
     }
 
-    fn patch(&self, patch: &Value, if_match: Option<u64>, by: &str) -> Result<Settings, Refused> {
-        assert!(by.starts_with("api from 127.0.0.1:"), "{by}");
-        let mut settings = self.0.lock().unwrap();
+    fn patch(
+        &self,
+        patch: &Value,
+        if_match: Option<u64>,
+        caller: SocketAddr,
+    ) -> Result<Settings, Refused> {
+        assert!(caller.ip().is_loopback());
+        let mut settings = self.settings.lock().unwrap();
         if if_match.is_some_and(|revision| revision != settings.revision) {
             return Err(Refused::Stale(settings.revision));
         }
@@ -73,57 +94,147 @@ impl Edit for OneSetting {
             value: rate.clone(),
             source: Source::Api,
         };
+        let before = settings.settings.clone();
         settings.settings.insert("sample.rate".to_owned(), setting);
+        let at = (settings.revision, Timestamp::UNIX_EPOCH);
+        let values = (&before, &settings.settings);
+        let changes = settings::changes(values, at, By::Api(caller));
+        self.changes.0.lock().unwrap().extend(changes);
         Ok(settings.clone())
+    }
+}
+
+// === impl Noting ===
+
+impl<T> Default for Noting<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
+        let changes = self.0.lock().unwrap();
+        let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
+        let begin = end.saturating_sub(limit);
+        Ok(Noted {
+            entries: changes[begin..end].iter().rev().cloned().collect(),
+            next: (begin > 0).then_some(begin as u64),
+        })
     }
 }
 
 // === impl OneMismatch ===
 
 impl Mismatches for OneMismatch {
-    fn classes(&self) -> Value {
-        json!({"classes": [{
-            "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
-            "count": 3, "last_seen": "2026-11-22T10:00:00Z",
-        }]})
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+        if query.cursor.is_some() {
+            return Err(Unanswered::Store("disk I/O error".into()));
+        }
+        let is_recent = query.order == Order::Recent;
+        Ok(
+            json!({"limit": query.limit, "recent": is_recent, "classes": [{
+                "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
+                "count": 3, "last_seen": "2026-11-22T10:00:00Z",
+            }]}),
+        )
     }
 
-    fn class(&self, id: &str) -> Option<Value> {
-        (id == "c1").then(|| json!({"id": "c1"}))
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "c1").then(|| json!({"id": "c1"})))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
         match query.cursor.as_deref() {
             None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(UnknownCursor),
+            Some(_) => Err(Unanswered::Cursor),
         }
     }
 
-    fn mismatch(&self, id: &str) -> Option<Value> {
-        (id == "m 1").then(|| json!({"id": id}))
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "m 1").then(|| json!({"id": id})))
     }
 }
 
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Value {
-        json!({"suggestions": [{
-            "rule": {"id": "served-at-time"}, "yaml": "- id: \"served-at-time\"\n",
-            "classes": ["c1"], "masks": 3, "explains": 4, "of": 5, "not_explained": ["m 1"],
-        }], "masked_together": 3, "unexplained": ["c2"], "mismatches": 9, "classes": 3, "classes_looked_at": 2})
+    fn suggestions(&self) -> Result<Suggestions, Unanswered> {
+        let suggestion = Suggestion {
+            rule: json!({"id": "served-at-time"}),
+            yaml: "- id: \"served-at-time\"\n".to_owned(),
+            classes: vec!["c1".to_owned()],
+            masks: 3,
+            explains: 4,
+            of: 5,
+            not_tried: 0,
+            not_explained: vec!["m 1".to_owned()],
+        };
+        Ok(Suggestions {
+            suggestions: vec![suggestion],
+            masked_together: 3,
+            unexplained: vec!["c2".to_owned()],
+            not_tried: Vec::new(),
+            differences_not_tried: 0,
+            mismatches: 9,
+            looked_at: 9,
+            newest_per_class: 50,
+            classes: 3,
+            classes_looked_at: 2,
+        })
     }
 
-    fn preview(&self, file: &str) -> Result<Value, Faults> {
+    fn preview(&self, file: &str) -> Result<Preview, Unanswered> {
         match file {
             "slow" => {
                 self.0.wait();
                 self.0.wait();
-                Ok(json!({}))
+                Ok(Preview::default())
             }
-            "rules: []" => Ok(json!({"mismatches": 9})),
-            _ => Err(Fault::bare("rules:1:1: what is this?").into()),
+            "rules: []" => Ok(Preview {
+                mismatches: 9,
+                ..Preview::default()
+            }),
+            _ => {
+                let faults = Faults::from(Fault::bare("rules:1:1: what is this?"));
+                Err(Unanswered::Rules(faults))
+            }
         }
+    }
+}
+
+// === impl OneRecheck ===
+
+impl Rechecker for OneRecheck {
+    fn recheck(&self, class: &str, limit: usize) -> Rechecking {
+        let (still_there, vanished) = match class {
+            "left" => (1, 2),
+            "gone" => (0, 3),
+            "masked" => (0, 0),
+            "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
+            "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
+            _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
+        };
+        let example = Rechecked {
+            id: "m1".to_owned(),
+            method: "GET".to_owned(),
+            path: format!("/{limit}"),
+            found: Found::StillThere,
+            detail: None,
+            old_status: Some(200),
+            new_status: Some(200),
+        };
+        let document = ClassRecheck {
+            class: class.to_owned(),
+            route: "get-user".into(),
+            place: "$.price".to_owned(),
+            kind: "value".to_owned(),
+            still_there,
+            vanished,
+            not_judged: 1,
+            examples: vec![example],
+        };
+        Box::pin(async { Ok(document) })
     }
 }
 
@@ -200,15 +311,22 @@ impl Running {
 
 pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
     let (judged, told) = (ledger.clone(), readiness.clone());
+    let changes = Noting::<Change>::default();
     let settings = Settings {
         revision: 7,
         settings: BTreeMap::new(),
     };
     Handles {
         ledger: ledger.clone(),
-        editor: Editor(Arc::new(OneSetting(Mutex::new(settings)))),
+        editor: Editor(Arc::new(OneSetting {
+            settings: Mutex::new(settings),
+            changes: changes.clone(),
+        })),
+        changes: Arc::new(changes),
+        verdicts: Arc::new(Noting::default()),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
+        rechecker: Arc::new(OneRecheck),
         verdict: Ask::new(move || {
             let evidence = Evidence {
                 tallies: judged.tallies(),
@@ -218,9 +336,10 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
             };
             verdict::judge(&evidence, &Limits::default(), judged.now())
         }),
-        rules: Ask::new(|| json!({"rules": []})),
+        rules: Ask::new(|| Rules { rules: Vec::new() }),
         metrics: Ask::new(|| "twinread_up 1\n".to_owned()),
         readiness: Ask::new(move || told.lock().unwrap().clone()),
+        schemas: Arc::default(),
     }
 }
 

@@ -13,3 +13,4 @@ mod forwarding;
 mod informational;
 mod smuggling;
 mod tunnels;
+mod writes;

@@ -53,11 +53,16 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 impl Sidecar {
     /// Starts it with every read sampled, none of them again, and no budget in the way; `more` is added to the configuration.
     pub fn start(old: SocketAddr, new: SocketAddr, more: &str) -> Self {
+        Self::rechecking(old, new, ("after: []", more))
+    }
+
+    /// The same, with the fields of the section `recheck`.
+    pub fn rechecking(old: SocketAddr, new: SocketAddr, (recheck, more): (&str, &str)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}'}}\n\
              new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
-             sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{after: []}}\nlog: {{format: json}}\n{more}"
+             sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{{recheck}}}\nlog: {{format: json}}\n{more}"
         );
         let path = folder.path().join("twinread.yaml");
         std::fs::write(&path, config).unwrap();
@@ -121,6 +126,11 @@ impl Sidecar {
             assert!(ended <= sampled);
             (sampled >= samples && sampled == ended).then_some(sampled)
         })
+    }
+
+    #[allow(dead_code, reason = "for benches/store")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {

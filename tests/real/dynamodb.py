@@ -26,7 +26,7 @@ reads:
 routes:
   - {name: '{case}', header: {x-case: '^(?<case>.+)$'}}
 sample: {rate: 1.0, max_per_second: 1000}
-recheck: {after: []}
+recheck: {RECHECK}
 rules: [builtin:http, builtin:aws, RULES]
 redact: {values: shown}
 """
@@ -176,10 +176,17 @@ def run(checks, tools, twinread):
         rules.write_text(OWN)
         configuration = CONFIGURATION.replace("RULES", str(rules))
         configuration = configuration.replace("OLD", str(old)).replace("NEW", str(new))
-        with Sidecar(tools, twinread, "dynamodb", configuration) as sidecar:
+        once = configuration.replace("RECHECK", "after: []")
+        with Sidecar(tools, twinread, "dynamodb", once) as sidecar:
             check_reads(checks, sidecar, old)
             check_rules(checks, sidecar)
             check_writes(checks, sidecar, old, new)
+        again = configuration.replace("RECHECK", "after: [50ms, 200ms], max_per_second: 1000")
+        with Sidecar(tools, twinread, "dynamodb-rechecked", again) as sidecar:
+            print("   read again:", flush=True)
+            check_reads(checks, sidecar, old)
+            unconfirmed = sidecar.total("twinread_checks_total", detail="unconfirmed")
+            checks.equal("no mismatch is unconfirmed", unconfirmed, 0)
 
 
 def send_all(sidecar):

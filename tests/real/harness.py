@@ -66,6 +66,9 @@ class Tools:
         (agent,) = self.scratch.glob("venv/lib/python3*/site-packages/rotel/rotel-agent")
         return str(agent)
 
+    def schemathesis(self):
+        return str(self.venv / "schemathesis")
+
     def run(self, command, **options):
         """Runs a command to its end, within a deadline."""
         options = {"timeout": 120, "capture_output": True, "text": True, **options}

@@ -6,11 +6,16 @@ import sys
 import collector
 import differential
 import dynamodb
+import openapi
+import postgres
 import scrape
 import static
 from harness import Checks, Tools
 
-SUITES = {suite.__name__: suite.run for suite in (differential, dynamodb, static, collector, scrape)}
+SUITES = {
+    suite.__name__: suite.run
+    for suite in (differential, dynamodb, postgres, static, collector, scrape, openapi)
+}
 
 
 def main():

@@ -3,6 +3,8 @@
 // Everything in here is test code, helpers included: a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
+mod builds;
+mod races;
 mod recheck;
 mod shadow;
 mod stacks;

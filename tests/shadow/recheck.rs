@@ -27,10 +27,10 @@ use twinread::{
 };
 
 const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
-const STALE: &str = r#"{"a": 0}"#;
+pub(crate) const STALE: &str = r#"{"a": 0}"#;
 
 /// Reads again after these milliseconds.
-fn after(delays: &[u64]) -> Settings {
+pub(crate) fn after(delays: &[u64]) -> Settings {
     let delays = delays.iter().copied().map(Duration::from_millis);
     Settings {
         recheck: Recheck {
@@ -42,12 +42,15 @@ fn after(delays: &[u64]) -> Settings {
     }
 }
 
-async fn pair(old: Way, new: Way) -> (Stack, Stack) {
+pub(crate) async fn pair(old: Way, new: Way) -> (Stack, Stack) {
     (Stack::start(old).await, Stack::start(new).await)
 }
 
 /// With the real comparison, of bodies alone.
-async fn comparing(stacks: (&Stack, &Stack, Option<&Stack>), settings: Settings) -> Shadow {
+pub(crate) async fn comparing(
+    stacks: (&Stack, &Stack, Option<&Stack>),
+    settings: Settings,
+) -> Shadow {
     let mut shadow = Shadow::with_control(stacks, settings, compare_within).await;
     shadow.comparing = under("rules: []");
     shadow
@@ -72,12 +75,12 @@ fn reading(answer: &'static str) -> Read {
     }
 }
 
-fn places(report: &Sent) -> Vec<&str> {
+pub(crate) fn places(report: &Sent) -> Vec<&str> {
     let told = report.differences.iter();
     told.map(|told| told.place.as_str()).collect()
 }
 
-fn marks(stack: &Stack) -> Vec<String> {
+pub(crate) fn marks(stack: &Stack) -> Vec<String> {
     let requests = stack.requests().into_iter();
     let marks = requests.map(|request| {
         let mark = request

@@ -15,7 +15,7 @@ use twinread::{
         RuleUse,
     },
     drain,
-    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent},
+    handoff::{self, Flat, FlatAnswer, FlatRequest, Queue, Reports, Sample, Sent, Writes},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
@@ -31,6 +31,7 @@ pub(crate) struct Shadow {
     pub(crate) queue: Queue,
     pub(crate) ledger: Ledger,
     pub(crate) gauges: Gauges,
+    pub(crate) writes: Writes,
     pub(crate) budget: Budget,
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
@@ -51,6 +52,8 @@ pub(crate) struct Read {
     pub(crate) body: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) answer: &'static str,
+    /// Beside the content type.
+    pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
 }
 
 /// Long enough for anything that is going to happen.
@@ -80,6 +83,8 @@ impl Shadow {
         let gauges = Gauges::default();
         let ledger = Ledger::new(10, gauges.clone());
         let (queue, feed) = handoff::sample::channel(1_000, gauges.clone());
+        // Longer than a test takes, whatever its delays are.
+        let writes = Writes::new(Duration::from_secs(600), gauges.clone());
         let (publisher, current) = settings::channel(settings);
         let redactor = Redactor::new(redact::Config::default(), HashKey([7; 16]));
         let (_redactor, redactor) = settings::channel(redactor);
@@ -98,12 +103,14 @@ impl Shadow {
             timings: Timings::default(),
             rule_counts: RuleCounts::default(),
             reports,
+            writes: writes.clone(),
             redactor,
         });
         Self {
             queue,
             ledger,
             gauges,
+            writes,
             budget: Budget::new(64 << 20),
             settings: publisher,
             reports: reported,
@@ -129,6 +136,7 @@ impl Shadow {
             took: Duration::from_millis(1),
             received: SystemTime::now(),
             offered: Instant::now(),
+            routes: Arc::default(),
             comparing: self.comparing.clone(),
             held,
         }));
@@ -197,6 +205,7 @@ impl Read {
             body: "",
             status: StatusCode::OK,
             answer: r#"{"a": 1}"#,
+            answer_headers: Vec::new(),
         }
     }
 
@@ -210,9 +219,11 @@ impl Read {
     }
 
     fn answer(&self) -> FlatAnswer {
+        let mut names = vec![("content-type", "application/json")];
+        names.extend(&self.answer_headers);
         FlatAnswer {
             status: self.status,
-            head: Flat::of_headers(&headers(&[("content-type", "application/json")])),
+            head: Flat::of_headers(&headers(&names)),
             body: Bytes::from_static(self.answer.as_bytes()),
             trailers: HeaderMap::new(),
         }

@@ -66,9 +66,12 @@ impl Way {
 
     /// Makes a JSON body of each request.
     pub(crate) fn doing(body: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self::Does(Doing(Arc::new(move |request| {
-            answer("200 OK", &body(request))
-        })))
+        Self::writing(move |request| answer("200 OK", &body(request)))
+    }
+
+    /// Makes a whole answer of each request.
+    pub(crate) fn writing(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::Does(Doing(Arc::new(answer)))
     }
 
     /// JSON bodies one after the other; the last one stays.

@@ -2,12 +2,12 @@
 
 use super::{Conn, until, within};
 use http::uri::Authority;
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use twinread::{
     budget::Budget,
     drain,
-    handoff::{Feed, Opened, sample},
+    handoff::{Feed, Opened, Writes, sample},
     proxy::{self, Config, Handles, Live},
     settings::{self, Publisher},
     telemetry::{Gauges, Ledger, Timings},
@@ -21,6 +21,7 @@ pub(crate) struct Sidecar {
     pub(crate) live: Publisher<Live>,
     pub(crate) ledger: Ledger,
     pub(crate) gauges: Gauges,
+    pub(crate) writes: Writes,
     pub(crate) budget: Budget,
     feed: Feed,
     drain: Option<drain::Signal>,
@@ -157,6 +158,7 @@ impl Plan {
         let ledger = Ledger::new(500, gauges.clone());
         let budget = Budget::new(self.budget);
         let (queue, feed) = sample::channel(self.queue, gauges.clone());
+        let writes = Writes::new(Duration::from_secs(60), gauges.clone());
         let (live, current) = settings::channel(self.live);
         let handles = Handles {
             live: current,
@@ -165,6 +167,7 @@ impl Plan {
             budget: budget.clone(),
             queue,
             timings: Timings::default(),
+            writes: writes.clone(),
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -178,6 +181,7 @@ impl Plan {
             live,
             ledger,
             gauges,
+            writes,
             budget,
             feed,
             drain: Some(signal),

@@ -33,7 +33,8 @@ impl<'c> Walk<'_, 'c> {
             // An id that both sides have need not be the same.
             Some(_) if !self.is_probing() && self.meets() => 0,
             Some(_) => self.spelled_alike(pairs),
-            None => self.alike(pairs),
+            // Where the arrays are equally long, the last pair is held together however unlike it is.
+            None => self.alike(pairs.take(olds.len().max(news.len()).saturating_sub(1))),
         };
         if prefix == olds.len().max(news.len()) {
             return;
@@ -132,6 +133,9 @@ impl<'c> Walk<'_, 'c> {
 
     /// Arrays whose order counts.
     fn list(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
+        if let ([old], [new]) = (olds, news) {
+            return self.elements(*old, *new);
+        }
         let suffix = self.alike(olds.iter().rev().zip(news.iter().rev()));
         let olds = &olds[..olds.len() - suffix];
         let news = &news[..news.len() - suffix];

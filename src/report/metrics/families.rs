@@ -15,10 +15,11 @@ use crate::{
 use opentelemetry::{KeyValue, metrics::Meter};
 
 /// The metrics whose series grow with the routes.
-pub(super) const PER_ROUTE: [&str; 6] = [
+pub(super) const PER_ROUTE: [&str; 7] = [
     "twinread_live_requests_total",
     "twinread_sampled_total",
     "twinread_checks_total",
+    "twinread_checks_delayed_total",
     "twinread_differences_total",
     "twinread_answer_seconds",
     "twinread_mismatch_upper_bound",
@@ -35,7 +36,7 @@ struct Family<N: 'static> {
     read: fn(&Sources) -> Vec<Series<N>>,
 }
 
-const COUNTERS: [Family<u64>; 9] = [
+const COUNTERS: [Family<u64>; 12] = [
     Family {
         name: "twinread_live_requests_total",
         help: "Requests that callers sent; status_class none: no answer",
@@ -53,6 +54,12 @@ const COUNTERS: [Family<u64>; 9] = [
         help: "Checks that ended, by outcome",
         unit: "{check}",
         read: checks,
+    },
+    Family {
+        name: "twinread_checks_delayed_total",
+        help: "Checks that began later, for what they read had just been written through twinread",
+        unit: "{check}",
+        read: |sources| per_route(sources, Route::delayed),
     },
     Family {
         name: "twinread_differences_total",
@@ -85,6 +92,18 @@ const COUNTERS: [Family<u64>; 9] = [
         read: |sources| alone(sources.gauges.reload_failures()),
     },
     Family {
+        name: "twinread_store_failures_total",
+        help: "Attempts to write the store that failed; each is made again",
+        unit: "{attempt}",
+        read: |sources| alone(sources.gauges.store_failures()),
+    },
+    Family {
+        name: "twinread_store_set_aside_total",
+        help: "Damaged or foreign files of the store that were set aside",
+        unit: "{file}",
+        read: |sources| alone(sources.gauges.stores_set_aside()),
+    },
+    Family {
         name: "twinread_bound_reached_total",
         help: "How often a bound was reached without ending a check",
         unit: "{time}",
@@ -92,7 +111,7 @@ const COUNTERS: [Family<u64>; 9] = [
     },
 ];
 
-const GAUGES: [Family<u64>; 7] = [
+const GAUGES: [Family<u64>; 9] = [
     Family {
         name: "twinread_captured_bytes",
         help: "Bytes of requests and answers held now",
@@ -116,6 +135,18 @@ const GAUGES: [Family<u64>; 7] = [
         help: "1 while the circuit breaker keeps requests from the shadow",
         unit: "1",
         read: |sources| alone(sources.gauges.breaker_open()),
+    },
+    Family {
+        name: "twinread_store_failing",
+        help: "1 while the store cannot be opened or written",
+        unit: "1",
+        read: |sources| alone(sources.gauges.store_failing()),
+    },
+    Family {
+        name: "twinread_store_waiting",
+        help: "Reports of checks that are not written to the store yet",
+        unit: "{report}",
+        read: |sources| alone(sources.gauges.store_waiting()),
     },
     Family {
         name: "twinread_settings_revision",

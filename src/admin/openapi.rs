@@ -1,0 +1,125 @@
+//! `/v1/openapi.json`: every call, described by the same lines that route and answer it.
+//!
+//! What holds for many calls is said once and added here: who may call, and what is refused whatever is asked.
+
+use super::{Handles, problem::Problem};
+use axum::{Extension, Json};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+use utoipa::{
+    IntoResponses, OpenApi,
+    openapi::{
+        self, ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
+        path::{Operation, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+/// The frame that the routes fill in.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    tags(
+        (name = "probes", description = "For the orchestrator and Prometheus; open to everybody"),
+        (name = "evidence", description = "What was found out"),
+        (name = "settings", description = "What can change while it runs"),
+        (name = "rules", description = "What counts as equal"),
+        (name = "api", description = "This document"),
+    ),
+    components(schemas(Problem)),
+)]
+pub(super) struct Frame;
+
+/// A call may answer with a problem of this status.
+#[derive(Debug)]
+pub(super) struct Fails<const STATUS: u16>;
+
+/// The whole document. Shared by clones.
+#[derive(Clone, Debug)]
+pub(super) struct Described(Arc<Value>);
+
+const SCHEME: &str = "token";
+
+/// The API, described
+///
+/// This document: OpenAPI 3.1.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    operation_id = "getOpenApi",
+    tag = "api",
+    responses((status = OK, body = Object, description = "An OpenAPI 3.1 document")),
+)]
+pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc<Value>> {
+    Json(described.0)
+}
+
+/// Finishes what the routes have said of themselves; `token`: what callers have to show.
+pub(super) fn describe(
+    mut document: openapi::OpenApi,
+    handles: &Handles,
+    token: Option<&str>,
+) -> Described {
+    let components = document.components.get_or_insert_default();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("`admin_token` of the configuration"))
+        .build();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
+    for (path, item) in &mut document.paths.paths {
+        // Only what is described by a type says itself whether it is needed.
+        let patch = item.patch.as_mut();
+        if let Some(RefOr::T(body)) = patch.and_then(|call| call.request_body.as_mut()) {
+            body.required = Some(Required::True);
+        }
+        let is_guarded = path.starts_with("/v1/");
+        for operation in operations(item) {
+            add(operation, Fails::<408>::responses());
+            if is_guarded {
+                add(operation, Fails::<401>::responses());
+                add(operation, Fails::<403>::responses());
+                let shown = token.map(|_| SecurityRequirement::new(SCHEME, [""; 0]));
+                operation.security = shown.map(|shown| vec![shown]);
+            }
+        }
+    }
+    let mut document = serde_json::to_value(document).expect("a description must be JSON");
+    for (name, schema) in &*handles.schemas {
+        document["components"]["schemas"][name] = schema.clone();
+    }
+    Described(Arc::new(document))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let all = [&mut item.get, &mut item.post, &mut item.patch];
+    all.into_iter().flatten()
+}
+
+fn add(operation: &mut Operation, responses: BTreeMap<String, RefOr<Response>>) {
+    operation.responses.responses.extend(responses);
+}
+
+// === impl Fails ===
+
+impl<const STATUS: u16> IntoResponses for Fails<STATUS> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let told = match STATUS {
+            400 => "A parameter or the body cannot be read",
+            401 => "The token is missing or wrong",
+            403 => "The `Host` or the `Origin` is foreign",
+            404 => "There is none with this id",
+            408 => "The request was not complete in time",
+            412 => "The settings are at another revision",
+            413 => "The body is too large",
+            415 => "The body is of another media type",
+            422 => "The body can be read, but not be followed; `faults` tells why",
+            429 => "Another such call is under way",
+            503 => "Something is missing for now; `detail` tells what",
+            _ => "It failed",
+        };
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+        let response = ResponseBuilder::new()
+            .description(told)
+            .content("application/problem+json", problem.build());
+        BTreeMap::from([(STATUS.to_string(), RefOr::T(response.build()))])
+    }
+}

@@ -1,0 +1,72 @@
+//! What the calls that answer in pages have in common.
+
+use super::{History, Noted, handles::aside, problem::Problem, router::bad_query};
+use axum::extract::{Query, rejection::QueryRejection};
+use http::StatusCode;
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedPage {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-9]{1,19}$")]
+    cursor: Option<String>,
+}
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 1_000;
+
+/// How many a page may hold; a number out of range is one of the `faults`.
+pub(super) fn limit(asked: Option<usize>, faults: &mut Vec<String>) -> usize {
+    let limit = asked.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        faults.push(format!("limit: expected a number from 1 to {MAX_LIMIT}"));
+    }
+    limit
+}
+
+/// Where the page before ended; a text that no page gave is one of the `faults`.
+fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
+    let cursor = asked.map(str::parse).transpose();
+    cursor.unwrap_or_else(|_| {
+        faults.push("cursor: expected the `next` of an earlier page".to_owned());
+        None
+    })
+}
+
+/// The page of a history that is asked for.
+pub(super) async fn page<T: Send + 'static>(
+    history: Arc<dyn History<T>>,
+    asked: Result<Query<AskedPage>, QueryRejection>,
+) -> Result<Noted<T>, Problem> {
+    let Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let limit = limit(asked.limit, &mut faults);
+    let cursor = cursor(asked.cursor.as_deref(), &mut faults);
+    accept(faults)?;
+    read(history, limit, cursor).await
+}
+
+/// Reads a page where waiting holds nobody up.
+async fn read<T: Send + 'static>(
+    history: Arc<dyn History<T>>,
+    limit: usize,
+    cursor: Option<u64>,
+) -> Result<Noted<T>, Problem> {
+    let page = aside(move || history.page(limit, cursor)).await?;
+    page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+}
+
+/// Refuses a call for all that is wrong with its parameters.
+pub(super) fn accept(faults: Vec<String>) -> Result<(), Problem> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::new(StatusCode::BAD_REQUEST, faults.join("; "));
+    Err(problem.with_faults(faults))
+}

@@ -1,0 +1,62 @@
+//! `/v1/classes/{id}/recheck`: whether the stored mismatches of a class are still there.
+
+use super::{
+    Handles, documents::ClassRecheck, handles::NotRechecked, openapi::Fails, paging,
+    problem::Problem, router::bad_query,
+};
+use axum::{
+    Json,
+    extract::{
+        self, Path, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use http::StatusCode;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedRecheck {
+    /// At most so many, the newest first.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+}
+
+/// Reads stored mismatches of a class again
+///
+/// On both stacks, within the budget of re-checks, and for 20 seconds at most. Counts in no tally. One call at a time.
+#[utoipa::path(
+    post,
+    path = "/v1/classes/{id}/recheck",
+    operation_id = "recheckClass",
+    tag = "evidence",
+    params(("id" = String, Path, description = "Its id"), AskedRecheck),
+    responses(
+        (status = OK, body = ClassRecheck, description = "What is still there, and what is not"),
+        Fails<400>,
+        Fails<404>,
+        Fails<429>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn recheck(
+    State(handles): State<Handles>,
+    id: Result<Path<String>, PathRejection>,
+    asked: Result<extract::Query<AskedRecheck>, QueryRejection>,
+) -> Result<Json<ClassRecheck>, Problem> {
+    let Path(id) =
+        id.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let limit = paging::limit(asked.limit, &mut faults);
+    paging::accept(faults)?;
+    let rechecked = handles.rechecker.recheck(&id, limit).await;
+    rechecked.map(Json).map_err(|error| match error {
+        NotRechecked::UnknownClass => Problem::unknown("mismatch class", &id),
+        NotRechecked::Busy => Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+        NotRechecked::Unreadable | NotRechecked::Ending => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
+    })
+}

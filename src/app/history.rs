@@ -1,0 +1,71 @@
+//! What was noted in the store, as the admin API asks for it.
+
+use crate::{
+    admin::{History, Noted, Unreadable},
+    settings::Change,
+    store::{Database, Journal},
+};
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, marker::PhantomData};
+
+/// A history in the store. Shared by clones.
+pub(super) struct Kept<T> {
+    journal: Journal,
+    of: PhantomData<fn() -> T>,
+}
+
+/// The changes of settings.
+pub(super) type Changes = Kept<Change>;
+
+/// Entries kept of each kind.
+const KEPT: u32 = 10_000;
+
+// === impl Kept ===
+
+impl<T> Kept<T> {
+    /// The history of that kind.
+    pub(super) fn new(database: Database, kind: &'static str) -> Self {
+        Self {
+            journal: Journal::new(database, kind, KEPT),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T: Serialize> Kept<T> {
+    pub(super) fn note(&self, at: Timestamp, entry: &T) {
+        self.journal.append(at, entry);
+    }
+}
+
+impl<T: DeserializeOwned + 'static> History<T> for Kept<T> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
+        let unreadable = |error: &dyn std::error::Error| Unreadable(error.to_string());
+        let page = self.journal.page(cursor, limit);
+        let page = page.map_err(|error| unreadable(&error))?;
+        let entries = page.entries.into_iter();
+        let entries = entries.map(|entry| serde_json::from_value(entry.document));
+        Ok(Noted {
+            entries: entries
+                .collect::<Result<_, _>>()
+                .map_err(|error| unreadable(&error))?,
+            next: page.next,
+        })
+    }
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self {
+            journal: self.journal.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kept").field(&self.journal).finish()
+    }
+}

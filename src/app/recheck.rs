@@ -1,0 +1,277 @@
+//! `POST /v1/classes/{id}/recheck`: reads the stored mismatches of a class again, and tells which are still there.
+
+use crate::{
+    admin::{ClassRecheck, Found, NotRechecked, Rechecked, Rechecker, Rechecking},
+    budget::Budget,
+    compare::{Compared, Difference},
+    config::Config,
+    handoff::ReadRequest,
+    proxy,
+    redact::Redactor,
+    sample::Declared,
+    settings::Current,
+    shadow::{Asked, Reread, Rereader},
+    store::{Class, Filter, LookError, Mismatch, Store},
+    telemetry::Ledger,
+};
+use http::HeaderName;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    runtime,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{self, JoinSet},
+    time,
+};
+
+/// Reads again what the store keeps. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Rechecks(Arc<Parts>);
+
+/// What a [`Rechecks`] is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) rereader: Rereader,
+    /// Where requests to the stacks are driven.
+    pub(super) shadow: runtime::Handle,
+    pub(super) live: Current<proxy::Live>,
+    pub(super) redactor: Current<Redactor>,
+    pub(super) ledger: Ledger,
+    pub(super) budget: Budget,
+    /// Headers that the configuration gives every request to either stack.
+    pub(super) supplied: Vec<HeaderName>,
+    /// One call at a time.
+    pub(super) turn: Arc<Semaphore>,
+}
+
+/// What one example has come to.
+struct Ending {
+    found: Found,
+    detail: Option<String>,
+    statuses: Option<[u16; 2]>,
+}
+
+/// Past this, what is left is told as not judged.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// The headers that the configuration sets on both stacks.
+pub(super) fn supplied(config: &Config) -> Vec<HeaderName> {
+    let names = config.old.set.iter().map(|(name, _)| name);
+    let on_new = |name: &&HeaderName| config.new.set.iter().any(|(own, _)| own == *name);
+    names.filter(on_new).cloned().collect()
+}
+
+// === impl Rechecks ===
+
+impl Rechecks {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    async fn run(
+        self,
+        id: String,
+        limit: usize,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<ClassRecheck, NotRechecked> {
+        let begun = Instant::now();
+        let looked = self.clone();
+        // What is stored may be on a disk.
+        let stored = task::spawn_blocking(move || looked.0.stored(&id, limit)).await;
+        let stored = stored.map_err(|_| NotRechecked::Ending)?;
+        let stored = stored.map_err(|error| {
+            tracing::error!(%error, "what is stored cannot be read");
+            NotRechecked::Unreadable
+        })?;
+        let (class, mismatches) = stored.ok_or(NotRechecked::UnknownClass)?;
+        let mut examples = Vec::new();
+        for mismatch in &mismatches {
+            let left = WITHIN.saturating_sub(begun.elapsed());
+            let reading = time::timeout(left, self.0.recheck(&class, mismatch, left));
+            let ending = reading.await.unwrap_or_else(|_| Ending::not("time was up"));
+            examples.push(ending.told(mismatch));
+        }
+        drop(permit);
+        Ok(document(class, examples))
+    }
+}
+
+impl Rechecker for Rechecks {
+    fn recheck(&self, id: &str, limit: usize) -> Rechecking {
+        let Ok(permit) = self.0.turn.clone().try_acquire_owned() else {
+            return Box::pin(async { Err(NotRechecked::Busy) });
+        };
+        // Who hangs up ends it.
+        let mut run = JoinSet::new();
+        let rechecked = self.clone().run(id.to_owned(), limit, permit);
+        run.spawn_on(rechecked, &self.0.shadow);
+        Box::pin(async move {
+            match run.join_next().await {
+                Some(Ok(rechecked)) => rechecked,
+                // Cut at the end of the process.
+                _ => Err(NotRechecked::Ending),
+            }
+        })
+    }
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// The class, and the newest of its mismatches.
+    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Vec<Mismatch>)>, LookError> {
+        let Some(class) = self.store.class(id)? else {
+            return Ok(None);
+        };
+        let filter = Filter {
+            class: Some(id.to_owned()),
+            outcome: Some("mismatch".to_owned()),
+            ..Filter::all(limit)
+        };
+        let page = self.store.mismatches(&filter)?;
+        Ok(Some((class, page.mismatches)))
+    }
+
+    async fn recheck(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
+        let live = self.live.get();
+        let request = match mismatch.request.rebuild(&self.supplied) {
+            Ok(request) => request,
+            Err(error) => return Ending::not(error.to_string()),
+        };
+        if !is_read(&live, &request) {
+            return Ending::not("it is not declared a read any more");
+        }
+        let asked = Asked {
+            request,
+            route: mismatch.route.clone(),
+            epoch: self.ledger.epoch(),
+            primary: live.serve_from,
+            comparing: live.comparing.clone(),
+            held: self.budget.share(),
+        };
+        match self.rereader.reread(asked, patience).await {
+            Ok(reread) => self.judge(class, mismatch, &reread),
+            Err(error) => Ending::not(error.to_string()),
+        }
+    }
+
+    fn judge(&self, class: &Class, mismatch: &Mismatch, reread: &Reread) -> Ending {
+        let statuses = reread.statuses.map(|status| status.as_u16());
+        let ending = |found, detail| Ending {
+            found,
+            detail,
+            statuses: Some(statuses),
+        };
+        let then = mismatch.old.as_ref().map(|answer| answer.status);
+        if then != Some(statuses[0]) {
+            let then = then.map_or("nothing".to_owned(), |status| status.to_string());
+            let detail = format!("the old stack answers {} now, and {then} then", statuses[0]);
+            return ending(Found::NotJudged, Some(detail));
+        }
+        let Compared::Different { differences, count } = &reread.compared else {
+            return ending(Found::Vanished, None);
+        };
+        let redactor = self.redactor.get();
+        let covers = |difference: &Difference| {
+            let place = redactor.place(&difference.place).class_text();
+            covers(&place, &class.place)
+        };
+        if differences.iter().any(covers) {
+            return ending(Found::StillThere, None);
+        }
+        if *count > differences.len() {
+            let detail = "more differences than are kept, none of them of this class";
+            return ending(Found::NotJudged, Some(detail.to_owned()));
+        }
+        let detail = format!("differs elsewhere now: {count}");
+        ending(Found::Vanished, Some(detail))
+    }
+}
+
+fn document(class: Class, examples: Vec<Rechecked>) -> ClassRecheck {
+    let count = |found| {
+        let examples = examples.iter();
+        examples.filter(|example| example.found == found).count()
+    };
+    ClassRecheck {
+        class: class.id,
+        route: class.route,
+        place: class.place,
+        kind: class.kind,
+        still_there: count(Found::StillThere),
+        vanished: count(Found::Vanished),
+        not_judged: count(Found::NotJudged),
+        examples,
+    }
+}
+
+fn is_read(live: &proxy::Live, request: &ReadRequest) -> bool {
+    match live.reads.classify(&request.head()) {
+        Declared::Read => true,
+        Declared::NotRead => false,
+        Declared::ByBody => live.reads.admits_body(&request.head(), &request.body),
+    }
+}
+
+/// Whether what differs at `place` differs at `of`: it is the same place, or one that holds it.
+fn covers(place: &str, of: &str) -> bool {
+    match of.strip_prefix(place) {
+        Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
+        None => {
+            let heads = ["status", "header.", "trailer."];
+            place == "body" && !heads.iter().any(|head| of.starts_with(head))
+        }
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    fn not(why: impl Into<String>) -> Self {
+        Self {
+            found: Found::NotJudged,
+            detail: Some(why.into()),
+            statuses: None,
+        }
+    }
+
+    fn told(self, mismatch: &Mismatch) -> Rechecked {
+        Rechecked {
+            id: mismatch.id.clone(),
+            method: mismatch.request.method.clone(),
+            path: mismatch.request.path.clone(),
+            found: self.found,
+            detail: self.detail,
+            old_status: self.statuses.map(|[old, _]| old),
+            new_status: self.statuses.map(|[_, new]| new),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_covers_its_place_and_what_lies_within() {
+        for (place, of, expected) in [
+            ("$.price", "$.price", true),
+            ("$.items[*]", "$.items[*].price", true),
+            ("$.items", "$.items[*].price", true),
+            ("$", "$.price", true),
+            ("$.price", "$.prices", false),
+            ("$.items[*].price", "$.items", false),
+            ("body", "$.price", true),
+            ("body", "line", true),
+            ("body", "header.etag", false),
+            ("status", "$.price", false),
+            ("header.a", "header.a", true),
+            ("header.a", "header.ab", false),
+        ] {
+            assert_eq!(covers(place, of), expected, "{place} {of}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `twinread completions`: a script for a shell, which asks the program itself what may stand where.
+
+use clap_complete::env::{CompleteEnv, Shells};
+use std::{
+    env,
+    io::{self, Write},
+    path::{self, Path},
+    process::ExitCode,
+};
+
+/// Print a script that completes commands, options and names of settings in a shell
+///
+/// bash: source <(twinread completions bash)
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+    Elvish,
+}
+
+/// Set by the scripts when they ask.
+const ASKED: &str = "TWINREAD_COMPLETE";
+
+const NAME: &str = "twinread";
+
+/// Prints the script. Exits with 0.
+pub fn run(args: Args) -> ExitCode {
+    let shells = Shells::builtins();
+    let shell = shells.completer(args.shell.name());
+    let shell = shell.expect("every shell that can be named has a completer");
+    let mut script = Vec::new();
+    let written = shell.write_registration(ASKED, NAME, NAME, &own_path(), &mut script);
+    written.expect("memory takes all that is written");
+    // Nothing is left to be done if nobody reads it.
+    let _ = io::stdout().write_all(&script);
+    ExitCode::SUCCESS
+}
+
+/// Answers a script that asks what may stand at the cursor, and then ends the process.
+pub(super) fn answer(command: fn() -> clap::Command) {
+    CompleteEnv::with_factory(command).var(ASKED).complete();
+}
+
+/// How the script calls this program: by its name where it was found by that, else by its path.
+fn own_path() -> String {
+    let own = env::args_os().next().unwrap_or_else(|| NAME.into());
+    let own = Path::new(&own);
+    let own = match own.components().count() {
+        0 | 1 => own.to_owned(),
+        _ => path::absolute(own).unwrap_or_else(|_| own.to_owned()),
+    };
+    own.to_string_lossy().into_owned()
+}
+
+// === impl Shell ===
+
+impl Shell {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Elvish => "elvish",
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `twinread recheck`: whether the stored mismatches of a class are still there.
+
+use super::{
+    client::{Address, Error},
+    verdict::Printable,
+};
+use crate::admin::{ClassRecheck, Found, Rechecked};
+use anstream::{eprintln, println};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{fmt, process::ExitCode, time::Duration};
+
+/// Read stored mismatches of a class again on both stacks, and tell which are still there: 0 none of those that could
+/// be judged, 1 some, 2 none could be judged.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The id of the class, as `twinread status` shows it
+    #[arg(long, value_name = "ID", value_parser = class)]
+    class: String,
+    /// Read at most so many, the newest first
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    #[command(flatten)]
+    address: Address,
+    /// Print the JSON document of the admin API
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed for people.
+struct Told<'t>(&'t ClassRecheck);
+
+/// It works on it for 20 s at most.
+const ANSWER_WITHIN: Duration = Duration::from_secs(40);
+
+/// Ends with 0 where none of what could be judged is left, 1 where some is, 2 where nothing could be judged; 64 for what
+/// is refused, 69 where no twinread answers.
+pub fn run(args: Args) -> ExitCode {
+    match recheck(&args) {
+        Ok((document, told)) => {
+            match args.json {
+                true => println!("{document:#}"),
+                false => println!("{}", Told(&told)),
+            }
+            ExitCode::from(exit_code(&told))
+        }
+        Err(error) => {
+            eprintln!("{}", error.told());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn recheck(args: &Args) -> Result<(Value, ClassRecheck), Error> {
+    let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
+    let client = args.address.client()?.answering_within(ANSWER_WITHIN);
+    let document = client.post(&path, &json!({}))?.body;
+    let told = ClassRecheck::deserialize(&document);
+    let told = told.map_err(|_| Error::NotTwinread { url: path })?;
+    Ok((document, told))
+}
+
+fn exit_code(told: &ClassRecheck) -> u8 {
+    match (told.still_there, told.vanished) {
+        (0, 0) => 2,
+        (0, _) => 0,
+        _ => 1,
+    }
+}
+
+/// It becomes part of a path.
+fn class(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the id of a class, such as 8b26be61ce4c782c".to_owned()),
+    }
+}
+
+// === impl Told ===
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(told) = self;
+        let (route, place) = (Printable(&told.route), Printable(&told.place));
+        writeln!(f, "{route}  {place}  {}", told.kind)?;
+        for example in &told.examples {
+            line(f, example)?;
+        }
+        write!(
+            f,
+            "{} still there, {} vanished, {} not judged",
+            told.still_there, told.vanished, told.not_judged
+        )
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, example: &Rechecked) -> fmt::Result {
+    let found = match example.found {
+        Found::StillThere => "still there",
+        Found::Vanished => "vanished   ",
+        Found::NotJudged => "not judged ",
+    };
+    let path = Printable(&example.path);
+    write!(f, "  {found}  {} {path}  {}", example.method, example.id)?;
+    if let Some(detail) = &example.detail {
+        write!(f, ": {}", Printable(detail))?;
+    }
+    writeln!(f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(still_there: usize, vanished: usize) -> ClassRecheck {
+        ClassRecheck {
+            class: "c1".to_owned(),
+            route: "get-user".into(),
+            place: "$.price".to_owned(),
+            kind: "value".to_owned(),
+            still_there,
+            vanished,
+            not_judged: 1,
+            examples: vec![Rechecked {
+                id: "m1".to_owned(),
+                method: "GET".to_owned(),
+                path: "/a\u{1b}[2J".to_owned(),
+                found: Found::NotJudged,
+                detail: Some("not stored as it was: query".to_owned()),
+                old_status: None,
+                new_status: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_exit_code_tells_what_is_left() {
+        for (still_there, vanished, code) in [(0, 0, 2), (0, 3, 0), (1, 3, 1), (1, 0, 1)] {
+            assert_eq!(exit_code(&told(still_there, vanished)), code);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_judged_is_told_with_its_reason_and_nothing_steers_the_terminal() {
+        let text = Told(&told(0, 0)).to_string();
+        let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
+        assert!(text.ends_with(reason), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn only_what_may_be_an_id_is_taken_for_one() {
+        assert!(class("8b26be61ce4c782c").is_ok());
+        for wrong in ["", "../epoch", "a b", "a?limit=9"] {
+            assert!(class(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The view on a terminal, refreshed every second until a key ends it.
+//!
+//! Somebody else asks, on a thread of its own: keys work while an admin API is slow or away. What was seen last stays,
+//! and the trouble is told with it.
+
+use super::{look::Look, view::view};
+use crate::{
+    cli::client::{Client, Error},
+    verdict::Decision,
+};
+use ratatui::{
+    Frame, Terminal,
+    backend::Backend,
+    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    layout::{Constraint, Layout},
+    style::{Color, Style},
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, TryRecvError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What the terminal shows.
+#[derive(Debug)]
+struct Screen {
+    /// The one before it gives the rates.
+    looks: [Option<Look>; 2],
+    /// Why there is no newer look.
+    trouble: Option<String>,
+    /// Lines and columns that are scrolled away.
+    scrolled: (u16, u16),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Quit,
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Keys are waited for this long before a new look is looked for.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Columns that an arrow scrolls.
+const SIDEWAYS: u16 = 8;
+
+/// Shows `first`, and every second what there is then. The terminal is given back however that ends.
+///
+/// # Errors
+/// The terminal is gone.
+pub(super) fn show(client: Client, first: Look) -> io::Result<()> {
+    let looks = look_on(client);
+    let mut terminal = ratatui::try_init()?;
+    let ended = follow(&mut terminal, &looks, Screen::new(first));
+    ratatui::restore();
+    ended
+}
+
+/// Ends with the first look that nobody wants.
+fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
+    let (tx, rx) = mpsc::channel();
+    thread::spawn(move || {
+        loop {
+            client.wait(PAUSE);
+            if tx.send(Look::take(&client)).is_err() {
+                break;
+            }
+        }
+    });
+    rx
+}
+
+fn follow<B: Backend<Error = io::Error>>(
+    terminal: &mut Terminal<B>,
+    looks: &Receiver<Result<Look, Error>>,
+    mut screen: Screen,
+) -> io::Result<()> {
+    loop {
+        screen.take_all(looks)?;
+        terminal.draw(|frame| screen.draw(frame))?;
+        if event::poll(TICK)?
+            && let Event::Key(key) = event::read()?
+            && screen.press(key) == Next::Quit
+        {
+            return Ok(());
+        }
+    }
+}
+
+// === impl Screen ===
+
+impl Screen {
+    fn new(first: Look) -> Self {
+        Self {
+            looks: [None, Some(first)],
+            trouble: None,
+            scrolled: (0, 0),
+        }
+    }
+
+    fn take_all(&mut self, looks: &Receiver<Result<Look, Error>>) -> io::Result<()> {
+        loop {
+            match looks.try_recv() {
+                Ok(look) => self.take(look),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    return Err(io::Error::other("nobody looks any more"));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, look: Result<Look, Error>) {
+        match look {
+            Ok(look) => {
+                self.looks = [self.looks[1].take(), Some(look)];
+                self.trouble = None;
+            }
+            Err(error) => self.trouble = Some(error.told()),
+        }
+    }
+
+    fn press(&mut self, key: KeyEvent) -> Next {
+        if key.kind == KeyEventKind::Release {
+            return Next::GoOn;
+        }
+        let is_interrupt = key.modifiers.contains(KeyModifiers::CONTROL);
+        let (down, right) = &mut self.scrolled;
+        match key.code {
+            KeyCode::Char('c' | 'd') if is_interrupt => return Next::Quit,
+            KeyCode::Char('q') | KeyCode::Esc => return Next::Quit,
+            KeyCode::Up => *down = down.saturating_sub(1),
+            KeyCode::Down => *down = down.saturating_add(1),
+            KeyCode::PageUp => *down = down.saturating_sub(10),
+            KeyCode::PageDown => *down = down.saturating_add(10),
+            KeyCode::Left => *right = right.saturating_sub(SIDEWAYS),
+            KeyCode::Right => *right = right.saturating_add(SIDEWAYS),
+            KeyCode::Home => self.scrolled = (0, 0),
+            _ => {}
+        }
+        Next::GoOn
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>) {
+        let [body, footer] =
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
+        let lines = self.lines();
+        // The last line stays in sight.
+        let last = u16::try_from(lines.len().saturating_sub(1)).unwrap_or(u16::MAX);
+        self.scrolled.0 = self.scrolled.0.min(last);
+        frame.render_widget(Paragraph::new(lines).scroll(self.scrolled), body);
+        frame.render_widget(self.footer(Instant::now()), footer);
+    }
+
+    fn lines(&self) -> Vec<Line<'static>> {
+        let [before, Some(look)] = &self.looks else {
+            return Vec::new();
+        };
+        let mut lines = view(look, before.as_ref()).into_iter();
+        let verdict = lines.next().unwrap_or_default();
+        let name = look.verdict.verdict.name();
+        let rest = verdict.strip_prefix(name).unwrap_or(&verdict).to_owned();
+        let verdict = Line::from(vec![
+            Span::styled(name, style(look.verdict.verdict)),
+            Span::raw(rest),
+        ]);
+        let others = lines.map(|line| {
+            match line.starts_with("not ready:") || line.starts_with("impaired:") {
+                true => Line::styled(line, Color::Yellow),
+                false => Line::raw(line),
+            }
+        });
+        std::iter::once(verdict).chain(others).collect()
+    }
+
+    fn footer(&self, now: Instant) -> Line<'static> {
+        let seen = self.looks[1].as_ref().map_or(now, |look| look.at);
+        match &self.trouble {
+            Some(trouble) => {
+                let ago = now.saturating_duration_since(seen).as_secs();
+                let told = format!("{trouble}; what is shown was seen {ago} s ago (q quits)");
+                Line::styled(told, Style::new().fg(Color::Red).bold())
+            }
+            None => Line::styled("q quits, arrows scroll", Color::DarkGray),
+        }
+    }
+}
+
+fn style(decision: Decision) -> Style {
+    let colour = match decision {
+        Decision::Safe => Color::Green,
+        Decision::Unsafe => Color::Red,
+        Decision::Undecided => Color::Yellow,
+    };
+    Style::new().fg(colour).bold()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::look::tests::look;
+    use ratatui::backend::TestBackend;
+
+    fn shown(screen: &mut Screen) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(60, 8)).unwrap();
+        terminal.draw(|frame| screen.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn press(screen: &mut Screen, code: KeyCode) -> Next {
+        screen.press(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn what_was_seen_last_stays_while_the_admin_is_away() {
+        let mut screen = Screen::new(look(100));
+        assert!(shown(&mut screen).contains("undecided  epoch 812 (e1)"));
+
+        let url = "http://127.0.0.1:9".to_owned();
+        let within = Duration::from_secs(10);
+        screen.take(Err(Error::TimedOut { url, within }));
+        let away = shown(&mut screen);
+        assert!(away.contains("undecided  epoch 812"), "{away}");
+        assert!(away.contains("http://127.0.0.1:9 did not answer"), "{away}");
+
+        screen.take(Ok(look(150)));
+        let back = shown(&mut screen);
+        assert!(back.contains("live 150 ("), "{back}");
+        assert!(!back.contains("did not answer"), "{back}");
+    }
+
+    #[test]
+    fn arrows_scroll_within_what_there_is() {
+        let mut screen = Screen::new(look(100));
+        press(&mut screen, KeyCode::Up);
+        assert!(shown(&mut screen).contains("undecided"));
+        press(&mut screen, KeyCode::Down);
+        assert!(!shown(&mut screen).contains("undecided"));
+        for _ in 0..100 {
+            press(&mut screen, KeyCode::PageDown);
+            shown(&mut screen);
+        }
+        press(&mut screen, KeyCode::PageUp);
+        assert!(
+            shown(&mut screen).contains("$.price"),
+            "the end was in sight"
+        );
+        press(&mut screen, KeyCode::Home);
+        press(&mut screen, KeyCode::Right);
+        assert!(
+            shown(&mut screen).contains("d  epoch"),
+            "eight columns are away"
+        );
+    }
+
+    #[test]
+    fn only_its_keys_end_it() {
+        let mut screen = Screen::new(look(1));
+        assert_eq!(press(&mut screen, KeyCode::Char('c')), Next::GoOn);
+        assert_eq!(press(&mut screen, KeyCode::Char('q')), Next::Quit);
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(screen.press(interrupt), Next::Quit);
+    }
+}

@@ -1,0 +1,92 @@
+//! The tables of routes and classes.
+
+use super::look::ToldClass;
+use crate::{
+    cli::verdict::{Printable, ToldRoute, ToldVerdict},
+    verdict::told::Rate,
+};
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use std::collections::BTreeMap;
+
+/// Of the routes, those first on which the verdict depends.
+pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
+    let header = [
+        "route",
+        "state",
+        "live",
+        "sampled",
+        "match",
+        "by rules",
+        "mismatch",
+        "lag",
+        "noise",
+        "errors",
+        "not compared",
+        "mismatch rate",
+        "limit",
+    ];
+    let mut table = table(&header);
+    let mut routes: Vec<_> = told.routes.iter().collect();
+    routes.sort_by_key(|route| !route.required);
+    for route in routes {
+        table.add_row(row(route));
+    }
+    // All but the names are figures.
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn row(route: &ToldRoute) -> Vec<Cell> {
+    let state = match route.required {
+        true => route.state.name().to_owned(),
+        false => format!("({})", route.state),
+    };
+    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
+    vec![
+        Cell::new(Printable(&route.route)),
+        Cell::new(state),
+        Cell::new(route.live),
+        Cell::new(route.sampled),
+        Cell::new(route.matched.exact + route.matched.rules),
+        Cell::new(route.matched.rules),
+        Cell::new(route.mismatch),
+        Cell::new(route.transient),
+        Cell::new(route.noise),
+        Cell::new(sum(&route.shadow_error)),
+        Cell::new(sum(&route.not_compared)),
+        Cell::new(interval(&route.mismatch_rate)),
+        Cell::new(format!("{:.1e}", route.mismatch_rate.limit)),
+    ]
+}
+
+fn interval(rate: &Rate) -> String {
+    let lower = match rate.lower {
+        0.0 => "0".to_owned(),
+        lower => format!("{lower:.1e}"),
+    };
+    format!("{lower} to {:.1e}", rate.upper)
+}
+
+pub(super) fn classes(classes: &[ToldClass]) -> Table {
+    let mut table = table(&["last seen", "count", "route", "kind", "place", "class"]);
+    for class in classes {
+        table.add_row([
+            Cell::new(&class.last_seen),
+            Cell::new(class.count).set_alignment(CellAlignment::Right),
+            Cell::new(Printable(&class.route)),
+            Cell::new(&class.kind),
+            Cell::new(Printable(&class.place)),
+            Cell::new(&class.id),
+        ]);
+    }
+    table
+}
+
+pub(in crate::cli) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(header.iter().map(Cell::new));
+    table
+}

@@ -1,0 +1,130 @@
+//! What makes checks comparable: where it changes, an epoch begins.
+
+use super::Config;
+use crate::{
+    compare::{HeaderScope, Numbers, Options},
+    upstream::Target,
+    verdict::Cause,
+};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh64::xxh64;
+
+/// Fingerprints of the parts of a configuration, the same in every process and every build of this program. Stored with
+/// an epoch, they tell after a restart whether it can go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparable {
+    rules: String,
+    compare: String,
+    stacks: String,
+    version_header: Option<String>,
+}
+
+// === impl Comparable ===
+
+impl Comparable {
+    pub fn of(config: &Config) -> Self {
+        let stacks = [&config.old, &config.new].map(|target| url(target));
+        let version_header = config.epoch.version_header.as_ref();
+        Self {
+            rules: config.comparing.rules.fingerprint(),
+            compare: compare(&config.comparing.options),
+            stacks: hashed(&stacks.join("\n")),
+            version_header: version_header.map(|name| name.as_str().to_owned()),
+        }
+    }
+
+    /// Why checks under `self` cannot be put beside those under `before`, if so: the first that holds of rules,
+    /// comparison settings, stacks, version header.
+    pub fn cause(&self, before: &Self) -> Option<Cause> {
+        let changes = [
+            (self.rules != before.rules, Cause::Rules),
+            (self.compare != before.compare, Cause::Compare),
+            (self.stacks != before.stacks, Cause::Stacks),
+            (self.version_header != before.version_header, Cause::Version),
+        ];
+        let mut changed = changes.into_iter().filter(|(is_changed, _)| *is_changed);
+        changed.next().map(|(_, cause)| cause)
+    }
+}
+
+/// Written out field by field, for the text that is hashed must not change with how the program prints itself.
+fn compare(options: &Options) -> String {
+    let Options {
+        headers,
+        numbers,
+        max_differences,
+        max_depth,
+        max_decoded,
+        explain: _,
+    } = options;
+    let headers = match headers {
+        HeaderScope::All => "all".to_owned(),
+        HeaderScope::None => "none".to_owned(),
+        HeaderScope::Listed(names) => {
+            let names: Vec<_> = names.iter().map(http::HeaderName::as_str).collect();
+            format!("listed {}", names.join(" "))
+        }
+    };
+    let numbers = match numbers {
+        Numbers::Numeric => "numeric",
+        Numbers::Lexical => "lexical",
+    };
+    hashed(&format!(
+        "headers {headers}\nnumbers {numbers}\nmax_differences {max_differences}\n\
+         max_depth {max_depth}\nmax_decoded {max_decoded}"
+    ))
+}
+
+fn url(target: &Target) -> String {
+    format!("{}{}", target.authority, target.base_path)
+}
+
+fn hashed(text: &str) -> String {
+    format!("{:016x}", xxh64(text.as_bytes(), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Origin, load};
+
+    fn comparable(more: &'static str) -> Comparable {
+        let origin = Origin::written("f.yaml", more);
+        let origin = origin.with_environment(|_| None);
+        Comparable::of(load(&origin).unwrap().config())
+    }
+
+    const BASE: &str = "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}}";
+
+    #[test]
+    fn what_changes_is_named_and_what_does_not_matter_is_not() {
+        let base = comparable(BASE);
+        let cause = |text| comparable(text).cause(&base);
+        assert_eq!(cause(BASE), None);
+        let limits = "{old: {url: 'http://a:1', connect_timeout: 1s}, new: {url: 'http://b:2'}, sample: {rate: 0.5}, \
+                      verdict: {soak: 1h}, compare: {deadline: 5ms}, epoch: {label: x}}";
+        assert_eq!(cause(limits), None);
+        let stacks = "{old: {url: 'http://a:1'}, new: {url: 'http://b:2/v2'}}";
+        assert_eq!(cause(stacks), Some(Cause::Stacks));
+        let version =
+            "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}, epoch: {version_header: x-v}}";
+        assert_eq!(cause(version), Some(Cause::Version));
+        let both =
+            "{old: {url: 'http://a:1'}, new: {url: 'http://c:2'}, compare: {numbers: lexical}}";
+        assert_eq!(cause(both), Some(Cause::Compare));
+        let all = "{old: {url: 'http://a:1'}, new: {url: 'http://c:2'}, compare: {headers: none}, rules: []}";
+        assert_eq!(cause(all), Some(Cause::Rules));
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_every_build() {
+        let none = "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}, rules: []}";
+        let written = concat!(
+            r#"{"rules":"ef46db3751d8e999","compare":"e5c8208289063d50","#,
+            r#""stacks":"ce8e9a70012d9ef2","version_header":null}"#
+        );
+        assert_eq!(serde_json::to_string(&comparable(none)).unwrap(), written);
+        let stored: Comparable = serde_json::from_str(written).unwrap();
+        assert_eq!(stored.cause(&comparable(none)), None);
+    }
+}

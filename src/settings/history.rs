@@ -1,0 +1,147 @@
+//! What became of the settings: each change of one, and who made it.
+
+use super::Setting;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use utoipa::ToSchema;
+
+/// One setting that got another value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SettingChange)]
+pub struct Change {
+    /// The revision of all settings that came by it. Changes with the same one came in force together.
+    pub revision: u64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The dotted name, such as `sample.rate`.
+    pub setting: String,
+    pub from: Value,
+    pub to: Value,
+    pub source: Occasion,
+    /// The address that the API was called from; null where it was not the API.
+    #[schema(required)]
+    pub caller: Option<String>,
+}
+
+/// What settings change by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Occasion {
+    /// The process began with something else than the defaults.
+    Start,
+    /// A file was read anew.
+    File,
+    Api,
+}
+
+/// Who changes settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Start,
+    File,
+    Api(SocketAddr),
+}
+
+/// Each setting whose value is another one in `after`.
+pub fn changes(
+    (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
+    (revision, at): (u64, Timestamp),
+    by: By,
+) -> Vec<Change> {
+    let none = Value::Null;
+    let value = |name: &String| before.get(name).map_or(&none, |setting| &setting.value);
+    let changed = after
+        .iter()
+        .filter(|(name, setting)| *value(name) != setting.value);
+    let changes = changed.map(|(name, setting)| Change {
+        revision,
+        at,
+        setting: name.clone(),
+        from: value(name).clone(),
+        to: setting.value.clone(),
+        source: by.occasion(),
+        caller: by.caller().map(|caller| caller.to_string()),
+    });
+    changes.collect()
+}
+
+// === impl By ===
+
+impl By {
+    fn occasion(self) -> Occasion {
+        match self {
+            Self::Start => Occasion::Start,
+            Self::File => Occasion::File,
+            Self::Api(_) => Occasion::Api,
+        }
+    }
+
+    fn caller(self) -> Option<SocketAddr> {
+        match self {
+            Self::Api(caller) => Some(caller),
+            Self::Start | Self::File => None,
+        }
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => f.write_str("the start"),
+            Self::File => f.write_str("the configuration"),
+            Self::Api(caller) => write!(f, "api from {caller}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Source;
+    use serde_json::json;
+
+    fn settings(values: &[(&str, u64)]) -> BTreeMap<String, Setting> {
+        let settings = values.iter().map(|(name, value)| {
+            let setting = Setting {
+                value: Value::from(*value),
+                source: Source::Api,
+            };
+            ((*name).to_owned(), setting)
+        });
+        settings.collect()
+    }
+
+    #[test]
+    fn what_stayed_is_no_change_and_a_change_says_who_made_it() {
+        let (before, after) = (
+            settings(&[("a", 1), ("b", 7)]),
+            settings(&[("a", 2), ("b", 7)]),
+        );
+        let at = (2, Timestamp::UNIX_EPOCH);
+        let changes = changes(
+            (&before, &after),
+            at,
+            By::Api(([127, 0, 0, 1], 5_000).into()),
+        );
+        let expected = json!([{
+            "revision": 2, "at": "1970-01-01T00:00:00Z", "setting": "a", "from": 1, "to": 2,
+            "source": "api", "caller": "127.0.0.1:5000",
+        }]);
+        assert_eq!(serde_json::to_value(changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_setting_that_was_not_known_before_was_nothing() {
+        let after = settings(&[("a", 2)]);
+        let at = (1, Timestamp::UNIX_EPOCH);
+        let changes = changes((&BTreeMap::new(), &after), at, By::Start);
+        assert_eq!(
+            (&changes[0].from, changes[0].source),
+            (&Value::Null, Occasion::Start)
+        );
+        assert_eq!(changes[0].caller, None);
+    }
+}

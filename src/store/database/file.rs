@@ -1,0 +1,246 @@
+//! Opening the file: one process at a time, damage set aside, the schema brought up to date.
+
+use super::{OpenError, schema};
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Keeps other processes from the file until it is dropped, or the process ends in whatever way.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+
+/// A file that is ours, and in order.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) lock: Lock,
+    pub(super) writer: Connection,
+    pub(super) reader: Connection,
+    /// Where the damaged file is that stood here before.
+    pub(super) set_aside: Option<PathBuf>,
+}
+
+/// Why a file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Refused(OpenError),
+    #[error("the disk fails")]
+    Disk(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What was found in a file.
+enum Found {
+    InOrder(Connection),
+    /// By what it shows.
+    Damaged(String),
+}
+
+/// For somebody who looks into the file with a tool of their own.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Up to here the whole file is looked through for damage; of a larger one what the start reads, so that the start
+/// takes the same time however much is stored.
+const LOOKED_THROUGH: u64 = 64 << 20;
+
+/// The log beside the file is cut to this once it is written back.
+const MAX_LOG: i64 = 16 << 20;
+
+pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(Trouble::Refused(OpenError::NoFolder(folder.to_owned())));
+    }
+    if path.is_dir() {
+        return Err(Trouble::Refused(OpenError::NoFile(path.to_owned())));
+    }
+    // Through links: two names of one file are one file.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let lock = lock(&path)?;
+    let (writer, set_aside) = open(&path)?;
+    let reader = read_only(&path)?;
+    Ok(Opened {
+        path,
+        lock,
+        writer,
+        reader,
+        set_aside,
+    })
+}
+
+fn lock(path: &Path) -> Result<Lock, Trouble> {
+    let file = private(&beside(path, ".lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => Err(Trouble::Refused(OpenError::InUse(path.to_owned()))),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The writing connection, and where what stood there before is now, if it was damaged.
+pub(super) fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Trouble> {
+    drop(private(path)?);
+    match look(path)? {
+        Found::InOrder(connection) => Ok((connection, None)),
+        Found::Damaged(why) => {
+            tracing::error!(path = %path.display(), why, "the store's file is damaged or not ours");
+            let set_aside = set_aside(path)?;
+            Ok((begin(path)?, Some(set_aside)))
+        }
+    }
+}
+
+/// A new file where there is none.
+pub(super) fn begin(path: &Path) -> Result<Connection, Trouble> {
+    drop(private(path)?);
+    Ok(prepare(connect(path)?)?)
+}
+
+/// A connection beside the writer's.
+pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+pub(super) fn in_memory() -> rusqlite::Result<Connection> {
+    prepare(Connection::open_in_memory()?)
+}
+
+/// Renames the file and what belongs to it, and says to what.
+pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let names = (0..).map(|more: u32| match more {
+        0 => format!(".corrupt-{stamp}"),
+        more => format!(".corrupt-{stamp}-{more}"),
+    });
+    let mut names = names.map(|name| beside(path, &name));
+    let aside = names
+        .find(|name| !name.exists())
+        .expect("there is always another number");
+    fs::rename(path, &aside)?;
+    for part in ["-wal", "-shm"] {
+        match fs::rename(beside(path, part), beside(&aside, part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+/// What a file shows that cannot be used again, whatever the disk does.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+fn look(path: &Path) -> Result<Found, Trouble> {
+    match examine(path) {
+        Err(Trouble::Disk(error)) => match error.downcast_ref() {
+            Some(error) if is_damage(error) => Ok(Found::Damaged(error.to_string())),
+            _ => Err(Trouble::Disk(error)),
+        },
+        examined => examined,
+    }
+}
+
+fn examine(path: &Path) -> Result<Found, Trouble> {
+    let connection = connect(path)?;
+    let version = schema::version(&connection)?;
+    let owner: u32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let count = "SELECT count(*) FROM sqlite_schema";
+    let is_empty = connection.query_row(count, [], |row| row.get::<_, u32>(0))? == 0;
+    if owner != schema::APPLICATION_ID && !(owner == 0 && version == 0 && is_empty) {
+        let why = format!("its application_id is {owner:#x}");
+        return Ok(Found::Damaged(why));
+    }
+    let known = schema::known();
+    if version > known {
+        return Err(Trouble::Refused(OpenError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known,
+        }));
+    }
+    // Before anything is written: what is set aside is as it was found.
+    match damage(&connection, path)? {
+        Some(why) => Ok(Found::Damaged(why)),
+        None => Ok(Found::InOrder(prepare(connection)?)),
+    }
+}
+
+fn damage(connection: &Connection, path: &Path) -> Result<Option<String>, Trouble> {
+    let check = |of: String| -> rusqlite::Result<Option<String>> {
+        let found = connection.query_row(&of, [], |row| row.get::<_, String>(0))?;
+        Ok((found != "ok").then_some(found))
+    };
+    if fs::metadata(path)?.len() <= LOOKED_THROUGH {
+        return Ok(check("PRAGMA quick_check(1)".to_owned())?);
+    }
+    for table in schema::READ_AT_START {
+        // One that an older version does not have is in order.
+        if let Some(found) = check(format!("PRAGMA quick_check({table})"))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
+    // Has its effect on an empty file only, before its first page.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    // In memory, and where the disk has no shared memory, the answer is another mode, which serves too.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update_and_check(None, "journal_size_limit", MAX_LOG, |_| Ok(()))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    schema::migrate(&mut connection, &schema::STEPS)?;
+    Ok(connection)
+}
+
+/// Opens or makes a file that only its owner can read.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o600).open(path)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+// === impl Trouble ===
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Disk(error.into())
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(error.into())
+    }
+}

@@ -1,0 +1,173 @@
+//! What waits for the writer: bounded, and never a wait for whoever hands over.
+
+use super::{Behind, Source, locked};
+use rusqlite::Connection;
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// May run several times.
+pub(super) type Write = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+
+/// Something to write once.
+pub(super) struct Job {
+    pub(super) bytes: usize,
+    pub(super) write: Write,
+}
+
+/// Between whoever writes and the writer.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is a reason to begin a round at once.
+    wake: Condvar,
+    /// A round came to its end, or has to be tried again.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    sources: Vec<Box<dyn Source>>,
+    haste: Haste,
+    is_closing: bool,
+    /// Rounds that have begun, and the last one that is written.
+    begun: u64,
+    written: u64,
+    /// The present round has failed.
+    is_failing: bool,
+}
+
+/// Whether somebody waits for the next round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Haste {
+    #[default]
+    Leisurely,
+    Awaited,
+}
+
+/// What the writer has to do in one round.
+pub(super) struct Round {
+    pub(super) jobs: VecDeque<Job>,
+    /// New ones.
+    pub(super) sources: Vec<Box<dyn Source>>,
+    pub(super) is_last: bool,
+}
+
+/// Writes that wait, and what they hold.
+const MAX_JOBS: usize = 10_000;
+const MAX_BYTES: usize = 32 << 20;
+
+// === impl Queue ===
+
+impl Queue {
+    pub(super) fn push(&self, job: Job) -> Result<(), Behind> {
+        let mut waiting = locked(&self.waiting);
+        let bytes = waiting.bytes + job.bytes;
+        if waiting.is_closing || waiting.jobs.len() >= MAX_JOBS || bytes > MAX_BYTES {
+            return Err(Behind);
+        }
+        waiting.bytes = bytes;
+        waiting.jobs.push_back(job);
+        Ok(())
+    }
+
+    pub(super) fn add_source(&self, source: Box<dyn Source>) {
+        locked(&self.waiting).sources.push(source);
+    }
+
+    /// See [`Database::settle`](super::Database::settle).
+    pub(super) fn settle(&self, within: Duration) -> bool {
+        let mut waiting = locked(&self.waiting);
+        // What runs now may have begun before the caller handed over.
+        let round = waiting.begun + 1;
+        waiting.haste = Haste::Awaited;
+        self.wake.notify_all();
+        let until = Instant::now() + within;
+        while waiting.written < round {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || waiting.is_failing || waiting.has_ended() {
+                return false;
+            }
+            waiting = wait(&self.ended, waiting, left);
+        }
+        true
+    }
+
+    pub(super) fn close(&self) {
+        locked(&self.waiting).is_closing = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits for the next round: for `period`, or until somebody waits for it.
+    pub(super) fn next(&self, period: Duration) -> Round {
+        let until = Instant::now() + period;
+        let mut waiting = locked(&self.waiting);
+        while waiting.haste == Haste::Leisurely && !waiting.is_closing {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = wait(&self.wake, waiting, left);
+        }
+        waiting.begun += 1;
+        waiting.haste = Haste::Leisurely;
+        Round {
+            jobs: mem::take(&mut waiting.jobs),
+            sources: mem::take(&mut waiting.sources),
+            is_last: waiting.is_closing,
+        }
+    }
+
+    /// The round is written; `bytes`: what its jobs held.
+    pub(super) fn written(&self, bytes: usize) {
+        let mut waiting = locked(&self.waiting);
+        waiting.written = waiting.begun;
+        waiting.bytes -= bytes;
+        waiting.is_failing = false;
+        self.ended.notify_all();
+    }
+
+    /// The round failed. Waits for `pause`, or until the process ends: `true`.
+    pub(super) fn failed(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        let mut waiting = locked(&self.waiting);
+        waiting.is_failing = true;
+        self.ended.notify_all();
+        while !waiting.is_closing {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            waiting = wait(&self.wake, waiting, left);
+        }
+        waiting.is_closing
+    }
+
+    /// What is still waiting when the writer gives up.
+    pub(super) fn left(&self) -> usize {
+        locked(&self.waiting).jobs.len()
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// The last round is over, and nobody will begin another.
+    fn has_ended(&self) -> bool {
+        self.is_closing && self.written == self.begun
+    }
+}
+
+fn wait<'m>(
+    condvar: &Condvar,
+    waiting: MutexGuard<'m, Waiting>,
+    left: Duration,
+) -> MutexGuard<'m, Waiting> {
+    let waited = condvar.wait_timeout(waiting, left);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}

@@ -1,0 +1,329 @@
+use super::*;
+use crate::telemetry::Gauges;
+use rusqlite::ErrorCode;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn scratch() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("evidence.db");
+    (folder, path)
+}
+
+fn open(path: &Path) -> (Database, Gauges) {
+    let gauges = Gauges::default();
+    (Database::open(Some(path), gauges.clone()).unwrap(), gauges)
+}
+
+fn put(database: &Database, kind: &'static str) {
+    let sql = "INSERT INTO journal VALUES (?1, 1, 0, '0')";
+    let write = move |to: &Connection| to.execute(sql, [kind]).map(|_| ());
+    database.write(100, write).unwrap();
+}
+
+fn kinds(database: &Database) -> Vec<String> {
+    let read = |from: &Connection| {
+        let mut found = from.prepare("SELECT kind FROM journal ORDER BY kind")?;
+        found.query_map([], |row| row.get(0))?.collect()
+    };
+    database.read(read).unwrap()
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        thread::yield_now();
+    }
+}
+
+fn files(folder: &TempDir, part: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_str().unwrap().contains(part));
+    paths.sort();
+    paths
+}
+
+#[test]
+fn what_was_handed_over_is_there_after_the_end_and_nobody_else_can_read_it() {
+    let (folder, path) = scratch();
+    let (database, _) = open(&path);
+    put(&database, "one");
+    database.close();
+    assert_eq!(database.write(1, |_| Ok(())), Err(Behind));
+    drop(database);
+    assert_eq!(files(&folder, "-wal"), [] as [PathBuf; 0]);
+    for file in files(&folder, "evidence") {
+        let mode = fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let (database, _) = open(&path);
+    assert_eq!(kinds(&database), ["one"]);
+    assert_eq!(database.impairments(), [] as [String; 0]);
+}
+
+#[test]
+fn without_a_path_everything_is_in_memory_and_told_so() {
+    let database = Database::open(None, Gauges::default()).unwrap();
+    put(&database, "one");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["one"]);
+    let told = database.impairments();
+    assert_eq!(
+        told,
+        ["evidence is kept in memory and will not survive a restart"]
+    );
+}
+
+#[test]
+fn a_second_opener_is_refused_while_the_first_lives() {
+    let (_folder, path) = scratch();
+    let (first, _) = open(&path);
+    let refused = Database::open(Some(&path), Gauges::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+    drop(first);
+    open(&path);
+}
+
+#[test]
+fn no_folder_and_no_file_are_refused_by_name() {
+    let (folder, path) = scratch();
+    for (path, expected) in [
+        (path.join("x"), "evidence.db does not exist"),
+        (folder.path().to_owned(), "is no file"),
+    ] {
+        let refused = Database::open(Some(&path), Gauges::default()).unwrap_err();
+        assert!(refused.to_string().ends_with(expected), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_stays_as_it_is() {
+    let (_folder, path) = scratch();
+    drop(open(&path));
+    let newer = schema::known() + 1;
+    let raw = Connection::open(&path).unwrap();
+    raw.pragma_update(None, "user_version", newer).unwrap();
+    let refused = Database::open(Some(&path), Gauges::default()).unwrap_err();
+    let expected = format!("is of version {newer}, written by a newer twinread");
+    assert!(refused.to_string().contains(&expected), "{refused}");
+    assert_eq!(schema::version(&raw).unwrap(), newer);
+}
+
+#[test]
+fn every_step_of_the_schema_keeps_what_the_steps_before_have_stored() {
+    let all = schema::STEPS.len();
+    for reached in 1..=all {
+        let mut raw = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut raw, &schema::STEPS[..reached]).unwrap();
+        raw.execute("INSERT INTO journal VALUES ('kept', 1, 0, '0')", [])
+            .unwrap();
+        schema::migrate(&mut raw, &schema::STEPS).unwrap();
+        assert_eq!(schema::version(&raw).unwrap(), schema::known());
+        let kept: String = raw
+            .query_row("SELECT kind FROM journal", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, "kept");
+    }
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_version_before_it() {
+    let mut raw = Connection::open_in_memory().unwrap();
+    let steps = [
+        "CREATE TABLE one (x)",
+        "CREATE TABLE other (x); CREATE TABLE one (x)",
+    ];
+    schema::migrate(&mut raw, &steps).unwrap_err();
+    assert_eq!(schema::version(&raw).unwrap(), 1);
+    let other = raw.query_row("SELECT x FROM other", [], |_| Ok(()));
+    assert!(other.unwrap_err().to_string().contains("no such table"));
+}
+
+#[test]
+fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
+    type Damage = fn(&Path);
+    let damage: [(_, Damage); 3] = [
+        ("no database", |path| {
+            fs::write(path, "nonsense ".repeat(999)).unwrap()
+        }),
+        ("a hole in a table", |path| {
+            drop(open(path));
+            let mut bytes = fs::read(path).unwrap();
+            bytes[4_096..].fill(0xa5);
+            fs::write(path, bytes).unwrap();
+        }),
+        ("of another program", |path| {
+            let raw = Connection::open(path).unwrap();
+            raw.execute_batch("CREATE TABLE theirs (x); PRAGMA application_id = 7")
+                .unwrap();
+        }),
+    ];
+    for (what, damage) in damage {
+        let (folder, path) = scratch();
+        damage(&path);
+        let before = fs::read(&path).unwrap();
+        let (database, gauges) = open(&path);
+        put(&database, "new");
+        assert!(database.settle(DEADLINE), "{what}");
+        let aside = files(&folder, ".corrupt-");
+        assert!(fs::read(&aside[0]).unwrap() == before, "{what}");
+        assert_eq!(gauges.stores_set_aside(), 1, "{what}");
+        let told = database.impairments().join(" ");
+        assert!(told.contains(aside[0].to_str().unwrap()), "{told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_found_damaged_while_the_process_runs_is_replaced_and_written_whole() {
+    #[derive(Default)]
+    struct Whole(Arc<AtomicU64>);
+    impl Source for Whole {
+        fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
+            to.execute(
+                "INSERT OR IGNORE INTO journal VALUES ('whole', 1, 0, '0')",
+                [],
+            )?;
+            Ok(())
+        }
+        fn begun_anew(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let (folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let source = Whole::default();
+    let anew = source.0.clone();
+    database.add_source(source);
+    assert!(database.settle(DEADLINE));
+    let mut is_first = true;
+    let write = move |_: &Connection| match std::mem::take(&mut is_first) {
+        true => Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+        false => Ok(()),
+    };
+    database.write(1, write).unwrap();
+    eventually("a new file", || anew.load(Ordering::Relaxed) == 1);
+    eventually("written whole", || kinds(&database) == ["whole"]);
+    eventually("all is well", || gauges.store_failing() == 0);
+    assert_eq!(gauges.stores_set_aside(), 1);
+    assert_eq!(files(&folder, ".corrupt-").len(), 1);
+    drop(database);
+    let (database, _) = open(&path);
+    assert_eq!(kinds(&database), ["whole"]);
+}
+
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let room = Arc::new(AtomicU64::new(1));
+    let pages = room.clone();
+    let big = move |to: &Connection| {
+        let pages = pages.load(Ordering::Relaxed) as u32;
+        to.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        let sql = "INSERT INTO journal VALUES ('big', 1, 0, hex(zeroblob(100000)))";
+        to.execute(sql, []).map(|_| ())
+    };
+    database.write(1, big).unwrap();
+    eventually("it fails", || gauges.store_failing() == 1);
+    put(&database, "after");
+    assert!(!database.settle(DEADLINE));
+    let told = database.impairments().join(" ");
+    assert!(told.contains("database or disk is full"), "{told}");
+    assert!(gauges.store_failures() > 0);
+    assert_eq!(kinds(&database), [] as [String; 0]);
+
+    room.store(1_000, Ordering::Relaxed);
+    eventually("all is written", || kinds(&database) == ["after", "big"]);
+    eventually("and well", || database.impairments().is_empty());
+    assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+}
+
+#[test]
+fn a_write_that_can_never_succeed_takes_no_other_along() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    put(&database, "one");
+    put(&database, "one");
+    put(&database, "other");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["one", "other"]);
+    assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    assert_eq!(gauges.store_failing(), 0);
+}
+
+#[test]
+fn a_write_that_failed_runs_again_and_what_it_left_is_undone() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let mut attempts = 0;
+    let write = move |to: &Connection| {
+        attempts += 1;
+        to.execute(
+            "INSERT INTO journal VALUES (?1, 1, 0, '0')",
+            [attempts.to_string()],
+        )?;
+        match attempts {
+            1 => Err(failure(rusqlite::ffi::SQLITE_IOERR)),
+            _ => Ok(()),
+        }
+    };
+    database.write(1, write).unwrap();
+    eventually("written", || kinds(&database) == ["2"]);
+    eventually("told", || gauges.store_failing() == 0);
+    assert_eq!(gauges.store_failures(), 1);
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_is_refused_counted() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let is_better = Arc::new(AtomicU64::new(0));
+    let better = is_better.clone();
+    let fails = move |_: &Connection| match better.load(Ordering::Relaxed) {
+        0 => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error {
+                code: ErrorCode::ReadOnly,
+                extended_code: rusqlite::ffi::SQLITE_READONLY,
+            },
+            None,
+        )),
+        _ => Ok(()),
+    };
+    database.write(1, fails).unwrap();
+    eventually("it fails", || gauges.store_failing() == 1);
+    let mut taken = 0;
+    while database.write(1 << 20, |_| Ok(())).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 31);
+    assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    is_better.store(1, Ordering::Relaxed);
+    eventually("it works", || database.settle(DEADLINE));
+    assert!(database.write(1 << 20, |_| Ok(())).is_ok());
+}
+
+#[test]
+fn an_end_while_the_disk_fails_comes_all_the_same() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let fails = |_: &Connection| Err(failure(rusqlite::ffi::SQLITE_FULL));
+    database.write(1, fails).unwrap();
+    database.close();
+    assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+}

@@ -1,0 +1,184 @@
+//! Histories: the newest documents of a kind, in the order in which they were written.
+
+use super::Database;
+use jiff::Timestamp;
+use rusqlite::{Connection, types::Type};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// One history. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    database: Database,
+    kind: &'static str,
+    keep: u32,
+}
+
+/// A document of a history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// From 1, one more for each document of the history.
+    pub number: u64,
+    pub at: Timestamp,
+    pub document: Value,
+}
+
+/// Documents, the newest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entries {
+    pub entries: Vec<Entry>,
+    /// The cursor of the next page; `None`: there is none.
+    pub next: Option<u64>,
+}
+
+/// A document that has just been handed over is waited for this long.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+// === impl Journal ===
+
+impl Journal {
+    /// The history of a `kind`, which keeps its newest `keep` documents. The same kind is the same history.
+    pub fn new(database: Database, kind: &'static str, keep: u32) -> Self {
+        Self {
+            database,
+            kind,
+            keep,
+        }
+    }
+
+    /// Adds a document, and never waits. What the database does not take is counted as dropped there.
+    pub fn append(&self, at: Timestamp, document: &impl Serialize) {
+        let text = match serde_json::to_string(document) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(%error, kind = self.kind, "a document that is no JSON is not kept");
+                return;
+            }
+        };
+        let (kind, keep) = (self.kind, self.keep);
+        // Counted as dropped where it is not taken.
+        let _ = self
+            .database
+            .write(text.len(), move |to| append(to, (kind, keep), at, &text));
+    }
+
+    /// At most `limit` documents before `cursor`, or the newest; those that were appended before included. Waits for
+    /// the disk: not for a thread that serves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn page(&self, cursor: Option<u64>, limit: usize) -> rusqlite::Result<Entries> {
+        self.database.settle(PATIENCE);
+        let before = cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
+        let mut entries = self
+            .database
+            .read(|from| entries(from, self.kind, before, limit.saturating_add(1)))?;
+        let next = match entries.len() > limit {
+            true => {
+                entries.truncate(limit);
+                entries.last().map(|entry| entry.number)
+            }
+            false => None,
+        };
+        Ok(Entries { entries, next })
+    }
+}
+
+fn append(
+    to: &Connection,
+    (kind, keep): (&str, u32),
+    at: Timestamp,
+    text: &str,
+) -> rusqlite::Result<()> {
+    let last = "SELECT coalesce(max(number), 0) FROM journal WHERE kind = ?1";
+    let last: i64 = to
+        .prepare_cached(last)?
+        .query_row([kind], |row| row.get(0))?;
+    let number = last + 1;
+    to.prepare_cached(
+        "INSERT INTO journal (kind, number, at_ns, document) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((kind, number, nanoseconds(at), text))?;
+    to.prepare_cached("DELETE FROM journal WHERE kind = ?1 AND number <= ?2")?
+        .execute((kind, number - i64::from(keep)))?;
+    Ok(())
+}
+
+fn entries(
+    from: &Connection,
+    kind: &str,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = from.prepare_cached(
+        "SELECT number, at_ns, document FROM journal
+         WHERE kind = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+    )?;
+    let entries = found.query_map((kind, before, limit), |row| {
+        let text: String = row.get(2)?;
+        let document = serde_json::from_str(&text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(2, Type::Text, error.into())
+        })?;
+        Ok(Entry {
+            number: row.get::<_, i64>(0)?.unsigned_abs(),
+            at: instant(row.get(1)?),
+            document,
+        })
+    })?;
+    entries.collect()
+}
+
+/// As the database keeps an instant. The years 1678 to 2261 fit.
+pub(super) fn nanoseconds(at: Timestamp) -> i64 {
+    let nanoseconds = at.as_nanosecond();
+    nanoseconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// The instant that the database keeps so.
+pub(super) fn instant(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanoseconds.into())
+        .expect("every such instant is within a Timestamp's range")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Gauges;
+
+    fn journal(keep: u32) -> Journal {
+        let database = Database::open(None, Gauges::default()).unwrap();
+        Journal::new(database, "changes", keep)
+    }
+
+    fn numbers(entries: &Entries) -> Vec<u64> {
+        entries.entries.iter().map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn the_newest_documents_stay_and_pages_follow_one_another() {
+        let journal = journal(5);
+        for second in 1..=7 {
+            journal.append(instant(second * 1_000_000_000), &second);
+        }
+        let first = journal.page(None, 3).unwrap();
+        assert_eq!(numbers(&first), [7, 6, 5]);
+        assert_eq!(first.entries[0].document, 7);
+        assert_eq!(first.entries[0].at, Timestamp::from_second(7).unwrap());
+        journal.append(Timestamp::UNIX_EPOCH, &"later");
+        let second = journal.page(first.next, 3).unwrap();
+        assert_eq!(numbers(&second), [4]);
+        assert_eq!(second.next, None);
+    }
+
+    #[test]
+    fn histories_of_other_kinds_are_apart() {
+        let one = journal(2);
+        let other = Journal::new(one.database.clone(), "others", 2);
+        one.append(Timestamp::UNIX_EPOCH, &1);
+        assert!(numbers(&other.page(None, 9).unwrap()).is_empty());
+        other.append(Timestamp::UNIX_EPOCH, &2);
+        assert_eq!(numbers(&other.page(None, 9).unwrap()), [1]);
+    }
+}

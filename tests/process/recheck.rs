@@ -1,0 +1,206 @@
+//! `twinread recheck`: which stored mismatches of a class are still there once the new stack was mended.
+
+use crate::{
+    sidecar::{Sidecar, eventually, twinread},
+    stack::{self, Stack},
+};
+use serde_json::Value;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// A pair that differs in the price of every item, until the new one is mended up to some id.
+struct Pair {
+    sidecar: Sidecar,
+    mended: Arc<AtomicUsize>,
+    /// What the new stack was sent.
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+fn id(request: &str) -> usize {
+    let path = request.split(' ').nth(1).unwrap();
+    let path = path.split('?').next().unwrap();
+    path.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+// === impl Pair ===
+
+impl Pair {
+    fn start(more: &str) -> Self {
+        let old = Stack::start(|request| {
+            stack::json(&format!(r#"{{"id": {}, "price": 9}}"#, id(request)))
+        });
+        let (mended, heads) = (
+            Arc::<AtomicUsize>::default(),
+            Arc::<Mutex<Vec<_>>>::default(),
+        );
+        let (up_to, seen) = (mended.clone(), heads.clone());
+        let new = Stack::start(move |request| {
+            seen.lock().unwrap().push(request.to_owned());
+            let id = id(request);
+            let price = if id <= up_to.load(Ordering::SeqCst) {
+                9
+            } else {
+                8
+            };
+            stack::json(&format!(r#"{{"id": {id}, "price": {price}}}"#))
+        });
+        let sidecar = Sidecar::start(old.addr, new.addr, more);
+        Self {
+            sidecar,
+            mended,
+            heads,
+        }
+    }
+
+    /// Reads with this after the request line, and gives the class that came of all of them.
+    fn read(&self, paths: &[&str], headers: &str) -> String {
+        let mut caller = self.sidecar.caller();
+        for path in paths {
+            caller.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n{headers}\r\n"));
+        }
+        self.sidecar.quiet(paths.len() as u64);
+        eventually("the class is kept", || {
+            let classes = self.sidecar.ask("/v1/classes");
+            let class = &classes["classes"][0];
+            (class["count"] == paths.len()).then(|| class["id"].as_str().unwrap().to_owned())
+        })
+    }
+
+    fn recheck(&self, class: &str, more: &[&str]) -> (Option<i32>, Value) {
+        let admin = format!("http://{}", self.sidecar.admin);
+        let output = twinread()
+            .args(["recheck", "--json", "--class", class, "--admin", &admin])
+            .args(more)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let document = serde_json::from_str(&told).unwrap_or(Value::String(errors));
+        (output.status.code(), document)
+    }
+}
+
+fn counts(document: &Value) -> [u64; 3] {
+    ["still_there", "vanished", "not_judged"].map(|name| {
+        let count = document[name].as_u64();
+        count.unwrap_or_else(|| panic!("{name} in {document}"))
+    })
+}
+
+#[test]
+fn after_a_fix_it_tells_what_is_left_and_counts_in_no_tally() {
+    let pair = Pair::start("");
+    let class = pair.read(&["/items/1", "/items/2", "/items/3"], "user-agent: me\r\n");
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(1), [3, 0, 0]),
+        "{document}"
+    );
+
+    pair.mended.store(2, Ordering::SeqCst);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(1), [1, 2, 0]),
+        "{document}"
+    );
+    let mut examples = document["examples"].as_array().unwrap().iter();
+    let left = examples.find(|example| example["found"] == "still_there");
+    assert_eq!(left.unwrap()["path"], "/items/3");
+    let (_, newest) = pair.recheck(&class, &["--limit", "1"]);
+    assert_eq!(counts(&newest).iter().sum::<u64>(), 1);
+
+    pair.mended.store(3, Ordering::SeqCst);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(0), [0, 3, 0]),
+        "{document}"
+    );
+
+    assert_eq!(pair.sidecar.metric("twinread_sampled_total", ""), 3.0);
+    assert_eq!(pair.sidecar.metric("twinread_checks_total", ""), 3.0);
+    let heads = pair.heads.lock().unwrap();
+    let again: Vec<_> = heads[3..].iter().collect();
+    assert_eq!(again.len(), 10);
+    for head in again {
+        assert!(head.contains("x-twinread: recheck\r\n"), "{head}");
+        // Masked in the store, and so left out.
+        assert!(!head.contains("user-agent"), "{head}");
+    }
+}
+
+#[test]
+fn what_was_masked_is_not_asked_and_never_sent_as_if_it_were_real() {
+    for (path, headers, part) in [
+        ("/items/7?q=x", "", "query"),
+        (
+            "/items/7",
+            "authorization: Bearer x\r\n",
+            "header.authorization",
+        ),
+        ("/items/7", "x-tenant: a\r\n", "header.x-tenant"),
+    ] {
+        let pair = Pair::start("");
+        let class = pair.read(&[path], headers);
+        pair.mended.store(7, Ordering::SeqCst);
+        let (code, document) = pair.recheck(&class, &[]);
+        assert_eq!(
+            (code, counts(&document)),
+            (Some(2), [0, 0, 1]),
+            "{document}"
+        );
+        let detail = document["examples"][0]["detail"].as_str().unwrap();
+        assert_eq!(detail, format!("not stored as it was: {part}"));
+        assert_eq!(pair.heads.lock().unwrap().len(), 1, "{part}");
+    }
+    // Shown, it is sent as it was.
+    let pair = Pair::start("redact: {values: shown}\n");
+    let class = pair.read(&["/items/7?q=x"], "x-tenant: a\r\n");
+    pair.mended.store(7, Ordering::SeqCst);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(0), [0, 1, 0]),
+        "{document}"
+    );
+    let again = pair.heads.lock().unwrap()[1].clone();
+    assert!(again.starts_with("GET /items/7?q=x HTTP"), "{again}");
+    assert!(again.contains("x-tenant: a\r\n"), "{again}");
+}
+
+#[test]
+fn no_more_is_read_than_the_budget_of_rechecks_allows() {
+    let pair = Pair::start("");
+    let class = pair.read(&["/items/1", "/items/2"], "");
+    let patched = pair
+        .sidecar
+        .patch(r#"{"recheck": {"max_per_second": 0.001}}"#);
+    assert_eq!(patched.status, 200);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(1), [1, 0, 1]),
+        "{document}"
+    );
+    let detail = &document["examples"][1]["detail"];
+    assert_eq!(detail, "past recheck.max_per_second");
+}
+
+#[test]
+fn an_unknown_class_is_a_wrong_argument() {
+    let pair = Pair::start("");
+    let (code, error) = pair.recheck("c0ffee", &[]);
+    assert_eq!(code, Some(64));
+    assert!(
+        error
+            .as_str()
+            .unwrap()
+            .contains("there is no mismatch class `c0ffee`"),
+        "{error}"
+    );
+    assert_eq!(pair.recheck("../epoch", &[]).0, Some(64));
+}

@@ -1,0 +1,287 @@
+//! The commands of an operator at a terminal: the live view, settings, completions.
+
+use crate::{
+    sidecar::{Sidecar, eventually, twinread},
+    stack::Stack,
+};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
+};
+use serde_json::Value;
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    num::NonZeroU16,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+/// A terminal of 200 by 50 with a command on it.
+struct Terminal {
+    keys: File,
+    /// Its other end, as the command sees it.
+    slave: File,
+    screen: Arc<Mutex<vt100::Parser>>,
+    child: Child,
+    /// As they were before the command began.
+    modes: Termios,
+}
+
+const SIZE: Winsize = Winsize {
+    ws_row: 50,
+    ws_col: 200,
+    ws_xpixel: 0,
+    ws_ypixel: 0,
+};
+
+// === impl Terminal ===
+
+impl Terminal {
+    fn run(command: &Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        tcsetwinsize(&master, SIZE).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(name)
+            .unwrap();
+        let modes = tcgetattr(&slave).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        // A session of its own, so that its terminal is this one and not the one of whoever runs the test.
+        let child = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env("TERM", "xterm-256color")
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
+        let [rows, columns] = [SIZE.ws_row, SIZE.ws_col].map(|size| NonZeroU16::new(size).unwrap());
+        let screen = vt100::Parser::new(rows, columns, 0);
+        let screen = Arc::new(Mutex::new(screen));
+        let keys = File::from(master);
+        watch(keys.try_clone().unwrap(), screen.clone());
+        Self {
+            keys,
+            slave,
+            screen,
+            child,
+            modes,
+        }
+    }
+
+    fn contents(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    fn is_alternate(&self) -> bool {
+        self.screen.lock().unwrap().screen().alternate_screen()
+    }
+
+    fn shows(&self, text: &str) {
+        eventually(text, || self.contents().contains(text).then_some(()));
+    }
+
+    /// Presses a key that ends the command, and asserts that the terminal is as it was.
+    fn ends_with(mut self, key: &[u8]) {
+        self.keys.write_all(key).unwrap();
+        let status = eventually("it ends", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+        eventually("the screen is given back", || {
+            (!self.is_alternate()).then_some(())
+        });
+        let now = tcgetattr(&self.slave).unwrap();
+        assert_eq!(now.local_modes, self.modes.local_modes);
+        assert_eq!(now.input_modes, self.modes.input_modes);
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn watch(mut shown: File, screen: Arc<Mutex<vt100::Parser>>) {
+    thread::spawn(move || {
+        let mut bytes = [0; 4_096];
+        while let Ok(count) = shown.read(&mut bytes) {
+            screen.lock().unwrap().process(&bytes[..count]);
+        }
+    });
+}
+
+fn status(sidecar: &Sidecar, arguments: &[&str]) -> Command {
+    let mut command = twinread();
+    let admin = format!("--admin=http://{}", sidecar.admin);
+    command.arg("status").arg(admin).args(arguments);
+    command
+}
+
+fn set(sidecar: &Sidecar, changes: &[&str]) -> Output {
+    let admin = format!("--admin=http://{}", sidecar.admin);
+    twinread()
+        .arg("set")
+        .arg(admin)
+        .args(changes)
+        .output()
+        .unwrap()
+}
+
+/// Before it, 20 reads have mismatched.
+fn unsafe_sidecar() -> Sidecar {
+    let (old, new) = (Stack::json(crate::ONE), Stack::json(crate::OTHER));
+    let sidecar = Sidecar::start(old.addr, new.addr, "");
+    let mut caller = sidecar.caller();
+    for _ in 0..20 {
+        caller.get("/items/17");
+    }
+    sidecar.quiet(20);
+    eventually("the class is kept", || {
+        let classes = sidecar.ask("/v1/classes");
+        (classes["classes"][0]["count"] == 20).then_some(())
+    });
+    sidecar
+}
+
+#[test]
+fn the_live_view_refreshes_itself_and_survives_its_twinread() {
+    let mut sidecar = unsafe_sidecar();
+    let terminal = Terminal::run(&status(&sidecar, &[]));
+    for text in [
+        "unsafe  epoch",
+        "GET /items/{}: 20 of 20 checks mismatched",
+        "serving from old; sampling 1.0 of the reads",
+        "newest mismatch classes",
+        "$.price",
+        "q quits",
+    ] {
+        terminal.shows(text);
+    }
+    assert!(terminal.is_alternate());
+
+    assert!(set(&sidecar, &["paused=true"]).status.success());
+    terminal.shows("PAUSED: nothing is sampled");
+    terminal.shows("changed by the API: paused");
+
+    sidecar.signal(rustix::process::Signal::TERM);
+    sidecar.exited();
+    terminal.shows("cannot be reached");
+    terminal.shows("unsafe  epoch");
+    terminal.ends_with(b"q");
+}
+
+#[test]
+fn an_interrupt_gives_the_terminal_back() {
+    let sidecar = unsafe_sidecar();
+    let terminal = Terminal::run(&status(&sidecar, &[]));
+    terminal.shows("q quits");
+    terminal.ends_with(b"\x03");
+}
+
+#[test]
+fn once_there_are_no_control_codes_whatever_the_output_is() {
+    let sidecar = unsafe_sidecar();
+    let plain = status(&sidecar, &[]).output().unwrap();
+    let text = String::from_utf8(plain.stdout).unwrap();
+    assert!(text.starts_with("unsafe  epoch "), "{text}");
+    assert!(!text.contains('\x1b'), "{text}");
+
+    let terminal = Terminal::run(&status(&sidecar, &["--once"]));
+    terminal.shows("newest mismatch classes");
+    assert!(!terminal.is_alternate());
+
+    let document = status(&sidecar, &["--json"]).output().unwrap().stdout;
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(document["verdict"]["verdict"], "unsafe");
+    assert_eq!(document["classes"][0]["place"], "$.price");
+    assert_eq!(document["settings"]["sample.rate"]["value"], 1.0);
+    assert_eq!(document["readiness"]["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn settings_are_changed_together_or_not_at_all() {
+    let sidecar = unsafe_sidecar();
+    let changed = set(&sidecar, &["sample.rate=0.2", "new.timeout=2s"]);
+    let told = String::from_utf8(changed.stdout).unwrap();
+    assert_eq!(told, "new.timeout = 2s (api)\nsample.rate = 0.2 (api)\n");
+
+    for (changes, expected) in [
+        (
+            ["sample.rate=0.3", "sample.max_per_second=fast"],
+            "sample.max_per_second: expected a number",
+        ),
+        (["sample.rate=0.3", "sample.rat=1"], "did you mean `rate`?"),
+        (
+            ["sample.rate=0.3", "samples.rate=1"],
+            "did you mean `sample`?",
+        ),
+        (
+            ["sample.rate=0.3", "listen=127.0.0.1:1"],
+            "listen needs a restart",
+        ),
+    ] {
+        let refused = set(&sidecar, &changes);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(64), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+    let rate = sidecar.ask("/v1/settings")["settings"]["sample.rate"].clone();
+    assert_eq!(rate["value"], 0.2);
+
+    let back = set(&sidecar, &["sample.rate=null"]);
+    let told = String::from_utf8(back.stdout).unwrap();
+    assert_eq!(told, "sample.rate = 1.0 (file)\n");
+}
+
+/// What bash would offer for the last of `words`, with the script that the program prints.
+fn offered(words: &str) -> String {
+    let script = r#"
+        source <("$TWINREAD" completions bash)
+        [[ $(complete -p twinread) == *'-F _clap_complete_twinread'* ]] || exit 1
+        eval "COMP_WORDS=($WORDS)"
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_TYPE=9
+        _clap_complete_twinread twinread "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let output = Command::new("bash")
+        .args(["--norc", "-c", script])
+        .env("TWINREAD", Path::new(env!("CARGO_BIN_EXE_twinread")))
+        .env("WORDS", words)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn bash_completes_commands_settings_and_values() {
+    assert_eq!(offered("twinread set sample.ra"), "sample.rate=\n");
+    assert_eq!(offered("twinread set serve_from = o"), "old\n");
+    assert_eq!(
+        offered("twinread set paused = true new.breaker.f"),
+        "new.breaker.failures=\n"
+    );
+    assert!(offered("twinread st").contains("status"));
+    assert!(offered("twinread gate --w").contains("--wait"));
+}
+
+#[test]
+fn there_is_a_script_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = twinread().args(["completions", shell]).output().unwrap();
+        let text = String::from_utf8(script.stdout).unwrap();
+        assert!(text.contains("TWINREAD_COMPLETE"), "{shell}: {text}");
+    }
+    let unknown = twinread().args(["completions", "tcsh"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(64));
+}

@@ -1,0 +1,111 @@
+//! Which build of the new stack answered, and how long both took.
+
+use crate::{
+    EQUAL, MATCH, settings,
+    shadow::{Read, Shadow},
+    stacks::{Stack, Way},
+};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use twinread::{shadow::Settings, stack, verdict::Cause};
+
+fn settings_with_header() -> Settings {
+    Settings {
+        version_header: Some("x-version".parse().unwrap()),
+        ..settings()
+    }
+}
+
+/// An answer by that build; `None`: it does not say.
+fn built(build: Option<&str>) -> String {
+    let named = build.map_or(String::new(), |build| format!("x-version: {build}\r\n"));
+    let length = EQUAL.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{named}\r\n{EQUAL}")
+}
+
+/// Of each epoch, the present one first: its build, and how many matches it has.
+fn counted(shadow: &Shadow) -> Vec<(Option<String>, u64)> {
+    let epochs = shadow.ledger.epochs().into_iter();
+    epochs
+        .map(|tallies| {
+            let version = tallies.epoch.version.map(|version| version.to_string());
+            let matches = tallies.routes.iter().map(|figures| {
+                assert_eq!(figures.sampled, figures.outcomes.ended());
+                figures.outcomes.matches()
+            });
+            (version, matches.sum())
+        })
+        .collect()
+}
+
+fn of(build: &str, matches: u64) -> (Option<String>, u64) {
+    (Some(build.to_owned()), matches)
+}
+
+#[tokio::test]
+async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternate_do_not() {
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let new = Stack::start(Way::Answers(built(None))).await;
+    let shadow = Shadow::start(&old, &new, settings_with_header()).await;
+    assert_eq!(shadow.check(&Read::new()).await, MATCH);
+    assert_eq!(counted(&shadow), [(None, 1)]);
+
+    new.becomes(Way::Answers(built(Some("812"))));
+    shadow.check(&Read::new()).await;
+    assert_eq!(counted(&shadow), [of("812", 2)]);
+
+    let next = AtomicUsize::new(0);
+    new.becomes(Way::writing(move |_| {
+        built(Some(
+            ["813", "812"][next.fetch_add(1, Ordering::SeqCst) % 2],
+        ))
+    }));
+    for _ in 0..20 {
+        assert_eq!(shadow.check(&Read::new()).await, MATCH);
+    }
+    assert_eq!(counted(&shadow), [of("813", 10), of("812", 12)]);
+    assert_eq!(shadow.ledger.tallies().epoch.cause, Cause::Version);
+}
+
+#[tokio::test]
+async fn the_build_is_that_of_the_new_stack_also_where_it_is_the_primary() {
+    let old = Stack::start(Way::Answers(built(Some("of old")))).await;
+    let new = Stack::start(Way::json(EQUAL)).await;
+    let shadow = Shadow::start(&old, &new, settings_with_header()).await;
+    let read = |build: &'static str| Read {
+        primary: stack::Stack::New,
+        answer_headers: vec![("x-version", build)],
+        ..Read::new()
+    };
+    shadow.check(&read("812")).await;
+    shadow.check(&read("813")).await;
+    assert_eq!(counted(&shadow), [of("813", 1), of("812", 1)]);
+}
+
+#[tokio::test]
+async fn without_a_version_header_in_the_settings_none_is_looked_at() {
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let new = Stack::start(Way::Answers(built(Some("812")))).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    shadow.check(&Read::new()).await;
+    assert_eq!(counted(&shadow), [(None, 1)]);
+}
+
+#[tokio::test]
+async fn latencies_are_told_of_answers_that_a_slow_caller_cannot_have_held_up() {
+    let long: &'static str = Box::leak(" ".repeat(300 << 10).into_boxed_str());
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let new = Stack::start(Way::json(long)).await;
+    let shadow = Shadow::start(&old, &new, settings()).await;
+    let read = Read {
+        answer: long,
+        ..Read::new()
+    };
+    assert_eq!(shadow.check(&read).await, MATCH);
+    let latency = || shadow.ledger.tallies().routes[0].latency;
+    assert!(latency().old.is_none() && latency().new.is_none());
+
+    new.becomes(Way::json(EQUAL));
+    assert_eq!(shadow.check(&Read::new()).await, MATCH);
+    assert_eq!(latency().old.unwrap().answers, 1);
+    assert_eq!(latency().new.unwrap().answers, 1);
+}
