@@ -1,11 +1,10 @@
 //! What the calls that answer in pages have in common.
 
-use super::{History, Noted, problem::Problem, router::bad_query};
+use super::{History, Noted, handles::aside, problem::Problem, router::bad_query};
 use axum::extract::{Query, rejection::QueryRejection};
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
-use tokio::task;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -53,17 +52,13 @@ pub(super) async fn page<T: Send + 'static>(
     read(history, limit, cursor).await
 }
 
-/// Reads a page on a thread of its own.
+/// Reads a page where waiting holds nobody up.
 async fn read<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     limit: usize,
     cursor: Option<u64>,
 ) -> Result<Noted<T>, Problem> {
-    let read = task::spawn_blocking(move || history.page(limit, cursor)).await;
-    let page = read.map_err(|error| {
-        tracing::error!(%error, "reading a history panicked");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading it failed")
-    })?;
+    let page = aside(move || history.page(limit, cursor)).await?;
     page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 

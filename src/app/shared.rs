@@ -128,7 +128,8 @@ impl Shared {
     }
 
     pub(super) fn store(&self) -> Store {
-        Store::new(self.config.store.clone(), self.gauges.clone())
+        let (database, config) = (self.database.clone(), self.config.store.clone());
+        Store::new(database, config, self.gauges.clone())
     }
 
     /// Everything that hears of checks: the log, the store, and a collector where there is one.

@@ -1,7 +1,7 @@
 //! What was counted, per route: live requests, samples, and the one outcome of each; since the process
 //! began, and beside that for each epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`](super::Ticket): a sample is counted by making one,
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
 use super::{

@@ -79,7 +79,7 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
     /// The checks that came to a comparison, in time.

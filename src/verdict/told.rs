@@ -90,7 +90,7 @@ pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,

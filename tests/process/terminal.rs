@@ -5,7 +5,6 @@ use crate::{
     stack::Stack,
 };
 use rustix::{
-    fd::OwnedFd,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
 };
@@ -68,7 +67,7 @@ impl Terminal {
         let [rows, columns] = [SIZE.ws_row, SIZE.ws_col].map(|size| NonZeroU16::new(size).unwrap());
         let screen = vt100::Parser::new(rows, columns, 0);
         let screen = Arc::new(Mutex::new(screen));
-        let keys = File::from(OwnedFd::from(master));
+        let keys = File::from(master);
         watch(keys.try_clone().unwrap(), screen.clone());
         Self {
             keys,

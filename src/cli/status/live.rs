@@ -19,7 +19,7 @@ use ratatui::{
 };
 use std::{
     io,
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, TryRecvError},
     thread,
     time::{Duration, Instant},
 };
@@ -82,7 +82,7 @@ fn follow<B: Backend<Error = io::Error>>(
     mut screen: Screen,
 ) -> io::Result<()> {
     loop {
-        looks.try_iter().for_each(|look| screen.take(look));
+        screen.take_all(looks)?;
         terminal.draw(|frame| screen.draw(frame))?;
         if event::poll(TICK)?
             && let Event::Key(key) = event::read()?
@@ -101,6 +101,18 @@ impl Screen {
             looks: [None, Some(first)],
             trouble: None,
             scrolled: (0, 0),
+        }
+    }
+
+    fn take_all(&mut self, looks: &Receiver<Result<Look, Error>>) -> io::Result<()> {
+        loop {
+            match looks.try_recv() {
+                Ok(look) => self.take(look),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    return Err(io::Error::other("nobody looks any more"));
+                }
+            }
         }
     }
 
@@ -187,4 +199,72 @@ fn style(decision: Decision) -> Style {
         Decision::Undecided => Color::Yellow,
     };
     Style::new().fg(colour).bold()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::look::tests::look;
+    use ratatui::backend::TestBackend;
+
+    fn shown(screen: &mut Screen) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(60, 8)).unwrap();
+        terminal.draw(|frame| screen.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn press(screen: &mut Screen, code: KeyCode) -> Next {
+        screen.press(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn what_was_seen_last_stays_while_the_admin_is_away() {
+        let mut screen = Screen::new(look(100));
+        assert!(shown(&mut screen).contains("undecided  epoch 812 (e1)"));
+
+        let url = "http://127.0.0.1:9".to_owned();
+        let within = Duration::from_secs(10);
+        screen.take(Err(Error::TimedOut { url, within }));
+        let away = shown(&mut screen);
+        assert!(away.contains("undecided  epoch 812"), "{away}");
+        assert!(away.contains("http://127.0.0.1:9 did not answer"), "{away}");
+
+        screen.take(Ok(look(150)));
+        let back = shown(&mut screen);
+        assert!(back.contains("live 150 ("), "{back}");
+        assert!(!back.contains("did not answer"), "{back}");
+    }
+
+    #[test]
+    fn arrows_scroll_within_what_there_is() {
+        let mut screen = Screen::new(look(100));
+        press(&mut screen, KeyCode::Up);
+        assert!(shown(&mut screen).contains("undecided"));
+        press(&mut screen, KeyCode::Down);
+        assert!(!shown(&mut screen).contains("undecided"));
+        for _ in 0..100 {
+            press(&mut screen, KeyCode::PageDown);
+            shown(&mut screen);
+        }
+        press(&mut screen, KeyCode::PageUp);
+        assert!(
+            shown(&mut screen).contains("$.price"),
+            "the end was in sight"
+        );
+        press(&mut screen, KeyCode::Home);
+        press(&mut screen, KeyCode::Right);
+        assert!(
+            shown(&mut screen).contains("d  epoch"),
+            "eight columns are away"
+        );
+    }
+
+    #[test]
+    fn only_its_keys_end_it() {
+        let mut screen = Screen::new(look(1));
+        assert_eq!(press(&mut screen, KeyCode::Char('c')), Next::GoOn);
+        assert_eq!(press(&mut screen, KeyCode::Char('q')), Next::Quit);
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(screen.press(interrupt), Next::Quit);
+    }
 }

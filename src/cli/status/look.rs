@@ -64,15 +64,13 @@ impl Look {
     /// No answer, or one that is an error or not a twinread's.
     pub(super) fn take(client: &Client) -> Result<Self, Error> {
         let (document, verdict) = ask(client)?;
-        let (classes_document, told) = get::<ToldClasses>(client, "/v1/classes")?;
+        let (classes_document, told) =
+            get::<ToldClasses>(client, &format!("/v1/classes?order=recent&limit={CLASSES}"))?;
         let (settings_document, settings) = get(client, "/v1/settings")?;
-        let mut classes = told.classes;
-        classes.sort_by(|one, other| other.last_seen.cmp(&one.last_seen));
-        classes.truncate(CLASSES);
         Ok(Self {
             at: Instant::now(),
             verdict,
-            classes,
+            classes: told.classes,
             settings,
             readiness: Readiness::ask(client)?,
             documents: [document, classes_document, settings_document],
@@ -119,6 +117,42 @@ impl Readiness {
                 })
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// At a twinread with one route, of which so many requests were read.
+    pub(in crate::cli::status) fn look(live: u64) -> Look {
+        let rate = json!({"limit": 1e-3, "lower": 0.0, "estimate": null, "upper": 1.0});
+        let verdict = json!({
+            "verdict": "undecided", "confidence": 0.95, "reasons": [],
+            "epoch": {"id": "e1", "label": "812", "since": "2026-11-22T10:00:00Z"},
+            "soak": {"required_seconds": 0, "clean_seconds": 0},
+            "routes": [{
+                "route": "get-user", "required": true, "state": "undecided", "live": live,
+                "sampled": live, "match": {"exact": live, "rules": 0}, "mismatch": 0, "transient": 0,
+                "noise": 0, "shadow_error": {}, "not_compared": {}, "mismatch_rate": rate,
+            }],
+        });
+        let class = json!({
+            "id": "c1", "route": "get-user", "place": "$.price", "kind": "value", "count": 1,
+            "last_seen": "2026-11-22T10:00:00Z",
+        });
+        let classes = json!({"classes": vec![class; 10]});
+        let rate = json!({"value": 0.05, "source": "file"});
+        let settings = json!({"revision": 1, "settings": {"sample.rate": rate}});
+        let told: ToldClasses = serde_json::from_value(classes.clone()).unwrap();
+        Look {
+            at: Instant::now(),
+            verdict: serde_json::from_value(verdict.clone()).unwrap(),
+            classes: told.classes,
+            settings: serde_json::from_value(settings.clone()).unwrap(),
+            readiness: Readiness::default(),
+            documents: [verdict, classes, settings],
         }
     }
 }
