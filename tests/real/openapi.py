@@ -41,6 +41,7 @@ WRITES = [
     ("PATCH", "/v1/settings", "application/merge-patch+json", '{"sample": {"rate": 0.5}}'),
     ("POST", "/v1/epoch", "application/json", '{"label": "foreign"}'),
     ("POST", "/v1/rules/preview", "application/yaml", "rules: []"),
+    ("POST", "/v1/classes/none/recheck", "application/json", ""),
 ]
 
 READS = 30
