@@ -22,7 +22,7 @@ pub use documents::{
     Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
 };
 pub use handles::{
-    Advisor, Ask, Handles, History, Mismatches, NotRechecked, Noted, Query, Readiness, Rechecker,
-    Rechecking, UnknownCursor, Unreadable,
+    Advisor, Ask, ClassQuery, Handles, History, Mismatches, NotRechecked, Noted, Order, Query,
+    Readiness, Rechecker, Rechecking, Unanswered, Unreadable,
 };
 pub use server::{Bound, Config, bind};

@@ -14,6 +14,7 @@ mod recheck;
 mod shared;
 mod switchboard;
 mod threads;
+mod verdicts;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};

@@ -2,6 +2,7 @@
 
 pub mod evidence;
 mod hearing;
+pub mod history;
 pub mod interval;
 pub mod judge;
 pub mod limits;

@@ -232,7 +232,27 @@ async fn routes_classes_and_mismatches_are_told() {
     assert_eq!(told["match"]["exact"], 2);
 
     assert_eq!(running.get("/v1/rules").await.json(), json!({"rules": []}));
-    assert_eq!(running.get("/v1/classes").await.status, 200);
+    let classes = running.get("/v1/classes").await.json();
+    assert_eq!(
+        (&classes["limit"], &classes["recent"]),
+        (&json!(100), &json!(false))
+    );
+    let classes = running
+        .get("/v1/classes?order=recent&limit=1000")
+        .await
+        .json();
+    assert_eq!(
+        (&classes["limit"], &classes["recent"]),
+        (&json!(1000), &json!(true))
+    );
+    for wrong in ["limit=1001", "order=up", "since=x"] {
+        let refused = running.get(&format!("/v1/classes?{wrong}")).await;
+        refused.assert_problem(400);
+    }
+    running
+        .get("/v1/classes?cursor=x")
+        .await
+        .assert_problem(503);
     assert_eq!(running.get("/v1/classes/c1").await.json()["id"], "c1");
     running.get("/v1/classes/c2").await.assert_problem(404);
     assert_eq!(

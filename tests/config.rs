@@ -220,6 +220,10 @@ const REFUSED: &[(&str, &str)] = &[
         "15: store.keep: expected a duration from 1h to 3650d, found `30m`",
     ),
     (
+        "store: {max_bytes: 0}",
+        "20: store.max_bytes: expected a size of at least one byte, found `0`",
+    ),
+    (
         "store: {keep_per_class: 0}",
         "25: store.keep_per_class: expected a whole number from 1 to 100000, found `0`",
     ),
@@ -585,7 +589,7 @@ telemetry:
   traced: mismatch
 log: {format: text, level: info}
 
-store: {path: null, keep_mismatches: 10000, keep_per_class: 50, keep: 30d}
+store: {path: null, keep_mismatches: 10000, keep_per_class: 50, max_bytes: null, keep: 30d}
 
 verdict:
   max_mismatch: 1e-3
@@ -906,6 +910,7 @@ const FIELDS: &[&str] = &[
     "telemetry.trace",
     "log.level",
     "store.keep",
+    "store.max_bytes",
     "verdict",
     "verdict.confidence",
     "verdict.soak",

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+#[path = "support/command.rs"]
+mod command;
+
+use command::twinread;
 use std::{
     fs,
     path::Path,
@@ -17,15 +21,6 @@ fn folder(text: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("twinread.yaml"), text).unwrap();
     folder
-}
-
-fn twinread(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_twinread"))
-        .current_dir(folder)
-        .env_clear()
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 /// Exit code, stdout, stderr.

@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+#[path = "support/command.rs"]
+mod command;
+
 use serde_json::{Value, json};
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path};
 use tempfile::TempDir;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -22,12 +21,8 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 
 /// Exit code, stdout, stderr.
 fn twinread(folder: &Path, line: &str) -> (i32, String, String) {
-    let output: Output = Command::new(env!("CARGO_BIN_EXE_twinread"))
-        .current_dir(folder)
-        .env_clear()
-        .args(line.split(' '))
-        .output()
-        .unwrap();
+    let arguments: Vec<_> = line.split(' ').collect();
+    let output = command::twinread(folder, &arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(output.stdout), text(output.stderr))

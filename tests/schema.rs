@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+#[path = "support/command.rs"]
+mod command;
+
+use command::twinread;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::{Command, Output},
 };
 use tempfile::TempDir;
 use twinread::document::Node;
@@ -43,15 +46,6 @@ const CONFIG: Kind = Kind {
 enum Step {
     Member(String),
     FirstElement,
-}
-
-fn twinread(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_twinread"))
-        .current_dir(folder)
-        .env_clear()
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 impl Kind {
@@ -487,6 +481,7 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "log: {level: loud}",
     "store: {path: ''}",
     "store: {keep: never}",
+    "store: {max_bytes: 0}",
     "verdict: {confidence: 1}",
     "verdict: {max_mismatch: 0}",
     "verdict: {soak: never}",

@@ -1,14 +1,14 @@
 //! `/v1/rules/suggestions` and `/v1/rules/preview`: what rules would do to the stored mismatches.
 //!
-//! Both look at all that is stored, so they work on a thread of their own, one call at a time.
+//! Both look at much of what is stored, so they work on a thread of their own, one call at a time.
 
 use super::{
-    Handles,
+    Handles, Unanswered,
     documents::{Preview, Suggestions},
+    handles::aside,
     openapi::Fails,
     problem::Problem,
 };
-use crate::document::Faults;
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -16,7 +16,7 @@ use axum::{
 };
 use http::StatusCode;
 use std::sync::Arc;
-use tokio::{sync::Semaphore, task};
+use tokio::sync::Semaphore;
 
 /// Lets one call at a time look at what is stored.
 #[derive(Clone, Debug)]
@@ -73,14 +73,7 @@ pub(super) async fn preview(
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
     let advisor = handles.advisor;
-    let previewed = turn.take(move || advisor.preview(&file)).await?;
-    previewed.map(Json).map_err(|faults| refused(&faults))
-}
-
-fn refused(faults: &Faults) -> Problem {
-    let detail = "nothing was looked at, for what is wrong with the rules";
-    let faults = faults.iter().map(ToString::to_string).collect();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+    turn.take(move || advisor.preview(&file)).await.map(Json)
 }
 
 // === impl Turn ===
@@ -92,22 +85,18 @@ impl Turn {
 
     async fn take<T: Send + 'static>(
         &self,
-        look: impl FnOnce() -> T + Send + 'static,
+        look: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
     ) -> Result<T, Problem> {
         let Ok(permit) = self.0.clone().try_acquire_owned() else {
             let detail = "another call is looking at the stored mismatches: try again in a moment";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         };
         // The permit goes along: who hangs up does not end the work.
-        let looked = task::spawn_blocking(move || {
+        let looked = aside(move || {
             let found = look();
             drop(permit);
             found
         });
-        looked.await.map_err(|error| {
-            tracing::error!(%error, "looking at the stored mismatches panicked");
-            let detail = "looking at the stored mismatches failed";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })
+        looked.await?.map_err(Problem::from)
     }
 }

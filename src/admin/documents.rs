@@ -42,7 +42,11 @@ pub struct Suggestions {
     /// Differences on which no rule was tried, for want of room.
     pub differences_not_tried: usize,
     /// Stored ones.
-    pub mismatches: usize,
+    pub mismatches: u64,
+    /// Of these, the ones that were looked at.
+    pub looked_at: usize,
+    /// At most so many of each class are.
+    pub newest_per_class: usize,
     pub classes: usize,
     /// Fewer than there are where time was up.
     pub classes_looked_at: usize,
@@ -74,9 +78,11 @@ pub struct Suggestion {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Preview {
     /// Stored ones.
-    pub mismatches: usize,
-    /// Fewer than there are where time was up.
+    pub mismatches: u64,
+    /// Of these, the ones that were looked at.
     pub looked_at: usize,
+    /// At most so many of each class are.
+    pub newest_per_class: usize,
     pub rules: Vec<Hiding>,
     pub warnings: Vec<String>,
     pub hidden: Affected,

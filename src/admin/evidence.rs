@@ -1,7 +1,12 @@
 //! What was found out: verdict, routes, rules, mismatch classes and examples.
 
 use super::{
-    Handles, Query, documents::Rules, openapi::Fails, paging, problem::Problem, router::bad_query,
+    ClassQuery, Handles, Order, Query,
+    documents::Rules,
+    openapi::Fails,
+    paging::{self, AskedPage},
+    problem::Problem,
+    router::bad_query,
 };
 use crate::{
     compare::Kind,
@@ -9,7 +14,7 @@ use crate::{
         Route,
         route::{METHODS, STATUS_CLASSES},
     },
-    verdict::{Counts, Figures, Outcome, Verdict},
+    verdict::{Counts, Figures, Outcome, Verdict, history::Change},
 };
 use axum::{
     Json,
@@ -65,7 +70,23 @@ pub(super) struct AskedMismatches {
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
     /// `next` of the page before.
-    #[param(pattern = "^[0-9a-f]{1,16}$")]
+    #[param(pattern = "^[0-7]?[0-9a-f]{1,15}$")]
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedClasses {
+    /// Which come first.
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// `next` of the page before, in the same order.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
 
@@ -86,6 +107,17 @@ struct RouteFigures {
     counts: Counts,
     /// By kind; only what was met.
     differences: BTreeMap<&'static str, u64>,
+}
+
+/// Classes on a page, where no number is asked for.
+const DEFAULT_CLASSES: usize = 100;
+/// Changes of the verdict, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct VerdictHistory {
+    changes: Vec<Change>,
+    /// The `cursor` of the next page; null: there is none.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 /// May the switch be made, and why (not)
@@ -114,6 +146,32 @@ pub(super) async fn verdict(
         _ => StatusCode::OK,
     };
     Ok((status, Json(verdict)).into_response())
+}
+
+/// When the verdict changed, and by what
+///
+/// The newest first. Of a verdict that flaps not every change is kept.
+#[utoipa::path(
+    get,
+    path = "/v1/verdict/history",
+    operation_id = "getVerdictHistory",
+    tag = "evidence",
+    params(AskedPage),
+    responses(
+        (status = OK, body = VerdictHistory, description = "A page of changes"),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn history(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedPage>, QueryRejection>,
+) -> Result<Json<VerdictHistory>, Problem> {
+    let noted = paging::page(handles.verdicts, asked).await?;
+    Ok(Json(VerdictHistory {
+        changes: noted.entries,
+        next: noted.next.map(|next| next.to_string()),
+    }))
 }
 
 /// The live figures of every route
@@ -146,21 +204,43 @@ pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
 
 /// The mismatch classes
 ///
-/// Differences that look alike: same route, place (array indices as `[*]`) and kind.
+/// Differences that look alike: same route, place (array indices as `[*]`) and kind. Each with its 5 newest examples.
 #[utoipa::path(
     get,
     path = "/v1/classes",
     operation_id = "getClasses",
     tag = "evidence",
-    responses((
-        status = OK,
-        body = ref("#/components/schemas/Classes"),
-        description = "The classes, the most frequent first",
-        links(("class" = (operation_id = "getClass", parameters(("id" = "$response.body#/classes/0/id"))))),
-    )),
+    params(AskedClasses),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Classes"),
+            description = "A page of classes, the most frequent first where nothing else is asked for",
+            links(
+                ("class" = (
+                    operation_id = "getClass",
+                    parameters(("id" = "$response.body#/classes/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
 )]
-pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
-    Json(handles.mismatches.classes())
+pub(super) async fn classes(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let query = ClassQuery {
+        order: asked.order,
+        limit: paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults),
+        cursor: asked.cursor,
+    };
+    paging::accept(faults)?;
+    let page = handles.look(move |stored| stored.classes(&query)).await;
+    page.map(Json)
 }
 
 /// A mismatch class
@@ -171,9 +251,14 @@ pub(super) async fn classes(State(handles): State<Handles>) -> Json<Value> {
     tag = "evidence",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = OK, body = ref("#/components/schemas/Class"), description = "The class"),
+        (
+            status = OK,
+            body = ref("#/components/schemas/Class"),
+            description = "The class, with its 50 newest examples",
+        ),
         Fails<400>,
         Fails<404>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn class(
@@ -181,7 +266,8 @@ pub(super) async fn class(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let class = handles.mismatches.class(&id);
+    let asked = id.clone();
+    let class = handles.look(move |stored| stored.class(&asked)).await?;
     class
         .map(Json)
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
@@ -209,6 +295,7 @@ pub(super) async fn class(
             ),
         ),
         Fails<400>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn mismatches(
@@ -217,9 +304,8 @@ pub(super) async fn mismatches(
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
     let query = asked.validate()?;
-    let page = handles.mismatches.mismatches(&query);
+    let page = handles.look(move |stored| stored.mismatches(&query)).await;
     page.map(Json)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 /// A stored example
@@ -235,6 +321,7 @@ pub(super) async fn mismatches(
         (status = OK, body = ref("#/components/schemas/Mismatch"), description = "The example"),
         Fails<400>,
         Fails<404>,
+        Fails<503>,
     ),
 )]
 pub(super) async fn mismatch(
@@ -242,7 +329,8 @@ pub(super) async fn mismatch(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let mismatch = handles.mismatches.mismatch(&id);
+    let asked = id.clone();
+    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))

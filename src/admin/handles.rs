@@ -1,15 +1,19 @@
 //! What the rest of the process owes the admin API.
 
-use super::{ClassRecheck, Preview, Rules, Suggestions};
+use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
     document::Faults,
     settings::{Change, Editor},
     telemetry::Ledger,
-    verdict::Verdict,
+    verdict::{self, Verdict},
 };
+use http::StatusCode;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc};
+use tokio::task;
+use utoipa::ToSchema;
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub struct Handles {
     pub ledger: Ledger,
     pub editor: Editor,
     pub changes: Arc<dyn History<Change>>,
+    /// The changes of the verdict.
+    pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     pub rechecker: Arc<dyn Rechecker>,
@@ -42,33 +48,65 @@ pub struct Readiness {
     pub impaired: Vec<String>,
 }
 
-/// Mismatch classes and stored examples. Answers from memory, without waiting.
+/// Mismatch classes and stored examples. Answers from the disk: it is asked where waiting holds nobody up.
 pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
     /// The document of `GET /v1/classes`: a `Classes`.
-    fn classes(&self) -> Value;
+    ///
+    /// # Errors
+    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered>;
 
     /// A `Class`.
-    fn class(&self, id: &str) -> Option<Value>;
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered>;
 
     /// The document of `GET /v1/mismatches`: a `MismatchPage`.
     ///
     /// # Errors
-    /// The cursor is none that an earlier answer gave.
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor>;
+    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered>;
 
     /// A `Mismatch`.
-    fn mismatch(&self, id: &str) -> Option<Value>;
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered>;
 }
 
 /// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
-    fn suggestions(&self) -> Suggestions;
+    /// # Errors
+    /// What is stored cannot be read.
+    fn suggestions(&self) -> Result<Suggestions, Unanswered>;
 
     /// What the rules of a file would hide.
     ///
     /// # Errors
-    /// Everything that is wrong with the file.
-    fn preview(&self, file: &str) -> Result<Preview, Faults>;
+    /// Everything that is wrong with the file; what is stored cannot be read.
+    fn preview(&self, file: &str) -> Result<Preview, Unanswered>;
+}
+
+/// Which classes are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassQuery {
+    pub order: Order,
+    /// At most so many; from 1 to 1000.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// Which classes come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Those that most checks showed.
+    #[default]
+    Frequent,
+    /// Those seen last.
+    Recent,
 }
 
 /// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
@@ -111,6 +149,8 @@ pub enum NotRechecked {
     UnknownClass,
     #[error("another call is reading stored mismatches again: try again in a moment")]
     Busy,
+    #[error("what is stored cannot be read")]
+    Unreadable,
     #[error("the process is ending")]
     Ending,
 }
@@ -131,9 +171,42 @@ pub struct Query {
     pub cursor: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one that an earlier page gave")]
-pub struct UnknownCursor;
+/// Why a question about what is stored has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    #[error("the cursor is not one that an earlier page gave")]
+    Cursor,
+    #[error("nothing was looked at, for what is wrong with the rules")]
+    Rules(Faults),
+    #[error("what is stored cannot be read")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+// === impl Handles ===
+
+impl Handles {
+    /// Asks for what is stored, where waiting holds nobody up.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Mismatches) -> Result<T, Unanswered> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let mismatches = self.mismatches.clone();
+        aside(move || ask(&*mismatches))
+            .await?
+            .map_err(Problem::from)
+    }
+}
+
+/// Works on a thread where waiting holds nobody up.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "looking at what is stored panicked");
+        let detail = "looking at what is stored failed";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })
+}
 
 // === impl Ask ===
 

@@ -1,9 +1,22 @@
 //! What the calls that answer in pages have in common.
 
-use super::{History, Noted, problem::Problem};
+use super::{History, Noted, handles::aside, problem::Problem, router::bad_query};
+use axum::extract::{Query, rejection::QueryRejection};
 use http::StatusCode;
+use serde::Deserialize;
 use std::sync::Arc;
-use tokio::task;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedPage {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-9]{1,19}$")]
+    cursor: Option<String>,
+}
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1_000;
@@ -18,7 +31,7 @@ pub(super) fn limit(asked: Option<usize>, faults: &mut Vec<String>) -> usize {
 }
 
 /// Where the page before ended; a text that no page gave is one of the `faults`.
-pub(super) fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
+fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
     let cursor = asked.map(str::parse).transpose();
     cursor.unwrap_or_else(|_| {
         faults.push("cursor: expected the `next` of an earlier page".to_owned());
@@ -26,17 +39,26 @@ pub(super) fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u6
     })
 }
 
-/// Reads a page on a thread of its own.
-pub(super) async fn read<T: Send + 'static>(
+/// The page of a history that is asked for.
+pub(super) async fn page<T: Send + 'static>(
+    history: Arc<dyn History<T>>,
+    asked: Result<Query<AskedPage>, QueryRejection>,
+) -> Result<Noted<T>, Problem> {
+    let Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let limit = limit(asked.limit, &mut faults);
+    let cursor = cursor(asked.cursor.as_deref(), &mut faults);
+    accept(faults)?;
+    read(history, limit, cursor).await
+}
+
+/// Reads a page where waiting holds nobody up.
+async fn read<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     limit: usize,
     cursor: Option<u64>,
 ) -> Result<Noted<T>, Problem> {
-    let read = task::spawn_blocking(move || history.page(limit, cursor)).await;
-    let page = read.map_err(|error| {
-        tracing::error!(%error, "reading a history panicked");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading it failed")
-    })?;
+    let page = aside(move || history.page(limit, cursor)).await?;
     page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 

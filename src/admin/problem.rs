@@ -1,5 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use super::Unanswered;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -53,6 +54,23 @@ impl Problem {
 
     pub(super) fn unknown(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
+    }
+}
+
+impl From<Unanswered> for Problem {
+    fn from(unanswered: Unanswered) -> Self {
+        let detail = unanswered.to_string();
+        match unanswered {
+            Unanswered::Cursor => Self::new(StatusCode::BAD_REQUEST, detail),
+            Unanswered::Rules(faults) => {
+                let faults = faults.iter().map(ToString::to_string).collect();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+            }
+            Unanswered::Store(error) => {
+                tracing::error!(error, "what is stored cannot be read");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            }
+        }
     }
 }
 

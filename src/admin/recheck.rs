@@ -55,6 +55,8 @@ pub(super) async fn recheck(
     rechecked.map(Json).map_err(|error| match error {
         NotRechecked::UnknownClass => Problem::unknown("mismatch class", &id),
         NotRechecked::Busy => Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
-        NotRechecked::Ending => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        NotRechecked::Unreadable | NotRechecked::Ending => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
     })
 }

@@ -55,6 +55,7 @@ fn routes() -> OpenApiRouter<Handles> {
         .routes(routes!(probes::readyz))
         .routes(routes!(probes::metrics))
         .routes(routes!(evidence::verdict))
+        .routes(routes!(evidence::history))
         .routes(routes!(evidence::routes))
         .routes(routes!(evidence::classes))
         .routes(routes!(evidence::class))

@@ -3,9 +3,9 @@
 use super::{
     Handles,
     openapi::Fails,
-    paging,
+    paging::{self, AskedPage},
     problem::Problem,
-    router::{bad_query, read_json},
+    router::read_json,
 };
 use crate::settings::{Change, Refused, Settings};
 use axum::{
@@ -18,22 +18,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::net::SocketAddr;
 use utoipa::ToSchema;
-
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AskedHistory {
-    /// At most so many changes.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
-    limit: Option<usize>,
-    /// `next` of the page before.
-    #[param(pattern = "^[0-9]{1,19}$")]
-    cursor: Option<String>,
-}
 
 /// Changes of settings, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,7 +113,7 @@ pub(super) async fn patch(
     path = "/v1/settings/history",
     operation_id = "getSettingsHistory",
     tag = "settings",
-    params(AskedHistory),
+    params(AskedPage),
     responses(
         (status = OK, body = SettingsHistory, description = "A page of changes"),
         Fails<400>,
@@ -134,14 +122,9 @@ pub(super) async fn patch(
 )]
 pub(super) async fn history(
     State(handles): State<Handles>,
-    asked: Result<Query<AskedHistory>, QueryRejection>,
+    asked: Result<Query<AskedPage>, QueryRejection>,
 ) -> Result<Json<SettingsHistory>, Problem> {
-    let Query(asked) = asked.map_err(bad_query)?;
-    let mut faults = Vec::new();
-    let limit = paging::limit(asked.limit, &mut faults);
-    let cursor = paging::cursor(asked.cursor.as_deref(), &mut faults);
-    paging::accept(faults)?;
-    let noted = paging::read(handles.changes, limit, cursor).await?;
+    let noted = paging::page(handles.changes, asked).await?;
     Ok(Json(SettingsHistory {
         changes: noted.entries,
         next: noted.next.map(|next| next.to_string()),

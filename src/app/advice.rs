@@ -1,8 +1,8 @@
 //! What rules would do to the stored mismatches, as the admin API asks it.
 
+use super::mismatches::unanswered;
 use crate::{
-    admin::{self, Advisor, Affected, Hiding},
-    document::Faults,
+    admin::{self, Advisor, Affected, Hiding, Unanswered},
     rules::{
         RuleSet,
         preview::{Effect, Placed, Preview, Stored},
@@ -11,10 +11,7 @@ use crate::{
     store::{Mismatch, Store},
 };
 use serde_json::Value;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// Looks at what the store keeps.
 #[derive(Debug)]
@@ -29,39 +26,40 @@ const NAMED: usize = 3;
 // === impl Advice ===
 
 impl Advisor for Advice {
-    fn suggestions(&self) -> admin::Suggestions {
+    fn suggestions(&self) -> Result<admin::Suggestions, Unanswered> {
         let begun = Instant::now();
-        let mismatches = self.0.all_mismatches();
-        let examples: Vec<_> = mismatches
-            .iter()
-            .map(|mismatch| example(mismatch))
-            .collect();
+        let selection = self.0.selection().map_err(unanswered)?;
+        let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
         let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
-        admin::Suggestions {
+        Ok(admin::Suggestions {
             suggestions: found.suggestions.into_iter().map(suggested).collect(),
             masked_together: found.together,
             unexplained: found.unexplained,
             not_tried: found.not_tried,
             differences_not_tried: found.differences_not_tried,
-            mismatches: mismatches.len(),
+            mismatches: selection.stored,
+            looked_at: selection.mismatches.len(),
+            newest_per_class: selection.newest_per_class,
             classes: found.classes,
             classes_looked_at: found.looked_at,
-        }
+        })
     }
 
-    fn preview(&self, file: &str) -> Result<admin::Preview, Faults> {
+    fn preview(&self, file: &str) -> Result<admin::Preview, Unanswered> {
         let begun = Instant::now();
         let today = jiff::Zoned::now().date();
-        let (rules, warnings) = RuleSet::compile(&[("rules".into(), file.to_owned())], today)?;
+        let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
+        let (rules, warnings) = compiled.map_err(Unanswered::Rules)?;
         let preview = Preview::new(rules, today);
-        let mismatches = self.0.all_mismatches();
+        let selection = self.0.selection().map_err(unanswered)?;
         let mut hides = vec![0_u64; preview.rules().rules().len()];
         let mut told = admin::Preview {
-            mismatches: mismatches.len(),
+            mismatches: selection.stored,
+            newest_per_class: selection.newest_per_class,
             warnings: warnings.iter().map(ToString::to_string).collect(),
             ..admin::Preview::default()
         };
-        for mismatch in &mismatches {
+        for mismatch in &selection.mismatches {
             if begun.elapsed() >= LOOK_WITHIN {
                 break;
             }
@@ -104,7 +102,7 @@ fn suggested(suggestion: Suggestion) -> admin::Suggestion {
     }
 }
 
-fn example(mismatch: &Arc<Mismatch>) -> Example<'_> {
+fn example(mismatch: &Mismatch) -> Example<'_> {
     let seen = mismatch.differences.iter().map(|told| Seen {
         class: &told.class,
         at: &told.class_place,
@@ -127,7 +125,7 @@ fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
     }
 }
 
-fn stored(mismatch: &Arc<Mismatch>) -> Stored<'_> {
+fn stored(mismatch: &Mismatch) -> Stored<'_> {
     let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
     let differences = mismatch.differences.iter().map(|told| Placed {
         at: told.basis.at.as_ref(),

@@ -5,32 +5,44 @@ use crate::{
     settings::Change,
     store::{Database, Journal},
 };
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, marker::PhantomData};
 
-/// The changes of settings. Shared by clones.
-#[derive(Clone, Debug)]
-pub(super) struct Changes(Journal);
+/// A history in the store. Shared by clones.
+pub(super) struct Kept<T> {
+    journal: Journal,
+    of: PhantomData<fn() -> T>,
+}
 
-/// Changes kept.
+/// The changes of settings.
+pub(super) type Changes = Kept<Change>;
+
+/// Entries kept of each kind.
 const KEPT: u32 = 10_000;
 
-// === impl Changes ===
+// === impl Kept ===
 
-impl Changes {
-    pub(super) fn new(database: Database) -> Self {
-        Self(Journal::new(database, "settings", KEPT))
-    }
-
-    pub(super) fn note(&self, changes: &[Change]) {
-        for change in changes {
-            self.0.append(change.at, change);
+impl<T> Kept<T> {
+    /// The history of that kind.
+    pub(super) fn new(database: Database, kind: &'static str) -> Self {
+        Self {
+            journal: Journal::new(database, kind, KEPT),
+            of: PhantomData,
         }
     }
 }
 
-impl History<Change> for Changes {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<Change>, Unreadable> {
+impl<T: Serialize> Kept<T> {
+    pub(super) fn note(&self, at: Timestamp, entry: &T) {
+        self.journal.append(at, entry);
+    }
+}
+
+impl<T: DeserializeOwned + 'static> History<T> for Kept<T> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
         let unreadable = |error: &dyn std::error::Error| Unreadable(error.to_string());
-        let page = self.0.page(cursor, limit);
+        let page = self.journal.page(cursor, limit);
         let page = page.map_err(|error| unreadable(&error))?;
         let entries = page.entries.into_iter();
         let entries = entries.map(|entry| serde_json::from_value(entry.document));
@@ -40,5 +52,20 @@ impl History<Change> for Changes {
                 .map_err(|error| unreadable(&error))?,
             next: page.next,
         })
+    }
+}
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self {
+            journal: self.journal.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kept").field(&self.journal).finish()
     }
 }

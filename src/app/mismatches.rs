@@ -1,30 +1,35 @@
 //! The store, as the admin API asks it.
 
 use crate::{
-    admin::{Mismatches, Query, UnknownCursor},
-    store::{Classes, Filter, Store},
+    admin::{self, ClassQuery, Mismatches, Query, Unanswered},
+    store::{Filter, LookError, Order, Store},
 };
 use serde::Serialize;
 use serde_json::Value;
 use std::time::SystemTime;
 
-/// Answers from the store in memory.
+/// Answers from the store.
 #[derive(Debug)]
 pub(super) struct Stored(pub(super) Store);
 
 // === impl Stored ===
 
 impl Mismatches for Stored {
-    fn classes(&self) -> Value {
-        let classes = self.0.classes();
-        document(&Classes { classes })
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+        let order = match query.order {
+            admin::Order::Frequent => Order::Frequent,
+            admin::Order::Recent => Order::Recent,
+        };
+        let page = self.0.classes(order, query.cursor.as_deref(), query.limit);
+        page.map(|page| document(&page)).map_err(unanswered)
     }
 
-    fn class(&self, id: &str) -> Option<Value> {
-        self.0.class(id).as_ref().map(document)
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        let class = self.0.class(id).map_err(unanswered)?;
+        Ok(class.as_ref().map(document))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
         let filter = Filter {
             route: query.route.clone(),
             class: query.class.clone(),
@@ -33,12 +38,20 @@ impl Mismatches for Stored {
             limit: query.limit,
             cursor: query.cursor.clone(),
         };
-        let page = self.0.mismatches(&filter).map_err(|_| UnknownCursor)?;
+        let page = self.0.mismatches(&filter).map_err(unanswered)?;
         Ok(document(&page))
     }
 
-    fn mismatch(&self, id: &str) -> Option<Value> {
-        self.0.mismatch(id).as_deref().map(document)
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        let mismatch = self.0.mismatch(id).map_err(unanswered)?;
+        Ok(mismatch.as_ref().map(document))
+    }
+}
+
+pub(super) fn unanswered(error: LookError) -> Unanswered {
+    match error {
+        LookError::Cursor(_) => Unanswered::Cursor,
+        LookError::Database(error) => Unanswered::Store(error.into()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     sample::Declared,
     settings::Current,
     shadow::{Asked, Reread, Rereader},
-    store::{Class, Filter, Mismatch, Store},
+    store::{Class, Filter, LookError, Mismatch, Store},
     telemetry::Ledger,
 };
 use http::HeaderName;
@@ -22,7 +22,8 @@ use std::{
 use tokio::{
     runtime,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task, time,
+    task::{self, JoinSet},
+    time,
 };
 
 /// Reads again what the store keeps. Cheap to clone.
@@ -81,6 +82,10 @@ impl Rechecks {
         // What is stored may be on a disk.
         let stored = task::spawn_blocking(move || looked.0.stored(&id, limit)).await;
         let stored = stored.map_err(|_| NotRechecked::Ending)?;
+        let stored = stored.map_err(|error| {
+            tracing::error!(%error, "what is stored cannot be read");
+            NotRechecked::Unreadable
+        })?;
         let (class, mismatches) = stored.ok_or(NotRechecked::UnknownClass)?;
         let mut examples = Vec::new();
         for mismatch in &mismatches {
@@ -96,15 +101,18 @@ impl Rechecks {
 
 impl Rechecker for Rechecks {
     fn recheck(&self, id: &str, limit: usize) -> Rechecking {
-        let run = self.0.turn.clone().try_acquire_owned().map(|permit| {
-            let run = self.clone().run(id.to_owned(), limit, permit);
-            self.0.shadow.spawn(run)
-        });
+        let Ok(permit) = self.0.turn.clone().try_acquire_owned() else {
+            return Box::pin(async { Err(NotRechecked::Busy) });
+        };
+        // Who hangs up ends it.
+        let mut run = JoinSet::new();
+        let rechecked = self.clone().run(id.to_owned(), limit, permit);
+        run.spawn_on(rechecked, &self.0.shadow);
         Box::pin(async move {
-            match run {
+            match run.join_next().await {
+                Some(Ok(rechecked)) => rechecked,
                 // Cut at the end of the process.
-                Ok(run) => run.await.unwrap_or(Err(NotRechecked::Ending)),
-                Err(_) => Err(NotRechecked::Busy),
+                _ => Err(NotRechecked::Ending),
             }
         })
     }
@@ -114,15 +122,17 @@ impl Rechecker for Rechecks {
 
 impl Parts {
     /// The class, and the newest of its mismatches.
-    fn stored(&self, id: &str, limit: usize) -> Option<(Class, Vec<Arc<Mismatch>>)> {
-        let class = self.store.class(id)?;
+    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Vec<Mismatch>)>, LookError> {
+        let Some(class) = self.store.class(id)? else {
+            return Ok(None);
+        };
         let filter = Filter {
             class: Some(id.to_owned()),
             outcome: Some("mismatch".to_owned()),
             ..Filter::all(limit)
         };
-        let page = self.store.mismatches(&filter).ok()?;
-        Some((class, page.mismatches))
+        let page = self.store.mismatches(&filter)?;
+        Ok(Some((class, page.mismatches)))
     }
 
     async fn recheck(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
@@ -190,7 +200,7 @@ fn document(class: Class, examples: Vec<Rechecked>) -> ClassRecheck {
         class: class.id,
         route: class.route,
         place: class.place,
-        kind: class.kind.to_owned(),
+        kind: class.kind,
         still_there: count(Found::StillThere),
         vanished: count(Found::Vanished),
         not_judged: count(Found::NotJudged),

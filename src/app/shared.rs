@@ -5,12 +5,13 @@ use super::{
     advice::Advice,
     described,
     evidence::Standing,
-    history::Changes,
+    history::{Changes, Kept},
     mismatches::Stored,
     reachable::Reachable,
     recheck::{self, Rechecks},
     switchboard::{Switchboard, Switched},
     threads::Threads,
+    verdicts::{self, Verdicts},
 };
 use crate::{
     admin::{self, Ask, Handles, Readiness},
@@ -127,7 +128,8 @@ impl Shared {
     }
 
     pub(super) fn store(&self) -> Store {
-        Store::new(self.config.store.clone(), self.gauges.clone())
+        let (database, config) = (self.database.clone(), self.config.store.clone());
+        Store::new(database, config, self.gauges.clone())
     }
 
     /// Everything that hears of checks: the log, the store, and a collector where there is one.
@@ -214,7 +216,7 @@ impl Shared {
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
         let changes = self.note_start(&running);
         let noted = changes.clone();
-        let running = Arc::new(running.noting(move |changes| noted.note(&changes)));
+        let running = Arc::new(running.noting(move |changes| note(&noted, &changes)));
         let reachable = Reachable::default();
         let handles = self.handles(
             (running.clone(), changes),
@@ -230,6 +232,11 @@ impl Shared {
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
         let addr = bound.addr();
         servers.spawn(bound.run(drain.clone()));
+        servers.spawn(verdicts::watch(
+            self.standing(),
+            self.verdicts(),
+            drain.clone(),
+        ));
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
         let primary = match self.config.serve_from {
             Stack::Old => self.config.old.clone(),
@@ -245,13 +252,17 @@ impl Shared {
         Ok(addr)
     }
 
+    fn verdicts(&self) -> Verdicts {
+        Kept::new(self.database.clone(), "verdict")
+    }
+
     /// The history of the settings, which tells first what they are at the start.
     fn note_start(&self, running: &Running) -> Changes {
-        let history = Changes::new(self.database.clone());
+        let history = Changes::new(self.database.clone(), "settings");
         let now = running.settings();
         let values = (&default_settings(), &now.settings);
         let at = (now.revision, Timestamp::now());
-        history.note(&settings::changes(values, at, By::Start));
+        note(&history, &settings::changes(values, at, By::Start));
         history
     }
 
@@ -269,6 +280,7 @@ impl Shared {
             ledger: self.ledger.clone(),
             editor: Editor(running),
             changes: Arc::new(changes),
+            verdicts: Arc::new(self.verdicts()),
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             rechecker: Arc::new(rechecks),
@@ -299,6 +311,12 @@ impl Shared {
             servers.spawn(push.run(drain.clone()));
         }
         Ok(())
+    }
+}
+
+fn note(history: &Changes, changes: &[settings::Change]) {
+    for change in changes {
+        history.note(change.at, change);
     }
 }
 

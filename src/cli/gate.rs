@@ -109,9 +109,6 @@ impl Progress {
 
 /// The reasons by code: their figures change with every look, and would be told with every look.
 fn waits_for(told: &ToldVerdict) -> String {
-    let reasons = told.reasons.iter().map(|reason| match &reason.route {
-        Some(route) => format!("{} ({route})", reason.code),
-        None => reason.code.to_string(),
-    });
+    let reasons = told.reasons.iter().map(ToString::to_string);
     reasons.collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,6 @@
 //! Where and how two answers differ.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One place where two answers differ under the rules.
@@ -14,7 +15,7 @@ pub struct Difference {
 }
 
 /// A place in an answer, as DESIGN.md section 6 spells it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Place {
     Status,
     Header(String),
@@ -34,7 +35,7 @@ pub enum Place {
 }
 
 /// One step from a node to a member of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Step {
     Name(String),
     Index(usize),

@@ -11,11 +11,13 @@
 mod align;
 mod arrays;
 mod digest;
+mod duplicates;
 mod later;
 mod matching;
 mod objects;
 mod place;
 mod rename;
+mod stand;
 mod trees;
 
 use super::{

@@ -139,12 +139,14 @@ pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
     let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
     let path = fields.optional("path", path);
     let keep = fields.optional("keep", |at| values::duration(at, HOUR, LONGEST_KEPT));
+    let max_bytes = fields.optional("max_bytes", values::room);
     let read = || {
         Some(store::Config {
             path,
             keep_mismatches: keep_mismatches?.get(),
             keep_per_class: keep_per_class?.get(),
             keep: keep?,
+            max_bytes,
             ..store::Config::default()
         })
     };

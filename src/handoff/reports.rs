@@ -58,8 +58,16 @@ impl Reports {
         let size = report.size();
         let report = Arc::new(report);
         for listener in &self.listeners {
+            let is_for_store = listener.signal == Signal::Store;
+            if is_for_store {
+                // Before it is on its way: it may be there at once.
+                self.gauges.enter_store();
+            }
             if !listener.takes(&report, size) {
                 self.gauges.export_dropped(listener.signal, 1);
+                if is_for_store {
+                    self.gauges.leave_store(1);
+                }
             }
         }
     }
@@ -137,6 +145,7 @@ mod tests {
         }
         assert_eq!(gauges.exports_dropped(Signal::Traces), 20);
         assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+        assert_eq!(gauges.store_waiting(), 30, "until they are written");
     }
 
     #[test]

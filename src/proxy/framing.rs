@@ -5,6 +5,9 @@
 //! is missing, given twice or not a host. Heads are read line by line; of bodies only the framing is looked at.
 //! What hyper refuses anyway (control characters, spaces before a colon) is left to it.
 
+mod head;
+
+use head::Facts;
 use memchr::memchr;
 
 /// A line longer than this is at fault. More than a whole head may have.
@@ -45,24 +48,6 @@ enum State {
     Upgrade,
     Tunnel,
     Broken,
-}
-
-/// What the head in hand said so far.
-#[derive(Debug, Default)]
-struct Facts {
-    version: Version,
-    content_length: Option<u64>,
-    is_chunked: bool,
-    has_host: bool,
-    asks_upgrade: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Version {
-    /// Which need not name a host.
-    Http10,
-    #[default]
-    Http11,
 }
 
 /// A line that two parsers could read differently.
@@ -181,105 +166,6 @@ impl Framing {
         };
         Ok(())
     }
-}
-
-// === impl Facts ===
-
-impl Facts {
-    fn of_request_line(line: &[u8]) -> Result<Self, AtFault> {
-        // No request target has a fragment; `http::Uri` would drop it silently.
-        if memchr(b'#', line).is_some() {
-            return Err(AtFault);
-        }
-        let version = match line.ends_with(b" HTTP/1.0") {
-            true => Version::Http10,
-            false => Version::Http11,
-        };
-        Ok(Self {
-            version,
-            ..Self::default()
-        })
-    }
-
-    fn header(&mut self, line: &[u8]) -> Result<(), AtFault> {
-        let Some(first) = line.first() else {
-            return Ok(());
-        };
-        match first {
-            b' ' | b'\t' => return Err(AtFault),
-            b'c' | b'C' => {
-                if let Some(value) = value_of(line, b"content-length") {
-                    self.content_length(value)?;
-                }
-            }
-            b'h' | b'H' => {
-                if let Some(value) = value_of(line, b"host") {
-                    self.host(value)?;
-                }
-            }
-            b't' | b'T' => {
-                if let Some(value) = value_of(line, b"transfer-encoding") {
-                    self.transfer_encoding(value)?;
-                }
-            }
-            b'u' | b'U' => self.asks_upgrade |= value_of(line, b"upgrade").is_some(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn content_length(&mut self, value: &[u8]) -> Result<(), AtFault> {
-        let length = decimal(value).ok_or(AtFault)?;
-        match self.content_length.replace(length) {
-            Some(other) if other != length => Err(AtFault),
-            _ => Ok(()),
-        }
-    }
-
-    fn host(&mut self, value: &[u8]) -> Result<(), AtFault> {
-        let is_host =
-            |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
-        if self.has_host || !value.iter().all(is_host) {
-            return Err(AtFault);
-        }
-        self.has_host = true;
-        Ok(())
-    }
-
-    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), AtFault> {
-        if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(AtFault);
-        }
-        self.is_chunked = true;
-        Ok(())
-    }
-
-    /// What follows the head.
-    fn body(&self) -> Result<State, AtFault> {
-        if self.version == Version::Http11 && !self.has_host {
-            return Err(AtFault);
-        }
-        match self.content_length {
-            Some(_) if self.is_chunked => Err(AtFault),
-            None if self.is_chunked => Ok(State::ChunkSize),
-            Some(1..) => Ok(State::Length(self.content_length.unwrap_or_default())),
-            _ if self.asks_upgrade => Ok(State::Upgrade),
-            _ => Ok(State::Start),
-        }
-    }
-}
-
-/// The value of the header line if it has that name, without the white space around it.
-fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let (begin, rest) = line.split_at_checked(name.len())?;
-    let value = rest.strip_prefix(b":")?;
-    begin.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(digits).ok()?;
-    is_number.then(|| text.parse().ok())?
 }
 
 /// The size in a chunk's first line; extensions after it mean nothing.

@@ -10,7 +10,6 @@ use super::{
     lane::Passage,
     lanes::Instance,
     pair::{Reading, Way},
-    recheck::PATIENCE,
 };
 use crate::{
     drain,
@@ -18,8 +17,12 @@ use crate::{
     telemetry::Bound,
     verdict::{Outcome, Reason},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time;
+
+/// How long such a reading waits for its turn in the budget: less than one that is to confirm a difference does, which so
+/// finds room before all of it is booked.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the live answer is not what the shadow's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
 
 async fn both(check: &mut Check, passage: Option<Passage>) -> Result<Reading, Outcome> {
     let lanes = &check.bench.lanes;
-    let Some(wait) = lanes.book(&check.settings, PATIENCE[0]) else {
+    let Some(wait) = lanes.book(&check.settings, PATIENCE) else {
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     time::sleep(wait).await;

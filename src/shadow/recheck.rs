@@ -23,7 +23,7 @@ use tokio::time::{self, Instant};
 
 /// How long the first reading waits for its turn in the budget. Those that follow wait for as long as it takes others to
 /// go by: what was begun should come to its end before something new begins.
-pub(super) const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// Differences kept of a later comparison at least: what is not kept cannot be told from noise.
 const KEPT: usize = 2_000;

@@ -4,20 +4,29 @@ use crate::{
     compare::Kind,
     handoff::{Basis, Report, Told, ToldAnswer},
     trace_context::TraceContext,
+    verdict::Outcome,
 };
-use serde::{Serialize, Serializer};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{sync::Arc, time::SystemTime};
 use utoipa::ToSchema;
 
 /// One stored example.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Mismatch {
     pub id: String,
     pub route: Arc<str>,
-    pub outcome: &'static str,
+    #[serde(deserialize_with = "outcome")]
+    #[schema(value_type = String)]
+    pub outcome: Name,
     /// `auth`, `unconfirmed`, or the kind of a shadow error.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub detail: &'static str,
+    #[serde(
+        skip_serializing_if = "str::is_empty",
+        deserialize_with = "detail",
+        default
+    )]
+    #[schema(value_type = String)]
+    pub detail: Name,
     pub epoch: Arc<str>,
     pub started: Stamp,
     pub ended: Stamp,
@@ -38,7 +47,7 @@ pub struct Mismatch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_ms: Option<u64>,
     /// Places at which readings of the old stack differ from each other.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub noise: Vec<String>,
     pub differences: Vec<Difference>,
 }
@@ -50,21 +59,26 @@ pub struct Class {
     pub route: Arc<str>,
     /// With array indices as `[*]`.
     pub place: String,
-    pub kind: &'static str,
+    pub kind: String,
     /// Checks that showed it.
     pub count: u64,
+    /// Examples of it that are stored.
+    pub kept: u64,
     pub first_seen: Stamp,
     pub last_seen: Stamp,
-    /// Ids of stored examples, the newest first.
+    /// Ids of the newest of them, the newest first.
     pub examples: Vec<String>,
 }
 
-/// A point in time; serialized by RFC 3339.
+/// One of a closed list of names. An alias, for serde would take it for a text borrowed from what is read.
+type Name = &'static str;
+
+/// A point in time; serialized by RFC 3339, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Stamp(pub SystemTime);
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Request {
     pub method: String,
     pub path: String,
@@ -78,7 +92,7 @@ pub struct Request {
     pub masked: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Answer {
     pub status: u16,
     pub duration_ms: f64,
@@ -89,10 +103,10 @@ pub struct Answer {
     pub trailers: Vec<(String, String)>,
 }
 
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Difference {
     pub place: String,
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "by_name", deserialize_with = "kind")]
     #[schema(value_type = String)]
     pub kind: Kind,
     /// The id of its class.
@@ -185,14 +199,56 @@ fn by_name<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error>
     serializer.serialize_str(kind.name())
 }
 
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.ok_or_else(|| de::Error::custom(format_args!("no kind of differences: {name}")))
+}
+
+fn outcome<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    one_of(Outcome::ALL.map(Outcome::name), deserializer)
+}
+
+fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+    one_of(Outcome::ALL.map(Outcome::detail), deserializer)
+}
+
+fn one_of<'de, D: Deserializer<'de>>(
+    names: impl IntoIterator<Item = Name>,
+    deserializer: D,
+) -> Result<Name, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let found = names.into_iter().find(|known| *known == name);
+    found.ok_or_else(|| de::Error::custom(format_args!("no name of an outcome: {name}")))
+}
+
 // === impl Stamp ===
+
+impl Stamp {
+    /// Milliseconds since 1970, as far as there are any.
+    pub(super) fn millis(self) -> i64 {
+        let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
+        timestamp.as_millisecond()
+    }
+
+    pub(super) fn of_millis(millis: i64) -> Self {
+        let timestamp = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+        Self(timestamp.into())
+    }
+}
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match jiff::Timestamp::try_from(self.0) {
-            Ok(timestamp) => serializer.collect_str(&format_args!("{timestamp:.3}")),
-            // A clock that far off is not worth failing for.
-            Err(_) => serializer.serialize_none(),
-        }
+        // A clock that far off is not worth failing for.
+        let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
+        serializer.collect_str(&format_args!("{timestamp:.3}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Stamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let timestamp: Timestamp = text.parse().map_err(de::Error::custom)?;
+        Ok(Self(timestamp.into()))
     }
 }

@@ -19,6 +19,7 @@ struct Inner {
     store_failures: AtomicU64,
     store_failing: AtomicU64,
     store_set_aside: AtomicU64,
+    store_waiting: AtomicU64,
     export_dropped: [AtomicU64; Signal::ALL.len()],
     bound_reached: [AtomicU64; Bound::ALL.len()],
 }
@@ -41,7 +42,7 @@ pub enum Bound {
     SamplesPerSecond,
     /// `max_routes`: a request was counted under `other`.
     Routes,
-    /// `store.keep_mismatches`, `store.keep_per_class`: an example was dropped.
+    /// `store.keep_mismatches`, `keep_per_class`, `keep`, `max_bytes`: an example was dropped.
     Mismatches,
     /// Mismatch classes kept: a mismatch was counted under no class of its own.
     Classes,
@@ -144,6 +145,21 @@ impl Gauges {
         self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
+    /// A report is on its way into the store.
+    pub fn enter_store(&self) {
+        self.0.store_waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many of them are written, or are not going to be.
+    pub fn leave_store(&self, count: u64) {
+        self.0.store_waiting.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Reports that are on their way into the store.
+    pub fn store_waiting(&self) -> u64 {
+        self.0.store_waiting.load(Ordering::Relaxed)
+    }
+
     pub fn export_dropped(&self, signal: Signal, count: u64) {
         self.0.export_dropped[signal as usize].fetch_add(count, Ordering::Relaxed);
     }
@@ -153,7 +169,11 @@ impl Gauges {
     }
 
     pub fn bound_reached(&self, bound: Bound) {
-        self.0.bound_reached[bound as usize].fetch_add(1, Ordering::Relaxed);
+        self.bound_reached_times(bound, 1);
+    }
+
+    pub fn bound_reached_times(&self, bound: Bound, times: u64) {
+        self.0.bound_reached[bound as usize].fetch_add(times, Ordering::Relaxed);
     }
 
     pub fn bounds_reached(&self, bound: Bound) -> u64 {

@@ -1,7 +1,7 @@
 //! What was counted, per route: live requests, samples, and the one outcome of each; since the process
 //! began, and beside that for each epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`](super::Ticket): a sample is counted by making one,
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
 use super::{
@@ -17,9 +17,10 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
+use tokio::sync::watch;
 
 /// The route under which everything is counted that comes after `max_routes`.
 pub const OTHER: &str = "other";
@@ -35,8 +36,8 @@ struct Inner {
     max_routes: AtomicUsize,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
-    /// How many epochs have begun.
-    begun: AtomicU64,
+    /// How many epochs have begun; told when one has.
+    begun: watch::Sender<u64>,
     /// Who takes this and others takes this first.
     versions: Mutex<Versions>,
     house: Arc<House>,
@@ -74,7 +75,7 @@ impl Ledger {
             other: Route::new(OTHER, &epoch, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
             epochs: RwLock::new(VecDeque::from([epoch])),
-            begun: AtomicU64::new(1),
+            begun: watch::Sender::new(1),
             versions: Mutex::new(Versions::new(None, since)),
             house,
             gauges,
@@ -124,7 +125,8 @@ impl Ledger {
         // Held throughout, so that no route is added to the epoch that ends.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
-        let number = self.0.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        // Whoever begins an epoch holds the versions.
+        let number = *self.0.begun.borrow() + 1;
         let series = match cause {
             Cause::Version => self.present().series(),
             _ => number,
@@ -154,6 +156,7 @@ impl Ledger {
         if let Some(ended) = ended {
             ended.pack();
         }
+        self.0.begun.send_replace(number);
         epoch.id().clone()
     }
 
@@ -165,6 +168,11 @@ impl Ledger {
     /// The id of the present epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.present().id().clone()
+    }
+
+    /// How many epochs have begun, to be waited on.
+    pub fn epochs_begun(&self) -> watch::Receiver<u64> {
+        self.0.begun.subscribe()
     }
 
     /// The figures of every epoch that is still readable, the present one first.

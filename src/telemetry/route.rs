@@ -55,6 +55,7 @@ pub struct Ticket {
     /// In the epoch in which the sample was taken.
     seat: Seat,
     is_counted: bool,
+    is_delayed: bool,
 }
 
 /// The values of the label `method`.
@@ -123,6 +124,7 @@ impl Route {
             route: self.clone(),
             seat,
             is_counted: false,
+            is_delayed: false,
         }
     }
 
@@ -153,7 +155,7 @@ impl Route {
         self.0.sampled.load(Ordering::Relaxed)
     }
 
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that began later, for what they read had just been written.
     pub fn delayed(&self) -> u64 {
         self.0.delayed.load(Ordering::Relaxed)
     }
@@ -185,6 +187,11 @@ impl Ticket {
         self.seat.epoch.id()
     }
 
+    /// The check begins later, for what it reads has just been written. That is counted with its outcome.
+    pub fn delay(&mut self) {
+        self.is_delayed = true;
+    }
+
     /// From now on the check belongs to `epoch`, if it is comparable with what is counted there.
     pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
         let from = &self.seat.epoch;
@@ -199,12 +206,6 @@ impl Ticket {
         seat.count_sample();
         self.seat.release_sample();
         self.seat = seat;
-    }
-
-    /// Counts that the check begins later, for what it reads has just been written.
-    pub fn delay(&self) {
-        self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
-        self.seat.count_delay();
     }
 
     /// Notes how long a stack took for its whole answer.
@@ -230,6 +231,10 @@ impl Ticket {
 
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
+        if self.is_delayed {
+            self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
+            self.seat.count_delay();
+        }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
         let now = self.route.0.house.clock.now();
         self.seat.count_outcome(outcome, now);

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Record, Version, Via};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -54,7 +54,7 @@ pub struct Epoch {
 }
 
 /// Why an epoch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The process started.
@@ -79,7 +79,7 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
     /// The checks that came to a comparison, in time.

@@ -90,7 +90,7 @@ pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
-    /// Samples whose check began later, for what they read had just been written.
+    /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
@@ -176,6 +176,16 @@ impl fmt::Display for Code {
 }
 
 // === impl Finding ===
+
+/// Without the figures, which change all the time.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.route {
+            Some(route) => write!(f, "{} ({route})", self.code),
+            None => write!(f, "{}", self.code),
+        }
+    }
+}
 
 impl Finding {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     net::SocketAddr,
     sync::{Arc, Barrier, Mutex},
     time::Duration,
@@ -16,9 +17,9 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, ClassRecheck, Found, Handles, History, Mismatches, NotRechecked, Noted,
-        Preview, Query, Readiness, Rechecked, Rechecker, Rechecking, Rules, Suggestion,
-        Suggestions, UnknownCursor, Unreadable,
+        self, Advisor, Ask, ClassQuery, ClassRecheck, Found, Handles, History, Mismatches,
+        NotRechecked, Noted, Order, Preview, Query, Readiness, Rechecked, Rechecker, Rechecking,
+        Rules, Suggestion, Suggestions, Unanswered, Unreadable,
     },
     document::{Fault, Faults},
     drain,
@@ -31,12 +32,12 @@ use twinread::{
 #[derive(Debug)]
 struct OneSetting {
     settings: Mutex<Settings>,
-    changes: Noting,
+    changes: Noting<Change>,
 }
 
 /// Numbered from 0.
-#[derive(Clone, Debug, Default)]
-struct Noting(Arc<Mutex<Vec<Change>>>);
+#[derive(Clone, Debug)]
+struct Noting<T>(Arc<Mutex<Vec<T>>>);
 
 #[derive(Debug)]
 struct OneMismatch;
@@ -105,8 +106,14 @@ impl Edit for OneSetting {
 
 // === impl Noting ===
 
-impl History<Change> for Noting {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<Change>, Unreadable> {
+impl<T> Default for Noting<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
         let changes = self.0.lock().unwrap();
         let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
         let begin = end.saturating_sub(limit);
@@ -120,33 +127,39 @@ impl History<Change> for Noting {
 // === impl OneMismatch ===
 
 impl Mismatches for OneMismatch {
-    fn classes(&self) -> Value {
-        json!({"classes": [{
-            "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
-            "count": 3, "last_seen": "2026-11-22T10:00:00Z",
-        }]})
+    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+        if query.cursor.is_some() {
+            return Err(Unanswered::Store("disk I/O error".into()));
+        }
+        let is_recent = query.order == Order::Recent;
+        Ok(
+            json!({"limit": query.limit, "recent": is_recent, "classes": [{
+                "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
+                "count": 3, "last_seen": "2026-11-22T10:00:00Z",
+            }]}),
+        )
     }
 
-    fn class(&self, id: &str) -> Option<Value> {
-        (id == "c1").then(|| json!({"id": "c1"}))
+    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "c1").then(|| json!({"id": "c1"})))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, UnknownCursor> {
+    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
         match query.cursor.as_deref() {
             None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(UnknownCursor),
+            Some(_) => Err(Unanswered::Cursor),
         }
     }
 
-    fn mismatch(&self, id: &str) -> Option<Value> {
-        (id == "m 1").then(|| json!({"id": id}))
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+        Ok((id == "m 1").then(|| json!({"id": id})))
     }
 }
 
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Suggestions {
+    fn suggestions(&self) -> Result<Suggestions, Unanswered> {
         let suggestion = Suggestion {
             rule: json!({"id": "served-at-time"}),
             yaml: "- id: \"served-at-time\"\n".to_owned(),
@@ -157,19 +170,21 @@ impl Advisor for OneSuggestion {
             not_tried: 0,
             not_explained: vec!["m 1".to_owned()],
         };
-        Suggestions {
+        Ok(Suggestions {
             suggestions: vec![suggestion],
             masked_together: 3,
             unexplained: vec!["c2".to_owned()],
             not_tried: Vec::new(),
             differences_not_tried: 0,
             mismatches: 9,
+            looked_at: 9,
+            newest_per_class: 50,
             classes: 3,
             classes_looked_at: 2,
-        }
+        })
     }
 
-    fn preview(&self, file: &str) -> Result<Preview, Faults> {
+    fn preview(&self, file: &str) -> Result<Preview, Unanswered> {
         match file {
             "slow" => {
                 self.0.wait();
@@ -180,7 +195,10 @@ impl Advisor for OneSuggestion {
                 mismatches: 9,
                 ..Preview::default()
             }),
-            _ => Err(Fault::bare("rules:1:1: what is this?").into()),
+            _ => {
+                let faults = Faults::from(Fault::bare("rules:1:1: what is this?"));
+                Err(Unanswered::Rules(faults))
+            }
         }
     }
 }
@@ -293,7 +311,7 @@ impl Running {
 
 pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
     let (judged, told) = (ledger.clone(), readiness.clone());
-    let changes = Noting::default();
+    let changes = Noting::<Change>::default();
     let settings = Settings {
         revision: 7,
         settings: BTreeMap::new(),
@@ -305,6 +323,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
             changes: changes.clone(),
         })),
         changes: Arc::new(changes),
+        verdicts: Arc::new(Noting::default()),
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         rechecker: Arc::new(OneRecheck),

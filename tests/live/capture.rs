@@ -2,7 +2,10 @@
 
 use crate::support::{Sidecar, Stack, until};
 use http::Method;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use twinread::{
     document::{At, Node},
     proxy::Checks,
@@ -194,6 +197,30 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
         .collect();
     assert_eq!(names, ["POST /graphql", "op Buy", "op Cart"]);
     assert_eq!(stack.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack() {
+    let stack = Stack::answering(OK).await;
+    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        .sample_all()
+        .live(|live| live.reads = reads("[{methods: [POST]}]"))
+        .start()
+        .await;
+    let mut caller = sidecar.caller().await;
+    let head = "POST /search HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n";
+    caller.send(head).await;
+    let begun = Instant::now();
+    until("time has passed", || {
+        begun.elapsed() > Duration::from_millis(300)
+    })
+    .await;
+
+    let sent = Instant::now();
+    caller.send("{}").await.message().await;
+    let sample = sidecar.sample().await;
+    assert_eq!(&sample.request.body[..], b"{}");
+    assert!(sample.took <= sent.elapsed(), "{:?}", sample.took);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 // Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod gating;
 mod lag;
 mod openapi;
 mod recheck;
@@ -10,6 +11,7 @@ mod sidecar;
 mod stack;
 mod suggestions;
 mod terminal;
+mod verdicts;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

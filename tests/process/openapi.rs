@@ -138,6 +138,7 @@ fn told(held: &mut Held<'_>) {
         "/readyz",
         "/metrics",
         "/v1/verdict",
+        "/v1/verdict/history",
         "/v1/routes",
         "/v1/epochs",
         "/v1/settings",
@@ -194,6 +195,7 @@ fn refused(held: &mut Held<'_>) {
         ("/v1/classes/{id}", "/v1/classes/none"),
         ("/v1/classes/{id}", "/v1/classes/%ff"),
         ("/v1/settings/history", "/v1/settings/history?cursor=x"),
+        ("/v1/verdict/history", "/v1/verdict/history?limit=0"),
     ] {
         held.get(described, path);
     }

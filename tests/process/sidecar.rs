@@ -128,6 +128,11 @@ impl Sidecar {
         })
     }
 
+    #[allow(dead_code, reason = "for benches/store")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();

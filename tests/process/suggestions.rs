@@ -134,7 +134,10 @@ fn suggestions_pasted_into_a_rule_file_leave_the_defect() {
     let outcome =
         |name: &str| again.metric("twinread_checks_total", &format!("outcome=\"{name}\""));
     assert_eq!((outcome("match"), outcome("mismatch")), (10.0, 10.0));
-    let left = again.ask("/v1/mismatches?limit=1000").to_string();
+    let left = eventually("every mismatch is stored", || {
+        let page = again.ask("/v1/mismatches?limit=1000");
+        (page["waiting"] == 0).then(|| page.to_string())
+    });
     assert_eq!(left.matches("\"place\":\"$.price\"").count(), 10, "{left}");
 }
 

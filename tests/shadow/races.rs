@@ -121,6 +121,35 @@ async fn without_a_budget_for_it_what_was_written_is_not_compared() {
 }
 
 #[tokio::test]
+async fn they_leave_room_in_the_budget_for_confirming_what_differs() {
+    let differs = |request: &str| {
+        if request.contains("/other") {
+            STALE
+        } else {
+            EQUAL
+        }
+    };
+    let new = Way::doing(move |request| differs(request).to_owned());
+    let (old, new) = pair(Way::json(EQUAL), new).await;
+    let mut few = after(&[1]);
+    few.recheck.max_per_second = "4/s".parse().unwrap();
+    let shadow = comparing((&old, &new, None), few).await;
+    write(&shadow, "/x");
+    for _ in 0..20 {
+        shadow.offer(&Read::new());
+    }
+    let over = not_compared(Reason::OverBudget);
+    eventually(|| shadow.count(over) >= 10).await;
+    let other = Read {
+        uri: "/other",
+        ..Read::new()
+    };
+    shadow.offer(&other);
+    shadow.settle().await;
+    assert_eq!(shadow.count(MISMATCH), 1, "{:?}", shadow.outcomes());
+}
+
+#[tokio::test]
 async fn a_stack_that_fails_then_counts_as_that() {
     let (old, new) = pair(Way::Closes(String::new()), Way::json(EQUAL)).await;
     let shadow = comparing((&old, &new, None), after(&[1])).await;

@@ -1,5 +1,6 @@
 //! What the demo's sidecar found, beside what there was to find.
 
+use super::PAUSE;
 use crate::{
     cli::{
         client::{Client, Error},
@@ -12,7 +13,10 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// The verdict and the classes of mismatches, as the admin API tells them.
 #[derive(Clone, Debug)]
@@ -33,6 +37,9 @@ struct Found {
     count: u64,
 }
 
+/// How long what was found is waited for; what takes longer is shown as it stands.
+const STORED_WITHIN: Duration = Duration::from_secs(10);
+
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -44,6 +51,11 @@ impl Findings {
         let (verdict, told) = verdict::ask(client)?;
         let path = "/v1/classes";
         let mut document = client.get(path)?.body;
+        let deadline = Instant::now() + STORED_WITHIN;
+        while document["waiting"] != 0 && Instant::now() < deadline {
+            client.wait(PAUSE);
+            document = client.get(path)?.body;
+        }
         let classes = document["classes"].take();
         let found = Deserialize::deserialize(&classes).map_err(|_| Error::NotTwinread {
             url: path.to_owned(),

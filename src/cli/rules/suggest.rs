@@ -24,6 +24,7 @@ struct Told {
     not_tried: Vec<String>,
     differences_not_tried: usize,
     mismatches: usize,
+    looked_at: usize,
     classes: usize,
     classes_looked_at: usize,
 }
@@ -70,10 +71,15 @@ fn file(told: &Told) -> String {
     let mut text = format!(
         "# stored mismatches: {}, of which these rules together would mask {}\n\
          # classes that no single rule would explain: {}\n",
-        told.mismatches,
+        told.looked_at,
         told.masked_together,
         told.unexplained.len()
     );
+    if told.looked_at < told.mismatches {
+        let (looked, all) = (told.looked_at, told.mismatches);
+        let said = format!("# these are the newest {looked} of {all}, so many of each class");
+        line(&mut text, &said);
+    }
     if told.differences_not_tried > 0 {
         let (differences, classes) = (told.differences_not_tried, told.not_tried.len());
         line(
@@ -106,7 +112,7 @@ fn file(told: &Told) -> String {
             &mut text,
             &format!(
                 "# would mask {masks} of {}; explains {explains} of {of} of its classes",
-                told.mismatches
+                told.looked_at
             ),
         );
         if suggestion.not_tried > 0 {
@@ -163,7 +169,8 @@ mod tests {
             unexplained: vec!["x".to_owned()],
             not_tried: vec!["y".to_owned()],
             differences_not_tried: 6,
-            mismatches: 4,
+            mismatches: 9,
+            looked_at: 4,
             classes: 2,
             classes_looked_at: 1,
         };
@@ -171,6 +178,7 @@ mod tests {
         for said in [
             "# stored mismatches: 4, of which these rules together would mask 3\n",
             "# only 1 of 2 classes were looked at",
+            "# these are the newest 4 of 9, so many of each class\n",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
             "# was not tried on 5",
             "# differences on which nothing was tried, for want of room: 6; classes: 1",

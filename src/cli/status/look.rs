@@ -64,12 +64,13 @@ impl Look {
     /// No answer, or one that is an error or not a twinread's.
     pub(super) fn take(client: &Client) -> Result<Self, Error> {
         let (document, verdict) = ask(client)?;
-        let (classes_document, told) = get::<ToldClasses>(client, "/v1/classes")?;
+        let (classes_document, told) =
+            get::<ToldClasses>(client, &format!("/v1/classes?order=recent&limit={CLASSES}"))?;
         let (settings_document, settings) = get(client, "/v1/settings")?;
         Ok(Self {
             at: Instant::now(),
             verdict,
-            classes: told.newest(),
+            classes: told.classes,
             settings,
             readiness: Readiness::ask(client)?,
             documents: [document, classes_document, settings_document],
@@ -98,17 +99,6 @@ fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<(Value, T), E
         url: path.to_owned(),
     })?;
     Ok((document, told))
-}
-
-// === impl ToldClasses ===
-
-impl ToldClasses {
-    fn newest(mut self) -> Vec<ToldClass> {
-        self.classes
-            .sort_by(|one, other| other.last_seen.cmp(&one.last_seen));
-        self.classes.truncate(CLASSES);
-        self.classes
-    }
 }
 
 // === impl Readiness ===
@@ -148,32 +138,21 @@ pub(super) mod tests {
                 "noise": 0, "shadow_error": {}, "not_compared": {}, "mismatch_rate": rate,
             }],
         });
-        let classes = (0..20).map(|number| {
-            let last_seen = format!("2026-11-22T10:00:{number:02}Z");
-            json!({
-                "id": format!("c{number}"), "route": "get-user", "place": "$.price",
-                "kind": "value", "count": 1, "last_seen": last_seen,
-            })
+        let class = json!({
+            "id": "c1", "route": "get-user", "place": "$.price", "kind": "value", "count": 1,
+            "last_seen": "2026-11-22T10:00:00Z",
         });
-        let classes = json!({"classes": classes.collect::<Vec<_>>()});
+        let classes = json!({"classes": vec![class; 10]});
         let rate = json!({"value": 0.05, "source": "file"});
         let settings = json!({"revision": 1, "settings": {"sample.rate": rate}});
         let told: ToldClasses = serde_json::from_value(classes.clone()).unwrap();
         Look {
             at: Instant::now(),
             verdict: serde_json::from_value(verdict.clone()).unwrap(),
-            classes: told.newest(),
+            classes: told.classes,
             settings: serde_json::from_value(settings.clone()).unwrap(),
             readiness: Readiness::default(),
             documents: [verdict, classes, settings],
         }
-    }
-
-    #[test]
-    fn the_newest_classes_are_told_and_all_of_them_for_scripts() {
-        let look = look(1);
-        let ids: Vec<_> = look.classes.iter().map(|class| class.id.as_str()).collect();
-        assert_eq!((ids.len(), ids[0], ids[9]), (10, "c19", "c10"));
-        assert_eq!(look.document()["classes"].as_array().unwrap().len(), 20);
     }
 }

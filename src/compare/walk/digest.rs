@@ -3,14 +3,14 @@
 //! What rules make of a value stands for it, and what they leave out is left out. Where no one value can stand
 //! for all that are equal to each other (a tolerance, ids that were renumbered), all have the same digest, and have to be tried.
 
-use super::{Pair, Scope, Walk};
+use super::{Pair, Scope, Walk, stand::Stand};
 use crate::{
     compare::{
         Numbers,
         json::{Class, Document, Id, Text, name_hash},
         number::Decimal,
     },
-    rules::{Action, Move, Near, Same, Subject},
+    rules::{Action, Move, Same, Subject},
     stack::Stack,
 };
 use foldhash::fast::FixedState;
@@ -31,15 +31,6 @@ pub(super) struct Digest {
     pub near: bool,
     /// Those near each other are most likely close in this.
     pub rank: f64,
-}
-
-/// What stands for all values that one action takes for equal to this one.
-enum Stand {
-    /// The action does not look at such values.
-    Itself,
-    For(u64),
-    /// Nothing can; what is near has a rank close to this.
-    Near(f64),
 }
 
 // === impl Walk ===
@@ -153,10 +144,10 @@ impl<'w, 'c> Walk<'w, 'c> {
                 Action::Bijection(_) => {
                     stands.push(match self.findings.new_of(rule, side, &subject) {
                         Some(id) => Stand::For(hash(&id)),
-                        None => stand(&rule.action, &subject),
+                        None => Stand::by(&rule.action, &subject),
                     });
                 }
-                action => stands.push(stand(action, &subject)),
+                action => stands.push(Stand::by(action, &subject)),
             }
         }
         let judging = stands.len();
@@ -331,6 +322,11 @@ impl Digest {
         }
     }
 
+    /// Whether it stands for what counts as absent.
+    pub(super) fn is_absent(&self) -> bool {
+        self.hash == ABSENT
+    }
+
     /// Takes in a member, whatever its place among the others.
     fn add(&mut self, member: Self) {
         self.add_named((6, 6), member);
@@ -338,7 +334,7 @@ impl Digest {
 
     fn add_named(&mut self, (name, bare): (u64, u64), member: Self) {
         let hash = mix(name, member.hash);
-        if member.hash != ABSENT {
+        if !member.is_absent() {
             self.hash = self.hash.wrapping_add(hash);
         }
         self.bare = self
@@ -353,50 +349,12 @@ impl Digest {
 
     /// Takes in the member that comes next.
     fn append(&mut self, member: Self) {
-        if member.hash != ABSENT {
+        if !member.is_absent() {
             self.hash = mix(self.hash, member.hash);
         }
         self.bare = mix(self.bare, member.bare);
         self.near |= member.near;
         self.rank += member.rank;
-    }
-}
-
-// === impl Stand ===
-
-impl Stand {
-    fn rank(&self) -> f64 {
-        match self {
-            Self::Near(rank) => *rank,
-            Self::Itself | Self::For(_) => 0.0,
-        }
-    }
-}
-
-fn stand(action: &Action, subject: &Subject<'_>) -> Stand {
-    let text = match subject {
-        Subject::Number(text) | Subject::Text(text) => &**text,
-        _ => "",
-    };
-    let number = || match subject {
-        Subject::Number(text) => Decimal::parse(text),
-        _ => None,
-    };
-    match action {
-        Action::Tolerance(_) if number().is_some() => Stand::Near(text.parse().unwrap_or(0.0)),
-        Action::Bijection(_) if matches!(subject, Subject::Number(_) | Subject::Text(_)) => {
-            Stand::Near(0.0)
-        }
-        Action::Round(places) => number().map_or(Stand::Itself, |number| {
-            Stand::For(hash(&number.rounded(*places)))
-        }),
-        Action::Time(time) => match time.canonical(subject) {
-            Ok(Some(instant)) => Stand::For(hash(&instant)),
-            Ok(None) => Stand::Itself,
-            Err(Near(instant)) => Stand::Near(instant as f64),
-        },
-        Action::Same(same) if same.matches(subject) => Stand::For(11),
-        _ => Stand::Itself,
     }
 }
 
@@ -415,7 +373,7 @@ fn constant_hash(class: Class) -> u64 {
     mix(1, class as u64)
 }
 
-fn hash(what: &(impl Hash + ?Sized)) -> u64 {
+pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     HASHES.hash_one(what)
 }
 

@@ -87,7 +87,7 @@ impl Walk<'_, '_> {
         matching
     }
 
-    /// Digests of the keys by which elements are paired; of the whole element where it has none.
+    /// Digests of the keys by which elements are paired; of the whole element where it has none, or one that counts as absent.
     pub(super) fn keys(
         &mut self,
         (olds, news): Runs<'_>,
@@ -97,8 +97,8 @@ impl Walk<'_, '_> {
             let elements = elements.iter();
             elements
                 .map(|element| match self.key_digest(side, *element, name) {
-                    Some(digest) => digest,
-                    None => self.element_digest(side, *element),
+                    Some(digest) if !digest.is_absent() => digest,
+                    _ => self.element_digest(side, *element),
                 })
                 .collect()
         };

@@ -111,7 +111,7 @@ const COUNTERS: [Family<u64>; 12] = [
     },
 ];
 
-const GAUGES: [Family<u64>; 8] = [
+const GAUGES: [Family<u64>; 9] = [
     Family {
         name: "twinread_captured_bytes",
         help: "Bytes of requests and answers held now",
@@ -141,6 +141,12 @@ const GAUGES: [Family<u64>; 8] = [
         help: "1 while the store cannot be opened or written",
         unit: "1",
         read: |sources| alone(sources.gauges.store_failing()),
+    },
+    Family {
+        name: "twinread_store_waiting",
+        help: "Reports of checks that are not written to the store yet",
+        unit: "{report}",
+        read: |sources| alone(sources.gauges.store_waiting()),
     },
     Family {
         name: "twinread_settings_revision",

@@ -13,6 +13,9 @@ pub struct InvalidPath {
     pub reason: String,
 }
 
+/// A character and its offset.
+type Placed = (usize, char);
+
 /// The functions of RFC 9535, section 2.4.
 const FUNCTIONS: [&str; 5] = ["length", "count", "match", "search", "value"];
 
@@ -121,7 +124,7 @@ impl InvalidPath {
 }
 
 /// What stands outside of quotes, the quotes among it, each with its offset; and the quote that is not closed.
-fn unquoted(text: &str) -> (Vec<(usize, char)>, Option<(usize, char)>) {
+fn unquoted(text: &str) -> (Vec<Placed>, Option<Placed>) {
     let mut plain = Vec::new();
     let mut quote = None;
     let mut chars = text.char_indices();

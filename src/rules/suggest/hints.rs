@@ -8,10 +8,11 @@ use crate::{
     compare::{Answer, Difference, Kind, Place, Step, Value},
     rules::{Action, Members, On, Rename},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 /// What would make one difference vanish.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
     pub(super) effort: Effort,
     /// At the place of the difference.
@@ -23,7 +24,7 @@ pub struct Hints {
 }
 
 /// A rule that would make a difference vanish, and maybe others with it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hint {
     pub(super) at: String,
     /// As JSON.
@@ -39,7 +40,7 @@ pub trait Prints {
 }
 
 /// Whether there was room to find out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Effort {
     /// What is not told would not do.
     #[default]
@@ -137,6 +138,27 @@ impl Hints {
         match told {
             Some(told) => self.rules.contains(&Hint::new(rule_at.to_owned(), &told)),
             None => rule_at == at && self.probes.suffices(action),
+        }
+    }
+
+    /// Tells the list of probes from other ones: hints that another version took mean nothing under this one's list.
+    pub fn edition() -> u64 {
+        Probes::edition()
+    }
+
+    /// Hints of which nothing is known.
+    pub fn unknown() -> Self {
+        Self {
+            effort: Effort::NotTried,
+            ..Self::default()
+        }
+    }
+
+    /// What is left of them in another process, whose prints are others.
+    pub fn without_prints(self) -> Self {
+        Self {
+            prints: None,
+            ..self
         }
     }
 

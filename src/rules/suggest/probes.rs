@@ -7,11 +7,13 @@ use crate::{
     compare::{Case, Difference, Kind, Place},
     rules::{Action, Format, Subject, Transform},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
+use xxhash_rust::xxh64::xxh64;
 
 /// A set of probes, by their index: a closed list that tells nothing of the values but what it says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Probes(u128);
 
 /// All probes, from narrow to wide.
@@ -19,6 +21,7 @@ pub(super) struct Probes(u128);
 struct Bench {
     /// As rule files spell them.
     spelled: Vec<Json>,
+    edition: u64,
     actions: Vec<Action>,
 }
 
@@ -83,6 +86,11 @@ impl Probes {
     pub(super) fn actions() -> &'static [Json] {
         &BENCH.spelled
     }
+
+    /// A print of the list itself.
+    pub(super) fn edition() -> u64 {
+        BENCH.edition
+    }
 }
 
 // === impl Bench ===
@@ -98,6 +106,7 @@ impl Bench {
         let actions = rules.rules().iter().map(|rule| rule.action.clone());
         Self {
             actions: actions.collect(),
+            edition: xxh64(json!(spelled).to_string().as_bytes(), 0),
             spelled,
         }
     }

@@ -3,7 +3,10 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The step from version `n` to `n + 1` is at index `n`.
-pub(super) const STEPS: [&str; 1] = [include_str!("../schema/0001.sql")];
+pub(super) const STEPS: [&str; 2] = [
+    include_str!("../schema/0001.sql"),
+    include_str!("../schema/0002.sql"),
+];
 
 /// Tells our files from others: `twnr`.
 pub(super) const APPLICATION_ID: u32 = 0x7477_6e72;

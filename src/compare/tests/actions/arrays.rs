@@ -1,6 +1,7 @@
 //! Actions below arrays whose order does not count.
 
 use super::*;
+use proptest::prelude::*;
 
 const REORDERED: &[(&str, &str, &str, &str)] = &[
     (
@@ -222,5 +223,103 @@ fn keys_are_what_rules_make_of_the_elements() {
             ["$[0].v value"],
             "{old}"
         );
+    }
+}
+
+#[test]
+fn a_key_that_counts_as_absent_is_none() {
+    let rules = [
+        ("$", "{unordered: {key: k}}"),
+        ("$[*].k", "{optional: [null, \"\"]}"),
+    ];
+    for (old, new, told) in [
+        (
+            r#"[{"k":1,"v":1},{"k":null,"v":2}]"#,
+            r#"[{"v":2},{"k":1,"v":1}]"#,
+            vec![],
+        ),
+        (
+            r#"[{"k":null,"v":1},{"k":"","v":2}]"#,
+            r#"[{"v":2},{"v":1}]"#,
+            vec![],
+        ),
+        (
+            r#"[{"k":"","v":1},{"k":2,"v":2}]"#,
+            r#"[{"k":2,"v":3},{"v":1}]"#,
+            vec!["$[1].v value"],
+        ),
+        (
+            r#"[{"k":null,"v":1}]"#,
+            r#"[{"k":7,"v":1}]"#,
+            vec!["$[0] missing", "$[0] extra"],
+        ),
+    ] {
+        assert_eq!(json_differences(old, new, &rules), told, "{old} {new}");
+        let mirrored = json_differences(new, old, &rules).len();
+        assert_eq!(mirrored, told.len(), "{new} {old}");
+    }
+}
+
+#[test]
+fn of_equal_members_the_one_too_many_is_that_without_which_the_order_is_the_same() {
+    let rules = [("$", "unordered")];
+    for (old, new, expected, masked) in [
+        ("[1,2,1]", "[2,1]", vec!["$[0] missing"], 0),
+        ("[2,1]", "[1,2,1]", vec!["$[0] extra"], 0),
+        ("[1,2,1,3]", "[1,2,3]", vec!["$[2] missing"], 0),
+        ("[1,2,1]", "[2,1,3]", vec!["$[0] value"], 0),
+        ("[1,2,3,1]", "[3,2,1]", vec!["$[3] missing"], 1),
+        ("[1,2,1]", "[2,1,1]", vec![], 1),
+        ("[1,2,2,1,3]", "[3,1,2,1,3]", vec!["$[2] value"], 0),
+    ] {
+        let comparison = compared(&json(old), &json(new), &rules);
+        assert_eq!(told(&comparison), expected, "{old} {new}");
+        let account = comparison.rules.first().map_or(0, |used| used.masked);
+        assert_eq!(account, masked, "{old} {new}");
+    }
+    let many = |from: u32| {
+        (from..2_000)
+            .map(|n| (n % 700).to_string())
+            .collect::<Vec<_>>()
+    };
+    let spelled = |members: &[String]| format!("[{}]", members.join(","));
+    let (mut old, new) = (many(0), many(1));
+    old.push("9".to_owned());
+    let comparison = compared(&json(spelled(&old)), &json(spelled(&new)), &rules);
+    assert_eq!(told(&comparison), ["$[0] missing", "$[2000] missing"]);
+    assert_eq!(comparison.rules.first().map_or(0, |used| used.masked), 0);
+}
+
+/// The length of the longest list that both have in this order.
+fn in_common(olds: &[u8], news: &[u8]) -> usize {
+    let mut row = vec![0; news.len() + 1];
+    for old in olds {
+        let mut diagonal = 0;
+        for (at, new) in news.iter().enumerate() {
+            let longest = match old == new {
+                true => diagonal + 1,
+                false => row[at].max(row[at + 1]),
+            };
+            diagonal = std::mem::replace(&mut row[at + 1], longest);
+        }
+    }
+    row[news.len()]
+}
+
+proptest! {
+    /// A set is reordered only if no choice among equal members leaves both sides in one order.
+    #[test]
+    fn an_order_is_masked_only_where_there_is_no_other_way(
+        olds in prop::collection::vec(0u8..4, 0..9),
+        news in prop::collection::vec(0u8..4, 0..9),
+    ) {
+        let count = |list: &[u8], value: u8| list.iter().filter(|one| **one == value).count();
+        let shared: usize = (0..4).map(|value| count(&olds, value).min(count(&news, value))).sum();
+        let spelled = |list: &[u8]| format!("{list:?}");
+        let comparison = compared(&json(spelled(&olds)), &json(spelled(&news)), &[("$", "unordered")]);
+        let is_reordered = in_common(&olds, &news) < shared;
+        let masked = comparison.rules.first().map_or(0, |used| used.masked);
+        prop_assert_eq!(masked, u64::from(is_reordered));
+        prop_assert_eq!(told(&comparison).len(), olds.len().max(news.len()) - shared);
     }
 }

@@ -1,0 +1,68 @@
+//! Callers, and what the sidecar's process spent on them.
+
+use super::{
+    sidecar::Sidecar,
+    stack::{Stack, json},
+};
+use std::{fs, thread};
+
+const CALLERS: usize = 8;
+
+/// The kernel's, in microseconds: what `/proc` counts in.
+const TICK: f64 = 1e4;
+
+/// Two stacks that answer alike, but for paths that end in a nought under `/prices`.
+pub(crate) fn stacks() -> [Stack; 2] {
+    ["9.50", "9.70"].map(|price| {
+        Stack::start(move |head| {
+            let path = head.split(' ').nth(1).unwrap();
+            let is_wrong = path.starts_with("/prices") && path.ends_with('0');
+            let price = if is_wrong { price } else { "9.50" };
+            json(&format!(
+                r#"{{"price": {price}, "text": "{}"}}"#,
+                "x".repeat(1_000)
+            ))
+        })
+    })
+}
+
+/// Microseconds of processor time of the whole process for each of `requests` reads below `folder`, all of them
+/// checked and what they showed stored.
+pub(crate) fn cost(sidecar: &Sidecar, folder: &str, requests: usize) -> f64 {
+    let before = (spent(sidecar), sidecar.metric("twinread_sampled_total", ""));
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            scope.spawn(move || {
+                let mut connection = sidecar.caller();
+                for number in (caller..requests).step_by(CALLERS) {
+                    let answer = connection.get(&format!("/{folder}/{number}"));
+                    assert_eq!(answer.status, 200);
+                }
+            });
+        }
+    });
+    sidecar.quiet(before.1 as u64 + requests as u64);
+    super::eventually_stored(sidecar);
+    (spent(sidecar) - before.0) / requests as f64
+}
+
+/// Microseconds that the process has run, threads that have ended included.
+fn spent(sidecar: &Sidecar) -> f64 {
+    let told = fs::read_to_string(format!("/proc/{}/stat", sidecar.pid())).unwrap();
+    // The name in brackets may hold anything; utime and stime are the fields 14 and 15 of the line.
+    let (_, fields) = told.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    ticks as f64 * TICK
+}
+
+/// Resident memory in MiB.
+pub(crate) fn memory(sidecar: &Sidecar) -> u64 {
+    let told = fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib >> 10
+}

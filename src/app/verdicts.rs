@@ -1,0 +1,76 @@
+//! Notes each change of the verdict, whoever asks for it or not.
+
+use super::{evidence::Standing, history::Kept};
+use crate::{
+    admin::History,
+    drain,
+    verdict::{
+        Finding,
+        history::{Change, Historian},
+    },
+};
+use std::time::Duration;
+use tokio::{
+    task,
+    time::{self, MissedTickBehavior},
+};
+
+/// The changes of the verdict.
+pub(super) type Verdicts = Kept<Change>;
+
+/// Between two looks; a new epoch is looked at in between.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks at the verdict until the drain.
+pub(super) async fn watch(standing: Standing, verdicts: Verdicts, mut drain: drain::Watch) {
+    let mut epochs = standing.ledger.epochs_begun();
+    let mut looks = time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut historian = Historian::resume(last(verdicts.clone()).await.as_ref());
+    loop {
+        let verdict = standing.verdict();
+        if let Some(change) = historian.look(&verdict, standing.ledger.now()) {
+            tell(&change);
+            verdicts.note(change.at, &change);
+        }
+        tokio::select! {
+            biased;
+            () = drain.signaled() => return,
+            // The ledger outlives this: it is of the standing.
+            _ = epochs.changed() => {}
+            _ = looks.tick() => {}
+        }
+    }
+}
+
+/// Waits for the disk.
+async fn last(verdicts: Verdicts) -> Option<Change> {
+    let page = task::spawn_blocking(move || verdicts.page(1, None)).await;
+    let told = match page {
+        Ok(Ok(page)) => return page.entries.into_iter().next(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        error = told,
+        "the last verdict cannot be read: its history begins anew"
+    );
+    None
+}
+
+fn tell(change: &Change) {
+    let from = change.from.map(|from| from.name());
+    let codes = |findings: &[Finding]| {
+        let codes = findings.iter().map(ToString::to_string);
+        codes.collect::<Vec<_>>().join(", ")
+    };
+    tracing::info!(
+        from,
+        to = change.to.name(),
+        epoch = %change.epoch,
+        appeared = codes(&change.appeared),
+        gone = codes(&change.gone),
+        skipped = change.skipped,
+        "the verdict changed"
+    );
+}

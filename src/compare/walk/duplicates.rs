@@ -1,0 +1,126 @@
+//! Which of several equal elements is the one too many.
+//!
+//! Any of them may be: told is the one without which the others stand in the same order on both sides, if there is one.
+//! Otherwise a set that only lost a member would seem to have been reordered as well.
+
+use super::{digest::Digest, matching::Matching};
+use crate::compare::align::steps;
+use similar::DiffOp;
+use std::collections::HashMap;
+
+/// What makes elements exchangeable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Sort {
+    /// That they are equal without any rules.
+    Bare(u64),
+    /// Nothing: they belong to the one pair of that number.
+    Pair(usize),
+}
+
+/// The elements of one side in order, each with its position.
+type Elements = Vec<(usize, Sort)>;
+
+/// Elements of both sides that are aligned, which takes quadratic time. Where there are more, it may stay undone.
+const FEW: usize = 1_000;
+
+// === impl Matching ===
+
+impl Matching {
+    /// Chooses among equal elements so that the pairs stand in order on both sides, if that can be.
+    pub(super) fn keep_order(&mut self, digests: &(Vec<Digest>, Vec<Digest>)) {
+        let is_in_order = self.pairs.is_sorted_by_key(|(_, new)| *new);
+        if is_in_order || self.olds.is_empty() && self.news.is_empty() {
+            return;
+        }
+        let (olds, news) = self.elements(digests);
+        let found = match olds.len() + news.len() <= FEW {
+            true => Some(aligned(&olds, &news)),
+            false => stepped(&olds, &news),
+        };
+        if let Some(found) = found.filter(|found| found.pairs.len() == self.pairs.len()) {
+            *self = found;
+        }
+    }
+
+    fn elements(&self, digests: &(Vec<Digest>, Vec<Digest>)) -> (Elements, Elements) {
+        let bare = |digest: &Digest| Sort::Bare(digest.bare);
+        let lone = |positions: &[usize], digests: &[Digest]| -> Elements {
+            let positions = positions.iter();
+            positions.map(|at| (*at, bare(&digests[*at]))).collect()
+        };
+        let mut olds = lone(&self.olds, &digests.0);
+        let mut news = lone(&self.news, &digests.1);
+        for (number, (old, new)) in self.pairs.iter().enumerate() {
+            let sort = match bare(&digests.0[*old]) {
+                sort if sort == bare(&digests.1[*new]) => sort,
+                _ => Sort::Pair(number),
+            };
+            olds.push((*old, sort));
+            news.push((*new, sort));
+        }
+        olds.sort_unstable_by_key(|(at, _)| *at);
+        news.sort_unstable_by_key(|(at, _)| *at);
+        (olds, news)
+    }
+}
+
+/// The longest run that both sides have in one order.
+fn aligned(olds: &Elements, news: &Elements) -> Matching {
+    let sorts = |elements: &Elements| elements.iter().map(|(_, sort)| *sort).collect::<Vec<_>>();
+    let positions =
+        |elements: &[(usize, Sort)]| elements.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    let mut found = Matching::default();
+    for op in steps(&sorts(olds), &sorts(news), None) {
+        let olds = positions(&olds[op.old_range()]);
+        let news = positions(&news[op.new_range()]);
+        match op {
+            DiffOp::Equal { .. } => found.pairs.extend(olds.into_iter().zip(news)),
+            _ => {
+                found.olds.extend(olds);
+                found.news.extend(news);
+            }
+        }
+    }
+    found
+}
+
+/// Goes through both sides at once, and leaves out what is too many on its side: exact where only one side has too many,
+/// and `None` where it is in doubt which.
+fn stepped(olds: &Elements, news: &Elements) -> Option<Matching> {
+    let mut surplus: HashMap<Sort, isize> = HashMap::new();
+    for (_, sort) in olds {
+        *surplus.entry(*sort).or_default() += 1;
+    }
+    for (_, sort) in news {
+        *surplus.entry(*sort).or_default() -= 1;
+    }
+    let mut found = Matching::default();
+    let (mut olds, mut news) = (olds.iter().peekable(), news.iter().peekable());
+    loop {
+        let (old, new) = match (olds.peek(), news.peek()) {
+            (None, None) => return Some(found),
+            (old, new) => (old.copied(), new.copied()),
+        };
+        // To pair the first of several equal ones is never worse than to pair a later one.
+        if let (Some((old, sort)), Some((new, other))) = (old, new)
+            && sort == other
+        {
+            found.pairs.push((*old, *new));
+            olds.next();
+            news.next();
+            continue;
+        }
+        let old = old.filter(|(_, sort)| surplus[sort] > 0);
+        let new = new.filter(|(_, sort)| surplus[sort] < 0);
+        if let Some((at, sort)) = old {
+            surplus.entry(*sort).and_modify(|count| *count -= 1);
+            found.olds.push(*at);
+            olds.next();
+        } else {
+            let (at, sort) = new?;
+            surplus.entry(*sort).and_modify(|count| *count += 1);
+            found.news.push(*at);
+            news.next();
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Keeps examples of what went wrong, and counts their classes.
+//!
+//! Everything is bounded: examples in number, in bytes and in age, examples of one class, classes. The newest are kept;
+//! what has to go is counted. One class that occurs a thousand times a second takes no room from one that occurs once.
+//!
+//! Whoever reads waits for the disk: that is nothing for a thread that serves.
+
+mod intake;
+mod look;
+mod pile;
+mod record;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use super::{
+    Config, Database,
+    document::{Class, Mismatch},
+};
+use crate::{
+    handoff::Sent,
+    telemetry::{Gauges, Signal},
+};
+use intake::Intake;
+use look::{After, Found};
+use pile::Pile;
+use record::Record;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    time::SystemTime,
+};
+use tokio::{sync::mpsc, task};
+use utoipa::ToSchema;
+
+/// The examples and classes. Shared by clones.
+#[derive(Clone, Debug)]
+pub struct Store {
+    database: Database,
+    intake: SyncSender<Vec<Record>>,
+    keep_per_class: usize,
+    gauges: Gauges,
+    /// Tells this process from others that wrote the same file.
+    process: u64,
+}
+
+/// Which examples are asked for; what is `None` does not matter.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub route: Option<String>,
+    /// The id of a class.
+    pub class: Option<String>,
+    /// The name of an outcome.
+    pub outcome: Option<String>,
+    /// Checks that ended then or later.
+    pub since: Option<SystemTime>,
+    /// At most so many.
+    pub limit: usize,
+    /// Where the last page ended: [`Page::next`].
+    pub cursor: Option<String>,
+}
+
+/// Which classes come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Those that most checks showed.
+    #[default]
+    Frequent,
+    /// Those seen last.
+    Recent,
+}
+
+/// Examples, the newest first.
+#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+#[schema(as = MismatchPage)]
+pub struct Page {
+    pub mismatches: Vec<Mismatch>,
+    /// Where the next page begins; null: there is none.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// Checks told of that are not stored yet.
+    pub waiting: u64,
+}
+
+/// Classes in their order.
+#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+pub struct Classes {
+    pub classes: Vec<Class>,
+    /// Where the next page begins; null: there is none.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// Checks told of that are not counted yet.
+    pub waiting: u64,
+}
+
+/// Some of what is stored: enough to judge rules by.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The newest first.
+    pub mismatches: Vec<Mismatch>,
+    /// Examples that it was selected from.
+    pub stored: u64,
+    /// At most so many are of one class.
+    pub newest_per_class: usize,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    #[error("not a cursor: {0}")]
+    Cursor(String),
+    #[error("the store cannot be read")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// What holds an example: a class, or its route with the code of the pile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Class(i64),
+    Route(Arc<str>, i64),
+}
+
+/// Ids of examples told with each class of a list, and with one class.
+const LISTED_EXAMPLES: usize = 5;
+const SHOWN_EXAMPLES: usize = 50;
+
+/// Of a selection: examples of one class, of all, and the bytes of these as they are stored.
+const SELECTED_PER_CLASS: usize = 50;
+const SELECTED: usize = 10_000;
+const SELECTED_BYTES: usize = 8 << 20;
+
+/// Documents read at once: others who read get their turn in between.
+const CHUNK: usize = 64;
+
+/// Reports that are made ready to be written together.
+const BATCH: usize = 2_048;
+
+// === impl Store ===
+
+impl Store {
+    pub fn new(database: Database, config: Config, gauges: Gauges) -> Self {
+        // One batch is written while another is made ready: more would only wait.
+        let (intake, heard) = sync_channel(1);
+        let keep_per_class = config.keep_per_class;
+        database.add_source(Intake::new(heard, config, gauges.clone()));
+        Self {
+            database,
+            intake,
+            keep_per_class,
+            gauges,
+            process: rand::random(),
+        }
+    }
+
+    /// Keeps what is reported, until nobody can report any more. On a thread of its own: what is kept is compressed,
+    /// and has to wait for a disk that is slow.
+    pub async fn run(self, reports: mpsc::Receiver<Sent>) {
+        let listening = task::spawn_blocking(move || self.listen(reports));
+        if let Err(error) = listening.await {
+            tracing::error!(%error, "no examples are kept any more");
+        }
+    }
+
+    /// The same on this thread.
+    pub fn listen(&self, mut reports: mpsc::Receiver<Sent>) {
+        let mut heard = Vec::new();
+        while reports.blocking_recv_many(&mut heard, BATCH) > 0 {
+            let records = self.records(&heard);
+            self.gauges
+                .leave_store((heard.len() - records.len()) as u64);
+            heard.clear();
+            self.hand_over(records);
+        }
+    }
+
+    /// Waits while the database is behind.
+    fn hand_over(&self, records: Vec<Record>) {
+        let count = records.len() as u64;
+        if count > 0 && self.intake.send(records).is_err() {
+            tracing::debug!("the store is closed");
+            self.gauges.export_dropped(Signal::Store, count);
+            self.gauges.leave_store(count);
+        }
+    }
+
+    /// The checks that showed something, in the order in which they came.
+    fn records(&self, reports: &[Sent]) -> Vec<Record> {
+        let mut room = HashMap::new();
+        let reports = reports.iter().rev();
+        let mut records: Vec<_> = reports
+            .filter_map(|report| {
+                let mut record = Record::of(report)?;
+                if self.has_room(&record, &mut room) {
+                    record.document = Some(record::document(report, self.process));
+                }
+                Some(record)
+            })
+            .collect();
+        records.reverse();
+        records
+    }
+
+    /// Whether not all that would hold the example have newer ones enough. `taken` counts these.
+    fn has_room(&self, record: &Record, taken: &mut HashMap<Holder, usize>) -> bool {
+        let classes = record.classes.iter().map(|class| Holder::Class(class.id));
+        let mut holders: Vec<_> = match record.pile {
+            Pile::Unclassed => classes.collect(),
+            _ => Vec::new(),
+        };
+        if holders.is_empty() {
+            holders.push(Holder::Route(record.route.clone(), record.pile.code()));
+        }
+        let mut has_room = false;
+        for holder in holders {
+            let taken = taken.entry(holder).or_default();
+            has_room |= *taken < self.keep_per_class;
+            *taken += 1;
+        }
+        has_room
+    }
+
+    /// At most `limit` classes, from where `cursor` says, each with the ids of its 5 newest examples. Classes whose
+    /// count rises between two pages may be missing on the second.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    pub fn classes(
+        &self,
+        order: Order,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Classes, LookError> {
+        let after = cursor.map(After::parse).transpose()?;
+        let mut listed = self.database.read(|from| {
+            look::classes(
+                from,
+                (order, after),
+                limit.saturating_add(1),
+                LISTED_EXAMPLES,
+            )
+        })?;
+        let next = next(&mut listed, limit, |last| last.after.to_string());
+        let classes = listed.into_iter().map(|listed| listed.class).collect();
+        let waiting = self.gauges.store_waiting();
+        Ok(Classes {
+            classes,
+            next,
+            waiting,
+        })
+    }
+
+    /// A class with the ids of its 50 newest examples.
+    ///
+    /// # Errors
+    /// [`LookError::Database`].
+    pub fn class(&self, id: &str) -> Result<Option<Class>, LookError> {
+        let Some(id) = record::number_of(id) else {
+            return Ok(None);
+        };
+        let found = self
+            .database
+            .read(|from| look::class_by_id(from, id, SHOWN_EXAMPLES))?;
+        Ok(found)
+    }
+
+    /// The examples that `filter` asks for, the newest first.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    pub fn mismatches(&self, filter: &Filter) -> Result<Page, LookError> {
+        let before = match &filter.cursor {
+            None => i64::MAX,
+            Some(text) => {
+                let number = i64::from_str_radix(text, 16);
+                number.map_err(|_| LookError::Cursor(text.clone()))?
+            }
+        };
+        let limit = filter.limit.saturating_add(1);
+        let mut numbers = self
+            .database
+            .read(|from| look::numbers(from, filter, before, limit))?;
+        let next = next(&mut numbers, filter.limit, |last| format!("{last:x}"));
+        let mismatches = self.documents(&numbers, usize::MAX)?;
+        let waiting = self.gauges.store_waiting();
+        Ok(Page {
+            mismatches,
+            next,
+            waiting,
+        })
+    }
+
+    /// The newest mismatches of each class, and the newest noise of each route, for which rules are wanted as much; not
+    /// what differed for another reason.
+    ///
+    /// # Errors
+    /// [`LookError::Database`].
+    pub fn selection(&self) -> Result<Selection, LookError> {
+        let piles = [Pile::Unclassed, Pile::Noise];
+        let (numbers, newest_per_class, stored) = self.database.read(|from| {
+            let holders = look::holders(from, piles.len())?;
+            let per_class = (SELECTED / holders.max(1)).clamp(1, SELECTED_PER_CLASS);
+            let numbers = look::newest_of_each(from, &piles, per_class)?;
+            let stored = look::kept(from, &[Pile::Classed, Pile::Unclassed, Pile::Noise])?;
+            Ok((numbers, per_class, stored))
+        })?;
+        Ok(Selection {
+            mismatches: self.documents(&numbers, SELECTED_BYTES)?,
+            stored,
+            newest_per_class,
+        })
+    }
+
+    /// # Errors
+    /// [`LookError::Database`].
+    pub fn mismatch(&self, id: &str) -> Result<Option<Mismatch>, LookError> {
+        let Some(id) = record::number_of(id) else {
+            return Ok(None);
+        };
+        let found = self.database.read(|from| look::by_id(from, id))?;
+        Ok(found.and_then(|found| self.read(&found)))
+    }
+
+    /// Up to the one with which there are more bytes.
+    fn documents(&self, numbers: &[i64], bytes: usize) -> Result<Vec<Mismatch>, LookError> {
+        let mut left = bytes;
+        let mut mismatches = Vec::new();
+        for numbers in numbers.chunks(CHUNK) {
+            for found in self.database.read(|from| look::documents(from, numbers))? {
+                match left.checked_sub(found.document.len()) {
+                    Some(less) => left = less,
+                    None => return Ok(mismatches),
+                }
+                mismatches.extend(self.read(&found));
+            }
+        }
+        Ok(mismatches)
+    }
+
+    fn read(&self, found: &Found) -> Option<Mismatch> {
+        let read = record::read(&found.document, self.process);
+        read.inspect_err(|error| {
+            let number = found.number;
+            tracing::warn!(%error, number, "a stored example is left out");
+        })
+        .ok()
+    }
+}
+
+/// Where the page after the first `limit` of what was found begins; `None`: there is none.
+fn next<T>(found: &mut Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Option<String> {
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    found.last().filter(|_| has_more).map(cursor)
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// Everything, `limit` at a time.
+    pub fn all(limit: usize) -> Self {
+        Self {
+            route: None,
+            class: None,
+            outcome: None,
+            since: None,
+            limit,
+            cursor: None,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The way of examples into the database: bounded, and written with whatever else a round of its writer writes.
+
+use super::{
+    record::Record,
+    shelf::{Gone, Shelf},
+};
+use crate::{
+    store::{Config, Source, document::Stamp},
+    telemetry::{Bound, Gauges},
+};
+use rusqlite::Connection;
+use std::{
+    mem,
+    sync::mpsc::Receiver,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Takes what is handed over, and writes it once the database can.
+#[derive(Debug)]
+pub(super) struct Intake {
+    heard: Receiver<Vec<Record>>,
+    /// Taken, and not written for good.
+    waiting: Vec<Record>,
+    bytes: usize,
+    bounds: Config,
+    gauges: Gauges,
+    gone: Gone,
+    room: Room,
+}
+
+/// Whether something has to go though nothing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Not before then.
+    Until(Instant),
+    /// There was more than may go at once.
+    Wanted,
+}
+
+/// What waits for a disk that fails. Beyond that, nothing is taken until it does not.
+const MAX_WAITING: usize = 8 << 20;
+
+/// How often what is too old is looked for.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Examples that may go at once beside twice what comes, so that lower bounds are reached step by step.
+const MAY_GO: usize = 1_000;
+
+// === impl Intake ===
+
+impl Intake {
+    pub(super) fn new(heard: Receiver<Vec<Record>>, bounds: Config, gauges: Gauges) -> Self {
+        Self {
+            heard,
+            waiting: Vec::new(),
+            bytes: 0,
+            bounds,
+            gauges,
+            gone: Gone::default(),
+            room: Room::Wanted,
+        }
+    }
+
+    fn take(&mut self) {
+        while self.bytes < MAX_WAITING
+            && let Ok(records) = self.heard.try_recv()
+        {
+            self.bytes += records.iter().map(Record::bytes).sum::<usize>();
+            self.waiting.extend(records);
+        }
+    }
+}
+
+impl Source for Intake {
+    fn write(&mut self, database: &Connection) -> rusqlite::Result<()> {
+        self.take();
+        let is_due = match self.room {
+            Room::Until(next) => next <= Instant::now(),
+            Room::Wanted => true,
+        };
+        self.gone = Gone::default();
+        if self.waiting.is_empty() && !is_due {
+            return Ok(());
+        }
+        let may_go = 2 * self.waiting.len() + MAY_GO;
+        let mut shelf = Shelf::new(database, &self.bounds, may_go as i64);
+        shelf.put(&self.waiting)?;
+        let has_room = shelf.make_room(Stamp(SystemTime::now()).millis())?;
+        self.gone = shelf.gone;
+        self.room = match has_room {
+            true => Room::Until(Instant::now() + PERIOD),
+            false => Room::Wanted,
+        };
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        self.gauges.leave_store(self.waiting.len() as u64);
+        self.waiting.clear();
+        self.bytes = 0;
+        let gone = mem::take(&mut self.gone);
+        self.gauges
+            .bound_reached_times(Bound::Mismatches, gone.examples);
+        self.gauges
+            .bound_reached_times(Bound::Classes, gone.classes);
+    }
+}

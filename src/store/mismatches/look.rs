@@ -1,0 +1,318 @@
+//! What is stored, read page by page: every filter is served by an index, whatever is stored beside.
+
+use super::{
+    Filter, LookError, Order,
+    pile::Pile,
+    record::{id_of, number_of},
+};
+use crate::store::document::{Class, Stamp};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::{cmp::Reverse, fmt};
+
+/// A stored example: its number, and its document as it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) number: i64,
+    pub(super) document: Vec<u8>,
+}
+
+/// Where a page of classes begins: after what came last on the page before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct After {
+    pub(super) key: i64,
+    pub(super) id: i64,
+}
+
+/// Of a class; `key` is what classes are ordered by.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) class: Class,
+    pub(super) after: After,
+}
+
+/// Numbers on one pile, from `?2` to below `?3`, that ended at `?4` or later: the newest `?5`. What they are all of is `?6`.
+const BY_CLASS: &str = "SELECT shown.number FROM mismatch_shown shown
+    JOIN mismatches USING (number)
+    WHERE shown.class = ?6 AND shown.pile = ?1 AND shown.number >= ?2 AND shown.number < ?3 AND ended >= ?4
+    ORDER BY shown.number DESC LIMIT ?5";
+const BY_ROUTE: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_route
+    WHERE route = ?6 AND pile = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
+    ORDER BY number DESC LIMIT ?5";
+const BY_PILE: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_pile
+    WHERE pile = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
+    ORDER BY number DESC LIMIT ?5";
+
+const CLASS: &str =
+    "SELECT class.id, route.name AS route, place, kind, count, first_seen, last_seen, kept
+    FROM mismatch_classes class JOIN mismatch_routes route ON route.id = class.route";
+
+/// The first number from `?1` on.
+const FIRST: &str =
+    "SELECT number FROM mismatches WHERE filed >= ?1 ORDER BY filed, number LIMIT 1";
+const BY_ID: &str =
+    "SELECT number, document FROM mismatches WHERE id = ?1 ORDER BY number DESC LIMIT 1";
+
+/// What is asked of a table that may be large.
+#[cfg(test)]
+pub(super) const QUESTIONS: [&str; 5] = [BY_CLASS, BY_ROUTE, BY_PILE, FIRST, BY_ID];
+
+/// The numbers of the newest examples that `filter` admits, below `before`.
+pub(super) fn numbers(
+    database: &Connection,
+    filter: &Filter,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    let route = match &filter.route {
+        None => None,
+        Some(name) => match route(database, name)? {
+            Some(route) => Some(route),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let class = match &filter.class {
+        None => None,
+        Some(id) => match number_of(id) {
+            Some(class) => Some(class),
+            None => return Ok(Vec::new()),
+        },
+    };
+    let since = filter.since.map(|since| Stamp(since).millis());
+    let Some(first) = first(database, since)? else {
+        return Ok(Vec::new());
+    };
+    let (sql, of) = match (class, route) {
+        (Some(class), _) => (BY_CLASS, Some(class)),
+        (None, Some(route)) => (BY_ROUTE, Some(route)),
+        (None, None) => (BY_PILE, None),
+    };
+    let mut found = Vec::new();
+    let mut statement = database.prepare_cached(sql)?;
+    for pile in Pile::ALL {
+        if filter
+            .outcome
+            .as_deref()
+            .is_some_and(|outcome| outcome != pile.outcome())
+        {
+            continue;
+        }
+        let since = since.unwrap_or(i64::MIN);
+        let range = [pile.code(), first, before, since, limit as i64];
+        let rows = statement.query_map(params_from_iter(range.into_iter().chain(of)), number)?;
+        for row in rows {
+            found.push(row?);
+        }
+    }
+    found.sort_unstable_by_key(|number| Reverse(*number));
+    found.truncate(limit);
+    // All examples of a class are of its route.
+    if let (Some(_), Some(route), Some(newest)) = (class, route, found.first()) {
+        let is_of_route = "SELECT 1 FROM mismatches WHERE number = ?1 AND route = ?2";
+        if !database
+            .prepare_cached(is_of_route)?
+            .exists([*newest, route])?
+        {
+            found.clear();
+        }
+    }
+    Ok(found)
+}
+
+/// The documents with these numbers that are still there.
+pub(super) fn documents(database: &Connection, numbers: &[i64]) -> rusqlite::Result<Vec<Found>> {
+    let document = "SELECT number, document FROM mismatches WHERE number = ?1";
+    let mut document = database.prepare_cached(document)?;
+    let found = numbers.iter().filter_map(|number| {
+        let found = document.query_row([number], found);
+        found.optional().transpose()
+    });
+    found.collect()
+}
+
+pub(super) fn by_id(database: &Connection, id: i64) -> rusqlite::Result<Option<Found>> {
+    let mut document = database.prepare_cached(BY_ID)?;
+    document.query_row([id], found).optional()
+}
+
+/// At most `limit` classes in this order, after `after`, with at most `examples` ids each.
+pub(super) fn classes(
+    database: &Connection,
+    (order, after): (Order, Option<After>),
+    limit: usize,
+    examples: usize,
+) -> rusqlite::Result<Vec<Listed>> {
+    // Classes are few: there is a bound on them.
+    let key = match order {
+        Order::Frequent => "count",
+        Order::Recent => "last_seen",
+    };
+    let sql = format!(
+        "{CLASS} WHERE ({key}, class.id) < (?1, ?2) ORDER BY {key} DESC, class.id DESC LIMIT ?3"
+    );
+    let after = after.unwrap_or(After {
+        key: i64::MAX,
+        id: i64::MAX,
+    });
+    let mut statement = database.prepare_cached(&sql)?;
+    let listed = statement.query_map(params![after.key, after.id, limit as i64], |row| {
+        let id = row.get(0)?;
+        let key = row.get(key)?;
+        Ok((id, key, class(row)?))
+    })?;
+    let mut found = Vec::new();
+    for row in listed {
+        let (id, key, class) = row?;
+        found.push(Listed {
+            class: with_examples(database, id, class, examples)?,
+            after: After { key, id },
+        });
+    }
+    Ok(found)
+}
+
+pub(super) fn class_by_id(
+    database: &Connection,
+    id: i64,
+    examples: usize,
+) -> rusqlite::Result<Option<Class>> {
+    let sql = format!("{CLASS} WHERE class.id = ?1");
+    let mut statement = database.prepare_cached(&sql)?;
+    let found = statement.query_row([id], class).optional()?;
+    let found = found.map(|class| with_examples(database, id, class, examples));
+    found.transpose()
+}
+
+/// The numbers of the newest `per_class` mismatches of each class, and of as many of what each route holds of `piles`.
+pub(super) fn newest_of_each(
+    database: &Connection,
+    piles: &[Pile],
+    per_class: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut numbers = Vec::new();
+    let mut add = |sql: &str, of: i64, pile: Pile| -> rusqlite::Result<()> {
+        let mut statement = database.prepare_cached(sql)?;
+        let (all, below, since) = (i64::MIN, i64::MAX, i64::MIN);
+        let range = [pile.code(), all, below, since, per_class as i64, of];
+        for row in statement.query_map(range, number)? {
+            numbers.push(row?);
+        }
+        Ok(())
+    };
+    for class in ids(database, "SELECT id FROM mismatch_classes")? {
+        add(BY_CLASS, class, Pile::Classed)?;
+    }
+    for route in ids(database, "SELECT id FROM mismatch_routes")? {
+        for pile in piles {
+            add(BY_ROUTE, route, *pile)?;
+        }
+    }
+    numbers.sort_unstable_by_key(|number| Reverse(*number));
+    numbers.dedup();
+    Ok(numbers)
+}
+
+/// How many examples lie on these piles.
+pub(super) fn kept(database: &Connection, piles: &[Pile]) -> rusqlite::Result<u64> {
+    let kept = "SELECT coalesce(sum(kept), 0) FROM mismatch_piles WHERE pile = ?1";
+    let mut kept = database.prepare_cached(kept)?;
+    let mut all = 0;
+    for pile in piles {
+        all += kept.query_row([pile.code()], number)?;
+    }
+    Ok(all.unsigned_abs())
+}
+
+/// What a class or a route holds is one selection: how many of these there are, with `piles` of each route.
+pub(super) fn holders(database: &Connection, piles: usize) -> rusqlite::Result<usize> {
+    let count =
+        "SELECT (SELECT count(*) FROM mismatch_classes), (SELECT count(*) FROM mismatch_routes)";
+    let (classes, routes): (u32, u32) =
+        database.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(classes as usize + routes as usize * piles)
+}
+
+fn route(database: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    let id = "SELECT id FROM mismatch_routes WHERE name = ?1";
+    database
+        .prepare_cached(id)?
+        .query_row([name], number)
+        .optional()
+}
+
+/// The number from which on checks may have ended at `since` or later; `None`: there are none.
+fn first(database: &Connection, since: Option<i64>) -> rusqlite::Result<Option<i64>> {
+    let Some(since) = since else {
+        return Ok(Some(i64::MIN));
+    };
+    database
+        .prepare_cached(FIRST)?
+        .query_row([since], number)
+        .optional()
+}
+
+fn with_examples(
+    database: &Connection,
+    id: i64,
+    class: Class,
+    limit: usize,
+) -> rusqlite::Result<Class> {
+    let newest =
+        "SELECT example.id FROM mismatch_shown shown JOIN mismatches example USING (number)
+                  WHERE shown.class = ?1 AND shown.pile = ?2 ORDER BY shown.number DESC LIMIT ?3";
+    let mut newest = database.prepare_cached(newest)?;
+    let newest = newest.query_map(params![id, Pile::Classed.code(), limit as i64], number)?;
+    let examples = newest.map(|id| id.map(id_of)).collect::<Result<_, _>>()?;
+    Ok(Class { examples, ..class })
+}
+
+fn class(row: &Row<'_>) -> rusqlite::Result<Class> {
+    let route: String = row.get("route")?;
+    Ok(Class {
+        id: id_of(row.get(0)?),
+        route: route.into(),
+        place: row.get("place")?,
+        kind: row.get("kind")?,
+        count: row.get::<_, i64>("count")?.unsigned_abs(),
+        kept: row.get::<_, i64>("kept")?.unsigned_abs(),
+        first_seen: Stamp::of_millis(row.get("first_seen")?),
+        last_seen: Stamp::of_millis(row.get("last_seen")?),
+        examples: Vec::new(),
+    })
+}
+
+fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+    Ok(Found {
+        number: row.get(0)?,
+        document: row.get(1)?,
+    })
+}
+
+fn number(row: &Row<'_>) -> rusqlite::Result<i64> {
+    row.get(0)
+}
+
+fn ids(database: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = database.prepare_cached(sql)?;
+    statement.query_map([], number)?.collect()
+}
+
+// === impl After ===
+
+impl After {
+    pub(super) fn parse(text: &str) -> Result<Self, LookError> {
+        let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
+        let after = text.split_once('-').and_then(|(key, id)| {
+            Some(Self {
+                key: number(key)?,
+                id: number(id)?,
+            })
+        });
+        after.ok_or_else(|| LookError::Cursor(text.to_owned()))
+    }
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.key, self.id)
+    }
+}

@@ -1,0 +1,179 @@
+//! An example as it is written: its document, compressed, and what it is found by.
+
+use super::pile::Pile;
+use crate::{
+    compare::{Kind, Place},
+    handoff::{Basis, Report},
+    rules::suggest::Hints,
+    store::document::{Difference, Mismatch, Stamp},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::{collections::HashSet, io, mem, sync::Arc};
+
+/// A check that showed something.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) id: i64,
+    pub(super) route: Arc<str>,
+    /// Where it lies if no class holds it.
+    pub(super) pile: Pile,
+    /// Milliseconds since 1970.
+    pub(super) ended: i64,
+    /// What its differences are of, each class once.
+    pub(super) classes: Vec<Shown>,
+    /// `None`: it only counts, for there are newer examples enough of all that would hold it.
+    pub(super) document: Option<Vec<u8>>,
+}
+
+/// A class that an example shows.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) id: i64,
+    pub(super) place: String,
+    pub(super) kind: Kind,
+}
+
+/// A document that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("it cannot be decompressed: {0}")]
+    Compressed(#[from] io::Error),
+    #[error("it is no document of this version: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+/// What is compressed: what is told, and beside it what rules are judged by.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    mismatch: Mismatch,
+    /// Under which the hints mean something: the list of probes, and the process whose prints they are.
+    probes: u64,
+    process: u64,
+    beside: Vec<Beside>,
+}
+
+/// Of one difference.
+#[derive(Debug, Serialize, Deserialize)]
+struct Beside {
+    class_place: String,
+    at: Option<Place>,
+    hints: Hints,
+    /// JSON has one null: a value is a list of one, absence an empty one.
+    shown: Option<[Vec<Json>; 2]>,
+}
+
+/// Of zstd.
+const LEVEL: i32 = 1;
+
+/// A report is bounded long before.
+const MAX_DOCUMENT: usize = 64 << 20;
+
+// === impl Record ===
+
+impl Record {
+    /// The record without its document; `None`: the check showed nothing.
+    pub(super) fn of(report: &Report) -> Option<Self> {
+        let pile = Pile::of(report.outcome)?;
+        let mut seen = HashSet::new();
+        let classes = report.differences.iter().filter_map(|told| {
+            let id = number_of(&told.class)?;
+            seen.insert(id).then(|| Shown {
+                id,
+                place: told.class_place.clone(),
+                kind: told.kind,
+            })
+        });
+        Some(Self {
+            id: report.span.span_id.cast_signed(),
+            route: report.route.clone(),
+            pile,
+            ended: Stamp(report.ended).millis(),
+            classes: classes.collect(),
+            document: None,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let places = self.classes.iter().map(|class| class.place.len());
+        let document = self.document.as_ref().map_or(0, Vec::len);
+        size_of::<Self>() + size_of_val(&self.classes[..]) + places.sum::<usize>() + document
+    }
+
+    /// The ids of the classes, eight bytes each.
+    pub(super) fn class_list(&self) -> Vec<u8> {
+        let classes = self.classes.iter();
+        classes.flat_map(|class| class.id.to_be_bytes()).collect()
+    }
+}
+
+/// The classes in such a list.
+pub(super) fn classes_of(list: &[u8]) -> impl Iterator<Item = i64> {
+    let (classes, _) = list.as_chunks();
+    classes.iter().map(|class| i64::from_be_bytes(*class))
+}
+
+/// Ids of classes and examples are 16 hexadecimal digits.
+pub(super) fn number_of(id: &str) -> Option<i64> {
+    let is_id = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let number = u64::from_str_radix(id, 16).ok().filter(|_| is_id)?;
+    Some(number.cast_signed())
+}
+
+pub(super) fn id_of(number: i64) -> String {
+    format!("{:016x}", number.cast_unsigned())
+}
+
+/// The document of a report. `process` tells this process from others.
+pub(super) fn document(report: &Report, process: u64) -> Vec<u8> {
+    let mut mismatch = Mismatch::of(report);
+    let beside = mismatch.differences.iter_mut().map(Beside::take);
+    let kept = Kept {
+        beside: beside.collect(),
+        mismatch,
+        probes: Hints::edition(),
+        process,
+    };
+    let json = serde_json::to_vec(&kept).expect("a report has only what JSON has");
+    zstd::bulk::compress(&json, LEVEL).expect("memory takes what is compressed")
+}
+
+/// What `document` made.
+pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable> {
+    let json = zstd::bulk::decompress(document, MAX_DOCUMENT)?;
+    let kept: Kept = serde_json::from_slice(&json)?;
+    let mut mismatch = kept.mismatch;
+    for (difference, mut beside) in mismatch.differences.iter_mut().zip(kept.beside) {
+        let hints = mem::take(&mut beside.hints);
+        beside.hints = match (kept.probes == Hints::edition(), kept.process == process) {
+            (true, true) => hints,
+            (true, false) => hints.without_prints(),
+            (false, _) => Hints::unknown(),
+        };
+        beside.give(difference);
+    }
+    Ok(mismatch)
+}
+
+// === impl Beside ===
+
+impl Beside {
+    fn take(difference: &mut Difference) -> Self {
+        let Basis { at, hints, shown } = mem::take(&mut difference.basis);
+        Self {
+            class_place: mem::take(&mut difference.class_place),
+            at,
+            hints,
+            shown: shown.map(|sides| sides.map(|side| side.into_iter().collect())),
+        }
+    }
+
+    fn give(self, difference: &mut Difference) {
+        difference.class_place = self.class_place;
+        difference.basis = Basis {
+            at: self.at,
+            hints: self.hints,
+            shown: self.shown.map(|sides| sides.map(|mut side| side.pop())),
+        };
+    }
+}

@@ -1,0 +1,529 @@
+//! What is kept and what goes, and what is found of it: on a database in memory, by the ways that the process takes.
+
+use super::*;
+use crate::{
+    compare::{Kind, Place, Step},
+    handoff::{Basis, Rechecked, Report, Reports, Told},
+    rules::suggest::{Hints, Prints},
+    telemetry::{Bound, Signal},
+    trace_context::TraceContext,
+    verdict::{Mark, Outcome, ShadowError, Via},
+};
+use serde_json::json;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+use xxhash_rust::xxh64::xxh64;
+
+/// A store, with what tells of its bounds.
+struct Kept {
+    store: Store,
+    reports: Reports,
+    gauges: Gauges,
+}
+
+impl Kept {
+    fn new(config: Config) -> Self {
+        let gauges = Gauges::default();
+        let database = Database::open(None, gauges.clone()).unwrap();
+        let store = Store::new(database, config, gauges.clone());
+        let mut reports = Reports::new(gauges.clone());
+        let heard = reports.listen(Signal::Store, 1_000);
+        let listening = store.clone();
+        thread::spawn(move || listening.listen(heard));
+        Self {
+            store,
+            reports,
+            gauges,
+        }
+    }
+
+    /// Tells of checks, and waits until they are written.
+    fn keep(&self, reports: &[Report]) {
+        for report in reports {
+            self.reports.send(report.clone());
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.gauges.store_waiting() > 0 {
+            assert!(Instant::now() < deadline);
+            self.store.database.settle(Duration::from_secs(1));
+        }
+    }
+
+    /// The paths of the requests that `filter` finds.
+    fn paths(&self, filter: &Filter) -> Vec<String> {
+        paths(&self.store.mismatches(filter).unwrap())
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.paths(&Filter::all(1_000))
+    }
+
+    fn classes(&self) -> Vec<Class> {
+        self.store
+            .classes(Order::Frequent, None, 100)
+            .unwrap()
+            .classes
+    }
+
+    fn class(&self, name: &str) -> Class {
+        self.store.class(&id(name)).unwrap().unwrap()
+    }
+}
+
+/// The id of a class that tests call by a name.
+fn id(class: &str) -> String {
+    format!("{:016x}", xxh64(class.as_bytes(), 0))
+}
+
+fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
+    let ended = SystemTime::now() - Duration::from_secs(10_000 - 10 * number);
+    let told = |class: &&str| Told {
+        place: "$.items[3].price".to_owned(),
+        kind: Kind::Value,
+        class: id(class),
+        class_place: "$.items[*].price".to_owned(),
+        old: Some("number(3)".to_owned()),
+        new: Some("number(4)".to_owned()),
+        basis: Basis::default(),
+    };
+    Report {
+        outcome,
+        route: "get-item".into(),
+        epoch: "e1".into(),
+        method: "GET".to_owned(),
+        path: number.to_string(),
+        query: None,
+        request_headers: Vec::new(),
+        request_body: None,
+        request_masked: Vec::new(),
+        span: TraceContext {
+            trace_id: 1,
+            span_id: number,
+            flags: 1,
+            state: String::new(),
+        },
+        live: None,
+        started: ended,
+        ended,
+        old: None,
+        new: None,
+        differences: classes.iter().map(told).collect(),
+        count: classes.len(),
+        rechecked: Rechecked::default(),
+    }
+}
+
+fn mismatch(number: u64, classes: &[&str]) -> Report {
+    report(number, Outcome::Mismatch(Mark::Plain), classes)
+}
+
+fn paths(page: &Page) -> Vec<String> {
+    let requests = page.mismatches.iter().map(|mismatch| &mismatch.request);
+    requests.map(|request| request.path.clone()).collect()
+}
+
+#[test]
+fn a_frequent_class_takes_no_room_from_a_rare_one() {
+    let kept = Kept::new(Config {
+        keep_per_class: 2,
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["rare", "rare"])]);
+    for number in 2..=6 {
+        kept.keep(&[mismatch(number, &["frequent"])]);
+    }
+    assert_eq!(kept.all(), ["6", "5", "1"]);
+    assert_eq!(kept.gauges.bounds_reached(Bound::Mismatches), 3);
+    let classes = kept.classes();
+    assert_eq!(classes[0].id, id("frequent"));
+    assert_eq!((classes[0].count, classes[0].kept), (5, 2));
+    assert_eq!(classes[0].place, "$.items[*].price");
+    assert_eq!(&*classes[0].route, "get-item");
+    assert_eq!(
+        classes[0].examples,
+        ["0000000000000006", "0000000000000005"]
+    );
+    assert_eq!((classes[1].count, classes[1].kept), (1, 1));
+}
+
+#[test]
+fn of_what_comes_at_once_only_what_stays_is_written() {
+    let kept = Kept::new(Config {
+        keep_per_class: 2,
+        ..Config::default()
+    });
+    let flood: Vec<_> = (2..=100)
+        .map(|number| mismatch(number, &["frequent"]))
+        .collect();
+    let reports: Vec<_> = [mismatch(1, &["rare", "frequent"])]
+        .into_iter()
+        .chain(flood)
+        .collect();
+    let mut room = HashMap::new();
+    let written = reports
+        .iter()
+        .rev()
+        .map(|report| Record::of(report).unwrap());
+    let written = written.filter(|record| kept.store.has_room(record, &mut room));
+    assert_eq!(written.count(), 3);
+
+    kept.keep(&reports);
+    assert_eq!(kept.all(), ["100", "99", "1"]);
+    let frequent = kept.class("frequent");
+    assert_eq!((frequent.count, frequent.kept), (100, 2));
+    assert_eq!(kept.gauges.bounds_reached(Bound::Mismatches), 97);
+}
+
+#[test]
+fn an_example_of_two_classes_stays_while_one_of_them_holds_it() {
+    let kept = Kept::new(Config {
+        keep_per_class: 1,
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["one", "other"])]);
+    kept.keep(&[mismatch(2, &["one"])]);
+    assert_eq!(kept.class("other").examples, ["0000000000000001"]);
+    assert_eq!(kept.class("one").examples, ["0000000000000002"]);
+    kept.keep(&[mismatch(3, &["other"])]);
+    assert!(kept.store.mismatch("0000000000000001").unwrap().is_none());
+    assert!(kept.store.mismatch("0000000000000002").unwrap().is_some());
+}
+
+#[test]
+fn the_oldest_goes_when_there_are_too_many_too_large_or_too_old_ones() {
+    let few = Config {
+        keep_mismatches: 2,
+        ..Config::default()
+    };
+    let small = Config {
+        max_bytes: Some(1_200),
+        ..Config::default()
+    };
+    let young = Config {
+        keep: Duration::from_secs(9_985),
+        ..Config::default()
+    };
+    for config in [few, small, young] {
+        let kept = Kept::new(config);
+        kept.keep(&[1, 2, 3].map(|number| mismatch(number, &["one"])));
+        assert_eq!(kept.all(), ["3", "2"]);
+        let one = kept.class("one");
+        assert_eq!((one.count, one.kept, one.examples.len()), (3, 2, 2));
+        assert_eq!(kept.gauges.bounds_reached(Bound::Mismatches), 1);
+    }
+}
+
+#[test]
+fn a_class_that_has_long_not_been_seen_goes_and_makes_room_for_another() {
+    let kept = Kept::new(Config {
+        max_classes: 1,
+        keep: Duration::from_secs(9_000),
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["old"])]);
+    kept.keep(&[mismatch(200, &["new"])]);
+    assert_eq!(kept.all(), ["200"]);
+    assert_eq!(kept.classes()[0].id, id("new"));
+}
+
+#[test]
+fn classes_past_the_bound_are_counted_and_their_examples_kept() {
+    let kept = Kept::new(Config {
+        max_classes: 1,
+        keep_per_class: 2,
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["one"])]);
+    for number in 2..=4 {
+        kept.keep(&[mismatch(number, &["other"])]);
+    }
+    assert_eq!(kept.classes().len(), 1);
+    assert_eq!(kept.gauges.bounds_reached(Bound::Classes), 3);
+    assert_eq!(kept.all(), ["4", "3", "1"]);
+    let outcome = Some("mismatch".to_owned());
+    let filter = Filter {
+        outcome,
+        ..Filter::all(9)
+    };
+    assert_eq!(kept.paths(&filter), ["4", "3", "1"]);
+}
+
+#[test]
+fn shadow_errors_are_kept_by_outcome_and_matches_not_at_all() {
+    let kept = Kept::new(Config {
+        keep_per_class: 2,
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["one"])]);
+    for number in 2..=9 {
+        let timeout = Outcome::ShadowError(ShadowError::Timeout);
+        kept.keep(&[report(number, timeout, &[])]);
+    }
+    kept.keep(&[report(10, Outcome::Match(Via::Exact), &[])]);
+    assert_eq!(kept.all(), ["9", "8", "1"]);
+}
+
+#[test]
+fn lower_bounds_are_reached_step_by_step() {
+    let wide = Kept::new(Config::default());
+    let reports: Vec<_> = (1..=50).map(|number| mismatch(number, &["one"])).collect();
+    wide.keep(&reports);
+    let narrow = Config {
+        keep_per_class: 10,
+        ..Config::default()
+    };
+    let database = &wide.store.database;
+    database
+        .read(|connection| {
+            let mut shelf = shelf::Shelf::new(connection, &narrow, 30);
+            assert!(!shelf.make_room(0)?, "more has to go");
+            assert_eq!(shelf.gone.examples, 30);
+            let mut shelf = shelf::Shelf::new(connection, &narrow, 30);
+            assert!(shelf.make_room(0)?);
+            assert_eq!(shelf.gone.examples, 10);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(wide.class("one").kept, 10);
+}
+
+#[test]
+fn pages_follow_one_another_without_gap_or_repetition() {
+    let kept = Kept::new(Config::default());
+    for number in 1..=5 {
+        kept.keep(&[mismatch(number, &["one"])]);
+    }
+    let mut filter = Filter::all(2);
+    let mut seen = Vec::new();
+    loop {
+        let page = kept.store.mismatches(&filter).unwrap();
+        seen.extend(paths(&page));
+        // What comes meanwhile belongs to no later page.
+        kept.keep(&[mismatch(6, &["one"])]);
+        filter.cursor = page.next;
+        if filter.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["5", "4", "3", "2", "1"]);
+}
+
+#[test]
+fn pages_of_classes_follow_one_another_in_both_orders() {
+    let kept = Kept::new(Config::default());
+    let mut number = 0;
+    for (class, times) in [("c", 3), ("b", 1), ("a", 1), ("d", 2)] {
+        for _ in 0..times {
+            number += 1;
+            kept.keep(&[mismatch(number, &[class])]);
+        }
+    }
+    let seen = |order| {
+        let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = kept.store.classes(order, cursor.as_deref(), 1).unwrap();
+            seen.extend(page.classes.into_iter().map(|class| class.id));
+            cursor = page.next;
+            if cursor.is_none() {
+                return seen;
+            }
+        }
+    };
+    let frequent = seen(Order::Frequent);
+    assert_eq!(frequent[..2], [id("c"), id("d")]);
+    assert_eq!(frequent.len(), 4);
+    assert_eq!(seen(Order::Recent), ["d", "a", "b", "c"].map(id));
+}
+
+#[test]
+fn filters_admit_what_matches_all_of_them() {
+    let kept = Kept::new(Config::default());
+    let second = mismatch(2, &["other"]);
+    let since = second.ended;
+    kept.keep(&[mismatch(1, &["one"]), second]);
+    kept.keep(&[report(3, Outcome::Transient, &["one"])]);
+    let by_class = Filter {
+        class: Some(id("one")),
+        ..Filter::all(9)
+    };
+    let of = |outcome: &str, filter: &Filter| Filter {
+        outcome: Some(outcome.to_owned()),
+        ..filter.clone()
+    };
+    let by_route = |route: &str, filter: &Filter| Filter {
+        route: Some(route.to_owned()),
+        ..filter.clone()
+    };
+    let all = Filter::all(9);
+    let late = Filter {
+        since: Some(since),
+        ..Filter::all(9)
+    };
+    let later = Filter {
+        since: Some(since + Duration::from_secs(99)),
+        ..Filter::all(9)
+    };
+    let unknown = Filter {
+        class: Some("x".to_owned()),
+        ..Filter::all(9)
+    };
+    for (filter, expected) in [
+        (by_class.clone(), &["3", "1"][..]),
+        (of("mismatch", &by_class), &["1"]),
+        (of("noise", &by_class), &[]),
+        (of("transient", &all), &["3"]),
+        (late.clone(), &["3", "2"]),
+        (of("mismatch", &late), &["2"]),
+        (later, &[]),
+        (by_route("get-item", &late), &["3", "2"]),
+        (by_route("get-item", &by_class), &["3", "1"]),
+        (by_route("another", &all), &[]),
+        (unknown, &[]),
+    ] {
+        assert_eq!(kept.paths(&filter), expected, "{filter:?}");
+    }
+    let cursor = Some("nonsense".to_owned());
+    let wrong = Filter {
+        cursor,
+        ..Filter::all(9)
+    };
+    assert!(matches!(
+        kept.store.mismatches(&wrong),
+        Err(LookError::Cursor(_))
+    ));
+    let classes = kept.store.classes(Order::Frequent, Some("12"), 9);
+    assert!(matches!(classes, Err(LookError::Cursor(_))));
+}
+
+#[test]
+fn a_clock_that_is_set_back_loses_nothing() {
+    let kept = Kept::new(Config::default());
+    let late = mismatch(900, &["one"]);
+    let since = late.ended;
+    kept.keep(&[late, mismatch(1, &["one"])]);
+    assert_eq!(kept.all(), ["1", "900"], "in the order in which they came");
+    let filter = Filter {
+        since: Some(since),
+        ..Filter::all(9)
+    };
+    assert_eq!(kept.paths(&filter), ["900"]);
+    let one = kept.class("one");
+    assert!(one.first_seen < one.last_seen);
+}
+
+#[test]
+fn every_question_is_answered_by_an_index() {
+    let kept = Kept::new(Config::default());
+    kept.keep(&[mismatch(1, &["one"])]);
+    let plans = kept.store.database.read(|from| {
+        let mut plans = Vec::new();
+        for sql in look::QUESTIONS {
+            let mut plan = from.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let parameters = vec![1; plan.parameter_count()];
+            let rows = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;
+            plans.extend(rows.collect::<Result<Vec<String>, _>>()?);
+        }
+        Ok(plans)
+    });
+    for step in plans.unwrap() {
+        assert!(step.starts_with("SEARCH"), "{step}");
+    }
+}
+
+/// Prints that are the length of the value.
+struct Lengths;
+
+impl Prints for Lengths {
+    fn print(&self, value: &crate::compare::Value) -> u64 {
+        format!("{value:?}").len() as u64
+    }
+
+    fn may_tell(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+fn with_basis() -> Report {
+    let value = |text: &str| Some(crate::compare::Value::Json(json!(text)));
+    let place = Place::Node(vec![Step::Name("at".into()), Step::Index(3)]);
+    let difference = crate::compare::Difference {
+        place: place.clone(),
+        kind: Kind::Value,
+        old: value("2026-11-22T10:00:00Z"),
+        new: value("2026-11-22T10:00:01Z"),
+    };
+    let hints = Hints::of(&[difference], None, &Lengths, 1).remove(0);
+    assert_ne!(hints.clone().without_prints(), hints);
+    let mut report = mismatch(1, &["one"]);
+    report.differences[0].basis = Basis {
+        at: Some(place),
+        hints,
+        shown: Some([Some(json!(null)), None]),
+    };
+    report
+}
+
+#[test]
+fn what_rules_are_judged_by_comes_out_as_it_was() {
+    let kept = Kept::new(Config::default());
+    let report = with_basis();
+    kept.keep(std::slice::from_ref(&report));
+    let selection = kept.store.selection().unwrap();
+    let difference = &selection.mismatches[0].differences[0];
+    assert_eq!(difference.basis, report.differences[0].basis);
+    assert_eq!(difference.class_place, "$.items[*].price");
+    assert_eq!((selection.stored, selection.newest_per_class), (1, 50));
+}
+
+#[test]
+fn prints_of_another_process_are_forgotten() {
+    let report = with_basis();
+    let document = record::document(&report, 1);
+    let [own, other] = [1, 2].map(|process| record::read(&document, process).unwrap());
+    let hints = report.differences[0].basis.hints.clone();
+    assert_eq!(own.differences[0].basis.hints, hints);
+    assert_eq!(other.differences[0].basis.hints, hints.without_prints());
+}
+
+#[test]
+fn a_selection_has_noise_and_as_much_of_each_class() {
+    let kept = Kept::new(Config {
+        keep_per_class: 1_000,
+        ..Config::default()
+    });
+    let frequent: Vec<_> = (1..=60)
+        .map(|number| mismatch(number, &["frequent"]))
+        .collect();
+    kept.keep(&frequent);
+    kept.keep(&[
+        mismatch(61, &["rare"]),
+        report(62, Outcome::Noise, &["rare"]),
+        report(63, Outcome::Transient, &["rare"]),
+    ]);
+    let selection = kept.store.selection().unwrap();
+    let found: Vec<_> = selection
+        .mismatches
+        .iter()
+        .map(|one| one.request.path.as_str())
+        .collect();
+    assert_eq!(found.len(), 52);
+    assert_eq!(found[..3], ["62", "61", "60"]);
+    assert_eq!(selection.stored, 62);
+}
+
+#[test]
+fn a_document_has_stamps_and_no_empty_detail() {
+    let kept = Kept::new(Config::default());
+    let mut report = mismatch(1, &["one"]);
+    report.ended = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let document = record::read(&record::document(&report, 0), 0).unwrap();
+    let document = serde_json::to_value(document).unwrap();
+    assert_eq!(document["ended"], "1970-01-01T00:00:01.000Z");
+    assert_eq!(document["outcome"], "mismatch");
+    assert_eq!(document.get("detail"), None);
+    assert_eq!(document["differences"][0]["place"], "$.items[3].price");
+    assert_eq!(document["request"]["path"], "1");
+    kept.keep(&[report]);
+}

@@ -1,0 +1,226 @@
+//! Pipelines ask for the verdict: by `twinread gate`, and by what README writes for Argo Rollouts and Flagger.
+
+use crate::{
+    ONE, OTHER,
+    sidecar::{Answer, Caller, Sidecar, twinread},
+    stack::Stack,
+};
+use expr::Context;
+use jsonpath_rust::JsonPath;
+use serde_json::Value;
+use std::{
+    process::Output,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use twinread::document::Node;
+
+const README: &str = include_str!("../../README.md");
+const TOKEN: &str = "s3cret";
+
+/// Limits that a few checks decide on.
+const LOOSE: &str =
+    "verdict: {max_mismatch: 0.5, max_error: 0.5, confidence: 0.5}\nadmin_token: s3cret\n";
+
+/// A sidecar with each verdict.
+fn sidecars() -> [(&'static str, Sidecar); 3] {
+    [
+        ("safe", ONE, 40),
+        ("unsafe", OTHER, 40),
+        ("undecided", ONE, 0),
+    ]
+    .map(|(verdict, body, checks)| {
+        let (old, new) = (Stack::json(ONE), Stack::json(body));
+        let sidecar = Sidecar::start(old.addr, new.addr, LOOSE);
+        let mut caller = sidecar.caller();
+        (0..checks).for_each(|_| drop(caller.get("/items/17")));
+        sidecar.quiet(checks);
+        (verdict, sidecar)
+    })
+}
+
+/// The document in README of that kind.
+fn written(kind: &str) -> Value {
+    let blocks = README.split("```yaml\n").skip(1);
+    let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
+    let is_meant = |block: &&str| block.contains(&format!("\nkind: {kind}\n"));
+    let block = blocks.find(is_meant).expect(kind);
+    Node::parse(&Arc::from(kind), block).unwrap().to_json()
+}
+
+fn text(value: &Value) -> &str {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// Asks what a url names of the sidecar instead of the host in there, with one header.
+fn ask(sidecar: &Sidecar, url: &str, header: &str) -> Answer {
+    let path = url.strip_prefix("http://twinread.shop:9900").expect(url);
+    let request = format!("GET {path} HTTP/1.1\r\nhost: twinread.shop:9900\r\n{header}\r\n\r\n");
+    Caller::connect(sidecar.admin).send(&request)
+}
+
+fn gate(sidecar: &Sidecar, more: &[&str]) -> Output {
+    let admin = format!("http://{}", sidecar.admin);
+    let mut gate = twinread();
+    gate.args(["gate", "--admin", &admin, "--token", TOKEN])
+        .args(more);
+    gate.output().unwrap()
+}
+
+// === Argo Rollouts ===
+
+/// What its engine makes of one measurement (its `EvaluateResult`, with both conditions there).
+fn measured(metric: &Value, sidecar: &Sidecar) -> &'static str {
+    let web = &metric["provider"]["web"];
+    let header = &web["headers"][0];
+    let value = text(&header["value"]).replace("{{args.token}}", TOKEN);
+    let answer = ask(
+        sidecar,
+        text(&web["url"]),
+        &format!("{}: {value}", text(&header["key"])),
+    );
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let document: Value = serde_json::from_slice(&answer.body).unwrap();
+    let path = text(&web["jsonPath"]);
+    let path = path
+        .strip_prefix('{')
+        .and_then(|path| path.strip_suffix('}'));
+    let found = document.query(path.unwrap()).unwrap();
+    let holds = |condition: &str| {
+        let mut context = Context::default();
+        context.insert("result".to_owned(), text(found[0]));
+        let held = expr::eval(text(&metric[condition]), &context).unwrap();
+        held.as_bool().unwrap()
+    };
+    match (holds("failureCondition"), holds("successCondition")) {
+        (true, _) => "Failed",
+        (false, true) => "Successful",
+        (false, false) => "Inconclusive",
+    }
+}
+
+// === Flagger ===
+
+/// Whether the load tester would answer that the command succeeded. Of a shell it knows what README uses:
+/// `curl -fsS -H "…" "…"`, and after a pipe `grep -q '…'`; a pipe is what its last command is.
+fn succeeds(command: &str, sidecar: &Sidecar) -> bool {
+    let words = words(&command.replace("$TWINREAD_ADMIN_TOKEN", TOKEN));
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let ["curl", "-fsS", "-H", header, url, rest @ ..] = &words[..] else {
+        panic!("not what this knows: {command}");
+    };
+    let answer = ask(sidecar, url, header);
+    let (is_answered, body) = match answer.status {
+        // That is what `-f` does: no output, and no success.
+        400.. => (false, String::new()),
+        _ => (true, String::from_utf8(answer.body).unwrap()),
+    };
+    match rest {
+        [] => is_answered,
+        ["|", "grep", "-q", pattern] => {
+            assert!(
+                !pattern.contains(['.', '*', '[', '^', '$', '\\']),
+                "{pattern}"
+            );
+            body.contains(pattern)
+        }
+        _ => panic!("not what this knows: {rest:?}"),
+    }
+}
+
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = command.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = match first {
+            '"' | '\'' => rest[1..].split_once(first).expect("a quote that ends"),
+            _ => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        words.push(word.to_owned());
+        rest = after.trim_start();
+    }
+    words
+}
+
+#[test]
+fn the_analysis_template_of_readme_lets_go_on_takes_back_and_waits() {
+    let template = written("AnalysisTemplate");
+    let metric = &template["spec"]["metrics"][0];
+    // With a count, so many inconclusive measurements would be a success.
+    assert!(metric.get("count").is_none() && metric["consecutiveSuccessLimit"] == 1);
+    let secret = &template["spec"]["args"][0];
+    assert_eq!(secret["name"], "token");
+    assert!(secret["valueFrom"]["secretKeyRef"]["key"].is_string());
+    for (verdict, sidecar) in sidecars() {
+        let expected = match verdict {
+            "safe" => "Successful",
+            "unsafe" => "Failed",
+            _ => "Inconclusive",
+        };
+        assert_eq!(measured(metric, &sidecar), expected, "{verdict}");
+    }
+}
+
+#[test]
+fn the_canary_of_readme_is_promoted_when_safe_and_rolled_back_when_unsafe() {
+    let canary = written("Canary");
+    let hooks = canary["spec"]["analysis"]["webhooks"].as_array().unwrap();
+    let hook = |kind: &str| {
+        let mut hooks = hooks.iter().filter(|hook| hook["type"] == kind);
+        let metadata = &hooks.next().expect(kind)["metadata"];
+        assert_eq!(metadata["type"], "bash");
+        text(&metadata["cmd"])
+    };
+    for (verdict, sidecar) in sidecars() {
+        let promotes = succeeds(hook("confirm-promotion"), &sidecar);
+        assert_eq!(promotes, verdict == "safe", "{verdict}");
+        let rolls_back = succeeds(hook("rollback"), &sidecar);
+        assert_eq!(rolls_back, verdict == "unsafe", "{verdict}");
+    }
+}
+
+#[test]
+fn the_gate_ends_with_the_verdict_at_once_where_there_is_one() {
+    for (verdict, sidecar) in sidecars() {
+        let (code, wait) = match verdict {
+            "safe" => (0, "10m"),
+            "unsafe" => (1, "10m"),
+            _ => (2, "100ms"),
+        };
+        let begun = Instant::now();
+        let gate = gate(&sidecar, &["--json", "--wait", wait]);
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert_eq!(gate.status.code(), Some(code), "{verdict}");
+        // Nothing but the document on stdout.
+        let told: Value = serde_json::from_slice(&gate.stdout).unwrap();
+        assert_eq!(told["verdict"], verdict);
+        let progress = String::from_utf8(gate.stderr).unwrap();
+        let expected = match verdict {
+            "undecided" => "waiting: no_traffic\n",
+            _ => "",
+        };
+        assert_eq!(progress, expected);
+    }
+}
+
+#[test]
+fn a_gate_that_gets_no_verdict_says_so_and_never_passes() {
+    let stack = Stack::json(ONE);
+    let sidecar = Sidecar::start(stack.addr, stack.addr, LOOSE);
+    // A wrong token, and no twinread but something that answers.
+    for addr in [sidecar.admin, stack.addr] {
+        let mut gate = twinread();
+        gate.args([
+            "gate",
+            "--token",
+            "other",
+            "--admin",
+            &format!("http://{addr}"),
+        ]);
+        let gate = gate.output().unwrap();
+        assert_eq!(gate.status.code(), Some(69));
+        assert!(gate.stdout.is_empty() && !gate.stderr.is_empty());
+    }
+}

@@ -1,0 +1,16 @@
+//! Calls the program. Used as `#[path = "support/command.rs"] mod command;`.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// In a folder, without any environment.
+pub(crate) fn twinread(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_twinread"))
+        .current_dir(folder)
+        .env_clear()
+        .args(arguments)
+        .output()
+        .unwrap()
+}
