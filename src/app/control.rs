@@ -119,7 +119,7 @@ async fn start(
     let mut servers = JoinSet::new();
     let admin = shared
         .serve_admin(
-            (origin, restored.loaded, restored.settings),
+            (origin, restored.loaded, restored.revision),
             (store, rechecks),
             (&mut servers, &control_watch),
         )

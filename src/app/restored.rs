@@ -2,34 +2,26 @@
 
 use super::StartError;
 use crate::{
-    config::{Comparable, Config, Loaded, default_settings},
+    config::{Comparable, Config, Loaded},
     document::Faults,
     handoff::Pairs,
-    settings::Setting,
     store::{Counted, Database, Figures, Kept, KeptSettings, Past},
     telemetry::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
     verdict::Cause,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// Everything that survives the process, in force again, and kept from now on.
 #[derive(Debug)]
 pub(super) struct Restored {
     pub(super) loaded: Loaded,
-    pub(super) settings: Before,
+    /// Of the settings.
+    pub(super) revision: u64,
     pub(super) database: Database,
     pub(super) counted: Counted,
     pub(super) gauges: Gauges,
-}
-
-/// Where the settings go on from.
-#[derive(Debug)]
-pub(super) struct Before {
-    pub(super) revision: u64,
-    /// As they stood in the process before; by default, where there was none.
-    pub(super) before: BTreeMap<String, Setting>,
 }
 
 /// What the checks of an epoch are measured by, as it is stored.
@@ -51,16 +43,18 @@ impl Restored {
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
         let (database, past, kept) = open(loaded.config(), &gauges)?;
-        let (loaded, settings) = again(loaded, kept, &database);
+        let (loaded, revision) = again(loaded, kept, &database);
         let config = loaded.config().clone();
         notice_clock(&past, (&database, &gauges));
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             database.add_source(Figures::new(counted.clone(), config.store.keep));
+            // What it begins with is stored before much can happen to the process.
+            database.hasten();
         }
         Ok(Self {
             loaded,
-            settings,
+            revision,
             database,
             counted,
             gauges,
@@ -83,14 +77,10 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
     }
 }
 
-/// `loaded` with what the API had changed.
-fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, Before) {
+/// `loaded` with what the API had changed, and the revision that it has.
+fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64) {
     let Some(kept) = kept else {
-        let before = Before {
-            revision: 1,
-            before: default_settings(),
-        };
-        return (loaded, before);
+        return (loaded, 1);
     };
     let loaded = match loaded.patched(&kept.changed) {
         Ok(patched) => patched,
@@ -101,11 +91,7 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, Be
     };
     // What the file says may have changed meanwhile.
     let is_another = u64::from(loaded.settings() != kept.in_force);
-    let before = Before {
-        revision: kept.revision + is_another,
-        before: kept.in_force,
-    };
-    (loaded, before)
+    (loaded, kept.revision + is_another)
 }
 
 fn set_aside(kept: &Kept, faults: &Faults, database: &Database) {

@@ -9,7 +9,7 @@ use super::{
     mismatches::Stored,
     reachable::Reachable,
     recheck::{self, Rechecks},
-    restored::{Before, Restored},
+    restored::Restored,
     switchboard::{Switchboard, Switched},
     threads::Threads,
     verdicts::{self, Verdicts},
@@ -23,15 +23,15 @@ use crate::{
     handoff::{Feed, Pairs, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::{self, By, Edit, Editor, Setting},
+    settings::{Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, KeptSettings, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
 };
-use jiff::Timestamp;
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
+use serde_json::Value;
+use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
@@ -212,20 +212,20 @@ impl Shared {
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
-        (origin, loaded, settings): (Origin, Loaded, Before),
+        (origin, loaded, revision): (Origin, Loaded, u64),
         (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let kept = KeptSettings::new(self.database.clone());
-        let running = Running::new(origin, loaded, self.gauges.clone(), publish)
-            .going_on(settings.revision, move |changed, settings| {
-                kept.keep(changed, settings)
-            });
-        let changes = self.note_start(&running, &settings.before);
+        let keep = move |changed: &Value, settings| kept.keep(changed, settings);
+        let running = Running::new(origin, loaded, self.gauges.clone(), publish);
+        let running = running.going_on(revision, keep);
+        let changes = Changes::new(self.database.clone(), "settings");
+        changes.note_start(&running.settings());
         let noted = changes.clone();
-        let running = Arc::new(running.noting(move |changes| note(&noted, &changes)));
+        let running = Arc::new(running.noting(move |changes| noted.note_all(&changes)));
         let reachable = Reachable::default();
         let handles = self.handles(
             (running.clone(), changes),
@@ -263,17 +263,6 @@ impl Shared {
 
     fn verdicts(&self) -> Verdicts {
         Kept::new(self.database.clone(), "verdict")
-    }
-
-    /// The history of the settings, which tells first what they are at the start.
-    /// What is another value than in the process before; in the first one, than by default.
-    fn note_start(&self, running: &Running, before: &BTreeMap<String, Setting>) -> Changes {
-        let history = Changes::new(self.database.clone(), "settings");
-        let now = running.settings();
-        let values = (before, &now.settings);
-        let at = (now.revision, Timestamp::now());
-        note(&history, &settings::changes(values, at, By::Start));
-        history
     }
 
     fn handles(
@@ -321,12 +310,6 @@ impl Shared {
             servers.spawn(push.run(drain.clone()));
         }
         Ok(())
-    }
-}
-
-fn note(history: &Changes, changes: &[settings::Change]) {
-    for change in changes {
-        history.note(change.at, change);
     }
 }
 

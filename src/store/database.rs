@@ -225,6 +225,11 @@ impl Database {
         self.0.queue.add_source(Box::new(source));
     }
 
+    /// Has the next round begin at once.
+    pub fn hasten(&self) {
+        self.0.queue.hasten();
+    }
+
     /// Reads. Waits for the disk, and for whoever else reads: not for a thread that serves.
     ///
     /// # Errors

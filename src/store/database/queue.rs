@@ -77,10 +77,11 @@ impl Queue {
     }
 
     pub(super) fn add_source(&self, source: Box<dyn Source>) {
-        let mut waiting = locked(&self.waiting);
-        waiting.sources.push(source);
-        // What it begins with is stored before anything can happen to the process.
-        waiting.haste = Haste::Awaited;
+        locked(&self.waiting).sources.push(source);
+    }
+
+    pub(super) fn hasten(&self) {
+        locked(&self.waiting).haste = Haste::Awaited;
         self.wake.notify_all();
     }
 

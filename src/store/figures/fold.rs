@@ -1,6 +1,6 @@
 //! What becomes of figures that are old.
 
-use super::rows::signed;
+use super::rows::{ADD, signed};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::time::Duration;
@@ -17,16 +17,13 @@ pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite:
     let oldest = minute.saturating_sub(kept_minutes);
     to.execute("DELETE FROM minutes WHERE minute < ?1", [oldest])?;
     to.execute(
-        "INSERT INTO hours
-         SELECT minute / 60, tally, sum(live), sum(reads), sum(sampled), sum(match_exact), sum(match_rules),
-           sum(mismatch), sum(transient), sum(noise), sum(shadow_error), sum(not_compared)
-         FROM minutes WHERE minute < ?1 GROUP BY minute / 60, tally
-         ON CONFLICT (hour, tally) DO UPDATE SET live = live + excluded.live, reads = reads + excluded.reads,
-           sampled = sampled + excluded.sampled, match_exact = match_exact + excluded.match_exact,
-           match_rules = match_rules + excluded.match_rules, mismatch = mismatch + excluded.mismatch,
-           transient = transient + excluded.transient, noise = noise + excluded.noise,
-           shadow_error = shadow_error + excluded.shadow_error,
-           not_compared = not_compared + excluded.not_compared",
+        &format!(
+            "INSERT INTO hours
+             SELECT minute / 60, tally, sum(live), sum(reads), sum(sampled), sum(match_exact), sum(match_rules),
+               sum(mismatch), sum(transient), sum(noise), sum(shadow_error), sum(not_compared)
+             FROM minutes WHERE minute < ?1 GROUP BY minute / 60, tally
+             ON CONFLICT (hour, tally) DO UPDATE SET {ADD}"
+        ),
         [folded],
     )?;
     to.execute("DELETE FROM minutes WHERE minute < ?1", [folded])?;

@@ -90,6 +90,13 @@ fn stored(to: &Connection, epoch: u64, route: &str) -> rusqlite::Result<Minute> 
     Ok(counts.optional()?.unwrap_or_default())
 }
 
+/// Adds to a row of a minute or an hour what is to be put in its place.
+pub(super) const ADD: &str = "live = live + excluded.live, reads = reads + excluded.reads,
+   sampled = sampled + excluded.sampled, match_exact = match_exact + excluded.match_exact,
+   match_rules = match_rules + excluded.match_rules, mismatch = mismatch + excluded.mismatch,
+   transient = transient + excluded.transient, noise = noise + excluded.noise,
+   shadow_error = shadow_error + excluded.shadow_error, not_compared = not_compared + excluded.not_compared";
+
 fn add_minute(to: &Connection, minute: i64, tally: i64, added: Minute) -> rusqlite::Result<()> {
     let [
         live,
@@ -103,17 +110,23 @@ fn add_minute(to: &Connection, minute: i64, tally: i64, added: Minute) -> rusqli
         error,
         not_compared,
     ] = added;
-    to.prepare_cached(
+    to.prepare_cached(&format!(
         "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-         ON CONFLICT (minute, tally) DO UPDATE SET live = live + excluded.live, reads = reads + excluded.reads,
-           sampled = sampled + excluded.sampled, match_exact = match_exact + excluded.match_exact,
-           match_rules = match_rules + excluded.match_rules, mismatch = mismatch + excluded.mismatch,
-           transient = transient + excluded.transient, noise = noise + excluded.noise,
-           shadow_error = shadow_error + excluded.shadow_error,
-           not_compared = not_compared + excluded.not_compared",
-    )?
+         ON CONFLICT (minute, tally) DO UPDATE SET {ADD}"
+    ))?
     .execute((
-        minute, tally, live, reads, sampled, exact, rules, mismatch, transient, noise, error, not_compared,
+        minute,
+        tally,
+        live,
+        reads,
+        sampled,
+        exact,
+        rules,
+        mismatch,
+        transient,
+        noise,
+        error,
+        not_compared,
     ))?;
     Ok(())
 }
