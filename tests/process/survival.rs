@@ -373,19 +373,22 @@ fn ids_that_met_before_a_restart_are_known_after_it_and_rules_count_on() {
     assert_eq!(rules["rules"][0]["applied"], 2, "{rules}");
 }
 
+/// How `twinread run` ends that does not start, and what it says.
+fn refused(config: &Path) -> (Option<i32>, String) {
+    let mut run = twinread();
+    let ended = run.arg("run").arg("--config").arg(config).output().unwrap();
+    (
+        ended.status.code(),
+        String::from_utf8(ended.stderr).unwrap(),
+    )
+}
+
 #[test]
 fn a_second_process_on_the_same_file_is_refused() {
     let site = Site::new();
     let first = site.start("");
-    let config = first.folder.path().join("twinread.yaml");
-    let refused = twinread()
-        .arg("run")
-        .arg("--config")
-        .arg(&config)
-        .output()
-        .unwrap();
-    let told = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(69), "{told}");
+    let (code, told) = refused(&first.folder.path().join("twinread.yaml"));
+    assert_eq!(code, Some(69), "{told}");
     assert!(told.contains("is used by another process"), "{told}");
     assert_eq!(first.caller().get("/items/1").status, 200);
 }
@@ -414,14 +417,8 @@ fn a_folder_that_is_not_there_and_a_newer_file_are_refused() {
             path.display()
         );
         std::fs::write(&config, text).unwrap();
-        let refused = twinread()
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(64), "{told}");
+        let (code, told) = refused(&config);
+        assert_eq!(code, Some(64), "{told}");
         assert!(told.contains(expected), "{told}");
     }
 }
