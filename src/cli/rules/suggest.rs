@@ -68,9 +68,33 @@ fn suggest(args: &Args) -> Result<String, Error> {
 
 /// A rule file: what is said about the rules stands in comments.
 fn file(told: &Told) -> String {
-    let mut text = String::new();
-    for said in head(told) {
+    let mut text = format!(
+        "# stored mismatches: {}, of which these rules together would mask {}\n\
+         # classes that no single rule would explain: {}\n",
+        told.looked_at,
+        told.masked_together,
+        told.unexplained.len()
+    );
+    if told.looked_at < told.mismatches {
+        let (looked, all) = (told.looked_at, told.mismatches);
+        let said = format!("# these are the newest {looked} of {all}, so many of each class");
         line(&mut text, &said);
+    }
+    if told.differences_not_tried > 0 {
+        let (differences, classes) = (told.differences_not_tried, told.not_tried.len());
+        line(
+            &mut text,
+            &format!(
+                "# differences on which nothing was tried, for want of room: {differences}; classes: {classes}"
+            ),
+        );
+    }
+    if told.classes_looked_at < told.classes {
+        let (looked, all) = (told.classes_looked_at, told.classes);
+        line(
+            &mut text,
+            &format!("# only {looked} of {all} classes were looked at in time"),
+        );
     }
     if told.suggestions.is_empty() {
         line(&mut text, "# nothing to suggest");
@@ -78,62 +102,32 @@ fn file(told: &Told) -> String {
     }
     line(&mut text, "rules:");
     for suggestion in &told.suggestions {
-        let Suggestion {
-            masks,
-            explains,
-            of,
-            ..
-        } = suggestion;
-        line(
-            &mut text,
-            &format!(
-                "# would mask {masks} of {}; explains {explains} of {of} of its classes",
-                told.looked_at
-            ),
-        );
-        if suggestion.not_tried > 0 {
-            let not_tried = suggestion.not_tried;
-            line(&mut text, &format!("# was not tried on {not_tried}"));
-        }
-        if !suggestion.not_explained.is_empty() {
-            let ids = suggestion.not_explained.join(" ");
-            line(&mut text, &format!("# does not explain {ids}"));
-        }
-        suggestion
-            .yaml
-            .lines()
-            .for_each(|rule| line(&mut text, rule));
+        entry(suggestion, told.looked_at, &mut text);
     }
     text
 }
 
-/// What is said of all of them, and of what was not looked at.
-fn head(told: &Told) -> Vec<String> {
-    let (looked, masked) = (told.looked_at, told.masked_together);
-    let unexplained = told.unexplained.len();
-    let mut said = vec![
-        format!("# stored mismatches: {looked}, of which these rules together would mask {masked}"),
-        format!("# classes that no single rule would explain: {unexplained}"),
-    ];
-    if looked < told.mismatches {
-        let all = told.mismatches;
-        said.push(format!(
-            "# these are the newest {looked} of {all}, so many of each class"
-        ));
+/// One rule, below what is said about it.
+fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
+    let Suggestion {
+        masks,
+        explains,
+        of,
+        not_tried,
+        ..
+    } = suggestion;
+    let effect =
+        format!("# would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
+    line(text, &effect);
+    if *not_tried > 0 {
+        line(text, &format!("# was not tried on {not_tried}"));
     }
-    if told.differences_not_tried > 0 {
-        let (differences, classes) = (told.differences_not_tried, told.not_tried.len());
-        said.push(format!(
-            "# differences on which nothing was tried, for want of room: {differences}; classes: {classes}"
-        ));
+    if !suggestion.not_explained.is_empty() {
+        let ids = suggestion.not_explained.join(" ");
+        line(text, &format!("# does not explain {ids}"));
     }
-    if told.classes_looked_at < told.classes {
-        let (looked, all) = (told.classes_looked_at, told.classes);
-        said.push(format!(
-            "# only {looked} of {all} classes were looked at in time"
-        ));
-    }
-    said
+    let rule = suggestion.yaml.lines();
+    rule.for_each(|rule| line(text, rule));
 }
 
 /// Names may hold anything: what could steer the terminal is spelled as YAML and JSON do in quotes.
