@@ -7,6 +7,7 @@ mod advice;
 mod documents;
 mod epochs;
 mod evidence;
+mod examples;
 mod guard;
 mod handles;
 mod openapi;

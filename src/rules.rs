@@ -32,7 +32,9 @@
 //! * `bijection` takes texts and numbers for ids, and no other values. Ids that are equal as they stand have met as well: after
 //!   5 has met 5, that it meets 7 is a difference. Pairs are remembered in the order in which a comparison comes to
 //!   them: headers, trailers, then the body. Arrays without order whose elements differ in nothing but ids that have not met
-//!   wait until the rest of the body was compared; what is in doubt even then is paired as it comes.
+//!   wait until the rest of the body was compared. What is in doubt even then is paired so that all its ids agree, in up to
+//!   64 elements; more of them, and lists whose order counts, are paired by guess, which may tell ids as different that a
+//!   better guess would not.
 //! * At a header, trailer or form field, two lists of values are equal if each pair is; `unordered` compares them as multisets.
 //!   What `parse` reads there is compared as a whole.
 //! * At `body`, the rules that make other values do so before the body is read as its format, and what is left to

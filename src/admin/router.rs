@@ -3,7 +3,7 @@
 use super::{
     Handles,
     advice::{self, Turn},
-    epochs, evidence,
+    epochs, evidence, examples,
     guard::{Guard, guard},
     openapi::{self, Frame},
     probes,
@@ -57,11 +57,11 @@ fn routes() -> OpenApiRouter<Handles> {
         .routes(routes!(evidence::verdict))
         .routes(routes!(evidence::history))
         .routes(routes!(evidence::routes))
-        .routes(routes!(evidence::classes))
-        .routes(routes!(evidence::class))
+        .routes(routes!(examples::classes))
+        .routes(routes!(examples::class))
         .routes(routes!(recheck::recheck))
-        .routes(routes!(evidence::mismatches))
-        .routes(routes!(evidence::mismatch))
+        .routes(routes!(examples::mismatches))
+        .routes(routes!(examples::mismatch))
         .routes(routes!(epochs::begin))
         .routes(routes!(epochs::list))
         .routes(routes!(settings::show, settings::patch))

@@ -2,12 +2,13 @@
 
 use crate::{
     admin::{History, Noted, Unreadable},
-    settings::Change,
+    config::default_settings,
+    settings::{By, Change, Setting, Settings, changes},
     store::{Database, Journal},
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 /// A history in the store. Shared by clones.
 pub(super) struct Kept<T> {
@@ -52,6 +53,37 @@ impl<T: DeserializeOwned + 'static> History<T> for Kept<T> {
                 .map_err(|error| unreadable(&error))?,
             next: page.next,
         })
+    }
+}
+
+impl Changes {
+    pub(super) fn note_all(&self, changes: &[Change]) {
+        for change in changes {
+            self.note(change.at, change);
+        }
+    }
+
+    /// Notes what is not as the process before left it.
+    pub(super) fn note_start(&self, now: &Settings) {
+        match self.last() {
+            Ok(before) => {
+                let at = (now.revision, Timestamp::now());
+                self.note_all(&changes((&before, &now.settings), at, By::Start));
+            }
+            Err(error) => tracing::warn!(%error, "what settings the start changes is not noted"),
+        }
+    }
+
+    /// Every setting as the last change left it.
+    fn last(&self) -> Result<BTreeMap<String, Setting>, Unreadable> {
+        let mut settings = default_settings();
+        let all = self.page(KEPT as usize, None)?;
+        for change in all.entries.into_iter().rev() {
+            if let Some(setting) = settings.get_mut(&change.setting) {
+                setting.value = change.to;
+            }
+        }
+        Ok(settings)
     }
 }
 

@@ -17,12 +17,12 @@ use crate::{
     admin::{self, Ask, Handles, Readiness},
     budget::Budget,
     compare,
-    config::{Config, Loaded, Origin, Running, default_settings, reload::Reloads},
+    config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
     handoff::{Feed, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
-    settings::{self, By, Edit, Editor},
+    settings::{Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, Store},
@@ -30,7 +30,6 @@ use crate::{
     upstream::Client,
     verdict::Cause,
 };
-use jiff::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
@@ -214,9 +213,10 @@ impl Shared {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
-        let changes = self.note_start(&running);
+        let changes = Changes::new(self.database.clone(), "settings");
+        changes.note_start(&running.settings());
         let noted = changes.clone();
-        let running = Arc::new(running.noting(move |changes| note(&noted, &changes)));
+        let running = Arc::new(running.noting(move |changes| noted.note_all(&changes)));
         let reachable = Reachable::default();
         let handles = self.handles(
             (running.clone(), changes),
@@ -254,16 +254,6 @@ impl Shared {
 
     fn verdicts(&self) -> Verdicts {
         Kept::new(self.database.clone(), "verdict")
-    }
-
-    /// The history of the settings, which tells first what they are at the start.
-    fn note_start(&self, running: &Running) -> Changes {
-        let history = Changes::new(self.database.clone(), "settings");
-        let now = running.settings();
-        let values = (&default_settings(), &now.settings);
-        let at = (now.revision, Timestamp::now());
-        note(&history, &settings::changes(values, at, By::Start));
-        history
     }
 
     fn handles(
@@ -311,12 +301,6 @@ impl Shared {
             servers.spawn(push.run(drain.clone()));
         }
         Ok(())
-    }
-}
-
-fn note(history: &Changes, changes: &[settings::Change]) {
-    for change in changes {
-        history.note(change.at, change);
     }
 }
 

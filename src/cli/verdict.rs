@@ -25,6 +25,7 @@ pub(super) struct ToldVerdict {
 pub(super) struct ToldEpoch {
     pub(super) id: String,
     label: Option<String>,
+    version: Option<String>,
     since: String,
 }
 
@@ -95,6 +96,9 @@ impl fmt::Display for ToldVerdict {
         match &self.epoch.label {
             Some(label) => write!(f, "{} ({})", Printable(label), self.epoch.id)?,
             None => f.write_str(&self.epoch.id)?,
+        }
+        if let Some(version) = &self.epoch.version {
+            write!(f, " of version {}", Printable(version))?;
         }
         write!(f, " since {}", self.epoch.since)?;
         write!(f, ", confidence {} %", self.confidence * 100.0)?;

@@ -8,6 +8,7 @@ use crate::{
     stack::Stack,
 };
 use std::collections::HashMap;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pairs that one table holds at most.
 const MAX_PAIRS: usize = 100_000;
@@ -147,6 +148,12 @@ impl<'e> Tables<'e> {
     pub(super) fn refuse(&mut self) {
         self.epoch.refused += 1;
     }
+}
+
+/// Tells tables apart, but for a chance in 2^64.
+pub(super) fn table_key(rule: &Rule) -> Option<u64> {
+    let (scope, name) = table_of(rule)?;
+    Some(xxh3_64_with_seed(name.as_bytes(), scope as u64))
 }
 
 fn table_of(rule: &Rule) -> Option<(Scope, &str)> {

@@ -10,6 +10,7 @@
 
 mod align;
 mod arrays;
+mod consistent;
 mod digest;
 mod duplicates;
 mod later;
@@ -73,6 +74,8 @@ pub(super) struct Walk<'w, 'c> {
     within: Within,
     later: Vec<later::Later<'c>>,
     doubt: later::Doubt,
+    /// What meets in a probe, where that is asked for.
+    met: Option<Vec<consistent::Met>>,
 }
 
 /// What rules do that are not in the tree.
@@ -145,6 +148,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         within: Within::default(),
         later: Vec::new(),
         doubt: later::Doubt::default(),
+        met: None,
     };
     walk.start();
     walk.whole(Document::ROOT, Document::ROOT);

@@ -125,7 +125,7 @@ impl<'e> Hearing<'e> {
                 let measured = of(old).min(of(new));
                 let missing = needed - measured;
                 let detail = format!(
-                    "{missing} more answers of both stacks after {measured}, for a p99 to be told"
+                    "{missing} more answers of both stacks, not too long to be measured alike, after {measured}, for a p99 to be told"
                 );
                 return Some(self.awaiting(Code::Latency, Some(missing), detail));
             }

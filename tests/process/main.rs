@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod gating;
+mod history;
 mod lag;
 mod openapi;
 mod recheck;

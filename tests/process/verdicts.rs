@@ -2,7 +2,7 @@
 
 use crate::{
     ONE, OTHER,
-    sidecar::{Caller, Sidecar, eventually},
+    sidecar::{Caller, Sidecar, eventually, twinread},
     stack::{self, Reply, Stack},
 };
 use rustix::process::Signal;
@@ -242,6 +242,10 @@ fn another_version_of_the_new_stack_begins_an_epoch() {
 
     build.store(813, Ordering::SeqCst);
     read(&sidecar, 1);
+    let mut gate = twinread();
+    gate.args(["gate", "--admin", &format!("http://{}", sidecar.admin)]);
+    let told = String::from_utf8(gate.output().unwrap().stdout).unwrap();
+    assert!(told.contains(" of version 813 since "), "{told}");
     let second = sidecar.ask("/v1/verdict");
     assert_eq!(second["epoch"]["version"], "813");
     assert_eq!(second["epoch"]["cause"], "version");

@@ -102,33 +102,32 @@ fn file(told: &Told) -> String {
     }
     line(&mut text, "rules:");
     for suggestion in &told.suggestions {
-        let Suggestion {
-            masks,
-            explains,
-            of,
-            ..
-        } = suggestion;
-        line(
-            &mut text,
-            &format!(
-                "# would mask {masks} of {}; explains {explains} of {of} of its classes",
-                told.looked_at
-            ),
-        );
-        if suggestion.not_tried > 0 {
-            let not_tried = suggestion.not_tried;
-            line(&mut text, &format!("# was not tried on {not_tried}"));
-        }
-        if !suggestion.not_explained.is_empty() {
-            let ids = suggestion.not_explained.join(" ");
-            line(&mut text, &format!("# does not explain {ids}"));
-        }
-        suggestion
-            .yaml
-            .lines()
-            .for_each(|rule| line(&mut text, rule));
+        entry(suggestion, told.looked_at, &mut text);
     }
     text
+}
+
+/// One rule, below what is said about it.
+fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
+    let Suggestion {
+        masks,
+        explains,
+        of,
+        not_tried,
+        ..
+    } = suggestion;
+    let effect =
+        format!("# would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
+    line(text, &effect);
+    if *not_tried > 0 {
+        line(text, &format!("# was not tried on {not_tried}"));
+    }
+    if !suggestion.not_explained.is_empty() {
+        let ids = suggestion.not_explained.join(" ");
+        line(text, &format!("# does not explain {ids}"));
+    }
+    let rule = suggestion.yaml.lines();
+    rule.for_each(|rule| line(text, rule));
 }
 
 /// Names may hold anything: what could steer the terminal is spelled as YAML and JSON do in quotes.

@@ -1,6 +1,6 @@
 //! Arrays: elements find each other by alignment, or, where a rule says so, whatever their order.
 
-use super::{Likeness, Mode, Walk, align, digest::Digest};
+use super::{Likeness, Mode, Walk, align, consistent::Met, digest::Digest};
 use crate::{
     compare::{difference::Kind, json::Id},
     rules::{Action, Members},
@@ -102,6 +102,14 @@ impl<'c> Walk<'_, 'c> {
             Mode::Probing(likeness) => likeness,
             Mode::Telling => Likeness::Unlike,
         }
+    }
+
+    /// What ids would meet in two elements; `None` where they are unlike.
+    pub(super) fn met(&mut self, old: Element, new: Element) -> Option<Vec<Met>> {
+        let before = self.met.replace(Vec::new());
+        let is_alike = self.is_alike(old, new);
+        let met = std::mem::replace(&mut self.met, before);
+        met.filter(|_| is_alike)
     }
 
     pub(super) fn is_alike(&mut self, old: Element, new: Element) -> bool {

@@ -1,6 +1,11 @@
 //! Elements that find each other whatever their order, in time `n log n`.
 
-use super::{Walk, align, arrays::Element, digest::Digest};
+use super::{
+    Walk, align,
+    arrays::Element,
+    consistent::{self, Choices},
+    digest::Digest,
+};
 use crate::stack::Stack;
 use std::{collections::HashMap, ops::Range};
 
@@ -127,14 +132,14 @@ impl Walk<'_, '_> {
             return self.match_ranked((olds, news), (group, alike), digests, matching);
         }
         self.patience -= cost;
-        let equal: Vec<Vec<bool>> = group
+        let mut met = |old: &usize| {
+            let alike = alike.iter();
+            alike.map(|new| self.met(olds[*old], news[*new])).collect()
+        };
+        let choices: Choices = group.iter().map(&mut met).collect();
+        let equal: Vec<Vec<bool>> = choices
             .iter()
-            .map(|old| {
-                let alike = alike.iter();
-                alike
-                    .map(|new| self.is_alike(olds[*old], news[*new]))
-                    .collect()
-            })
+            .map(|news| news.iter().map(Option::is_some).collect())
             .collect();
         // Where ids are all that elements are told apart by, those that are the same most likely are.
         let mut same = Matching {
@@ -145,7 +150,16 @@ impl Walk<'_, '_> {
         let of = |at: &[usize], digests: &[Digest]| at.iter().map(|at| digests[*at]).collect();
         same.pair_bare(&(of(group, &digests.0), of(alike, &digests.1)));
         same.pairs.retain(|(old, new)| equal[*old][*new]);
-        let taken = align::assign(&equal, alike.len(), &same.pairs);
+        // About as much as a search for what agrees takes.
+        let cost = group.len().pow(3) / 3;
+        let consistent = match self.meets() && group.len() == alike.len() && cost <= self.patience {
+            true => {
+                self.patience -= cost;
+                consistent::pair_all(&choices, &same.pairs)
+            }
+            false => None,
+        };
+        let taken = consistent.unwrap_or_else(|| align::assign(&equal, alike.len(), &same.pairs));
         let mut free: Vec<usize> = group.to_vec();
         for (new, old) in alike.iter().zip(taken) {
             match old {

@@ -3,6 +3,7 @@
 use super::{Crumb, Likeness, Mode, Pair, Walk};
 use crate::{
     compare::{
+        bijection,
         case::{Case, Reading, Trees},
         difference::{Difference, Kind, Place, Step},
         findings::Outcome,
@@ -48,6 +49,11 @@ impl<'w, 'c> Walk<'w, 'c> {
                 Outcome::Apart | Outcome::Left => Likeness::Unlike,
             };
             *likeness = (*likeness).max(found);
+            if let (Outcome::Masked, Some(rule)) =
+                (looked.outcome, candidates[..looked.count].last())
+            {
+                self.note(*rule, &case);
+            }
             return;
         }
         let (pair, place) = (self.pair, (&self.above, &self.path));
@@ -100,7 +106,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     /// Equal ids have met, and rules that look at this place remember it.
     pub(super) fn meet(&mut self, old: Id, new: Id) {
-        if self.is_probing() || !self.meets() {
+        if self.is_probing() && self.met.is_none() || !self.meets() {
             return;
         }
         let mut candidates = self.rules[self.scope.rules.clone()].to_vec();
@@ -112,9 +118,21 @@ impl<'w, 'c> Walk<'w, 'c> {
                 if case.is_walked() {
                     return self.meet_inside(&case, (old, new));
                 }
+            } else if self.is_probing() {
+                self.note(rule, &case);
             } else {
                 self.findings.remember(rule, &case);
             }
+        }
+    }
+
+    /// Takes down which ids would meet by a rule, where that is asked for.
+    fn note(&mut self, rule: usize, case: &Case<'_>) {
+        if let Some(met) = &mut self.met
+            && let Some(table) = bijection::table_key(self.findings.rule(rule))
+        {
+            let ids = case.ids().unwrap_or_default();
+            met.extend(ids.into_iter().map(|ids| (table, ids)));
         }
     }
 

@@ -93,6 +93,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             patience: self.patience,
             later: Vec::new(),
             doubt: self.doubt,
+            met: self.met.take(),
             within: Within {
                 documents: self.within.documents + 1,
                 depth: self.within.depth + self.path.len(),
@@ -105,6 +106,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             rules,
             ignoring,
             patience,
+            met,
             ..
         } = nested;
         self.mode = mode;
@@ -112,6 +114,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         self.rules = rules;
         self.ignoring = ignoring;
         self.patience = patience;
+        self.met = met;
         result
     }
 }

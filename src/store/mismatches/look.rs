@@ -30,6 +30,16 @@ pub(super) struct Listed {
     pub(super) after: After,
 }
 
+/// A filter, as the tables have it.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    class: Option<i64>,
+    route: Option<i64>,
+    since: i64,
+    /// No lower number ended at `since` or later.
+    first: i64,
+}
+
 /// Numbers on one pile, from `?2` to below `?3`, that ended at `?4` or later: the newest `?5`. What they are all of is `?6`.
 const BY_CLASS: &str = "SELECT shown.number FROM mismatch_shown shown
     JOIN mismatches USING (number)
@@ -63,41 +73,18 @@ pub(super) fn numbers(
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<i64>> {
-    let route = match &filter.route {
-        None => None,
-        Some(name) => match route(database, name)? {
-            Some(route) => Some(route),
-            None => return Ok(Vec::new()),
-        },
-    };
-    let class = match &filter.class {
-        None => None,
-        Some(id) => match number_of(id) {
-            Some(class) => Some(class),
-            None => return Ok(Vec::new()),
-        },
-    };
-    let since = filter.since.map(|since| Stamp(since).millis());
-    let Some(first) = first(database, since)? else {
+    let Some(keys) = Keys::of(database, filter)? else {
         return Ok(Vec::new());
     };
-    let (sql, of) = match (class, route) {
-        (Some(class), _) => (BY_CLASS, Some(class)),
-        (None, Some(route)) => (BY_ROUTE, Some(route)),
-        (None, None) => (BY_PILE, None),
-    };
+    let (sql, of) = keys.question();
     let mut found = Vec::new();
     let mut statement = database.prepare_cached(sql)?;
-    for pile in Pile::ALL {
-        if filter
-            .outcome
-            .as_deref()
-            .is_some_and(|outcome| outcome != pile.outcome())
-        {
-            continue;
-        }
-        let since = since.unwrap_or(i64::MIN);
-        let range = [pile.code(), first, before, since, limit as i64];
+    let is_wanted = |pile: &Pile| {
+        let outcome = filter.outcome.as_deref();
+        outcome.is_none_or(|outcome| outcome == pile.outcome())
+    };
+    for pile in Pile::ALL.into_iter().filter(is_wanted) {
+        let range = [pile.code(), keys.first, before, keys.since, limit as i64];
         let rows = statement.query_map(params_from_iter(range.into_iter().chain(of)), number)?;
         for row in rows {
             found.push(row?);
@@ -105,17 +92,10 @@ pub(super) fn numbers(
     }
     found.sort_unstable_by_key(|number| Reverse(*number));
     found.truncate(limit);
-    // All examples of a class are of its route.
-    if let (Some(_), Some(route), Some(newest)) = (class, route, found.first()) {
-        let is_of_route = "SELECT 1 FROM mismatches WHERE number = ?1 AND route = ?2";
-        if !database
-            .prepare_cached(is_of_route)?
-            .exists([*newest, route])?
-        {
-            found.clear();
-        }
+    match keys.hold(database, &found)? {
+        true => Ok(found),
+        false => Ok(Vec::new()),
     }
-    Ok(found)
 }
 
 /// The documents with these numbers that are still there.
@@ -231,25 +211,6 @@ pub(super) fn holders(database: &Connection, piles: usize) -> rusqlite::Result<u
     Ok(classes as usize + routes as usize * piles)
 }
 
-fn route(database: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
-    let id = "SELECT id FROM mismatch_routes WHERE name = ?1";
-    database
-        .prepare_cached(id)?
-        .query_row([name], number)
-        .optional()
-}
-
-/// The number from which on checks may have ended at `since` or later; `None`: there are none.
-fn first(database: &Connection, since: Option<i64>) -> rusqlite::Result<Option<i64>> {
-    let Some(since) = since else {
-        return Ok(Some(i64::MIN));
-    };
-    database
-        .prepare_cached(FIRST)?
-        .query_row([since], number)
-        .optional()
-}
-
 fn with_examples(
     database: &Connection,
     id: i64,
@@ -294,6 +255,55 @@ fn number(row: &Row<'_>) -> rusqlite::Result<i64> {
 fn ids(database: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
     let mut statement = database.prepare_cached(sql)?;
     statement.query_map([], number)?.collect()
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// `None`: nothing that is stored is of that route, that class or that time.
+    fn of(database: &Connection, filter: &Filter) -> rusqlite::Result<Option<Self>> {
+        let mut keys = Self {
+            class: None,
+            route: None,
+            since: i64::MIN,
+            first: i64::MIN,
+        };
+        if let Some(name) = &filter.route {
+            let id = "SELECT id FROM mismatch_routes WHERE name = ?1";
+            let mut id = database.prepare_cached(id)?;
+            keys.route = id.query_row([name], number).optional()?;
+        }
+        if let Some(id) = &filter.class {
+            keys.class = number_of(id);
+        }
+        if let Some(since) = filter.since {
+            keys.since = Stamp(since).millis();
+            let mut first = database.prepare_cached(FIRST)?;
+            let found = first.query_row([keys.since], number).optional()?;
+            keys.first = found.unwrap_or(i64::MAX);
+        }
+        let is_known = keys.route.is_some() == filter.route.is_some()
+            && keys.class.is_some() == filter.class.is_some();
+        Ok(is_known.then_some(keys))
+    }
+
+    /// Which index serves best, and what it is asked for.
+    fn question(&self) -> (&'static str, Option<i64>) {
+        match (self.class, self.route) {
+            (Some(_), _) => (BY_CLASS, self.class),
+            (None, Some(_)) => (BY_ROUTE, self.route),
+            (None, None) => (BY_PILE, None),
+        }
+    }
+
+    /// Whether what was found by its class is of the route as well: either all examples of a class are, or none.
+    fn hold(&self, database: &Connection, found: &[i64]) -> rusqlite::Result<bool> {
+        let (Some(_), Some(route), Some(any)) = (self.class, self.route, found.first()) else {
+            return Ok(true);
+        };
+        let is_of_route = "SELECT 1 FROM mismatches WHERE number = ?1 AND route = ?2";
+        database.prepare_cached(is_of_route)?.exists([*any, route])
+    }
 }
 
 // === impl After ===

@@ -75,53 +75,49 @@ impl<'t> Shelf<'t> {
 
     fn put_one(&mut self, record: &Record, (number, filed): (i64, i64)) -> rusqlite::Result<()> {
         let route = self.route(&record.route)?;
-        let mut shown = Vec::new();
-        let mut pile = record.pile;
-        // What was lag or noise is kept as an example, and is no class of mismatches.
-        match record.pile {
-            Pile::Unclassed => {
-                for class in &record.classes {
-                    if self.count(class, route, record)? {
-                        shown.push(class.id);
-                        pile = Pile::Classed;
-                    }
-                }
-            }
-            _ => shown.extend(record.classes.iter().map(|class| class.id)),
-        }
+        let (pile, shown) = self.classify(record, route)?;
         let Some(document) = &record.document else {
             self.gone.examples += 1;
             return Ok(());
         };
         let classes = record.class_list();
+        let (pile, ended) = (pile.code(), record.ended);
         self.run(
             "INSERT INTO mismatches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
-                number,
-                record.id,
-                route,
-                pile.code(),
-                filed,
-                record.ended,
-                classes,
-                document
+                number, record.id, route, pile, filed, ended, classes, document
             ],
         )?;
-        for class in &shown {
-            let link = params![class, pile.code(), number];
-            self.run("INSERT INTO mismatch_shown VALUES (?1, ?2, ?3)", link)?;
-            if pile == Pile::Classed {
-                let hold = "UPDATE mismatch_classes SET kept = kept + 1 WHERE id = ?1";
-                self.run(hold, [class])?;
-            }
+        for class in shown {
+            self.link(class, pile, number)?;
         }
-        let bytes = bytes(document.len() as i64, &classes);
         self.run(
             "INSERT INTO mismatch_piles VALUES (?1, ?2, 1, ?3)
              ON CONFLICT DO UPDATE SET kept = kept + 1, bytes = bytes + excluded.bytes",
-            params![route, pile.code(), bytes],
+            [route, pile, bytes(document.len() as i64, &classes)],
         )?;
         Ok(())
+    }
+
+    /// Counts a mismatch under its classes. The pile on which the example lies, and the classes that show it.
+    fn classify(&mut self, record: &Record, route: i64) -> rusqlite::Result<(Pile, Vec<i64>)> {
+        // What was lag or noise is kept as an example, and is no class of mismatches.
+        if record.pile != Pile::Unclassed {
+            let shown = record.classes.iter().map(|class| class.id);
+            return Ok((record.pile, shown.collect()));
+        }
+        let mut shown = Vec::new();
+        for class in &record.classes {
+            if self.count(class, route, record)? {
+                shown.push(class.id);
+            }
+        }
+        let pile = if shown.is_empty() {
+            Pile::Unclassed
+        } else {
+            Pile::Classed
+        };
+        Ok((pile, shown))
     }
 
     fn route(&self, name: &str) -> rusqlite::Result<i64> {
@@ -296,6 +292,16 @@ impl<'t> Shelf<'t> {
         )?;
         self.gone.examples += 1;
         self.may_go -= 1;
+        Ok(())
+    }
+
+    fn link(&self, class: i64, pile: i64, number: i64) -> rusqlite::Result<()> {
+        let link = "INSERT INTO mismatch_shown VALUES (?1, ?2, ?3)";
+        self.run(link, [class, pile, number])?;
+        if pile == Pile::Classed.code() {
+            let hold = "UPDATE mismatch_classes SET kept = kept + 1 WHERE id = ?1";
+            self.run(hold, [class])?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Ids that were renumbered.
 
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn a_bijection_takes_ids_that_always_meet_the_same_ones() {
@@ -192,6 +193,62 @@ fn arrays_without_order_wait_for_what_tells_their_ids_apart() {
         &rules,
     );
     assert_eq!(told, ["$.ids[0] value"]);
+}
+
+#[test]
+fn elements_told_apart_by_ids_alone_are_paired_so_that_all_ids_agree() {
+    let rules = [("$", "unordered"), ("$[*].*", ID)];
+    let trees = [
+        (
+            r#"[{"id":1,"parent":2},{"id":2,"parent":1},{"id":3,"parent":1}]"#,
+            r#"[{"id":"c","parent":"a"},{"id":"a","parent":"b"},{"id":"b","parent":"a"}]"#,
+        ),
+        (
+            r#"[{"id":1,"parent":1},{"id":2,"parent":1},{"id":3,"parent":2},{"id":4,"parent":3}]"#,
+            r#"[{"id":40,"parent":30},{"id":30,"parent":20},{"id":20,"parent":10},{"id":10,"parent":10}]"#,
+        ),
+    ];
+    for (old, new) in trees {
+        assert_eq!(json_differences(old, new, &rules), [""; 0], "{old} {new}");
+        assert_eq!(json_differences(new, old, &rules), [""; 0], "{new} {old}");
+        let wrong = new
+            .replace(r#""parent":"b""#, r#""parent":"z""#)
+            .replace("\"parent\":20", "\"parent\":99");
+        assert!(!json_differences(old, &wrong, &rules).is_empty(), "{wrong}");
+    }
+    // A ring of so many, each with the next one's id.
+    let ring = |by: usize, turn: usize| {
+        let element = |at: usize| {
+            let at = (at + turn) * 23 % 64;
+            format!("{{\"id\":{},\"parent\":{}}}", at + by, (at + 1) % 64 + by)
+        };
+        format!("[{}]", (0..64).map(element).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(
+        json_differences(&ring(0, 0), &ring(1_000, 7), &rules),
+        [""; 0]
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_renumbered_tree_in_any_order_is_the_same_tree(
+        parents in prop::collection::vec(0usize..64, 1..24),
+        turn in 0usize..64,
+    ) {
+        let count = parents.len();
+        let tree = |by: usize, turn: usize| {
+            let element = |at: usize| {
+                let at = (at + turn) % count;
+                format!("{{\"id\":{},\"parent\":{}}}", at + by, parents[at] % count + by)
+            };
+            let elements: Vec<_> = (0..count).map(element).collect();
+            format!("[{}]", elements.join(","))
+        };
+        let rules = [("$", "unordered"), ("$[*].*", ID)];
+        let told = json_differences(&tree(0, 0), &tree(1_000, turn), &rules);
+        prop_assert_eq!(told, [""; 0]);
+    }
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! Mismatch classes and stored examples.
+
+use super::{
+    ClassQuery, Handles, Order, Query, openapi::Fails, paging, problem::Problem, router::bad_query,
+};
+use crate::verdict::Outcome;
+use axum::{
+    Json,
+    extract::{
+        self, Path, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedMismatches {
+    /// Only of this route.
+    route: Option<String>,
+    /// Only those that show this class.
+    class: Option<String>,
+    /// Only with this outcome.
+    #[param(schema_with = outcomes)]
+    outcome: Option<String>,
+    /// None older than this.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(pattern = "^[0-7]?[0-9a-f]{1,15}$")]
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedClasses {
+    /// Which come first.
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<usize>,
+    /// `next` of the page before, in the same order.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
+    cursor: Option<String>,
+}
+
+/// Classes on a page, where no number is asked for.
+const DEFAULT_CLASSES: usize = 100;
+
+/// The mismatch classes
+///
+/// Differences that look alike: same route, place (array indices as `[*]`) and kind. Each with its 5 newest examples.
+#[utoipa::path(
+    get,
+    path = "/v1/classes",
+    operation_id = "getClasses",
+    tag = "evidence",
+    params(AskedClasses),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Classes"),
+            description = "A page of classes, the most frequent first where nothing else is asked for",
+            links(
+                ("class" = (
+                    operation_id = "getClass",
+                    parameters(("id" = "$response.body#/classes/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn classes(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let mut faults = Vec::new();
+    let query = ClassQuery {
+        order: asked.order,
+        limit: paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults),
+        cursor: asked.cursor,
+    };
+    paging::accept(faults)?;
+    let page = handles.look(move |stored| stored.classes(&query)).await;
+    page.map(Json)
+}
+
+/// A mismatch class
+#[utoipa::path(
+    get,
+    path = "/v1/classes/{id}",
+    operation_id = "getClass",
+    tag = "evidence",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/Class"),
+            description = "The class, with its 50 newest examples",
+        ),
+        Fails<400>,
+        Fails<404>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn class(
+    State(handles): State<Handles>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Path(id) = id.map_err(bad_path)?;
+    let asked = id.clone();
+    let class = handles.look(move |stored| stored.class(&asked)).await?;
+    class
+        .map(Json)
+        .ok_or_else(|| Problem::unknown("mismatch class", &id))
+}
+
+/// Stored examples of what went wrong
+///
+/// The newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/mismatches",
+    operation_id = "getMismatches",
+    tag = "evidence",
+    params(AskedMismatches),
+    responses(
+        (
+            status = OK,
+            body = ref("#/components/schemas/MismatchPage"),
+            description = "A page of examples",
+            links(
+                ("example" = (
+                    operation_id = "getMismatch",
+                    parameters(("id" = "$response.body#/mismatches/0/id")),
+                )),
+            ),
+        ),
+        Fails<400>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn mismatches(
+    State(handles): State<Handles>,
+    asked: Result<extract::Query<AskedMismatches>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let extract::Query(asked) = asked.map_err(bad_query)?;
+    let query = asked.validate()?;
+    let page = handles.look(move |stored| stored.mismatches(&query)).await;
+    page.map(Json)
+}
+
+/// A stored example
+///
+/// The request, both answers (redacted), their differences, re-checks, and the id of its trace.
+#[utoipa::path(
+    get,
+    path = "/v1/mismatches/{id}",
+    operation_id = "getMismatch",
+    tag = "evidence",
+    params(("id" = String, Path, description = "Its id")),
+    responses(
+        (status = OK, body = ref("#/components/schemas/Mismatch"), description = "The example"),
+        Fails<400>,
+        Fails<404>,
+        Fails<503>,
+    ),
+)]
+pub(super) async fn mismatch(
+    State(handles): State<Handles>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Path(id) = id.map_err(bad_path)?;
+    let asked = id.clone();
+    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
+    mismatch
+        .map(Json)
+        .ok_or_else(|| Problem::unknown("stored mismatch", &id))
+}
+
+/// Most often bytes that are no text.
+fn bad_path(rejection: PathRejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
+}
+
+/// The names of the outcomes.
+fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = Outcome::ALL.into_iter().map(Outcome::name).collect();
+    names.dedup();
+    names
+}
+
+fn outcomes() -> Schema {
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    name.enum_values(Some(names())).into()
+}
+
+// === impl AskedMismatches ===
+
+impl AskedMismatches {
+    /// Every fault at once.
+    fn validate(self) -> Result<Query, Problem> {
+        let mut faults = Vec::new();
+        if let Some(asked) = &self.outcome
+            && !names().contains(&asked.as_str())
+        {
+            faults.push(format!("outcome: `{asked}` is not one"));
+        }
+        let limit = paging::limit(self.limit, &mut faults);
+        let since = self.since.as_deref().map(str::parse::<Timestamp>);
+        let since = since.transpose().unwrap_or_else(|_| {
+            faults.push("since: expected an instant such as 2026-11-22T10:00:00Z".to_owned());
+            None
+        });
+        paging::accept(faults)?;
+        Ok(Query {
+            route: self.route,
+            class: self.class,
+            outcome: self.outcome,
+            since,
+            limit,
+            cursor: self.cursor,
+        })
+    }
+}
