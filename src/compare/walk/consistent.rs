@@ -12,8 +12,8 @@ pub(super) type Met = (u64, Ids);
 /// For each old element and each new one, what would meet; `None`: they are unlike.
 pub(super) type Choices = Vec<Vec<Option<Vec<Met>>>>;
 
-/// A choice for one more element is a step.
-const MAX_STEPS: usize = 256;
+/// Steps for each element: to choose for it is one, and so is to choose again.
+const STEPS: usize = 4;
 
 #[derive(Debug)]
 struct Search<'c> {
@@ -24,6 +24,7 @@ struct Search<'c> {
     taken: Vec<Option<usize>>,
     news: HashMap<(u64, u128), u128>,
     olds: HashMap<(u64, u128), u128>,
+    /// How many more may be made.
     steps: usize,
 }
 
@@ -39,7 +40,7 @@ pub(super) fn pair_all(choices: &Choices, same: &[(usize, usize)]) -> Option<Vec
         taken: vec![None; choices.len()],
         news: HashMap::new(),
         olds: HashMap::new(),
-        steps: 0,
+        steps: choices.len() * STEPS,
     };
     search.all().then_some(search.taken)
 }
@@ -77,10 +78,10 @@ impl Search<'_> {
         };
         news.sort_by_key(|new| !self.same.contains(&(old, *new)));
         for new in news {
-            self.steps += 1;
-            if self.steps > MAX_STEPS {
+            let Some(left) = self.steps.checked_sub(1) else {
                 return false;
-            }
+            };
+            self.steps = left;
             let met = self.meet(old, new);
             self.taken[new] = Some(old);
             if self.all() {
