@@ -161,7 +161,7 @@ fn of_what_comes_at_once_only_what_stays_is_written() {
         .into_iter()
         .chain(flood)
         .collect();
-    let mut room = HashMap::new();
+    let mut room = listen::Taken::new();
     let written = reports
         .iter()
         .rev()
