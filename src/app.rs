@@ -11,6 +11,7 @@ mod history;
 mod mismatches;
 mod reachable;
 mod recheck;
+mod restored;
 mod shared;
 mod switchboard;
 mod threads;

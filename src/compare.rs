@@ -29,7 +29,7 @@ pub mod xml;
 mod tests;
 
 pub use answer::Answer;
-pub use bijection::Bijections;
+pub use bijection::{Bijections, Ids};
 pub use case::Case;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};

@@ -4,6 +4,7 @@
 pub mod checked;
 mod flat;
 mod masked;
+mod pairs;
 pub mod report;
 pub mod reports;
 pub mod sample;
@@ -11,6 +12,7 @@ mod writes;
 
 pub use checked::{Checked, Timed};
 pub use flat::{Flat, FlatAnswer, FlatRequest};
+pub use pairs::{Fresh, Pairs, Tables};
 pub use report::{Basis, Rechecked, Report, Told, ToldAnswer, Traced};
 pub use reports::{Reports, Sent};
 pub use sample::{Feed, Opened, Queue, ReadRequest, Sample};

@@ -8,7 +8,6 @@ mod afresh;
 mod bench;
 mod breaker;
 mod check;
-mod epochs;
 mod lane;
 mod lanes;
 mod pair;

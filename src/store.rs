@@ -2,14 +2,18 @@
 
 mod database;
 mod document;
+mod figures;
 mod journal;
 mod mismatches;
 mod rebuild;
+mod settings;
 
 pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};
+pub use figures::{Counted, Figures, Past};
 pub use journal::{Entries, Entry, Journal};
 pub use mismatches::{Classes, Filter, LookError, Order, Page, Selection, Store};
+pub use settings::{Kept, KeptSettings};
 
 use std::{path::PathBuf, time::Duration};
 

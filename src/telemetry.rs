@@ -8,6 +8,7 @@ pub mod ledger;
 mod locks;
 pub mod route;
 pub mod rule_counts;
+pub mod state;
 pub mod timings;
 
 pub use clock::Clock;
@@ -16,4 +17,5 @@ pub use latencies::{Latencies, Sketch};
 pub use ledger::Ledger;
 pub use route::{Route, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};
+pub use state::{EpochState, Opening, RouteState};
 pub use timings::Timings;

@@ -1,6 +1,8 @@
 //! The thread that holds everything together: it binds, starts, waits for the end, and sees to it in order.
 
-use super::{StartError, shared::Shared, switchboard::Switchboard, threads::Threads};
+use super::{
+    StartError, restored::Restored, shared::Shared, switchboard::Switchboard, threads::Threads,
+};
 use crate::{
     config::{Loaded, Origin},
     drain, shadow,
@@ -97,9 +99,10 @@ async fn start(
     loaded: Loaded,
     (live, shadow): (&Threads, &Threads),
 ) -> Result<Started, StartError> {
-    let config = loaded.config().clone();
     let env = |name: &str| std::env::var(name).ok();
-    let (shared, queue, feed) = Shared::new(&config, &env)?;
+    let restored = Restored::open(loaded)?;
+    let config = restored.loaded.config().clone();
+    let (shared, queue, feed) = Shared::new(&restored, &env);
 
     let (live_signal, live_watch) = drain::channel();
     let bound = shared.bind_live(live, queue).await?;
@@ -116,7 +119,7 @@ async fn start(
     let mut servers = JoinSet::new();
     let admin = shared
         .serve_admin(
-            (origin, loaded),
+            (origin, restored.loaded, restored.revision),
             (store, rechecks),
             (&mut servers, &control_watch),
         )

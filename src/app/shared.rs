@@ -9,6 +9,7 @@ use super::{
     mismatches::Stored,
     reachable::Reachable,
     recheck::{self, Rechecks},
+    restored::Restored,
     switchboard::{Switchboard, Switched},
     threads::Threads,
     verdicts::{self, Verdicts},
@@ -19,17 +20,17 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
-    handoff::{Feed, Reports, Writes, sample},
+    handoff::{Feed, Pairs, Reports, Writes, sample},
     proxy,
     report::{self, Metrics, Push, Sources, Traces, log},
     settings::{Edit, Editor},
     shadow,
     stack::Stack,
-    store::{Database, Store},
+    store::{Database, KeptSettings, Store},
     telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
-    verdict::Cause,
 };
+use serde_json::Value;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     budget: Budget,
     writes: Writes,
     rule_counts: RuleCounts,
+    pairs: Pairs,
     metrics: Metrics,
     pub(super) database: Database,
     switched: Switched,
@@ -55,15 +57,14 @@ const BEHIND: usize = 2_048;
 
 impl Shared {
     pub(super) fn new(
-        config: &Arc<Config>,
+        restored: &Restored,
         env: report::otlp::Env<'_>,
-    ) -> Result<(Self, sample::Queue, Feed), StartError> {
-        let gauges = Gauges::default();
-        let database = Database::open(config.store.path.as_deref(), gauges.clone())?;
-        let ledger = Ledger::new(config.max_routes, gauges.clone());
-        if config.epoch.label.is_some() {
-            ledger.begin_epoch(config.epoch.label.as_deref(), Cause::Start);
-        }
+    ) -> (Self, sample::Queue, Feed) {
+        let config = restored.loaded.config();
+        let Restored {
+            gauges, counted, ..
+        } = restored;
+        let ledger = counted.ledger.clone();
         let budget = Budget::new(config.capture.max_total);
         let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
         let writes = Writes::new(config.recheck.window(), gauges.clone());
@@ -77,13 +78,14 @@ impl Shared {
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
             config: config.clone(),
-            gauges,
+            gauges: gauges.clone(),
             ledger,
             budget,
             writes,
-            rule_counts: RuleCounts::default(),
+            rule_counts: counted.rule_counts.clone(),
+            pairs: counted.pairs.clone(),
             metrics,
-            database,
+            database: restored.database.clone(),
             switched,
             switchboard: Arc::new(switchboard),
         };
@@ -93,7 +95,7 @@ impl Shared {
             budget: shared.budget.clone(),
             figures: Arc::new(shared.standing()),
         });
-        Ok((shared, queue, feed))
+        (shared, queue, feed)
     }
 
     pub(super) async fn bind_live(
@@ -127,7 +129,10 @@ impl Shared {
     }
 
     pub(super) fn store(&self) -> Store {
-        let (database, config) = (self.database.clone(), self.config.store.clone());
+        let database = self.database.clone();
+        let mut config = self.config.store.clone();
+        // Where the file cannot be opened, the bounds are those of the memory.
+        config.path = database.path().map(Into::into);
         Store::new(database, config, self.gauges.clone())
     }
 
@@ -178,6 +183,7 @@ impl Shared {
             gauges: self.gauges.clone(),
             timings: self.timings(),
             rule_counts: self.rule_counts.clone(),
+            pairs: self.pairs.clone(),
             reports,
             writes: self.writes.clone(),
             redactor: self.switched.redactor.clone(),
@@ -206,13 +212,16 @@ impl Shared {
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
-        (origin, loaded): (Origin, Loaded),
+        (origin, loaded, revision): (Origin, Loaded, u64),
         (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
+        let kept = KeptSettings::new(self.database.clone());
+        let keep = move |changed: &Value, settings| kept.keep(changed, settings);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
+        let running = running.going_on(revision, keep);
         let changes = Changes::new(self.database.clone(), "settings");
         changes.note_start(&running.settings());
         let noted = changes.clone();

@@ -1,5 +1,6 @@
 //! Puts a configuration in force: one publisher for each module that reads settings while it runs.
 
+use super::restored::Yardstick;
 use crate::{
     budget::Budget,
     config::{Comparable, Config},
@@ -97,8 +98,9 @@ impl Switchboard {
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(&config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
+            let yardstick = Yardstick::of(&config).text();
             self.ledger
-                .begin_epoch(config.epoch.label.as_deref(), cause);
+                .begin_comparable(yardstick, config.epoch.label.as_deref(), cause);
         }
     }
 

@@ -38,7 +38,11 @@ pub struct Args {
 struct Ends {
     terminate: Signal,
     interrupt: Signal,
+    /// Taken, so that a file which may not grow any more fails a write, and not the process.
+    _file_size: Signal,
 }
+
+const FILE_SIZE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
 /// Runs until SIGTERM or SIGINT; a second one ends at once.
 pub fn run(args: Args) -> ExitCode {
@@ -121,6 +125,7 @@ impl Ends {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE.as_raw()))?,
         })
     }
 

@@ -7,7 +7,7 @@ use crate::{
     rules::{Action, Rule, Scope},
     stack::Stack,
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pairs that one table holds at most.
@@ -24,10 +24,12 @@ pub struct Bijections {
 struct Table {
     news: HashMap<u128, u128>,
     olds: HashMap<u128, u128>,
+    /// Pairs that [`Bijections::take_fresh`] has not told yet.
+    fresh: Vec<Ids>,
 }
 
 /// The hashes of an old id and a new one at the same place.
-pub(super) type Ids = (u128, u128);
+pub type Ids = (u128, u128);
 
 /// What a table knows of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,27 @@ impl Bijections {
         self.refused
     }
 
+    /// Every pair that met since the last call, each under the name of its table.
+    pub fn take_fresh(&mut self) -> Vec<(String, Vec<Ids>)> {
+        let tables = self.tables.iter_mut();
+        let fresh = tables.map(|(name, table)| (name.clone(), mem::take(&mut table.fresh)));
+        fresh.filter(|(_, pairs)| !pairs.is_empty()).collect()
+    }
+
+    /// Every pair is fresh again.
+    pub fn forget_taken(&mut self) {
+        for table in self.tables.values_mut() {
+            table.fresh = table.news.iter().map(|(old, new)| (*old, *new)).collect();
+        }
+    }
+
+    /// Knows a pair that was taken once; it is not fresh. One that contradicts what is known is left out.
+    pub fn restore(&mut self, name: &str, ids: Ids) {
+        if self.meeting(name, ids) == Meeting::Fresh {
+            self.table(name).insert(ids);
+        }
+    }
+
     fn meeting(&self, name: &str, (old, new): Ids) -> Meeting {
         let Some(table) = self.tables.get(name) else {
             return Meeting::Fresh;
@@ -69,13 +92,28 @@ impl Bijections {
         }
     }
 
-    fn record(&mut self, name: &str, (old, new): Ids) {
-        let table = match self.tables.get_mut(name) {
-            Some(table) => table,
-            None => self.tables.entry(name.to_owned()).or_default(),
-        };
-        table.news.insert(old, new);
-        table.olds.insert(new, old);
+    fn record(&mut self, name: &str, ids: Ids) {
+        let table = self.table(name);
+        table.insert(ids);
+        table.fresh.push(ids);
+    }
+
+    fn table(&mut self, name: &str) -> &mut Table {
+        if !self.tables.contains_key(name) {
+            self.tables.insert(name.to_owned(), Table::default());
+        }
+        self.tables
+            .get_mut(name)
+            .expect("it was put in where it was missing")
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    fn insert(&mut self, (old, new): Ids) {
+        self.news.insert(old, new);
+        self.olds.insert(new, old);
     }
 }
 
@@ -184,6 +222,24 @@ mod tests {
             assert_eq!(pairs.meeting("ids", pair), expected, "{pair:?}");
         }
         assert_eq!(pairs.meeting("others", (5, 8)), Meeting::Fresh);
+    }
+
+    #[test]
+    fn what_was_taken_once_can_be_restored_and_is_not_fresh() {
+        let mut pairs = Bijections::default();
+        pairs.record("ids", (5, 7));
+        let taken = pairs.take_fresh();
+        assert_eq!(taken, [("ids".to_owned(), vec![(5, 7)])]);
+        assert_eq!(pairs.take_fresh(), []);
+
+        let mut restored = Bijections::default();
+        restored.restore("ids", (5, 7));
+        restored.restore("ids", (5, 8));
+        assert_eq!(restored.meeting("ids", (5, 7)), Meeting::Known);
+        assert_eq!(restored.meeting("ids", (6, 7)), Meeting::Taken);
+        assert_eq!(restored.take_fresh(), []);
+        restored.forget_taken();
+        assert_eq!(restored.take_fresh(), taken);
     }
 
     #[test]

@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     document::{Fault, Faults},
-    settings::{self, By, Edit, Refused, Settings},
+    settings::{self, By, Edit, Refused, Setting, Settings},
     telemetry::Gauges,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     path::PathBuf,
@@ -26,12 +27,17 @@ use std::{
 pub struct Running {
     origin: Origin,
     gauges: Gauges,
+    /// Told of each change, for the next process.
+    keep: Box<Keep>,
     /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
     /// Is told of each change of a setting.
     note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
     state: Mutex<State>,
 }
+
+/// Is told what the API has changed, and how all settings stand.
+type Keep = dyn Fn(&Value, Settings) + Send + Sync;
 
 struct State {
     loaded: Loaded,
@@ -69,6 +75,7 @@ impl Running {
         Self {
             origin,
             gauges,
+            keep: Box::new(|_, _| ()),
             publish: Box::new(publish),
             note: Box::new(|_| ()),
             state: Mutex::new(State {
@@ -78,6 +85,24 @@ impl Running {
                 failed: None,
                 needs_restart: Vec::new(),
             }),
+        }
+    }
+
+    /// Goes on from where another process has ended, at its `revision`, and tells `keep` now and at each change what the
+    /// API has changed, and how all settings stand.
+    pub fn going_on(
+        self,
+        revision: u64,
+        keep: impl Fn(&Value, Settings) + Send + Sync + 'static,
+    ) -> Self {
+        self.gauges.set_settings_revision(revision);
+        let mut state = self.lock();
+        state.revision = revision;
+        keep(state.loaded.layers.api(), state.settings());
+        drop(state);
+        Self {
+            keep: Box::new(keep),
+            ..self
         }
     }
 
@@ -161,6 +186,7 @@ impl Running {
         state.revision += 1;
         self.gauges.set_settings_revision(state.revision);
         (self.publish)(&state.loaded.config);
+        (self.keep)(state.loaded.layers.api(), state.settings());
         let now = (state.revision, Timestamp::now());
         let changes = settings::changes((&before, &after), now, by);
         for change in &changes {
@@ -191,16 +217,10 @@ impl Edit for Running {
         if if_match.is_some_and(|revision| revision != state.revision) {
             return Err(Refused::Stale(state.revision));
         }
-        patch::check(patch).map_err(Refused::Invalid)?;
-        let mut api = state.loaded.layers.api().clone();
-        patch::merge(&mut api, patch);
-        if api == *state.loaded.layers.api() {
+        let next = state.loaded.patched(patch).map_err(Refused::Invalid)?;
+        if next.layers.api() == state.loaded.layers.api() {
             return Ok(state.settings());
         }
-        let mut next = state.loaded.clone();
-        next.layers = next.layers.with_api(api);
-        let config = resolve(&next.name, &next.layers, &next.rules);
-        next.config = Arc::new(config.map_err(|faults| Refused::Invalid(bare(&faults)))?);
         self.put(&mut state, next, By::Api(caller));
         Ok(state.settings())
     }
@@ -217,6 +237,26 @@ impl fmt::Debug for Running {
 // === impl Loaded ===
 
 impl Loaded {
+    /// With a merge patch laid upon what the API has changed.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn patched(&self, patch: &Value) -> Result<Self, Faults> {
+        patch::check(patch)?;
+        let mut api = self.layers.api().clone();
+        patch::merge(&mut api, patch);
+        let mut next = self.clone();
+        next.layers = next.layers.with_api(api);
+        let config = resolve(&next.name, &next.layers, &next.rules);
+        next.config = Arc::new(config.map_err(|faults| bare(&faults))?);
+        Ok(next)
+    }
+
+    /// Every runtime setting as it stands.
+    pub fn settings(&self) -> BTreeMap<String, Setting> {
+        self.layers.settings()
+    }
+
     /// Gives `next` what stays: what needs a restart, and what the API has changed.
     fn carry_over(&self, next: &mut Self) -> Result<Reloaded, Faults> {
         let running = self.layers.base();

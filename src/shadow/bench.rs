@@ -3,7 +3,6 @@
 use super::{
     Compare, Settings,
     check::{Check, Finding},
-    epochs::Epochs,
     lanes::Lanes,
     pair::Reading,
     places::Places,
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
-    handoff::{Checked, Rechecked, Reports, Timed, Traced, Writes},
+    handoff::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
@@ -33,7 +32,7 @@ const MAX_TIMED: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) compare: Compare,
-    pub(super) epochs: Epochs,
+    pub(super) pairs: Pairs,
     pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,
@@ -102,11 +101,11 @@ impl Bench {
                 (self.compare)(answers, &context, comparing, &mut Bijections::default())
             }
             Memory::Known => {
-                let mut known = self.epochs.tables(epoch).lock().clone();
+                let mut known = self.pairs.tables(epoch).lock().clone();
                 (self.compare)(answers, &context, comparing, &mut known)
             }
             Memory::Kept => {
-                let tables = self.epochs.tables(epoch);
+                let tables = self.pairs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
                 let comparison = (self.compare)(answers, &context, comparing, &mut tables);

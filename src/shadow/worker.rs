@@ -8,7 +8,6 @@ use super::{
     Settings,
     bench::Bench,
     check::{self, Entry},
-    epochs::Epochs,
     lanes::{Clients, Lanes},
     places::{Place, Places},
     reread::Rereader,
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Reports, Sample, Writes},
+    handoff::{Feed, Pairs, Reports, Sample, Writes},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
@@ -47,6 +46,7 @@ pub struct Parts {
     pub gauges: Gauges,
     pub timings: Timings,
     pub rule_counts: RuleCounts,
+    pub pairs: Pairs,
     pub reports: Reports,
     pub writes: Writes,
     pub redactor: Current<Redactor>,
@@ -87,7 +87,7 @@ impl Worker {
             ledger: parts.ledger.clone(),
             bench: Arc::new(Bench {
                 compare: parts.compare,
-                epochs: Epochs::default(),
+                pairs: parts.pairs,
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,

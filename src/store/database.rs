@@ -137,14 +137,29 @@ impl Database {
                 let reader = Arc::new(Mutex::new(opened.reader));
                 Self::start(place, reader, (condition, gauges), Some(opened.lock))
             }
-            None => {
-                let connection =
-                    file::in_memory().map_err(|error| OpenError::Failed(error.into()))?;
-                let shared = Arc::new(Mutex::new(connection));
-                let place = Place::Memory(shared.clone());
-                Self::start(place, shared, (condition, gauges), None)
-            }
+            None => Self::start_in_memory(condition, gauges),
         }
+    }
+
+    /// As if the file at `path` could not be opened, because of `error`: in memory.
+    ///
+    /// # Errors
+    /// [`OpenError::Failed`].
+    pub fn open_in_place_of(
+        path: &Path,
+        error: &rusqlite::Error,
+        gauges: Gauges,
+    ) -> Result<Self, OpenError> {
+        let condition = Condition::new(gauges.clone());
+        condition.cannot_open(path, error);
+        Self::start_in_memory(condition, gauges)
+    }
+
+    fn start_in_memory(condition: Condition, gauges: Gauges) -> Result<Self, OpenError> {
+        let connection = file::in_memory().map_err(|error| OpenError::Failed(error.into()))?;
+        let shared = Arc::new(Mutex::new(connection));
+        let place = Place::Memory(shared.clone());
+        Self::start(place, shared, (condition, gauges), None)
     }
 
     fn start(
@@ -162,6 +177,7 @@ impl Database {
             condition: condition.clone(),
             gauges: gauges.clone(),
             sources: Vec::new(),
+            set_aside: 0,
         };
         let spawned = thread::Builder::new()
             .name("twinread-store".to_owned())
@@ -209,6 +225,11 @@ impl Database {
         self.0.queue.add_source(Box::new(source));
     }
 
+    /// Has the next round begin at once.
+    pub fn hasten(&self) {
+        self.0.queue.hasten();
+    }
+
     /// Reads. Waits for the disk, and for whoever else reads: not for a thread that serves.
     ///
     /// # Errors
@@ -224,6 +245,11 @@ impl Database {
     /// where the disk fails. Not for a thread that serves.
     pub fn settle(&self, within: Duration) -> bool {
         self.0.queue.settle(within)
+    }
+
+    /// Says in `/readyz` what is not as it should be, until the process ends.
+    pub fn tell(&self, sentence: String) {
+        self.0.condition.lasts(sentence);
     }
 
     /// What is not as it should be, each in a sentence.

@@ -2,7 +2,7 @@
 //!
 //! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
 
-use super::{latencies::Latencies, locks::locked};
+use super::{EpochState, RouteState, latencies::Latencies, locks::locked, state::Mark};
 use crate::{
     stack::Stack,
     verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies, Version},
@@ -20,7 +20,10 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Epoch {
     id: Arc<str>,
+    number: u64,
     series: u64,
+    /// What makes its checks comparable.
+    comparable: Arc<str>,
     label: Option<Arc<str>>,
     /// Known once an answer of the new stack has told it.
     version: OnceLock<Version>,
@@ -63,31 +66,40 @@ pub(super) struct Seat {
 /// How an epoch begins.
 #[derive(Clone, Debug)]
 pub(super) struct Beginning {
+    /// Keeps ids apart that begin in the same millisecond.
+    pub(super) number: u64,
+    pub(super) comparable: Arc<str>,
     /// The same in epochs that differ in nothing but the build of the new stack.
     pub(super) series: u64,
     pub(super) label: Option<Arc<str>>,
     pub(super) version: Option<Version>,
     pub(super) cause: Cause,
     pub(super) since: Timestamp,
+    /// The id sorts after those of epochs that began until then, even where the clock was set back.
+    pub(super) after: Timestamp,
 }
 
 // === impl Epoch ===
 
 impl Epoch {
-    /// `number`: which epoch of the process this is; keeps ids apart that begin in the same millisecond.
-    pub(super) fn begin(number: u64, beginning: Beginning) -> Arc<Self> {
+    pub(super) fn begin(beginning: Beginning) -> Arc<Self> {
         let Beginning {
+            number,
+            comparable,
             series,
             label,
             version,
             cause,
             since,
+            after,
         } = beginning;
         let chance: u32 = rand::random();
-        let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
+        let stamp = since.max(after).strftime("%Y%m%dT%H%M%S%3f");
         Arc::new(Self {
             id: format!("{stamp}-{number:04}-{chance:08x}").into(),
+            number,
             series,
+            comparable,
             label,
             version: version.map(OnceLock::from).unwrap_or_default(),
             cause,
@@ -95,6 +107,46 @@ impl Epoch {
             until: Mutex::default(),
             seen: Mutex::default(),
         })
+    }
+
+    /// One of another process; whatever it noted was before `now`, by whichever clock.
+    pub(super) fn restore(state: EpochState, now: Timestamp) -> Arc<Self> {
+        let verdict::Epoch {
+            id,
+            label,
+            version,
+            cause,
+            since,
+            until,
+        } = state.epoch;
+        let routes = state.routes.into_iter();
+        let seen = routes.map(|route| Arc::new(Tally::restore(route, now)));
+        Arc::new(Self {
+            id,
+            number: state.number,
+            series: state.series,
+            comparable: state.comparable,
+            label,
+            version: version.map(OnceLock::from).unwrap_or_default(),
+            cause,
+            since,
+            until: Mutex::new(until),
+            seen: Mutex::new(seen.collect()),
+        })
+    }
+
+    /// Everything counted so far of the routes of which `is_stored` does not know as much.
+    pub(super) fn state(&self, is_stored: impl Fn(&Arc<str>, Mark) -> bool) -> EpochState {
+        let seen = locked(&self.seen).clone();
+        let routes = seen.iter().zip(0..);
+        let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark()));
+        EpochState {
+            number: self.number,
+            series: self.series,
+            comparable: self.comparable.clone(),
+            epoch: self.told(*locked(&self.until)),
+            routes: changed.map(|(tally, place)| tally.state(place)).collect(),
+        }
     }
 
     pub(super) fn end(&self, at: Timestamp) {
@@ -111,6 +163,18 @@ impl Epoch {
 
     pub(super) fn id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn comparable(&self) -> &Arc<str> {
+        &self.comparable
+    }
+
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
     }
 
     pub(super) fn series(&self) -> u64 {
@@ -150,18 +214,22 @@ impl Epoch {
         let seen = locked(&self.seen).clone();
         let until = *locked(&self.until);
         Tallies {
-            epoch: verdict::Epoch {
-                id: self.id.clone(),
-                label: self.label.clone(),
-                version: self.version.get().cloned(),
-                cause: self.cause,
-                since: self.since,
-                until,
-            },
+            epoch: self.told(until),
             routes: seen
                 .iter()
                 .map(|tally| tally.figures(until.unwrap_or(now)))
                 .collect(),
+        }
+    }
+
+    fn told(&self, until: Option<Timestamp>) -> verdict::Epoch {
+        verdict::Epoch {
+            id: self.id.clone(),
+            label: self.label.clone(),
+            version: self.version.get().cloned(),
+            cause: self.cause,
+            since: self.since,
+            until,
         }
     }
 }
@@ -173,6 +241,20 @@ impl Seat {
         Self {
             epoch: epoch.clone(),
             tally: Arc::new(Tally::new(route.clone(), epoch.since)),
+        }
+    }
+
+    /// The place of a route in an epoch that may know it from another process.
+    pub(super) fn again(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
+        let seen = locked(&epoch.seen);
+        let known = seen.iter().find(|tally| tally.route == *route).cloned();
+        drop(seen);
+        match known {
+            Some(tally) => Self {
+                epoch: epoch.clone(),
+                tally,
+            },
+            None => Self::new(epoch, route),
         }
     }
 
@@ -242,15 +324,60 @@ impl Tally {
         }
     }
 
+    fn restore(state: RouteState, now: Timestamp) -> Self {
+        let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
+        Self {
+            route: state.route,
+            has_appeared: AtomicBool::new(true),
+            live: AtomicU64::new(state.live),
+            reads: AtomicU64::new(state.reads),
+            sampled: AtomicU64::new(state.sampled),
+            delayed: AtomicU64::new(state.delayed),
+            outcomes: Outcome::ALL.map(counted),
+            course: Mutex::new(Course {
+                record: state.record,
+                last_mismatch: state.last_mismatch.map(|at| at.min(now)),
+                pace: Pace::new(now),
+                latencies: state.latencies,
+            }),
+        }
+    }
+
+    fn state(&self, place: u64) -> RouteState {
+        let outcomes = self.outcomes();
+        let course = locked(&self.course);
+        RouteState {
+            route: self.route.clone(),
+            place,
+            live: self.live.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            sampled: self.sampled.load(Ordering::Relaxed),
+            delayed: self.delayed.load(Ordering::Relaxed),
+            outcomes,
+            record: course.record.clone(),
+            last_mismatch: course.last_mismatch,
+            latencies: course.latencies.clone(),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        let ended = self.outcomes().ended();
+        let counted = [&self.live, &self.reads, &self.sampled];
+        let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
+        [live, reads, sampled, ended]
+    }
+
+    /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
+    fn outcomes(&self) -> Outcomes {
+        let counts = Outcome::ALL.into_iter().map(|outcome| {
+            let count = &self.outcomes[outcome.index()];
+            (outcome, count.load(Ordering::Acquire))
+        });
+        counts.collect()
+    }
+
     fn figures(&self, now: Timestamp) -> Figures {
-        // Outcomes before samples: a check that ends between the two must not seem to end unsampled.
-        let outcomes: Outcomes = Outcome::ALL
-            .into_iter()
-            .map(|outcome| {
-                let count = &self.outcomes[outcome.index()];
-                (outcome, count.load(Ordering::Acquire))
-            })
-            .collect();
+        let outcomes = self.outcomes();
         let course = locked(&self.course);
         Figures {
             route: self.route.clone(),

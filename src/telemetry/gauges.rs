@@ -19,6 +19,7 @@ struct Inner {
     store_failures: AtomicU64,
     store_failing: AtomicU64,
     store_set_aside: AtomicU64,
+    clock_set_back: AtomicU64,
     store_waiting: AtomicU64,
     export_dropped: [AtomicU64; Signal::ALL.len()],
     bound_reached: [AtomicU64; Bound::ALL.len()],
@@ -143,6 +144,16 @@ impl Gauges {
 
     pub fn stores_set_aside(&self) -> u64 {
         self.0.store_set_aside.load(Ordering::Relaxed)
+    }
+
+    /// At the start the clock stood before what is stored.
+    pub fn set_clock_set_back(&self) {
+        self.0.clock_set_back.store(1, Ordering::Relaxed);
+    }
+
+    /// 1 where it did.
+    pub fn clock_set_back(&self) -> u64 {
+        self.0.clock_set_back.load(Ordering::Relaxed)
     }
 
     /// A report is on its way into the store.

@@ -9,6 +9,7 @@ use super::{
     epoch::{Beginning, Epoch},
     locks::{locked, read, write},
     route::{House, Route, Ticket},
+    state::{EpochState, Mark, Opening},
 };
 use crate::verdict::{Cause, Tallies, Turn, Version, Versions};
 use foldhash::fast::RandomState;
@@ -36,7 +37,7 @@ struct Inner {
     max_routes: AtomicUsize,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
-    /// How many epochs have begun; told when one has.
+    /// How many epochs have begun, in all processes; told when one has.
     begun: watch::Sender<u64>,
     /// Who takes this and others takes this first.
     versions: Mutex<Versions>,
@@ -45,38 +46,38 @@ struct Inner {
 }
 
 /// Epochs that stay readable, and routes in all of them together.
-const MAX_EPOCHS: usize = 100;
-const MAX_TALLIES: usize = 10_000;
+pub const MAX_EPOCHS: usize = 100;
+pub const MAX_TALLIES: usize = 10_000;
 
 // === impl Ledger ===
 
 impl Ledger {
+    /// A ledger without a past.
     pub fn new(max_routes: usize, gauges: Gauges) -> Self {
         Self::with_clock(max_routes, gauges, Clock::system())
     }
 
-    /// A ledger whose epochs go by `clock`.
+    /// A ledger without a past, whose epochs go by `clock`.
     pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
-        let since = clock.now();
-        let beginning = Beginning {
-            series: 1,
-            label: None,
-            version: None,
-            cause: Cause::Start,
-            since,
-        };
+        Self::open(max_routes, gauges, clock, Opening::default())
+    }
+
+    /// A ledger that begins as `opening` says.
+    pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: Opening) -> Self {
+        let now = clock.now();
+        let epochs = open(opening, now);
+        let present = epochs.back().expect("an epoch is always open");
         let house = Arc::new(House {
             shutting_down: AtomicBool::new(false),
             clock,
         });
-        let epoch = Epoch::begin(1, beginning);
         Self(Arc::new(Inner {
             routes: RwLock::default(),
-            other: Route::new(OTHER, &epoch, house.clone()),
+            other: Route::new(OTHER, present, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
-            epochs: RwLock::new(VecDeque::from([epoch])),
-            begun: watch::Sender::new(1),
-            versions: Mutex::new(Versions::new(None, since)),
+            begun: watch::Sender::new(present.number()),
+            versions: Mutex::new(Versions::new(present.version().cloned(), now)),
+            epochs: RwLock::new(epochs),
             house,
             gauges,
         }))
@@ -85,9 +86,29 @@ impl Ledger {
     /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
     /// still end in the epoch in which they were taken. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
+        self.begin_anew(None, label, cause)
+    }
+
+    /// As [`Ledger::begin_epoch`], where other checks than before are comparable. `comparable`: what makes them so.
+    pub fn begin_comparable(
+        &self,
+        comparable: Arc<str>,
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
+        self.begin_anew(Some(comparable), label, cause)
+    }
+
+    fn begin_anew(
+        &self,
+        comparable: Option<Arc<str>>,
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
         let mut versions = locked(&self.0.versions);
         versions.begin_anew();
-        self.begin(label, versions.present().cloned(), cause)
+        let version = versions.present().cloned();
+        self.begin((comparable, version), label, cause)
     }
 
     /// Hears which build of the new stack answered the check of `ticket`, and counts it in the epoch of that build: where
@@ -104,7 +125,7 @@ impl Ledger {
                 }
             }
             Turn::Begins => {
-                self.begin(None, Some(version.clone()), Cause::Version);
+                self.begin((None, Some(version.clone())), None, Cause::Version);
                 ticket.move_to(&self.present());
             }
             Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
@@ -121,26 +142,32 @@ impl Ledger {
             .cloned()
     }
 
-    fn begin(&self, label: Option<&str>, version: Option<Version>, cause: Cause) -> Arc<str> {
+    fn begin(
+        &self,
+        (comparable, version): (Option<Arc<str>>, Option<Version>),
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
         // Held throughout, so that no route is added to the epoch that ends.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
         // Whoever begins an epoch holds the versions.
         let number = *self.0.begun.borrow() + 1;
+        let present = self.present();
         let series = match cause {
-            Cause::Version => self.present().series(),
+            Cause::Version => present.series(),
             _ => number,
         };
-        let epoch = Epoch::begin(
+        let epoch = Epoch::begin(Beginning {
             number,
-            Beginning {
-                series,
-                label: label.map(Arc::from),
-                version,
-                cause,
-                since: now,
-            },
-        );
+            comparable: comparable.unwrap_or_else(|| present.comparable().clone()),
+            series,
+            label: label.map(Arc::from),
+            version,
+            cause,
+            since: now,
+            after: present.since(),
+        });
         for route in routes.values().chain([&self.0.other]) {
             route.enter(&epoch);
         }
@@ -180,6 +207,28 @@ impl Ledger {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
         epochs.iter().map(|epoch| epoch.tallies(now)).collect()
+    }
+
+    /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
+    /// `is_stored` does not know as much.
+    pub fn states(&self, is_stored: impl Fn(u64, &Arc<str>, Mark) -> bool) -> Vec<EpochState> {
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        let states = epochs.iter().map(|epoch| {
+            let number = epoch.number();
+            epoch.state(|route, mark| is_stored(number, route, mark))
+        });
+        states.collect()
+    }
+
+    /// The number of the present epoch.
+    pub fn number(&self) -> u64 {
+        self.present().number()
+    }
+
+    /// The number of the oldest epoch that is still readable.
+    pub fn oldest(&self) -> u64 {
+        let epochs = read(&self.0.epochs);
+        epochs.front().expect("an epoch is always open").number()
     }
 
     /// By the clock of the ledger.
@@ -233,6 +282,41 @@ impl Ledger {
         routes.insert(route.name().clone(), route.clone());
         route
     }
+}
+
+/// The epochs of the past, and the present one.
+fn open(opening: Opening, now: Timestamp) -> VecDeque<Arc<Epoch>> {
+    let restored = |past: Vec<EpochState>| -> VecDeque<_> {
+        let past = past.into_iter();
+        past.map(|state| Epoch::restore(state, now)).collect()
+    };
+    let (past, comparable, label, cause) = match opening {
+        Opening::GoesOn(epochs) => return restored(epochs),
+        Opening::Begins {
+            past,
+            comparable,
+            label,
+            cause,
+        } => (past, comparable, label, cause),
+    };
+    let mut epochs = restored(past);
+    let last = epochs.back().map(|last| {
+        last.end(now.max(last.since()));
+        (last.number(), last.since())
+    });
+    let (number, after) = last.unwrap_or((0, now));
+    epochs.push_back(Epoch::begin(Beginning {
+        number: number + 1,
+        comparable,
+        series: number + 1,
+        label,
+        version: None,
+        cause,
+        since: now,
+        after,
+    }));
+    forget(&mut epochs);
+    epochs
 }
 
 /// Drops the oldest epochs until the rest is within the bounds; the present one stays.

@@ -72,7 +72,7 @@ impl Route {
     pub(super) fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<House>) -> Self {
         let name = Arc::from(name);
         Self(Arc::new(Counts {
-            seat: RwLock::new(Seat::new(epoch, &name)),
+            seat: RwLock::new(Seat::again(epoch, &name)),
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// Figures of rules, by rule id, since the process began. Shared by clones.
+/// Figures of rules, by rule id, since the process began or, where its epoch goes on, since that did. Shared by clones.
 ///
 /// Ids come from rule files only, so there are as many as were ever configured.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,13 @@ impl RuleCounts {
         let counts = self.counts(rule);
         counts.applied.fetch_add(count.applied, Ordering::Relaxed);
         counts.masked.fetch_add(count.masked, Ordering::Relaxed);
+    }
+
+    /// Goes on from figures of another process.
+    pub fn restore(&self, figures: impl IntoIterator<Item = (Arc<str>, RuleCount)>) {
+        for (rule, count) in figures {
+            self.add(&rule, count);
+        }
     }
 
     /// The figures of one rule; zero where it was never looked at.

@@ -115,6 +115,20 @@ pub struct Quantiles {
 // === impl Cause ===
 
 impl Cause {
+    pub const ALL: [Self; 6] = [
+        Self::Start,
+        Self::Rules,
+        Self::Compare,
+        Self::Stacks,
+        Self::Version,
+        Self::Asked,
+    ];
+
+    /// The cause of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",

@@ -11,6 +11,7 @@ mod recheck;
 mod sidecar;
 mod stack;
 mod suggestions;
+mod survival;
 mod terminal;
 mod verdicts;
 

@@ -133,9 +133,12 @@ impl Sidecar {
         self.child.id()
     }
 
+    pub fn process(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
+        rustix::process::kill_process(self.process(), signal).unwrap();
     }
 
     pub fn exited(&mut self) -> ExitStatus {
@@ -184,6 +187,11 @@ impl Caller {
     pub fn send(&mut self, request: &str) -> Answer {
         self.write(request);
         self.read().expect("an answer")
+    }
+
+    /// Whether the request was answered whole.
+    pub fn try_send(&mut self, request: &str) -> bool {
+        self.0.get_mut().write_all(request.as_bytes()).is_ok() && self.read().is_some()
     }
 
     pub fn write(&mut self, request: &str) {

@@ -111,7 +111,7 @@ const COUNTERS: [Family<u64>; 12] = [
     },
 ];
 
-const GAUGES: [Family<u64>; 9] = [
+const GAUGES: [Family<u64>; 10] = [
     Family {
         name: "twinread_captured_bytes",
         help: "Bytes of requests and answers held now",
@@ -141,6 +141,12 @@ const GAUGES: [Family<u64>; 9] = [
         help: "1 while the store cannot be opened or written",
         unit: "1",
         read: |sources| alone(sources.gauges.store_failing()),
+    },
+    Family {
+        name: "twinread_clock_set_back",
+        help: "1 where the clock stood before what is stored when the process began",
+        unit: "1",
+        read: |sources| alone(sources.gauges.clock_set_back()),
     },
     Family {
         name: "twinread_store_waiting",

@@ -100,7 +100,7 @@ impl Condition {
         sentences
     }
 
-    fn lasts(&self, sentence: String) {
+    pub(super) fn lasts(&self, sentence: String) {
         locked(&self.told).lasting.push(sentence);
     }
 }

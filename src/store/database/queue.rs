@@ -42,7 +42,7 @@ struct Waiting {
     is_failing: bool,
 }
 
-/// Whether somebody waits for the next round.
+/// Whether the next round waits for its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Haste {
     #[default]
@@ -78,6 +78,11 @@ impl Queue {
 
     pub(super) fn add_source(&self, source: Box<dyn Source>) {
         locked(&self.waiting).sources.push(source);
+    }
+
+    pub(super) fn hasten(&self) {
+        locked(&self.waiting).haste = Haste::Awaited;
+        self.wake.notify_all();
     }
 
     /// See [`Database::settle`](super::Database::settle).

@@ -255,6 +255,39 @@ fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
 }
 
 #[test]
+fn files_are_set_aside_only_so_often() {
+    let (folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let attempts = Arc::new(AtomicU64::new(0));
+    let attempted = attempts.clone();
+    let write = move |_: &Connection| match attempted.fetch_add(1, Ordering::Relaxed) {
+        5.. => Ok(()),
+        _ => Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
+    };
+    database.write(1, write).unwrap();
+    eventually("written", || attempts.load(Ordering::Relaxed) == 6);
+    eventually("told", || gauges.store_failing() == 0);
+    assert_eq!(files(&folder, ".corrupt-").len(), 3);
+}
+
+#[test]
+fn a_disk_that_takes_no_file_leaves_a_database_in_memory() {
+    let gauges = Gauges::default();
+    let path = Path::new("/proc/evidence.db");
+    let database = Database::open(Some(path), gauges.clone()).unwrap();
+    put(&database, "one");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["one"]);
+    assert_eq!(database.path(), None);
+    let told = database.impairments().join(" ");
+    assert!(
+        told.contains("/proc/evidence.db cannot be opened"),
+        "{told}"
+    );
+    assert_eq!((gauges.store_failing(), gauges.store_failures()), (1, 1));
+}
+
+#[test]
 fn a_write_that_can_never_succeed_takes_no_other_along() {
     let (_folder, path) = scratch();
     let (database, gauges) = open(&path);

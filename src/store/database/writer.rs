@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pub(super) condition: Condition,
     pub(super) gauges: Gauges,
     pub(super) sources: Vec<Box<dyn Source>>,
+    /// Files set aside so far.
+    pub(super) set_aside: u32,
 }
 
 /// Where is written.
@@ -52,6 +54,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The same, once the process ends.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
+/// A disk that damages one file after the other is not to be filled with them.
+const MAX_SET_ASIDE: u32 = 3;
+
 // === impl Writer ===
 
 impl Writer {
@@ -60,9 +65,7 @@ impl Writer {
             let mut round = self.queue.next(PERIOD);
             self.sources.append(&mut round.sources);
             let bytes = round.jobs.iter().map(|job| job.bytes).sum();
-            let is_written = self.commit(&mut round.jobs);
-            self.queue.written(bytes);
-            if !is_written {
+            if !self.commit(&mut round.jobs) {
                 let left = round.jobs.len() + self.queue.left();
                 tracing::error!(
                     left,
@@ -71,6 +74,7 @@ impl Writer {
                 self.gauges.export_dropped(Signal::Store, left as u64);
                 return;
             }
+            self.queue.written(bytes);
             if round.is_last {
                 self.place.write_back();
                 return;
@@ -139,6 +143,10 @@ impl Writer {
         let Place::File { path, writer } = &mut self.place else {
             return;
         };
+        if self.set_aside >= MAX_SET_ASIDE {
+            return;
+        }
+        self.set_aside += 1;
         let mut begun = || -> Result<_, Trouble> {
             let mut reader = locked(&self.reader);
             // Both are closed before the file is renamed: closed later, they would take the new one's log with them.

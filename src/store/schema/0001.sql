@@ -4,12 +4,15 @@ CREATE TABLE epochs (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   label TEXT,
+  -- Of the new stack.
+  version TEXT,
+  -- The same in epochs that differ in nothing but the version.
+  series INTEGER NOT NULL,
   cause TEXT NOT NULL,
   since_ns INTEGER NOT NULL,
   until_ns INTEGER,
-  -- What makes its checks comparable, and its checks in time: JSON.
-  comparable TEXT NOT NULL,
-  record TEXT NOT NULL
+  -- What makes its checks comparable: JSON.
+  comparable TEXT NOT NULL
 ) STRICT;
 
 -- Everything counted in an epoch so far. Cumulative: to write it twice changes nothing.
@@ -22,12 +25,14 @@ CREATE TABLE tallies (
   live INTEGER NOT NULL,
   reads INTEGER NOT NULL,
   sampled INTEGER NOT NULL,
+  delayed INTEGER NOT NULL,
   -- JSON: {"mismatch/auth": 3}
   outcomes TEXT NOT NULL,
-  last_check_ns INTEGER,
+  -- Its checks in time: JSON.
+  record TEXT NOT NULL,
   last_mismatch_ns INTEGER,
-  old_latency BLOB,
-  new_latency BLOB,
+  old_latency BLOB NOT NULL,
+  new_latency BLOB NOT NULL,
   UNIQUE (epoch, route)
 ) STRICT;
 
@@ -89,7 +94,9 @@ CREATE TABLE pairs (
 CREATE TABLE settings (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   revision INTEGER NOT NULL,
-  changed TEXT NOT NULL
+  -- JSON: what was changed, and every setting as it stood.
+  changed TEXT NOT NULL,
+  in_force TEXT NOT NULL
 ) STRICT;
 
 -- The newest documents of each kind.

@@ -1,0 +1,188 @@
+//! What the process begins with: the figures and the settings of the one before it, as far as they still fit.
+
+use super::StartError;
+use crate::{
+    config::{Comparable, Config, Loaded},
+    document::Faults,
+    handoff::Pairs,
+    store::{Counted, Database, Figures, Kept, KeptSettings, Past},
+    telemetry::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
+    verdict::Cause,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Everything that survives the process, in force again, and kept from now on.
+#[derive(Debug)]
+pub(super) struct Restored {
+    pub(super) loaded: Loaded,
+    /// Of the settings.
+    pub(super) revision: u64,
+    pub(super) database: Database,
+    pub(super) counted: Counted,
+    pub(super) gauges: Gauges,
+}
+
+/// What the checks of an epoch are measured by, as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Yardstick {
+    #[serde(flatten)]
+    comparable: Comparable,
+    /// As configured; an epoch may have got another one by the API.
+    label: Option<String>,
+}
+
+/// A clock that stands so far behind what is stored has been set back.
+const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
+
+// === impl Restored ===
+
+impl Restored {
+    /// Opens the store that `loaded` names.
+    pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
+        let gauges = Gauges::default();
+        let (database, past, kept) = open(loaded.config(), &gauges)?;
+        let (loaded, revision) = again(loaded, kept, &database);
+        let config = loaded.config().clone();
+        notice_clock(&past, (&database, &gauges));
+        let counted = counted(past, &config, &gauges);
+        if database.path().is_some() {
+            database.add_source(Figures::new(counted.clone(), config.store.keep));
+            // What it begins with is stored before much can happen to the process.
+            database.hasten();
+        }
+        Ok(Self {
+            loaded,
+            revision,
+            database,
+            counted,
+            gauges,
+        })
+    }
+}
+
+/// The store, and what is in it. One that cannot be read is as one that cannot be opened.
+fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept>), StartError> {
+    let path = config.store.path.as_deref();
+    let database = Database::open(path, gauges.clone())?;
+    let read = database.read(|from| Ok((Past::load(from)?, Kept::load(from)?)));
+    match (read, path) {
+        (Ok((past, kept)), _) => Ok((database, past, kept)),
+        (Err(error), Some(path)) => {
+            let database = Database::open_in_place_of(path, &error, gauges.clone())?;
+            Ok((database, Past::default(), None))
+        }
+        (Err(error), None) => Err(crate::store::OpenError::Failed(error.into()).into()),
+    }
+}
+
+/// `loaded` with what the API had changed, and the revision that it has.
+fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64) {
+    let Some(kept) = kept else {
+        return (loaded, 1);
+    };
+    let loaded = match loaded.patched(&kept.changed) {
+        Ok(patched) => patched,
+        Err(faults) => {
+            set_aside(&kept, &faults, database);
+            loaded
+        }
+    };
+    // What the file says may have changed meanwhile.
+    let is_another = u64::from(loaded.settings() != kept.in_force);
+    (loaded, kept.revision + is_another)
+}
+
+fn set_aside(kept: &Kept, faults: &Faults, database: &Database) {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    for fault in &faults {
+        tracing::warn!(fault, changed = %kept.changed, "what the API had changed does not fit the configuration any more");
+    }
+    KeptSettings::new(database.clone()).set_aside(kept, &faults);
+    database.tell(format!(
+        "the settings that the API had changed do not fit the configuration any more, and none of them is in force: {}",
+        faults.join("; ")
+    ));
+}
+
+fn notice_clock(past: &Past, (database, gauges): (&Database, &Gauges)) {
+    let Some(latest) = past.epochs.iter().map(EpochState::latest).max() else {
+        return;
+    };
+    let now = Timestamp::now();
+    if latest.duration_since(now) > SET_BACK {
+        tracing::warn!(%latest, %now, "the clock stands before what is stored: it was set back, and the soak time starts again");
+        gauges.set_clock_set_back();
+        database.tell(format!(
+            "the clock was set back to before {latest}, of which something is stored: the soak time starts again"
+        ));
+    }
+}
+
+fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
+    let Past {
+        epochs,
+        rules,
+        pairs,
+    } = past;
+    let opening = opening(epochs, config);
+    let goes_on = matches!(opening, Opening::GoesOn(_));
+    let ledger = Ledger::open(config.max_routes, gauges.clone(), Clock::system(), opening);
+    let counted = Counted {
+        ledger,
+        rule_counts: RuleCounts::default(),
+        pairs: Pairs::default(),
+    };
+    if goes_on {
+        counted.rule_counts.restore(rules);
+        counted.pairs.restore(&counted.ledger.epoch(), pairs);
+    }
+    counted
+}
+
+/// The last epoch goes on if its checks are comparable with those to come.
+fn opening(past: Vec<EpochState>, config: &Config) -> Opening {
+    let yardstick = Yardstick::of(config);
+    let cause = match past.last() {
+        None => Some(Cause::Start),
+        Some(last) if last.epoch.until.is_some() => Some(Cause::Start),
+        Some(last) => yardstick.cause(&last.comparable),
+    };
+    match cause {
+        None => Opening::GoesOn(past),
+        Some(cause) => Opening::Begins {
+            past,
+            comparable: yardstick.text(),
+            label: config.epoch.label.as_deref().map(Arc::from),
+            cause,
+        },
+    }
+}
+
+// === impl Yardstick ===
+
+impl Yardstick {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            comparable: Comparable::of(config),
+            label: config.epoch.label.clone(),
+        }
+    }
+
+    /// As it is stored.
+    pub(super) fn text(&self) -> Arc<str> {
+        let text = serde_json::to_string(self);
+        text.expect("fingerprints must be JSON").into()
+    }
+
+    /// Why what was measured by the stored one cannot go on, if so.
+    fn cause(&self, stored: &str) -> Option<Cause> {
+        let Ok(before) = serde_json::from_str::<Self>(stored) else {
+            return Some(Cause::Start);
+        };
+        let is_labelled_anew = self.label != before.label;
+        let changed = self.comparable.cause(&before.comparable);
+        changed.or(is_labelled_anew.then_some(Cause::Asked))
+    }
+}

@@ -1,0 +1,44 @@
+//! What becomes of figures that are old.
+
+use super::rows::{ADD, signed};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use std::time::Duration;
+
+/// Minutes that are older become hours.
+const MINUTES_KEPT: i64 = 2 * 24 * 60;
+
+/// Makes hours of minutes that are two days old, and drops hours and minutes that are older than `keep`.
+pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite::Result<()> {
+    let minute = now.as_second().div_euclid(60);
+    // Whole hours only.
+    let folded = (minute - MINUTES_KEPT).div_euclid(60) * 60;
+    let kept_minutes = i64::try_from(keep.as_secs() / 60).unwrap_or(i64::MAX);
+    let oldest = minute.saturating_sub(kept_minutes);
+    to.execute("DELETE FROM minutes WHERE minute < ?1", [oldest])?;
+    to.execute(
+        &format!(
+            "INSERT INTO hours
+             SELECT minute / 60, tally, sum(live), sum(reads), sum(sampled), sum(match_exact), sum(match_rules),
+               sum(mismatch), sum(transient), sum(noise), sum(shadow_error), sum(not_compared)
+             FROM minutes WHERE minute < ?1 GROUP BY minute / 60, tally
+             ON CONFLICT (hour, tally) DO UPDATE SET {ADD}"
+        ),
+        [folded],
+    )?;
+    to.execute("DELETE FROM minutes WHERE minute < ?1", [folded])?;
+    to.execute("DELETE FROM hours WHERE hour < ?1", [oldest.div_euclid(60)])?;
+    let ended = (oldest.saturating_mul(60)).saturating_mul(1_000_000_000);
+    to.execute("DELETE FROM epochs WHERE until_ns < ?1", [ended])?;
+    Ok(())
+}
+
+/// Drops epochs before `oldest`, and what only the present one needs of those that are over.
+pub(super) fn forget_epochs(to: &Connection, oldest: u64) -> rusqlite::Result<()> {
+    to.execute("DELETE FROM epochs WHERE number < ?1", [signed(oldest)])?;
+    to.execute(
+        "DELETE FROM pairs WHERE epoch IN (SELECT number FROM epochs WHERE until_ns IS NOT NULL)",
+        [],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,443 @@
+use super::*;
+use crate::{
+    compare::Bijections,
+    stack::Stack,
+    store::Database,
+    telemetry::{Clock, Gauges, Opening, RouteState, Ticket},
+    verdict::{Cause, Outcome, Reason, Tallies, Via},
+};
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+const DAY: i64 = 86_400;
+const KEEP: Duration = Duration::from_secs(30 * DAY as u64);
+
+/// A process: what it counts, and how that is kept.
+struct Process {
+    now: Arc<AtomicI64>,
+    counted: Counted,
+    figures: Figures,
+    on_their_way: Vec<Ticket>,
+}
+
+impl Process {
+    fn start(database: &Database, second: i64) -> Self {
+        let past = database.read(Past::load).unwrap();
+        let opening = match past.epochs.is_empty() {
+            true => Opening::default(),
+            false => Opening::GoesOn(past.epochs),
+        };
+        Self::open(opening, second, past.rules)
+    }
+
+    fn open(opening: Opening, second: i64, rules: Vec<(Arc<str>, RuleCount)>) -> Self {
+        let now = Arc::new(AtomicI64::new(second));
+        let read = now.clone();
+        let clock =
+            Clock::new(move || Timestamp::from_second(read.load(Ordering::Relaxed)).unwrap());
+        let counted = Counted {
+            ledger: Ledger::open(500, Gauges::default(), clock, opening),
+            rule_counts: RuleCounts::default(),
+            pairs: Pairs::default(),
+        };
+        counted.rule_counts.restore(rules);
+        Self {
+            now,
+            figures: Figures::new(counted.clone(), KEEP),
+            counted,
+            on_their_way: Vec::new(),
+        }
+    }
+
+    fn at(&self, second: i64) {
+        self.now.store(second, Ordering::Relaxed);
+    }
+
+    fn live(&self, route: &str) {
+        let route = self.counted.ledger.route(route);
+        route.count_live(&Method::GET, Some(StatusCode::OK));
+        route.count_live_read();
+    }
+
+    fn check(&self, route: &str, outcome: Outcome) {
+        let ticket = self.counted.ledger.route(route).sample();
+        ticket.answered(Stack::New, Duration::from_millis(5));
+        ticket.finish(outcome);
+    }
+
+    fn sample(&mut self, route: &str) {
+        self.on_their_way
+            .push(self.counted.ledger.route(route).sample());
+    }
+
+    /// A transaction that is rolled back.
+    fn write_in_vain(&mut self, database: &Database) {
+        let written = database.read(|to| {
+            to.execute_batch("BEGIN")?;
+            self.figures.write(to)?;
+            to.execute_batch("ROLLBACK")
+        });
+        written.unwrap();
+    }
+
+    fn write(&mut self, database: &Database) {
+        database.read(|to| self.figures.write(to)).unwrap();
+        self.figures.committed();
+    }
+
+    fn tallies(&self) -> Tallies {
+        self.counted.ledger.tallies()
+    }
+}
+
+fn database() -> Database {
+    Database::open(None, Gauges::default()).unwrap()
+}
+
+fn sum(database: &Database, table: &str, column: &str) -> i64 {
+    let sql = format!("SELECT coalesce(sum({column}), 0) FROM {table}");
+    database
+        .read(|from| from.query_row(&sql, [], |row| row.get(0)))
+        .unwrap()
+}
+
+/// Every kept minute and hour together is what was counted in all.
+fn assert_minutes_add_up(database: &Database) {
+    for column in ["live", "reads", "sampled"] {
+        let in_time = sum(database, "minutes", column) + sum(database, "hours", column);
+        assert_eq!(in_time, sum(database, "tallies", column), "{column}");
+    }
+}
+
+#[test]
+fn an_epoch_goes_on_after_a_restart_as_it_was() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    first.live("b");
+    first.live("a");
+    first.check("a", Outcome::Match(Via::Exact));
+    first.at(1_007);
+    first.check("a", Outcome::Noise);
+    first.counted.rule_counts.add(
+        "r",
+        RuleCount {
+            applied: 3,
+            masked: 1,
+        },
+    );
+    first.write(&database);
+    first.write(&database);
+
+    let mut second = Process::start(&database, 1_060);
+    let (before, mut after) = (first.tallies(), second.tallies());
+    assert_eq!(after.epoch, before.epoch);
+    // How fast checks come is asked anew.
+    for (after, before) in after.routes.iter_mut().zip(&before.routes) {
+        after.pace = before.pace;
+    }
+    assert_eq!(after.routes, before.routes);
+    assert_eq!(second.counted.rule_counts.get("r").applied, 3);
+
+    second.live("a");
+    second.live("c");
+    second.write(&database);
+    let names: Vec<_> = second
+        .tallies()
+        .routes
+        .into_iter()
+        .map(|route| route.route)
+        .collect();
+    assert_eq!(names, ["b".into(), "a".into(), "c".into()]);
+    assert_eq!(sum(&database, "tallies", "live"), 4);
+    assert_minutes_add_up(&database);
+}
+
+#[test]
+fn samples_on_their_way_at_a_crash_end_as_internal() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    first.check("a", Outcome::Match(Via::Exact));
+    first.sample("a");
+    first.sample("a");
+    first.write(&database);
+    for _ in 0..2 {
+        // However often it dies before it writes.
+        let second = Process::start(&database, 10);
+        let a = &second.tallies().routes[0];
+        assert_eq!((a.sampled, a.outcomes.ended()), (3, 3));
+        assert_eq!(a.outcomes.get(Outcome::NotCompared(Reason::Internal)), 2);
+    }
+    Process::start(&database, 20).write(&database);
+    assert_eq!(sum(&database, "minutes", "not_compared"), 2);
+}
+
+#[test]
+fn a_clock_that_was_set_back_loses_and_doubles_nothing() {
+    let database = database();
+    let mut first = Process::start(&database, 40 * DAY);
+    first.live("a");
+    first.check("a", Outcome::Match(Via::Exact));
+    first.write(&database);
+
+    let mut second = Process::start(&database, 2 * DAY);
+    second.live("a");
+    second.check("a", Outcome::Match(Via::Exact));
+    second.write(&database);
+    let a = &second.tallies().routes[0];
+    assert_eq!((a.live, a.outcomes.matches()), (2, 2));
+    let clean = a
+        .record
+        .clean(a.last_mismatch, KEEP, second.counted.ledger.now());
+    assert_eq!(clean, Duration::ZERO);
+    assert_minutes_add_up(&database);
+
+    let last = second.counted.ledger.epoch();
+    second.counted.ledger.begin_epoch(None, Cause::Asked);
+    assert!(second.counted.ledger.epoch() > last);
+}
+
+#[test]
+fn minutes_become_hours_after_two_days_and_hours_go() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    for minute in 0..180 {
+        first.at(minute * 60);
+        first.live("a");
+        first.write(&database);
+    }
+    assert_eq!(sum(&database, "minutes", "1"), 180);
+
+    let mut later = Process::start(&database, 2 * DAY + 3_600);
+    later.write(&database);
+    assert_eq!(sum(&database, "minutes", "1"), 120);
+    assert_eq!(
+        (
+            sum(&database, "hours", "1"),
+            sum(&database, "hours", "live")
+        ),
+        (1, 60)
+    );
+    assert_minutes_add_up(&database);
+
+    let mut latest = Process::start(&database, 31 * DAY);
+    latest.write(&database);
+    assert_eq!(
+        sum(&database, "minutes", "1") + sum(&database, "hours", "1"),
+        0
+    );
+    assert_eq!(
+        latest.tallies().routes[0].live,
+        180,
+        "the epoch is not over"
+    );
+}
+
+#[test]
+fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    first.check("a", Outcome::Noise);
+    first
+        .counted
+        .ledger
+        .begin_epoch(Some("build 7"), Cause::Asked);
+    first.check("a", Outcome::Transient);
+    first.write(&database);
+
+    let second = Process::start(&database, 10);
+    let epochs = second.counted.ledger.epochs();
+    assert_eq!(epochs.len(), 2);
+    assert_eq!(epochs[0].epoch.label.as_deref(), Some("build 7"));
+    assert_eq!(epochs[0].routes[0].outcomes.get(Outcome::Transient), 1);
+    assert_eq!(epochs[1].routes[0].outcomes.get(Outcome::Noise), 1);
+    assert!(epochs[1].epoch.until.is_some());
+
+    Process::start(&database, 31 * DAY).write(&database);
+    assert_eq!(
+        Process::start(&database, 31 * DAY)
+            .counted
+            .ledger
+            .epochs()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_new_epoch_ends_the_one_of_the_past() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    first.check("a", Outcome::Noise);
+    first.write(&database);
+    let past = database.read(Past::load).unwrap().epochs;
+    let opening = Opening::Begins {
+        past,
+        comparable: "other".into(),
+        label: None,
+        cause: Cause::Rules,
+    };
+    let mut second = Process::open(opening, 50, Vec::new());
+    second.write(&database);
+    let epochs = Process::start(&database, 60).counted.ledger.epochs();
+    let causes: Vec<_> = epochs.iter().map(|tallies| tallies.epoch.cause).collect();
+    assert_eq!(causes, [Cause::Rules, Cause::Start]);
+    assert_eq!(
+        epochs[1].epoch.until,
+        Some(Timestamp::from_second(50).unwrap())
+    );
+    assert_eq!(epochs[0].routes, []);
+}
+
+#[test]
+fn an_epoch_past_the_bound_goes_from_the_database_too() {
+    let database = database();
+    let mut process = Process::start(&database, 0);
+    process.check("a", Outcome::Noise);
+    process.write(&database);
+    for _ in 0..120 {
+        process.counted.ledger.begin_epoch(None, Cause::Asked);
+    }
+    process.figures.folded = None;
+    process.write(&database);
+    assert_eq!(sum(&database, "epochs", "1"), 100);
+    assert_eq!(
+        sum(&database, "tallies", "1") + sum(&database, "minutes", "1"),
+        0
+    );
+}
+
+#[test]
+fn ids_that_have_met_are_stored_once_and_known_again() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    let epoch = first.counted.ledger.epoch();
+    let met = BTreeMap::from([("ids".to_owned(), vec![(5, u128::MAX), (6, 8)])]);
+    let mut bijections = Bijections::default();
+    for ids in &met["ids"] {
+        bijections.restore("ids", *ids);
+    }
+    bijections.forget_taken();
+    *first.counted.pairs.tables(&epoch).lock() = bijections;
+    first.write_in_vain(&database);
+    first.write(&database);
+    first.write(&database);
+    let mut pairs = database.read(Past::load).unwrap().pairs;
+    pairs.values_mut().for_each(|pairs| pairs.sort_unstable());
+    assert_eq!(pairs, met);
+
+    first.counted.ledger.begin_epoch(None, Cause::Asked);
+    first.figures.folded = None;
+    first.write(&database);
+    assert_eq!(sum(&database, "pairs", "1"), 0);
+}
+
+#[test]
+fn a_new_database_gets_everything_again() {
+    let (old, new) = (database(), database());
+    let mut process = Process::start(&old, 0);
+    process.live("a");
+    process.check("a", Outcome::Noise);
+    process.write(&old);
+    process.figures.begun_anew();
+    process.write(&new);
+    assert_eq!(Process::start(&new, 1).tallies().routes, {
+        let past = old.read(Past::load).unwrap();
+        Process::open(Opening::GoesOn(past.epochs), 1, Vec::new())
+            .tallies()
+            .routes
+    });
+}
+
+#[test]
+fn what_cannot_be_read_again_is_left_out_and_the_law_holds() {
+    let database = database();
+    let mut first = Process::start(&database, 0);
+    first.check("a", Outcome::Noise);
+    first.write(&database);
+    let spoil =
+        "UPDATE tallies SET outcomes = '{\"of the future\": 1}', record = 'x', new_latency = x'00'";
+    database.read(|to| to.execute_batch(spoil)).unwrap();
+    let past = database.read(Past::load).unwrap();
+    let route: &RouteState = &past.epochs[0].routes[0];
+    assert_eq!(
+        route.outcomes.get(Outcome::NotCompared(Reason::Internal)),
+        1
+    );
+    assert_eq!(route.record.last(), None);
+    assert_eq!(route.latencies.quantiles().new, None);
+}
+
+/// What may happen to a process.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Live,
+    Check(Outcome),
+    Sample,
+    Epoch,
+    Write,
+    WriteInVain,
+    Crash,
+    /// The clock goes on, or is set back, with the next process.
+    Clock(i64),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => Just(Event::Live),
+        4 => prop::sample::select(Outcome::ALL.to_vec()).prop_map(Event::Check),
+        2 => Just(Event::Sample),
+        1 => Just(Event::Epoch),
+        3 => Just(Event::Write),
+        1 => Just(Event::WriteInVain),
+        1 => Just(Event::Crash),
+        1 => (-20_000..20_000_i64).prop_map(Event::Clock),
+    ];
+    prop::collection::vec(event, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_happens_nothing_is_lost_that_was_written_and_nothing_counted_twice(events in events()) {
+        let database = database();
+        let mut second = 3 * DAY;
+        let mut process = Process::start(&database, second);
+        // Live requests that were written, and since then.
+        let (mut written, mut since) = (0, 0);
+        for event in events {
+            match event {
+                Event::Live => {
+                    process.live("a");
+                    since += 1;
+                }
+                Event::Check(outcome) => process.check("a", outcome),
+                Event::Sample => process.sample("a"),
+                Event::Epoch => drop(process.counted.ledger.begin_epoch(None, Cause::Asked)),
+                Event::Clock(seconds) => second += seconds,
+                Event::WriteInVain => process.write_in_vain(&database),
+                Event::Write => {
+                    process.write(&database);
+                    written += since;
+                    since = 0;
+                }
+                Event::Crash => {
+                    let next = Process::start(&database, second);
+                    mem::replace(&mut process, next).on_their_way.into_iter().for_each(mem::forget);
+                    since = 0;
+                    for tallies in process.counted.ledger.epochs() {
+                        for route in &tallies.routes {
+                            prop_assert_eq!(route.sampled, route.outcomes.ended());
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(sum(&database, "tallies", "live"), written);
+            assert_minutes_add_up(&database);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What was counted, as it survives the process.
+
+use super::Latencies;
+use crate::verdict::{self, Cause, Outcomes, Record};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// One epoch and everything counted in it so far.
+#[derive(Clone, Debug)]
+pub struct EpochState {
+    /// Epochs are numbered from 1 on, across restarts.
+    pub number: u64,
+    /// The same in epochs that differ in nothing but the build of the new stack.
+    pub series: u64,
+    /// What makes its checks comparable. Opaque here.
+    pub comparable: Arc<str>,
+    pub epoch: verdict::Epoch,
+    pub routes: Vec<RouteState>,
+}
+
+/// Everything counted of one route in one epoch so far.
+#[derive(Clone, Debug)]
+pub struct RouteState {
+    pub route: Arc<str>,
+    /// From 0 on, in order of appearance.
+    pub place: u64,
+    pub live: u64,
+    pub reads: u64,
+    pub sampled: u64,
+    /// Checks that began later because of a write.
+    pub delayed: u64,
+    pub outcomes: Outcomes,
+    pub record: Record,
+    pub last_mismatch: Option<Timestamp>,
+    pub latencies: Latencies,
+}
+
+/// Live, reads, sampled, ended: one of them changes with everything that is counted.
+pub type Mark = [u64; 4];
+
+/// With which epoch a ledger begins.
+#[derive(Clone, Debug)]
+pub enum Opening {
+    /// The last of these, oldest first: at least one, and none but the last is open.
+    GoesOn(Vec<EpochState>),
+    /// A new one, after those of the past.
+    Begins {
+        past: Vec<EpochState>,
+        comparable: Arc<str>,
+        label: Option<Arc<str>>,
+        cause: Cause,
+    },
+}
+
+// === impl EpochState ===
+
+impl EpochState {
+    /// The last instant that is noted in it.
+    pub fn latest(&self) -> Timestamp {
+        let checks = self.routes.iter().filter_map(|route| route.record.last());
+        let noted = checks.chain(self.epoch.until);
+        noted.fold(self.epoch.since, Timestamp::max)
+    }
+}
+
+// === impl RouteState ===
+
+impl RouteState {
+    pub fn mark(&self) -> Mark {
+        [self.live, self.reads, self.sampled, self.outcomes.ended()]
+    }
+}
+
+// === impl Opening ===
+
+impl Default for Opening {
+    /// Of a ledger without a past.
+    fn default() -> Self {
+        Self::Begins {
+            past: Vec::new(),
+            comparable: Arc::from(""),
+            label: None,
+            cause: Cause::Start,
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! What survives the process, by whatever end, and what a failing disk does.
+
+use super::{
+    sidecar::{Caller, DEADLINE, Sidecar, eventually, twinread},
+    stack::{Stack, json as answer},
+};
+use rusqlite::Connection;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const ONE: &str = r#"{"id": 1, "price": 9.5}"#;
+
+/// Two equal stacks, and a folder for the store.
+struct Site {
+    old: Stack,
+    new: Stack,
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self {
+            old: Stack::json(ONE),
+            new: Stack::json(ONE),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("evidence.db")
+    }
+
+    fn start(&self, more: &str) -> Sidecar {
+        let store = format!("store: {{path: {}}}\n{more}", self.path().display());
+        Sidecar::start(self.old.addr, self.new.addr, &store)
+    }
+}
+
+/// One route's figures in the verdict.
+fn route(sidecar: &Sidecar, name: &str) -> Value {
+    let verdict = sidecar.ask("/v1/verdict");
+    let routes = verdict["routes"].as_array().unwrap();
+    let found = routes.iter().find(|route| route["route"] == name);
+    found.unwrap_or_else(|| panic!("{verdict}")).clone()
+}
+
+fn sum(counts: &Value) -> u64 {
+    match counts {
+        Value::Number(count) => count.as_u64().unwrap(),
+        Value::Object(counts) => counts.values().map(sum).sum(),
+        _ => 0,
+    }
+}
+
+/// What became of the samples of a route.
+fn ended(route: &Value) -> u64 {
+    let outcomes = [
+        "match",
+        "mismatch",
+        "transient",
+        "noise",
+        "shadow_error",
+        "not_compared",
+    ];
+    outcomes.iter().map(|name| sum(&route[*name])).sum()
+}
+
+fn stop(mut sidecar: Sidecar) {
+    sidecar.signal(Signal::TERM);
+    assert!(sidecar.exited().success());
+}
+
+fn stored(path: &Path, sql: &str) -> u64 {
+    let database = Connection::open(path).unwrap();
+    database
+        .query_row(sql, [], |row| row.get::<_, i64>(0))
+        .unwrap()
+        .unsigned_abs()
+}
+
+fn impaired(sidecar: &Sidecar) -> String {
+    sidecar.ask("/readyz")["impaired"].to_string()
+}
+
+#[test]
+fn nothing_is_lost_by_sigterm_and_the_verdict_goes_on_from_its_state() {
+    let site = Site::new();
+    let first = site.start("verdict: {max_mismatch: 0.01}\n");
+    let mut caller = first.caller();
+    for _ in 0..300 {
+        caller.get("/items/17");
+    }
+    let epoch = first.ask("/v1/verdict")["epoch"]["id"].clone();
+    stop(first);
+
+    let second = site.start("verdict: {max_mismatch: 0.01}\n");
+    let verdict = second.ask("/v1/verdict");
+    assert_eq!(verdict["epoch"]["id"], epoch);
+    let items = route(&second, "GET /items/{}");
+    assert_eq!(
+        (&items["live"], &items["sampled"]),
+        (&json!(300), &json!(300))
+    );
+    assert_eq!(ended(&items), 300, "{items}");
+    second.caller().get("/items/17");
+    eventually("it counts on", || {
+        (route(&second, "GET /items/{}")["live"] == 301).then_some(())
+    });
+    assert_eq!(second.metric("twinread_live_requests_total", ""), 1.0);
+    assert_eq!(impaired(&second), "[]");
+}
+
+/// Killed at random moments under load. The long form of this, 50 times, is `TWINREAD_KILLS=50`.
+#[test]
+fn killed_at_random_moments_nothing_is_counted_twice_and_at_most_a_second_is_lost() {
+    let kills = std::env::var("TWINREAD_KILLS").map_or(10, |kills| kills.parse::<u64>().unwrap());
+    let site = Site::new();
+    // Of the life before: what it began with, and what was sent to it; until a second before its end, and in all.
+    let (mut least, mut most) = (0, 0);
+    let mut epoch = None;
+    for kill in 0..kills {
+        let mut sidecar = site.start("");
+        let verdict = sidecar.ask("/v1/verdict");
+        let now = verdict["epoch"]["id"].clone();
+        assert_eq!(*epoch.get_or_insert(now.clone()), now, "the epoch goes on");
+        let routes = verdict["routes"].as_array().unwrap();
+        let live: u64 = routes.iter().map(|route| sum(&route["live"])).sum();
+        assert!(
+            (least..=most).contains(&live),
+            "{live}, not {least}..={most}"
+        );
+        for route in routes {
+            assert_eq!(sum(&route["sampled"]), ended(route), "{route}");
+        }
+
+        let load = Load::start(sidecar.listen);
+        // From 0.2 s to 1.4 s, spread without a pattern.
+        let life = Duration::from_millis(200 + kill * 7_919 % 1_200);
+        let second_ago = load.run(life);
+        sidecar.signal(Signal::KILL);
+        sidecar.exited();
+        (least, most) = (live + second_ago, live + load.stop());
+        check_file(&site.path());
+    }
+}
+
+/// Callers that ask as fast as they are answered.
+struct Load {
+    sent: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    callers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(addr: SocketAddr) -> Self {
+        let (sent, is_over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let callers = (0..4).map(|number| {
+            let (sent, is_over) = (sent.clone(), is_over.clone());
+            thread::spawn(move || {
+                let mut caller = Caller::connect(addr);
+                let request = format!("GET /items/{number} HTTP/1.1\r\nhost: a\r\n\r\n");
+                while !is_over.load(Ordering::Relaxed) {
+                    // What is on its way may be counted or not.
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    if !caller.try_send(&request) {
+                        return;
+                    }
+                }
+            })
+        });
+        Self {
+            callers: callers.collect(),
+            sent,
+            is_over,
+        }
+    }
+
+    /// Lets them ask for so long, and says how many requests were answered a second before the end; where the machine
+    /// held this process up, as much earlier.
+    fn run(&self, life: Duration) -> u64 {
+        let began = Instant::now();
+        let (mut looks, mut stall) = (Vec::new(), Duration::ZERO);
+        let mut last = began;
+        while began.elapsed() < life {
+            looks.push((began.elapsed(), self.sent.load(Ordering::SeqCst)));
+            thread::sleep(Duration::from_millis(1));
+            stall = stall.max(last.elapsed());
+            last = Instant::now();
+        }
+        let second_ago = life.saturating_sub(Duration::from_secs(1) + stall);
+        let early = looks.iter().take_while(|(at, _)| *at < second_ago);
+        let on_their_way = self.callers.len() as u64;
+        early
+            .last()
+            .map_or(0, |(_, sent)| sent.saturating_sub(on_their_way))
+    }
+
+    /// How many requests were sent.
+    fn stop(self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        for caller in self.callers {
+            caller.join().unwrap();
+        }
+        self.sent.load(Ordering::SeqCst)
+    }
+}
+
+/// The file opens, is whole, and its figures agree with one another.
+fn check_file(path: &Path) {
+    let database = Connection::open(path).unwrap();
+    let whole: String = database
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(whole, "ok");
+    for column in ["live", "sampled"] {
+        let of = |table: &str| {
+            let sql = format!("SELECT coalesce(sum({column}), 0) FROM {table}");
+            database
+                .query_row(&sql, [], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(of("tallies"), of("minutes"), "{column}");
+    }
+    let mut rows = database
+        .prepare("SELECT sampled, outcomes FROM tallies")
+        .unwrap();
+    let rows = rows.query_map([], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    });
+    for row in rows.unwrap() {
+        let (sampled, outcomes) = row.unwrap();
+        let outcomes: Value = serde_json::from_str(&outcomes).unwrap();
+        assert!(sum(&outcomes) <= sampled.unsigned_abs());
+    }
+}
+
+#[test]
+fn other_rules_begin_an_epoch_and_the_old_one_stays_readable() {
+    let site = Site::new();
+    let first = site.start("");
+    first.caller().get("/items/1");
+    first.quiet(1);
+    stop(first);
+
+    let second = site.start("compare: {numbers: lexical}\n");
+    let epochs = second.ask("/v1/epochs")["epochs"].clone();
+    let causes: Vec<_> = epochs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|epoch| epoch["cause"].clone())
+        .collect();
+    assert_eq!(causes, ["compare", "start"]);
+    assert_eq!(epochs[1]["routes"][0]["live"], 1);
+    assert!(epochs[1]["until"].is_string(), "{epochs}");
+    stop(second);
+
+    let third = site.start("compare: {numbers: lexical}\nepoch: {label: build 7}\n");
+    let epoch = third.ask("/v1/verdict")["epoch"].clone();
+    assert_eq!(
+        (&epoch["label"], &epoch["cause"]),
+        (&json!("build 7"), &json!("asked"))
+    );
+    stop(third);
+    let fourth = site.start("compare: {numbers: lexical}\nepoch: {label: build 7}\n");
+    assert_eq!(fourth.ask("/v1/verdict")["epoch"]["id"], epoch["id"]);
+}
+
+#[test]
+fn settings_changed_by_the_api_hold_after_a_restart() {
+    let site = Site::new();
+    let first = site.start("");
+    assert_eq!(
+        first
+            .patch(r#"{"sample": {"rate": 0.5}, "verdict": {"soak": "1h"}}"#)
+            .status,
+        200
+    );
+    let before = first.ask("/v1/settings");
+    assert_eq!(before["revision"], 2);
+    stop(first);
+
+    let second = site.start("");
+    assert_eq!(second.ask("/v1/settings"), before);
+    assert_eq!(
+        before["settings"]["sample.rate"],
+        json!({"value": 0.5, "source": "api"})
+    );
+    assert_eq!(
+        second.patch(r#"{"sample": null, "verdict": null}"#).status,
+        200
+    );
+    let mut second = second;
+    second.signal(Signal::TERM);
+    second.exited();
+
+    // What the file says meanwhile is another revision.
+    let third = site.start("queue: {max_length: 77}\n");
+    let settings = third.ask("/v1/settings");
+    assert_eq!(settings["revision"], 4);
+    assert_eq!(settings["settings"]["verdict.soak"]["source"], "default");
+}
+
+#[test]
+fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
+    let site = Site::new();
+    let first = site.start("capture: {max_body: 1KiB}\n");
+    let patch = r#"{"capture": {"max_total": "2KiB"}, "sample": {"rate": 0.5}}"#;
+    assert_eq!(first.patch(patch).status, 200);
+    stop(first);
+
+    let second = site.start("capture: {max_body: 4KiB}\n");
+    assert_eq!(
+        second.ask("/v1/settings")["settings"]["sample.rate"]["source"],
+        "file"
+    );
+    let told = impaired(&second);
+    assert!(
+        told.contains("do not fit the configuration any more"),
+        "{told}"
+    );
+    assert!(told.contains("max_body"), "{told}");
+    stop(second);
+    let aside =
+        "SELECT count(*) FROM journal WHERE kind = 'refused_settings' AND document LIKE '%2KiB%'";
+    assert_eq!(stored(&site.path(), aside), 1);
+}
+
+#[test]
+fn ids_that_met_before_a_restart_are_known_after_it_and_rules_count_on() {
+    let site = Site::new();
+    let rules = site.folder.path().join("rules.yaml");
+    let rule = "rules:\n- {id: order, why: renumbered, at: $.id, do: {bijection: {scope: epoch, name: orders}}}\n";
+    std::fs::write(&rules, rule).unwrap();
+    let old = Stack::start(|_| answer(r#"{"id": "a"}"#));
+    let is_other = Arc::new(AtomicBool::new(false));
+    let turns = is_other.clone();
+    let new = Stack::start(move |_| match turns.load(Ordering::SeqCst) {
+        false => answer(r#"{"id": "x"}"#),
+        true => answer(r#"{"id": "y"}"#),
+    });
+    let site = Site { old, new, ..site };
+    let more = format!("rules: [{}]\n", rules.display());
+    let outcome = |sidecar: &Sidecar, name: &str| sum(&route(sidecar, "GET /orders")[name]);
+
+    let mut first = site.start(&more);
+    first.caller().get("/orders");
+    first.quiet(1);
+    assert_eq!(outcome(&first, "match"), 1);
+    eventually("the pair is stored", || {
+        (stored(&site.path(), "SELECT count(*) FROM pairs") == 1).then_some(())
+    });
+    first.signal(Signal::KILL);
+    first.exited();
+
+    is_other.store(true, Ordering::SeqCst);
+    let second = site.start(&more);
+    second.caller().get("/orders");
+    second.quiet(1);
+    assert_eq!(outcome(&second, "mismatch"), 1);
+    let rules = second.ask("/v1/rules");
+    assert_eq!(rules["rules"][0]["applied"], 2, "{rules}");
+}
+
+#[test]
+fn a_second_process_on_the_same_file_is_refused() {
+    let site = Site::new();
+    let first = site.start("");
+    let config = first.folder.path().join("twinread.yaml");
+    let refused = twinread()
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(69), "{told}");
+    assert!(told.contains("is used by another process"), "{told}");
+    assert_eq!(first.caller().get("/items/1").status, 200);
+}
+
+#[test]
+fn a_folder_that_is_not_there_and_a_newer_file_are_refused() {
+    let site = Site::new();
+    stop(site.start(""));
+    let newer = Connection::open(site.path()).unwrap();
+    newer.pragma_update(None, "user_version", 999).unwrap();
+    drop(newer);
+    let missing = site.folder.path().join("none/evidence.db");
+    for (path, expected) in [
+        (
+            site.path(),
+            "is of version 999, written by a newer twinread",
+        ),
+        (missing, "none does not exist"),
+    ] {
+        let config = site.folder.path().join("other.yaml");
+        let text = format!(
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{}'}}\nnew: {{url: 'http://{}'}}\n\
+             store: {{path: {}}}\n",
+            site.old.addr,
+            site.new.addr,
+            path.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let refused = twinread()
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(64), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_live_path_goes_on() {
+    let site = Site::new();
+    std::fs::write(site.path(), "not a database, ".repeat(1_000)).unwrap();
+    let sidecar = site.start("");
+    assert_eq!(sidecar.caller().get("/items/1").status, 200);
+    let told = impaired(&sidecar);
+    assert!(told.contains("evidence.db.corrupt-"), "{told}");
+    assert_eq!(sidecar.metric("twinread_store_set_aside_total", ""), 1.0);
+    stop(sidecar);
+    assert_eq!(stored(&site.path(), "SELECT sum(live) FROM tallies"), 1);
+}
+
+#[test]
+fn a_full_disk_harms_no_caller_and_once_there_is_room_all_is_stored() {
+    let site = Site::new();
+    let sidecar = site.start("");
+    sidecar.caller().get("/items/1");
+    // As `ulimit -f` does it: from here on no file grows.
+    limit_files(&sidecar, 0);
+    let mut caller = sidecar.caller();
+    caller.get("/items/1");
+    eventually("it is told", || {
+        (sidecar.metric("twinread_store_failing", "") == 1.0).then_some(())
+    });
+    for _ in 0..100 {
+        assert_eq!(caller.get("/items/1").status, 200);
+    }
+    let told = impaired(&sidecar);
+    assert!(told.contains("the store cannot be written since"), "{told}");
+    assert!(sidecar.metric("twinread_store_failures_total", "") >= 1.0);
+
+    limit_files(&sidecar, u64::MAX);
+    eventually("it is well again", || {
+        (impaired(&sidecar) == "[]").then_some(())
+    });
+    stop(sidecar);
+    assert_eq!(stored(&site.path(), "SELECT sum(live) FROM tallies"), 102);
+}
+
+fn limit_files(sidecar: &Sidecar, bytes: u64) {
+    let limit = rustix::process::Rlimit {
+        current: (bytes < u64::MAX).then_some(bytes),
+        maximum: None,
+    };
+    let resource = rustix::process::Resource::Fsize;
+    rustix::process::prlimit(Some(sidecar.process()), resource, limit).unwrap();
+}
+
+#[test]
+fn an_end_while_the_disk_is_full_comes_in_time() {
+    let site = Site::new();
+    let sidecar = site.start("");
+    limit_files(&sidecar, 0);
+    sidecar.caller().get("/items/1");
+    let began = Instant::now();
+    stop(sidecar);
+    assert!(began.elapsed() < DEADLINE);
+    // The file is as it was.
+    check_file(&site.path());
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_told_and_nothing_counted_twice() {
+    let site = Site::new();
+    let first = site.start("");
+    first.caller().get("/items/1");
+    first.quiet(1);
+    stop(first);
+    // As if the process before had lived a year from now.
+    let year = 365 * 86_400 * 1_000_000_000_i64;
+    let database = Connection::open(site.path()).unwrap();
+    database
+        .execute("UPDATE epochs SET since_ns = since_ns + ?1", [year])
+        .unwrap();
+    drop(database);
+
+    let second = site.start("");
+    second.caller().get("/items/1");
+    second.quiet(1);
+    let told = impaired(&second);
+    assert!(told.contains("the clock was set back to before"), "{told}");
+    assert_eq!(second.metric("twinread_clock_set_back", ""), 1.0);
+    let items = route(&second, "GET /items/{}");
+    assert_eq!((sum(&items["live"]), ended(&items)), (2, 2));
+}
