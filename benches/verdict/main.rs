@@ -39,7 +39,7 @@ fn main() {
         routes(limit);
     }
     println!(
-        "\nclean checks until safe, and by the fixed-sample minimum ln(alpha)/ln(1 - limit) at the same alpha"
+        "\nclean checks until safe, by the fixed-sample minimum ln(alpha)/ln(1 - limit) at the same alpha and at all of it"
     );
     for limit in LIMITS {
         for (rank, alpha) in [
@@ -96,7 +96,8 @@ fn clean_checks(limit: f64, rank: Option<u64>, alpha: f64) {
     });
     let minimum = fixed_sample_minimum(limit, alpha);
     println!(
-        "limit {limit:e}  {who:<17} alpha {alpha:.5}  {needed:>7} by {minimum:>9.1}  ratio {:.4}",
-        needed as f64 / minimum
+        "limit {limit:e}  {who:<17} alpha {alpha:.5}  {needed:>7} by {minimum:>9.1}  ratio {:.4}, {:.4}",
+        needed as f64 / minimum,
+        needed as f64 / fixed_sample_minimum(limit, ALPHA)
     );
 }

@@ -6,6 +6,7 @@
 //! Whoever reads waits for the disk: that is nothing for a thread that serves.
 
 mod intake;
+mod listen;
 mod look;
 mod pile;
 mod record;
@@ -17,23 +18,15 @@ use super::{
     Config, Database,
     document::{Class, Mismatch},
 };
-use crate::{
-    handoff::Sent,
-    telemetry::{Gauges, Signal},
-};
+use crate::telemetry::Gauges;
 use intake::Intake;
 use look::{After, Found};
 use pile::Pile;
 use record::Record;
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        mpsc::{SyncSender, sync_channel},
-    },
+    sync::mpsc::{SyncSender, sync_channel},
     time::SystemTime,
 };
-use tokio::{sync::mpsc, task};
 use utoipa::ToSchema;
 
 /// The examples and classes. Shared by clones.
@@ -116,13 +109,6 @@ pub enum LookError {
     Database(#[from] rusqlite::Error),
 }
 
-/// What holds an example: a class, or its route with the code of the pile.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Holder {
-    Class(i64),
-    Route(Arc<str>, i64),
-}
-
 /// Ids of examples told with each class of a list, and with one class.
 const LISTED_EXAMPLES: usize = 5;
 const SHOWN_EXAMPLES: usize = 50;
@@ -134,9 +120,6 @@ const SELECTED_BYTES: usize = 8 << 20;
 
 /// Documents read at once: others who read get their turn in between.
 const CHUNK: usize = 64;
-
-/// Reports that are made ready to be written together.
-const BATCH: usize = 2_048;
 
 // === impl Store ===
 
@@ -155,73 +138,6 @@ impl Store {
         }
     }
 
-    /// Keeps what is reported, until nobody can report any more. On a thread of its own: what is kept is compressed,
-    /// and has to wait for a disk that is slow.
-    pub async fn run(self, reports: mpsc::Receiver<Sent>) {
-        let listening = task::spawn_blocking(move || self.listen(reports));
-        if let Err(error) = listening.await {
-            tracing::error!(%error, "no examples are kept any more");
-        }
-    }
-
-    /// The same on this thread.
-    pub fn listen(&self, mut reports: mpsc::Receiver<Sent>) {
-        let mut heard = Vec::new();
-        while reports.blocking_recv_many(&mut heard, BATCH) > 0 {
-            let records = self.records(&heard);
-            self.gauges
-                .leave_store((heard.len() - records.len()) as u64);
-            heard.clear();
-            self.hand_over(records);
-        }
-    }
-
-    /// Waits while the database is behind.
-    fn hand_over(&self, records: Vec<Record>) {
-        let count = records.len() as u64;
-        if count > 0 && self.intake.send(records).is_err() {
-            tracing::debug!("the store is closed");
-            self.gauges.export_dropped(Signal::Store, count);
-            self.gauges.leave_store(count);
-        }
-    }
-
-    /// The checks that showed something, in the order in which they came.
-    fn records(&self, reports: &[Sent]) -> Vec<Record> {
-        let mut room = HashMap::new();
-        let reports = reports.iter().rev();
-        let mut records: Vec<_> = reports
-            .filter_map(|report| {
-                let mut record = Record::of(report)?;
-                if self.has_room(&record, &mut room) {
-                    record.document = Some(record::document(report, self.process));
-                }
-                Some(record)
-            })
-            .collect();
-        records.reverse();
-        records
-    }
-
-    /// Whether not all that would hold the example have newer ones enough. `taken` counts these.
-    fn has_room(&self, record: &Record, taken: &mut HashMap<Holder, usize>) -> bool {
-        let classes = record.classes.iter().map(|class| Holder::Class(class.id));
-        let mut holders: Vec<_> = match record.pile {
-            Pile::Unclassed => classes.collect(),
-            _ => Vec::new(),
-        };
-        if holders.is_empty() {
-            holders.push(Holder::Route(record.route.clone(), record.pile.code()));
-        }
-        let mut has_room = false;
-        for holder in holders {
-            let taken = taken.entry(holder).or_default();
-            has_room |= *taken < self.keep_per_class;
-            *taken += 1;
-        }
-        has_room
-    }
-
     /// At most `limit` classes, from where `cursor` says, each with the ids of its 5 newest examples. Classes whose
     /// count rises between two pages may be missing on the second.
     ///
@@ -234,6 +150,8 @@ impl Store {
         limit: usize,
     ) -> Result<Classes, LookError> {
         let after = cursor.map(After::parse).transpose()?;
+        // First: what is written meanwhile may be missing, and is told to be.
+        let waiting = self.gauges.store_waiting();
         let mut listed = self.database.read(|from| {
             look::classes(
                 from,
@@ -244,7 +162,6 @@ impl Store {
         })?;
         let next = next(&mut listed, limit, |last| last.after.to_string());
         let classes = listed.into_iter().map(|listed| listed.class).collect();
-        let waiting = self.gauges.store_waiting();
         Ok(Classes {
             classes,
             next,
@@ -278,13 +195,13 @@ impl Store {
                 number.map_err(|_| LookError::Cursor(text.clone()))?
             }
         };
+        let waiting = self.gauges.store_waiting();
         let limit = filter.limit.saturating_add(1);
         let mut numbers = self
             .database
             .read(|from| look::numbers(from, filter, before, limit))?;
         let next = next(&mut numbers, filter.limit, |last| format!("{last:x}"));
         let mismatches = self.documents(&numbers, usize::MAX)?;
-        let waiting = self.gauges.store_waiting();
         Ok(Page {
             mismatches,
             next,

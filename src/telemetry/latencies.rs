@@ -1,8 +1,11 @@
 //! How long the answers of both stacks took, for one route in one epoch: sketches of bounded memory that merge, and
 //! survive as bytes.
 //!
-//! Measured is the time from sending a request to the last byte of its answer, of both stacks in the same checks. A
-//! quantile is told within 1 % of the latency at that rank, however many sketches were merged into it.
+//! Measured is the time from sending a request, its body included, to the last byte of its answer, of both stacks in the
+//! same checks: the primary's while it streams to the caller, the shadow's while the replay comes in. What a caller may
+//! have held up is left out of both: time before the request's body was whole, and checks with a body longer than
+//! what is written ahead of a slow caller. A quantile is told within 1 % of the latency at that rank, however many sketches
+//! were merged into it.
 
 use crate::{
     stack::Stack,

@@ -14,6 +14,8 @@ use serde_json::{Value as Json, json};
 /// What would make one difference vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
+    /// Left out of what is stored where it goes without saying.
+    #[serde(default, skip_serializing_if = "Effort::is_whole")]
     pub(super) effort: Effort,
     /// At the place of the difference.
     pub(super) probes: Probes,
@@ -118,7 +120,7 @@ impl Hints {
 
     /// Whether there was room to try everything.
     pub fn are_tried(&self) -> bool {
-        self.effort == Effort::Tried
+        self.effort.is_whole()
     }
 
     /// Whether something would do, or it is known that nothing does.
@@ -169,6 +171,14 @@ impl Hints {
             .iter()
             .map(|hint| hint.at.len() + hint.action.len());
         size_of::<Self>() + texts.sum::<usize>() + size_of_val(&self.rules[..])
+    }
+}
+
+// === impl Effort ===
+
+impl Effort {
+    fn is_whole(&self) -> bool {
+        *self == Self::Tried
     }
 }
 

@@ -161,7 +161,7 @@ fn of_what_comes_at_once_only_what_stays_is_written() {
         .into_iter()
         .chain(flood)
         .collect();
-    let mut room = HashMap::new();
+    let mut room = listen::Taken::new();
     let written = reports
         .iter()
         .rev()
@@ -198,7 +198,7 @@ fn the_oldest_goes_when_there_are_too_many_too_large_or_too_old_ones() {
         ..Config::default()
     };
     let small = Config {
-        max_bytes: Some(1_200),
+        max_bytes: Some(1_500),
         ..Config::default()
     };
     let young = Config {

@@ -1,0 +1,96 @@
+//! Hears of checks, and hands what they showed over to be written.
+//!
+//! Of a flood only what stays is made a document of: the rest counts, as it would if it had been stored and had to go.
+
+use super::{
+    Store,
+    pile::Pile,
+    record::{self, Record},
+};
+use crate::{handoff::Sent, telemetry::Signal};
+use std::{collections::HashMap, sync::Arc};
+use tokio::{sync::mpsc, task};
+
+/// What holds an example: a class, or its route with the code of the pile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    Class(i64),
+    Route(Arc<str>, i64),
+}
+
+/// How many examples of one batch each of them holds.
+pub(super) type Taken = HashMap<Holder, usize>;
+
+/// Reports that are made ready to be written together.
+const BATCH: usize = 2_048;
+
+// === impl Store ===
+
+impl Store {
+    /// Keeps what is reported, until nobody can report any more. On a thread of its own: what is kept is compressed,
+    /// and has to wait for a disk that is slow.
+    pub async fn run(self, reports: mpsc::Receiver<Sent>) {
+        let listening = task::spawn_blocking(move || self.listen(reports));
+        if let Err(error) = listening.await {
+            tracing::error!(%error, "no examples are kept any more");
+        }
+    }
+
+    /// The same on this thread.
+    pub fn listen(&self, mut reports: mpsc::Receiver<Sent>) {
+        let mut heard = Vec::new();
+        while reports.blocking_recv_many(&mut heard, BATCH) > 0 {
+            let records = self.records(&heard);
+            self.gauges
+                .leave_store((heard.len() - records.len()) as u64);
+            heard.clear();
+            self.hand_over(records);
+        }
+    }
+
+    /// Waits while the database is behind.
+    fn hand_over(&self, records: Vec<Record>) {
+        let count = records.len() as u64;
+        if count > 0 && self.intake.send(records).is_err() {
+            tracing::debug!("the store is closed");
+            self.gauges.export_dropped(Signal::Store, count);
+            self.gauges.leave_store(count);
+        }
+    }
+
+    /// The checks that showed something, in the order in which they came.
+    fn records(&self, reports: &[Sent]) -> Vec<Record> {
+        let mut room = HashMap::new();
+        let reports = reports.iter().rev();
+        let mut records: Vec<_> = reports
+            .filter_map(|report| {
+                let mut record = Record::of(report)?;
+                if self.has_room(&record, &mut room) {
+                    record.document = Some(record::document(report, self.process));
+                }
+                Some(record)
+            })
+            .collect();
+        records.reverse();
+        records
+    }
+
+    /// Whether not all that would hold the example have newer ones enough. `taken` counts these.
+    pub(super) fn has_room(&self, record: &Record, taken: &mut Taken) -> bool {
+        let classes = record.classes.iter().map(|class| Holder::Class(class.id));
+        let mut holders: Vec<_> = match record.pile {
+            Pile::Unclassed => classes.collect(),
+            _ => Vec::new(),
+        };
+        if holders.is_empty() {
+            holders.push(Holder::Route(record.route.clone(), record.pile.code()));
+        }
+        let mut has_room = false;
+        for holder in holders {
+            let taken = taken.entry(holder).or_default();
+            has_room |= *taken < self.keep_per_class;
+            *taken += 1;
+        }
+        has_room
+    }
+}
