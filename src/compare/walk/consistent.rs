@@ -12,8 +12,8 @@ pub(super) type Met = (u64, Ids);
 /// For each old element and each new one, what would meet; `None`: they are unlike.
 pub(super) type Choices = Vec<Vec<Option<Vec<Met>>>>;
 
-/// Steps for each element: to choose for it is one, and so is to choose again.
-const STEPS: usize = 4;
+/// Steps for each element at most: to choose for it is one, and so is to choose again.
+const STEPS: usize = 64;
 
 #[derive(Debug)]
 struct Search<'c> {
@@ -29,20 +29,30 @@ struct Search<'c> {
 }
 
 /// Pairs all elements: for each new one, the old one that it belongs to. `None` where no way was found, or where any way is as
-/// good as another.
-pub(super) fn pair_all(choices: &Choices, same: &[(usize, usize)]) -> Option<Vec<Option<usize>>> {
+/// good as another. Steps are paid from `patience`.
+pub(super) fn pair_all(
+    choices: &Choices,
+    same: &[(usize, usize)],
+    patience: &mut usize,
+) -> Option<Vec<Option<usize>>> {
+    let count = choices.len();
     if !shares_ids(choices) {
         return None;
     }
+    // Each looks at what is still free on both sides.
+    let price = count.pow(2).div_ceil(3);
+    let steps = (count * STEPS).min(*patience / price);
     let mut search = Search {
         choices,
         same: same.iter().copied().collect(),
-        taken: vec![None; choices.len()],
+        taken: vec![None; count],
         news: HashMap::new(),
         olds: HashMap::new(),
-        steps: choices.len() * STEPS,
+        steps,
     };
-    search.all().then_some(search.taken)
+    let is_found = search.all();
+    *patience -= (steps - search.steps) * price;
+    is_found.then_some(search.taken)
 }
 
 /// Whether an id stands in more than one element.

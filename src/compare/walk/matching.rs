@@ -150,13 +150,8 @@ impl Walk<'_, '_> {
         let of = |at: &[usize], digests: &[Digest]| at.iter().map(|at| digests[*at]).collect();
         same.pair_bare(&(of(group, &digests.0), of(alike, &digests.1)));
         same.pairs.retain(|(old, new)| equal[*old][*new]);
-        // About as much as a search for what agrees takes.
-        let cost = group.len().pow(3) / 3;
-        let consistent = match self.meets() && group.len() == alike.len() && cost <= self.patience {
-            true => {
-                self.patience -= cost;
-                consistent::pair_all(&choices, &same.pairs)
-            }
+        let consistent = match self.meets() && group.len() == alike.len() {
+            true => consistent::pair_all(&choices, &same.pairs, &mut self.patience),
             false => None,
         };
         let taken = consistent.unwrap_or_else(|| align::assign(&equal, alike.len(), &same.pairs));
