@@ -78,7 +78,7 @@ fn id(class: &str) -> String {
 }
 
 fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
-    let ended = SystemTime::now() - Duration::from_secs(10_000 - 10 * number);
+    let ended = SystemTime::now() - Duration::from_secs(1_000_000 - 1_000 * number);
     let told = |class: &&str| Told {
         place: "$.items[3].price".to_owned(),
         kind: Kind::Value,
@@ -202,7 +202,7 @@ fn the_oldest_goes_when_there_are_too_many_too_large_or_too_old_ones() {
         ..Config::default()
     };
     let young = Config {
-        keep: Duration::from_secs(9_985),
+        keep: Duration::from_secs(998_500),
         ..Config::default()
     };
     for config in [few, small, young] {
@@ -219,7 +219,7 @@ fn the_oldest_goes_when_there_are_too_many_too_large_or_too_old_ones() {
 fn a_class_that_has_long_not_been_seen_goes_and_makes_room_for_another() {
     let kept = Kept::new(Config {
         max_classes: 1,
-        keep: Duration::from_secs(9_000),
+        keep: Duration::from_secs(900_000),
         ..Config::default()
     });
     kept.keep(&[mismatch(1, &["old"])]);
@@ -362,7 +362,7 @@ fn filters_admit_what_matches_all_of_them() {
         ..Filter::all(9)
     };
     let later = Filter {
-        since: Some(since + Duration::from_secs(99)),
+        since: Some(since + Duration::from_secs(9_999)),
         ..Filter::all(9)
     };
     let unknown = Filter {
