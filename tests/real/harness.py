@@ -228,12 +228,14 @@ class Sidecar(Process):
         return sum(float(value) for has, value in found if all(label in has for label in wanted))
 
     def wait_until_quiet(self, sampled_at_least=1, seconds=30):
-        """Until every sample has its outcome; how many there were."""
+        """Until every sample has its outcome and is stored; how many there were."""
 
         def is_quiet():
             sampled = self.total("twinread_sampled_total")
             outcomes = self.total("twinread_checks_total")
-            return sampled >= sampled_at_least and sampled == outcomes
+            if sampled < sampled_at_least or sampled != outcomes:
+                return False
+            return self.ask("/v1/classes?limit=1")["waiting"] == 0
 
         wait_for("an outcome for every sample", is_quiet, seconds)
         return int(self.total("twinread_sampled_total"))

@@ -88,7 +88,9 @@ def check_document(checks, tools, sidecar):
     operations = sum(len(item) for item in described["paths"].values())
     # Apart, because settings of all kinds may leave little to be read again in any time.
     without = schemathesis(checks, tools, sidecar, "--exclude-operation-id=changeSettings")
-    only = schemathesis(checks, tools, sidecar, "--include-operation-id=changeSettings")
+    # No call leads to it from another: there is nothing to find from one to the next.
+    alone = ["--include-operation-id=changeSettings", "--phases=examples,coverage,fuzzing"]
+    only = schemathesis(checks, tools, sidecar, *alone)
     tested = sum(report["operations"]["tested"] for report in (without, only))
     # It leaves out the one that gave it the document.
     checks.equal("every operation was called", tested, operations - 1)
@@ -96,19 +98,19 @@ def check_document(checks, tools, sidecar):
     checks.that(f"{cases} cases are many", cases > 50 * operations)
 
 
-def schemathesis(checks, tools, sidecar, selection):
+def schemathesis(checks, tools, sidecar, *selection):
     configuration = tools.scratch / "schemathesis.toml"
     configuration.write_text(SCHEMATHESIS)
     report = tools.scratch / "schemathesis.json"
     report.unlink(missing_ok=True)
     command = [
         tools.schemathesis(), f"--config-file={configuration}", "run",
-        f"http://127.0.0.1:{sidecar.admin}/v1/openapi.json", "--header=Authorization: Bearer s3cret", selection,
+        f"http://127.0.0.1:{sidecar.admin}/v1/openapi.json", "--header=Authorization: Bearer s3cret", *selection,
         "--checks=all", "--mode=all", "--max-examples=50", "--seed=1", "--request-timeout=30",
         "--continue-on-failure", "--no-color", f"--report-json-path={report}",
     ]  # fmt: skip
     ran = tools.run(command, timeout=600, cwd=tools.scratch)
-    checks.equal(f"schemathesis finds nothing ({selection})", ran.returncode, 0)
+    checks.equal(f"schemathesis finds nothing ({selection[0]})", ran.returncode, 0)
     if ran.returncode:
         print(ran.stdout, ran.stderr)
     return json.loads(report.read_text())
