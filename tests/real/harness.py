@@ -228,19 +228,26 @@ class Sidecar(Process):
         return sum(float(value) for has, value in found if all(label in has for label in wanted))
 
     def wait_until_quiet(self, sampled_at_least=1, seconds=30):
-        """Until every sample has its outcome and is stored; how many there were."""
+        """Until every sample has its outcome; how many there were."""
 
         def is_quiet():
             sampled = self.total("twinread_sampled_total")
             outcomes = self.total("twinread_checks_total")
-            if sampled < sampled_at_least or sampled != outcomes:
-                return False
-            return self.ask("/v1/classes?limit=1")["waiting"] == 0
+            return sampled >= sampled_at_least and sampled == outcomes
 
         wait_for("an outcome for every sample", is_quiet, seconds)
         return int(self.total("twinread_sampled_total"))
 
+    def stored(self, path):
+        """What the admin API says of the store, once it holds every check that has ended."""
+
+        def page():
+            page = self.ask(path)
+            return page if page["waiting"] == 0 else None
+
+        return wait_for("everything to be stored", page)
+
     def classes(self):
         """The classes of mismatches as (route, place, kind)."""
-        classes = self.ask("/v1/classes")["classes"]
+        classes = self.stored("/v1/classes")["classes"]
         return {(each["route"], each["place"], each["kind"]) for each in classes}

@@ -71,7 +71,7 @@ def check(checks, tools, sidecar, stacks, mended):
     checks.that("what was not written matches", counts["match"] > reads / 3, counts)
     checks.equal("checks that failed or were not made", counts["shadow_error"] + counts["not_compared"], 0)
     checks.equal("the wrong name is the only class", sidecar.classes(), {("item", "$.name", "value")})
-    page = sidecar.ask("/v1/mismatches?outcome=mismatch&limit=1000")["mismatches"]
+    page = sidecar.stored("/v1/mismatches?outcome=mismatch&limit=1000")["mismatches"]
     checks.equal("every mismatch is of the wrong key", {each["request"]["path"] for each in page}, {f"/items/{CORRUPT}"})
     checks.equal("every mismatch is confirmed", {each.get("detail") for each in page}, {None})
     check_recheck(checks, tools, sidecar, mended)
