@@ -182,6 +182,16 @@ impl Parts {
         if differences.iter().any(covers) {
             return ending(Found::StillThere, None);
         }
+        let now = statuses[1];
+        let then = mismatch.new.as_ref().map(|answer| answer.status);
+        // What is not an answer to compare has not come to be equal.
+        if now != statuses[0] && then != Some(now) {
+            let detail = format!(
+                "the new stack answers {now} now, and the old one {}",
+                statuses[0]
+            );
+            return ending(Found::NotJudged, Some(detail));
+        }
         if *count > differences.len() {
             let detail = "more differences than are kept, none of them of this class";
             return ending(Found::NotJudged, Some(detail.to_owned()));

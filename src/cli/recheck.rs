@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{fmt, process::ExitCode, time::Duration};
 
-/// Read stored mismatches of a class again on both stacks, and tell which are still there: 0 none of those that could
-/// be judged, 1 some, 2 none could be judged.
+/// Read stored mismatches of a class again on both stacks, and tell which are still there: 0 none, 1 some, 2 none that is
+/// known of, but not all could be judged.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The id of the class, as `twinread status` shows it
@@ -33,8 +33,8 @@ struct Told<'t>(&'t ClassRecheck);
 /// It works on it for 20 s at most.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
-/// Ends with 0 where none of what could be judged is left, 1 where some is, 2 where nothing could be judged; 64 for what
-/// is refused, 69 where no twinread answers.
+/// Ends with 0 where none is left, 1 where some is, 2 where none is known to be and not all could be judged; 64 for what is
+/// refused, 69 where no twinread answers.
 pub fn run(args: Args) -> ExitCode {
     match recheck(&args) {
         Ok((document, told)) => {
@@ -61,9 +61,9 @@ fn recheck(args: &Args) -> Result<(Value, ClassRecheck), Error> {
 }
 
 fn exit_code(told: &ClassRecheck) -> u8 {
-    match (told.still_there, told.vanished) {
-        (0, 0) => 2,
-        (0, _) => 0,
+    match (told.still_there, told.vanished, told.not_judged) {
+        (0, 1.., 0) => 0,
+        (0, _, _) => 2,
         _ => 1,
     }
 }
@@ -112,7 +112,7 @@ fn line(f: &mut fmt::Formatter<'_>, example: &Rechecked) -> fmt::Result {
 mod tests {
     use super::*;
 
-    fn told(still_there: usize, vanished: usize) -> ClassRecheck {
+    fn told(still_there: usize, vanished: usize, not_judged: usize) -> ClassRecheck {
         ClassRecheck {
             class: "c1".to_owned(),
             route: "get-user".into(),
@@ -120,7 +120,7 @@ mod tests {
             kind: "value".to_owned(),
             still_there,
             vanished,
-            not_judged: 1,
+            not_judged,
             examples: vec![Rechecked {
                 id: "m1".to_owned(),
                 method: "GET".to_owned(),
@@ -135,14 +135,24 @@ mod tests {
 
     #[test]
     fn the_exit_code_tells_what_is_left() {
-        for (still_there, vanished, code) in [(0, 0, 2), (0, 3, 0), (1, 3, 1), (1, 0, 1)] {
-            assert_eq!(exit_code(&told(still_there, vanished)), code);
+        for (counts, code) in [
+            ((0, 0, 1), 2),
+            ((0, 0, 0), 2),
+            ((0, 3, 0), 0),
+            // What was not judged may be there still.
+            ((0, 3, 1), 2),
+            ((1, 3, 1), 1),
+            ((1, 0, 0), 1),
+        ] {
+            let (still_there, vanished, not_judged) = counts;
+            let told = told(still_there, vanished, not_judged);
+            assert_eq!(exit_code(&told), code, "{counts:?}");
         }
     }
 
     #[test]
     fn what_could_not_be_judged_is_told_with_its_reason_and_nothing_steers_the_terminal() {
-        let text = Told(&told(0, 0)).to_string();
+        let text = Told(&told(0, 0, 1)).to_string();
         let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
         assert!(text.ends_with(reason), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Why the live answer is not what the shadow's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// It is a 304, to the conditions of the read.
+    /// One of the two is a 304, to the conditions of the read.
     Unmodified,
     /// What was read had been written so short a time before that the shadow need not have it yet: both are read after the
     /// first delay of a re-check.
@@ -38,17 +38,17 @@ pub(super) enum Why {
 pub(super) async fn read(
     check: &mut Check,
     why: Why,
-    passage: Passage,
+    passage: Option<Passage>,
     drain: &Arc<drain::Watch>,
 ) -> Result<Reading, Outcome> {
-    if check.is_unmodified() {
+    if why == Why::Unmodified || check.is_unmodified(&check.sample.answer) {
         if check.settings.conditional == Conditional::Skip {
             return Err(Outcome::NotCompared(Reason::OverBudget));
         }
         check.drop_conditions();
     }
     match why {
-        Why::Unmodified => both(check, Some(passage)).await,
+        Why::Unmodified => both(check, passage).await,
         Why::Written => {
             check.sample.ticket.delay();
             // Given back: a leave that was not used for so long would keep others out.

@@ -72,15 +72,21 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
     let (shadow, mut finding) = match check.why_afresh() {
         None => {
             let shadow = check.replay(passage).await;
-            let judged = check.judge(shadow);
-            drop(place);
-            judged
+            if let Ok(reading) = &shadow
+                && check.is_unmodified(&reading.answer)
+            {
+                drop(place);
+                check.afresh(Why::Unmodified, None, &drain).await
+            } else {
+                let judged = check.judge(shadow);
+                drop(place);
+                judged
+            }
         }
         Some(why) => {
             // It may have to wait, and not in a place that others could use.
             drop(place);
-            let shadow = Box::pin(afresh::read(&mut check, why, passage, &drain)).await;
-            check.judge(shadow)
+            check.afresh(why, Some(passage), &drain).await
         }
     };
     if let Some(shadow) = &shadow
@@ -150,14 +156,27 @@ impl Check {
         };
         match self.bench.writes.touch(keys, Instant::now()) {
             true => Some(Why::Written),
-            false => self.is_unmodified().then_some(Why::Unmodified),
+            false => self
+                .is_unmodified(&self.sample.answer)
+                .then_some(Why::Unmodified),
         }
     }
 
-    /// Whether there is no answer to compare because the caller had it already.
-    pub(super) fn is_unmodified(&self) -> bool {
+    async fn afresh(
+        &mut self,
+        why: Why,
+        passage: Option<Passage>,
+        drain: &Arc<drain::Watch>,
+    ) -> (Option<Reading>, Finding) {
+        let shadow = Box::pin(afresh::read(self, why, passage, drain)).await;
+        self.judge(shadow)
+    }
+
+    /// Whether there is nothing in an answer to compare because the caller had it already. A stack on which it is known by
+    /// another tag gives no such answer.
+    pub(super) fn is_unmodified(&self, answer: &Answer) -> bool {
         let headers = &self.sample.request.headers;
-        self.sample.answer.status == StatusCode::NOT_MODIFIED
+        answer.status == StatusCode::NOT_MODIFIED
             && CONDITIONS.iter().any(|name| headers.contains_key(name))
     }
 

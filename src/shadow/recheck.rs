@@ -18,6 +18,7 @@ use crate::{
     telemetry::Bound,
     verdict::{Mark, Outcome, Reason},
 };
+use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
@@ -41,7 +42,7 @@ enum Look {
     Settled,
     /// Some place differed again.
     Differs,
-    /// It could not be made, or not be compared.
+    /// It could not be made, or not be compared, or a stack refused or failed to answer it.
     Missed,
 }
 
@@ -154,6 +155,12 @@ impl<'c> Series<'c> {
             }
         };
         self.count += 1;
+        let (first_old, first_new) = self.first;
+        if is_turned_away(first_old, &later_old) || is_turned_away(first_new, &later_new) {
+            let (old, new) = (later_old.status, later_new.status);
+            tracing::debug!(%old, %new, "a re-check was turned away");
+            return Look::Missed;
+        }
         let Some(standing) = self.hear(&later_old, &later_new) else {
             return Look::Missed;
         };
@@ -216,6 +223,20 @@ impl<'c> Series<'c> {
             Err(_) => Compared::NotCompared(Reason::Internal),
         }
     }
+}
+
+/// Whether a stack that answered at first now refuses to, or fails: such an answer tells nothing of what differed. Taken for
+/// one, a control instance without its credential would make noise of every mismatch.
+fn is_turned_away(first: &Answer, later: &Answer) -> bool {
+    const REFUSALS: [StatusCode; 5] = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    let status = later.status;
+    status != first.status && (status.is_server_error() || REFUSALS.contains(&status))
 }
 
 // === impl Finding ===

@@ -207,6 +207,45 @@ async fn with_a_control_instance_the_noise_reading_goes_there() {
 }
 
 #[tokio::test]
+async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defect() {
+    let statuses = [
+        "401 Unauthorized",
+        "429 Too Many Requests",
+        "503 Service Unavailable",
+    ];
+    for status in statuses {
+        let away = || Way::Answers(answer(status, "{}"));
+        let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+        let control = Stack::start(away()).await;
+        let mut shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{status}");
+        let report = shadow.reports.try_recv().unwrap();
+        assert!(report.rechecked.noise.is_empty());
+        // One that is made up for counts for nothing.
+        let turned = AtomicUsize::new(0);
+        control.becomes(Way::writing(move |_| {
+            match turned.fetch_add(1, Ordering::SeqCst) {
+                0 => answer(status, "{}"),
+                _ => answer("200 OK", EQUAL),
+            }
+        }));
+        assert_eq!(shadow.check(&Read::new()).await, MISMATCH, "{status}");
+        assert_eq!(shadow.reports.try_recv().unwrap().rechecked.count, 2);
+
+        // What only the new stack's first answer held is not gone with it.
+        let more = r#"{"a": 1, "b": 2}"#;
+        let answered = AtomicUsize::new(0);
+        new.becomes(Way::writing(move |_| {
+            match answered.fetch_add(1, Ordering::SeqCst) {
+                0 => answer("200 OK", more),
+                _ => answer(status, EQUAL),
+            }
+        }));
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn rules_for_one_side_make_no_noise_of_a_defect() {
     let (old, new) = pair(
         Way::json(r#"{"state": "A", "n": 1}"#),
@@ -398,6 +437,25 @@ async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
     old.becomes(Way::Closes(String::new()));
     let failed = not_compared(Reason::PrimaryError);
     assert_eq!(shadow.check(&unmodified()).await, failed);
+}
+
+#[tokio::test]
+async fn what_the_caller_had_from_one_stack_only_is_read_without_conditions_on_both() {
+    let tagged = Way::writing(|request| match request.contains("if-none-match") {
+        true => "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned(),
+        false => answer("200 OK", EQUAL),
+    });
+    let (old, new) = pair(Way::json(EQUAL), tagged).await;
+    let shadow = comparing((&old, &new, None), after(&[1])).await;
+    let read = || Read {
+        headers: unmodified().headers,
+        ..Read::new()
+    };
+    assert_eq!(shadow.check(&read()).await, MATCH);
+    assert_eq!(marks(&new), ["shadow", "recheck"]);
+    assert_eq!(marks(&old), ["recheck"]);
+    old.becomes(Way::json(STALE));
+    assert_eq!(shadow.check(&read()).await, MISMATCH);
 }
 
 #[tokio::test]
