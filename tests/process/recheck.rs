@@ -2,7 +2,7 @@
 
 use crate::{
     sidecar::{Sidecar, eventually, twinread},
-    stack::{self, Stack},
+    stack::{self, Reply, Stack},
 };
 use serde_json::Value;
 use std::sync::{
@@ -131,6 +131,37 @@ fn after_a_fix_it_tells_what_is_left_and_counts_in_no_tally() {
         // Masked in the store, and so left out.
         assert!(!head.contains("user-agent"), "{head}");
     }
+}
+
+#[test]
+fn an_error_of_the_new_stack_is_no_fix() {
+    let old = Stack::json(r#"{"id": 1}"#);
+    let fails = Arc::<AtomicUsize>::default();
+    let is_failing = fails.clone();
+    let new = Stack::start(move |_| match is_failing.load(Ordering::SeqCst) {
+        0 => stack::json(r#"{"id": 1, "leak": "x"}"#),
+        _ => Reply::Write(
+            "HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+                .to_owned(),
+        ),
+    });
+    let pair = Pair {
+        sidecar: Sidecar::start(old.addr, new.addr, ""),
+        mended: Arc::default(),
+        heads: Arc::default(),
+    };
+    let class = pair.read(&["/items/1"], "");
+    fails.store(1, Ordering::SeqCst);
+    let (code, document) = pair.recheck(&class, &[]);
+    assert_eq!(
+        (code, counts(&document)),
+        (Some(2), [0, 0, 1]),
+        "{document}"
+    );
+    assert_eq!(
+        document["examples"][0]["detail"],
+        "the new stack answers 500 now, and the old one 200"
+    );
 }
 
 #[test]
