@@ -116,6 +116,12 @@ impl Versions {
             .retain(|known| self.present.as_ref() == Some(known));
     }
 
+    /// Forgets the builds of which `is_kept` does not hold; the present one stays.
+    pub fn keep_known(&mut self, is_kept: impl Fn(&Version) -> bool) {
+        self.known
+            .retain(|known| self.present.as_ref() == Some(known) || is_kept(known));
+    }
+
     /// Hears which build answered a check.
     pub fn hear(&mut self, version: &Version, now: Timestamp) -> Turn {
         let turn = self.turn(version, now);

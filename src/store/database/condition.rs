@@ -58,10 +58,20 @@ impl Condition {
         ));
     }
 
-    /// A transaction failed.
-    pub(super) fn fails(&self, error: &rusqlite::Error) {
+    pub(super) fn removed(&self, path: &Path) {
+        let path = path.display();
+        tracing::error!(%path, "the store's file was removed while it was in use: a new one was begun");
         self.gauges.store_failed();
-        let why = error.to_string();
+        self.lasts(format!(
+            "the store's file {path} was removed while it was in use: a new one was begun, without the mismatches and the \
+             histories of before"
+        ));
+    }
+
+    /// A transaction failed.
+    pub(super) fn fails(&self, error: &dyn Error) {
+        self.gauges.store_failed();
+        let why = chain(error);
         let mut told = locked(&self.told);
         match &mut told.failing {
             Some((_, known)) if *known == why => {}
@@ -101,7 +111,10 @@ impl Condition {
     }
 
     pub(super) fn lasts(&self, sentence: String) {
-        locked(&self.told).lasting.push(sentence);
+        let lasting = &mut locked(&self.told).lasting;
+        if !lasting.contains(&sentence) {
+            lasting.push(sentence);
+        }
     }
 }
 

@@ -1,28 +1,47 @@
 //! Opening the file: one process at a time, damage set aside, the schema brought up to date.
 
-use super::{OpenError, schema};
+use super::{OpenError, SharedConnection, locked, schema};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 /// Keeps other processes from the file until it is dropped, or the process ends in whatever way.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+pub(super) struct Lock {
+    /// By the file's name, while one file makes room for another.
+    _name: File,
+    /// By the file itself, which may have several names. SQLite's locks are of another kind; they end when this is closed,
+    /// so that no connection may outlive it.
+    file: Mutex<File>,
+}
+
+/// What stands where the locked file stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    InPlace,
+    Gone,
+    Another,
+}
 
 /// A file that is ours, and in order.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) path: PathBuf,
-    pub(super) lock: Lock,
+    pub(super) lock: Arc<Lock>,
     pub(super) writer: Connection,
-    pub(super) reader: Connection,
+    pub(super) reader: SharedConnection,
     /// Where the damaged file is that stood here before.
     pub(super) set_aside: Option<PathBuf>,
 }
@@ -64,11 +83,12 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     if path.is_dir() {
         return Err(Trouble::Refused(OpenError::NoFile(path.to_owned())));
     }
-    // Through links: two names of one file are one file.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let lock = lock(&path)?;
-    let (writer, set_aside) = open(&path)?;
-    let reader = read_only(&path)?;
+    // Made first: a link that leads nowhere yet has no other name.
+    let file = private(path)?;
+    let path = path.canonicalize()?;
+    let lock = Arc::new(lock(&path, file)?);
+    let (writer, set_aside) = open(&path, &lock)?;
+    let reader = Arc::new(Mutex::new(read_only(&path)?));
     Ok(Opened {
         path,
         lock,
@@ -78,31 +98,44 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     })
 }
 
-fn lock(path: &Path) -> Result<Lock, Trouble> {
-    let file = private(&beside(path, ".lock"))?;
+fn lock(path: &Path, file: File) -> Result<Lock, Trouble> {
+    let name = private(&beside(path, ".lock"))?;
+    for locked in [&name, &file] {
+        claim(locked, path)?;
+    }
+    Ok(Lock {
+        _name: name,
+        file: Mutex::new(file),
+    })
+}
+
+fn claim(file: &File, path: &Path) -> Result<(), Trouble> {
     match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(Trouble::Refused(OpenError::InUse(path.to_owned()))),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
 /// The writing connection, and where what stood there before is now, if it was damaged.
-pub(super) fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Trouble> {
-    drop(private(path)?);
+fn open(path: &Path, lock: &Lock) -> Result<(Connection, Option<PathBuf>), Trouble> {
     match look(path)? {
         Found::InOrder(connection) => Ok((connection, None)),
         Found::Damaged(why) => {
             tracing::error!(path = %path.display(), why, "the store's file is damaged or not ours");
             let set_aside = set_aside(path)?;
-            Ok((begin(path)?, Some(set_aside)))
+            Ok((begin(path, lock)?, Some(set_aside)))
         }
     }
 }
 
-/// A new file where there is none.
-pub(super) fn begin(path: &Path) -> Result<Connection, Trouble> {
-    drop(private(path)?);
+/// A new file where there is none, or where this failed before.
+pub(super) fn begin(path: &Path, lock: &Lock) -> Result<Connection, Trouble> {
+    if lock.standing(path) == Standing::Gone {
+        let file = options().create_new(true).open(path)?;
+        claim(&file, path)?;
+        *locked(&lock.file) = file;
+    }
     Ok(prepare(connect(path)?)?)
 }
 
@@ -111,6 +144,24 @@ pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Reads a file that cannot be written.
+pub(super) fn peek<T>(
+    path: &Path,
+    read: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let found = Connection::open_with_flags(path, flags).and_then(|from| read(&from));
+    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if found.is_ok() || has_log {
+        return found;
+    }
+    // Where no shared memory can be made beside it, SQLite reads a file only as one that nobody changes.
+    let name = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+    let name = format!("file:{name}?immutable=1");
+    let from = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)?;
+    read(&from)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -220,15 +271,33 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
 
 /// Opens or makes a file that only its owner can read.
 fn private(path: &Path) -> io::Result<File> {
+    options().create(true).truncate(false).open(path)
+}
+
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
+    options.read(true).write(true).mode(0o600);
+    options
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+// === impl Lock ===
+
+impl Lock {
+    pub(super) fn standing(&self, path: &Path) -> Standing {
+        let identity = |found: &fs::Metadata| (found.dev(), found.ino());
+        match (fs::metadata(path), locked(&self.file).metadata()) {
+            (Ok(found), Ok(own)) if identity(&found) != identity(&own) => Standing::Another,
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Standing::Gone,
+            // Where it cannot be told, writing tells what is wrong.
+            _ => Standing::InPlace,
+        }
+    }
 }
 
 // === impl Trouble ===
