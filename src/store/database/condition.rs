@@ -69,9 +69,8 @@ impl Condition {
     }
 
     /// A transaction failed.
-    pub(super) fn fails(&self, error: &dyn Error) {
+    pub(super) fn fails(&self, why: String) {
         self.gauges.store_failed();
-        let why = chain(error);
         let mut told = locked(&self.told);
         match &mut told.failing {
             Some((_, known)) if *known == why => {}
@@ -118,7 +117,7 @@ impl Condition {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     causes.join(": ")

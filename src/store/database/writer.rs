@@ -2,7 +2,7 @@
 
 use super::{
     LAST_WORDS, Source,
-    condition::Condition,
+    condition::{Condition, chain},
     file,
     place::{Anew, NotReady, Place},
     queue::{Job, Queue},
@@ -77,15 +77,15 @@ impl Writer {
             match self.attempt(jobs) {
                 Attempt::Committed(refused) => {
                     match refused {
-                        Some(refused) => self.condition.fails(&refused),
+                        Some(refused) => self.condition.fails(refused.to_string()),
                         None => self.condition.works(),
                     }
                     return true;
                 }
-                Attempt::NotReady(error) => self.condition.fails(&error),
-                Attempt::Failed(error) => self.condition.fails(&error),
+                Attempt::NotReady(error) => self.condition.fails(chain(&error)),
+                Attempt::Failed(error) => self.condition.fails(error.to_string()),
                 Attempt::Damaged(error) => {
-                    self.condition.fails(&error);
+                    self.condition.fails(error.to_string());
                     self.place.is_damaged();
                 }
             }
