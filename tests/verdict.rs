@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use twinread::verdict::{
-    Activity, Cause, Code, Decision, Epoch, Evidence, Figures, Limits, Mark, Outcome, Reason,
-    Record, Sequence, ShadowError, Tallies, Verdict, Version, Via,
+    Activity, Cause, Code, Decision, Doubt, Epoch, Evidence, Figures, Limits, Mark, Outcome,
+    Reason, Record, Sequence, ShadowError, Tallies, Verdict, Version, Via,
     evidence::{Latency, Quantiles},
     judge,
 };
@@ -57,7 +57,11 @@ fn evidence(routes: Vec<Figures>) -> Evidence {
         until: None,
     };
     Evidence {
-        tallies: Tallies { epoch, routes },
+        tallies: Tallies {
+            epoch,
+            doubt: None,
+            routes,
+        },
         required: Vec::new(),
         expired_rules: Vec::new(),
         activity: Activity::Sampling,
@@ -136,6 +140,23 @@ fn no_number_of_clean_checks_is_said_to_make_up_for_a_proven_mismatch_rate() {
         more.ends_with("with 0 errors, to bound the error rate"),
         "{more}"
     );
+}
+
+#[test]
+fn evidence_that_may_be_of_another_build_than_answers_now_is_not_enough() {
+    let second = Duration::from_secs(1);
+    for (doubt, told) in [
+        (Doubt::Away(second * 12), "has not answered for 12s"),
+        (Doubt::Mixed(second * 3), "counted in this epoch 3s ago"),
+    ] {
+        let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+        evidence.tallies.doubt = Some(doubt);
+        let verdict = judged(&evidence, &Limits::default());
+        assert_eq!(codes(&verdict), [(Code::NoTraffic, None)]);
+        assert_eq!(verdict.verdict, Decision::Undecided);
+        let detail = &verdict.reasons[0].detail;
+        assert!(detail.contains(told), "{detail}");
+    }
 }
 
 #[test]

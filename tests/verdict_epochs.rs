@@ -135,7 +135,7 @@ fn latencies_outlive_their_epoch_as_quantiles() {
 /// One check that the build named answered: sampled before, ended after it was heard.
 fn answered_by(ledger: &Ledger, build: &str) -> Turn {
     let mut ticket = ledger.route("get-user").sample();
-    let turn = ledger.hear_version(&version(build), &mut ticket);
+    let turn = ledger.hear_version(Some(&version(build)), &mut ticket);
     ticket.finish(MATCH);
     turn
 }
@@ -175,7 +175,7 @@ fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
     // Sampled before the new build was met, answered by it.
     let mut ticket = ledger.route("a route of its own").sample();
     ledger.route("get-user").sample().finish(MATCH);
-    let turn = ledger.hear_version(&version("a"), &mut ticket);
+    let turn = ledger.hear_version(Some(&version("a")), &mut ticket);
     ticket.finish(MATCH);
     assert_eq!(turn, Turn::Returns);
     assert_eq!(counted(&ledger), [of("b", 102), of("a", 102)]);
@@ -187,7 +187,10 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     answered_by(&ledger, "a");
     let mut early = ledger.route("get-user").sample();
     ledger.begin_epoch(None, Cause::Rules);
-    assert_eq!(ledger.hear_version(&version("a"), &mut early), Turn::Stays);
+    assert_eq!(
+        ledger.hear_version(Some(&version("a")), &mut early),
+        Turn::Stays
+    );
     early.finish(MATCH);
     let of = |build: &str, checks| (Some(build.to_owned()), checks);
     assert_eq!(counted(&ledger), [of("a", 0), of("a", 2)]);
@@ -198,7 +201,7 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     ledger.begin_epoch(None, Cause::Compare);
     // The build of an epoch that is not comparable has to begin another.
     assert_eq!(
-        ledger.hear_version(&version("a"), &mut early),
+        ledger.hear_version(Some(&version("a")), &mut early),
         Turn::Refused
     );
     early.finish(MATCH);

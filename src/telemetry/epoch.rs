@@ -187,8 +187,16 @@ impl Epoch {
     }
 
     /// An epoch has one version; once known, it stays.
-    pub(super) fn adopt(&self, version: &Version) {
-        self.version.get_or_init(|| version.clone());
+    pub(super) fn adopt(&self, build: Option<&Version>) {
+        if let Some(version) = build {
+            self.version.get_or_init(|| version.clone());
+        }
+    }
+
+    /// Whether a check has come to a comparison.
+    pub(super) fn has_compared(&self) -> bool {
+        let seen = locked(&self.seen);
+        seen.iter().any(|tally| tally.outcomes().compared() > 0)
     }
 
     /// The place of a route in an epoch that is over.
@@ -215,6 +223,7 @@ impl Epoch {
         let until = *locked(&self.until);
         Tallies {
             epoch: self.told(until),
+            doubt: None,
             routes: seen
                 .iter()
                 .map(|tally| tally.figures(until.unwrap_or(now)))

@@ -1,6 +1,6 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Outcome, Record, Version, Via};
+use super::{Doubt, Outcome, Record, Version, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 pub struct Tallies {
     pub epoch: Epoch,
+    /// Whether they are those of the build that answers now.
+    pub doubt: Option<Doubt>,
     /// In order of their appearance in the epoch.
     pub routes: Vec<Figures>,
 }

@@ -1,7 +1,7 @@
 //! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (DESIGN.md section 9).
 
 use super::{
-    Activity, Code, Decision, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
+    Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
     told::Soak,
 };
 use jiff::Timestamp;
@@ -139,6 +139,7 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
             "no reads are sampled at present",
         ));
     }
+    findings.extend(evidence.tallies.doubt.map(doubted));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
         if !routes.iter().any(is_seen) {
@@ -154,6 +155,25 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
         findings.push(Finding::new(Code::NoTraffic, detail));
     }
     findings
+}
+
+fn doubted(doubt: Doubt) -> Finding {
+    match doubt {
+        Doubt::Away(away) => Finding::new(
+            Code::NoTraffic,
+            format!(
+                "the build of this epoch has not answered for {}, others of the new stack have",
+                told_duration(away.as_secs())
+            ),
+        ),
+        Doubt::Mixed(ago) => Finding::new(
+            Code::NoTraffic,
+            format!(
+                "an answer that may be of another build of the new stack counted in this epoch {} ago",
+                told_duration(ago.as_secs())
+            ),
+        ),
+    }
 }
 
 fn told_duration(seconds: u64) -> String {
