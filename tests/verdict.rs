@@ -416,6 +416,23 @@ fn each_further_required_route_has_to_be_surer() {
 }
 
 #[test]
+fn no_route_takes_the_share_of_one_that_is_required_no_longer() {
+    let limits = Limits::default();
+    let mut routes = ["a", "b", "c"].map(|name| route(name, &[(MATCH, 1_000)]));
+    (routes[0].reads, routes[0].rank) = (1, Some(1));
+    routes[0].sampled = 1;
+    routes[2].rank = Some(2);
+    let verdict = judged(&evidence(routes.to_vec()), &limits);
+    let required = verdict.routes.iter().map(|route| route.required);
+    assert_eq!(required.collect::<Vec<_>>(), [false, true, true]);
+    for (rank, told) in [1, 3, 2].into_iter().zip(&verdict.routes) {
+        let alpha = limits.alpha() / f64::from(rank * (rank + 1));
+        let interval = Sequence::new(limits.max_mismatch, alpha).interval(1_000, 0);
+        assert_eq!(told.mismatch_rate.upper, interval.upper, "{}", told.route);
+    }
+}
+
+#[test]
 fn the_document_is_that_of_the_contract() {
     let outcomes = [
         (MATCH, 3_800),

@@ -97,6 +97,34 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
 }
 
 #[test]
+fn a_route_keeps_the_rank_it_took_when_it_was_first_required() {
+    let (ledger, _) = ledger();
+    for route in ["a", "b", "c"] {
+        ledger.route(route).sample().finish(MATCH);
+    }
+    let epoch = ledger.epoch();
+    let rank = |routes: &[&str]| {
+        let routes: Vec<Arc<str>> = routes.iter().map(|route| Arc::from(*route)).collect();
+        ledger.rank(&epoch, routes.iter());
+    };
+    let ranks = || ["a", "b", "c"].map(|route| figures(&ledger.tallies(), route).rank);
+    assert_eq!(ranks(), [None, None, None]);
+    rank(&["b"]);
+    rank(&["a", "b"]);
+    rank(&["c", "never seen"]);
+    assert_eq!(ranks(), [Some(2), Some(1), Some(3)]);
+
+    ledger.begin_epoch(None, Cause::Asked);
+    ledger.route("a").sample().finish(MATCH);
+    rank(&["a"]);
+    assert_eq!(
+        figures(&ledger.tallies(), "a").rank,
+        None,
+        "of another epoch"
+    );
+}
+
+#[test]
 fn the_last_check_and_the_last_mismatch_are_noted() {
     let (ledger, second) = ledger();
     let route = ledger.route("get-user");

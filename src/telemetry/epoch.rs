@@ -38,6 +38,8 @@ pub(super) struct Epoch {
 #[derive(Debug)]
 pub(super) struct Tally {
     route: Arc<str>,
+    /// 0: it has never been required.
+    rank: AtomicU64,
     has_appeared: AtomicBool,
     live: AtomicU64,
     reads: AtomicU64,
@@ -214,6 +216,20 @@ impl Epoch {
         seat
     }
 
+    /// Gives each of these routes that has none the next rank.
+    pub(super) fn rank<'r>(&self, required: impl Iterator<Item = &'r Arc<str>>) {
+        let seen = locked(&self.seen);
+        let rank = |tally: &Arc<Tally>| tally.rank.load(Ordering::Relaxed);
+        let mut taken = seen.iter().map(rank).max().unwrap_or(0);
+        for route in required {
+            let tally = seen.iter().find(|tally| tally.route == *route);
+            if let Some(tally) = tally.filter(|tally| rank(tally) == 0) {
+                taken += 1;
+                tally.rank.store(taken, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(super) fn seen(&self) -> usize {
         locked(&self.seen).len()
     }
@@ -318,6 +334,7 @@ impl Tally {
     fn new(route: Arc<str>, since: Timestamp) -> Self {
         Self {
             route,
+            rank: AtomicU64::new(0),
             has_appeared: AtomicBool::new(false),
             live: AtomicU64::new(0),
             reads: AtomicU64::new(0),
@@ -337,6 +354,7 @@ impl Tally {
         let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
         Self {
             route: state.route,
+            rank: AtomicU64::new(state.rank.unwrap_or(0)),
             has_appeared: AtomicBool::new(true),
             live: AtomicU64::new(state.live),
             reads: AtomicU64::new(state.reads),
@@ -358,6 +376,7 @@ impl Tally {
         RouteState {
             route: self.route.clone(),
             place,
+            rank: self.rank(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
@@ -371,9 +390,14 @@ impl Tally {
 
     fn mark(&self) -> Mark {
         let ended = self.outcomes().ended();
-        let counted = [&self.live, &self.reads, &self.sampled];
-        let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
-        [live, reads, sampled, ended]
+        let counted = [&self.live, &self.reads, &self.sampled, &self.rank];
+        let [live, reads, sampled, rank] = counted.map(|count| count.load(Ordering::Relaxed));
+        [live, reads, sampled, ended, rank]
+    }
+
+    fn rank(&self) -> Option<u64> {
+        let rank = self.rank.load(Ordering::Relaxed);
+        (rank > 0).then_some(rank)
     }
 
     /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
@@ -390,6 +414,7 @@ impl Tally {
         let course = locked(&self.course);
         Figures {
             route: self.route.clone(),
+            rank: self.rank(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),

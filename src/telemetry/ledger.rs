@@ -196,6 +196,15 @@ impl Ledger {
         }
     }
 
+    /// These routes are required in the epoch of that id, if it is still the present one: whichever was not before takes
+    /// the next rank, and keeps it.
+    pub fn rank<'r>(&self, epoch: &str, required: impl Iterator<Item = &'r Arc<str>>) {
+        let present = self.present();
+        if &**present.id() == epoch {
+            present.rank(required);
+        }
+    }
+
     /// The id of the present epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.present().id().clone()

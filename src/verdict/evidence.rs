@@ -77,6 +77,8 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     pub route: Arc<str>,
+    /// From 1, the place it took among the routes that have been required in this epoch; `None`: it never has.
+    pub rank: Option<u64>,
     pub live: u64,
     /// Live requests that were reads.
     pub reads: u64,
@@ -150,6 +152,7 @@ impl Figures {
     pub fn new(route: impl Into<Arc<str>>) -> Self {
         Self {
             route: route.into(),
+            rank: None,
             live: 0,
             reads: 0,
             sampled: 0,

@@ -13,13 +13,12 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     let required = required(evidence, limits);
     let mut findings = Vec::new();
     let mut told = Vec::with_capacity(routes.len());
-    let mut ranks = 1;
-    for (figures, is_required) in routes.iter().zip(&required) {
-        let hearing = Hearing::new(figures, limits, ranks);
+    let ranks = ranks(routes, &required);
+    for ((figures, is_required), rank) in routes.iter().zip(&required).zip(ranks) {
+        let hearing = Hearing::new(figures, limits, rank);
         let of_route = hearing.findings();
         told.push(hearing.verdict(*is_required, &of_route));
         if *is_required {
-            ranks += 1;
             findings.extend(of_route);
         }
     }
@@ -62,6 +61,21 @@ fn required(evidence: &Evidence, limits: &Limits) -> Vec<bool> {
             let reads = reads(figures);
             let has_share = reads > 0 && reads as f64 >= limits.min_share * all as f64;
             has_share || is_declared(&figures.route)
+        })
+        .collect()
+}
+
+/// The rank of each route: the one it took when it was first required, else the next that is free. A route that is no
+/// longer required keeps its own, or others would be given its share of alpha a second time.
+fn ranks(routes: &[Figures], required: &[bool]) -> Vec<u64> {
+    let taken = routes.iter().filter_map(|figures| figures.rank).max();
+    let mut next = taken.unwrap_or(0) + 1;
+    let routes = routes.iter().zip(required);
+    routes
+        .map(|(figures, is_required)| {
+            let rank = figures.rank.unwrap_or(next);
+            next += u64::from(*is_required && figures.rank.is_none());
+            rank
         })
         .collect()
 }

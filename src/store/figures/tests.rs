@@ -115,6 +115,21 @@ fn assert_minutes_add_up(database: &Database) {
 }
 
 #[test]
+fn the_ranks_of_routes_go_on_after_a_restart() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    first.check("a", Outcome::Noise);
+    first.check("b", Outcome::Noise);
+    first.write(&database);
+    let ledger = &first.counted.ledger;
+    ledger.rank(&ledger.epoch(), [Arc::from("b")].iter());
+    first.write(&database);
+    let second = Process::start(&database, 2_000).tallies();
+    let ranks = second.routes.iter().map(|figures| figures.rank);
+    assert_eq!(ranks.collect::<Vec<_>>(), [None, Some(1)]);
+}
+
+#[test]
 fn an_epoch_goes_on_after_a_restart_as_it_was() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
