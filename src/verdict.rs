@@ -20,4 +20,4 @@ pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use record::Record;
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
-pub use version::{Turn, Version, Versions};
+pub use version::{Doubt, Turn, Version, Versions};

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use twinread::verdict::{
-    Activity, Cause, Code, Decision, Epoch, Evidence, Figures, Limits, Mark, Outcome, Reason,
-    Record, Sequence, ShadowError, Tallies, Verdict, Version, Via,
+    Activity, Cause, Code, Decision, Doubt, Epoch, Evidence, Figures, Limits, Mark, Outcome,
+    Reason, Record, Sequence, ShadowError, Tallies, Verdict, Version, Via,
     evidence::{Latency, Quantiles},
     judge,
 };
@@ -57,7 +57,11 @@ fn evidence(routes: Vec<Figures>) -> Evidence {
         until: None,
     };
     Evidence {
-        tallies: Tallies { epoch, routes },
+        tallies: Tallies {
+            epoch,
+            doubt: None,
+            routes,
+        },
         required: Vec::new(),
         expired_rules: Vec::new(),
         activity: Activity::Sampling,
@@ -136,6 +140,23 @@ fn no_number_of_clean_checks_is_said_to_make_up_for_a_proven_mismatch_rate() {
         more.ends_with("with 0 errors, to bound the error rate"),
         "{more}"
     );
+}
+
+#[test]
+fn evidence_that_may_be_of_another_build_than_answers_now_is_not_enough() {
+    let second = Duration::from_secs(1);
+    for (doubt, told) in [
+        (Doubt::Away(second * 12), "has not answered for 12s"),
+        (Doubt::Mixed(second * 3), "counted in this epoch 3s ago"),
+    ] {
+        let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+        evidence.tallies.doubt = Some(doubt);
+        let verdict = judged(&evidence, &Limits::default());
+        assert_eq!(codes(&verdict), [(Code::NoTraffic, None)]);
+        assert_eq!(verdict.verdict, Decision::Undecided);
+        let detail = &verdict.reasons[0].detail;
+        assert!(detail.contains(told), "{detail}");
+    }
 }
 
 #[test]
@@ -390,6 +411,23 @@ fn each_further_required_route_has_to_be_surer() {
         let alpha = 0.05 / f64::from(rank * (rank + 1));
         let sequence = Sequence::new(limits.max_mismatch, limits.alpha() * alpha / 0.05);
         let interval = sequence.interval(1_000, 0);
+        assert_eq!(told.mismatch_rate.upper, interval.upper, "{}", told.route);
+    }
+}
+
+#[test]
+fn no_route_takes_the_share_of_one_that_is_required_no_longer() {
+    let limits = Limits::default();
+    let mut routes = ["a", "b", "c"].map(|name| route(name, &[(MATCH, 1_000)]));
+    (routes[0].reads, routes[0].rank) = (1, Some(1));
+    routes[0].sampled = 1;
+    routes[2].rank = Some(2);
+    let verdict = judged(&evidence(routes.to_vec()), &limits);
+    let required = verdict.routes.iter().map(|route| route.required);
+    assert_eq!(required.collect::<Vec<_>>(), [false, true, true]);
+    for (rank, told) in [1, 3, 2].into_iter().zip(&verdict.routes) {
+        let alpha = limits.alpha() / f64::from(rank * (rank + 1));
+        let interval = Sequence::new(limits.max_mismatch, alpha).interval(1_000, 0);
         assert_eq!(told.mismatch_rate.upper, interval.upper, "{}", told.route);
     }
 }

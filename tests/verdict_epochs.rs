@@ -97,6 +97,34 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
 }
 
 #[test]
+fn a_route_keeps_the_rank_it_took_when_it_was_first_required() {
+    let (ledger, _) = ledger();
+    for route in ["a", "b", "c"] {
+        ledger.route(route).sample().finish(MATCH);
+    }
+    let epoch = ledger.epoch();
+    let rank = |routes: &[&str]| {
+        let routes: Vec<Arc<str>> = routes.iter().map(|route| Arc::from(*route)).collect();
+        ledger.rank(&epoch, routes.iter());
+    };
+    let ranks = || ["a", "b", "c"].map(|route| figures(&ledger.tallies(), route).rank);
+    assert_eq!(ranks(), [None, None, None]);
+    rank(&["b"]);
+    rank(&["a", "b"]);
+    rank(&["c", "never seen"]);
+    assert_eq!(ranks(), [Some(2), Some(1), Some(3)]);
+
+    ledger.begin_epoch(None, Cause::Asked);
+    ledger.route("a").sample().finish(MATCH);
+    rank(&["a"]);
+    assert_eq!(
+        figures(&ledger.tallies(), "a").rank,
+        None,
+        "of another epoch"
+    );
+}
+
+#[test]
 fn the_last_check_and_the_last_mismatch_are_noted() {
     let (ledger, second) = ledger();
     let route = ledger.route("get-user");
@@ -135,7 +163,7 @@ fn latencies_outlive_their_epoch_as_quantiles() {
 /// One check that the build named answered: sampled before, ended after it was heard.
 fn answered_by(ledger: &Ledger, build: &str) -> Turn {
     let mut ticket = ledger.route("get-user").sample();
-    let turn = ledger.hear_version(&version(build), &mut ticket);
+    let turn = ledger.hear_version(Some(&version(build)), &mut ticket);
     ticket.finish(MATCH);
     turn
 }
@@ -175,7 +203,7 @@ fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
     // Sampled before the new build was met, answered by it.
     let mut ticket = ledger.route("a route of its own").sample();
     ledger.route("get-user").sample().finish(MATCH);
-    let turn = ledger.hear_version(&version("a"), &mut ticket);
+    let turn = ledger.hear_version(Some(&version("a")), &mut ticket);
     ticket.finish(MATCH);
     assert_eq!(turn, Turn::Returns);
     assert_eq!(counted(&ledger), [of("b", 102), of("a", 102)]);
@@ -187,7 +215,10 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     answered_by(&ledger, "a");
     let mut early = ledger.route("get-user").sample();
     ledger.begin_epoch(None, Cause::Rules);
-    assert_eq!(ledger.hear_version(&version("a"), &mut early), Turn::Stays);
+    assert_eq!(
+        ledger.hear_version(Some(&version("a")), &mut early),
+        Turn::Stays
+    );
     early.finish(MATCH);
     let of = |build: &str, checks| (Some(build.to_owned()), checks);
     assert_eq!(counted(&ledger), [of("a", 0), of("a", 2)]);
@@ -198,7 +229,7 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     ledger.begin_epoch(None, Cause::Compare);
     // The build of an epoch that is not comparable has to begin another.
     assert_eq!(
-        ledger.hear_version(&version("a"), &mut early),
+        ledger.hear_version(Some(&version("a")), &mut early),
         Turn::Refused
     );
     early.finish(MATCH);

@@ -35,7 +35,11 @@ impl Standing {
             expired_rules: expired(&judging.config),
             activity: activity(&judging.config),
         };
-        judge(&evidence, &judging.limits, now)
+        let verdict = judge(&evidence, &judging.limits, now);
+        let required = verdict.routes.iter().filter(|route| route.required);
+        self.ledger
+            .rank(&verdict.epoch.id, required.map(|route| &route.route));
+        verdict
     }
 
     pub(super) fn rules(&self) -> admin::Rules {

@@ -77,7 +77,7 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
     };
     match (read, path) {
         (Ok((past, kept)), _) => {
-            let kept = understood(kept, &database);
+            let kept = kept.unwrap_or_else(|error| unread((SETTINGS, &error), &database));
             Ok((database, past, kept))
         }
         (Err(error), Some(path)) => {
@@ -93,23 +93,23 @@ fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
     if matches!(path.try_exists(), Ok(false)) {
         return (in_memory, Past::default(), None);
     }
-    match Database::peek(path, stored) {
-        Ok((past, kept)) => {
-            tracing::warn!(
-                "the store can be read: its figures and settings hold, but nothing is added to it"
-            );
-            let kept = understood(kept, &in_memory);
-            (in_memory, past, kept)
-        }
-        Err(error) => {
-            let path = path.display();
-            tracing::error!(%path, %error, "the store cannot be read either: its figures and the settings that the API had changed are not in force");
-            in_memory.tell(format!(
-                "the store {path} cannot be read either ({error}): its figures and the settings that the API had changed are not in force"
-            ));
-            (in_memory, Past::default(), None)
-        }
-    }
+    tracing::warn!("what can be read of the store holds, but nothing is added to it");
+    let past = Database::peek(path, Past::load);
+    let kept = Database::peek(path, Kept::load);
+    let past = past.unwrap_or_else(|error| unread(("the figures", &error), &in_memory));
+    let kept = kept.unwrap_or_else(|error| unread((SETTINGS, &error), &in_memory));
+    (in_memory, past, kept)
+}
+
+const SETTINGS: &str = "the settings that the API had changed";
+
+/// Nothing, which is told.
+fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Database) -> T {
+    tracing::error!(what, %error, "what is stored cannot be read, and is not in force");
+    database.tell(format!(
+        "{what} cannot be read from the store, and are not in force: {error}"
+    ));
+    T::default()
 }
 
 /// The settings apart: what is wrong with them alone is not wrong with the store.
@@ -121,16 +121,6 @@ fn stored(from: &Connection) -> rusqlite::Result<Found> {
         Err(error) if !matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => Err(error),
         kept => Ok((past, kept)),
     }
-}
-
-fn understood(kept: Result<Option<Kept>, rusqlite::Error>, database: &Database) -> Option<Kept> {
-    kept.unwrap_or_else(|error| {
-        tracing::error!(%error, "the settings that the API had changed cannot be understood: none of them is in force");
-        database.tell(format!(
-            "the settings that the API had changed cannot be understood, and none of them is in force: {error}"
-        ));
-        None
-    })
 }
 
 /// `loaded` with what the API had changed, the revision that it has, and what the API had changed where that does not fit

@@ -38,6 +38,8 @@ pub(super) struct Epoch {
 #[derive(Debug)]
 pub(super) struct Tally {
     route: Arc<str>,
+    /// 0: it has never been required.
+    rank: AtomicU64,
     has_appeared: AtomicBool,
     live: AtomicU64,
     reads: AtomicU64,
@@ -197,8 +199,16 @@ impl Epoch {
     }
 
     /// An epoch has one version; once known, it stays.
-    pub(super) fn adopt(&self, version: &Version) {
-        self.version.get_or_init(|| version.clone());
+    pub(super) fn adopt(&self, build: Option<&Version>) {
+        if let Some(version) = build {
+            self.version.get_or_init(|| version.clone());
+        }
+    }
+
+    /// Whether a check has come to a comparison.
+    pub(super) fn has_compared(&self) -> bool {
+        let seen = locked(&self.seen);
+        seen.iter().any(|tally| tally.outcomes().compared() > 0)
     }
 
     /// The place of a route in an epoch that is over.
@@ -216,6 +226,20 @@ impl Epoch {
         seat
     }
 
+    /// Gives each of these routes that has none the next rank.
+    pub(super) fn rank<'r>(&self, required: impl Iterator<Item = &'r Arc<str>>) {
+        let seen = locked(&self.seen);
+        let rank = |tally: &Arc<Tally>| tally.rank.load(Ordering::Relaxed);
+        let mut taken = seen.iter().map(rank).max().unwrap_or(0);
+        for route in required {
+            let tally = seen.iter().find(|tally| tally.route == *route);
+            if let Some(tally) = tally.filter(|tally| rank(tally) == 0) {
+                taken += 1;
+                tally.rank.store(taken, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(super) fn seen(&self) -> usize {
         locked(&self.seen).len()
     }
@@ -225,6 +249,7 @@ impl Epoch {
         let until = *locked(&self.until);
         Tallies {
             epoch: self.told(until),
+            doubt: None,
             routes: seen
                 .iter()
                 .map(|tally| tally.figures(until.unwrap_or(now)))
@@ -319,6 +344,7 @@ impl Tally {
     fn new(route: Arc<str>, since: Timestamp) -> Self {
         Self {
             route,
+            rank: AtomicU64::new(0),
             has_appeared: AtomicBool::new(false),
             live: AtomicU64::new(0),
             reads: AtomicU64::new(0),
@@ -338,6 +364,7 @@ impl Tally {
         let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
         Self {
             route: state.route,
+            rank: AtomicU64::new(state.rank.unwrap_or(0)),
             has_appeared: AtomicBool::new(true),
             live: AtomicU64::new(state.live),
             reads: AtomicU64::new(state.reads),
@@ -359,6 +386,7 @@ impl Tally {
         RouteState {
             route: self.route.clone(),
             place,
+            rank: self.rank(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
@@ -372,9 +400,14 @@ impl Tally {
 
     fn mark(&self) -> Mark {
         let ended = self.outcomes().ended();
-        let counted = [&self.live, &self.reads, &self.sampled];
-        let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
-        [live, reads, sampled, ended]
+        let counted = [&self.live, &self.reads, &self.sampled, &self.rank];
+        let [live, reads, sampled, rank] = counted.map(|count| count.load(Ordering::Relaxed));
+        [live, reads, sampled, ended, rank]
+    }
+
+    fn rank(&self) -> Option<u64> {
+        let rank = self.rank.load(Ordering::Relaxed);
+        (rank > 0).then_some(rank)
     }
 
     /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
@@ -391,6 +424,7 @@ impl Tally {
         let course = locked(&self.course);
         Figures {
             route: self.route.clone(),
+            rank: self.rank(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),

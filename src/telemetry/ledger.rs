@@ -76,7 +76,7 @@ impl Ledger {
             other: Route::new(OTHER, present, house.clone()),
             max_routes: AtomicUsize::new(max_routes),
             begun: watch::Sender::new(present.number()),
-            versions: Mutex::new(Versions::new(present.version().cloned(), now)),
+            versions: Mutex::new(versions(&epochs, now)),
             epochs: RwLock::new(epochs),
             house,
             gauges,
@@ -111,35 +111,34 @@ impl Ledger {
         self.begin((comparable, version), label, cause)
     }
 
-    /// Hears which build of the new stack answered the check of `ticket`, and counts it in the epoch of that build: where
-    /// none is known, one begins. Says what was done.
-    pub fn hear_version(&self, version: &Version, ticket: &mut Ticket) -> Turn {
+    /// Hears which build of the new stack answered the check of `ticket` (`None`: it does not say), and counts it in the
+    /// epoch of that build: where none is known, one begins. Says what was done.
+    pub fn hear_version(&self, build: Option<&Version>, ticket: &mut Ticket) -> Turn {
         let mut versions = locked(&self.0.versions);
-        let turn = versions.hear(version, self.now());
+        let turn = versions.hear(build, self.now());
         match turn {
             Turn::Stays => ticket.move_to(&self.present()),
-            Turn::Adopts => self.present().adopt(version),
+            Turn::Adopts => self.present().adopt(build),
             Turn::Returns => {
-                if let Some(epoch) = self.last_of(version) {
+                if let Some(epoch) = self.last_of(build) {
                     ticket.move_to(&epoch);
                 }
             }
             Turn::Begins => {
-                self.begin((None, Some(version.clone())), None, Cause::Version);
+                self.begin((None, build.cloned()), None, Cause::Version);
                 ticket.move_to(&self.present());
             }
             Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
+            Turn::Unnamed => {}
         }
         turn
     }
 
     /// The newest epoch of that build. Comparable or not is for the ticket to say.
-    fn last_of(&self, version: &Version) -> Option<Arc<Epoch>> {
+    fn last_of(&self, build: Option<&Version>) -> Option<Arc<Epoch>> {
         let epochs = read(&self.0.epochs);
         let mut newest = epochs.iter().rev();
-        newest
-            .find(|epoch| epoch.version() == Some(version))
-            .cloned()
+        newest.find(|epoch| epoch.version() == build).cloned()
     }
 
     fn begin(
@@ -190,7 +189,21 @@ impl Ledger {
 
     /// The figures of the present epoch.
     pub fn tallies(&self) -> Tallies {
-        self.present().tallies(self.now())
+        let versions = locked(&self.0.versions);
+        let now = self.now();
+        Tallies {
+            doubt: versions.doubt(now),
+            ..self.present().tallies(now)
+        }
+    }
+
+    /// These routes are required in the epoch of that id, if it is still the present one: whichever was not before takes
+    /// the next rank, and keeps it.
+    pub fn rank<'r>(&self, epoch: &str, required: impl Iterator<Item = &'r Arc<str>>) {
+        let present = self.present();
+        if &**present.id() == epoch {
+            present.rank(required);
+        }
     }
 
     /// The id of the present epoch.
@@ -333,6 +346,21 @@ fn open(opening: Opening, now: Timestamp) -> VecDeque<Arc<Epoch>> {
     }));
     forget(&mut epochs);
     epochs
+}
+
+/// Which builds have epochs that are comparable with the present one.
+fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
+    let present = epochs.back().expect("an epoch is always open");
+    let comparable = epochs
+        .iter()
+        .filter(|epoch| epoch.series() == present.series());
+    let known = comparable.filter_map(|epoch| epoch.version().cloned());
+    Versions::new(
+        present.version().cloned(),
+        present.has_compared(),
+        known,
+        now,
+    )
 }
 
 /// Drops the oldest epochs until the rest is within the bounds; the present one stays.

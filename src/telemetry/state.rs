@@ -24,6 +24,8 @@ pub struct RouteState {
     pub route: Arc<str>,
     /// From 0 on, in order of appearance.
     pub place: u64,
+    /// From 1 on, in the order in which they became required; `None`: it never was.
+    pub rank: Option<u64>,
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
@@ -35,8 +37,8 @@ pub struct RouteState {
     pub latencies: Latencies,
 }
 
-/// Live, reads, sampled, ended: one of them changes with everything that is counted.
-pub type Mark = [u64; 4];
+/// Live, reads, sampled, ended, and the rank: one of them changes with everything that is noted.
+pub type Mark = [u64; 5];
 
 /// With which epoch a ledger begins.
 #[derive(Clone, Debug)]
@@ -67,7 +69,9 @@ impl EpochState {
 
 impl RouteState {
     pub fn mark(&self) -> Mark {
-        [self.live, self.reads, self.sampled, self.outcomes.ended()]
+        let ended = self.outcomes.ended();
+        let rank = self.rank.unwrap_or(0);
+        [self.live, self.reads, self.sampled, ended, rank]
     }
 }
 

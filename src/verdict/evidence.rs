@@ -1,6 +1,6 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Outcome, Record, Version, Via};
+use super::{Doubt, Outcome, Record, Version, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 pub struct Tallies {
     pub epoch: Epoch,
+    /// Whether they are those of the build that answers now.
+    pub doubt: Option<Doubt>,
     /// In order of their appearance in the epoch.
     pub routes: Vec<Figures>,
 }
@@ -75,6 +77,8 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     pub route: Arc<str>,
+    /// From 1, the place it took among the routes that have been required in this epoch; `None`: it never has.
+    pub rank: Option<u64>,
     pub live: u64,
     /// Live requests that were reads.
     pub reads: u64,
@@ -148,6 +152,7 @@ impl Figures {
     pub fn new(route: impl Into<Arc<str>>) -> Self {
         Self {
             route: route.into(),
+            rank: None,
             live: 0,
             reads: 0,
             sampled: 0,

@@ -30,7 +30,7 @@ struct Bounded {
 // === impl Hearing ===
 
 impl<'e> Hearing<'e> {
-    /// `rank`: from 1, the route's place among the required ones in order of appearance.
+    /// `rank`: from 1, the route's place among those that were required, in the order in which they became so.
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
         let alpha = share_of(limits.alpha(), rank);
         let outcomes = &figures.outcomes;

@@ -14,7 +14,7 @@ pub struct Change {
     pub at: Timestamp,
     /// The id of the epoch whose verdict it is now.
     pub epoch: Arc<str>,
-    /// Why that epoch began, where it has since the look before.
+    /// Why that epoch began, where it has since the look before; in a process that has begun since, since the entry before.
     #[schema(required)]
     pub epoch_began: Option<Cause>,
     /// What it was; null: nothing was told before.
@@ -63,6 +63,12 @@ impl Historian {
     pub fn resume(last: Option<&Change>) -> Self {
         Self {
             noted: last.map(|change| change.to),
+            // Which reasons it had is not known: all of the next change will have appeared.
+            seen: last.map(|change| Seen {
+                decision: change.to,
+                epoch: change.epoch.clone(),
+                reasons: Vec::new(),
+            }),
             ..Self::default()
         }
     }
@@ -204,6 +210,12 @@ mod tests {
         let mut resumed = Historian::resume(first.as_ref());
         assert_eq!(resumed.look(&verdict(Safe, "1", &[]), at(9)), None);
         let change = resumed.look(&verdict(Unsafe, "1", &[]), at(10)).unwrap();
-        assert_eq!(change.from, Some(Safe));
+        assert_eq!((change.from, change.skipped), (Some(Safe), 0));
+        assert_eq!(change.epoch_began, None);
+
+        let mut resumed = Historian::resume(first.as_ref());
+        let change = resumed.look(&verdict(Undecided, "2", &[]), at(9)).unwrap();
+        assert_eq!((change.from, change.skipped), (Some(Safe), 0));
+        assert_eq!(change.epoch_began, Some(Cause::Version));
     }
 }

@@ -1,7 +1,7 @@
 //! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (DESIGN.md section 9).
 
 use super::{
-    Activity, Code, Decision, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
+    Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
     told::Soak,
 };
 use jiff::Timestamp;
@@ -13,13 +13,12 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     let required = required(evidence, limits);
     let mut findings = Vec::new();
     let mut told = Vec::with_capacity(routes.len());
-    let mut ranks = 1;
-    for (figures, is_required) in routes.iter().zip(&required) {
-        let hearing = Hearing::new(figures, limits, ranks);
+    let ranks = ranks(routes, &required);
+    for ((figures, is_required), rank) in routes.iter().zip(&required).zip(ranks) {
+        let hearing = Hearing::new(figures, limits, rank);
         let of_route = hearing.findings();
         told.push(hearing.verdict(*is_required, &of_route));
         if *is_required {
-            ranks += 1;
             findings.extend(of_route);
         }
     }
@@ -62,6 +61,21 @@ fn required(evidence: &Evidence, limits: &Limits) -> Vec<bool> {
             let reads = reads(figures);
             let has_share = reads > 0 && reads as f64 >= limits.min_share * all as f64;
             has_share || is_declared(&figures.route)
+        })
+        .collect()
+}
+
+/// The rank of each route: the one it took when it was first required, else the next that is free. A route that is no
+/// longer required keeps its own, or others would be given its share of alpha a second time.
+fn ranks(routes: &[Figures], required: &[bool]) -> Vec<u64> {
+    let taken = routes.iter().filter_map(|figures| figures.rank).max();
+    let mut next = taken.unwrap_or(0) + 1;
+    let routes = routes.iter().zip(required);
+    routes
+        .map(|(figures, is_required)| {
+            let rank = figures.rank.unwrap_or(next);
+            next += u64::from(*is_required && figures.rank.is_none());
+            rank
         })
         .collect()
 }
@@ -139,6 +153,7 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
             "no reads are sampled at present",
         ));
     }
+    findings.extend(evidence.tallies.doubt.map(doubted));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
         if !routes.iter().any(is_seen) {
@@ -154,6 +169,25 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
         findings.push(Finding::new(Code::NoTraffic, detail));
     }
     findings
+}
+
+fn doubted(doubt: Doubt) -> Finding {
+    match doubt {
+        Doubt::Away(away) => Finding::new(
+            Code::NoTraffic,
+            format!(
+                "the build of this epoch has not answered for {}, others of the new stack have",
+                told_duration(away.as_secs())
+            ),
+        ),
+        Doubt::Mixed(ago) => Finding::new(
+            Code::NoTraffic,
+            format!(
+                "an answer that may be of another build of the new stack counted in this epoch {} ago",
+                told_duration(ago.as_secs())
+            ),
+        ),
+    }
 }
 
 fn told_duration(seconds: u64) -> String {

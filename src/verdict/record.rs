@@ -25,12 +25,13 @@ struct Gap {
 struct Written {
     /// The first and the last check, in milliseconds since 1970.
     span: Option<(i64, i64)>,
-    /// Whole seconds, and the end in milliseconds since 1970.
-    gaps: Vec<(i64, i64)>,
+    /// Seconds, and the end in milliseconds since 1970.
+    gaps: Vec<(f64, i64)>,
 }
 
-/// Shorter gaps are not remembered, which bounds their number: `n` gaps of unlike whole seconds take n²/2 seconds.
-const SHORTEST: SignedDuration = SignedDuration::from_secs(1);
+/// Gaps are told in whole steps, rounded up: one over the limit must never seem to be within it.
+/// Shorter ones are not remembered, which bounds their number: `n` of unlike length take n²/2 steps.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A clock that goes back by more was set back, between two processes: what was noted before cannot be measured by it.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
@@ -51,8 +52,10 @@ impl Record {
         // Checks end on several threads, and may be told in another order.
         let length = at.duration_since(last);
         self.span = Some((first, last.max(at)));
-        if length >= SHORTEST {
-            let length = SignedDuration::from_secs(length.as_secs());
+        if let Ok(length) = Duration::try_from(length)
+            && length >= STEP
+        {
+            let length = steps_up(length);
             while self.gaps.last().is_some_and(|gap| gap.length <= length) {
                 self.gaps.pop();
             }
@@ -91,6 +94,11 @@ impl Record {
     }
 }
 
+fn steps_up(length: Duration) -> SignedDuration {
+    let steps = length.as_nanos().div_ceil(STEP.as_nanos());
+    SignedDuration::from_nanos_i128((steps * STEP.as_nanos()) as i128)
+}
+
 impl From<Record> for Written {
     fn from(record: Record) -> Self {
         let gaps = record.gaps.iter();
@@ -99,7 +107,7 @@ impl From<Record> for Written {
                 .span
                 .map(|(first, last)| (first.as_millisecond(), last.as_millisecond())),
             gaps: gaps
-                .map(|gap| (gap.length.as_secs(), gap.ended.as_millisecond()))
+                .map(|gap| (gap.length.as_secs_f64(), gap.ended.as_millisecond()))
                 .collect(),
         }
     }
@@ -112,7 +120,7 @@ impl TryFrom<Written> for Record {
         let at = Timestamp::from_millisecond;
         let gap = |(length, ended)| {
             Ok::<_, jiff::Error>(Gap {
-                length: SignedDuration::from_secs(length),
+                length: SignedDuration::try_from_secs_f64(length)?,
                 ended: at(ended)?,
             })
         };
@@ -173,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_over_the_limit_by_less_than_a_second_is_over_it() {
+        let end = Timestamp::from_millisecond(160_400).unwrap();
+        let mut record = record(&[10, 60, 100]);
+        record.check(end);
+        let clean = |limit| record.clean(None, Duration::from_millis(limit), end);
+        assert_eq!(clean(60_300), Duration::ZERO);
+        assert_eq!(clean(60_400), Duration::from_millis(150_400));
+    }
+
+    #[test]
     fn a_limit_that_changes_later_finds_the_older_gap() {
         let seconds = [0, 500, 510, 610, 620, 630];
         assert_eq!(clean(&seconds, None, 400, 630), 130);
@@ -190,12 +208,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_stored_and_read_again(steps in prop::collection::vec(0..200_i64, 0..60)) {
-            let seconds: Vec<i64> = steps
-                .iter()
-                .scan(0, |now, step| { *now += step; Some(*now) })
-                .collect();
-            let record = record(&seconds);
+        fn it_is_stored_and_read_again(steps in prop::collection::vec(0..200_000_i64, 0..60)) {
+            let mut record = Record::default();
+            let mut now = 0;
+            for step in steps {
+                now += step;
+                record.check(Timestamp::from_millisecond(now).unwrap());
+            }
             let text = serde_json::to_string(&record).unwrap();
             prop_assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
         }

@@ -3,11 +3,12 @@
 //! During a rolling deploy two builds alternate. A build that was never met begins an epoch at once. A check answered by
 //! a build that was met before counts in the epoch of that build, so that each epoch holds the evidence of one build
 //! however they alternate. Only when the present build has not answered for a while, and another has in its place (the
-//! deploy was taken back), that other one begins an epoch anew.
+//! deploy was taken back), that other one begins an epoch anew. Until then, and where answers count in an epoch that may
+//! be of another build, there is [`Doubt`] about its figures: they are not enough for a switch.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use xxhash_rust::xxh64::xxh64;
 
 /// What a version header says, made safe to show. Equal where the header is, byte by byte.
@@ -18,12 +19,16 @@ pub struct Version(Arc<str>);
 /// The builds of the new stack in time.
 #[derive(Clone, Debug)]
 pub struct Versions {
-    /// The build of the present epoch.
+    /// The build of the present epoch; `None` where answers name none.
     present: Option<Version>,
     /// When it answered last.
     seen: Timestamp,
+    /// Whether it has in this epoch.
+    is_heard: bool,
     /// Answers of other builds since.
     others: u32,
+    /// When an answer was last counted in the present epoch that is not of its build.
+    mixed: Option<Timestamp>,
     /// Builds that have had an epoch comparable with the present one, the newest last; itself included.
     known: VecDeque<Version>,
     /// When a build that was never met last began an epoch.
@@ -43,6 +48,17 @@ pub enum Turn {
     Begins,
     /// The present one: too many builds that were never met have come in too short a time.
     Refused,
+    /// The present one, though the answer names no build and others have.
+    Unnamed,
+}
+
+/// Why the figures of the present epoch may not be those of what answers now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Its build has not answered for that long, and others have since.
+    Away(Duration),
+    /// That long ago an answer was counted in it that may be of another build.
+    Mixed(Duration),
 }
 
 /// Bytes of a header that are told whole.
@@ -58,6 +74,9 @@ const APART: SignedDuration = SignedDuration::from_secs(10);
 /// before takes its place.
 const AWAY: SignedDuration = SignedDuration::from_secs(60);
 const OTHERS: u32 = 20;
+
+/// For this long, while others answer, nothing has to be thought of it that the present build does not.
+const MISSED: SignedDuration = SignedDuration::from_secs(10);
 
 // === impl Version ===
 
@@ -95,14 +114,29 @@ impl fmt::Display for Version {
 // === impl Versions ===
 
 impl Versions {
-    /// `present`: the build of the present epoch, where one is known.
-    pub fn new(present: Option<Version>, now: Timestamp) -> Self {
-        Self {
-            known: present.iter().cloned().collect(),
-            present,
+    /// `present`: the build of the present epoch, where one is known, and `is_heard` whether anything of it counts there.
+    /// `known`: those that have epochs comparable with it, oldest first.
+    pub fn new(
+        present: Option<Version>,
+        is_heard: bool,
+        known: impl IntoIterator<Item = Version>,
+        now: Timestamp,
+    ) -> Self {
+        let mut versions = Self {
+            present: None,
             seen: now,
+            is_heard,
             others: 0,
+            mixed: None,
+            known: VecDeque::new(),
             begun: None,
+        };
+        for version in known.into_iter().chain(present.clone()) {
+            versions.know(&version);
+        }
+        Self {
+            present,
+            ..versions
         }
     }
 
@@ -114,6 +148,8 @@ impl Versions {
     pub fn begin_anew(&mut self) {
         self.known
             .retain(|known| self.present.as_ref() == Some(known));
+        self.is_heard = false;
+        self.mixed = None;
     }
 
     /// Forgets the builds of which `is_kept` does not hold; the present one stays.
@@ -122,26 +158,43 @@ impl Versions {
             .retain(|known| self.present.as_ref() == Some(known) || is_kept(known));
     }
 
-    /// Hears which build answered a check.
-    pub fn hear(&mut self, version: &Version, now: Timestamp) -> Turn {
-        let turn = self.turn(version, now);
+    /// Hears which build answered a check; `None`: the answer does not say.
+    pub fn hear(&mut self, build: Option<&Version>, now: Timestamp) -> Turn {
+        let turn = self.turn(build, now);
         match turn {
             Turn::Stays => self.see(now),
-            Turn::Returns | Turn::Refused => self.others = self.others.saturating_add(1),
-            Turn::Adopts | Turn::Begins => self.become_present(version, now),
+            Turn::Returns => self.others = self.others.saturating_add(1),
+            Turn::Refused | Turn::Unnamed => {
+                self.others = self.others.saturating_add(1);
+                self.mixed = Some(now);
+            }
+            Turn::Adopts | Turn::Begins => self.become_present(build, now, turn),
         }
         turn
     }
 
-    fn turn(&self, version: &Version, now: Timestamp) -> Turn {
-        if self.present.is_none() {
-            return Turn::Adopts;
+    /// What there is to doubt at `now`.
+    pub fn doubt(&self, now: Timestamp) -> Option<Doubt> {
+        let away = now.duration_since(self.seen);
+        if self.others > 0 && away >= MISSED {
+            return Some(Doubt::Away(away.unsigned_abs()));
         }
-        if self.present.as_ref() == Some(version) {
+        let mixed = now.duration_since(self.mixed?);
+        (mixed < AWAY).then(|| Doubt::Mixed(mixed.try_into().unwrap_or_default()))
+    }
+
+    fn turn(&self, build: Option<&Version>, now: Timestamp) -> Turn {
+        if self.present.as_ref() == build {
             return Turn::Stays;
         }
+        let is_away = now.duration_since(self.seen) >= AWAY && self.others >= OTHERS;
+        let Some(version) = build else {
+            return if is_away { Turn::Begins } else { Turn::Unnamed };
+        };
+        if self.present.is_none() && !self.is_heard {
+            return Turn::Adopts;
+        }
         if self.known.contains(version) {
-            let is_away = now.duration_since(self.seen) >= AWAY && self.others >= OTHERS;
             return if is_away { Turn::Begins } else { Turn::Returns };
         }
         let is_too_soon = |begun| now.duration_since(begun) < APART;
@@ -151,22 +204,34 @@ impl Versions {
         }
     }
 
-    fn become_present(&mut self, version: &Version, now: Timestamp) {
-        if let Some(index) = self.known.iter().position(|known| known == version) {
+    fn become_present(&mut self, build: Option<&Version>, now: Timestamp, turn: Turn) {
+        if let Some(version) = build {
+            let is_new = self.know(version);
+            if is_new && turn == Turn::Begins {
+                self.begun = Some(now);
+            }
+        }
+        self.present = build.cloned();
+        self.mixed = None;
+        self.see(now);
+    }
+
+    /// As the newest that is known; whether it was not.
+    fn know(&mut self, version: &Version) -> bool {
+        let known = self.known.iter().position(|known| known == version);
+        if let Some(index) = known {
             self.known.remove(index);
-        } else if self.present.is_some() {
-            self.begun = Some(now);
         }
         self.known.push_back(version.clone());
         if self.known.len() > MAX_KNOWN {
             self.known.pop_front();
         }
-        self.present = Some(version.clone());
-        self.see(now);
+        known.is_none()
     }
 
     fn see(&mut self, now: Timestamp) {
         self.seen = now;
+        self.is_heard = true;
         self.others = 0;
     }
 }
@@ -185,7 +250,15 @@ mod tests {
     }
 
     fn hear(versions: &mut Versions, name: &str, second: i64) -> Turn {
-        versions.hear(&version(name), at(second))
+        versions.hear(Some(&version(name)), at(second))
+    }
+
+    fn named(name: &str) -> Versions {
+        Versions::new(Some(version(name)), true, [], at(0))
+    }
+
+    fn unnamed(is_heard: bool) -> Versions {
+        Versions::new(None, is_heard, [], at(0))
     }
 
     #[test]
@@ -202,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_first_build_is_adopted_and_another_begins_an_epoch() {
-        let mut versions = Versions::new(None, at(0));
+        let mut versions = unnamed(false);
         assert_eq!(hear(&mut versions, "a", 1), Turn::Adopts);
         assert_eq!(hear(&mut versions, "a", 2), Turn::Stays);
         assert_eq!(hear(&mut versions, "b", 3), Turn::Begins);
@@ -211,7 +284,7 @@ mod tests {
 
     #[test]
     fn builds_that_alternate_begin_one_epoch_and_the_new_one_prevails() {
-        let mut versions = Versions::new(Some(version("a")), at(0));
+        let mut versions = named("a");
         let turns: Vec<_> = (1..1_000)
             .map(|second| hear(&mut versions, ["a", "b"][second as usize % 2], second))
             .collect();
@@ -230,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_deploy_that_is_taken_back_begins_an_epoch_once_the_present_build_is_away() {
-        let mut versions = Versions::new(Some(version("a")), at(0));
+        let mut versions = named("a");
         assert_eq!(hear(&mut versions, "b", 0), Turn::Begins);
         for second in 1..=20 {
             assert_eq!(hear(&mut versions, "a", second), Turn::Returns);
@@ -244,7 +317,7 @@ mod tests {
 
     #[test]
     fn one_that_was_forgotten_is_met_as_if_never_before() {
-        let mut versions = Versions::new(Some(version("a")), at(0));
+        let mut versions = named("a");
         for build in 0..MAX_KNOWN as i64 {
             let name = format!("b{build}");
             assert_eq!(hear(&mut versions, &name, build * 100), Turn::Begins);
@@ -254,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_build_has_to_begin_again_after_an_epoch_that_began_for_another_reason() {
-        let mut versions = Versions::new(Some(version("a")), at(0));
+        let mut versions = named("a");
         assert_eq!(hear(&mut versions, "b", 1), Turn::Begins);
         versions.begin_anew();
         assert_eq!(hear(&mut versions, "b", 20), Turn::Stays);
@@ -262,16 +335,87 @@ mod tests {
         assert_eq!(hear(&mut versions, "b", 20), Turn::Returns);
     }
 
+    #[test]
+    fn a_header_that_appears_begins_an_epoch_unless_nothing_counts_in_the_present_one() {
+        let mut versions = unnamed(false);
+        assert_eq!(versions.hear(None, at(1)), Turn::Stays);
+        assert_eq!(hear(&mut versions, "a", 2), Turn::Begins);
+        assert_eq!(hear(&mut unnamed(true), "a", 1), Turn::Begins);
+        versions = unnamed(true);
+        versions.begin_anew();
+        assert_eq!(hear(&mut versions, "a", 1), Turn::Adopts);
+    }
+
+    #[test]
+    fn a_header_that_disappears_is_in_doubt_and_begins_an_epoch_once_the_build_is_away() {
+        let mut versions = named("a");
+        assert_eq!(hear(&mut versions, "a", 1), Turn::Stays);
+        assert_eq!(versions.doubt(at(30)), None, "nobody has answered");
+        assert_eq!(versions.hear(None, at(40)), Turn::Unnamed);
+        assert_eq!(hear(&mut versions, "a", 41), Turn::Stays);
+        let ago = |seconds| Some(Doubt::Mixed(Duration::from_secs(seconds)));
+        assert_eq!(versions.doubt(at(42)), ago(2));
+        assert_eq!(versions.doubt(at(99)), ago(59));
+        assert_eq!(versions.doubt(at(100)), None);
+        for second in 100..119 {
+            assert_eq!(versions.hear(None, at(second)), Turn::Unnamed);
+        }
+        assert_eq!(versions.hear(None, at(119)), Turn::Unnamed);
+        assert_eq!(versions.hear(None, at(120)), Turn::Begins);
+        assert_eq!(versions.present(), None);
+        assert_eq!(versions.doubt(at(120)), None);
+        assert_eq!(hear(&mut versions, "a", 121), Turn::Returns);
+    }
+
+    #[test]
+    fn the_present_build_is_in_doubt_while_others_answer_in_its_place() {
+        let mut versions = named("a");
+        assert_eq!(hear(&mut versions, "b", 100), Turn::Begins);
+        assert_eq!(hear(&mut versions, "a", 101), Turn::Returns);
+        assert_eq!(versions.doubt(at(109)), None);
+        let away = |seconds| Some(Doubt::Away(Duration::from_secs(seconds)));
+        assert_eq!(versions.doubt(at(110)), away(10));
+        // However few they are.
+        assert_eq!(versions.doubt(at(9_100)), away(9_000));
+        assert_eq!(hear(&mut versions, "b", 9_200), Turn::Stays);
+        assert_eq!(versions.doubt(at(9_300)), None);
+    }
+
+    #[test]
+    fn a_build_that_is_refused_puts_the_epoch_in_doubt() {
+        let mut versions = named("a");
+        assert_eq!(hear(&mut versions, "b", 100), Turn::Begins);
+        assert_eq!(hear(&mut versions, "c", 101), Turn::Refused);
+        assert_eq!(hear(&mut versions, "b", 102), Turn::Stays);
+        let mixed = |seconds| Some(Doubt::Mixed(Duration::from_secs(seconds)));
+        assert_eq!(versions.doubt(at(160)), mixed(59));
+        assert_eq!(hear(&mut versions, "c", 161), Turn::Begins);
+        assert_eq!(versions.doubt(at(161)), None);
+    }
+
+    #[test]
+    fn the_builds_of_the_past_are_known_again() {
+        let mut versions = Versions::new(
+            Some(version("b")),
+            true,
+            [version("b"), version("a")],
+            at(0),
+        );
+        assert_eq!(hear(&mut versions, "a", 1), Turn::Returns);
+        assert_eq!(hear(&mut versions, "c", 1), Turn::Begins);
+    }
+
     proptest! {
         #[test]
         fn epochs_are_bounded_by_time_whatever_the_header_says(
-            answers in prop::collection::vec((0..2_i64, "[a-z]{1,2}"), 1..300),
+            answers in prop::collection::vec((0..2_i64, "[a-z]{0,2}"), 1..300),
         ) {
-            let mut versions = Versions::new(Some(version("first")), at(0));
+            let mut versions = named("first");
             let (mut now, mut begun) = (0, 0);
             for (step, name) in answers {
                 now += step;
-                begun += i64::from(hear(&mut versions, &name, now) == Turn::Begins);
+                let turn = versions.hear(Version::of(name.as_bytes()).as_ref(), at(now));
+                begun += i64::from(turn == Turn::Begins);
             }
             prop_assert!(begun <= 1 + now / 10, "{begun} in {now} s");
             prop_assert!(versions.known.len() <= MAX_KNOWN);

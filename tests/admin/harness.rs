@@ -220,10 +220,10 @@ impl Advisor for OneSuggestion {
 
 impl Rechecker for OneRecheck {
     fn recheck(&self, class: &str, limit: usize) -> Rechecking {
-        let (still_there, vanished) = match class {
-            "left" => (1, 2),
-            "gone" => (0, 3),
-            "masked" => (0, 0),
+        let (still_there, vanished, not_judged) = match class {
+            "left" => (1, 2, 1),
+            "gone" => (0, 3, 0),
+            "masked" => (0, 0, 1),
             "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
             "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
             _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
@@ -244,7 +244,7 @@ impl Rechecker for OneRecheck {
             kind: "value".to_owned(),
             still_there,
             vanished,
-            not_judged: 1,
+            not_judged,
             examples: vec![example],
         };
         Box::pin(async { Ok(document) })

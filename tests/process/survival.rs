@@ -393,7 +393,7 @@ fn settings_and_figures_hold_on_a_disk_that_cannot_be_written() {
     let third = site.start("");
     let told = impaired(&third);
     assert!(
-        told.contains("cannot be read either") && told.contains("are not in force"),
+        told.contains("the settings that the API had changed cannot be read"),
         "{told}"
     );
 }

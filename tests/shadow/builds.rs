@@ -6,7 +6,11 @@ use crate::{
     stacks::{Stack, Way},
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
-use twinread::{shadow::Settings, stack, verdict::Cause};
+use twinread::{
+    shadow::Settings,
+    stack,
+    verdict::{Cause, Doubt},
+};
 
 fn settings_with_header() -> Settings {
     Settings {
@@ -44,14 +48,10 @@ fn of(build: &str, matches: u64) -> (Option<String>, u64) {
 #[tokio::test]
 async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternate_do_not() {
     let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::Answers(built(None))).await;
+    let new = Stack::start(Way::Answers(built(Some("812")))).await;
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
-    assert_eq!(counted(&shadow), [(None, 1)]);
-
-    new.becomes(Way::Answers(built(Some("812"))));
-    shadow.check(&Read::new()).await;
-    assert_eq!(counted(&shadow), [of("812", 2)]);
+    assert_eq!(counted(&shadow), [of("812", 1)]);
 
     let next = AtomicUsize::new(0);
     new.becomes(Way::writing(move |_| {
@@ -62,8 +62,41 @@ async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternat
     for _ in 0..20 {
         assert_eq!(shadow.check(&Read::new()).await, MATCH);
     }
-    assert_eq!(counted(&shadow), [of("813", 10), of("812", 12)]);
+    assert_eq!(counted(&shadow), [of("813", 10), of("812", 11)]);
     assert_eq!(shadow.ledger.tallies().epoch.cause, Cause::Version);
+    assert_eq!(shadow.ledger.tallies().doubt, None);
+}
+
+#[tokio::test]
+async fn what_answers_that_name_no_build_proved_is_not_that_of_one_which_is_named_later() {
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let new = Stack::start(Way::Answers(built(None))).await;
+    let shadow = Shadow::start(&old, &new, settings_with_header()).await;
+    shadow.check(&Read::new()).await;
+    new.becomes(Way::Answers(built(Some("812"))));
+    shadow.check(&Read::new()).await;
+    assert_eq!(counted(&shadow), [of("812", 1), (None, 1)]);
+    assert_eq!(shadow.ledger.tallies().doubt, None);
+
+    new.becomes(Way::Answers(built(None)));
+    shadow.check(&Read::new()).await;
+    assert_eq!(counted(&shadow), [of("812", 2), (None, 1)]);
+    let doubt = shadow.ledger.tallies().doubt;
+    assert!(matches!(doubt, Some(Doubt::Mixed(_))), "{doubt:?}");
+}
+
+#[tokio::test]
+async fn an_error_of_what_stands_before_the_new_stack_puts_no_build_in_doubt() {
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let new = Stack::start(Way::Answers(built(Some("812")))).await;
+    let shadow = Shadow::start(&old, &new, settings_with_header()).await;
+    shadow.check(&Read::new()).await;
+    new.becomes(Way::Answers(
+        "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n".to_owned(),
+    ));
+    shadow.check(&Read::new()).await;
+    assert_eq!(shadow.ledger.tallies().routes[0].sampled, 2);
+    assert_eq!(shadow.ledger.tallies().doubt, None);
 }
 
 #[tokio::test]

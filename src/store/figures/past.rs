@@ -88,7 +88,8 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
 
 fn routes(from: &Connection, epoch: u64) -> rusqlite::Result<Vec<RouteState>> {
     let mut found = from.prepare_cached(
-        "SELECT route, place, live, reads, sampled, delayed, outcomes, record, last_mismatch_ns, old_latency, new_latency
+        "SELECT route, place, live, reads, sampled, delayed, outcomes, record, last_mismatch_ns, old_latency,
+           new_latency, rank
          FROM tallies WHERE epoch = ?1 ORDER BY place",
     )?;
     let routes = found.query_map([rows::signed(epoch)], route)?;
@@ -113,6 +114,7 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
     };
     Ok(RouteState {
         place: count(1)?,
+        rank: row.get::<_, Option<i64>>(11)?.map(i64::unsigned_abs),
         live: count(2)?,
         reads: count(3)?,
         sampled,

@@ -46,12 +46,12 @@ pub(super) fn put_tally(
     let before = stored(to, epoch, &state.route)?;
     let mut put = to.prepare_cached(
         "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, record,
-           last_mismatch_ns, old_latency, new_latency)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+           last_mismatch_ns, old_latency, new_latency, rank)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (epoch, route) DO UPDATE SET live = excluded.live, reads = excluded.reads,
            sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes, record = excluded.record,
            last_mismatch_ns = excluded.last_mismatch_ns, old_latency = excluded.old_latency,
-           new_latency = excluded.new_latency
+           new_latency = excluded.new_latency, rank = excluded.rank
          RETURNING id",
     )?;
     let values = (
@@ -67,6 +67,7 @@ pub(super) fn put_tally(
         state.last_mismatch.map(nanoseconds),
         state.latencies.old.to_bytes(),
         state.latencies.new.to_bytes(),
+        state.rank.map(signed),
     );
     let tally: i64 = put.query_row(values, |row| row.get(0))?;
     let after = minute_of([state.live, state.reads, state.sampled], &state.outcomes);

@@ -115,6 +115,21 @@ fn assert_minutes_add_up(database: &Database) {
 }
 
 #[test]
+fn the_ranks_of_routes_go_on_after_a_restart() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    first.check("a", Outcome::Noise);
+    first.check("b", Outcome::Noise);
+    first.write(&database);
+    let ledger = &first.counted.ledger;
+    ledger.rank(&ledger.epoch(), [Arc::from("b")].iter());
+    first.write(&database);
+    let second = Process::start(&database, 2_000).tallies();
+    let ranks = second.routes.iter().map(|figures| figures.rank);
+    assert_eq!(ranks.collect::<Vec<_>>(), [None, Some(1)]);
+}
+
+#[test]
 fn an_epoch_goes_on_after_a_restart_as_it_was() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
@@ -274,7 +289,7 @@ fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
 fn check_of(process: &Process, build: &str) {
     let ledger = &process.counted.ledger;
     let mut ticket = ledger.route("a").sample();
-    ledger.hear_version(&Version::told(build), &mut ticket);
+    ledger.hear_version(Some(&Version::told(build)), &mut ticket);
     ticket.finish(Outcome::Match(Via::Exact));
 }
 
