@@ -6,6 +6,7 @@
 
 mod condition;
 mod file;
+mod lock;
 mod place;
 mod queue;
 mod schema;
@@ -13,7 +14,7 @@ mod writer;
 
 use crate::telemetry::{Gauges, Signal};
 use condition::Condition;
-use file::Lock;
+use lock::Lock;
 use place::{Filed, Place};
 use queue::{Job, Queue};
 use rusqlite::Connection;

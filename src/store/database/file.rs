@@ -1,39 +1,21 @@
 //! Opening the file: one process at a time, damage set aside, the schema brought up to date.
 
-use super::{OpenError, SharedConnection, locked, schema};
+use super::{
+    OpenError, SharedConnection,
+    lock::{Lock, Standing, private},
+    schema,
+};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, OpenOptionsExt},
-    },
+    fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
-
-/// Keeps other processes from the file until it is dropped, or the process ends in whatever way.
-#[derive(Debug)]
-pub(super) struct Lock {
-    /// By the file's name, while one file makes room for another.
-    _name: File,
-    /// By the file itself, which may have several names. SQLite's locks are of another kind; they end when this is closed,
-    /// so that no connection may outlive it.
-    file: Mutex<File>,
-}
-
-/// What stands where the locked file stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    InPlace,
-    Gone,
-    Another,
-}
 
 /// A file that is ours, and in order.
 #[derive(Debug)]
@@ -86,7 +68,7 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     // Made first: a link that leads nowhere yet has no other name.
     let file = private(path)?;
     let path = path.canonicalize()?;
-    let lock = Arc::new(lock(&path, file)?);
+    let lock = Arc::new(Lock::take(&path, file)?);
     let (writer, set_aside) = open(&path, &lock)?;
     let reader = Arc::new(Mutex::new(read_only(&path)?));
     Ok(Opened {
@@ -96,25 +78,6 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
         reader,
         set_aside,
     })
-}
-
-fn lock(path: &Path, file: File) -> Result<Lock, Trouble> {
-    let name = private(&beside(path, ".lock"))?;
-    for locked in [&name, &file] {
-        claim(locked, path)?;
-    }
-    Ok(Lock {
-        _name: name,
-        file: Mutex::new(file),
-    })
-}
-
-fn claim(file: &File, path: &Path) -> Result<(), Trouble> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(Trouble::Refused(OpenError::InUse(path.to_owned()))),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
 }
 
 /// The writing connection, and where what stood there before is now, if it was damaged.
@@ -132,9 +95,7 @@ fn open(path: &Path, lock: &Lock) -> Result<(Connection, Option<PathBuf>), Troub
 /// A new file where there is none, or where this failed before.
 pub(super) fn begin(path: &Path, lock: &Lock) -> Result<Connection, Trouble> {
     if lock.standing(path) == Standing::Gone {
-        let file = options().create_new(true).open(path)?;
-        claim(&file, path)?;
-        *locked(&lock.file) = file;
+        lock.take_new(path)?;
     }
     Ok(prepare(connect(path)?)?)
 }
@@ -269,35 +230,10 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens or makes a file that only its owner can read.
-fn private(path: &Path) -> io::Result<File> {
-    options().create(true).truncate(false).open(path)
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
-}
-
-// === impl Lock ===
-
-impl Lock {
-    pub(super) fn standing(&self, path: &Path) -> Standing {
-        let identity = |found: &fs::Metadata| (found.dev(), found.ino());
-        match (fs::metadata(path), locked(&self.file).metadata()) {
-            (Ok(found), Ok(own)) if identity(&found) != identity(&own) => Standing::Another,
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Standing::Gone,
-            // Where it cannot be told, writing tells what is wrong.
-            _ => Standing::InPlace,
-        }
-    }
 }
 
 // === impl Trouble ===

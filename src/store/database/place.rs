@@ -2,7 +2,8 @@
 
 use super::{
     SharedConnection,
-    file::{self, Lock, Standing, Trouble},
+    file::{self, Trouble},
+    lock::{Lock, Standing},
     locked,
 };
 use rusqlite::Connection;
