@@ -50,6 +50,7 @@ struct OneSuggestion(Arc<Barrier>);
 
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
+    pub(crate) gauges: Gauges,
     pub(crate) ledger: Ledger,
     pub(crate) readiness: Arc<Mutex<Readiness>>,
     /// Met twice by a preview of `slow`: when it begins, and when it may end.
@@ -242,7 +243,8 @@ impl Rechecker for OneRecheck {
 
 impl Running {
     pub(crate) async fn start(token: Option<&str>) -> Self {
-        let ledger = Ledger::new(500, Gauges::default());
+        let gauges = Gauges::default();
+        let ledger = Ledger::new(500, gauges.clone());
         let readiness = Arc::<Mutex<Readiness>>::default();
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -251,6 +253,7 @@ impl Running {
         let busy = Arc::new(Barrier::new(2));
         let handles = Handles {
             advisor: Arc::new(OneSuggestion(busy.clone())),
+            gauges: gauges.clone(),
             ..handles(&ledger, &readiness)
         };
         let bound = admin::bind(config, handles).await.unwrap();
@@ -258,6 +261,7 @@ impl Running {
         let (signal, watch) = drain::channel();
         Self {
             addr,
+            gauges,
             ledger,
             readiness,
             busy,
@@ -318,6 +322,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
     };
     Handles {
         ledger: ledger.clone(),
+        gauges: Gauges::default(),
         editor: Editor(Arc::new(OneSetting {
             settings: Mutex::new(settings),
             changes: changes.clone(),
