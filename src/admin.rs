@@ -4,6 +4,7 @@
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
 mod advice;
+mod connections;
 mod documents;
 mod epochs;
 mod evidence;

@@ -20,7 +20,7 @@ use tokio::{
 };
 use twinread::{
     admin,
-    telemetry::{Gauges, Ledger},
+    telemetry::{Bound, Gauges, Ledger},
 };
 
 #[tokio::test]
@@ -368,6 +368,30 @@ async fn one_look_at_what_is_stored_at_a_time() {
         .unwrap();
     assert_eq!(slow.await.unwrap().status, 200);
     assert_eq!(running.get("/v1/rules/suggestions").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_that_do_nothing_make_room_and_those_with_a_call_under_way_stay() {
+    let running = Arc::new(Running::start(None).await);
+    let (begun, busy) = (running.clone(), running.busy.clone());
+    let slow =
+        tokio::spawn(async move { begun.call("POST", "/v1/rules/preview", &[], "slow").await });
+    let met = busy.clone();
+    tokio::task::spawn_blocking(move || met.wait())
+        .await
+        .unwrap();
+
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        idle.push(TcpStream::connect(running.addr).await.unwrap());
+    }
+    assert_eq!(running.get("/livez").await.status, 200);
+    assert!(running.gauges.bounds_reached(Bound::AdminConnections) > 0);
+
+    tokio::task::spawn_blocking(move || busy.wait())
+        .await
+        .unwrap();
+    assert_eq!(slow.await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
     document::Faults,
     settings::{Change, Editor},
-    telemetry::Ledger,
+    telemetry::{Gauges, Ledger},
     verdict::{self, Verdict},
 };
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug)]
 pub struct Handles {
     pub ledger: Ledger,
+    pub gauges: Gauges,
     pub editor: Editor,
     pub changes: Arc<dyn History<Change>>,
     /// The changes of the verdict.

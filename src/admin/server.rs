@@ -1,7 +1,11 @@
 //! Listens for the admin API, with a bound on connections and on how long a caller may take.
 
-use super::{Handles, router::router};
-use crate::drain::Watch;
+use super::{
+    Handles,
+    connections::{Connections, Seat},
+    router::router,
+};
+use crate::{drain::Watch, telemetry::Gauges};
 use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -15,8 +19,6 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
     time,
 };
 use tower::ServiceExt;
@@ -36,10 +38,8 @@ pub struct Bound {
     listener: TcpListener,
     addr: SocketAddr,
     router: Router,
+    gauges: Gauges,
 }
-
-/// At once; further callers wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 128;
 
 /// For the head of a request, on a fresh connection or one kept alive.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -66,6 +66,7 @@ pub async fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
     Ok(Bound {
         addr: listener.local_addr()?,
         listener,
+        gauges: handles.gauges.clone(),
         router: router(handles, config.token.as_deref()),
     })
 }
@@ -90,38 +91,29 @@ impl Bound {
 
     /// Answers calls until the drain begins; then lets the ones under way end.
     pub async fn run(self, mut drain: Watch) {
-        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::new(self.gauges);
         loop {
-            let (stream, caller, slot) = tokio::select! {
-                () = drain.signaled() => break,
-                accepted = accept(&self.listener, &slots) => accepted,
+            let accepted = async {
+                connections.make_room().await;
+                accept(&self.listener).await
             };
-            // Those that have ended would otherwise be kept.
-            while connections.try_join_next().is_some() {}
-            let router = self.router.clone();
-            let drain = drain.clone();
-            connections.spawn(async move {
-                serve(stream, caller, router, drain).await;
-                drop(slot);
-            });
+            let (stream, caller) = tokio::select! {
+                () = drain.signaled() => break,
+                accepted = accepted => accepted,
+            };
+            let (router, drain) = (self.router.clone(), drain.clone());
+            connections.serve(|seat| serve((stream, caller), seat, router, drain));
         }
         drop(self.listener);
-        let all = async { while connections.join_next().await.is_some() {} };
-        // Dropping the set cuts whoever does not come to an end.
-        let _ = time::timeout(END_WITHIN, all).await;
+        // Dropping them cuts whoever does not come to an end.
+        let _ = time::timeout(END_WITHIN, connections.ended()).await;
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let slot = slots.clone().acquire_owned().await;
-    let slot = slot.expect("the semaphore is never closed");
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, caller)) => return (stream, caller, slot),
+            Ok(accepted) => return accepted,
             Err(error) => {
                 debug!(%error, "an admin connection was not accepted");
                 time::sleep(ACCEPT_PAUSE).await;
@@ -130,11 +122,23 @@ async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, caller: SocketAddr, router: Router, mut drain: Watch) {
+async fn serve(
+    (stream, caller): (TcpStream, SocketAddr),
+    seat: Arc<Seat>,
+    router: Router,
+    mut drain: Watch,
+) {
+    let busy = seat.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        let busy = busy.busy();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(caller);
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -143,6 +147,7 @@ async fn serve(stream: TcpStream, caller: SocketAddr, router: Router, mut drain:
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = seat.leave() => return,
         () = drain.signaled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -285,6 +285,7 @@ impl Shared {
         let database = self.database.clone();
         Handles {
             ledger: self.ledger.clone(),
+            gauges: self.gauges.clone(),
             editor: Editor(running),
             changes: Arc::new(changes),
             verdicts: Arc::new(self.verdicts()),

@@ -60,6 +60,8 @@ pub enum Bound {
     Versions,
     /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
     Writes,
+    /// Connections of the admin API: one that was idle was closed, or a caller had to wait.
+    AdminConnections,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -210,7 +212,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -221,6 +223,7 @@ impl Bound {
         Self::Suggestions,
         Self::Versions,
         Self::Writes,
+        Self::AdminConnections,
     ];
 
     pub fn name(self) -> &'static str {
@@ -235,6 +238,7 @@ impl Bound {
             Self::Suggestions => "suggestions",
             Self::Versions => "versions",
             Self::Writes => "writes",
+            Self::AdminConnections => "admin_connections",
         }
     }
 }

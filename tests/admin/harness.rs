@@ -54,6 +54,7 @@ struct OneSuggestion(Arc<Barrier>);
 
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
+    pub(crate) gauges: Gauges,
     pub(crate) ledger: Ledger,
     pub(crate) readiness: Arc<Mutex<Readiness>>,
     /// Met twice by a preview of `slow`: when it begins, and when it may end.
@@ -255,7 +256,8 @@ impl Rechecker for OneRecheck {
 
 impl Running {
     pub(crate) async fn start(token: Option<&str>) -> Self {
-        let ledger = Ledger::new(500, Gauges::default());
+        let gauges = Gauges::default();
+        let ledger = Ledger::new(500, gauges.clone());
         let readiness = Arc::<Mutex<Readiness>>::default();
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -264,6 +266,7 @@ impl Running {
         let busy = Arc::new(Barrier::new(2));
         let handles = Handles {
             advisor: Arc::new(OneSuggestion(busy.clone())),
+            gauges: gauges.clone(),
             ..handles(&ledger, &readiness)
         };
         let bound = admin::bind(config, handles).await.unwrap();
@@ -271,6 +274,7 @@ impl Running {
         let (signal, watch) = drain::channel();
         Self {
             addr,
+            gauges,
             ledger,
             readiness,
             busy,
@@ -331,6 +335,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
     };
     Handles {
         ledger: ledger.clone(),
+        gauges: Gauges::default(),
         editor: Editor(Arc::new(OneSetting {
             settings: Mutex::new(settings),
             changes: changes.clone(),

@@ -1,0 +1,125 @@
+//! The connections of the admin API: a bound on them, under which one that does nothing makes room for one that may.
+
+use crate::telemetry::{Bound, Gauges};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{sync::Notify, task::JoinSet, time};
+
+/// At once; further callers wait in the listener's backlog until one of these is idle.
+pub(super) const MAX_CONNECTIONS: usize = 128;
+
+/// When another is asked to leave, where nobody has.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The connections that are served.
+#[derive(Debug)]
+pub(super) struct Connections {
+    served: JoinSet<()>,
+    seats: Vec<Arc<Seat>>,
+    gauges: Gauges,
+}
+
+/// What a connection does.
+#[derive(Debug)]
+pub(super) struct Seat {
+    state: Mutex<State>,
+    leave: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// No call is under way since then; the answer of the last may still be on its way.
+    Idle(Instant),
+    Busy,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    pub(super) fn new(gauges: Gauges) -> Self {
+        Self {
+            served: JoinSet::new(),
+            seats: Vec::new(),
+            gauges,
+        }
+    }
+
+    /// Waits until one more may be served. Cut off in between, nothing is lost but a connection that was idle.
+    pub(super) async fn make_room(&mut self) {
+        // Those that have ended would otherwise be kept.
+        while self.served.try_join_next().is_some() {}
+        self.seats.retain(|seat| Arc::strong_count(seat) > 1);
+        if self.served.len() < MAX_CONNECTIONS {
+            return;
+        }
+        self.gauges.bound_reached(Bound::AdminConnections);
+        while self.served.len() >= MAX_CONNECTIONS {
+            let idle = self.seats.iter().filter_map(|seat| seat.idle_since());
+            if let Some((_, idlest)) = idle.min_by_key(|(since, _)| *since) {
+                idlest.leave.notify_one();
+            }
+            // One that is called at that moment stays.
+            let _ = time::timeout(ASK_AGAIN, self.served.join_next()).await;
+        }
+    }
+
+    pub(super) fn serve<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        serve: impl FnOnce(Arc<Seat>) -> F,
+    ) {
+        let seat = Arc::new(Seat {
+            state: Mutex::new(State::Idle(Instant::now())),
+            leave: Notify::new(),
+        });
+        self.seats.push(seat.clone());
+        self.served.spawn(serve(seat));
+    }
+
+    /// Waits until all have ended.
+    pub(super) async fn ended(&mut self) {
+        while self.served.join_next().await.is_some() {}
+    }
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// A call is under way until the guard is dropped.
+    pub(super) fn busy(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Busy(Arc<Seat>);
+        impl Drop for Busy {
+            fn drop(&mut self) {
+                self.0.become_(State::Idle(Instant::now()));
+            }
+        }
+        self.become_(State::Busy);
+        Busy(self.clone())
+    }
+
+    /// Waits until another needs the place more, while no call is under way.
+    pub(super) async fn leave(&self) {
+        loop {
+            self.leave.notified().await;
+            if self.idle_since().is_some() {
+                return;
+            }
+        }
+    }
+
+    fn idle_since(&self) -> Option<(Instant, &Self)> {
+        match self.state() {
+            State::Idle(since) => Some((since, self)),
+            State::Busy => None,
+        }
+    }
+
+    fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn become_(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
