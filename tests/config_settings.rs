@@ -149,8 +149,8 @@ fn a_patch_is_applied_whole_or_not_at_all() {
         ),
         (
             json!({"smaple": {"rate": 1}, "queue": {"max_length": 0}}),
-            "queue.max_length: expected a whole number from 1 to 1000000, found `0`\n\
-             unknown field `smaple`, did you mean `sample`?",
+            "unknown setting `smaple.rate`, did you mean `sample.rate`?\n\
+             queue.max_length: expected a whole number from 1 to 1000000, found `0`",
         ),
         (
             json!({"recheck": {"after": ["1s", "1s"]}}),

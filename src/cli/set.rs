@@ -3,7 +3,10 @@
 mod complete;
 
 use super::client::{Address, Error};
-use crate::settings::{Settings, Source};
+use crate::{
+    document::Node,
+    settings::{Settings, Source},
+};
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
@@ -80,7 +83,7 @@ fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
     })
 }
 
-/// A value that is JSON is that; anything else is text, so that `5s` and `new` need no quotes.
+/// A value is read as in the configuration file, so that `5s`, `new` and `[1s, 5s]` need no quotes.
 fn change(text: &str) -> Result<Change, String> {
     let (name, value) = text
         .split_once('=')
@@ -90,8 +93,21 @@ fn change(text: &str) -> Result<Change, String> {
     }
     Ok(Change {
         name: name.to_owned(),
-        value: serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned())),
+        value: read(value),
     })
+}
+
+/// What is neither JSON nor a list is text, whatever else it might be in YAML.
+fn read(value: &str) -> Value {
+    if let Ok(json) = serde_json::from_str(value) {
+        return json;
+    }
+    let is_list = value.trim_start().starts_with('[');
+    let node = is_list.then(|| Node::parse(&"value".into(), value));
+    match node {
+        Some(Ok(list)) => list.to_json(),
+        _ => Value::String(value.to_owned()),
+    }
 }
 
 fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
@@ -168,7 +184,7 @@ mod tests {
             "serve_from=new",
             "paused=true",
             "queue.max_age=null",
-            "recheck.after=[]",
+            "recheck.after=[200ms, 1s]",
         ]);
         let expected = json!({
             "sample": {"rate": 0.2, "by": "header:x-user"},
@@ -176,7 +192,7 @@ mod tests {
             "serve_from": "new",
             "paused": true,
             "queue": {"max_age": null},
-            "recheck": {"after": []},
+            "recheck": {"after": ["200ms", "1s"]},
         });
         assert_eq!(patch(&changes).unwrap(), expected);
     }

@@ -31,6 +31,23 @@ pub fn setting_schemas() -> Vec<(String, Value)> {
     found
 }
 
+/// Whether there is a field at `path`, or within something that is one.
+pub(super) fn is_field(path: &Path) -> bool {
+    let schema = schema();
+    let whole = inlined(&schema, &schema["$defs"]);
+    let mut field = &whole;
+    for name in path {
+        let Some(fields) = field["properties"].as_object() else {
+            return true;
+        };
+        match fields.get(name).or_else(|| fields.get("<<")?.get(name)) {
+            Some(found) => field = found,
+            None => return false,
+        }
+    }
+    true
+}
+
 fn collect(schema: &Value, path: &mut Path, found: &mut Vec<(String, Value)>) {
     let Some(fields) = schema["properties"].as_object() else {
         return found.push((path.join("."), schema.clone()));
@@ -113,6 +130,23 @@ mod tests {
         names.sort();
         assert_eq!(described, names);
         assert!(tree::leaves(&default).len() > names.len());
+    }
+
+    #[test]
+    fn fields_are_told_from_what_is_none() {
+        let path = |name: &str| name.split('.').map(str::to_owned).collect();
+        for name in [
+            "listen",
+            "new.url",
+            "old.tls",
+            "compare.headers",
+            "reads.0.path",
+        ] {
+            assert!(is_field(&path(name)), "{name}");
+        }
+        for name in ["lisen", "new.urll", "queue.length.x"] {
+            assert!(!is_field(&path(name)), "{name}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! JSON merge patches (RFC 7396) over the runtime settings.
 
 use super::{
+    described::is_field,
     layers::{self, Change},
-    tree::{self, Path},
+    tree::Path,
 };
 use crate::document::{Fault, Faults, Node, closest};
 use serde_json::{Map, Value};
@@ -27,51 +28,68 @@ pub(super) fn merge(api: &mut Value, patch: &Value) {
     }
 }
 
-/// Refuses what cannot be changed while the process runs, by name. What is a setting but wrong, or
-/// no field at all, is for the sections to refuse.
-pub(super) fn check(patch: &Value) -> Result<(), Faults> {
+/// What of `patch` the sections may judge, and what is refused by name: what cannot be changed while the process runs, and
+/// what is no setting.
+pub(super) fn admit(patch: &Value) -> (Value, Faults) {
+    let mut faults = Faults::default();
     if !patch.is_object() {
-        return Err(Fault::bare("expected an object of settings").into());
+        faults.push(Fault::bare("expected an object of settings"));
+        return (Value::Object(Map::new()), faults);
     }
     let default = layers::defaults();
-    let mut faults = Faults::default();
     let mut path = Path::new();
-    walk(patch, &default, &mut path, &mut faults);
-    faults.into_result(())
+    let admitted = walk(patch, &default, &mut path, &mut faults);
+    (
+        admitted.unwrap_or_else(|| Value::Object(Map::new())),
+        faults,
+    )
 }
 
-fn walk(patch: &Value, default: &Node, path: &mut Path, faults: &mut Faults) {
+fn walk(patch: &Value, default: &Node, path: &mut Path, faults: &mut Faults) -> Option<Value> {
     if let Value::Object(members) = patch {
+        let mut admitted = Map::new();
         for (name, value) in members {
             path.push(name.clone());
-            walk(value, default, path, faults);
+            let value = walk(value, default, path, faults);
             path.pop();
+            admitted.extend(value.map(|value| (name.clone(), value)));
         }
-        return;
+        let is_refused = admitted.is_empty() && !members.is_empty();
+        return (!is_refused).then_some(Value::Object(admitted));
     }
-    let is_known = tree::find(default, &path[..1]).is_some();
     let settings = layers::runtime_settings(default);
-    let is_setting = settings
-        .iter()
-        .any(|(setting, _)| setting.starts_with(path));
+    // What is within a setting is for its section to judge.
+    let is_of =
+        |(setting, _): &(Path, &Node)| setting.starts_with(path) || path.starts_with(setting);
+    if settings.iter().any(is_of) {
+        return Some(patch.clone());
+    }
     let name = path.join(".");
-    let refused = match Change::of(path) {
-        _ if is_setting => return,
+    faults.push(Fault::bare(match Change::of(path) {
         Change::File => format!("{name}: change the file"),
-        Change::Restart if is_known => format!("{name} needs a restart"),
-        // No section sees a null, so nobody else would say that there is nothing to return to.
-        _ if patch.is_null() => unknown(&name, &settings),
-        _ => return,
-    };
-    faults.push(Fault::bare(refused));
+        Change::Restart if is_field(path) => format!("{name} needs a restart"),
+        _ => unknown(path, &settings),
+    }));
+    None
 }
 
-fn unknown(name: &str, settings: &[(Path, &Node)]) -> String {
+fn unknown(path: &Path, settings: &[(Path, &Node)]) -> String {
+    let name = path.join(".");
     let names: Vec<_> = settings.iter().map(|(path, _)| path.join(".")).collect();
-    match closest(name, names.iter().map(String::as_str)) {
-        Some(meant) => format!("unknown setting `{name}`, did you mean `{meant}`?"),
-        None => format!("unknown setting `{name}`"),
+    if let Some(meant) = closest(&name, names.iter().map(String::as_str)) {
+        return format!("unknown setting `{name}`, did you mean `{meant}`?");
     }
+    let section = format!("{}.", path[0]);
+    let beside: Vec<_> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.starts_with(&section))
+        .collect();
+    let expected = match beside.is_empty() {
+        true => names.join(", "),
+        false => beside.join(", "),
+    };
+    format!("unknown setting `{name}`, expected one of {expected}")
 }
 
 #[cfg(test)]
@@ -114,6 +132,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_hides_no_other_fault() {
+        let patch =
+            json!({"listen": "x", "new": {"url": "y", "timeout": "1s"}, "sample": {"rate": 7}});
+        let (admitted, faults) = admit(&patch);
+        assert_eq!(
+            admitted,
+            json!({"new": {"timeout": "1s"}, "sample": {"rate": 7}})
+        );
+        assert_eq!(faults.iter().count(), 2);
+    }
+
+    #[test]
     fn what_cannot_be_changed_is_refused_by_name() {
         let cases = [
             (json!({"listen": "x"}), "listen needs a restart"),
@@ -122,8 +152,8 @@ mod tests {
                 "new.url needs a restart",
             ),
             (
-                json!({"old": {"timeout": null}}),
-                "old.timeout needs a restart",
+                json!({"old": {"connect_timeout": null}}),
+                "old.connect_timeout needs a restart",
             ),
             (json!({"rules": []}), "rules: change the file"),
             (
@@ -134,17 +164,22 @@ mod tests {
                 json!({"sample": {"rat": null}}),
                 "unknown setting `sample.rat`, did you mean `sample.rate`?",
             ),
+            (
+                json!({"queue": {"something": 1}}),
+                "unknown setting `queue.something`, expected one of queue.max_length, queue.max_age",
+            ),
             (json!([]), "expected an object of settings"),
         ];
         for (patch, expected) in cases {
-            assert_eq!(check(&patch).unwrap_err().to_string(), expected);
+            assert_eq!(admit(&patch).1.to_string(), expected);
         }
         for patch in [
             json!({}),
             json!({"sample": null}),
             json!({"verdict": {"soak": "1d"}}),
         ] {
-            assert!(check(&patch).is_ok(), "{patch}");
+            assert_eq!(admit(&patch).0, patch);
+            assert!(admit(&patch).1.is_empty(), "{patch}");
         }
     }
 }

@@ -242,14 +242,17 @@ impl Loaded {
     /// # Errors
     /// What is wrong with it.
     pub fn patched(&self, patch: &Value) -> Result<Self, Faults> {
-        patch::check(patch)?;
+        let (patch, mut faults) = patch::admit(patch);
         let mut api = self.layers.api().clone();
-        patch::merge(&mut api, patch);
+        patch::merge(&mut api, &patch);
         let mut next = self.clone();
         next.layers = next.layers.with_api(api);
         let config = resolve(&next.name, &next.layers, &next.rules);
-        next.config = Arc::new(config.map_err(|faults| bare(&faults))?);
-        Ok(next)
+        match config {
+            Ok(config) => next.config = Arc::new(config),
+            Err(wrong) => faults.extend(bare(&wrong)),
+        }
+        faults.into_result(next)
     }
 
     /// Every runtime setting as it stands.

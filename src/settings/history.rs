@@ -1,13 +1,13 @@
 //! What became of the settings: each change of one, and who made it.
 
-use super::Setting;
+use super::{Setting, Source};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 use utoipa::ToSchema;
 
-/// One setting that got another value.
+/// One setting that got another value, or the same from elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SettingChange)]
 pub struct Change {
@@ -20,6 +20,13 @@ pub struct Change {
     pub setting: String,
     pub from: Value,
     pub to: Value,
+    /// Where the value before came from; null: there was none.
+    #[schema(required)]
+    pub from_source: Option<Source>,
+    /// Where the value comes from now.
+    #[schema(required)]
+    pub to_source: Option<Source>,
+    /// What it was changed by.
     pub source: Occasion,
     /// The address that the API was called from; null where it was not the API.
     #[schema(required)]
@@ -45,27 +52,40 @@ pub enum By {
     Api(SocketAddr),
 }
 
-/// Each setting whose value is another one in `after`.
+/// Each setting whose value is another one in `after`, or comes from elsewhere.
 pub fn changes(
     (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
     (revision, at): (u64, Timestamp),
     by: By,
 ) -> Vec<Change> {
     let none = Value::Null;
-    let value = |name: &String| before.get(name).map_or(&none, |setting| &setting.value);
-    let changed = after
-        .iter()
-        .filter(|(name, setting)| *value(name) != setting.value);
-    let changes = changed.map(|(name, setting)| Change {
+    let changed = after.iter().filter_map(|(name, setting)| {
+        let before = before.get(name);
+        let is_same = before.is_some_and(|before| {
+            before.source == setting.source && is_same(&before.value, &setting.value)
+        });
+        (!is_same).then_some((name, before, setting))
+    });
+    let changes = changed.map(|(name, before, setting)| Change {
         revision,
         at,
         setting: name.clone(),
-        from: value(name).clone(),
+        from: before.map_or(&none, |before| &before.value).clone(),
         to: setting.value.clone(),
+        from_source: before.map(|before| before.source),
+        to_source: Some(setting.source),
         source: by.occasion(),
         caller: by.caller().map(|caller| caller.to_string()),
     });
     changes.collect()
+}
+
+/// Numbers are the same however they are spelled.
+fn is_same(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Number(before), Value::Number(after)) => before.as_f64() == after.as_f64(),
+        _ => before == after,
+    }
 }
 
 // === impl By ===
@@ -128,7 +148,7 @@ mod tests {
         );
         let expected = json!([{
             "revision": 2, "at": "1970-01-01T00:00:00Z", "setting": "a", "from": 1, "to": 2,
-            "source": "api", "caller": "127.0.0.1:5000",
+            "from_source": "api", "to_source": "api", "source": "api", "caller": "127.0.0.1:5000",
         }]);
         assert_eq!(serde_json::to_value(changes).unwrap(), expected);
     }
@@ -143,5 +163,28 @@ mod tests {
             (&Value::Null, Occasion::Start)
         );
         assert_eq!(changes[0].caller, None);
+        assert_eq!(changes[0].from_source, None);
+    }
+
+    #[test]
+    fn the_same_value_from_elsewhere_is_a_change_and_another_spelling_is_none() {
+        let setting = |number: &str, source| {
+            let value = serde_json::from_str(number).unwrap();
+            BTreeMap::from([("a".to_owned(), Setting { value, source })])
+        };
+        let told = |before, after| {
+            let at = (1, Timestamp::UNIX_EPOCH);
+            changes((&before, &after), at, By::File)
+        };
+        let spelled = told(
+            setting("1e-3", Source::File),
+            setting("0.001", Source::File),
+        );
+        assert_eq!(spelled, []);
+        let pinned = told(setting("1e-3", Source::File), setting("0.001", Source::Api));
+        assert_eq!(
+            (pinned[0].from_source, pinned[0].to_source),
+            (Some(Source::File), Some(Source::Api))
+        );
     }
 }
