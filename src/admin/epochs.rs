@@ -1,11 +1,19 @@
 //! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
 
-use super::{Handles, openapi::Fails, problem::Problem, router::read_json};
+use super::{
+    Handles,
+    openapi::Fails,
+    problem::Problem,
+    router::{NoQuery, bad_query, read_json},
+};
 use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Extension, State, rejection::BytesRejection},
+    extract::{
+        Extension, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     response::IntoResponse,
 };
 use http::StatusCode;
@@ -56,12 +64,16 @@ const MAX_LABEL: usize = 200;
     path = "/v1/epochs",
     operation_id = "getEpochs",
     tag = "evidence",
-    responses((status = OK, body = Epochs, description = "The epochs")),
+    responses((status = OK, body = Epochs, description = "The epochs"), Fails<400>),
 )]
-pub(super) async fn list(State(handles): State<Handles>) -> Json<Epochs> {
+pub(super) async fn list(
+    State(handles): State<Handles>,
+    asked: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Epochs>, Problem> {
+    asked.map_err(bad_query)?;
     let epochs = handles.ledger.epochs();
     let epochs = epochs.into_iter().map(EpochFigures::from).collect();
-    Json(Epochs { epochs })
+    Ok(Json(Epochs { epochs }))
 }
 
 /// Begin a new epoch

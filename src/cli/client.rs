@@ -71,7 +71,8 @@ pub enum Error {
     Terminal(#[source] io::Error),
 }
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// For one answer, where nothing else was said.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
 // === impl Address ===

@@ -134,11 +134,17 @@ impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .chars()
-            .try_for_each(|letter| match letter.is_control() {
+            .try_for_each(|letter| match letter.is_control() || turns(letter) {
                 true => write!(f, "{}", letter.escape_default()),
                 false => write!(f, "{letter}"),
             })
     }
+}
+
+/// Whether what follows is shown in another direction or place (Unicode Bidi_Control, UAX #9), so that a text would be
+/// read as another one.
+fn turns(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 // === impl Span ===
@@ -168,6 +174,7 @@ mod tests {
     #[test]
     fn what_would_steer_a_terminal_is_escaped() {
         assert_eq!(Printable("a\u{1b}[2Jé").to_string(), "a\\u{1b}[2Jé");
+        assert_eq!(Printable("b\u{202e}a").to_string(), "b\\u{202e}a");
     }
 
     #[test]

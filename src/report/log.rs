@@ -117,9 +117,9 @@ impl Mismatches {
     /// Ends when nobody can send a report any more.
     pub async fn run(mut self) {
         while let Some(report) = self.reports.recv().await {
-            let Outcome::Mismatch(_) = report.outcome else {
+            if !matches!(report.outcome, Outcome::Mismatch(_)) {
                 continue;
-            };
+            }
             if self.admits(Instant::now()) {
                 self.write(&report);
             } else {
@@ -139,6 +139,7 @@ impl Mismatches {
 
     fn write(&mut self, report: &Report) {
         let first = report.differences.first();
+        let mark = report.outcome.detail();
         tracing::warn!(
             route = &*report.route,
             place = first.map(|told| told.place.as_str()),
@@ -146,6 +147,7 @@ impl Mismatches {
             old = first.and_then(|told| told.old.as_deref()),
             new = first.and_then(|told| told.new.as_deref()),
             class = first.map(|told: &Told| told.class.as_str()),
+            mark = (!mark.is_empty()).then_some(mark),
             differences = report.count,
             trace_id = format_args!("{:032x}", report.span.trace_id),
             left_out = (self.left_out > 0).then_some(self.left_out),
@@ -233,8 +235,11 @@ mod tests {
     async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
         let mut reports = Reports::new(Gauges::default());
         let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
-        for _ in 0..=MAX_PER_SECOND {
+        for _ in 1..MAX_PER_SECOND {
             reports.send(report(Outcome::Mismatch(Mark::Plain)));
+        }
+        for _ in 0..2 {
+            reports.send(report(Outcome::Mismatch(Mark::Unconfirmed)));
         }
         reports.send(report(Outcome::Transient));
         drop(reports);
@@ -246,6 +251,13 @@ mod tests {
 
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), MAX_PER_SECOND as usize, "{text}");
+        assert!(
+            text.lines()
+                .last()
+                .unwrap()
+                .contains(" mark=\"unconfirmed\""),
+            "{text}"
+        );
         let line = text.lines().next().unwrap();
         for part in [
             "WARN",

@@ -5,7 +5,7 @@ use super::{
     told::Soak,
 };
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Judges the evidence as it stands at `now`.
 pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
@@ -191,5 +191,5 @@ fn doubted(doubt: Doubt) -> Finding {
 }
 
 fn told_duration(seconds: u64) -> String {
-    format!("{:?}", Duration::from_secs(seconds))
+    format!("{seconds}s")
 }
