@@ -105,6 +105,7 @@ impl Changes {
         for change in all.entries.into_iter().rev() {
             if let Some(setting) = settings.get_mut(&change.setting) {
                 setting.value = change.to;
+                setting.source = change.to_source.unwrap_or(setting.source);
             }
         }
         Ok(settings)
