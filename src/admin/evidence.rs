@@ -70,6 +70,8 @@ pub(super) struct VerdictHistory {
     /// The `cursor` of the next page; null: there is none.
     #[schema(required)]
     next: Option<String>,
+    /// Changes of this page that are left out, for what is stored of them cannot be read.
+    unreadable: u64,
 }
 
 /// May the switch be made, and why (not)
@@ -123,6 +125,7 @@ pub(super) async fn history(
     Ok(Json(VerdictHistory {
         changes: noted.entries,
         next: noted.next.map(|next| next.to_string()),
+        unreadable: noted.unreadable,
     }))
 }
 
