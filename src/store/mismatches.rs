@@ -149,7 +149,8 @@ impl Store {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Classes, LookError> {
-        let after = cursor.map(After::parse).transpose()?;
+        let after = cursor.map(|text| After::parse(order, text));
+        let after = after.transpose()?;
         // First: what is written meanwhile may be missing, and is told to be.
         let waiting = self.gauges.store_waiting();
         let mut listed = self.database.read(|from| {
@@ -160,7 +161,7 @@ impl Store {
                 LISTED_EXAMPLES,
             )
         })?;
-        let next = next(&mut listed, limit, |last| last.after.to_string());
+        let next = next(&mut listed, limit, |last| last.after.cursor(order));
         let classes = listed.into_iter().map(|listed| listed.class).collect();
         Ok(Classes {
             classes,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::store::document::{Class, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-use std::{cmp::Reverse, fmt};
+use std::cmp::Reverse;
 
 /// A stored example: its number, and its document as it is stored.
 #[derive(Clone, Debug)]
@@ -309,9 +309,12 @@ impl Keys {
 // === impl After ===
 
 impl After {
-    pub(super) fn parse(text: &str) -> Result<Self, LookError> {
+    /// A cursor of another order is none: its key is of another kind.
+    pub(super) fn parse(order: Order, text: &str) -> Result<Self, LookError> {
         let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
-        let after = text.split_once('-').and_then(|(key, id)| {
+        let own = text.strip_prefix(Self::mark(order));
+        let after = own.and_then(|text| text.split_once('-'));
+        let after = after.and_then(|(key, id)| {
             Some(Self {
                 key: number(key)?,
                 id: number(id)?,
@@ -319,10 +322,17 @@ impl After {
         });
         after.ok_or_else(|| LookError::Cursor(text.to_owned()))
     }
-}
 
-impl fmt::Display for After {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{:x}", self.key, self.id)
+    /// As a cursor for the next page in this order.
+    pub(super) fn cursor(self, order: Order) -> String {
+        format!("{}{:x}-{:x}", Self::mark(order), self.key, self.id)
+    }
+
+    /// What cursors of this order begin with; no digit of theirs.
+    fn mark(order: Order) -> char {
+        match order {
+            Order::Frequent => 'n',
+            Order::Recent => 't',
+        }
     }
 }
