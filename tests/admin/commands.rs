@@ -2,7 +2,11 @@
 
 use crate::harness::{Running, check_clean};
 use clap::Parser;
-use std::{process::ExitCode, thread};
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
 use twinread::{
     cli::{
         client::{Address, Error},
@@ -70,6 +74,20 @@ async fn a_waiting_gate_ends_when_the_verdict_does_or_its_time_is_over() {
     let safe = end_of(&["gate", "--wait", "1m"], &running).await;
     assert_eq!(safe, ExitCode::SUCCESS);
     evidence.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_waiting_gate_ends_in_time_where_nobody_answers() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = Running {
+        addr: nobody.local_addr().unwrap(),
+        ..Running::start(None).await
+    };
+    let begun = Instant::now();
+    let ended = end_of(&["gate", "--wait", "1200ms"], &silent).await;
+    assert_eq!(ended, ExitCode::from(69));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[tokio::test]
