@@ -214,6 +214,8 @@ async fn epochs_begin_with_a_label_and_stay_readable() {
         .call("POST", "/v1/epoch", &[], r#"{"name": "x"}"#)
         .await;
     unknown.assert_problem(422);
+    let paged = running.get("/v1/epochs?limit=1").await;
+    paged.assert_problem(400);
     let long = format!(r#"{{"label": "{}"}}"#, "x".repeat(201));
     let long = running.call("POST", "/v1/epoch", &[], &long).await;
     long.assert_problem(422);

@@ -1,11 +1,20 @@
 //! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
 
-use super::{Handles, openapi::Fails, problem::Problem, router::read_json};
+use super::{
+    Handles,
+    openapi::Fails,
+    paging::NoParameters,
+    problem::Problem,
+    router::{bad_query, read_json},
+};
 use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Extension, State, rejection::BytesRejection},
+    extract::{
+        Extension, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -55,12 +64,16 @@ const MAX_LABEL: usize = 200;
     path = "/v1/epochs",
     operation_id = "getEpochs",
     tag = "evidence",
-    responses((status = OK, body = Epochs, description = "The epochs")),
+    responses((status = OK, body = Epochs, description = "The epochs"), Fails<400>),
 )]
-pub(super) async fn list(State(handles): State<Handles>) -> Json<Epochs> {
+pub(super) async fn list(
+    State(handles): State<Handles>,
+    asked: Result<Query<NoParameters>, QueryRejection>,
+) -> Result<Json<Epochs>, Problem> {
+    asked.map_err(bad_query)?;
     let epochs = handles.ledger.epochs();
     let epochs = epochs.into_iter().map(EpochFigures::from).collect();
-    Json(Epochs { epochs })
+    Ok(Json(Epochs { epochs }))
 }
 
 /// Begin a new epoch
