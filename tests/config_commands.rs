@@ -98,7 +98,10 @@ fn sidecar(folder: &Path, text: &str) -> App {
     let file = folder.join("twinread.yaml");
     let addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
                      old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:9'}\n";
-    fs::write(&file, format!("{addresses}{text}")).unwrap();
+    // Otherwise `set` would say that nothing survives a restart.
+    let store = folder.join("evidence.db");
+    let store = format!("store: {{path: {}}}\n", store.display());
+    fs::write(&file, format!("{addresses}{store}{text}")).unwrap();
     let origin = Origin::new(Some(file), Flags::default());
     let loaded = load(&origin).unwrap();
     App::start(origin, loaded).unwrap()
@@ -149,6 +152,21 @@ fn set_takes_address_and_token_from_the_environment() {
         .output()
         .unwrap();
     assert_eq!(told(&output), (0, "paused = true (api)\n", ""));
+    app.stop();
+}
+
+#[test]
+fn set_says_that_a_change_does_not_survive_a_restart() {
+    let folder = folder("");
+    let app = sidecar(folder.path(), "");
+    fs::write(folder.path().join("other"), "").unwrap();
+    // Nothing more is written.
+    let (other, store) = ("other", "evidence.db");
+    fs::rename(folder.path().join(other), folder.path().join(store)).unwrap();
+    let admin = format!("http://{}", app.admin_addr());
+    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let expected = "in force, but not stored: it does not survive a restart\n";
+    assert_eq!(told(&output), (0, "paused = true (api)\n", expected));
     app.stop();
 }
 

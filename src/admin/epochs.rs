@@ -3,9 +3,8 @@
 use super::{
     Handles,
     openapi::Fails,
-    paging::NoParameters,
     problem::Problem,
-    router::{bad_query, read_json},
+    router::{NoQuery, bad_query, read_json},
 };
 use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
 use axum::{
@@ -15,6 +14,7 @@ use axum::{
         Extension, Query, State,
         rejection::{BytesRejection, QueryRejection},
     },
+    response::IntoResponse,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ const MAX_LABEL: usize = 200;
 )]
 pub(super) async fn list(
     State(handles): State<Handles>,
-    asked: Result<Query<NoParameters>, QueryRejection>,
+    asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Epochs>, Problem> {
     asked.map_err(bad_query)?;
     let epochs = handles.ledger.epochs();
@@ -86,7 +86,12 @@ pub(super) async fn list(
     tag = "evidence",
     request_body = Option<Beginning>,
     responses(
-        (status = CREATED, body = Epoch, description = "The epoch that began"),
+        (
+            status = CREATED,
+            body = Epoch,
+            description = "The epoch that began",
+            headers(("twinread-stored" = bool, description = "Whether it outlives the process")),
+        ),
         Fails<400>,
         Fails<413>,
         Fails<422>,
@@ -96,12 +101,12 @@ pub(super) async fn begin(
     State(handles): State<Handles>,
     Extension(caller): Extension<SocketAddr>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Epoch>), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let label = read_label(body)?;
     handles.ledger.begin_epoch(label.as_deref(), Cause::Asked);
     let epoch = handles.ledger.tallies().epoch;
     info!(epoch = %epoch.id, label, by = %caller, "an epoch began");
-    Ok((StatusCode::CREATED, Json(epoch)))
+    Ok((StatusCode::CREATED, [handles.store().await], Json(epoch)))
 }
 
 fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {

@@ -18,11 +18,6 @@ pub(super) struct AskedPage {
     cursor: Option<String>,
 }
 
-/// Of a call that takes none: one that is given was meant for something.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoParameters {}
-
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1_000;
 

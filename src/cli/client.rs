@@ -71,7 +71,7 @@ pub enum Error {
     Terminal(#[source] io::Error),
 }
 
-/// Unless [`Client::answering_within`] says otherwise.
+/// For one answer, where nothing else was said.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 

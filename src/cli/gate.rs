@@ -27,8 +27,8 @@ pub struct Args {
 
 const UNREACHABLE: u8 = 69;
 
-/// At the least, for an answer: a twinread that is well is heard at the end of the wait, too.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+/// For one answer, even where less time is left.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Between two looks at the verdict.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    match decided(client, args.wait.unwrap_or_default()) {
+    match decided(client, args.wait) {
         Ok((document, told)) => {
             match args.json {
                 true => println!("{document:#}"),
@@ -60,13 +60,13 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Looks until the verdict is safe or unsafe, or the time is over; a twinread that cannot be reached may come back.
-fn decided(mut client: Client, wait: Duration) -> Result<(Value, ToldVerdict), Error> {
-    let deadline = Instant::now() + wait;
+fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVerdict), Error> {
+    let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
     loop {
-        if !wait.is_zero() {
+        if wait.is_some() {
             let left = deadline.saturating_duration_since(Instant::now());
-            client = client.answering_within(left.clamp(LAST_LOOK, ANSWER_WITHIN));
+            client = client.answering_within(left.clamp(SHORTEST, ANSWER_WITHIN));
         }
         let asked = ask(&client);
         let is_decided = match &asked {

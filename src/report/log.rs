@@ -117,9 +117,9 @@ impl Mismatches {
     /// Ends when nobody can send a report any more.
     pub async fn run(mut self) {
         while let Some(report) = self.reports.recv().await {
-            let Outcome::Mismatch(_) = report.outcome else {
+            if !matches!(report.outcome, Outcome::Mismatch(_)) {
                 continue;
-            };
+            }
             if self.admits(Instant::now()) {
                 self.write(&report);
             } else {
@@ -235,8 +235,11 @@ mod tests {
     async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
         let mut reports = Reports::new(Gauges::default());
         let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
-        for _ in 0..=MAX_PER_SECOND {
+        for _ in 1..MAX_PER_SECOND {
             reports.send(report(Outcome::Mismatch(Mark::Plain)));
+        }
+        for _ in 0..2 {
+            reports.send(report(Outcome::Mismatch(Mark::Unconfirmed)));
         }
         reports.send(report(Outcome::Transient));
         drop(reports);
@@ -248,6 +251,13 @@ mod tests {
 
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), MAX_PER_SECOND as usize, "{text}");
+        assert!(
+            text.lines()
+                .last()
+                .unwrap()
+                .contains(" mark=\"unconfirmed\""),
+            "{text}"
+        );
         let line = text.lines().next().unwrap();
         for part in [
             "WARN",

@@ -148,12 +148,12 @@ impl Gauges {
         self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
-    /// At the start the clock stood before what is stored.
+    /// The clock stands before what is stored, or was set back since the start.
     pub fn set_clock_set_back(&self) {
         self.0.clock_set_back.store(1, Ordering::Relaxed);
     }
 
-    /// 1 where it did.
+    /// 1 where it does or was.
     pub fn clock_set_back(&self) -> u64 {
         self.0.clock_set_back.load(Ordering::Relaxed)
     }

@@ -92,3 +92,20 @@ pub(in crate::cli) fn table(header: &[&str]) -> Table {
     table.set_header(header.iter().map(Cell::new));
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::look::tests::look;
+
+    #[test]
+    fn what_was_delayed_is_told_of_each_route() {
+        let table = routes(&look(70).verdict).to_string();
+        let rows: Vec<Vec<_>> = table
+            .lines()
+            .map(|line| line.split(['│', '┆']).map(str::trim).collect())
+            .collect();
+        let column = rows[1].iter().position(|name| *name == "delayed");
+        assert_eq!(rows[3][column.unwrap()], "3", "{table}");
+    }
+}
