@@ -251,11 +251,29 @@ fn the_soak_time_has_to_pass_clean() {
     let verdict = clean(Some(at(NOW - 600)), 3_600);
     assert_eq!(codes(&verdict), [(Code::Soak, Some("a"))]);
     assert_eq!(verdict.reasons[0].eta_seconds, Some(3_000));
+    assert_eq!(verdict.reasons[0].detail, "clean for 600s of 3600s");
     assert_eq!(
         (verdict.soak.required_seconds, verdict.soak.clean_seconds),
         (3_600, 600)
     );
     assert_eq!(clean(Some(at(NOW - 600)), 600).verdict, Decision::Safe);
+}
+
+#[test]
+fn without_traffic_no_time_is_told_after_which_the_soak_is_over() {
+    let limits = Limits {
+        soak: Duration::from_hours(1),
+        ..Limits::default()
+    };
+    let mut untouched = Figures::new("a");
+    untouched.reads = 1;
+    for routes in [vec![], vec![untouched]] {
+        let verdict = judged(&evidence(routes), &limits);
+        let mut reasons = verdict.reasons.iter();
+        let soak = reasons.find(|reason| reason.code == Code::Soak).unwrap();
+        assert_eq!(soak.detail, "clean for 0s of 3600s");
+        assert_eq!(soak.eta_seconds, None);
+    }
 }
 
 #[test]
