@@ -93,8 +93,8 @@ impl Noise {
                 let named = steps.iter().position(is_index).unwrap_or(steps.len());
                 self.is_in(&steps[..named])
             }
-            // Of bytes only the first that differs is known.
-            Place::Byte(_) => self.byte.is_some(),
+            // Of bytes only the first that differs is known: what follows it may differ as well, what precedes it does not.
+            Place::Byte(at) => self.byte.is_some_and(|byte| byte <= *at),
             Place::Lines { .. } => false,
             Place::Form(_) | Place::Body => self.others.contains(place),
         }

@@ -163,6 +163,20 @@ fn lines_that_come_and_go_at_one_place_are_noise() {
 }
 
 #[test]
+fn bytes_are_noise_from_the_first_on_in_which_olds_own_readings_differ() {
+    let bytes = "application/pdf";
+    let defect = [["%PDF 1", "junk 2"], ["%PDF 3", "junk 4"]];
+    let found = heard(bytes, &defect);
+    assert_eq!(found, (Standing::Open, vec!["byte 0".to_owned()]));
+    let noise = [["%PDF 1", "%PDF 2"], ["%PDF 3", "%PDF 4"]];
+    assert_eq!(heard(bytes, &noise).0, Standing::Noise);
+    let later = [["%PDF 1x", "%PDF 1y"], ["%PDF 3x", "%PDF 4z"]];
+    assert_eq!(heard(bytes, &later).0, Standing::Noise);
+    let lag = [["%PDF 1", "junk 2"], ["%PDF 3", "%PDF 4"]];
+    assert_eq!(heard(bytes, &lag).0, Standing::Lag);
+}
+
+#[test]
 fn a_member_that_is_always_wrong_differs_still_where_a_rule_lets_its_array_be_in_any_order() {
     let rules = [("$.items", "{unordered: {key: id}}")];
     let clock = |at: u32| format!(r#"{{"id": "a", "ts": {at}}}"#);
