@@ -1,6 +1,7 @@
 //! What later readings of both stacks say about the places that differed at first.
 //!
-//! A place where the old stack's own readings differ is noise. A place outside noise that no longer differs was lag.
+//! A place where the old stack's own readings differ is noise. Where a later reading differs at none of the places outside
+//! noise, it was lag; as long as it differs at some, be it at others than the reading before, it was not.
 //! What still differs may be compared by no exact place, for indices and line numbers move between readings: there a
 //! place stands for all of its class, and for what is above and below it.
 
@@ -12,10 +13,10 @@ use noise::{Noise, Stand};
 /// The places of one check that differed at first, and what has become of each.
 #[derive(Clone, Debug)]
 pub struct Suspects {
-    /// Differ still, as far as is known.
+    /// Differed again at the last reading.
     open: Vec<Suspect>,
-    /// Differed, and differ no more.
-    lagged: Vec<Suspect>,
+    /// Did not differ at the last reading. They may at the next one, as long as others differ.
+    equal: Vec<Suspect>,
     /// By the numbering of the first reading.
     noise: Noise,
     /// Differences at first that were counted, but not kept.
@@ -25,9 +26,9 @@ pub struct Suspects {
 /// What the readings so far come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Some place differs still.
+    /// Some place outside noise differs still, or again.
     Open,
-    /// None does, and some place outside noise has come to be equal.
+    /// None does, and some place is outside noise.
     Lag,
     /// All of them are noise.
     Noise,
@@ -57,7 +58,7 @@ impl Suspects {
         let differences = first.differences();
         Self {
             open: Suspect::all(differences),
-            lagged: Vec::new(),
+            equal: Vec::new(),
             noise: Noise::default(),
             unseen: first.count().saturating_sub(differences.len()),
         }
@@ -70,7 +71,7 @@ impl Suspects {
         let noise = &self.noise;
         let is_open = |suspect: &Suspect| !noise.covers(&suspect.place, suspect.stand);
         self.open.retain(is_open);
-        self.lagged.retain(is_open);
+        self.equal.retain(is_open);
 
         let mut again = Suspect::all(later.both.differences());
         if later.both.count() > again.len() {
@@ -83,15 +84,14 @@ impl Suspects {
         });
         let differs =
             |suspect: &Suspect| again.iter().any(|other| meet(&suspect.place, &other.place));
-        let (open, equal) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(differs);
+        let known = self.open.drain(..).chain(self.equal.drain(..));
+        let (open, equal) = known.partition(differs);
         self.open = open;
-        self.lagged.extend::<Vec<_>>(equal);
+        self.equal = equal;
         if again.is_empty() && self.unseen > 0 {
             self.unseen = 0;
             // Whatever they were, they are gone.
-            self.lagged.push(Suspect {
+            self.equal.push(Suspect {
                 place: Place::Body,
                 stand: Stand::At,
             });
@@ -99,20 +99,20 @@ impl Suspects {
     }
 
     pub fn standing(&self) -> Standing {
-        match (self.open.is_empty() && self.unseen == 0, &*self.lagged) {
+        match (self.open.is_empty() && self.unseen == 0, &*self.equal) {
             (false, _) => Standing::Open,
             (true, []) => Standing::Noise,
             (true, _) => Standing::Lag,
         }
     }
 
-    /// What a report tells of the first differences: those that differ still, else those that were lag, else, where all
-    /// are noise, all of them.
+    /// What a report tells of the first differences: those that differed at the last reading, else those that were lag,
+    /// else, where all are noise, all of them.
     pub fn tell(&self, first: &mut Vec<Difference>, count: &mut usize) {
         let told = match self.standing() {
             Standing::Noise => return,
             Standing::Open => &self.open,
-            Standing::Lag => &self.lagged,
+            Standing::Lag => &self.equal,
         };
         let kept = first.len();
         let unseen = *count - kept;
@@ -128,7 +128,7 @@ impl Suspects {
 
     /// How many places are looked after.
     pub fn len(&self) -> usize {
-        self.open.len() + self.lagged.len()
+        self.open.len() + self.equal.len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -73,6 +73,24 @@ fn what_comes_to_be_equal_is_lag() {
 }
 
 #[test]
+fn places_that_are_wrong_by_turns_differ_still() {
+    let right = r#"{"a": 1, "b": 1}"#;
+    let [both, a, b] = [
+        r#"{"a": 0, "b": 0}"#,
+        r#"{"a": 0, "b": 1}"#,
+        r#"{"a": 1, "b": 0}"#,
+    ];
+    let found = heard(JSON, &[[right, both], [right, b], [right, a], [right, b]]);
+    assert_eq!(found, (Standing::Open, vec!["$.b".to_owned()]));
+    let found = heard(
+        JSON,
+        &[[right, both], [right, b], [right, a], [right, right]],
+    );
+    let places = ["$.a", "$.b"].map(str::to_owned).to_vec();
+    assert_eq!(found, (Standing::Lag, places));
+}
+
+#[test]
 fn lists_that_the_old_stack_itself_changes_are_noise_as_a_whole() {
     let readings = [
         [r#"{"r": [1, 2, 3]}"#, r#"{"r": [4, 5]}"#],
