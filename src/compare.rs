@@ -266,6 +266,11 @@ impl Compared {
             Self::Equal(_) | Self::NotCompared(_) => 0,
         }
     }
+
+    /// Whether every difference was kept.
+    pub fn is_whole(&self) -> bool {
+        self.count() == self.differences().len()
+    }
 }
 
 // === impl Options ===

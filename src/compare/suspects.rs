@@ -2,13 +2,14 @@
 //!
 //! A place where the old stack's own readings differ is noise. Where a later reading differs at none of the places outside
 //! noise, it was lag; as long as it differs at some, be it at others than the reading before, it was not.
-//! What still differs may be compared by no exact place, for indices and line numbers move between readings: there a
-//! place stands for all of its class, and for what is above and below it.
 
+mod again;
 mod noise;
 
-use super::{Compared, Difference, Place, Step};
+use super::{Compared, Difference, Place};
+use again::Again;
 use noise::{Noise, Stand};
+use std::collections::HashSet;
 
 /// The places of one check that differed at first, and what has become of each.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub struct Suspects {
     noise: Noise,
     /// Differences at first that were counted, but not kept.
     unseen: usize,
+    standing: Standing,
 }
 
 /// What the readings so far come to.
@@ -28,6 +30,8 @@ pub struct Suspects {
 pub enum Standing {
     /// Some place outside noise differs still, or again.
     Open,
+    /// So many places differ that not all were kept, and those that were do not decide it.
+    Unclear,
     /// None does, and some place is outside noise.
     Lag,
     /// All of them are noise.
@@ -35,7 +39,7 @@ pub enum Standing {
 }
 
 /// A place that differed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Suspect {
     place: Place,
     stand: Stand,
@@ -61,6 +65,7 @@ impl Suspects {
             equal: Vec::new(),
             noise: Noise::default(),
             unseen: first.count().saturating_sub(differences.len()),
+            standing: Standing::Open,
         }
     }
 
@@ -68,57 +73,64 @@ impl Suspects {
     pub fn hear(&mut self, later: Later<'_>) {
         let [from_first, from_later] = later.own;
         self.noise.add(from_first);
-        let noise = &self.noise;
-        let is_open = |suspect: &Suspect| !noise.covers(&suspect.place, suspect.stand);
-        self.open.retain(is_open);
-        self.equal.retain(is_open);
-
-        let mut again = Suspect::all(later.both.differences());
-        if later.both.count() > again.len() {
-            // Any place may be among those that were not kept.
-            return;
-        }
-        let own = Noise::of(from_later);
-        again.retain(|Suspect { place, stand }| {
-            !noise.covers_by_name(place) && !own.covers(place, *stand)
+        let (noise, own) = (&self.noise, Noise::of(from_later));
+        let left = later.both.differences().iter().filter(|difference| {
+            let place = &difference.place;
+            !noise.covers_by_name(place) && !own.covers(place, Stand::of(difference))
         });
-        let differs =
-            |suspect: &Suspect| again.iter().any(|other| meet(&suspect.place, &other.place));
+        let again = Again::of(left.map(|difference| &difference.place));
         let known = self.open.drain(..).chain(self.equal.drain(..));
-        let (open, equal) = known.partition(differs);
+        let (open, equal) = known
+            .filter(|Suspect { place, stand }| !noise.covers(place, *stand))
+            .partition(|suspect| again.meets(&suspect.place));
         self.open = open;
         self.equal = equal;
-        if again.is_empty() && self.unseen > 0 {
-            self.unseen = 0;
-            // Whatever they were, they are gone.
-            self.equal.push(Suspect {
-                place: Place::Body,
-                stand: Stand::At,
-            });
-        }
+        self.standing = self.judge(&again, later);
     }
 
-    pub fn standing(&self) -> Standing {
-        match (self.open.is_empty() && self.unseen == 0, &*self.equal) {
+    fn judge(&self, again: &Again, later: Later<'_>) -> Standing {
+        match (self.open.is_empty(), self.equal.is_empty()) {
+            // Some of them may be noise that was not kept.
+            (false, _) if !later.own.into_iter().all(Compared::is_whole) => Standing::Unclear,
             (false, _) => Standing::Open,
-            (true, []) => Standing::Noise,
+            (true, true) if self.unseen == 0 => Standing::Noise,
+            (true, _) if !later.both.is_whole() => Standing::Unclear,
+            (true, _) if self.unseen > 0 && !again.is_empty() => Standing::Unclear,
             (true, _) => Standing::Lag,
         }
     }
 
+    pub fn standing(&self) -> Standing {
+        self.standing
+    }
+
     /// What a report tells of the first differences: those that differed at the last reading, else those that were lag,
-    /// else, where all are noise, all of them.
-    pub fn tell(&self, first: &mut Vec<Difference>, count: &mut usize) {
-        let told = match self.standing() {
-            Standing::Noise => return,
-            Standing::Open => &self.open,
-            Standing::Lag => &self.equal,
+    /// else, where all are noise, all of them. At most `max` are kept; those that this knows nothing of are counted.
+    pub fn tell(&self, first: &Compared, max: usize) -> Compared {
+        let mut differences = first.differences().to_vec();
+        let mut count = first.count();
+        if let Some(told) = self.told() {
+            let is_told = |difference: &Difference| told.contains(&Suspect::of(difference));
+            // Where those that were kept are all noise, they are what there is to show.
+            if differences.iter().any(is_told) {
+                differences.retain(is_told);
+            }
+            count = differences.len().max(told.len() + self.unseen);
+        }
+        differences.truncate(max);
+        Compared::Different { differences, count }
+    }
+
+    /// `None` where it is all.
+    fn told(&self) -> Option<HashSet<&Suspect>> {
+        let (open, equal) = (&*self.open, &*self.equal);
+        let told = match self.standing {
+            Standing::Noise => return None,
+            Standing::Open => [open, &[]],
+            Standing::Unclear => [open, equal],
+            Standing::Lag => [equal, &[]],
         };
-        let kept = first.len();
-        let unseen = *count - kept;
-        first.retain(|difference| told.contains(&Suspect::of(difference)));
-        let beyond = told.len().saturating_sub(first.len());
-        *count = first.len() + beyond.min(unseen).max(self.unseen);
+        Some(told.into_iter().flatten().collect())
     }
 
     /// Where the old stack's own readings differ, by the numbering of the first; some of it, where there is much.
@@ -126,31 +138,10 @@ impl Suspects {
         self.noise.told()
     }
 
-    /// How many places are looked after.
-    pub fn len(&self) -> usize {
-        self.open.len() + self.equal.len()
+    /// How many places are kept in mind.
+    pub fn places(&self) -> usize {
+        self.open.len() + self.equal.len() + self.noise.len()
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// Whether two places of different readings may be the same one.
-fn meet(one: &Place, other: &Place) -> bool {
-    match (one, other) {
-        (Place::Node(one), Place::Node(other)) => one.iter().zip(other).all(|steps| match steps {
-            (Step::Index(_), Step::Index(_)) => true,
-            (one, other) => one == other,
-        }),
-        (Place::Form(one), Place::Form(other)) => one == other,
-        (one, other) if is_of_body(one) && is_of_body(other) => true,
-        (one, other) => one == other,
-    }
-}
-
-fn is_of_body(place: &Place) -> bool {
-    !matches!(place, Place::Status | Place::Header(_) | Place::Trailer(_))
 }
 
 // === impl Suspect ===

@@ -26,8 +26,9 @@ use tokio::time::{self, Instant};
 /// go by: what was begun should come to its end before something new begins.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
-/// Differences kept of a later comparison at least: what is not kept cannot be told from noise.
-const KEPT: usize = 2_000;
+/// Differences kept of a later comparison at least: what is not kept cannot be told from noise. Some 5 MiB for as long
+/// as answers are compared.
+const KEPT: usize = 16_000;
 
 /// Bytes that a place takes while its check waits, roughly.
 const PLACE: usize = 200;
@@ -39,7 +40,7 @@ enum Look {
     Settled,
     /// Some place differed again.
     Differs,
-    /// It could not be made, or not be compared, or a stack refused or failed to answer it.
+    /// It could not be made, or not be compared, or too much differed to tell, or a stack refused or failed to answer it.
     Missed,
 }
 
@@ -82,6 +83,7 @@ pub(super) async fn confirm(
         () = drain.signaled() => Look::Missed,
         last = series.run() => last,
     };
+    let told = series.suspects.as_ref().map(|found| series.tell(found));
     let Series {
         suspects,
         lag,
@@ -89,7 +91,8 @@ pub(super) async fn confirm(
         ..
     } = series;
     finding.rechecked.count = count;
-    if let Some(suspects) = suspects {
+    if let Some((suspects, told)) = suspects.zip(told) {
+        finding.compared = told;
         finding.correct(&suspects, lag);
     }
     if last == Look::Missed {
@@ -162,7 +165,12 @@ impl<'c> Series<'c> {
             return Look::Missed;
         };
         match standing {
+            Standing::Open | Standing::Unclear if !self.is_held() => {
+                self.suspects = None;
+                Look::Missed
+            }
             Standing::Open => Look::Differs,
+            Standing::Unclear => Look::Missed,
             Standing::Lag => {
                 self.lag = Some(self.found.elapsed());
                 Look::Settled
@@ -191,13 +199,37 @@ impl<'c> Series<'c> {
     }
 
     /// The places that differed at first, more of them than a report keeps.
-    fn suspect(&mut self) -> Option<Suspects> {
-        if self.compared.count() == self.compared.differences().len() {
+    fn suspect(&self) -> Option<Suspects> {
+        if self.compared.is_whole() {
             return Some(Suspects::new(self.compared));
         }
         let (old, new) = self.first;
-        let suspects = Suspects::new(&self.compare(old, new)?);
-        self.held.grow(suspects.len() * PLACE).then_some(suspects)
+        Some(Suspects::new(&self.compare(old, new)?))
+    }
+
+    /// Whether there is room for what the check keeps in mind until it is read again, beyond what a report may take.
+    fn is_held(&mut self) -> bool {
+        let places = self.suspects.as_ref().map_or(0, Suspects::places);
+        let bytes = places.saturating_sub(self.max_told()) * PLACE;
+        let more = bytes.saturating_sub(self.held.bytes());
+        more == 0 || self.held.grow(more)
+    }
+
+    /// The first differences as a report tells them.
+    fn tell(&self, suspects: &Suspects) -> Compared {
+        let (old, new) = self.first;
+        // What differs still may be among those that a report does not keep.
+        let is_enough = self.compared.is_whole() || suspects.standing() == Standing::Noise;
+        let all = if is_enough {
+            None
+        } else {
+            self.compare(old, new)
+        };
+        suspects.tell(all.as_ref().unwrap_or(self.compared), self.max_told())
+    }
+
+    fn max_told(&self) -> usize {
+        self.check.sample.comparing.options.max_differences
     }
 
     fn compare(&self, old: &Answer, new: &Answer) -> Option<Compared> {
@@ -248,12 +280,9 @@ impl Finding {
 
     fn correct(&mut self, suspects: &Suspects, lag: Option<Duration>) {
         match suspects.standing() {
-            Standing::Open => {}
+            Standing::Open | Standing::Unclear => {}
             Standing::Lag => self.outcome = Outcome::Transient,
             Standing::Noise => self.outcome = Outcome::Noise,
-        }
-        if let Compared::Different { differences, count } = &mut self.compared {
-            suspects.tell(differences, count);
         }
         self.rechecked.lag = lag;
         self.rechecked.noise = suspects.noise().to_vec();

@@ -179,18 +179,57 @@ async fn what_the_old_stack_itself_changes_is_noise_and_a_defect_beside_it_is_fo
 
 #[tokio::test]
 async fn more_noise_than_a_report_keeps_is_noise_all_the_same() {
-    let clocks = |from: &'static AtomicUsize| {
-        Way::doing(move |_| {
-            let n = from.fetch_add(1, Ordering::SeqCst);
-            format!("{:?}", vec![n; 500])
-        })
-    };
-    static OLD: AtomicUsize = AtomicUsize::new(1_000);
-    static NEW: AtomicUsize = AtomicUsize::new(5_000);
-    let (old, new) = pair(clocks(&OLD), clocks(&NEW)).await;
-    let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
-    let first = Box::leak(format!("{:?}", vec![1; 500]).into_boxed_str());
-    assert_eq!(shadow.check(&reading(first)).await, Outcome::Noise);
+    for length in [500, 6_000] {
+        let (old, new) = pair(priced(length, 9), priced(length, 9)).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+        let first = Box::leak(list(length, 0, 9).into_boxed_str());
+        assert_eq!(shadow.check(&reading(first)).await, Outcome::Noise);
+        let report = shadow.reports.try_recv().unwrap();
+        assert_eq!((report.count, report.differences.len()), (length, 100));
+    }
+}
+
+#[tokio::test]
+async fn a_defect_behind_more_noise_than_a_report_keeps_is_all_that_is_told() {
+    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    let first = Box::leak(list(6_000, 0, 9).into_boxed_str());
+    assert_eq!(shadow.check(&reading(first)).await, MISMATCH);
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!((report.count, places(&report)), (1, vec!["$.price"]));
+}
+
+#[tokio::test]
+async fn too_much_noise_to_tell_it_from_a_defect_stays_unconfirmed_and_is_shown() {
+    let (old, new) = pair(priced(20_000, 9), priced(20_000, 9)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    let first = Box::leak(list(20_000, 0, 9).into_boxed_str());
+    assert_eq!(shadow.check(&reading(first)).await, UNCONFIRMED);
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!(report.differences.len(), 100);
+}
+
+#[tokio::test]
+async fn noise_that_there_is_no_room_to_keep_in_mind_leaves_it_unconfirmed() {
+    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    // Enough for the answers.
+    shadow.budget.set_limit(600_000);
+    let first = Box::leak(list(6_000, 0, 9).into_boxed_str());
+    assert_eq!(shadow.check(&reading(first)).await, UNCONFIRMED);
+    let report = shadow.reports.try_recv().unwrap();
+    assert_eq!((report.rechecked.count, report.count), (2, 6_001));
+}
+
+/// A list each item of which has a clock, and a price behind it.
+fn list(length: usize, now: usize, price: u32) -> String {
+    let clocks: Vec<_> = (0..length).map(|item| now * length + item).collect();
+    format!(r#"{{"clocks": {clocks:?}, "price": {price}}}"#)
+}
+
+fn priced(length: usize, price: u32) -> Way {
+    static READINGS: AtomicUsize = AtomicUsize::new(1);
+    Way::doing(move |_| list(length, READINGS.fetch_add(1, Ordering::SeqCst), price))
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub(super) struct Noise {
 }
 
 /// How a difference stands to what old has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stand {
     /// At something that old has, or lacks by its name.
     At,
@@ -103,6 +103,11 @@ impl Noise {
     /// What a report tells of it.
     pub(super) fn told(&self) -> &[Place] {
         &self.told
+    }
+
+    /// How many places there are, adjacent lines being one.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len() + self.lines.0.len() + self.before.len() + self.others.len()
     }
 
     fn is_in(&self, steps: &[Step]) -> bool {
