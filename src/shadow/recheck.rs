@@ -2,8 +2,8 @@
 //!
 //! Each reading of both is one of `recheck.max_per_second`, and passes the guards of both ways; it waits for its turn, but
 //! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
-//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. So it ends
-//! also when the process drains.
+//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. One that still
+//! waits when the process drains has not been given the time that lag may take, and is neither: `shutting_down`.
 
 use super::{
     bench::Memory,
@@ -82,8 +82,8 @@ pub(super) async fn confirm(
     let mut drain = drain::Watch::clone(drain);
     let last = tokio::select! {
         biased;
-        () = drain.signaled() => Look::Missed,
-        last = series.run() => last,
+        () = drain.signaled() => None,
+        last = series.run() => Some(last),
     };
     let Series {
         suspects,
@@ -91,6 +91,11 @@ pub(super) async fn confirm(
         count,
         ..
     } = series;
+    let Some(last) = last else {
+        *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown));
+        finding.rechecked.count = count;
+        return;
+    };
     finding.rechecked.count = count;
     if let Some(suspects) = suspects {
         finding.correct(&suspects, lag);

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{Comparing, HeaderScope, Options, compare_within},
+    compare::{Comparing, HeaderScope, Kind, Options, compare_within},
     handoff::Sent,
     rules::RuleSet,
     sample::Frequency,
@@ -378,11 +378,29 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
     shadow.offer(&Read::new());
     eventually(|| shadow.count(MATCH) == 1).await;
 
-    // Drained, those that wait end as what they found, and use no grace.
+    // Drained, those that wait end unjudged, are kept as no mismatch, and use no grace.
     let (route, budget) = (shadow.route(), shadow.budget.clone());
-    shadow.drain().await;
-    assert_eq!(route.outcomes(UNCONFIRMED), 5);
-    assert_eq!((route.sampled(), budget.held()), (6, 0));
+    let reports = shadow.drain().await;
+    let ended = not_compared(Reason::ShuttingDown);
+    assert_eq!((route.outcomes(UNCONFIRMED), route.outcomes(ended)), (3, 2));
+    assert_eq!(route.differences(Kind::Value), 3);
+    assert!(reports.iter().all(|report| report.outcome == UNCONFIRMED));
+    assert_eq!((reports.len(), route.sampled(), budget.held()), (3, 6, 0));
+}
+
+#[tokio::test]
+async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_mismatch() {
+    let refused = Way::Answers(answer("401 Unauthorized", "{}"));
+    for new in [Way::json(STALE), refused] {
+        let (old, new) = pair(Way::json(EQUAL), new).await;
+        let shadow = comparing((&old, &new, None), after(&[1, 3_600_000])).await;
+        shadow.offer(&Read::new());
+        eventually(|| old.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0).await;
+        let route = shadow.route();
+        assert!(shadow.drain().await.is_empty());
+        let ended = not_compared(Reason::ShuttingDown);
+        assert_eq!((route.outcomes(ended), route.sampled()), (1, 1));
+    }
 }
 
 #[tokio::test]
