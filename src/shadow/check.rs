@@ -73,10 +73,10 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
         None => {
             let shadow = check.replay(passage).await;
             if let Ok(reading) = &shadow
-                && check.is_unmodified(&reading.answer)
+                && check.are_conditional(&reading.answer)
             {
                 drop(place);
-                check.afresh(Why::Unmodified, None, &drain).await
+                check.afresh(Why::Conditional, None, &drain).await
             } else {
                 let judged = check.judge(shadow);
                 drop(place);
@@ -157,8 +157,8 @@ impl Check {
         match self.bench.writes.touch(keys, Instant::now()) {
             true => Some(Why::Written),
             false => self
-                .is_unmodified(&self.sample.answer)
-                .then_some(Why::Unmodified),
+                .is_conditional(&self.sample.answer)
+                .then_some(Why::Conditional),
         }
     }
 
@@ -172,12 +172,24 @@ impl Check {
         self.judge(shadow)
     }
 
-    /// Whether there is nothing in an answer to compare because the caller had it already. A stack on which it is known by
-    /// another tag gives no such answer.
-    pub(super) fn is_unmodified(&self, answer: &Answer) -> bool {
+    /// Whether there is nothing in an answer to compare because of what the caller had already. A stack on which that is
+    /// known by another tag gives no such answer.
+    pub(super) fn is_conditional(&self, answer: &Answer) -> bool {
         let headers = &self.sample.request.headers;
-        answer.status == StatusCode::NOT_MODIFIED
-            && CONDITIONS.iter().any(|name| headers.contains_key(name))
+        matches!(
+            answer.status,
+            StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED
+        ) && CONDITIONS.iter().any(|name| headers.contains_key(name))
+    }
+
+    /// Whether the first answers may differ only because the stacks know what the caller had by different tags: then one
+    /// also sends the rest of it, and the other the whole.
+    fn are_conditional(&self, shadow: &Answer) -> bool {
+        let statuses = [self.sample.answer.status, shadow.status];
+        let is_part = |status: &StatusCode| *status == StatusCode::PARTIAL_CONTENT;
+        let are_apart = statuses.contains(&StatusCode::OK) && statuses.iter().any(is_part);
+        self.is_conditional(shadow)
+            || are_apart && self.sample.request.headers.contains_key(IF_RANGE)
     }
 
     /// From here on the read asks for the whole answer, whatever its caller has.

@@ -476,6 +476,68 @@ async fn what_the_caller_had_from_one_stack_only_is_read_without_conditions_on_b
     assert_eq!(shadow.check(&read()).await, MISMATCH);
 }
 
+/// A stack that knows its only content by this tag.
+fn tagged(tag: &'static str) -> Way {
+    Way::writing(move |request| {
+        let knows = |name: &str| request.contains(&format!("{name}: {tag}\r\n"));
+        if request.contains("if-match: ") && !knows("if-match") {
+            return answer("412 Precondition Failed", "");
+        }
+        let is_part = !request.contains("if-range: ") || knows("if-range");
+        match request.contains("\r\nrange: ") && is_part {
+            true => answer("206 Partial Content", EQUAL),
+            false => answer("200 OK", EQUAL),
+        }
+    })
+}
+
+#[tokio::test]
+async fn conditions_on_a_tag_that_one_stack_only_knows_make_no_mismatch() {
+    for (condition, tag, live) in [
+        ("if-match", "old", StatusCode::OK),
+        ("if-match", "new", StatusCode::PRECONDITION_FAILED),
+        ("if-match", "gone", StatusCode::PRECONDITION_FAILED),
+        ("if-range", "old", StatusCode::PARTIAL_CONTENT),
+        ("if-range", "new", StatusCode::OK),
+    ] {
+        let (old, new) = pair(tagged("old"), tagged("new")).await;
+        let shadow = comparing((&old, &new, None), after(&[1])).await;
+        let read = Read {
+            status: live,
+            answer: if live.is_success() { EQUAL } else { "" },
+            headers: vec![
+                ("host", "caller"),
+                (condition, tag),
+                ("range", "bytes=500-"),
+            ],
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, MATCH, "{condition} {tag}");
+        assert_eq!(marks(&old), ["recheck"]);
+        for stack in [&old, &new] {
+            let last = stack.requests().pop().unwrap();
+            assert!(!last.contains(condition), "{last}");
+            assert!(last.contains("\r\nrange: bytes=500-\r\n"), "{last}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() {
+    for (condition, read_again) in [(("if-range", "old"), 2), (("x-own", "1"), 1)] {
+        let (old, new) = pair(tagged("old"), Way::json(EQUAL)).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1])).await;
+        let read = Read {
+            status: StatusCode::PARTIAL_CONTENT,
+            headers: vec![("host", "caller"), condition, ("range", "bytes=500-")],
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, MISMATCH);
+        assert_eq!(places(&shadow.reports.try_recv().unwrap()), ["status"]);
+        assert_eq!(old.requests().len(), read_again);
+    }
+}
+
 #[tokio::test]
 async fn a_read_without_its_conditions_takes_one_of_the_rate_of_the_shadow() {
     let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
