@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod builds;
+mod ids;
 mod races;
 mod recheck;
 mod shadow;

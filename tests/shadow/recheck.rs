@@ -26,7 +26,7 @@ use twinread::{
     verdict::{Mark, Outcome, Reason, ShadowError, Via},
 };
 
-const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
+pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
 pub(crate) const STALE: &str = r#"{"a": 0}"#;
 
 /// Reads again after these milliseconds.
@@ -56,7 +56,7 @@ pub(crate) async fn comparing(
     shadow
 }
 
-fn under(rules: &str) -> Arc<Comparing> {
+pub(crate) fn under(rules: &str) -> Arc<Comparing> {
     let files = [("rules.yaml".into(), rules.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
     Arc::new(Comparing {
@@ -68,7 +68,7 @@ fn under(rules: &str) -> Arc<Comparing> {
     })
 }
 
-fn reading(answer: &'static str) -> Read {
+pub(crate) fn reading(answer: &'static str) -> Read {
     Read {
         answer,
         ..Read::new()
