@@ -375,6 +375,23 @@ fn paused_sampling_keeps_it_undecided() {
 }
 
 #[test]
+fn a_shadow_that_is_not_asked_any_more_keeps_it_undecided_whatever_it_has_proven() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    evidence.activity = Activity::BreakerOpen;
+    assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
+}
+
+#[test]
+fn how_many_mismatches_nobody_has_confirmed_is_told() {
+    let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
+    let routes = vec![route("a", &[(MATCH, 10), (MISMATCH, 5), (unconfirmed, 35)])];
+    let verdict = judged(&evidence(routes), &Limits::default());
+    let detail = &verdict.reasons[0].detail;
+    let told = "40 of 50 checks mismatched (35 of them not confirmed by reading again)";
+    assert!(detail.starts_with(told), "{detail}");
+}
+
+#[test]
 fn nothing_checked_is_never_success() {
     let limits = Limits::default();
     assert_undecided(&evidence(Vec::new()), &limits, &[(Code::NoTraffic, None)]);
