@@ -60,7 +60,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("{url} did not answer within {within:?}")]
+    #[error("{url} did not answer within {within:.1?}")]
     TimedOut { url: String, within: Duration },
     /// The API said no, and why.
     #[error("{status}: {detail}")]

@@ -139,15 +139,15 @@ impl Mismatches {
 
     fn write(&mut self, report: &Report) {
         let first = report.differences.first();
-        let mark = report.outcome.detail();
+        let mark = Some(report.outcome.detail()).filter(|mark| !mark.is_empty());
         tracing::warn!(
             route = &*report.route,
+            mark,
             place = first.map(|told| told.place.as_str()),
             kind = first.map(|told| told.kind.name()),
             old = first.and_then(|told| told.old.as_deref()),
             new = first.and_then(|told| told.new.as_deref()),
             class = first.map(|told: &Told| told.class.as_str()),
-            mark = (!mark.is_empty()).then_some(mark),
             differences = report.count,
             trace_id = format_args!("{:032x}", report.span.trace_id),
             left_out = (self.left_out > 0).then_some(self.left_out),
@@ -266,6 +266,42 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} in {line}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_mismatch_is_told_with_its_mark_where_it_has_one() {
+        for (mark, text, json) in [
+            (Mark::Plain, "mismatch route=\"get-item\" place", None),
+            (Mark::Auth, "mark=\"auth\"", Some("auth")),
+            (
+                Mark::Unconfirmed,
+                "mark=\"unconfirmed\"",
+                Some("unconfirmed"),
+            ),
+        ] {
+            let written = line(Format::Text, mark).await;
+            assert!(written.contains(text), "{written}");
+            let written = line(Format::Json, mark).await;
+            let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(written["mark"].as_str(), json, "{written}");
+        }
+    }
+
+    /// What is written of one mismatch.
+    async fn line(format: Format, mark: Mark) -> String {
+        let mut reports = Reports::new(Gauges::default());
+        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 1));
+        reports.send(report(Outcome::Mismatch(mark)));
+        drop(reports);
+        let page = Page::default();
+        let writer = page.clone();
+        let config = Config {
+            format,
+            ..Config::default()
+        };
+        let dispatch = config.dispatch(Colours::Plain, move || writer.clone());
+        mismatches.run().with_subscriber(dispatch).await;
+        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
     }
 
     fn report(outcome: Outcome) -> Report {
