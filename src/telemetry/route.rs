@@ -2,8 +2,9 @@
 
 use super::{
     Clock,
-    epoch::{Epoch, Seat},
+    epoch::Epoch,
     locks::{read, write},
+    seat::Seat,
 };
 use crate::{
     budget::Bucket,
