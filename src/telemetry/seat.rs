@@ -72,6 +72,18 @@ impl Seat {
         locked(&self.tally.course).check(outcome, at);
     }
 
+    /// Counts the outcome of a check that another build than the epoch's answered, or one that is not known. A mismatch
+    /// speaks against the epoch all the same; nothing else is evidence of its build, nor makes its record longer.
+    pub(super) fn count_unattributed(&self, outcome: Outcome, at: Timestamp) {
+        match outcome {
+            Outcome::Mismatch(_) => return self.count_outcome(outcome, at),
+            // First, so that nobody sees the match without it.
+            Outcome::Match(_) => drop(self.tally.unattributed.fetch_add(1, Ordering::Release)),
+            _ => {}
+        }
+        self.tally.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
+    }
+
     fn appear(&self) {
         // The plain load first: on the live path this is true all but once.
         let appeared = &self.tally.has_appeared;

@@ -20,6 +20,8 @@ pub(super) struct Tally {
     pub(super) sampled: AtomicU64,
     pub(super) delayed: AtomicU64,
     pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    pub(super) unattributed: AtomicU64,
     pub(super) course: Mutex<Course>,
 }
 
@@ -45,6 +47,7 @@ impl Tally {
             sampled: AtomicU64::new(0),
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
+            unattributed: AtomicU64::new(0),
             course: Mutex::new(Course {
                 record: Record::default(),
                 last_mismatch: None,
@@ -65,6 +68,7 @@ impl Tally {
             sampled: AtomicU64::new(state.sampled),
             delayed: AtomicU64::new(state.delayed),
             outcomes: Outcome::ALL.map(counted),
+            unattributed: AtomicU64::new(state.unattributed),
             course: Mutex::new(Course {
                 record: state.record,
                 last_mismatch: state.last_mismatch.map(|at| at.min(now)),
@@ -86,6 +90,7 @@ impl Tally {
             sampled: self.sampled.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
+            unattributed: self.unattributed.load(Ordering::Relaxed),
             record: course.record.clone(),
             last_mismatch: course.last_mismatch,
             latencies: course.latencies.clone(),
@@ -124,6 +129,7 @@ impl Tally {
             sampled: self.sampled.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
+            unattributed: self.unattributed.load(Ordering::Relaxed),
             record: course.record.clone(),
             last_mismatch: course.last_mismatch,
             pace: course.pace.per_second(now),
