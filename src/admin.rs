@@ -24,7 +24,7 @@ pub use documents::{
     Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
 };
 pub use handles::{
-    Advisor, Ask, ClassQuery, Handles, History, Mismatches, NotRechecked, Noted, Order, Query,
-    Readiness, Rechecker, Rechecking, Unanswered, Unreadable,
+    Advisor, Ask, ClassQuery, Handles, History, Keeper, Mismatches, NotRechecked, Noted, Order,
+    Query, Readiness, Rechecker, Rechecking, Stored, Unanswered, Unreadable,
 };
 pub use server::{Bound, Config, bind};

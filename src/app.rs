@@ -4,6 +4,7 @@
 //! one thread for control (admin API, exporters, reloads), which starts and ends the other two.
 
 mod advice;
+mod clock;
 mod control;
 mod described;
 mod evidence;

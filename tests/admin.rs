@@ -345,6 +345,16 @@ async fn rules_are_suggested_and_previewed_and_their_faults_told() {
 }
 
 #[tokio::test]
+async fn what_a_call_does_not_take_is_refused() {
+    let running = Running::start(None).await;
+    for path in ["/v1/epochs", "/v1/routes", "/v1/rules"] {
+        assert_eq!(running.get(path).await.status, 200);
+        let refused = running.get(&format!("{path}?limit=1")).await;
+        refused.assert_problem(400);
+    }
+}
+
+#[tokio::test]
 async fn one_look_at_what_is_stored_at_a_time() {
     let running = Arc::new(Running::start(None).await);
     let (begun, busy) = (running.clone(), running.busy.clone());

@@ -98,7 +98,10 @@ fn sidecar(folder: &Path, text: &str) -> App {
     let file = folder.join("twinread.yaml");
     let addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
                      old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:9'}\n";
-    fs::write(&file, format!("{addresses}{text}")).unwrap();
+    // Otherwise `set` would say that nothing survives a restart.
+    let store = folder.join("evidence.db");
+    let store = format!("store: {{path: {}}}\n", store.display());
+    fs::write(&file, format!("{addresses}{store}{text}")).unwrap();
     let origin = Origin::new(Some(file), Flags::default());
     let loaded = load(&origin).unwrap();
     App::start(origin, loaded).unwrap()
@@ -126,10 +129,8 @@ fn set_changes_settings_and_prints_what_they_are_now() {
         "queue.max_length=0",
         "listen=127.0.0.1:1",
     ]);
-    assert_eq!(told(&output), (64, "", "listen needs a restart\n"));
-
-    let output = set(&["sample.rate=0.3", "queue.max_length=0"]);
-    let expected = "queue.max_length: expected a whole number from 1 to 1000000, found `0`\n";
+    let expected = "listen needs a restart\n\
+                    queue.max_length: expected a whole number from 1 to 1000000, found `0`\n";
     assert_eq!(told(&output), (64, "", expected));
 
     let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
@@ -149,6 +150,21 @@ fn set_takes_address_and_token_from_the_environment() {
         .output()
         .unwrap();
     assert_eq!(told(&output), (0, "paused = true (api)\n", ""));
+    app.stop();
+}
+
+#[test]
+fn set_says_that_a_change_does_not_survive_a_restart() {
+    let folder = folder("");
+    let app = sidecar(folder.path(), "");
+    fs::write(folder.path().join("other"), "").unwrap();
+    // Nothing more is written.
+    let (other, store) = ("other", "evidence.db");
+    fs::rename(folder.path().join(other), folder.path().join(store)).unwrap();
+    let admin = format!("http://{}", app.admin_addr());
+    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let expected = "in force, but not stored: it does not survive a restart\n";
+    assert_eq!(told(&output), (0, "paused = true (api)\n", expected));
     app.stop();
 }
 

@@ -269,11 +269,29 @@ fn the_soak_time_has_to_pass_clean() {
     let verdict = clean(Some(at(NOW - 600)), 3_600);
     assert_eq!(codes(&verdict), [(Code::Soak, Some("a"))]);
     assert_eq!(verdict.reasons[0].eta_seconds, Some(3_000));
+    assert_eq!(verdict.reasons[0].detail, "clean for 600s of 3600s");
     assert_eq!(
         (verdict.soak.required_seconds, verdict.soak.clean_seconds),
         (3_600, 600)
     );
     assert_eq!(clean(Some(at(NOW - 600)), 600).verdict, Decision::Safe);
+}
+
+#[test]
+fn without_traffic_no_time_is_told_after_which_the_soak_is_over() {
+    let limits = Limits {
+        soak: Duration::from_hours(1),
+        ..Limits::default()
+    };
+    let mut untouched = Figures::new("a");
+    untouched.reads = 1;
+    for routes in [vec![], vec![untouched]] {
+        let verdict = judged(&evidence(routes), &limits);
+        let mut reasons = verdict.reasons.iter();
+        let soak = reasons.find(|reason| reason.code == Code::Soak).unwrap();
+        assert_eq!(soak.detail, "clean for 0s of 3600s");
+        assert_eq!(soak.eta_seconds, None);
+    }
 }
 
 #[test]
@@ -372,6 +390,23 @@ fn paused_sampling_keeps_it_undecided() {
     let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
     evidence.activity = Activity::Paused;
     assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
+}
+
+#[test]
+fn a_shadow_that_is_not_asked_any_more_keeps_it_undecided_whatever_it_has_proven() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    evidence.activity = Activity::BreakerOpen;
+    assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
+}
+
+#[test]
+fn how_many_mismatches_nobody_has_confirmed_is_told() {
+    let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
+    let routes = vec![route("a", &[(MATCH, 10), (MISMATCH, 5), (unconfirmed, 35)])];
+    let verdict = judged(&evidence(routes), &Limits::default());
+    let detail = &verdict.reasons[0].detail;
+    let told = "40 of 50 checks mismatched (35 of them not confirmed by reading again)";
+    assert!(detail.starts_with(told), "{detail}");
 }
 
 #[test]

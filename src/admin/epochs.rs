@@ -1,11 +1,20 @@
 //! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
 
-use super::{Handles, openapi::Fails, problem::Problem, router::read_json};
+use super::{
+    Handles,
+    openapi::Fails,
+    problem::Problem,
+    router::{NoQuery, bad_query, read_json},
+};
 use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
 use axum::{
     Json,
     body::Bytes,
-    extract::{Extension, State, rejection::BytesRejection},
+    extract::{
+        Extension, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    response::IntoResponse,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -55,12 +64,16 @@ const MAX_LABEL: usize = 200;
     path = "/v1/epochs",
     operation_id = "getEpochs",
     tag = "evidence",
-    responses((status = OK, body = Epochs, description = "The epochs")),
+    responses((status = OK, body = Epochs, description = "The epochs"), Fails<400>),
 )]
-pub(super) async fn list(State(handles): State<Handles>) -> Json<Epochs> {
+pub(super) async fn list(
+    State(handles): State<Handles>,
+    asked: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Epochs>, Problem> {
+    asked.map_err(bad_query)?;
     let epochs = handles.ledger.epochs();
     let epochs = epochs.into_iter().map(EpochFigures::from).collect();
-    Json(Epochs { epochs })
+    Ok(Json(Epochs { epochs }))
 }
 
 /// Begin a new epoch
@@ -73,7 +86,12 @@ pub(super) async fn list(State(handles): State<Handles>) -> Json<Epochs> {
     tag = "evidence",
     request_body = Option<Beginning>,
     responses(
-        (status = CREATED, body = Epoch, description = "The epoch that began"),
+        (
+            status = CREATED,
+            body = Epoch,
+            description = "The epoch that began",
+            headers(("twinread-stored" = bool, description = "Whether it outlives the process")),
+        ),
         Fails<400>,
         Fails<413>,
         Fails<422>,
@@ -83,12 +101,12 @@ pub(super) async fn begin(
     State(handles): State<Handles>,
     Extension(caller): Extension<SocketAddr>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Epoch>), Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let label = read_label(body)?;
     handles.ledger.begin_epoch(label.as_deref(), Cause::Asked);
     let epoch = handles.ledger.tallies().epoch;
     info!(epoch = %epoch.id, label, by = %caller, "an epoch began");
-    Ok((StatusCode::CREATED, Json(epoch)))
+    Ok((StatusCode::CREATED, [handles.store().await], Json(epoch)))
 }
 
 fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {

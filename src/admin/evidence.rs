@@ -6,7 +6,7 @@ use super::{
     openapi::Fails,
     paging::{self, AskedPage},
     problem::Problem,
-    router::bad_query,
+    router::{NoQuery, bad_query},
 };
 use crate::{
     compare::Kind,
@@ -70,6 +70,8 @@ pub(super) struct VerdictHistory {
     /// The `cursor` of the next page; null: there is none.
     #[schema(required)]
     next: Option<String>,
+    /// Changes of this page that are left out, for what is stored of them cannot be read.
+    unreadable: u64,
 }
 
 /// May the switch be made, and why (not)
@@ -123,6 +125,7 @@ pub(super) async fn history(
     Ok(Json(VerdictHistory {
         changes: noted.entries,
         next: noted.next.map(|next| next.to_string()),
+        unreadable: noted.unreadable,
     }))
 }
 
@@ -132,12 +135,16 @@ pub(super) async fn history(
     path = "/v1/routes",
     operation_id = "getRoutes",
     tag = "evidence",
-    responses((status = OK, body = Routes, description = "The routes")),
+    responses((status = OK, body = Routes, description = "The routes"), Fails<400>),
 )]
-pub(super) async fn routes(State(handles): State<Handles>) -> Json<Routes> {
+pub(super) async fn routes(
+    State(handles): State<Handles>,
+    asked: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Routes>, Problem> {
+    asked.map_err(bad_query)?;
     let routes = handles.ledger.routes();
     let routes = routes.iter().map(RouteFigures::from).collect();
-    Json(Routes { routes })
+    Ok(Json(Routes { routes }))
 }
 
 /// Every rule in force
@@ -148,10 +155,14 @@ pub(super) async fn routes(State(handles): State<Handles>) -> Json<Routes> {
     path = "/v1/rules",
     operation_id = "getRules",
     tag = "rules",
-    responses((status = OK, body = Rules, description = "The rules")),
+    responses((status = OK, body = Rules, description = "The rules"), Fails<400>),
 )]
-pub(super) async fn rules(State(handles): State<Handles>) -> Json<Rules> {
-    Json(handles.rules.get())
+pub(super) async fn rules(
+    State(handles): State<Handles>,
+    asked: Result<Query<NoQuery>, QueryRejection>,
+) -> Result<Json<Rules>, Problem> {
+    asked.map_err(bad_query)?;
+    Ok(Json(handles.rules.get()))
 }
 
 // === impl RouteFigures ===

@@ -51,7 +51,7 @@ pub(super) struct AskedClasses {
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// `next` of the page before, in the same order.
-    #[param(pattern = "^[0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
+    #[param(pattern = "^[nt][0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::{
     telemetry::{Gauges, Ledger},
     verdict::{self, Verdict},
 };
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +27,7 @@ pub struct Handles {
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     pub rechecker: Arc<dyn Rechecker>,
+    pub keeper: Arc<dyn Keeper>,
     /// The verdict as it stands.
     pub verdict: Ask<Verdict>,
     pub rules: Ask<Rules>,
@@ -125,12 +126,27 @@ pub struct Noted<T> {
     pub entries: Vec<T>,
     /// The cursor of the next page; `None`: there is none.
     pub next: Option<u64>,
+    /// Entries of this page that are left out, for they cannot be read.
+    pub unreadable: u64,
 }
 
 /// Why a [`History`] cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store cannot be read: {0}")]
 pub struct Unreadable(pub String);
+
+/// Where changes outlive the process. That waits for a disk: it is asked where waiting holds nobody up.
+pub trait Keeper: fmt::Debug + Send + Sync + 'static {
+    /// Waits until everything that was changed before is stored, as far as that comes soon.
+    fn keep(&self) -> Stored;
+}
+
+/// Whether a change outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Yes,
+    No,
+}
 
 /// Reads stored mismatches again on both stacks.
 pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
@@ -183,6 +199,8 @@ pub enum Unanswered {
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+const STORED: HeaderName = HeaderName::from_static("twinread-stored");
+
 // === impl Handles ===
 
 impl Handles {
@@ -195,6 +213,17 @@ impl Handles {
         aside(move || ask(&*mismatches))
             .await?
             .map_err(Problem::from)
+    }
+
+    /// Waits until what a call has changed is stored, and tells in a header whether it is.
+    pub(super) async fn store(&self) -> (HeaderName, HeaderValue) {
+        let keeper = self.keeper.clone();
+        // Why it could not be asked was logged.
+        let told = match aside(move || keeper.keep()).await {
+            Ok(Stored::Yes) => "true",
+            Ok(Stored::No) | Err(_) => "false",
+        };
+        (STORED, HeaderValue::from_static(told))
     }
 }
 

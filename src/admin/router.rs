@@ -22,6 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, Method, StatusCode, Uri, header};
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time;
@@ -94,6 +95,11 @@ fn repeated_key(body: &[u8]) -> Option<String> {
     let mut keys = serde_json::Deserializer::from_slice(key).into_iter::<String>();
     keys.next()?.ok()
 }
+
+/// The query of a call that takes none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoQuery {}
 
 pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
     Problem::new(rejection.status(), rejection.body_text())

@@ -30,6 +30,8 @@ pub(super) struct SettingsHistory {
     /// The `cursor` of the next page; null: there is none.
     #[schema(required)]
     next: Option<String>,
+    /// Changes of this page that are left out, for what is stored of them cannot be read.
+    unreadable: u64,
 }
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -75,7 +77,10 @@ pub(super) async fn show(State(handles): State<Handles>) -> Response {
             status = OK,
             body = Settings,
             description = "The settings as they are now",
-            headers(("etag" = String, description = "Their revision")),
+            headers(
+                ("etag" = String, description = "Their revision"),
+                ("twinread-stored" = bool, description = "Whether the change outlives the process"),
+            ),
         ),
         Fails<400>,
         Fails<412>,
@@ -93,14 +98,17 @@ pub(super) async fn patch(
     let patch = read_patch(&headers, body)?;
     let editor = &handles.editor.0;
     let if_match = named_revision(&headers, || editor.settings().revision)?;
-    match editor.patch(&patch, if_match, caller) {
-        Ok(settings) => Ok(told(settings)),
-        Err(Refused::Stale(current)) => Err(stale(current)),
-        Err(Refused::Invalid(faults)) => {
+    let settings = editor.patch(&patch, if_match, caller).map_err(refused)?;
+    Ok(([handles.store().await], told(settings)).into_response())
+}
+
+fn refused(refused: Refused) -> Problem {
+    match refused {
+        Refused::Stale(current) => stale(current),
+        Refused::Invalid(faults) => {
             let detail = "nothing was changed, for what is wrong with the patch";
             let faults = faults.iter().map(ToString::to_string).collect();
-            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-            Err(problem.with_faults(faults))
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
         }
     }
 }
@@ -128,6 +136,7 @@ pub(super) async fn history(
     Ok(Json(SettingsHistory {
         changes: noted.entries,
         next: noted.next.map(|next| next.to_string()),
+        unreadable: noted.unreadable,
     }))
 }
 

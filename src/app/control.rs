@@ -119,7 +119,8 @@ async fn start(
     let mut servers = JoinSet::new();
     let admin = shared
         .serve_admin(
-            (origin, restored.loaded, restored.revision),
+            (origin, restored.loaded),
+            (restored.revision, restored.settings),
             (store, rechecks),
             (&mut servers, &control_watch),
         )

@@ -1,14 +1,14 @@
 //! What was noted in the store, as the admin API asks for it.
 
 use crate::{
-    admin::{History, Noted, Unreadable},
+    admin::{History, Keeper, Noted, Stored, Unreadable},
     config::default_settings,
     settings::{By, Change, Setting, Settings, changes},
-    store::{Database, Journal},
+    store::{Database, Entry, Journal},
 };
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, time::Duration};
 
 /// A history in the store. Shared by clones.
 pub(super) struct Kept<T> {
@@ -18,6 +18,13 @@ pub(super) struct Kept<T> {
 
 /// The changes of settings.
 pub(super) type Changes = Kept<Change>;
+
+/// Sees to it that changes outlive the process.
+#[derive(Debug)]
+pub(super) struct Keeping(pub(super) Database);
+
+/// Who changes something is not held up for longer by a disk.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Entries kept of each kind.
 const KEPT: u32 = 10_000;
@@ -42,17 +49,34 @@ impl<T: Serialize> Kept<T> {
 
 impl<T: DeserializeOwned + 'static> History<T> for Kept<T> {
     fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
-        let unreadable = |error: &dyn std::error::Error| Unreadable(error.to_string());
         let page = self.journal.page(cursor, limit);
-        let page = page.map_err(|error| unreadable(&error))?;
-        let entries = page.entries.into_iter();
-        let entries = entries.map(|entry| serde_json::from_value(entry.document));
+        let page = page.map_err(|error| Unreadable(error.to_string()))?;
+        let count = page.entries.len();
+        let entries: Vec<_> = page.entries.into_iter().filter_map(understood).collect();
+        let unreadable = page.unreadable + (count - entries.len()) as u64;
         Ok(Noted {
-            entries: entries
-                .collect::<Result<_, _>>()
-                .map_err(|error| unreadable(&error))?,
+            entries,
             next: page.next,
+            unreadable,
         })
+    }
+}
+
+fn understood<T: DeserializeOwned>(entry: Entry) -> Option<T> {
+    let number = entry.number;
+    let read = serde_json::from_value(entry.document);
+    read.inspect_err(|error| {
+        tracing::warn!(number, %error, "an entry of a history cannot be understood, and is left out");
+    })
+    .ok()
+}
+
+impl Keeper for Keeping {
+    fn keep(&self) -> Stored {
+        match self.0.keeps(PATIENCE) {
+            true => Stored::Yes,
+            false => Stored::No,
+        }
     }
 }
 
@@ -81,6 +105,7 @@ impl Changes {
         for change in all.entries.into_iter().rev() {
             if let Some(setting) = settings.get_mut(&change.setting) {
                 setting.value = change.to;
+                setting.source = change.to_source.unwrap_or(setting.source);
             }
         }
         Ok(settings)

@@ -10,8 +10,10 @@ use crate::{
     verdict::Cause,
 };
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use serde_json::Value;
+use std::{path::Path, sync::Arc};
 
 /// Everything that survives the process, in force again, and kept from now on.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(super) struct Restored {
     pub(super) loaded: Loaded,
     /// Of the settings.
     pub(super) revision: u64,
+    pub(super) settings: KeptSettings,
     pub(super) database: Database,
     pub(super) counted: Counted,
     pub(super) gauges: Gauges,
@@ -33,8 +36,8 @@ pub(super) struct Yardstick {
     label: Option<String>,
 }
 
-/// A clock that stands so far behind what is stored has been set back.
-const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
+/// A clock that stands so far behind what is stored, or behind where it would stand, has been set back.
+pub(super) const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 // === impl Restored ===
 
@@ -43,7 +46,8 @@ impl Restored {
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
         let (database, past, kept) = open(loaded.config(), &gauges)?;
-        let (loaded, revision) = again(loaded, kept, &database);
+        let (loaded, revision, misfit) = again(loaded, kept, &database);
+        let settings = KeptSettings::new(&database, misfit);
         let config = loaded.config().clone();
         notice_clock(&past, (&database, &gauges));
         let counted = counted(past, &config, &gauges);
@@ -55,6 +59,7 @@ impl Restored {
         Ok(Self {
             loaded,
             revision,
+            settings,
             database,
             counted,
             gauges,
@@ -66,44 +71,93 @@ impl Restored {
 fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept>), StartError> {
     let path = config.store.path.as_deref();
     let database = Database::open(path, gauges.clone())?;
-    let read = database.read(|from| Ok((Past::load(from)?, Kept::load(from)?)));
+    let read = match (path, database.path()) {
+        (Some(path), None) => return Ok(peek(path, database)),
+        _ => database.read(stored),
+    };
     match (read, path) {
-        (Ok((past, kept)), _) => Ok((database, past, kept)),
+        (Ok((past, kept)), _) => {
+            let kept = kept.unwrap_or_else(|error| unread((SETTINGS, &error), &database));
+            Ok((database, past, kept))
+        }
         (Err(error), Some(path)) => {
             let database = Database::open_in_place_of(path, &error, gauges.clone())?;
-            Ok((database, Past::default(), None))
+            Ok(peek(path, database))
         }
         (Err(error), None) => Err(crate::store::OpenError::Failed(error.into()).into()),
     }
 }
 
-/// `loaded` with what the API had changed, and the revision that it has.
-fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64) {
-    let Some(kept) = kept else {
-        return (loaded, 1);
-    };
-    let loaded = match loaded.patched(&kept.changed) {
-        Ok(patched) => patched,
-        Err(faults) => {
-            set_aside(&kept, &faults, database);
-            loaded
-        }
-    };
-    // What the file says may have changed meanwhile.
-    let is_another = u64::from(loaded.settings() != kept.in_force);
-    (loaded, kept.revision + is_another)
+/// What is in a store that cannot be written, as far as it can be read, beside the one in its place.
+fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
+    if matches!(path.try_exists(), Ok(false)) {
+        return (in_memory, Past::default(), None);
+    }
+    tracing::warn!("what can be read of the store holds, but nothing is added to it");
+    let past = Database::peek(path, Past::load);
+    let kept = Database::peek(path, Kept::load);
+    let past = past.unwrap_or_else(|error| unread(("the figures", &error), &in_memory));
+    let kept = kept.unwrap_or_else(|error| unread((SETTINGS, &error), &in_memory));
+    (in_memory, past, kept)
 }
 
-fn set_aside(kept: &Kept, faults: &Faults, database: &Database) {
+const SETTINGS: &str = "the settings that the API had changed";
+
+/// Nothing, which is told.
+fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Database) -> T {
+    tracing::error!(what, %error, "what is stored cannot be read, and is not in force");
+    database.tell(format!(
+        "{what} cannot be read from the store, and are not in force: {error}"
+    ));
+    T::default()
+}
+
+/// The settings apart: what is wrong with them alone is not wrong with the store.
+type Found = (Past, Result<Option<Kept>, rusqlite::Error>);
+
+fn stored(from: &Connection) -> rusqlite::Result<Found> {
+    let past = Past::load(from)?;
+    match Kept::load(from) {
+        Err(error) if !matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => Err(error),
+        kept => Ok((past, kept)),
+    }
+}
+
+/// `loaded` with what the API had changed, the revision that it has, and what the API had changed where that does not fit
+/// any more.
+fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64, Option<Value>) {
+    let Some(kept) = kept else {
+        return (loaded, 1, None);
+    };
+    let (loaded, faults) = match loaded.patched(&kept.changed) {
+        Ok(patched) => (patched, None),
+        Err(faults) => (loaded, Some(faults)),
+    };
+    // What the file says may have changed meanwhile.
+    let is_another = loaded.settings() != kept.in_force;
+    let revision = kept.revision + u64::from(is_another);
+    let misfit = faults.map(|faults| {
+        let faults = tell_misfit(&kept, &faults, database);
+        // Noted once, and told at every start.
+        if is_another {
+            kept.set_aside(database, &faults);
+        }
+        kept.changed
+    });
+    (loaded, revision, misfit)
+}
+
+fn tell_misfit(kept: &Kept, faults: &Faults, database: &Database) -> Vec<String> {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     for fault in &faults {
         tracing::warn!(fault, changed = %kept.changed, "what the API had changed does not fit the configuration any more");
     }
-    KeptSettings::new(database.clone()).set_aside(kept, &faults);
     database.tell(format!(
-        "the settings that the API had changed do not fit the configuration any more, and none of them is in force: {}",
+        "the settings that the API had changed do not fit the configuration any more, and none of them is in force until it \
+         fits them or the API changes others: {}",
         faults.join("; ")
     ));
+    faults
 }
 
 fn notice_clock(past: &Past, (database, gauges): (&Database, &Gauges)) {

@@ -3,9 +3,9 @@
 use super::{
     StartError,
     advice::Advice,
-    described,
+    clock, described,
     evidence::Standing,
-    history::{Changes, Kept},
+    history::{Changes, Keeping, Kept},
     mismatches::Stored,
     reachable::Reachable,
     recheck::{self, Rechecks},
@@ -27,9 +27,10 @@ use crate::{
     shadow,
     stack::Stack,
     store::{Database, KeptSettings, Store},
-    telemetry::{Gauges, Ledger, RuleCounts, Signal, Timings},
+    telemetry::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
     upstream::Client,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
@@ -166,6 +167,7 @@ impl Shared {
     fn standing(&self) -> Standing {
         Standing {
             ledger: self.ledger.clone(),
+            gauges: self.gauges.clone(),
             judging: self.switched.judging.clone(),
             rule_counts: self.rule_counts.clone(),
         }
@@ -212,13 +214,13 @@ impl Shared {
     /// The admin API, and the reloads that change what it shows.
     pub(super) async fn serve_admin(
         &self,
-        (origin, loaded, revision): (Origin, Loaded, u64),
+        (origin, loaded): (Origin, Loaded),
+        (revision, kept): (u64, KeptSettings),
         (store, rechecks): (Store, Rechecks),
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
     ) -> Result<SocketAddr, StartError> {
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
-        let kept = KeptSettings::new(self.database.clone());
         let keep = move |changed: &Value, settings| kept.keep(changed, settings);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
         let running = running.going_on(revision, keep);
@@ -246,6 +248,13 @@ impl Shared {
             self.verdicts(),
             drain.clone(),
         ));
+        let clock = clock::Watch {
+            ledger: self.ledger.clone(),
+            wall: Clock::new(Timestamp::now),
+            database: self.database.clone(),
+            gauges: self.gauges.clone(),
+        };
+        servers.spawn(clock.run(drain.clone()));
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
         let primary = match self.config.serve_from {
             Stack::Old => self.config.old.clone(),
@@ -284,6 +293,7 @@ impl Shared {
             advisor: Arc::new(Advice(store.clone())),
             mismatches: Arc::new(Stored(store)),
             rechecker: Arc::new(rechecks),
+            keeper: Arc::new(Keeping(database.clone())),
             verdict: Ask::new(move || verdict.verdict()),
             rules: Ask::new(move || rules.rules()),
             metrics: Ask::new(move || metrics.text()),
@@ -323,6 +333,10 @@ fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
     let impaired = &mut readiness.impaired;
     if gauges.breaker_open() > 0 {
         impaired.push("the shadow's circuit breaker is open".to_owned());
+    }
+    if gauges.control_open() > 0 {
+        let told = "the control instance does not answer, its circuit breaker is open: differences stay unconfirmed";
+        impaired.push(told.to_owned());
     }
     for signal in Signal::ALL {
         let dropped = gauges.exports_dropped(signal);

@@ -60,7 +60,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("{url} did not answer within {within:?}")]
+    #[error("{url} did not answer within {within:.1?}")]
     TimedOut { url: String, within: Duration },
     /// The API said no, and why.
     #[error("{status}: {detail}")]
@@ -71,7 +71,8 @@ pub enum Error {
     Terminal(#[source] io::Error),
 }
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// For one answer, where nothing else was said.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
 // === impl Address ===

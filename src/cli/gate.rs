@@ -1,7 +1,7 @@
 //! `twinread gate`: the verdict, for pipelines.
 
 use super::{
-    client::{Address, Client, Error},
+    client::{ANSWER_WITHIN, Address, Client, Error},
     verdict::{ToldVerdict, ask},
 };
 use crate::{document::parse_duration, verdict::Decision};
@@ -27,6 +27,9 @@ pub struct Args {
 
 const UNREACHABLE: u8 = 69;
 
+/// For one answer, even where less time is left.
+const SHORTEST: Duration = Duration::from_millis(500);
+
 /// Between two looks at the verdict.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -40,7 +43,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    match decided(&client, args.wait.unwrap_or_default()) {
+    match decided(client, args.wait) {
         Ok((document, told)) => {
             match args.json {
                 true => println!("{document:#}"),
@@ -57,11 +60,15 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Looks until the verdict is safe or unsafe, or the time is over; a twinread that cannot be reached may come back.
-fn decided(client: &Client, wait: Duration) -> Result<(Value, ToldVerdict), Error> {
-    let deadline = Instant::now() + wait;
+fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVerdict), Error> {
+    let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
     loop {
-        let asked = ask(client);
+        if wait.is_some() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            client = client.answering_within(left.clamp(SHORTEST, ANSWER_WITHIN));
+        }
+        let asked = ask(&client);
         let is_decided = match &asked {
             Ok((_, told)) => told.verdict != Decision::Undecided,
             Err(Error::Refused { .. }) => true,

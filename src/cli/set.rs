@@ -71,6 +71,13 @@ pub fn run(args: Args) -> ExitCode {
 
 fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
     let reply = address.client()?.patch("/v1/settings", patch, None)?;
+    if reply
+        .headers
+        .get("twinread-stored")
+        .is_some_and(|stored| stored == "false")
+    {
+        anstream::eprintln!("in force, but not stored: it does not survive a restart");
+    }
     serde_json::from_value(reply.body).map_err(|_| Error::NotTwinread {
         url: address.admin.clone(),
     })

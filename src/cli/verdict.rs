@@ -1,6 +1,9 @@
 //! The verdict of a running twinread, as its admin API tells it, for people to read.
 
-use super::client::{Client, Error};
+use super::{
+    client::{Client, Error},
+    compare::show::is_harmless,
+};
 use crate::verdict::{
     Decision, Finding,
     told::{Matches, Rate, Soak},
@@ -36,6 +39,7 @@ pub(super) struct ToldRoute {
     pub(super) state: Decision,
     pub(super) live: u64,
     pub(super) sampled: u64,
+    pub(super) delayed: u64,
     #[serde(rename = "match")]
     pub(super) matched: Matches,
     pub(super) mismatch: u64,
@@ -49,7 +53,7 @@ pub(super) struct ToldRoute {
 /// A span of time, in the two units that say most.
 pub(super) struct Span(pub(super) u64);
 
-/// A text that came from live traffic: what would steer a terminal is escaped.
+/// A text that came from live traffic: what would steer a terminal, or turn or hide what is beside it, is escaped.
 pub(super) struct Printable<'t>(pub(super) &'t str);
 
 /// Asks for the verdict: the document as it came, and what is read of it.
@@ -119,7 +123,7 @@ impl fmt::Display for ToldVerdict {
             if let Some(route) = &reason.route {
                 write!(f, " {}:", Printable(route))?;
             }
-            write!(f, " {}", reason.detail)?;
+            write!(f, " {}", Printable(&reason.detail))?;
             if let Some(seconds) = reason.eta_seconds {
                 write!(f, " (about {} at the present pace)", Span(seconds))?;
             }
@@ -134,9 +138,9 @@ impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .chars()
-            .try_for_each(|letter| match letter.is_control() {
-                true => write!(f, "{}", letter.escape_default()),
-                false => write!(f, "{letter}"),
+            .try_for_each(|letter| match is_harmless(letter) {
+                true => write!(f, "{letter}"),
+                false => write!(f, "{}", letter.escape_default()),
             })
     }
 }
@@ -167,7 +171,13 @@ mod tests {
 
     #[test]
     fn what_would_steer_a_terminal_is_escaped() {
-        assert_eq!(Printable("a\u{1b}[2Jé").to_string(), "a\\u{1b}[2Jé");
+        let printed = |text: &str| Printable(text).to_string();
+        assert_eq!(printed("a\u{1b}[2Jé"), "a\\u{1b}[2Jé");
+        for turning in ["200e", "200f", "202a", "202e", "2066", "2069"] {
+            let letter = char::from_u32(u32::from_str_radix(turning, 16).unwrap()).unwrap();
+            let label = format!("build {letter}812");
+            assert_eq!(printed(&label), format!("build \\u{{{turning}}}812"));
+        }
     }
 
     #[test]

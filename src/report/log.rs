@@ -117,9 +117,9 @@ impl Mismatches {
     /// Ends when nobody can send a report any more.
     pub async fn run(mut self) {
         while let Some(report) = self.reports.recv().await {
-            let Outcome::Mismatch(_) = report.outcome else {
+            if !matches!(report.outcome, Outcome::Mismatch(_)) {
                 continue;
-            };
+            }
             if self.admits(Instant::now()) {
                 self.write(&report);
             } else {
@@ -139,8 +139,10 @@ impl Mismatches {
 
     fn write(&mut self, report: &Report) {
         let first = report.differences.first();
+        let mark = Some(report.outcome.detail()).filter(|mark| !mark.is_empty());
         tracing::warn!(
             route = &*report.route,
+            mark,
             place = first.map(|told| told.place.as_str()),
             kind = first.map(|told| told.kind.name()),
             old = first.and_then(|told| told.old.as_deref()),
@@ -233,8 +235,11 @@ mod tests {
     async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
         let mut reports = Reports::new(Gauges::default());
         let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
-        for _ in 0..=MAX_PER_SECOND {
+        for _ in 1..MAX_PER_SECOND {
             reports.send(report(Outcome::Mismatch(Mark::Plain)));
+        }
+        for _ in 0..2 {
+            reports.send(report(Outcome::Mismatch(Mark::Unconfirmed)));
         }
         reports.send(report(Outcome::Transient));
         drop(reports);
@@ -246,6 +251,13 @@ mod tests {
 
         let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), MAX_PER_SECOND as usize, "{text}");
+        assert!(
+            text.lines()
+                .last()
+                .unwrap()
+                .contains(" mark=\"unconfirmed\""),
+            "{text}"
+        );
         let line = text.lines().next().unwrap();
         for part in [
             "WARN",
@@ -254,6 +266,42 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} in {line}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_mismatch_is_told_with_its_mark_where_it_has_one() {
+        for (mark, text, json) in [
+            (Mark::Plain, "mismatch route=\"get-item\" place", None),
+            (Mark::Auth, "mark=\"auth\"", Some("auth")),
+            (
+                Mark::Unconfirmed,
+                "mark=\"unconfirmed\"",
+                Some("unconfirmed"),
+            ),
+        ] {
+            let written = line(Format::Text, mark).await;
+            assert!(written.contains(text), "{written}");
+            let written = line(Format::Json, mark).await;
+            let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(written["mark"].as_str(), json, "{written}");
+        }
+    }
+
+    /// What is written of one mismatch.
+    async fn line(format: Format, mark: Mark) -> String {
+        let mut reports = Reports::new(Gauges::default());
+        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 1));
+        reports.send(report(Outcome::Mismatch(mark)));
+        drop(reports);
+        let page = Page::default();
+        let writer = page.clone();
+        let config = Config {
+            format,
+            ..Config::default()
+        };
+        let dispatch = config.dispatch(Colours::Plain, move || writer.clone());
+        mismatches.run().with_subscriber(dispatch).await;
+        String::from_utf8(page.0.lock().unwrap().clone()).unwrap()
     }
 
     fn report(outcome: Outcome) -> Report {

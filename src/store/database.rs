@@ -6,13 +6,16 @@
 
 mod condition;
 mod file;
+mod lock;
+mod place;
 mod queue;
 mod schema;
 mod writer;
 
 use crate::telemetry::{Gauges, Signal};
 use condition::Condition;
-use file::Lock;
+use lock::Lock;
+use place::{Filed, Place};
 use queue::{Job, Queue};
 use rusqlite::Connection;
 use std::{
@@ -22,7 +25,8 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use writer::{Place, Writer};
+use writer::Writer;
+pub(super) use writer::apart;
 
 /// The database of the process. Shared by clones.
 #[derive(Clone)]
@@ -37,7 +41,7 @@ struct Inner {
     gauges: Gauges,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held for as long as the process lives.
-    _lock: Option<Lock>,
+    _lock: Option<Arc<Lock>>,
 }
 
 type SharedConnection = Arc<Mutex<Connection>>;
@@ -51,10 +55,15 @@ pub trait Source: Send + 'static {
     /// Those of the database. What was written in this call is undone then.
     fn write(&mut self, database: &Connection) -> rusqlite::Result<()>;
 
+    /// What the database did not take of the last write, though it took the rest.
+    fn refused(&mut self) -> Option<rusqlite::Error> {
+        None
+    }
+
     /// What was written last is in the database for good.
     fn committed(&mut self) {}
 
-    /// The database was corrupt, and is a new and empty one: everything has to be written again.
+    /// The database was corrupt or was removed, and is a new and empty one: everything has to be written again.
     fn begun_anew(&mut self) {}
 }
 
@@ -130,12 +139,9 @@ impl Database {
                 if let Some(set_aside) = &opened.set_aside {
                     condition.set_aside(set_aside);
                 }
-                let place = Place::File {
-                    path: opened.path,
-                    writer: opened.writer,
-                };
-                let reader = Arc::new(Mutex::new(opened.reader));
-                Self::start(place, reader, (condition, gauges), Some(opened.lock))
+                let (lock, reader) = (opened.lock.clone(), opened.reader.clone());
+                let place = Place::File(Filed::new(opened));
+                Self::start(place, reader, (condition, gauges), Some(lock))
             }
             None => Self::start_in_memory(condition, gauges),
         }
@@ -155,6 +161,17 @@ impl Database {
         Self::start_in_memory(condition, gauges)
     }
 
+    /// Reads the file at `path` without writing it, where it cannot be opened otherwise.
+    ///
+    /// # Errors
+    /// Those of the database, and of `read`.
+    pub fn peek<T>(
+        path: &Path,
+        read: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        file::peek(path, read)
+    }
+
     fn start_in_memory(condition: Condition, gauges: Gauges) -> Result<Self, OpenError> {
         let connection = file::in_memory().map_err(|error| OpenError::Failed(error.into()))?;
         let shared = Arc::new(Mutex::new(connection));
@@ -166,18 +183,16 @@ impl Database {
         place: Place,
         reader: SharedConnection,
         (condition, gauges): (Condition, Gauges),
-        lock: Option<Lock>,
+        lock: Option<Arc<Lock>>,
     ) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::default());
         let path = place.path().map(Path::to_owned);
         let writer = Writer {
             place,
-            reader: reader.clone(),
             queue: queue.clone(),
             condition: condition.clone(),
             gauges: gauges.clone(),
             sources: Vec::new(),
-            set_aside: 0,
         };
         let spawned = thread::Builder::new()
             .name("twinread-store".to_owned())
@@ -245,6 +260,12 @@ impl Database {
     /// where the disk fails. Not for a thread that serves.
     pub fn settle(&self, within: Duration) -> bool {
         self.0.queue.settle(within)
+    }
+
+    /// Waits until everything that was handed over before, and every source, is in the file; at most `within`. `false`:
+    /// that may not survive the process. Not for a thread that serves.
+    pub fn keeps(&self, within: Duration) -> bool {
+        self.path().is_some() && self.settle(within) && self.0.gauges.store_failing() == 0
     }
 
     /// Says in `/readyz` what is not as it should be, until the process ends.

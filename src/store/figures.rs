@@ -9,11 +9,12 @@ mod rows;
 
 pub use past::Past;
 
-use super::Source;
+use super::{Source, database::apart};
 use crate::{
     handoff::{Fresh, Pairs},
     telemetry::{EpochState, Ledger, RuleCount, RuleCounts, state::Mark},
 };
+use jiff::Timestamp;
 use rusqlite::Connection;
 use std::{
     collections::HashMap,
@@ -41,6 +42,8 @@ pub struct Figures {
     written: Marks,
     /// Taken out of the tables, and not stored yet.
     fresh: Vec<Fresh>,
+    /// Why a part of what is written now was not taken.
+    refused: Option<rusqlite::Error>,
     folded: Option<Instant>,
 }
 
@@ -50,6 +53,8 @@ struct Marks {
     epochs: HashMap<u64, EpochMark>,
     tallies: HashMap<(u64, Arc<str>), Mark>,
     rules: HashMap<(u64, Arc<str>), RuleCount>,
+    /// How many of what is fresh.
+    fresh: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,52 +77,76 @@ impl Figures {
             stored: Marks::default(),
             written: Marks::default(),
             fresh: Vec::new(),
+            refused: None,
             folded: None,
         }
     }
 
-    fn write_epochs(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        let now = self.counted.ledger.now();
-        let stored = &self.stored;
-        let is_stored = |epoch: u64, route: &Arc<str>, mark: Mark| {
-            stored.tallies.get(&(epoch, route.clone())) == Some(&mark)
-        };
-        for epoch in self.counted.ledger.states(is_stored) {
-            let mark = EpochMark::of(&epoch);
-            if self.stored.epochs.get(&epoch.number) != Some(&mark) {
-                rows::put_epoch(to, &epoch)?;
-                self.written.epochs.insert(epoch.number, mark);
-            }
-            for route in &epoch.routes {
-                rows::put_tally(to, epoch.number, now, route)?;
-                let key = (epoch.number, route.route.clone());
-                self.written.tallies.insert(key, route.mark());
-            }
+    /// Writes one part of the figures, so that one which the database refuses takes no other along.
+    fn part(
+        &mut self,
+        to: &Connection,
+        write: impl FnOnce(&Self, &mut Marks) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut written = Marks::default();
+        match apart(to, |_| write(self, &mut written))? {
+            Ok(()) => self.written.extend(written),
+            Err(refused) => self.refused = Some(refused),
         }
         Ok(())
     }
 
-    fn write_rules(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        let epoch = self.counted.ledger.number();
-        for (rule, count) in self.counted.rule_counts.all() {
-            let key = (epoch, rule);
-            if self.stored.rules.get(&key) != Some(&count) {
-                rows::put_rule(to, epoch, &key.1, count)?;
-                self.written.rules.insert(key, count);
+    fn write_epoch(&mut self, to: &Connection, epoch: &EpochState) -> rusqlite::Result<()> {
+        self.part(to, |figures, written| {
+            let (number, now) = (epoch.number, figures.counted.ledger.now());
+            let mark = EpochMark::of(epoch);
+            if figures.stored.epochs.get(&number) != Some(&mark) {
+                rows::put_epoch(to, epoch)?;
+                written.epochs.insert(number, mark);
             }
-        }
-        Ok(())
+            for route in &epoch.routes {
+                rows::put_tally(to, number, now, route)?;
+                let key = (number, route.route.clone());
+                written.tallies.insert(key, route.mark());
+            }
+            Ok(())
+        })
+    }
+
+    fn write_rules(&mut self, to: &Connection, epoch: u64) -> rusqlite::Result<()> {
+        self.part(to, |figures, written| {
+            for (rule, count) in figures.counted.rule_counts.all() {
+                let key = (epoch, rule);
+                if figures.stored.rules.get(&key) != Some(&count) {
+                    rows::put_rule(to, epoch, &key.1, count)?;
+                    written.rules.insert(key, count);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write_pairs(&mut self, to: &Connection) -> rusqlite::Result<()> {
+        self.part(to, |figures, written| {
+            written.fresh = figures.fresh.len();
+            let mut fresh = figures.fresh.iter();
+            fresh.try_for_each(|fresh| rows::put_pairs(to, fresh))
+        })
     }
 
     fn fold(&mut self, to: &Connection) -> rusqlite::Result<()> {
         if self.folded.is_some_and(|folded| folded.elapsed() < FOLD) {
             return Ok(());
         }
-        let ledger = &self.counted.ledger;
-        fold::fold(to, ledger.now(), self.keep)?;
-        let oldest = ledger.oldest();
-        fold::forget_epochs(to, oldest)?;
-        self.stored.forget(oldest);
+        let ledger = self.counted.ledger.clone();
+        let oldest = ledger.now().checked_sub(self.keep);
+        ledger.forget_ended(oldest.unwrap_or(Timestamp::MIN));
+        let kept = ledger.numbers();
+        self.part(to, |figures, _| {
+            fold::fold(to, ledger.now(), figures.keep)?;
+            fold::keep_epochs(to, &kept)
+        })?;
+        self.stored.retain(&kept);
         self.folded = Some(Instant::now());
         Ok(())
     }
@@ -126,22 +155,33 @@ impl Figures {
 impl Source for Figures {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
         self.written = Marks::default();
+        self.refused = None;
         // Before the epochs are looked at: those in which ids have met are among them then.
         self.fresh.append(&mut self.counted.pairs.take_fresh());
-        self.write_epochs(to)?;
-        self.write_rules(to)?;
-        for fresh in &self.fresh {
-            rows::put_pairs(to, fresh)?;
+        let stored = &self.stored.tallies;
+        let is_stored = |epoch: u64, route: &Arc<str>, mark: Mark| {
+            stored.get(&(epoch, route.clone())) == Some(&mark)
+        };
+        let epochs = self.counted.ledger.states(is_stored);
+        for epoch in &epochs {
+            self.write_epoch(to, epoch)?;
         }
+        // One that has begun since is not among what is written.
+        if let Some(present) = epochs.last() {
+            self.write_rules(to, present.number)?;
+        }
+        self.write_pairs(to)?;
         self.fold(to)
     }
 
+    fn refused(&mut self) -> Option<rusqlite::Error> {
+        self.refused.take()
+    }
+
     fn committed(&mut self) {
-        self.fresh.clear();
-        let written = mem::take(&mut self.written);
-        self.stored.epochs.extend(written.epochs);
-        self.stored.tallies.extend(written.tallies);
-        self.stored.rules.extend(written.rules);
+        let mut written = mem::take(&mut self.written);
+        self.fresh.drain(..mem::take(&mut written.fresh));
+        self.stored.extend(written);
     }
 
     fn begun_anew(&mut self) {
@@ -154,10 +194,19 @@ impl Source for Figures {
 // === impl Marks ===
 
 impl Marks {
-    fn forget(&mut self, oldest: u64) {
-        self.epochs.retain(|number, _| *number >= oldest);
-        self.tallies.retain(|(number, _), _| *number >= oldest);
-        self.rules.retain(|(number, _), _| *number >= oldest);
+    fn extend(&mut self, more: Self) {
+        self.epochs.extend(more.epochs);
+        self.tallies.extend(more.tallies);
+        self.rules.extend(more.rules);
+        self.fresh += more.fresh;
+    }
+
+    /// Those of these epochs.
+    fn retain(&mut self, numbers: &[u64]) {
+        self.epochs.retain(|number, _| numbers.contains(number));
+        self.tallies
+            .retain(|(number, _), _| numbers.contains(number));
+        self.rules.retain(|(number, _), _| numbers.contains(number));
     }
 }
 

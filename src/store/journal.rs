@@ -2,7 +2,7 @@
 
 use super::Database;
 use jiff::Timestamp;
-use rusqlite::{Connection, types::Type};
+use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Entries {
     pub entries: Vec<Entry>,
     /// The cursor of the next page; `None`: there is none.
     pub next: Option<u64>,
+    /// Documents of this page that are left out, for they are no JSON.
+    pub unreadable: u64,
 }
 
 /// A document that has just been handed over is waited for this long.
@@ -71,17 +73,24 @@ impl Journal {
     pub fn page(&self, cursor: Option<u64>, limit: usize) -> rusqlite::Result<Entries> {
         self.database.settle(PATIENCE);
         let before = cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
-        let mut entries = self
+        let mut found = self
             .database
             .read(|from| entries(from, self.kind, before, limit.saturating_add(1)))?;
-        let next = match entries.len() > limit {
+        let next = match found.len() > limit {
             true => {
-                entries.truncate(limit);
-                entries.last().map(|entry| entry.number)
+                found.truncate(limit);
+                found.last().map(|(number, _)| *number)
             }
             false => None,
         };
-        Ok(Entries { entries, next })
+        let count = found.len();
+        let entries: Vec<_> = found.into_iter().filter_map(|(_, entry)| entry).collect();
+        let unreadable = (count - entries.len()) as u64;
+        Ok(Entries {
+            entries,
+            next,
+            unreadable,
+        })
     }
 }
 
@@ -105,27 +114,31 @@ fn append(
     Ok(())
 }
 
+/// Each with its number; `None`: its document is no JSON.
 fn entries(
     from: &Connection,
     kind: &str,
     before: i64,
     limit: usize,
-) -> rusqlite::Result<Vec<Entry>> {
+) -> rusqlite::Result<Vec<(u64, Option<Entry>)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut found = from.prepare_cached(
         "SELECT number, at_ns, document FROM journal
          WHERE kind = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
     )?;
     let entries = found.query_map((kind, before, limit), |row| {
-        let text: String = row.get(2)?;
-        let document = serde_json::from_str(&text).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(2, Type::Text, error.into())
-        })?;
-        Ok(Entry {
-            number: row.get::<_, i64>(0)?.unsigned_abs(),
-            at: instant(row.get(1)?),
+        let number = row.get::<_, i64>(0)?.unsigned_abs();
+        let at = instant(row.get(1)?);
+        let document = serde_json::from_slice(row.get_ref(2)?.as_bytes()?);
+        let document = document.inspect_err(|error| {
+            tracing::warn!(kind, number, %error, "a stored document cannot be read, and is left out");
+        });
+        let entry = document.map(|document| Entry {
+            number,
+            at,
             document,
-        })
+        });
+        Ok((number, entry.ok()))
     })?;
     entries.collect()
 }
@@ -170,6 +183,22 @@ mod tests {
         let second = journal.page(first.next, 3).unwrap();
         assert_eq!(numbers(&second), [4]);
         assert_eq!(second.next, None);
+    }
+
+    #[test]
+    fn what_is_no_json_is_left_out_and_counted_and_has_its_place_on_a_page() {
+        let journal = journal(5);
+        for number in 1..=4 {
+            journal.append(Timestamp::UNIX_EPOCH, &number);
+        }
+        journal.page(None, 1).unwrap();
+        let spoil = "UPDATE journal SET document = '{\"cut' WHERE number >= 3";
+        let spoilt = journal.database.read(|to| to.execute_batch(spoil));
+        spoilt.unwrap();
+        let first = journal.page(None, 3).unwrap();
+        assert_eq!((numbers(&first), first.unreadable), (vec![2], 2));
+        let second = journal.page(first.next, 3).unwrap();
+        assert_eq!((numbers(&second), second.unreadable), (vec![1], 0));
     }
 
     #[test]

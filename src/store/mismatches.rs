@@ -149,17 +149,15 @@ impl Store {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Classes, LookError> {
-        let after = cursor.map(After::parse).transpose()?;
+        let after = match cursor {
+            Some(cursor) => After::parse(cursor, order)?,
+            None => After::nothing(order),
+        };
         // First: what is written meanwhile may be missing, and is told to be.
         let waiting = self.gauges.store_waiting();
-        let mut listed = self.database.read(|from| {
-            look::classes(
-                from,
-                (order, after),
-                limit.saturating_add(1),
-                LISTED_EXAMPLES,
-            )
-        })?;
+        let mut listed = self
+            .database
+            .read(|from| look::classes(from, after, limit.saturating_add(1), LISTED_EXAMPLES))?;
         let next = next(&mut listed, limit, |last| last.after.to_string());
         let classes = listed.into_iter().map(|listed| listed.class).collect();
         Ok(Classes {

@@ -1,12 +1,15 @@
 //! Settings that the API has changed, kept over a restart.
 
-use super::{Database, Journal};
+use super::{Database, Journal, Source};
 use crate::settings::{Setting, Settings};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, types::Type};
+use rusqlite::{Connection, OptionalExtension, types::Type};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// What is kept of the settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,45 +21,103 @@ pub struct Kept {
     pub in_force: BTreeMap<String, Setting>,
 }
 
-/// Keeps settings in a database. Cheap to clone.
+/// Keeps the settings in a database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct KeptSettings {
-    database: Database,
-    refused: Journal,
+pub struct KeptSettings(Arc<Mutex<Latest>>);
+
+#[derive(Debug, Default)]
+struct Latest {
+    row: Option<Row>,
+    /// How often there was another one.
+    number: u64,
+    /// What the API had changed and does not fit the configuration: stays for as long as the API changes nothing else.
+    misfit: Option<Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    revision: i64,
+    changed: String,
+    in_force: String,
+}
+
+/// Writes the newest settings.
+#[derive(Debug)]
+struct Writing {
+    settings: KeptSettings,
+    /// The numbers of what the database has for good, and of what it gets with the transaction under way.
+    stored: u64,
+    written: u64,
 }
 
 /// Changes that no longer fitted, of which the newest stay.
 const REFUSED: u32 = 20;
 
-/// More than the settings take.
-const BYTES: usize = 16 << 10;
-
 // === impl KeptSettings ===
 
 impl KeptSettings {
-    pub fn new(database: Database) -> Self {
-        let refused = Journal::new(database.clone(), "refused_settings", REFUSED);
-        Self { database, refused }
+    /// `misfit`: what the API had changed before and is kept though it is not in force.
+    pub fn new(database: &Database, misfit: Option<Value>) -> Self {
+        let latest = Latest {
+            misfit,
+            ..Latest::default()
+        };
+        let settings = Self(Arc::new(Mutex::new(latest)));
+        database.add_source(Writing {
+            settings: settings.clone(),
+            stored: 0,
+            written: 0,
+        });
+        settings
     }
 
     /// Keeps what the API has `changed`, and all `settings`, in the place of those before, and never waits.
     pub fn keep(&self, changed: &Value, settings: Settings) {
-        let changed = changed.to_string();
         let in_force = serde_json::to_string(&settings.settings).expect("settings must be JSON");
-        let revision = i64::try_from(settings.revision).unwrap_or(i64::MAX);
-        let put = move |to: &Connection| put(to, revision, &changed, &in_force);
-        // Counted as dropped where it is not taken.
-        let _ = self.database.write(BYTES, put);
+        let mut latest = self.latest();
+        if changed
+            .as_object()
+            .is_some_and(|changed| !changed.is_empty())
+        {
+            latest.misfit = None;
+        }
+        latest.number += 1;
+        latest.row = Some(Row {
+            revision: i64::try_from(settings.revision).unwrap_or(i64::MAX),
+            changed: latest.misfit.as_ref().unwrap_or(changed).to_string(),
+            in_force,
+        });
     }
 
-    /// Sets a change aside that no longer fits the configuration.
-    pub fn set_aside(&self, kept: &Kept, faults: &[String]) {
-        let document = json!({
-            "revision": kept.revision,
-            "changed": kept.changed,
-            "faults": faults,
-        });
-        self.refused.append(Timestamp::now(), &document);
+    fn latest(&self) -> MutexGuard<'_, Latest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn newer_than(&self, number: u64) -> Option<(u64, Row)> {
+        let latest = self.latest();
+        let row = latest.row.as_ref().filter(|_| latest.number > number)?;
+        Some((latest.number, row.clone()))
+    }
+}
+
+// === impl Writing ===
+
+impl Source for Writing {
+    fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
+        self.written = self.stored;
+        if let Some((number, row)) = self.settings.newer_than(self.stored) {
+            put(to, &row)?;
+            self.written = number;
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        self.stored = self.written;
+    }
+
+    fn begun_anew(&mut self) {
+        self.stored = 0;
     }
 }
 
@@ -78,39 +139,50 @@ impl Kept {
         });
         kept.optional()
     }
+
+    /// Notes that it does not fit the configuration, for `faults`.
+    pub fn set_aside(&self, database: &Database, faults: &[String]) {
+        let document = json!({
+            "revision": self.revision,
+            "changed": self.changed,
+            "faults": faults,
+        });
+        let refused = Journal::new(database.clone(), "refused_settings", REFUSED);
+        refused.append(Timestamp::now(), &document);
+    }
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
     })
 }
 
-fn put(to: &Connection, revision: i64, changed: &str, in_force: &str) -> rusqlite::Result<()> {
+fn put(to: &Connection, row: &Row) -> rusqlite::Result<()> {
     to.prepare_cached(
         "INSERT INTO settings VALUES (1, ?1, ?2, ?3)
          ON CONFLICT (one) DO UPDATE SET revision = excluded.revision, changed = excluded.changed,
            in_force = excluded.in_force",
     )?
-    .execute((revision, changed, in_force))?;
+    .execute((row.revision, &row.changed, &row.in_force))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{settings::Source, telemetry::Gauges};
+    use crate::{settings, telemetry::Gauges};
     use std::time::Duration;
 
     #[test]
     fn the_last_settings_are_kept_whole() {
         let database = Database::open(None, Gauges::default()).unwrap();
-        let kept = KeptSettings::new(database.clone());
+        let kept = KeptSettings::new(&database, None);
         assert_eq!(database.read(Kept::load).unwrap(), None);
         let changed = json!({"sample": {"rate": 0.5}});
         let setting = Setting {
             value: json!(0.5),
-            source: Source::Api,
+            source: settings::Source::Api,
         };
         for revision in [2, 3] {
             let settings = BTreeMap::from([("sample.rate".to_owned(), setting.clone())]);
@@ -123,5 +195,30 @@ mod tests {
             in_force: BTreeMap::from([("sample.rate".to_owned(), setting)]),
         };
         assert_eq!(database.read(Kept::load).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_until_the_api_changes_something_else() {
+        let database = Database::open(None, Gauges::default()).unwrap();
+        let misfit = json!({"capture": {"max_body": "1KiB"}});
+        let kept = KeptSettings::new(&database, Some(misfit.clone()));
+        let other = json!({"paused": true});
+        for (changed, expected) in [
+            (json!({}), &misfit),
+            (other.clone(), &other),
+            (json!({}), &json!({})),
+        ] {
+            let settings = BTreeMap::new();
+            kept.keep(
+                &changed,
+                Settings {
+                    revision: 2,
+                    settings,
+                },
+            );
+            assert!(database.settle(Duration::from_secs(20)));
+            let stored = database.read(Kept::load).unwrap().unwrap();
+            assert_eq!(&stored.changed, expected);
+        }
     }
 }

@@ -115,6 +115,16 @@ impl Epoch {
         *locked(&self.until) = Some(at);
     }
 
+    /// When it was over and the last of its checks had come to its end; `None`: it is not over.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        let until = (*locked(&self.until))?;
+        let seen = locked(&self.seen).clone();
+        let last = seen
+            .iter()
+            .filter_map(|tally| locked(&tally.course).record.last());
+        Some(last.fold(until, Timestamp::max))
+    }
+
     /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
     pub(super) fn pack(&self) {
         let seen = locked(&self.seen).clone();

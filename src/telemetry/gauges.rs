@@ -14,6 +14,7 @@ struct Inner {
     queue_length: AtomicU64,
     shadow_in_flight: AtomicU64,
     breaker_open: AtomicU64,
+    control_open: AtomicU64,
     settings_revision: AtomicU64,
     reload_failures: AtomicU64,
     store_failures: AtomicU64,
@@ -98,6 +99,15 @@ impl Gauges {
         self.0.breaker_open.store(open.into(), Ordering::Relaxed);
     }
 
+    pub fn set_control_open(&self, open: bool) {
+        self.0.control_open.store(open.into(), Ordering::Relaxed);
+    }
+
+    /// 1 while the circuit breaker of the control instance is open.
+    pub fn control_open(&self) -> u64 {
+        self.0.control_open.load(Ordering::Relaxed)
+    }
+
     /// 1 while the circuit breaker is open.
     pub fn breaker_open(&self) -> u64 {
         self.0.breaker_open.load(Ordering::Relaxed)
@@ -148,12 +158,12 @@ impl Gauges {
         self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
-    /// At the start the clock stood before what is stored.
+    /// The clock stands before what is stored, or was set back since the start.
     pub fn set_clock_set_back(&self) {
         self.0.clock_set_back.store(1, Ordering::Relaxed);
     }
 
-    /// 1 where it did.
+    /// 1 where it does or was.
     pub fn clock_set_back(&self) -> u64 {
         self.0.clock_set_back.load(Ordering::Relaxed)
     }

@@ -174,7 +174,8 @@ impl Ledger {
         let mut epochs = write(&self.0.epochs);
         let ended = epochs.back().cloned();
         if let Some(ended) = &ended {
-            ended.end(now);
+            // The clock may have been set back between two processes.
+            ended.end(now.max(ended.since()));
         }
         epochs.push_back(epoch.clone());
         forget(&mut epochs);
@@ -239,10 +240,25 @@ impl Ledger {
         self.present().number()
     }
 
-    /// The number of the oldest epoch that is still readable.
-    pub fn oldest(&self) -> u64 {
+    /// The numbers of the epochs that are still readable.
+    pub fn numbers(&self) -> Vec<u64> {
         let epochs = read(&self.0.epochs);
-        epochs.front().expect("an epoch is always open").number()
+        epochs.iter().map(|epoch| epoch.number()).collect()
+    }
+
+    /// Forgets the epochs that are over and of which nothing is noted since `oldest`. A build of which no epoch is left
+    /// begins one as if it had never been met.
+    pub fn forget_ended(&self, oldest: Timestamp) {
+        let mut versions = locked(&self.0.versions);
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        let is_old = |epoch: &Epoch| epoch.ended().is_some_and(|ended| ended < oldest);
+        let old: Vec<_> = epochs.into_iter().filter(|epoch| is_old(epoch)).collect();
+        if old.is_empty() {
+            return;
+        }
+        let mut epochs = write(&self.0.epochs);
+        epochs.retain(|epoch| !old.iter().any(|old| Arc::ptr_eq(old, epoch)));
+        versions.keep_known(|known| epochs.iter().any(|epoch| epoch.version() == Some(known)));
     }
 
     /// By the clock of the ledger.

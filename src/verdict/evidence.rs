@@ -23,6 +23,8 @@ pub enum Activity {
     Sampling,
     /// By `paused`, or by a rate of 0.
     Paused,
+    /// They are, and the shadow is not asked, for it has failed to answer again and again.
+    BreakerOpen,
 }
 
 /// The figures of one epoch.

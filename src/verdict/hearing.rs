@@ -1,7 +1,7 @@
 //! Hears one route: its rates with their bounds, and what speaks against it.
 
 use super::{
-    Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
+    Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, RouteVerdict, Sequence,
     evidence::{Latency, Quantiles},
     interval::share_of,
     judge::decide,
@@ -75,9 +75,14 @@ impl<'e> Hearing<'e> {
 
     fn mismatch_rate(&self) -> Option<Finding> {
         let rate = &self.mismatch;
+        let outcomes = &self.figures.outcomes;
+        let unconfirmed = match outcomes.get(Outcome::Mismatch(Mark::Unconfirmed)) {
+            0 => String::new(),
+            count => format!(" ({count} of them not confirmed by reading again)"),
+        };
         (rate.interval.lower > rate.limit).then(|| {
             let detail = format!(
-                "{} of {} checks mismatched: at least {:.2e}, the limit is {:.2e}",
+                "{} of {} checks mismatched{unconfirmed}: at least {:.2e}, the limit is {:.2e}",
                 rate.hits, rate.trials, rate.interval.lower, rate.limit
             );
             Finding::new(Code::MismatchRate, detail)

@@ -5,7 +5,6 @@ use super::{
     told::Soak,
 };
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
 
 /// Judges the evidence as it stands at `now`.
 pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
@@ -102,39 +101,39 @@ fn soak<'e>(
     required: &[bool],
     limits: &Limits,
     now: Timestamp,
-) -> (Soak, Option<&'e Arc<str>>) {
+) -> (Soak, Option<&'e Figures>) {
     let routes = evidence.tallies.routes.iter().zip(required);
     let clean = routes
         .filter(|(_, is_required)| **is_required)
         .map(|(figures, _)| {
             let record = &figures.record;
             let clean = record.clean(figures.last_mismatch, limits.max_gap, now);
-            (clean, &figures.route)
+            (clean, figures)
         });
     let shortest = clean.min_by_key(|(clean, _)| *clean);
     let soak = Soak {
         required_seconds: limits.soak.as_secs(),
         clean_seconds: shortest.map_or(0, |(clean, _)| clean.as_secs()),
     };
-    (soak, shortest.map(|(_, route)| route))
+    (soak, shortest.map(|(_, figures)| figures))
 }
 
-fn soak_finding(soak: Soak, shortest: Option<&Arc<str>>) -> Option<Finding> {
+fn soak_finding(soak: Soak, shortest: Option<&Figures>) -> Option<Finding> {
     let left = soak.required_seconds.checked_sub(soak.clean_seconds)?;
     if left == 0 {
         return None;
     }
     let detail = format!(
-        "clean for {} of {}",
-        told_duration(soak.clean_seconds),
-        told_duration(soak.required_seconds)
+        "clean for {}s of {}s",
+        soak.clean_seconds, soak.required_seconds
     );
-    let finding = Finding {
-        eta_seconds: Some(left),
-        ..Finding::new(Code::Soak, detail)
-    };
+    let finding = Finding::new(Code::Soak, detail);
     Some(match shortest {
-        Some(route) => finding.of(route),
+        Some(figures) => Finding {
+            // Where nothing is checked, no time that passes is clean.
+            eta_seconds: (figures.pace > 0.0).then_some(left),
+            ..finding.of(&figures.route)
+        },
         None => finding,
     })
 }
@@ -147,12 +146,14 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
         let detail = format!("the rule `{rule}` has expired and no longer applies");
         findings.push(Finding::new(Code::RuleExpired, detail));
     }
-    if evidence.activity == Activity::Paused {
-        findings.push(Finding::new(
-            Code::Paused,
-            "no reads are sampled at present",
-        ));
-    }
+    let idle = match evidence.activity {
+        Activity::Sampling => None,
+        Activity::Paused => Some("no reads are sampled at present"),
+        Activity::BreakerOpen => Some(
+            "the shadow fails to answer and is not asked at present: its circuit breaker is open",
+        ),
+    };
+    findings.extend(idle.map(|idle| Finding::new(Code::Paused, idle)));
     findings.extend(evidence.tallies.doubt.map(doubted));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
@@ -176,20 +177,16 @@ fn doubted(doubt: Doubt) -> Finding {
         Doubt::Away(away) => Finding::new(
             Code::NoTraffic,
             format!(
-                "the build of this epoch has not answered for {}, others of the new stack have",
-                told_duration(away.as_secs())
+                "the build of this epoch has not answered for {}s, others of the new stack have",
+                away.as_secs()
             ),
         ),
         Doubt::Mixed(ago) => Finding::new(
             Code::NoTraffic,
             format!(
-                "an answer that may be of another build of the new stack counted in this epoch {} ago",
-                told_duration(ago.as_secs())
+                "an answer that may be of another build of the new stack counted in this epoch {}s ago",
+                ago.as_secs()
             ),
         ),
     }
-}
-
-fn told_duration(seconds: u64) -> String {
-    format!("{:?}", Duration::from_secs(seconds))
 }

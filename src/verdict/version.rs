@@ -152,6 +152,12 @@ impl Versions {
         self.mixed = None;
     }
 
+    /// Forgets the builds of which `is_kept` does not hold; the present one stays.
+    pub fn keep_known(&mut self, is_kept: impl Fn(&Version) -> bool) {
+        self.known
+            .retain(|known| self.present.as_ref() == Some(known) || is_kept(known));
+    }
+
     /// Hears which build answered a check; `None`: the answer does not say.
     pub fn hear(&mut self, build: Option<&Version>, now: Timestamp) -> Turn {
         let turn = self.turn(build, now);

@@ -2,7 +2,8 @@
 
 use crate::harness::{Running, check_clean};
 use clap::Parser;
-use std::{process::ExitCode, thread};
+use std::{process::ExitCode, thread, time::Duration};
+use tokio::{net::TcpListener, time};
 use twinread::{
     cli::{
         client::{Address, Error},
@@ -87,6 +88,20 @@ async fn without_a_twinread_there_is_no_verdict() {
         end_of(&["status", "--once"], &gone).await,
         ExitCode::from(69)
     );
+}
+
+/// Takes connections and says nothing.
+#[tokio::test]
+async fn a_gate_waits_no_longer_for_an_answer_than_it_was_told_to() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = Running {
+        addr: silent.local_addr().unwrap(),
+        ..Running::start(None).await
+    };
+    let gate = end_of(&["gate", "--wait", "20ms"], &running);
+    // One answer alone may take 10 s otherwise.
+    let ended = time::timeout(Duration::from_secs(8), gate).await;
+    assert_eq!(ended.unwrap(), ExitCode::from(69));
 }
 
 #[tokio::test]

@@ -17,9 +17,9 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, ClassQuery, ClassRecheck, Found, Handles, History, Mismatches,
+        self, Advisor, Ask, ClassQuery, ClassRecheck, Found, Handles, History, Keeper, Mismatches,
         NotRechecked, Noted, Order, Preview, Query, Readiness, Rechecked, Rechecker, Rechecking,
-        Rules, Suggestion, Suggestions, Unanswered, Unreadable,
+        Rules, Stored, Suggestion, Suggestions, Unanswered, Unreadable,
     },
     document::{Fault, Faults},
     drain,
@@ -44,6 +44,10 @@ struct OneMismatch;
 
 #[derive(Debug)]
 struct OneRecheck;
+
+/// It is full.
+#[derive(Debug)]
+struct OneDisk;
 
 #[derive(Debug)]
 struct OneSuggestion(Arc<Barrier>);
@@ -121,7 +125,16 @@ impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
         Ok(Noted {
             entries: changes[begin..end].iter().rev().cloned().collect(),
             next: (begin > 0).then_some(begin as u64),
+            unreadable: 0,
         })
+    }
+}
+
+// === impl OneDisk ===
+
+impl Keeper for OneDisk {
+    fn keep(&self) -> Stored {
+        Stored::No
     }
 }
 
@@ -332,6 +345,7 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
         mismatches: Arc::new(OneMismatch),
         advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
         rechecker: Arc::new(OneRecheck),
+        keeper: Arc::new(OneDisk),
         verdict: Ask::new(move || {
             let evidence = Evidence {
                 tallies: judged.tallies(),

@@ -1,7 +1,7 @@
 //! What survives the process, by whatever end, and what a failing disk does.
 
 use super::{
-    sidecar::{Caller, DEADLINE, Sidecar, eventually, twinread},
+    sidecar::{Answer, Caller, DEADLINE, Sidecar, eventually, twinread},
     stack::{Stack, json as answer},
 };
 use rusqlite::Connection;
@@ -335,6 +335,67 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
     let aside =
         "SELECT count(*) FROM journal WHERE kind = 'refused_settings' AND document LIKE '%2KiB%'";
     assert_eq!(stored(&site.path(), aside), 1);
+
+    // It is told for as long as it does not fit, and holds again once it does.
+    let third = site.start("capture: {max_body: 4KiB}\n");
+    assert_eq!(impaired(&third), told);
+    stop(third);
+    assert_eq!(stored(&site.path(), aside), 1);
+    let fourth = site.start("capture: {max_body: 1KiB}\n");
+    let rate = fourth.ask("/v1/settings")["settings"]["sample.rate"].clone();
+    assert_eq!(rate, json!({"value": 0.5, "source": "api"}));
+    assert_eq!(impaired(&fourth), "[]");
+    stop(fourth);
+
+    // Other changes take its place.
+    let fifth = site.start("capture: {max_body: 4KiB}\n");
+    assert_eq!(impaired(&fifth), told);
+    assert_eq!(fifth.patch(r#"{"sample": {"rate": 0.25}}"#).status, 200);
+    stop(fifth);
+    let sixth = site.start("capture: {max_body: 4KiB}\n");
+    assert_eq!(impaired(&sixth), "[]");
+    assert_eq!(
+        sixth.ask("/v1/settings")["settings"]["sample.rate"]["value"],
+        0.25
+    );
+}
+
+/// Has the next start fail to open the store, as on a disk that cannot be written.
+fn forbid_writing(site: &Site) {
+    let lock = site.folder.path().join("evidence.db.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+}
+
+#[test]
+fn settings_and_figures_hold_on_a_disk_that_cannot_be_written() {
+    let site = Site::new();
+    let first = site.start("");
+    first.caller().get("/items/1");
+    first.quiet(1);
+    assert_eq!(first.patch(r#"{"serve_from": "new"}"#).status, 200);
+    stop(first);
+    forbid_writing(&site);
+
+    let second = site.start("");
+    let settings = second.ask("/v1/settings");
+    assert_eq!(
+        settings["settings"]["serve_from"],
+        json!({"value": "new", "source": "api"})
+    );
+    assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
+    let told = impaired(&second);
+    assert!(told.contains("evidence.db cannot be opened"), "{told}");
+    assert!(!told.contains("cannot be read"), "{told}");
+    stop(second);
+
+    std::fs::write(site.path(), "nonsense").unwrap();
+    let third = site.start("");
+    let told = impaired(&third);
+    assert!(
+        told.contains("the settings that the API had changed cannot be read"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -483,6 +544,102 @@ fn an_end_while_the_disk_is_full_comes_in_time() {
     assert!(began.elapsed() < DEADLINE);
     // The file is as it was.
     check_file(&site.path());
+}
+
+/// `POST /v1/epoch` under that label, and how the answer tells that it is stored.
+fn begin_epoch(sidecar: &Sidecar, label: &str) -> Option<String> {
+    let body = json!({"label": label}).to_string();
+    let request = format!(
+        "POST /v1/epoch HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        sidecar.admin,
+        body.len()
+    );
+    let answer = Caller::connect(sidecar.admin).send(&request);
+    assert_eq!(answer.status, 201);
+    told_stored(&answer)
+}
+
+fn told_stored(answer: &Answer) -> Option<String> {
+    let lines = answer.head.lines();
+    let mut values = lines.filter_map(|line| line.strip_prefix("twinread-stored: "));
+    values.next().map(str::to_owned)
+}
+
+#[test]
+fn what_was_answered_as_changed_survives_a_kill_at_once() {
+    let site = Site::new();
+    for number in 0..5 {
+        let mut first = site.start("");
+        let label = format!("build {number}");
+        let rate = f64::from(number) / 8.0;
+        assert_eq!(begin_epoch(&first, &label).as_deref(), Some("true"));
+        let patched = first.patch(&json!({"sample": {"rate": rate}}).to_string());
+        first.signal(Signal::KILL);
+        assert_eq!(told_stored(&patched).as_deref(), Some("true"));
+        first.exited();
+
+        let second = site.start("");
+        assert_eq!(second.ask("/v1/verdict")["epoch"]["label"], label.as_str());
+        let settings = second.ask("/v1/settings");
+        assert_eq!(settings["settings"]["sample.rate"]["value"], rate);
+        stop(second);
+    }
+}
+
+#[test]
+fn a_change_that_is_not_stored_is_in_force_and_says_so() {
+    let site = Site::new();
+    let sidecar = site.start("");
+    limit_files(&sidecar, 0);
+    assert_eq!(begin_epoch(&sidecar, "lost").as_deref(), Some("false"));
+    let patched = sidecar.patch(r#"{"paused": true}"#);
+    assert_eq!(patched.status, 200);
+    assert_eq!(told_stored(&patched).as_deref(), Some("false"));
+    assert_eq!(sidecar.ask("/v1/verdict")["epoch"]["label"], "lost");
+}
+
+#[test]
+fn entries_of_a_history_that_cannot_be_read_are_counted_and_the_others_shown() {
+    let site = Site::new();
+    let first = site.start("");
+    assert_eq!(first.patch(r#"{"sample": {"rate": 0.5}}"#).status, 200);
+    assert_eq!(first.patch(r#"{"sample": {"rate": 0.25}}"#).status, 200);
+    stop(first);
+    let database = Connection::open(site.path()).unwrap();
+    for (kind, document) in [("settings", "{\"cut"), ("verdict", "{}")] {
+        let spoil = "UPDATE journal SET document = ?2 WHERE kind = ?1 AND number =
+                     (SELECT max(number) FROM journal WHERE kind = ?1)";
+        assert_eq!(database.execute(spoil, [kind, document]).unwrap(), 1);
+    }
+    drop(database);
+    let second = site.start("");
+    let settings = second.ask("/v1/settings/history?limit=1000");
+    assert_eq!(settings["unreadable"], 1, "{settings}");
+    let changes = settings["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["to"] == 0.5));
+    assert_eq!(second.ask("/v1/verdict/history")["unreadable"], 1);
+}
+
+#[test]
+fn a_file_that_is_removed_while_the_process_runs_is_written_anew_with_all_that_is_known() {
+    let site = Site::new();
+    let first = site.start("");
+    first.caller().get("/items/1");
+    first.quiet(1);
+    let before = first.ask("/v1/verdict")["epoch"].clone();
+    assert_eq!(first.patch(r#"{"sample": {"rate": 0.5}}"#).status, 200);
+    std::fs::remove_file(site.path()).unwrap();
+    eventually("it is told", || {
+        impaired(&first).contains("was removed").then_some(())
+    });
+    stop(first);
+
+    let second = site.start("");
+    assert_eq!(second.ask("/v1/verdict")["epoch"], before);
+    assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
+    let settings = second.ask("/v1/settings");
+    assert_eq!(settings["settings"]["sample.rate"]["value"], 0.5);
+    assert_eq!(impaired(&second), "[]");
 }
 
 #[test]

@@ -220,10 +220,13 @@ fn settings_are_changed_together_or_not_at_all() {
             ["sample.rate=0.3", "sample.max_per_second=fast"],
             "sample.max_per_second: expected a number",
         ),
-        (["sample.rate=0.3", "sample.rat=1"], "did you mean `rate`?"),
+        (
+            ["sample.rate=0.3", "sample.rat=1"],
+            "did you mean `sample.rate`?",
+        ),
         (
             ["sample.rate=0.3", "samples.rate=1"],
-            "did you mean `sample`?",
+            "did you mean `sample.rate`?",
         ),
         (
             ["sample.rate=0.3", "listen=127.0.0.1:1"],

@@ -19,7 +19,8 @@ pub(in crate::cli) fn harmless(text: &str) -> String {
     out
 }
 
-fn is_harmless(letter: char) -> bool {
+/// Whether it neither steers a terminal nor turns or hides what is beside it.
+pub(in crate::cli) fn is_harmless(letter: char) -> bool {
     let turns_or_hides = matches!(
         letter,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,6 +1,6 @@
 //! What a comparison came to, as text or as JSON.
 
-pub(in crate::cli) use super::print::harmless;
+pub(in crate::cli) use super::print::{harmless, is_harmless};
 
 use super::{
     excerpt::{Excerpts, Row},

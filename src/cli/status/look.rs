@@ -134,7 +134,7 @@ pub(super) mod tests {
             "soak": {"required_seconds": 0, "clean_seconds": 0},
             "routes": [{
                 "route": "get-user", "required": true, "state": "undecided", "live": live,
-                "sampled": live, "match": {"exact": live, "rules": 0}, "mismatch": 0, "transient": 0,
+                "sampled": live, "delayed": 3, "match": {"exact": live, "rules": 0}, "mismatch": 0, "transient": 0,
                 "noise": 0, "shadow_error": {}, "not_compared": {}, "mismatch_rate": rate,
             }],
         });

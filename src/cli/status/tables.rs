@@ -15,6 +15,7 @@ pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
         "state",
         "live",
         "sampled",
+        "delayed",
         "match",
         "by rules",
         "mismatch",
@@ -49,6 +50,7 @@ fn row(route: &ToldRoute) -> Vec<Cell> {
         Cell::new(state),
         Cell::new(route.live),
         Cell::new(route.sampled),
+        Cell::new(route.delayed),
         Cell::new(route.matched.exact + route.matched.rules),
         Cell::new(route.matched.rules),
         Cell::new(route.mismatch),
@@ -89,4 +91,21 @@ pub(in crate::cli) fn table(header: &[&str]) -> Table {
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(header.iter().map(Cell::new));
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::status::look::tests::look;
+
+    #[test]
+    fn what_was_delayed_is_told_of_each_route() {
+        let table = routes(&look(70).verdict).to_string();
+        let rows: Vec<Vec<_>> = table
+            .lines()
+            .map(|line| line.split(['│', '┆']).map(str::trim).collect())
+            .collect();
+        let column = rows[1].iter().position(|name| *name == "delayed");
+        assert_eq!(rows[3][column.unwrap()], "3", "{table}");
+    }
 }

@@ -144,7 +144,7 @@ const GAUGES: [Family<u64>; 10] = [
     },
     Family {
         name: "twinread_clock_set_back",
-        help: "1 where the clock stood before what is stored when the process began",
+        help: "1 where the clock stood before what was stored when the process began, or was set back since",
         unit: "1",
         read: |sources| alone(sources.gauges.clock_set_back()),
     },

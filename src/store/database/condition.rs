@@ -58,10 +58,19 @@ impl Condition {
         ));
     }
 
-    /// A transaction failed.
-    pub(super) fn fails(&self, error: &rusqlite::Error) {
+    pub(super) fn removed(&self, path: &Path) {
+        let path = path.display();
+        tracing::error!(%path, "the store's file was removed while it was in use: a new one was begun");
         self.gauges.store_failed();
-        let why = error.to_string();
+        self.lasts(format!(
+            "the store's file {path} was removed while it was in use: a new one was begun, without the mismatches and the \
+             histories of before"
+        ));
+    }
+
+    /// A transaction failed.
+    pub(super) fn fails(&self, why: String) {
+        self.gauges.store_failed();
         let mut told = locked(&self.told);
         match &mut told.failing {
             Some((_, known)) if *known == why => {}
@@ -101,11 +110,14 @@ impl Condition {
     }
 
     pub(super) fn lasts(&self, sentence: String) {
-        locked(&self.told).lasting.push(sentence);
+        let lasting = &mut locked(&self.told).lasting;
+        if !lasting.contains(&sentence) {
+            lasting.push(sentence);
+        }
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     causes.join(": ")

@@ -1,28 +1,29 @@
 //! Opening the file: one process at a time, damage set aside, the schema brought up to date.
 
-use super::{OpenError, schema};
+use super::{
+    OpenError, SharedConnection,
+    lock::{Lock, Standing, private},
+    schema,
+};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
-
-/// Keeps other processes from the file until it is dropped, or the process ends in whatever way.
-#[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 
 /// A file that is ours, and in order.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) path: PathBuf,
-    pub(super) lock: Lock,
+    pub(super) lock: Arc<Lock>,
     pub(super) writer: Connection,
-    pub(super) reader: Connection,
+    pub(super) reader: SharedConnection,
     /// Where the damaged file is that stood here before.
     pub(super) set_aside: Option<PathBuf>,
 }
@@ -64,11 +65,12 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     if path.is_dir() {
         return Err(Trouble::Refused(OpenError::NoFile(path.to_owned())));
     }
-    // Through links: two names of one file are one file.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let lock = lock(&path)?;
-    let (writer, set_aside) = open(&path)?;
-    let reader = read_only(&path)?;
+    // Made first: a link that leads nowhere yet has no other name.
+    let file = private(path)?;
+    let path = path.canonicalize()?;
+    let lock = Arc::new(Lock::take(&path, file)?);
+    let (writer, set_aside) = open(&path, &lock)?;
+    let reader = Arc::new(Mutex::new(read_only(&path)?));
     Ok(Opened {
         path,
         lock,
@@ -78,31 +80,23 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     })
 }
 
-fn lock(path: &Path) -> Result<Lock, Trouble> {
-    let file = private(&beside(path, ".lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(Trouble::Refused(OpenError::InUse(path.to_owned()))),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
 /// The writing connection, and where what stood there before is now, if it was damaged.
-pub(super) fn open(path: &Path) -> Result<(Connection, Option<PathBuf>), Trouble> {
-    drop(private(path)?);
+fn open(path: &Path, lock: &Lock) -> Result<(Connection, Option<PathBuf>), Trouble> {
     match look(path)? {
         Found::InOrder(connection) => Ok((connection, None)),
         Found::Damaged(why) => {
             tracing::error!(path = %path.display(), why, "the store's file is damaged or not ours");
             let set_aside = set_aside(path)?;
-            Ok((begin(path)?, Some(set_aside)))
+            Ok((begin(path, lock)?, Some(set_aside)))
         }
     }
 }
 
-/// A new file where there is none.
-pub(super) fn begin(path: &Path) -> Result<Connection, Trouble> {
-    drop(private(path)?);
+/// A new file where there is none, or where this failed before.
+pub(super) fn begin(path: &Path, lock: &Lock) -> Result<Connection, Trouble> {
+    if lock.standing(path) == Standing::Gone {
+        lock.take_new(path)?;
+    }
     Ok(prepare(connect(path)?)?)
 }
 
@@ -111,6 +105,24 @@ pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Reads a file that cannot be written.
+pub(super) fn peek<T>(
+    path: &Path,
+    read: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let found = Connection::open_with_flags(path, flags).and_then(|from| read(&from));
+    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if found.is_ok() || has_log {
+        return found;
+    }
+    // Where no shared memory can be made beside it, SQLite reads a file only as one that nobody changes.
+    let name = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+    let name = format!("file:{name}?immutable=1");
+    let from = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)?;
+    read(&from)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -218,14 +230,7 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Opens or makes a file that only its owner can read.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    options.mode(0o600).open(path)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -97,6 +97,20 @@ fn a_second_opener_is_refused_while_the_first_lives() {
 }
 
 #[test]
+fn a_file_of_several_names_is_one_file() {
+    let (folder, path) = scratch();
+    let (link, other) = (folder.path().join("link"), folder.path().join("other"));
+    // It leads nowhere yet.
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let (_first, _) = open(&link);
+    fs::hard_link(&path, &other).unwrap();
+    for name in [&path, &link, &other] {
+        let refused = Database::open(Some(name), Gauges::default()).unwrap_err();
+        assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+    }
+}
+
+#[test]
 fn no_folder_and_no_file_are_refused_by_name() {
     let (folder, path) = scratch();
     for (path, expected) in [
@@ -185,22 +199,26 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
     }
 }
 
+/// Writes one row, and counts how often it had to be written anew.
+#[derive(Default)]
+struct Whole(Arc<AtomicU64>);
+
+impl Source for Whole {
+    fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
+        to.execute(
+            "INSERT OR IGNORE INTO journal VALUES ('whole', 1, 0, '0')",
+            [],
+        )?;
+        Ok(())
+    }
+
+    fn begun_anew(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_file_that_is_found_damaged_while_the_process_runs_is_replaced_and_written_whole() {
-    #[derive(Default)]
-    struct Whole(Arc<AtomicU64>);
-    impl Source for Whole {
-        fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
-            to.execute(
-                "INSERT OR IGNORE INTO journal VALUES ('whole', 1, 0, '0')",
-                [],
-            )?;
-            Ok(())
-        }
-        fn begun_anew(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
     let (folder, path) = scratch();
     let (database, gauges) = open(&path);
     let source = Whole::default();
@@ -221,6 +239,50 @@ fn a_file_that_is_found_damaged_while_the_process_runs_is_replaced_and_written_w
     drop(database);
     let (database, _) = open(&path);
     assert_eq!(kinds(&database), ["whole"]);
+}
+
+#[test]
+fn a_file_that_is_removed_while_the_process_runs_is_begun_anew_and_written_whole() {
+    let (folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let source = Whole::default();
+    let anew = source.0.clone();
+    database.add_source(source);
+    put(&database, "lost");
+    assert!(database.settle(DEADLINE));
+    fs::remove_file(&path).unwrap();
+    eventually("a new file", || anew.load(Ordering::Relaxed) == 1);
+    put(&database, "later");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["later", "whole"]);
+    let told = database.impairments().join(" ");
+    assert!(told.contains("evidence.db was removed"), "{told}");
+    assert_eq!((gauges.store_failures(), gauges.store_failing()), (1, 0));
+    let refused = Database::open(Some(&path), Gauges::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+    drop(database);
+    assert_eq!(files(&folder, ".corrupt-"), [] as [PathBuf; 0]);
+    let (database, _) = open(&path);
+    assert_eq!(kinds(&database), ["later", "whole"]);
+}
+
+#[test]
+fn a_file_that_is_put_in_the_place_of_the_store_is_told_and_stays_as_it_is() {
+    let (folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let other = folder.path().join("other");
+    fs::write(&other, "of somebody else").unwrap();
+    fs::rename(&other, &path).unwrap();
+    eventually("it is told", || gauges.store_failing() == 1);
+    put(&database, "one");
+    let told = database.impairments().join(" ");
+    assert!(told.contains("another file was put in its place"), "{told}");
+    assert_eq!(fs::read(&path).unwrap(), b"of somebody else");
+
+    fs::remove_file(&path).unwrap();
+    eventually("a new file", || gauges.store_failing() == 0);
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["one"]);
 }
 
 fn failure(code: i32) -> rusqlite::Error {
@@ -288,6 +350,26 @@ fn a_disk_that_takes_no_file_leaves_a_database_in_memory() {
 }
 
 #[test]
+fn a_file_that_cannot_be_opened_is_read_with_its_log_or_without_one() {
+    let (folder, path) = scratch();
+    let (database, _) = open(&path);
+    put(&database, "in the log");
+    assert!(database.settle(DEADLINE));
+    let count = |from: &Connection| {
+        from.query_row("SELECT count(*) FROM journal", [], |row| {
+            row.get::<_, u32>(0)
+        })
+    };
+    assert_eq!(Database::peek(&path, count).unwrap(), 1);
+    drop(database);
+    // No shared memory can be made beside it.
+    fs::create_dir(folder.path().join("evidence.db-shm")).unwrap();
+    assert_eq!(Database::peek(&path, count).unwrap(), 1);
+    fs::write(&path, "nonsense").unwrap();
+    Database::peek(&path, count).unwrap_err();
+}
+
+#[test]
 fn a_write_that_can_never_succeed_takes_no_other_along() {
     let (_folder, path) = scratch();
     let (database, gauges) = open(&path);
@@ -297,6 +379,34 @@ fn a_write_that_can_never_succeed_takes_no_other_along() {
     assert!(database.settle(DEADLINE));
     assert_eq!(kinds(&database), ["one", "other"]);
     assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    assert_eq!(gauges.store_failing(), 0);
+}
+
+#[test]
+fn a_source_that_is_refused_is_told_as_a_disk_that_fails_until_it_is_not() {
+    struct Refused(Arc<AtomicU64>);
+    impl Source for Refused {
+        fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
+            match self.0.load(Ordering::Relaxed) {
+                0 => to.execute_batch("INSERT INTO tallies (epoch) VALUES (1)"),
+                _ => Ok(()),
+            }
+        }
+    }
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let is_better = Arc::new(AtomicU64::new(0));
+    database.add_source(Refused(is_better.clone()));
+    eventually("it is told", || gauges.store_failing() == 1);
+    put(&database, "other");
+    eventually("the other is written", || kinds(&database) == ["other"]);
+    assert!(gauges.store_failures() >= 1);
+    let told = database.impairments().join(" ");
+    assert!(told.contains("constraint failed"), "{told}");
+    assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+
+    is_better.store(1, Ordering::Relaxed);
+    eventually("it is well", || database.impairments().is_empty());
     assert_eq!(gauges.store_failing(), 0);
 }
 

@@ -1,18 +1,16 @@
 //! The thread that writes.
 
 use super::{
-    LAST_WORDS, SharedConnection, Source,
-    condition::Condition,
-    file::{self, Trouble},
-    locked,
+    LAST_WORDS, Source,
+    condition::{Condition, chain},
+    file,
+    place::{Anew, NotReady, Place},
     queue::{Job, Queue},
 };
 use crate::telemetry::{Gauges, Signal};
 use rusqlite::{Connection, ErrorCode};
 use std::{
     collections::VecDeque,
-    mem,
-    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -21,24 +19,17 @@ use std::{
 /// Everything that the thread has.
 pub(super) struct Writer {
     pub(super) place: Place,
-    pub(super) reader: SharedConnection,
     pub(super) queue: Arc<Queue>,
     pub(super) condition: Condition,
     pub(super) gauges: Gauges,
     pub(super) sources: Vec<Box<dyn Source>>,
-    /// Files set aside so far.
-    pub(super) set_aside: u32,
-}
-
-/// Where is written.
-pub(super) enum Place {
-    File { path: PathBuf, writer: Connection },
-    Memory(SharedConnection),
 }
 
 /// How a round went.
 enum Attempt {
-    Committed,
+    /// But for what a source could not get rid of, and tries again.
+    Committed(Option<rusqlite::Error>),
+    NotReady(NotReady),
     /// The disk may be better later.
     Failed(rusqlite::Error),
     /// It will not.
@@ -53,9 +44,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The same, once the process ends.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A disk that damages one file after the other is not to be filled with them.
-const MAX_SET_ASIDE: u32 = 3;
 
 // === impl Writer ===
 
@@ -87,12 +75,19 @@ impl Writer {
         let mut give_up = None;
         loop {
             match self.attempt(jobs) {
-                Attempt::Committed => {
-                    self.condition.works();
+                Attempt::Committed(refused) => {
+                    match refused {
+                        Some(refused) => self.condition.fails(refused.to_string()),
+                        None => self.condition.works(),
+                    }
                     return true;
                 }
-                Attempt::Damaged(error) => self.begin_anew(&error),
-                Attempt::Failed(error) => self.condition.fails(&error),
+                Attempt::NotReady(error) => self.condition.fails(chain(&error)),
+                Attempt::Failed(error) => self.condition.fails(error.to_string()),
+                Attempt::Damaged(error) => {
+                    self.condition.fails(error.to_string());
+                    self.place.is_damaged();
+                }
             }
             let pause = if give_up.is_some() {
                 SHORT_PAUSE
@@ -110,86 +105,77 @@ impl Writer {
     }
 
     fn attempt(&mut self, jobs: &mut VecDeque<Job>) -> Attempt {
+        match self.place.ready() {
+            Ok(None) => {}
+            Ok(Some(anew)) => self.has_begun(&anew),
+            Err(error) => return Attempt::NotReady(error),
+        }
         let (sources, gauges) = (&mut self.sources, &self.gauges);
         let result = self.place.with(|connection| {
             let mut good = vec![false; sources.len()];
-            let mut transaction = connection.transaction()?;
+            let mut refused = None;
+            let transaction = connection.transaction()?;
             for (source, good) in sources.iter_mut().zip(&mut good) {
-                *good = apart(&mut transaction, gauges, |to| source.write(to))?;
+                let written = apart(&transaction, |to| source.write(to))?;
+                *good = written.is_ok();
+                let error = written.err().or_else(|| source.refused());
+                refused = refused.or(error);
             }
             for job in jobs.iter_mut() {
-                apart(&mut transaction, gauges, |to| (job.write)(to))?;
+                if let Err(error) = apart(&transaction, |to| (job.write)(to))? {
+                    tracing::error!(%error, "the store refuses a write, which is lost");
+                    gauges.export_dropped(Signal::Store, 1);
+                }
             }
             transaction.commit()?;
-            Ok(good)
+            Ok((good, refused))
         });
         match result {
-            Ok(good) => {
+            Ok((good, refused)) => {
                 let sources = self.sources.iter_mut().zip(good);
                 for (source, _) in sources.filter(|(_, is_good)| *is_good) {
                     source.committed();
                 }
                 jobs.clear();
-                Attempt::Committed
+                Attempt::Committed(refused)
             }
             Err(error) if file::is_damage(&error) => Attempt::Damaged(error),
             Err(error) => Attempt::Failed(error),
         }
     }
 
-    /// Sets the damaged file aside while the process runs, and begins a new one.
-    fn begin_anew(&mut self, error: &rusqlite::Error) {
-        self.condition.fails(error);
-        let Place::File { path, writer } = &mut self.place else {
-            return;
-        };
-        if self.set_aside >= MAX_SET_ASIDE {
-            return;
-        }
-        self.set_aside += 1;
-        let mut begun = || -> Result<_, Trouble> {
-            let mut reader = locked(&self.reader);
-            // Both are closed before the file is renamed: closed later, they would take the new one's log with them.
-            drop(mem::replace(writer, Connection::open_in_memory()?));
-            drop(mem::replace(&mut *reader, Connection::open_in_memory()?));
-            let aside = file::set_aside(path)?;
-            *writer = file::begin(path)?;
-            *reader = file::read_only(path)?;
-            Ok(aside)
-        };
-        match begun() {
-            Ok(aside) => {
-                self.condition.set_aside(&aside);
-                for source in &mut self.sources {
-                    source.begun_anew();
+    /// The file is a new and empty one.
+    fn has_begun(&mut self, anew: &Anew) {
+        match anew {
+            Anew::SetAside(aside) => self.condition.set_aside(aside),
+            Anew::Removed => {
+                if let Some(path) = self.place.path() {
+                    self.condition.removed(path);
                 }
             }
-            Err(error) => tracing::error!(%error, "no new store can be begun"),
+        }
+        for source in &mut self.sources {
+            source.begun_anew();
         }
     }
 }
 
-/// Runs one write in a savepoint, so that one which can never succeed takes no other along. `Err`: the disk fails.
-fn apart(
-    transaction: &mut rusqlite::Transaction<'_>,
-    gauges: &Gauges,
+/// Runs one write in a savepoint, so that one which can never succeed takes no other along: it is undone, and `Ok(Err)`.
+///
+/// # Errors
+/// The disk fails.
+pub(in crate::store) fn apart(
+    to: &Connection,
     write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
-) -> rusqlite::Result<bool> {
-    let savepoint = transaction.savepoint()?;
-    match write(&savepoint) {
-        Ok(()) => {
-            savepoint.commit()?;
-            Ok(true)
-        }
-        Err(error) if is_of_the_disk(&error) => Err(error),
-        Err(error) => {
-            // Dropped, the savepoint is rolled back.
-            drop(savepoint);
-            tracing::error!(%error, "the store refuses a write, which is lost");
-            gauges.export_dropped(Signal::Store, 1);
-            Ok(false)
-        }
+) -> rusqlite::Result<rusqlite::Result<()>> {
+    to.execute_batch("SAVEPOINT apart")?;
+    let written = write(to);
+    match &written {
+        Ok(()) => to.execute_batch("RELEASE apart")?,
+        Err(error) if is_of_the_disk(error) => return written.map(Ok),
+        Err(_) => to.execute_batch("ROLLBACK TO apart; RELEASE apart")?,
     }
+    Ok(written)
 }
 
 /// Whether another attempt may succeed, or the file is damaged: everything but a fault of the write itself.
@@ -206,36 +192,4 @@ fn is_of_the_disk(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error_code()
         .is_some_and(|code| !of_the_write.contains(&code))
-}
-
-// === impl Place ===
-
-impl Place {
-    pub(super) fn path(&self) -> Option<&Path> {
-        match self {
-            Self::File { path, .. } => Some(path),
-            Self::Memory(_) => None,
-        }
-    }
-
-    fn with<T>(
-        &mut self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        match self {
-            Self::File { writer, .. } => work(writer),
-            Self::Memory(shared) => work(&mut locked(shared)),
-        }
-    }
-
-    /// Leaves one whole file without a log beside it.
-    fn write_back(&mut self) {
-        let Self::File { writer, .. } = self else {
-            return;
-        };
-        let written = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        if let Err(error) = written {
-            tracing::warn!(%error, "the log of the store stays beside it, for the next start to read");
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! What becomes of figures that are old.
 
-use super::rows::{ADD, signed};
+use super::rows::ADD;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Minutes that are older become hours.
@@ -28,14 +29,15 @@ pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite:
     )?;
     to.execute("DELETE FROM minutes WHERE minute < ?1", [folded])?;
     to.execute("DELETE FROM hours WHERE hour < ?1", [oldest.div_euclid(60)])?;
-    let ended = (oldest.saturating_mul(60)).saturating_mul(1_000_000_000);
-    to.execute("DELETE FROM epochs WHERE until_ns < ?1", [ended])?;
     Ok(())
 }
 
-/// Drops epochs before `oldest`, and what only the present one needs of those that are over.
-pub(super) fn forget_epochs(to: &Connection, oldest: u64) -> rusqlite::Result<()> {
-    to.execute("DELETE FROM epochs WHERE number < ?1", [signed(oldest)])?;
+/// Drops every epoch but those of these `numbers`, and what only the present one needs of those that are over.
+pub(super) fn keep_epochs(to: &Connection, numbers: &[u64]) -> rusqlite::Result<()> {
+    to.execute(
+        "DELETE FROM epochs WHERE number NOT IN (SELECT value FROM json_each(?1))",
+        [Value::from(numbers).to_string()],
+    )?;
     to.execute(
         "DELETE FROM pairs WHERE epoch IN (SELECT number FROM epochs WHERE until_ns IS NOT NULL)",
         [],

@@ -231,6 +231,8 @@ fn a_clock_that_was_set_back_loses_and_doubles_nothing() {
     let last = second.counted.ledger.epoch();
     second.counted.ledger.begin_epoch(None, Cause::Asked);
     assert!(second.counted.ledger.epoch() > last);
+    second.write(&database);
+    assert_eq!(sum(&database, "epochs", "until_ns < since_ns"), 0);
 }
 
 #[test]
@@ -298,6 +300,79 @@ fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
             .len(),
         1
     );
+}
+
+/// A check that `build` answers.
+fn check_of(process: &Process, build: &str) {
+    let ledger = &process.counted.ledger;
+    let mut ticket = ledger.route("a").sample();
+    ledger.hear_version(Some(&Version::told(build)), &mut ticket);
+    ticket.finish(Outcome::Match(Via::Exact));
+}
+
+#[test]
+fn a_build_that_answers_after_its_epoch_is_gone_begins_another_and_all_is_written() {
+    let database = database();
+    let mut process = Process::start(&database, 0);
+    check_of(&process, "1");
+    check_of(&process, "2");
+    process.write(&database);
+    process.at(31 * DAY);
+    check_of(&process, "2");
+    process.figures.folded = None;
+    process.write(&database);
+    assert_eq!(process.counted.ledger.numbers(), [2]);
+
+    check_of(&process, "1");
+    check_of(&process, "2");
+    process.write(&database);
+    assert!(process.figures.refused().is_none());
+    let epochs = database.read(Past::load).unwrap().epochs;
+    let counted = epochs.iter().map(|epoch| {
+        let version = epoch.epoch.version.as_ref().unwrap();
+        (version.as_str(), epoch.routes[0].sampled)
+    });
+    assert_eq!(counted.collect::<Vec<_>>(), [("2", 3), ("1", 1)]);
+}
+
+#[test]
+fn an_epoch_that_is_over_stays_for_as_long_as_its_build_answers() {
+    let database = database();
+    let mut process = Process::start(&database, 0);
+    check_of(&process, "1");
+    check_of(&process, "2");
+    process.at(31 * DAY);
+    check_of(&process, "1");
+    process.figures.folded = None;
+    process.write(&database);
+    let epochs = Process::start(&database, 31 * DAY).counted.ledger.numbers();
+    assert_eq!(epochs, [1, 2]);
+}
+
+#[test]
+fn an_epoch_that_the_database_refuses_takes_no_other_along_and_is_told() {
+    let database = database();
+    let mut process = Process::start(&database, 0);
+    process.check("a", Outcome::Noise);
+    process
+        .counted
+        .ledger
+        .begin_epoch(Some("next"), Cause::Asked);
+    process.check("a", Outcome::Noise);
+    let refuse = "CREATE TRIGGER no BEFORE INSERT ON tallies WHEN new.epoch = 1
+                  BEGIN SELECT raise(ABORT, 'not that one'); END";
+    database.read(|to| to.execute_batch(refuse)).unwrap();
+    process.write(&database);
+    let refused = process.figures.refused().unwrap().to_string();
+    assert!(refused.contains("not that one"), "{refused}");
+    assert_eq!(sum(&database, "tallies", "sampled"), 1);
+
+    database
+        .read(|to| to.execute_batch("DROP TRIGGER no"))
+        .unwrap();
+    process.write(&database);
+    assert!(process.figures.refused().is_none());
+    assert_eq!(sum(&database, "tallies", "sampled"), 2);
 }
 
 #[test]

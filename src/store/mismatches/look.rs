@@ -19,6 +19,7 @@ pub(super) struct Found {
 /// Where a page of classes begins: after what came last on the page before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct After {
+    pub(super) order: Order,
     pub(super) key: i64,
     pub(super) id: i64,
 }
@@ -117,22 +118,18 @@ pub(super) fn by_id(database: &Connection, id: i64) -> rusqlite::Result<Option<F
 /// At most `limit` classes in this order, after `after`, with at most `examples` ids each.
 pub(super) fn classes(
     database: &Connection,
-    (order, after): (Order, Option<After>),
+    after: After,
     limit: usize,
     examples: usize,
 ) -> rusqlite::Result<Vec<Listed>> {
     // Classes are few: there is a bound on them.
-    let key = match order {
+    let key = match after.order {
         Order::Frequent => "count",
         Order::Recent => "last_seen",
     };
     let sql = format!(
         "{CLASS} WHERE ({key}, class.id) < (?1, ?2) ORDER BY {key} DESC, class.id DESC LIMIT ?3"
     );
-    let after = after.unwrap_or(After {
-        key: i64::MAX,
-        id: i64::MAX,
-    });
     let mut statement = database.prepare_cached(&sql)?;
     let listed = statement.query_map(params![after.key, after.id, limit as i64], |row| {
         let id = row.get(0)?;
@@ -144,7 +141,7 @@ pub(super) fn classes(
         let (id, key, class) = row?;
         found.push(Listed {
             class: with_examples(database, id, class, examples)?,
-            after: After { key, id },
+            after: After { key, id, ..after },
         });
     }
     Ok(found)
@@ -309,10 +306,23 @@ impl Keys {
 // === impl After ===
 
 impl After {
-    pub(super) fn parse(text: &str) -> Result<Self, LookError> {
+    /// Where the first page begins.
+    pub(super) fn nothing(order: Order) -> Self {
+        Self {
+            order,
+            key: i64::MAX,
+            id: i64::MAX,
+        }
+    }
+
+    /// Of a page in that order.
+    pub(super) fn parse(text: &str, order: Order) -> Result<Self, LookError> {
         let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
-        let after = text.split_once('-').and_then(|(key, id)| {
+        let of_order = text.strip_prefix(prefix(order));
+        let after = of_order.and_then(|text| text.split_once('-'));
+        let after = after.and_then(|(key, id)| {
             Some(Self {
+                order,
                 key: number(key)?,
                 id: number(id)?,
             })
@@ -321,8 +331,16 @@ impl After {
     }
 }
 
+/// Keeps cursors of unlike orders apart; no hexadecimal digit.
+fn prefix(order: Order) -> &'static str {
+    match order {
+        Order::Frequent => "n",
+        Order::Recent => "t",
+    }
+}
+
 impl fmt::Display for After {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{:x}", self.key, self.id)
+        write!(f, "{}{:x}-{:x}", prefix(self.order), self.key, self.id)
     }
 }

@@ -403,8 +403,11 @@ fn filters_admit_what_matches_all_of_them() {
         kept.store.mismatches(&wrong),
         Err(LookError::Cursor(_))
     ));
-    let classes = kept.store.classes(Order::Frequent, Some("12"), 9);
-    assert!(matches!(classes, Err(LookError::Cursor(_))));
+    let recent = kept.store.classes(Order::Recent, None, 1).unwrap().next;
+    for cursor in ["12", recent.as_deref().unwrap()] {
+        let classes = kept.store.classes(Order::Frequent, Some(cursor), 9);
+        assert!(matches!(classes, Err(LookError::Cursor(_))), "{cursor}");
+    }
 }
 
 #[test]

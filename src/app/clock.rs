@@ -1,0 +1,102 @@
+//! Notices a clock that is set back while the process runs.
+//!
+//! The ledger goes by a clock that is never set, so that figures and soak time are as they were. What is stamped by the
+//! time of day stands before what came earlier: that is told until the process ends.
+
+use super::restored::SET_BACK;
+use crate::{
+    drain,
+    store::Database,
+    telemetry::{Clock, Gauges, Ledger},
+};
+use jiff::SignedDuration;
+use std::time::Duration;
+use tokio::time;
+
+/// Compares the time of day with the clock of the ledger.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) ledger: Ledger,
+    pub(super) wall: Clock,
+    pub(super) database: Database,
+    pub(super) gauges: Gauges,
+}
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+// === impl Watch ===
+
+impl Watch {
+    /// Looks until the drain, or until there is something to tell.
+    pub(super) async fn run(self, mut drain: drain::Watch) {
+        loop {
+            if let Some(by) = self.set_back() {
+                return self.tell(by);
+            }
+            tokio::select! {
+                biased;
+                () = drain.signaled() => return,
+                () = time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// By how much the clock stands behind where it would stand.
+    fn set_back(&self) -> Option<SignedDuration> {
+        let by = self.ledger.now().duration_since(self.wall.now());
+        (by > SET_BACK).then(|| SignedDuration::from_secs(by.as_secs()))
+    }
+
+    fn tell(&self, by: SignedDuration) {
+        tracing::warn!(%by, "the clock was set back while the process runs: figures and soak time go on by the time of before");
+        self.gauges.set_clock_set_back();
+        self.database.tell(format!(
+            "the clock was set back by {by:#} while the process runs: figures and soak time go on by the time of before, \
+             mismatches and changes of settings are stamped by the new one"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    };
+
+    #[test]
+    fn a_clock_that_is_set_back_is_told_and_one_that_is_corrected_is_not() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let second = Arc::new(AtomicI64::new(9_990));
+        let read = second.clone();
+        let gauges = Gauges::default();
+        let watch = Watch {
+            ledger: Ledger::with_clock(9, gauges.clone(), Clock::new(move || at(10_000))),
+            wall: Clock::new(move || at(read.load(Ordering::Relaxed))),
+            database: Database::open(None, gauges.clone()).unwrap(),
+            gauges: gauges.clone(),
+        };
+        let (_signal, drained) = drain::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let running = tokio::spawn(async move {
+                assert_eq!(watch.set_back(), None);
+                let database = watch.database.clone();
+                watch.run(drained).await;
+                database.impairments().join(" ")
+            });
+            tokio::task::yield_now().await;
+            assert_eq!(gauges.clock_set_back(), 0);
+            second.store(2_800, Ordering::Relaxed);
+            let told = running.await.unwrap();
+            assert!(told.contains("was set back by 2h"), "{told}");
+        });
+        assert_eq!(gauges.clock_set_back(), 1);
+    }
+}
