@@ -131,6 +131,7 @@ impl Ledger {
             Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
             Turn::Unnamed => {}
         }
+        ticket.attribute(build);
         turn
     }
 

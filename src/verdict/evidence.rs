@@ -88,6 +88,8 @@ pub struct Figures {
     /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    pub unattributed: u64,
     /// The checks that came to a comparison, in time.
     pub record: Record,
     pub last_mismatch: Option<Timestamp>,
@@ -160,6 +162,7 @@ impl Figures {
             sampled: 0,
             delayed: 0,
             outcomes: Outcomes::default(),
+            unattributed: 0,
             record: Record::default(),
             last_mismatch: None,
             pace: 0.0,

@@ -36,8 +36,8 @@ impl<'e> Hearing<'e> {
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();
-        let judged = outcomes.matches() + mismatches;
-        let answered = outcomes.compared() + errors;
+        let judged = outcomes.matches().saturating_sub(figures.unattributed) + mismatches;
+        let answered = outcomes.compared().saturating_sub(figures.unattributed) + errors;
         Self {
             figures,
             limits,
@@ -172,7 +172,7 @@ impl<'e> Hearing<'e> {
             ),
             Some(needed) => format!(
                 "{needed} more clean checks after {}, with {} mismatches and {} errors",
-                self.figures.outcomes.compared(),
+                self.error.trials - self.error.hits,
                 self.mismatch.hits,
                 self.error.hits
             ),
