@@ -240,6 +240,18 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
 }
 
 #[test]
+fn under_another_version_header_no_build_is_known() {
+    let (ledger, _) = ledger();
+    answered_by(&ledger, "a");
+    ledger.begin_comparable(Arc::from("other header"), None, Cause::Version);
+    assert_eq!(ledger.tallies().epoch.version, None);
+    ledger.begin_epoch(None, Cause::Asked);
+    assert_eq!(answered_by(&ledger, "a"), Turn::Adopts);
+    ledger.begin_epoch(None, Cause::Asked);
+    assert_eq!(ledger.tallies().epoch.version, Some(version("a")));
+}
+
+#[test]
 fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in() {
     let (ledger, second) = ledger();
     answered_by(&ledger, "a");

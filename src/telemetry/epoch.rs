@@ -118,11 +118,7 @@ impl Epoch {
     /// When it was over and the last of its checks had come to its end; `None`: it is not over.
     pub(super) fn ended(&self) -> Option<Timestamp> {
         let until = (*locked(&self.until))?;
-        let seen = locked(&self.seen).clone();
-        let last = seen
-            .iter()
-            .filter_map(|tally| locked(&tally.course).record.last());
-        Some(last.fold(until, Timestamp::max))
+        Some(self.last_check().map_or(until, |last| last.max(until)))
     }
 
     /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
@@ -165,10 +161,13 @@ impl Epoch {
         }
     }
 
-    /// Whether a check has come to a comparison.
-    pub(super) fn has_compared(&self) -> bool {
-        let seen = locked(&self.seen);
-        seen.iter().any(|tally| tally.outcomes().compared() > 0)
+    /// When a check of its build last came to a comparison.
+    pub(super) fn last_check(&self) -> Option<Timestamp> {
+        let seen = locked(&self.seen).clone();
+        let last = seen
+            .iter()
+            .filter_map(|tally| locked(&tally.course).record.last());
+        last.max()
     }
 
     /// The place of a route in an epoch that is over.
