@@ -8,7 +8,9 @@ pub mod ledger;
 mod locks;
 pub mod route;
 pub mod rule_counts;
+mod seat;
 pub mod state;
+mod tally;
 pub mod timings;
 
 pub use clock::Clock;

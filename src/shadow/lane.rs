@@ -24,10 +24,11 @@ pub(super) struct Lane {
     watched: Watched,
 }
 
-/// Whether it is told when the breaker opens: of the shadow's it is.
+/// Where it is told that the breaker has opened, besides the log.
 #[derive(Clone, Debug)]
 pub(super) enum Watched {
-    By(Gauges),
+    AsShadow(Gauges),
+    AsControl(Gauges),
     Not,
 }
 
@@ -112,8 +113,10 @@ impl Lane {
 
 impl Watched {
     fn set_open(&self, is_open: bool) {
-        if let Self::By(gauges) = self {
-            gauges.set_breaker_open(is_open);
+        match self {
+            Self::AsShadow(gauges) => gauges.set_breaker_open(is_open),
+            Self::AsControl(gauges) => gauges.set_control_open(is_open),
+            Self::Not => {}
         }
     }
 }

@@ -104,7 +104,12 @@ pub(super) async fn confirm(
         finding.correct(&suspects, lag);
         finding.met.intersect(&met);
     }
-    if last == Look::Missed {
+    let failed_once =
+        finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
+    if failed_once {
+        finding.outcome = Outcome::Mismatch(Mark::Plain);
+    }
+    if failed_once || last == Look::Missed {
         finding.unconfirmed();
     }
 }
@@ -171,6 +176,11 @@ impl<'c> Series<'c> {
             tracing::debug!(%old, %new, "a re-check was turned away");
             return Look::Missed;
         }
+        // Another instance that answers otherwise from the start serves something else, most often for its address is wrong.
+        if lanes.has_control() && later_old.status != first_old.status {
+            tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
+            return Look::Missed;
+        }
         let Some(standing) = self.hear(&later_old, &later_new) else {
             return Look::Missed;
         };
@@ -235,6 +245,12 @@ impl<'c> Series<'c> {
             Err(_) => Compared::NotCompared(Reason::Internal),
         }
     }
+}
+
+/// Whether the new stack alone failed to serve what was asked for: no lag does that, and that it serves it a moment later
+/// proves nothing of the next time.
+fn is_failure((old, new): (&Answer, &Answer)) -> bool {
+    new.status.is_server_error() && !old.status.is_server_error()
 }
 
 /// Whether a stack that answered at first now refuses to, or fails: such an answer tells nothing of what differed. Taken for

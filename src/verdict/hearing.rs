@@ -1,7 +1,7 @@
 //! Hears one route: its rates with their bounds, and what speaks against it.
 
 use super::{
-    Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
+    Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, RouteVerdict, Sequence,
     evidence::{Latency, Quantiles},
     interval::share_of,
     judge::decide,
@@ -36,8 +36,8 @@ impl<'e> Hearing<'e> {
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();
-        let judged = outcomes.matches() + mismatches;
-        let answered = outcomes.compared() + errors;
+        let judged = outcomes.matches().saturating_sub(figures.unattributed) + mismatches;
+        let answered = outcomes.compared().saturating_sub(figures.unattributed) + errors;
         Self {
             figures,
             limits,
@@ -75,9 +75,14 @@ impl<'e> Hearing<'e> {
 
     fn mismatch_rate(&self) -> Option<Finding> {
         let rate = &self.mismatch;
+        let outcomes = &self.figures.outcomes;
+        let unconfirmed = match outcomes.get(Outcome::Mismatch(Mark::Unconfirmed)) {
+            0 => String::new(),
+            count => format!(" ({count} of them not confirmed by reading again)"),
+        };
         (rate.interval.lower > rate.limit).then(|| {
             let detail = format!(
-                "{} of {} checks mismatched: at least {:.2e}, the limit is {:.2e}",
+                "{} of {} checks mismatched{unconfirmed}: at least {:.2e}, the limit is {:.2e}",
                 rate.hits, rate.trials, rate.interval.lower, rate.limit
             );
             Finding::new(Code::MismatchRate, detail)
@@ -167,7 +172,7 @@ impl<'e> Hearing<'e> {
             ),
             Some(needed) => format!(
                 "{needed} more clean checks after {}, with {} mismatches and {} errors",
-                self.figures.outcomes.compared(),
+                self.error.trials - self.error.hits,
                 self.mismatch.hits,
                 self.error.hits
             ),

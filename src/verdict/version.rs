@@ -114,18 +114,17 @@ impl fmt::Display for Version {
 // === impl Versions ===
 
 impl Versions {
-    /// `present`: the build of the present epoch, where one is known, and `is_heard` whether anything of it counts there.
+    /// `present`: the build of the present epoch, where one is known, and `last`, when a check of it last counted there.
     /// `known`: those that have epochs comparable with it, oldest first.
     pub fn new(
-        present: Option<Version>,
-        is_heard: bool,
+        (present, last): (Option<Version>, Option<Timestamp>),
         known: impl IntoIterator<Item = Version>,
         now: Timestamp,
     ) -> Self {
         let mut versions = Self {
             present: None,
-            seen: now,
-            is_heard,
+            seen: last.unwrap_or(now),
+            is_heard: last.is_some(),
             others: 0,
             mixed: None,
             known: VecDeque::new(),
@@ -254,11 +253,11 @@ mod tests {
     }
 
     fn named(name: &str) -> Versions {
-        Versions::new(Some(version(name)), true, [], at(0))
+        Versions::new((Some(version(name)), Some(at(0))), [], at(0))
     }
 
     fn unnamed(is_heard: bool) -> Versions {
-        Versions::new(None, is_heard, [], at(0))
+        Versions::new((None, is_heard.then(|| at(0))), [], at(0))
     }
 
     #[test]
@@ -395,14 +394,13 @@ mod tests {
 
     #[test]
     fn the_builds_of_the_past_are_known_again() {
-        let mut versions = Versions::new(
-            Some(version("b")),
-            true,
-            [version("b"), version("a")],
-            at(0),
-        );
-        assert_eq!(hear(&mut versions, "a", 1), Turn::Returns);
-        assert_eq!(hear(&mut versions, "c", 1), Turn::Begins);
+        let known = [version("b"), version("a")];
+        let mut versions = Versions::new((Some(version("b")), Some(at(0))), known, at(30));
+        assert_eq!(versions.doubt(at(30)), None);
+        assert_eq!(hear(&mut versions, "a", 31), Turn::Returns);
+        let away = Doubt::Away(Duration::from_secs(31));
+        assert_eq!(versions.doubt(at(31)), Some(away), "away before the start");
+        assert_eq!(hear(&mut versions, "c", 31), Turn::Begins);
     }
 
     proptest! {

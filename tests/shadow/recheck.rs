@@ -246,6 +246,34 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
 }
 
 #[tokio::test]
+async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defect() {
+    for elsewhere in ["404 Not Found", "302 Found"] {
+        let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+        let control = Stack::start(Way::Answers(answer(elsewhere, "{}"))).await;
+        let mut shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{elsewhere}");
+        let report = shadow.reports.try_recv().unwrap();
+        assert!(report.rechecked.noise.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() {
+    let failing = |times: usize| {
+        let answered = AtomicUsize::new(0);
+        Way::writing(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
+            count if count < times => answer("500 Internal Server Error", "{}"),
+            _ => answer("200 OK", EQUAL),
+        })
+    };
+    let (old, new) = pair(Way::json(EQUAL), failing(1)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+    let report = shadow.reports.try_recv().unwrap();
+    assert!(places(&report).contains(&"status"), "{report:?}");
+}
+
+#[tokio::test]
 async fn rules_for_one_side_make_no_noise_of_a_defect() {
     let (old, new) = pair(
         Way::json(r#"{"state": "A", "n": 1}"#),

@@ -130,6 +130,23 @@ fn the_ranks_of_routes_go_on_after_a_restart() {
 }
 
 #[test]
+fn what_another_build_matched_proves_no_more_after_a_restart() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    let ledger = first.counted.ledger.clone();
+    let build = Version::told("812");
+    for build in [Some(&build), None] {
+        let mut ticket = ledger.route("a").sample();
+        ledger.hear_version(build, &mut ticket);
+        ticket.finish(Outcome::Match(Via::Exact));
+    }
+    first.write(&database);
+    let told = Process::start(&database, 2_000).tallies();
+    let figures = &told.routes[0];
+    assert_eq!((figures.outcomes.matches(), figures.unattributed), (2, 1));
+}
+
+#[test]
 fn an_epoch_goes_on_after_a_restart_as_it_was() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
