@@ -94,24 +94,24 @@ pub(super) async fn confirm(
         count,
         ..
     } = series;
-    let Some(last) = last else {
-        *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown));
-        finding.rechecked.count = count;
-        return;
-    };
+    match last {
+        None => *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown)),
+        Some(last) => {
+            if let Some(suspects) = suspects {
+                finding.correct(&suspects, lag);
+                finding.met.intersect(&met);
+            }
+            let failed_once =
+                finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
+            if failed_once {
+                finding.outcome = Outcome::Mismatch(Mark::Plain);
+            }
+            if failed_once || last == Look::Missed {
+                finding.unconfirmed();
+            }
+        }
+    }
     finding.rechecked.count = count;
-    if let Some(suspects) = suspects {
-        finding.correct(&suspects, lag);
-        finding.met.intersect(&met);
-    }
-    let failed_once =
-        finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
-    if failed_once {
-        finding.outcome = Outcome::Mismatch(Mark::Plain);
-    }
-    if failed_once || last == Look::Missed {
-        finding.unconfirmed();
-    }
 }
 
 // === impl Series ===
