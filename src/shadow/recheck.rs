@@ -171,6 +171,10 @@ impl<'c> Series<'c> {
             tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
             return Look::Missed;
         }
+        if self.check.build(first_new) != self.check.build(&later_new) {
+            tracing::debug!("another build of the new stack answered a re-check");
+            return Look::Missed;
+        }
         let Some(standing) = self.hear(&later_old, &later_new) else {
             return Look::Missed;
         };

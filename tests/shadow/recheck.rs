@@ -26,7 +26,7 @@ use twinread::{
     verdict::{Mark, Outcome, Reason, ShadowError, Via},
 };
 
-const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
+pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
 pub(crate) const STALE: &str = r#"{"a": 0}"#;
 
 /// Reads again after these milliseconds.
