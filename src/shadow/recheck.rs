@@ -2,18 +2,18 @@
 //!
 //! Each reading of both is one of `recheck.max_per_second`, and passes the guards of both ways; it waits for its turn, but
 //! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
-//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. So it ends
-//! also when the process drains.
+//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. One that still
+//! waits when the process drains has not been given the time that lag may take, and is neither: `shutting_down`.
 
 use super::{
-    bench::Memory,
+    bench::{Memory, Seen},
     check::{Check, Finding},
     lanes::Instance,
     pair::{Reading, Way},
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Comparing, Later, Standing, Suspects},
+    compare::{Answer, Compared, Comparing, Later, Met, Standing, Suspects},
     drain,
     telemetry::Bound,
     verdict::{Mark, Outcome, Reason},
@@ -61,6 +61,8 @@ struct Series<'c> {
     held: Held,
     found: Instant,
     lag: Option<Duration>,
+    /// Ids that met in the last reading.
+    met: Met,
     count: u32,
 }
 
@@ -82,18 +84,25 @@ pub(super) async fn confirm(
     let mut drain = drain::Watch::clone(drain);
     let last = tokio::select! {
         biased;
-        () = drain.signaled() => Look::Missed,
-        last = series.run() => last,
+        () = drain.signaled() => None,
+        last = series.run() => Some(last),
     };
     let Series {
         suspects,
         lag,
+        met,
         count,
         ..
     } = series;
+    let Some(last) = last else {
+        *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown));
+        finding.rechecked.count = count;
+        return;
+    };
     finding.rechecked.count = count;
     if let Some(suspects) = suspects {
         finding.correct(&suspects, lag);
+        finding.met.intersect(&met);
     }
     let failed_once =
         finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
@@ -122,6 +131,7 @@ impl<'c> Series<'c> {
             held: check.sample.held.beside(),
             found: Instant::now(),
             lag: None,
+            met: Met::default(),
             count: 0,
         }
     }
@@ -190,7 +200,9 @@ impl<'c> Series<'c> {
 
     /// Compares the later answers; `None` where that cannot be done.
     fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Standing> {
-        let both = self.compare(old, new)?;
+        let Seen { comparison, met } = self.compare(old, new)?;
+        self.met = met;
+        let both = comparison.result;
         let first = self.first.0;
         let own = [self.compare_own(first, old), self.compare_own(old, first)];
         let suspects = match &mut self.suspects {
@@ -213,15 +225,15 @@ impl<'c> Series<'c> {
             return Some(Suspects::new(self.compared));
         }
         let (old, new) = self.first;
-        let suspects = Suspects::new(&self.compare(old, new)?);
+        let suspects = Suspects::new(&self.compare(old, new)?.comparison.result);
         self.held.grow(suspects.len() * PLACE).then_some(suspects)
     }
 
-    fn compare(&self, old: &Answer, new: &Answer) -> Option<Compared> {
+    fn compare(&self, old: &Answer, new: &Answer) -> Option<Seen> {
         let (bench, subject) = (&self.check.bench, self.check.subject());
         let compared = bench.compare(&subject, (old, new), &self.comparing, Memory::Known);
-        let compared = compared.ok()?.result;
-        (!matches!(compared, Compared::NotCompared(_))).then_some(compared)
+        let seen = compared.ok()?;
+        (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
 
     /// Two answers of the old stack. Where they cannot be compared nothing is known to be noise.
@@ -233,7 +245,7 @@ impl<'c> Series<'c> {
         });
         let (bench, subject) = (&self.check.bench, self.check.subject());
         match bench.compare(&subject, (one, other), own, Memory::Blank) {
-            Ok(comparison) => comparison.result,
+            Ok(seen) => seen.comparison.result,
             Err(_) => Compared::NotCompared(Reason::Internal),
         }
     }
@@ -264,6 +276,7 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
 impl Finding {
     /// What differed was not read again to the end. That a credential was refused is told all the same.
     fn unconfirmed(&mut self) {
+        self.met = Met::default();
         if self.outcome == Outcome::Mismatch(Mark::Plain) {
             self.outcome = Outcome::Mismatch(Mark::Unconfirmed);
         }
