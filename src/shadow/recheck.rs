@@ -32,9 +32,6 @@ const KEPT: usize = 2_000;
 /// Bytes that a place takes while its check waits, roughly.
 const PLACE: usize = 200;
 
-/// Places of noise that are told.
-const TOLD: usize = 100;
-
 /// What one reading has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
@@ -292,6 +289,6 @@ impl Finding {
             suspects.tell(differences, count);
         }
         self.rechecked.lag = lag;
-        self.rechecked.noise = suspects.noise().iter().take(TOLD).cloned().collect();
+        self.rechecked.noise = suspects.noise().to_vec();
     }
 }
