@@ -13,7 +13,7 @@ pub mod state;
 mod tally;
 pub mod timings;
 
-pub use clock::Clock;
+pub use clock::{Clock, today};
 pub use gauges::{Bound, Gauges, Signal};
 pub use latencies::{Latencies, Sketch};
 pub use ledger::Ledger;

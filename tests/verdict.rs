@@ -400,6 +400,17 @@ fn a_shadow_that_is_not_asked_any_more_keeps_it_undecided_whatever_it_has_proven
 }
 
 #[test]
+fn samples_that_are_on_their_way_are_not_compared_yet() {
+    let mut routes = vec![route("a", &[(MATCH, ENOUGH)])];
+    routes[0].sampled = ENOUGH * 2;
+    let reasons = [(Code::Coverage, Some("a"))];
+    assert_undecided(&evidence(routes.clone()), &Limits::default(), &reasons);
+    let verdict = judged(&evidence(routes), &Limits::default());
+    let detail = &verdict.reasons[0].detail;
+    assert!(detail.ends_with("6000 are on their way"), "{detail}");
+}
+
+#[test]
 fn how_many_mismatches_nobody_has_confirmed_is_told() {
     let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
     let routes = vec![route("a", &[(MATCH, 10), (MISMATCH, 5), (unconfirmed, 35)])];

@@ -9,7 +9,7 @@ use crate::{
     route::Entry,
     rules::Rule,
     settings::Current,
-    telemetry::{Gauges, Ledger, RuleCounts},
+    telemetry::{Gauges, Ledger, RuleCounts, today},
     verdict::{Activity, Evidence, Verdict, judge},
 };
 use jiff::civil::Date;
@@ -116,8 +116,4 @@ fn activity(config: &Config) -> Activity {
         Checks::Running if is_sampling => Activity::Sampling,
         Checks::Running | Checks::Paused => Activity::Paused,
     }
-}
-
-fn today() -> Date {
-    jiff::Zoned::now().date()
 }

@@ -9,6 +9,7 @@ mod heads;
 mod mutations;
 pub(super) mod properties;
 mod rules;
+mod suspects;
 
 use super::*;
 use http::{

@@ -15,7 +15,7 @@ use crate::{
     redact::Redactor,
     settings::Current,
     stack::Stack,
-    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
+    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
     verdict::Outcome,
 };
 use http::Method;
@@ -96,9 +96,7 @@ impl Bench {
         let context = Context {
             route,
             method: subject.method,
-            today: jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date(),
+            today: today(),
             deadline: Instant::now().checked_add(subject.deadline),
         };
         let within = |tables: &mut Bijections| {

@@ -20,7 +20,7 @@ use crate::{
     verdict::{Mark, Outcome, Reason, Turn, Version},
 };
 use http::{
-    HeaderName, HeaderValue, StatusCode,
+    HeaderName, StatusCode,
     header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
 };
 use std::{mem, sync::Arc, time::Instant};
@@ -266,12 +266,11 @@ impl Check {
 
     /// Counts the check in the epoch of the build that answered it, where answers name one.
     fn hear_version(&mut self, shadow: &Answer) {
-        let Some(name) = &self.settings.version_header else {
+        if self.settings.version_header.is_none() {
             return;
-        };
+        }
         let (_, new) = self.sides(shadow);
-        let version = new.headers.get(name).map(HeaderValue::as_bytes);
-        let version = version.and_then(Version::of);
+        let version = self.build(new);
         // What stands before the new stack answers so in its place, and names no build.
         if version.is_none() && new.status.is_server_error() {
             return;
@@ -281,6 +280,13 @@ impl Check {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
         }
+    }
+
+    /// The build that an answer of the new stack names.
+    pub(super) fn build(&self, answer: &Answer) -> Option<Version> {
+        let name = self.settings.version_header.as_ref()?;
+        let version = answer.headers.get(name)?;
+        Version::of(version.as_bytes())
     }
 
     /// The first answers, old's first.

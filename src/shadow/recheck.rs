@@ -32,9 +32,6 @@ const KEPT: usize = 2_000;
 /// Bytes that a place takes while its check waits, roughly.
 const PLACE: usize = 200;
 
-/// Places of noise that are told.
-const TOLD: usize = 100;
-
 /// What one reading has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
@@ -181,6 +178,10 @@ impl<'c> Series<'c> {
             tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
             return Look::Missed;
         }
+        if self.check.build(first_new) != self.check.build(&later_new) {
+            tracing::debug!("another build of the new stack answered a re-check");
+            return Look::Missed;
+        }
         let Some(standing) = self.hear(&later_old, &later_new) else {
             return Look::Missed;
         };
@@ -288,6 +289,6 @@ impl Finding {
             suspects.tell(differences, count);
         }
         self.rechecked.lag = lag;
-        self.rechecked.noise = suspects.noise().iter().take(TOLD).cloned().collect();
+        self.rechecked.noise = suspects.noise().to_vec();
     }
 }

@@ -161,6 +161,13 @@ impl Epoch {
         }
     }
 
+    /// Whether something matched that may be of another build.
+    pub(super) fn has_unattributed(&self) -> bool {
+        let seen = locked(&self.seen);
+        seen.iter()
+            .any(|tally| tally.unattributed.load(Ordering::Relaxed) > 0)
+    }
+
     /// When a check of its build last came to a comparison.
     pub(super) fn last_check(&self) -> Option<Timestamp> {
         let seen = locked(&self.seen).clone();

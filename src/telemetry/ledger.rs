@@ -361,7 +361,12 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
         .filter(|epoch| epoch.series() == present.series());
     let known = comparable.filter_map(|epoch| epoch.version().cloned());
     let last = present.last_check().map(|last| last.min(now));
-    Versions::new((present.version().cloned(), last), known, now)
+    let mut versions = Versions::new((present.version().cloned(), last), known, now);
+    // It may have been a moment ago.
+    if present.has_unattributed() {
+        versions.mix(now);
+    }
+    versions
 }
 
 /// Drops the oldest epochs until the rest is within the bounds; the present one stays.

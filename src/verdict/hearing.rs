@@ -106,16 +106,23 @@ impl<'e> Hearing<'e> {
         if coverage >= self.limits.min_coverage {
             return None;
         }
-        let outcomes = self.figures.outcomes.iter();
-        let (most, count) = outcomes
-            .filter(|(outcome, _)| !outcome.is_compared())
-            .max_by_key(|(_, count)| *count)?;
-        let detail = format!(
-            "{coverage:.3} of {} checks came to a comparison, {:.3} are asked for; most others ended as {} ({count})",
-            self.figures.outcomes.ended(),
+        let outcomes = &self.figures.outcomes;
+        let others = outcomes
+            .iter()
+            .filter(|(outcome, _)| !outcome.is_compared());
+        let most = others.max_by_key(|(_, count)| *count);
+        let on_their_way = self.figures.sampled.saturating_sub(outcomes.ended());
+        let mut detail = format!(
+            "{coverage:.3} of {} samples came to a comparison, {:.3} are asked for",
+            self.sampled(),
             self.limits.min_coverage,
-            told_outcome(most),
         );
+        if let Some((outcome, count)) = most.filter(|(_, count)| *count > 0) {
+            detail += &format!("; most others ended as {} ({count})", told_outcome(outcome));
+        }
+        if on_their_way > 0 {
+            detail += &format!("; {on_their_way} are on their way");
+        }
         Some(Finding::new(Code::Coverage, detail))
     }
 
@@ -195,9 +202,14 @@ impl<'e> Hearing<'e> {
         }
     }
 
+    /// What is on its way is not compared yet.
     fn coverage(&self) -> Option<f64> {
-        let outcomes = &self.figures.outcomes;
-        share(outcomes.compared(), outcomes.ended())
+        share(self.figures.outcomes.compared(), self.sampled())
+    }
+
+    /// Told without a lock, more may have ended than had been sampled a moment before.
+    fn sampled(&self) -> u64 {
+        self.figures.sampled.max(self.figures.outcomes.ended())
     }
 }
 

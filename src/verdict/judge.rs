@@ -112,7 +112,7 @@ fn soak<'e>(
         });
     let shortest = clean.min_by_key(|(clean, _)| *clean);
     let soak = Soak {
-        required_seconds: limits.soak.as_secs(),
+        required_seconds: limits.soak.as_millis().div_ceil(1_000) as u64,
         clean_seconds: shortest.map_or(0, |(clean, _)| clean.as_secs()),
     };
     (soak, shortest.map(|(_, figures)| figures))

@@ -4,7 +4,7 @@ use crate::{
     stack::Stack,
     store::Database,
     telemetry::{Clock, Gauges, Opening, RouteState, Ticket},
-    verdict::{Cause, Outcome, Reason, Tallies, Version, Via},
+    verdict::{Cause, Doubt, Outcome, Reason, Tallies, Version, Via},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -144,6 +144,11 @@ fn what_another_build_matched_proves_no_more_after_a_restart() {
     let told = Process::start(&database, 2_000).tallies();
     let figures = &told.routes[0];
     assert_eq!((figures.outcomes.matches(), figures.unattributed), (2, 1));
+    assert!(
+        matches!(told.doubt, Some(Doubt::Mixed(_))),
+        "{:?}",
+        told.doubt
+    );
 }
 
 #[test]
