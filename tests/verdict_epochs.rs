@@ -129,8 +129,10 @@ fn the_last_check_and_the_last_mismatch_are_noted() {
     let (ledger, second) = ledger();
     let route = ledger.route("get-user");
     route.sample().finish(MISMATCH);
-    second.store(1_100, Ordering::SeqCst);
-    route.sample().finish(MATCH);
+    for now in [1_050, 1_100] {
+        second.store(now, Ordering::SeqCst);
+        route.sample().finish(MATCH);
+    }
     second.store(1_200, Ordering::SeqCst);
     route
         .sample()

@@ -190,7 +190,7 @@ impl Parts {
         let redactor = self.redactor.get();
         let covers = |difference: &Difference| {
             let place = redactor.place(&difference.place).class_text();
-            covers(&place, &class.place)
+            covers(&place, &class.place) || covers(&class.place, &place)
         };
         if differences.iter().any(covers) {
             return ending(Found::StillThere, None);

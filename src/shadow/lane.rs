@@ -66,7 +66,7 @@ impl Lane {
         now: Instant,
         settings: &Settings,
     ) -> Result<Passage, Reason> {
-        let pass = self.pass(now).ok_or(Reason::BreakerOpen)?;
+        let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let passage = Passage {
             lane: self.clone(),
             pass,
@@ -80,11 +80,11 @@ impl Lane {
         }
     }
 
-    fn pass(&self, now: Instant) -> Option<Pass> {
+    fn pass(&self, now: Instant, settings: &Settings) -> Option<Pass> {
         let mut breaker = self.lock();
         // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
         self.watched.set_open(breaker.is_open());
-        breaker.admit(now)
+        breaker.admit(now, &settings.breaker)
     }
 
     fn settle(&self, pass: Pass, end: End, limits: &Limits) {
