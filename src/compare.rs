@@ -29,7 +29,7 @@ pub mod xml;
 mod tests;
 
 pub use answer::Answer;
-pub use bijection::{Bijections, Ids};
+pub use bijection::{Bijections, Ids, Met};
 pub use case::Case;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
@@ -175,7 +175,8 @@ pub fn compare(
     compare_within((old, new), context, comparing, &mut epoch)
 }
 
-/// Compares two answers, with the ids that have met in the epoch so far. What meets here is added to them.
+/// Compares two answers, with the ids that have met in the epoch so far. What meets here is added to them, to be
+/// [kept](Bijections::keep) or [retracted](Bijections::retract).
 pub fn compare_within(
     (old, new): (&Answer, &Answer),
     context: &Context<'_>,

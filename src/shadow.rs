@@ -68,7 +68,7 @@ pub struct Recheck {
     pub max_waiting_bytes: usize,
 }
 
-/// What becomes of a read whose caller had the answer already (304).
+/// What becomes of a read that either stack answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conditional {
     /// Both stacks are read again without its conditions.

@@ -8,10 +8,12 @@ pub mod ledger;
 mod locks;
 pub mod route;
 pub mod rule_counts;
+mod seat;
 pub mod state;
+mod tally;
 pub mod timings;
 
-pub use clock::Clock;
+pub use clock::{Clock, today};
 pub use gauges::{Bound, Gauges, Signal};
 pub use latencies::{Latencies, Sketch};
 pub use ledger::Ledger;

@@ -160,6 +160,24 @@ fn evidence_that_may_be_of_another_build_than_answers_now_is_not_enough() {
 }
 
 #[test]
+fn matches_of_another_build_do_not_make_it_safe_and_mismatches_are_counted_whole() {
+    let mut mixed = route("a", &[(MATCH, ENOUGH + 100)]);
+    mixed.unattributed = ENOUGH;
+    let told = judged(&evidence(vec![mixed]), &Limits::default());
+    let own = evidence(vec![route("a", &[(MATCH, 100)])]);
+    let own = judged(&own, &Limits::default());
+    assert_eq!(told.reasons, own.reasons);
+    assert_eq!(told.verdict, Decision::Undecided);
+    assert_eq!(told.routes[0].error_rate, own.routes[0].error_rate);
+
+    let mut all = route("a", &[(MATCH, 1_000), (Outcome::Mismatch(Mark::Plain), 50)]);
+    all.unattributed = 1_000;
+    let told = judged(&evidence(vec![all]), &Limits::default());
+    assert_eq!(told.routes[0].mismatch_rate.estimate, Some(1.0));
+    assert_eq!(told.verdict, Decision::Unsafe);
+}
+
+#[test]
 fn without_a_pace_there_is_no_estimate_of_the_time() {
     let mut figures = route("a", &[(MATCH, 1_000)]);
     figures.pace = 0.0;
@@ -375,6 +393,34 @@ fn paused_sampling_keeps_it_undecided() {
 }
 
 #[test]
+fn a_shadow_that_is_not_asked_any_more_keeps_it_undecided_whatever_it_has_proven() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    evidence.activity = Activity::BreakerOpen;
+    assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
+}
+
+#[test]
+fn samples_that_are_on_their_way_are_not_compared_yet() {
+    let mut routes = vec![route("a", &[(MATCH, ENOUGH)])];
+    routes[0].sampled = ENOUGH * 2;
+    let reasons = [(Code::Coverage, Some("a"))];
+    assert_undecided(&evidence(routes.clone()), &Limits::default(), &reasons);
+    let verdict = judged(&evidence(routes), &Limits::default());
+    let detail = &verdict.reasons[0].detail;
+    assert!(detail.ends_with("6000 are on their way"), "{detail}");
+}
+
+#[test]
+fn how_many_mismatches_nobody_has_confirmed_is_told() {
+    let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
+    let routes = vec![route("a", &[(MATCH, 10), (MISMATCH, 5), (unconfirmed, 35)])];
+    let verdict = judged(&evidence(routes), &Limits::default());
+    let detail = &verdict.reasons[0].detail;
+    let told = "40 of 50 checks mismatched (35 of them not confirmed by reading again)";
+    assert!(detail.starts_with(told), "{detail}");
+}
+
+#[test]
 fn nothing_checked_is_never_success() {
     let limits = Limits::default();
     assert_undecided(&evidence(Vec::new()), &limits, &[(Code::NoTraffic, None)]);
@@ -489,7 +535,7 @@ fn the_document_is_that_of_the_contract() {
     assert!(rate["lower"].as_f64().unwrap() < rate["upper"].as_f64().unwrap());
     let expected = json!({
         "required": true, "state": "undecided", "live": 81_200, "reads": 81_200, "sampled": 4_060,
-        "match": {"exact": 3_800, "rules": 255}, "mismatch": 1, "marked": {"unconfirmed": 1},
+        "match": {"exact": 3_800, "rules": 255}, "unattributed": 0, "mismatch": 1, "marked": {"unconfirmed": 1},
         "transient": 2, "noise": 0, "shadow_error": {"timeout": 1}, "not_compared": {"queue_full": 1},
         "latency": {
             "old": {"answers": 6_000, "p50_ms": 9.0, "p99_ms": 18.0},

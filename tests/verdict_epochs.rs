@@ -129,8 +129,10 @@ fn the_last_check_and_the_last_mismatch_are_noted() {
     let (ledger, second) = ledger();
     let route = ledger.route("get-user");
     route.sample().finish(MISMATCH);
-    second.store(1_100, Ordering::SeqCst);
-    route.sample().finish(MATCH);
+    for now in [1_050, 1_100] {
+        second.store(now, Ordering::SeqCst);
+        route.sample().finish(MATCH);
+    }
     second.store(1_200, Ordering::SeqCst);
     route
         .sample()
@@ -237,6 +239,46 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     assert_eq!(answered_by(&ledger, "a"), Turn::Begins);
     let expected = [of("a", 1), of("b", 0), of("b", 1), of("a", 1), of("a", 2)];
     assert_eq!(counted(&ledger), expected);
+}
+
+#[test]
+fn under_another_version_header_no_build_is_known() {
+    let (ledger, _) = ledger();
+    answered_by(&ledger, "a");
+    ledger.begin_comparable(Arc::from("other header"), None, Cause::Version);
+    assert_eq!(ledger.tallies().epoch.version, None);
+    ledger.begin_epoch(None, Cause::Asked);
+    assert_eq!(answered_by(&ledger, "a"), Turn::Adopts);
+    ledger.begin_epoch(None, Cause::Asked);
+    assert_eq!(ledger.tallies().epoch.version, Some(version("a")));
+}
+
+#[test]
+fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in() {
+    let (ledger, second) = ledger();
+    answered_by(&ledger, "a");
+    second.fetch_add(100, Ordering::SeqCst);
+    answered_by(&ledger, "b");
+    second.fetch_add(5, Ordering::SeqCst);
+    // One that is not named, and one that comes too soon after b.
+    for (build, outcome) in [(None, MATCH), (Some("c"), MATCH), (None, MISMATCH)] {
+        let mut ticket = ledger.route("get-user").sample();
+        ledger.hear_version(build.map(version).as_ref(), &mut ticket);
+        ticket.answered(Stack::New, Duration::from_millis(4));
+        ticket.finish(outcome);
+        if outcome == MATCH {
+            let told = ledger.tallies();
+            assert_eq!(figures(&told, "get-user").record.last(), Some(at(1_100)));
+        }
+    }
+    let told = ledger.tallies();
+    assert_eq!(told.epoch.version, Some(version("b")));
+    let figures = figures(&told, "get-user");
+    assert_eq!((figures.sampled, figures.outcomes.ended()), (4, 4));
+    assert_eq!((figures.outcomes.matches(), figures.unattributed), (3, 2));
+    assert_eq!(figures.outcomes.mismatches(), 1);
+    assert_eq!(figures.last_mismatch, Some(at(1_105)));
+    assert_eq!(figures.latency.new, None);
 }
 
 #[test]

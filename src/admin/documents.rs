@@ -117,6 +117,8 @@ pub struct ClassRecheck {
     pub still_there: usize,
     pub vanished: usize,
     pub not_judged: usize,
+    /// Stored mismatches of the class that are older than these, and were not looked at.
+    pub not_read: u64,
     /// The newest first.
     pub examples: Vec<Rechecked>,
 }

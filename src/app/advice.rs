@@ -9,6 +9,7 @@ use crate::{
         suggest::{Example, Seen, Suggestion, suggest},
     },
     store::{Mismatch, Store},
+    telemetry,
 };
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ impl Advisor for Advice {
 
     fn preview(&self, file: &str) -> Result<admin::Preview, Unanswered> {
         let begun = Instant::now();
-        let today = jiff::Zoned::now().date();
+        let today = telemetry::today();
         let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
         let (rules, warnings) = compiled.map_err(Unanswered::Rules)?;
         let preview = Preview::new(rules, today);

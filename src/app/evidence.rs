@@ -9,7 +9,7 @@ use crate::{
     route::Entry,
     rules::Rule,
     settings::Current,
-    telemetry::{Ledger, RuleCounts},
+    telemetry::{Gauges, Ledger, RuleCounts, today},
     verdict::{Activity, Evidence, Verdict, judge},
 };
 use jiff::civil::Date;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) ledger: Ledger,
+    pub(super) gauges: Gauges,
     pub(super) judging: Current<Judging>,
     pub(super) rule_counts: RuleCounts,
 }
@@ -33,7 +34,10 @@ impl Standing {
             tallies: self.ledger.tallies(),
             required: required(&judging.config),
             expired_rules: expired(&judging.config),
-            activity: activity(&judging.config),
+            activity: match activity(&judging.config) {
+                Activity::Sampling if self.gauges.breaker_open() > 0 => Activity::BreakerOpen,
+                activity => activity,
+            },
         };
         let verdict = judge(&evidence, &judging.limits, now);
         let required = verdict.routes.iter().filter(|route| route.required);
@@ -112,8 +116,4 @@ fn activity(config: &Config) -> Activity {
         Checks::Running if is_sampling => Activity::Sampling,
         Checks::Running | Checks::Paused => Activity::Paused,
     }
-}
-
-fn today() -> Date {
-    jiff::Zoned::now().date()
 }

@@ -64,6 +64,13 @@ pub(super) fn supplied(config: &Config) -> Vec<HeaderName> {
     names.filter(on_new).cloned().collect()
 }
 
+/// The newest stored mismatches of a class.
+struct Newest {
+    mismatches: Vec<Mismatch>,
+    /// Stored ones beside them.
+    older: u64,
+}
+
 // === impl Rechecks ===
 
 impl Rechecks {
@@ -86,16 +93,16 @@ impl Rechecks {
             tracing::error!(%error, "what is stored cannot be read");
             NotRechecked::Unreadable
         })?;
-        let (class, mismatches) = stored.ok_or(NotRechecked::UnknownClass)?;
+        let (class, newest) = stored.ok_or(NotRechecked::UnknownClass)?;
         let mut examples = Vec::new();
-        for mismatch in &mismatches {
+        for mismatch in &newest.mismatches {
             let left = WITHIN.saturating_sub(begun.elapsed());
             let reading = time::timeout(left, self.0.recheck(&class, mismatch, left));
             let ending = reading.await.unwrap_or_else(|_| Ending::not("time was up"));
             examples.push(ending.told(mismatch));
         }
         drop(permit);
-        Ok(document(class, examples))
+        Ok(document(class, examples, newest.older))
     }
 }
 
@@ -121,8 +128,8 @@ impl Rechecker for Rechecks {
 // === impl Parts ===
 
 impl Parts {
-    /// The class, and the newest of its mismatches.
-    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Vec<Mismatch>)>, LookError> {
+    /// The class, and the newest of its mismatches, with how many older ones there are.
+    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Newest)>, LookError> {
         let Some(class) = self.store.class(id)? else {
             return Ok(None);
         };
@@ -132,7 +139,13 @@ impl Parts {
             ..Filter::all(limit)
         };
         let page = self.store.mismatches(&filter)?;
-        Ok(Some((class, page.mismatches)))
+        let older = class.kept.saturating_sub(page.mismatches.len() as u64);
+        let newest = Newest {
+            // What was stored between the two looks is newer.
+            older: page.next.map_or(0, |_| older.max(1)),
+            mismatches: page.mismatches,
+        };
+        Ok(Some((class, newest)))
     }
 
     async fn recheck(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
@@ -177,7 +190,7 @@ impl Parts {
         let redactor = self.redactor.get();
         let covers = |difference: &Difference| {
             let place = redactor.place(&difference.place).class_text();
-            covers(&place, &class.place)
+            covers(&place, &class.place) || covers(&class.place, &place)
         };
         if differences.iter().any(covers) {
             return ending(Found::StillThere, None);
@@ -201,7 +214,7 @@ impl Parts {
     }
 }
 
-fn document(class: Class, examples: Vec<Rechecked>) -> ClassRecheck {
+fn document(class: Class, examples: Vec<Rechecked>, not_read: u64) -> ClassRecheck {
     let count = |found| {
         let examples = examples.iter();
         examples.filter(|example| example.found == found).count()
@@ -214,6 +227,7 @@ fn document(class: Class, examples: Vec<Rechecked>) -> ClassRecheck {
         still_there: count(Found::StillThere),
         vanished: count(Found::Vanished),
         not_judged: count(Found::NotJudged),
+        not_read,
         examples,
     }
 }

@@ -167,6 +167,7 @@ impl Shared {
     fn standing(&self) -> Standing {
         Standing {
             ledger: self.ledger.clone(),
+            gauges: self.gauges.clone(),
             judging: self.switched.judging.clone(),
             rule_counts: self.rule_counts.clone(),
         }
@@ -332,6 +333,10 @@ fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
     let impaired = &mut readiness.impaired;
     if gauges.breaker_open() > 0 {
         impaired.push("the shadow's circuit breaker is open".to_owned());
+    }
+    if gauges.control_open() > 0 {
+        let told = "the control instance does not answer, its circuit breaker is open: differences stay unconfirmed";
+        impaired.push(told.to_owned());
     }
     for signal in Signal::ALL {
         let dropped = gauges.exports_dropped(signal);

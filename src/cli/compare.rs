@@ -13,6 +13,7 @@ use crate::{
     config::{self, RuleFiles},
     document::{Fault, Faults},
     rules::RuleSet,
+    telemetry::today,
 };
 use bodies::{Bodies, Plain};
 use excerpt::Excerpts;
@@ -146,7 +147,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     let context = Context {
         route: &args.route,
         method: &args.method,
-        today: jiff::Zoned::now().date(),
+        today: today(),
         deadline: Some(Instant::now() + ALIGNING),
     };
     let (old, new) = Message::into_answers(old, new);
@@ -224,8 +225,7 @@ fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
             return Err(Refused::NoRules { path: path.clone() });
         }
     }
-    let today = jiff::Zoned::now().date();
-    files.compile(today).map_err(Refused::Rules)
+    files.compile(today()).map_err(Refused::Rules)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ fn recheck(args: &Args) -> Result<(Value, ClassRecheck), Error> {
 
 fn exit_code(told: &ClassRecheck) -> u8 {
     match (told.still_there, told.vanished, told.not_judged) {
-        (0, 1.., 0) => 0,
+        (0, 1.., 0) if told.not_read == 0 => 0,
         (0, _, _) => 2,
         _ => 1,
     }
@@ -90,7 +90,11 @@ impl fmt::Display for Told<'_> {
             f,
             "{} still there, {} vanished, {} not judged",
             told.still_there, told.vanished, told.not_judged
-        )
+        )?;
+        match told.not_read {
+            0 => Ok(()),
+            older => write!(f, ", {older} older ones not read (--limit)"),
+        }
     }
 }
 
@@ -121,6 +125,7 @@ mod tests {
             still_there,
             vanished,
             not_judged,
+            not_read: 0,
             examples: vec![Rechecked {
                 id: "m1".to_owned(),
                 method: "GET".to_owned(),
@@ -148,6 +153,16 @@ mod tests {
             let told = told(still_there, vanished, not_judged);
             assert_eq!(exit_code(&told), code, "{counts:?}");
         }
+        let some = ClassRecheck {
+            not_read: 7,
+            ..told(0, 3, 0)
+        };
+        assert_eq!(exit_code(&some), 2, "an older one may be there still");
+        let text = Told(&some).to_string();
+        assert!(
+            text.ends_with(", 7 older ones not read (--limit)"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -7,7 +7,10 @@ use crate::{
     rules::{Action, Rule, Scope},
     stack::Stack,
 };
-use std::{collections::HashMap, mem};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Pairs that one table holds at most.
@@ -24,9 +27,15 @@ pub struct Bijections {
 struct Table {
     news: HashMap<u128, u128>,
     olds: HashMap<u128, u128>,
-    /// Pairs that [`Bijections::take_fresh`] has not told yet.
+    /// Pairs that met since [`Bijections::keep`].
+    met: Vec<Ids>,
+    /// Of those that were kept, the ones that [`Bijections::take_fresh`] has not told yet.
     fresh: Vec<Ids>,
 }
+
+/// Pairs that met in one comparison and had not met before, each under the name of its table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Met(HashMap<String, HashSet<Ids>>);
 
 /// The hashes of an old id and a new one at the same place.
 pub type Ids = (u128, u128);
@@ -59,7 +68,37 @@ impl Bijections {
         self.refused
     }
 
-    /// Every pair that met since the last call, each under the name of its table.
+    /// What met since the last call is known from now on.
+    pub fn keep(&mut self) {
+        for table in self.tables.values_mut() {
+            table.fresh.append(&mut table.met);
+        }
+    }
+
+    /// Forgets what met since [`keep`](Self::keep), and tells it.
+    pub fn retract(&mut self) -> Met {
+        let mut met = Met::default();
+        for (name, table) in &mut self.tables {
+            if !table.met.is_empty() {
+                met.0.insert(name.clone(), table.retract());
+            }
+        }
+        met
+    }
+
+    /// Keeps what was retracted, but for what contradicts what is known by now, and what there is no room for.
+    pub fn learn(&mut self, met: Met) {
+        for (name, pairs) in met.0 {
+            for ids in pairs {
+                if self.meeting(&name, ids) == Meeting::Fresh {
+                    self.record(&name, ids);
+                }
+            }
+        }
+        self.keep();
+    }
+
+    /// Every pair that was kept since the last call, each under the name of its table.
     pub fn take_fresh(&mut self) -> Vec<(String, Vec<Ids>)> {
         let tables = self.tables.iter_mut();
         let fresh = tables.map(|(name, table)| (name.clone(), mem::take(&mut table.fresh)));
@@ -95,7 +134,7 @@ impl Bijections {
     fn record(&mut self, name: &str, ids: Ids) {
         let table = self.table(name);
         table.insert(ids);
-        table.fresh.push(ids);
+        table.met.push(ids);
     }
 
     fn table(&mut self, name: &str) -> &mut Table {
@@ -114,6 +153,36 @@ impl Table {
     fn insert(&mut self, (old, new): Ids) {
         self.news.insert(old, new);
         self.olds.insert(new, old);
+    }
+
+    fn retract(&mut self) -> HashSet<Ids> {
+        for (old, new) in &self.met {
+            self.news.remove(old);
+            self.olds.remove(new);
+        }
+        self.met.drain(..).collect()
+    }
+}
+
+// === impl Met ===
+
+impl Met {
+    /// How many pairs they are.
+    pub fn len(&self) -> usize {
+        self.0.values().map(HashSet::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves those that met in another comparison as well.
+    pub fn intersect(&mut self, other: &Self) {
+        self.0.retain(|name, pairs| {
+            let others = other.0.get(name);
+            pairs.retain(|ids| others.is_some_and(|others| others.contains(ids)));
+            !pairs.is_empty()
+        });
     }
 }
 
@@ -228,6 +297,7 @@ mod tests {
     fn what_was_taken_once_can_be_restored_and_is_not_fresh() {
         let mut pairs = Bijections::default();
         pairs.record("ids", (5, 7));
+        pairs.keep();
         let taken = pairs.take_fresh();
         assert_eq!(taken, [("ids".to_owned(), vec![(5, 7)])]);
         assert_eq!(pairs.take_fresh(), []);
@@ -240,6 +310,45 @@ mod tests {
         assert_eq!(restored.take_fresh(), []);
         restored.forget_taken();
         assert_eq!(restored.take_fresh(), taken);
+    }
+
+    #[test]
+    fn what_is_retracted_was_never_there_until_it_is_learnt() {
+        let mut pairs = Bijections::default();
+        pairs.record("ids", (5, 7));
+        pairs.keep();
+        pairs.record("ids", (6, 8));
+        pairs.record("others", (5, 8));
+        let met = pairs.retract();
+        assert_eq!((met.len(), pairs.retract()), (2, Met::default()));
+        assert_eq!(pairs.meeting("ids", (5, 7)), Meeting::Known);
+        assert_eq!(pairs.meeting("ids", (6, 9)), Meeting::Fresh);
+        assert_eq!(pairs.take_fresh(), [("ids".to_owned(), vec![(5, 7)])]);
+
+        pairs.record("ids", (6, 9));
+        pairs.keep();
+        pairs.learn(met);
+        assert_eq!(pairs.meeting("ids", (6, 9)), Meeting::Known);
+        assert_eq!(pairs.meeting("ids", (1, 8)), Meeting::Fresh);
+        assert_eq!(pairs.meeting("others", (5, 8)), Meeting::Known);
+        let fresh: HashMap<_, _> = pairs.take_fresh().into_iter().collect();
+        let expected = [("ids", (6, 9)), ("others", (5, 8))];
+        let expected = expected.map(|(name, ids)| (name.to_owned(), vec![ids]));
+        assert_eq!(fresh, HashMap::from(expected));
+    }
+
+    #[test]
+    fn of_two_comparisons_that_is_left_which_met_in_both() {
+        let met = |ids: &[(&str, Ids)]| {
+            let mut pairs = Bijections::default();
+            ids.iter().for_each(|(name, ids)| pairs.record(name, *ids));
+            pairs.retract()
+        };
+        let mut first = met(&[("a", (1, 1)), ("a", (2, 2)), ("b", (3, 3))]);
+        first.intersect(&met(&[("a", (1, 1)), ("a", (2, 4)), ("c", (3, 3))]));
+        assert_eq!(first, met(&[("a", (1, 1))]));
+        first.intersect(&Met::default());
+        assert!(first.is_empty());
     }
 
     #[test]

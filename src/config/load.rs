@@ -6,7 +6,10 @@ use super::{
     layers::Layers,
     rule_files::{self, Rules},
 };
-use crate::document::{At, Fault, Faults, Mark, Node};
+use crate::{
+    document::{At, Fault, Faults, Mark, Node},
+    telemetry::today,
+};
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
@@ -161,9 +164,8 @@ impl Origin {
 
     fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, Faults) {
         let folder = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
-        let today = jiff::Zoned::now().date();
         match rule_files::list(name, tree) {
-            Some(list) => Rules::load(&list, folder, today),
+            Some(list) => Rules::load(&list, folder, today()),
             None => Default::default(),
         }
     }

@@ -89,9 +89,11 @@ impl Pairs {
 // === impl Tables ===
 
 impl Tables {
-    /// A comparison that panicked has left pairs that did meet: they stay.
+    /// What a comparison that panicked has left is forgotten.
     pub fn lock(&self) -> MutexGuard<'_, Bijections> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.retract();
+        tables
     }
 }
 

@@ -1,5 +1,5 @@
-//! Reads both stacks instead of going by the live answer: where the caller had it already, and where what it tells had
-//! just been written.
+//! Reads both stacks instead of going by the live answer: where that goes by what the caller had already, and where what it
+//! tells had just been written.
 //!
 //! Such a reading of both is one of `recheck.max_per_second`. Without it there is nothing to compare: the check ends as
 //! `not_compared{over_budget}`.
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Why the live answer is not what the shadow's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// One of the two is a 304, to the conditions of the read.
-    Unmodified,
+    /// One of the two goes by the conditions of the read.
+    Conditional,
     /// What was read had been written so short a time before that the shadow need not have it yet: both are read after the
     /// first delay of a re-check.
     Written,
@@ -41,14 +41,14 @@ pub(super) async fn read(
     passage: Option<Passage>,
     drain: &Arc<drain::Watch>,
 ) -> Result<Reading, Outcome> {
-    if why == Why::Unmodified || check.is_unmodified(&check.sample.answer) {
-        if check.settings.conditional == Conditional::Skip {
-            return Err(Outcome::NotCompared(Reason::OverBudget));
-        }
-        check.drop_conditions();
+    let is_conditional = why == Why::Conditional || check.is_conditional(&check.sample.answer);
+    if is_conditional && check.settings.conditional == Conditional::Skip {
+        return Err(Outcome::NotCompared(Reason::OverBudget));
     }
+    // Also of what was written: by now one stack may know the caller's tag, and the other not.
+    check.drop_conditions();
     match why {
-        Why::Unmodified => both(check, passage).await,
+        Why::Conditional => both(check, passage).await,
         Why::Written => {
             check.sample.ticket.delay();
             // Given back: a leave that was not used for so long would keep others out.

@@ -10,12 +10,12 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context},
+    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context, Met},
     handoff::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
-    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings},
+    telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
     verdict::Outcome,
 };
 use http::Method;
@@ -61,12 +61,20 @@ pub(super) struct Subject<'s> {
 /// What a comparison knows of ids that have met before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// Those of its epoch, and what meets here is added.
+    /// Those of its epoch, and where the answers are equal, what meets here is added.
     Kept,
     /// Those of its epoch, and nothing is added.
     Known,
     /// None.
     Blank,
+}
+
+/// What came of a comparison.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) comparison: Comparison,
+    /// What met in it and was not kept.
+    pub(super) met: Met,
 }
 
 /// A comparison panicked.
@@ -83,41 +91,51 @@ impl Bench {
         answers: (&Answer, &Answer),
         comparing: &Comparing,
         memory: Memory,
-    ) -> Result<Comparison, Panicked> {
+    ) -> Result<Seen, Panicked> {
         let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
             method: subject.method,
-            today: jiff::Timestamp::now()
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .date(),
+            today: today(),
             deadline: Instant::now().checked_add(subject.deadline),
         };
+        let within = |tables: &mut Bijections| {
+            let comparison = (self.compare)(answers, &context, comparing, tables);
+            if memory == Memory::Kept && matches!(comparison.result, Compared::Equal(_)) {
+                tables.keep();
+            }
+            let met = tables.retract();
+            Seen { comparison, met }
+        };
         let compare = || match memory {
-            _ if !comparing.rules.remembers() => {
-                (self.compare)(answers, &context, comparing, &mut Bijections::default())
-            }
-            Memory::Blank => {
-                (self.compare)(answers, &context, comparing, &mut Bijections::default())
-            }
+            _ if !comparing.rules.remembers() => within(&mut Bijections::default()),
+            Memory::Blank => within(&mut Bijections::default()),
             Memory::Known => {
                 let mut known = self.pairs.tables(epoch).lock().clone();
-                (self.compare)(answers, &context, comparing, &mut known)
+                within(&mut known)
             }
             Memory::Kept => {
                 let tables = self.pairs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
-                let comparison = (self.compare)(answers, &context, comparing, &mut tables);
+                let seen = within(&mut tables);
                 (refused..tables.refused())
                     .for_each(|_| self.gauges.bound_reached(Bound::Bijections));
-                comparison
+                seen
             }
         };
         catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
             tracing::error!(%route, "a comparison panicked");
             Panicked
         })
+    }
+
+    /// Remembers what met in a check, for those of its epoch that follow.
+    pub(super) fn learn(&self, check: &Check, met: Met) {
+        if !met.is_empty() {
+            let tables = self.pairs.tables(check.sample.ticket.epoch());
+            tables.lock().learn(met);
+        }
     }
 
     /// Counts what rules did, and how long both stacks took.

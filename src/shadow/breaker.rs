@@ -20,8 +20,14 @@ pub(super) struct Breaker(State);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        since: Instant,
+    },
+    /// The next request may probe, whenever it comes.
+    Ripe,
     Probing,
 }
 
@@ -64,29 +70,29 @@ impl Breaker {
     }
 
     /// Leave to send a request now; `None` while open.
-    pub(super) fn admit(&mut self, now: Instant) -> Option<Pass> {
+    pub(super) fn admit(&mut self, now: Instant, limits: &Limits) -> Option<Pass> {
         match self.0 {
-            State::Closed { .. } => Some(Pass::Ordinary),
-            // ## Open => Probing
-            State::Open { until } if now >= until => {
-                self.0 = State::Probing;
-                Some(Pass::Probe)
+            State::Closed { .. } => return Some(Pass::Ordinary),
+            State::Open { since } if now.saturating_duration_since(since) < limits.cool_down => {
+                return None;
             }
-            State::Open { .. } | State::Probing => None,
+            State::Probing => return None,
+            // ## (Open | Ripe) => Probing
+            State::Open { .. } | State::Ripe => {}
         }
+        self.0 = State::Probing;
+        Some(Pass::Probe)
     }
 
     /// Tells how a request that was let through has ended.
     pub(super) fn settle(&mut self, pass: Pass, end: End, now: Instant, limits: &Limits) {
-        let reopened = State::Open {
-            until: now + limits.cool_down,
-        };
+        let reopened = State::Open { since: now };
         self.0 = match (self.0, pass, end) {
-            // ## Probing => (Closed | Open)
+            // ## Probing => (Closed | Open | Ripe)
             (_, Pass::Probe, End::Answered) => State::Closed { failures: 0 },
             (_, Pass::Probe, End::Failed) => reopened,
-            // Nothing was learnt: the next request may probe.
-            (_, Pass::Probe, End::Abandoned) => State::Open { until: now },
+            // Nothing was learnt.
+            (_, Pass::Probe, End::Abandoned) => State::Ripe,
             (State::Closed { .. }, Pass::Ordinary, End::Answered) => State::Closed { failures: 0 },
             // ## Closed => (Closed | Open)
             (State::Closed { failures }, Pass::Ordinary, End::Failed) => {
@@ -122,24 +128,45 @@ mod tests {
         let mut breaker = Breaker::new();
         let begin = Instant::now();
         for end in [End::Failed, End::Answered, End::Failed, End::Failed] {
-            let pass = breaker.admit(begin).unwrap();
+            let pass = breaker.admit(begin, &limits(2)).unwrap();
             assert_eq!(pass, Pass::Ordinary);
             breaker.settle(pass, end, begin, &limits(2));
         }
         assert!(breaker.is_open());
-        assert_eq!(breaker.admit(begin + COOL_DOWN / 2), None);
+        assert_eq!(breaker.admit(begin + COOL_DOWN / 2, &limits(2)), None);
 
         let later = begin + COOL_DOWN;
-        assert_eq!(breaker.admit(later), Some(Pass::Probe));
-        assert_eq!(breaker.admit(later), None);
+        assert_eq!(breaker.admit(later, &limits(2)), Some(Pass::Probe));
+        assert_eq!(breaker.admit(later, &limits(2)), None);
         breaker.settle(Pass::Ordinary, End::Answered, later, &limits(2));
-        assert_eq!(breaker.admit(later), None, "a late answer is no probe");
+        assert_eq!(
+            breaker.admit(later, &limits(2)),
+            None,
+            "a late answer is no probe"
+        );
 
         breaker.settle(Pass::Probe, End::Failed, later, &limits(2));
-        assert_eq!(breaker.admit(later + COOL_DOWN / 2), None);
-        assert_eq!(breaker.admit(later + COOL_DOWN), Some(Pass::Probe));
+        assert_eq!(breaker.admit(later + COOL_DOWN / 2, &limits(2)), None);
+        assert_eq!(
+            breaker.admit(later + COOL_DOWN, &limits(2)),
+            Some(Pass::Probe)
+        );
         breaker.settle(Pass::Probe, End::Answered, later, &limits(2));
         assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_cool_down_that_was_changed_holds_for_a_breaker_that_is_open() {
+        let mut breaker = Breaker::new();
+        let begin = Instant::now();
+        breaker.settle(Pass::Ordinary, End::Failed, begin, &limits(1));
+        let later = begin + COOL_DOWN / 10;
+        assert_eq!(breaker.admit(later, &limits(1)), None);
+        let shorter = Limits {
+            cool_down: COOL_DOWN / 10,
+            ..limits(1)
+        };
+        assert_eq!(breaker.admit(later, &shorter), Some(Pass::Probe));
     }
 
     #[test]
@@ -148,9 +175,9 @@ mod tests {
         let begin = Instant::now();
         breaker.settle(Pass::Ordinary, End::Failed, begin, &limits(1));
         let later = begin + COOL_DOWN;
-        assert_eq!(breaker.admit(later), Some(Pass::Probe));
+        assert_eq!(breaker.admit(later, &limits(2)), Some(Pass::Probe));
         breaker.settle(Pass::Probe, End::Abandoned, later, &limits(1));
-        assert_eq!(breaker.admit(later), Some(Pass::Probe));
+        assert_eq!(breaker.admit(later, &limits(2)), Some(Pass::Probe));
     }
 
     proptest! {
@@ -168,7 +195,7 @@ mod tests {
             for (wait, end, which) in steps {
                 now += Duration::from_millis(wait);
                 let was_open = breaker.is_open();
-                if let Some(pass) = breaker.admit(now) {
+                if let Some(pass) = breaker.admit(now, &limits) {
                     prop_assert_eq!(pass == Pass::Probe, was_open);
                     if let (Pass::Probe, Some(last)) = (pass, last_failed_probe) {
                         prop_assert!(now >= last + COOL_DOWN);

@@ -3,7 +3,7 @@
 use super::{
     Settings,
     afresh::{self, Why},
-    bench::{Bench, Memory, Subject},
+    bench::{Bench, Memory, Seen, Subject},
     lane::Passage,
     pair::{Reader, Reading},
     places::Place,
@@ -12,7 +12,7 @@ use super::{
     span::Span,
 };
 use crate::{
-    compare::{self, Answer, Compared},
+    compare::{self, Answer, Compared, Met},
     drain,
     handoff::{Opened, Rechecked, Sample},
     route::Access,
@@ -20,10 +20,10 @@ use crate::{
     verdict::{Mark, Outcome, Reason, Turn, Version},
 };
 use http::{
-    HeaderName, HeaderValue, StatusCode,
+    HeaderName, StatusCode,
     header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
 };
-use std::{sync::Arc, time::Instant};
+use std::{mem, sync::Arc, time::Instant};
 
 /// What one check begins with.
 #[derive(Debug)]
@@ -49,7 +49,12 @@ pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) compared: Compared,
     pub(super) rechecked: Rechecked<compare::Place>,
+    /// Ids that have met in it and are remembered, should it stay a mismatch.
+    pub(super) met: Met,
 }
+
+/// Bytes that a pair of ids takes while its check waits, roughly.
+const PAIR: usize = 64;
 
 /// What makes a stack answer by what the caller has.
 const CONDITIONS: [HeaderName; 5] = [
@@ -73,10 +78,10 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
         None => {
             let shadow = check.replay(passage).await;
             if let Ok(reading) = &shadow
-                && check.is_unmodified(&reading.answer)
+                && check.are_conditional(&reading.answer)
             {
                 drop(place);
-                check.afresh(Why::Unmodified, None, &drain).await
+                check.afresh(Why::Conditional, None, &drain).await
             } else {
                 let judged = check.judge(shadow);
                 drop(place);
@@ -94,6 +99,9 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
         && !check.settings.recheck.after.is_empty()
     {
         Box::pin(recheck::confirm(&check, shadow, &mut finding, &drain)).await;
+    }
+    if let Outcome::Mismatch(_) = finding.outcome {
+        check.bench.learn(&check, mem::take(&mut finding.met));
     }
     check.bench.count_differences(&check, &finding);
     check.bench.report(&check, shadow.as_ref(), &finding);
@@ -157,8 +165,8 @@ impl Check {
         match self.bench.writes.touch(keys, Instant::now()) {
             true => Some(Why::Written),
             false => self
-                .is_unmodified(&self.sample.answer)
-                .then_some(Why::Unmodified),
+                .is_conditional(&self.sample.answer)
+                .then_some(Why::Conditional),
         }
     }
 
@@ -172,12 +180,24 @@ impl Check {
         self.judge(shadow)
     }
 
-    /// Whether there is nothing in an answer to compare because the caller had it already. A stack on which it is known by
-    /// another tag gives no such answer.
-    pub(super) fn is_unmodified(&self, answer: &Answer) -> bool {
+    /// Whether there is nothing in an answer to compare because of what the caller had already. A stack on which that is
+    /// known by another tag gives no such answer.
+    pub(super) fn is_conditional(&self, answer: &Answer) -> bool {
         let headers = &self.sample.request.headers;
-        answer.status == StatusCode::NOT_MODIFIED
-            && CONDITIONS.iter().any(|name| headers.contains_key(name))
+        matches!(
+            answer.status,
+            StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED
+        ) && CONDITIONS.iter().any(|name| headers.contains_key(name))
+    }
+
+    /// Whether the first answers may differ only because the stacks know what the caller had by different tags: then one
+    /// also sends the rest of it, and the other the whole.
+    fn are_conditional(&self, shadow: &Answer) -> bool {
+        let statuses = [self.sample.answer.status, shadow.status];
+        let is_part = |status: &StatusCode| *status == StatusCode::PARTIAL_CONTENT;
+        let are_apart = statuses.contains(&StatusCode::OK) && statuses.iter().any(is_part);
+        self.is_conditional(shadow)
+            || are_apart && self.sample.request.headers.contains_key(IF_RANGE)
     }
 
     /// From here on the read asks for the whole answer, whatever its caller has.
@@ -219,10 +239,14 @@ impl Check {
             .bench
             .compare(&self.subject(), (old, new), comparing, Memory::Kept);
         let finding = match compared {
-            Ok(comparison) => {
+            Ok(Seen { comparison, met }) => {
                 self.bench.count(self, &comparison, &shadow);
                 Finding {
                     outcome: outcome(&comparison.result, old, new),
+                    met: match comparison.result {
+                        Compared::Different { .. } => self.hold(met),
+                        _ => Met::default(),
+                    },
                     compared: comparison.result,
                     rechecked: Rechecked::default(),
                 }
@@ -232,14 +256,21 @@ impl Check {
         (Some(shadow), finding)
     }
 
+    /// Without room for them, ids are not remembered.
+    fn hold(&mut self, met: Met) -> Met {
+        match self.sample.held.grow(met.len() * PAIR) {
+            true => met,
+            false => Met::default(),
+        }
+    }
+
     /// Counts the check in the epoch of the build that answered it, where answers name one.
     fn hear_version(&mut self, shadow: &Answer) {
-        let Some(name) = &self.settings.version_header else {
+        if self.settings.version_header.is_none() {
             return;
-        };
+        }
         let (_, new) = self.sides(shadow);
-        let version = new.headers.get(name).map(HeaderValue::as_bytes);
-        let version = version.and_then(Version::of);
+        let version = self.build(new);
         // What stands before the new stack answers so in its place, and names no build.
         if version.is_none() && new.status.is_server_error() {
             return;
@@ -249,6 +280,13 @@ impl Check {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
         }
+    }
+
+    /// The build that an answer of the new stack names.
+    pub(super) fn build(&self, answer: &Answer) -> Option<Version> {
+        let name = self.settings.version_header.as_ref()?;
+        let version = answer.headers.get(name)?;
+        Version::of(version.as_bytes())
     }
 
     /// The first answers, old's first.
@@ -279,6 +317,7 @@ impl From<Outcome> for Finding {
             outcome,
             compared: Compared::NotCompared(reason),
             rechecked: Rechecked::default(),
+            met: Met::default(),
         }
     }
 }

@@ -24,10 +24,11 @@ pub(super) struct Lane {
     watched: Watched,
 }
 
-/// Whether it is told when the breaker opens: of the shadow's it is.
+/// Where it is told that the breaker has opened, besides the log.
 #[derive(Clone, Debug)]
 pub(super) enum Watched {
-    By(Gauges),
+    AsShadow(Gauges),
+    AsControl(Gauges),
     Not,
 }
 
@@ -65,7 +66,7 @@ impl Lane {
         now: Instant,
         settings: &Settings,
     ) -> Result<Passage, Reason> {
-        let pass = self.pass(now).ok_or(Reason::BreakerOpen)?;
+        let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let passage = Passage {
             lane: self.clone(),
             pass,
@@ -79,11 +80,11 @@ impl Lane {
         }
     }
 
-    fn pass(&self, now: Instant) -> Option<Pass> {
+    fn pass(&self, now: Instant, settings: &Settings) -> Option<Pass> {
         let mut breaker = self.lock();
         // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
         self.watched.set_open(breaker.is_open());
-        breaker.admit(now)
+        breaker.admit(now, &settings.breaker)
     }
 
     fn settle(&self, pass: Pass, end: End, limits: &Limits) {
@@ -112,8 +113,10 @@ impl Lane {
 
 impl Watched {
     fn set_open(&self, is_open: bool) {
-        if let Self::By(gauges) = self {
-            gauges.set_breaker_open(is_open);
+        match self {
+            Self::AsShadow(gauges) => gauges.set_breaker_open(is_open),
+            Self::AsControl(gauges) => gauges.set_control_open(is_open),
+            Self::Not => {}
         }
     }
 }

@@ -58,9 +58,10 @@ impl Lanes {
             old: Arc::new(Lane::new(Stack::Old.name(), old.clone(), watched())),
             new: Arc::new(Lane::new(Stack::New.name(), new.clone(), watched())),
         };
-        let control = control.map(|client| Lane::new("control", client, Watched::Not));
+        let watched = || Watched::AsControl(gauges.clone());
+        let control = control.map(|client| Lane::new("control", client, watched()));
         Self {
-            shadow: by_stack(&|| Watched::By(gauges.clone())),
+            shadow: by_stack(&|| Watched::AsShadow(gauges.clone())),
             primary: by_stack(&|| Watched::Not),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
@@ -88,6 +89,11 @@ impl Lanes {
             Instance::Control => self.control.as_ref(),
         };
         [control.unwrap_or(of(Stack::Old)), of(Stack::New)]
+    }
+
+    /// Whether another instance than that which callers are served by is read again for the old stack.
+    pub(super) fn has_control(&self) -> bool {
+        self.control.is_some()
     }
 
     /// Books one reading of both stacks, and says how long it has to wait; `None`: for longer than `patience`.

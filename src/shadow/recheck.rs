@@ -2,18 +2,18 @@
 //!
 //! Each reading of both is one of `recheck.max_per_second`, and passes the guards of both ways; it waits for its turn, but
 //! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
-//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. So it ends
-//! also when the process drains.
+//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. One that still
+//! waits when the process drains has not been given the time that lag may take, and is neither: `shutting_down`.
 
 use super::{
-    bench::Memory,
+    bench::{Memory, Seen},
     check::{Check, Finding},
     lanes::Instance,
     pair::{Reading, Way},
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Comparing, Later, Standing, Suspects},
+    compare::{Answer, Compared, Comparing, Later, Met, Standing, Suspects},
     drain,
     telemetry::Bound,
     verdict::{Mark, Outcome, Reason},
@@ -59,6 +59,8 @@ struct Series<'c> {
     held: Held,
     found: Instant,
     lag: Option<Duration>,
+    /// Ids that met in the last reading.
+    met: Met,
     count: u32,
 }
 
@@ -80,24 +82,37 @@ pub(super) async fn confirm(
     let mut drain = drain::Watch::clone(drain);
     let last = tokio::select! {
         biased;
-        () = drain.signaled() => Look::Missed,
-        last = series.run() => last,
+        () = drain.signaled() => None,
+        last = series.run() => Some(last),
     };
-    let told = series.suspects.as_ref().map(|found| series.tell(found));
+    let suspects = last.and(series.suspects.as_ref());
+    let told = suspects.map(|suspects| series.tell(suspects));
     let Series {
         suspects,
         lag,
+        met,
         count,
         ..
     } = series;
+    match last {
+        None => *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown)),
+        Some(last) => {
+            if let Some((suspects, told)) = suspects.zip(told) {
+                finding.compared = told;
+                finding.correct(&suspects, lag);
+                finding.met.intersect(&met);
+            }
+            let failed_once =
+                finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
+            if failed_once {
+                finding.outcome = Outcome::Mismatch(Mark::Plain);
+            }
+            if failed_once || last == Look::Missed {
+                finding.unconfirmed();
+            }
+        }
+    }
     finding.rechecked.count = count;
-    if let Some((suspects, told)) = suspects.zip(told) {
-        finding.compared = told;
-        finding.correct(&suspects, lag);
-    }
-    if last == Look::Missed {
-        finding.unconfirmed();
-    }
 }
 
 // === impl Series ===
@@ -117,6 +132,7 @@ impl<'c> Series<'c> {
             held: check.sample.held.beside(),
             found: Instant::now(),
             lag: None,
+            met: Met::default(),
             count: 0,
         }
     }
@@ -161,6 +177,15 @@ impl<'c> Series<'c> {
             tracing::debug!(%old, %new, "a re-check was turned away");
             return Look::Missed;
         }
+        // Another instance that answers otherwise from the start serves something else, most often for its address is wrong.
+        if lanes.has_control() && later_old.status != first_old.status {
+            tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
+            return Look::Missed;
+        }
+        if self.check.build(first_new) != self.check.build(&later_new) {
+            tracing::debug!("another build of the new stack answered a re-check");
+            return Look::Missed;
+        }
         let Some(standing) = self.hear(&later_old, &later_new) else {
             return Look::Missed;
         };
@@ -181,7 +206,9 @@ impl<'c> Series<'c> {
 
     /// Compares the later answers; `None` where that cannot be done.
     fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Standing> {
-        let both = self.compare(old, new)?;
+        let Seen { comparison, met } = self.compare(old, new)?;
+        self.met = met;
+        let both = comparison.result;
         let first = self.first.0;
         let own = [self.compare_own(first, old), self.compare_own(old, first)];
         let suspects = match &mut self.suspects {
@@ -204,7 +231,7 @@ impl<'c> Series<'c> {
             return Some(Suspects::new(self.compared));
         }
         let (old, new) = self.first;
-        Some(Suspects::new(&self.compare(old, new)?))
+        Some(Suspects::new(&self.compare(old, new)?.comparison.result))
     }
 
     /// Whether there is room for what the check keeps in mind until it is read again, beyond what a report may take.
@@ -220,23 +247,20 @@ impl<'c> Series<'c> {
         let (old, new) = self.first;
         // What differs still may be among those that a report does not keep.
         let is_enough = self.compared.is_whole() || suspects.standing() == Standing::Noise;
-        let all = if is_enough {
-            None
-        } else {
-            self.compare(old, new)
-        };
-        suspects.tell(all.as_ref().unwrap_or(self.compared), self.max_told())
+        let seen = (!is_enough).then(|| self.compare(old, new)).flatten();
+        let all = seen.as_ref().map(|seen| &seen.comparison.result);
+        suspects.tell(all.unwrap_or(self.compared), self.max_told())
     }
 
     fn max_told(&self) -> usize {
         self.check.sample.comparing.options.max_differences
     }
 
-    fn compare(&self, old: &Answer, new: &Answer) -> Option<Compared> {
+    fn compare(&self, old: &Answer, new: &Answer) -> Option<Seen> {
         let (bench, subject) = (&self.check.bench, self.check.subject());
         let compared = bench.compare(&subject, (old, new), &self.comparing, Memory::Known);
-        let compared = compared.ok()?.result;
-        (!matches!(compared, Compared::NotCompared(_))).then_some(compared)
+        let seen = compared.ok()?;
+        (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
 
     /// Two answers of the old stack. Where they cannot be compared nothing is known to be noise.
@@ -248,10 +272,16 @@ impl<'c> Series<'c> {
         });
         let (bench, subject) = (&self.check.bench, self.check.subject());
         match bench.compare(&subject, (one, other), own, Memory::Blank) {
-            Ok(comparison) => comparison.result,
+            Ok(seen) => seen.comparison.result,
             Err(_) => Compared::NotCompared(Reason::Internal),
         }
     }
+}
+
+/// Whether the new stack alone failed to serve what was asked for: no lag does that, and that it serves it a moment later
+/// proves nothing of the next time.
+fn is_failure((old, new): (&Answer, &Answer)) -> bool {
+    new.status.is_server_error() && !old.status.is_server_error()
 }
 
 /// Whether a stack that answered at first now refuses to, or fails: such an answer tells nothing of what differed. Taken for
@@ -273,6 +303,7 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
 impl Finding {
     /// What differed was not read again to the end. That a credential was refused is told all the same.
     fn unconfirmed(&mut self) {
+        self.met = Met::default();
         if self.outcome == Outcome::Mismatch(Mark::Plain) {
             self.outcome = Outcome::Mismatch(Mark::Unconfirmed);
         }

@@ -119,7 +119,7 @@ impl Asked {
         };
         let compared = bench.compare(&subject, answers, &self.comparing, Memory::Known);
         match compared {
-            Ok(comparison) => match comparison.result {
+            Ok(seen) => match seen.comparison.result {
                 Compared::NotCompared(reason) => Err(NotReread::NotCompared(reason)),
                 compared => Ok(compared),
             },

@@ -189,8 +189,9 @@ impl Store {
         let before = match &filter.cursor {
             None => i64::MAX,
             Some(text) => {
-                let number = i64::from_str_radix(text, 16);
-                number.map_err(|_| LookError::Cursor(text.clone()))?
+                let number = u64::from_str_radix(text, 16).ok();
+                let number = number.and_then(|number| i64::try_from(number).ok());
+                number.ok_or_else(|| LookError::Cursor(text.clone()))?
             }
         };
         let waiting = self.gauges.store_waiting();

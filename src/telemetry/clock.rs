@@ -1,6 +1,6 @@
 //! The time of day, as the ledger sees it.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{fmt, sync::Arc, time::Instant};
 
 /// Tells the time. Shared by clones.
@@ -25,6 +25,11 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
+}
+
+/// The day by which rules expire: that of UTC, so that it is the same wherever it is asked for.
+pub fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 impl fmt::Debug for Clock {

@@ -2,19 +2,10 @@
 //!
 //! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
 
-use super::{EpochState, RouteState, latencies::Latencies, locks::locked, state::Mark};
-use crate::{
-    stack::Stack,
-    verdict::{self, Cause, Figures, Outcome, Outcomes, Pace, Record, Tallies, Version},
-};
+use super::{EpochState, locks::locked, seat::Seat, state::Mark, tally::Tally};
+use crate::verdict::{self, Cause, Tallies, Version};
 use jiff::Timestamp;
-use std::{
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
 
 /// One epoch and the tallies of the routes that appeared in it.
 #[derive(Debug)]
@@ -32,37 +23,6 @@ pub(super) struct Epoch {
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
-}
-
-/// The figures of one route in one epoch.
-#[derive(Debug)]
-pub(super) struct Tally {
-    route: Arc<str>,
-    /// 0: it has never been required.
-    rank: AtomicU64,
-    has_appeared: AtomicBool,
-    live: AtomicU64,
-    reads: AtomicU64,
-    sampled: AtomicU64,
-    delayed: AtomicU64,
-    outcomes: [AtomicU64; Outcome::ALL.len()],
-    course: Mutex<Course>,
-}
-
-/// What is known of a route's checks in time.
-#[derive(Debug)]
-struct Course {
-    record: Record,
-    last_mismatch: Option<Timestamp>,
-    pace: Pace,
-    latencies: Latencies,
-}
-
-/// A route's place in an epoch.
-#[derive(Clone, Debug)]
-pub(super) struct Seat {
-    pub(super) epoch: Arc<Epoch>,
-    tally: Arc<Tally>,
 }
 
 /// How an epoch begins.
@@ -158,11 +118,7 @@ impl Epoch {
     /// When it was over and the last of its checks had come to its end; `None`: it is not over.
     pub(super) fn ended(&self) -> Option<Timestamp> {
         let until = (*locked(&self.until))?;
-        let seen = locked(&self.seen).clone();
-        let last = seen
-            .iter()
-            .filter_map(|tally| locked(&tally.course).record.last());
-        Some(last.fold(until, Timestamp::max))
+        Some(self.last_check().map_or(until, |last| last.max(until)))
     }
 
     /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
@@ -205,10 +161,20 @@ impl Epoch {
         }
     }
 
-    /// Whether a check has come to a comparison.
-    pub(super) fn has_compared(&self) -> bool {
+    /// Whether something matched that may be of another build.
+    pub(super) fn has_unattributed(&self) -> bool {
         let seen = locked(&self.seen);
-        seen.iter().any(|tally| tally.outcomes().compared() > 0)
+        seen.iter()
+            .any(|tally| tally.unattributed.load(Ordering::Relaxed) > 0)
+    }
+
+    /// When a check of its build last came to a comparison.
+    pub(super) fn last_check(&self) -> Option<Timestamp> {
+        let seen = locked(&self.seen).clone();
+        let last = seen
+            .iter()
+            .filter_map(|tally| locked(&tally.course).record.last());
+        last.max()
     }
 
     /// The place of a route in an epoch that is over.
@@ -224,6 +190,17 @@ impl Epoch {
         seat.tally.has_appeared.store(true, Ordering::Relaxed);
         seen.push(seat.tally.clone());
         seat
+    }
+
+    /// That of a route which has appeared.
+    pub(super) fn tally(&self, route: &Arc<str>) -> Option<Arc<Tally>> {
+        let seen = locked(&self.seen);
+        seen.iter().find(|tally| tally.route == *route).cloned()
+    }
+
+    /// A route has appeared.
+    pub(super) fn add(&self, tally: Arc<Tally>) {
+        locked(&self.seen).push(tally);
     }
 
     /// Gives each of these routes that has none the next rank.
@@ -265,188 +242,6 @@ impl Epoch {
             cause: self.cause,
             since: self.since,
             until,
-        }
-    }
-}
-
-// === impl Seat ===
-
-impl Seat {
-    pub(super) fn new(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
-        Self {
-            epoch: epoch.clone(),
-            tally: Arc::new(Tally::new(route.clone(), epoch.since)),
-        }
-    }
-
-    /// The place of a route in an epoch that may know it from another process.
-    pub(super) fn again(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
-        let seen = locked(&epoch.seen);
-        let known = seen.iter().find(|tally| tally.route == *route).cloned();
-        drop(seen);
-        match known {
-            Some(tally) => Self {
-                epoch: epoch.clone(),
-                tally,
-            },
-            None => Self::new(epoch, route),
-        }
-    }
-
-    pub(super) fn count_live(&self) {
-        self.appear();
-        self.tally.live.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_read(&self) {
-        self.appear();
-        self.tally.reads.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_sample(&self) {
-        self.appear();
-        self.tally.sampled.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The sample turned out to belong to another epoch.
-    pub(super) fn release_sample(&self) {
-        self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_delay(&self) {
-        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
-        locked(&self.tally.course).latencies.record(stack, took);
-    }
-
-    pub(super) fn count_outcome(&self, outcome: Outcome, at: Timestamp) {
-        self.tally.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
-        if !outcome.is_compared() {
-            return;
-        }
-        locked(&self.tally.course).check(outcome, at);
-    }
-
-    fn appear(&self) {
-        // The plain load first: on the live path this is true all but once.
-        let appeared = &self.tally.has_appeared;
-        if !appeared.load(Ordering::Relaxed) && !appeared.swap(true, Ordering::Relaxed) {
-            locked(&self.epoch.seen).push(self.tally.clone());
-        }
-    }
-}
-
-// === impl Tally ===
-
-impl Tally {
-    fn new(route: Arc<str>, since: Timestamp) -> Self {
-        Self {
-            route,
-            rank: AtomicU64::new(0),
-            has_appeared: AtomicBool::new(false),
-            live: AtomicU64::new(0),
-            reads: AtomicU64::new(0),
-            sampled: AtomicU64::new(0),
-            delayed: AtomicU64::new(0),
-            outcomes: Default::default(),
-            course: Mutex::new(Course {
-                record: Record::default(),
-                last_mismatch: None,
-                pace: Pace::new(since),
-                latencies: Latencies::default(),
-            }),
-        }
-    }
-
-    fn restore(state: RouteState, now: Timestamp) -> Self {
-        let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
-        Self {
-            route: state.route,
-            rank: AtomicU64::new(state.rank.unwrap_or(0)),
-            has_appeared: AtomicBool::new(true),
-            live: AtomicU64::new(state.live),
-            reads: AtomicU64::new(state.reads),
-            sampled: AtomicU64::new(state.sampled),
-            delayed: AtomicU64::new(state.delayed),
-            outcomes: Outcome::ALL.map(counted),
-            course: Mutex::new(Course {
-                record: state.record,
-                last_mismatch: state.last_mismatch.map(|at| at.min(now)),
-                pace: Pace::new(now),
-                latencies: state.latencies,
-            }),
-        }
-    }
-
-    fn state(&self, place: u64) -> RouteState {
-        let outcomes = self.outcomes();
-        let course = locked(&self.course);
-        RouteState {
-            route: self.route.clone(),
-            place,
-            rank: self.rank(),
-            live: self.live.load(Ordering::Relaxed),
-            reads: self.reads.load(Ordering::Relaxed),
-            sampled: self.sampled.load(Ordering::Relaxed),
-            delayed: self.delayed.load(Ordering::Relaxed),
-            outcomes,
-            record: course.record.clone(),
-            last_mismatch: course.last_mismatch,
-            latencies: course.latencies.clone(),
-        }
-    }
-
-    fn mark(&self) -> Mark {
-        let ended = self.outcomes().ended();
-        let counted = [&self.live, &self.reads, &self.sampled, &self.rank];
-        let [live, reads, sampled, rank] = counted.map(|count| count.load(Ordering::Relaxed));
-        [live, reads, sampled, ended, rank]
-    }
-
-    fn rank(&self) -> Option<u64> {
-        let rank = self.rank.load(Ordering::Relaxed);
-        (rank > 0).then_some(rank)
-    }
-
-    /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
-    fn outcomes(&self) -> Outcomes {
-        let counts = Outcome::ALL.into_iter().map(|outcome| {
-            let count = &self.outcomes[outcome.index()];
-            (outcome, count.load(Ordering::Acquire))
-        });
-        counts.collect()
-    }
-
-    fn figures(&self, now: Timestamp) -> Figures {
-        let outcomes = self.outcomes();
-        let course = locked(&self.course);
-        Figures {
-            route: self.route.clone(),
-            rank: self.rank(),
-            live: self.live.load(Ordering::Relaxed),
-            reads: self.reads.load(Ordering::Relaxed),
-            sampled: self.sampled.load(Ordering::Relaxed),
-            delayed: self.delayed.load(Ordering::Relaxed),
-            outcomes,
-            record: course.record.clone(),
-            last_mismatch: course.last_mismatch,
-            pace: course.pace.per_second(now),
-            latency: course.latencies.quantiles(),
-        }
-    }
-}
-
-// === impl Course ===
-
-impl Course {
-    fn check(&mut self, outcome: Outcome, at: Timestamp) {
-        self.record.check(at);
-        match outcome {
-            Outcome::Match(_) => self.pace.count(at),
-            Outcome::Mismatch(_) => self.last_mismatch = self.last_mismatch.max(Some(at)),
-            _ => {}
         }
     }
 }

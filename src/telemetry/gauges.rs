@@ -14,6 +14,7 @@ struct Inner {
     queue_length: AtomicU64,
     shadow_in_flight: AtomicU64,
     breaker_open: AtomicU64,
+    control_open: AtomicU64,
     settings_revision: AtomicU64,
     reload_failures: AtomicU64,
     store_failures: AtomicU64,
@@ -96,6 +97,15 @@ impl Gauges {
 
     pub fn set_breaker_open(&self, open: bool) {
         self.0.breaker_open.store(open.into(), Ordering::Relaxed);
+    }
+
+    pub fn set_control_open(&self, open: bool) {
+        self.0.control_open.store(open.into(), Ordering::Relaxed);
+    }
+
+    /// 1 while the circuit breaker of the control instance is open.
+    pub fn control_open(&self) -> u64 {
+        self.0.control_open.load(Ordering::Relaxed)
     }
 
     /// 1 while the circuit breaker is open.

@@ -106,7 +106,11 @@ impl Ledger {
         cause: Cause,
     ) -> Arc<str> {
         let mut versions = locked(&self.0.versions);
-        versions.begin_anew();
+        match cause {
+            // Another header is looked at: what builds were called in the one before says nothing.
+            Cause::Version => *versions = Versions::new((None, None), [], self.now()),
+            _ => versions.begin_anew(),
+        }
         let version = versions.present().cloned();
         self.begin((comparable, version), label, cause)
     }
@@ -131,6 +135,7 @@ impl Ledger {
             Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
             Turn::Unnamed => {}
         }
+        ticket.attribute(build);
         turn
     }
 
@@ -153,8 +158,8 @@ impl Ledger {
         // Whoever begins an epoch holds the versions.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
-        let series = match cause {
-            Cause::Version => present.series(),
+        let series = match (cause, &comparable) {
+            (Cause::Version, None) => present.series(),
             _ => number,
         };
         let epoch = Epoch::begin(Beginning {
@@ -355,12 +360,13 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
         .iter()
         .filter(|epoch| epoch.series() == present.series());
     let known = comparable.filter_map(|epoch| epoch.version().cloned());
-    Versions::new(
-        present.version().cloned(),
-        present.has_compared(),
-        known,
-        now,
-    )
+    let last = present.last_check().map(|last| last.min(now));
+    let mut versions = Versions::new((present.version().cloned(), last), known, now);
+    // It may have been a moment ago.
+    if present.has_unattributed() {
+        versions.mix(now);
+    }
+    versions
 }
 
 /// Drops the oldest epochs until the rest is within the bounds; the present one stays.

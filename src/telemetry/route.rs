@@ -2,14 +2,15 @@
 
 use super::{
     Clock,
-    epoch::{Epoch, Seat},
+    epoch::Epoch,
     locks::{read, write},
+    seat::Seat,
 };
 use crate::{
     budget::Bucket,
     compare::Kind,
     stack::Stack,
-    verdict::{Outcome, Reason},
+    verdict::{Outcome, Reason, Version},
 };
 use http::{Method, StatusCode};
 use std::{
@@ -56,6 +57,8 @@ pub struct Ticket {
     seat: Seat,
     is_counted: bool,
     is_delayed: bool,
+    /// Answered by the build of that epoch, as far as anybody says.
+    is_attributed: bool,
 }
 
 /// The values of the label `method`.
@@ -125,6 +128,7 @@ impl Route {
             seat,
             is_counted: false,
             is_delayed: false,
+            is_attributed: true,
         }
     }
 
@@ -208,9 +212,16 @@ impl Ticket {
         self.seat = seat;
     }
 
+    /// That build answered the check; `None`: the answer does not say.
+    pub(super) fn attribute(&mut self, build: Option<&Version>) {
+        self.is_attributed = self.seat.epoch.version() == build;
+    }
+
     /// Notes how long a stack took for its whole answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
-        self.seat.count_latency(stack, took);
+        if self.is_attributed {
+            self.seat.count_latency(stack, took);
+        }
     }
 
     /// Counts the outcome of the check.
@@ -237,7 +248,10 @@ impl Ticket {
         }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
         let now = self.route.0.house.clock.now();
-        self.seat.count_outcome(outcome, now);
+        match self.is_attributed {
+            true => self.seat.count_outcome(outcome, now),
+            false => self.seat.count_unattributed(outcome, now),
+        }
     }
 }
 

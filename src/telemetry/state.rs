@@ -32,6 +32,8 @@ pub struct RouteState {
     /// Checks that began later because of a write.
     pub delayed: u64,
     pub outcomes: Outcomes,
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    pub unattributed: u64,
     pub record: Record,
     pub last_mismatch: Option<Timestamp>,
     pub latencies: Latencies,

@@ -23,6 +23,8 @@ pub enum Activity {
     Sampling,
     /// By `paused`, or by a rate of 0.
     Paused,
+    /// They are, and the shadow is not asked, for it has failed to answer again and again.
+    BreakerOpen,
 }
 
 /// The figures of one epoch.
@@ -86,6 +88,8 @@ pub struct Figures {
     /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    pub unattributed: u64,
     /// The checks that came to a comparison, in time.
     pub record: Record,
     pub last_mismatch: Option<Timestamp>,
@@ -158,6 +162,7 @@ impl Figures {
             sampled: 0,
             delayed: 0,
             outcomes: Outcomes::default(),
+            unattributed: 0,
             record: Record::default(),
             last_mismatch: None,
             pace: 0.0,

@@ -1,7 +1,7 @@
 //! Hears one route: its rates with their bounds, and what speaks against it.
 
 use super::{
-    Code, Counts, Figures, Finding, Interval, Limits, Outcome, RouteVerdict, Sequence,
+    Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, RouteVerdict, Sequence,
     evidence::{Latency, Quantiles},
     interval::share_of,
     judge::decide,
@@ -36,8 +36,8 @@ impl<'e> Hearing<'e> {
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();
-        let judged = outcomes.matches() + mismatches;
-        let answered = outcomes.compared() + errors;
+        let judged = outcomes.matches().saturating_sub(figures.unattributed) + mismatches;
+        let answered = outcomes.compared().saturating_sub(figures.unattributed) + errors;
         Self {
             figures,
             limits,
@@ -75,9 +75,14 @@ impl<'e> Hearing<'e> {
 
     fn mismatch_rate(&self) -> Option<Finding> {
         let rate = &self.mismatch;
+        let outcomes = &self.figures.outcomes;
+        let unconfirmed = match outcomes.get(Outcome::Mismatch(Mark::Unconfirmed)) {
+            0 => String::new(),
+            count => format!(" ({count} of them not confirmed by reading again)"),
+        };
         (rate.interval.lower > rate.limit).then(|| {
             let detail = format!(
-                "{} of {} checks mismatched: at least {:.2e}, the limit is {:.2e}",
+                "{} of {} checks mismatched{unconfirmed}: at least {:.2e}, the limit is {:.2e}",
                 rate.hits, rate.trials, rate.interval.lower, rate.limit
             );
             Finding::new(Code::MismatchRate, detail)
@@ -101,16 +106,23 @@ impl<'e> Hearing<'e> {
         if coverage >= self.limits.min_coverage {
             return None;
         }
-        let outcomes = self.figures.outcomes.iter();
-        let (most, count) = outcomes
-            .filter(|(outcome, _)| !outcome.is_compared())
-            .max_by_key(|(_, count)| *count)?;
-        let detail = format!(
-            "{coverage:.3} of {} checks came to a comparison, {:.3} are asked for; most others ended as {} ({count})",
-            self.figures.outcomes.ended(),
+        let outcomes = &self.figures.outcomes;
+        let others = outcomes
+            .iter()
+            .filter(|(outcome, _)| !outcome.is_compared());
+        let most = others.max_by_key(|(_, count)| *count);
+        let on_their_way = self.figures.sampled.saturating_sub(outcomes.ended());
+        let mut detail = format!(
+            "{coverage:.3} of {} samples came to a comparison, {:.3} are asked for",
+            self.sampled(),
             self.limits.min_coverage,
-            told_outcome(most),
         );
+        if let Some((outcome, count)) = most.filter(|(_, count)| *count > 0) {
+            detail += &format!("; most others ended as {} ({count})", told_outcome(outcome));
+        }
+        if on_their_way > 0 {
+            detail += &format!("; {on_their_way} are on their way");
+        }
         Some(Finding::new(Code::Coverage, detail))
     }
 
@@ -167,7 +179,7 @@ impl<'e> Hearing<'e> {
             ),
             Some(needed) => format!(
                 "{needed} more clean checks after {}, with {} mismatches and {} errors",
-                self.figures.outcomes.compared(),
+                self.error.trials - self.error.hits,
                 self.mismatch.hits,
                 self.error.hits
             ),
@@ -190,9 +202,14 @@ impl<'e> Hearing<'e> {
         }
     }
 
+    /// What is on its way is not compared yet.
     fn coverage(&self) -> Option<f64> {
-        let outcomes = &self.figures.outcomes;
-        share(outcomes.compared(), outcomes.ended())
+        share(self.figures.outcomes.compared(), self.sampled())
+    }
+
+    /// Told without a lock, more may have ended than had been sampled a moment before.
+    fn sampled(&self) -> u64 {
+        self.figures.sampled.max(self.figures.outcomes.ended())
     }
 }
 

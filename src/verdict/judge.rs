@@ -112,7 +112,7 @@ fn soak<'e>(
         });
     let shortest = clean.min_by_key(|(clean, _)| *clean);
     let soak = Soak {
-        required_seconds: limits.soak.as_secs(),
+        required_seconds: limits.soak.as_millis().div_ceil(1_000) as u64,
         clean_seconds: shortest.map_or(0, |(clean, _)| clean.as_secs()),
     };
     (soak, shortest.map(|(_, figures)| figures))
@@ -146,12 +146,14 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
         let detail = format!("the rule `{rule}` has expired and no longer applies");
         findings.push(Finding::new(Code::RuleExpired, detail));
     }
-    if evidence.activity == Activity::Paused {
-        findings.push(Finding::new(
-            Code::Paused,
-            "no reads are sampled at present",
-        ));
-    }
+    let idle = match evidence.activity {
+        Activity::Sampling => None,
+        Activity::Paused => Some("no reads are sampled at present"),
+        Activity::BreakerOpen => Some(
+            "the shadow fails to answer and is not asked at present: its circuit breaker is open",
+        ),
+    };
+    findings.extend(idle.map(|idle| Finding::new(Code::Paused, idle)));
     findings.extend(evidence.tallies.doubt.map(doubted));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);

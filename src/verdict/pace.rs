@@ -28,6 +28,11 @@ impl Pace {
 
     pub fn count(&mut self, at: Timestamp) {
         self.events += 1;
+        if self.events == 1 {
+            // From here on: what was before has no pace.
+            self.marks = VecDeque::from([(at, 1)]);
+            return;
+        }
         let is_due = |(last, _): &(Timestamp, u64)| at.duration_since(*last) >= APART;
         if self.marks.back().is_none_or(is_due) {
             if self.marks.len() == MARKS {
@@ -69,6 +74,16 @@ mod tests {
                 assert!((9.0..11.0).contains(&per_second), "{per_second}");
             }
         }
+    }
+
+    #[test]
+    fn what_begins_late_has_the_pace_of_what_has_begun() {
+        let mut pace = Pace::new(at(0));
+        for tenth in 36_000..36_050 {
+            pace.count(at(tenth * 100));
+        }
+        let per_second = pace.per_second(at(36_050 * 100));
+        assert!((9.0..11.0).contains(&per_second), "{per_second}");
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct Counts {
     pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build. They are no evidence of it.
+    pub unattributed: u64,
     pub mismatch: u64,
     /// Of the mismatches: `auth`, `unconfirmed`. Only what was met.
     pub marked: BTreeMap<&'static str, u64>,
@@ -220,6 +222,7 @@ impl From<&Figures> for Counts {
                 exact: outcomes.get(Outcome::Match(Via::Exact)),
                 rules: outcomes.get(Outcome::Match(Via::Rules)),
             },
+            unattributed: figures.unattributed,
             mismatch: outcomes.mismatches(),
             marked: details(
                 outcomes,

@@ -31,6 +31,8 @@ pub struct Versions {
     mixed: Option<Timestamp>,
     /// Builds that have had an epoch comparable with the present one, the newest last; itself included.
     known: VecDeque<Version>,
+    /// In the order in which they came, the newest last: of two that answer by turns, it is the newer that is looked at.
+    met: VecDeque<Version>,
     /// When a build that was never met last began an epoch.
     begun: Option<Timestamp>,
 }
@@ -114,26 +116,27 @@ impl fmt::Display for Version {
 // === impl Versions ===
 
 impl Versions {
-    /// `present`: the build of the present epoch, where one is known, and `is_heard` whether anything of it counts there.
+    /// `present`: the build of the present epoch, where one is known, and `last`, when a check of it last counted there.
     /// `known`: those that have epochs comparable with it, oldest first.
     pub fn new(
-        present: Option<Version>,
-        is_heard: bool,
+        (present, last): (Option<Version>, Option<Timestamp>),
         known: impl IntoIterator<Item = Version>,
         now: Timestamp,
     ) -> Self {
         let mut versions = Self {
             present: None,
-            seen: now,
-            is_heard,
+            seen: last.unwrap_or(now),
+            is_heard: last.is_some(),
             others: 0,
             mixed: None,
             known: VecDeque::new(),
+            met: VecDeque::new(),
             begun: None,
         };
         for version in known.into_iter().chain(present.clone()) {
             versions.know(&version);
         }
+        versions.met = versions.known.clone();
         Self {
             present,
             ..versions
@@ -156,6 +159,7 @@ impl Versions {
     pub fn keep_known(&mut self, is_kept: impl Fn(&Version) -> bool) {
         self.known
             .retain(|known| self.present.as_ref() == Some(known) || is_kept(known));
+        self.met.retain(|met| self.known.contains(met));
     }
 
     /// Hears which build answered a check; `None`: the answer does not say.
@@ -166,11 +170,16 @@ impl Versions {
             Turn::Returns => self.others = self.others.saturating_add(1),
             Turn::Refused | Turn::Unnamed => {
                 self.others = self.others.saturating_add(1);
-                self.mixed = Some(now);
+                self.mix(now);
             }
             Turn::Adopts | Turn::Begins => self.become_present(build, now, turn),
         }
         turn
+    }
+
+    /// An answer is counted in the present epoch that may not be of its build.
+    pub fn mix(&mut self, now: Timestamp) {
+        self.mixed = Some(now);
     }
 
     /// What there is to doubt at `now`.
@@ -195,7 +204,10 @@ impl Versions {
             return Turn::Adopts;
         }
         if self.known.contains(version) {
-            return if is_away { Turn::Begins } else { Turn::Returns };
+            return match is_away || self.is_newer(version) {
+                true => Turn::Begins,
+                false => Turn::Returns,
+            };
         }
         let is_too_soon = |begun| now.duration_since(begun) < APART;
         match self.begun.is_some_and(is_too_soon) {
@@ -206,9 +218,16 @@ impl Versions {
 
     fn become_present(&mut self, build: Option<&Version>, now: Timestamp, turn: Turn) {
         if let Some(version) = build {
+            let is_newer = self.is_newer(version);
             let is_new = self.know(version);
             if is_new && turn == Turn::Begins {
                 self.begun = Some(now);
+            }
+            // One that takes the place of a newer one, as that is away, is the newest from then on.
+            let is_met = self.met.contains(version);
+            if !is_met || !(is_new || is_newer) {
+                self.met.retain(|met| met != version);
+                self.met.push_back(version.clone());
             }
         }
         self.present = build.cloned();
@@ -224,9 +243,17 @@ impl Versions {
         }
         self.known.push_back(version.clone());
         if self.known.len() > MAX_KNOWN {
-            self.known.pop_front();
+            let forgotten = self.known.pop_front();
+            self.met.retain(|met| Some(met) != forgotten.as_ref());
         }
         known.is_none()
+    }
+
+    /// Whether it came after the present one.
+    fn is_newer(&self, version: &Version) -> bool {
+        let place = |build: Option<&Version>| self.met.iter().position(|met| Some(met) == build);
+        let present = place(self.present.as_ref());
+        present.is_some() && place(Some(version)) > present
     }
 
     fn see(&mut self, now: Timestamp) {
@@ -254,11 +281,11 @@ mod tests {
     }
 
     fn named(name: &str) -> Versions {
-        Versions::new(Some(version(name)), true, [], at(0))
+        Versions::new((Some(version(name)), Some(at(0))), [], at(0))
     }
 
     fn unnamed(is_heard: bool) -> Versions {
-        Versions::new(None, is_heard, [], at(0))
+        Versions::new((None, is_heard.then(|| at(0))), [], at(0))
     }
 
     #[test]
@@ -332,7 +359,6 @@ mod tests {
         versions.begin_anew();
         assert_eq!(hear(&mut versions, "b", 20), Turn::Stays);
         assert_eq!(hear(&mut versions, "a", 20), Turn::Begins);
-        assert_eq!(hear(&mut versions, "b", 20), Turn::Returns);
     }
 
     #[test]
@@ -394,15 +420,29 @@ mod tests {
     }
 
     #[test]
+    fn the_newer_of_two_that_alternate_prevails_after_an_epoch_that_began_for_another_reason() {
+        let mut versions = named("a");
+        assert_eq!(hear(&mut versions, "b", 1), Turn::Begins);
+        assert_eq!(hear(&mut versions, "a", 2), Turn::Returns);
+        versions.begin_anew();
+        assert_eq!(hear(&mut versions, "a", 30), Turn::Begins);
+        assert_eq!(hear(&mut versions, "b", 31), Turn::Begins);
+        for second in 32..100 {
+            assert_eq!(hear(&mut versions, "a", second), Turn::Returns);
+            assert_eq!(hear(&mut versions, "b", second), Turn::Stays);
+        }
+        assert_eq!(versions.present(), Some(&version("b")));
+    }
+
+    #[test]
     fn the_builds_of_the_past_are_known_again() {
-        let mut versions = Versions::new(
-            Some(version("b")),
-            true,
-            [version("b"), version("a")],
-            at(0),
-        );
-        assert_eq!(hear(&mut versions, "a", 1), Turn::Returns);
-        assert_eq!(hear(&mut versions, "c", 1), Turn::Begins);
+        let known = [version("b"), version("a")];
+        let mut versions = Versions::new((Some(version("b")), Some(at(0))), known, at(30));
+        assert_eq!(versions.doubt(at(30)), None);
+        assert_eq!(hear(&mut versions, "a", 31), Turn::Returns);
+        let away = Doubt::Away(Duration::from_secs(31));
+        assert_eq!(versions.doubt(at(31)), Some(away), "away before the start");
+        assert_eq!(hear(&mut versions, "c", 31), Turn::Begins);
     }
 
     proptest! {

@@ -246,6 +246,7 @@ impl Rechecker for OneRecheck {
             still_there,
             vanished,
             not_judged,
+            not_read: 0,
             examples: vec![example],
         };
         Box::pin(async { Ok(document) })

@@ -121,6 +121,35 @@ fn nothing_is_lost_by_sigterm_and_the_verdict_goes_on_from_its_state() {
     assert_eq!(impaired(&second), "[]");
 }
 
+#[test]
+fn what_waits_to_be_read_again_at_sigterm_is_stored_as_no_mismatch() {
+    let mut site = Site::new();
+    site.new = Stack::json(r#"{"id": 1, "price": 9}"#);
+    let store = format!("store: {{path: {}}}\n", site.path().display());
+    let start = || {
+        let rechecking = ("after: [60s]", &*store);
+        Sidecar::rechecking(site.old.addr, site.new.addr, rechecking)
+    };
+    for restarts in 1..=2 {
+        let sidecar = start();
+        for _ in 0..3 {
+            sidecar.caller().get("/items/17");
+        }
+        eventually("the new stack is asked", || {
+            (site.new.requests() == 3 * restarts).then_some(())
+        });
+        stop(sidecar);
+    }
+    let last = start();
+    let items = route(&last, "GET /items/{}");
+    assert_eq!(items["not_compared"], json!({"shutting_down": 6}));
+    assert_eq!(
+        (&items["sampled"], &items["mismatch"]),
+        (&json!(6), &json!(0))
+    );
+    assert_eq!(last.ask("/v1/mismatches")["mismatches"], json!([]));
+}
+
 /// Killed at random moments under load. The long form of this, 50 times, is `TWINREAD_KILLS=50`.
 #[test]
 fn killed_at_random_moments_nothing_is_counted_twice_and_at_most_a_second_is_lost() {

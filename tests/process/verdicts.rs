@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Limits that a few checks decide on; the section stays open for more.
@@ -56,6 +56,23 @@ fn assert_judged(new: &Stack, config: &str, expected: &str, reasons: &[&str]) ->
 #[test]
 fn without_a_reason_it_is_safe() {
     assert_judged(&Stack::json(ONE), &loose(""), "safe", &[]);
+}
+
+#[test]
+fn a_shadow_that_dies_after_it_was_safe_gives_paused() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let dies = dead.clone();
+    let new = Stack::start(move |_| match dies.load(Ordering::SeqCst) {
+        true => Reply::Close,
+        false => stack::json(ONE),
+    });
+    let (sidecar, verdict) = judged(&new, &loose(", min_coverage: 0.5"), CHECKS);
+    assert_eq!(verdict["verdict"], "safe");
+    dead.store(true, Ordering::SeqCst);
+    read(&sidecar, 20);
+    let verdict = sidecar.ask("/v1/verdict");
+    assert!(codes(&verdict).contains(&"paused"), "{verdict:#}");
+    assert_eq!(verdict["verdict"], "undecided");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Which build of the new stack answered, and how long both took.
 
 use crate::{
-    EQUAL, MATCH, settings,
+    EQUAL, MATCH,
+    recheck::{STALE, UNCONFIRMED, after, comparing},
+    settings,
     shadow::{Read, Shadow},
     stacks::{Stack, Way},
 };
@@ -23,7 +25,9 @@ fn settings_with_header() -> Settings {
 fn built(build: Option<&str>) -> String {
     let named = build.map_or(String::new(), |build| format!("x-version: {build}\r\n"));
     let length = EQUAL.len();
-    format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{named}\r\n{EQUAL}")
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{named}\r\n{EQUAL}"
+    )
 }
 
 /// Of each epoch, the present one first: its build, and how many matches it has.
@@ -83,6 +87,26 @@ async fn what_answers_that_name_no_build_proved_is_not_that_of_one_which_is_name
     assert_eq!(counted(&shadow), [of("812", 2), (None, 1)]);
     let doubt = shadow.ledger.tallies().doubt;
     assert!(matches!(doubt, Some(Doubt::Mixed(_))), "{doubt:?}");
+}
+
+#[tokio::test]
+async fn a_reading_that_another_build_answered_takes_no_mismatch_back() {
+    let old = Stack::start(Way::json(EQUAL)).await;
+    let answered = AtomicUsize::new(0);
+    let new = Stack::start(Way::writing(move |_| {
+        match answered.fetch_add(1, Ordering::SeqCst) {
+            0 => built(Some("813")).replace(EQUAL, STALE),
+            _ => built(Some("812")),
+        }
+    }))
+    .await;
+    let settings = Settings {
+        version_header: Some("x-version".parse().unwrap()),
+        ..after(&[1, 2])
+    };
+    let shadow = comparing((&old, &new, None), settings).await;
+    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+    assert_eq!(shadow.check(&Read::new()).await, MATCH);
 }
 
 #[tokio::test]

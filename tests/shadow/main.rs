@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod builds;
+mod ids;
 mod races;
 mod recheck;
 mod shadow;
@@ -492,7 +493,8 @@ async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
     let (route, queue) = (shadow.route(), shadow.queue.clone());
     let (budget, gauges) = (shadow.budget.clone(), shadow.gauges.clone());
 
-    let ledger = shadow.drain().await;
+    let ledger = shadow.ledger.clone();
+    shadow.drain().await;
 
     let outcome = not_compared(Reason::ShuttingDown);
     assert_eq!((route.sampled(), route.outcomes(outcome)), (10, 10));

@@ -4,7 +4,7 @@ use crate::{
     EQUAL, MATCH, MISMATCH, not_compared,
     recheck::{STALE, after, comparing, marks, pair},
     shadow::{Read, Shadow, eventually},
-    stacks::Way,
+    stacks::{Way, answer},
 };
 use http::{HeaderMap, Method, StatusCode};
 use std::time::{Duration, Instant};
@@ -104,6 +104,22 @@ async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditi
     let over = not_compared(Reason::OverBudget);
     assert_eq!(shadow.check(&read).await, over);
     assert_eq!((old.requests().len(), shadow.route().delayed()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_was() {
+    let tagged = Way::writing(|request| match request.contains("if-none-match") {
+        true => "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned(),
+        false => answer("200 OK", EQUAL),
+    });
+    let (old, new) = pair(Way::json(EQUAL), tagged).await;
+    let shadow = comparing((&old, &new, None), after(&[1])).await;
+    let read = Read {
+        headers: vec![("host", "caller"), ("if-none-match", "\"7\"")],
+        ..Read::new()
+    };
+    write(&shadow, "/x");
+    assert_eq!(shadow.check(&read).await, MATCH);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{Comparing, HeaderScope, Options, compare_within},
+    compare::{Comparing, HeaderScope, Kind, Options, compare_within},
     handoff::Sent,
     rules::RuleSet,
     sample::Frequency,
@@ -26,7 +26,7 @@ use twinread::{
     verdict::{Mark, Outcome, Reason, ShadowError, Via},
 };
 
-const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
+pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
 pub(crate) const STALE: &str = r#"{"a": 0}"#;
 
 /// Reads again after these milliseconds.
@@ -56,7 +56,7 @@ pub(crate) async fn comparing(
     shadow
 }
 
-fn under(rules: &str) -> Arc<Comparing> {
+pub(crate) fn under(rules: &str) -> Arc<Comparing> {
     let files = [("rules.yaml".into(), rules.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
     Arc::new(Comparing {
@@ -68,7 +68,7 @@ fn under(rules: &str) -> Arc<Comparing> {
     })
 }
 
-fn reading(answer: &'static str) -> Read {
+pub(crate) fn reading(answer: &'static str) -> Read {
     Read {
         answer,
         ..Read::new()
@@ -285,6 +285,34 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
 }
 
 #[tokio::test]
+async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defect() {
+    for elsewhere in ["404 Not Found", "302 Found"] {
+        let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+        let control = Stack::start(Way::Answers(answer(elsewhere, "{}"))).await;
+        let mut shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
+        assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{elsewhere}");
+        let report = shadow.reports.try_recv().unwrap();
+        assert!(report.rechecked.noise.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() {
+    let failing = |times: usize| {
+        let answered = AtomicUsize::new(0);
+        Way::writing(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
+            count if count < times => answer("500 Internal Server Error", "{}"),
+            _ => answer("200 OK", EQUAL),
+        })
+    };
+    let (old, new) = pair(Way::json(EQUAL), failing(1)).await;
+    let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+    let report = shadow.reports.try_recv().unwrap();
+    assert!(places(&report).contains(&"status"), "{report:?}");
+}
+
+#[tokio::test]
 async fn rules_for_one_side_make_no_noise_of_a_defect() {
     let (old, new) = pair(
         Way::json(r#"{"state": "A", "n": 1}"#),
@@ -417,11 +445,29 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
     shadow.offer(&Read::new());
     eventually(|| shadow.count(MATCH) == 1).await;
 
-    // Drained, those that wait end as what they found, and use no grace.
+    // Drained, those that wait end unjudged, are kept as no mismatch, and use no grace.
     let (route, budget) = (shadow.route(), shadow.budget.clone());
-    shadow.drain().await;
-    assert_eq!(route.outcomes(UNCONFIRMED), 5);
-    assert_eq!((route.sampled(), budget.held()), (6, 0));
+    let reports = shadow.drain().await;
+    let ended = not_compared(Reason::ShuttingDown);
+    assert_eq!((route.outcomes(UNCONFIRMED), route.outcomes(ended)), (3, 2));
+    assert_eq!(route.differences(Kind::Value), 3);
+    assert!(reports.iter().all(|report| report.outcome == UNCONFIRMED));
+    assert_eq!((reports.len(), route.sampled(), budget.held()), (3, 6, 0));
+}
+
+#[tokio::test]
+async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_mismatch() {
+    let refused = Way::Answers(answer("401 Unauthorized", "{}"));
+    for new in [Way::json(STALE), refused] {
+        let (old, new) = pair(Way::json(EQUAL), new).await;
+        let shadow = comparing((&old, &new, None), after(&[1, 3_600_000])).await;
+        shadow.offer(&Read::new());
+        eventually(|| old.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0).await;
+        let route = shadow.route();
+        assert!(shadow.drain().await.is_empty());
+        let ended = not_compared(Reason::ShuttingDown);
+        assert_eq!((route.outcomes(ended), route.sampled()), (1, 1));
+    }
 }
 
 #[tokio::test]
@@ -495,6 +541,68 @@ async fn what_the_caller_had_from_one_stack_only_is_read_without_conditions_on_b
     assert_eq!(marks(&old), ["recheck"]);
     old.becomes(Way::json(STALE));
     assert_eq!(shadow.check(&read()).await, MISMATCH);
+}
+
+/// A stack that knows its only content by this tag.
+fn tagged(tag: &'static str) -> Way {
+    Way::writing(move |request| {
+        let knows = |name: &str| request.contains(&format!("{name}: {tag}\r\n"));
+        if request.contains("if-match: ") && !knows("if-match") {
+            return answer("412 Precondition Failed", "");
+        }
+        let is_part = !request.contains("if-range: ") || knows("if-range");
+        match request.contains("\r\nrange: ") && is_part {
+            true => answer("206 Partial Content", EQUAL),
+            false => answer("200 OK", EQUAL),
+        }
+    })
+}
+
+#[tokio::test]
+async fn conditions_on_a_tag_that_one_stack_only_knows_make_no_mismatch() {
+    for (condition, tag, live) in [
+        ("if-match", "old", StatusCode::OK),
+        ("if-match", "new", StatusCode::PRECONDITION_FAILED),
+        ("if-match", "gone", StatusCode::PRECONDITION_FAILED),
+        ("if-range", "old", StatusCode::PARTIAL_CONTENT),
+        ("if-range", "new", StatusCode::OK),
+    ] {
+        let (old, new) = pair(tagged("old"), tagged("new")).await;
+        let shadow = comparing((&old, &new, None), after(&[1])).await;
+        let read = Read {
+            status: live,
+            answer: if live.is_success() { EQUAL } else { "" },
+            headers: vec![
+                ("host", "caller"),
+                (condition, tag),
+                ("range", "bytes=500-"),
+            ],
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, MATCH, "{condition} {tag}");
+        assert_eq!(marks(&old), ["recheck"]);
+        for stack in [&old, &new] {
+            let last = stack.requests().pop().unwrap();
+            assert!(!last.contains(condition), "{last}");
+            assert!(last.contains("\r\nrange: bytes=500-\r\n"), "{last}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() {
+    for (condition, read_again) in [(("if-range", "old"), 2), (("x-own", "1"), 1)] {
+        let (old, new) = pair(tagged("old"), Way::json(EQUAL)).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1])).await;
+        let read = Read {
+            status: StatusCode::PARTIAL_CONTENT,
+            headers: vec![("host", "caller"), condition, ("range", "bytes=500-")],
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, MISMATCH);
+        assert_eq!(places(&shadow.reports.try_recv().unwrap()), ["status"]);
+        assert_eq!(old.requests().len(), read_again);
+    }
 }
 
 #[tokio::test]

@@ -177,12 +177,12 @@ impl Shadow {
         outcome
     }
 
-    /// Drains, and waits for the worker's end.
-    pub(crate) async fn drain(self) -> Ledger {
+    /// Drains, waits for the worker's end, and gives what was reported and not taken.
+    pub(crate) async fn drain(mut self) -> Vec<Sent> {
         drop(self.queue);
         time::timeout(PATIENCE, self.drain.drain()).await.unwrap();
         time::timeout(PATIENCE, self.worker).await.unwrap().unwrap();
-        self.ledger
+        std::iter::from_fn(|| self.reports.try_recv().ok()).collect()
     }
 
     /// Drops the queue, and waits for the worker to end by itself.

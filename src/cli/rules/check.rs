@@ -4,6 +4,7 @@ use crate::{
     cli::{counted, exit, warn},
     config::RuleFiles,
     document::{Fault, Faults},
+    telemetry::today,
 };
 use std::{path::Path, process::ExitCode};
 
@@ -42,7 +43,7 @@ fn check(paths: &[String]) -> Result<(usize, Vec<Fault>), Faults> {
             Err(unreadable) => faults.push(Fault::bare(unreadable.to_string())),
         }
     }
-    let compiled = faults.collect(files.compile(jiff::Zoned::now().date()));
+    let compiled = faults.collect(files.compile(today()));
     let found = compiled.map(|(set, warnings)| (set.rules().len(), warnings));
     faults.into_result(found.unwrap_or_default())
 }

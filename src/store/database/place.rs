@@ -90,7 +90,7 @@ impl Place {
     }
 
     /// What is there is no use. From now on it is not written, unless too many files have been set aside already.
-    pub(super) fn is_damaged(&mut self) {
+    pub(super) fn abandon(&mut self) {
         if let Self::File(file) = self
             && file.set_aside < MAX_SET_ASIDE
         {

@@ -86,7 +86,7 @@ impl Writer {
                 Attempt::Failed(error) => self.condition.fails(error.to_string()),
                 Attempt::Damaged(error) => {
                     self.condition.fails(error.to_string());
-                    self.place.is_damaged();
+                    self.place.abandon();
                 }
             }
             let pause = if give_up.is_some() {

@@ -89,7 +89,7 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
 fn routes(from: &Connection, epoch: u64) -> rusqlite::Result<Vec<RouteState>> {
     let mut found = from.prepare_cached(
         "SELECT route, place, live, reads, sampled, delayed, outcomes, record, last_mismatch_ns, old_latency,
-           new_latency, rank
+           new_latency, rank, unattributed
          FROM tallies WHERE epoch = ?1 ORDER BY place",
     )?;
     let routes = found.query_map([rows::signed(epoch)], route)?;
@@ -120,6 +120,7 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
         sampled,
         delayed: count(5)?,
         outcomes,
+        unattributed: count(12)?,
         record,
         last_mismatch: row.get::<_, Option<i64>>(8)?.map(instant),
         latencies: Latencies {

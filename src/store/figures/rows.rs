@@ -46,12 +46,13 @@ pub(super) fn put_tally(
     let before = stored(to, epoch, &state.route)?;
     let mut put = to.prepare_cached(
         "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, record,
-           last_mismatch_ns, old_latency, new_latency, rank)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+           last_mismatch_ns, old_latency, new_latency, rank, unattributed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (epoch, route) DO UPDATE SET live = excluded.live, reads = excluded.reads,
            sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes, record = excluded.record,
            last_mismatch_ns = excluded.last_mismatch_ns, old_latency = excluded.old_latency,
-           new_latency = excluded.new_latency, rank = excluded.rank
+           new_latency = excluded.new_latency, rank = excluded.rank,
+           unattributed = excluded.unattributed
          RETURNING id",
     )?;
     let values = (
@@ -68,6 +69,7 @@ pub(super) fn put_tally(
         state.latencies.old.to_bytes(),
         state.latencies.new.to_bytes(),
         state.rank.map(signed),
+        signed(state.unattributed),
     );
     let tally: i64 = put.query_row(values, |row| row.get(0))?;
     let after = minute_of([state.live, state.reads, state.sampled], &state.outcomes);

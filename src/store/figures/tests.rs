@@ -4,7 +4,7 @@ use crate::{
     stack::Stack,
     store::Database,
     telemetry::{Clock, Gauges, Opening, RouteState, Ticket},
-    verdict::{Cause, Outcome, Reason, Tallies, Version, Via},
+    verdict::{Cause, Doubt, Outcome, Reason, Tallies, Version, Via},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -127,6 +127,28 @@ fn the_ranks_of_routes_go_on_after_a_restart() {
     let second = Process::start(&database, 2_000).tallies();
     let ranks = second.routes.iter().map(|figures| figures.rank);
     assert_eq!(ranks.collect::<Vec<_>>(), [None, Some(1)]);
+}
+
+#[test]
+fn what_another_build_matched_proves_no_more_after_a_restart() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    let ledger = first.counted.ledger.clone();
+    let build = Version::told("812");
+    for build in [Some(&build), None] {
+        let mut ticket = ledger.route("a").sample();
+        ledger.hear_version(build, &mut ticket);
+        ticket.finish(Outcome::Match(Via::Exact));
+    }
+    first.write(&database);
+    let told = Process::start(&database, 2_000).tallies();
+    let figures = &told.routes[0];
+    assert_eq!((figures.outcomes.matches(), figures.unattributed), (2, 1));
+    assert!(
+        matches!(told.doubt, Some(Doubt::Mixed(_))),
+        "{:?}",
+        told.doubt
+    );
 }
 
 #[test]

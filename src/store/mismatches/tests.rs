@@ -394,15 +394,14 @@ fn filters_admit_what_matches_all_of_them() {
     ] {
         assert_eq!(kept.paths(&filter), expected, "{filter:?}");
     }
-    let cursor = Some("nonsense".to_owned());
-    let wrong = Filter {
-        cursor,
-        ..Filter::all(9)
-    };
-    assert!(matches!(
-        kept.store.mismatches(&wrong),
-        Err(LookError::Cursor(_))
-    ));
+    for cursor in ["nonsense", "-1", "8000000000000000"] {
+        let wrong = Filter {
+            cursor: Some(cursor.to_owned()),
+            ..Filter::all(9)
+        };
+        let found = kept.store.mismatches(&wrong);
+        assert!(matches!(found, Err(LookError::Cursor(_))), "{cursor}");
+    }
     let recent = kept.store.classes(Order::Recent, None, 1).unwrap().next;
     for cursor in ["12", recent.as_deref().unwrap()] {
         let classes = kept.store.classes(Order::Frequent, Some(cursor), 9);
