@@ -205,7 +205,10 @@ fn the_history_tells_each_change_and_survives_a_restart() {
     assert_eq!(told[0]["from"], "undecided");
     // What was missing when it was looked at last: it is looked at once a second, and the checks may take longer.
     let gone = told[0]["gone"][0]["code"].as_str().unwrap();
-    assert!(["no_traffic", "more_checks"].contains(&gone), "{gone}");
+    assert!(
+        ["no_traffic", "more_checks", "coverage"].contains(&gone),
+        "{gone}"
+    );
 
     let length = 2;
     let epoch = format!(
