@@ -242,6 +242,20 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
 }
 
 #[test]
+fn a_label_stays_with_the_build_that_it_was_given_to() {
+    let (ledger, second) = ledger();
+    answered_by(&ledger, "a");
+    answered_by(&ledger, "b");
+    second.fetch_add(60, Ordering::SeqCst);
+    ledger.begin_epoch(Some("b"), Cause::Asked);
+    answered_by(&ledger, "b");
+    assert_eq!(answered_by(&ledger, "a"), Turn::Begins);
+    assert_eq!(ledger.tallies().epoch.label, None);
+    assert_eq!(answered_by(&ledger, "b"), Turn::Begins);
+    assert_eq!(ledger.tallies().epoch.label.as_deref(), Some("b"));
+}
+
+#[test]
 fn under_another_version_header_no_build_is_known() {
     let (ledger, _) = ledger();
     answered_by(&ledger, "a");

@@ -145,6 +145,10 @@ impl Epoch {
         self.since
     }
 
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
     pub(super) fn series(&self) -> u64 {
         self.series
     }

@@ -129,7 +129,12 @@ impl Ledger {
                 }
             }
             Turn::Begins => {
-                self.begin((None, build.cloned()), None, Cause::Version);
+                // What it is called by stays with a build.
+                let series = self.present().series();
+                let before = self.last_of(build);
+                let before = before.filter(|epoch| epoch.series() == series);
+                let label = before.as_ref().and_then(|epoch| epoch.label());
+                self.begin((None, build.cloned()), label, Cause::Version);
                 ticket.move_to(&self.present());
             }
             Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
@@ -361,7 +366,13 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
         .filter(|epoch| epoch.series() == present.series());
     let known = comparable.filter_map(|epoch| epoch.version().cloned());
     let last = present.last_check().map(|last| last.min(now));
+    let others = epochs.iter().rev().skip(1);
+    let mut others = others.filter(|epoch| epoch.series() == present.series());
+    let is_left = others.any(|other| other.last_check() > present.last_check());
     let mut versions = Versions::new((present.version().cloned(), last), known, now);
+    if is_left {
+        versions.leave();
+    }
     // It may have been a moment ago.
     if present.has_unattributed() {
         versions.mix(now);

@@ -177,6 +177,11 @@ impl Versions {
         turn
     }
 
+    /// Another build has answered after the present one, before anything was heard.
+    pub fn leave(&mut self) {
+        self.others = self.others.max(1);
+    }
+
     /// An answer is counted in the present epoch that may not be of its build.
     pub fn mix(&mut self, now: Timestamp) {
         self.mixed = Some(now);

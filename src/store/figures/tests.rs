@@ -152,6 +152,20 @@ fn what_another_build_matched_proves_no_more_after_a_restart() {
 }
 
 #[test]
+fn a_build_that_another_had_replaced_is_in_doubt_from_the_start() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    check_of(&first, "1");
+    check_of(&first, "2");
+    first.at(1_005);
+    check_of(&first, "1");
+    first.write(&database);
+    let at = |second| Process::start(&database, second).tallies().doubt;
+    assert_eq!(at(1_006), None);
+    assert!(matches!(at(1_012), Some(Doubt::Away(_))), "{:?}", at(1_012));
+}
+
+#[test]
 fn an_epoch_goes_on_after_a_restart_as_it_was() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
