@@ -208,6 +208,10 @@ const REFUSED: &[(&str, &str)] = &[
         "16: control.url: https is not available yet, only http is",
     ),
     (
+        "control: {url: 'http://new:2'}",
+        "16: control.url: expected another instance of the old stack, not the new one, found \"http://new:2\"",
+    ),
+    (
         "control: {ulr: null}",
         "11: control: unknown field `ulr`, did you mean `url`?",
     ),

@@ -215,7 +215,8 @@ fn marked_mismatches_count_and_lag_and_noise_do_not() {
     // They are no matches either.
     let unmatched = [(Outcome::Noise, ENOUGH), (Outcome::Transient, ENOUGH)];
     let unmatched = evidence(vec![route("a", &unmatched)]);
-    assert_undecided(&unmatched, &limits, &[(Code::MoreChecks, Some("a"))]);
+    let reasons = [(Code::Coverage, Some("a")), (Code::MoreChecks, Some("a"))];
+    assert_undecided(&unmatched, &limits, &reasons);
 }
 
 #[test]
@@ -408,6 +409,16 @@ fn samples_that_are_on_their_way_are_not_compared_yet() {
     let verdict = judged(&evidence(routes), &Limits::default());
     let detail = &verdict.reasons[0].detail;
     assert!(detail.ends_with("6000 are on their way"), "{detail}");
+}
+
+#[test]
+fn lag_that_is_proven_to_be_frequent_keeps_it_undecided_and_rare_lag_does_not() {
+    let limits = Limits::default();
+    let rare = route("a", &[(MATCH, ENOUGH), (Outcome::Transient, 400)]);
+    assert_safe(&evidence(vec![rare]), &limits);
+    let often = route("a", &[(MATCH, ENOUGH), (Outcome::Transient, 900)]);
+    let reasons = [(Code::Coverage, Some("a"))];
+    assert_undecided(&evidence(vec![often]), &limits, &reasons);
 }
 
 #[test]

@@ -97,7 +97,8 @@ impl Config {
         let checks = fields.optional("paused", |at| values::one_of(at, &paused));
         let old = fields.required("old", stacks::old);
         let new = fields.required("new", stacks::new);
-        let of_control = |at: &At<'_>| recheck::control(at, old.as_ref());
+        let of_control =
+            |at: &At<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
         let control = fields.optional("control", of_control);
         let reads = fields.optional("reads", Reads::read);
         let routes = fields.optional("routes", Routes::read);

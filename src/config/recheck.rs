@@ -64,9 +64,21 @@ pub(super) fn conditional(at: &At<'_>) -> Result<Conditional, Fault> {
 }
 
 /// The control instance: the old stack at another address.
-pub(super) fn control(at: &At<'_>, old: Option<&Target>) -> Result<Option<Target>, Faults> {
+pub(super) fn control(
+    at: &At<'_>,
+    old: Option<&Target>,
+    new: Option<&Target>,
+) -> Result<Option<Target>, Faults> {
     let mut fields = not_yet::open(at.clone());
-    let url = fields.optional("url", stacks::url);
+    let url = fields.optional("url", |at| {
+        let url = stacks::url(at)?;
+        let is_new = |new: &Target| (&new.authority, &new.base_path) == (&url.0, &url.1);
+        match new.is_some_and(is_new) {
+            // Every defect would be noise.
+            true => Err(at.expected("another instance of the old stack, not the new one")),
+            false => Ok(url),
+        }
+    });
     let control = old.zip(url).map(|(old, (authority, base_path))| Target {
         authority,
         base_path,

@@ -85,12 +85,14 @@ impl Sampler {
         if let (Declared::Read, Routing::Known(named)) = (declared, &routing) {
             named.route.count_live_read();
         }
-        let is_off =
-            live.checks == Checks::Paused || (force.is_none() && never_samples(&live, &routing));
         let plan = match (declared, &routing) {
             (Declared::NotRead, _) => self.note(call, &routing),
-            _ if is_off => Plan::Pass,
+            _ if live.checks == Checks::Paused => Plan::Pass,
+            (Declared::Read, Routing::Known(named)) if force.is_none() && is_off(&live, named) => {
+                Plan::Pass
+            }
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
+            // Also where none is sampled: how many reads there are, and what is written, is told all the same.
             (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
         };
         remove(call, force);
@@ -263,12 +265,9 @@ fn remove(call: &mut Call, force: Option<&HeaderName>) {
     }
 }
 
-/// Whether no read of the route is sampled unless it is forced: then nothing need be found out about the request.
-fn never_samples(live: &Live, routing: &Routing) -> bool {
-    match routing {
-        Routing::Known(named) => named.rate.unwrap_or(live.sampling.rate) <= 0.0,
-        Routing::ByBody(_) => false,
-    }
+/// Whether no read of the route is sampled unless it is forced.
+fn is_off(live: &Live, named: &Named) -> bool {
+    named.rate.unwrap_or(live.sampling.rate) <= 0.0
 }
 
 /// The head as it may be replayed: without what was meant for us, or framed a body that will be sent whole.

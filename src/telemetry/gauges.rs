@@ -63,6 +63,8 @@ pub enum Bound {
     Writes,
     /// Connections of the admin API: one that was idle was closed, or a caller had to wait.
     AdminConnections,
+    /// Epochs that stay readable, and routes in them: the oldest was forgotten.
+    Epochs,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -222,7 +224,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -234,6 +236,7 @@ impl Bound {
         Self::Versions,
         Self::Writes,
         Self::AdminConnections,
+        Self::Epochs,
     ];
 
     pub fn name(self) -> &'static str {
@@ -249,6 +252,7 @@ impl Bound {
             Self::Versions => "versions",
             Self::Writes => "writes",
             Self::AdminConnections => "admin_connections",
+            Self::Epochs => "epochs",
         }
     }
 }

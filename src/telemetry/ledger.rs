@@ -108,7 +108,9 @@ impl Ledger {
         let mut versions = locked(&self.0.versions);
         match cause {
             // Another header is looked at: what builds were called in the one before says nothing.
-            Cause::Version => *versions = Versions::new((None, None), [], self.now()),
+            Cause::Version => {
+                *versions = Versions::new((None, None), Default::default(), self.now());
+            }
             _ => versions.begin_anew(),
         }
         let version = versions.present().cloned();
@@ -187,8 +189,9 @@ impl Ledger {
             ended.end(now.max(ended.since()));
         }
         epochs.push_back(epoch.clone());
-        forget(&mut epochs);
+        let forgotten = forget(&mut epochs);
         drop((epochs, routes));
+        self.0.gauges.bound_reached_times(Bound::Epochs, forgotten);
         // The live side waits for none of this.
         if let Some(ended) = ended {
             ended.pack();
@@ -365,11 +368,13 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
         .iter()
         .filter(|epoch| epoch.series() == present.series());
     let known = comparable.filter_map(|epoch| epoch.version().cloned());
+    let met = epochs.iter().filter_map(|epoch| epoch.version().cloned());
+    let past = (known.collect(), met.collect());
     let last = present.last_check().map(|last| last.min(now));
     let others = epochs.iter().rev().skip(1);
     let mut others = others.filter(|epoch| epoch.series() == present.series());
     let is_left = others.any(|other| other.last_check() > present.last_check());
-    let mut versions = Versions::new((present.version().cloned(), last), known, now);
+    let mut versions = Versions::new((present.version().cloned(), last), past, now);
     if is_left {
         versions.leave();
     }
@@ -380,12 +385,14 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
     versions
 }
 
-/// Drops the oldest epochs until the rest is within the bounds; the present one stays.
-fn forget(epochs: &mut VecDeque<Arc<Epoch>>) {
+/// Drops the oldest epochs until the rest is within the bounds; the present one stays. Says how many went.
+fn forget(epochs: &mut VecDeque<Arc<Epoch>>) -> u64 {
+    let before = epochs.len();
     let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
     while epochs.len() > 1 && (epochs.len() > MAX_EPOCHS || tallies > MAX_TALLIES) {
         if let Some(oldest) = epochs.pop_front() {
             tallies -= oldest.seen();
         }
     }
+    (before - epochs.len()) as u64
 }

@@ -16,6 +16,8 @@ pub(super) struct Hearing<'e> {
     alpha: f64,
     mismatch: Bounded,
     error: Bounded,
+    /// Of what differed and was equal a moment later, which is lag while it is rare.
+    transient: Bounded,
 }
 
 /// A rate with its confidence sequence.
@@ -36,6 +38,9 @@ impl<'e> Hearing<'e> {
         let outcomes = &figures.outcomes;
         let mismatches = outcomes.mismatches();
         let errors = outcomes.shadow_errors();
+        let transients = outcomes.get(Outcome::Transient);
+        // What may go uncompared may lag.
+        let max_transient = (1.0 - limits.min_coverage).max(limits.max_error);
         let judged = outcomes.matches().saturating_sub(figures.unattributed) + mismatches;
         let answered = outcomes.compared().saturating_sub(figures.unattributed) + errors;
         Self {
@@ -44,6 +49,7 @@ impl<'e> Hearing<'e> {
             alpha,
             mismatch: Bounded::new(limits.max_mismatch, alpha, judged, mismatches),
             error: Bounded::new(limits.max_error, alpha, answered, errors),
+            transient: Bounded::new(max_transient, alpha, outcomes.compared(), transients),
         }
     }
 
@@ -64,6 +70,7 @@ impl<'e> Hearing<'e> {
         let findings = [
             self.mismatch_rate(),
             self.error_rate(),
+            self.too_much_lag(),
             self.too_little_compared(),
             self.latency(),
             self.more_checks(),
@@ -99,6 +106,18 @@ impl<'e> Hearing<'e> {
             rate.hits, rate.trials, rate.limit
         );
         Some(self.awaiting(Code::ErrorRate, rate.checks_needed(), detail))
+    }
+
+    /// Where lag is proven to be that frequent, it may be a stack that errs by turns.
+    fn too_much_lag(&self) -> Option<Finding> {
+        let rate = &self.transient;
+        (rate.interval.lower > rate.limit).then(|| {
+            let detail = format!(
+                "{} of {} checks differed, and were equal when read again (transient): at least {:.2e}, the limit is {:.2e}",
+                rate.hits, rate.trials, rate.interval.lower, rate.limit
+            );
+            Finding::new(Code::Coverage, detail)
+        })
     }
 
     fn too_little_compared(&self) -> Option<Finding> {

@@ -117,10 +117,10 @@ impl fmt::Display for Version {
 
 impl Versions {
     /// `present`: the build of the present epoch, where one is known, and `last`, when a check of it last counted there.
-    /// `known`: those that have epochs comparable with it, oldest first.
+    /// `known`: those that have epochs comparable with it, `met`: those that have any; the newest last.
     pub fn new(
         (present, last): (Option<Version>, Option<Timestamp>),
-        known: impl IntoIterator<Item = Version>,
+        (known, met): (Vec<Version>, Vec<Version>),
         now: Timestamp,
     ) -> Self {
         let mut versions = Self {
@@ -136,7 +136,9 @@ impl Versions {
         for version in known.into_iter().chain(present.clone()) {
             versions.know(&version);
         }
-        versions.met = versions.known.clone();
+        for version in met {
+            versions.meet(&version);
+        }
         Self {
             present,
             ..versions
@@ -231,8 +233,7 @@ impl Versions {
             // One that takes the place of a newer one, as that is away, is the newest from then on.
             let is_met = self.met.contains(version);
             if !is_met || !(is_new || is_newer) {
-                self.met.retain(|met| met != version);
-                self.met.push_back(version.clone());
+                self.meet(version);
             }
         }
         self.present = build.cloned();
@@ -252,6 +253,15 @@ impl Versions {
             self.met.retain(|met| Some(met) != forgotten.as_ref());
         }
         known.is_none()
+    }
+
+    /// As the newest of those that were met.
+    fn meet(&mut self, version: &Version) {
+        self.met.retain(|met| met != version);
+        self.met.push_back(version.clone());
+        if self.met.len() > MAX_KNOWN {
+            self.met.pop_front();
+        }
     }
 
     /// Whether it came after the present one.
@@ -286,11 +296,16 @@ mod tests {
     }
 
     fn named(name: &str) -> Versions {
-        Versions::new((Some(version(name)), Some(at(0))), [], at(0))
+        let met = vec![version(name)];
+        Versions::new((Some(version(name)), Some(at(0))), (Vec::new(), met), at(0))
     }
 
     fn unnamed(is_heard: bool) -> Versions {
-        Versions::new((None, is_heard.then(|| at(0))), [], at(0))
+        Versions::new(
+            (None, is_heard.then(|| at(0))),
+            (Vec::new(), Vec::new()),
+            at(0),
+        )
     }
 
     #[test]
@@ -440,9 +455,20 @@ mod tests {
     }
 
     #[test]
+    fn the_newer_of_two_prevails_after_a_start_with_an_epoch_of_its_own_as_well() {
+        let met = vec![version("a"), version("b")];
+        let mut versions = Versions::new((None, None), (Vec::new(), met), at(0));
+        assert_eq!(hear(&mut versions, "b", 1), Turn::Adopts);
+        assert_eq!(hear(&mut versions, "a", 2), Turn::Begins);
+        assert_eq!(hear(&mut versions, "b", 3), Turn::Begins);
+        assert_eq!(hear(&mut versions, "a", 4), Turn::Returns);
+    }
+
+    #[test]
     fn the_builds_of_the_past_are_known_again() {
-        let known = [version("b"), version("a")];
-        let mut versions = Versions::new((Some(version("b")), Some(at(0))), known, at(30));
+        let known = vec![version("a"), version("b")];
+        let past = (known.clone(), known);
+        let mut versions = Versions::new((Some(version("b")), Some(at(0))), past, at(30));
         assert_eq!(versions.doubt(at(30)), None);
         assert_eq!(hear(&mut versions, "a", 31), Turn::Returns);
         let away = Doubt::Away(Duration::from_secs(31));

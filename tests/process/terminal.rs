@@ -5,6 +5,7 @@ use crate::{
     stack::Stack,
 };
 use rustix::{
+    process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
 };
@@ -93,6 +94,15 @@ impl Terminal {
     /// Presses a key that ends the command, and asserts that the terminal is as it was.
     fn ends_with(mut self, key: &[u8]) {
         self.keys.write_all(key).unwrap();
+        self.ends();
+    }
+
+    fn ends_by(self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.ends();
+    }
+
+    fn ends(mut self) {
         let status = eventually("it ends", || self.child.try_wait().unwrap());
         assert!(status.success(), "{status}");
         eventually("the screen is given back", || {
@@ -173,7 +183,7 @@ fn the_live_view_refreshes_itself_and_survives_its_twinread() {
     terminal.shows("PAUSED: nothing is sampled");
     terminal.shows("changed by the API: paused");
 
-    sidecar.signal(rustix::process::Signal::TERM);
+    sidecar.signal(Signal::TERM);
     sidecar.exited();
     terminal.shows("cannot be reached");
     terminal.shows("unsafe  epoch");
@@ -186,6 +196,16 @@ fn an_interrupt_gives_the_terminal_back() {
     let terminal = Terminal::run(&status(&sidecar, &[]));
     terminal.shows("q quits");
     terminal.ends_with(b"\x03");
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    let sidecar = unsafe_sidecar();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let terminal = Terminal::run(&status(&sidecar, &[]));
+        terminal.shows("q quits");
+        terminal.ends_by(signal);
+    }
 }
 
 #[test]

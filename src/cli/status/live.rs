@@ -17,9 +17,14 @@ use ratatui::{
     text::{Line, Span},
     widgets::Paragraph,
 };
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
     io,
-    sync::mpsc::{self, Receiver, TryRecvError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, TryRecvError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -56,8 +61,12 @@ const SIDEWAYS: u16 = 8;
 /// The terminal is gone.
 pub(super) fn show(client: Client, first: Look) -> io::Result<()> {
     let looks = look_on(client);
+    let asked_to_end = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, asked_to_end.clone())?;
+    }
     let mut terminal = ratatui::try_init()?;
-    let ended = follow(&mut terminal, &looks, Screen::new(first));
+    let ended = follow(&mut terminal, (&looks, &asked_to_end), Screen::new(first));
     ratatui::restore();
     ended
 }
@@ -78,19 +87,20 @@ fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
 
 fn follow<B: Backend<Error = io::Error>>(
     terminal: &mut Terminal<B>,
-    looks: &Receiver<Result<Look, Error>>,
+    (looks, asked_to_end): (&Receiver<Result<Look, Error>>, &AtomicBool),
     mut screen: Screen,
 ) -> io::Result<()> {
-    loop {
+    while !asked_to_end.load(Ordering::Relaxed) {
         screen.take_all(looks)?;
         terminal.draw(|frame| screen.draw(frame))?;
         if event::poll(TICK)?
             && let Event::Key(key) = event::read()?
             && screen.press(key) == Next::Quit
         {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 // === impl Screen ===
