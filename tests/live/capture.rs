@@ -135,10 +135,14 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
         format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
     };
     caller.send(GET).await.message().await;
-    assert_eq!((reads(), sidecar.sampled()), (1, 0), "nothing is sampled");
+    for body in [r#"{"q":"get"}"#, r#"{"q":"put"}"#] {
+        caller.send(posted(body)).await.message().await;
+    }
+    until("told by the body, too", || reads() == 2).await;
+    assert_eq!(sidecar.sampled(), 0, "nothing is sampled");
     sidecar.set(|live| live.checks = Checks::Paused);
     caller.send(GET).await.message().await;
-    assert_eq!((reads(), sidecar.sampled()), (2, 0), "paused");
+    assert_eq!((reads(), sidecar.sampled()), (3, 0), "paused");
     sidecar.set(|live| {
         live.checks = Checks::Running;
         live.sampling.rate = 1.0;
@@ -147,7 +151,7 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
     caller.send(posted(r#"{"q":"get"}"#)).await.message().await;
     caller.send(posted(r#"{"q":"put"}"#)).await.message().await;
     caller.send(GET).await.message().await;
-    until("all reads", || (reads(), sidecar.sampled()) == (5, 3)).await;
+    until("all reads", || (reads(), sidecar.sampled()) == (6, 3)).await;
 }
 
 #[tokio::test]
