@@ -11,6 +11,7 @@ pub mod pace;
 pub mod record;
 pub mod told;
 pub mod version;
+pub mod versions;
 
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
 pub use interval::{Interval, Sequence};
@@ -20,4 +21,5 @@ pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use record::Record;
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
-pub use version::{Doubt, Turn, Version, Versions};
+pub use version::Version;
+pub use versions::{Doubt, Turn, Versions};
