@@ -21,7 +21,7 @@ impl Seat {
     pub(super) fn new(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
         Self {
             epoch: epoch.clone(),
-            tally: Arc::new(Tally::new(route.clone(), epoch.since())),
+            tally: Arc::new(Tally::new(route.clone())),
         }
     }
 

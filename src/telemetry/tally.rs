@@ -37,7 +37,7 @@ pub(super) struct Course {
 // === impl Tally ===
 
 impl Tally {
-    pub(super) fn new(route: Arc<str>, since: Timestamp) -> Self {
+    pub(super) fn new(route: Arc<str>) -> Self {
         Self {
             route,
             rank: AtomicU64::new(0),
@@ -51,7 +51,7 @@ impl Tally {
             course: Mutex::new(Course {
                 record: Record::default(),
                 last_mismatch: None,
-                pace: Pace::new(since),
+                pace: Pace::default(),
                 latencies: Latencies::default(),
             }),
         }
@@ -72,7 +72,7 @@ impl Tally {
             course: Mutex::new(Course {
                 record: state.record,
                 last_mismatch: state.last_mismatch.map(|at| at.min(now)),
-                pace: Pace::new(now),
+                pace: Pace::default(),
                 latencies: state.latencies,
             }),
         }

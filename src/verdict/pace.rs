@@ -4,9 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 
 /// Counts events and remembers when the last of them were. Time is an argument.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pace {
-    /// Points in time with the events counted until then, oldest first; never empty.
+    /// Points in time with the events counted until then, oldest first. It begins with the first event: what was before
+    /// has no pace.
     marks: VecDeque<(Timestamp, u64)>,
     events: u64,
 }
@@ -19,20 +20,8 @@ const APART: SignedDuration = SignedDuration::from_secs(4);
 // === impl Pace ===
 
 impl Pace {
-    pub fn new(began: Timestamp) -> Self {
-        Self {
-            marks: VecDeque::from([(began, 0)]),
-            events: 0,
-        }
-    }
-
     pub fn count(&mut self, at: Timestamp) {
         self.events += 1;
-        if self.events == 1 {
-            // From here on: what was before has no pace.
-            self.marks = VecDeque::from([(at, 1)]);
-            return;
-        }
         let is_due = |(last, _): &(Timestamp, u64)| at.duration_since(*last) >= APART;
         if self.marks.back().is_none_or(is_due) {
             if self.marks.len() == MARKS {
@@ -66,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_steady_pace_is_told_from_the_start_and_after_an_hour() {
-        let mut pace = Pace::new(at(0));
+        let mut pace = Pace::default();
         for tenth in 1..=36_000 {
             pace.count(at(tenth * 100));
             if tenth == 50 || tenth == 36_000 {
@@ -78,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_begins_late_has_the_pace_of_what_has_begun() {
-        let mut pace = Pace::new(at(0));
+        let mut pace = Pace::default();
         for tenth in 36_000..36_050 {
             pace.count(at(tenth * 100));
         }
@@ -88,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_pace_that_stops_is_forgotten() {
-        let mut pace = Pace::new(at(0));
+        let mut pace = Pace::default();
         for second in 1..=100 {
             pace.count(at(second * 1_000));
         }
@@ -97,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_pace_of_twice_a_day_is_told_as_that() {
-        let mut pace = Pace::new(at(0));
+        let mut pace = Pace::default();
         let half_a_day = 43_200;
         for day in 1..=40 {
             pace.count(at(day * half_a_day * 1_000));
@@ -109,7 +98,7 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_no_pace() {
-        assert_eq!(Pace::new(at(0)).per_second(at(0)), 0.0);
-        assert_eq!(Pace::new(at(0)).per_second(at(9_000)), 0.0);
+        assert_eq!(Pace::default().per_second(at(0)), 0.0);
+        assert_eq!(Pace::default().per_second(at(9_000)), 0.0);
     }
 }
