@@ -278,6 +278,7 @@ mod tests {
                 "mark=\"unconfirmed\"",
                 Some("unconfirmed"),
             ),
+            (Mark::Vanished, "mark=\"vanished\"", Some("vanished")),
         ] {
             let written = line(Format::Text, mark).await;
             assert!(written.contains(text), "{written}");

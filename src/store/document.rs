@@ -19,7 +19,7 @@ pub struct Mismatch {
     #[serde(deserialize_with = "outcome")]
     #[schema(value_type = String)]
     pub outcome: Name,
-    /// `auth`, `unconfirmed`, or the kind of a shadow error.
+    /// `auth`, `unconfirmed`, `vanished`, or the kind of a shadow error.
     #[serde(
         skip_serializing_if = "str::is_empty",
         deserialize_with = "detail",

@@ -32,8 +32,10 @@ pub enum Mark {
     Plain,
     /// 401 or 403 on the new side only: most often a wrong credential in the configuration.
     Auth,
-    /// The re-check budget was used up.
+    /// The re-check budget was used up, or the stacks could not be read again.
     Unconfirmed,
+    /// A 5xx of the new stack alone that was gone when it was read again. It is confirmed all the same.
+    Vanished,
 }
 
 /// How the shadow failed to answer.
@@ -59,8 +61,12 @@ pub enum Reason {
     BreakerOpen,
     BodyTooLarge,
     Streaming,
+    /// One stack answered by what the caller has already, and such reads are skipped.
+    Conditional,
     PrimaryError,
     ClientGone,
+    /// What was read had a write pending until the last re-check.
+    WritePending,
     ShuttingDown,
     Internal,
 }
@@ -69,12 +75,13 @@ pub enum Reason {
 
 impl Outcome {
     /// Every outcome once, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Match(Via::Exact),
         Self::Match(Via::Rules),
         Self::Mismatch(Mark::Plain),
         Self::Mismatch(Mark::Auth),
         Self::Mismatch(Mark::Unconfirmed),
+        Self::Mismatch(Mark::Vanished),
         Self::Transient,
         Self::Noise,
         Self::ShadowError(ShadowError::Connect),
@@ -88,8 +95,10 @@ impl Outcome {
         Self::NotCompared(Reason::BreakerOpen),
         Self::NotCompared(Reason::BodyTooLarge),
         Self::NotCompared(Reason::Streaming),
+        Self::NotCompared(Reason::Conditional),
         Self::NotCompared(Reason::PrimaryError),
         Self::NotCompared(Reason::ClientGone),
+        Self::NotCompared(Reason::WritePending),
         Self::NotCompared(Reason::ShuttingDown),
         Self::NotCompared(Reason::Internal),
     ];
@@ -99,10 +108,10 @@ impl Outcome {
         match self {
             Self::Match(via) => via as usize,
             Self::Mismatch(mark) => 2 + mark as usize,
-            Self::Transient => 5,
-            Self::Noise => 6,
-            Self::ShadowError(kind) => 7 + kind as usize,
-            Self::NotCompared(reason) => 11 + reason as usize,
+            Self::Transient => 6,
+            Self::Noise => 7,
+            Self::ShadowError(kind) => 8 + kind as usize,
+            Self::NotCompared(reason) => 12 + reason as usize,
         }
     }
 
@@ -125,6 +134,7 @@ impl Outcome {
             Self::Mismatch(Mark::Plain) | Self::Transient | Self::Noise => "",
             Self::Mismatch(Mark::Auth) => "auth",
             Self::Mismatch(Mark::Unconfirmed) => "unconfirmed",
+            Self::Mismatch(Mark::Vanished) => "vanished",
             Self::ShadowError(kind) => kind.name(),
             Self::NotCompared(reason) => reason.name(),
         }
@@ -177,8 +187,10 @@ impl Reason {
             Self::BreakerOpen => "breaker_open",
             Self::BodyTooLarge => "body_too_large",
             Self::Streaming => "streaming",
+            Self::Conditional => "conditional",
             Self::PrimaryError => "primary_error",
             Self::ClientGone => "client_gone",
+            Self::WritePending => "write_pending",
             Self::ShuttingDown => "shutting_down",
             Self::Internal => "internal",
         }
