@@ -64,7 +64,10 @@ pub use target::{InvalidTarget, Target};
 pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
-use crate::document::{Fault, Faults};
+use crate::{
+    document::{Fault, Faults},
+    stack::Stack,
+};
 use http::HeaderName;
 use jiff::civil::Date;
 use std::{collections::HashMap, sync::Arc};
@@ -146,11 +149,11 @@ impl RuleSet {
         set
     }
 
-    /// The rules as they judge two answers of the old stack: what is made of old's values is made of both, what is made
-    /// of new's of neither, and no ids are renumbered.
-    pub fn between_readings_of_old(&self) -> Self {
+    /// The rules as they judge two answers of one stack: what is made of its values is made of both, what is made of the
+    /// other's of neither, and no ids are renumbered.
+    pub fn between_readings_of(&self, stack: Stack) -> Self {
         let rules = self.rules.iter().filter_map(|rule| {
-            let action = rule.action.between_readings_of_old()?;
+            let action = rule.action.between_readings_of(stack)?;
             Some(Rule {
                 action,
                 ..rule.clone()

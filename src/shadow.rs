@@ -10,6 +10,7 @@ mod breaker;
 mod check;
 mod lane;
 mod lanes;
+mod noise;
 mod pair;
 mod places;
 mod priority;

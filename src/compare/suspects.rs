@@ -1,12 +1,19 @@
 //! What later readings of both stacks say about the places that differed at first.
 //!
-//! A place where the old stack's own readings differ is noise. Where a later reading differs at none of the places outside
-//! noise, it was lag; as long as it differs at some, be it at others than the reading before, it was not.
+//! A place where the old stack's own readings differ is noise, in the kinds that they show there: a value that changes
+//! excuses another value, never a missing member, a null or another type. Where earlier checks have shown such a kind at
+//! such a place, that the new stack's own readings differ there is enough.
+//!
+//! Where a later reading differs at none of the places outside noise, it was lag; as long as it differs at some, be it at
+//! others than the reading before, it was not.
 
 mod again;
 mod noise;
+mod variation;
 
-use super::{Compared, Difference, Place};
+pub use variation::Variation;
+
+use super::{Compared, Difference, Kind, Place};
 use again::Again;
 use noise::{Noise, Stand};
 use std::collections::HashSet;
@@ -20,6 +27,10 @@ pub struct Suspects {
     equal: Vec<Suspect>,
     /// By the numbering of the first reading.
     noise: Noise,
+    /// Where the new stack's own readings differ, by the numbering of its first one.
+    new: Noise,
+    /// What earlier checks have excused.
+    excused: HashSet<Variation>,
     /// Differences at first that were counted, but not kept.
     unseen: usize,
     standing: Standing,
@@ -43,6 +54,7 @@ pub enum Standing {
 struct Suspect {
     place: Place,
     stand: Stand,
+    kind: Kind,
 }
 
 /// A later reading beside the first, all as [`Compared`] under the rules.
@@ -52,6 +64,17 @@ pub struct Later<'c> {
     pub own: [&'c Compared; 2],
     /// The later answers of both stacks.
     pub both: &'c Compared,
+    /// `None` where earlier checks say nothing of the places that differ.
+    pub earlier: Option<Earlier<'c>>,
+}
+
+/// What earlier checks of the same route have shown, and what the new stack does now.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier<'c> {
+    /// How the old stack's own readings differ there.
+    pub known: &'c HashSet<Variation>,
+    /// The new stack's first answer against its later one.
+    pub new: &'c Compared,
 }
 
 // === impl Suspects ===
@@ -64,6 +87,8 @@ impl Suspects {
             open: Suspect::all(differences),
             equal: Vec::new(),
             noise: Noise::default(),
+            new: Noise::default(),
+            excused: HashSet::new(),
             unseen: first.count().saturating_sub(differences.len()),
             standing: Standing::Open,
         }
@@ -75,17 +100,43 @@ impl Suspects {
         self.noise.add(from_first);
         let (noise, own) = (&self.noise, Noise::of(from_later));
         let left = later.both.differences().iter().filter(|difference| {
-            let place = &difference.place;
-            !noise.covers_by_name(place) && !own.covers(place, Stand::of(difference))
+            let (place, kind) = (&difference.place, difference.kind);
+            let stand = Stand::of(difference);
+            !noise.covers_by_name(place, kind) && !own.covers(place, stand, kind)
         });
         let again = Again::of(left.map(|difference| &difference.place));
         let known = self.open.drain(..).chain(self.equal.drain(..));
         let (open, equal) = known
-            .filter(|Suspect { place, stand }| !noise.covers(place, *stand))
+            .filter(|suspect| !suspect.is_in(noise))
             .partition(|suspect| again.meets(&suspect.place));
         self.open = open;
         self.equal = equal;
+        if let Some(earlier) = later.earlier {
+            self.excuse(earlier);
+        }
         self.standing = self.judge(&again, later);
+    }
+
+    /// Takes out what is noise because earlier checks know it, and the new stack shows it in this check.
+    fn excuse(&mut self, earlier: Earlier<'_>) {
+        self.new.add(earlier.new);
+        let Self {
+            noise,
+            new,
+            excused,
+            ..
+        } = self;
+        for suspects in [&mut self.open, &mut self.equal] {
+            suspects.retain(|suspect| {
+                let variation = suspect.variation();
+                let is_noise = suspect.is_in_new(new) && earlier.known.contains(&variation);
+                if is_noise {
+                    noise.keep(suspect.place.clone());
+                    excused.insert(variation);
+                }
+                !is_noise
+            });
+        }
     }
 
     fn judge(&self, again: &Again, later: Later<'_>) -> Standing {
@@ -133,6 +184,29 @@ impl Suspects {
         Some(told.into_iter().flatten().collect())
     }
 
+    /// How the places differ that are not known to be noise.
+    pub fn left(&self) -> HashSet<Variation> {
+        let left = self.open.iter().chain(&self.equal);
+        left.map(Suspect::variation).collect()
+    }
+
+    /// Whether some places differ still, and all of them in ways that are `known` of the old stack. More readings may show
+    /// that they are noise.
+    pub fn are_known(&self, known: &HashSet<Variation>) -> bool {
+        let mut open = self.open.iter();
+        self.standing == Standing::Open && open.all(|suspect| known.contains(&suspect.variation()))
+    }
+
+    /// How the old stack's own readings differ in this check, sorted.
+    pub fn variations(&self) -> Vec<Variation> {
+        self.noise.variations()
+    }
+
+    /// What is noise in this check only because of earlier ones.
+    pub fn excused(&self) -> &HashSet<Variation> {
+        &self.excused
+    }
+
     /// Where the old stack's own readings differ, by the numbering of the first; some of it, where there is much.
     pub fn noise(&self) -> &[Place] {
         self.noise.told()
@@ -140,7 +214,7 @@ impl Suspects {
 
     /// How many places are kept in mind.
     pub fn places(&self) -> usize {
-        self.open.len() + self.equal.len() + self.noise.len()
+        self.open.len() + self.equal.len() + self.noise.len() + self.new.len()
     }
 }
 
@@ -151,7 +225,21 @@ impl Suspect {
         Self {
             place: difference.place.clone(),
             stand: Stand::of(difference),
+            kind: difference.kind,
         }
+    }
+
+    fn is_in(&self, noise: &Noise) -> bool {
+        noise.covers(&self.place, self.stand, self.kind)
+    }
+
+    /// The same by the numbering of new.
+    fn is_in_new(&self, noise: &Noise) -> bool {
+        self.is_in(noise) || noise.covers(&self.place, self.stand.reversed(), self.kind)
+    }
+
+    fn variation(&self) -> Variation {
+        Variation::of(&self.place, self.kind)
     }
 
     fn all(differences: &[Difference]) -> Vec<Self> {

@@ -50,6 +50,8 @@ pub struct Opened {
     pub answer: Answer,
     pub primary: Stack,
     pub took: Duration,
+    /// When the primary's answer was complete.
+    pub offered: Instant,
     pub routes: Arc<Routes>,
     pub comparing: Arc<Comparing>,
     pub held: Held,
@@ -102,6 +104,7 @@ impl Sample {
             answer: self.answer.open(),
             primary: self.primary,
             took: self.took,
+            offered: self.offered,
             routes: self.routes,
             comparing: self.comparing,
             held: self.held,

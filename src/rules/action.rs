@@ -112,8 +112,8 @@ impl Action {
         }
     }
 
-    /// What is left of it where both answers are of the old stack.
-    pub(super) fn between_readings_of_old(&self) -> Option<Self> {
+    /// What is left of it where both answers are of one stack.
+    pub(super) fn between_readings_of(&self, stack: Stack) -> Option<Self> {
         let mut action = self.clone();
         let on = match &mut action {
             Self::Bijection(_) => return None,
@@ -123,7 +123,7 @@ impl Action {
             ) => on,
             _ => return Some(action),
         };
-        if !on.covers(Stack::Old) {
+        if !on.covers(stack) {
             return None;
         }
         *on = On::Both;

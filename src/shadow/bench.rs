@@ -4,6 +4,7 @@ use super::{
     Compare, Settings,
     check::{Check, Finding},
     lanes::Lanes,
+    noise::KnownNoise,
     pair::Reading,
     places::Places,
     tries::Tries,
@@ -33,6 +34,7 @@ const MAX_TIMED: usize = 256 << 10;
 pub(super) struct Bench {
     pub(super) compare: Compare,
     pub(super) pairs: Pairs,
+    pub(super) noise: KnownNoise,
     pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) timings: Timings,

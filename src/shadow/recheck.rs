@@ -4,6 +4,9 @@
 //! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
 //! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. One that still
 //! waits when the process drains has not been given the time that lag may take, and is neither: `shutting_down`.
+//!
+//! Where all that is left is known of old's readings in earlier checks, a few more readings follow the last delay: two
+//! stacks that both vary may agree with themselves for as long as the delays last.
 
 use super::{
     bench::{Memory, Seen},
@@ -13,18 +16,28 @@ use super::{
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Comparing, Later, Met, Standing, Suspects},
+    compare::{Answer, Compared, Comparing, Earlier, Later, Met, Standing, Suspects, Variation},
     drain,
+    stack::Stack,
     telemetry::Bound,
     verdict::{Mark, Outcome, Reason},
 };
 use http::StatusCode;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{self as clock, Duration},
+};
 use tokio::time::{self, Instant};
 
 /// How long the first reading waits for its turn in the budget. Those that follow wait for as long as it takes others to
 /// go by: what was begun should come to its end before something new begins.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Readings after the last delay where what is left is known noise, and the pause before each. Two stacks that each give one
+/// of two answers at random show it in all but one of 4096 checks.
+const MORE: usize = 6;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Differences kept of a later comparison at least: what is not kept cannot be told from noise. Some 5 MiB for as long
 /// as answers are compared.
@@ -54,8 +67,10 @@ struct Series<'c> {
     suspects: Option<Suspects>,
     /// For later comparisons of both stacks.
     comparing: Comparing,
-    /// For those of the old one with itself; known from the first on.
-    own: Option<Comparing>,
+    /// For those of each stack with itself; known from the first on.
+    own: [Option<Comparing>; 2],
+    /// What earlier checks have shown of the places that differ.
+    known: HashSet<Variation>,
     held: Held,
     found: Instant,
     lag: Option<Duration>,
@@ -98,16 +113,15 @@ pub(super) async fn confirm(
         None => *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown)),
         Some(last) => {
             if let Some((suspects, told)) = suspects.zip(told) {
+                check.learn_noise(&suspects);
                 finding.compared = told;
                 finding.correct(&suspects, lag);
                 finding.met.intersect(&met);
             }
-            let failed_once =
-                finding.outcome == Outcome::Transient && is_failure(check.sides(&shadow.answer));
-            if failed_once {
-                finding.outcome = Outcome::Mismatch(Mark::Plain);
+            if is_failure(check.sides(&shadow.answer)) {
+                finding.failed();
             }
-            if failed_once || last == Look::Missed {
+            if last == Look::Missed {
                 finding.unconfirmed();
             }
         }
@@ -127,7 +141,8 @@ impl<'c> Series<'c> {
             first: check.sides(&shadow.answer),
             compared,
             suspects: None,
-            own: None,
+            own: [None, None],
+            known: HashSet::new(),
             comparing,
             held: check.sample.held.beside(),
             found: Instant::now(),
@@ -142,17 +157,36 @@ impl<'c> Series<'c> {
         let mut last = Look::Missed;
         for (index, delay) in self.check.settings.recheck.after.iter().enumerate() {
             time::sleep_until(self.found + *delay).await;
-            let patience = PATIENCE[index.min(1)];
-            let Some(wait) = self.check.bench.lanes.book(&self.check.settings, patience) else {
-                return Look::Missed;
-            };
-            time::sleep(wait).await;
-            last = self.look().await;
+            match self.turn(PATIENCE[index.min(1)]).await {
+                Some(look) => last = look,
+                None => return Look::Missed,
+            }
             if last == Look::Settled {
                 break;
             }
         }
+        self.run_on(last).await
+    }
+
+    /// Reads on while all that differs is known noise.
+    async fn run_on(&mut self, mut last: Look) -> Look {
+        for _ in 0..MORE {
+            let suspects = self.suspects.as_ref();
+            if last != Look::Differs || !suspects.is_some_and(|all| all.are_known(&self.known)) {
+                break;
+            }
+            time::sleep(PAUSE).await;
+            last = self.turn(PATIENCE[0]).await.unwrap_or(Look::Missed);
+        }
         last
+    }
+
+    /// Reads both once more when the budget allows; `None` where that takes longer than `patience`.
+    async fn turn(&mut self, patience: Duration) -> Option<Look> {
+        let check = self.check;
+        let wait = check.bench.lanes.book(&check.settings, patience)?;
+        time::sleep(wait).await;
+        Some(self.look().await)
     }
 
     async fn look(&mut self) -> Look {
@@ -209,20 +243,24 @@ impl<'c> Series<'c> {
         let Seen { comparison, met } = self.compare(old, new)?;
         self.met = met;
         let both = comparison.result;
-        let first = self.first.0;
-        let own = [self.compare_own(first, old), self.compare_own(old, first)];
-        let suspects = match &mut self.suspects {
+        let (first, first_new) = self.first;
+        let mut own = |one, other| self.compare_own(Stack::Old, one, other);
+        let own = [own(first, old), own(old, first)];
+        let mut suspects = match self.suspects.take() {
             Some(suspects) => suspects,
-            None => {
-                let suspects = self.suspect()?;
-                self.suspects.insert(suspects)
-            }
+            None => self.suspect()?,
         };
+        self.known = self.check.known_noise(&suspects);
+        let varied = (!self.known.is_empty()).then(|| self.compare_own(Stack::New, first_new, new));
         suspects.hear(Later {
             own: [&own[0], &own[1]],
             both: &both,
+            earlier: varied.as_ref().map(|new| Earlier {
+                known: &self.known,
+                new,
+            }),
         });
-        Some(suspects.standing())
+        Some(self.suspects.insert(suspects).standing())
     }
 
     /// The places that differed at first, more of them than a report keeps.
@@ -263,11 +301,11 @@ impl<'c> Series<'c> {
         (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
 
-    /// Two answers of the old stack. Where they cannot be compared nothing is known to be noise.
-    fn compare_own(&mut self, one: &Answer, other: &Answer) -> Compared {
+    /// Two answers of one stack. Where they cannot be compared nothing is known to be noise.
+    fn compare_own(&mut self, stack: Stack, one: &Answer, other: &Answer) -> Compared {
         let comparing = &self.comparing;
-        let own = self.own.get_or_insert_with(|| Comparing {
-            rules: comparing.rules.between_readings_of_old().into(),
+        let own = self.own[stack as usize].get_or_insert_with(|| Comparing {
+            rules: comparing.rules.between_readings_of(stack).into(),
             options: comparing.options.clone(),
         });
         let (bench, subject) = (&self.check.bench, self.check.subject());
@@ -298,9 +336,39 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
     status != first.status && (status.is_server_error() || REFUSALS.contains(&status))
 }
 
+// === impl Check ===
+
+impl Check {
+    /// What earlier checks have shown of what differs in this one.
+    fn known_noise(&self, suspects: &Suspects) -> HashSet<Variation> {
+        let noise = &self.bench.noise;
+        noise.known(&self.subject(), suspects.left(), self.sample.offered)
+    }
+
+    /// Remembers what this check has shown, for later ones.
+    fn learn_noise(&self, suspects: &Suspects) {
+        let (shown, excused) = (suspects.variations(), suspects.excused());
+        let noise = &self.bench.noise;
+        let refused = noise.learn(&self.subject(), shown, excused, clock::Instant::now());
+        let gauges = &self.bench.gauges;
+        gauges.bound_reached_times(Bound::Noise, refused);
+    }
+}
+
 // === impl Finding ===
 
 impl Finding {
+    /// The new stack alone failed to answer at first. That it answers now makes that neither lag nor noise.
+    fn failed(&mut self) {
+        let mark = match self.outcome {
+            Outcome::Transient => Mark::Vanished,
+            Outcome::Noise => Mark::Plain,
+            _ => return,
+        };
+        self.met = Met::default();
+        self.outcome = Outcome::Mismatch(mark);
+    }
+
     /// What differed was not read again to the end. That a credential was refused is told all the same.
     fn unconfirmed(&mut self) {
         self.met = Met::default();

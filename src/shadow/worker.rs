@@ -9,6 +9,7 @@ use super::{
     bench::Bench,
     check::{self, Entry},
     lanes::{Clients, Lanes},
+    noise::KnownNoise,
     places::{Place, Places},
     reread::Rereader,
     tries::Tries,
@@ -88,6 +89,7 @@ impl Worker {
             bench: Arc::new(Bench {
                 compare: parts.compare,
                 pairs: parts.pairs,
+                noise: KnownNoise::default(),
                 lanes: Lanes::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,

@@ -63,6 +63,8 @@ pub enum Bound {
     Writes,
     /// Connections of the admin API: one that was idle was closed, or a caller had to wait.
     AdminConnections,
+    /// Places at which the old stack's own readings differ: one was not remembered, and excuses nothing in later checks.
+    Noise,
     /// Epochs that stay readable, and routes in them: the oldest was forgotten.
     Epochs,
 }
@@ -224,7 +226,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -236,6 +238,7 @@ impl Bound {
         Self::Versions,
         Self::Writes,
         Self::AdminConnections,
+        Self::Noise,
         Self::Epochs,
     ];
 
@@ -252,6 +255,7 @@ impl Bound {
             Self::Versions => "versions",
             Self::Writes => "writes",
             Self::AdminConnections => "admin_connections",
+            Self::Noise => "noise",
             Self::Epochs => "epochs",
         }
     }

@@ -5,6 +5,7 @@
 
 mod builds;
 mod ids;
+mod noise;
 mod races;
 mod recheck;
 mod shadow;

@@ -307,7 +307,10 @@ async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() 
     };
     let (old, new) = pair(Way::json(EQUAL), failing(1)).await;
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
-    assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
+    assert_eq!(
+        shadow.check(&Read::new()).await,
+        Outcome::Mismatch(Mark::Vanished)
+    );
     let report = shadow.reports.try_recv().unwrap();
     assert!(places(&report).contains(&"status"), "{report:?}");
 }

@@ -74,7 +74,7 @@ impl Again {
 }
 
 /// The same for every index.
-fn class(steps: &[Step]) -> Vec<Step> {
+pub(super) fn class(steps: &[Step]) -> Vec<Step> {
     let steps = steps.iter().map(|step| match step {
         Step::Index(_) => Step::Index(0),
         step => step.clone(),

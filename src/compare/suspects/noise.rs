@@ -1,23 +1,34 @@
-//! The places at which readings of the old stack differ from each other.
+//! The places at which readings of one stack differ from each other, and the kinds in which they do.
 
+use super::{
+    again::class,
+    variation::{Kinds, Variation},
+};
 use crate::compare::{Compared, Difference, Kind, Place, Step};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// As many are told.
 const TOLD: usize = 100;
 
-/// Where readings of one stack differ, by the numbering of one of them.
+/// Where and in which kinds readings of one stack differ, by the numbering of one of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noise {
     /// In the order in which they were met.
     told: Vec<Place>,
-    nodes: HashSet<Vec<Step>>,
-    lines: Runs,
+    nodes: HashMap<Vec<Step>, Kinds>,
+    /// Arrays whose members come and go. Which of them has which index says nothing.
+    loose: HashSet<Vec<Step>>,
+    /// By the steps with every index as 0. In a loose array a difference is compared with these.
+    classes: HashMap<Vec<Step>, Kinds>,
+    /// Lines that others replace in other readings.
+    changed: Runs,
+    /// Lines that other readings lack.
+    gone: Runs,
     /// Lines before which other readings have some more.
     before: HashSet<usize>,
     /// The least of the first bytes that differ.
     byte: Option<usize>,
-    others: HashSet<Place>,
+    others: HashMap<Place, Kinds>,
 }
 
 /// How a difference stands to what old has.
@@ -25,6 +36,8 @@ pub(super) struct Noise {
 pub(super) enum Stand {
     /// At something that old has, or lacks by its name.
     At,
+    /// Lines that old has and new lacks.
+    Gone,
     /// Between what old has: before a line, or at an index by new's numbering.
     Between,
 }
@@ -43,61 +56,81 @@ impl Noise {
     }
 
     pub(super) fn add(&mut self, own: &Compared) {
-        let mut lines = Vec::new();
+        let (mut changed, mut gone) = (Vec::new(), Vec::new());
         for difference in own.differences() {
-            let place = area(difference);
-            if self.told.len() < TOLD && !self.told.contains(&place) {
-                self.told.push(place.clone());
-            }
-            match (place, Stand::of(difference)) {
+            self.keep(area(difference));
+            let kind = difference.kind;
+            match (&difference.place, Stand::of(difference)) {
                 (Place::Lines { first, .. }, Stand::Between) => {
-                    self.before.insert(first);
+                    self.before.insert(*first);
                 }
-                (Place::Lines { first, last }, Stand::At) => lines.push([first, last]),
-                (Place::Node(steps), _) => {
-                    self.nodes.insert(steps);
-                }
+                (Place::Lines { first, last }, Stand::Gone) => gone.push([*first, *last]),
+                (Place::Lines { first, last }, Stand::At) => changed.push([*first, *last]),
+                (Place::Node(steps), _) => self.add_node(steps, kind),
                 (Place::Byte(at), _) => {
-                    self.byte = Some(self.byte.map_or(at, |byte| byte.min(at)));
+                    self.byte = Some(self.byte.map_or(*at, |byte| byte.min(*at)));
                 }
-                (place, _) => {
-                    self.others.insert(place);
-                }
+                (place, _) => self.others.entry(place.clone()).or_default().add(kind),
             }
         }
-        self.lines.add(lines);
+        self.changed.add(changed);
+        self.gone.add(gone);
     }
 
-    /// Whether a place of the reading whose numbering this is differs by noise alone.
-    pub(super) fn covers(&self, place: &Place, stand: Stand) -> bool {
-        self.covers_by_name(place)
+    fn add_node(&mut self, steps: &[Step], kind: Kind) {
+        self.classes.entry(class(steps)).or_default().add(kind);
+        if comes_and_goes(steps, kind) {
+            self.loose.insert(above(steps).to_vec());
+        } else {
+            self.nodes.entry(steps.to_vec()).or_default().add(kind);
+        }
+    }
+
+    /// Adds a place to those that a report shows.
+    pub(super) fn keep(&mut self, place: Place) {
+        if self.told.len() < TOLD && !self.told.contains(&place) {
+            self.told.push(place);
+        }
+    }
+
+    /// Whether a difference of this kind, at a place of the reading whose numbering this is, is noise alone.
+    pub(super) fn covers(&self, place: &Place, stand: Stand, kind: Kind) -> bool {
+        self.covers_by_name(place, kind)
             || match (place, stand) {
-                (Place::Node(steps), Stand::At) => self.is_in(steps),
-                (Place::Node(steps), Stand::Between) => self.is_in(above(steps)),
-                (Place::Lines { first, last }, Stand::At) => self.lines.cover([*first, *last]),
+                (Place::Node(steps), Stand::Between) => self.is_loose(steps, kind),
+                (Place::Node(steps), _) => {
+                    has(&self.nodes, steps, kind) || self.is_loose(steps, kind)
+                }
+                (Place::Lines { first, last }, Stand::At) => self.changed.cover([*first, *last]),
+                (Place::Lines { first, last }, Stand::Gone) => self.gone.cover([*first, *last]),
                 (Place::Lines { first, .. }, Stand::Between) => {
                     self.before.contains(first)
-                        || self.lines.cover([first.saturating_sub(1), *first])
+                        || self.changed.cover([first.saturating_sub(1), *first])
                 }
                 _ => false,
             }
     }
 
     /// The same for a place of any reading: for lines and indices have other numbers in each.
-    pub(super) fn covers_by_name(&self, place: &Place) -> bool {
+    pub(super) fn covers_by_name(&self, place: &Place, kind: Kind) -> bool {
         match place {
-            Place::Status | Place::Header(_) | Place::Trailer(_) => self.others.contains(place),
-            _ if self.others.contains(&Place::Body) => true,
-            Place::Node(steps) => {
-                let is_index = |step: &Step| matches!(step, Step::Index(_));
-                let named = steps.iter().position(is_index).unwrap_or(steps.len());
-                self.is_in(&steps[..named])
-            }
+            Place::Node(steps) => match steps.iter().position(is_index) {
+                None => has(&self.nodes, steps, kind),
+                Some(named) => {
+                    self.loose.contains(&steps[..named]) && has(&self.classes, &class(steps), kind)
+                }
+            },
             // Of bytes only the first that differs is known: what follows it may differ as well, what precedes it does not.
             Place::Byte(at) => self.byte.is_some_and(|byte| byte <= *at),
             Place::Lines { .. } => false,
-            Place::Form(_) | Place::Body => self.others.contains(place),
+            place => self.others.get(place).is_some_and(|kinds| kinds.has(kind)),
         }
+    }
+
+    /// Whether it is in an array whose members come and go, and members of it differ so.
+    fn is_loose(&self, steps: &[Step], kind: Kind) -> bool {
+        let mut above = (0..steps.len()).map(|length| &steps[..length]);
+        above.any(|array| self.loose.contains(array)) && has(&self.classes, &class(steps), kind)
     }
 
     /// What a report tells of it.
@@ -105,33 +138,59 @@ impl Noise {
         &self.told
     }
 
-    /// How many places there are, adjacent lines being one.
-    pub(super) fn len(&self) -> usize {
-        self.nodes.len() + self.lines.0.len() + self.before.len() + self.others.len()
+    /// What it comes to for checks of other answers, sorted.
+    pub(super) fn variations(&self) -> Vec<Variation> {
+        let nodes = self.classes.iter();
+        let nodes = nodes.map(|(steps, kinds)| (Place::Node(steps.clone()), *kinds));
+        let others = self.others.iter();
+        let others = others.map(|(place, kinds)| (place.clone(), *kinds));
+        let has_lines = !(self.changed.0.is_empty() && self.gone.0.is_empty());
+        let lines = (has_lines || !self.before.is_empty())
+            .then(|| (Place::Lines { first: 1, last: 1 }, Kinds::of(Kind::Text)));
+        let byte = self.byte;
+        let byte = byte.map(|byte| (Place::Byte(byte), Kinds::of(Kind::Bytes)));
+        let all = nodes.chain(others).chain(lines).chain(byte);
+        let mut all: Vec<_> = all
+            .flat_map(|(place, kinds)| kinds.iter().map(move |kind| Variation::of(&place, kind)))
+            .collect();
+        all.sort_unstable();
+        all
     }
 
-    fn is_in(&self, steps: &[Step]) -> bool {
-        (0..=steps.len()).any(|length| self.nodes.contains(&steps[..length]))
+    /// How many places there are, adjacent lines being one.
+    pub(super) fn len(&self) -> usize {
+        let nodes = self.nodes.len() + self.loose.len() + self.classes.len();
+        let lines = self.changed.0.len() + self.gone.0.len() + self.before.len();
+        nodes + lines + self.others.len()
     }
+}
+
+fn has(kinds: &HashMap<Vec<Step>, Kinds>, steps: &[Step], kind: Kind) -> bool {
+    kinds.get(steps).is_some_and(|kinds| kinds.has(kind))
 }
 
 /// The place that is noisy where an answer differs from another of the same stack. An array whose members come and go is
 /// noisy as a whole: which of them stand at which index says nothing.
 fn area(difference: &Difference) -> Place {
-    match (&difference.place, difference.kind) {
-        (Place::Node(steps), Kind::Missing | Kind::Extra) if is_member(steps) => {
+    match &difference.place {
+        Place::Node(steps) if comes_and_goes(steps, difference.kind) => {
             Place::Node(above(steps).to_vec())
         }
-        (place, _) => place.clone(),
+        place => place.clone(),
     }
+}
+
+/// Whether a difference is a member of an array that only one of the two answers has.
+fn comes_and_goes(steps: &[Step], kind: Kind) -> bool {
+    matches!(kind, Kind::Missing | Kind::Extra) && steps.last().is_some_and(is_index)
 }
 
 fn above(steps: &[Step]) -> &[Step] {
     steps.split_last().map_or(steps, |(_, above)| above)
 }
 
-fn is_member(steps: &[Step]) -> bool {
-    matches!(steps.last(), Some(Step::Index(_)))
+fn is_index(step: &Step) -> bool {
+    matches!(step, Step::Index(_))
 }
 
 // === impl Stand ===
@@ -139,11 +198,23 @@ fn is_member(steps: &[Step]) -> bool {
 impl Stand {
     pub(super) fn of(difference: &Difference) -> Self {
         match &difference.place {
-            Place::Node(steps) if difference.kind == Kind::Extra && is_member(steps) => {
+            Place::Node(steps)
+                if difference.kind == Kind::Extra && steps.last().is_some_and(is_index) =>
+            {
                 Self::Between
             }
             Place::Lines { .. } if difference.old.is_none() => Self::Between,
+            Place::Lines { .. } if difference.new.is_none() => Self::Gone,
             _ => Self::At,
+        }
+    }
+
+    /// How the same difference stands to what new has.
+    pub(super) fn reversed(self) -> Self {
+        match self {
+            Self::At => Self::At,
+            Self::Gone => Self::Between,
+            Self::Between => Self::Gone,
         }
     }
 }

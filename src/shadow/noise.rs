@@ -1,0 +1,261 @@
+//! Remembers in which kinds the old stack's own readings differ at which places, for later checks of the same route.
+//!
+//! A check that reads two answers a few times may miss what varies. What at least [`FEWEST`] earlier checks of its epoch
+//! have shown excuses a difference, but no more often than old's own readings have shown it.
+
+use super::bench::Subject;
+use crate::compare::Variation;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The newest epochs, by id, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct KnownNoise(Mutex<VecDeque<(Arc<str>, Epoch)>>);
+
+/// By route.
+#[derive(Debug, Default)]
+struct Epoch {
+    routes: HashMap<Arc<str>, HashMap<Variation, Known>>,
+    count: usize,
+}
+
+/// What is known of one kind at one place.
+#[derive(Debug, Default)]
+struct Known {
+    /// Checks in which old's own readings differed so, oldest first.
+    shown: VecDeque<Run>,
+    /// Checks in which such a difference was excused because of the others.
+    excused: u64,
+}
+
+/// Checks that ended within a second.
+#[derive(Debug)]
+struct Run {
+    first: Instant,
+    last: Instant,
+    checks: u64,
+}
+
+/// A check may still run in the epoch before the present one.
+const EPOCHS: usize = 2;
+
+/// Checks that have to show it.
+const FEWEST: u64 = 5;
+
+/// Kinds at places that are remembered of an epoch, and of one route.
+const MAX: usize = 1_000;
+const MAX_OF_ROUTE: usize = 100;
+
+/// Longer ago than that many runs no check was sampled that is still under way.
+const RUNS: usize = 128;
+
+const RUN: Duration = Duration::from_secs(1);
+
+// === impl KnownNoise ===
+
+impl KnownNoise {
+    /// Those of `variations` that may be excused in a check that was sampled then.
+    pub(super) fn known(
+        &self,
+        subject: &Subject<'_>,
+        mut variations: HashSet<Variation>,
+        sampled: Instant,
+    ) -> HashSet<Variation> {
+        self.within(subject, |epoch| {
+            let route = epoch.routes.get(subject.route);
+            variations.retain(|variation| {
+                let known = route.and_then(|route| route.get(variation));
+                known.is_some_and(|known| known.may_excuse(sampled))
+            });
+            variations
+        })
+    }
+
+    /// Takes in what a check has shown that ends now. Gives how much of it there was no room for.
+    pub(super) fn learn(
+        &self,
+        subject: &Subject<'_>,
+        shown: Vec<Variation>,
+        excused: &HashSet<Variation>,
+        now: Instant,
+    ) -> u64 {
+        self.within(subject, |epoch| {
+            let mut refused = 0;
+            for variation in shown {
+                match epoch.entry(subject.route, variation) {
+                    Some(known) => known.show(now),
+                    None => refused += 1,
+                }
+            }
+            if let Some(route) = epoch.routes.get_mut(subject.route) {
+                let known = excused.iter();
+                for variation in known {
+                    if let Some(known) = route.get_mut(variation) {
+                        known.excused += 1;
+                    }
+                }
+            }
+            refused
+        })
+    }
+
+    fn within<T>(&self, subject: &Subject<'_>, act: impl FnOnce(&mut Epoch) -> T) -> T {
+        let mut epochs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = epochs.iter().position(|(id, _)| id == subject.epoch);
+        let index = known.unwrap_or_else(|| {
+            if epochs.len() == EPOCHS {
+                epochs.pop_front();
+            }
+            epochs.push_back((subject.epoch.clone(), Epoch::default()));
+            epochs.len() - 1
+        });
+        act(&mut epochs[index].1)
+    }
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    /// `None` where there is no room for one more.
+    fn entry(&mut self, route: &str, variation: Variation) -> Option<&mut Known> {
+        if !self.routes.contains_key(route) {
+            self.routes.insert(route.into(), HashMap::new());
+        }
+        let known = self.routes.get_mut(route)?;
+        if !known.contains_key(&variation) {
+            if self.count >= MAX || known.len() >= MAX_OF_ROUTE {
+                return None;
+            }
+            self.count += 1;
+        }
+        Some(known.entry(variation).or_default())
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    fn show(&mut self, now: Instant) {
+        match self.shown.back_mut() {
+            Some(run) if now.duration_since(run.first) < RUN => {
+                run.last = now;
+                run.checks += 1;
+            }
+            _ => self.shown.push_back(Run {
+                first: now,
+                last: now,
+                checks: 1,
+            }),
+        }
+        if self.shown.len() > RUNS
+            && let Some(oldest) = self.shown.pop_front()
+        {
+            self.shown[0].checks += oldest.checks;
+        }
+    }
+
+    fn may_excuse(&self, sampled: Instant) -> bool {
+        let evidence = self.shown.iter();
+        let evidence = evidence.filter(|run| is_evidence(run, sampled));
+        let shown: u64 = evidence.map(|run| run.checks).sum();
+        shown >= FEWEST && shown >= self.excused
+    }
+}
+
+/// Whether what these checks have shown was evidence when a check was sampled: all of them had ended.
+fn is_evidence(run: &Run, sampled: Instant) -> bool {
+    run.last <= sampled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{Kind, Place};
+    use http::Method;
+
+    fn subject<'s>(route: &'s str, epoch: &'s Arc<str>) -> Subject<'s> {
+        Subject {
+            route,
+            epoch,
+            method: &Method::GET,
+            deadline: Duration::ZERO,
+        }
+    }
+
+    fn status() -> Variation {
+        Variation::of(&Place::Status, Kind::Status)
+    }
+
+    fn header(number: usize) -> Variation {
+        Variation::of(&Place::Header(format!("x-{number}")), Kind::Value)
+    }
+
+    #[test]
+    fn noise_excuses_once_five_checks_had_ended_when_another_was_sampled() {
+        let (noise, begun) = (KnownNoise::default(), Instant::now());
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let (first, second) = ("1".into(), "2".into());
+        let [own, other_route, other_epoch] = [("a", &first), ("b", &first), ("a", &second)]
+            .map(|(route, epoch)| subject(route, epoch));
+        for second in 1..=5 {
+            noise.learn(&own, vec![status()], &HashSet::new(), at(second));
+        }
+        let known = |subject: &Subject<'_>, sampled| {
+            let known = noise.known(subject, HashSet::from([status(), header(1)]), sampled);
+            known == HashSet::from([status()])
+        };
+        assert!(!known(&own, at(4)));
+        assert!(known(&own, at(5)));
+        assert!(!known(&other_route, at(5)));
+        assert!(!known(&other_epoch, at(5)));
+    }
+
+    #[test]
+    fn noise_excuses_no_more_often_than_it_was_shown() {
+        let (noise, now) = (KnownNoise::default(), Instant::now());
+        let epoch = "1".into();
+        let own = subject("a", &epoch);
+        let known = || !noise.known(&own, [status()].into(), now).is_empty();
+        for _ in 0..5 {
+            noise.learn(&own, vec![status()], &HashSet::new(), now);
+        }
+        let mut times = 0;
+        while known() {
+            noise.learn(&own, Vec::new(), &[status()].into(), now);
+            times += 1;
+        }
+        assert_eq!(
+            times, 6,
+            "as many as were shown, and the one that goes past it"
+        );
+        noise.learn(&own, vec![status()], &HashSet::new(), now);
+        assert!(known());
+    }
+
+    #[test]
+    fn memory_of_noise_is_bounded_and_what_finds_no_room_is_counted() {
+        let (noise, now) = (KnownNoise::default(), Instant::now());
+        let epoch = "1".into();
+        let mut refused = 0;
+        for route in 0..20 {
+            let route = route.to_string();
+            let shown = (0..150).map(header).collect();
+            refused += noise.learn(&subject(&route, &epoch), shown, &HashSet::new(), now);
+        }
+        assert_eq!(refused, 20 * 150 - 1_000);
+    }
+
+    #[test]
+    fn runs_of_checks_are_bounded_and_none_is_forgotten() {
+        let (mut known, begun) = (Known::default(), Instant::now());
+        let at = |second: u64| begun + Duration::from_secs(second);
+        (0..1_000).for_each(|second| known.show(at(second)));
+        assert_eq!(known.shown.len(), RUNS);
+        known.excused = 1_000;
+        assert!(known.may_excuse(at(999)));
+        assert!(!known.may_excuse(at(998)));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the old stack itself changes is noise in the kinds that it shows, in this check or in earlier ones.
+
+use crate::{
+    MATCH, MISMATCH,
+    recheck::{after, comparing, pair, places, reading},
+    shadow::{Read, Shadow},
+    stacks::{Way, answer},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+use twinread::{
+    compare::{Comparing, Kind, Options},
+    verdict::Outcome,
+};
+
+const AB: &str = r#"{"items": ["a", "b"]}"#;
+const BA: &str = r#"{"items": ["b", "a"]}"#;
+
+/// A number that no answer had before.
+fn next() -> usize {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(1);
+    ANSWERS.fetch_add(1, Ordering::SeqCst)
+}
+
+/// One of the two orders at random.
+#[derive(Debug)]
+struct Order(AtomicU64);
+
+impl Order {
+    fn seeded(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn next(&self) -> &'static str {
+        let step = |state: u64| {
+            state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407)
+        };
+        let state = self.0.load(Ordering::SeqCst);
+        self.0.store(step(state), Ordering::SeqCst);
+        match step(state) >> 63 {
+            0 => AB,
+            _ => BA,
+        }
+    }
+}
+
+fn at_random(seed: u64) -> Way {
+    let order = Order::seeded(seed);
+    Way::doing(move |_| order.next().to_owned())
+}
+
+/// Under `/x` both orders by turns, elsewhere the one.
+fn by_turns_under_x(elsewhere: &'static str) -> Way {
+    let turns = AtomicUsize::new(0);
+    Way::doing(move |request| {
+        let is_x = request.starts_with("GET /x ");
+        match is_x && turns.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+            true => BA.to_owned(),
+            false if is_x => AB.to_owned(),
+            false => elsewhere.to_owned(),
+        }
+    })
+}
+
+/// Checks `/x` until old's own readings have shown both orders often enough.
+async fn learn(shadow: &Shadow, times: u64) {
+    while shadow.count(Outcome::Noise) < times {
+        shadow.check(&reading(AB)).await;
+    }
+}
+
+#[tokio::test]
+async fn clock_that_new_drops_or_nulls_or_quotes_is_a_mismatch() {
+    let bodies: [fn(usize) -> String; 3] = [
+        |_| "{}".to_owned(),
+        |_| r#"{"at": null}"#.to_owned(),
+        |at| format!(r#"{{"at": "{at}"}}"#),
+    ];
+    for (body, kind) in bodies
+        .into_iter()
+        .zip([Kind::Missing, Kind::Type, Kind::Type])
+    {
+        let old = Way::doing(|_| format!(r#"{{"at": {}}}"#, next()));
+        let (old, new) = pair(old, Way::doing(move |_| body(next()))).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+        // Not only before something is known of the place.
+        for _ in 0..10 {
+            assert_eq!(shadow.check(&reading(r#"{"at": 0}"#)).await, MISMATCH);
+            let report = shadow.reports.try_recv().unwrap();
+            assert_eq!(
+                (places(&report), report.differences[0].kind),
+                (vec!["$.at"], kind)
+            );
+            assert_eq!(report.rechecked.noise, ["$.at"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn header_that_varies_on_old_and_is_missing_on_new_is_a_mismatch() {
+    let with_id = || {
+        Way::writing(|_| {
+            let id = format!("200 OK\r\nx-request-id: {}", next());
+            answer(&id, "{}")
+        })
+    };
+    let cases = [
+        (Way::json("{}"), MISMATCH, Kind::Missing),
+        (with_id(), Outcome::Noise, Kind::Value),
+    ];
+    for (new, expected, kind) in cases {
+        let (old, new) = pair(with_id(), new).await;
+        let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+        shadow.comparing = Arc::new(Comparing {
+            options: Options::default(),
+            ..Comparing::default()
+        });
+        let read = Read {
+            answer: "{}",
+            answer_headers: vec![("x-request-id", "0"), ("content-length", "2")],
+            ..Read::new()
+        };
+        assert_eq!(shadow.check(&read).await, expected);
+        let report = shadow.reports.try_recv().unwrap();
+        assert_eq!(places(&report), ["header.x-request-id"]);
+        assert_eq!(report.differences[0].kind, kind);
+    }
+}
+
+#[tokio::test]
+async fn order_at_random_on_both_is_noise_once_it_is_known() {
+    for seed in [1, 2, 3] {
+        let (old, new) = pair(at_random(seed), at_random(seed + 10)).await;
+        let shadow = comparing((&old, &new, None), after(&[1, 2, 3])).await;
+        let live = Order::seeded(seed + 20);
+        while shadow.ended() < 100 {
+            shadow.check(&reading(live.next())).await;
+        }
+        let learnt = shadow.outcomes();
+        while shadow.ended() < 500 {
+            let outcome = shadow.check(&reading(live.next())).await;
+            assert!(
+                [MATCH, Outcome::Noise].contains(&outcome),
+                "{outcome:?} after {learnt:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn order_that_new_never_changes_is_a_mismatch_where_old_keeps_its_own() {
+    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(BA)).await;
+    let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    learn(&shadow, 20).await;
+    let before = new.requests().len();
+    let wrong = Read {
+        uri: "/y",
+        answer: AB,
+        ..Read::new()
+    };
+    assert_eq!(shadow.check(&wrong).await, MISMATCH);
+    assert_eq!(
+        new.requests().len() - before,
+        9,
+        "six more after the last delay"
+    );
+    // Another kind at the same place gets no more readings.
+    new.becomes(Way::json(r#"{"items": ["a"]}"#));
+    let before = new.requests().len();
+    assert_eq!(shadow.check(&wrong).await, MISMATCH);
+    assert_eq!(new.requests().len() - before, 3);
+}
+
+#[tokio::test]
+async fn order_is_excused_no_more_often_than_old_has_shown_it() {
+    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(AB)).await;
+    let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    learn(&shadow, 10).await;
+    // New gives the other order first, and old's at the next reading, which would be lag.
+    let mut excused = 0;
+    let read = Read {
+        uri: "/y",
+        answer: AB,
+        ..Read::new()
+    };
+    loop {
+        new.becomes(Way::sequence(&[BA, AB]));
+        match shadow.check(&read).await {
+            Outcome::Noise => excused += 1,
+            outcome => break assert_eq!(outcome, Outcome::Transient),
+        }
+        assert!(excused < 100);
+    }
+    // So may some have been while they were learnt.
+    assert!((5..=11).contains(&excused), "{excused}");
+}
