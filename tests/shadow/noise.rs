@@ -58,7 +58,7 @@ fn by_turns_under_x(elsewhere: &'static str) -> Way {
     let turns = AtomicUsize::new(0);
     Way::doing(move |request| {
         let is_x = request.starts_with("GET /x ");
-        match is_x && turns.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+        match is_x && turns.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             true => BA.to_owned(),
             false if is_x => AB.to_owned(),
             false => elsewhere.to_owned(),
