@@ -137,7 +137,9 @@ fn over_5_000_checks_no_lag_is_a_mismatch_and_each_of_five_corrupt_keys_is_found
         .collect();
     assert_eq!(keys, BTreeSet::from(CORRUPT));
     assert_eq!(count(&sidecar, "not_compared"), 0);
-    assert!(count(&sidecar, "transient") > 0, "it has lagged");
+    // Lag is noise where old's own readings are known to change as often, by the same writes.
+    let lagged = count(&sidecar, "transient") + count(&sidecar, "noise");
+    assert!(lagged > 0, "it has lagged");
     let delayed = sidecar.metric("twinread_checks_delayed_total", r#"route="item""#);
     assert!(delayed > 0.0 && delayed < READS as f64, "{delayed}");
     let routes = sidecar.ask("/v1/routes");

@@ -66,7 +66,8 @@ def check(checks, tools, sidecar, stacks, mended):
     checks.that("every read was checked", sampled >= reads, (sampled, reads))
     counts = outcomes(sidecar)
     print(f"      {counts}", flush=True)
-    checks.that("lag was met", counts["transient"] > 0, counts)
+    # Lag is noise where old's own readings are known to change as often, by the same writes.
+    checks.that("lag was met", counts["transient"] + counts["noise"] > 0, counts)
     checks.that("checks of what was just written were delayed", counts["delayed"] > 0, counts)
     checks.that("what was not written matches", counts["match"] > reads / 3, counts)
     checks.equal("checks that failed or were not made", counts["shadow_error"] + counts["not_compared"], 0)

@@ -746,7 +746,9 @@ async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt()
         }
     }
     assert_eq!(reported, BTreeSet::from(CORRUPT));
-    assert!(shadow.count(Outcome::Transient) > 0, "it has lagged");
+    // Lag is noise where old's own readings are known to change as often, by the same writes.
+    let lagged = [Outcome::Transient, Outcome::Noise].map(|outcome| shadow.count(outcome));
+    assert!(lagged.iter().sum::<u64>() > 0, "it has lagged");
     let sampled = shadow.route().sampled();
     assert_eq!((sampled, shadow.ended()), (5_000, 5_000));
 }
