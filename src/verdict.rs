@@ -1,25 +1,33 @@
 //! From tallies to a verdict: what became of each check, how sure that makes us, may the switch be made.
 
+mod assessment;
+pub mod bounds;
+pub mod change;
+pub mod checks;
 pub mod evidence;
-mod hearing;
 pub mod history;
-pub mod interval;
 pub mod judge;
+pub mod keys;
 pub mod limits;
 pub mod outcome;
 pub mod pace;
 pub mod record;
+pub mod requirement;
 pub mod told;
 pub mod version;
 pub mod versions;
 
+pub use bounds::{Interval, Trials};
+pub use change::ChangeDetector;
+pub use checks::{Checks, Entry, RouteEvidence};
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
-pub use interval::{Interval, Sequence};
 pub use judge::judge;
-pub use limits::Limits;
+pub use keys::DistinctKeys;
+pub use limits::{Limits, RequiredRoutes};
 pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use record::Record;
+pub use requirement::{Requirement, Requirements};
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
 pub use version::Version;
 pub use versions::{Doubt, Turn, Versions};

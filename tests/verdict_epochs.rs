@@ -14,8 +14,11 @@ use std::{
 };
 use twinread::{
     stack::Stack,
-    telemetry::{Bound, Clock, Gauges, Ledger},
-    verdict::{Cause, Figures, Mark, Outcome, Reason, Tallies, Turn, Version, Via},
+    telemetry::{Bound, Clock, Draw, Gauges, Ledger, SampleCause},
+    verdict::{
+        Cause, Figures, Limits, Mark, Outcome, Reason, RequiredRoutes, Requirement, Tallies, Turn,
+        Version, Via,
+    },
 };
 
 const MATCH: Outcome = Outcome::Match(Via::Exact);
@@ -96,32 +99,152 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
     assert_eq!((routes[1].reads, routes[1].live), (0, 1));
 }
 
+/// The rank of each route in the present epoch.
+fn ranks(ledger: &Ledger, routes: [&str; 3]) -> [Option<u64>; 3] {
+    let tallies = ledger.tallies();
+    routes.map(|route| {
+        let required = figures(&tallies, route).evidence.required;
+        required.map(|required| required.rank)
+    })
+}
+
 #[test]
 fn a_route_keeps_the_rank_it_took_when_it_was_first_required() {
     let (ledger, _) = ledger();
-    for route in ["a", "b", "c"] {
+    let limits = Limits {
+        required: RequiredRoutes::Declared,
+        ..Limits::default()
+    };
+    let routes = ["a", "b", "c"];
+    for route in routes {
         ledger.route(route).sample().finish(MATCH);
     }
-    let epoch = ledger.epoch();
-    let rank = |routes: &[&str]| {
-        let routes: Vec<Arc<str>> = routes.iter().map(|route| Arc::from(*route)).collect();
-        ledger.rank(&epoch, routes.iter());
+    let declare = |routes: &[&str]| {
+        let routes = routes.iter().map(|route| Arc::from(*route));
+        ledger.judge_by(&limits, routes.collect());
     };
-    let ranks = || ["a", "b", "c"].map(|route| figures(&ledger.tallies(), route).rank);
-    assert_eq!(ranks(), [None, None, None]);
-    rank(&["b"]);
-    rank(&["a", "b"]);
-    rank(&["c", "never seen"]);
-    assert_eq!(ranks(), [Some(2), Some(1), Some(3)]);
+    declare(&[]);
+    assert_eq!(ranks(&ledger, routes), [None, None, None]);
+    declare(&["b"]);
+    declare(&["a"]);
+    declare(&["c", "never seen"]);
+    assert_eq!(ranks(&ledger, routes), [Some(3), Some(2), Some(4)]);
 
     ledger.begin_epoch(None, Cause::Asked);
-    ledger.route("a").sample().finish(MATCH);
-    rank(&["a"]);
+    for route in routes {
+        ledger.route(route).sample().finish(MATCH);
+    }
+    ledger.close_seconds();
+    assert_eq!(ranks(&ledger, routes), [None, None, Some(2)]);
+}
+
+#[test]
+fn a_question_changes_nothing() {
+    let (ledger, second) = ledger();
+    for _ in 0..20 {
+        ledger.route("a").sample().finish(MATCH);
+    }
+    second.fetch_add(10, Ordering::SeqCst);
+    let before = ledger.tallies();
+    assert_eq!(figures(&before, "a").evidence.required, None);
+    drop(ledger.epochs());
+    drop(ledger.states(|_, _, _| false));
+    assert_eq!(ledger.tallies().routes, before.routes);
+    ledger.close_seconds();
+    assert_eq!(figures(&ledger.tallies(), "a").waiting, 0);
+}
+
+#[test]
+fn checks_become_evidence_in_the_order_of_sampling() {
+    let (ledger, second) = ledger();
+    let route = ledger.route("a");
+    let slow = route.sample();
+    for now in 1_000..1_010 {
+        second.store(now, Ordering::SeqCst);
+        for _ in 0..5 {
+            route.sample().finish(MATCH);
+        }
+        ledger.close_seconds();
+    }
+    let waits = ledger.tallies().routes.remove(0);
+    assert_eq!((waits.waiting, waits.evidence.checks().sampled()), (51, 0));
     assert_eq!(
-        figures(&ledger.tallies(), "a").rank,
-        None,
-        "of another epoch"
+        waits.outcomes.matches(),
+        50,
+        "counted and shown all the same"
     );
+
+    slow.finish(MISMATCH);
+    ledger.close_seconds();
+    let closed = ledger.tallies().routes.remove(0);
+    let checks = closed.evidence.checks();
+    assert_eq!((checks.mismatched, checks.matched), (1, 45));
+    assert_eq!(closed.waiting, 5, "those of the second that goes on");
+}
+
+#[test]
+fn a_check_open_for_two_minutes_counts_as_a_hit_until_it_ends() {
+    let (ledger, second) = ledger();
+    let route = ledger.route("a");
+    let slow = route.sample();
+    route.sample().finish(MATCH);
+    second.store(1_125, Ordering::SeqCst);
+    ledger.close_seconds();
+    let overdue = ledger.tallies().routes.remove(0);
+    assert_eq!((overdue.overdue, overdue.waiting), (1, 1));
+    assert_eq!(overdue.evidence.checks().matched, 1);
+
+    slow.finish(MATCH);
+    ledger.close_seconds();
+    let ended = ledger.tallies().routes.remove(0);
+    assert_eq!((ended.overdue, ended.waiting), (0, 0));
+    assert_eq!(ended.evidence.checks().matched, 2);
+}
+
+#[test]
+fn forced_checks_are_no_evidence_and_hold_nothing_up() {
+    let (ledger, second) = ledger();
+    let route = ledger.route("a");
+    let forced = || {
+        route.sample_by(Draw {
+            cause: SampleCause::Forced,
+            ..Draw::default()
+        })
+    };
+    let open = forced();
+    forced().finish(MATCH);
+    route.sample().finish(MATCH);
+    second.fetch_add(1, Ordering::SeqCst);
+    ledger.close_seconds();
+    let figures = ledger.tallies().routes.remove(0);
+    assert_eq!((figures.sampled, figures.forced), (3, 2));
+    assert_eq!(figures.evidence.checks().sampled(), 1);
+    drop(open);
+}
+
+#[test]
+fn a_thin_tail_is_judged_together() {
+    let (ledger, second) = ledger();
+    let limits = Limits::default();
+    ledger.judge_by(&limits, Vec::new());
+    let read = |name: &str, outcome: Outcome| {
+        let route = ledger.route(name);
+        route.count_live_read();
+        route.sample().finish(outcome);
+    };
+    for _ in 0..20_000 {
+        read("busy", MATCH);
+    }
+    for tail in 0..390 {
+        read(&format!("tail {tail}"), MISMATCH);
+    }
+    second.fetch_add(1, Ordering::SeqCst);
+    ledger.close_seconds();
+    let tallies = ledger.tallies();
+    assert_eq!(tallies.rest.requirement, Requirement::Required);
+    assert_eq!(tallies.rest.evidence.checks().mismatched, 390);
+    assert_eq!(tallies.rest.reads, 390);
+    assert_eq!(tallies.rest.sampled, 390);
 }
 
 #[test]
@@ -138,10 +261,12 @@ fn the_last_check_and_the_last_mismatch_are_noted() {
         .sample()
         .finish(Outcome::NotCompared(Reason::QueueFull));
 
+    second.store(1_201, Ordering::SeqCst);
+    ledger.close_seconds();
     let tallies = ledger.tallies();
     let figures = figures(&tallies, "get-user");
-    assert_eq!(figures.last_mismatch, Some(at(1_000)));
-    assert_eq!(figures.record.last(), Some(at(1_100)));
+    assert_eq!(figures.evidence.last_mismatch, Some(at(1_000)));
+    assert_eq!(figures.evidence.record.last(), Some(at(1_100)));
     assert!(figures.pace > 0.0);
 }
 
@@ -280,9 +405,12 @@ fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in
         ledger.hear_version(build.map(version).as_ref(), &mut ticket);
         ticket.answered(Stack::New, Duration::from_millis(4));
         ticket.finish(outcome);
+        second.fetch_add(1, Ordering::SeqCst);
+        ledger.close_seconds();
         if outcome == MATCH {
             let told = ledger.tallies();
-            assert_eq!(figures(&told, "get-user").record.last(), Some(at(1_100)));
+            let record = &figures(&told, "get-user").evidence.record;
+            assert_eq!(record.last(), Some(at(1_100)));
         }
     }
     let told = ledger.tallies();
@@ -291,7 +419,7 @@ fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in
     assert_eq!((figures.sampled, figures.outcomes.ended()), (4, 4));
     assert_eq!((figures.outcomes.matches(), figures.unattributed), (3, 2));
     assert_eq!(figures.outcomes.mismatches(), 1);
-    assert_eq!(figures.last_mismatch, Some(at(1_105)));
+    assert_eq!(figures.evidence.last_mismatch, Some(at(1_107)));
     assert_eq!(figures.latency.new, None);
 }
 

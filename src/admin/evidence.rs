@@ -178,6 +178,8 @@ impl From<&Route> for RouteFigures {
         figures.outcomes = outcomes
             .map(|outcome| (outcome, route.outcomes(outcome)))
             .collect();
+        figures.forced = route.forced();
+        figures.waiting = figures.sampled.saturating_sub(figures.outcomes.ended());
         let differences = Kind::ALL.into_iter();
         Self {
             route: route.name().clone(),

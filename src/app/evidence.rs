@@ -8,6 +8,7 @@ use crate::{
     report::{Figures, metrics},
     route::Entry,
     rules::Rule,
+    sample::By,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, today},
     verdict::{Activity, Evidence, Verdict, judge},
@@ -38,12 +39,10 @@ impl Standing {
                 Activity::Sampling if self.gauges.breaker_open() > 0 => Activity::BreakerOpen,
                 activity => activity,
             },
+            is_by_key: judging.config.sampling.by != By::Chance,
+            is_same_stack: false,
         };
-        let verdict = judge(&evidence, &judging.limits, now);
-        let required = verdict.routes.iter().filter(|route| route.required);
-        self.ledger
-            .rank(&verdict.epoch.id, required.map(|route| &route.route));
-        verdict
+        judge(&evidence, &judging.limits, now)
     }
 
     pub(super) fn rules(&self) -> admin::Rules {
@@ -96,7 +95,7 @@ impl Figures for Standing {
     }
 }
 
-fn required(config: &Config) -> Vec<Arc<str>> {
+pub(super) fn required(config: &Config) -> Vec<Arc<str>> {
     config.routes.required().map(Arc::from).collect()
 }
 

@@ -248,6 +248,7 @@ impl Shared {
             self.verdicts(),
             drain.clone(),
         ));
+        servers.spawn(verdicts::close(self.ledger.clone(), drain.clone()));
         let clock = clock::Watch {
             ledger: self.ledger.clone(),
             wall: Clock::new(Timestamp::now),

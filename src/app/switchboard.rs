@@ -1,6 +1,6 @@
 //! Puts a configuration in force: one publisher for each module that reads settings while it runs.
 
-use super::restored::Yardstick;
+use super::{evidence::required, restored::Yardstick};
 use crate::{
     budget::Budget,
     config::{Comparable, Config},
@@ -67,6 +67,7 @@ impl Switchboard {
             redactor: redactor_now,
             judging: judging_now,
         };
+        ledger.judge_by(&config.limits, required(config));
         let switchboard = Self {
             live,
             shadow,
@@ -94,6 +95,7 @@ impl Switchboard {
         let redactor = Redactor::new(config.redact.clone(), self.key.clone());
         self.redactor.publish(redactor);
         self.judging.publish(Judging::new(&config));
+        self.ledger.judge_by(&config.limits, required(&config));
         self.live.publish(live(&config));
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(&config);

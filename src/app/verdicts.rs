@@ -4,6 +4,7 @@ use super::{evidence::Standing, history::Kept};
 use crate::{
     admin::History,
     drain,
+    telemetry::Ledger,
     verdict::{
         Finding,
         history::{Change, Historian},
@@ -20,6 +21,22 @@ pub(super) type Verdicts = Kept<Change>;
 
 /// Between two looks; a new epoch is looked at in between.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often checks become evidence.
+const CLOSE: Duration = Duration::from_millis(100);
+
+/// Closes the seconds of the ledger until the drain: what ends after that is no evidence.
+pub(super) async fn close(ledger: Ledger, mut drain: drain::Watch) {
+    let mut ticks = time::interval(CLOSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.signaled() => return,
+            _ = ticks.tick() => ledger.close_seconds(),
+        }
+    }
+}
 
 /// Looks at the verdict until the drain.
 pub(super) async fn watch(standing: Standing, verdicts: Verdicts, mut drain: drain::Watch) {

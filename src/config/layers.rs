@@ -234,8 +234,9 @@ mod tests {
             new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
             sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
             queue.max_length queue.max_age recheck.after recheck.max_per_second verdict.max_mismatch \
-            verdict.max_error verdict.confidence verdict.min_share verdict.min_coverage verdict.soak verdict.max_gap \
-            verdict.max_latency_ratio";
+            verdict.max_error verdict.max_transient verdict.max_noise verdict.max_uncompared verdict.confidence \
+            verdict.min_share verdict.required verdict.exempt verdict.min_coverage verdict.soak verdict.max_gap \
+            verdict.max_latency_ratio verdict.change_run";
         assert_eq!(names.join(" "), expected);
     }
 }

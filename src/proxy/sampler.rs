@@ -12,7 +12,7 @@ use crate::{
     handoff::{Flat, FlatRequest},
     route::Access,
     sample::{Ask, Decision, Declared},
-    telemetry::Bound,
+    telemetry::{Bound, Draw, SampleCause},
     verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
@@ -116,9 +116,9 @@ impl Sampler {
     }
 
     fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
-        if !self.admits(&call.live, named, call.request.headers()) {
+        let Some(draw) = self.draw(&call.live, named, call.request.headers()) else {
             return Plan::Pass;
-        }
+        };
         let request = &call.request;
         let head = replayable(&call.live, request.uri(), request.headers());
         let recording = (!http_body::Body::is_end_stream(call.request.body())).then(|| {
@@ -129,7 +129,7 @@ impl Sampler {
         let received = SystemTime::now();
         match self.sampled(
             &call.live,
-            named,
+            (named, draw),
             Kept {
                 method: call.request.method().clone(),
                 head,
@@ -192,22 +192,22 @@ impl Sampler {
         if !is_counted {
             named.route.count_live_read();
         }
-        if !self.admits(&live, named, &head.headers) {
-            return None;
-        }
+        let draw = self.draw(&live, named, &head.headers)?;
         let kept = Kept {
             head: replayable(&live, &head.uri, &head.headers),
             method: head.method,
             recording: Some(recording),
             received,
         };
-        self.sampled(&live, named, kept)
+        self.sampled(&live, (named, draw), kept)
     }
 
-    fn admits(&self, live: &Live, named: &Named, headers: &HeaderMap) -> bool {
+    /// Decides on one read; `None`: it is not checked.
+    fn draw(&self, live: &Live, named: &Named, headers: &HeaderMap) -> Option<Draw> {
+        let chance = rand::random();
         let ask = Ask {
             headers,
-            chance: rand::random(),
+            chance,
             route_rate: named.rate,
             admin_token: live.admin_token.as_deref(),
         };
@@ -215,16 +215,30 @@ impl Sampler {
         let now = self.start.elapsed();
         let floor = || named.route.floor().take(now, sampling.per_route_floor);
         let cap = || self.cap.take(now, sampling.max_per_second);
-        let decision = sampling.decide(&ask, floor, cap);
-        if decision == Decision::Capped {
-            self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
-        }
-        decision.is_sampled()
+        let cause = match sampling.decide(&ask, floor, cap) {
+            Decision::Sampled => SampleCause::Drawn,
+            Decision::Forced => SampleCause::Forced,
+            Decision::Passed => return None,
+            Decision::Capped => {
+                self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
+                return None;
+            }
+        };
+        Some(Draw {
+            primary: live.serve_from,
+            key: sampling.key_hash(headers, chance),
+            cause,
+        })
     }
 
     /// Begins a check; `None` where the budget does not hold even its head.
-    fn sampled(&self, live: &Live, named: &Named, kept: Kept) -> Option<Box<Sampled>> {
-        let ticket = named.route.sample();
+    fn sampled(
+        &self,
+        live: &Live,
+        (named, draw): (&Named, Draw),
+        kept: Kept,
+    ) -> Option<Box<Sampled>> {
+        let ticket = named.route.sample_by(draw);
         let Kept {
             method,
             head,

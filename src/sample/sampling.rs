@@ -77,6 +77,15 @@ impl Sampling {
         }
     }
 
+    /// A hash of the key by which a read is sampled; a read without one is a key of its own. `None`: by chance.
+    pub fn key_hash(&self, headers: &HeaderMap, chance: u64) -> Option<u64> {
+        if self.by == By::Chance {
+            return None;
+        }
+        let key = self.by.key(headers);
+        Some(key.map_or(chance, |key| xxh64(key, 0)))
+    }
+
     fn is_forced(&self, ask: &Ask<'_>) -> bool {
         let Some(name) = &self.force_header else {
             return false;

@@ -2,8 +2,15 @@
 //!
 //! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
 
-use super::{EpochState, locks::locked, seat::Seat, state::Mark, tally::Tally};
-use crate::verdict::{self, Cause, Tallies, Version};
+use super::{
+    EpochState,
+    house::{House, JudgedBy},
+    locks::locked,
+    seat::Seat,
+    state::{Mark, REST},
+    tally::Tally,
+};
+use crate::verdict::{self, Cause, Requirement, Tallies, Version};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
 
@@ -23,6 +30,9 @@ pub(super) struct Epoch {
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
+    /// The routes that are neither required nor exempt, together.
+    rest: Arc<Tally>,
+    house: Arc<House>,
 }
 
 /// How an epoch begins.
@@ -44,7 +54,7 @@ pub(super) struct Beginning {
 // === impl Epoch ===
 
 impl Epoch {
-    pub(super) fn begin(beginning: Beginning) -> Arc<Self> {
+    pub(super) fn begin(beginning: Beginning, house: Arc<House>) -> Arc<Self> {
         let Beginning {
             number,
             comparable,
@@ -68,11 +78,13 @@ impl Epoch {
             since,
             until: Mutex::default(),
             seen: Mutex::default(),
+            rest: Arc::new(Tally::new(REST.into())),
+            house,
         })
     }
 
     /// One of another process; whatever it noted was before `now`, by whichever clock.
-    pub(super) fn restore(state: EpochState, now: Timestamp) -> Arc<Self> {
+    pub(super) fn restore(state: EpochState, now: Timestamp, house: Arc<House>) -> Arc<Self> {
         let verdict::Epoch {
             id,
             label,
@@ -82,7 +94,8 @@ impl Epoch {
             until,
         } = state.epoch;
         let routes = state.routes.into_iter();
-        let seen = routes.map(|route| Arc::new(Tally::restore(route, now)));
+        let restored = routes.map(|route| Arc::new(Tally::restore(route, now)));
+        let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
         Arc::new(Self {
             id,
             number: state.number,
@@ -93,14 +106,19 @@ impl Epoch {
             cause,
             since,
             until: Mutex::new(until),
-            seen: Mutex::new(seen.collect()),
+            seen: Mutex::new(seen),
+            rest: rest
+                .pop()
+                .unwrap_or_else(|| Arc::new(Tally::new(REST.into()))),
+            house,
         })
     }
 
     /// Everything counted so far of the routes of which `is_stored` does not know as much.
     pub(super) fn state(&self, is_stored: impl Fn(&Arc<str>, Mark) -> bool) -> EpochState {
         let seen = locked(&self.seen).clone();
-        let routes = seen.iter().zip(0..);
+        let rest = Some(&self.rest).filter(|rest| rest.mark() != Mark::default());
+        let routes = seen.iter().chain(rest).zip(0..);
         let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark()));
         EpochState {
             number: self.number,
@@ -124,8 +142,8 @@ impl Epoch {
     /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
     pub(super) fn pack(&self) {
         let seen = locked(&self.seen).clone();
-        for tally in seen {
-            locked(&tally.course).latencies.pack();
+        for tally in seen.iter().chain([&self.rest]) {
+            tally.pack();
         }
     }
 
@@ -177,7 +195,7 @@ impl Epoch {
         let seen = locked(&self.seen).clone();
         let last = seen
             .iter()
-            .filter_map(|tally| locked(&tally.course).record.last());
+            .filter_map(|tally| locked(&tally.course).evidence.record.last());
         last.max()
     }
 
@@ -204,21 +222,49 @@ impl Epoch {
 
     /// A route has appeared.
     pub(super) fn add(&self, tally: Arc<Tally>) {
-        locked(&self.seen).push(tally);
+        let mut seen = locked(&self.seen);
+        let reads: u64 = seen.iter().map(|tally| reads(tally)).sum();
+        let judged_by = self.house.judged_by();
+        let requirement = judged_by
+            .requirements
+            .of(&tally.route, (1, reads + 1), false);
+        tally.set_requirement(requirement);
+        seen.push(tally);
     }
 
-    /// Gives each of these routes that has none the next rank.
-    pub(super) fn rank<'r>(&self, required: impl Iterator<Item = &'r Arc<str>>) {
-        let seen = locked(&self.seen);
-        let rank = |tally: &Arc<Tally>| tally.rank.load(Ordering::Relaxed);
-        let mut taken = seen.iter().map(rank).max().unwrap_or(0);
-        for route in required {
-            let tally = seen.iter().find(|tally| tally.route == *route);
-            if let Some(tally) = tally.filter(|tally| rank(tally) == 0) {
+    pub(super) fn rest(&self) -> &Arc<Tally> {
+        &self.rest
+    }
+
+    /// Looks at which routes the verdict depends on now. A route that becomes required takes the next rank, and keeps it.
+    pub(super) fn assess(&self, judged_by: &JudgedBy) {
+        let seen = locked(&self.seen).clone();
+        let all: u64 = seen.iter().map(|tally| reads(tally)).sum();
+        let required = |tally: &Tally| locked(&tally.course).evidence.required;
+        let taken = seen.iter().filter_map(|tally| required(tally));
+        // The first is the rest's.
+        let mut taken = taken.map(|required| required.rank).max().unwrap_or(1);
+        let mut of_rest = 0;
+        for tally in &seen {
+            let reads = reads(tally);
+            let was_required = required(tally).is_some();
+            let requirements = &judged_by.requirements;
+            let requirement = requirements.of(&tally.route, (reads, all), was_required);
+            if requirement == Requirement::Required && !was_required {
                 taken += 1;
-                tally.rank.store(taken, Ordering::Relaxed);
+                locked(&tally.course).evidence.require(taken);
             }
+            if requirement == Requirement::Rest {
+                of_rest += reads;
+            }
+            tally.set_requirement(requirement);
         }
+        let is_required = judged_by.requirements.is_rest_required(of_rest, all);
+        self.rest.set_requirement(if is_required {
+            Requirement::Required
+        } else {
+            Requirement::Rest
+        });
     }
 
     pub(super) fn seen(&self) -> usize {
@@ -228,13 +274,20 @@ impl Epoch {
     pub(super) fn tallies(&self, now: Timestamp) -> Tallies {
         let seen = locked(&self.seen).clone();
         let until = *locked(&self.until);
+        let at = until.unwrap_or(now);
+        let routes: Vec<_> = seen.iter().map(|tally| tally.figures(at)).collect();
+        let mut rest = self.rest.figures(at);
+        for route in &routes {
+            if route.requirement == Requirement::Rest {
+                rest.live += route.live;
+                rest.reads += route.reads;
+            }
+        }
         Tallies {
             epoch: self.told(until),
             doubt: None,
-            routes: seen
-                .iter()
-                .map(|tally| tally.figures(until.unwrap_or(now)))
-                .collect(),
+            routes,
+            rest,
         }
     }
 
@@ -248,4 +301,10 @@ impl Epoch {
             until,
         }
     }
+}
+
+/// What was sampled was a read, even if nobody counted it as one.
+fn reads(tally: &Tally) -> u64 {
+    let reads = tally.reads.load(Ordering::Relaxed);
+    reads.max(tally.sampled.load(Ordering::Relaxed))
 }

@@ -7,18 +7,19 @@
 use super::{
     Bound, Clock, Gauges,
     epoch::{Beginning, Epoch},
+    house::{House, JudgedBy},
     locks::{locked, read, write},
-    route::{House, Route, Ticket},
+    route::{Route, Ticket},
     state::{EpochState, Mark, Opening},
 };
-use crate::verdict::{Cause, Tallies, Turn, Version, Versions};
+use crate::verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 use tokio::sync::watch;
@@ -65,12 +66,9 @@ impl Ledger {
     /// A ledger that begins as `opening` says.
     pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: Opening) -> Self {
         let now = clock.now();
-        let epochs = open(opening, now);
+        let house = House::new(clock);
+        let epochs = open(opening, now, &house);
         let present = epochs.back().expect("an epoch is always open");
-        let house = Arc::new(House {
-            shutting_down: AtomicBool::new(false),
-            clock,
-        });
         Self(Arc::new(Inner {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
@@ -169,7 +167,7 @@ impl Ledger {
             (Cause::Version, None) => present.series(),
             _ => number,
         };
-        let epoch = Epoch::begin(Beginning {
+        let beginning = Beginning {
             number,
             comparable: comparable.unwrap_or_else(|| present.comparable().clone()),
             series,
@@ -178,7 +176,8 @@ impl Ledger {
             cause,
             since: now,
             after: present.since(),
-        });
+        };
+        let epoch = Epoch::begin(beginning, self.0.house.clone());
         for route in routes.values().chain([&self.0.other]) {
             route.enter(&epoch);
         }
@@ -200,22 +199,42 @@ impl Ledger {
         epoch.id().clone()
     }
 
+    /// What checks are measured by as they become evidence, and which routes are declared as required; from now on.
+    pub fn judge_by(&self, limits: &Limits, declared: Vec<Arc<str>>) {
+        let judged_by = JudgedBy {
+            limits: limits.clone(),
+            requirements: Requirements::new(declared, limits),
+        };
+        self.0.house.judge_by(judged_by);
+        self.present().assess(&self.0.house.judged_by());
+    }
+
+    /// Closes the seconds that are over and whose checks have all ended: those checks become evidence. To be called
+    /// several times a second.
+    pub fn close_seconds(&self) {
+        let house = &self.0.house;
+        let judged_by = house.judged_by();
+        house.seconds.close(house.clock.now(), |ended| {
+            for tally in ended.sampled_in.iter().flatten() {
+                tally.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            for tally in ended.tallies.iter().flatten() {
+                tally.enter(&ended, &judged_by.limits);
+            }
+        });
+        self.present().assess(&judged_by);
+    }
+
     /// The figures of the present epoch.
     pub fn tallies(&self) -> Tallies {
         let versions = locked(&self.0.versions);
         let now = self.now();
+        let doubt = versions.doubt(now);
+        drop(versions);
+        let _held = self.0.house.seconds.hold();
         Tallies {
-            doubt: versions.doubt(now),
+            doubt,
             ..self.present().tallies(now)
-        }
-    }
-
-    /// These routes are required in the epoch of that id, if it is still the present one: whichever was not before takes
-    /// the next rank, and keeps it.
-    pub fn rank<'r>(&self, epoch: &str, required: impl Iterator<Item = &'r Arc<str>>) {
-        let present = self.present();
-        if &**present.id() == epoch {
-            present.rank(required);
         }
     }
 
@@ -233,6 +252,7 @@ impl Ledger {
     pub fn epochs(&self) -> Vec<Tallies> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
+        let _held = self.0.house.seconds.hold();
         epochs.iter().map(|epoch| epoch.tallies(now)).collect()
     }
 
@@ -240,6 +260,7 @@ impl Ledger {
     /// `is_stored` does not know as much.
     pub fn states(&self, is_stored: impl Fn(u64, &Arc<str>, Mark) -> bool) -> Vec<EpochState> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        let _held = self.0.house.seconds.hold();
         let states = epochs.iter().map(|epoch| {
             let number = epoch.number();
             epoch.state(|route, mark| is_stored(number, route, mark))
@@ -327,10 +348,11 @@ impl Ledger {
 }
 
 /// The epochs of the past, and the present one.
-fn open(opening: Opening, now: Timestamp) -> VecDeque<Arc<Epoch>> {
+fn open(opening: Opening, now: Timestamp, house: &Arc<House>) -> VecDeque<Arc<Epoch>> {
     let restored = |past: Vec<EpochState>| -> VecDeque<_> {
         let past = past.into_iter();
-        past.map(|state| Epoch::restore(state, now)).collect()
+        past.map(|state| Epoch::restore(state, now, house.clone()))
+            .collect()
     };
     let (past, comparable, label, cause) = match opening {
         Opening::GoesOn(epochs) => return restored(epochs),
@@ -347,7 +369,7 @@ fn open(opening: Opening, now: Timestamp) -> VecDeque<Arc<Epoch>> {
         (last.number(), last.since())
     });
     let (number, after) = last.unwrap_or((0, now));
-    epochs.push_back(Epoch::begin(Beginning {
+    let beginning = Beginning {
         number: number + 1,
         comparable,
         series: number + 1,
@@ -356,7 +378,8 @@ fn open(opening: Opening, now: Timestamp) -> VecDeque<Arc<Epoch>> {
         cause,
         since: now,
         after,
-    }));
+    };
+    epochs.push_back(Epoch::begin(beginning, house.clone()));
     forget(&mut epochs);
     epochs
 }

@@ -1,33 +1,29 @@
 //! The figures of one route, and the tickets that keep samples and outcomes equal.
 
 use super::{
-    Clock,
     epoch::Epoch,
+    house::House,
     locks::{read, write},
     seat::Seat,
+    seconds::{Ended, Place, Tallies},
+    tally::Tally,
 };
 use crate::{
     budget::Bucket,
     compare::Kind,
     stack::Stack,
-    verdict::{Outcome, Reason, Version},
+    verdict::{Entry, Outcome, Reason, Version},
 };
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use std::{
     fmt,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-
-/// What every route and ticket asks the process.
-#[derive(Debug)]
-pub(super) struct House {
-    pub(super) shutting_down: AtomicBool,
-    pub(super) clock: Clock,
-}
 
 /// The figures of one route. Shared by clones.
 #[derive(Clone)]
@@ -38,6 +34,7 @@ struct Counts {
     live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
     reads: AtomicU64,
     sampled: AtomicU64,
+    forced: AtomicU64,
     delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
@@ -59,6 +56,28 @@ pub struct Ticket {
     is_delayed: bool,
     /// Answered by the build of that epoch, as far as anybody says.
     is_attributed: bool,
+    draw: Draw,
+    sampled: Timestamp,
+    /// Its place among the checks that become evidence; a forced one never does.
+    place: Option<(Place, Tallies)>,
+}
+
+/// How a read came to be sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The stack that answers the caller.
+    pub primary: Stack,
+    /// The hash of the key that it was sampled by, where reads are sampled by key.
+    pub key: Option<u64>,
+    pub cause: SampleCause,
+}
+
+/// Why a read is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleCause {
+    Drawn,
+    /// The caller asked for it. Such a check is reported, and is never evidence.
+    Forced,
 }
 
 /// The values of the label `method`.
@@ -81,6 +100,7 @@ impl Route {
             reads: AtomicU64::new(0),
             floor: Bucket::default(),
             sampled: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
@@ -118,17 +138,41 @@ impl Route {
         read(&self.0.seat).count_read();
     }
 
-    /// Counts one sample, and hands out the duty to end it.
+    /// Counts one sample that was drawn while old was primary, and hands out the duty to end it.
     pub fn sample(&self) -> Ticket {
+        self.sample_by(Draw::default())
+    }
+
+    /// Counts one sample, and hands out the duty to end it.
+    pub fn sample_by(&self, draw: Draw) -> Ticket {
         self.0.sampled.fetch_add(1, Ordering::Relaxed);
         let seat = read(&self.0.seat).clone();
         seat.count_sample();
+        let house = &self.0.house;
+        let sampled = house.clock.now();
+        let place = match draw.cause {
+            SampleCause::Drawn => {
+                let tallies = seat.tallies(seat.is_of_rest());
+                if let [_, Some(rest)] = &tallies {
+                    rest.sampled.fetch_add(1, Ordering::Relaxed);
+                }
+                Some((house.seconds.begin(sampled, tallies.clone()), tallies))
+            }
+            SampleCause::Forced => {
+                self.0.forced.fetch_add(1, Ordering::Relaxed);
+                seat.count_forced();
+                None
+            }
+        };
         Ticket {
             route: self.clone(),
             seat,
             is_counted: false,
             is_delayed: false,
             is_attributed: true,
+            draw,
+            sampled,
+            place,
         }
     }
 
@@ -157,6 +201,11 @@ impl Route {
 
     pub fn sampled(&self) -> u64 {
         self.0.sampled.load(Ordering::Relaxed)
+    }
+
+    /// Of the samples: those that their callers asked for.
+    pub fn forced(&self) -> u64 {
+        self.0.forced.load(Ordering::Relaxed)
     }
 
     /// Checks that began later, for what they read had just been written.
@@ -221,6 +270,9 @@ impl Ticket {
     pub fn answered(&self, stack: Stack, took: Duration) {
         if self.is_attributed {
             self.seat.count_latency(stack, took);
+            if let Some(rest) = self.rest() {
+                rest.count_latency(stack, took);
+            }
         }
     }
 
@@ -240,6 +292,12 @@ impl Ticket {
         self.finish(Outcome::NotCompared(reason));
     }
 
+    /// The figures of all routes that are not required, if the check counts there.
+    fn rest(&self) -> Option<&Arc<Tally>> {
+        let (_, [_, rest]) = self.place.as_ref()?;
+        rest.as_ref()
+    }
+
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
         if self.is_delayed {
@@ -247,10 +305,35 @@ impl Ticket {
             self.seat.count_delay();
         }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        let now = self.route.0.house.clock.now();
-        match self.is_attributed {
-            true => self.seat.count_outcome(outcome, now),
-            false => self.seat.count_unattributed(outcome, now),
+        self.seat.tally.count_outcome(outcome, self.is_attributed);
+        if let Some(rest) = self.rest() {
+            rest.count_outcome(outcome, self.is_attributed);
+        }
+        if let Some((place, sampled_in)) = self.place.take() {
+            let is_of_rest = sampled_in[1].is_some();
+            let tallies = self.seat.tallies(is_of_rest);
+            let ended = Ended {
+                entry: Entry {
+                    outcome,
+                    primary: self.draw.primary,
+                    key: self.draw.key,
+                    sampled: self.sampled,
+                },
+                tallies,
+                sampled_in,
+                is_attributed: self.is_attributed,
+            };
+            self.route.0.house.seconds.end(place, ended);
+        }
+    }
+}
+
+impl Default for Draw {
+    fn default() -> Self {
+        Self {
+            primary: Stack::Old,
+            key: None,
+            cause: SampleCause::Drawn,
         }
     }
 }

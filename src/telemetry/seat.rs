@@ -1,8 +1,7 @@
 //! A route's place in an epoch: where its live requests, samples and outcomes are counted.
 
-use super::{epoch::Epoch, locks::locked, tally::Tally};
-use crate::{stack::Stack, verdict::Outcome};
-use jiff::Timestamp;
+use super::{epoch::Epoch, seconds::Tallies, tally::Tally};
+use crate::{stack::Stack, verdict::Requirement};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -36,6 +35,17 @@ impl Seat {
         }
     }
 
+    /// Where a check counts that is sampled now.
+    pub(super) fn tallies(&self, is_of_rest: bool) -> Tallies {
+        let rest = is_of_rest.then(|| self.epoch.rest().clone());
+        [Some(self.tally.clone()), rest]
+    }
+
+    /// Whether a check that is sampled now counts among the rest as well.
+    pub(super) fn is_of_rest(&self) -> bool {
+        self.tally.requirement() == Requirement::Rest
+    }
+
     pub(super) fn count_live(&self) {
         self.appear();
         self.tally.live.fetch_add(1, Ordering::Relaxed);
@@ -61,27 +71,11 @@ impl Seat {
     }
 
     pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
-        locked(&self.tally.course).latencies.record(stack, took);
+        self.tally.count_latency(stack, took);
     }
 
-    pub(super) fn count_outcome(&self, outcome: Outcome, at: Timestamp) {
-        self.tally.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
-        if !outcome.is_compared() {
-            return;
-        }
-        locked(&self.tally.course).check(outcome, at);
-    }
-
-    /// Counts the outcome of a check that another build than the epoch's answered, or one that is not known. A mismatch
-    /// speaks against the epoch all the same; nothing else is evidence of its build, nor makes its record longer.
-    pub(super) fn count_unattributed(&self, outcome: Outcome, at: Timestamp) {
-        match outcome {
-            Outcome::Mismatch(_) => return self.count_outcome(outcome, at),
-            // First, so that nobody sees the match without it.
-            Outcome::Match(_) => drop(self.tally.unattributed.fetch_add(1, Ordering::Release)),
-            _ => {}
-        }
-        self.tally.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
+    pub(super) fn count_forced(&self) {
+        self.tally.forced.fetch_add(1, Ordering::Relaxed);
     }
 
     fn appear(&self) {

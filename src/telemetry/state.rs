@@ -1,7 +1,7 @@
 //! What was counted, as it survives the process.
 
 use super::Latencies;
-use crate::verdict::{self, Cause, Outcomes, Record};
+use crate::verdict::{self, Cause, Outcomes, RouteEvidence};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ pub struct EpochState {
     /// What makes its checks comparable. Opaque here.
     pub comparable: Arc<str>,
     pub epoch: verdict::Epoch,
+    /// [`REST`] among them.
     pub routes: Vec<RouteState>,
 }
 
@@ -24,23 +25,26 @@ pub struct RouteState {
     pub route: Arc<str>,
     /// From 0 on, in order of appearance.
     pub place: u64,
-    /// From 1 on, in the order in which they became required; `None`: it never was.
-    pub rank: Option<u64>,
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
+    /// Of the samples: those that their callers asked for.
+    pub forced: u64,
     /// Checks that began later because of a write.
     pub delayed: u64,
     pub outcomes: Outcomes,
     /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
     pub unattributed: u64,
-    pub record: Record,
-    pub last_mismatch: Option<Timestamp>,
+    /// The checks that are evidence.
+    pub evidence: RouteEvidence,
     pub latencies: Latencies,
 }
 
-/// Live, reads, sampled, ended, and the rank: one of them changes with everything that is noted.
-pub type Mark = [u64; 5];
+/// Live, reads, sampled, ended, evidence, and the rank: one of them changes with everything that is noted.
+pub type Mark = [u64; 6];
+
+/// The name under which the routes that are neither required nor exempt are judged together.
+pub const REST: &str = "(rest)";
 
 /// With which epoch a ledger begins.
 #[derive(Clone, Debug)]
@@ -61,7 +65,10 @@ pub enum Opening {
 impl EpochState {
     /// The last instant that is noted in it.
     pub fn latest(&self) -> Timestamp {
-        let checks = self.routes.iter().filter_map(|route| route.record.last());
+        let checks = self
+            .routes
+            .iter()
+            .filter_map(|route| route.evidence.record.last());
         let noted = checks.chain(self.epoch.until);
         noted.fold(self.epoch.since, Timestamp::max)
     }
@@ -71,10 +78,15 @@ impl EpochState {
 
 impl RouteState {
     pub fn mark(&self) -> Mark {
-        let ended = self.outcomes.ended();
-        let rank = self.rank.unwrap_or(0);
-        [self.live, self.reads, self.sampled, ended, rank]
+        let counted = [self.live, self.reads, self.sampled, self.outcomes.ended()];
+        mark(counted, &self.evidence)
     }
+}
+
+pub(super) fn mark([live, reads, sampled, ended]: [u64; 4], evidence: &RouteEvidence) -> Mark {
+    let rank = evidence.required.map_or(0, |required| required.rank);
+    let entered = evidence.checks().sampled();
+    [live, reads, sampled, ended, entered, rank]
 }
 
 // === impl Opening ===

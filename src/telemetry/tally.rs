@@ -1,23 +1,32 @@
 //! The figures of one route in one epoch.
 
-use super::{RouteState, latencies::Latencies, locks::locked, state::Mark};
-use crate::verdict::{Figures, Outcome, Outcomes, Pace, Record};
+use super::{RouteState, latencies::Latencies, locks::locked, seconds::Ended, state::Mark};
+use crate::stack::Stack;
+use crate::verdict::{
+    DistinctKeys, Figures, Limits, Outcome, Outcomes, Pace, Requirement, RouteEvidence,
+};
 use jiff::Timestamp;
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
+use std::time::Duration;
 
 /// The figures of one route in one epoch.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) route: Arc<str>,
-    /// 0: it has never been required.
-    pub(super) rank: AtomicU64,
+    requirement: AtomicU8,
     pub(super) has_appeared: AtomicBool,
     pub(super) live: AtomicU64,
     pub(super) reads: AtomicU64,
     pub(super) sampled: AtomicU64,
+    /// Of the samples: those that their callers asked for.
+    pub(super) forced: AtomicU64,
+    /// Of the samples: those that are not evidence yet.
+    pub(super) waiting: AtomicU64,
+    /// Of those: the evidence no longer waits for them.
+    pub(super) overdue: AtomicU64,
     pub(super) delayed: AtomicU64,
     pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
     /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
@@ -25,14 +34,20 @@ pub(super) struct Tally {
     pub(super) course: Mutex<Course>,
 }
 
-/// What is known of a route's checks in time.
-#[derive(Debug)]
+/// What is known of a route's checks beyond their counts.
+#[derive(Debug, Default)]
 pub(super) struct Course {
-    pub(super) record: Record,
-    last_mismatch: Option<Timestamp>,
+    pub(super) evidence: RouteEvidence,
     pace: Pace,
     pub(super) latencies: Latencies,
 }
+
+const REQUIREMENTS: [Requirement; 4] = [
+    Requirement::Exempt,
+    Requirement::Required,
+    Requirement::Provisional,
+    Requirement::Rest,
+];
 
 // === impl Tally ===
 
@@ -40,41 +55,46 @@ impl Tally {
     pub(super) fn new(route: Arc<str>) -> Self {
         Self {
             route,
-            rank: AtomicU64::new(0),
+            requirement: AtomicU8::new(Requirement::Rest as u8),
             has_appeared: AtomicBool::new(false),
             live: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             sampled: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             unattributed: AtomicU64::new(0),
-            course: Mutex::new(Course {
-                record: Record::default(),
-                last_mismatch: None,
-                pace: Pace::default(),
-                latencies: Latencies::default(),
-            }),
+            course: Mutex::default(),
         }
     }
 
     pub(super) fn restore(state: RouteState, now: Timestamp) -> Self {
         let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
+        let mut evidence = state.evidence;
+        evidence.last_mismatch = evidence.last_mismatch.map(|at| at.min(now));
+        let tally = Self::new(state.route);
+        // Until it is looked at, it is not of the rest.
+        tally.set_requirement(match evidence.required {
+            Some(_) => Requirement::Required,
+            None => Requirement::Provisional,
+        });
         Self {
-            route: state.route,
-            rank: AtomicU64::new(state.rank.unwrap_or(0)),
             has_appeared: AtomicBool::new(true),
             live: AtomicU64::new(state.live),
             reads: AtomicU64::new(state.reads),
             sampled: AtomicU64::new(state.sampled),
+            forced: AtomicU64::new(state.forced),
             delayed: AtomicU64::new(state.delayed),
             outcomes: Outcome::ALL.map(counted),
             unattributed: AtomicU64::new(state.unattributed),
             course: Mutex::new(Course {
-                record: state.record,
-                last_mismatch: state.last_mismatch.map(|at| at.min(now)),
+                evidence,
                 pace: Pace::default(),
                 latencies: state.latencies,
             }),
+            ..tally
         }
     }
 
@@ -84,29 +104,65 @@ impl Tally {
         RouteState {
             route: self.route.clone(),
             place,
-            rank: self.rank(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
+            forced: self.forced.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
             unattributed: self.unattributed.load(Ordering::Relaxed),
-            record: course.record.clone(),
-            last_mismatch: course.last_mismatch,
+            evidence: course.evidence.clone(),
             latencies: course.latencies.clone(),
         }
     }
 
     pub(super) fn mark(&self) -> Mark {
         let ended = self.outcomes().ended();
-        let counted = [&self.live, &self.reads, &self.sampled, &self.rank];
-        let [live, reads, sampled, rank] = counted.map(|count| count.load(Ordering::Relaxed));
-        [live, reads, sampled, ended, rank]
+        let counted = [&self.live, &self.reads, &self.sampled];
+        let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
+        let course = locked(&self.course);
+        super::state::mark([live, reads, sampled, ended], &course.evidence)
     }
 
-    pub(super) fn rank(&self) -> Option<u64> {
-        let rank = self.rank.load(Ordering::Relaxed);
-        (rank > 0).then_some(rank)
+    pub(super) fn requirement(&self) -> Requirement {
+        REQUIREMENTS[usize::from(self.requirement.load(Ordering::Relaxed))]
+    }
+
+    pub(super) fn set_requirement(&self, requirement: Requirement) {
+        self.requirement.store(requirement as u8, Ordering::Relaxed);
+    }
+
+    /// Counts the outcome of a check. `is_attributed`: the build of the epoch answered it, as far as anybody knows.
+    pub(super) fn count_outcome(&self, outcome: Outcome, is_attributed: bool) {
+        if !is_attributed && matches!(outcome, Outcome::Match(_)) {
+            // First, so that nobody sees the match without it.
+            self.unattributed.fetch_add(1, Ordering::Release);
+        }
+        self.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
+        locked(&self.course).latencies.record(stack, took);
+    }
+
+    /// A check becomes evidence. Of a check that another build than the epoch's answered, or may have, only a mismatch does.
+    pub(super) fn enter(&self, ended: &Ended, limits: &Limits) {
+        let outcome = ended.entry.outcome;
+        if !ended.is_attributed && !matches!(outcome, Outcome::Mismatch(_)) {
+            return;
+        }
+        let course = &mut *locked(&self.course);
+        course.evidence.enter(&ended.entry, limits);
+        if let Outcome::Match(_) = outcome {
+            course.pace.count(ended.entry.sampled);
+        }
+    }
+
+    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    pub(super) fn pack(&self) {
+        let course = &mut *locked(&self.course);
+        course.latencies.pack();
+        course.evidence.keys = None;
     }
 
     /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
@@ -123,30 +179,20 @@ impl Tally {
         let course = locked(&self.course);
         Figures {
             route: self.route.clone(),
-            rank: self.rank(),
+            requirement: self.requirement(),
             live: self.live.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
             sampled: self.sampled.load(Ordering::Relaxed),
+            forced: self.forced.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            overdue: self.overdue.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
             unattributed: self.unattributed.load(Ordering::Relaxed),
-            record: course.record.clone(),
-            last_mismatch: course.last_mismatch,
+            evidence: course.evidence.without_keys(),
+            keys: course.evidence.keys.as_ref().map(DistinctKeys::trials),
             pace: course.pace.per_second(now),
             latency: course.latencies.quantiles(),
-        }
-    }
-}
-
-// === impl Course ===
-
-impl Course {
-    pub(super) fn check(&mut self, outcome: Outcome, at: Timestamp) {
-        self.record.check(at);
-        match outcome {
-            Outcome::Match(_) => self.pace.count(at),
-            Outcome::Mismatch(_) => self.last_mismatch = self.last_mismatch.max(Some(at)),
-            _ => {}
         }
     }
 }

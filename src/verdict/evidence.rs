@@ -1,6 +1,6 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Doubt, Outcome, Record, Version, Via};
+use super::{Doubt, Outcome, Requirement, RouteEvidence, Trials, Version, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
@@ -15,6 +15,10 @@ pub struct Evidence {
     /// Rules that no longer apply.
     pub expired_rules: Vec<Arc<str>>,
     pub activity: Activity,
+    /// Whether reads are sampled by key (`sample.by`).
+    pub is_by_key: bool,
+    /// Whether old and new are the same place (`allow_same_stack`).
+    pub is_same_stack: bool,
 }
 
 /// Whether reads are sampled at all.
@@ -35,6 +39,8 @@ pub struct Tallies {
     pub doubt: Option<Doubt>,
     /// In order of their appearance in the epoch.
     pub routes: Vec<Figures>,
+    /// Routes that are neither required nor exempt, judged together.
+    pub rest: Figures,
 }
 
 /// The span in which checks are comparable: same rules, same stacks, same new build.
@@ -79,21 +85,27 @@ pub enum Cause {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     pub route: Arc<str>,
-    /// From 1, the place it took among the routes that have been required in this epoch; `None`: it never has.
-    pub rank: Option<u64>,
+    pub requirement: Requirement,
     pub live: u64,
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
+    /// Of the samples: those that their callers asked for. They are no evidence.
+    pub forced: u64,
+    /// Of the samples: those that are not evidence yet.
+    pub waiting: u64,
+    /// Of those that wait: open for so long that the evidence no longer waits for them.
+    pub overdue: u64,
     /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
     /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
     pub unattributed: u64,
-    /// The checks that came to a comparison, in time.
-    pub record: Record,
-    pub last_mismatch: Option<Timestamp>,
-    /// Matches per second, of late.
+    /// The checks that are evidence; without their keys.
+    pub evidence: RouteEvidence,
+    /// The first check of each key, where reads are sampled by key.
+    pub keys: Option<Trials>,
+    /// Matches per second that become evidence, at present.
     pub pace: f64,
     pub latency: Latency,
 }
@@ -156,15 +168,18 @@ impl Figures {
     pub fn new(route: impl Into<Arc<str>>) -> Self {
         Self {
             route: route.into(),
-            rank: None,
+            requirement: Requirement::Rest,
             live: 0,
             reads: 0,
             sampled: 0,
+            forced: 0,
+            waiting: 0,
+            overdue: 0,
             delayed: 0,
             outcomes: Outcomes::default(),
             unattributed: 0,
-            record: Record::default(),
-            last_mismatch: None,
+            evidence: RouteEvidence::default(),
+            keys: None,
             pace: 0.0,
             latency: Latency::default(),
         }

@@ -1,115 +1,105 @@
 //! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (DESIGN.md section 9).
+//!
+//! `safe` says that all required routes are within all limits, so each is tested at the whole alpha (an intersection-union
+//! test, Berger 1982). `unsafe` says that some route is above a limit: the evidence of all routes is summed, each weighted by
+//! its rank.
 
 use super::{
-    Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict, hearing::Hearing,
-    told::Soak,
+    Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict,
+    assessment::Assessment, requirement::stands_for, told::Soak,
 };
 use jiff::Timestamp;
 
+/// The rank of the routes that are neither required nor exempt, judged together. It comes before that of any route.
+const REST_RANK: u64 = 1;
+
 /// Judges the evidence as it stands at `now`.
 pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
-    let routes = &evidence.tallies.routes;
-    let required = required(evidence, limits);
-    let mut findings = Vec::new();
-    let mut told = Vec::with_capacity(routes.len());
-    let ranks = ranks(routes, &required);
-    for ((figures, is_required), rank) in routes.iter().zip(&required).zip(ranks) {
-        let hearing = Hearing::new(figures, limits, rank);
-        let of_route = hearing.findings();
-        told.push(hearing.verdict(*is_required, &of_route));
-        if *is_required {
-            findings.extend(of_route);
+    let mut reasons = Vec::new();
+    let mut routes = Vec::new();
+    let mut sum = 0.0;
+    let mut gravest: Option<Assessment<'_>> = None;
+    for (figures, rank) in judged(evidence) {
+        let assessment = Assessment::new(figures, limits, rank);
+        let is_required = figures.requirement.is_required();
+        let findings = assessment.findings(evidence.is_by_key);
+        routes.push(assessment.verdict(is_required, &findings));
+        if !is_required {
+            continue;
+        }
+        reasons.extend(findings);
+        let share = assessment.proof().share();
+        sum += share;
+        if gravest
+            .as_ref()
+            .is_none_or(|gravest| share > gravest.proof().share())
+        {
+            gravest = Some(assessment);
         }
     }
-    let (soak, shortest) = soak(evidence, &required, limits, now);
-    findings.extend(soak_finding(soak, shortest));
-    findings.extend(findings_of_all(evidence, &required));
+    let is_unsafe = sum >= 1.0 / limits.alpha();
+    if is_unsafe && let Some(proven) = gravest.map(|gravest| gravest.proven()) {
+        // It may be there already; it is named in any case.
+        reasons.retain(|reason: &Finding| {
+            (reason.code, &reason.route) != (proven.code, &proven.route)
+        });
+        reasons.insert(0, proven);
+    }
+    let (soak, shortest) = soak(evidence, limits, now);
+    reasons.extend(soak_finding(soak, shortest));
+    reasons.extend(findings_of_all(evidence));
     // Stable: routes stay in order of appearance within a code.
-    findings.sort_by_key(|finding| finding.code);
+    reasons.sort_by_key(|finding| finding.code);
 
     Verdict {
-        verdict: decide(&findings),
+        verdict: decide(&reasons, is_unsafe),
         epoch: evidence.tallies.epoch.clone(),
         confidence: limits.confidence,
-        reasons: findings,
+        reasons,
         soak,
-        routes: told,
+        routes,
     }
 }
 
 /// What findings come to, of one route or of all.
-pub(super) fn decide(findings: &[Finding]) -> Decision {
-    let is_proven = |finding: &Finding| finding.code == Code::MismatchRate;
-    match findings {
-        [] => Decision::Safe,
-        _ if findings.iter().any(is_proven) => Decision::Unsafe,
-        _ => Decision::Undecided,
+pub(super) fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
+    if is_above_a_limit {
+        Decision::Unsafe
+    } else if findings.is_empty() {
+        Decision::Safe
+    } else {
+        Decision::Undecided
     }
 }
 
-/// Which routes the verdict depends on.
-fn required(evidence: &Evidence, limits: &Limits) -> Vec<bool> {
-    let routes = &evidence.tallies.routes;
-    // What was sampled was a read, even if nobody counted it as one.
-    let reads = |figures: &Figures| figures.reads.max(figures.sampled);
-    let all: u64 = routes.iter().map(reads).sum();
-    let is_declared = |route: &str| evidence.required.iter().any(|name| stands_for(name, route));
-    routes
-        .iter()
-        .map(|figures| {
-            let reads = reads(figures);
-            let has_share = reads > 0 && reads as f64 >= limits.min_share * all as f64;
-            has_share || is_declared(&figures.route)
-        })
-        .collect()
+/// All routes with their ranks, then the rest where there is one.
+fn judged(evidence: &Evidence) -> impl Iterator<Item = (&Figures, u64)> {
+    let tallies = &evidence.tallies;
+    let rank = |figures: &Figures| {
+        let required = figures.evidence.required;
+        required.map_or(REST_RANK + 1, |required| required.rank)
+    };
+    let routes = tallies.routes.iter();
+    let routes = routes.map(move |figures| (figures, rank(figures)));
+    let rest = Some(&tallies.rest).filter(|rest| rest.reads > 0 || rest.sampled > 0);
+    routes.chain(rest.map(|rest| (rest, REST_RANK)))
 }
 
-/// The rank of each route: the one it took when it was first required, else the next that is free. A route that is no
-/// longer required keeps its own, or others would be given its share of alpha a second time.
-fn ranks(routes: &[Figures], required: &[bool]) -> Vec<u64> {
-    let taken = routes.iter().filter_map(|figures| figures.rank).max();
-    let mut next = taken.unwrap_or(0) + 1;
-    let routes = routes.iter().zip(required);
-    routes
-        .map(|(figures, is_required)| {
-            let rank = figures.rank.unwrap_or(next);
-            next += u64::from(*is_required && figures.rank.is_none());
-            rank
-        })
-        .collect()
-}
-
-/// Whether a declared name is that of `route`: `{capture}` stands for any text.
-fn stands_for(declared: &str, route: &str) -> bool {
-    let Some((before, after)) = declared.split_once('{') else {
-        return declared == route;
-    };
-    let Some((_, after)) = after.split_once('}') else {
-        return declared == route;
-    };
-    let Some(rest) = route.strip_prefix(before) else {
-        return false;
-    };
-    let mut starts = rest.char_indices().map(|(index, _)| index).skip(1);
-    let is_rest = |index: usize| stands_for(after, &rest[index..]);
-    starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
+fn required(evidence: &Evidence) -> impl Iterator<Item = &Figures> {
+    let judged = judged(evidence).map(|(figures, _)| figures);
+    judged.filter(|figures| figures.requirement.is_required())
 }
 
 /// How long every required route has been clean, and the route that has been for the shortest time.
 fn soak<'e>(
     evidence: &'e Evidence,
-    required: &[bool],
     limits: &Limits,
     now: Timestamp,
 ) -> (Soak, Option<&'e Figures>) {
-    let routes = evidence.tallies.routes.iter().zip(required);
-    let clean = routes
-        .filter(|(_, is_required)| **is_required)
-        .map(|(figures, _)| {
-            let record = &figures.record;
-            let clean = record.clean(figures.last_mismatch, limits.max_gap, now);
-            (clean, figures)
-        });
+    let clean = required(evidence).map(|figures| {
+        let (record, mismatch) = (&figures.evidence.record, figures.evidence.last_mismatch);
+        (record.clean(mismatch, limits.max_gap, now), figures)
+    });
     let shortest = clean.min_by_key(|(clean, _)| *clean);
     let soak = Soak {
         required_seconds: limits.soak.as_millis().div_ceil(1_000) as u64,
@@ -139,7 +129,7 @@ fn soak_finding(soak: Soak, shortest: Option<&Figures>) -> Option<Finding> {
 }
 
 /// What is not about the figures of one route.
-fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
+fn findings_of_all(evidence: &Evidence) -> Vec<Finding> {
     let routes = &evidence.tallies.routes;
     let mut findings = Vec::new();
     for rule in &evidence.expired_rules {
@@ -154,7 +144,11 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
         ),
     };
     findings.extend(idle.map(|idle| Finding::new(Code::Paused, idle)));
-    findings.extend(evidence.tallies.doubt.map(doubted));
+    if evidence.is_same_stack {
+        let detail = "old and new are the same place (allow_same_stack)";
+        findings.push(Finding::new(Code::SameStack, detail));
+    }
+    findings.extend(evidence.tallies.doubt.map(mixed_builds));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
         if !routes.iter().any(is_seen) {
@@ -165,28 +159,23 @@ fn findings_of_all(evidence: &Evidence, required: &[bool]) -> Vec<Finding> {
     if routes.iter().all(|figures| figures.outcomes.ended() == 0) {
         let detail = "nothing was checked in this epoch";
         findings.push(Finding::new(Code::NoTraffic, detail));
-    } else if !required.contains(&true) {
+    } else if required(evidence).next().is_none() {
         let detail = "no route has a share of the reads that would make it required";
         findings.push(Finding::new(Code::NoTraffic, detail));
     }
     findings
 }
 
-fn doubted(doubt: Doubt) -> Finding {
-    match doubt {
-        Doubt::Away(away) => Finding::new(
-            Code::NoTraffic,
-            format!(
-                "the build of this epoch has not answered for {}s, others of the new stack have",
-                away.as_secs()
-            ),
+fn mixed_builds(doubt: Doubt) -> Finding {
+    let detail = match doubt {
+        Doubt::Away(away) => format!(
+            "the build of this epoch has not answered for {}s, others of the new stack have",
+            away.as_secs()
         ),
-        Doubt::Mixed(ago) => Finding::new(
-            Code::NoTraffic,
-            format!(
-                "an answer that may be of another build of the new stack counted in this epoch {}s ago",
-                ago.as_secs()
-            ),
+        Doubt::Mixed(ago) => format!(
+            "{}s ago a check of this epoch was answered by what may be another build of the new stack",
+            ago.as_secs()
         ),
-    }
+    };
+    Finding::new(Code::MixedBuilds, detail)
 }

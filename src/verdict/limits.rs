@@ -1,19 +1,28 @@
 //! What has to hold before the switch may be made: the section `verdict` of the configuration.
 
 use crate::document::{At, Fault, Faults, Fields};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// When a verdict is `safe`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Of the mismatch rate of each required route; above 0, at most 1.
     pub max_mismatch: f64,
-    /// Of the rate of `shadow_error` of each required route; above 0, at most 1.
+    /// Of the failures of the new stack on each required route; above 0, at most 1.
     pub max_error: f64,
+    /// Of the checks of each required route that differed first and were equal later; `None`: as `max_mismatch`.
+    pub max_transient: Option<f64>,
+    /// Of the checks of each required route whose differences are noise.
+    pub max_noise: f64,
+    /// Of the checks of each required route that could not be compared for a cause in the answer itself.
+    pub max_uncompared: f64,
     /// For all routes together, at every moment; between 0 and 1.
     pub confidence: f64,
     /// A route with less of the epoch's live reads than this is required only if declared so.
     pub min_share: f64,
+    pub required: RequiredRoutes,
+    /// Names of routes that are never required; `*` stands for any text.
+    pub exempt: Vec<Arc<str>>,
     /// Of the checks of each required route that came to a comparison.
     pub min_coverage: f64,
     /// How long a clean record has to last.
@@ -22,6 +31,18 @@ pub struct Limits {
     pub max_gap: Duration,
     /// p99 of the new stack over p99 of the old.
     pub max_latency_ratio: Option<f64>,
+    /// Average checks between two false alarms of the change detector; at least 1.
+    pub change_run: f64,
+}
+
+/// Which routes the verdict depends on: `verdict.required`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequiredRoutes {
+    /// Declared ones, those with at least `min_share` of the reads, and the rest together.
+    #[default]
+    Observed,
+    /// Those with `required: true` alone.
+    Declared,
 }
 
 // === impl Limits ===
@@ -43,12 +64,23 @@ impl Limits {
             max_error: fields
                 .optional("max_error", rate)
                 .unwrap_or(default.max_error),
+            max_transient: fields.optional("max_transient", rate),
+            max_noise: fields
+                .optional("max_noise", rate)
+                .unwrap_or(default.max_noise),
+            max_uncompared: fields
+                .optional("max_uncompared", rate)
+                .unwrap_or(default.max_uncompared),
             confidence: fields
                 .optional("confidence", |at| at.number_within(0.5, 1.0 - 1e-9))
                 .unwrap_or(default.confidence),
             min_share: fields
                 .optional("min_share", share)
                 .unwrap_or(default.min_share),
+            required: fields
+                .optional("required", required_routes)
+                .unwrap_or(default.required),
+            exempt: fields.optional("exempt", names).unwrap_or_default(),
             min_coverage: fields
                 .optional("min_coverage", share)
                 .unwrap_or(default.min_coverage),
@@ -60,6 +92,9 @@ impl Limits {
                 .unwrap_or(default.max_gap),
             max_latency_ratio: fields
                 .optional("max_latency_ratio", |at| at.number_within(1e-3, 1e6)),
+            change_run: fields
+                .optional("change_run", |at| at.number_within(1e2, 1e15))
+                .unwrap_or(default.change_run),
         };
         fields.finish().into_result(limits)
     }
@@ -68,6 +103,23 @@ impl Limits {
     pub fn alpha(&self) -> f64 {
         1.0 - self.confidence
     }
+
+    /// The limit of transient differences.
+    pub fn transient(&self) -> f64 {
+        self.max_transient.unwrap_or(self.max_mismatch)
+    }
+}
+
+fn required_routes(at: &At<'_>) -> Result<RequiredRoutes, Fault> {
+    match at.text()? {
+        "observed" => Ok(RequiredRoutes::Observed),
+        "declared" => Ok(RequiredRoutes::Declared),
+        _ => Err(at.expected("observed or declared")),
+    }
+}
+
+fn names(at: &At<'_>) -> Result<Vec<Arc<str>>, Faults> {
+    at.each(|name| Ok(Arc::from(name.text()?)))
 }
 
 /// Shorter gaps are not told apart by [`super::Record`].
@@ -83,12 +135,18 @@ impl Default for Limits {
         Self {
             max_mismatch: 1e-3,
             max_error: 1e-2,
+            max_transient: None,
+            max_noise: 0.05,
+            max_uncompared: 0.01,
             confidence: 0.95,
             min_share: 0.001,
+            required: RequiredRoutes::Observed,
+            exempt: Vec::new(),
             min_coverage: 0.9,
             soak: Duration::ZERO,
             max_gap: Duration::from_secs(3_600),
             max_latency_ratio: None,
+            change_run: 1e6,
         }
     }
 }

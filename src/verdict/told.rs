@@ -51,13 +51,20 @@ pub struct Finding {
 pub enum Code {
     MismatchRate,
     ErrorRate,
+    Regressed,
+    TransientRate,
+    NoiseRate,
+    Uncompared,
     Coverage,
     Latency,
+    SameStack,
+    MixedBuilds,
     RuleExpired,
     Paused,
     NoTraffic,
     RouteUnseen,
     Soak,
+    MoreKeys,
     MoreChecks,
 }
 
@@ -73,14 +80,22 @@ pub struct Soak {
 pub struct RouteVerdict {
     pub route: Arc<str>,
     pub required: bool,
+    /// Named in `verdict.exempt`: never required.
+    pub exempt: bool,
     pub state: Decision,
     #[serde(flatten)]
     pub counts: Counts,
     pub mismatch_rate: Rate,
     pub error_rate: Rate,
-    /// Checks that came to a comparison, of all that ended; `None` while none has.
+    pub transient_rate: Rate,
+    pub noise_rate: Rate,
+    pub uncompared_rate: Rate,
+    /// Checks that came to a comparison, of all that are evidence; `None` while none is.
     #[schema(required)]
     pub coverage: Option<f64>,
+    /// Keys that were checked, where reads are sampled by key.
+    #[schema(required)]
+    pub distinct_keys: Option<u64>,
     pub latency: Latency,
 }
 
@@ -90,6 +105,10 @@ pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
+    /// Of the samples: those that are not evidence yet; over all epochs, those that have not ended.
+    pub waiting: u64,
+    /// Of the samples: those that their callers asked for. They are no evidence.
+    pub forced: u64,
     /// Checks that ended and had begun later, for what they read had just been written.
     pub delayed: u64,
     #[serde(rename = "match")]
@@ -159,13 +178,20 @@ impl Code {
         match self {
             Self::MismatchRate => "mismatch_rate",
             Self::ErrorRate => "error_rate",
+            Self::Regressed => "regressed",
+            Self::TransientRate => "transient_rate",
+            Self::NoiseRate => "noise_rate",
+            Self::Uncompared => "uncompared",
             Self::Coverage => "coverage",
             Self::Latency => "latency",
+            Self::SameStack => "same_stack",
+            Self::MixedBuilds => "mixed_builds",
             Self::RuleExpired => "rule_expired",
             Self::Paused => "paused",
             Self::NoTraffic => "no_traffic",
             Self::RouteUnseen => "route_unseen",
             Self::Soak => "soak",
+            Self::MoreKeys => "more_keys",
             Self::MoreChecks => "more_checks",
         }
     }
@@ -217,6 +243,8 @@ impl From<&Figures> for Counts {
             live: figures.live,
             reads: figures.reads,
             sampled: figures.sampled,
+            waiting: figures.waiting,
+            forced: figures.forced,
             delayed: figures.delayed,
             matched: Matches {
                 exact: outcomes.get(Outcome::Match(Via::Exact)),

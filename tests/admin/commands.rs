@@ -1,6 +1,6 @@
 //! The commands that ask a running twinread.
 
-use crate::harness::{Running, check_clean};
+use crate::harness::{Running, check_clean, close};
 use clap::Parser;
 use std::{process::ExitCode, thread, time::Duration};
 use tokio::{net::TcpListener, time};
@@ -57,6 +57,7 @@ async fn the_gate_ends_with_the_verdict() {
     for _ in 0..2_000 {
         route.sample().finish(Outcome::Mismatch(Mark::Plain));
     }
+    close(&running.ledger);
     assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(1));
 }
 

@@ -7,7 +7,8 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Barrier, Mutex},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -353,6 +354,8 @@ pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Han
                 required: Vec::new(),
                 expired_rules: Vec::new(),
                 activity: Activity::Sampling,
+                is_by_key: false,
+                is_same_stack: false,
             };
             verdict::judge(&evidence, &Limits::default(), judged.now())
         }),
@@ -406,5 +409,20 @@ pub(crate) fn check_clean(ledger: &Ledger, count: usize) {
     for _ in 0..count {
         route.count_live_read();
         route.sample().finish(Outcome::Match(Via::Exact));
+    }
+    close(ledger);
+}
+
+/// Waits until every check that has ended is evidence: until its second is over.
+pub(crate) fn close(ledger: &Ledger) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let waiting = || {
+        ledger.close_seconds();
+        let routes = ledger.tallies().routes;
+        routes.iter().map(|figures| figures.waiting).sum::<u64>()
+    };
+    while waiting() > 0 {
+        assert!(Instant::now() < deadline, "no check becomes evidence");
+        thread::sleep(Duration::from_millis(10));
     }
 }

@@ -19,8 +19,7 @@ const README: &str = include_str!("../../README.md");
 const TOKEN: &str = "s3cret";
 
 /// Limits that a few checks decide on.
-const LOOSE: &str =
-    "verdict: {max_mismatch: 0.5, max_error: 0.5, confidence: 0.5}\nadmin_token: s3cret\n";
+const LOOSE: &str = "verdict: {max_mismatch: 0.5, max_error: 0.5, max_noise: 0.5, max_uncompared: 0.5, confidence: 0.5}\nadmin_token: s3cret\n";
 
 /// A sidecar with each verdict.
 fn sidecars() -> [(&'static str, Sidecar); 3] {
@@ -34,7 +33,7 @@ fn sidecars() -> [(&'static str, Sidecar); 3] {
         let sidecar = Sidecar::start(old.addr, new.addr, LOOSE);
         let mut caller = sidecar.caller();
         (0..checks).for_each(|_| drop(caller.get("/items/17")));
-        sidecar.quiet(checks);
+        sidecar.judged(checks);
         (verdict, sidecar)
     })
 }

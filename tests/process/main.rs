@@ -14,6 +14,7 @@ mod stack;
 mod suggestions;
 mod survival;
 mod terminal;
+mod trust;
 mod verdicts;
 
 use rustix::process::Signal;
@@ -43,7 +44,7 @@ fn a_mismatch_is_found_counted_stored_and_judged() {
         let answer = caller.get("/items/17");
         assert_eq!((answer.status, answer.body), (200, ONE.into()));
     }
-    assert_eq!(sidecar.quiet(20), 20);
+    assert_eq!(sidecar.judged(20), 20);
 
     let detail = r#"outcome="mismatch""#;
     assert_eq!(sidecar.metric("twinread_checks_total", detail), 20.0);
@@ -383,7 +384,7 @@ fn set_status_and_gate_speak_with_the_running_process() {
     for _ in 0..20 {
         caller.get("/items/17");
     }
-    sidecar.quiet(20);
+    sidecar.judged(20);
 
     let (code, told) = call(&["gate", "--json"]);
     let verdict: Value = serde_json::from_str(&told).unwrap();

@@ -52,6 +52,7 @@ fn old_against_itself_in_either_order_is_not_unsafe() {
         "{after:?} after {learnt:?}"
     );
     assert!(after[1] > 200, "{after:?}");
+    sidecar.judged(600);
     let verdict = sidecar.ask("/v1/verdict");
     assert_eq!(verdict["verdict"], "undecided", "{verdict:#}");
 

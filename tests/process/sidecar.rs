@@ -18,6 +18,8 @@ pub struct Sidecar {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub folder: TempDir,
+    /// A header that names the token, if there is one.
+    authorization: String,
 }
 
 /// One keep-alive connection.
@@ -31,7 +33,9 @@ pub struct Answer {
 }
 
 pub fn twinread() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twinread"));
+    // Another binary, to compare a build with the one before.
+    let binary = std::env::var("TWINREAD_UNDER_TEST");
+    let mut command = Command::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_twinread")));
     command.env_remove("TWINREAD_ADMIN");
     command
 }
@@ -64,6 +68,8 @@ impl Sidecar {
              new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
              sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{{recheck}}}\nlog: {{format: json}}\n{more}"
         );
+        let mut lines = more.lines();
+        let token = lines.find_map(|line| line.strip_prefix("admin_token: "));
         let path = folder.path().join("twinread.yaml");
         std::fs::write(&path, config).unwrap();
         let mut child = twinread()
@@ -82,6 +88,9 @@ impl Sidecar {
             listen,
             admin,
             folder,
+            authorization: token.map_or(String::new(), |token| {
+                format!("authorization: Bearer {token}\r\n")
+            }),
         }
     }
 
@@ -91,7 +100,9 @@ impl Sidecar {
 
     /// A document of the admin API.
     pub fn ask(&self, path: &str) -> Value {
-        let answer = Caller::connect(self.admin).get(path);
+        let authorization = &self.authorization;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}\r\n");
+        let answer = Caller::connect(self.admin).send(&request);
         serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"))
     }
 
@@ -126,6 +137,17 @@ impl Sidecar {
             assert!(ended <= sampled);
             (sampled >= samples && sampled == ended).then_some(sampled)
         })
+    }
+
+    /// Waits until so many samples have ended and all of them are evidence: until their second is over.
+    pub fn judged(&self, samples: u64) -> u64 {
+        let sampled = self.quiet(samples);
+        eventually("every check is evidence", || {
+            let verdict = self.ask("/v1/verdict");
+            let mut routes = verdict["routes"].as_array().unwrap().iter();
+            routes.all(|route| route["waiting"] == 0).then_some(())
+        });
+        sampled
     }
 
     #[allow(dead_code, reason = "for benches/store")]

@@ -155,7 +155,7 @@ fn unsafe_sidecar() -> Sidecar {
     for _ in 0..20 {
         caller.get("/items/17");
     }
-    sidecar.quiet(20);
+    sidecar.judged(20);
     eventually("the class is kept", || {
         let classes = sidecar.ask("/v1/classes");
         (classes["classes"][0]["count"] == 20).then_some(())

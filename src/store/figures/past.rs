@@ -8,7 +8,7 @@ use crate::{
         EpochState, Latencies, RouteState, RuleCount, Sketch,
         ledger::{MAX_EPOCHS, MAX_TALLIES},
     },
-    verdict::{self, Cause, Outcome, Reason, Version},
+    verdict::{self, Cause, DistinctKeys, Outcome, Reason, RouteEvidence, Version},
 };
 use rusqlite::{Connection, Row};
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,6 +26,9 @@ pub struct Past {
 
 /// The outcome of a sample that was on its way when the process died.
 pub(super) const LOST: Outcome = Outcome::NotCompared(Reason::Internal);
+
+/// Bytes of the bitmaps of keys.
+const MAX_KEYS: usize = 1 << 15;
 
 // === impl Past ===
 
@@ -88,8 +91,8 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
 
 fn routes(from: &Connection, epoch: u64) -> rusqlite::Result<Vec<RouteState>> {
     let mut found = from.prepare_cached(
-        "SELECT route, place, live, reads, sampled, delayed, outcomes, record, last_mismatch_ns, old_latency,
-           new_latency, rank, unattributed
+        "SELECT route, place, live, reads, sampled, delayed, outcomes, evidence, keys, old_latency,
+           new_latency, forced, unattributed
          FROM tallies WHERE epoch = ?1 ORDER BY place",
     )?;
     let routes = found.query_map([rows::signed(epoch)], route)?;
@@ -102,10 +105,14 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
     let sampled = count(4)?;
     let mut outcomes = rows::outcomes(&row.get::<_, String>(6)?);
     outcomes.add(LOST, sampled.saturating_sub(outcomes.ended()));
-    let record = serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_else(|error| {
-        tracing::error!(%route, %error, "the stored record of checks cannot be read: its soak time starts again");
-        Default::default()
-    });
+    let mut evidence: RouteEvidence =
+        serde_json::from_str(&row.get::<_, String>(7)?).unwrap_or_else(|error| {
+            tracing::error!(%route, %error, "stored evidence is unreadable; the route starts again");
+            Default::default()
+        });
+    evidence.keys = row
+        .get::<_, Option<Vec<u8>>>(8)?
+        .and_then(|bytes| keys(&bytes));
     let sketch = |bytes: Vec<u8>| {
         Sketch::from_bytes(&bytes).unwrap_or_else(|error| {
             tracing::error!(%route, %error, "stored latencies cannot be read: they start again");
@@ -114,21 +121,30 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
     };
     Ok(RouteState {
         place: count(1)?,
-        rank: row.get::<_, Option<i64>>(11)?.map(i64::unsigned_abs),
         live: count(2)?,
         reads: count(3)?,
         sampled,
+        forced: count(11)?,
         delayed: count(5)?,
         outcomes,
         unattributed: count(12)?,
-        record,
-        last_mismatch: row.get::<_, Option<i64>>(8)?.map(instant),
+        evidence,
         latencies: Latencies {
             old: sketch(row.get(9)?),
             new: sketch(row.get(10)?),
         },
         route,
     })
+}
+
+/// `None` for bitmaps that are unreadable: keys that were checked may be counted again.
+fn keys(compressed: &[u8]) -> Option<DistinctKeys> {
+    let bytes = zstd::bulk::decompress(compressed, MAX_KEYS).ok();
+    let keys = bytes.and_then(|bytes| DistinctKeys::from_bytes(&bytes));
+    if keys.is_none() {
+        tracing::error!("the stored keys of a route are unreadable; they are counted again");
+    }
+    keys
 }
 
 fn rules(from: &Connection, epoch: i64) -> rusqlite::Result<Vec<(Arc<str>, RuleCount)>> {

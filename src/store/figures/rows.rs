@@ -4,8 +4,8 @@ use super::super::journal::nanoseconds;
 use crate::{
     compare::Ids,
     handoff::Fresh,
-    telemetry::{EpochState, RouteState, RuleCount},
-    verdict::{Outcome, Outcomes},
+    telemetry::{EpochState, RouteState, RuleCount, state::REST},
+    verdict::{DistinctKeys, Outcome, Outcomes},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -45,13 +45,13 @@ pub(super) fn put_tally(
 ) -> rusqlite::Result<()> {
     let before = stored(to, epoch, &state.route)?;
     let mut put = to.prepare_cached(
-        "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, record,
-           last_mismatch_ns, old_latency, new_latency, rank, unattributed)
+        "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, evidence, keys,
+           old_latency, new_latency, forced, unattributed)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (epoch, route) DO UPDATE SET live = excluded.live, reads = excluded.reads,
-           sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes, record = excluded.record,
-           last_mismatch_ns = excluded.last_mismatch_ns, old_latency = excluded.old_latency,
-           new_latency = excluded.new_latency, rank = excluded.rank,
+           sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes,
+           evidence = excluded.evidence, keys = excluded.keys, old_latency = excluded.old_latency,
+           new_latency = excluded.new_latency, forced = excluded.forced,
            unattributed = excluded.unattributed
          RETURNING id",
     )?;
@@ -64,14 +64,18 @@ pub(super) fn put_tally(
         signed(state.sampled),
         signed(state.delayed),
         written(&state.outcomes),
-        serde_json::to_string(&state.record).expect("a record of checks must be JSON"),
-        state.last_mismatch.map(nanoseconds),
+        serde_json::to_string(&state.evidence).expect("evidence must be JSON"),
+        state.evidence.keys.as_ref().map(compressed),
         state.latencies.old.to_bytes(),
         state.latencies.new.to_bytes(),
-        state.rank.map(signed),
+        signed(state.forced),
         signed(state.unattributed),
     );
     let tally: i64 = put.query_row(values, |row| row.get(0))?;
+    // Its checks are those of other routes, and are in their minutes.
+    if &*state.route == REST {
+        return Ok(());
+    }
     let after = minute_of([state.live, state.reads, state.sampled], &state.outcomes);
     let mut added = after;
     for (added, before) in added.iter_mut().zip(before) {
@@ -162,6 +166,10 @@ pub(super) fn put_pairs(to: &Connection, fresh: &Fresh) -> rusqlite::Result<()> 
         ))?;
     }
     Ok(())
+}
+
+fn compressed(keys: &DistinctKeys) -> Vec<u8> {
+    zstd::bulk::compress(&keys.to_bytes(), 1).expect("bytes in memory must compress")
 }
 
 /// As `outcomes` is stored: `{"mismatch/auth": 3}`.

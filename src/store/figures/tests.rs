@@ -3,8 +3,10 @@ use crate::{
     compare::Bijections,
     stack::Stack,
     store::Database,
-    telemetry::{Clock, Gauges, Opening, RouteState, Ticket},
-    verdict::{Cause, Doubt, Outcome, Reason, Tallies, Version, Via},
+    telemetry::{Clock, Draw, Gauges, Opening, RouteState, Ticket},
+    verdict::{
+        Cause, DistinctKeys, Doubt, Limits, Outcome, Reason, RouteEvidence, Tallies, Version, Via,
+    },
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -85,7 +87,11 @@ impl Process {
         written.unwrap();
     }
 
+    /// After the second that goes on, so that all checks which have ended are evidence.
     fn write(&mut self, database: &Database) {
+        let second = self.now.fetch_add(1, Ordering::Relaxed);
+        self.counted.ledger.close_seconds();
+        self.at(second);
         database.read(|to| self.figures.write(to)).unwrap();
         self.figures.committed();
     }
@@ -122,11 +128,53 @@ fn the_ranks_of_routes_go_on_after_a_restart() {
     first.check("b", Outcome::Noise);
     first.write(&database);
     let ledger = &first.counted.ledger;
-    ledger.rank(&ledger.epoch(), [Arc::from("b")].iter());
+    ledger.judge_by(&Limits::default(), vec!["b".into()]);
     first.write(&database);
     let second = Process::start(&database, 2_000).tallies();
-    let ranks = second.routes.iter().map(|figures| figures.rank);
-    assert_eq!(ranks.collect::<Vec<_>>(), [None, Some(1)]);
+    let ranks = second.routes.iter().map(|figures| {
+        let required = figures.evidence.required;
+        required.map(|required| required.rank)
+    });
+    assert_eq!(ranks.collect::<Vec<_>>(), [None, Some(2)]);
+}
+
+#[test]
+fn evidence_outlives_the_process_and_open_seconds_do_not() {
+    let database = database();
+    let mut first = Process::start(&database, 1_000);
+    let sample = |first: &Process| {
+        first.counted.ledger.route("a").sample_by(Draw {
+            key: Some(7),
+            ..Draw::default()
+        })
+    };
+    sample(&first).finish(Outcome::Match(Via::Exact));
+    first.at(1_001);
+    let slow = sample(&first);
+    sample(&first).finish(Outcome::Match(Via::Exact));
+    first.at(1_002);
+    sample(&first).finish(Outcome::Match(Via::Exact));
+    first.at(1_010);
+    first.counted.ledger.close_seconds();
+    first.write(&database);
+    slow.finish(Outcome::NotCompared(Reason::ShuttingDown));
+    first.counted.ledger.close_seconds();
+    first.write(&database);
+
+    let second = Process::start(&database, 2_000);
+    second.counted.ledger.close_seconds();
+    let a = &second.tallies().routes[0];
+    assert_eq!((a.sampled, a.outcomes.matches()), (4, 3));
+    assert_eq!(
+        a.evidence.checks().sampled(),
+        1,
+        "the second without a difference"
+    );
+    assert_eq!(a.keys.map(|keys| keys.total), Some(1));
+    let stored = second.counted.ledger.states(|_, _, _| false);
+    let routes = stored[0].routes.iter();
+    let keys = routes.filter_map(|route| route.evidence.keys.as_ref());
+    assert_eq!(keys.map(DistinctKeys::trials).count(), 1);
 }
 
 #[test]
@@ -241,9 +289,10 @@ fn a_clock_that_was_set_back_loses_and_doubles_nothing() {
     second.write(&database);
     let a = &second.tallies().routes[0];
     assert_eq!((a.live, a.outcomes.matches()), (2, 2));
-    let clean = a
-        .record
-        .clean(a.last_mismatch, KEEP, second.counted.ledger.now());
+    let clean =
+        a.evidence
+            .record
+            .clean(a.evidence.last_mismatch, KEEP, second.counted.ledger.now());
     assert_eq!(clean, Duration::ZERO);
     assert_minutes_add_up(&database);
 
@@ -485,8 +534,7 @@ fn what_cannot_be_read_again_is_left_out_and_the_law_holds() {
     let mut first = Process::start(&database, 0);
     first.check("a", Outcome::Noise);
     first.write(&database);
-    let spoil =
-        "UPDATE tallies SET outcomes = '{\"of the future\": 1}', record = 'x', new_latency = x'00'";
+    let spoil = "UPDATE tallies SET outcomes = '{\"of the future\": 1}', evidence = 'x', new_latency = x'00'";
     database.read(|to| to.execute_batch(spoil)).unwrap();
     let past = database.read(Past::load).unwrap();
     let route: &RouteState = &past.epochs[0].routes[0];
@@ -494,7 +542,7 @@ fn what_cannot_be_read_again_is_left_out_and_the_law_holds() {
         route.outcomes.get(Outcome::NotCompared(Reason::Internal)),
         1
     );
-    assert_eq!(route.record.last(), None);
+    assert_eq!(route.evidence, RouteEvidence::default());
     assert_eq!(route.latencies.quantiles().new, None);
 }
 

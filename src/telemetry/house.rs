@@ -1,0 +1,46 @@
+//! What every route, epoch and check of a ledger shares.
+
+use super::{
+    Clock,
+    locks::{read, write},
+    seconds::Seconds,
+};
+use crate::verdict::{Limits, Requirements};
+use std::sync::{Arc, RwLock, atomic::AtomicBool};
+
+/// What every route, epoch and check of a ledger shares.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) shutting_down: AtomicBool,
+    pub(super) clock: Clock,
+    pub(super) seconds: Seconds,
+    judged_by: RwLock<Arc<JudgedBy>>,
+}
+
+/// What checks are measured by as they become evidence.
+#[derive(Debug, Default)]
+pub(super) struct JudgedBy {
+    pub(super) limits: Limits,
+    pub(super) requirements: Requirements,
+}
+
+// === impl House ===
+
+impl House {
+    pub(super) fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            shutting_down: AtomicBool::new(false),
+            seconds: Seconds::new(clock.now()),
+            clock,
+            judged_by: RwLock::default(),
+        })
+    }
+
+    pub(super) fn judged_by(&self) -> Arc<JudgedBy> {
+        read(&self.judged_by).clone()
+    }
+
+    pub(super) fn judge_by(&self, judged_by: JudgedBy) {
+        *write(&self.judged_by) = Arc::new(judged_by);
+    }
+}

@@ -1,0 +1,245 @@
+//! The order in which checks become evidence: that of sampling, closed by seconds.
+//!
+//! A match is known at once, a difference only after its last re-check. Counted as they end, the first seconds of any stack
+//! look clean. So the checks sampled in one second become evidence together, once all of them and of every earlier second
+//! have ended. A check that is open for longer than [`OVERDUE`] holds nothing up any more: it counts as `overdue` until it
+//! ends.
+//!
+//! Whoever samples or ends a check only sends a message, and never waits for whoever closes.
+
+use super::{
+    locks::{locked, read, write},
+    tally::Tally,
+};
+use crate::verdict::{Entry, Outcome, Reason};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, RwLock,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+};
+
+/// Tracks the checks of each second until they are evidence.
+#[derive(Debug)]
+pub(super) struct Seconds {
+    current: RwLock<Arc<Second>>,
+    tx: Sender<Message>,
+    closer: Mutex<Closer>,
+}
+
+/// One second by the clock of the ledger.
+#[derive(Debug)]
+struct Second {
+    number: i64,
+    begun: AtomicU32,
+}
+
+/// Where a check counts: in its route, and in the rest where it belongs to that.
+pub(super) type Tallies = [Option<Arc<Tally>>; 2];
+
+/// A check's place in the order of sampling.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    second: i64,
+    order: u32,
+}
+
+/// A check that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) entry: Entry,
+    /// In the epoch of the build that answered.
+    pub(super) tallies: Tallies,
+    /// In the epoch in which it was sampled: it waits there.
+    pub(super) sampled_in: Tallies,
+    /// Whether the build of the epoch answered it, as far as anybody knows.
+    pub(super) is_attributed: bool,
+}
+
+#[derive(Debug)]
+enum Message {
+    Begun(Place, Tallies),
+    Ended(Place, Box<Ended>),
+}
+
+/// What is not evidence yet. Held while checks become evidence, and while a consistent view of it is taken.
+#[derive(Debug)]
+pub(super) struct Closer {
+    rx: Receiver<Message>,
+    open: BTreeMap<i64, Vec<Slot>>,
+    /// The first second that is not closed.
+    from: i64,
+    /// Checks that the evidence no longer waits for, and whose end it takes in late.
+    late: Vec<Ended>,
+    is_frozen: bool,
+}
+
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Unknown,
+    Open(Tallies),
+    Ended(Box<Ended>),
+}
+
+/// How long the evidence waits for a check.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(120);
+
+// === impl Seconds ===
+
+impl Seconds {
+    pub(super) fn new(now: Timestamp) -> Self {
+        let (tx, rx) = mpsc::channel();
+        let number = now.as_second();
+        Self {
+            current: RwLock::new(Arc::new(Second::new(number))),
+            tx,
+            closer: Mutex::new(Closer {
+                rx,
+                open: BTreeMap::new(),
+                from: number,
+                late: Vec::new(),
+                is_frozen: false,
+            }),
+        }
+    }
+
+    /// A check begins, and counts as waiting.
+    pub(super) fn begin(&self, now: Timestamp, tallies: Tallies) -> Place {
+        let number = now.as_second();
+        for tally in tallies.iter().flatten() {
+            tally.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        if read(&self.current).number < number {
+            self.advance(number);
+        }
+        // Held until the message is sent: whoever advances knows that all messages of the second are there.
+        let current = read(&self.current);
+        let place = Place {
+            second: current.number,
+            order: current.begun.fetch_add(1, Ordering::Relaxed),
+        };
+        self.send(Message::Begun(place, tallies));
+        place
+    }
+
+    pub(super) fn end(&self, place: Place, ended: Ended) {
+        self.send(Message::Ended(place, Box::new(ended)));
+    }
+
+    /// Whoever holds it sees evidence of the same checks everywhere.
+    pub(super) fn hold(&self) -> MutexGuard<'_, Closer> {
+        locked(&self.closer)
+    }
+
+    /// Closes the seconds that are over and whose checks have all ended, and hands each check to `enter`, in the order of
+    /// sampling.
+    pub(super) fn close(&self, now: Timestamp, enter: impl FnMut(Ended)) {
+        let mut closer = self.hold();
+        self.advance(now.as_second());
+        let until = read(&self.current).number;
+        closer.receive();
+        closer.close(until, now, enter);
+    }
+
+    fn advance(&self, number: i64) {
+        let mut current = write(&self.current);
+        if current.number < number {
+            *current = Arc::new(Second::new(number));
+        }
+    }
+
+    fn send(&self, message: Message) {
+        // The receiver is beside the sender, and lives as long.
+        let _ = self.tx.send(message);
+    }
+}
+
+// === impl Second ===
+
+impl Second {
+    fn new(number: i64) -> Self {
+        Self {
+            number,
+            begun: AtomicU32::new(0),
+        }
+    }
+}
+
+// === impl Closer ===
+
+impl Closer {
+    fn receive(&mut self) {
+        while let Ok(message) = self.rx.try_recv() {
+            match message {
+                Message::Begun(place, tallies) => {
+                    if let Some(slot) = self.slot(place)
+                        && matches!(slot, Slot::Unknown)
+                    {
+                        *slot = Slot::Open(tallies);
+                    }
+                }
+                Message::Ended(place, ended) => self.end(place, ended),
+            }
+        }
+    }
+
+    fn end(&mut self, place: Place, ended: Box<Ended>) {
+        // The process ends: what differs is no longer read again, so the matches of its second prove nothing either.
+        let cut = Outcome::NotCompared(Reason::ShuttingDown);
+        self.is_frozen |= ended.entry.outcome == cut;
+        match self.slot(place) {
+            Some(slot) => *slot = Slot::Ended(ended),
+            None => {
+                for tally in ended.sampled_in.iter().flatten() {
+                    tally.overdue.fetch_sub(1, Ordering::Relaxed);
+                }
+                self.late.push(*ended);
+            }
+        }
+    }
+
+    /// `None`: its second is closed.
+    fn slot(&mut self, place: Place) -> Option<&mut Slot> {
+        if place.second < self.from {
+            return None;
+        }
+        let slots = self.open.entry(place.second).or_default();
+        let index = place.order as usize;
+        if slots.len() <= index {
+            slots.resize_with(index + 1, Slot::default);
+        }
+        slots.get_mut(index)
+    }
+
+    fn close(&mut self, until: i64, now: Timestamp, mut enter: impl FnMut(Ended)) {
+        if self.is_frozen {
+            return;
+        }
+        self.late.drain(..).for_each(&mut enter);
+        let overdue = (now - OVERDUE).as_second();
+        while let Some(first) = self.open.first_entry() {
+            let number = *first.key();
+            let is_whole = |slot: &Slot| matches!(slot, Slot::Ended(_));
+            let can_close = number < overdue || first.get().iter().all(is_whole);
+            if number >= until || !can_close {
+                break;
+            }
+            for slot in first.remove() {
+                match slot {
+                    Slot::Ended(ended) => enter(*ended),
+                    Slot::Open(tallies) => {
+                        for tally in tallies.iter().flatten() {
+                            tally.overdue.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    Slot::Unknown => {}
+                }
+            }
+            self.from = number + 1;
+        }
+    }
+}

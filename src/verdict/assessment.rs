@@ -1,0 +1,429 @@
+//! One route under its limits: its rates with their bounds, and what speaks against `safe`.
+
+use super::{
+    Checks, Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, RouteVerdict, Trials,
+    change::Alarm,
+    evidence::{Latency, Quantiles},
+    judge::decide,
+    told::Rate,
+};
+use jiff::SignedDuration;
+
+/// One route under its limits.
+pub(super) struct Assessment<'e> {
+    figures: &'e Figures,
+    limits: &'e Limits,
+    checks: Checks,
+    mismatch: Bounded,
+    error: Bounded,
+    transient: Bounded,
+    noise: Bounded,
+    uncompared: Bounded,
+    proof: Proof,
+}
+
+/// A rate with its bounds, which hold at every moment.
+struct Bounded {
+    limit: f64,
+    alpha: f64,
+    trials: Trials,
+    interval: Interval,
+}
+
+/// T at the limits: the evidence that the route is above one of them, counted since it became required.
+#[derive(Clone, Copy)]
+pub(super) struct Proof {
+    mismatch: f64,
+    error: f64,
+    rank: f64,
+}
+
+// === impl Assessment ===
+
+impl<'e> Assessment<'e> {
+    /// `rank`: from 1, in the order in which routes became required.
+    pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
+        let checks = figures.evidence.checks();
+        let alpha = limits.alpha();
+        let bounded = |limit, trials: Trials, proven: Trials| {
+            Bounded::new((limit, alpha), (trials, proven), figures.overdue)
+        };
+        let plain = |limit, trials: Trials| bounded(limit, trials, trials);
+        Self {
+            mismatch: bounded(
+                limits.max_mismatch,
+                checks.mismatch(),
+                checks.confirmed_mismatch(),
+            ),
+            error: plain(limits.max_error, checks.error()),
+            transient: plain(limits.transient(), checks.transient()),
+            noise: plain(limits.max_noise, checks.noise()),
+            uncompared: plain(limits.max_uncompared, checks.uncompared()),
+            proof: Proof::new(figures, limits, rank),
+            checks,
+            figures,
+            limits,
+        }
+    }
+
+    pub(super) fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    pub(super) fn verdict(&self, is_required: bool, findings: &[Finding]) -> RouteVerdict {
+        let is_above = self.proof.share() >= 1.0 / self.limits.alpha();
+        RouteVerdict {
+            route: self.figures.route.clone(),
+            required: is_required,
+            exempt: self.figures.requirement == super::Requirement::Exempt,
+            state: decide(findings, is_above),
+            counts: Counts::from(self.figures),
+            mismatch_rate: self.mismatch.rate(),
+            error_rate: self.error.rate(),
+            transient_rate: self.transient.rate(),
+            noise_rate: self.noise.rate(),
+            uncompared_rate: self.uncompared.rate(),
+            coverage: self.coverage(),
+            distinct_keys: self.figures.keys.map(|keys| keys.total),
+            latency: self.figures.latency,
+        }
+    }
+
+    /// What speaks against `safe`. `is_by_key`: reads are sampled by key.
+    pub(super) fn findings(&self, is_by_key: bool) -> Vec<Finding> {
+        let findings = [
+            self.mismatch_rate(),
+            self.error_rate(),
+            self.regressed(),
+            self.transient_rate(),
+            self.noise_rate(),
+            self.uncompared(),
+            self.too_little_compared(),
+            self.latency(),
+            if is_by_key { self.more_keys() } else { None },
+            self.more_checks(),
+        ];
+        let route = &self.figures.route;
+        let findings = findings.into_iter().flatten();
+        findings.map(|finding| finding.of(route)).collect()
+    }
+
+    /// The limit that `code` speaks of is proven to be broken.
+    pub(super) fn proven(&self) -> Finding {
+        let finding = match self.proof.mismatch >= self.proof.error {
+            true => self.of_mismatch(),
+            false => self.of_error(),
+        };
+        finding.of(&self.figures.route)
+    }
+
+    fn mismatch_rate(&self) -> Option<Finding> {
+        self.mismatch.is_exceeded().then(|| self.of_mismatch())
+    }
+
+    fn of_mismatch(&self) -> Finding {
+        let rate = &self.mismatch;
+        let unconfirmed = match self
+            .figures
+            .outcomes
+            .get(Outcome::Mismatch(Mark::Unconfirmed))
+        {
+            0 => String::new(),
+            count => format!(" ({count} of them not confirmed by reading again)"),
+        };
+        let detail = format!(
+            "{} of {} checks mismatched{unconfirmed}; at least {:.2e}, the limit is {:.2e}",
+            rate.trials.hits, rate.trials.total, rate.interval.lower, rate.limit
+        );
+        self.awaiting(Code::MismatchRate, self.checks_needed(), detail)
+    }
+
+    fn error_rate(&self) -> Option<Finding> {
+        self.error.is_exceeded().then(|| self.of_error())
+    }
+
+    fn of_error(&self) -> Finding {
+        let rate = &self.error;
+        let detail = format!(
+            "the new stack failed to answer {} of {} checks; the limit is {:.2e}",
+            rate.trials.hits, rate.trials.total, rate.limit
+        );
+        self.awaiting(Code::ErrorRate, self.checks_needed(), detail)
+    }
+
+    fn transient_rate(&self) -> Option<Finding> {
+        let what = "differed and were equal when read again (replication lag, or a stack that errs by turns)";
+        self.exceeded(Code::TransientRate, &self.transient, what)
+    }
+
+    fn noise_rate(&self) -> Option<Finding> {
+        let what = "differed only where the old stack's own answers differ (noise); a rule is needed for what varies";
+        self.exceeded(Code::NoiseRate, &self.noise, what)
+    }
+
+    fn uncompared(&self) -> Option<Finding> {
+        let what = "could not be compared (too large, streaming, no memory, or an internal error)";
+        self.exceeded(Code::Uncompared, &self.uncompared, what)
+    }
+
+    fn exceeded(&self, code: Code, rate: &Bounded, what: &str) -> Option<Finding> {
+        rate.is_exceeded().then(|| {
+            let detail = format!(
+                "{} of {} checks {what}; the limit is {:.2e}",
+                rate.trials.hits, rate.trials.total, rate.limit
+            );
+            self.awaiting(code, self.checks_needed(), detail)
+        })
+    }
+
+    /// A rate that rose above its limit, which a clean record hides. It ends once the checks since then are within the limit.
+    fn regressed(&self) -> Option<Finding> {
+        let evidence = &self.figures.evidence;
+        let watched = [
+            (
+                evidence.mismatch_change.alarm(),
+                &self.mismatch,
+                "mismatches",
+            ),
+            (evidence.error_change.alarm(), &self.error, "errors"),
+        ];
+        watched
+            .into_iter()
+            .find_map(|(alarm, rate, what)| self.of_alarm(alarm?, rate, what))
+    }
+
+    fn of_alarm(&self, alarm: Alarm, rate: &Bounded, what: &str) -> Option<Finding> {
+        if rate.is_exceeded() {
+            return None;
+        }
+        let since = rate.trials.since(alarm.before);
+        let last = self.figures.evidence.record.last().unwrap_or(alarm.at);
+        let soak = SignedDuration::try_from(self.limits.soak).unwrap_or(SignedDuration::MAX);
+        let has_soaked = last.duration_since(alarm.at) >= soak;
+        if has_soaked && since.is_within(rate.limit, rate.alpha) {
+            return None;
+        }
+        let detail = format!(
+            "{what} rose above the limit of {:.2e} at {:.0}; {} of {} checks since then",
+            rate.limit, alarm.at, since.hits, since.total
+        );
+        let needed = since.checks_needed(rate.limit, rate.alpha);
+        Some(self.awaiting(Code::Regressed, needed, detail))
+    }
+
+    fn too_little_compared(&self) -> Option<Finding> {
+        let coverage = self.coverage()?;
+        if coverage >= self.limits.min_coverage {
+            return None;
+        }
+        let others = self.figures.outcomes.iter();
+        let others = others.filter(|(outcome, _)| !outcome.is_compared());
+        let most = others.max_by_key(|(_, count)| *count);
+        let mut detail = format!(
+            "{coverage:.3} of {} samples came to a comparison, {:.3} are asked for",
+            self.checks.sampled(),
+            self.limits.min_coverage,
+        );
+        if let Some((outcome, count)) = most {
+            detail += &format!("; most others ended as {} ({count})", label(outcome));
+        }
+        Some(Finding::new(Code::Coverage, detail))
+    }
+
+    fn latency(&self) -> Option<Finding> {
+        let limit = self.limits.max_latency_ratio?;
+        let Latency { old, new } = self.figures.latency;
+        let needed = answers_for_a_p99(self.limits.alpha());
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) if old.answers.min(new.answers) >= needed => (old, new),
+            (old, new) => {
+                let of = |stack: Option<Quantiles>| stack.map_or(0, |stack| stack.answers);
+                let measured = of(old).min(of(new));
+                let missing = needed - measured;
+                let detail = format!(
+                    "the p99 needs {missing} more answers of both stacks that are short enough to be timed alike, after {measured}"
+                );
+                return Some(self.awaiting(Code::Latency, Some(missing), detail));
+            }
+        };
+        if new.p99_ms <= limit * old.p99_ms {
+            return None;
+        }
+        let detail = format!(
+            "p99 is {:.1} ms on the new stack and {:.1} ms on the old; the ratio may be {limit}",
+            new.p99_ms, old.p99_ms
+        );
+        Some(Finding::new(Code::Latency, detail))
+    }
+
+    fn more_keys(&self) -> Option<Finding> {
+        let keys = self.figures.keys.unwrap_or_default();
+        let (limit, alpha) = (self.limits.max_mismatch, self.limits.alpha());
+        let needed = match keys.checks_needed(limit, alpha) {
+            Some(0) => return None,
+            needed => needed,
+        };
+        let more = needed.map_or("more".to_owned(), |needed| format!("{needed} more"));
+        let detail = format!(
+            "{more} distinct keys are needed after {}, with a mismatch at the first check of {}",
+            keys.total, keys.hits
+        );
+        Some(Finding {
+            checks_needed: needed,
+            ..Finding::new(Code::MoreKeys, detail)
+        })
+    }
+
+    /// What evidence is missing. A rate that looks too high has its own finding.
+    fn more_checks(&self) -> Option<Finding> {
+        let needed = self.checks_needed();
+        if needed == Some(0) || self.rates().into_iter().any(Bounded::is_exceeded) {
+            return None;
+        }
+        let more = needed.map_or("more than can be waited for".to_owned(), |needed| {
+            needed.to_string()
+        });
+        let detail = format!(
+            "clean checks needed: {more}, after {} that were compared, with {} mismatches and {} errors",
+            self.checks.compared(),
+            self.mismatch.trials.hits,
+            self.error.trials.hits
+        );
+        Some(self.awaiting(Code::MoreChecks, needed, detail))
+    }
+
+    /// How many more clean checks bring all rates within their limits; `None`: more than can be waited for.
+    fn checks_needed(&self) -> Option<u64> {
+        let mut most = 0;
+        for rate in self.rates() {
+            most = most.max(rate.checks_needed()?);
+        }
+        Some(most)
+    }
+
+    fn rates(&self) -> [&Bounded; 5] {
+        [
+            &self.mismatch,
+            &self.error,
+            &self.transient,
+            &self.noise,
+            &self.uncompared,
+        ]
+    }
+
+    fn awaiting(&self, code: Code, needed: Option<u64>, detail: String) -> Finding {
+        let pace = self.figures.pace;
+        let eta = needed
+            .filter(|_| pace > 0.0)
+            .map(|needed| needed as f64 / pace)
+            // Further away than a century is not an estimate.
+            .filter(|seconds| *seconds < 3.2e9);
+        Finding {
+            checks_needed: needed,
+            eta_seconds: eta.map(|seconds| seconds.ceil() as u64),
+            ..Finding::new(code, detail)
+        }
+    }
+
+    fn coverage(&self) -> Option<f64> {
+        Trials::new(self.checks.sampled(), self.checks.compared()).estimate()
+    }
+}
+
+// === impl Bounded ===
+
+impl Bounded {
+    /// `overdue`: checks that are open for too long. They count as hits for the upper end and not at all for the lower one.
+    fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), overdue: u64) -> Self {
+        let trials = Trials::new(trials.total + overdue, trials.hits + overdue);
+        Self {
+            limit,
+            alpha,
+            trials,
+            interval: Interval {
+                lower: proven.lower(alpha),
+                upper: trials.upper(alpha),
+            },
+        }
+    }
+
+    fn is_within(&self) -> bool {
+        self.interval.upper <= self.limit
+    }
+
+    /// Whether the rate looks too high, proven or not.
+    fn is_exceeded(&self) -> bool {
+        let estimate = self.trials.estimate().unwrap_or(0.0);
+        !self.is_within() && estimate > self.limit
+    }
+
+    /// At least 1 while the upper end is above the limit.
+    fn checks_needed(&self) -> Option<u64> {
+        let needed = self.trials.checks_needed(self.limit, self.alpha);
+        needed.map(|needed| needed.max(u64::from(!self.is_within())))
+    }
+
+    fn rate(&self) -> Rate {
+        Rate {
+            limit: self.limit,
+            lower: self.interval.lower,
+            estimate: self.trials.estimate(),
+            upper: self.interval.upper,
+        }
+    }
+}
+
+// === impl Proof ===
+
+impl Proof {
+    fn new(figures: &Figures, limits: &Limits, rank: u64) -> Self {
+        let now = figures.evidence.checks();
+        let before = figures.evidence.required.map(|required| required.before);
+        let before = before.unwrap_or_default();
+        let rank = rank as f64;
+        let mismatch = now
+            .confirmed_mismatch()
+            .since(before.confirmed_mismatch())
+            .evidence_above(limits.max_mismatch);
+        let error = now
+            .error()
+            .since(before.error())
+            .evidence_above(limits.max_error);
+        Self {
+            mismatch,
+            error,
+            rank,
+        }
+    }
+
+    /// The route's share of the sum over all routes.
+    pub(super) fn share(self) -> f64 {
+        (self.mismatch + self.error) / (2.0 * self.rank * (self.rank + 1.0))
+    }
+}
+
+/// The fewest answers of which the slowest lies, with confidence `1 - alpha`, beyond the latency that 1 % exceed:
+/// all `n` lie below it with probability `0.99^n`. With fewer, nothing that was measured bounds a p99.
+fn answers_for_a_p99(alpha: f64) -> u64 {
+    (alpha.ln() / 0.99_f64.ln()).ceil() as u64
+}
+
+fn label(outcome: Outcome) -> String {
+    match outcome.detail() {
+        "" => outcome.name().to_owned(),
+        detail => format!("{}{{{detail}}}", outcome.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_p99_takes_as_many_answers_as_the_confidence_asks_for() {
+        assert_eq!(answers_for_a_p99(0.05), 299);
+        assert_eq!(answers_for_a_p99(0.025), 368);
+        let missed = |answers: i32| 0.99_f64.powi(answers);
+        assert!(missed(299) <= 0.05 && missed(298) > 0.05);
+    }
+}

@@ -1,0 +1,134 @@
+//! Notices a stack that turns bad after a long clean record.
+//!
+//! The bounds speak of the mean since the epoch began: a million clean checks hide a rate of 1 % for 97 000 checks more.
+//! An e-detector (Shin, Ramdas, Rinaldo 2022) looks at the recent past alone. For each term `v` of T
+//!
+//! ```text
+//! M_v <- max(M_v, 1) * (T's factor of the check at the limit)
+//! ```
+//!
+//! and the alarm is raised when `sum_v w_v M_v` reaches `run`. While the rate is at or below the limit, a false alarm
+//! comes after `run` checks on average, or later.
+
+use super::{
+    Trials,
+    bounds::{LOWER, factor},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Watches one rate of one route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeDetector {
+    /// The limit that the terms were computed for.
+    limit: f64,
+    terms: [f64; LOWER.len()],
+    alarm: Option<Alarm>,
+}
+
+/// The last alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// When the check was sampled that raised it.
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
+    pub at: Timestamp,
+    /// All checks of the epoch until then.
+    pub before: Trials,
+}
+
+// === impl ChangeDetector ===
+
+impl ChangeDetector {
+    /// Takes in one check. `so_far`: all checks of the epoch, this one included.
+    pub fn check(&mut self, is_hit: bool, so_far: Trials, at: Timestamp, limit: f64, run: f64) {
+        if limit >= 1.0 {
+            return;
+        }
+        if self.limit != limit {
+            self.limit = limit;
+            self.terms = [1.0; LOWER.len()];
+        }
+        let mut mixture = 0.0;
+        for (term, (v, weight)) in self.terms.iter_mut().zip(LOWER) {
+            *term = term.max(1.0) * factor(v, limit, is_hit);
+            mixture += weight * *term;
+        }
+        if mixture >= run {
+            self.terms = [1.0; LOWER.len()];
+            self.alarm = Some(Alarm { at, before: so_far });
+        }
+    }
+
+    pub fn alarm(&self) -> Option<Alarm> {
+        self.alarm
+    }
+}
+
+impl Default for ChangeDetector {
+    fn default() -> Self {
+        Self {
+            limit: 0.0,
+            terms: [1.0; LOWER.len()],
+            alarm: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: f64 = 1e-3;
+    const RUN: f64 = 1e6;
+
+    /// Checks until the alarm, of a stack that is wrong in every `period`th answer; `None`: not within 200 000.
+    fn until_alarm(detector: &mut ChangeDetector, period: u64) -> Option<u64> {
+        detector.alarm = None;
+        (1..200_000_u64).find(|check| {
+            let so_far = Trials::new(*check, 0);
+            detector.check(
+                check % period == 0,
+                so_far,
+                Timestamp::UNIX_EPOCH,
+                LIMIT,
+                RUN,
+            );
+            detector.alarm().is_some()
+        })
+    }
+
+    #[test]
+    fn a_turn_to_ten_times_the_limit_is_noticed_after_a_million_clean() {
+        let mut detector = ChangeDetector::default();
+        for _ in 0..1_000_000 {
+            detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, LIMIT, RUN);
+        }
+        assert_eq!(detector.alarm(), None);
+        let needed = until_alarm(&mut detector, 100).unwrap();
+        assert!((500..2_500).contains(&needed), "{needed}");
+    }
+
+    #[test]
+    fn a_rate_of_half_the_limit_raises_no_alarm() {
+        assert_eq!(until_alarm(&mut ChangeDetector::default(), 2_000), None);
+    }
+
+    #[test]
+    fn an_alarm_starts_the_detector_again() {
+        let mut detector = ChangeDetector::default();
+        let first = until_alarm(&mut detector, 20).unwrap();
+        assert_eq!(detector.alarm().unwrap().before.total, first);
+        let again = until_alarm(&mut detector, 20).unwrap();
+        assert_eq!(again, first);
+    }
+
+    #[test]
+    fn another_limit_starts_the_detector_again() {
+        let mut detector = ChangeDetector::default();
+        for _ in 0..10 {
+            detector.check(true, Trials::default(), Timestamp::UNIX_EPOCH, 0.5, 1e9);
+        }
+        detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, LIMIT, 2.0);
+        assert_eq!(detector.alarm(), None);
+    }
+}

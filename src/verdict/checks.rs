@@ -1,0 +1,345 @@
+//! What a route's checks come to as evidence: pure counts, in the order in which the checks were sampled.
+//!
+//! Who calls [`RouteEvidence::enter`] decides when a check becomes evidence; here nothing waits and nothing is forgotten.
+
+use super::{ChangeDetector, DistinctKeys, Limits, Mark, Outcome, Reason, Record, Trials};
+use crate::stack::Stack;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::ops::Add;
+
+/// One check that has ended and becomes evidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    pub outcome: Outcome,
+    /// The stack that answered the caller.
+    pub primary: Stack,
+    /// The hash of the key that it was sampled by, if it was.
+    pub key: Option<u64>,
+    /// When it was sampled.
+    pub sampled: Timestamp,
+}
+
+/// The evidence of one route in one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteEvidence {
+    /// By primary: old's first.
+    roles: [Checks; 2],
+    pub mismatch_change: ChangeDetector,
+    pub error_change: ChangeDetector,
+    /// Checks in time: the clock of the soak time.
+    pub record: Record,
+    #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
+    pub last_mismatch: Option<Timestamp>,
+    /// Since when the verdict depends on it.
+    pub required: Option<Required>,
+    /// Stored apart.
+    #[serde(skip)]
+    pub keys: Option<DistinctKeys>,
+}
+
+/// Counts of checks that are evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    pub matched: u64,
+    /// Confirmed by reading again, or without need for it.
+    pub mismatched: u64,
+    /// Mismatches that were not read again, for want of budget.
+    pub unconfirmed: u64,
+    pub transient: u64,
+    pub noise: u64,
+    /// Failures of the new stack, in either role.
+    pub errors: u64,
+    /// Not compared for a cause that lies in the answer or in twinread itself.
+    pub uncompared: u64,
+    /// Everything else that was not compared, failures of the old stack among it.
+    pub others: u64,
+}
+
+/// A route that the verdict depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Required {
+    /// From 2 on, in the order in which routes became required; 1 is the rest's.
+    pub rank: u64,
+    /// All checks until then.
+    pub before: Checks,
+}
+
+/// What one check is to the rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Matched,
+    Mismatched,
+    Unconfirmed,
+    Transient,
+    Noise,
+    Error,
+    Uncompared,
+    Other,
+}
+
+// === impl RouteEvidence ===
+
+impl RouteEvidence {
+    /// Takes in the next check, in the order of sampling.
+    pub fn enter(&mut self, entry: &Entry, limits: &Limits) {
+        let kind = Kind::of(entry.outcome, entry.primary);
+        *self.roles[entry.primary as usize].count(kind) += 1;
+        let (all, at) = (self.checks(), entry.sampled);
+        if kind.is_compared() {
+            self.record.check(at);
+        }
+        if kind.is_mismatch() {
+            self.last_mismatch = self.last_mismatch.max(Some(at));
+        }
+        if kind == Kind::Matched || kind.is_mismatch() {
+            let is_hit = kind == Kind::Mismatched;
+            let (limit, run) = (limits.max_mismatch, limits.change_run);
+            self.mismatch_change
+                .check(is_hit, all.mismatch(), at, limit, run);
+            if let Some(key) = entry.key {
+                let keys = self.keys.get_or_insert_default();
+                keys.check(key, kind.is_mismatch());
+            }
+        }
+        if kind.is_compared() || kind == Kind::Error {
+            let (limit, run) = (limits.max_error, limits.change_run);
+            let is_hit = kind == Kind::Error;
+            self.error_change.check(is_hit, all.error(), at, limit, run);
+        }
+    }
+
+    /// Both roles together.
+    pub fn checks(&self) -> Checks {
+        let [old, new] = self.roles;
+        old + new
+    }
+
+    /// Checks whose primary was `stack`.
+    pub fn checks_of(&self, stack: Stack) -> Checks {
+        self.roles[stack as usize]
+    }
+
+    /// A copy that takes little memory.
+    pub fn without_keys(&self) -> Self {
+        Self {
+            roles: self.roles,
+            mismatch_change: self.mismatch_change.clone(),
+            error_change: self.error_change.clone(),
+            record: self.record.clone(),
+            last_mismatch: self.last_mismatch,
+            required: self.required,
+            keys: None,
+        }
+    }
+
+    /// From now on the verdict depends on the route, until the epoch ends.
+    pub fn require(&mut self, rank: u64) {
+        if self.required.is_none() {
+            self.required = Some(Required {
+                rank,
+                before: self.checks(),
+            });
+        }
+    }
+}
+
+// === impl Checks ===
+
+impl Checks {
+    fn count(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Matched => &mut self.matched,
+            Kind::Mismatched => &mut self.mismatched,
+            Kind::Unconfirmed => &mut self.unconfirmed,
+            Kind::Transient => &mut self.transient,
+            Kind::Noise => &mut self.noise,
+            Kind::Error => &mut self.errors,
+            Kind::Uncompared => &mut self.uncompared,
+            Kind::Other => &mut self.others,
+        }
+    }
+
+    pub fn sampled(&self) -> u64 {
+        self.compared() + self.errors + self.uncompared + self.others
+    }
+
+    pub fn compared(&self) -> u64 {
+        self.matched + self.mismatches() + self.transient + self.noise
+    }
+
+    pub fn mismatches(&self) -> u64 {
+        self.mismatched + self.unconfirmed
+    }
+
+    /// Mismatches among those that matched or did not.
+    pub fn mismatch(&self) -> Trials {
+        Trials::new(self.matched + self.mismatches(), self.mismatches())
+    }
+
+    /// The same for a proof of a rate above the limit: what was not confirmed proves nothing.
+    pub fn confirmed_mismatch(&self) -> Trials {
+        Trials::new(self.matched + self.mismatches(), self.mismatched)
+    }
+
+    pub fn error(&self) -> Trials {
+        Trials::new(self.compared() + self.errors, self.errors)
+    }
+
+    pub fn transient(&self) -> Trials {
+        Trials::new(self.compared(), self.transient)
+    }
+
+    pub fn noise(&self) -> Trials {
+        Trials::new(self.compared(), self.noise)
+    }
+
+    pub fn uncompared(&self) -> Trials {
+        Trials::new(self.sampled(), self.uncompared)
+    }
+}
+
+impl Add for Checks {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            matched: self.matched + other.matched,
+            mismatched: self.mismatched + other.mismatched,
+            unconfirmed: self.unconfirmed + other.unconfirmed,
+            transient: self.transient + other.transient,
+            noise: self.noise + other.noise,
+            errors: self.errors + other.errors,
+            uncompared: self.uncompared + other.uncompared,
+            others: self.others + other.others,
+        }
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    fn of(outcome: Outcome, primary: Stack) -> Self {
+        match outcome {
+            Outcome::Match(_) => Self::Matched,
+            Outcome::Mismatch(Mark::Unconfirmed) => Self::Unconfirmed,
+            Outcome::Mismatch(_) => Self::Mismatched,
+            Outcome::Transient => Self::Transient,
+            Outcome::Noise => Self::Noise,
+            Outcome::ShadowError(_) if primary == Stack::Old => Self::Error,
+            Outcome::ShadowError(_) => Self::Other,
+            Outcome::NotCompared(reason) => match (reason, primary) {
+                (Reason::BreakerOpen, Stack::Old) | (Reason::PrimaryError, Stack::New) => {
+                    Self::Error
+                }
+                (
+                    Reason::BodyTooLarge
+                    | Reason::Streaming
+                    | Reason::MemoryFull
+                    | Reason::Internal,
+                    _,
+                ) => Self::Uncompared,
+                _ => Self::Other,
+            },
+        }
+    }
+
+    fn is_mismatch(self) -> bool {
+        matches!(self, Self::Mismatched | Self::Unconfirmed)
+    }
+
+    fn is_compared(self) -> bool {
+        self.is_mismatch() || matches!(self, Self::Matched | Self::Transient | Self::Noise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{ShadowError, Via};
+
+    fn evidence(outcomes: &[(Outcome, Stack)]) -> RouteEvidence {
+        let mut evidence = RouteEvidence::default();
+        for (outcome, primary) in outcomes {
+            let entry = Entry {
+                outcome: *outcome,
+                primary: *primary,
+                key: None,
+                sampled: Timestamp::UNIX_EPOCH,
+            };
+            evidence.enter(&entry, &Limits::default());
+        }
+        evidence
+    }
+
+    #[test]
+    fn every_outcome_counts_once_in_either_role() {
+        for primary in [Stack::Old, Stack::New] {
+            for outcome in Outcome::ALL {
+                let evidence = evidence(&[(outcome, primary)]);
+                assert_eq!(evidence.checks().sampled(), 1, "{outcome:?}");
+                assert_eq!(
+                    evidence.checks().compared() == 1,
+                    outcome.is_compared(),
+                    "{outcome:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn failures_of_new_are_errors_in_either_role_and_those_of_old_are_not() {
+        let connect = Outcome::ShadowError(ShadowError::Connect);
+        let breaker = Outcome::NotCompared(Reason::BreakerOpen);
+        let primary = Outcome::NotCompared(Reason::PrimaryError);
+        let new_fails = [
+            (connect, Stack::Old),
+            (breaker, Stack::Old),
+            (primary, Stack::New),
+        ];
+        let old_fails = [
+            (connect, Stack::New),
+            (breaker, Stack::New),
+            (primary, Stack::Old),
+        ];
+        assert_eq!(evidence(&new_fails).checks().error(), Trials::new(3, 3));
+        assert_eq!(evidence(&old_fails).checks().error(), Trials::new(0, 0));
+        assert_eq!(evidence(&old_fails).checks().others, 3);
+    }
+
+    #[test]
+    fn an_unconfirmed_mismatch_counts_against_safe_and_proves_nothing() {
+        let checks = evidence(&[
+            (Outcome::Match(Via::Exact), Stack::Old),
+            (Outcome::Mismatch(Mark::Unconfirmed), Stack::Old),
+        ]);
+        assert_eq!(checks.checks().mismatch(), Trials::new(2, 1));
+        assert_eq!(checks.checks().confirmed_mismatch(), Trials::new(2, 0));
+        assert!(checks.last_mismatch.is_some());
+    }
+
+    #[test]
+    fn what_counts_before_a_route_is_required_is_kept_apart() {
+        let mut evidence = evidence(&[(Outcome::Mismatch(Mark::Plain), Stack::Old)]);
+        evidence.require(2);
+        evidence.require(3);
+        let required = evidence.required.unwrap();
+        assert_eq!(required.rank, 2);
+        assert_eq!(required.before.mismatched, 1);
+    }
+
+    #[test]
+    fn evidence_survives_the_store() {
+        let mut evidence = evidence(&[
+            (Outcome::Match(Via::Exact), Stack::Old),
+            (Outcome::Mismatch(Mark::Plain), Stack::New),
+        ]);
+        evidence.require(5);
+        let text = serde_json::to_string(&evidence).unwrap();
+        assert_eq!(
+            serde_json::from_str::<RouteEvidence>(&text).unwrap(),
+            evidence
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Which routes the verdict depends on.
+
+use super::{Limits, RequiredRoutes};
+use std::sync::Arc;
+
+/// How the verdict depends on a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// Named in `verdict.exempt`.
+    Exempt,
+    /// Until the epoch ends.
+    Required,
+    /// It has its share of the reads so far, but too few reads for that to be more than chance.
+    Provisional,
+    /// Judged together with all others that are not required.
+    #[default]
+    Rest,
+}
+
+/// What makes a route required.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Requirements {
+    /// Routes with `required: true`; `{name}` in one stands for whatever was captured.
+    pub declared: Vec<Arc<str>>,
+    exempt: Vec<Arc<str>>,
+    mode: RequiredRoutes,
+    min_share: f64,
+}
+
+/// Live reads from which on a share of them is no chance: a route with a fourth of `min_share` gets there once in 3 000.
+const FIRM_READS: u64 = 10;
+
+// === impl Requirement ===
+
+impl Requirement {
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::Required | Self::Provisional)
+    }
+}
+
+// === impl Requirements ===
+
+impl Requirements {
+    pub fn new(declared: Vec<Arc<str>>, limits: &Limits) -> Self {
+        Self {
+            declared,
+            exempt: limits.exempt.clone(),
+            mode: limits.required,
+            min_share: limits.min_share,
+        }
+    }
+
+    /// `reads`: the route's live reads in the epoch. `all`: those of all routes. `was_required`: it was before in this epoch.
+    pub fn of(&self, route: &str, (reads, all): (u64, u64), was_required: bool) -> Requirement {
+        if self.exempt.iter().any(|name| is_like(name, route)) {
+            return Requirement::Exempt;
+        }
+        if was_required || self.is_declared(route) {
+            return Requirement::Required;
+        }
+        let is_observed = self.mode == RequiredRoutes::Observed;
+        if is_observed && reads > 0 && self.has_share(reads, all) {
+            return match reads >= FIRM_READS {
+                true => Requirement::Required,
+                false => Requirement::Provisional,
+            };
+        }
+        Requirement::Rest
+    }
+
+    /// Whether the routes of the rest are required together, with so many of all live reads.
+    pub fn is_rest_required(&self, reads: u64, all: u64) -> bool {
+        self.mode == RequiredRoutes::Observed && reads > 0 && self.has_share(reads, all)
+    }
+
+    fn is_declared(&self, route: &str) -> bool {
+        self.declared.iter().any(|name| stands_for(name, route))
+    }
+
+    fn has_share(&self, reads: u64, all: u64) -> bool {
+        reads as f64 >= self.min_share * all as f64
+    }
+}
+
+/// Whether a declared name is that of `route`: `{capture}` stands for any text.
+pub(super) fn stands_for(declared: &str, route: &str) -> bool {
+    let Some((before, after)) = declared.split_once('{') else {
+        return declared == route;
+    };
+    let Some((_, after)) = after.split_once('}') else {
+        return declared == route;
+    };
+    let Some(rest) = route.strip_prefix(before) else {
+        return false;
+    };
+    let mut starts = rest.char_indices().map(|(index, _)| index).skip(1);
+    let is_rest = |index: usize| stands_for(after, &rest[index..]);
+    starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
+}
+
+/// Whether a name with `*` for any text is that of `route`.
+fn is_like(name: &str, route: &str) -> bool {
+    let mut parts = name.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut left) = route.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<_> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return left.is_empty();
+    };
+    for part in parts {
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requirements(limits: Limits) -> Requirements {
+        Requirements::new(vec!["dynamodb {op}".into()], &limits)
+    }
+
+    #[test]
+    fn a_share_of_few_reads_is_provisional_and_of_many_lasts() {
+        let all = requirements(Limits::default());
+        assert_eq!(all.of("a", (1, 20), false), Requirement::Provisional);
+        assert_eq!(all.of("a", (1, 20_000), false), Requirement::Rest);
+        assert_eq!(all.of("a", (10, 10_000), false), Requirement::Required);
+        assert_eq!(all.of("a", (10, 1_000_000), true), Requirement::Required);
+        assert_eq!(all.of("a", (0, 0), false), Requirement::Rest);
+    }
+
+    #[test]
+    fn declared_routes_are_required_and_exempt_ones_never_are() {
+        let limits = Limits {
+            required: RequiredRoutes::Declared,
+            exempt: vec!["ws *".into()],
+            ..Limits::default()
+        };
+        let all = requirements(limits);
+        assert_eq!(all.of("dynamodb Get", (0, 0), false), Requirement::Required);
+        assert_eq!(all.of("a", (900, 1_000), false), Requirement::Rest);
+        assert_eq!(all.of("ws chat", (900, 1_000), true), Requirement::Exempt);
+        assert!(!all.is_rest_required(900, 1_000));
+    }
+
+    #[test]
+    fn names_match_with_stars() {
+        for (name, route) in [
+            ("a", "a"),
+            ("*", ""),
+            ("a*", "abc"),
+            ("*c", "abc"),
+            ("a*b*c", "aXbXbc"),
+        ] {
+            assert!(is_like(name, route), "{name} {route}");
+        }
+        for (name, route) in [
+            ("a", "ab"),
+            ("a*", "ba"),
+            ("*c", "cb"),
+            ("a*b*c", "ac"),
+            ("a*a", "a"),
+        ] {
+            assert!(!is_like(name, route), "{name} {route}");
+        }
+    }
+}
