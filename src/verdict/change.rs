@@ -26,6 +26,14 @@ pub struct ChangeDetector {
     alarm: Option<Alarm>,
 }
 
+/// What one rate is watched for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    pub limit: f64,
+    /// Average checks between two false alarms.
+    pub run: f64,
+}
+
 /// The last alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -40,7 +48,8 @@ pub struct Alarm {
 
 impl ChangeDetector {
     /// Takes in one check. `so_far`: all checks of the epoch, this one included.
-    pub fn check(&mut self, is_hit: bool, so_far: Trials, at: Timestamp, limit: f64, run: f64) {
+    pub fn check(&mut self, is_hit: bool, so_far: Trials, at: Timestamp, watch: Watch) {
+        let Watch { limit, run } = watch;
         if limit >= 1.0 {
             return;
         }
@@ -79,20 +88,17 @@ mod tests {
     use super::*;
 
     const LIMIT: f64 = 1e-3;
-    const RUN: f64 = 1e6;
+    const WATCH: Watch = Watch {
+        limit: LIMIT,
+        run: 1e6,
+    };
 
     /// Checks until the alarm, of a stack that is wrong in every `period`th answer; `None`: not within 200 000.
     fn until_alarm(detector: &mut ChangeDetector, period: u64) -> Option<u64> {
         detector.alarm = None;
         (1..200_000_u64).find(|check| {
             let so_far = Trials::new(*check, 0);
-            detector.check(
-                check % period == 0,
-                so_far,
-                Timestamp::UNIX_EPOCH,
-                LIMIT,
-                RUN,
-            );
+            detector.check(check % period == 0, so_far, Timestamp::UNIX_EPOCH, WATCH);
             detector.alarm().is_some()
         })
     }
@@ -101,7 +107,7 @@ mod tests {
     fn a_turn_to_ten_times_the_limit_is_noticed_after_a_million_clean() {
         let mut detector = ChangeDetector::default();
         for _ in 0..1_000_000 {
-            detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, LIMIT, RUN);
+            detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, WATCH);
         }
         assert_eq!(detector.alarm(), None);
         let needed = until_alarm(&mut detector, 100).unwrap();
@@ -126,9 +132,25 @@ mod tests {
     fn another_limit_starts_the_detector_again() {
         let mut detector = ChangeDetector::default();
         for _ in 0..10 {
-            detector.check(true, Trials::default(), Timestamp::UNIX_EPOCH, 0.5, 1e9);
+            detector.check(
+                true,
+                Trials::default(),
+                Timestamp::UNIX_EPOCH,
+                Watch {
+                    limit: 0.5,
+                    run: 1e9,
+                },
+            );
         }
-        detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, LIMIT, 2.0);
+        detector.check(
+            false,
+            Trials::default(),
+            Timestamp::UNIX_EPOCH,
+            Watch {
+                limit: LIMIT,
+                run: 2.0,
+            },
+        );
         assert_eq!(detector.alarm(), None);
     }
 }

@@ -95,9 +95,9 @@ impl RouteEvidence {
         }
         if kind == Kind::Matched || kind.is_mismatch() {
             let is_hit = kind == Kind::Mismatched;
-            let (limit, run) = (limits.max_mismatch, limits.change_run);
+            let watch = limits.watch(limits.max_mismatch);
             self.mismatch_change
-                .check(is_hit, all.mismatch(), at, limit, run);
+                .check(is_hit, all.mismatch(), at, watch);
             if let Some(key) = entry.key {
                 let keys = self.keys.get_or_insert_default();
                 keys.check(key, kind.is_mismatch());

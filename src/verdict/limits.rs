@@ -1,5 +1,6 @@
 //! What has to hold before the switch may be made: the section `verdict` of the configuration.
 
+use super::change::Watch;
 use crate::document::{At, Fault, Faults, Fields};
 use std::{sync::Arc, time::Duration};
 
@@ -102,6 +103,14 @@ impl Limits {
     /// What all routes together may be wrong by.
     pub fn alpha(&self) -> f64 {
         1.0 - self.confidence
+    }
+
+    /// What the change detector of a rate with this limit looks for.
+    pub fn watch(&self, limit: f64) -> Watch {
+        Watch {
+            limit,
+            run: self.change_run,
+        }
     }
 
     /// The limit of transient differences.
