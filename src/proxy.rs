@@ -15,6 +15,7 @@ mod gate;
 mod guard;
 mod hop;
 mod inform;
+mod limits;
 mod live;
 mod problem;
 mod route;
@@ -26,4 +27,5 @@ mod upload;
 mod writing;
 
 pub use bind::{Bound, bind};
+pub use limits::ListenerLimits;
 pub use live::{Checks, Config, Handles, Live};

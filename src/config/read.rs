@@ -4,7 +4,7 @@ use super::{
     capture::{Capture, Queue},
     comparison,
     exporting::{self, Epoch, Telemetry},
-    not_yet,
+    listener, not_yet,
     recheck::{self, Recheck},
     redaction, sampling,
     stacks::{self, Protection},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     compare::Comparing,
     document::{At, Fault, Faults, Fields, Node},
-    proxy::Checks,
+    proxy::{Checks, ListenerLimits},
     redact,
     report::log,
     route::Routes,
@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub admin_token: Option<String>,
+    /// The section `limits`; `limits` below is the section `verdict`.
+    pub listener: ListenerLimits,
     /// The primary.
     pub serve_from: Stack,
     pub checks: Checks,
@@ -91,6 +93,7 @@ impl Config {
     pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>) -> Result<Self, Faults> {
         let mut fields = not_yet::open(at.clone());
         let addresses = Addresses::take(&mut fields);
+        let listener = fields.optional("limits", listener::read);
         let stacks = [("old", Stack::Old), ("new", Stack::New)];
         let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
         let paused = [("true", Checks::Paused), ("false", Checks::Running)];
@@ -121,6 +124,7 @@ impl Config {
                 listen: addresses.listen,
                 admin: addresses.admin,
                 admin_token: addresses.admin_token,
+                listener: listener?,
                 serve_from: serve_from?,
                 checks: checks?,
                 old: Arc::new(old?),
