@@ -238,6 +238,7 @@ impl Shared {
         let config = admin::Config {
             listen: addr,
             token: self.config.admin_token.clone(),
+            connections: admin::MAX_CONNECTIONS,
         };
         let bound = admin::bind(config, handles).await;
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
