@@ -3,10 +3,12 @@
 //! Built of tower layers: `route` names and counts, `sample` chooses reads and copies them, `forward` sends. Nothing of
 //! ours is ever waited for: what cannot be copied or queued is dropped and counted.
 
+mod accept;
 mod again;
 mod bind;
 mod call;
 mod check;
+mod deadline;
 mod download;
 mod entrance;
 mod forward;
@@ -21,6 +23,7 @@ mod problem;
 mod route;
 mod sample;
 mod sampler;
+mod switch;
 mod tape;
 mod tunnel;
 mod upload;

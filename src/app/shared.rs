@@ -110,6 +110,7 @@ impl Shared {
             listen: addr,
             old: config.old.clone(),
             new: config.new.clone(),
+            limits: config.listener,
         };
         let handles = proxy::Handles {
             live: self.switched.live.clone(),

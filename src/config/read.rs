@@ -76,9 +76,10 @@ struct Telling {
     grace: Duration,
 }
 
-/// The part of a [`Config`] that says where it listens.
+/// The part of a [`Config`] that says where it listens, and to how much.
 struct Addresses {
     listen: SocketAddr,
+    listener: ListenerLimits,
     admin: SocketAddr,
     admin_token: Option<String>,
 }
@@ -93,7 +94,6 @@ impl Config {
     pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>) -> Result<Self, Faults> {
         let mut fields = not_yet::open(at.clone());
         let addresses = Addresses::take(&mut fields);
-        let listener = fields.optional("limits", listener::read);
         let stacks = [("old", Stack::Old), ("new", Stack::New)];
         let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
         let paused = [("true", Checks::Paused), ("false", Checks::Running)];
@@ -124,7 +124,7 @@ impl Config {
                 listen: addresses.listen,
                 admin: addresses.admin,
                 admin_token: addresses.admin_token,
-                listener: listener?,
+                listener: addresses.listener,
                 serve_from: serve_from?,
                 checks: checks?,
                 old: Arc::new(old?),
@@ -184,6 +184,7 @@ impl Telling {
 impl Addresses {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
         let listen = fields.optional("listen", address);
+        let listener = fields.optional("limits", listener::read);
         let admin_token = fields.optional("admin_token", token);
         let token = fields.at().node.get("admin_token");
         let is_open = token.is_none_or(Node::is_null);
@@ -202,6 +203,7 @@ impl Addresses {
         });
         Some(Self {
             listen: listen?,
+            listener: listener?,
             admin: admin?,
             admin_token,
         })
