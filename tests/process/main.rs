@@ -6,6 +6,7 @@
 mod gating;
 mod history;
 mod lag;
+mod limits;
 mod openapi;
 mod recheck;
 mod sidecar;
