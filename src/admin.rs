@@ -4,6 +4,7 @@
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
 mod advice;
+mod calls;
 mod connections;
 mod documents;
 mod epochs;
@@ -20,6 +21,7 @@ mod router;
 mod server;
 mod settings;
 
+pub use connections::MAX_CONNECTIONS;
 pub use documents::{
     Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
 };

@@ -10,6 +10,7 @@ mod described;
 mod evidence;
 mod history;
 mod mismatches;
+mod open_files;
 mod reachable;
 mod recheck;
 mod restored;

@@ -13,6 +13,7 @@ mod environment;
 mod exporting;
 mod flags;
 mod layers;
+mod listener;
 mod load;
 mod not_yet;
 mod patch;

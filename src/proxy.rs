@@ -3,10 +3,12 @@
 //! Built of tower layers: `route` names and counts, `sample` chooses reads and copies them, `forward` sends. Nothing of
 //! ours is ever waited for: what cannot be copied or queued is dropped and counted.
 
+mod accept;
 mod again;
 mod bind;
 mod call;
 mod check;
+mod deadline;
 mod download;
 mod entrance;
 mod forward;
@@ -15,15 +17,18 @@ mod gate;
 mod guard;
 mod hop;
 mod inform;
+mod limits;
 mod live;
 mod problem;
 mod route;
 mod sample;
 mod sampler;
+mod switch;
 mod tape;
 mod tunnel;
 mod upload;
 mod writing;
 
 pub use bind::{Bound, bind};
+pub use limits::ListenerLimits;
 pub use live::{Checks, Config, Handles, Live};

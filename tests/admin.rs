@@ -293,7 +293,7 @@ async fn without_a_token_only_loopback_is_listened_on() {
     let ledger = Ledger::new(1, Gauges::default());
     let config = admin::Config {
         listen: ([0, 0, 0, 0], 0).into(),
-        token: None,
+        ..admin::Config::default()
     };
     let refused = admin::bind(config, handles(&ledger, &Arc::default())).await;
     assert_eq!(
@@ -402,6 +402,52 @@ async fn connections_that_do_nothing_make_room_and_those_with_a_call_under_way_s
         .await
         .unwrap();
     assert_eq!(slow.await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn half_bodies_keep_nobody_waiting() {
+    let running = Running::start(None).await;
+    let mut halves = Vec::new();
+    for _ in 0..200 {
+        let mut half = TcpStream::connect(running.addr).await.unwrap();
+        let request = format!(
+            "PATCH /v1/settings HTTP/1.1\r\nhost: {}\r\ncontent-length: 9\r\n\r\n{{",
+            running.addr
+        );
+        half.write_all(request.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    for path in ["/livez", "/readyz", "/metrics", "/v1/verdict"] {
+        // Less than a body may take.
+        let answer = time::timeout(Duration::from_secs(5), running.get(path)).await;
+        assert_eq!(answer.expect(path).status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn calls_under_way_leave_room_for_the_probes() {
+    let running = Running::start(None).await;
+    let request = format!(
+        "POST /v1/classes/slow/recheck HTTP/1.1\r\nhost: {}\r\ncontent-length: 0\r\n\r\n",
+        running.addr
+    );
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut call = TcpStream::connect(running.addr).await.unwrap();
+        call.write_all(request.as_bytes()).await.unwrap();
+        slow.push(call);
+    }
+    let refused = async {
+        while running.get("/v1/verdict").await.status != 503 {
+            time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let refused = time::timeout(Duration::from_secs(10), refused).await;
+    refused.expect("all 64 are under way in the end");
+    assert!(running.gauges.bounds_reached(Bound::AdminCalls) > 0);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(running.get(path).await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use twinread::{
     config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
     document::Faults,
     handoff::Traced,
-    proxy::Checks,
+    proxy::{Checks, ListenerLimits},
     report::log::Format,
     sample::{Reads, Sampling},
     shadow::Trace,
@@ -137,6 +137,34 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "paused: maybe",
         "9: paused: expected true or false, found `maybe`",
+    ),
+    (
+        "limits: {connections: 0}",
+        "23: limits.connections: expected a whole number from 1 to 1000000, found `0`",
+    ),
+    (
+        "limits: {header_bytes: 1MiB}",
+        "24: limits.header_bytes: expected a size from 1KiB to 256KiB, found `1MiB`",
+    ),
+    (
+        "limits: {headers: 0}",
+        "19: limits.headers: expected a whole number from 1 to 10000, found `0`",
+    ),
+    (
+        "limits: {head_timeout: 0s}",
+        "24: limits.head_timeout: expected a duration from 1ms to 1h, found `0s`",
+    ),
+    (
+        "limits: {idle_timeout: 2d}",
+        "24: limits.idle_timeout: expected a duration from 1ms to 1d, found `2d`",
+    ),
+    (
+        "limits: {body_stall: 60}",
+        "22: limits.body_stall: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `60`",
+    ),
+    (
+        "limits: {streams: 100}",
+        "19: limits.streams: not available yet",
     ),
     (
         "max_routes: 0",
@@ -470,6 +498,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.admin_token, None);
     assert_eq!(config.serve_from, Stack::Old);
     assert_eq!(config.checks, Checks::Running);
+    assert_eq!(config.listener, ListenerLimits::default());
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
     assert_eq!(config.protection.timeout, Duration::from_secs(5));
@@ -527,6 +556,8 @@ listen: 127.0.0.1:8080
 admin: 127.0.0.1:9900
 admin_token: null             # bearer token; without one, only a loopback address is accepted for admin
 serve_from: old               # which stack is primary; changeable at runtime
+limits:                       # of the listener; reaching one is counted
+  {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s}
 
 old:
   url: http://127.0.0.1:9001  # http or https; base path allowed
@@ -829,6 +860,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("control", "control: {{}}"),
     ("reads[0]", "reads: [{methods: [GET], {}}]"),
     ("routes[0]", "routes: [{name: a, path: /a, {}}]"),
+    ("limits", "limits: {{}}"),
     ("sample", "sample: {{}}"),
     ("capture", "capture: {{}}"),
     ("queue", "queue: {{}}"),
@@ -875,6 +907,11 @@ const FIELDS: &[&str] = &[
     "admin_token",
     "serve_from",
     "paused",
+    "limits",
+    "limits.connections",
+    "limits.header_bytes",
+    "limits.body_stall",
+    "limits.streams",
     "old",
     "old.url",
     "old.host",

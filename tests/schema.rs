@@ -442,6 +442,10 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "admin_token: 'two words'",
     "serve_from: both",
     "paused: maybe",
+    "limits: {connections: 0}",
+    "limits: {headers: many}",
+    "limits: {head_timeout: 10}",
+    "limits: {streams: 100}",
     "max_routes: 0",
     "sample: 0.5",
     "sample: {rate: -0.1}",
@@ -521,6 +525,7 @@ fn good_configurations_are_admitted_by_both() {
         &config(&[
             "",
             "admin: '[::1]:9900'",
+            "limits: {connections: 20, header_bytes: 8KiB, headers: 200, head_timeout: 1s, idle_timeout: 1m, body_stall: 10s, streams: null}",
             "{}".trim_matches(['{', '}']),
             "sample: {rate: '${RATE:-0.5}', by: 'header:x-tenant', per_route_floor: 30/m, force_header: null}",
             "sample: {rate: 1, by: null}\nrecheck: {after: []}\ncontrol: {url: null}\nconditional: null",

@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::Notify, task::JoinSet, time};
 
 /// At once; further callers wait in the listener's backlog until one of these is idle.
-pub(super) const MAX_CONNECTIONS: usize = 128;
+pub const MAX_CONNECTIONS: usize = 128;
 
 /// When another is asked to leave, where nobody has.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -17,6 +17,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Connections {
     served: JoinSet<()>,
+    max: usize,
     seats: Vec<Arc<Seat>>,
     gauges: Gauges,
 }
@@ -30,7 +31,7 @@ pub(super) struct Seat {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// No call is under way since then; the answer of the last may still be on its way.
+    /// No call is under way since then: none has come, its body is not whole, or its answer is on its way.
     Idle(Instant),
     Busy,
 }
@@ -38,8 +39,9 @@ enum State {
 // === impl Connections ===
 
 impl Connections {
-    pub(super) fn new(gauges: Gauges) -> Self {
+    pub(super) fn new(max: usize, gauges: Gauges) -> Self {
         Self {
+            max,
             served: JoinSet::new(),
             seats: Vec::new(),
             gauges,
@@ -51,11 +53,11 @@ impl Connections {
         // Those that have ended would otherwise be kept.
         while self.served.try_join_next().is_some() {}
         self.seats.retain(|seat| Arc::strong_count(seat) > 1);
-        if self.served.len() < MAX_CONNECTIONS {
+        if self.served.len() < self.max {
             return;
         }
         self.gauges.bound_reached(Bound::AdminConnections);
-        while self.served.len() >= MAX_CONNECTIONS {
+        while self.served.len() >= self.max {
             let idle = self.seats.iter().filter_map(|seat| seat.idle_since());
             if let Some((_, idlest)) = idle.min_by_key(|(since, _)| *since) {
                 idlest.leave.notify_one();
@@ -86,6 +88,11 @@ impl Connections {
 // === impl Seat ===
 
 impl Seat {
+    /// A call has come: whoever has been idle for longer makes room first.
+    pub(super) fn touch(&self) {
+        self.become_(State::Idle(Instant::now()));
+    }
+
     /// A call is under way until the guard is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> impl Drop + use<> {
         struct Busy(Arc<Seat>);

@@ -30,7 +30,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 /// `/livez`, `/readyz` and `/metrics` show nothing captured, and are open.
-fn is_guarded(uri: &Uri) -> bool {
+pub(super) fn is_guarded(uri: &Uri) -> bool {
     uri.path() == "/v1" || uri.path().starts_with("/v1/")
 }
 

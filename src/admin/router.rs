@@ -1,8 +1,9 @@
 //! Which call is answered by what.
 
 use super::{
-    Handles,
+    Config, Handles,
     advice::{self, Turn},
+    calls::{Calls, under_way},
     epochs, evidence, examples,
     guard::{Guard, guard},
     openapi::{self, Frame},
@@ -35,7 +36,9 @@ const MAX_BODY: usize = 1 << 20;
 /// From the request's head to the answer's, the request's body included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
+pub(super) fn router(handles: Handles, config: &Config) -> Router {
+    let token = config.token.as_deref();
+    let calls = Calls::new(config, handles.gauges.clone());
     let (router, document) = routes().split_for_parts();
     let described = openapi::describe(document, &handles, token);
     router
@@ -44,6 +47,7 @@ pub(super) fn router(handles: Handles, token: Option<&str>) -> Router {
         .with_state(handles)
         .layer(Extension(Turn::new()))
         .layer(Extension(described))
+        .layer(middleware::from_fn_with_state(calls, under_way))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Guard::new(token), guard))
         .layer(middleware::from_fn(bounded))

@@ -2,7 +2,7 @@
 
 use super::{
     Handles,
-    connections::{Connections, Seat},
+    connections::{Connections, MAX_CONNECTIONS, Seat},
     router::router,
 };
 use crate::{drain::Watch, telemetry::Gauges};
@@ -30,6 +30,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Needed for `/v1`; without one, only a loopback address is listened on.
     pub token: Option<String>,
+    /// At once.
+    pub connections: usize,
 }
 
 /// A listening admin API that does not answer yet.
@@ -39,6 +41,7 @@ pub struct Bound {
     addr: SocketAddr,
     router: Router,
     gauges: Gauges,
+    connections: usize,
 }
 
 /// For the head of a request, on a fresh connection or one kept alive.
@@ -67,7 +70,8 @@ pub async fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
         addr: listener.local_addr()?,
         listener,
         gauges: handles.gauges.clone(),
-        router: router(handles, config.token.as_deref()),
+        connections: config.connections,
+        router: router(handles, &config),
     })
 }
 
@@ -78,6 +82,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 9900).into(),
             token: None,
+            connections: MAX_CONNECTIONS,
         }
     }
 }
@@ -91,7 +96,7 @@ impl Bound {
 
     /// Answers calls until the drain begins; then lets the ones under way end.
     pub async fn run(self, mut drain: Watch) {
-        let mut connections = Connections::new(self.gauges);
+        let mut connections = Connections::new(self.connections, self.gauges);
         loop {
             let accepted = async {
                 connections.make_room().await;
@@ -128,17 +133,13 @@ async fn serve(
     router: Router,
     mut drain: Watch,
 ) {
-    let busy = seat.clone();
+    let own = seat.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let busy = busy.busy();
+        own.touch();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(caller);
-        let answer = router.clone().oneshot(request);
-        async move {
-            let answer = answer.await;
-            drop(busy);
-            answer
-        }
+        request.extensions_mut().insert(own.clone());
+        router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -7,6 +7,7 @@ use super::{
     evidence::Standing,
     history::{Changes, Keeping, Kept},
     mismatches::Stored,
+    open_files::Shares,
     reachable::Reachable,
     recheck::{self, Rechecks},
     restored::Restored,
@@ -39,6 +40,7 @@ use tokio::{runtime, sync::Semaphore, task::JoinSet};
 #[derive(Debug)]
 pub(super) struct Shared {
     config: Arc<Config>,
+    shares: Shares,
     gauges: Gauges,
     pub(super) ledger: Ledger,
     budget: Budget,
@@ -79,6 +81,7 @@ impl Shared {
         let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
         let shared = Self {
             config: config.clone(),
+            shares: Shares::take(),
             gauges: gauges.clone(),
             ledger,
             budget,
@@ -110,6 +113,7 @@ impl Shared {
             listen: addr,
             old: config.old.clone(),
             new: config.new.clone(),
+            limits: self.shares.of_callers(config.listener),
         };
         let handles = proxy::Handles {
             live: self.switched.live.clone(),
@@ -174,11 +178,12 @@ impl Shared {
     }
 
     pub(super) fn worker(&self, feed: Feed, reports: Reports) -> shadow::Worker {
+        let client = |target| Client::bounded(target, self.shares.client, self.gauges.clone());
         shadow::Worker::new(shadow::Parts {
             feed,
-            old: Client::new(self.config.old.clone()),
-            new: Client::new(self.config.new.clone()),
-            control: self.config.control.clone().map(Client::new),
+            old: client(self.config.old.clone()),
+            new: client(self.config.new.clone()),
+            control: self.config.control.clone().map(client),
             settings: self.switched.shadow.clone(),
             compare: compare::compare_within,
             ledger: self.ledger.clone(),
@@ -238,6 +243,7 @@ impl Shared {
         let config = admin::Config {
             listen: addr,
             token: self.config.admin_token.clone(),
+            connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };
         let bound = admin::bind(config, handles).await;
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;

@@ -4,7 +4,7 @@ use super::{
     capture::{Capture, Queue},
     comparison,
     exporting::{self, Epoch, Telemetry},
-    not_yet,
+    listener, not_yet,
     recheck::{self, Recheck},
     redaction, sampling,
     stacks::{self, Protection},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     compare::Comparing,
     document::{At, Fault, Faults, Fields, Node},
-    proxy::Checks,
+    proxy::{Checks, ListenerLimits},
     redact,
     report::log,
     route::Routes,
@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub admin_token: Option<String>,
+    /// The section `limits`; `limits` below is the section `verdict`.
+    pub listener: ListenerLimits,
     /// The primary.
     pub serve_from: Stack,
     pub checks: Checks,
@@ -74,9 +76,10 @@ struct Telling {
     grace: Duration,
 }
 
-/// The part of a [`Config`] that says where it listens.
+/// The part of a [`Config`] that says where it listens, and to how much.
 struct Addresses {
     listen: SocketAddr,
+    listener: ListenerLimits,
     admin: SocketAddr,
     admin_token: Option<String>,
 }
@@ -121,6 +124,7 @@ impl Config {
                 listen: addresses.listen,
                 admin: addresses.admin,
                 admin_token: addresses.admin_token,
+                listener: addresses.listener,
                 serve_from: serve_from?,
                 checks: checks?,
                 old: Arc::new(old?),
@@ -180,6 +184,7 @@ impl Telling {
 impl Addresses {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
         let listen = fields.optional("listen", address);
+        let listener = fields.optional("limits", listener::read);
         let admin_token = fields.optional("admin_token", token);
         let token = fields.at().node.get("admin_token");
         let is_open = token.is_none_or(Node::is_null);
@@ -198,6 +203,7 @@ impl Addresses {
         });
         Some(Self {
             listen: listen?,
+            listener: listener?,
             admin: admin?,
             admin_token,
         })

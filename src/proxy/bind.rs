@@ -1,6 +1,7 @@
-//! The listener: accepts callers, and serves each on a task of its own until the drain.
+//! The listener: serves each caller on a task of its own until the drain.
 
 use super::{
+    accept::Acceptor,
     call::Caller,
     entrance::Entrance,
     forward::Forward,
@@ -9,12 +10,12 @@ use super::{
     route::{Route, RouteLayer},
     sample::{Sample, SampleLayer},
 };
-use crate::{drain, upstream::Wire};
+use crate::{drain, telemetry::Bound as Limit, upstream::Wire};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket},
     time::{MissedTickBehavior, interval, sleep},
 };
 use tower::Layer;
@@ -25,8 +26,8 @@ const BACKLOG: u32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often idle connections to the stacks are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Bytes of a head.
-const MAX_HEAD: usize = 64 << 10;
+/// Header lines that hyper takes by itself, for which it needs no allocation.
+const HEADERS: usize = 100;
 
 /// A live path that has its address and serves nobody yet.
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Bound {
         let layers = RouteLayer::new(handles.ledger.clone(), handles.budget.clone())
             .layer(SampleLayer::new(handles.clone()).layer(forward.clone()));
         let connection_drain = drain.clone();
+        let mut acceptor = Acceptor::new(listener, &config.limits, handles.gauges.clone());
         let mut signaled = pin!(drain.signaled());
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,11 +90,13 @@ impl Bound {
             tokio::select! {
                 () = &mut signaled => return,
                 _ = sweep.tick() => forward.sweep(),
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        let caller = Arc::<Caller>::default();
+                accepted = acceptor.next() => match accepted {
+                    Ok((stream, place)) => {
+                        let caller = Caller::new(config.limits, handles.gauges.clone());
+                        let caller = Arc::new(caller);
                         let entrance = Entrance::new(layers.clone(), handles.live.clone(), caller.clone());
-                        tokio::spawn(serve(stream, entrance, caller, connection_drain.clone()));
+                        let guard = Guard::new(stream, caller.clone(), place);
+                        tokio::spawn(serve(guard, entrance, caller, connection_drain.clone()));
                     }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
@@ -107,12 +111,12 @@ impl Bound {
 
 /// Serves one connection until it ends.
 async fn serve(
-    stream: TcpStream,
+    guard: Guard,
     entrance: Entrance<Layers>,
     caller: Arc<Caller>,
     mut drain: drain::Watch,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = guard.set_nodelay() {
         return tracing::debug!(%error, "a caller went before it was served");
     }
     poll_fn(|cx| {
@@ -120,13 +124,15 @@ async fn serve(
         Poll::Ready(())
     })
     .await;
-    let guard = Guard::new(stream, caller.switch.clone());
     let io = TokioIo::new(Wire::new(guard, caller.line.clone()));
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .auto_date_header(false)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(io, entrance)
-        .with_upgrades();
+        .max_header_size(caller.limits.header_bytes);
+    if caller.limits.headers.get() != HEADERS {
+        builder.max_headers(caller.limits.headers.get());
+    }
+    let connection = builder.serve_connection(io, entrance).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -137,6 +143,9 @@ async fn serve(
         }
     };
     if let Err(error) = ended {
+        if error.is_parse_too_large() {
+            caller.gauges.bound_reached(Limit::Headers);
+        }
         tracing::debug!(%error, "a connection to a caller ended");
     }
 }

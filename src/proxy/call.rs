@@ -1,21 +1,25 @@
 //! One live request on its way through the layers.
 
 use super::{
-    guard::Switch,
     hop::Marks,
+    limits::ListenerLimits,
     live::Live,
+    switch::{Switch, Undecided},
     tape::{End, Recording},
     upload::Upload,
 };
 use crate::{
     route::{Access, Head, Keys, Naming},
-    telemetry::{Ledger, Route},
+    telemetry::{Gauges, Ledger, Route},
     upstream::Line,
 };
 use http::{HeaderMap, Method, Request, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
@@ -25,7 +29,7 @@ pub(super) struct Call {
     pub(super) request: Request<Upload>,
     /// The settings for this request, from its beginning to its end.
     pub(super) live: Arc<Live>,
-    pub(super) caller: Arc<Caller>,
+    pub(super) caller: Exchange,
     pub(super) version: Version,
     pub(super) received: Instant,
     pub(super) marks: Marks,
@@ -33,17 +37,26 @@ pub(super) struct Call {
 }
 
 /// The connection that a request came by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Caller {
     pub(super) line: Arc<Line>,
     pub(super) switch: Switch,
+    pub(super) limits: ListenerLimits,
+    pub(super) gauges: Gauges,
+    /// Requests whose answer has not ended.
+    exchanges: AtomicUsize,
 }
+
+/// A request until the end of its answer: the caller waits meanwhile, and not we for the caller.
+#[derive(Debug)]
+pub(super) struct Exchange(Arc<Caller>);
 
 /// A request to go on in another protocol.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) protocol: http::HeaderValue,
     pub(super) connection: OnUpgrade,
+    pub(super) decision: Undecided,
 }
 
 /// The route of a request.
@@ -77,6 +90,44 @@ pub(super) struct OwnedHead {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(super) fn new(limits: ListenerLimits, gauges: Gauges) -> Self {
+        Self {
+            line: Arc::default(),
+            switch: Switch::default(),
+            limits,
+            gauges,
+            exchanges: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Exchange(self.clone())
+    }
+
+    /// Whether every answer has ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchanges.load(Ordering::Relaxed) == 0
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(super) fn caller(&self) -> &Arc<Caller> {
+        &self.0
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 // === impl Call ===

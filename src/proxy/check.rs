@@ -60,7 +60,9 @@ impl Sampled {
     pub(super) fn answered(mut self: Box<Self>, answer: &mut Response<Download>) {
         let (primary, sent) = match answer.body().origin() {
             Origin::Stack(stack, sent) => (stack, sent),
-            Origin::Own(Problem::BadRequest) => return self.ticket.give_up(Reason::ClientGone),
+            Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => {
+                return self.ticket.give_up(Reason::ClientGone);
+            }
             Origin::Own(_) => return self.ticket.give_up(Reason::PrimaryError),
         };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(answer.headers()) {

@@ -1,6 +1,8 @@
 //! The body of an answer on its way to the caller.
 
-use super::{check::Check, gate::Keeper, guard::Switch, problem::Problem, upload::Upload};
+use super::{
+    call::Exchange, check::Check, gate::Keeper, problem::Problem, switch::Switch, upload::Upload,
+};
 use crate::{
     stack::Stack,
     upstream::{Answering, Line},
@@ -26,6 +28,8 @@ pub(super) struct Download {
     /// A request body that the primary did not want, held back until the answer has ended.
     unwanted: Option<Unwanted>,
     check: Option<Box<Check>>,
+    /// Ends when it is dropped.
+    exchange: Option<Exchange>,
     /// What broke the body, told to hyper once it has sent what came before.
     broken: Option<hyper::Error>,
 }
@@ -68,6 +72,7 @@ impl Download {
             ends_connection: None,
             unwanted: None,
             check: None,
+            exchange: None,
             broken: None,
         }
     }
@@ -87,6 +92,10 @@ impl Download {
 
     pub(super) fn refuse_at_end(&mut self, keeper: Keeper) {
         self.unwanted = Some(Unwanted(keeper));
+    }
+
+    pub(super) fn ends(&mut self, exchange: Exchange) {
+        self.exchange = Some(exchange);
     }
 
     pub(super) fn origin(&self) -> Origin {

@@ -6,6 +6,7 @@ use super::{
     hop::{self, Mark, Marks},
     live::Live,
     problem::Problem,
+    switch::Undecided,
     upload::Upload,
 };
 use crate::settings::Current;
@@ -45,40 +46,22 @@ impl<S> Entrance<S> {
         let received = Instant::now();
         let mut request = request.map(Upload::new);
         let marks = Marks::of(request.headers());
-        let upgrade = match marks.have(Mark::Upgrade) {
-            true => self.take_upgrade(&mut request),
-            false => None,
-        };
+        // With a body no upgrade can be granted, and the reader of the connection does not wait for a decision.
+        let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
+        // From here on, however the request ends, it is decided.
+        let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
         check_target(&request)?;
+        let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
         hop::strip_request(request.headers_mut(), marks);
         Ok(Call {
             version: request.version(),
             request,
             live: self.live.get(),
-            caller: self.caller.clone(),
+            caller: self.caller.begin(),
             received,
             marks,
             upgrade,
         })
-    }
-
-    /// Takes the wish for another protocol, if it may be granted; if not, the reader of the connection is told so.
-    fn take_upgrade(&self, request: &mut Request<Upload>) -> Option<Box<Upgrade>> {
-        // With a body there is none to grant, and the reader knows it.
-        if !request.body().is_end_stream() {
-            return None;
-        }
-        let upgrade = tunnelled_protocol(request).and_then(|protocol| {
-            let connection = request.extensions_mut().remove::<OnUpgrade>()?;
-            Some(Box::new(Upgrade {
-                protocol,
-                connection,
-            }))
-        });
-        if upgrade.is_none() {
-            self.caller.switch.refuse();
-        }
-        upgrade
     }
 }
 
@@ -97,6 +80,17 @@ where
             Err(problem) => Either::Right(ready(Ok(problem.answer()))),
         }
     }
+}
+
+/// Takes the wish for another protocol, if it may be granted.
+fn take_upgrade(request: &mut Request<Upload>, decision: Undecided) -> Option<Box<Upgrade>> {
+    let protocol = tunnelled_protocol(request)?;
+    let connection = request.extensions_mut().remove::<OnUpgrade>()?;
+    Some(Box::new(Upgrade {
+        protocol,
+        connection,
+        decision,
+    }))
 }
 
 /// The protocol asked for. HTTP/2 is none to be tunnelled: its requests would pass unseen.

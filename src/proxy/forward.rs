@@ -2,7 +2,7 @@
 
 use super::{
     again::Again,
-    call::{Call, Caller, Upgrade},
+    call::{Call, Exchange, Upgrade},
     download::Download,
     gate::{Gate, Keeper},
     hop::{self, Mark, Marks},
@@ -27,7 +27,9 @@ use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
+    error::Error as _,
     future::Future,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -51,7 +53,7 @@ struct Stacks {
 #[derive(Debug)]
 struct Pending {
     method: Method,
-    caller: Arc<Caller>,
+    caller: Exchange,
     version: Version,
     received: Instant,
     upgrade: Option<Box<Upgrade>>,
@@ -175,31 +177,42 @@ impl Stacks {
 
     fn answer(&self, mut pending: Pending, answer: Answered, sent: Instant) -> Response<Download> {
         let answered = Instant::now();
-        let answer = match answer {
+        let mut answer = match answer {
             Ok(answer) => pending.answer(answer, sent, &self.drain),
             Err(error) => {
                 tracing::debug!(%error, stack = %pending.primary, "no answer from the primary");
                 problem(&error).answer()
             }
         };
-        if pending.upgrade.is_some() {
-            // It was not granted: what the caller sends next is a request.
-            pending.caller.switch.refuse();
-        }
         let added = (sent - pending.received) + answered.elapsed();
         self.timings.overhead(added);
+        answer.body_mut().ends(pending.caller);
         answer
     }
 }
 
 fn problem(error: &Error) -> Problem {
     match error {
-        Error::Connect(_) => Problem::NoConnection,
+        Error::Connect(_) | Error::NoRoom => Problem::NoConnection,
         Error::ConnectTimeout(_) => Problem::ConnectTimeout,
         Error::Reset { .. } => Problem::Reset,
         Error::Protocol(_) => Problem::NotHttp,
+        Error::RequestBody(error) if is_timeout(error) => Problem::BodyTimeout,
         Error::RequestBody(_) => Problem::BadRequest,
     }
+}
+
+/// Whether one of its causes is a wait that lasted too long.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let error_of_io = error.downcast_ref::<io::Error>();
+        if error_of_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 // === impl Pending ===
@@ -232,8 +245,8 @@ impl Pending {
 
     /// Has what the primary says before its answer passed on; an HTTP/1.0 caller would not understand it.
     fn inform(&self, request: &mut Request<Upload>) {
-        let line = (self.version == Version::HTTP_11).then_some(&self.caller.line);
-        inform::pass_on(request, line, self.keeper.as_ref());
+        let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
+        inform::pass_on(request, caller, self.keeper.as_ref());
     }
 
     fn answer(
@@ -258,8 +271,8 @@ impl Pending {
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
             match self.version {
-                Version::HTTP_11 => body.put_trailers_on(self.caller.line.clone()),
-                _ => body.ends_connection(self.caller.switch.clone()),
+                Version::HTTP_11 => body.put_trailers_on(self.caller.caller().line.clone()),
+                _ => body.ends_connection(self.caller.caller().switch.clone()),
             }
         }
         if status == StatusCode::NOT_MODIFIED
@@ -287,7 +300,7 @@ impl Pending {
         let (Some(upgrade), Some(stack)) = (self.upgrade.take(), stack) else {
             return false;
         };
-        self.caller.switch.grant();
+        upgrade.decision.grant();
         tunnel::open(upgrade.connection, stack, drain.clone());
         true
     }

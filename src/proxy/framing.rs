@@ -10,8 +10,8 @@ mod head;
 use head::Facts;
 use memchr::memchr;
 
-/// A line longer than this is at fault. More than a whole head may have.
-const MAX_LINE: usize = 128 << 10;
+/// A line longer than this is at fault. More than a whole head may have, by any configuration.
+const MAX_LINE: usize = 512 << 10;
 
 /// Where one connection's stream of requests stands.
 #[derive(Debug, Default)]
@@ -20,6 +20,22 @@ pub(super) struct Framing {
     facts: Facts,
     /// The beginning of a line that has not ended yet.
     partial: Vec<u8>,
+    /// Whole heads so far.
+    heads: u64,
+    has_begun: bool,
+}
+
+/// What the stream is in the middle of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// Not a byte has come.
+    Untouched,
+    Head,
+    Body,
+    /// The last request is whole and no other has begun.
+    Between,
+    /// What is no request any more, or may be none.
+    Other,
 }
 
 /// What [`Framing::read`] found in some bytes.
@@ -60,6 +76,7 @@ impl Framing {
     /// Follows the next bytes of the stream. After a fault everything is sound, for nothing after it may be used.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Found {
         let mut at = 0;
+        self.has_begun |= !bytes.is_empty();
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.state {
@@ -93,17 +110,28 @@ impl Framing {
         Found::Sound
     }
 
-    /// Whether a head has begun and is not whole.
-    pub(super) fn is_in_head(&self) -> bool {
+    pub(super) fn stage(&self) -> Stage {
         match self.state {
-            State::Start => !self.partial.is_empty(),
-            state => state == State::Head,
+            State::Start if !self.has_begun => Stage::Untouched,
+            State::Start if self.partial.is_empty() => Stage::Between,
+            State::Start | State::Head => Stage::Head,
+            State::Upgrade | State::Tunnel | State::Broken => Stage::Other,
+            _ => Stage::Body,
         }
+    }
+
+    /// The number of the head that has begun and is not whole.
+    pub(super) fn head(&self) -> Option<u64> {
+        (self.stage() == Stage::Head).then_some(self.heads)
     }
 
     /// Whether the last request is whole and no other has begun.
     pub(super) fn is_between_requests(&self) -> bool {
-        self.state == State::Start && self.partial.is_empty()
+        matches!(self.stage(), Stage::Untouched | Stage::Between)
+    }
+
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.state == State::Tunnel
     }
 
     pub(super) fn awaits_upgrade(&self) -> bool {
@@ -149,7 +177,10 @@ impl Framing {
                 self.facts = Facts::of_request_line(line)?;
                 State::Head
             }
-            State::Head if line.is_empty() => self.facts.body()?,
+            State::Head if line.is_empty() => {
+                self.heads += 1;
+                self.facts.body()?
+            }
             State::Head => {
                 self.facts.header(line)?;
                 State::Head
@@ -275,7 +306,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_at_fault() {
         let mut framing = Framing::default();
-        let part = [b'a'; 60 << 10];
+        let part = [b'a'; 240 << 10];
         assert_eq!(framing.read(&part), Found::Sound);
         assert_eq!(framing.read(&part), Found::Sound);
         assert_eq!(framing.read(&part), Found::Fault(part.len() - 1));

@@ -3,31 +3,36 @@
 //! A faulty line is not hidden from hyper but spoilt, with a NUL for its last byte, so that hyper itself answers 400 in its
 //! turn, after the requests before it, and closes. Nothing after the spoilt byte is read.
 //!
-//! A head must be whole within [`HEAD_TIMEOUT`] of its first byte. After the last answer of a connection that still sends, what
-//! comes is read and dropped for [`LINGER`], for a reset would take the answer from the caller before it is read.
+//! The connection ends when the caller lets us wait for too long, for any [`Wait`], or takes nothing of an answer for too long
+//! ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary is at work, or in a tunnel.
+//!
+//! After the last answer of a connection that still sends, what comes is read and dropped for [`LINGER`], for a reset would take
+//! the answer from the caller before it is read.
 
-use super::framing::{Found, Framing};
-use futures_util::task::AtomicWaker;
+use super::{
+    call::Caller,
+    deadline::Deadline,
+    framing::{Found, Framing, Stage},
+    switch::Decision,
+};
+use crate::telemetry::Bound;
 use socket2::SockRef;
 use std::{
     future::Future,
     io::{self, IoSlice},
     mem,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Ends a spoilt head, for hyper looks at one only when it has an end.
@@ -38,24 +43,29 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 pub(super) struct Guard {
     inner: TcpStream,
     framing: Framing,
-    switch: Switch,
+    caller: Arc<Caller>,
     /// Bytes read that may only pass once an upgrade is decided on.
     stash: Vec<u8>,
-    head_timeout: Duration,
     spoilt: Option<Spoilt>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    reading: Deadline<Wait>,
+    /// Runs while the caller takes nothing of what is to be written.
+    writing: Deadline<()>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// Of the connections at once, until this one is closed.
+    _place: OwnedSemaphorePermit,
 }
 
-/// Tells the reader of a connection what follows a request that asks for an upgrade, and how to end. Shared by clones.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Switch(Arc<Decision>);
-
-#[derive(Debug, Default)]
-struct Decision {
-    state: AtomicU8,
-    ends_in_reset: AtomicBool,
-    reader: AtomicWaker,
+/// What the caller is waited for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wait {
+    /// The first byte of the connection.
+    FirstByte,
+    /// The rest of a head.
+    Head,
+    /// Another request, after the last answer.
+    Request,
+    /// More of a body.
+    Body,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,67 +74,37 @@ enum Spoilt {
     HeadEnded,
 }
 
-const UNDECIDED: u8 = 0;
-const REFUSED: u8 = 1;
-const GRANTED: u8 = 2;
-
-// === impl Switch ===
-
-impl Switch {
-    /// Requests go on.
-    pub(super) fn refuse(&self) {
-        self.decide(REFUSED);
-    }
-
-    /// What follows is passed unseen.
-    pub(super) fn grant(&self) {
-        self.decide(GRANTED);
-    }
-
-    /// The connection is to end in a reset: its last answer broke, and a clean end would make it look whole.
-    pub(super) fn end_in_reset(&self) {
-        self.0.ends_in_reset.store(true, Ordering::Relaxed);
-    }
-
-    fn decide(&self, state: u8) {
-        self.0.state.store(state, Ordering::Release);
-        self.0.reader.wake();
-    }
-
-    /// Takes the decision: the next request needs another.
-    fn poll_take(&self, cx: &Context<'_>) -> Poll<u8> {
-        self.0.reader.register(cx.waker());
-        match self.0.state.swap(UNDECIDED, Ordering::Acquire) {
-            UNDECIDED => Poll::Pending,
-            decided => Poll::Ready(decided),
-        }
-    }
-}
-
 // === impl Guard ===
 
 impl Guard {
-    pub(super) fn new(inner: TcpStream, switch: Switch) -> Self {
+    pub(super) fn new(inner: TcpStream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             framing: Framing::default(),
-            switch,
+            caller,
             stash: Vec::new(),
-            head_timeout: HEAD_TIMEOUT,
             spoilt: None,
-            deadline: None,
+            reading: Deadline::new(),
+            writing: Deadline::new(),
             linger: None,
+            _place: place,
         }
+    }
+
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        self.inner.set_nodelay(true)
     }
 
     /// Looks at what was filled in after `start`, and takes back what must not pass.
     fn check(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
-        match self.framing.read(&buf.filled()[start..]) {
-            Found::Sound => {
-                if self.deadline.is_some() && !self.framing.is_in_head() {
-                    self.deadline = None;
-                }
-            }
+        let begun = self.framing.head();
+        let found = self.framing.read(&buf.filled()[start..]);
+        // A head has its time as a whole, everything else at each step.
+        if begun.is_none() || self.framing.head() != begun {
+            self.reading.stop();
+        }
+        match found {
+            Found::Sound => {}
             Found::Fault(at) => {
                 buf.filled_mut()[start + at] = 0;
                 buf.set_filled(start + at + 1);
@@ -139,21 +119,56 @@ impl Guard {
         }
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.framing.is_in_head() {
-            self.deadline = None;
+    /// Ends with an error where the caller has been waited for too long.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(wait) = self.wait() else {
+            self.reading.stop();
             return Poll::Pending;
-        }
-        let timeout = self.head_timeout;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(sleep(timeout)));
-        ready!(deadline.as_mut().poll(cx));
+        };
+        let limits = &self.caller.limits;
+        let (limit, bound) = match wait {
+            Wait::FirstByte | Wait::Head => (limits.head_timeout, Bound::HeadTimeout),
+            Wait::Request => (limits.idle_timeout, Bound::IdleTimeout),
+            Wait::Body => (limits.body_stall, Bound::BodyStall),
+        };
+        ready!(self.reading.poll(cx, wait, limit));
+        self.caller.gauges.bound_reached(bound);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
-}
 
-impl Guard {
+    /// What the caller is waited for, if it is not the caller who waits.
+    fn wait(&self) -> Option<Wait> {
+        match self.framing.stage() {
+            Stage::Untouched => Some(Wait::FirstByte),
+            Stage::Head => Some(Wait::Head),
+            // An answer that still goes out is seen to by the writing side.
+            Stage::Between if self.caller.is_idle() && !self.writing.is_running() => {
+                Some(Wait::Request)
+            }
+            Stage::Body => Some(Wait::Body),
+            Stage::Between | Stage::Other => None,
+        }
+    }
+
+    /// Ends with the decision on an upgrade. What comes meanwhile is kept, for only who reads sees the end of a connection.
+    fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Decision>> {
+        if let Poll::Ready(decision) = self.caller.switch.poll_take(cx) {
+            return Poll::Ready(Ok(decision));
+        }
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            if self.stash.len() + buf.filled().len() > self.caller.limits.header_bytes {
+                self.caller.gauges.bound_reached(Bound::Upgrade);
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            self.stash.extend_from_slice(buf.filled());
+        }
+    }
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.stash.is_empty() {
             let room = buf.remaining().min(self.stash.len());
@@ -162,8 +177,32 @@ impl Guard {
             return Poll::Ready(Ok(()));
         }
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
-            Poll::Pending => self.poll_deadline(cx),
+            Poll::Pending => self.poll_wait(cx),
             ready => ready,
+        }
+    }
+
+    /// Ends with an error where the caller has taken nothing for too long.
+    fn poll_untaken(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.framing.is_tunnel() {
+            return Poll::Pending;
+        }
+        ready!(self.writing.poll(cx, (), self.caller.limits.body_stall));
+        // A socket is said to be writable when a third of its buffer is free. A slow caller may have taken less than that.
+        match SockRef::from(&self.inner).send_vectored(bufs) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.caller.gauges.bound_reached(Bound::BodyStall);
+                self.caller.switch.end_in_reset();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            sent => {
+                self.writing.stop();
+                Poll::Ready(sent)
+            }
         }
     }
 
@@ -185,7 +224,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.switch.0.ends_in_reset.load(Ordering::Relaxed) {
+        if self.caller.switch.ends_in_reset() {
             // Where it cannot be set, the end is a clean one; nothing more can be done for it.
             let _ = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO));
         }
@@ -207,9 +246,9 @@ impl AsyncRead for Guard {
             return Poll::Ready(Ok(()));
         }
         if this.framing.awaits_upgrade() {
-            match ready!(this.switch.poll_take(cx)) {
-                GRANTED => this.framing.tunnel(),
-                _ => this.framing.resume(),
+            match ready!(this.poll_decision(cx))? {
+                Decision::Granted => this.framing.tunnel(),
+                Decision::Refused => this.framing.resume(),
             }
         }
         let start = buf.filled().len();
@@ -221,11 +260,11 @@ impl AsyncRead for Guard {
 
 impl AsyncWrite for Guard {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -233,7 +272,14 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let this = &mut *self;
+        match Pin::new(&mut this.inner).poll_write_vectored(cx, bufs) {
+            Poll::Pending => this.poll_untaken(cx, bufs),
+            written => {
+                this.writing.stop();
+                written
+            }
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -241,6 +287,11 @@ impl AsyncWrite for Guard {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper has tried to read before the answer ended, and waits to be woken.
+        if self.wait() == Some(Wait::Request) {
+            let limit = self.caller.limits.idle_timeout;
+            let _ = self.reading.poll(cx, Wait::Request, limit);
+        }
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -259,44 +310,91 @@ impl AsyncWrite for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{proxy::ListenerLimits, telemetry::Gauges};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
+        sync::Semaphore,
     };
 
-    async fn pair(head_timeout: Duration) -> (TcpStream, Guard) {
+    const LONG: Duration = Duration::from_secs(3_600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn limits() -> ListenerLimits {
+        ListenerLimits {
+            head_timeout: LONG,
+            idle_timeout: LONG,
+            body_stall: LONG,
+            ..ListenerLimits::default()
+        }
+    }
+
+    async fn pair(limits: ListenerLimits) -> (TcpStream, Guard) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap());
         let (caller, accepted) = tokio::join!(caller, listener.accept());
-        let mut guard = Guard::new(accepted.unwrap().0, Switch::default());
-        guard.head_timeout = head_timeout;
-        (caller.unwrap(), guard)
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let own = Arc::new(Caller::new(limits, Gauges::default()));
+        (caller.unwrap(), Guard::new(accepted.unwrap().0, own, place))
+    }
+
+    async fn times_out(guard: &mut Guard, bound: Bound) {
+        let mut read = Vec::new();
+        let error = guard.read_to_end(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(guard.caller.gauges.bounds_reached(bound), 1);
     }
 
     #[tokio::test]
     async fn a_head_that_is_not_whole_in_time_ends_the_connection() {
-        let (mut caller, mut guard) = pair(Duration::from_millis(5)).await;
+        let head_timeout = SHORT;
+        let (mut caller, mut guard) = pair(ListenerLimits {
+            head_timeout,
+            ..limits()
+        })
+        .await;
         caller.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
-        let mut read = Vec::new();
-        let error = guard.read_to_end(&mut read).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        times_out(&mut guard, Bound::HeadTimeout).await;
     }
 
     #[tokio::test]
-    async fn between_requests_there_is_no_deadline() {
-        let (mut caller, mut guard) = pair(Duration::ZERO).await;
-        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    async fn a_request_is_waited_for_only_while_no_answer_is_due() {
+        let idle_timeout = SHORT;
+        let (mut caller, mut guard) = pair(ListenerLimits {
+            idle_timeout,
+            ..limits()
+        })
+        .await;
+        let exchange = guard.caller.begin();
+        caller
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
         let mut read = [0; 27];
-        for _ in 0..2 {
-            caller.write_all(request).await.unwrap();
-            guard.read_exact(&mut read).await.unwrap();
-            assert!(guard.framing.is_between_requests() && guard.deadline.is_none());
-        }
+        guard.read_exact(&mut read).await.unwrap();
+        let wait = tokio::time::timeout(5 * SHORT, guard.read_u8()).await;
+        assert!(wait.is_err(), "the caller waits for its answer");
+        drop(exchange);
+        times_out(&mut guard, Bound::IdleTimeout).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_ends_the_connection() {
+        let body_stall = SHORT;
+        let (_caller, mut guard) = pair(ListenerLimits {
+            body_stall,
+            ..limits()
+        })
+        .await;
+        let answer = vec![0; 64 << 20];
+        let error = guard.write_all(&answer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(guard.caller.gauges.bounds_reached(Bound::BodyStall), 1);
     }
 
     #[tokio::test]
     async fn a_faulty_line_is_spoilt_and_nothing_after_it_is_read() {
-        let (mut caller, mut guard) = pair(HEAD_TIMEOUT).await;
+        let (mut caller, mut guard) = pair(limits()).await;
         let request = b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\nGET / HTTP/1.1\r\n";
         caller.write_all(request).await.unwrap();
         let mut read = Vec::new();

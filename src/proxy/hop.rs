@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 
 const HOP: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
@@ -85,6 +85,14 @@ pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: M
         _ => {
             headers.remove(UPGRADE);
         }
+    }
+}
+
+/// Takes out of an informational answer what was for the primary's connection, and framing: it has no body (RFC 9110 8.6).
+pub(super) fn strip_informational(headers: &mut HeaderMap) {
+    strip(headers, Marks::of(headers));
+    for name in [CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
     }
 }
 

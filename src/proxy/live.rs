@@ -1,5 +1,6 @@
 //! What the live path runs by, and what it hands to.
 
+use super::limits::ListenerLimits;
 use crate::{
     budget::Budget,
     compare::Comparing,
@@ -19,6 +20,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
+    pub limits: ListenerLimits,
 }
 
 /// What may change at any moment; each request takes one snapshot.

@@ -15,6 +15,8 @@ pub(super) enum Problem {
     NotHttp,
     /// The caller's body broke, or its framing is at fault.
     BadRequest,
+    /// The caller sent nothing of its body for too long.
+    BodyTimeout,
     /// `CONNECT`: nothing is tunnelled to places of the caller's choice.
     Connect,
     /// A request target that names no resource.
@@ -29,6 +31,7 @@ impl Problem {
             Self::NoConnection | Self::Reset | Self::NotHttp => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::BadRequest | Self::BadTarget => StatusCode::BAD_REQUEST,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -40,6 +43,7 @@ impl Problem {
             Self::Reset => "the stack that serves broke the connection before an answer",
             Self::NotHttp => "the answer of the stack that serves is not acceptable HTTP",
             Self::BadRequest => "the body of the request broke or is not acceptable HTTP",
+            Self::BodyTimeout => "the body of the request did not come in time",
             Self::Connect => "CONNECT is not supported",
             Self::BadTarget => "the request target names no resource",
         }
@@ -58,7 +62,7 @@ impl Problem {
         *answer.status_mut() = status;
         let kind = HeaderValue::from_static("application/problem+json");
         answer.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if matches!(self, Self::BadRequest | Self::Connect) {
+        if matches!(self, Self::BadRequest | Self::BodyTimeout | Self::Connect) {
             // What comes next on this connection cannot be told apart from what belonged to this request.
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(header::CONNECTION, close);

@@ -43,6 +43,8 @@ pub(super) enum Failure {
     TooLarge,
     /// It answered, but there is no memory to keep it in.
     MemoryFull,
+    /// Nothing was sent: as many connections are open as may be.
+    NoRoom,
 }
 
 /// What bounds an answer.
@@ -80,6 +82,8 @@ pub(super) async fn send(
         .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));
     match answer {
         Err(Failure::Shadow(_)) => passage.failed(),
+        // It says nothing of the stack.
+        Err(Failure::NoRoom) => drop(passage),
         _ => passage.answered(),
     }
     answer
@@ -93,7 +97,10 @@ async fn replay(
 ) -> Result<Answer, Failure> {
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the shadow gave no answer");
-        Failure::Shadow(kind(&error))
+        match kind(&error) {
+            Some(kind) => Failure::Shadow(kind),
+            None => Failure::NoRoom,
+        }
     })?;
     take_in(response, room).await
 }
@@ -171,13 +178,15 @@ fn without_connection(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-fn kind(error: &upstream::Error) -> ShadowError {
-    match error {
+/// `None`: the fault is not the stack's.
+fn kind(error: &upstream::Error) -> Option<ShadowError> {
+    Some(match error {
+        upstream::Error::NoRoom => return None,
         upstream::Error::Connect(_) | upstream::Error::ConnectTimeout(_) => ShadowError::Connect,
         upstream::Error::Protocol(_) => ShadowError::Protocol,
         // The body is whole before it is sent, so what failed is the connection.
         upstream::Error::Reset { .. } | upstream::Error::RequestBody(_) => ShadowError::Reset,
-    }
+    })
 }
 
 /// Chunks that are none come as an I/O error about what was read, not as a parse error.
@@ -214,6 +223,7 @@ impl Failure {
             Self::Shadow(kind) => Outcome::ShadowError(kind),
             Self::TooLarge => Outcome::NotCompared(Reason::BodyTooLarge),
             Self::MemoryFull => Outcome::NotCompared(Reason::MemoryFull),
+            Self::NoRoom => Outcome::NotCompared(Reason::OverBudget),
         }
     }
 }

@@ -65,8 +65,26 @@ pub enum Bound {
     AdminConnections,
     /// Places at which the old stack's own readings differ: one was not remembered, and excuses nothing in later checks.
     Noise,
+    /// Calls of the admin API under way: one was refused.
+    AdminCalls,
     /// Epochs that stay readable, and routes in them: the oldest was forgotten.
     Epochs,
+    /// `limits.connections`: callers had to wait.
+    Connections,
+    /// `limits.header_bytes` and `limits.headers`: a request was answered 431.
+    Headers,
+    /// `limits.head_timeout`: a connection was closed before a head was whole.
+    HeadTimeout,
+    /// `limits.idle_timeout`: a connection without a request was closed.
+    IdleTimeout,
+    /// `limits.body_stall`: the connection of a caller that sent or took nothing was closed.
+    BodyStall,
+    /// Bytes kept of what a caller sends behind a request for an upgrade: its connection was closed.
+    Upgrade,
+    /// Bytes of informational answers that wait for a caller: one was dropped.
+    Informational,
+    /// Open files: a check needed a connection and got none.
+    OpenFiles,
 }
 
 /// Counts one replay as in flight until dropped, however it ends.
@@ -226,7 +244,7 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::SamplesPerSecond,
         Self::Routes,
         Self::Mismatches,
@@ -239,7 +257,16 @@ impl Bound {
         Self::Writes,
         Self::AdminConnections,
         Self::Noise,
+        Self::AdminCalls,
         Self::Epochs,
+        Self::Connections,
+        Self::Headers,
+        Self::HeadTimeout,
+        Self::IdleTimeout,
+        Self::BodyStall,
+        Self::Upgrade,
+        Self::Informational,
+        Self::OpenFiles,
     ];
 
     pub fn name(self) -> &'static str {
@@ -256,7 +283,16 @@ impl Bound {
             Self::Writes => "writes",
             Self::AdminConnections => "admin_connections",
             Self::Noise => "noise",
+            Self::AdminCalls => "admin_calls",
             Self::Epochs => "epochs",
+            Self::Connections => "connections",
+            Self::Headers => "headers",
+            Self::HeadTimeout => "head_timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::BodyStall => "body_stall",
+            Self::Upgrade => "upgrade",
+            Self::Informational => "informational",
+            Self::OpenFiles => "open_files",
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     pool::{Connection, Origin, Pool},
     wire::{Line, Wire},
 };
+use crate::telemetry::{Bound, Gauges};
 use bytes::Buf;
 use futures_util::future::Either;
 use http::{Request, Response, StatusCode};
@@ -21,11 +22,16 @@ use std::{
     fmt,
     future::{Future, ready},
     io,
+    num::NonZeroUsize,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::{net::TcpStream, time};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time,
+};
 
 /// Sends requests to one stack, over connections kept for the next. Cheap to clone; clones share the connections.
 ///
@@ -35,6 +41,15 @@ pub struct Client<B>(Arc<Inner<B>>);
 struct Inner<B> {
     target: Arc<Target>,
     pool: Pool<B>,
+    room: Room,
+}
+
+/// For how many connections there is room.
+#[derive(Debug)]
+enum Room {
+    /// As many as there are requests at once.
+    Unbounded,
+    Bounded(Arc<Semaphore>, Gauges),
 }
 
 type Answer<B> = Result<Response<Answering<B>>, Error>;
@@ -58,8 +73,19 @@ const MAX_READ: usize = 128 << 10;
 
 impl<B> Client<B> {
     pub fn new(target: Arc<Target>) -> Self {
+        Self::with_room(target, Room::Unbounded)
+    }
+
+    /// A client that has at most `connections` open; a request that needs another fails with [`Error::NoRoom`].
+    pub fn bounded(target: Arc<Target>, connections: NonZeroUsize, gauges: Gauges) -> Self {
+        let places = connections.get().min(Semaphore::MAX_PERMITS);
+        let room = Room::Bounded(Arc::new(Semaphore::new(places)), gauges);
+        Self::with_room(target, room)
+    }
+
+    fn with_room(target: Arc<Target>, room: Room) -> Self {
         let pool = Pool::new(target.idle_timeout);
-        Self(Arc::new(Inner { target, pool }))
+        Self(Arc::new(Inner { target, pool, room }))
     }
 
     pub fn target(&self) -> &Arc<Target> {
@@ -139,6 +165,7 @@ where
     }
 
     async fn connect(&self) -> Result<Connection<B>, Error> {
+        let place = self.0.room.take()?;
         let limit = self.0.target.connect_timeout;
         let stream = match time::timeout(limit, dial(&self.0.target)).await {
             Ok(dialled) => dialled.map_err(Error::Connect)?,
@@ -153,6 +180,7 @@ where
             .map_err(Error::Protocol)?;
         // Ends when the connection or its `tx` does; how it failed is told to whoever waits for the answer.
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = driver.with_upgrades().await {
                 tracing::debug!(%error, "connection to a stack ended");
             }
@@ -161,6 +189,21 @@ where
             tx,
             line,
             origin: Origin::Fresh,
+        })
+    }
+}
+
+// === impl Room ===
+
+impl Room {
+    /// A place for one connection, taken until it is dropped.
+    fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        let Self::Bounded(places, gauges) = self else {
+            return Ok(None);
+        };
+        places.clone().try_acquire_owned().map(Some).map_err(|_| {
+            gauges.bound_reached(Bound::OpenFiles);
+            Error::NoRoom
         })
     }
 }

@@ -8,6 +8,9 @@ use std::{io, time::Duration};
 pub enum Error {
     #[error("no connection")]
     Connect(#[source] io::Error),
+    /// As many connections are open as may be.
+    #[error("no room for another connection")]
+    NoRoom,
     #[error("no connection within {0:?}")]
     ConnectTimeout(Duration),
     /// The connection broke before the head of an answer was whole.

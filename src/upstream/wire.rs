@@ -68,15 +68,21 @@ impl Line {
         self.task.get_or_init(|| task.clone());
     }
 
-    /// Adds the head of an informational answer, as it goes on the wire.
-    pub fn inform(&self, head: &[u8]) {
+    /// Adds the head of an informational answer, as it goes on the wire. With it, at most `room` bytes of them wait to be written;
+    /// says whether it was taken.
+    #[must_use = "what is not taken is to be counted"]
+    pub fn inform(&self, head: &[u8], room: usize) -> bool {
         let mut additions = self.lock();
+        if additions.informational.len() + head.len() > room {
+            return false;
+        }
         additions.informational.extend_from_slice(head);
         drop(additions);
         self.has_additions.store(true, Ordering::Release);
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
+        true
     }
 
     /// Ends the chunked body being written with these trailers.
@@ -336,9 +342,20 @@ mod tests {
     #[test]
     fn an_informational_head_goes_out_at_the_next_flush() {
         let mut writer = Writer::new(&[]);
-        writer.line.inform(b"<103>");
+        assert!(writer.line.inform(b"<103>", 5));
         assert!(writer.poll());
         assert_eq!(writer.wire.inner.taken, b"<103>");
+    }
+
+    #[test]
+    fn informational_heads_past_the_room_for_them_are_dropped() {
+        let mut writer = Writer::new(&[]);
+        let taken: Vec<_> = (0..4).map(|_| writer.line.inform(b"<103>", 12)).collect();
+        assert_eq!(taken, [true, true, false, false]);
+        assert!(writer.poll());
+        assert!(writer.line.inform(b"<103>", 12), "there is room again");
+        assert!(writer.poll());
+        assert_eq!(writer.wire.inner.taken, b"<103>".repeat(3));
     }
 
     proptest! {
@@ -356,7 +373,8 @@ mod tests {
                 // hyper takes up a request only when the head of the last answer is out of its buffer, or at a flush.
                 let begins_anew = writer.buffered.is_empty();
                 if begins_anew || writer.wire.seam == Seam::Within {
-                    writer.line.inform(format!("<{index}>").as_bytes());
+                    let head = format!("<{index}>");
+                    prop_assert!(writer.line.inform(head.as_bytes(), 1_000));
                 }
                 writer.buffered.extend_from_slice(format!("[{index}: answer]").as_bytes());
             }

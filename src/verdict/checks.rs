@@ -104,9 +104,9 @@ impl RouteEvidence {
             }
         }
         if kind.is_compared() || kind == Kind::Error {
-            let (limit, run) = (limits.max_error, limits.change_run);
+            let watch = limits.watch(limits.max_error);
             let is_hit = kind == Kind::Error;
-            self.error_change.check(is_hit, all.error(), at, limit, run);
+            self.error_change.check(is_hit, all.error(), at, watch);
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
+    fmt, future,
     net::SocketAddr,
     sync::{Arc, Barrier, Mutex},
     thread,
@@ -228,6 +228,7 @@ impl Rechecker for OneRecheck {
             "masked" => (0, 0, 1),
             "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
             "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
+            "slow" => return Box::pin(future::pending()),
             _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
         };
         let example = Rechecked {
@@ -264,6 +265,7 @@ impl Running {
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             token: token.map(str::to_owned),
+            ..admin::Config::default()
         };
         let busy = Arc::new(Barrier::new(2));
         let handles = Handles {

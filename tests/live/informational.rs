@@ -1,6 +1,7 @@
 //! What comes before the answer: `100 Continue` end to end, and other informational answers.
 
-use crate::support::{Sidecar, Stack};
+use crate::support::{Sidecar, Stack, until, within};
+use twinread::telemetry::Bound;
 
 const EXPECT: &str =
     "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
@@ -142,4 +143,45 @@ async fn an_http_1_0_caller_gets_no_informational_answer() {
     let sidecar = Sidecar::before(stack.addr()).await;
     let answer = sidecar.exchange("GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_flood_of_informational_answers_is_dropped_and_counted() {
+    let flood = format!(
+        "HTTP/1.1 103 Early Hints\r\nlink: <{}>\r\n\r\n",
+        "a".repeat(10_000)
+    );
+    let stack = Stack::script(move |mut conn, seen| {
+        let flood = flood.clone();
+        async move {
+            conn.head().await;
+            for _ in 0..6_400 {
+                conn.send(&flood).await;
+            }
+            conn.send(OK).await;
+            seen.note("sent");
+            conn.rest().await;
+        }
+    })
+    .await;
+    let sidecar = Sidecar::before(stack.addr()).await;
+    let mut caller = sidecar.caller().await;
+    caller.send(GET).await;
+    // Nobody takes any of it meanwhile.
+    until("64 MB are sent", || !stack.requests().is_empty()).await;
+    let answer = within("the answer", caller.read_to("\r\n\r\nok")).await;
+    let hints = answer.matches("103 Early Hints").count();
+    assert!(hints < 3_200, "{hints} of 6400 were kept");
+    assert!(sidecar.gauges.bounds_reached(Bound::Informational) > 0);
+}
+
+#[tokio::test]
+async fn informational_answers_lose_what_is_for_one_connection() {
+    let early = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\
+        keep-alive: timeout=5\r\nupgrade: h2c\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n";
+    let stack = Stack::answering(early.to_owned() + OK).await;
+    let sidecar = Sidecar::before(stack.addr()).await;
+    let mut caller = sidecar.caller().await;
+    assert_eq!(caller.send(GET).await.head().await.unwrap(), EARLY);
+    assert!(caller.message().await.ends_with("ok"));
 }

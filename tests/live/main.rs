@@ -11,6 +11,7 @@ mod draining;
 mod failures;
 mod forwarding;
 mod informational;
+mod limits;
 mod smuggling;
 mod tunnels;
 mod writes;

@@ -6,6 +6,7 @@
 mod gating;
 mod history;
 mod lag;
+mod limits;
 mod noise;
 mod openapi;
 mod recheck;

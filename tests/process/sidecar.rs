@@ -61,7 +61,24 @@ impl Sidecar {
     }
 
     /// The same, with the fields of the section `recheck`.
-    pub fn rechecking(old: SocketAddr, new: SocketAddr, (recheck, more): (&str, &str)) -> Self {
+    pub fn rechecking(old: SocketAddr, new: SocketAddr, further: (&str, &str)) -> Self {
+        Self::launch(twinread(), (old, new), further)
+    }
+
+    /// As [`start`](Self::start), in a process that may have so many files open.
+    pub fn with_open_files(files: u32, (old, new): (SocketAddr, SocketAddr), more: &str) -> Self {
+        let mut shell = Command::new("sh");
+        let script =
+            format!("ulimit -n {files} && ulimit -S -n $(({files} * 3 / 4)) && exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_twinread")]);
+        Self::launch(shell, (old, new), ("after: []", more))
+    }
+
+    fn launch(
+        mut command: Command,
+        (old, new): (SocketAddr, SocketAddr),
+        (recheck, more): (&str, &str),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nold: {{url: 'http://{old}'}}\n\
@@ -72,7 +89,7 @@ impl Sidecar {
         let token = lines.find_map(|line| line.strip_prefix("admin_token: "));
         let path = folder.path().join("twinread.yaml");
         std::fs::write(&path, config).unwrap();
-        let mut child = twinread()
+        let mut child = command
             .arg("run")
             .arg("--config")
             .arg(&path)
@@ -153,6 +170,12 @@ impl Sidecar {
     #[allow(dead_code, reason = "for benches/store")]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How many files the process has open.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.unwrap().count()
     }
 
     pub fn process(&self) -> rustix::process::Pid {

@@ -8,7 +8,7 @@ use twinread::{
     budget::Budget,
     drain,
     handoff::{Feed, Opened, Writes, sample},
-    proxy::{self, Config, Handles, Live},
+    proxy::{self, Config, Handles, ListenerLimits, Live},
     settings::{self, Publisher},
     telemetry::{Gauges, Ledger, Timings},
     upstream::Target,
@@ -33,6 +33,7 @@ pub(crate) struct Plan {
     old: Target,
     new: Target,
     live: Live,
+    limits: ListenerLimits,
     budget: usize,
     queue: usize,
 }
@@ -55,6 +56,7 @@ impl Sidecar {
             old: target(old),
             new: target(new),
             live,
+            limits: ListenerLimits::default(),
             budget: 64 << 20,
             queue: 1024,
         }
@@ -142,6 +144,11 @@ impl Plan {
         self
     }
 
+    pub(crate) fn limits(mut self, change: impl FnOnce(&mut ListenerLimits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
     /// Bytes that may be captured at one time.
     pub(crate) fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
@@ -173,6 +180,7 @@ impl Plan {
             listen: ([127, 0, 0, 1], 0).into(),
             old: Arc::new(self.old),
             new: Arc::new(self.new),
+            limits: self.limits,
         };
         let bound = proxy::bind(config, handles).unwrap();
         let (signal, watch) = drain::channel();

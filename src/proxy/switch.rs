@@ -1,0 +1,89 @@
+//! What a connection's requests decide for its reader: what follows a request for an upgrade, and how the connection ends.
+
+use futures_util::task::AtomicWaker;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+/// Shared by clones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Switch(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    decision: AtomicU8,
+    ends_in_reset: AtomicBool,
+    reader: AtomicWaker,
+}
+
+/// A request for an upgrade that nobody has decided on. Dropped, it is refused.
+#[derive(Debug)]
+pub(super) struct Undecided(Option<Switch>);
+
+/// What follows a request for an upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Requests.
+    Refused,
+    /// Anything: it is passed unseen.
+    Granted,
+}
+
+const UNDECIDED: u8 = 0;
+const REFUSED: u8 = 1;
+const GRANTED: u8 = 2;
+
+// === impl Switch ===
+
+impl Switch {
+    /// The decision that the reader of the connection waits for.
+    pub(super) fn undecided(&self) -> Undecided {
+        Undecided(Some(self.clone()))
+    }
+
+    /// The connection is to end in a reset: its last answer broke, and a clean end would make it look whole.
+    pub(super) fn end_in_reset(&self) {
+        self.0.ends_in_reset.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn ends_in_reset(&self) -> bool {
+        self.0.ends_in_reset.load(Ordering::Relaxed)
+    }
+
+    /// Takes the decision: the next request needs another.
+    pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Decision> {
+        self.0.reader.register(cx.waker());
+        match self.0.decision.swap(UNDECIDED, Ordering::Acquire) {
+            UNDECIDED => Poll::Pending,
+            GRANTED => Poll::Ready(Decision::Granted),
+            _ => Poll::Ready(Decision::Refused),
+        }
+    }
+
+    fn decide(&self, decision: u8) {
+        self.0.decision.store(decision, Ordering::Release);
+        self.0.reader.wake();
+    }
+}
+
+// === impl Undecided ===
+
+impl Undecided {
+    pub(super) fn grant(mut self) {
+        if let Some(switch) = self.0.take() {
+            switch.decide(GRANTED);
+        }
+    }
+}
+
+impl Drop for Undecided {
+    fn drop(&mut self) {
+        if let Some(switch) = self.0.take() {
+            switch.decide(REFUSED);
+        }
+    }
+}
