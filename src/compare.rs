@@ -28,7 +28,7 @@ pub mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, Ids, Met};
 pub use case::Case;
 pub use class::Class;
@@ -110,6 +110,8 @@ pub struct Comparison {
     pub rules: Vec<RuleUse>,
     /// What rules masked, in the order in which it was met; empty unless [`Explain::Places`] asks for it.
     pub masked: Vec<Masked>,
+    /// Why the bodies were not compared, where that is so. Differences are then of status, headers and trailers alone.
+    pub uncompared: Option<Reason>,
 }
 
 /// A difference that would have been told without a rule.
@@ -188,6 +190,7 @@ pub fn compare_within(
             result: Compared::Equal(Via::Exact),
             rules: Vec::new(),
             masked: Vec::new(),
+            uncompared: None,
         };
     }
     let facts = Facts {
@@ -200,8 +203,8 @@ pub fn compare_within(
     };
     let options = &comparing.options;
     let mut findings = Findings::new(comparing, facts, context.today, epoch);
-    heads::compare(old, new, &options.headers, &mut findings);
-    let bodies = body::compare((old, new), context, comparing, &mut findings);
+    let types = heads::compare((old, new), context.method, &options.headers, &mut findings);
+    let bodies = body::compare((old, new), types, (context, comparing), &mut findings);
     conclude(findings.close(), bodies)
 }
 
@@ -211,23 +214,18 @@ const DEEPEST: usize = 1024;
 /// Whether two answers are alike in every byte that counts.
 fn is_same(old: &Answer, new: &Answer) -> bool {
     old.status == new.status
-        && are_equal(&old.body, &new.body)
+        && old.body == new.body
         && old.headers == new.headers
         && old.trailers == new.trailers
 }
 
-/// An answer that was the expected one all along shares its bytes, and they need not be read again.
-fn are_equal(old: &[u8], new: &[u8]) -> bool {
-    std::ptr::eq(old, new) || old == new
-}
-
 fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
     let result = match bodies {
-        Err(reason) => Compared::NotCompared(reason),
-        Ok(()) if found.count > 0 => Compared::Different {
+        _ if found.count > 0 => Compared::Different {
             differences: found.differences,
             count: found.count,
         },
+        Err(reason) => Compared::NotCompared(reason),
         Ok(()) if found.uses.iter().any(|account| account.masked > 0) => {
             Compared::Equal(Via::Rules)
         }
@@ -237,6 +235,7 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
         result,
         rules: found.uses,
         masked: found.masked,
+        uncompared: bodies.err(),
     }
 }
 

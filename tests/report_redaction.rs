@@ -146,7 +146,7 @@ fn report(
     let answer = Answer {
         status: StatusCode::OK,
         headers: headers.clone(),
-        body,
+        body: body.into(),
         trailers: headers,
     };
     let timed = Timed {

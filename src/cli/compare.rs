@@ -310,6 +310,47 @@ mod tests {
     }
 
     #[test]
+    fn head_answers_are_compared_by_the_size_they_tell() {
+        let head = |length| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let files = [("old", &*head(100)), ("new", &*head(7))];
+        let (outcome, told) = run_with(&files, "old new --method HEAD");
+        assert_eq!(outcome, Ok(Found::Different));
+        assert!(told.contains("header.content-length"), "{told}");
+        assert_eq!(
+            run_with(&files, "old old --method HEAD").0,
+            Ok(Found::Equal)
+        );
+    }
+
+    #[test]
+    fn equal_bytes_are_equal_whatever_they_are_called() {
+        let message = |kind: &str| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 8\r\n\r\n{{\"a\": 1}}"
+            )
+        };
+        let (old, new) = (message("text/plain"), message("application/json"));
+        let rule = "rules: [{id: kind, why: w, at: header.content-type, do: ignore}]";
+        let files = [("old", &*old), ("new", &*new), ("rules.yaml", rule)];
+        let (outcome, told) = run_with(&files, "old new");
+        assert_eq!(outcome, Ok(Found::Different));
+        assert!(
+            told.ends_with("1 difference\n") && told.contains("header.content-type"),
+            "{told}"
+        );
+        assert_eq!(
+            run_with(&files, "old new --rules rules.yaml").0,
+            Ok(Found::Equal)
+        );
+
+        let files = [
+            ("old.ndjson", "{\"a\":1}\n"),
+            ("new.json", "{ \"a\": 1.0 }"),
+        ];
+        assert_eq!(run_with(&files, "old.ndjson new.json").0, Ok(Found::Equal));
+    }
+
+    #[test]
     fn rules_come_from_files_and_folders() {
         let files = [
             ("old.json", r#"{"id": 1}"#),

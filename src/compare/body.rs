@@ -3,13 +3,13 @@
 mod rewrite;
 
 use super::{
-    Answer, Comparing, Context, DEEPEST, are_equal,
+    Answer, BodyCopy, Comparing, Context, DEEPEST,
     charset::{self, NoText},
     coding::{self, Undecodable},
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
     form,
-    format::{Format, Reading},
+    format::{Format, Reading, Types},
     json::{Document, Framing},
     lines,
     walk::{self, Pair},
@@ -43,22 +43,42 @@ struct Body {
 /// The reason why they cannot be compared.
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
-    context: &Context<'_>,
-    comparing: &Comparing,
+    types: Types,
+    (context, comparing): (&Context<'_>, &Comparing),
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
-    let (old_raw, new_raw) = (sent(old, context.method), sent(new, context.method));
-    let same_bytes = are_equal(old_raw, new_raw)
-        && coding::codings(&old.headers) == coding::codings(&new.headers);
+    let copies = [sent(old, context.method), sent(new, context.method)];
+    let same_bytes =
+        copies[0] == copies[1] && coding::codings(&old.headers) == coding::codings(&new.headers);
     // What is equal is walked nevertheless where ids that meet in it count for later checks.
     let is_same = same_bytes && are_read_alike(old, new) && !comparing.rules.remembers();
-    if old_raw.is_empty() && new_raw.is_empty() || is_same {
+    if is_same || copies.iter().all(|copy| copy.length() == Some(0)) {
         return Ok(());
     }
-    let max = comparing.options.max_decoded;
-    let old = Body::decode(old, old_raw, max)?;
-    let new = Body::decode(new, new_raw, max)?;
-    rewrite::compare((old, new), (context, comparing), findings)
+    let compared = Body::decode_both([old, new], copies, comparing.options.max_decoded).and_then(
+        |[mut old, mut new]| {
+            agree(types, [&mut old, &mut new]);
+            rewrite::compare((old, new), (context, comparing), findings)
+        },
+    );
+    match compared {
+        // Too large to be read, but known to be equal.
+        Err(Reason::BodyTooLarge) if same_bytes => Ok(()),
+        compared => compared,
+    }
+}
+
+/// Settles on one format where that is more than the content types say.
+fn agree(types: Types, [old, new]: [&mut Body; 2]) {
+    let formats = [old.reading.format, new.reading.format];
+    let format = match (types, formats) {
+        (_, [Format::Json, Format::Ndjson]) if new.is_one_record() => Format::Json,
+        (_, [Format::Ndjson, Format::Json]) if old.is_one_record() => Format::Json,
+        (Types::EqualByRule, [old, new]) => old.min(new),
+        (Types::AsDeclared, _) => return,
+    };
+    old.reading.format = format;
+    new.reading.format = format;
 }
 
 /// Whether the same bytes are the same body on both sides.
@@ -68,8 +88,8 @@ fn are_read_alike(old: &Answer, new: &Answer) -> bool {
 }
 
 /// The body that an answer has: HEAD, 204 and 304 have none.
-fn sent<'a>(answer: &'a Answer, method: &Method) -> &'a Bytes {
-    static NONE: Bytes = Bytes::new();
+fn sent<'a>(answer: &'a Answer, method: &Method) -> &'a BodyCopy {
+    static NONE: BodyCopy = BodyCopy::Whole(Bytes::new());
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     if method == Method::HEAD || bodiless.contains(&answer.status) {
         return &NONE;
@@ -89,6 +109,20 @@ struct Whole<'b, 'f, 'c> {
 // === impl Body ===
 
 impl Body {
+    fn decode_both(
+        [old, new]: [&Answer; 2],
+        copies: [&BodyCopy; 2],
+        max: usize,
+    ) -> Result<[Self; 2], Reason> {
+        let [BodyCopy::Whole(old_raw), BodyCopy::Whole(new_raw)] = copies else {
+            return Err(Reason::BodyTooLarge);
+        };
+        Ok([
+            Self::decode(old, old_raw, max)?,
+            Self::decode(new, new_raw, max)?,
+        ])
+    }
+
     fn decode(answer: &Answer, raw: &Bytes, max: usize) -> Result<Self, Reason> {
         let (bytes, undecodable) = match coding::decode(&answer.headers, raw, max) {
             Ok(bytes) => (bytes, None),
@@ -100,6 +134,12 @@ impl Body {
             reading: Reading::of(&answer.headers),
             undecodable,
         })
+    }
+
+    /// Whether, read as NDJSON, it has one record. Such a body is the same as JSON.
+    fn is_one_record(&self) -> bool {
+        let lines = self.bytes.split(|byte| *byte == b'\n');
+        lines.filter(|line| !line.trim_ascii().is_empty()).count() == 1
     }
 
     fn text(&self) -> Result<Cow<'_, str>, NoText> {
@@ -135,7 +175,12 @@ impl<'b> Whole<'b, '_, '_> {
                 (true, true) => {}
                 (false, true) => self.differs(Kind::Missing),
                 (true, false) => self.differs(Kind::Extra),
-                _ if old.reading.format != new.reading.format => self.formats(),
+                // What is equal byte for byte is the same in any format.
+                _ if old.reading.format != new.reading.format => {
+                    if old.bytes != new.bytes {
+                        self.formats();
+                    }
+                }
                 _ if is_same && !self.comparing.rules.remembers() => {}
                 _ => return self.read(),
             },

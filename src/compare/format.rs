@@ -8,8 +8,8 @@
 use super::content_type::ContentType;
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-/// How a body is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a body is read. What has more structure comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     Json,
     /// A JSON text on each line.
@@ -30,6 +30,15 @@ pub struct Reading {
     pub format: Format,
     /// What the content type says of a text or XML, in lower case. Of everything else it has nothing to say.
     pub charset: Option<String>,
+}
+
+/// What is known of the content types of two answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// Each body is read by its own.
+    AsDeclared,
+    /// A rule makes unlike types equal, so that both bodies are read alike.
+    EqualByRule,
 }
 
 // === impl Format ===

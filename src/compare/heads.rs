@@ -2,26 +2,28 @@
 //!
 //! Never compared: what belongs to one connection or to the framing of one message, and `content-encoding`,
 //! which is undone before bodies are compared: two stacks that compress unlike give the caller the same.
+//! `content-length` frames a body; only in answers without one (to HEAD, and 304) it is compared.
 
 use super::{
     Answer, HeaderScope,
     case::{Case, Trees},
+    coding,
     content_type::ContentType,
     difference::{Difference, Kind, Place, Value},
     findings::Findings,
+    format::Types,
     values,
 };
 use crate::rules::{RuleSet, Subject};
 use http::{
-    HeaderMap, HeaderName, StatusCode,
+    HeaderMap, HeaderName, Method, StatusCode,
     header::{self, CONNECTION},
 };
 
-/// Of one connection (RFC 9110, section 7.6.1) or one message's framing.
-const UNCOMPARED: [HeaderName; 11] = [
+/// Of one connection (RFC 9110, section 7.6.1) or one message's framing, `content-length` aside.
+const UNCOMPARED: [HeaderName; 10] = [
     CONNECTION,
     header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -51,13 +53,15 @@ impl Section {
     }
 }
 
-/// Compares everything but the bodies.
+/// Compares everything but the bodies, and says what rules make of the content types.
 pub(super) fn compare(
-    old: &Answer,
-    new: &Answer,
+    (old, new): (&Answer, &Answer),
+    method: &Method,
     scope: &HeaderScope,
     findings: &mut Findings<'_>,
-) {
+) -> Types {
+    let mut types = Types::AsDeclared;
+    let tell_size = tell_size((old, new), method);
     statuses(old.status, new.status, findings);
     let connection = [
         named_by_connection(&old.headers),
@@ -75,11 +79,28 @@ pub(super) fn compare(
                 HeaderScope::Listed(names) => names.contains(&name),
                 HeaderScope::None => false,
             };
-            if is_compared && !UNCOMPARED.contains(&name) && !connection.contains(&name) {
-                compare_values(section, &name, (olds, news), findings);
+            let is_framing =
+                UNCOMPARED.contains(&name) || !tell_size && name == header::CONTENT_LENGTH;
+            if !is_compared || is_framing || connection.contains(&name) {
+                continue;
+            }
+            let before = findings.count;
+            compare_values(section, &name, (olds, news), findings);
+            let is_type = section == Section::Headers && name == header::CONTENT_TYPE;
+            if is_type && findings.count == before {
+                types = Types::EqualByRule;
             }
         }
     }
+    types
+}
+
+/// Whether `content-length` is the size of the resource: where there is no body that it could frame. Unlike codings make
+/// unlike sizes.
+fn tell_size((old, new): (&Answer, &Answer), method: &Method) -> bool {
+    let are_unmodified = [old, new].map(|answer| answer.status == StatusCode::NOT_MODIFIED);
+    (method == Method::HEAD || are_unmodified == [true; 2])
+        && coding::codings(&old.headers) == coding::codings(&new.headers)
 }
 
 fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {

@@ -3,6 +3,7 @@
 mod actions;
 mod bodies;
 mod constructed;
+mod digests;
 mod format_properties;
 mod formats;
 mod heads;
@@ -22,7 +23,7 @@ fn answer(content_type: &'static str, body: impl Into<bytes::Bytes>) -> Answer {
     Answer {
         status: StatusCode::OK,
         headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]),
-        body: body.into(),
+        body: BodyCopy::Whole(body.into()),
         trailers: HeaderMap::new(),
     }
 }

@@ -5,7 +5,7 @@ use super::{
     masked::{ToldRequest, masked},
 };
 use crate::{
-    compare::{Answer, Class, Difference, Place, Value},
+    compare::{Answer, BodyCopy, Class, Difference, Kind, Place, Value, format},
     redact::Redactor,
     rules::suggest::Hints,
     trace_context::TraceContext,
@@ -118,7 +118,14 @@ impl Timed<'_> {
             status: answer.status.as_u16(),
             duration: self.took,
             headers: redactor.headers(&answer.headers),
-            body: redactor.body(&answer.headers, &answer.body),
+            body: match &answer.body {
+                BodyCopy::Whole(body) => redactor.body(&answer.headers, body),
+                BodyCopy::Hashed(digest) => {
+                    let format = format::Reading::of(&answer.headers).format.name();
+                    Some(format!("{format}({} bytes)", digest.length))
+                }
+                BodyCopy::Cut => None,
+            },
             trailers: redactor.headers(&answer.trailers),
         }
     }
@@ -143,8 +150,8 @@ impl Told {
         let basis = Basis {
             at: (*place == difference.place).then(|| difference.place.clone()),
             hints,
-            shown: whole(&difference.old, old.as_deref())
-                .zip(whole(&difference.new, new.as_deref()))
+            shown: whole(difference.kind, (&difference.old, old.as_deref()))
+                .zip(whole(difference.kind, (&difference.new, new.as_deref())))
                 .map(<[_; 2]>::from),
         };
         Self {
@@ -160,7 +167,7 @@ impl Told {
 }
 
 /// The value if what is told of it is all of it; an absent one is.
-fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
+fn whole(kind: Kind, (value, told): (&Option<Value>, Option<&str>)) -> Option<Option<Json>> {
     let json = match value {
         None => return Some(None),
         Some(Value::Json(json)) => json.clone(),
@@ -168,7 +175,8 @@ fn whole(value: &Option<Value>, told: Option<&str>) -> Option<Option<Json>> {
         Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
     };
     let is_whole = match &json {
-        Json::String(text) => Some(text.as_str()) == told,
+        // Values of unlike types are told as JSON text.
+        Json::String(text) if kind != Kind::Type => Some(text.as_str()) == told,
         json => Some(json.to_string().as_str()) == told,
     };
     is_whole.then_some(Some(json))

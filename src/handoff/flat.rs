@@ -4,7 +4,7 @@
 //! message, it would hold all of that buffer, which no budget counts, and make the connection take a new one each time.
 
 use super::ReadRequest;
-use crate::compare::Answer;
+use crate::compare::{Answer, BodyCopy};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
@@ -28,7 +28,7 @@ pub struct FlatRequest {
 pub struct FlatAnswer {
     pub status: StatusCode,
     pub head: Flat,
-    pub body: Bytes,
+    pub body: BodyCopy,
     pub trailers: HeaderMap,
 }
 

@@ -165,7 +165,7 @@ impl Answered {
                 End::Refused(reason) => return finish(ticket, reason),
             }
             let (body, share) = tape.take();
-            request.body = body;
+            request.body = body.kept().clone();
             held.merge(share);
         }
         let (body, share) = tape.take();

@@ -258,7 +258,7 @@ impl Sampler {
                 body: Bytes::new(),
             },
             recording,
-            tape: self.tape(live),
+            tape: self.tape(live).hashing_beyond(),
             held,
             received,
             routes: live.routes.clone(),

@@ -1,7 +1,8 @@
-//! A bounded copy of a body that streams by.
+//! A bounded copy of a body that streams by, or its hash.
 
 use crate::{
     budget::{Budget, Held},
+    compare::{BodyCopy, Hashing},
     verdict::Reason,
 };
 use bytes::Bytes;
@@ -17,9 +18,20 @@ pub(super) struct Tape {
     kept: Vec<u8>,
     held: Held,
     max_body: usize,
+    beyond: Beyond,
+    /// Once the body is larger than `max_body`.
+    hashing: Option<Hashing>,
     end: End,
     /// When it came to its end.
     ended: Option<Instant>,
+}
+
+/// What becomes of a body that is larger than what is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Beyond {
+    Refused,
+    /// It is hashed instead, which takes no memory.
+    Hashed,
 }
 
 /// How far the body has come.
@@ -45,9 +57,17 @@ impl Tape {
             kept: Vec::new(),
             held: budget.share(),
             max_body,
+            beyond: Beyond::Refused,
+            hashing: None,
             end: End::Streaming,
             ended: None,
         }
+    }
+
+    /// A body that is larger than what is kept shall be hashed.
+    pub(super) fn hashing_beyond(mut self) -> Self {
+        self.beyond = Beyond::Hashed;
+        self
     }
 
     /// Makes room at once for a body of known length.
@@ -65,8 +85,12 @@ impl Tape {
             return;
         }
         let length = self.kept.len() + data.len();
-        if length <= self.held.bytes() || self.admits(length) {
-            self.kept.extend_from_slice(data);
+        let is_kept =
+            self.hashing.is_none() && (length <= self.held.bytes() || self.admits(length));
+        match &mut self.hashing {
+            _ if is_kept => self.kept.extend_from_slice(data),
+            Some(hashing) => hashing.update(data),
+            None => {}
         }
     }
 
@@ -95,22 +119,28 @@ impl Tape {
         &self.kept
     }
 
-    /// The whole body and its share of the budget, leaving the tape empty.
-    pub(super) fn take(&mut self) -> (Bytes, Held) {
+    /// The whole body, or its hash, and its share of the budget, leaving the tape empty.
+    pub(super) fn take(&mut self) -> (BodyCopy, Held) {
         let held = self.held.split();
-        (Bytes::from(std::mem::take(&mut self.kept)), held)
+        let copy = match self.hashing.take() {
+            Some(hashing) => BodyCopy::Hashed(hashing.digest()),
+            None => std::mem::take(&mut self.kept).into(),
+        };
+        (copy, held)
     }
 
     /// Takes bytes of the budget for a body of so many bytes in all, or gives the copy up.
     fn admits(&mut self, length: usize) -> bool {
-        let reason = if length > self.max_body {
-            Reason::BodyTooLarge
+        if length > self.max_body {
+            match self.beyond {
+                Beyond::Hashed => self.hashing = Some(Hashing::begin(&self.kept)),
+                Beyond::Refused => self.end = End::Refused(Reason::BodyTooLarge),
+            }
         } else if self.held.grow(length - self.held.bytes()) {
             return true;
         } else {
-            Reason::MemoryFull
-        };
-        self.end = End::Refused(reason);
+            self.end = End::Refused(Reason::MemoryFull);
+        }
         self.kept = Vec::new();
         self.held.shrink_to(0);
         false
@@ -137,6 +167,36 @@ mod tests {
         Tape::new(budget, 8)
     }
 
+    fn hashed(budget: &Budget, parts: &[&'static [u8]]) -> BodyCopy {
+        let mut tape = Tape::new(budget, 8).hashing_beyond();
+        for part in parts {
+            tape.observe(&Bytes::from_static(part));
+        }
+        tape.finish(End::Whole);
+        assert_eq!(
+            (tape.end(), tape.kept(), budget.held()),
+            (End::Whole, &b""[..], 0)
+        );
+        tape.take().0
+    }
+
+    #[test]
+    fn body_past_the_limit_is_hashed_however_it_streams() {
+        let budget = Budget::new(100);
+        let expected = BodyCopy::Hashed(Hashing::begin(b"abcdefghi").digest());
+        assert_eq!(hashed(&budget, &[b"abcde", b"fghi"]), expected);
+        assert_eq!(hashed(&budget, &[b"abcdefghi"]), expected);
+        assert_eq!(hashed(&budget, &[b"abcdefgh", b"i"]), expected);
+        assert_ne!(hashed(&budget, &[b"abcdefgh", b"j"]), expected);
+
+        let mut declared = Tape::new(&budget, 8).hashing_beyond();
+        declared.expect(&SizeHint::with_exact(9));
+        declared.observe(&Bytes::from_static(b"abcd"));
+        assert_eq!(budget.held(), 0, "nothing is kept of it at any time");
+        declared.observe(&Bytes::from_static(b"efghi"));
+        assert_eq!(declared.take().0, expected);
+    }
+
     #[test]
     fn what_streamed_by_is_kept_within_the_budget() {
         let budget = Budget::new(100);
@@ -149,7 +209,7 @@ mod tests {
         let (body, held) = tape.take();
         drop(tape);
         assert_eq!(
-            (&body[..], held.bytes(), budget.held()),
+            (&body.kept()[..], held.bytes(), budget.held()),
             (&b"abcdefgh"[..], 8, 8)
         );
         drop(held);

@@ -26,6 +26,7 @@ impl Redactor {
             _ => self.config.values.telling(),
         };
         match value {
+            Value::Json(json) if difference.kind == Kind::Type => self.literal(json, telling),
             Value::Json(json) => self.json(json, telling),
             Value::Text(text) if is_of_text(&difference.place) && telling == Telling::Shown => {
                 cut(&self.lines(text), self.config.max_value)
@@ -33,6 +34,14 @@ impl Redactor {
             Value::Text(text) => self.text(text, telling),
             Value::Summary { class, length } => format!("{class}({length} bytes)"),
             Value::Unreadable { why, length } => format!("{why} ({length} bytes)"),
+        }
+    }
+
+    /// A JSON value beside one of another type: a string keeps its quotes, so that `"1"` does not look like `1`.
+    fn literal(&self, json: &Json, telling: Telling) -> String {
+        match (json, telling) {
+            (Json::String(_), Telling::Shown) => cut(&json.to_string(), self.config.max_value),
+            _ => self.json(json, telling),
         }
     }
 
@@ -189,6 +198,32 @@ mod tests {
         let redactor = redactor(Values::Shown);
         let told = redactor.value(&node("name"), &Value::Text("grüße aus Köln".to_owned()));
         assert_eq!(told, "grüße au…");
+    }
+
+    #[test]
+    fn values_of_unlike_types_are_json_text() {
+        let place = || node("price").place;
+        let (by_type, by_value) = (at(place(), Kind::Type), at(place(), Kind::Value));
+        let shown = redactor(Values::Shown);
+        for (json, told) in [
+            (json!(1), "1"),
+            (json!("1"), "\"1\""),
+            (json!(null), "null"),
+            (json!("null"), "\"null\""),
+            (json!("grüße"), "\"grüße\""),
+            (json!("grüße aus Köln"), "\"grüße a…"),
+        ] {
+            assert_eq!(shown.value(&by_type, &Value::Json(json)), told);
+        }
+        assert_eq!(shown.value(&by_value, &Value::Json(json!("1"))), "1");
+        let masked = redactor(Values::Masked);
+        let told = |json| masked.value(&by_type, &Value::Json(json));
+        assert_eq!(
+            (told(json!("1")), told(json!(1))),
+            ("string(1)".into(), "number(1)".into())
+        );
+        let secret = at(Place::Node(vec![Step::Name("token".into())]), Kind::Type);
+        assert_eq!(shown.value(&secret, &Value::Json(json!("1"))), "string(1)");
     }
 
     #[test]

@@ -88,7 +88,7 @@ async fn both(check: &mut Check, passage: Option<Passage>) -> Result<Reading, Ou
         ways[primary.other() as usize] = Way::Granted(passage);
     }
     let mut held = check.sample.held.beside();
-    let expected = [&check.sample.answer.body; 2];
+    let expected = [check.sample.answer.body.kept(); 2];
     let read = check.reader().both(ways, expected, &mut held).await;
     let [old, new] = read.map_err(|obstacle| obstacle.outcome(primary))?;
     let (own, shadow) = match primary {

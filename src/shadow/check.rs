@@ -48,6 +48,8 @@ pub(super) struct Check {
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) compared: Compared,
+    /// Why the bodies were not compared, where other differences were found.
+    pub(super) uncompared: Option<Reason>,
     pub(super) rechecked: Rechecked<compare::Place>,
     /// Ids that have met in it and are remembered, should it stay a mismatch.
     pub(super) met: Met,
@@ -215,7 +217,8 @@ impl Check {
         let room = Room {
             max_body: self.settings.max_body,
             held: &mut sample.held,
-            expected: sample.answer.body.clone(),
+            expected: sample.answer.body.kept().clone(),
+            rival: sample.answer.body.length(),
         };
         let answer = replay::send(passage, request, room, self.settings.timeout).await;
         let took = begun.elapsed();
@@ -248,6 +251,7 @@ impl Check {
                         _ => Met::default(),
                     },
                     compared: comparison.result,
+                    uncompared: comparison.uncompared,
                     rechecked: Rechecked::default(),
                 }
             }
@@ -316,6 +320,7 @@ impl From<Outcome> for Finding {
         Self {
             outcome,
             compared: Compared::NotCompared(reason),
+            uncompared: None,
             rechecked: Rechecked::default(),
             met: Met::default(),
         }

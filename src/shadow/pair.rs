@@ -97,6 +97,7 @@ impl Reader<'_> {
             max_body: self.settings.max_body,
             held,
             expected: expected.clone(),
+            rival: None,
         };
         let answer = replay::send(passage, request, room, self.settings.timeout).await?;
         Ok(Reading {

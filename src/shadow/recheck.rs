@@ -74,6 +74,8 @@ struct Series<'c> {
     held: Held,
     found: Instant,
     lag: Option<Duration>,
+    /// Why the bodies of the last reading were not compared.
+    uncompared: Option<Reason>,
     /// Ids that met in the last reading.
     met: Met,
     count: u32,
@@ -105,6 +107,7 @@ pub(super) async fn confirm(
     let Series {
         suspects,
         lag,
+        uncompared,
         met,
         count,
         ..
@@ -127,6 +130,7 @@ pub(super) async fn confirm(
         }
     }
     finding.rechecked.count = count;
+    finding.excuse_nothing(uncompared);
 }
 
 // === impl Series ===
@@ -147,6 +151,7 @@ impl<'c> Series<'c> {
             held: check.sample.held.beside(),
             found: Instant::now(),
             lag: None,
+            uncompared: None,
             met: Met::default(),
             count: 0,
         }
@@ -194,10 +199,10 @@ impl<'c> Series<'c> {
         let mut held = self.held.beside();
         let lanes = &self.check.bench.lanes;
         let ways = lanes.again(self.check.sample.primary, Instance::Control);
-        let expected = [&old.body, &new.body];
+        let expected = [old.body.kept(), new.body.kept()];
         let reader = self.check.reader();
-        let read = reader.both(ways.map(Way::Asks), expected, &mut held).await;
-        let [later_old, later_new] = match read {
+        let read = reader.both(ways.map(Way::Asks), expected, &mut held);
+        let [later_old, later_new] = match read.await {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {
                 tracing::debug!(?obstacle, "a re-check could not be made");
@@ -242,6 +247,7 @@ impl<'c> Series<'c> {
     fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Standing> {
         let Seen { comparison, met } = self.compare(old, new)?;
         self.met = met;
+        self.uncompared = comparison.uncompared;
         let both = comparison.result;
         let (first, first_new) = self.first;
         let mut own = |one, other| self.compare_own(Stack::Old, one, other);
@@ -374,6 +380,18 @@ impl Finding {
         self.met = Met::default();
         if self.outcome == Outcome::Mismatch(Mark::Plain) {
             self.outcome = Outcome::Mismatch(Mark::Unconfirmed);
+        }
+    }
+
+    /// Bodies that were not compared may differ in anything: that the rest is lag or noise says nothing of them.
+    fn excuse_nothing(&mut self, uncompared_later: Option<Reason>) {
+        let uncompared = match self.outcome {
+            Outcome::Noise => self.uncompared.or(uncompared_later),
+            Outcome::Transient => uncompared_later,
+            _ => None,
+        };
+        if let Some(reason) = uncompared {
+            *self = Self::from(Outcome::NotCompared(reason));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::lane::Passage;
 use crate::{
     budget::Held,
-    compare::Answer,
+    compare::{Answer, BodyCopy, Hashing},
     handoff::ReadRequest,
     trace_context::TraceContext,
     upstream::{self, Client},
@@ -11,10 +11,11 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
     header::{CONNECTION, EXPECT},
+    response::Parts,
 };
-use http_body::Body;
+use http_body::{Body, SizeHint};
 use http_body_util::{BodyExt, Full};
 use std::{error::Error as _, io, time::Duration};
 use tokio::time;
@@ -34,13 +35,11 @@ pub(super) enum Purpose {
     Recheck,
 }
 
-/// Why there is no whole answer.
+/// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The fault is the stack's.
     Shadow(ShadowError),
-    /// It answered, but more than is kept.
-    TooLarge,
     /// It answered, but there is no memory to keep it in.
     MemoryFull,
     /// Nothing was sent: as many connections are open as may be.
@@ -50,23 +49,35 @@ pub(super) enum Failure {
 /// What bounds an answer.
 #[derive(Debug)]
 pub(super) struct Room<'h> {
-    /// Bytes of body.
+    /// Bytes of body that are kept. A larger one is hashed.
     pub(super) max_body: usize,
     /// Accounts for what is kept.
     pub(super) held: &'h mut Held,
     /// The primary's body: most often the same comes again, and then nothing more is kept.
     pub(super) expected: Bytes,
+    /// The length of the one body that this one will be compared with, where that is known. A body that is too large to be
+    /// kept, and not of this length, is not read to its end, because it cannot be the same.
+    pub(super) rival: Option<u64>,
 }
 
-/// Where the bytes of an answer go.
+/// Takes in an answer.
 #[derive(Debug)]
 struct Intake<'h> {
     room: Room<'h>,
-    left: usize,
-    /// Bytes that came and were the expected ones, from the beginning.
-    same: usize,
+    head: Option<(StatusCode, HeaderMap)>,
+    body: Taken,
+    trailers: HeaderMap,
+}
+
+/// What has come of a body.
+#[derive(Debug)]
+enum Taken {
+    /// So many bytes, which were the expected ones.
+    Same(usize),
     /// All that came, once something else than expected did.
-    own: Option<BytesMut>,
+    Own(BytesMut),
+    Hashing(Hashing),
+    Cut,
 }
 
 /// Sends the read by the way that was granted, and tells its breaker how that went.
@@ -76,25 +87,32 @@ pub(super) async fn send(
     room: Room<'_>,
     timeout: Duration,
 ) -> Result<Answer, Failure> {
-    let answer = replay(passage.lane().client(), request, room);
-    let answer = time::timeout(timeout, answer)
-        .await
-        .unwrap_or(Err(Failure::Shadow(ShadowError::Timeout)));
-    match answer {
+    let mut intake = Intake::new(room);
+    let replayed = replay(passage.lane().client(), request, &mut intake);
+    let replayed = match time::timeout(timeout, replayed).await {
+        Ok(replayed) => replayed,
+        // What is too large to be kept may well be too large to come in time.
+        Err(_) if intake.is_too_large() => {
+            intake.body = Taken::Cut;
+            Ok(())
+        }
+        Err(_) => Err(Failure::Shadow(ShadowError::Timeout)),
+    };
+    match replayed {
         Err(Failure::Shadow(_)) => passage.failed(),
         // It says nothing of the stack.
         Err(Failure::NoRoom) => drop(passage),
         _ => passage.answered(),
     }
-    answer
+    replayed.map(|()| intake.into_answer())
 }
 
 /// Sends the read, never twice, and takes in the answer.
 async fn replay(
     client: &Client<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-    room: Room<'_>,
-) -> Result<Answer, Failure> {
+    intake: &mut Intake<'_>,
+) -> Result<(), Failure> {
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the shadow gave no answer");
         match kind(&error) {
@@ -102,7 +120,7 @@ async fn replay(
             None => Failure::NoRoom,
         }
     })?;
-    take_in(response, room).await
+    take_in(response, intake).await
 }
 
 /// The read as a stack gets it: fitted to the stack, marked, in the span of the check.
@@ -132,34 +150,22 @@ pub(super) fn request(
     Request::from_parts(parts, body)
 }
 
-async fn take_in<B>(response: Response<B>, room: Room<'_>) -> Result<Answer, Failure>
+async fn take_in<B>(response: Response<B>, intake: &mut Intake<'_>) -> Result<(), Failure>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
 {
     let (parts, mut body) = response.into_parts();
-    if body.size_hint().lower() > room.max_body as u64 {
-        return Err(Failure::TooLarge);
-    }
-    let mut intake = Intake {
-        left: room.max_body,
-        room,
-        same: 0,
-        own: None,
-    };
-    let mut trailers = HeaderMap::new();
-    while let Some(frame) = body.frame().await {
+    intake.begin(parts, &body.size_hint());
+    while !matches!(intake.body, Taken::Cut)
+        && let Some(frame) = body.frame().await
+    {
         let frame = frame.map_err(|error| Failure::Shadow(kind_of_body(&error)))?;
         match frame.into_data() {
             Ok(data) => intake.push(&data, body.size_hint().lower())?,
-            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+            Err(frame) => intake.trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
-    Ok(Answer {
-        status: parts.status,
-        headers: without_connection(parts.headers),
-        body: intake.into_body(),
-        trailers,
-    })
+    Ok(())
 }
 
 /// As a caller would get them, as far as most answers need it: those of the primary come without, and answers that are alike in
@@ -221,7 +227,6 @@ impl Failure {
     pub(super) fn outcome(self) -> Outcome {
         match self {
             Self::Shadow(kind) => Outcome::ShadowError(kind),
-            Self::TooLarge => Outcome::NotCompared(Reason::BodyTooLarge),
             Self::MemoryFull => Outcome::NotCompared(Reason::MemoryFull),
             Self::NoRoom => Outcome::NotCompared(Reason::OverBudget),
         }
@@ -230,37 +235,120 @@ impl Failure {
 
 // === impl Intake ===
 
-impl Intake<'_> {
+impl<'h> Intake<'h> {
+    fn new(room: Room<'h>) -> Self {
+        Self {
+            room,
+            head: None,
+            body: Taken::Same(0),
+            trailers: HeaderMap::new(),
+        }
+    }
+
+    fn begin(&mut self, head: Parts, size: &SizeHint) {
+        self.head = Some((head.status, without_connection(head.headers)));
+        if let Some(length) = size.exact()
+            && length > self.room.max_body as u64
+        {
+            self.body = match self.room.rival {
+                Some(rival) if rival != length => Taken::Cut,
+                _ => Taken::Hashing(Hashing::begin(&[])),
+            };
+        }
+    }
+
     /// Takes one frame of data, after which at least `more` bytes are to come.
     fn push(&mut self, data: &[u8], more: u64) -> Result<(), Failure> {
-        self.left = self.left.checked_sub(data.len()).ok_or(Failure::TooLarge)?;
-        if let Some(own) = &mut self.own {
-            if !self.room.held.grow(data.len()) {
-                return Err(Failure::MemoryFull);
+        let came = match &self.body {
+            Taken::Same(same) => *same,
+            Taken::Own(own) => own.len(),
+            Taken::Hashing(_) | Taken::Cut => usize::MAX,
+        };
+        let length = came.saturating_add(data.len());
+        let Some(left) = self.room.max_body.checked_sub(length) else {
+            self.outgrow();
+            self.hash(data);
+            return Ok(());
+        };
+        match &mut self.body {
+            Taken::Same(same) if self.room.expected[*same..].starts_with(data) => {
+                *same += data.len();
+                return Ok(());
             }
-            own.extend_from_slice(data);
-            return Ok(());
+            _ => {}
         }
-        let (before, after) = self.room.expected.split_at(self.same);
-        if after.starts_with(data) {
-            self.same += data.len();
-            return Ok(());
+        let more = usize::try_from(more).unwrap_or(usize::MAX).min(left);
+        self.keep(data, more)
+    }
+
+    /// Keeps something else than what was expected.
+    fn keep(&mut self, data: &[u8], more: usize) -> Result<(), Failure> {
+        let held = &mut self.room.held;
+        match &mut self.body {
+            Taken::Same(same) => {
+                let before = &self.room.expected[..*same];
+                if !held.grow(before.len() + data.len()) {
+                    return Err(Failure::MemoryFull);
+                }
+                let mut own = BytesMut::with_capacity(before.len() + data.len() + more);
+                own.extend_from_slice(before);
+                own.extend_from_slice(data);
+                self.body = Taken::Own(own);
+            }
+            Taken::Own(own) => {
+                if !held.grow(data.len()) {
+                    return Err(Failure::MemoryFull);
+                }
+                own.extend_from_slice(data);
+            }
+            Taken::Hashing(_) | Taken::Cut => {}
         }
-        if !self.room.held.grow(before.len() + data.len()) {
-            return Err(Failure::MemoryFull);
-        }
-        let more = usize::try_from(more).unwrap_or(usize::MAX).min(self.left);
-        let mut own = BytesMut::with_capacity(before.len() + data.len() + more);
-        own.extend_from_slice(before);
-        own.extend_from_slice(data);
-        self.own = Some(own);
         Ok(())
     }
 
-    fn into_body(self) -> Bytes {
-        match self.own {
-            Some(own) => own.freeze(),
-            None => self.room.expected.slice(..self.same),
+    /// From here on the body is hashed, and nothing is kept of it.
+    fn outgrow(&mut self) {
+        let hashing = match &self.body {
+            Taken::Same(same) => Hashing::begin(&self.room.expected[..*same]),
+            Taken::Own(own) => {
+                let held = &mut self.room.held;
+                held.shrink_to(held.bytes() - own.len());
+                Hashing::begin(own)
+            }
+            Taken::Hashing(_) | Taken::Cut => return,
+        };
+        self.body = Taken::Hashing(hashing);
+    }
+
+    fn hash(&mut self, data: &[u8]) {
+        if let Taken::Hashing(hashing) = &mut self.body {
+            hashing.update(data);
+            if self
+                .room
+                .rival
+                .is_some_and(|rival| hashing.length() > rival)
+            {
+                self.body = Taken::Cut;
+            }
+        }
+    }
+
+    fn is_too_large(&self) -> bool {
+        matches!(self.body, Taken::Hashing(_))
+    }
+
+    fn into_answer(self) -> Answer {
+        let (status, headers) = self.head.expect("an answer begins with its head");
+        Answer {
+            status,
+            headers,
+            body: match self.body {
+                Taken::Same(same) => self.room.expected.slice(..same).into(),
+                Taken::Own(own) => own.freeze().into(),
+                Taken::Hashing(hashing) => BodyCopy::Hashed(hashing.digest()),
+                Taken::Cut => BodyCopy::Cut,
+            },
+            trailers: self.trailers,
         }
     }
 }

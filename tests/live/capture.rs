@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
+    compare::{BodyCopy, Hashing},
     document::{At, Node},
     proxy::Checks,
     route::Routes,
@@ -56,7 +57,10 @@ async fn a_sample_is_the_request_as_it_came_and_the_answer_as_it_went() {
     assert_eq!(names, ["host", "x-kept"]);
     assert_eq!(sample.request.headers["host"], "a");
     assert_eq!(
-        (sample.answer.status.as_u16(), &sample.answer.body[..]),
+        (
+            sample.answer.status.as_u16(),
+            &sample.answer.body.kept()[..]
+        ),
         (200, &b"ok"[..])
     );
     assert_eq!(sample.answer.headers["x-kept"], "1");
@@ -77,7 +81,7 @@ async fn chunked_answers_are_copied_with_their_trailers() {
     let mut sidecar = Sidecar::sampling(stack.addr()).await;
     sidecar.caller().await.send(GET).await.message().await;
     let sample = sidecar.sample().await;
-    assert_eq!(&sample.answer.body[..], b"abcde");
+    assert_eq!(&sample.answer.body.kept()[..], b"abcde");
     assert_eq!(sample.answer.trailers["x-sum"], "1");
 }
 
@@ -100,7 +104,7 @@ async fn answers_without_a_body_are_samples() {
             .await;
         caller.head().await;
         let sample = sidecar.sample().await;
-        assert_eq!(&sample.answer.body[..], b"", "{answer}");
+        assert_eq!(&sample.answer.body.kept()[..], b"", "{answer}");
     }
 }
 
@@ -320,25 +324,49 @@ async fn a_rare_route_is_sampled_up_to_its_floor() {
 }
 
 #[tokio::test]
-async fn a_body_past_the_limit_passes_and_is_not_compared() {
+async fn a_body_past_the_limit_passes_and_is_hashed() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnine byte".to_owned(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nnine \r\n4\r\nbyte\r\n0\r\n\r\n"
             .to_owned(),
     ] {
         let stack = Stack::answering(answer.clone()).await;
-        let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
             .sample_all()
             .live(|live| live.max_body = 8)
             .start()
             .await;
         let got = sidecar.caller().await.send(GET).await.message().await;
         assert_eq!(got.to_lowercase(), answer.to_lowercase());
-        sidecar
-            .until_outcome(not_compared(Reason::BodyTooLarge))
-            .await;
+        let sample = sidecar.sample().await;
+        let expected = Hashing::begin(b"nine byte").digest();
+        assert_eq!(sample.answer.body, BodyCopy::Hashed(expected));
+        assert_eq!(sidecar.budget.held(), sample.held.bytes());
+        drop(sample);
         assert_eq!(sidecar.budget.held(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_long_body_takes_no_memory_while_it_is_hashed() {
+    const LENGTH: usize = 8 << 20;
+    let stack = Stack::script(|mut conn, _| async move {
+        conn.head().await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        conn.send(head + &"x".repeat(LENGTH)).await;
+        conn.rest().await;
+    })
+    .await;
+    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        .sample_all()
+        .budget(4 << 10)
+        .live(|live| live.max_body = 1 << 10)
+        .start()
+        .await;
+    sidecar.caller().await.send(GET).await.message().await;
+    let sample = sidecar.sample().await;
+    let expected = Hashing::begin("x".repeat(LENGTH).as_bytes()).digest();
+    assert_eq!(sample.answer.body, BodyCopy::Hashed(expected));
 }
 
 #[tokio::test]

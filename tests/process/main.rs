@@ -3,6 +3,7 @@
 // Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod answers;
 mod gating;
 mod history;
 mod lag;

@@ -11,8 +11,8 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
     budget::Budget,
     compare::{
-        Answer, Bijections, Compared, Comparing, Comparison, Context, Difference, Kind, Place,
-        RuleUse,
+        Answer, Bijections, BodyCopy, Compared, Comparing, Comparison, Context, Difference, Kind,
+        Place, RuleUse,
     },
     drain,
     handoff::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent, Writes},
@@ -22,7 +22,7 @@ use twinread::{
     stack,
     telemetry::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     upstream::{Client, Target},
-    verdict::{Outcome, Via},
+    verdict::{Outcome, Reason, Via},
 };
 
 /// A running shadow with two stacks.
@@ -52,6 +52,8 @@ pub(crate) struct Read {
     pub(crate) body: &'static str,
     pub(crate) status: StatusCode,
     pub(crate) answer: &'static str,
+    /// How much of it was kept.
+    pub(crate) copy: fn(&'static str) -> BodyCopy,
     /// Beside the content type.
     pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
 }
@@ -128,7 +130,9 @@ impl Shadow {
 
     pub(crate) fn offer(&self, read: &Read) {
         let mut held = self.budget.share();
-        assert!(held.grow(read.answer.len()));
+        if let BodyCopy::Whole(body) = (read.copy)(read.answer) {
+            assert!(held.grow(body.len()));
+        }
         self.queue.offer(Box::new(Sample {
             ticket: self.route().sample(),
             request: read.request(),
@@ -206,6 +210,7 @@ impl Read {
             body: "",
             status: StatusCode::OK,
             answer: r#"{"a": 1}"#,
+            copy: BodyCopy::from,
             answer_headers: Vec::new(),
         }
     }
@@ -225,7 +230,7 @@ impl Read {
         FlatAnswer {
             status: self.status,
             head: Flat::of_headers(&headers(&names)),
-            body: Bytes::from_static(self.answer.as_bytes()),
+            body: (self.copy)(self.answer),
             trailers: HeaderMap::new(),
         }
     }
@@ -248,8 +253,11 @@ pub(crate) fn bytes_alone(
     _: &Comparing,
     _: &mut Bijections,
 ) -> Comparison {
-    let result = match old.body == new.body && old.status == new.status {
+    let is_whole = |answer: &Answer| matches!(answer.body, BodyCopy::Whole(_));
+    let is_equal = old.body == new.body && old.status == new.status;
+    let result = match is_equal {
         true => Compared::Equal(Via::Exact),
+        false if !is_whole(old) || !is_whole(new) => Compared::NotCompared(Reason::BodyTooLarge),
         false => Compared::Different {
             differences: vec![Difference {
                 place: Place::Body,
@@ -265,6 +273,7 @@ pub(crate) fn bytes_alone(
         result,
         rules,
         masked: Vec::new(),
+        uncompared: None,
     }
 }
 

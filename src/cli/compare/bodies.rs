@@ -35,9 +35,9 @@ impl Plain {
     /// Both bodies. One that cannot be decoded is what it is undecoded.
     pub(super) fn of(answers: [&Answer; 2], max_decoded: usize) -> [Self; 2] {
         let mut both = answers.map(|answer| {
-            let decoded = coding::decode(&answer.headers, &answer.body, max_decoded);
+            let decoded = coding::decode(&answer.headers, answer.body.kept(), max_decoded);
             Self {
-                bytes: decoded.unwrap_or_else(|_| answer.body.clone()),
+                bytes: decoded.unwrap_or_else(|_| answer.body.kept().clone()),
                 reading: Reading::of(&answer.headers),
                 json: None,
             }

@@ -60,6 +60,9 @@ impl Showing<'_> {
             let rule = harmless(rule);
             writeln!(out, "{FAINT}masked by {rule}: {count}{FAINT:#}")?;
         }
+        if let Some(reason) = comparison.uncompared {
+            writeln!(out, "the bodies were not compared: {}", reason.name())?;
+        }
         match (count, masked.is_empty()) {
             (0, true) => writeln!(out, "equal"),
             (0, false) => writeln!(out, "equal under rules"),
@@ -77,7 +80,7 @@ impl Showing<'_> {
 }
 
 /// Writes `{"equal", "via", "differences": [{"place", "kind", "old", "new"}], "masked": [{"rule", "count"}]}`, and
-/// where it is to be explained, `explained`: what each rule masked.
+/// where it is to be explained, `explained`: what each rule masked; `uncompared` where the bodies were not compared.
 pub(super) fn json(
     comparison: &Comparison,
     (rules, explain): (&RuleSet, Explain),
@@ -96,6 +99,9 @@ pub(super) fn json(
         "differences": differences.collect::<Vec<_>>(),
         "masked": masked.collect::<Vec<_>>(),
     });
+    if let Some(reason) = comparison.uncompared {
+        told["uncompared"] = reason.name().into();
+    }
     if explain == Explain::Places {
         let explained = comparison.masked.iter().map(|masked| {
             let rule = &rules.rules()[masked.rule];

@@ -181,7 +181,7 @@ fn what_cannot_be_read_is_told_with_its_reason_and_place_and_not_with_what_is_in
         let comparison = compared(&old, &new, &[]);
         let unreadable = Value::Unreadable {
             why: why.to_owned(),
-            length: new.body.len(),
+            length: new.body.kept().len(),
         };
         assert_eq!(comparison.differences()[0].new, Some(unreadable));
         let mirrored = compared(&new, &old, &[]);
@@ -244,7 +244,7 @@ fn a_body_too_large_is_not_compared() {
 
 #[test]
 fn formats_that_differ_are_one_difference() {
-    let text = answer("text/plain", "{}");
+    let text = answer("text/plain", "{ }");
     assert_eq!(
         differences(&json("{}"), &text, &[]),
         ["header.content-type value", "body format"]
@@ -253,6 +253,65 @@ fn formats_that_differ_are_one_difference() {
         differences(&json("{}"), &answer("application/hal+json", "{ }"), &[]),
         ["header.content-type value"]
     );
+}
+
+#[test]
+fn equal_bytes_never_differ_in_format() {
+    let header = ["header.content-type value"];
+    for kind in ["text/plain", "application/octet-stream", "application/xml"] {
+        let other = answer(kind, "{}");
+        assert_eq!(differences(&json("{}"), &other, &[]), header, "{kind}");
+        assert_eq!(differences(&other, &json("{}"), &[]), header, "{kind}");
+    }
+    let zipped = zstd::encode_all(&b"{}"[..], 3).unwrap();
+    let zipped = with(answer("text/plain", zipped), "content-encoding", "zstd");
+    assert_eq!(differences(&json("{}"), &zipped, &[]), header, "decoded");
+}
+
+#[test]
+fn rule_for_the_content_type_decides_the_format_too() {
+    let (old, new) = (answer("text/plain", "{\"a\": 1}"), json("{\"a\":1.0}"));
+    let map = "{map: {table: {text/plain: application/json}, on: old}}";
+    for action in ["ignore", "{same: any}", map] {
+        let rule = [("header.content-type", action)];
+        assert_eq!(differences(&old, &new, &rule), [""; 0], "{action}");
+        let other = json("{\"a\":2}");
+        assert_eq!(differences(&old, &other, &rule), ["$.a value"], "{action}");
+        assert_eq!(
+            differences(&other, &old, &[("header.content-type", "ignore")]),
+            ["$.a value"]
+        );
+    }
+    let elsewhere = "{map: {table: {text/plain: application/xml}, on: old}}";
+    let expected = ["header.content-type value", "body format"];
+    let rule = [("header.content-type", elsewhere)];
+    assert_eq!(differences(&old, &new, &rule), expected);
+    let untyped = |mut answer: Answer| {
+        answer.headers.clear();
+        answer
+    };
+    let optional = [("header.content-type", "ignore")];
+    assert_eq!(differences(&untyped(old), &new, &optional), [""; 0]);
+}
+
+#[test]
+fn one_record_of_ndjson_is_the_same_as_json() {
+    let records = |body: &'static str| answer("application/x-ndjson", body);
+    let header = "header.content-type value";
+    for record in ["{\"a\":1}", "{\"a\":1}\n", "\n{ \"a\": 1.0 }\r\n\n"] {
+        let [one, document] = [records(record), json("{\"a\": 1}")];
+        assert_eq!(differences(&one, &document, &[]), [header], "{record}");
+        assert_eq!(differences(&document, &one, &[]), [header], "{record}");
+    }
+    let changed = json("{\"a\": 2}");
+    assert_eq!(
+        differences(&records("{\"a\":1}\n"), &changed, &[]),
+        [header, "$.a value"]
+    );
+    for other in ["{\"a\":1}\n{\"a\":1}\n", "\n"] {
+        let told = differences(&records(other), &json("{\"a\": 1}"), &[]);
+        assert_eq!(told, [header, "body format"], "{other}");
+    }
 }
 
 #[test]

@@ -65,6 +65,50 @@ fn what_belongs_to_the_connection_never_counts() {
     assert_eq!(differences(&old, &new, &[]), [""; 0]);
 }
 
+fn compared_by(method: Method, old: &Answer, new: &Answer) -> Vec<String> {
+    let context = Context {
+        method: &method,
+        ..context()
+    };
+    told(&compare(old, new, &context, &Comparing::default()))
+}
+
+#[test]
+fn length_is_the_size_of_the_resource_where_there_is_no_body() {
+    let length = |length| with(json(""), "content-length", length);
+    let (old, new) = (length("100"), length("7"));
+    let differs = ["header.content-length value"];
+    assert_eq!(compared_by(Method::HEAD, &old, &new), differs);
+    assert_eq!(compared_by(Method::HEAD, &old, &old), [""; 0]);
+    assert_eq!(
+        compared_by(Method::HEAD, &old, &json("")),
+        ["header.content-length missing"]
+    );
+    assert_eq!(compared_by(Method::GET, &old, &new), [""; 0]);
+
+    let unmodified = |mut answer: Answer| {
+        answer.status = StatusCode::NOT_MODIFIED;
+        answer
+    };
+    let (old, new) = (unmodified(old), unmodified(new));
+    assert_eq!(compared_by(Method::GET, &old, &new), differs);
+    let told = compared_by(Method::GET, &old, &length("7"));
+    assert_eq!(told, ["status status"], "one of them has a body");
+}
+
+#[test]
+fn sizes_under_unlike_codings_say_nothing() {
+    let zipped = with(
+        with(json(""), "content-length", "50"),
+        "content-encoding",
+        "gzip",
+    );
+    let plain = with(json(""), "content-length", "100");
+    assert_eq!(compared_by(Method::HEAD, &plain, &zipped), [""; 0]);
+    let identity = with(plain.clone(), "content-encoding", "identity");
+    assert_eq!(compared_by(Method::HEAD, &plain, &identity), [""; 0]);
+}
+
 #[test]
 fn the_headers_compared_can_be_listed() {
     let (old, new) = (with(json("1"), "x-a", "1"), with(json("1"), "x-b", "2"));

@@ -20,7 +20,7 @@ pub(super) fn of(stored: &Stored<'_>, at: &Place, placed: &Placed<'_>) -> Option
         let mut answer = Answer {
             status: StatusCode::from_u16(stored.statuses[index]).ok()?,
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Bytes::new().into(),
             trailers: HeaderMap::new(),
         };
         let kind = media_type(at, essence(stored.content_types[index]));

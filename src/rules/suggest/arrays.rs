@@ -30,7 +30,8 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
     if arrays.is_empty() || !are_json((old, new)) {
         return;
     }
-    let bodies = [old, new].map(|answer| coding::decode(&answer.headers, &answer.body, MAX_BODY));
+    let bodies =
+        [old, new].map(|answer| coding::decode(&answer.headers, answer.body.kept(), MAX_BODY));
     let [Ok(old), Ok(new)] = &bodies else {
         let array = arrays.iter();
         return array.for_each(|array| leave_out(&within(differences, array), all));

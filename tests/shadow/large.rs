@@ -1,0 +1,230 @@
+//! Bodies that are too large to be kept: they are hashed, and equal hashes are equal bodies.
+
+use crate::{
+    MATCH, MISMATCH,
+    recheck::{after, comparing, pair, places, under},
+    shadow::{Read, Shadow},
+    stacks::{Stack, Way, answer},
+};
+use http::{Method, StatusCode};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+use twinread::{
+    compare::{BodyCopy, Comparing, Hashing},
+    rules::RuleSet,
+    shadow::Settings,
+    stack,
+    verdict::{Outcome, Reason},
+};
+
+const TOO_LARGE: Outcome = Outcome::NotCompared(Reason::BodyTooLarge);
+
+/// Bytes of a body that are kept.
+const KEPT: usize = 1 << 10;
+
+/// A body of 64 KiB that begins with these bytes.
+fn large(first: &str) -> &'static str {
+    let mut body = first.to_owned();
+    body.push_str(&"x".repeat((64 << 10) - first.len()));
+    body.leak()
+}
+
+fn hashed(body: &'static str) -> BodyCopy {
+    BodyCopy::Hashed(Hashing::begin(body.as_bytes()).digest())
+}
+
+/// A read whose answer was too large to be kept.
+fn read(body: &'static str) -> Read {
+    Read {
+        answer: body,
+        copy: hashed,
+        ..Read::new()
+    }
+}
+
+async fn checking(old: &Stack, new: &Stack) -> Shadow {
+    let settings = Settings {
+        max_body: KEPT,
+        timeout: Duration::from_millis(500),
+        ..after(&[1, 2])
+    };
+    comparing((old, new, None), settings).await
+}
+
+fn chunked(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+         {length:x}\r\n{body}\r\n0\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn equal_bodies_are_a_match_whichever_is_primary_and_take_no_memory() {
+    for primary in [stack::Stack::Old, stack::Stack::New] {
+        for way in [Way::json(large("a")), Way::Answers(chunked(large("a")))] {
+            let (old, new) = pair(way.clone(), way).await;
+            let shadow = checking(&old, &new).await;
+            shadow.budget.set_limit(4 * KEPT);
+            let read = Read {
+                primary,
+                ..read(large("a"))
+            };
+            assert_eq!(shadow.check(&read).await, MATCH, "{primary:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn unequal_bodies_are_not_compared() {
+    let longer = format!("{}y", large("a"));
+    let unframed = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".to_owned();
+    let hanging = answer("200 OK", &longer).replace(&longer, "");
+    for way in [
+        Way::json(large("b")),
+        Way::json("a"),
+        Way::Answers(chunked(&longer)),
+        // Of these not even the end is waited for.
+        Way::Hangs(hanging),
+        Way::Streams(unframed, "x".repeat(1 << 10)),
+    ] {
+        let (old, new) = pair(Way::json(large("a")), way).await;
+        let shadow = checking(&old, &new).await;
+        let begun = Instant::now();
+        assert_eq!(shadow.check(&read(large("a"))).await, TOO_LARGE);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(old.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_in_time_is_too_large_and_no_error() {
+    let (old, new) = pair(Way::json(large("a")), Way::json("{}")).await;
+    let half = answer("200 OK", large("a"));
+    new.becomes(Way::Hangs(half[..half.len() / 2].to_owned()));
+    let shadow = checking(&old, &new).await;
+    assert_eq!(shadow.check(&read(large("a"))).await, TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_status_that_differs_is_a_mismatch_whatever_the_body() {
+    let failing = answer("500 Internal Server Error", large("b"));
+    for way in [
+        Way::Answers(failing),
+        Way::Answers(answer("404 Not Found", "{}")),
+    ] {
+        let (old, new) = pair(Way::json(large("a")), way).await;
+        let mut shadow = checking(&old, &new).await;
+        assert_eq!(shadow.check(&read(large("a"))).await, MISMATCH);
+        let report = shadow.reports.try_recv().unwrap();
+        assert_eq!(
+            (places(&report), report.rechecked.count),
+            (vec!["status"], 2)
+        );
+        let told = report.old.as_ref().unwrap().body.as_deref();
+        assert_eq!(told, Some("json(65536 bytes)"));
+    }
+}
+
+/// Answers 404 once, and then with this body.
+fn late(body: &'static str) -> Way {
+    let asked = AtomicUsize::new(0);
+    Way::writing(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => answer("404 Not Found", "{}"),
+        _ => answer("200 OK", body),
+    })
+}
+
+#[tokio::test]
+async fn lag_is_told_by_bodies_that_are_equal_later() {
+    let (old, new) = pair(Way::json(large("a")), late(large("a"))).await;
+    let shadow = checking(&old, &new).await;
+    assert_eq!(shadow.check(&read(large("a"))).await, Outcome::Transient);
+
+    let (old, new) = pair(Way::json(large("a")), late(large("b"))).await;
+    let shadow = checking(&old, &new).await;
+    let outcome = shadow.check(&read(large("a"))).await;
+    assert!(matches!(outcome, Outcome::Mismatch(_)), "{outcome:?}");
+}
+
+/// With a header that is another one in each answer.
+fn stamped(body: &'static str) -> Way {
+    static STAMP: AtomicUsize = AtomicUsize::new(1);
+    Way::writing(move |_| {
+        let stamp = STAMP.fetch_add(1, Ordering::SeqCst);
+        answer("200 OK", body).replacen("\r\n", &format!("\r\nx-stamp: {stamp}\r\n"), 1)
+    })
+}
+
+/// With headers compared, and `date` and its like excused.
+fn whole(rules: &str) -> std::sync::Arc<Comparing> {
+    let files = [("rules.yaml".into(), rules.to_owned())];
+    let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
+    let mut comparing = Comparing::clone(&under("rules: []"));
+    comparing.rules = rules.into();
+    comparing.options = Default::default();
+    comparing.into()
+}
+
+#[tokio::test]
+async fn noise_elsewhere_does_not_excuse_bodies_that_were_not_compared() {
+    for (body, expected) in [("a", Outcome::Noise), ("b", TOO_LARGE)] {
+        let (old, new) = pair(stamped(large("a")), stamped(large(body))).await;
+        let mut shadow = checking(&old, &new).await;
+        shadow.comparing = whole("rules: []");
+        let read = Read {
+            answer_headers: vec![("x-stamp", "0"), ("content-length", "65536")],
+            ..read(large("a"))
+        };
+        assert_eq!(shadow.check(&read).await, expected, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_no_primary_answer_stands_for_are_hashed_on_both() {
+    let unmodified = Read {
+        status: StatusCode::NOT_MODIFIED,
+        answer: "",
+        headers: vec![("host", "caller"), ("if-none-match", "\"1\"")],
+        ..Read::new()
+    };
+    let unframed = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
+    for (way, expected) in [
+        (Way::json(large("a")), MATCH),
+        (Way::json(large("b")), TOO_LARGE),
+        (Way::Streams(unframed, "x".repeat(1 << 10)), TOO_LARGE),
+    ] {
+        let (old, new) = pair(Way::json(large("a")), way).await;
+        let shadow = checking(&old, &new).await;
+        assert_eq!(shadow.check(&unmodified).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_size_that_an_answer_to_head_tells_is_compared() {
+    for (length, expected) in [("100", MATCH), ("7", MISMATCH)] {
+        let head = |length| answer("200 OK", "").replace("length: 0", &format!("length: {length}"));
+        let (old, new) = pair(Way::Answers(head("100")), Way::Answers(head(length))).await;
+        for primary in [stack::Stack::Old, stack::Stack::New] {
+            let mut shadow = checking(&old, &new).await;
+            shadow.comparing = whole("rules: []");
+            let read = Read {
+                primary,
+                method: Method::HEAD,
+                answer: "",
+                answer_headers: vec![(
+                    "content-length",
+                    if primary == stack::Stack::Old {
+                        "100"
+                    } else {
+                        length
+                    },
+                )],
+                ..Read::new()
+            };
+            assert_eq!(shadow.check(&read).await, expected, "{length} {primary:?}");
+        }
+    }
+}
