@@ -8,6 +8,7 @@ mod afresh;
 mod bench;
 mod breaker;
 mod check;
+mod conditions;
 mod lane;
 mod lanes;
 mod noise;
@@ -69,13 +70,13 @@ pub struct Recheck {
     pub max_waiting_bytes: usize,
 }
 
-/// What becomes of a read that either stack answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
+/// What becomes of a read that the primary answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conditional {
     /// Both stacks are read again without its conditions.
     #[default]
     Reread,
-    /// It is not compared: its budget is none.
+    /// It is not compared.
     Skip,
 }
 

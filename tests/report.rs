@@ -166,6 +166,7 @@ fn check(outcome: Outcome) -> Report {
         count: 3,
         rechecked: Rechecked {
             count: 2,
+            is_conditional: true,
             lag: Some(Duration::from_micros(250_700)),
             noise: vec!["$.at".to_owned()],
         },
@@ -186,6 +187,9 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
         AnyValue {
             value: Some(Value::DoubleValue(number)),
         } => Some(number.to_string()),
+        AnyValue {
+            value: Some(Value::BoolValue(is_so)),
+        } => Some(is_so.to_string()),
         other => panic!("{key}: {other:?}"),
     }
 }
@@ -256,6 +260,7 @@ async fn a_mismatch_becomes_a_linked_span_with_its_differences_over_both_protoco
             ("twinread.new.status", "404"),
             ("twinread.old.duration_ms", "1.5"),
             ("twinread.rechecks", "2"),
+            ("twinread.conditional", "true"),
             ("twinread.lag_ms", "250"),
         ] {
             assert_eq!(text(&span.attributes, key).as_deref(), Some(value), "{key}");

@@ -175,6 +175,7 @@ fn report(
         count: differences.len(),
         rechecked: Rechecked {
             count: 1,
+            is_conditional: false,
             lag: None,
             noise: differences.iter().map(|found| &found.place).collect(),
         },

@@ -101,6 +101,7 @@ impl Rechecked<&Place> {
         let places = self.noise.into_iter();
         Rechecked {
             count: self.count,
+            is_conditional: self.is_conditional,
             lag: self.lag,
             noise: places
                 .map(|place| redactor.place(place).to_string())

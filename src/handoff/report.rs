@@ -61,6 +61,8 @@ pub struct Report {
 pub struct Rechecked<P> {
     /// How often both stacks were read again.
     pub count: u32,
+    /// Whether what is compared was read without the conditions that the request has.
+    pub is_conditional: bool,
     /// From the first difference to the reading at which none was left, where that came.
     pub lag: Option<Duration>,
     /// Places at which readings of the old stack differ from each other.
@@ -150,6 +152,7 @@ impl<P> Default for Rechecked<P> {
     fn default() -> Self {
         Self {
             count: 0,
+            is_conditional: false,
             lag: None,
             noise: Vec::new(),
         }

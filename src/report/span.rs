@@ -108,6 +108,9 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
         let count = i64::from(report.rechecked.count);
         attributes.push(KeyValue::new("twinread.rechecks", count));
     }
+    if report.rechecked.is_conditional {
+        attributes.push(KeyValue::new("twinread.conditional", true));
+    }
     if let Some(lag) = report.rechecked.lag_ms() {
         let lag = i64::try_from(lag).unwrap_or(i64::MAX);
         attributes.push(KeyValue::new("twinread.lag_ms", lag));

@@ -207,7 +207,7 @@ impl Bench {
             outcome,
             route: sample.ticket.route().name().clone(),
             epoch: sample.ticket.epoch().clone(),
-            request: &sample.request,
+            request: check.conditional.as_ref().unwrap_or(&sample.request),
             span: check.span.own.clone(),
             live: check.span.live.clone(),
             started: check.span.started,
@@ -218,6 +218,7 @@ impl Bench {
             count: finding.compared.count(),
             rechecked: Rechecked {
                 count: rechecked.count,
+                is_conditional: check.conditional.is_some(),
                 lag: rechecked.lag,
                 noise: rechecked.noise.iter().collect(),
             },

@@ -4,25 +4,26 @@ use super::{
     Settings,
     afresh::{self, Why},
     bench::{Bench, Memory, Seen, Subject},
+    conditions,
     lane::Passage,
-    pair::{Reader, Reading},
+    lanes::Instance,
+    pair::{Obstacle, Reader, Reading, Way},
     places::Place,
     recheck,
     replay::{self, Purpose, Room},
     span::Span,
 };
 use crate::{
+    budget::Held,
     compare::{self, Answer, Compared, Met},
     drain,
-    handoff::{Opened, Rechecked, Sample},
+    handoff::{Opened, ReadRequest, Rechecked, Sample},
     route::Access,
     stack::Stack,
     verdict::{Mark, Outcome, Reason, Turn, Version},
 };
-use http::{
-    HeaderName, StatusCode,
-    header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE},
-};
+use bytes::Bytes;
+use http::StatusCode;
 use std::{mem, sync::Arc, time::Instant};
 
 /// What one check begins with.
@@ -39,6 +40,8 @@ pub(super) struct Entry {
 pub(super) struct Check {
     pub(super) bench: Arc<Bench>,
     pub(super) sample: Opened,
+    /// The read with its caller's conditions, once `sample` is without them.
+    pub(super) conditional: Option<ReadRequest>,
     pub(super) span: Span,
     pub(super) settings: Arc<Settings>,
 }
@@ -58,15 +61,6 @@ pub(super) struct Finding {
 /// Bytes that a pair of ids takes while its check waits, roughly.
 const PAIR: usize = 64;
 
-/// What makes a stack answer by what the caller has.
-const CONDITIONS: [HeaderName; 5] = [
-    IF_NONE_MATCH,
-    IF_MODIFIED_SINCE,
-    IF_RANGE,
-    IF_MATCH,
-    IF_UNMODIFIED_SINCE,
-];
-
 /// Carries one sample through to its outcome.
 pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
     let Entry {
@@ -80,7 +74,7 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
         None => {
             let shadow = check.replay(passage).await;
             if let Ok(reading) = &shadow
-                && check.are_conditional(&reading.answer)
+                && check.is_part_of(&reading.answer)
             {
                 drop(place);
                 check.afresh(Why::Conditional, None, &drain).await
@@ -132,6 +126,7 @@ impl Check {
         Self {
             bench,
             sample,
+            conditional: None,
             span,
             settings,
         }
@@ -166,9 +161,7 @@ impl Check {
         };
         match self.bench.writes.touch(keys, Instant::now()) {
             true => Some(Why::Written),
-            false => self
-                .is_conditional(&self.sample.answer)
-                .then_some(Why::Conditional),
+            false => self.is_conditional().then_some(Why::Conditional),
         }
     }
 
@@ -182,31 +175,59 @@ impl Check {
         self.judge(shadow)
     }
 
-    /// Whether there is nothing in an answer to compare because of what the caller had already. A stack on which that is
-    /// known by another tag gives no such answer.
-    pub(super) fn is_conditional(&self, answer: &Answer) -> bool {
-        let headers = &self.sample.request.headers;
-        matches!(
-            answer.status,
-            StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED
-        ) && CONDITIONS.iter().any(|name| headers.contains_key(name))
+    /// Whether there is nothing in the primary's answer to compare because of what the caller had already.
+    pub(super) fn is_conditional(&self) -> bool {
+        conditions::has_decided(&self.sample.request.headers, &self.sample.answer)
     }
 
-    /// Whether the first answers may differ only because the stacks know what the caller had by different tags: then one
-    /// also sends the rest of it, and the other the whole.
-    fn are_conditional(&self, shadow: &Answer) -> bool {
-        let statuses = [self.sample.answer.status, shadow.status];
-        let is_part = |status: &StatusCode| *status == StatusCode::PARTIAL_CONTENT;
-        let are_apart = statuses.contains(&StatusCode::OK) && statuses.iter().any(is_part);
-        self.is_conditional(shadow)
-            || are_apart && self.sample.request.headers.contains_key(IF_RANGE)
+    /// Whether the primary sends a part of what the shadow sends whole because it does not know the caller's validator.
+    fn is_part_of(&self, shadow: &Answer) -> bool {
+        let headers = &self.sample.request.headers;
+        conditions::is_part_of(headers, &self.sample.answer, shadow)
     }
 
     /// From here on the read asks for the whole answer, whatever its caller has.
     pub(super) fn drop_conditions(&mut self) {
-        for name in &CONDITIONS {
-            self.sample.request.headers.remove(name);
+        let request = &mut self.sample.request;
+        if conditions::has_any(&request.headers) {
+            self.conditional = Some(request.clone());
         }
+        conditions::remove(&mut request.headers);
+    }
+
+    /// Reads both stacks, old's answer first. Where the caller had conditions, the new stack is also asked with them, and
+    /// what it answers then stands if it is wrong by its own answer without them.
+    pub(super) async fn read_both(
+        &self,
+        ways: [Way<'_>; 2],
+        expected: [&Bytes; 2],
+        held: &mut Held,
+    ) -> Result<[Reading; 2], Obstacle> {
+        let [old, new] = self.reader().both(ways, expected, held).await?;
+        let may_be_unmodified =
+            |request: &&ReadRequest| conditions::may_be_unmodified(&request.headers);
+        let Some(request) = self.conditional.as_ref().filter(may_be_unmodified) else {
+            return Ok([old, new]);
+        };
+        let reader = Reader {
+            request,
+            ..self.reader()
+        };
+        let mut share = held.beside();
+        let [_, lane] = self.bench.lanes.again(self.sample.primary, Instance::Own);
+        let body = new.answer.body.kept();
+        let asked = reader.new_again(lane, body, &mut share).await?;
+        if !self.is_broken(&asked.answer, &new.answer) {
+            return Ok([old, new]);
+        }
+        held.merge(share);
+        Ok([old, asked])
+    }
+
+    /// Whether an answer of the new stack to the conditions is wrong by what it answers without them.
+    pub(super) fn is_broken(&self, answer: &Answer, whole: &Answer) -> bool {
+        let request = self.conditional.as_ref();
+        request.is_some_and(|request| conditions::is_broken(&request.headers, answer, whole))
     }
 
     async fn replay(&mut self, passage: Passage) -> Result<Reading, Outcome> {
@@ -275,8 +296,9 @@ impl Check {
         }
         let (_, new) = self.sides(shadow);
         let version = self.build(new);
-        // What stands before the new stack answers so in its place, and names no build.
-        if version.is_none() && new.status.is_server_error() {
+        // What stands before the new stack answers so in its place, and names no build. Nor need a 304 (RFC 9110, 15.4.5).
+        let may_lack_it = new.status.is_server_error() || new.status == StatusCode::NOT_MODIFIED;
+        if version.is_none() && may_lack_it {
             return;
         }
         let ticket = &mut self.sample.ticket;

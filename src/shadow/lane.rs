@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use tokio::time;
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -67,16 +68,34 @@ impl Lane {
         settings: &Settings,
     ) -> Result<Passage, Reason> {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
-        let passage = Passage {
-            lane: self.clone(),
-            pass,
-            limits: settings.breaker,
-            end: End::Abandoned,
-        };
+        let passage = self.passage(pass, settings);
         let now = now.saturating_duration_since(self.since);
         match self.budget.take(now, settings.max_per_second) {
             true => Ok(passage),
             false => Err(Reason::OverBudget),
+        }
+    }
+
+    /// Leave to send a request once its turn comes, but within `patience`, or why there is none.
+    pub(super) async fn admit_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        settings: &Settings,
+    ) -> Result<Passage, Reason> {
+        let limit = settings.max_per_second;
+        let wait = self.budget.book(self.since.elapsed(), limit, patience);
+        time::sleep(wait.ok_or(Reason::OverBudget)?).await;
+        let pass = self.pass(Instant::now(), settings);
+        pass.map(|pass| self.passage(pass, settings))
+            .ok_or(Reason::BreakerOpen)
+    }
+
+    fn passage(self: &Arc<Self>, pass: Pass, settings: &Settings) -> Passage {
+        Passage {
+            lane: self.clone(),
+            pass,
+            limits: settings.breaker,
+            end: End::Abandoned,
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     Settings,
     bench::Bench,
     lane::{Lane, Passage},
+    places::Place,
     replay::{self, Failure, Purpose, Room},
 };
 use crate::{
@@ -26,6 +27,9 @@ pub(super) struct Reading {
     pub(super) answer: Answer,
     pub(super) took: Duration,
 }
+
+/// How long a request that comes on top waits for leave.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads stacks by the same request.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +67,7 @@ impl Reader<'_> {
         expected: [&Bytes; 2],
         held: &mut Held,
     ) -> Result<[Reading; 2], Obstacle> {
-        let current = &self.bench.settings;
-        let max = || current.get().max_in_flight.get();
-        let _place = self.bench.places.take(max).await;
+        let _place = self.place().await;
         let now = Instant::now();
         let admit = |way| match way {
             Way::Granted(passage) => Ok(passage),
@@ -82,6 +84,27 @@ impl Reader<'_> {
         let new = new.map_err(|failure| Obstacle::Failed(Stack::New, failure))?;
         shares.into_iter().for_each(|share| held.merge(share));
         Ok([old, new])
+    }
+
+    /// Asks the new stack once more, when there is leave for that.
+    pub(super) async fn new_again(
+        self,
+        lane: &Arc<Lane>,
+        expected: &Bytes,
+        held: &mut Held,
+    ) -> Result<Reading, Obstacle> {
+        let passage = lane.admit_within(PATIENCE, self.settings).await;
+        let passage = passage.map_err(Obstacle::Refused)?;
+        let _place = self.place().await;
+        let read = self.one(passage, expected, held).await;
+        read.map_err(|failure| Obstacle::Failed(Stack::New, failure))
+    }
+
+    /// One of the requests that may be in flight.
+    async fn place(self) -> Place {
+        let current = &self.bench.settings;
+        let max = || current.get().max_in_flight.get();
+        self.bench.places.take(max).await
     }
 
     async fn one(

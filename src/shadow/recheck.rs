@@ -200,8 +200,8 @@ impl<'c> Series<'c> {
         let lanes = &self.check.bench.lanes;
         let ways = lanes.again(self.check.sample.primary, Instance::Control);
         let expected = [old.body.kept(), new.body.kept()];
-        let reader = self.check.reader();
-        let read = reader.both(ways.map(Way::Asks), expected, &mut held);
+        let check = self.check;
+        let read = check.read_both(ways.map(Way::Asks), expected, &mut held);
         let [later_old, later_new] = match read.await {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {

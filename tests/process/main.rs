@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod answers;
+mod conditional;
 mod gating;
 mod history;
 mod lag;

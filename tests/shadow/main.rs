@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod builds;
+mod conditional;
 mod ids;
 mod large;
 mod noise;

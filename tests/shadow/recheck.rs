@@ -5,7 +5,6 @@ use crate::{
     shadow::{Read, Shadow, bytes_alone, eventually},
     stacks::{Stack, Way, answer},
 };
-use http::StatusCode;
 use std::{
     collections::BTreeSet,
     num::{NonZeroU32, NonZeroUsize},
@@ -20,10 +19,10 @@ use twinread::{
     handoff::Sent,
     rules::RuleSet,
     sample::Frequency,
-    shadow::{Conditional, Limits, Recheck, Settings},
+    shadow::{Limits, Recheck, Settings},
     stack,
     telemetry::Bound,
-    verdict::{Mark, Outcome, Reason, ShadowError, Via},
+    verdict::{Mark, Outcome, Reason, Via},
 };
 
 pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
@@ -488,153 +487,6 @@ async fn no_more_than_allowed_are_in_flight_later_readings_included() {
     assert_eq!(shadow.outcomes(), [(MISMATCH, 40)]);
     assert_eq!(new.requests().len(), 120);
     assert!(new.most_at_once() <= 2 && old.most_at_once() <= 2);
-}
-
-/// A read whose caller had the answer already.
-fn unmodified() -> Read {
-    Read {
-        status: StatusCode::NOT_MODIFIED,
-        answer: "",
-        headers: vec![
-            ("host", "caller"),
-            ("if-none-match", "\"7\""),
-            ("if-modified-since", "Sun, 22 Nov 2026 10:00:00 GMT"),
-        ],
-        ..Read::new()
-    }
-}
-
-#[tokio::test]
-async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
-    let mut shadow = comparing((&old, &new, None), after(&[1])).await;
-    assert_eq!(shadow.check(&unmodified()).await, MATCH);
-    for stack in [&old, &new] {
-        assert_eq!(marks(stack), ["recheck"]);
-        assert!(!stack.requests()[0].contains("if-"));
-    }
-    new.becomes(Way::json(STALE));
-    assert_eq!(shadow.check(&unmodified()).await, MISMATCH);
-    assert_eq!((old.requests().len(), new.requests().len()), (3, 3));
-    let report = shadow.reports.try_recv().unwrap();
-    assert_eq!(report.old.as_ref().unwrap().status, 200);
-
-    new.becomes(Way::Closes(String::new()));
-    let reset = Outcome::ShadowError(ShadowError::Reset);
-    assert_eq!(shadow.check(&unmodified()).await, reset);
-    old.becomes(Way::Closes(String::new()));
-    let failed = not_compared(Reason::PrimaryError);
-    assert_eq!(shadow.check(&unmodified()).await, failed);
-}
-
-#[tokio::test]
-async fn what_the_caller_had_from_one_stack_only_is_read_without_conditions_on_both() {
-    let tagged = Way::writing(|request| match request.contains("if-none-match") {
-        true => "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned(),
-        false => answer("200 OK", EQUAL),
-    });
-    let (old, new) = pair(Way::json(EQUAL), tagged).await;
-    let shadow = comparing((&old, &new, None), after(&[1])).await;
-    let read = || Read {
-        headers: unmodified().headers,
-        ..Read::new()
-    };
-    assert_eq!(shadow.check(&read()).await, MATCH);
-    assert_eq!(marks(&new), ["shadow", "recheck"]);
-    assert_eq!(marks(&old), ["recheck"]);
-    old.becomes(Way::json(STALE));
-    assert_eq!(shadow.check(&read()).await, MISMATCH);
-}
-
-/// A stack that knows its only content by this tag.
-fn tagged(tag: &'static str) -> Way {
-    Way::writing(move |request| {
-        let knows = |name: &str| request.contains(&format!("{name}: {tag}\r\n"));
-        if request.contains("if-match: ") && !knows("if-match") {
-            return answer("412 Precondition Failed", "");
-        }
-        let is_part = !request.contains("if-range: ") || knows("if-range");
-        match request.contains("\r\nrange: ") && is_part {
-            true => answer("206 Partial Content", EQUAL),
-            false => answer("200 OK", EQUAL),
-        }
-    })
-}
-
-#[tokio::test]
-async fn conditions_on_a_tag_that_one_stack_only_knows_make_no_mismatch() {
-    for (condition, tag, live) in [
-        ("if-match", "old", StatusCode::OK),
-        ("if-match", "new", StatusCode::PRECONDITION_FAILED),
-        ("if-match", "gone", StatusCode::PRECONDITION_FAILED),
-        ("if-range", "old", StatusCode::PARTIAL_CONTENT),
-        ("if-range", "new", StatusCode::OK),
-    ] {
-        let (old, new) = pair(tagged("old"), tagged("new")).await;
-        let shadow = comparing((&old, &new, None), after(&[1])).await;
-        let read = Read {
-            status: live,
-            answer: if live.is_success() { EQUAL } else { "" },
-            headers: vec![
-                ("host", "caller"),
-                (condition, tag),
-                ("range", "bytes=500-"),
-            ],
-            ..Read::new()
-        };
-        assert_eq!(shadow.check(&read).await, MATCH, "{condition} {tag}");
-        assert_eq!(marks(&old), ["recheck"]);
-        for stack in [&old, &new] {
-            let last = stack.requests().pop().unwrap();
-            assert!(!last.contains(condition), "{last}");
-            assert!(last.contains("\r\nrange: bytes=500-\r\n"), "{last}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() {
-    for (condition, read_again) in [(("if-range", "old"), 2), (("x-own", "1"), 1)] {
-        let (old, new) = pair(tagged("old"), Way::json(EQUAL)).await;
-        let mut shadow = comparing((&old, &new, None), after(&[1])).await;
-        let read = Read {
-            status: StatusCode::PARTIAL_CONTENT,
-            headers: vec![("host", "caller"), condition, ("range", "bytes=500-")],
-            ..Read::new()
-        };
-        assert_eq!(shadow.check(&read).await, MISMATCH);
-        assert_eq!(places(&shadow.reports.try_recv().unwrap()), ["status"]);
-        assert_eq!(old.requests().len(), read_again);
-    }
-}
-
-#[tokio::test]
-async fn a_read_without_its_conditions_takes_one_of_the_rate_of_the_shadow() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
-    let slow = Settings {
-        max_per_second: "3/h".parse().unwrap(),
-        ..after(&[1])
-    };
-    let shadow = comparing((&old, &new, None), slow).await;
-    assert_eq!(shadow.check(&unmodified()).await, MATCH);
-}
-
-#[tokio::test]
-async fn what_the_caller_had_already_is_over_budget_where_it_is_skipped_or_there_is_none() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
-    let skip = Settings {
-        conditional: Conditional::Skip,
-        ..after(&[1])
-    };
-    let shadow = comparing((&old, &new, None), skip).await;
-    let over = not_compared(Reason::OverBudget);
-    assert_eq!(shadow.check(&unmodified()).await, over);
-    let mut few = after(&[1]);
-    few.recheck.max_per_second = "3/h".parse().unwrap();
-    shadow.settings.publish(few);
-    assert_eq!(shadow.check(&unmodified()).await, MATCH);
-    assert_eq!(shadow.check(&unmodified()).await, over);
-    assert_eq!((old.requests().len(), new.requests().len()), (1, 1));
 }
 
 #[tokio::test]

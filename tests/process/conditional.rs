@@ -1,0 +1,72 @@
+//! Reads whose callers have the answer already, from the caller to the verdict.
+
+use crate::{
+    ONE,
+    sidecar::{Sidecar, eventually},
+    stack::{Reply, Stack},
+};
+use serde_json::Value;
+
+const CHECKS: u64 = 40;
+
+/// A stack that knows its content by this tag, and sends a 304 where `knows` admits the request.
+fn tagged(tag: &'static str, knows: fn(&str) -> bool) -> Stack {
+    Stack::start(move |request| {
+        let is_known = request.to_lowercase().contains("if-none-match") && knows(request);
+        let (status, body) = match is_known {
+            true => ("304 Not Modified", ""),
+            false => ("200 OK", ONE),
+        };
+        Reply::Write(format!(
+            "HTTP/1.1 {status}\r\netag: \"{tag}\"\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    })
+}
+
+/// The verdict after reads of callers that have what is tagged `1`. Stacks may tag as they like.
+fn judged(old: &Stack, new: &Stack, serve_from: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    let rule = "rules: [{id: tags, why: a stack's own, at: header.etag, do: ignore}]";
+    std::fs::write(&rules, rule).unwrap();
+    let config = format!(
+        "serve_from: {serve_from}\nrules: [{}]\n\
+         verdict: {{max_mismatch: 0.5, max_error: 0.5, max_noise: 0.5, max_uncompared: 0.5, confidence: 0.5}}\n",
+        rules.display()
+    );
+    let recheck = "after: [1ms], max_per_second: 1000000";
+    let sidecar = Sidecar::rechecking(old.addr, new.addr, (recheck, &config));
+    let mut caller = sidecar.caller();
+    for _ in 0..CHECKS {
+        caller.send("GET /items/17 HTTP/1.1\r\nhost: a\r\nif-none-match: \"1\"\r\n\r\n");
+    }
+    sidecar.judged(CHECKS);
+    eventually("a verdict", || {
+        let verdict = sidecar.ask("/v1/verdict");
+        (verdict["verdict"] != "undecided").then_some(verdict)
+    })
+}
+
+#[test]
+fn new_stack_that_answers_304_to_anything_is_unsafe() {
+    let old = tagged("1", |request| request.contains("\"1\""));
+    for serve_from in ["old", "new"] {
+        let verdict = judged(&old, &tagged("2", |_| true), serve_from);
+        assert_eq!(verdict["verdict"], "unsafe", "{verdict:#}");
+        assert_eq!(verdict["reasons"][0]["code"], "mismatch_rate");
+    }
+}
+
+#[test]
+fn new_stack_that_answers_304_to_its_own_tag_is_safe() {
+    let own = || tagged("1", |request| request.contains("\"1\""));
+    for serve_from in ["old", "new"] {
+        let verdict = judged(&own(), &own(), serve_from);
+        assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
+    }
+    let other = tagged("2", |request| request.contains("\"2\""));
+    let verdict = judged(&own(), &other, "old");
+    assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
+}
