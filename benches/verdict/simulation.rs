@@ -1,74 +1,134 @@
-//! Routes with a known rate of mismatches, whose verdict is looked at after every check.
+//! Simulated checks of a route whose true rate is known.
 //!
-//! Between two mismatches a route can only become safe, and stays it until the next: it is enough to look just before
-//! each. That makes a run as cheap as the mismatches in it, and is held to a look at every check by a test.
+//! A hit is a check that counts against the route. Between two hits S only rises and T only falls. So it is enough to look for
+//! `safe` just before each hit, and for `unsafe` just after each. A test compares this with a look after every check.
 
 use rand::{RngExt, rngs::StdRng};
-use twinread::verdict::Sequence;
+use std::ops::RangeInclusive;
+use twinread::verdict::Trials;
 
-/// One route's checks: the numbers, from 1, of those that mismatch, up to a horizon.
+/// 1 - confidence.
+pub(crate) const ALPHA: f64 = 0.05;
+
+/// The seed of every simulation.
+pub(crate) const SEED: u64 = 20_261_122;
+
+/// The checks of one route. They are numbered from 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    pub(crate) mismatches: Vec<u64>,
+    /// The numbers of the checks that are hits.
+    pub(crate) hits: Vec<u64>,
     pub(crate) checks: u64,
 }
 
-/// Tells whether a route is safe after so many checks and mismatches.
+/// Says whether a rate is within its limit.
 pub(crate) trait Bound {
-    fn is_safe(&self, checks: u64, mismatches: u64) -> bool;
+    fn is_within(&self, trials: Trials) -> bool;
 }
 
-impl Bound for Sequence {
-    fn is_safe(&self, checks: u64, mismatches: u64) -> bool {
-        self.is_below(checks, mismatches)
+/// The bound that twinread uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upper {
+    pub(crate) limit: f64,
+}
+
+impl Bound for Upper {
+    fn is_within(&self, trials: Trials) -> bool {
+        ln_largest(trials, self.limit) >= -ALPHA.ln() && trials.is_within(self.limit, ALPHA)
+    }
+}
+
+impl Upper {
+    pub(crate) fn clean_checks_needed(self) -> u64 {
+        let needed = Trials::default().checks_needed(self.limit, ALPHA);
+        needed.expect("a limit that can be reached")
     }
 }
 
 impl Run {
+    /// Every check is a hit with probability `rate`.
     pub(crate) fn draw(rate: f64, checks: u64, chance: &mut StdRng) -> Self {
-        let mut mismatches = Vec::new();
-        let mut last = 0;
+        let mut hits = Vec::new();
+        let mut last = 0_u64;
         loop {
-            // How many clean checks come before the next mismatch: geometric, by inversion.
-            let clean = ((1.0 - chance.random::<f64>()).ln() / (-rate).ln_1p()).floor();
-            last = (clean as u64).saturating_add(last + 1);
+            last = last.saturating_add(gap(rate, chance));
             if last > checks {
-                return Self { mismatches, checks };
+                return Self { hits, checks };
             }
-            mismatches.push(last);
+            hits.push(last);
         }
     }
 
-    /// The number of the first look at which it is safe.
-    pub(crate) fn first_safe(&self, bound: &impl Bound) -> Option<u64> {
-        let before = self.mismatches.iter().map(|at| at - 1);
-        let mut looks = before.chain([self.checks]).zip(0..);
-        looks.find_map(|(checks, mismatches)| bound.is_safe(checks, mismatches).then_some(checks))
+    /// Blocks of `block` checks at `rate` and of as many at 0, by turns. The first is one at `rate`.
+    pub(crate) fn draw_blocks(rate: f64, block: u64, checks: u64, chance: &mut StdRng) -> Self {
+        let at_rate = Self::draw(rate, checks / 2, chance);
+        let spread = |hit: &u64| {
+            let (blocks_before, place) = ((hit - 1) / block, (hit - 1) % block);
+            2 * block * blocks_before + place + 1
+        };
+        Self {
+            hits: at_rate.hits.iter().map(spread).collect(),
+            checks,
+        }
+    }
+
+    /// The spans of checks after which the route is within the bound, in order.
+    pub(crate) fn safe_spans(
+        &self,
+        bound: &impl Bound,
+    ) -> impl Iterator<Item = RangeInclusive<u64>> {
+        let ends = self.hits.iter().map(|hit| hit - 1).chain([self.checks]);
+        let starts = [0].into_iter().chain(self.hits.iter().copied());
+        let stretches = starts.zip(ends).zip(0..);
+        stretches.filter_map(|((start, end), hits)| {
+            let is_within = |checks| bound.is_within(Trials::new(checks, hits));
+            is_within(end).then(|| first(start, end, is_within)..=end)
+        })
+    }
+
+    pub(crate) fn is_ever_safe(&self, bound: &impl Bound) -> bool {
+        self.safe_spans(bound).next().is_some()
     }
 }
 
-/// How many of `runs` routes with this true rate are ever called safe.
-pub(crate) fn ever_safe(
-    bound: &impl Bound,
-    (rate, checks): (f64, u64),
-    runs: u32,
-    chance: &mut StdRng,
-) -> u32 {
-    let is_called = |_: &u32| Run::draw(rate, checks, chance).first_safe(bound).is_some();
-    (0..runs).filter(is_called).count() as u32
+/// The logarithm of the largest likelihood ratio against `limit`. S and T are weighted means of such ratios, so neither exceeds
+/// it. It is quicker to compute.
+pub(crate) fn ln_largest(trials: Trials, limit: f64) -> f64 {
+    let (checks, hits) = (trials.total as f64, trials.hits as f64);
+    let of = |count: f64, expected: f64| match count {
+        0.0 => 0.0,
+        count => count * (count / expected).ln(),
+    };
+    of(hits, checks * limit) + of(checks - hits, checks * (1.0 - limit))
 }
 
-/// The share of `hits` in `runs`, and the ends between which it lies with 99 % confidence (Wilson).
-pub(crate) fn share(hits: u32, runs: u32) -> [f64; 3] {
-    const Z: f64 = 2.5758;
-    let (runs, share) = (f64::from(runs), f64::from(hits) / f64::from(runs));
-    let middle = share + Z * Z / (2.0 * runs);
-    let spread = Z * (share * (1.0 - share) / runs + Z * Z / (4.0 * runs * runs)).sqrt();
-    let scale = 1.0 + Z * Z / runs;
-    [share, (middle - spread) / scale, (middle + spread) / scale]
+/// How many checks come until the next hit, that one included.
+pub(crate) fn gap(rate: f64, chance: &mut StdRng) -> u64 {
+    // Geometric, by inversion.
+    let clean = ((1.0 - chance.random::<f64>()).ln() / (-rate).ln_1p()).floor();
+    (clean as u64).saturating_add(1)
 }
 
-/// The fewest clean checks after which a single look may call a route safe.
-pub(crate) fn fixed_sample_minimum(limit: f64, alpha: f64) -> f64 {
-    alpha.ln() / (-limit).ln_1p()
+/// The first number at which `is_reached` holds. It holds at `end`, and at every number after the first.
+fn first(start: u64, end: u64, is_reached: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (start, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_reached(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+/// The fewest clean checks with which a single look at a time fixed beforehand may call a route safe.
+pub(crate) fn fixed_sample_minimum(limit: f64) -> f64 {
+    ALPHA.ln() / (-limit).ln_1p()
+}
+
+/// The largest count that is plausible at a probability of at most ALPHA: three standard errors above.
+pub(crate) fn largest_share(runs: u32) -> f64 {
+    ALPHA + 3.0 * (ALPHA * (1.0 - ALPHA) / f64::from(runs)).sqrt()
 }
