@@ -24,6 +24,7 @@ pub mod reload;
 mod rule_files;
 mod running;
 mod sampling;
+mod secrets;
 mod stacks;
 mod tree;
 mod values;

@@ -5,6 +5,7 @@ use super::{
     environment::{self, Lookup},
     layers::Layers,
     rule_files::{self, Rules},
+    secrets,
 };
 use crate::{
     document::{At, Fault, Faults, Mark, Node},
@@ -58,6 +59,7 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
     let lookup: Lookup<'_> = &*origin.environment;
     let unset = environment::replace(&name, &mut file, lookup);
     let unset = unset.err().unwrap_or_default();
+    secrets::hide(&mut file);
     let layers = Layers::new(file, origin.flags.tree()).with_text(text);
 
     let (rules, mut faults) = origin.rules(&name, &layers.tree());
