@@ -17,6 +17,7 @@ mod listener;
 mod load;
 mod not_yet;
 mod patch;
+mod places;
 mod read;
 mod recheck;
 mod redaction;
