@@ -12,4 +12,4 @@ mod scalar;
 pub use fault::{Fault, Faults};
 pub use fields::{Fields, closest};
 pub use node::{Data, Key, Mark, Node};
-pub use read::{At, parse_duration};
+pub use read::{At, parse_duration, without_user};

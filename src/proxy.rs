@@ -8,6 +8,7 @@ mod again;
 mod bind;
 mod call;
 mod check;
+mod control;
 mod deadline;
 mod download;
 mod entrance;

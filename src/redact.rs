@@ -6,7 +6,10 @@
 
 mod body;
 mod names;
+mod secret;
 mod values;
+
+pub use secret::Secret;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;

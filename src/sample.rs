@@ -11,4 +11,4 @@ mod sampling;
 pub use frequency::Frequency;
 pub use key::By;
 pub use reads::{Declared, Reads};
-pub use sampling::{Ask, Decision, Sampling, share};
+pub use sampling::{Ask, Decision, Sampling, Wish, share};

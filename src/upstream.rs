@@ -6,6 +6,8 @@
 mod body;
 mod client;
 mod error;
+mod headers;
+mod hop;
 mod pool;
 mod target;
 mod wire;
@@ -13,5 +15,7 @@ mod wire;
 pub use body::Answering;
 pub use client::Client;
 pub use error::Error;
+pub use headers::remove_in_order;
+pub use hop::{HOP, Instance};
 pub use target::{HostPolicy, Target};
 pub use wire::{Line, Wire};

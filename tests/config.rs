@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+#[path = "config/places.rs"]
+mod places;
+#[path = "config/secrets.rs"]
+mod secrets;
+
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
@@ -130,6 +135,14 @@ const REFUSED: &[(&str, &str)] = &[
         "14: admin_token: expected one or more visible ASCII characters",
     ),
     ("admin_token: [a]", "14: admin_token: expected a text"),
+    (
+        "live_token: ''",
+        "13: live_token: expected one or more visible ASCII characters",
+    ),
+    (
+        "allow_same_stack: maybe",
+        "19: allow_same_stack: expected true or false, found `maybe`",
+    ),
     (
         "serve_from: both",
         "13: serve_from: expected old or new, found `both`",
@@ -415,7 +428,7 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
     ),
     (
         "{url: 'http://old/?a=b'}",
-        "12: old.url: expected a url without a query, found \"http://old/?a=b\"",
+        "12: old.url: expected a url without a query, found \"http://old/?…\"",
     ),
     (
         "{url: 'http://old/#a'}",
@@ -496,6 +509,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
     assert_eq!(config.admin_token, None);
+    assert_eq!(config.live_token, None);
+    assert!(!config.is_same_stack && config.warnings.is_empty());
     assert_eq!(config.serve_from, Stack::Old);
     assert_eq!(config.checks, Checks::Running);
     assert_eq!(config.listener, ListenerLimits::default());
@@ -555,6 +570,8 @@ const SECTION_5: &str = r"
 listen: 127.0.0.1:8080
 admin: 127.0.0.1:9900
 admin_token: null             # bearer token; without one, only a loopback address is accepted for admin
+live_token: null              # in header x-twinread-token of a live request (always stripped)
+allow_same_stack: false       # true: old and new may be the same place, to see the noise of an A/A run
 serve_from: old               # which stack is primary; changeable at runtime
 limits:                       # of the listener; reaching one is counted
   {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s}
@@ -739,6 +756,16 @@ fn a_stack_is_read() {
 }
 
 #[test]
+fn answers_may_have_as_many_header_lines_as_requests_or_more() {
+    let most = |text| {
+        let config = config(text);
+        [config.old.max_headers, config.new.max_headers]
+    };
+    assert_eq!(most(""), [256, 256]);
+    assert_eq!(most("limits: {headers: 1000}\n"), [1_000, 1_000]);
+}
+
+#[test]
 fn variables_are_replaced_and_their_faults_are_told_once() {
     let folder = Folder::with(
         "old: {url: \"${OLD_URL:-http://old:1}\"}\n\
@@ -905,6 +932,8 @@ const FIELDS: &[&str] = &[
     "listen",
     "admin",
     "admin_token",
+    "live_token",
+    "allow_same_stack",
     "serve_from",
     "paused",
     "limits",

@@ -97,7 +97,7 @@ fn check_prints_every_fault_with_its_place_on_stderr() {
 fn sidecar(folder: &Path, text: &str) -> App {
     let file = folder.join("twinread.yaml");
     let addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
-                     old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:9'}\n";
+                     old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:10'}\n";
     // Otherwise `set` would say that nothing survives a restart.
     let store = folder.join("evidence.db");
     let store = format!("store: {{path: {}}}\n", store.display());

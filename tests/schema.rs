@@ -440,6 +440,8 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "listen: 127.0.0.1",
     "listen: localhost:80",
     "admin_token: 'two words'",
+    "live_token: 'two words'",
+    "allow_same_stack: maybe",
     "serve_from: both",
     "paused: maybe",
     "limits: {connections: 0}",
@@ -525,6 +527,7 @@ fn good_configurations_are_admitted_by_both() {
         &config(&[
             "",
             "admin: '[::1]:9900'",
+            "live_token: ${TOKEN:-a}\nallow_same_stack: true",
             "limits: {connections: 20, header_bytes: 8KiB, headers: 200, head_timeout: 1s, idle_timeout: 1m, body_stall: 10s, streams: null}",
             "{}".trim_matches(['{', '}']),
             "sample: {rate: '${RATE:-0.5}', by: 'header:x-tenant', per_route_floor: 30/m, force_header: null}",

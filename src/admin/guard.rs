@@ -4,18 +4,19 @@
 //! do is leave out its `Origin` on a writing call, or choose the `Host` under which it reached us.
 
 use super::problem::Problem;
+use crate::redact::Secret;
 use axum::{
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
-use std::{hint::black_box, net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 /// What a caller has to show.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    token: Option<Arc<str>>,
+    token: Option<Secret>,
 }
 
 /// Lets a request through, or answers it.
@@ -39,7 +40,7 @@ pub(super) fn is_guarded(uri: &Uri) -> bool {
 impl Guard {
     pub(super) fn new(token: Option<&str>) -> Self {
         Self {
-            token: token.map(Arc::from),
+            token: token.map(Secret::new),
         }
     }
 
@@ -81,7 +82,7 @@ fn unauthorized(headers: &HeaderMap) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn has_token(headers: &HeaderMap, token: &str) -> bool {
+fn has_token(headers: &HeaderMap, token: &Secret) -> bool {
     let Some(given) = headers.get(header::AUTHORIZATION) else {
         return false;
     };
@@ -89,14 +90,7 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let Some((scheme, given)) = given.split_at_checked("Bearer ".len()) else {
         return false;
     };
-    scheme.eq_ignore_ascii_case(b"Bearer ") && is_same_secret(given, token.as_bytes())
-}
-
-/// Takes the same time wherever the two differ.
-fn is_same_secret(given: &[u8], secret: &[u8]) -> bool {
-    let pairs = given.iter().zip(secret);
-    let differing = pairs.fold(0, |seen, (one, other)| black_box(seen | (one ^ other)));
-    given.len() == secret.len() && differing == 0
+    scheme.eq_ignore_ascii_case(b"Bearer ") && token.is(given)
 }
 
 /// A missing `Host` is not a browser's.

@@ -40,7 +40,7 @@ impl Standing {
                 activity => activity,
             },
             is_by_key: judging.config.sampling.by != By::Chance,
-            is_same_stack: false,
+            is_same_stack: judging.config.is_same_stack,
         };
         judge(&evidence, &judging.limits, now)
     }

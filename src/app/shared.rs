@@ -29,7 +29,7 @@ use crate::{
     stack::Stack,
     store::{Database, KeptSettings, Store},
     telemetry::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
-    upstream::Client,
+    upstream::{Client, Instance},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -63,7 +63,13 @@ impl Shared {
         restored: &Restored,
         env: report::otlp::Env<'_>,
     ) -> (Self, sample::Queue, Feed) {
-        let config = restored.loaded.config();
+        let config = Arc::new(
+            restored
+                .loaded
+                .config()
+                .sent_by(&Instance::new(rand::random())),
+        );
+        let config = &config;
         let Restored {
             gauges, counted, ..
         } = restored;

@@ -138,7 +138,7 @@ fn live(config: &Config) -> proxy::Live {
         routes: config.routes.clone(),
         sampling: config.sampling.clone(),
         max_body: config.capture.max_body,
-        admin_token: config.admin_token.clone(),
+        live_token: config.live_token.clone(),
         comparing: config.comparing.clone(),
     }
 }

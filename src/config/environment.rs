@@ -15,7 +15,20 @@ struct Replacing<'r> {
     faults: Faults,
 }
 
-/// Replaces every variable in `node`.
+/// A scalar with its variables replaced.
+struct Expanded {
+    text: String,
+    /// A part of it was not written in the file, and may be a secret.
+    is_from_outside: bool,
+}
+
+/// The value of a variable.
+enum Value<'v> {
+    Set(String),
+    Default(&'v str),
+}
+
+/// Replaces every variable in `node`. Faults show the variable in place of a value from the environment.
 ///
 /// # Errors
 /// Variables that are not set and have no default, and what is not a name in braces.
@@ -35,7 +48,12 @@ impl Replacing<'_> {
     fn walk(&mut self, node: &mut Node, path: &str) {
         match &mut node.data {
             Data::Plain(text) | Data::Quoted(text) => match expand(text, self.lookup) {
-                Ok(replaced) => *text = replaced,
+                Ok(expanded) => {
+                    if expanded.is_from_outside {
+                        node.shown = Some(text.as_str().into());
+                    }
+                    *text = expanded.text;
+                }
                 Err(message) => {
                     let message = format!("{path}: {message}");
                     self.faults.push(Fault::at(self.file, node.mark, message));
@@ -60,8 +78,9 @@ impl Replacing<'_> {
 }
 
 /// `$${` stands for `${`; a dollar sign before anything else is itself.
-fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+fn expand(text: &str, lookup: Lookup<'_>) -> Result<Expanded, String> {
     let mut expanded = String::with_capacity(text.len());
+    let mut is_from_outside = false;
     let mut rest = text;
     while let Some(begin) = rest.find("${") {
         let (before, variable) = rest.split_at(begin);
@@ -75,15 +94,24 @@ fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
         let Some(end) = variable.find('}') else {
             return Err("expected `}` after `${`; write `$${` for the characters".to_owned());
         };
-        expanded.push_str(&value(&variable[2..end], lookup)?);
+        match value(&variable[2..end], lookup)? {
+            Value::Set(value) => {
+                is_from_outside = true;
+                expanded.push_str(&value);
+            }
+            Value::Default(value) => expanded.push_str(value),
+        }
         rest = &variable[end + 1..];
     }
     expanded.push_str(rest);
-    Ok(expanded)
+    Ok(Expanded {
+        text: expanded,
+        is_from_outside,
+    })
 }
 
 /// As in a shell, a variable that is set but empty has its default.
-fn value(variable: &str, lookup: Lookup<'_>) -> Result<String, String> {
+fn value<'v>(variable: &'v str, lookup: Lookup<'_>) -> Result<Value<'v>, String> {
     let (name, default) = match variable.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (variable, None),
@@ -94,9 +122,9 @@ fn value(variable: &str, lookup: Lookup<'_>) -> Result<String, String> {
         ));
     }
     match (lookup(name), default) {
-        (Some(value), None) => Ok(value),
-        (Some(value), Some(_)) if !value.is_empty() => Ok(value),
-        (_, Some(default)) => Ok(default.to_owned()),
+        (Some(value), None) => Ok(Value::Set(value)),
+        (Some(value), Some(_)) if !value.is_empty() => Ok(Value::Set(value)),
+        (_, Some(default)) => Ok(Value::Default(default)),
         (None, None) => Err(format!(
             "the variable `{name}` is not set; `${{{name}:-…}}` gives a default"
         )),
@@ -139,7 +167,7 @@ mod tests {
             ("$.query", "$.query"),
         ];
         for (text, expected) in cases {
-            assert_eq!(expand(text, &variables).unwrap(), expected, "{text}");
+            assert_eq!(expand(text, &variables).unwrap().text, expected, "{text}");
         }
     }
 

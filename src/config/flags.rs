@@ -30,6 +30,7 @@ impl Flags {
         let mut root = Node {
             mark: None,
             data: Data::Map(Vec::new()),
+            shown: None,
         };
         for (value, path) in fields {
             let Some(value) = value else { continue };
@@ -38,6 +39,7 @@ impl Flags {
                 mark: None,
                 // Quoted: an empty flag is a wrong value, not an absent one.
                 data: Data::Quoted(value.clone()),
+                shown: None,
             };
             tree::put(&mut root, &path, Some(value));
         }

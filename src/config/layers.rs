@@ -32,7 +32,7 @@ pub(super) enum Change {
 }
 
 /// What is not named here needs a restart.
-const CHANGES: [(&str, Change); 18] = [
+const CHANGES: [(&str, Change); 19] = [
     ("serve_from", Change::Api),
     ("paused", Change::Api),
     ("sample", Change::Api),
@@ -45,6 +45,7 @@ const CHANGES: [(&str, Change); 18] = [
     ("new.max_per_second", Change::Api),
     ("new.breaker", Change::Api),
     ("admin_token", Change::Restart),
+    ("live_token", Change::File),
     ("reads", Change::File),
     ("routes", Change::File),
     ("rules", Change::File),

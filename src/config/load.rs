@@ -4,7 +4,9 @@ use super::{
     Config, Flags,
     environment::{self, Lookup},
     layers::Layers,
+    places::Hosts,
     rule_files::{self, Rules},
+    secrets,
 };
 use crate::{
     document::{At, Fault, Faults, Mark, Node},
@@ -36,6 +38,8 @@ pub struct Loaded {
     pub(super) name: Arc<str>,
     pub(super) layers: Layers,
     pub(super) rules: Rules,
+    /// As they were resolved when the file was read.
+    pub(super) hosts: Hosts,
     pub(super) config: Arc<Config>,
 }
 
@@ -58,11 +62,14 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
     let lookup: Lookup<'_> = &*origin.environment;
     let unset = environment::replace(&name, &mut file, lookup);
     let unset = unset.err().unwrap_or_default();
+    secrets::hide(&mut file);
     let layers = Layers::new(file, origin.flags.tree()).with_text(text);
 
-    let (rules, mut faults) = origin.rules(&name, &layers.tree());
+    let tree = layers.tree();
+    let (rules, mut faults) = origin.rules(&name, &tree);
     paths.extend_from_slice(rules.files.paths());
-    let config = faults.collect(resolve(&name, &layers, &rules));
+    let hosts = Hosts::of(&tree);
+    let config = faults.collect(resolve(&name, &layers, (&rules, &hosts)));
     // What holds an unset variable is wrong in other ways too, which say nothing new.
     let is_new = |fault: &&Fault| unset.iter().all(|unset| unset.mark != fault.mark);
     let mut all: Vec<_> = unset.iter().chain(faults.iter().filter(is_new)).collect();
@@ -75,6 +82,7 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
             name,
             layers,
             rules,
+            hosts,
             config: Arc::new(config),
         }),
         None => Err(sorted),
@@ -82,9 +90,14 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
 }
 
 /// Reads the whole that the layers make.
-pub(super) fn resolve(name: &Arc<str>, layers: &Layers, rules: &Rules) -> Result<Config, Faults> {
+pub(super) fn resolve(
+    name: &Arc<str>,
+    layers: &Layers,
+    (rules, hosts): (&Rules, &Hosts),
+) -> Result<Config, Faults> {
     let tree = layers.tree();
-    Config::read(&At::of_text(name, &tree, layers.text()), &rules.set).map_err(|faults| {
+    let at = At::of_text(name, &tree, layers.text());
+    Config::read(&at, &rules.set, hosts).map_err(|faults| {
         let mut told = Faults::default();
         for fault in faults.iter() {
             told.push(blame(fault));
@@ -192,8 +205,12 @@ impl Loaded {
         &self.config
     }
 
-    /// What is not wrong but should be looked at, such as rules that have expired.
-    pub fn warnings(&self) -> &[Fault] {
-        &self.rules.warnings
+    /// What is not wrong but needs attention, such as rules that have expired.
+    pub fn warnings(&self) -> Vec<Fault> {
+        let rules = self.rules.warnings.iter();
+        rules
+            .cloned()
+            .chain(self.config.warnings.iter().map(blame))
+            .collect()
     }
 }

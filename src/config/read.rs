@@ -5,6 +5,7 @@ use super::{
     comparison,
     exporting::{self, Epoch, Telemetry},
     listener, not_yet,
+    places::{Checked, Hosts, Places, SameStack},
     recheck::{self, Recheck},
     redaction, sampling,
     stacks::{self, Protection},
@@ -14,7 +15,7 @@ use crate::{
     compare::Comparing,
     document::{At, Fault, Faults, Fields, Node},
     proxy::{Checks, ListenerLimits},
-    redact,
+    redact::{self, Secret},
     report::log,
     route::Routes,
     rules::RuleSet,
@@ -22,7 +23,7 @@ use crate::{
     shadow::Conditional,
     stack::Stack,
     store,
-    upstream::Target,
+    upstream::{Instance, Target},
     verdict::Limits,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -33,6 +34,12 @@ pub struct Config {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub admin_token: Option<String>,
+    /// With it callers may steer twinread.
+    pub live_token: Option<Secret>,
+    /// Whether both stacks are one place, which `allow_same_stack` permits: such a run never makes a verdict safe.
+    pub is_same_stack: bool,
+    /// What is not wrong but needs attention.
+    pub warnings: Vec<Fault>,
     /// The section `limits`; `limits` below is the section `verdict`.
     pub listener: ListenerLimits,
     /// The primary.
@@ -82,6 +89,17 @@ struct Addresses {
     listener: ListenerLimits,
     admin: SocketAddr,
     admin_token: Option<String>,
+    live_token: Option<Secret>,
+    same_stack: SameStack,
+}
+
+/// The part of a [`Config`] that says where the stacks are.
+struct Stacks {
+    old: Target,
+    new: Target,
+    control: Option<Target>,
+    protection: Protection,
+    checked: Checked,
 }
 
 // === impl Config ===
@@ -91,18 +109,14 @@ impl Config {
     ///
     /// # Errors
     /// Every fault of every section, except those of rules, which have been compiled before.
-    pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>, hosts: &Hosts) -> Result<Self, Faults> {
         let mut fields = not_yet::open(at.clone());
         let addresses = Addresses::take(&mut fields);
         let stacks = [("old", Stack::Old), ("new", Stack::New)];
         let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
         let paused = [("true", Checks::Paused), ("false", Checks::Running)];
         let checks = fields.optional("paused", |at| values::one_of(at, &paused));
-        let old = fields.required("old", stacks::old);
-        let new = fields.required("new", stacks::new);
-        let of_control =
-            |at: &At<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
-        let control = fields.optional("control", of_control);
+        let stacks = Stacks::take(&mut fields, addresses.as_ref(), hosts);
         let reads = fields.optional("reads", Reads::read);
         let routes = fields.optional("routes", Routes::read);
         let max_routes = fields.optional("max_routes", |at| values::count(at, 100_000));
@@ -117,20 +131,23 @@ impl Config {
         let read = || {
             let addresses = addresses?;
             let telling = telling?;
-            let (new, protection) = new?;
+            let stacks = stacks?;
             let (options, deadline) = comparison?;
             let rules = rules.clone();
             Some(Self {
                 listen: addresses.listen,
                 admin: addresses.admin,
                 admin_token: addresses.admin_token,
+                live_token: addresses.live_token,
+                is_same_stack: stacks.checked.is_same_stack,
+                warnings: stacks.checked.warnings,
                 listener: addresses.listener,
                 serve_from: serve_from?,
                 checks: checks?,
-                old: Arc::new(old?),
-                new: Arc::new(new),
-                control: control.flatten().map(Arc::new),
-                protection,
+                old: Arc::new(stacks.old),
+                new: Arc::new(stacks.new),
+                control: stacks.control.map(Arc::new),
+                protection: stacks.protection,
                 reads: Arc::new(reads?),
                 routes: Arc::new(routes?),
                 max_routes: max_routes?.get(),
@@ -152,6 +169,22 @@ impl Config {
         };
         let read = read();
         values::complete(fields, read)
+    }
+
+    /// With every request to a stack marked by the instance that sends it.
+    #[must_use]
+    pub fn sent_by(&self, instance: &Instance) -> Self {
+        let mark = |target: &Arc<Target>| {
+            let mut target = Target::clone(target);
+            target.instance = Some(instance.clone());
+            Arc::new(target)
+        };
+        Self {
+            old: mark(&self.old),
+            new: mark(&self.new),
+            control: self.control.as_ref().map(mark),
+            ..self.clone()
+        }
     }
 }
 
@@ -179,6 +212,42 @@ impl Telling {
     }
 }
 
+// === impl Stacks ===
+
+impl Stacks {
+    /// `addresses` is `None` where they have a fault: then nothing is compared with them.
+    fn take(fields: &mut Fields<'_>, addresses: Option<&Addresses>, hosts: &Hosts) -> Option<Self> {
+        let old = fields.required("old", stacks::old);
+        let new = fields.required("new", stacks::new);
+        let of_control =
+            |at: &At<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
+        let control = fields.optional("control", of_control).flatten();
+        let (addresses, mut old) = (addresses?, old?);
+        let (mut new, protection) = new?;
+        let mut control = control;
+        let max_headers = addresses.listener.headers.get().max(Target::MIN_HEADERS);
+        for target in [&mut old, &mut new].into_iter().chain(&mut control) {
+            target.max_headers = max_headers;
+        }
+        let places = Places {
+            listeners: [("listen", addresses.listen), ("admin", addresses.admin)],
+            old: &old,
+            new: &new,
+            control: control.as_ref(),
+            same_stack: addresses.same_stack,
+        };
+        let checked = places.check(fields.at(), hosts);
+        let checked = fields.collect(checked)?;
+        Some(Self {
+            old,
+            new,
+            control,
+            protection,
+            checked,
+        })
+    }
+}
+
 // === impl Addresses ===
 
 impl Addresses {
@@ -186,6 +255,10 @@ impl Addresses {
         let listen = fields.optional("listen", address);
         let listener = fields.optional("limits", listener::read);
         let admin_token = fields.optional("admin_token", token);
+        let live_token =
+            fields.optional("live_token", |at| token(at).map(|text| Secret::new(&text)));
+        let choices = [("true", SameStack::Allowed), ("false", SameStack::Refused)];
+        let same_stack = fields.optional("allow_same_stack", |at| values::one_of(at, &choices));
         let token = fields.at().node.get("admin_token");
         let is_open = token.is_none_or(Node::is_null);
         let admin = fields.optional("admin", |at| {
@@ -206,6 +279,8 @@ impl Addresses {
             listener: listener?,
             admin: admin?,
             admin_token,
+            live_token,
+            same_stack: same_stack?,
         })
     }
 }

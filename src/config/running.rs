@@ -247,7 +247,7 @@ impl Loaded {
         patch::merge(&mut api, &patch);
         let mut next = self.clone();
         next.layers = next.layers.with_api(api);
-        let config = resolve(&next.name, &next.layers, &next.rules);
+        let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
         match config {
             Ok(config) => next.config = Arc::new(config),
             Err(wrong) => faults.extend(bare(&wrong)),
@@ -280,7 +280,10 @@ impl Loaded {
         }
         let layers = next.layers.clone();
         next.layers = layers.with_api(self.layers.api().clone());
-        next.config = Arc::new(resolve(&next.name, &next.layers, &next.rules)?);
+        // What is kept is named there, and not in the file any more.
+        next.hosts = std::mem::take(&mut next.hosts).with(&self.hosts);
+        let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
+        next.config = Arc::new(config?);
         Ok(reloaded)
     }
 }

@@ -47,6 +47,8 @@ fn target(fields: &mut Fields<'_>) -> Option<Target> {
         host: host?,
         set,
         remove,
+        instance: None,
+        max_headers: Target::MIN_HEADERS,
         connect_timeout: connect_timeout?,
         idle_timeout: idle_timeout?,
     })

@@ -14,6 +14,7 @@ pub(super) fn overlay(base: Node, over: Node) -> Node {
         return Node {
             mark: over.mark,
             data: Data::Map(entries),
+            shown: None,
         };
     };
     for (key, node) in entries {
@@ -29,6 +30,7 @@ pub(super) fn overlay(base: Node, over: Node) -> Node {
     Node {
         mark: over.mark.or(base.mark),
         data: Data::Map(members),
+        shown: None,
     }
 }
 
@@ -62,6 +64,16 @@ pub(super) fn settle(node: &mut Node, around: Option<Mark>) {
 
 pub(super) fn find<'n>(node: &'n Node, path: &[String]) -> Option<&'n Node> {
     path.iter().try_fold(node, |node, name| node.get(name))
+}
+
+pub(super) fn find_mut<'n>(node: &'n mut Node, path: &[String]) -> Option<&'n mut Node> {
+    path.iter().try_fold(node, |node, name| {
+        let Data::Map(entries) = &mut node.data else {
+            return None;
+        };
+        let entry = entries.iter_mut().find(|(key, _)| key.name == *name);
+        entry.map(|(_, node)| node)
+    })
 }
 
 /// Puts `value` at `path`, making the maps on the way, or takes away what is there.

@@ -78,6 +78,11 @@ impl<'n> Fields<'n> {
         &self.at
     }
 
+    /// Keeps the faults of `result`, and its value if it has one.
+    pub fn collect<T>(&mut self, result: Result<T, Faults>) -> Option<T> {
+        self.faults.collect(result)
+    }
+
     pub fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }

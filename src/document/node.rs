@@ -21,6 +21,8 @@ pub struct Node {
     /// `None` for what was not read from a text.
     pub mark: Option<Mark>,
     pub data: Data,
+    /// What faults show in place of a value that must not be shown.
+    pub shown: Option<Arc<str>>,
 }
 
 /// The name of a member of a [`Data::Map`].
@@ -112,7 +114,11 @@ impl Node {
     }
 
     fn unmarked(data: Data) -> Self {
-        Self { mark: None, data }
+        Self {
+            mark: None,
+            data,
+            shown: None,
+        }
     }
 }
 
@@ -183,6 +189,7 @@ impl Loader<'_> {
         let node = Node {
             mark: Some(mark(span.start)),
             data,
+            shown: None,
         };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());

@@ -2,7 +2,7 @@
 
 use super::{Data, Fault, Faults, Key, Node};
 use http::Method;
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct At<'n> {
@@ -12,6 +12,9 @@ pub struct At<'n> {
     /// The text of the file, where the nodes stand in it as it is.
     pub source: Option<&'n str>,
 }
+
+/// Shorter values are found in many a message by chance, and are no secrets.
+const MIN_SECRET: usize = 8;
 
 // === impl At ===
 
@@ -38,10 +41,17 @@ impl<'n> At<'n> {
         self.fault(format!("expected {what}, found {}", found(self.node)))
     }
 
-    /// `<path>: <message>`.
+    /// `<path>: <message>`. Never shows a value that has something else to be shown.
     pub fn fault(&self, message: impl fmt::Display) -> Fault {
+        let mut message = message.to_string();
+        if let (Data::Plain(text) | Data::Quoted(text), Some(shown)) =
+            (&self.node.data, &self.node.shown)
+            && text.len() >= MIN_SECRET
+        {
+            message = message.replace(text, shown);
+        }
         let message = match self.path.as_str() {
-            "" => message.to_string(),
+            "" => message,
             path => format!("{path}: {message}"),
         };
         Fault::at(self.file, self.node.mark, message)
@@ -100,7 +110,8 @@ impl<'n> At<'n> {
         match text.parse() {
             Ok(method) if text == upper => Ok(method),
             Ok(_) => Err(self.fault(format!(
-                "methods are written in capitals, found `{text}`, did you mean `{upper}`?"
+                "methods are written in capitals, found {}, did you mean `{upper}`?",
+                found(self.node)
             ))),
             Err(_) => Err(self.expected("a method such as GET")),
         }
@@ -170,13 +181,33 @@ impl<'n> At<'n> {
 }
 
 fn found(node: &Node) -> String {
-    match &node.data {
+    match (&node.data, &node.shown) {
+        (Data::List(_), _) => "a list".to_owned(),
+        (Data::Map(_), _) => "a map".to_owned(),
+        (_, Some(shown)) => format!("`{shown}`"),
         _ if node.is_null() => "null".to_owned(),
-        Data::Plain(text) => format!("`{text}`"),
-        Data::Quoted(text) => format!("{text:?}"),
-        Data::List(_) => "a list".to_owned(),
-        Data::Map(_) => "a map".to_owned(),
+        (Data::Plain(text), None) => format!("`{}`", without_user(text)),
+        (Data::Quoted(text), None) => format!("{:?}", without_user(text)),
     }
+}
+
+/// A url without its user, password and query: credentials may stand there.
+pub fn without_user(text: &str) -> Cow<'_, str> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
+    };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) if scheme.is_some() => (rest, "?…"),
+        _ => (rest, ""),
+    };
+    let host = rest.rsplit_once('@').map(|(_, host)| host);
+    if host.is_none() && query.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let scheme = scheme.map_or(String::new(), |scheme| format!("{scheme}://"));
+    let user = if host.is_some() { "…@" } else { "" };
+    Cow::Owned(format!("{scheme}{user}{}{query}", host.unwrap_or(rest)))
 }
 
 /// `250ms`, `10s`, `5m`, `1h`, `7d`.
@@ -246,6 +277,18 @@ mod tests {
         let (number, wait) = read("{number: 3, wait: 250ms}").unwrap();
         assert_eq!(number, Some(3));
         assert_eq!(wait, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn users_and_queries_of_urls_are_left_out() {
+        for (text, shown) in [
+            ("http://me:pa@ss@host:1/x?token=y", "http://…@host:1/x?…"),
+            ("me:secret@host", "…@host"),
+            ("ftp://host/x", "ftp://host/x"),
+            ("(?i)e?mail", "(?i)e?mail"),
+        ] {
+            assert_eq!(without_user(text), shown);
+        }
     }
 
     #[test]

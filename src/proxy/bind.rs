@@ -3,7 +3,7 @@
 use super::{
     accept::Acceptor,
     call::Caller,
-    entrance::Entrance,
+    entrance::{Entrance, Loops},
     forward::Forward,
     guard::Guard,
     live::{Config, Handles},
@@ -81,6 +81,7 @@ impl Bound {
         let forward = Forward::new(&config.old, &config.new, timings, drain.clone());
         let layers = RouteLayer::new(handles.ledger.clone(), handles.budget.clone())
             .layer(SampleLayer::new(handles.clone()).layer(forward.clone()));
+        let loops = Loops::new(config.old.instance.clone(), handles.gauges.clone());
         let connection_drain = drain.clone();
         let mut acceptor = Acceptor::new(listener, &config.limits, handles.gauges.clone());
         let mut signaled = pin!(drain.signaled());
@@ -94,7 +95,7 @@ impl Bound {
                     Ok((stream, place)) => {
                         let caller = Caller::new(config.limits, handles.gauges.clone());
                         let caller = Arc::new(caller);
-                        let entrance = Entrance::new(layers.clone(), handles.live.clone(), caller.clone());
+                        let entrance = Entrance::new(layers.clone(), handles.live.clone(), caller.clone(), loops.clone());
                         let guard = Guard::new(stream, caller.clone(), place);
                         tokio::spawn(serve(guard, entrance, caller, connection_drain.clone()));
                     }

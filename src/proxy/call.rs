@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     route::{Access, Head, Keys, Naming},
+    sample::Wish,
     telemetry::{Gauges, Ledger, Route},
     upstream::Line,
 };
@@ -34,6 +35,7 @@ pub(super) struct Call {
     pub(super) received: Instant,
     pub(super) marks: Marks,
     pub(super) upgrade: Option<Box<Upgrade>>,
+    pub(super) wish: Wish,
 }
 
 /// The connection that a request came by.

@@ -2,6 +2,7 @@
 
 use super::{
     call::{Call, Caller, Upgrade},
+    control,
     download::Download,
     hop::{self, Mark, Marks},
     live::Live,
@@ -9,9 +10,9 @@ use super::{
     switch::Undecided,
     upload::Upload,
 };
-use crate::settings::Current;
+use crate::{settings::Current, telemetry::Gauges, upstream::Instance};
 use futures_util::future::Either;
-use http::{HeaderValue, Method, Request, Response, Version, header::UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header::UPGRADE};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
@@ -29,16 +30,25 @@ pub(super) struct Entrance<S> {
     layers: RefCell<S>,
     live: Current<Live>,
     caller: Arc<Caller>,
+    loops: Loops,
+}
+
+/// Refuses requests that run in a loop.
+#[derive(Clone, Debug)]
+pub(super) struct Loops {
+    instance: Option<Instance>,
+    gauges: Gauges,
 }
 
 // === impl Entrance ===
 
 impl<S> Entrance<S> {
-    pub(super) fn new(layers: S, live: Current<Live>, caller: Arc<Caller>) -> Self {
+    pub(super) fn new(layers: S, live: Current<Live>, caller: Arc<Caller>, loops: Loops) -> Self {
         Self {
             layers: RefCell::new(layers),
             live,
             caller,
+            loops,
         }
     }
 
@@ -51,17 +61,39 @@ impl<S> Entrance<S> {
         // From here on, however the request ends, it is decided.
         let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
         check_target(&request)?;
+        self.loops.check(request.headers())?;
         let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
-        hop::strip_request(request.headers_mut(), marks);
+        let live = self.live.get();
+        let wish = control::wish(request.headers(), marks, &live);
+        let force = live.sampling.force_header.as_ref();
+        hop::strip_request(request.headers_mut(), marks, force);
         Ok(Call {
             version: request.version(),
             request,
-            live: self.live.get(),
+            live,
             caller: self.caller.begin(),
             received,
             marks,
             upgrade,
+            wish,
         })
+    }
+}
+
+// === impl Loops ===
+
+impl Loops {
+    pub(super) fn new(instance: Option<Instance>, gauges: Gauges) -> Self {
+        Self { instance, gauges }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let instance = self.instance.as_ref();
+        if instance.is_some_and(|instance| instance.is_in_loop(headers)) {
+            self.gauges.loop_refused();
+            return Err(Problem::Loop);
+        }
+        Ok(())
     }
 }
 

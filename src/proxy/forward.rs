@@ -227,7 +227,7 @@ impl Pending {
         }
         let mut keeper = None;
         if call.marks.have(Mark::Expect) && !body.is_end_stream() {
-            let (gate, kept) = Gate::new();
+            let (gate, kept) = Gate::new(call.caller.caller().switch.clone());
             body.hold_back(gate);
             keeper = Some(kept);
         }

@@ -6,6 +6,7 @@
 //! What hyper refuses anyway (control characters, spaces before a colon) is left to it.
 
 mod head;
+mod target;
 
 use head::Facts;
 use memchr::memchr;
@@ -20,6 +21,10 @@ pub(super) struct Framing {
     facts: Facts,
     /// The beginning of a line that has not ended yet.
     partial: Vec<u8>,
+    /// Whether the target of the request line in hand needs no more attention.
+    is_target_encoded: bool,
+    /// Whether some of the body has come that the last request announced with `Expect`; `None`: there is none.
+    expected_body: Option<bool>,
     /// Whole heads so far.
     heads: u64,
     has_begun: bool,
@@ -46,6 +51,9 @@ pub(super) enum Found {
     Fault(usize),
     /// At this offset a request ends that asks for an upgrade: what follows may not be HTTP any more.
     Upgrade(usize),
+    /// From this offset on the request target may have to be encoded: what follows has to come again, as
+    /// [`Framing::encode_target`] makes it.
+    Target(usize),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -79,6 +87,14 @@ impl Framing {
         self.has_begun |= !bytes.is_empty();
         while at < bytes.len() {
             let rest = &bytes[at..];
+            if self.state.is_in_body() {
+                self.expected_body = self.expected_body.map(|_| true);
+            }
+            if let Some(odd) = self.find_odd(rest) {
+                self.partial.extend_from_slice(&rest[..odd]);
+                self.is_target_encoded = true;
+                return Found::Target(at + odd);
+            }
             match &mut self.state {
                 State::Length(left) | State::Chunk(left) => {
                     let skipped = (*left).min(rest.len() as u64);
@@ -108,6 +124,24 @@ impl Framing {
             }
         }
         Found::Sound
+    }
+
+    /// Encodes what follows a [`Found::Target`], which has to reach the end of the line.
+    pub(super) fn encode_target(&self, rest: &[u8]) -> Vec<u8> {
+        target::encode(&self.partial, rest)
+    }
+
+    fn find_odd(&self, rest: &[u8]) -> Option<usize> {
+        if self.state != State::Start || self.is_target_encoded {
+            return None;
+        }
+        let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+        target::find_odd(&self.partial, line)
+    }
+
+    /// Whether some of the body has come that the last request announced with `Expect`; `None`: there is none.
+    pub(super) fn has_expected_body_begun(&self) -> Option<bool> {
+        self.expected_body
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -175,11 +209,15 @@ impl Framing {
             State::Start if line.is_empty() => State::Start,
             State::Start => {
                 self.facts = Facts::of_request_line(line)?;
+                self.is_target_encoded = false;
+                self.expected_body = None;
                 State::Head
             }
             State::Head if line.is_empty() => {
                 self.heads += 1;
-                self.facts.body()?
+                let state = self.facts.body()?;
+                self.expected_body = (self.facts.expects() && state.is_in_body()).then_some(false);
+                state
             }
             State::Head => {
                 self.facts.header(line)?;
@@ -196,6 +234,17 @@ impl Framing {
             state => state,
         };
         Ok(())
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn is_in_body(self) -> bool {
+        matches!(
+            self,
+            Self::Length(_) | Self::ChunkSize | Self::Chunk(_) | Self::ChunkEnd
+        )
     }
 }
 
@@ -301,6 +350,33 @@ mod tests {
         assert_eq!(found(&format!("{head}\n")), Found::Upgrade(head.len()));
         framing.tunnel();
         assert_eq!(framing.read(b"\x81\n"), Found::Sound);
+    }
+
+    #[test]
+    fn an_expected_body_is_noticed_when_its_first_byte_comes() {
+        for framing in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
+            let mut framed = Framing::default();
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n{framing}\r\n\r\n");
+            framed.read(head.as_bytes());
+            assert_eq!(framed.has_expected_body_begun(), Some(false));
+            framed.read(b"2");
+            assert_eq!(framed.has_expected_body_begun(), Some(true));
+        }
+        let mut framing = Framing::default();
+        framing.read(b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n");
+        assert_eq!(framing.has_expected_body_begun(), None);
+    }
+
+    #[test]
+    fn a_target_that_needs_encoding_comes_again_encoded() {
+        let mut framing = Framing::default();
+        assert_eq!(framing.read(b"GET /a<"), Found::Target(6));
+        let rest = framing.encode_target(b"<b HTTP/1.1\r\n");
+        assert_eq!(rest, b"%3Cb HTTP/1.1\r\n");
+        assert_eq!(framing.read(&rest), Found::Sound);
+        assert_eq!(framing.read(b"Host: a\r\n\r\n"), Found::Sound);
+        assert!(framing.is_between_requests());
+        assert_eq!(framing.read(b"GET /?\xff"), Found::Target(6));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Holds a request body back until the primary has agreed to it (`Expect: 100-continue`, RFC 9110 10.1.1).
 //!
 //! hyper asks the caller for a body with `100 Continue` as soon as somebody reads it, so it must not be read before the primary
-//! has said the same. A primary that says nothing gets the body after [`PATIENCE`], as callers do it themselves.
+//! has said the same. A primary that says nothing gets the body after [`PATIENCE`], as callers do it themselves, and at once where
+//! the caller sends it without waiting.
 
+use super::switch::Switch;
 use futures_util::task::AtomicWaker;
 use std::{
     future::Future,
@@ -22,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Gate {
     keeper: Keeper,
+    caller: Switch,
     patience: Pin<Box<Sleep>>,
 }
 
@@ -51,10 +54,11 @@ const REFUSED: u8 = 3;
 // === impl Gate ===
 
 impl Gate {
-    pub(super) fn new() -> (Self, Keeper) {
+    pub(super) fn new(caller: Switch) -> (Self, Keeper) {
         let keeper = Keeper::default();
         let gate = Self {
             keeper: keeper.clone(),
+            caller,
             patience: Box::pin(sleep(PATIENCE)),
         };
         (gate, keeper)
@@ -68,7 +72,8 @@ impl Gate {
             ANSWERED => return Poll::Pending,
             _ => {}
         }
-        if self.patience.as_mut().poll(cx).is_pending() {
+        let has_begun = self.caller.poll_body_begun(cx).is_ready();
+        if !has_begun && self.patience.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         // An answer may have come in between.

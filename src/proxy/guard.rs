@@ -16,6 +16,7 @@ use super::{
     switch::Decision,
 };
 use crate::telemetry::Bound;
+use memchr::memchr;
 use socket2::SockRef;
 use std::{
     future::Future,
@@ -44,8 +45,10 @@ pub(super) struct Guard {
     inner: TcpStream,
     framing: Framing,
     caller: Arc<Caller>,
-    /// Bytes read that may only pass once an upgrade is decided on.
+    /// Bytes read that may only pass later: once an upgrade is decided on, or the line of a target is whole.
     stash: Vec<u8>,
+    /// The stash begins within a target that has to be encoded.
+    holds_target: bool,
     spoilt: Option<Spoilt>,
     reading: Deadline<Wait>,
     /// Runs while the caller takes nothing of what is to be written.
@@ -83,6 +86,7 @@ impl Guard {
             framing: Framing::default(),
             caller,
             stash: Vec::new(),
+            holds_target: false,
             spoilt: None,
             reading: Deadline::new(),
             writing: Deadline::new(),
@@ -104,18 +108,61 @@ impl Guard {
             self.reading.stop();
         }
         match found {
-            Found::Sound => {}
+            Found::Sound => {
+                if let Some(has_begun) = self.framing.has_expected_body_begun() {
+                    self.caller.switch.set_body_begun(has_begun);
+                }
+            }
             Found::Fault(at) => {
                 buf.filled_mut()[start + at] = 0;
                 buf.set_filled(start + at + 1);
                 self.spoilt = Some(Spoilt::HeadOpen);
             }
-            Found::Upgrade(at) => {
-                let mut rest = buf.filled()[start + at..].to_vec();
-                rest.append(&mut self.stash);
-                self.stash = rest;
-                buf.set_filled(start + at);
+            Found::Upgrade(at) => self.take_back(buf, start + at),
+            Found::Target(at) => {
+                self.take_back(buf, start + at);
+                self.holds_target = true;
             }
+        }
+    }
+
+    /// Puts what was filled in from `at` on before the stash.
+    fn take_back(&mut self, buf: &mut ReadBuf<'_>, at: usize) {
+        let mut rest = buf.filled()[at..].to_vec();
+        rest.append(&mut self.stash);
+        self.stash = rest;
+        buf.set_filled(at);
+    }
+
+    /// Reads to the end of the line of a target, and encodes it.
+    fn poll_target(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let most = self.caller.limits.header_bytes;
+        while memchr(b'\n', &self.stash).is_none() && self.stash.len() <= most {
+            match self.poll_more(cx) {
+                Poll::Pending => return self.poll_wait(cx),
+                Poll::Ready(Ok(0)) => break,
+                Poll::Ready(more) => more.map(drop)?,
+            }
+        }
+        self.stash = self.framing.encode_target(&self.stash);
+        self.holds_target = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Adds to the stash what comes next. How much that is; 0 at the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = [0; 4096];
+        let mut buf = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+        self.stash.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Notices the body of a request with `Expect` that comes without having been asked for: nobody reads it yet.
+    fn look_for_body(&mut self, cx: &mut Context<'_>) {
+        let is_awaited = self.framing.has_expected_body_begun() == Some(false);
+        if is_awaited && self.stash.is_empty() && self.poll_more(cx).is_ready() {
+            self.caller.switch.set_body_begun(true);
         }
     }
 
@@ -155,20 +202,17 @@ impl Guard {
         if let Poll::Ready(decision) = self.caller.switch.poll_take(cx) {
             return Poll::Ready(Ok(decision));
         }
-        let mut scratch = [0; 4096];
         loop {
-            let mut buf = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
+            if ready!(self.poll_more(cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            if self.stash.len() + buf.filled().len() > self.caller.limits.header_bytes {
+            if self.stash.len() > self.caller.limits.header_bytes {
                 self.caller.gauges.bound_reached(Bound::Upgrade);
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
-            self.stash.extend_from_slice(buf.filled());
         }
     }
+
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.stash.is_empty() {
             let room = buf.remaining().min(self.stash.len());
@@ -252,9 +296,17 @@ impl AsyncRead for Guard {
             }
         }
         let start = buf.filled().len();
-        ready!(this.poll_bytes(cx, buf))?;
-        this.check(buf, start);
-        Poll::Ready(Ok(()))
+        loop {
+            if this.holds_target {
+                ready!(this.poll_target(cx))?;
+            }
+            ready!(this.poll_bytes(cx, buf))?;
+            this.check(buf, start);
+            // Nothing would look like the end.
+            if !this.holds_target || buf.filled().len() > start {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 
@@ -292,7 +344,9 @@ impl AsyncWrite for Guard {
             let limit = self.caller.limits.idle_timeout;
             let _ = self.reading.poll(cx, Wait::Request, limit);
         }
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let this = &mut *self;
+        this.look_for_body(cx);
+        Pin::new(&mut this.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,11 +1,20 @@
 //! Headers that are for one connection only (RFC 9110 7.6.1), and framing that two parsers could read differently.
 
+use super::control;
+use crate::upstream::{self, remove_in_order};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 
 const HOP: [&str; 3] = ["keep-alive", "proxy-connection", "http2-settings"];
+
+/// Marks of headers that may have to be removed.
+const STRIPPED: u8 = Mark::Connection as u8
+    | Mark::Te as u8
+    | Mark::Hop as u8
+    | Mark::Upgrade as u8
+    | Mark::Control as u8;
 
 /// Which headers that need attention a head has, found in one walk: to look each up costs more.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +32,8 @@ pub(super) enum Mark {
     Expect = 16,
     TransferEncoding = 32,
     ContentLength = 64,
+    /// Headers that steer twinread itself.
+    Control = 128,
 }
 
 /// An answer whose end is told in two ways, or in one that nobody knows.
@@ -41,6 +52,10 @@ impl Marks {
     pub(super) fn have(self, mark: Mark) -> bool {
         self.0 & mark as u8 != 0
     }
+
+    fn have_any(self, marks: u8) -> bool {
+        self.0 & marks != 0
+    }
 }
 
 // === impl Mark ===
@@ -54,46 +69,57 @@ impl Mark {
             EXPECT => Some(Self::Expect),
             TRANSFER_ENCODING => Some(Self::TransferEncoding),
             CONTENT_LENGTH => Some(Self::ContentLength),
-            _ => HOP.contains(&name.as_str()).then_some(Self::Hop),
+            _ if HOP.contains(&name.as_str()) => Some(Self::Hop),
+            _ => control::is_named(name).then_some(Self::Control),
         }
     }
 }
 
-/// Takes out of a request what was for the caller's connection. `Transfer-Encoding` stays, for it says that there is a body:
-/// the caller's guard has made sure that it is `chunked`.
-pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks) {
-    let takes_trailers = marks.have(Mark::Te) && takes_trailers(headers);
-    strip(headers, marks);
-    if marks.have(Mark::Upgrade) {
-        headers.remove(UPGRADE);
+/// Removes from a request what was for the caller's connection or for twinread. `Transfer-Encoding` stays, because it says that
+/// there is a body: the caller's guard has made sure that it is `chunked`.
+pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
+    let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
+    let options = connection_options(headers, marks);
+    if marks.have_any(STRIPPED) || force.is_some_and(|name| headers.contains_key(name)) {
+        remove_in_order(headers, |name| match *name {
+            CONNECTION | UPGRADE => true,
+            TE => !keeps_te,
+            _ => is_hop_by_hop(name, &options) || control::is_for_us(name, force),
+        });
     }
-    if takes_trailers {
+    if keeps_te {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
 }
 
-/// Takes out of an answer what was for the primary's connection.
+/// Removes from an answer what was for the primary's connection.
 pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: Marks) {
-    strip(headers, marks);
-    if !marks.have(Mark::Upgrade) {
+    if !marks.have_any(STRIPPED) {
         return;
     }
-    match status {
-        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED => {
-            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        }
-        _ => {
-            headers.remove(UPGRADE);
-        }
+    let offers_upgrade = marks.have(Mark::Upgrade)
+        && matches!(
+            status,
+            StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED
+        );
+    let options = connection_options(headers, marks);
+    remove_in_order(headers, |name| match *name {
+        CONNECTION | UPGRADE => !offers_upgrade,
+        TE => true,
+        _ => is_hop_by_hop(name, &options),
+    });
+    if offers_upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
 }
 
 /// Takes out of an informational answer what was for the primary's connection, and framing: it has no body (RFC 9110 8.6).
 pub(super) fn strip_informational(headers: &mut HeaderMap) {
-    strip(headers, Marks::of(headers));
-    for name in [CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE] {
-        headers.remove(name);
-    }
+    let options = connection_options(headers, Marks::of(headers));
+    remove_in_order(headers, |name| match *name {
+        CONNECTION | CONTENT_LENGTH | TE | TRAILER | TRANSFER_ENCODING | UPGRADE => true,
+        _ => is_hop_by_hop(name, &options),
+    });
 }
 
 /// Refuses an answer that some other reader could end elsewhere than we do.
@@ -137,42 +163,32 @@ fn single_length(headers: &HeaderMap) -> Option<HeaderValue> {
     single.map(HeaderValue::from)
 }
 
-fn strip(headers: &mut HeaderMap, marks: Marks) {
-    if marks.have(Mark::Connection) {
-        strip_named(headers);
-    }
-    if marks.have(Mark::Te) {
-        headers.remove(TE);
-    }
-    if marks.have(Mark::Hop) {
-        for name in HOP {
-            headers.remove(name);
-        }
+/// The values of `Connection`, which name headers.
+fn connection_options(headers: &HeaderMap, marks: Marks) -> Vec<HeaderValue> {
+    match marks.have(Mark::Connection) {
+        true => headers.get_all(CONNECTION).iter().cloned().collect(),
+        false => Vec::new(),
     }
 }
 
-/// Takes out `Connection` and what it names.
-fn strip_named(headers: &mut HeaderMap) {
-    for value in named_by_connection(headers) {
-        for name in value.to_str().unwrap_or_default().split(',') {
-            let Ok(name) = name.trim().parse::<HeaderName>() else {
-                continue;
-            };
-            // Naming these must not take away what frames the message or says where it goes.
-            let is_ours = matches!(name, CONTENT_LENGTH | TRANSFER_ENCODING | UPGRADE)
-                || name == http::header::HOST;
-            if !is_ours {
-                headers.remove(name);
-            }
-        }
-    }
+fn is_hop_by_hop(name: &HeaderName, options: &[HeaderValue]) -> bool {
+    HOP.contains(&name.as_str()) || (!frames_or_routes(name) && is_option(name, options))
 }
 
-fn named_by_connection(headers: &mut HeaderMap) -> Vec<HeaderValue> {
-    match headers.entry(CONNECTION) {
-        http::header::Entry::Occupied(entry) => entry.remove_entry_mult().1.collect(),
-        http::header::Entry::Vacant(_) => Vec::new(),
-    }
+/// Naming these in `Connection` must not take away what frames the message or says where it goes.
+fn frames_or_routes(name: &HeaderName) -> bool {
+    matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | HOST) || *name == upstream::HOP
+}
+
+fn is_option(name: &HeaderName, options: &[HeaderValue]) -> bool {
+    options.iter().any(|value| {
+        let mut options = value.as_bytes().split(|byte| *byte == b',');
+        options.any(|option| {
+            option
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {

@@ -5,6 +5,7 @@ use crate::{
     budget::Budget,
     compare::Comparing,
     handoff::{Queue, Writes},
+    redact::Secret,
     route::Routes,
     sample::{Reads, Sampling},
     settings::Current,
@@ -34,8 +35,8 @@ pub struct Live {
     pub sampling: Sampling,
     /// Bytes kept of one body, request or answer; past it the check ends as `body_too_large`.
     pub max_body: usize,
-    /// What the forcing header has to hold; `None`: anything.
-    pub admin_token: Option<String>,
+    /// Whoever presents it may steer twinread; `None`: nobody may.
+    pub live_token: Option<Secret>,
     pub comparing: Arc<Comparing>,
 }
 
@@ -69,7 +70,7 @@ impl Default for Live {
             routes: Arc::default(),
             sampling: Sampling::default(),
             max_body: 1 << 20,
-            admin_token: None,
+            live_token: None,
             comparing: Arc::default(),
         }
     }

@@ -21,6 +21,8 @@ pub(super) enum Problem {
     Connect,
     /// A request target that names no resource.
     BadTarget,
+    /// The request has come back to the instance of twinread that sent it.
+    Loop,
 }
 
 // === impl Problem ===
@@ -33,6 +35,7 @@ impl Problem {
             Self::BadRequest | Self::BadTarget => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Loop => StatusCode::LOOP_DETECTED,
         }
     }
 
@@ -46,6 +49,9 @@ impl Problem {
             Self::BodyTimeout => "the body of the request did not come in time",
             Self::Connect => "CONNECT is not supported",
             Self::BadTarget => "the request target names no resource",
+            Self::Loop => {
+                "the request has passed this twinread before: a stack's url leads back to it"
+            }
         }
     }
 

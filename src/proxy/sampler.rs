@@ -11,12 +11,12 @@ use crate::{
     budget::Bucket,
     handoff::{Flat, FlatRequest},
     route::Access,
-    sample::{Ask, Decision, Declared},
+    sample::{Ask, Decision, Declared, Wish},
     telemetry::{Bound, Draw, SampleCause},
     verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Uri, header::TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Uri, header::TRANSFER_ENCODING};
 use std::{
     sync::Arc,
     time::{Instant, SystemTime},
@@ -54,6 +54,7 @@ pub(super) struct Undecided {
     head: OwnedHead,
     recording: Recording,
     received: SystemTime,
+    wish: Wish,
 }
 
 /// What is kept of a request that may be replayed.
@@ -79,24 +80,22 @@ impl Sampler {
 
     pub(super) fn plan(&self, call: &mut Call, routing: Routing) -> Plan {
         let live = call.live.clone();
-        let force = live.sampling.force_header.as_ref();
-        let force = force.filter(|name| call.request.headers().contains_key(*name));
         let declared = live.reads.classify(&call.head());
         if let (Declared::Read, Routing::Known(named)) = (declared, &routing) {
             named.route.count_live_read();
         }
-        let plan = match (declared, &routing) {
+        match (declared, &routing) {
             (Declared::NotRead, _) => self.note(call, &routing),
             _ if live.checks == Checks::Paused => Plan::Pass,
-            (Declared::Read, Routing::Known(named)) if force.is_none() && is_off(&live, named) => {
+            (Declared::Read, Routing::Known(named))
+                if call.wish == Wish::None && is_off(&live, named) =>
+            {
                 Plan::Pass
             }
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
             // Also where none is sampled: how many reads there are, and what is written, is told all the same.
             (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
-        };
-        remove(call, force);
-        plan
+        }
     }
 
     /// What is written now may differ for a while, wherever it is read.
@@ -116,11 +115,11 @@ impl Sampler {
     }
 
     fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
-        let Some(draw) = self.draw(&call.live, named, call.request.headers()) else {
+        let request = &call.request;
+        let Some(draw) = self.draw(&call.live, named, (request.headers(), call.wish)) else {
             return Plan::Pass;
         };
-        let request = &call.request;
-        let head = replayable(&call.live, request.uri(), request.headers());
+        let head = replayable(request.uri(), request.headers());
         let recording = (!http_body::Body::is_end_stream(call.request.body())).then(|| {
             let recording = Recording::new(self.tape(&call.live));
             call.request.body_mut().record(recording.clone());
@@ -158,6 +157,7 @@ impl Sampler {
             head,
             recording,
             received: SystemTime::now(),
+            wish: call.wish,
         }
     }
 
@@ -170,6 +170,7 @@ impl Sampler {
             head,
             recording,
             received,
+            wish,
         } = undecided;
         let is_read = {
             let tape = recording.tape();
@@ -192,9 +193,9 @@ impl Sampler {
         if !is_counted {
             named.route.count_live_read();
         }
-        let draw = self.draw(&live, named, &head.headers)?;
+        let draw = self.draw(&live, named, (&head.headers, wish))?;
         let kept = Kept {
-            head: replayable(&live, &head.uri, &head.headers),
+            head: replayable(&head.uri, &head.headers),
             method: head.method,
             recording: Some(recording),
             received,
@@ -203,13 +204,18 @@ impl Sampler {
     }
 
     /// Decides on one read; `None`: it is not checked.
-    fn draw(&self, live: &Live, named: &Named, headers: &HeaderMap) -> Option<Draw> {
+    fn draw(
+        &self,
+        live: &Live,
+        named: &Named,
+        (headers, wish): (&HeaderMap, Wish),
+    ) -> Option<Draw> {
         let chance = rand::random();
         let ask = Ask {
             headers,
             chance,
             route_rate: named.rate,
-            admin_token: live.admin_token.as_deref(),
+            wish,
         };
         let sampling = &live.sampling;
         let now = self.start.elapsed();
@@ -272,24 +278,14 @@ impl Sampler {
     }
 }
 
-/// The header by which a caller forces a sample is meant for us, and travels no further.
-fn remove(call: &mut Call, force: Option<&HeaderName>) {
-    if let Some(name) = force {
-        call.request.headers_mut().remove(name);
-    }
-}
-
 /// Whether no read of the route is sampled unless it is forced.
 fn is_off(live: &Live, named: &Named) -> bool {
     named.rate.unwrap_or(live.sampling.rate) <= 0.0
 }
 
-/// The head as it may be replayed: without what was meant for us, or framed a body that will be sent whole.
-fn replayable(live: &Live, uri: &Uri, headers: &HeaderMap) -> Flat {
-    let force = live.sampling.force_header.as_ref();
-    Flat::of(uri, headers, |name| {
-        Some(name) != force && *name != TRANSFER_ENCODING
-    })
+/// The head as it may be replayed: without what framed a body that will be sent whole.
+fn replayable(uri: &Uri, headers: &HeaderMap) -> Flat {
+    Flat::of(uri, headers, |name| *name != TRANSFER_ENCODING)
 }
 
 // === impl Copying ===

@@ -18,6 +18,9 @@ struct State {
     decision: AtomicU8,
     ends_in_reset: AtomicBool,
     reader: AtomicWaker,
+    /// Whether some of the body that a request with `Expect` announces is here.
+    has_body_begun: AtomicBool,
+    body: AtomicWaker,
 }
 
 /// A request for an upgrade that nobody has decided on. Dropped, it is refused.
@@ -52,6 +55,22 @@ impl Switch {
 
     pub(super) fn ends_in_reset(&self) -> bool {
         self.0.ends_in_reset.load(Ordering::Relaxed)
+    }
+
+    /// Waits until some of an expected body is here without having been asked for.
+    pub(super) fn poll_body_begun(&self, cx: &Context<'_>) -> Poll<()> {
+        self.0.body.register(cx.waker());
+        match self.0.has_body_begun.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    pub(super) fn set_body_begun(&self, has_begun: bool) {
+        self.0.has_body_begun.store(has_begun, Ordering::Release);
+        if has_begun {
+            self.0.body.wake();
+        }
     }
 
     /// Takes the decision: the next request needs another.

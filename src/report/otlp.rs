@@ -4,7 +4,7 @@
 //! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). Headers and compression named in the environment
 //! are read by the exporters themselves.
 
-use crate::telemetry::Signal;
+use crate::{document::without_user, telemetry::Signal};
 use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig, tonic_types::metadata::MetadataMap,
@@ -44,9 +44,9 @@ pub struct Target {
 /// Why nothing can be exported as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
-    #[error("telemetry.otlp.endpoint: https is not available yet: {0}")]
+    #[error("telemetry.otlp.endpoint: https is not available yet: {}", without_user(.0))]
     Https(String),
-    #[error("telemetry.otlp.endpoint: expected http://host:port, found {0}")]
+    #[error("telemetry.otlp.endpoint: expected http://host:port, found {}", without_user(.0))]
     Url(String),
     #[error("{name}: expected grpc or http/protobuf, found {value}")]
     Protocol { name: String, value: String },

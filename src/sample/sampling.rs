@@ -1,7 +1,7 @@
 //! Whether a read is checked: by rate, floor and cap, by chance or by key, or because the caller asks for it.
 
 use super::{By, Frequency};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use xxhash_rust::xxh64::xxh64;
 
 /// The section `sample`.
@@ -14,7 +14,7 @@ pub struct Sampling {
     /// All routes together.
     pub max_per_second: Frequency,
     pub by: By,
-    /// A request that carries it is always sampled; `None`: none is.
+    /// A request that carries it, with the `live_token`, is always sampled; `None`: none is.
     pub force_header: Option<HeaderName>,
 }
 
@@ -26,15 +26,23 @@ pub struct Ask<'a> {
     pub chance: u64,
     /// The route's own rate, which wins over the general one.
     pub route_rate: Option<f64>,
-    /// What the forcing header must hold; `None`: anything.
-    pub admin_token: Option<&'a str>,
+    pub wish: Wish,
+}
+
+/// What a caller who may say so wants for its read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    #[default]
+    None,
+    /// That it is sampled.
+    Forced,
 }
 
 /// Why a read is sampled, or is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Sampled,
-    /// The caller asked for it.
+    /// The caller asked for it: no random draw, and so no evidence for the verdict.
     Forced,
     /// By its rate, and the floor was reached.
     Passed,
@@ -53,9 +61,7 @@ impl Sampling {
         floor: impl FnOnce() -> bool,
         cap: impl FnOnce() -> bool,
     ) -> Decision {
-        if self.is_forced(ask) {
-            // It counts against the cap, but is not held back by it.
-            let _ = cap();
+        if ask.wish == Wish::Forced {
             return Decision::Forced;
         }
         let rate = ask.route_rate.unwrap_or(self.rate);
@@ -84,17 +90,6 @@ impl Sampling {
         }
         let key = self.by.key(headers);
         Some(key.map_or(chance, |key| xxh64(key, 0)))
-    }
-
-    fn is_forced(&self, ask: &Ask<'_>) -> bool {
-        let Some(name) = &self.force_header else {
-            return false;
-        };
-        match (ask.headers.get(name), ask.admin_token) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(value), Some(token)) => is_token(value, token),
-        }
     }
 }
 
@@ -130,19 +125,10 @@ fn key_share(key: &[u8]) -> f64 {
     share(xxh64(key, 0))
 }
 
-/// Compares in a time that does not tell how much of the token was right.
-fn is_token(value: &HeaderValue, token: &str) -> bool {
-    let value = value.as_bytes();
-    let unlike = value
-        .iter()
-        .zip(token.as_bytes())
-        .fold(0, |unlike, (one, other)| unlike | (one ^ other));
-    value.len() == token.len() && unlike == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
     use proptest::prelude::*;
     use std::cell::Cell;
 
@@ -161,7 +147,7 @@ mod tests {
             headers,
             chance,
             route_rate: None,
-            admin_token: None,
+            wish: Wish::None,
         }
     }
 
@@ -215,28 +201,12 @@ mod tests {
         let none = HeaderMap::new();
         let decision = rate(1.0).decide(&ask(&none, LUCKY), || true, || false);
         assert_eq!(decision, Decision::Capped);
-        let forced = with("x-twinread-sample", "");
-        let decision = rate(0.0).decide(&ask(&forced, LUCKY), || false, || false);
+        let forced = Ask {
+            wish: Wish::Forced,
+            ..ask(&none, UNLUCKY)
+        };
+        let decision = rate(0.0).decide(&forced, || false, || false);
         assert_eq!(decision, Decision::Forced);
-    }
-
-    #[test]
-    fn where_a_token_is_set_forcing_takes_the_token() {
-        for (value, decision) in [
-            ("secret", Decision::Forced),
-            ("secre", Decision::Passed),
-            ("secrets", Decision::Passed),
-            ("sEcret", Decision::Passed),
-            ("", Decision::Passed),
-        ] {
-            let headers = with("x-twinread-sample", value);
-            let ask = Ask {
-                admin_token: Some("secret"),
-                ..ask(&headers, LUCKY)
-            };
-            let decided = rate(0.0).decide(&ask, || true, || true);
-            assert_eq!(decided, decision, "{value}");
-        }
     }
 
     #[test]

@@ -138,14 +138,18 @@ pub(super) fn request(
     // The body is at hand; to ask for leave to send it would only cost a round trip.
     parts.headers.remove(EXPECT);
     target.prepare(&mut parts);
-    // Last, so that no configured header can hide what the request is.
-    parts.headers.insert(MARK, purpose.mark());
-    parts.headers.insert(TRACEPARENT, span.header());
-    parts.headers.remove(TRACESTATE);
-    if let Ok(state) = HeaderValue::try_from(span.state.as_str())
-        && !state.is_empty()
-    {
-        parts.headers.insert(TRACESTATE, state);
+    // Last, so that no configured header can hide what the request is; they can only be left out.
+    let state = HeaderValue::try_from(span.state.as_str()).ok();
+    let added = [
+        (MARK, Some(purpose.mark())),
+        (TRACEPARENT, Some(span.header())),
+        (TRACESTATE, state.filter(|state| !state.is_empty())),
+    ];
+    for (name, value) in added {
+        match value.filter(|_| !target.remove.contains(&name)) {
+            Some(value) => drop(parts.headers.insert(name, value)),
+            None => drop(parts.headers.remove(name)),
+        }
     }
     Request::from_parts(parts, body)
 }

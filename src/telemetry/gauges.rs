@@ -17,6 +17,7 @@ struct Inner {
     control_open: AtomicU64,
     settings_revision: AtomicU64,
     reload_failures: AtomicU64,
+    loops: AtomicU64,
     store_failures: AtomicU64,
     store_failing: AtomicU64,
     store_set_aside: AtomicU64,
@@ -149,6 +150,15 @@ impl Gauges {
 
     pub fn reload_failures(&self) -> u64 {
         self.0.reload_failures.load(Ordering::Relaxed)
+    }
+
+    /// A live request that came back to the instance that sent it was refused.
+    pub fn loop_refused(&self) {
+        self.0.loops.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn loops_refused(&self) -> u64 {
+        self.0.loops.load(Ordering::Relaxed)
     }
 
     /// A write of the store failed.

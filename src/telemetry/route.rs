@@ -268,7 +268,7 @@ impl Ticket {
 
     /// Notes how long a stack took for its whole answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
-        if self.is_attributed {
+        if self.is_attributed && self.draw.cause == SampleCause::Drawn {
             self.seat.count_latency(stack, took);
             if let Some(rest) = self.rest() {
                 rest.count_latency(stack, took);

@@ -175,6 +175,7 @@ where
         let io = TokioIo::new(Wire::new(stream, line.clone()));
         let (tx, driver) = http1::Builder::new()
             .max_buf_size(MAX_READ)
+            .max_headers(self.0.target.max_headers)
             .handshake(io)
             .await
             .map_err(Error::Protocol)?;

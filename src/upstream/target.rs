@@ -1,5 +1,6 @@
 //! Where a stack is, and how a request is fitted to it.
 
+use super::{Instance, remove_in_order};
 use http::{
     HeaderName, HeaderValue, Uri, Version,
     header::HOST,
@@ -19,6 +20,10 @@ pub struct Target {
     /// Replace what the request has under these names; applied after `remove`.
     pub set: Vec<(HeaderName, HeaderValue)>,
     pub remove: Vec<HeaderName>,
+    /// Marks every request with the instance that sends it; `None`: none does.
+    pub instance: Option<Instance>,
+    /// Header lines that an answer may have.
+    pub max_headers: usize,
     /// Name resolution included.
     pub connect_timeout: Duration,
     /// How long a connection without a request is kept.
@@ -38,6 +43,9 @@ pub enum HostPolicy {
 // === impl Target ===
 
 impl Target {
+    /// Answers may have so many header lines whatever the configuration says: stacks send more than callers do.
+    pub const MIN_HEADERS: usize = 256;
+
     /// A stack at `authority` with the defaults of the configuration.
     pub fn new(authority: Authority) -> Self {
         Self {
@@ -46,21 +54,28 @@ impl Target {
             host: HostPolicy::Preserve,
             set: Vec::new(),
             remove: Vec::new(),
+            instance: None,
+            max_headers: Self::MIN_HEADERS,
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(60),
         }
     }
 
-    /// Fits a request to this stack: target in origin form below the base path, `Host`, headers set and removed, HTTP/1.1.
+    /// Fits a request to this stack: target in origin form below the base path, `Host`, headers set and removed, mark of the
+    /// instance, HTTP/1.1.
     pub fn prepare(&self, parts: &mut Parts) {
         parts.version = Version::HTTP_11;
         let absolute = self.place(parts);
         self.name_host(parts, absolute);
-        for name in &self.remove {
-            parts.headers.remove(name);
+        if !self.remove.is_empty() {
+            remove_in_order(&mut parts.headers, |name| self.remove.contains(name));
         }
         for (name, value) in &self.set {
             parts.headers.insert(name, value.clone());
+        }
+        // Last, so that no configuration hides a loop.
+        if let Some(instance) = &self.instance {
+            instance.mark(&mut parts.headers);
         }
     }
 

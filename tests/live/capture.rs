@@ -232,41 +232,6 @@ async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack(
 }
 
 #[tokio::test]
-async fn the_forcing_header_samples_and_stays_here() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
-        .live(|live| live.admin_token = Some("secret".to_owned()))
-        .start()
-        .await;
-    let mut caller = sidecar.caller().await;
-    for (token, sampled) in [("1", 0), ("secret", 1)] {
-        caller
-            .send(format!(
-                "GET / HTTP/1.1\r\nHost: a\r\nX-Twinread-Sample: {token}\r\n\r\n"
-            ))
-            .await
-            .message()
-            .await;
-        assert_eq!(sidecar.sampled(), sampled);
-    }
-    assert!(
-        sidecar
-            .sample()
-            .await
-            .request
-            .headers
-            .get("x-twinread-sample")
-            .is_none()
-    );
-    for request in stack.requests() {
-        assert!(
-            !request.to_lowercase().contains("x-twinread-sample"),
-            "{request}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_change_of_the_rate_is_in_force_for_the_next_request() {
     let stack = Stack::answering(OK).await;
     let sidecar = Sidecar::sampling(stack.addr()).await;

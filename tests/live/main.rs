@@ -7,11 +7,13 @@ mod support;
 
 mod bodies;
 mod capture;
+mod control;
 mod draining;
 mod failures;
 mod forwarding;
 mod informational;
 mod limits;
 mod smuggling;
+mod targets;
 mod tunnels;
 mod writes;

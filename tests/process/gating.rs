@@ -207,7 +207,7 @@ fn the_gate_ends_with_the_verdict_at_once_where_there_is_one() {
 #[test]
 fn a_gate_that_gets_no_verdict_says_so_and_never_passes() {
     let stack = Stack::json(ONE);
-    let sidecar = Sidecar::start(stack.addr, stack.addr, LOOSE);
+    let sidecar = Sidecar::start(stack.addr, Stack::json(ONE).addr, LOOSE);
     // A wrong token, and no twinread but something that answers.
     for addr in [sidecar.admin, stack.addr] {
         let mut gate = twinread();

@@ -20,7 +20,7 @@ fn hanging() -> Stack {
 #[test]
 fn refused_requests_for_an_upgrade_leave_no_file_open() {
     let old = Stack::json(ONE);
-    let sidecar = Sidecar::with_open_files(256, (old.addr, old.addr), "");
+    let sidecar = Sidecar::with_open_files(256, (old.addr, Stack::json(ONE).addr), "");
     assert_eq!(sidecar.patch(r#"{"sample": {"rate": 0}}"#).status, 200);
     sidecar.caller().get("/");
     let before = sidecar.open_files();
@@ -72,7 +72,7 @@ fn a_hanging_shadow_takes_no_file_that_callers_need() {
 fn configured_limits_hold_and_leave_the_probes_alone() {
     let old = hanging();
     let more = "limits: {connections: 20, head_timeout: 100ms, body_stall: 100ms}\n";
-    let sidecar = Sidecar::start(old.addr, old.addr, more);
+    let sidecar = Sidecar::start(old.addr, Stack::json(ONE).addr, more);
     let half = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n";
     let mut callers: Vec<_> = ["", "GET / HT", half]
         .repeat(20)
@@ -100,7 +100,7 @@ fn configured_limits_hold_and_leave_the_probes_alone() {
 #[test]
 fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     let old = Stack::start(|_| json(ONE));
-    let sidecar = Sidecar::with_open_files(200, (old.addr, old.addr), "");
+    let sidecar = Sidecar::with_open_files(200, (old.addr, Stack::json(ONE).addr), "");
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", sidecar.pid())).unwrap();
     let files = limits
         .lines()

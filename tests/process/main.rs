@@ -5,6 +5,7 @@
 
 mod answers;
 mod conditional;
+mod entry;
 mod gating;
 mod history;
 mod lag;
@@ -232,7 +233,7 @@ fn a_second_signal_ends_at_once() {
             thread::park();
         }
     });
-    let mut sidecar = Sidecar::start(old.addr, old.addr, "drain: {grace: 1h}\n");
+    let mut sidecar = Sidecar::start(old.addr, Stack::json(ONE).addr, "drain: {grace: 1h}\n");
     let mut caller = sidecar.caller();
     caller.write("GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n");
     enters.recv().unwrap();
@@ -341,7 +342,12 @@ fn a_wrong_configuration_exits_64_with_every_fault() {
 fn an_address_that_is_taken_exits_69() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let stacks = ["--old", "http://127.0.0.1:9", "--new", "http://127.0.0.1:9"];
+    let stacks = [
+        "--old",
+        "http://127.0.0.1:9",
+        "--new",
+        "http://127.0.0.1:10",
+    ];
     let ways = [
         ["--listen", &addr, "--admin", "127.0.0.1:0"],
         ["--listen", "127.0.0.1:0", "--admin", &addr],

@@ -75,7 +75,7 @@ impl Sidecar {
     }
 
     fn launch(
-        mut command: Command,
+        command: Command,
         (old, new): (SocketAddr, SocketAddr),
         (recheck, more): (&str, &str),
     ) -> Self {
@@ -85,10 +85,17 @@ impl Sidecar {
              new: {{url: 'http://{new}', max_per_second: 1000000}}\n\
              sample: {{rate: 1.0, max_per_second: 1000000}}\nrecheck: {{{recheck}}}\nlog: {{format: json}}\n{more}"
         );
-        let mut lines = more.lines();
-        let token = lines.find_map(|line| line.strip_prefix("admin_token: "));
         let path = folder.path().join("twinread.yaml");
         std::fs::write(&path, config).unwrap();
+        Self::run(command, folder)
+    }
+
+    /// Starts it with the configuration in the folder.
+    pub fn run(mut command: Command, folder: TempDir) -> Self {
+        let path = folder.path().join("twinread.yaml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let mut lines = config.lines();
+        let token = lines.find_map(|line| line.strip_prefix("admin_token: "));
         let mut child = command
             .arg("run")
             .arg("--config")

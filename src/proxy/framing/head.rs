@@ -11,6 +11,7 @@ pub(super) struct Facts {
     is_chunked: bool,
     has_host: bool,
     asks_upgrade: bool,
+    expects: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,6 +51,7 @@ impl Facts {
                     self.content_length(value)?;
                 }
             }
+            b'e' | b'E' => self.expects |= value_of(line, b"expect").is_some(),
             b'h' | b'H' => {
                 if let Some(value) = value_of(line, b"host") {
                     self.host(value)?;
@@ -90,6 +92,11 @@ impl Facts {
         }
         self.is_chunked = true;
         Ok(())
+    }
+
+    /// Whether the caller may wait to be asked for the body.
+    pub(super) fn expects(&self) -> bool {
+        self.expects
     }
 
     /// What follows the head.

@@ -36,12 +36,18 @@ struct Family<N: 'static> {
     read: fn(&Sources) -> Vec<Series<N>>,
 }
 
-const COUNTERS: [Family<u64>; 12] = [
+const COUNTERS: [Family<u64>; 13] = [
     Family {
         name: "twinread_live_requests_total",
         help: "Requests that callers sent; status_class none: no answer",
         unit: "{request}",
         read: live_requests,
+    },
+    Family {
+        name: "twinread_live_failures_total",
+        help: "Live requests that twinread answered itself, by cause",
+        unit: "{request}",
+        read: live_failures,
     },
     Family {
         name: "twinread_sampled_total",
@@ -268,6 +274,15 @@ fn per_rule(sources: &Sources, count: fn(&super::RuleFigures) -> u64) -> Vec<Ser
         (count, vec![KeyValue::new("rule", rule.rule)])
     });
     series.collect()
+}
+
+/// No series before its first event.
+fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
+    let causes = [("loop", sources.gauges.loops_refused())];
+    let causes = causes.into_iter().filter(|(_, count)| *count > 0);
+    causes
+        .map(|(cause, count)| (count, vec![KeyValue::new("cause", cause)]))
+        .collect()
 }
 
 fn live_requests(sources: &Sources) -> Vec<Series<u64>> {

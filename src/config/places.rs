@@ -1,0 +1,257 @@
+//! Whether two addresses lead to the same place: of the stacks, and of our own listeners.
+
+use super::tree;
+use crate::{
+    document::{At, Data, Fault, Faults, Node},
+    upstream::{HostPolicy, Target},
+};
+use http::{HeaderValue, Uri};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The addresses of named hosts, as the system resolved them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
+
+/// Where requests come in, and where they go.
+#[derive(Debug)]
+pub(super) struct Places<'c> {
+    /// By the names of their fields.
+    pub(super) listeners: [(&'static str, SocketAddr); 2],
+    pub(super) old: &'c Target,
+    pub(super) new: &'c Target,
+    pub(super) control: Option<&'c Target>,
+    pub(super) same_stack: SameStack,
+}
+
+/// What becomes of a configuration whose old and new stack are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SameStack {
+    Refused,
+    /// `allow_same_stack`.
+    Allowed,
+}
+
+/// What was found, where nothing is wrong.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) is_same_stack: bool,
+    pub(super) warnings: Vec<Fault>,
+}
+
+/// How long the system may take to resolve all names. What is not resolved by then is compared by name.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const URLS: [[&str; 2]; 3] = [["old", "url"], ["new", "url"], ["control", "url"]];
+
+const LOOPBACK: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+
+// === impl Hosts ===
+
+impl Hosts {
+    /// Resolves the names in a configuration whose addresses matter: those of a port that occurs twice. Asks the system, which
+    /// may take its time: not for a thread that serves.
+    pub(super) fn of(tree: &Node) -> Self {
+        let urls: Vec<_> = URLS.iter().filter_map(|path| url(tree, path)).collect();
+        let listeners = ["listen", "admin"];
+        let listeners = listeners
+            .iter()
+            .filter_map(|name| text(tree, &[name])?.parse().ok());
+        let ports: Vec<u16> = listeners
+            .map(|listener: SocketAddr| listener.port())
+            .chain(urls.iter().map(|(_, port)| *port))
+            .collect();
+        let is_shared = |port: u16| ports.iter().filter(|other| **other == port).count() > 1;
+        let (sender, resolved) = mpsc::channel();
+        for (host, _) in urls.into_iter().filter(|(_, port)| is_shared(*port)) {
+            let sender = sender.clone();
+            // Nobody waits for a thread that comes too late.
+            thread::spawn(move || sender.send((resolve(&host), host)));
+        }
+        drop(sender);
+        let end = Instant::now() + PATIENCE;
+        let next = || {
+            let left = end.saturating_duration_since(Instant::now());
+            resolved.recv_timeout(left).ok()
+        };
+        let found = std::iter::from_fn(next);
+        Self(found.map(|(addresses, host)| (host, addresses)).collect())
+    }
+
+    /// With the names of `other` as well.
+    pub(super) fn with(mut self, other: &Self) -> Self {
+        let others = other.0.iter();
+        self.0
+            .extend(others.map(|(host, addresses)| (host.clone(), addresses.clone())));
+        self
+    }
+
+    fn addresses(&self, target: &Target) -> Vec<IpAddr> {
+        let host = host(target.authority.host());
+        match (self.0.get(&host), host.as_str()) {
+            (_, "localhost") => LOOPBACK.to_vec(),
+            (Some(addresses), _) => addresses.clone(),
+            (None, host) => host.parse().map(reached_by).into_iter().collect(),
+        }
+    }
+
+    fn are_same_address(&self, one: &Target, other: &Target) -> bool {
+        let is_same_name = host(one.authority.host()) == host(other.authority.host());
+        let others = self.addresses(other);
+        port(one) == port(other)
+            && (is_same_name || self.addresses(one).iter().any(|ip| others.contains(ip)))
+    }
+
+    fn leads_to(&self, target: &Target, listener: SocketAddr) -> bool {
+        let is_reached = |ip: &IpAddr| match listener.ip().to_canonical() {
+            IpAddr::V4(own) if own.is_unspecified() => ip.is_loopback() && ip.is_ipv4(),
+            // It takes connections to IPv4 addresses as well.
+            IpAddr::V6(own) if own.is_unspecified() => ip.is_loopback(),
+            own => *ip == own,
+        };
+        port(target) == listener.port() && self.addresses(target).iter().any(is_reached)
+    }
+}
+
+// === impl Places ===
+
+impl Places<'_> {
+    /// Compares them all; `root` is the whole configuration.
+    pub(super) fn check(&self, root: &At<'_>, hosts: &Hosts) -> Result<Checked, Faults> {
+        let mut faults = self.check_listeners(root, hosts);
+        if self.is_control_new(hosts) {
+            // Every defect would be noise.
+            let message = "the address of new.url, expected another instance of the old stack";
+            faults.push(at(root, &URLS[2]).fault(message));
+        }
+        let checked = faults.collect(self.check_stacks(root, hosts));
+        faults.into_result(checked.unwrap_or_default())
+    }
+
+    fn check_listeners(&self, root: &At<'_>, hosts: &Hosts) -> Faults {
+        let mut faults = Faults::default();
+        for (name, listener) in self.listeners {
+            for (stack, target) in self.stacks() {
+                if hosts.leads_to(target, listener) {
+                    let message = format!("the address of {stack}.url: requests would come back");
+                    faults.push(at(root, &[name]).fault(message));
+                }
+            }
+        }
+        faults
+    }
+
+    fn check_stacks(&self, root: &At<'_>, hosts: &Hosts) -> Result<Checked, Faults> {
+        if !hosts.are_same_address(self.old, self.new) {
+            return Ok(Checked::default());
+        }
+        let at = at(root, &URLS[1]);
+        let is_same_stack = is_same_place(self.old, self.new);
+        let warning = match (is_same_stack, self.same_stack) {
+            (false, _) => {
+                "the same address as old.url; they differ only in host, base path or headers.set"
+            }
+            (true, SameStack::Allowed) => {
+                "the same place as old.url, which allow_same_stack permits: the verdict is never safe"
+            }
+            (true, SameStack::Refused) => {
+                let message = "the same place as old.url: same address, host, base path and headers.set; \
+                               `allow_same_stack: true` permits it";
+                return Err(at.fault(message).into());
+            }
+        };
+        Ok(Checked {
+            is_same_stack,
+            warnings: vec![at.fault(warning)],
+        })
+    }
+
+    fn is_control_new(&self, hosts: &Hosts) -> bool {
+        self.control.is_some_and(|control| {
+            hosts.are_same_address(control, self.new) && control.base_path == self.new.base_path
+        })
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        let control = self.control.map(|control| ("control", control));
+        [("old", self.old), ("new", self.new)]
+            .into_iter()
+            .chain(control)
+    }
+}
+
+/// Whether requests to two stacks at one address differ in nothing that selects a stack.
+fn is_same_place(one: &Target, other: &Target) -> bool {
+    let headers = |target: &Target| {
+        let mut headers = target.set.clone();
+        headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+        headers
+    };
+    host_sent(one) == host_sent(other)
+        && one.base_path == other.base_path
+        && headers(one) == headers(other)
+}
+
+/// The `Host` that requests get; `None`: the caller's.
+fn host_sent(target: &Target) -> Option<HeaderValue> {
+    match &target.host {
+        HostPolicy::Preserve => None,
+        HostPolicy::Literal(host) => Some(host.clone()),
+        HostPolicy::Stack => HeaderValue::from_str(target.authority.as_str()).ok(),
+    }
+}
+
+fn resolve(host: &str) -> Vec<IpAddr> {
+    let found = (host, 0).to_socket_addrs();
+    let found = found.into_iter().flatten();
+    found.map(|address| reached_by(address.ip())).collect()
+}
+
+/// Where a connection to `ip` arrives.
+fn reached_by(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => LOOPBACK[0],
+        IpAddr::V6(ip) if ip.is_unspecified() => LOOPBACK[1],
+        ip => ip,
+    }
+}
+
+fn port(target: &Target) -> u16 {
+    target.authority.port_u16().unwrap_or(80)
+}
+
+/// A host as names are compared: without the brackets of an IPv6 address and the dot of the root.
+fn host(host: &str) -> String {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn url(tree: &Node, path: &[&str]) -> Option<(String, u16)> {
+    let uri: Uri = text(tree, path)?.parse().ok()?;
+    Some((host(uri.host()?), uri.port_u16().unwrap_or(80)))
+}
+
+fn text<'n>(tree: &'n Node, path: &[&str]) -> Option<&'n str> {
+    let node = path.iter().try_fold(tree, |node, name| node.get(name))?;
+    match &node.data {
+        Data::Plain(text) | Data::Quoted(text) => Some(text),
+        Data::List(_) | Data::Map(_) => None,
+    }
+}
+
+fn at<'n>(root: &At<'n>, path: &[&str]) -> At<'n> {
+    let names: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
+    At {
+        path: path.join("."),
+        node: tree::find(root.node, &names).unwrap_or(root.node),
+        ..root.clone()
+    }
+}
