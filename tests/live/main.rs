@@ -7,6 +7,7 @@ mod support;
 
 mod bodies;
 mod capture;
+mod declared;
 mod draining;
 mod failures;
 mod forwarding;
