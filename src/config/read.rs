@@ -132,7 +132,7 @@ impl Config {
                 control: control.flatten().map(Arc::new),
                 protection,
                 reads: Arc::new(reads?),
-                routes: Arc::new(routes?),
+                routes: Arc::new(routes?.hiding(telling.redact.fields.clone())),
                 max_routes: max_routes?.get(),
                 sampling: sampling?,
                 capture: capture?,
