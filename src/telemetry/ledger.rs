@@ -16,11 +16,8 @@ use crate::verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versio
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, RwLock, atomic::Ordering},
 };
 use tokio::sync::watch;
 
@@ -35,7 +32,8 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
-    max_routes: AtomicUsize,
+    /// Whoever takes this and `routes` takes `routes` first.
+    places: Mutex<Places>,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
     /// How many epochs have begun, in all processes; told when one has.
@@ -44,6 +42,16 @@ struct Inner {
     versions: Mutex<Versions>,
     house: Arc<House>,
     gauges: Gauges,
+}
+
+/// Who has a place among the routes.
+#[derive(Debug)]
+struct Places {
+    max: usize,
+    /// Names that have a place before they are seen.
+    declared: HashSet<Arc<str>>,
+    /// Routes seen that are not declared.
+    others: usize,
 }
 
 /// Epochs that stay readable, and routes in all of them together.
@@ -72,7 +80,11 @@ impl Ledger {
         Self(Arc::new(Inner {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
-            max_routes: AtomicUsize::new(max_routes),
+            places: Mutex::new(Places {
+                max: max_routes,
+                declared: HashSet::new(),
+                others: 0,
+            }),
             begun: watch::Sender::new(present.number()),
             versions: Mutex::new(versions(&epochs, now)),
             epochs: RwLock::new(epochs),
@@ -299,7 +311,17 @@ impl Ledger {
         self.0.house.clock.now()
     }
 
-    /// The route of that name; past `max_routes` a new name is [`OTHER`].
+    /// From now on these names, and no others, have a place of their own among the routes.
+    pub fn declare<'r>(&self, names: impl Iterator<Item = &'r str>) {
+        let routes = read(&self.0.routes);
+        let mut places = locked(&self.0.places);
+        places.declared = names.map(Arc::from).collect();
+        let is_other = |name: &&Arc<str>| !places.declared.contains(*name);
+        let others = routes.keys().filter(is_other).count();
+        places.others = others;
+    }
+
+    /// The route of that name; past `max_routes` a new name that is not declared is [`OTHER`].
     pub fn route(&self, name: &str) -> Route {
         let routes = read(&self.0.routes);
         if let Some(route) = routes.get(name) {
@@ -337,13 +359,27 @@ impl Ledger {
         if let Some(route) = routes.get(name) {
             return route.clone();
         }
-        if name == OTHER || routes.len() >= self.0.max_routes.load(Ordering::Relaxed) {
+        if name == OTHER || !locked(&self.0.places).take(name) {
             self.0.gauges.bound_reached(Bound::Routes);
             return self.0.other.clone();
         }
         let route = Route::new(name, &self.present(), self.0.house.clone());
         routes.insert(route.name().clone(), route.clone());
         route
+    }
+}
+
+// === impl Places ===
+
+impl Places {
+    /// Takes the place of a new route, if there is one left.
+    fn take(&mut self, name: &str) -> bool {
+        if self.declared.contains(name) {
+            return true;
+        }
+        let has_place = self.others + self.declared.len() < self.max;
+        self.others += usize::from(has_place);
+        has_place
     }
 }
 

@@ -10,6 +10,7 @@ mod limits;
 mod noise;
 mod openapi;
 mod recheck;
+mod routes;
 mod sidecar;
 mod stack;
 mod suggestions;

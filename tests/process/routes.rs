@@ -1,0 +1,71 @@
+//! What routes are called, and who has a place among them.
+
+use crate::{
+    ONE,
+    sidecar::{Caller, Sidecar},
+    stack::Stack,
+};
+
+fn sidecar(more: &str) -> Sidecar {
+    let stack = Stack::json(ONE);
+    Sidecar::start(stack.addr, Stack::json(ONE).addr, more)
+}
+
+/// The requests counted under that name.
+fn live(sidecar: &Sidecar, route: &str) -> f64 {
+    let label = format!("route=\"{route}\"");
+    sidecar.metric("twinread_live_requests_total", &label)
+}
+
+fn metrics(sidecar: &Sidecar) -> String {
+    let text = Caller::connect(sidecar.admin).get("/metrics").body;
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn declared_routes_keep_their_place_past_max_routes() {
+    let sidecar = sidecar(
+        "max_routes: 20\nroutes: [{name: cart, path: /cart}, {name: 'op {op}', path: '/ops/{op}'}, \
+         {name: pay, path: /pay, required: true}]",
+    );
+    let mut caller = sidecar.caller();
+    // Each at a position of its own, so that no position has many values.
+    for made_up in 0..60 {
+        caller.get(&format!(
+            "/{}/x",
+            "a/".repeat(made_up % 8) + &letters(made_up)
+        ));
+    }
+    for _ in 0..3 {
+        caller.get("/cart");
+        caller.get("/pay");
+    }
+    assert_eq!((live(&sidecar, "cart"), live(&sidecar, "pay")), (3.0, 3.0));
+    assert!(live(&sidecar, "other") >= 42.0);
+    let routes = sidecar.ask("/v1/routes")["routes"].clone();
+    let others = routes.as_array().unwrap().iter();
+    let others = others
+        .filter(|route| !["cart", "pay", "other"].contains(&route["route"].as_str().unwrap()));
+    assert_eq!(others.count(), 18);
+}
+
+#[test]
+fn what_follows_a_secret_name_is_no_part_of_a_name() {
+    let sidecar = sidecar("redact: {fields: ['^pin$', 'password']}");
+    let mut caller = sidecar.caller();
+    caller.get("/password/hunterhunter");
+    caller.get("/pin/abcd/confirm");
+    assert_eq!(live(&sidecar, "GET /password/{}"), 1.0);
+    assert_eq!(live(&sidecar, "GET /pin/{}/confirm"), 1.0);
+    let text = metrics(&sidecar);
+    assert!(
+        !text.contains("hunterhunter") && !text.contains("abcd"),
+        "{text}"
+    );
+}
+
+/// A word of its own for each number.
+fn letters(number: usize) -> String {
+    let letter = |digit| char::from(b'a' + (number / digit % 10) as u8);
+    [letter(100), letter(10), letter(1)].iter().collect()
+}
