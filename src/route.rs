@@ -2,13 +2,14 @@
 //!
 //! Entries of the section `routes` are tried in order, and the first that fits gives the name. A path that none
 //! fits is named by its method and itself, with segments collapsed that look like ids or follow a secret name:
-//! `GET /orders/{}`.
+//! `GET /orders/{}`. What [`Positions`] learn of such names collapses more of them.
 //! Names are bounded in length whatever a caller sends; how many there may be is for the ledger to bound.
 
 mod body;
 mod collapse;
 mod entry;
 mod keys;
+mod positions;
 mod selector;
 mod template;
 mod tree;
@@ -17,6 +18,7 @@ pub use body::JsonBody;
 pub use collapse::{MAX_COLLAPSED, collapsed};
 pub use entry::Entry;
 pub use keys::{Access, Keys};
+pub use positions::{ENOUGH, Positions};
 pub use selector::{Fit, Selector};
 
 use crate::document::{At, Faults};

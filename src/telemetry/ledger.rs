@@ -12,7 +12,10 @@ use super::{
     route::{Route, Ticket},
     state::{EpochState, Mark, Opening},
 };
-use crate::verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions};
+use crate::{
+    route::Positions,
+    verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions},
+};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use std::{
@@ -32,6 +35,8 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
+    /// Whoever takes this and others takes this first, but for `versions`.
+    positions: RwLock<Positions>,
     /// Whoever takes this and `routes` takes `routes` first.
     places: Mutex<Places>,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
@@ -80,6 +85,7 @@ impl Ledger {
         Self(Arc::new(Inner {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
+            positions: RwLock::default(),
             places: Mutex::new(Places {
                 max: max_routes,
                 declared: HashSet::new(),
@@ -329,6 +335,20 @@ impl Ledger {
         }
         drop(routes);
         self.add(name)
+    }
+
+    /// The route of an undeclared path of that name, by what was learned of such paths.
+    pub fn undeclared(&self, name: &str) -> Route {
+        // Held until the route is there, so that no name is added that was collapsed meanwhile.
+        let positions = read(&self.0.positions);
+        self.route(&positions.collapse(name))
+    }
+
+    /// Learns that there is something under an undeclared path: what it is called may change by it.
+    pub fn learn(&self, route: &Route) {
+        if route.teaches() {
+            write(&self.0.positions).learn(route.name());
+        }
     }
 
     /// Every route seen so far, by name.

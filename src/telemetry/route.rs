@@ -11,6 +11,7 @@ use super::{
 use crate::{
     budget::Bucket,
     compare::Kind,
+    route::ENOUGH,
     stack::Stack,
     verdict::{Entry, Outcome, Reason, Version},
 };
@@ -20,7 +21,7 @@ use std::{
     fmt,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +40,8 @@ struct Counts {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<Seat>,
+    /// How often an undeclared path of this name was learned from.
+    lessons: AtomicU8,
     /// Here, and not with the sampler, because it saves a look-up for every read.
     floor: Bucket,
     house: Arc<House>,
@@ -98,6 +101,7 @@ impl Route {
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),
+            lessons: AtomicU8::new(0),
             floor: Bucket::default(),
             sampled: AtomicU64::new(0),
             forced: AtomicU64::new(0),
@@ -174,6 +178,13 @@ impl Route {
             sampled,
             place,
         }
+    }
+
+    /// Whether something is to be learned from one more request; taken note of.
+    pub(super) fn teaches(&self) -> bool {
+        // The plain load first: on the live path it is false nearly always.
+        let lessons = &self.0.lessons;
+        lessons.load(Ordering::Relaxed) < ENOUGH && lessons.fetch_add(1, Ordering::Relaxed) < ENOUGH
     }
 
     /// What is left of `sample.per_route_floor`.

@@ -3,7 +3,7 @@
 use crate::{
     ONE,
     sidecar::{Caller, Sidecar},
-    stack::Stack,
+    stack::{Reply, Stack, json},
 };
 
 fn sidecar(more: &str) -> Sidecar {
@@ -62,6 +62,38 @@ fn what_follows_a_secret_name_is_no_part_of_a_name() {
         !text.contains("hunterhunter") && !text.contains("abcd"),
         "{text}"
     );
+}
+
+#[test]
+fn a_position_of_many_rare_values_is_collapsed() {
+    let sidecar = sidecar("");
+    let mut caller = sidecar.caller();
+    for user in 0..30 {
+        caller.get(&format!("/users/{}/orders", letters(user)));
+    }
+    caller.get("/users/alice-smith/orders");
+    caller.get("/users/alice-smith");
+    assert!(live(&sidecar, "GET /users/{}/orders") > 0.0);
+    assert_eq!(live(&sidecar, "GET /users/{}"), 1.0);
+    assert!(!metrics(&sidecar).contains("alice-smith"));
+}
+
+#[test]
+fn paths_under_which_there_is_nothing_collapse_no_position() {
+    let nothing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let stack = || {
+        Stack::start(move |head| match head.contains(" /made-up") {
+            true => Reply::Write(nothing.to_owned()),
+            false => json(ONE),
+        })
+    };
+    let sidecar = Sidecar::start(stack().addr, stack().addr, "");
+    let mut caller = sidecar.caller();
+    for made_up in 0..40 {
+        caller.get(&format!("/made-up{}", letters(made_up)));
+    }
+    caller.get("/cart");
+    assert_eq!(live(&sidecar, "GET /cart"), 1.0);
 }
 
 /// A word of its own for each number.
