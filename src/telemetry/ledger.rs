@@ -4,6 +4,8 @@
 //! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
+mod names;
+
 use super::{
     Bound, Clock, Gauges,
     epoch::{Beginning, Epoch},
@@ -18,8 +20,9 @@ use crate::{
 };
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
+use names::Places;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, RwLock, atomic::Ordering},
 };
 use tokio::sync::watch;
@@ -49,16 +52,6 @@ struct Inner {
     gauges: Gauges,
 }
 
-/// Who has a place among the routes.
-#[derive(Debug)]
-struct Places {
-    max: usize,
-    /// Names that have a place before they are seen.
-    declared: HashSet<Arc<str>>,
-    /// Routes seen that are not declared.
-    others: usize,
-}
-
 /// Epochs that stay readable, and routes in all of them together.
 pub const MAX_EPOCHS: usize = 100;
 pub const MAX_TALLIES: usize = 10_000;
@@ -86,11 +79,7 @@ impl Ledger {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
             positions: RwLock::default(),
-            places: Mutex::new(Places {
-                max: max_routes,
-                declared: HashSet::new(),
-                others: 0,
-            }),
+            places: Mutex::new(Places::new(max_routes)),
             begun: watch::Sender::new(present.number()),
             versions: Mutex::new(versions(&epochs, now)),
             epochs: RwLock::new(epochs),
@@ -317,40 +306,6 @@ impl Ledger {
         self.0.house.clock.now()
     }
 
-    /// From now on these names, and no others, have a place of their own among the routes.
-    pub fn declare<'r>(&self, names: impl Iterator<Item = &'r str>) {
-        let routes = read(&self.0.routes);
-        let mut places = locked(&self.0.places);
-        places.declared = names.map(Arc::from).collect();
-        let is_other = |name: &&Arc<str>| !places.declared.contains(*name);
-        let others = routes.keys().filter(is_other).count();
-        places.others = others;
-    }
-
-    /// The route of that name; past `max_routes` a new name that is not declared is [`OTHER`].
-    pub fn route(&self, name: &str) -> Route {
-        let routes = read(&self.0.routes);
-        if let Some(route) = routes.get(name) {
-            return route.clone();
-        }
-        drop(routes);
-        self.add(name)
-    }
-
-    /// The route of an undeclared path of that name, by what was learned of such paths.
-    pub fn undeclared(&self, name: &str) -> Route {
-        // Held until the route is there, so that no name is added that was collapsed meanwhile.
-        let positions = read(&self.0.positions);
-        self.route(&positions.collapse(name))
-    }
-
-    /// Learns that there is something under an undeclared path: what it is called may change by it.
-    pub fn learn(&self, route: &Route) {
-        if route.teaches() {
-            write(&self.0.positions).learn(route.name());
-        }
-    }
-
     /// Every route seen so far, by name.
     pub fn routes(&self) -> Vec<Route> {
         let routes = read(&self.0.routes);
@@ -372,34 +327,6 @@ impl Ledger {
     fn present(&self) -> Arc<Epoch> {
         let epochs = read(&self.0.epochs);
         epochs.back().expect("an epoch is always open").clone()
-    }
-
-    fn add(&self, name: &str) -> Route {
-        let mut routes = write(&self.0.routes);
-        if let Some(route) = routes.get(name) {
-            return route.clone();
-        }
-        if name == OTHER || !locked(&self.0.places).take(name) {
-            self.0.gauges.bound_reached(Bound::Routes);
-            return self.0.other.clone();
-        }
-        let route = Route::new(name, &self.present(), self.0.house.clone());
-        routes.insert(route.name().clone(), route.clone());
-        route
-    }
-}
-
-// === impl Places ===
-
-impl Places {
-    /// Takes the place of a new route, if there is one left.
-    fn take(&mut self, name: &str) -> bool {
-        if self.declared.contains(name) {
-            return true;
-        }
-        let has_place = self.others + self.declared.len() < self.max;
-        self.others += usize::from(has_place);
-        has_place
     }
 }
 
