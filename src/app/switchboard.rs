@@ -57,6 +57,7 @@ impl Switchboard {
     ) -> (Self, Switched) {
         let key = HashKey(rand::random());
         ledger.declare(config.routes.declared());
+        ledger.relearn();
         let (live, live_now) = settings::channel(live(config));
         let (shadow, shadow_now) = settings::channel(shadow(config));
         let redactor = Redactor::new(config.redact.clone(), key.clone());

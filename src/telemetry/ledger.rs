@@ -241,7 +241,7 @@ impl Ledger {
         let _held = self.0.house.seconds.hold();
         Tallies {
             doubt,
-            ..self.present().tallies(now)
+            ..self.joined(self.present().tallies(now))
         }
     }
 
@@ -260,7 +260,8 @@ impl Ledger {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
         let _held = self.0.house.seconds.hold();
-        epochs.iter().map(|epoch| epoch.tallies(now)).collect()
+        let tallies = epochs.iter().map(|epoch| epoch.tallies(now));
+        tallies.map(|tallies| self.joined(tallies)).collect()
     }
 
     /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
