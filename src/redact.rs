@@ -6,6 +6,7 @@
 
 mod body;
 mod names;
+mod personal;
 mod secret;
 mod values;
 

@@ -1,13 +1,15 @@
 //! Names of routes: what every per-something figure is kept under.
 //!
 //! Entries of the section `routes` are tried in order, and the first that fits gives the name. A path that none
-//! fits is named by its method and itself, with segments that look like ids collapsed: `GET /orders/{}`.
+//! fits is named by its method and itself, with segments collapsed that look like ids or follow a secret name:
+//! `GET /orders/{}`. What [`Positions`] learn of such names collapses more of them.
 //! Names are bounded in length whatever a caller sends; how many there may be is for the ledger to bound.
 
 mod body;
 mod collapse;
 mod entry;
 mod keys;
+mod positions;
 mod selector;
 mod template;
 mod tree;
@@ -16,10 +18,12 @@ pub use body::JsonBody;
 pub use collapse::{MAX_COLLAPSED, collapsed};
 pub use entry::Entry;
 pub use keys::{Access, Keys};
+pub use positions::{ENOUGH, Positions};
 pub use selector::{Fit, Selector};
 
 use crate::document::{At, Faults};
 use http::{HeaderMap, Method};
+use regex::Regex;
 use std::borrow::Cow;
 use tree::Tree;
 
@@ -39,6 +43,7 @@ pub struct Head<'h> {
 pub struct Routes {
     entries: Vec<Entry>,
     tree: Tree,
+    secrets: Vec<Regex>,
 }
 
 /// What [`Routes::name`] found.
@@ -63,7 +68,16 @@ impl Routes {
         for (index, entry) in entries.iter().enumerate() {
             tree.insert(index, entry.selector().template());
         }
-        Ok(Self { entries, tree })
+        Ok(Self {
+            entries,
+            tree,
+            secrets: Vec::new(),
+        })
+    }
+
+    /// Names no path by what follows one of these names in it.
+    pub fn hiding(self, secrets: Vec<Regex>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// Names a request: the first entry that fits, or else its collapsed path.
@@ -76,7 +90,8 @@ impl Routes {
             Some((entry, Fit::Fits)) => Naming::Named(entry.name(head, body.as_ref()), Some(entry)),
             Some((_, Fit::ByBody)) => Naming::NeedsBody,
             Some((_, Fit::Misses)) | None => {
-                Naming::Named(Cow::Owned(collapsed(head.method, head.path)), None)
+                let name = collapsed(head.method, head.path, &self.secrets);
+                Naming::Named(Cow::Owned(name), None)
             }
         }
     }
@@ -112,6 +127,11 @@ impl Routes {
             .iter()
             .filter(|entry| entry.is_required())
             .filter_map(Entry::fixed_name)
+    }
+
+    /// The names that entries give whatever the request: those without captures.
+    pub fn declared(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(Entry::fixed_name)
     }
 
     pub fn entries(&self) -> &[Entry] {

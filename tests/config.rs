@@ -318,6 +318,14 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (r"reads: [{methods: [POST], json: {$.a(: b}}]", "37: "),
     (
+        "reads: [{methods: [POST], graphql: mutation}]",
+        "36: reads[0].graphql: expected query, found `mutation`",
+    ),
+    (
+        "reads: [{methods: [POST], header: {X_HTTP_Method: GET}}]",
+        "9: reads[0]: a request that asks for another method is never a read",
+    ),
+    (
         r"routes: [{name: r, path: '^/a/(?<b'}]",
         "35: routes[0].path: not a regular expression, see its column 9: unclosed capture group name",
     ),

@@ -84,7 +84,8 @@ impl Shared {
             queue.clone(),
         );
         let (switchboard, switched) = Switchboard::new(config, switched);
-        let metrics = Metrics::new(config.telemetry.report.resource(env), config.max_routes);
+        let max_routes = config.max_routes.max(config.routes.declared().count());
+        let metrics = Metrics::new(config.telemetry.report.resource(env), max_routes);
         let shared = Self {
             config: config.clone(),
             shares: Shares::take(),

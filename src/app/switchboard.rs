@@ -56,6 +56,8 @@ impl Switchboard {
         (budget, ledger, writes, queue): (Budget, Ledger, Writes, Queue),
     ) -> (Self, Switched) {
         let key = HashKey(rand::random());
+        ledger.declare(config.routes.declared());
+        ledger.relearn();
         let (live, live_now) = settings::channel(live(config));
         let (shadow, shadow_now) = settings::channel(shadow(config));
         let redactor = Redactor::new(config.redact.clone(), key.clone());
@@ -96,6 +98,7 @@ impl Switchboard {
         self.redactor.publish(redactor);
         self.judging.publish(Judging::new(&config));
         self.ledger.judge_by(&config.limits, required(&config));
+        self.ledger.declare(config.routes.declared());
         self.live.publish(live(&config));
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(&config);

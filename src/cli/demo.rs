@@ -23,10 +23,13 @@ use std::{
     io,
     net::SocketAddr,
     num::NonZeroU32,
-    process::ExitCode,
+    process::{self, ExitCode},
     time::{Duration, Instant},
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 
 /// Start two small stacks with known defects between them, traffic, and the sidecar; show what it finds.
 #[derive(Clone, Debug, clap::Args)]
@@ -86,11 +89,24 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
+/// The sidecar takes a hang-up for a wish to reload, so that it would not end the process.
+fn end_with_its_terminal(runtime: &Runtime) -> io::Result<()> {
+    let _entered = runtime.enter();
+    let mut hangups = signal(SignalKind::hangup())?;
+    runtime.spawn(async move {
+        if hangups.recv().await.is_some() {
+            process::exit(exit::UNAVAILABLE.into());
+        }
+    });
+    Ok(())
+}
+
 // === impl Demo ===
 
 impl Demo {
     fn start(rate: NonZeroU32) -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
+        end_with_its_terminal(&runtime)?;
         let (stacks, watch) = drain::channel();
         let serve = |stack| -> io::Result<SocketAddr> {
             let bound = runtime.block_on(BoundStack::bind(stack))?;

@@ -8,7 +8,8 @@ use crate::{document::parse_duration, verdict::Decision};
 use anstream::{eprintln, println};
 use serde_json::Value;
 use std::{
-    process::ExitCode,
+    io::Write as _,
+    process::{ExitCode, exit},
     time::{Duration, Instant},
 };
 
@@ -108,7 +109,10 @@ impl Progress {
             Err(error) => error.told(),
         };
         if self.0 != now {
-            eprintln!("waiting: {now}");
+            if writeln!(anstream::stderr(), "waiting: {now}").is_err() {
+                // Whoever waits for the verdict is gone.
+                exit(UNREACHABLE.into());
+            }
             self.0 = now;
         }
     }

@@ -149,7 +149,7 @@ impl Config {
                 control: stacks.control.map(Arc::new),
                 protection: stacks.protection,
                 reads: Arc::new(reads?),
-                routes: Arc::new(routes?),
+                routes: Arc::new(routes?.hiding(telling.redact.fields.clone())),
                 max_routes: max_routes?.get(),
                 sampling: sampling?,
                 capture: capture?,

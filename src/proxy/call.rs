@@ -14,7 +14,7 @@ use crate::{
     telemetry::{Gauges, Ledger, Route},
     upstream::Line,
 };
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use std::{
     sync::{
@@ -74,6 +74,7 @@ pub(super) enum Routing {
 pub(super) struct Named {
     pub(super) route: Route,
     pub(super) rate: Option<f64>,
+    is_declared: bool,
 }
 
 /// A request whose body has to be known before its route is.
@@ -167,11 +168,26 @@ impl Named {
         body: Option<&[u8]>,
     ) -> Option<Self> {
         match live.routes.name(head, body) {
-            Naming::Named(name, entry) => Some(Self {
+            Naming::Named(name, Some(entry)) => Some(Self {
                 route: ledger.route(&name),
-                rate: entry.and_then(|entry| entry.sample()),
+                rate: entry.sample(),
+                is_declared: true,
+            }),
+            Naming::Named(name, None) => Some(Self {
+                route: ledger.undeclared(&name),
+                rate: None,
+                is_declared: false,
             }),
             Naming::NeedsBody => None,
+        }
+    }
+
+    /// Counts the request by its answer. Names are learned from paths under which there is something: whoever tries
+    /// made-up ones must not blur the names of the others.
+    pub(super) fn count_answer(&self, ledger: &Ledger, method: &Method, status: StatusCode) {
+        self.route.count_live(method, Some(status));
+        if !self.is_declared && (status.is_success() || status == StatusCode::NOT_MODIFIED) {
+            ledger.learn(&self.route);
         }
     }
 }

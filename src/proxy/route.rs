@@ -51,6 +51,7 @@ pin_project! {
 #[derive(Debug)]
 struct Count {
     method: Method,
+    ledger: Ledger,
     routing: Option<Routing>,
 }
 
@@ -105,6 +106,7 @@ where
         let routing = self.route(&mut call);
         let count = Count {
             method: call.request.method().clone(),
+            ledger: self.ledger.clone(),
             routing: Some(routing.clone()),
         };
         Counted {
@@ -126,8 +128,9 @@ where
         let this = self.project();
         let answer = ready!(this.inner.poll(cx));
         if let (Ok(answer), Some(routing)) = (&answer, this.count.routing.take()) {
-            let route = &routing.named().route;
-            route.count_live(&this.count.method, Some(answer.status()));
+            let count = &this.count;
+            let named = routing.named();
+            named.count_answer(&count.ledger, &count.method, answer.status());
         }
         Poll::Ready(answer)
     }

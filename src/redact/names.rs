@@ -1,7 +1,11 @@
 //! What is told of names: places, paths, queries, forms.
 
-use super::{Redactor, Telling};
+use super::{
+    Redactor, Telling,
+    personal::{is_address, is_somebodys},
+};
 use crate::compare::{Place, Step};
+use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
 /// A name of more characters than this is taken for a value: a token, a text, a document used as a key.
@@ -23,29 +27,36 @@ impl Redactor {
         Cow::Owned(told)
     }
 
-    /// The path of a request. A segment is masked if it holds an `@`, is very long, or follows a segment that `fields`
-    /// name (`/reset-token/8c1f`); ids stay, for without them a mismatch could not be found again.
+    /// The path of a request. A segment is masked if it looks like somebody's (an address, the number of a card, an
+    /// account or a telephone), is very long, or follows a segment that `fields` name (`/reset-token/8c1f`); ids stay, for
+    /// without them a mismatch could not be found again. Matrix parameters are told as those of a query.
     pub fn path(&self, path: &str) -> String {
-        let mut told = String::with_capacity(path.len());
+        let mut told = Vec::new();
         let mut is_secret = false;
-        for (index, segment) in path.split('/').enumerate() {
-            if index > 0 {
-                told.push('/');
-            }
-            let name = decoded(segment);
-            let telling = match is_secret || is_address(&name) || name.chars().count() > MAX_NAME {
-                true if is_secret => Telling::Masked,
-                true => self.config.values.telling(),
-                false => Telling::Shown,
-            };
-            match telling {
-                _ if segment.is_empty() => {}
-                Telling::Shown => told.push_str(segment),
-                _ => told.push_str(&self.text(&name, telling)),
-            }
-            is_secret = self.names_secret(&name);
+        for segment in path.split('/') {
+            let name = percent_decode_str(segment).decode_utf8_lossy();
+            told.push(
+                match (is_secret, segment.split_once(';'), name.split_once(';')) {
+                    (true, _, _) if !segment.is_empty() => self.text(&name, Telling::Masked),
+                    (_, Some((base, parameters)), _) | (_, None, Some((base, parameters))) => {
+                        format!("{};{}", self.segment(base), self.joined(parameters, ';'))
+                    }
+                    _ => self.segment(segment),
+                },
+            );
+            is_secret = self.names_secret(name.split(';').next().unwrap_or_default());
         }
-        told
+        told.join("/")
+    }
+
+    /// A segment of a path, without matrix parameters.
+    fn segment(&self, segment: &str) -> String {
+        let name = percent_decode_str(segment).decode_utf8_lossy();
+        let is_masked = is_somebodys(&name) || name.chars().count() > MAX_NAME;
+        match self.config.values.telling() {
+            telling if is_masked => self.text(&name, telling),
+            _ => segment.to_owned(),
+        }
     }
 
     /// The query of a request, without `?`.
@@ -55,7 +66,17 @@ impl Redactor {
 
     /// `name=value` pairs joined by `&`: names are told, values by their name. What has no `=` is taken for a value.
     pub(super) fn pairs(&self, pairs: &str) -> String {
-        let told = pairs.split('&').map(|pair| match pair.split_once('=') {
+        self.joined(pairs, '&')
+    }
+
+    fn joined(&self, pairs: &str, separator: char) -> String {
+        let told = pairs.split(separator).map(|pair| self.pair(pair));
+        told.collect::<Vec<_>>()
+            .join(separator.encode_utf8(&mut [0; 4]))
+    }
+
+    fn pair(&self, pair: &str) -> String {
+        match pair.split_once('=') {
             Some((name, value)) => {
                 let name = decoded(name);
                 let told = match self.telling(&name) {
@@ -69,8 +90,7 @@ impl Redactor {
                 Telling::Shown => pair.to_owned(),
                 telling => self.text(&decoded(pair), telling),
             },
-        });
-        told.collect::<Vec<_>>().join("&")
+        }
     }
 
     /// The name of a member or parameter, masked where it looks like somebody's.
@@ -105,11 +125,6 @@ impl Redactor {
 fn is_personal(name: &str) -> bool {
     let digits = name.chars().filter(char::is_ascii_digit).count();
     is_address(name) || digits > MAX_DIGITS || name.chars().count() > MAX_NAME
-}
-
-/// An `@` that does not begin the name: `@id` is how XML and JSON-LD mark attributes.
-fn is_address(name: &str) -> bool {
-    name.chars().skip(1).any(|letter| letter == '@')
 }
 
 /// Undoes percent-encoding and `+`, as far as they are well formed; what is not UTF-8 afterwards is replaced.
@@ -169,9 +184,24 @@ mod tests {
                 "/reset-token/string(4)/confirm",
             ),
             ("/a//b/", "/a//b/"),
+            (
+                "/cars;colour=red;token=abc/7",
+                "/cars;colour=string(3);token=string(3)/7",
+            ),
+            ("/cars%3Btoken%3Dabc/7", "/cars;token=string(3)/7"),
+            ("/token;a=1/abc;b=2", "/token;a=string(1)/string(7)"),
+            ("/pay/4111111111111111", "/pay/string(16)"),
+            ("/pay/DE89370400440532013000/x", "/pay/string(22)/x"),
+            ("/call/+4915123456789", "/call/string(14)"),
+            ("/call/%2B49%20151%2023456789", "/call/string(16)"),
+            ("/orders/1732271234567", "/orders/1732271234567"),
         ] {
             assert_eq!(redactor.path(path), told, "{path}");
         }
+        let shown = self::redactor(Values::Shown);
+        let path = "/call/+4915123456789;a=1;pin-token=2/secret/x";
+        let told = "/call/+4915123456789;a=1;pin-token=string(1)/secret/string(1)";
+        assert_eq!(shown.path(path), told);
         let long = format!("/v/{}", "x".repeat(65));
         assert_eq!(redactor.path(&long), "/v/string(65)");
     }

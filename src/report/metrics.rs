@@ -11,7 +11,7 @@ pub use push::Push;
 
 use crate::{
     budget::Budget,
-    telemetry::{Gauges, Ledger, Timings},
+    telemetry::{Gauges, Ledger, Timings, timings::ANSWER_SECONDS},
 };
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_prometheus::PrometheusExporter;
@@ -23,10 +23,13 @@ use opentelemetry_sdk::{
         data::ResourceMetrics, reader::MetricReader,
     },
 };
-use prometheus::{Registry, TextEncoder};
+use prometheus::{
+    Registry, TextEncoder,
+    proto::{LabelPair, MetricFamily},
+};
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -37,6 +40,7 @@ pub struct Metrics {
     reader: Reader,
     registry: Registry,
     timings: Timings,
+    ledger: Arc<OnceLock<Ledger>>,
 }
 
 /// Where the counts are kept.
@@ -120,6 +124,7 @@ impl Metrics {
             reader,
             registry,
             timings,
+            ledger: Arc::default(),
         }
     }
 
@@ -130,12 +135,16 @@ impl Metrics {
 
     /// Shows what `sources` count. To be called once.
     pub fn observe(&self, sources: &Sources) {
+        let _ = self.ledger.set(sources.ledger.clone());
         families::register(&self.meter(), sources);
     }
 
     /// Everything as Prometheus text.
     pub fn text(&self) -> String {
-        let families = self.registry.gather();
+        let mut families = self.registry.gather();
+        if let Some(ledger) = self.ledger.get() {
+            drop_joined(&mut families, ledger);
+        }
         let mut text = String::new();
         TextEncoder::new()
             .encode_utf8(&families, &mut text)
@@ -146,6 +155,23 @@ impl Metrics {
     fn meter(&self) -> Meter {
         self.provider.meter("twinread")
     }
+}
+
+/// Drops the histograms of routes that were joined into others: their names are not to be shown any more.
+fn drop_joined(families: &mut Vec<MetricFamily>, ledger: &Ledger) {
+    let routes = ledger.routes();
+    let is_known = |label: &LabelPair| {
+        label.name() != "route" || routes.iter().any(|route| **route.name() == *label.value())
+    };
+    let histograms = families
+        .iter_mut()
+        .filter(|family| family.name() == ANSWER_SECONDS);
+    for family in histograms {
+        let series = family.mut_metric();
+        series.retain(|series| series.get_label().iter().all(is_known));
+    }
+    // One without series cannot be written.
+    families.retain(|family| !family.get_metric().is_empty());
 }
 
 // === impl Reader ===

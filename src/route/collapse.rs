@@ -10,8 +10,12 @@
 //!
 //! `v1`, `oauth2`, `index.html` stay. A file name is judged by what stands before its extension: `8731.json` is
 //! `{}.json`. From the eleventh segment on all is `*`. Collapsing a collapsed path changes nothing.
+//!
+//! A segment that follows a secret name (`/password/hunterhunter`) becomes `{}` whatever it looks like.
 
 use http::Method;
+use percent_encoding::percent_decode_str;
+use regex::Regex;
 
 /// The longest name that [`collapsed`] gives, in bytes.
 pub const MAX_COLLAPSED: usize = 512;
@@ -33,8 +37,8 @@ struct Traits {
     has_others: bool,
 }
 
-/// `GET /orders/{}`.
-pub fn collapsed(method: &Method, path: &str) -> String {
+/// `GET /orders/{}`. `secrets`: the names of what must not be shown.
+pub fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> String {
     let mut name = String::with_capacity(method.as_str().len().min(8) + 1 + path.len().min(96));
     name.push_str(known(method));
     name.push(' ');
@@ -43,15 +47,27 @@ pub fn collapsed(method: &Method, path: &str) -> String {
         name.push('*');
         return name;
     };
+    let mut is_secret = false;
     for (index, segment) in inner.split('/').enumerate() {
         name.push('/');
         if index == MAX_SEGMENTS {
             name.push('*');
             break;
         }
-        push_collapsed(&mut name, segment);
+        match is_secret && !segment.is_empty() {
+            true => name.push_str("{}"),
+            false => push_collapsed(&mut name, segment),
+        }
+        is_secret = names_secret(segment, secrets);
     }
     name
+}
+
+fn names_secret(segment: &str, secrets: &[Regex]) -> bool {
+    let segment = percent_decode_str(segment).decode_utf8_lossy();
+    // Matrix parameters have names of their own.
+    let name = segment.split(';').next().unwrap_or_default();
+    secrets.iter().any(|secret| secret.is_match(name))
 }
 
 /// A method of one's own making must not make a name of its own.
@@ -159,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn path(path: &str) -> String {
-        collapsed(&Method::GET, path)["GET ".len()..].to_owned()
+        collapsed(&Method::GET, path, &[])["GET ".len()..].to_owned()
     }
 
     #[test]
@@ -203,7 +219,26 @@ mod tests {
     #[test]
     fn a_method_of_ones_own_making_makes_no_name() {
         let method = Method::from_bytes(b"FETCH").unwrap();
-        assert_eq!(collapsed(&method, "/x"), "other /x");
+        assert_eq!(collapsed(&method, "/x", &[]), "other /x");
+    }
+
+    #[test]
+    fn what_follows_a_secret_name_is_collapsed() {
+        let secrets = [
+            Regex::new("(?i)pass(word)?|token").unwrap(),
+            Regex::new("^pin$").unwrap(),
+        ];
+        for (given, expected) in [
+            ("/password/hunterhunter", "GET /password/{}"),
+            ("/reset-Token/abc/confirm", "GET /reset-Token/{}/confirm"),
+            ("/p%61ssword/abc", "GET /{}/{}"),
+            ("/pin/abc", "GET /pin/{}"),
+            ("/pins/abc", "GET /pins/abc"),
+            ("/password/", "GET /password/"),
+            ("/password/token/abc", "GET /password/{}/{}"),
+        ] {
+            assert_eq!(collapsed(&Method::GET, given, &secrets), expected);
+        }
     }
 
     proptest! {
@@ -211,10 +246,10 @@ mod tests {
         fn names_are_bounded_and_collapse_to_themselves(
             given in prop_oneof!["(/[ -~]{0,60}){0,20}", "(/[a-f0-9.{}*]{0,20}){0,12}", ".{0,200}"],
         ) {
-            let once = collapsed(&Method::OPTIONS, &given);
+            let once = collapsed(&Method::OPTIONS, &given, &[]);
             prop_assert!(once.len() <= MAX_COLLAPSED);
             let (_, first) = once.split_once(' ').unwrap();
-            prop_assert_eq!(collapsed(&Method::OPTIONS, first), once.clone());
+            prop_assert_eq!(collapsed(&Method::OPTIONS, first, &[]), once.clone());
         }
 
         #[test]

@@ -90,9 +90,19 @@ impl Selector {
         !self.methods.is_empty()
     }
 
-    /// Whether it has a condition on that header.
-    pub fn has_header(&self, name: &str) -> bool {
-        self.headers.iter().any(|(own, _)| own == name)
+    /// Whether it has a condition on the path.
+    pub fn has_path(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Whether it has conditions on JSON fields of the body.
+    pub fn has_json(&self) -> bool {
+        !self.json.is_empty()
+    }
+
+    /// The headers that it has conditions on.
+    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|(name, _)| name)
     }
 
     pub(super) fn template(&self) -> Option<&Template> {

@@ -4,6 +4,8 @@
 //! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
 //! and however it ends, exactly one outcome is counted.
 
+mod names;
+
 use super::{
     Bound, Clock, Gauges,
     epoch::{Beginning, Epoch},
@@ -12,15 +14,16 @@ use super::{
     route::{Route, Ticket},
     state::{EpochState, Mark, Opening},
 };
-use crate::verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions};
+use crate::{
+    route::Positions,
+    verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions},
+};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
+use names::Places;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, RwLock, atomic::Ordering},
 };
 use tokio::sync::watch;
 
@@ -35,7 +38,10 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
-    max_routes: AtomicUsize,
+    /// Whoever takes this and others takes this first, but for `versions`.
+    positions: RwLock<Positions>,
+    /// Whoever takes this and `routes` takes `routes` first.
+    places: Mutex<Places>,
     /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
     /// How many epochs have begun, in all processes; told when one has.
@@ -72,7 +78,8 @@ impl Ledger {
         Self(Arc::new(Inner {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, house.clone()),
-            max_routes: AtomicUsize::new(max_routes),
+            positions: RwLock::default(),
+            places: Mutex::new(Places::new(max_routes)),
             begun: watch::Sender::new(present.number()),
             versions: Mutex::new(versions(&epochs, now)),
             epochs: RwLock::new(epochs),
@@ -234,7 +241,7 @@ impl Ledger {
         let _held = self.0.house.seconds.hold();
         Tallies {
             doubt,
-            ..self.present().tallies(now)
+            ..self.joined(self.present().tallies(now))
         }
     }
 
@@ -253,7 +260,8 @@ impl Ledger {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
         let _held = self.0.house.seconds.hold();
-        epochs.iter().map(|epoch| epoch.tallies(now)).collect()
+        let tallies = epochs.iter().map(|epoch| epoch.tallies(now));
+        tallies.map(|tallies| self.joined(tallies)).collect()
     }
 
     /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
@@ -299,16 +307,6 @@ impl Ledger {
         self.0.house.clock.now()
     }
 
-    /// The route of that name; past `max_routes` a new name is [`OTHER`].
-    pub fn route(&self, name: &str) -> Route {
-        let routes = read(&self.0.routes);
-        if let Some(route) = routes.get(name) {
-            return route.clone();
-        }
-        drop(routes);
-        self.add(name)
-    }
-
     /// Every route seen so far, by name.
     pub fn routes(&self) -> Vec<Route> {
         let routes = read(&self.0.routes);
@@ -330,20 +328,6 @@ impl Ledger {
     fn present(&self) -> Arc<Epoch> {
         let epochs = read(&self.0.epochs);
         epochs.back().expect("an epoch is always open").clone()
-    }
-
-    fn add(&self, name: &str) -> Route {
-        let mut routes = write(&self.0.routes);
-        if let Some(route) = routes.get(name) {
-            return route.clone();
-        }
-        if name == OTHER || routes.len() >= self.0.max_routes.load(Ordering::Relaxed) {
-            self.0.gauges.bound_reached(Bound::Routes);
-            return self.0.other.clone();
-        }
-        let route = Route::new(name, &self.present(), self.0.house.clone());
-        routes.insert(route.name().clone(), route.clone());
-        route
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     budget::Bucket,
     compare::Kind,
+    route::ENOUGH,
     stack::Stack,
     verdict::{Entry, Outcome, Reason, Version},
 };
@@ -20,7 +21,7 @@ use std::{
     fmt,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,6 +40,10 @@ struct Counts {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<Seat>,
+    /// Routes that are this one by now. What is on its way under their names still counts in them, and so here.
+    parts: RwLock<Vec<Route>>,
+    /// How often an undeclared path of this name was learned from.
+    lessons: AtomicU8,
     /// Here, and not with the sampler, because it saves a look-up for every read.
     floor: Bucket,
     house: Arc<House>,
@@ -98,6 +103,8 @@ impl Route {
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),
+            parts: RwLock::default(),
+            lessons: AtomicU8::new(0),
             floor: Bucket::default(),
             sampled: AtomicU64::new(0),
             forced: AtomicU64::new(0),
@@ -176,6 +183,18 @@ impl Route {
         }
     }
 
+    /// From now on what `part` counts, counts here.
+    pub(super) fn join(&self, part: Route) {
+        write(&self.0.parts).push(part);
+    }
+
+    /// Whether something is to be learned from one more request; taken note of.
+    pub(super) fn teaches(&self) -> bool {
+        // The plain load first: on the live path it is false nearly always.
+        let lessons = &self.0.lessons;
+        lessons.load(Ordering::Relaxed) < ENOUGH && lessons.fetch_add(1, Ordering::Relaxed) < ENOUGH
+    }
+
     /// What is left of `sample.per_route_floor`.
     pub fn floor(&self) -> &Bucket {
         &self.0.floor
@@ -187,20 +206,22 @@ impl Route {
 
     /// By index into [`METHODS`] and [`STATUS_CLASSES`].
     pub fn live(&self, method: usize, status_class: usize) -> u64 {
-        self.0.live[method][status_class].load(Ordering::Relaxed)
+        self.sum(&|counts| counts.live[method][status_class].load(Ordering::Relaxed))
     }
 
     pub fn live_total(&self) -> u64 {
-        let classes = self.0.live.iter().flatten();
-        classes.map(|count| count.load(Ordering::Relaxed)).sum()
+        self.sum(&|counts| {
+            let classes = counts.live.iter().flatten();
+            classes.map(|count| count.load(Ordering::Relaxed)).sum()
+        })
     }
 
     pub fn reads(&self) -> u64 {
-        self.0.reads.load(Ordering::Relaxed)
+        self.sum(&|counts| counts.reads.load(Ordering::Relaxed))
     }
 
     pub fn sampled(&self) -> u64 {
-        self.0.sampled.load(Ordering::Relaxed)
+        self.sum(&|counts| counts.sampled.load(Ordering::Relaxed))
     }
 
     /// Of the samples: those that their callers asked for.
@@ -210,15 +231,21 @@ impl Route {
 
     /// Checks that began later, for what they read had just been written.
     pub fn delayed(&self) -> u64 {
-        self.0.delayed.load(Ordering::Relaxed)
+        self.sum(&|counts| counts.delayed.load(Ordering::Relaxed))
     }
 
     pub fn outcomes(&self, outcome: Outcome) -> u64 {
-        self.0.outcomes[outcome.index()].load(Ordering::Relaxed)
+        self.sum(&|counts| counts.outcomes[outcome.index()].load(Ordering::Relaxed))
     }
 
     pub fn differences(&self, kind: Kind) -> u64 {
-        self.0.differences[kind as usize].load(Ordering::Relaxed)
+        self.sum(&|counts| counts.differences[kind as usize].load(Ordering::Relaxed))
+    }
+
+    /// Of this route and its parts.
+    fn sum(&self, count: &dyn Fn(&Counts) -> u64) -> u64 {
+        let parts = read(&self.0.parts);
+        count(&self.0) + parts.iter().map(|part| part.sum(count)).sum::<u64>()
     }
 }
 

@@ -14,7 +14,10 @@ const OVERHEAD_BOUNDS: [f64; 16] = [
     0.25, 1.0,
 ];
 
-/// Upper bounds of `twinread_answer_seconds`, in seconds.
+/// The histogram whose series have the names of routes.
+pub const ANSWER_SECONDS: &str = "twinread_answer_seconds";
+
+/// Upper bounds of [`ANSWER_SECONDS`], in seconds.
 const ANSWER_BOUNDS: [f64; 15] = [
     5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
@@ -39,7 +42,7 @@ impl Timings {
             .with_unit("s")
             .with_boundaries(OVERHEAD_BOUNDS.to_vec());
         let answer = meter
-            .f64_histogram("twinread_answer_seconds")
+            .f64_histogram(ANSWER_SECONDS)
             .with_description("From sending a checked request to the last byte of its answer, by the stack that answered")
             .with_unit("s")
             .with_boundaries(ANSWER_BOUNDS.to_vec());

@@ -71,6 +71,19 @@ impl ChangeDetector {
     pub fn alarm(&self) -> Option<Alarm> {
         self.alarm
     }
+
+    /// Takes the last alarm of two routes that are one by now; of both, all checks so far.
+    pub fn join(&mut self, other: &Self, (own, others): (Trials, Trials)) {
+        let with = |alarm: Option<Alarm>, more: Trials| {
+            let mut alarm = alarm?;
+            let before = alarm.before;
+            alarm.before = Trials::new(before.total + more.total, before.hits + more.hits);
+            Some(alarm)
+        };
+        let (one, other) = (with(self.alarm, others), with(other.alarm, own));
+        let is_later = |other: &Alarm| one.is_none_or(|one| other.at > one.at);
+        self.alarm = other.filter(is_later).or(one);
+    }
 }
 
 impl Default for ChangeDetector {

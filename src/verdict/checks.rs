@@ -134,6 +134,34 @@ impl RouteEvidence {
         }
     }
 
+    /// Adds that of a route that is the same by now. The times are those of the one that was checked last.
+    pub fn join(&mut self, other: &Self) {
+        let (own, others) = (self.checks(), other.checks());
+        let mismatch = (own.mismatch(), others.mismatch());
+        let error = (own.error(), others.error());
+        self.mismatch_change.join(&other.mismatch_change, mismatch);
+        self.error_change.join(&other.error_change, error);
+        if other.record.last() > self.record.last() {
+            self.record = other.record.clone();
+        }
+        self.last_mismatch = self.last_mismatch.max(other.last_mismatch);
+        self.required = match (self.required, other.required) {
+            (None, None) => None,
+            (one, other) => Some(Required {
+                rank: one
+                    .into_iter()
+                    .chain(other)
+                    .map(|required| required.rank)
+                    .min()
+                    .unwrap_or(1),
+                before: one.map_or(own, |required| required.before)
+                    + other.map_or(others, |required| required.before),
+            }),
+        };
+        let [old, new] = self.roles;
+        self.roles = [old + other.roles[0], new + other.roles[1]];
+    }
+
     /// From now on the verdict depends on the route, until the epoch ends.
     pub fn require(&mut self, rank: u64) {
         if self.required.is_none() {

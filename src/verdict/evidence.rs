@@ -184,6 +184,38 @@ impl Figures {
             latency: Latency::default(),
         }
     }
+
+    /// Adds those of a route that is the same by now.
+    pub fn join(&mut self, other: &Self) {
+        self.requirement = self.requirement.stronger(other.requirement);
+        self.live += other.live;
+        self.reads += other.reads;
+        self.sampled += other.sampled;
+        self.forced += other.forced;
+        self.waiting += other.waiting;
+        self.overdue += other.overdue;
+        self.delayed += other.delayed;
+        self.unattributed += other.unattributed;
+        self.pace += other.pace;
+        for (outcome, count) in other.outcomes.iter() {
+            self.outcomes.add(outcome, count);
+        }
+        self.evidence.join(&other.evidence);
+        // Keys that both have seen count once, and each hit of either counts.
+        let keys = |one: Trials, other: Trials| {
+            let hits = one.hits + other.hits;
+            Trials::new(one.total.max(other.total).max(hits), hits)
+        };
+        self.keys = match (self.keys, other.keys) {
+            (Some(one), Some(other)) => Some(keys(one, other)),
+            (one, other) => one.or(other),
+        };
+        // What was measured of both is not mixed.
+        let answers = |latency: &Latency| latency.new.map_or(0, |quantiles| quantiles.answers);
+        if answers(&other.latency) > answers(&self.latency) {
+            self.latency = other.latency;
+        }
+    }
 }
 
 // === impl Outcomes ===

@@ -36,6 +36,14 @@ impl Requirement {
     pub fn is_required(self) -> bool {
         matches!(self, Self::Required | Self::Provisional)
     }
+
+    /// How the verdict depends on two routes that are one by now.
+    pub fn stronger(self, other: Self) -> Self {
+        let order = [Self::Required, Self::Provisional, Self::Rest, Self::Exempt];
+        let mut order = order.into_iter();
+        let first = order.find(|requirement| [self, other].contains(requirement));
+        first.unwrap_or(self)
+    }
 }
 
 // === impl Requirements ===

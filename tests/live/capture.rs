@@ -20,6 +20,8 @@ use twinread::{
 const OK: &str = "HTTP/1.1 200 OK\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET /users/7?x=%20 HTTP/1.1\r\nHost: a\r\nX-Kept: 1\r\nConnection: x-mine\r\nX-Mine: 1\r\n\r\n";
 
+const JSON: &str = "Content-Type: application/json";
+
 fn not_compared(reason: Reason) -> Outcome {
     Outcome::NotCompared(reason)
 }
@@ -136,7 +138,7 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
     };
     let posted = |body: &str| {
         let length = body.len();
-        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+        format!("POST / HTTP/1.1\r\nHost: a\r\n{JSON}\r\nContent-Length: {length}\r\n\r\n{body}")
     };
     caller.send(GET).await.message().await;
     for body in [r#"{"q":"get"}"#, r#"{"q":"put"}"#] {
@@ -178,7 +180,7 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
         let length = body.len();
         caller
             .send(format!(
-                "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}"
+                "POST /graphql HTTP/1.1\r\nHost: a\r\n{JSON}\r\nContent-Length: {length}\r\n\r\n{body}"
             ))
             .await
             .message()
@@ -191,7 +193,7 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
     let chunked = format!("{:x}\r\n{size}\r\n0\r\n\r\n", size.len());
     caller
         .send(format!(
-            "POST /graphql HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"
+            "POST /graphql HTTP/1.1\r\nHost: a\r\n{JSON}\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"
         ))
         .await
         .message()

@@ -8,6 +8,7 @@ mod support;
 mod bodies;
 mod capture;
 mod control;
+mod declared;
 mod draining;
 mod failures;
 mod forwarding;

@@ -20,7 +20,11 @@ fn parse<T>(text: &str, read: impl Fn(&At<'_>) -> T) -> T {
 
 fn request(method: &str, path: &str, body: &str) -> String {
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    let json = match body.starts_with('{') {
+        true => "Content-Type: application/json\r\n",
+        false => "",
+    };
+    format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{json}Content-Length: {length}\r\n\r\n{body}")
 }
 
 /// Whether a read of that path, or with that body, is known to race a write.

@@ -13,6 +13,7 @@ mod limits;
 mod noise;
 mod openapi;
 mod recheck;
+mod routes;
 mod sidecar;
 mod stack;
 mod suggestions;

@@ -5,6 +5,7 @@ use crate::{
     stack::Stack,
 };
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
@@ -16,13 +17,18 @@ use std::{
     num::NonZeroU16,
     path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 /// A terminal of 200 by 50 with a command on it.
 struct Terminal {
     keys: File,
+    /// Set when nobody looks at it any more.
+    is_closed: Arc<AtomicBool>,
     /// Its other end, as the command sees it.
     slave: File,
     screen: Arc<Mutex<vt100::Parser>>,
@@ -42,7 +48,8 @@ const SIZE: Winsize = Winsize {
 
 impl Terminal {
     fn run(command: &Command) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let master =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         tcsetwinsize(&master, SIZE).unwrap();
@@ -69,9 +76,11 @@ impl Terminal {
         let screen = vt100::Parser::new(rows, columns, 0);
         let screen = Arc::new(Mutex::new(screen));
         let keys = File::from(master);
-        watch(keys.try_clone().unwrap(), screen.clone());
+        let is_closed = Arc::default();
+        watch(keys.try_clone().unwrap(), (&screen, &is_closed));
         Self {
             keys,
+            is_closed,
             slave,
             screen,
             child,
@@ -95,6 +104,14 @@ impl Terminal {
     fn ends_with(mut self, key: &[u8]) {
         self.keys.write_all(key).unwrap();
         self.ends();
+    }
+
+    /// Closes the window, and asserts that the command ends.
+    fn ends_when_closed(mut self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        // The other owners are the thread that looks at it, and this one.
+        self.keys = File::open("/dev/null").unwrap();
+        eventually("it ends", || self.child.try_wait().unwrap());
     }
 
     fn ends_by(self, signal: Signal) {
@@ -121,10 +138,22 @@ impl Drop for Terminal {
     }
 }
 
-fn watch(mut shown: File, screen: Arc<Mutex<vt100::Parser>>) {
+fn watch(mut shown: File, (screen, is_closed): (&Arc<Mutex<vt100::Parser>>, &Arc<AtomicBool>)) {
+    let (screen, is_closed) = (screen.clone(), is_closed.clone());
+    let tick = Timespec {
+        tv_sec: 0,
+        tv_nsec: 20_000_000,
+    };
     thread::spawn(move || {
         let mut bytes = [0; 4_096];
-        while let Ok(count) = shown.read(&mut bytes) {
+        while !is_closed.load(Ordering::Relaxed) {
+            let mut readable = [PollFd::new(&shown, PollFlags::IN)];
+            if poll(&mut readable, Some(&tick)).unwrap_or(0) == 0 {
+                continue;
+            }
+            let Ok(count) = shown.read(&mut bytes) else {
+                break;
+            };
             screen.lock().unwrap().process(&bytes[..count]);
         }
     });
@@ -206,6 +235,56 @@ fn a_signal_gives_the_terminal_back() {
         terminal.shows("q quits");
         terminal.ends_by(signal);
     }
+}
+
+#[test]
+fn no_command_outlives_its_terminal() {
+    let sidecar = unsafe_sidecar();
+    let undecided = Sidecar::start(
+        Stack::json(crate::ONE).addr,
+        Stack::json(crate::ONE).addr,
+        "",
+    );
+    let mut gate = twinread();
+    gate.args(["gate", "--wait=10m"]);
+    gate.arg(format!("--admin=http://{}", undecided.admin));
+    let mut demo = twinread();
+    demo.args(["demo", "--seconds=600", "--rate=10"]);
+    for (command, shown) in [
+        (status(&sidecar, &[]), "q quits"),
+        (gate, "waiting: "),
+        (demo, "reads"),
+    ] {
+        let terminal = Terminal::run(&command);
+        terminal.shows(shown);
+        terminal.ends_when_closed();
+    }
+}
+
+#[test]
+fn a_view_without_its_terminal_ends_even_where_hangups_are_ignored() {
+    let sidecar = unsafe_sidecar();
+    let status = status(&sidecar, &[]);
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    ignoring.arg(status.get_program()).args(status.get_args());
+    let terminal = Terminal::run(&ignoring);
+    terminal.shows("q quits");
+    terminal.ends_when_closed();
+}
+
+#[test]
+fn a_gate_ends_where_nobody_reads_what_it_waits_for() {
+    let (old, new) = (Stack::json(crate::ONE), Stack::json(crate::ONE));
+    let sidecar = Sidecar::start(old.addr, new.addr, "");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut gate = twinread();
+    gate.args(["gate", "--wait=10m"]).stderr(writer);
+    gate.arg(format!("--admin=http://{}", sidecar.admin));
+    let mut child = gate.spawn().unwrap();
+    let status = eventually("it ends", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(69));
 }
 
 #[test]

@@ -10,11 +10,12 @@ import openapi
 import postgres
 import scrape
 import static
+import yoga
 from harness import Checks, Tools
 
 SUITES = {
     suite.__name__: suite.run
-    for suite in (differential, dynamodb, postgres, static, collector, scrape, openapi)
+    for suite in (differential, dynamodb, postgres, static, collector, scrape, openapi, yoga)
 }
 
 

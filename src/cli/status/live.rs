@@ -1,4 +1,4 @@
-//! The view on a terminal, refreshed every second until a key ends it.
+//! The view on a terminal, refreshed every second until a key, a signal or the end of the terminal ends it.
 //!
 //! Somebody else asks, on a thread of its own: keys work while an admin API is slow or away. What was seen last stays,
 //! and the trouble is told with it.
@@ -17,14 +17,15 @@ use ratatui::{
     text::{Line, Span},
     widgets::Paragraph,
 };
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, TryRecvError},
-    },
+    process::exit,
+    sync::mpsc::{self, Receiver, TryRecvError},
     thread,
     time::{Duration, Instant},
 };
@@ -52,6 +53,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Keys are waited for this long before a new look is looked for.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A terminal that takes nothing is not waited for longer, when a signal ends the view.
+const RESTORE_WITHIN: Duration = Duration::from_millis(500);
+
 /// Columns that an arrow scrolls.
 const SIDEWAYS: u16 = 8;
 
@@ -61,19 +65,16 @@ const SIDEWAYS: u16 = 8;
 /// The terminal is gone.
 pub(super) fn show(client: Client, first: Look) -> io::Result<()> {
     let looks = look_on(client);
-    let asked_to_end = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, asked_to_end.clone())?;
-    }
+    end_from_outside()?;
     let mut terminal = ratatui::try_init()?;
-    let ended = follow(&mut terminal, (&looks, &asked_to_end), Screen::new(first));
+    let ended = follow(&mut terminal, &looks, Screen::new(first));
     ratatui::restore();
     ended
 }
 
 /// Ends with the first look that nobody wants.
 fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
-    let (tx, rx) = mpsc::channel();
+    let (tx, rx) = mpsc::sync_channel(1);
     thread::spawn(move || {
         loop {
             client.wait(PAUSE);
@@ -85,22 +86,48 @@ fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
     rx
 }
 
+/// Ends the process at a signal, and when the terminal is gone. The view itself cannot: where the terminal is gone,
+/// waiting for a key never ends.
+fn end_from_outside() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            end();
+        }
+    });
+    thread::spawn(|| {
+        let stdout = io::stdout();
+        // No event is asked for: what is left is the hang-up.
+        let mut hangup = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut hangup, None).is_err() {}
+        end();
+    });
+    Ok(())
+}
+
+/// Gives the terminal back, if it can still be reached, and ends the process.
+fn end() -> ! {
+    let (tx, rx) = mpsc::channel();
+    thread::spawn(move || tx.send(ratatui::try_restore()));
+    let _ = rx.recv_timeout(RESTORE_WITHIN);
+    exit(0)
+}
+
 fn follow<B: Backend<Error = io::Error>>(
     terminal: &mut Terminal<B>,
-    (looks, asked_to_end): (&Receiver<Result<Look, Error>>, &AtomicBool),
+    looks: &Receiver<Result<Look, Error>>,
     mut screen: Screen,
 ) -> io::Result<()> {
-    while !asked_to_end.load(Ordering::Relaxed) {
+    loop {
         screen.take_all(looks)?;
         terminal.draw(|frame| screen.draw(frame))?;
         if event::poll(TICK)?
             && let Event::Key(key) = event::read()?
             && screen.press(key) == Next::Quit
         {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 // === impl Screen ===

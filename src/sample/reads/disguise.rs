@@ -1,0 +1,201 @@
+//! Requests that a stack may take for something else than they look like: another method, path or header.
+
+use super::parameters;
+use http::{HeaderMap, HeaderValue, Method};
+use regex::Regex;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// Headers, and `_method` of a form, by which frameworks let a request stand for another method.
+const METHOD_OVERRIDES: [&str; 4] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "-method",
+];
+
+/// Dot segments and encoded separators, encoded any number of times, and what some servers take for them.
+static MOVING: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = r"(?i)\\|%(25)*(2f|5c)|(^|/)(\.|%(25)*2e){1,2}(;|%(25)*3b|/|$)";
+    Regex::new(pattern).expect("the pattern must be valid")
+});
+
+/// What has none of these names no method: neither in the names of parameters nor of JSON members, escapes included.
+static METHOD_OR_ESCAPE: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?i)method|%|\\u").expect("the pattern must be valid"));
+
+/// What a body may hold that a framework takes for a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Override {
+    /// Nothing.
+    Never,
+    /// A parameter of a form, which some frameworks assume where there is no content type.
+    InForm,
+    /// A member of the JSON object.
+    InJson,
+    /// Not known: it cannot be read here.
+    Hidden,
+}
+
+/// Whether the request asks for another method, in a header or in its query string.
+pub(super) fn overrides_method(headers: &HeaderMap, query: Option<&str>) -> bool {
+    headers.keys().any(|name| is_override(name.as_str())) || query.is_some_and(has_override)
+}
+
+/// Whether a stack may find another resource under this path than the one that its segments name.
+pub(super) fn moves(path: &str) -> bool {
+    path.contains(['%', '\\', '.']) && MOVING.is_match(path)
+}
+
+/// All values of the header, also under names that stacks behind CGI or WSGI cannot tell from its own.
+pub(super) fn values<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+) -> impl Iterator<Item = &'h HeaderValue> {
+    let named = headers
+        .iter()
+        .filter(move |(own, _)| is_same(own.as_str(), name));
+    named.map(|(_, value)| value)
+}
+
+// === impl Override ===
+
+impl Override {
+    /// Where to look in the body of such a request.
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        // Of a method that is safe, no framework makes another.
+        if method.is_safe() {
+            return Self::Never;
+        }
+        let mut content_types = values(headers, "content-type");
+        let (first, second) = (content_types.next(), content_types.next());
+        let place = match first.map(|value| value.to_str()) {
+            _ if second.is_some() => return Self::Hidden,
+            None => Self::InForm,
+            Some(Err(_)) => return Self::Hidden,
+            Some(Ok(content_type)) => Self::by_content_type(content_type),
+        };
+        let is_encoded = || values(headers, "content-encoding").next().is_some();
+        match place {
+            Self::InForm | Self::InJson if is_encoded() => Self::Hidden,
+            place => place,
+        }
+    }
+
+    fn by_content_type(content_type: &str) -> Self {
+        let media_type = content_type.split(';').next().unwrap_or_default();
+        let media_type = media_type.trim().to_ascii_lowercase();
+        match media_type.as_str() {
+            "application/x-www-form-urlencoded" | "" => Self::InForm,
+            other if other.starts_with("multipart/") => Self::Hidden,
+            other if other.ends_with("/json") || other.ends_with("+json") => Self::InJson,
+            _ => Self::Never,
+        }
+    }
+
+    /// Whether the body asks for another method.
+    pub(super) fn is_in<'b>(self, body: &[u8], json: impl FnOnce() -> Option<&'b Value>) -> bool {
+        let text = String::from_utf8_lossy(body);
+        match self {
+            Self::Never => false,
+            Self::Hidden => true,
+            Self::InForm => has_override(&text),
+            Self::InJson if !METHOD_OR_ESCAPE.is_match(&text) => false,
+            Self::InJson => match json() {
+                Some(Value::Object(members)) => members.keys().any(|name| is_override(name)),
+                Some(_) => false,
+                // A stack may read what is no JSON here.
+                None => true,
+            },
+        }
+    }
+}
+
+/// Whether one of the parameters is an override.
+fn has_override(text: &str) -> bool {
+    METHOD_OR_ESCAPE.is_match(text) && parameters::of(text).any(|(name, _)| is_override(&name))
+}
+
+/// Whether the name is one by which frameworks let a request stand for another method.
+pub(super) fn is_override(name: &str) -> bool {
+    let is_blank = |c: char| c.is_whitespace() || c.is_control();
+    let name = name.trim_matches(is_blank);
+    METHOD_OVERRIDES.iter().any(|own| is_same(name, own))
+}
+
+/// Case-blind, and any punctuation in place of a hyphen.
+fn is_same(name: &str, own: &str) -> bool {
+    let is_like = |(byte, own): (u8, u8)| match own {
+        b'-' => !byte.is_ascii_alphanumeric(),
+        _ => byte.eq_ignore_ascii_case(&own),
+    };
+    name.len() == own.len() && name.bytes().zip(own.bytes()).all(is_like)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_dot_segments_or_encoded_separators_move() {
+        for path in [
+            "/search/..",
+            "/search/../admin",
+            "/search/%2e%2E",
+            "/search/.%2e/x",
+            "/search/..%2fadmin",
+            "/search/%5c..",
+            "/search/..;/admin",
+            "/search/..;a=1/admin",
+            "/search/.;x/a",
+            "/search/./a",
+            "/search/%252e%252e/a",
+            "/search/a%252fb",
+            "/search\\..\\admin",
+            "/search/..%3b/admin",
+            "..",
+        ] {
+            assert!(moves(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/search/x",
+            "/search/...",
+            "/search/a..b",
+            "/.well-known/x",
+            "/v1.2/x",
+            "/a;v=1/b",
+            "/caf%C3%A9",
+            "/a%20b",
+            "/x.html",
+            "/100%25",
+        ] {
+            assert!(!moves(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn method_overrides_are_known_in_any_spelling() {
+        for name in [
+            "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "X_Http-Method",
+            "x-method_override",
+            "_method",
+            "_METHOD",
+            ".method",
+            " _method",
+        ] {
+            assert!(is_override(name), "{name}");
+        }
+        for name in [
+            "method",
+            "x-http-methods",
+            "payment_method",
+            "_methods",
+            "x-http2-method",
+        ] {
+            assert!(!is_override(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A declared read is replayed only as what it was matched as: what a stack may take for something else is no sample.
+
+use crate::support::{Sidecar, Stack};
+use std::sync::Arc;
+use twinread::{
+    document::{At, Node},
+    sample::Reads,
+};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const JSON: &str = "Content-Type: application/json\r\n";
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+
+/// A query and a mutation; which of them is run, the name says.
+const TWO: &str = r#""query": "query A {a} mutation B {pay}""#;
+
+async fn sidecar(stack: &Stack, declared: &str) -> Sidecar {
+    let file = Arc::from("f");
+    let node = Node::parse(&file, declared).unwrap();
+    let reads = Arc::new(Reads::read(&At::root(&file, &node)).unwrap());
+    Sidecar::plan(stack.addr(), stack.addr())
+        .sample_all()
+        .live(|live| live.reads = reads)
+        .start()
+        .await
+}
+
+/// Sends each of them, and asserts which are sampled.
+async fn assert_sampled(declared: &str, requests: &[(&str, &str, String, bool)]) {
+    let stack = Stack::answering(OK).await;
+    let mut sidecar = sidecar(&stack, declared).await;
+    let mut caller = sidecar.caller().await;
+    for (line, headers, body, is_read) in requests {
+        let length = body.len();
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: a\r\n{headers}Content-Length: {length}\r\n\r\n");
+        let before = sidecar.sampled();
+        caller.send(head + body).await.message().await;
+        if *is_read {
+            let sample = sidecar.sample().await;
+            assert_eq!(sample.request.body, *body);
+        }
+        let sampled = sidecar.sampled() - before;
+        assert_eq!(sampled, u64::from(*is_read), "{line} {headers} {body}");
+    }
+    assert_eq!(stack.requests().len(), requests.len(), "all are forwarded");
+}
+
+#[tokio::test]
+async fn a_graphql_request_is_a_read_if_it_runs_a_query() {
+    let declared = "[{methods: [GET, POST], path: /graphql, graphql: query}]";
+    let post = "POST /graphql";
+    let named = |name: &str| format!(r#"{{{TWO}, "operationName": "{name}"}}"#);
+    let unnamed = format!("{{{TWO}}}");
+    assert_sampled(
+        declared,
+        &[
+            (post, JSON, r#"{"query": "{a}"}"#.to_owned(), true),
+            (
+                post,
+                JSON,
+                r#"{"query": "mutation {pay}"}"#.to_owned(),
+                false,
+            ),
+            (post, JSON, named("A"), true),
+            (post, JSON, named("B"), false),
+            (post, JSON, unnamed.clone(), false),
+            ("POST /graphql?operationName=A", JSON, unnamed.clone(), true),
+            ("POST /graphql?operationName=B", JSON, unnamed, false),
+            ("POST /graphql?operationName=B", JSON, named("A"), false),
+            (
+                "POST /graphql?query=mutation%7Bpay%7D",
+                JSON,
+                named("A"),
+                false,
+            ),
+            (post, JSON, r#"[{"query": "{a}"}]"#.to_owned(), false),
+            (
+                post,
+                JSON,
+                r#"{"query": "{a}", "query": "mutation {pay}"}"#.to_owned(),
+                false,
+            ),
+            (
+                post,
+                JSON,
+                r#"{"extensions": {"persistedQuery": {"sha256Hash": "ab"}}}"#.to_owned(),
+                false,
+            ),
+            (post, JSON, "[".repeat(10_000), false),
+            (
+                post,
+                JSON,
+                format!(r#"{{"query": "{{a(x: {}"}}"#, "[".repeat(9_000)),
+                false,
+            ),
+            (
+                post,
+                FORM,
+                r#"{"query": "{a}"}&query=mutation{pay}"#.to_owned(),
+                false,
+            ),
+            (post, "", r#"{"query": "{a}"}"#.to_owned(), false),
+            ("GET /graphql?query=%7Ba%7D", "", String::new(), true),
+            (
+                "GET /graphql?query=mutation%7Bpay%7D",
+                "",
+                String::new(),
+                false,
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_json_read_needs_one_json_content_type_and_no_coding() {
+    let declared = r"[{methods: [POST], path: /graphql, json: {$.query: '^\s*(query|\{)'}}]";
+    let body = || r#"{"query": "{a}"}"#.to_owned();
+    let both = format!("{JSON}{FORM}");
+    let coded = format!("{JSON}Content-Encoding: gzip\r\n");
+    let alike = format!("{JSON}Content_Type: text/plain\r\n");
+    let post = "POST /graphql";
+    assert_sampled(
+        declared,
+        &[
+            (post, JSON, body(), true),
+            (post, FORM, body() + "&query=mutation{pay}", false),
+            (post, &both, body(), false),
+            (post, &coded, body(), false),
+            (post, &alike, body(), false),
+            (post, "", body(), false),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_method_override_is_no_read_in_any_spelling() {
+    let declared = "[{methods: [GET]}, {methods: [POST], path: /search}]";
+    let none = String::new;
+    assert_sampled(
+        declared,
+        &[
+            ("GET /", "", none(), true),
+            ("GET /", "X-HTTP-Method-Override: DELETE\r\n", none(), false),
+            ("GET /", "X_HTTP_Method_Override: DELETE\r\n", none(), false),
+            ("GET /", "x-http_method: DELETE\r\n", none(), false),
+            ("GET /?_method=DELETE", "", none(), false),
+            ("GET /?%5Fmethod=DELETE", "", none(), false),
+            ("POST /search", FORM, "q=a".to_owned(), true),
+            ("POST /search", FORM, "q=a&_method=DELETE".to_owned(), false),
+            ("POST /search", JSON, r#"{"q": "a"}"#.to_owned(), true),
+            (
+                "POST /search",
+                JSON,
+                r#"{"q": "a", "_method": "DELETE"}"#.to_owned(),
+                false,
+            ),
+            ("POST /search?_method=DELETE", FORM, "q=a".to_owned(), false),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_path_or_header_could_also_mean_is_no_read() {
+    let declared = "[{methods: [POST], path: '/search/{x}'}, \
+                    {methods: [POST], path: /db, header: {x-target: '^Get'}}]";
+    let text = "Content-Type: text/plain\r\n";
+    let got = format!("{text}X-Target: GetItem\r\n");
+    let twice = format!("{got}X-Target: GetItem\r\n");
+    let alike = format!("{got}X_Target: PutItem\r\n");
+    let mut requests = vec![
+        ("POST /search/a", text, "q".to_owned(), true),
+        ("POST /db", &got, "q".to_owned(), true),
+        ("POST /db", &twice, "q".to_owned(), false),
+        ("POST /db", &alike, "q".to_owned(), false),
+    ];
+    for path in [
+        "POST /search/..",
+        "POST /search/%2e%2E",
+        "POST /search/..%2fpay",
+        "POST /search/..%5cpay",
+        "POST /search/..;",
+        "POST /search/..;v=1",
+    ] {
+        requests.push((path, text, "q".to_owned(), false));
+    }
+    assert_sampled(declared, &requests).await;
+}
