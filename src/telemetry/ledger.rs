@@ -307,19 +307,6 @@ impl Ledger {
         self.0.house.clock.now()
     }
 
-    /// Every route seen so far, by name.
-    pub fn routes(&self) -> Vec<Route> {
-        let routes = read(&self.0.routes);
-        let mut routes: Vec<_> = routes.values().cloned().collect();
-        let other = &self.0.other;
-        // Sampled before it is answered, a read is not yet counted as live.
-        if other.live_total() > 0 || other.sampled() > 0 {
-            routes.push(other.clone());
-        }
-        routes.sort_by(|one, other| one.name().cmp(other.name()));
-        routes
-    }
-
     /// From now on a sample that is given up counts as `shutting_down`.
     pub fn shut_down(&self) {
         self.0.house.shutting_down.store(true, Ordering::Relaxed);

@@ -62,6 +62,19 @@ impl Ledger {
         self.add(name)
     }
 
+    /// Every route seen so far, by name.
+    pub fn routes(&self) -> Vec<Route> {
+        let routes = read(&self.0.routes);
+        let mut routes: Vec<_> = routes.values().cloned().collect();
+        let other = &self.0.other;
+        // Sampled before it is answered, a read is not yet counted as live.
+        if other.live_total() > 0 || other.sampled() > 0 {
+            routes.push(other.clone());
+        }
+        routes.sort_by(|one, other| one.name().cmp(other.name()));
+        routes
+    }
+
     /// The route of an undeclared path of that name, by what was learned of such paths.
     pub fn undeclared(&self, name: &str) -> Route {
         // Held until the route is there, so that no name is added that was collapsed meanwhile.
