@@ -9,9 +9,10 @@ use std::{sync::Arc, time::Duration};
 use twinread::{
     stack::Stack,
     verdict::{
-        Activity, Cause, Code, Decision, Doubt, Entry, Epoch, Evidence, Figures, Limits, Mark,
-        Outcome, Reason, Record, Requirement, RouteEvidence, ShadowError, Tallies, Trials, Verdict,
-        Version, Via,
+        Activity, Cause, Checks, Code, Decision, Doubt, Entry, Epoch, Evidence, Figures, Limits,
+        Mark, Outcome, Reason, Record, Requirement, RouteEvidence, ShadowError, Tallies, Trials,
+        Verdict, Version, Via,
+        checks::Required,
         evidence::{Latency, Quantiles},
         judge,
     },
@@ -40,6 +41,7 @@ fn route(name: &str, outcomes: &[(Outcome, u64)]) -> Figures {
     let mut figures = Figures::new(name);
     add(&mut figures, outcomes);
     figures.requirement = Requirement::Required;
+    figures.evidence.required = required(2);
     figures.reads = figures.sampled * 20;
     figures.live = figures.reads;
     figures.pace = 2.0;
@@ -49,6 +51,14 @@ fn route(name: &str, outcomes: &[(Outcome, u64)]) -> Figures {
         record
     });
     figures
+}
+
+/// From the start of the epoch on.
+fn required(rank: u64) -> Option<Required> {
+    Some(Required {
+        rank,
+        before: Checks::default(),
+    })
 }
 
 /// Counts checks as evidence, by what one of each comes to: the change detector sees none of them.
@@ -566,7 +576,7 @@ fn every_required_route_is_judged_at_the_whole_confidence() {
         let routes = |checks| {
             let routes = (0..count).map(|index| {
                 let mut figures = route(&format!("r{index}"), &[(MATCH, checks)]);
-                figures.evidence.require(index + 2);
+                figures.evidence.required = required(index + 2);
                 figures
             });
             evidence(routes.collect())
@@ -584,7 +594,9 @@ fn a_later_route_needs_more_proof_to_be_unsafe() {
         (1..500_u64)
             .find(|mismatches| {
                 let mut figures = route("a", &[(MATCH, 1_000)]);
-                figures.evidence.require(rank);
+                figures.evidence.required = required(rank);
+                let before = figures.evidence.checks();
+                figures.evidence.required.as_mut().unwrap().before = before;
                 // Only what came since it was required counts.
                 add(&mut figures, &[(MATCH, 1_000), (MISMATCH, *mismatches)]);
                 judged(&evidence(vec![figures]), &limits).verdict == Decision::Unsafe
@@ -594,6 +606,20 @@ fn a_later_route_needs_more_proof_to_be_unsafe() {
     let needed = [1, 2, 10, 50].map(proven);
     assert!(needed.is_sorted(), "{needed:?}");
     assert!(needed[0] < needed[3] && needed[3] < 20, "{needed:?}");
+}
+
+#[test]
+fn routes_without_a_rank_prove_nothing_together() {
+    let provisional = |name: usize| Figures {
+        requirement: Requirement::Provisional,
+        reads: 1,
+        ..Figures::new(format!("r{name}"))
+    };
+    let verdict = judged(
+        &evidence((0..500).map(provisional).collect()),
+        &Limits::default(),
+    );
+    assert_eq!(verdict.verdict, Decision::Undecided);
 }
 
 #[test]

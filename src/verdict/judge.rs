@@ -20,7 +20,7 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     let mut sum = 0.0;
     let mut gravest: Option<Assessment<'_>> = None;
     for (figures, rank) in judged(evidence) {
-        let assessment = Assessment::new(figures, limits, rank);
+        let assessment = Assessment::new(figures, limits, rank.unwrap_or(REST_RANK));
         let is_required = figures.requirement.is_required();
         let findings = assessment.findings(evidence.is_by_key);
         routes.push(assessment.verdict(is_required, &findings));
@@ -28,6 +28,10 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
             continue;
         }
         reasons.extend(findings);
+        // Only a rank gives a share: those of all ranks together are at most 1.
+        if rank.is_none() {
+            continue;
+        }
         let share = assessment.proof().share();
         sum += share;
         if gravest
@@ -72,17 +76,17 @@ pub(super) fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
     }
 }
 
-/// All routes with their ranks, then the rest where there is one.
-fn judged(evidence: &Evidence) -> impl Iterator<Item = (&Figures, u64)> {
+/// All routes with their ranks, if they have one, then the rest where there is one.
+fn judged(evidence: &Evidence) -> impl Iterator<Item = (&Figures, Option<u64>)> {
     let tallies = &evidence.tallies;
     let rank = |figures: &Figures| {
         let required = figures.evidence.required;
-        required.map_or(REST_RANK + 1, |required| required.rank)
+        required.map(|required| required.rank)
     };
     let routes = tallies.routes.iter();
     let routes = routes.map(move |figures| (figures, rank(figures)));
     let rest = Some(&tallies.rest).filter(|rest| rest.reads > 0 || rest.sampled > 0);
-    routes.chain(rest.map(|rest| (rest, REST_RANK)))
+    routes.chain(rest.map(|rest| (rest, Some(REST_RANK))))
 }
 
 fn required(evidence: &Evidence) -> impl Iterator<Item = &Figures> {
