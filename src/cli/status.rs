@@ -5,7 +5,7 @@ mod look;
 mod tables;
 mod view;
 
-pub(super) use tables::{routes, table};
+pub(super) use tables::{bounds, routes, table};
 
 use super::client::{Address, Error};
 use look::Look;

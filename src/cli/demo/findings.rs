@@ -149,7 +149,7 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let routes = status::routes(&self.told);
         writeln!(f, "{}\n\n{}", self.summary(), self.defects())?;
-        writeln!(f, "\n{routes}\n")?;
+        writeln!(f, "\n{routes}\n{}\n", status::bounds(&self.told))?;
         write!(f, "{}", self.told)
     }
 }

@@ -39,6 +39,12 @@ pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
     table
 }
 
+/// What the intervals of the table of routes promise.
+pub(in crate::cli) fn bounds(verdict: &ToldVerdict) -> String {
+    let percent = verdict.confidence * 100.0;
+    format!("mismatch rate: each end holds at {percent} %, at every moment")
+}
+
 fn row(route: &ToldRoute) -> Vec<Cell> {
     let state = match route.required {
         true => route.state.name().to_owned(),

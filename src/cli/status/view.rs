@@ -2,7 +2,7 @@
 
 use super::{
     look::Look,
-    tables::{classes, routes},
+    tables::{bounds, classes, routes},
 };
 use crate::{cli::verdict::Printable, settings::Source};
 use anstream::adapter::strip_str;
@@ -23,6 +23,7 @@ pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
     if !look.verdict.routes.is_empty() {
         lines.push(String::new());
         lines.extend(self::lines(&routes(&look.verdict).to_string()));
+        lines.push(bounds(&look.verdict));
     }
     if !look.classes.is_empty() {
         lines.push(String::new());
