@@ -176,7 +176,7 @@ fn evidence_that_may_be_of_another_build_than_answers_now_is_not_enough() {
     let second = Duration::from_secs(1);
     for (doubt, told) in [
         (Doubt::Away(second * 12), "has not answered for 12s"),
-        (Doubt::Mixed(second * 3), "3s ago a check of this epoch"),
+        (Doubt::Mixed(second * 3), "not named, answered 3s ago"),
     ] {
         let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
         evidence.tallies.doubt = Some(doubt);

@@ -213,6 +213,7 @@ impl Ledger {
             requirements: Requirements::new(declared, limits),
         };
         self.0.house.judge_by(judged_by);
+        let _held = self.0.house.seconds.hold();
         self.present().assess(&self.0.house.judged_by());
     }
 
@@ -229,6 +230,7 @@ impl Ledger {
                 tally.enter(&ended, &judged_by.limits);
             }
         });
+        let _held = house.seconds.hold();
         self.present().assess(&judged_by);
     }
 

@@ -226,7 +226,7 @@ impl Route {
 
     /// Of the samples: those that their callers asked for.
     pub fn forced(&self) -> u64 {
-        self.0.forced.load(Ordering::Relaxed)
+        self.sum(&|counts| counts.forced.load(Ordering::Relaxed))
     }
 
     /// Checks that began later, for what they read had just been written.

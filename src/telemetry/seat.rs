@@ -43,7 +43,11 @@ impl Seat {
 
     /// Whether a check that is sampled now counts among the rest as well.
     pub(super) fn is_of_rest(&self) -> bool {
-        self.tally.requirement() == Requirement::Rest
+        // One whose share is still chance is judged with the rest, or nowhere once it has lost it.
+        matches!(
+            self.tally.requirement(),
+            Requirement::Rest | Requirement::Provisional
+        )
     }
 
     pub(super) fn count_live(&self) {

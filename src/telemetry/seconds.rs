@@ -113,9 +113,7 @@ impl Seconds {
         for tally in tallies.iter().flatten() {
             tally.waiting.fetch_add(1, Ordering::Relaxed);
         }
-        if read(&self.current).number < number {
-            self.advance(number);
-        }
+        self.advance(number);
         // Held until the message is sent: whoever advances knows that all messages of the second are there.
         let current = read(&self.current);
         let place = Place {
@@ -146,6 +144,9 @@ impl Seconds {
     }
 
     fn advance(&self, number: i64) {
+        if read(&self.current).number >= number {
+            return;
+        }
         let mut current = write(&self.current);
         if current.number < number {
             *current = Arc::new(Second::new(number));
@@ -153,7 +154,7 @@ impl Seconds {
     }
 
     fn send(&self, message: Message) {
-        // The receiver is beside the sender, and lives as long.
+        // The receiver lives as long as the sender: both are fields of this.
         let _ = self.tx.send(message);
     }
 }

@@ -75,11 +75,9 @@ impl Tally {
         let mut evidence = state.evidence;
         evidence.last_mismatch = evidence.last_mismatch.map(|at| at.min(now));
         let tally = Self::new(state.route);
-        // Until it is looked at, it is not of the rest.
-        tally.set_requirement(match evidence.required {
-            Some(_) => Requirement::Required,
-            None => Requirement::Provisional,
-        });
+        if evidence.required.is_some() {
+            tally.set_requirement(Requirement::Required);
+        }
         Self {
             has_appeared: AtomicBool::new(true),
             live: AtomicU64::new(state.live),

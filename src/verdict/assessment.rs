@@ -108,7 +108,7 @@ impl<'e> Assessment<'e> {
         findings.map(|finding| finding.of(route)).collect()
     }
 
-    /// The limit that `code` speaks of is proven to be broken.
+    /// The finding for the limit that is proven to be broken.
     pub(super) fn proven(&self) -> Finding {
         let finding = match self.proof.mismatch >= self.proof.error {
             true => self.of_mismatch(),
@@ -333,9 +333,10 @@ impl<'e> Assessment<'e> {
 // === impl Bounded ===
 
 impl Bounded {
-    /// `overdue`: checks that are open for too long. They count as hits for the upper end and not at all for the lower one.
+    /// `overdue`: checks that are open for too long. They count as hits for the upper end and as none for the lower one.
     fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), overdue: u64) -> Self {
         let trials = Trials::new(trials.total + overdue, trials.hits + overdue);
+        let proven = Trials::new(proven.total + overdue, proven.hits);
         Self {
             limit,
             alpha,

@@ -177,7 +177,7 @@ fn mixed_builds(doubt: Doubt) -> Finding {
             away.as_secs()
         ),
         Doubt::Mixed(ago) => format!(
-            "{}s ago a check of this epoch was answered by what may be another build of the new stack",
+            "another build of the new stack, or one that is not named, answered {}s ago",
             ago.as_secs()
         ),
     };

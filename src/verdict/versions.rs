@@ -128,8 +128,7 @@ impl Versions {
         let turn = self.turn(build, now);
         match turn {
             Turn::Stays => self.see(now),
-            Turn::Returns => self.others = self.others.saturating_add(1),
-            Turn::Refused | Turn::Unnamed => {
+            Turn::Returns | Turn::Refused | Turn::Unnamed => {
                 self.others = self.others.saturating_add(1);
                 self.mix(now);
             }
@@ -196,7 +195,9 @@ impl Versions {
             }
         }
         self.present = build.cloned();
-        self.mixed = None;
+        // The one before may answer still.
+        let was_another = turn == Turn::Begins && self.is_heard;
+        self.mixed = was_another.then_some(self.seen);
         self.see(now);
     }
 

@@ -126,7 +126,8 @@ fn the_present_build_is_in_doubt_while_others_answer_in_its_place() {
     let mut versions = named("a");
     assert_eq!(hear(&mut versions, "b", 100), Turn::Begins);
     assert_eq!(hear(&mut versions, "a", 101), Turn::Returns);
-    assert_eq!(versions.doubt(at(109)), None);
+    let mixed = Some(Doubt::Mixed(Duration::from_secs(8)));
+    assert_eq!(versions.doubt(at(109)), mixed, "another answers as well");
     let away = |seconds| Some(Doubt::Away(Duration::from_secs(seconds)));
     assert_eq!(versions.doubt(at(110)), away(10));
     // However few they are.
@@ -144,7 +145,8 @@ fn a_build_that_is_refused_puts_the_epoch_in_doubt() {
     let mixed = |seconds| Some(Doubt::Mixed(Duration::from_secs(seconds)));
     assert_eq!(versions.doubt(at(160)), mixed(59));
     assert_eq!(hear(&mut versions, "c", 161), Turn::Begins);
-    assert_eq!(versions.doubt(at(161)), None);
+    assert_eq!(versions.doubt(at(161)), mixed(59), "b answered then");
+    assert_eq!(versions.doubt(at(162)), None);
 }
 
 #[test]
