@@ -353,6 +353,9 @@ impl Check {
 
     /// Remembers what this check has shown, for later ones.
     fn learn_noise(&self, suspects: &Suspects) {
+        if !self.sample.ticket.is_evidence() {
+            return;
+        }
         let (shown, excused) = (suspects.variations(), suspects.excused());
         let noise = &self.bench.noise;
         let refused = noise.learn(&self.subject(), shown, excused, clock::Instant::now());

@@ -267,6 +267,11 @@ impl Ticket {
         self.seat.epoch.id()
     }
 
+    /// Whether the check becomes evidence of the build of its epoch.
+    pub fn is_evidence(&self) -> bool {
+        self.place.is_some() && self.is_attributed
+    }
+
     /// The check begins later, for what it reads has just been written. That is counted with its outcome.
     pub fn delay(&mut self) {
         self.is_delayed = true;

@@ -1,30 +1,22 @@
 //! Removes headers without disturbing the order of the others.
 
-use http::{HeaderMap, HeaderName, header::Entry};
+use http::{HeaderMap, HeaderName};
+use std::mem;
 
 /// Removes the headers that `goes` picks. `HeaderMap::remove` alone would move the last header into the gap.
 pub fn remove_in_order(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    let Some(first) = headers.keys().position(&goes) else {
+    if !headers.keys().any(&goes) {
         return;
-    };
-    // What is removed from the end leaves no gap. What stays is put back in its order.
-    let names: Vec<_> = headers.keys().skip(first).cloned().collect();
-    let mut staying = Vec::new();
-    for name in names.into_iter().rev() {
-        let Entry::Occupied(entry) = headers.entry(&name) else {
-            continue;
-        };
-        let (_, mut values) = entry.remove_entry_mult();
-        if goes(&name) {
-            continue;
-        }
-        let first = values.next().expect("an entry has at least one value");
-        let more: Vec<_> = values.collect();
-        staying.push((name, first, more));
     }
-    for (name, first, more) in staying.into_iter().rev() {
-        for value in std::iter::once(first).chain(more) {
-            headers.append(&name, value);
+    let room = HeaderMap::with_capacity(headers.keys_len());
+    let mut staying = None;
+    // Further values of a name come without it.
+    for (name, value) in mem::replace(headers, room) {
+        if let Some(name) = name {
+            staying = (!goes(&name)).then_some(name);
+        }
+        if let Some(name) = &staying {
+            headers.append(name, value);
         }
     }
 }

@@ -72,15 +72,23 @@ impl ChangeDetector {
         self.alarm
     }
 
-    /// Takes the last alarm of two routes that are one by now; of both, all checks so far.
-    pub fn join(&mut self, other: &Self, (own, others): (Trials, Trials)) {
-        let with = |alarm: Option<Alarm>, more: Trials| {
-            let mut alarm = alarm?;
-            let before = alarm.before;
-            alarm.before = Trials::new(before.total + more.total, before.hits + more.hits);
-            Some(alarm)
+    /// Takes the last alarm of two routes that are one by now. `own` and `others`: what each had checked at some time, as far
+    /// as that is known.
+    pub fn join(
+        &mut self,
+        other: &Self,
+        own: impl Fn(Timestamp) -> Trials,
+        others: impl Fn(Timestamp) -> Trials,
+    ) {
+        let with = |alarm: Alarm, more: Trials| Alarm {
+            before: Trials::new(
+                alarm.before.total + more.total,
+                alarm.before.hits + more.hits,
+            ),
+            ..alarm
         };
-        let (one, other) = (with(self.alarm, others), with(other.alarm, own));
+        let one = self.alarm.map(|alarm| with(alarm, others(alarm.at)));
+        let other = other.alarm.map(|alarm| with(alarm, own(alarm.at)));
         let is_later = |other: &Alarm| one.is_none_or(|one| other.at > one.at);
         self.alarm = other.filter(is_later).or(one);
     }

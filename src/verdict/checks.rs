@@ -137,10 +137,22 @@ impl RouteEvidence {
     /// Adds that of a route that is the same by now. The times are those of the one that was checked last.
     pub fn join(&mut self, other: &Self) {
         let (own, others) = (self.checks(), other.checks());
-        let mismatch = (own.mismatch(), others.mismatch());
-        let error = (own.error(), others.error());
-        self.mismatch_change.join(&other.mismatch_change, mismatch);
-        self.error_change.join(&other.error_change, error);
+        // What one of them checked only after an alarm of the other came after it.
+        let (own_first, others_first) = (self.record.first(), other.record.first());
+        let had = |first: Option<Timestamp>, at: Timestamp, trials: Trials| match first {
+            Some(first) if first <= at => trials,
+            _ => Trials::default(),
+        };
+        self.mismatch_change.join(
+            &other.mismatch_change,
+            |at| had(own_first, at, own.mismatch()),
+            |at| had(others_first, at, others.mismatch()),
+        );
+        self.error_change.join(
+            &other.error_change,
+            |at| had(own_first, at, own.error()),
+            |at| had(others_first, at, others.error()),
+        );
         if other.record.last() > self.record.last() {
             self.record = other.record.clone();
         }
@@ -355,6 +367,34 @@ mod tests {
         let required = evidence.required.unwrap();
         assert_eq!(required.rank, 2);
         assert_eq!(required.before.mismatched, 1);
+    }
+
+    #[test]
+    fn alarm_of_a_part_ends_with_the_checks_of_the_whole() {
+        let limits = Limits::default();
+        let check = |evidence: &mut RouteEvidence, outcome, second| {
+            let entry = Entry {
+                outcome,
+                primary: Stack::Old,
+                key: None,
+                sampled: Timestamp::from_second(second).unwrap(),
+            };
+            evidence.enter(&entry, &limits);
+        };
+        let (mut part, mut whole) = (RouteEvidence::default(), RouteEvidence::default());
+        for _ in 0..20 {
+            check(&mut part, Outcome::Mismatch(Mark::Plain), 10);
+        }
+        for _ in 0..5_000 {
+            check(&mut whole, Outcome::Match(Via::Exact), 20);
+        }
+        let last = part.mismatch_change.alarm().unwrap();
+        for (mut one, other) in [(part.clone(), &whole), (whole.clone(), &part)] {
+            one.join(other);
+            assert_eq!(one.mismatch_change.alarm(), Some(last));
+            let since = one.checks().mismatch().since(last.before);
+            assert_eq!(since.total, 5_000 + 20 - last.before.total);
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn judged(evidence: &Evidence) -> impl Iterator<Item = (&Figures, Option<u64>)> 
     };
     let routes = tallies.routes.iter();
     let routes = routes.map(move |figures| (figures, rank(figures)));
-    let rest = Some(&tallies.rest).filter(|rest| rest.reads > 0 || rest.sampled > 0);
+    let rest = Some(&tallies.rest).filter(|rest| rest.reads > 0);
     routes.chain(rest.map(|rest| (rest, Some(REST_RANK))))
 }
 

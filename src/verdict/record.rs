@@ -63,6 +63,10 @@ impl Record {
         }
     }
 
+    pub fn first(&self) -> Option<Timestamp> {
+        self.span.map(|(first, _)| first)
+    }
+
     pub fn last(&self) -> Option<Timestamp> {
         self.span.map(|(_, last)| last)
     }

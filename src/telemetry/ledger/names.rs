@@ -35,18 +35,18 @@ impl Ledger {
         places.others = others;
     }
 
-    /// Learns again what another process had learned, from the routes of the epoch that goes on.
+    /// Takes up what another process had learned, as far as the epoch that goes on shows it: names that had become one with
+    /// others then.
     pub fn relearn(&self) {
         let known = self.present().tallies(self.now()).routes;
+        let names: HashSet<&str> = known.iter().map(|figures| &*figures.route).collect();
         let mut positions = write(&self.0.positions);
-        for figures in known {
+        for figures in &known {
             let is_declared = locked(&self.0.places).declared.contains(&figures.route);
-            let times = if is_declared {
-                0
-            } else {
-                figures.live.min(ENOUGH.into())
-            };
-            for _ in 0..times {
+            if is_declared || !has_collapsed(&figures.route, &names) {
+                continue;
+            }
+            for _ in 0..figures.live.min(ENOUGH.into()) {
                 positions.learn(&figures.route);
             }
         }
@@ -152,6 +152,16 @@ impl Ledger {
         routes.insert(route.name().clone(), route.clone());
         route
     }
+}
+
+/// Whether one of `names` is `name` with one segment collapsed. Paths that a scanner made up have no such sibling.
+fn has_collapsed(name: &str, names: &HashSet<&str>) -> bool {
+    let segments: Vec<&str> = name.split('/').collect();
+    (1..segments.len()).any(|index| {
+        let mut collapsed = segments.clone();
+        collapsed[index] = "{}";
+        segments[index] != "{}" && names.contains(&*collapsed.join("/"))
+    })
 }
 
 // === impl Places ===
