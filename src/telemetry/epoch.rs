@@ -223,7 +223,7 @@ impl Epoch {
     /// A route has appeared.
     pub(super) fn add(&self, tally: Arc<Tally>) {
         let mut seen = locked(&self.seen);
-        let reads: u64 = seen.iter().map(|tally| reads(tally)).sum();
+        let reads: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
         let judged_by = self.house.judged_by();
         let requirement = judged_by
             .requirements
@@ -239,14 +239,14 @@ impl Epoch {
     /// Looks at which routes the verdict depends on now. A route that becomes required takes the next rank, and keeps it.
     pub(super) fn assess(&self, judged_by: &JudgedBy) {
         let seen = locked(&self.seen).clone();
-        let all: u64 = seen.iter().map(|tally| reads(tally)).sum();
+        let all: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
         let required = |tally: &Tally| locked(&tally.course).evidence.required;
         let taken = seen.iter().filter_map(|tally| required(tally));
         // The first is the rest's.
         let mut taken = taken.map(|required| required.rank).max().unwrap_or(1);
         let mut of_rest = 0;
         for tally in &seen {
-            let reads = reads(tally);
+            let reads = tally.reads_seen();
             let was_required = required(tally).is_some();
             let requirements = &judged_by.requirements;
             let requirement = requirements.of(&tally.route, (reads, all), was_required);
@@ -301,10 +301,4 @@ impl Epoch {
             until,
         }
     }
-}
-
-/// What was sampled was a read, even if nobody counted it as one.
-fn reads(tally: &Tally) -> u64 {
-    let reads = tally.reads.load(Ordering::Relaxed);
-    reads.max(tally.sampled.load(Ordering::Relaxed))
 }

@@ -1,7 +1,7 @@
 //! A route's place in an epoch: where its live requests, samples and outcomes are counted.
 
 use super::{epoch::Epoch, seconds::Tallies, tally::Tally};
-use crate::{stack::Stack, verdict::Requirement};
+use crate::stack::Stack;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -43,11 +43,8 @@ impl Seat {
 
     /// Whether a check that is sampled now counts among the rest as well.
     pub(super) fn is_of_rest(&self) -> bool {
-        // One whose share is still chance is judged with the rest, or nowhere once it has lost it.
-        matches!(
-            self.tally.requirement(),
-            Requirement::Rest | Requirement::Provisional
-        )
+        let reads = self.tally.reads_seen();
+        self.tally.requirement().is_of_rest(reads)
     }
 
     pub(super) fn count_live(&self) {

@@ -122,6 +122,12 @@ impl Tally {
         super::state::mark([live, reads, sampled, ended], &course.evidence)
     }
 
+    /// What was sampled was a read, even if nobody counted it as one.
+    pub(super) fn reads_seen(&self) -> u64 {
+        let reads = self.reads.load(Ordering::Relaxed);
+        reads.max(self.sampled.load(Ordering::Relaxed))
+    }
+
     pub(super) fn requirement(&self) -> Requirement {
         REQUIREMENTS[usize::from(self.requirement.load(Ordering::Relaxed))]
     }

@@ -37,6 +37,15 @@ impl Requirement {
         matches!(self, Self::Required | Self::Provisional)
     }
 
+    /// Whether a check that is sampled now counts in the rest. The first of a busy route do; more of them would hide others.
+    pub fn is_of_rest(self, reads: u64) -> bool {
+        match self {
+            Self::Rest => true,
+            Self::Provisional => reads < FIRM_READS,
+            Self::Exempt | Self::Required => false,
+        }
+    }
+
     /// How the verdict depends on two routes that are one by now.
     pub fn stronger(self, other: Self) -> Self {
         let order = [Self::Required, Self::Provisional, Self::Rest, Self::Exempt];
