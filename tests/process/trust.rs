@@ -116,11 +116,7 @@ fn scenarios() -> Vec<Scenario> {
             })
         },
         Scenario {
-            request: |number| {
-                format!(
-                    "GET /items/{number} HTTP/1.1\r\nhost: localhost\r\nif-none-match: \"v1\"\r\n\r\n"
-                )
-            },
+            request: item_unless_known,
             rates: ("1", "1e-3"),
             settings: r#"{"recheck": {"max_per_second": 1000}}"#,
             old: || Stack::start(|head| validated(head, PRICE, "v1")),
@@ -132,11 +128,7 @@ fn scenarios() -> Vec<Scenario> {
             })
         },
         Scenario {
-            request: |number| {
-                format!(
-                    "GET /items/{number} HTTP/1.1\r\nhost: localhost\r\nif-none-match: \"v1\"\r\n\r\n"
-                )
-            },
+            request: item_unless_known,
             rates: ("1", "1e-3"),
             settings: r#"{"recheck": {"max_per_second": 1000}}"#,
             old: || Stack::start(|head| validated(head, PRICE, "v1")),
@@ -228,6 +220,10 @@ fn moving() -> Stack {
 
 fn item(number: u64) -> String {
     format!("GET /items/{number} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+}
+
+fn item_unless_known(number: u64) -> String {
+    format!("GET /items/{number} HTTP/1.1\r\nhost: localhost\r\nif-none-match: \"v1\"\r\n\r\n")
 }
 
 fn missing() -> Reply {
