@@ -176,7 +176,7 @@ fn whole(kind: Kind, (value, told): (&Option<Value>, Option<&str>)) -> Option<Op
         Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
     };
     let is_whole = match &json {
-        // Values of unlike types are told as JSON text.
+        // Values of unlike types are shown as JSON text.
         Json::String(text) if kind != Kind::Type => Some(text.as_str()) == told,
         json => Some(json.to_string().as_str()) == told,
     };

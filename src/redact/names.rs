@@ -29,7 +29,7 @@ impl Redactor {
 
     /// The path of a request. A segment is masked if it looks like somebody's (an address, the number of a card, an
     /// account or a telephone), is very long, or follows a segment that `fields` name (`/reset-token/8c1f`); ids stay, for
-    /// without them a mismatch could not be found again. Matrix parameters are told as those of a query.
+    /// without them a mismatch could not be found again. Matrix parameters are shown as those of a query.
     pub fn path(&self, path: &str) -> String {
         let mut told = Vec::new();
         let mut is_secret = false;

@@ -37,7 +37,7 @@ impl Redactor {
         }
     }
 
-    /// A JSON value beside one of another type: a string keeps its quotes, so that `"1"` does not look like `1`.
+    /// A JSON value where the other side has another type: a string keeps its quotes, so that `"1"` does not look like `1`.
     fn literal(&self, json: &Json, telling: Telling) -> String {
         match (json, telling) {
             (Json::String(_), Telling::Shown) => cut(&json.to_string(), self.config.max_value),

@@ -116,11 +116,6 @@ impl RouteEvidence {
         old + new
     }
 
-    /// Checks whose primary was `stack`.
-    pub fn checks_of(&self, stack: Stack) -> Checks {
-        self.roles[stack as usize]
-    }
-
     /// A copy that takes little memory.
     pub fn without_keys(&self) -> Self {
         Self {
