@@ -114,18 +114,23 @@ impl Epoch {
         })
     }
 
-    /// Everything counted so far of the routes of which `is_stored` does not know as much.
-    pub(super) fn state(&self, is_stored: impl Fn(&Arc<str>, Mark) -> bool) -> EpochState {
+    /// Everything counted so far of the routes of which `is_stored` does not know as much. `cut`: where the checks count
+    /// that the end of the process would cut off.
+    pub(super) fn state(
+        &self,
+        cut: &[Arc<Tally>],
+        is_stored: impl Fn(&Arc<str>, Mark) -> bool,
+    ) -> EpochState {
         let seen = locked(&self.seen).clone();
-        let rest = Some(&self.rest).filter(|rest| rest.mark() != Mark::default());
+        let rest = Some(&self.rest).filter(|rest| rest.mark(cut) != Mark::default());
         let routes = seen.iter().chain(rest).zip(0..);
-        let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark()));
+        let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark(cut)));
         EpochState {
             number: self.number,
             series: self.series,
             comparable: self.comparable.clone(),
             epoch: self.told(*locked(&self.until)),
-            routes: changed.map(|(tally, place)| tally.state(place)).collect(),
+            routes: changed.map(|(tally, place)| tally.state(place, cut)).collect(),
         }
     }
 

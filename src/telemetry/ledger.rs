@@ -270,10 +270,11 @@ impl Ledger {
     /// `is_stored` does not know as much.
     pub fn states(&self, is_stored: impl Fn(u64, &Arc<str>, Mark) -> bool) -> Vec<EpochState> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
-        let _held = self.0.house.seconds.hold();
+        let mut held = self.0.house.seconds.hold();
+        let cut = held.cut();
         let states = epochs.iter().map(|epoch| {
             let number = epoch.number();
-            epoch.state(|route, mark| is_stored(number, route, mark))
+            epoch.state(&cut, |route, mark| is_stored(number, route, mark))
         });
         states.collect()
     }

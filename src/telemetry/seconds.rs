@@ -5,6 +5,9 @@
 //! have ended. A check that is open for longer than [`OVERDUE`] holds nothing up any more: it counts as `overdue` until it
 //! ends.
 //!
+//! What is not closed when the process ends never becomes evidence. If that took differences away, which end late, restarts
+//! would make any stack look clean. So the first check that is still open counts against every limit: see [`Closer::cut`].
+//!
 //! Whoever samples or ends a check only sends a message, and never waits for whoever closes.
 
 use super::{
@@ -74,7 +77,6 @@ pub(super) struct Closer {
     from: i64,
     /// Checks that the evidence no longer waits for, and whose end it takes in late.
     late: Vec<Ended>,
-    is_frozen: bool,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +104,6 @@ impl Seconds {
                 open: BTreeMap::new(),
                 from: number,
                 late: Vec::new(),
-                is_frozen: false,
             }),
         }
     }
@@ -189,9 +190,10 @@ impl Closer {
     }
 
     fn end(&mut self, place: Place, ended: Box<Ended>) {
-        // The process ends: what differs is no longer read again, so the matches of its second prove nothing either.
-        let cut = Outcome::NotCompared(Reason::ShuttingDown);
-        self.is_frozen |= ended.entry.outcome == cut;
+        // The process ends. What the check would have come to is not known, so for the evidence it stays open.
+        if ended.entry.outcome == Outcome::NotCompared(Reason::ShuttingDown) {
+            return;
+        }
         match self.slot(place) {
             Some(slot) => *slot = Slot::Ended(ended),
             None => {
@@ -216,10 +218,27 @@ impl Closer {
         slots.get_mut(index)
     }
 
-    fn close(&mut self, until: i64, now: Timestamp, mut enter: impl FnMut(Ended)) {
-        if self.is_frozen {
-            return;
+    /// Where the checks count that an end of the process would cut off, once for each: the first one that is open, and what
+    /// ended before it in its second other than by a match. What was sampled later is lost, however it ended.
+    pub(super) fn cut(&mut self) -> Vec<Arc<Tally>> {
+        self.receive();
+        let mut cut = Vec::new();
+        for slot in self.open.values().flatten() {
+            let tallies = match slot {
+                Slot::Ended(ended) if ended.entry.is_hit() => &ended.tallies,
+                Slot::Ended(_) => continue,
+                Slot::Open(tallies) => tallies,
+                Slot::Unknown => break,
+            };
+            cut.extend(tallies.iter().flatten().cloned());
+            if let Slot::Open(_) = slot {
+                break;
+            }
         }
+        cut
+    }
+
+    fn close(&mut self, until: i64, now: Timestamp, mut enter: impl FnMut(Ended)) {
         self.late.drain(..).for_each(&mut enter);
         let overdue = (now - OVERDUE).as_second();
         while let Some(first) = self.open.first_entry() {

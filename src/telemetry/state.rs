@@ -40,8 +40,8 @@ pub struct RouteState {
     pub latencies: Latencies,
 }
 
-/// Live, reads, sampled, ended, evidence, and the rank: one of them changes with everything that is noted.
-pub type Mark = [u64; 6];
+/// Live, reads, sampled, ended, evidence, the rank, and cut off: one of them changes with everything that is noted.
+pub type Mark = [u64; 7];
 
 /// The name under which the routes that are neither required nor exempt are judged together.
 pub const REST: &str = "(rest)";
@@ -86,7 +86,7 @@ impl RouteState {
 pub(super) fn mark([live, reads, sampled, ended]: [u64; 4], evidence: &RouteEvidence) -> Mark {
     let rank = evidence.required.map_or(0, |required| required.rank);
     let entered = evidence.checks().sampled();
-    [live, reads, sampled, ended, entered, rank]
+    [live, reads, sampled, ended, entered, rank, evidence.cut]
 }
 
 // === impl Opening ===

@@ -6,6 +6,7 @@ use crate::verdict::{
     DistinctKeys, Figures, Limits, Outcome, Outcomes, Pace, Requirement, RouteEvidence,
 };
 use jiff::Timestamp;
+use std::ptr;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
@@ -96,9 +97,12 @@ impl Tally {
         }
     }
 
-    pub(super) fn state(&self, place: u64) -> RouteState {
+    /// `cut`: where the checks count that the end of the process would cut off.
+    pub(super) fn state(&self, place: u64, cut: &[Arc<Self>]) -> RouteState {
         let outcomes = self.outcomes();
         let course = locked(&self.course);
+        let mut evidence = course.evidence.clone();
+        evidence.cut += self.cut_off(cut);
         RouteState {
             route: self.route.clone(),
             place,
@@ -109,17 +113,26 @@ impl Tally {
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
             unattributed: self.unattributed.load(Ordering::Relaxed),
-            evidence: course.evidence.clone(),
+            evidence,
             latencies: course.latencies.clone(),
         }
     }
 
-    pub(super) fn mark(&self) -> Mark {
+    fn cut_off(&self, cut: &[Arc<Self>]) -> u64 {
+        let own = cut.iter().filter(|tally| ptr::eq(&***tally, self));
+        own.count() as u64 + self.overdue.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark(&self, cut: &[Arc<Self>]) -> Mark {
         let ended = self.outcomes().ended();
         let counted = [&self.live, &self.reads, &self.sampled];
         let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
         let course = locked(&self.course);
-        super::state::mark([live, reads, sampled, ended], &course.evidence)
+        let [all @ .., cut_before] =
+            super::state::mark([live, reads, sampled, ended], &course.evidence);
+        let [live, reads, sampled, ended, entered, rank] = all;
+        let cut = cut_before + self.cut_off(cut);
+        [live, reads, sampled, ended, entered, rank, cut]
     }
 
     /// What was sampled was a read, even if nobody counted it as one.

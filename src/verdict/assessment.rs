@@ -45,8 +45,9 @@ impl<'e> Assessment<'e> {
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
         let checks = figures.evidence.checks();
         let alpha = limits.alpha();
+        let open = figures.overdue + figures.evidence.cut;
         let bounded = |limit, trials: Trials, proven: Trials| {
-            Bounded::new((limit, alpha), (trials, proven), figures.overdue)
+            Bounded::new((limit, alpha), (trials, proven), open)
         };
         let plain = |limit, trials: Trials| bounded(limit, trials, trials);
         Self {
@@ -333,10 +334,11 @@ impl<'e> Assessment<'e> {
 // === impl Bounded ===
 
 impl Bounded {
-    /// `overdue`: checks that are open for too long. They count as hits for the upper end and as none for the lower one.
-    fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), overdue: u64) -> Self {
-        let trials = Trials::new(trials.total + overdue, trials.hits + overdue);
-        let proven = Trials::new(proven.total + overdue, proven.hits);
+    /// `open`: checks of which nobody knows, or not in time, what they come to. They count as hits for the upper end and as
+    /// none for the lower one.
+    fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), open: u64) -> Self {
+        let trials = Trials::new(trials.total + open, trials.hits + open);
+        let proven = Trials::new(proven.total + open, proven.hits);
         Self {
             limit,
             alpha,

@@ -32,6 +32,8 @@ pub struct RouteEvidence {
     pub record: Record,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub last_mismatch: Option<Timestamp>,
+    /// Checks that an end of the process cut off before it was known what they came to.
+    pub cut: u64,
     /// Since when the verdict depends on it.
     pub required: Option<Required>,
     /// Stored apart.
@@ -79,6 +81,18 @@ enum Kind {
     Other,
 }
 
+// === impl Entry ===
+
+impl Entry {
+    /// Whether it counts against a limit.
+    pub fn is_hit(&self) -> bool {
+        !matches!(
+            Kind::of(self.outcome, self.primary),
+            Kind::Matched | Kind::Other
+        )
+    }
+}
+
 // === impl RouteEvidence ===
 
 impl RouteEvidence {
@@ -124,6 +138,7 @@ impl RouteEvidence {
             error_change: self.error_change.clone(),
             record: self.record.clone(),
             last_mismatch: self.last_mismatch,
+            cut: self.cut,
             required: self.required,
             keys: None,
         }
@@ -152,6 +167,7 @@ impl RouteEvidence {
             self.record = other.record.clone();
         }
         self.last_mismatch = self.last_mismatch.max(other.last_mismatch);
+        self.cut += other.cut;
         self.required = match (self.required, other.required) {
             (None, None) => None,
             (one, other) => Some(Required {
