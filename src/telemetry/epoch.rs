@@ -130,7 +130,9 @@ impl Epoch {
             series: self.series,
             comparable: self.comparable.clone(),
             epoch: self.told(*locked(&self.until)),
-            routes: changed.map(|(tally, place)| tally.state(place, cut)).collect(),
+            routes: changed
+                .map(|(tally, place)| tally.state(place, cut))
+                .collect(),
         }
     }
 

@@ -284,7 +284,9 @@ impl Kind {
                 (Reason::BreakerOpen, Stack::Old) | (Reason::PrimaryError, Stack::New) => {
                     Self::Error
                 }
-                (
+                // Callers also give up on a new stack that hangs.
+                (Reason::ClientGone, Stack::New)
+                | (
                     Reason::BodyTooLarge
                     | Reason::Streaming
                     | Reason::MemoryFull
@@ -357,6 +359,14 @@ mod tests {
         assert_eq!(evidence(&new_fails).checks().error(), Trials::new(3, 3));
         assert_eq!(evidence(&old_fails).checks().error(), Trials::new(0, 0));
         assert_eq!(evidence(&old_fails).checks().others, 3);
+    }
+
+    #[test]
+    fn callers_that_give_up_are_bounded_while_new_answers_them() {
+        let gone = Outcome::NotCompared(Reason::ClientGone);
+        let checks = |primary| evidence(&[(gone, primary)]).checks();
+        assert_eq!(checks(Stack::New).uncompared(), Trials::new(1, 1));
+        assert_eq!(checks(Stack::Old).uncompared(), Trials::new(1, 0));
     }
 
     #[test]
