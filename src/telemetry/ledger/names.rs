@@ -77,6 +77,10 @@ impl Ledger {
 
     /// The route of an undeclared path of that name, by what was learned of such paths.
     pub fn undeclared(&self, name: &str) -> Route {
+        // A name that has a place is not collapsed: nearly always it is this one look-up.
+        if let Some(route) = read(&self.0.routes).get(name) {
+            return route.clone();
+        }
         // Held until the route is there, so that no name is added that was collapsed meanwhile.
         let positions = read(&self.0.positions);
         self.route(&positions.collapse(name))
