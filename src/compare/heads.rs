@@ -19,6 +19,7 @@ use http::{
     HeaderMap, HeaderName, Method, StatusCode,
     header::{self, CONNECTION},
 };
+use std::borrow::Cow;
 
 /// Of one connection (RFC 9110, section 7.6.1) or one message's framing, `content-length` aside.
 const UNCOMPARED: [HeaderName; 10] = [
@@ -44,6 +45,21 @@ enum Section {
 // === impl Section ===
 
 impl Section {
+    /// What of them was for the caller, too. Each answer speaks for its own connection only.
+    fn of(self, answer: &Answer) -> Cow<'_, HeaderMap> {
+        let headers = match self {
+            Self::Headers => &answer.headers,
+            Self::Trailers => &answer.trailers,
+        };
+        let mut left = Cow::Borrowed(headers);
+        for name in named_by_connection(&answer.headers) {
+            if headers.contains_key(&name) {
+                left.to_mut().remove(&name);
+            }
+        }
+        left
+    }
+
     /// The rules at a header or trailer.
     fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> &'r [usize] {
         match self {
@@ -63,16 +79,8 @@ pub(super) fn compare(
     let mut types = Types::AsDeclared;
     let tell_size = tell_size((old, new), method);
     statuses(old.status, new.status, findings);
-    let connection = [
-        named_by_connection(&old.headers),
-        named_by_connection(&new.headers),
-    ]
-    .concat();
     for section in [Section::Headers, Section::Trailers] {
-        let (olds, news) = match section {
-            Section::Headers => (&old.headers, &new.headers),
-            Section::Trailers => (&old.trailers, &new.trailers),
-        };
+        let (olds, news) = (&section.of(old), &section.of(new));
         for name in looked_at(section, (olds, news), findings) {
             let is_compared = match scope {
                 HeaderScope::All => true,
@@ -81,7 +89,7 @@ pub(super) fn compare(
             };
             let is_framing =
                 UNCOMPARED.contains(&name) || !tell_size && name == header::CONTENT_LENGTH;
-            if !is_compared || is_framing || connection.contains(&name) {
+            if !is_compared || is_framing {
                 continue;
             }
             let before = findings.count;
@@ -178,10 +186,9 @@ fn compare_values(
 }
 
 /// The names that `connection` makes hop-by-hop.
-fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
     let values = headers.get_all(CONNECTION).iter();
     values
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect()
 }

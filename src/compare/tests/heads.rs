@@ -65,6 +65,25 @@ fn what_belongs_to_the_connection_never_counts() {
     assert_eq!(differences(&old, &new, &[]), [""; 0]);
 }
 
+#[test]
+fn a_connection_speaks_for_its_own_answer_only() {
+    let hop = |value| {
+        let answer = with(json("1"), "connection", "x-trace");
+        with(answer, "x-trace", value)
+    };
+    let plain = with(json("1"), "x-trace", "1");
+    assert_eq!(differences(&hop("1"), &hop("2"), &[]), [""; 0]);
+    assert_eq!(differences(&hop("1"), &json("1"), &[]), [""; 0]);
+    assert_eq!(
+        differences(&hop("1"), &plain, &[]),
+        ["header.x-trace extra"]
+    );
+    assert_eq!(
+        differences(&plain, &hop("1"), &[]),
+        ["header.x-trace missing"]
+    );
+}
+
 fn compared_by(method: Method, old: &Answer, new: &Answer) -> Vec<String> {
     let context = Context {
         method: &method,
