@@ -2,9 +2,10 @@
 
 use super::parameters;
 use http::{HeaderMap, HeaderValue, Method};
-use regex::Regex;
+use percent_encoding::percent_decode;
+use regex::{Regex, bytes};
 use serde_json::Value;
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// Headers, and `_method` of a form, by which frameworks let a request stand for another method.
 const METHOD_OVERRIDES: [&str; 4] = [
@@ -14,11 +15,17 @@ const METHOD_OVERRIDES: [&str; 4] = [
     "-method",
 ];
 
-/// Dot segments and encoded separators, encoded any number of times, and what some servers take for them.
-static MOVING: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?i)\\|%(25)*(2f|5c)|(^|/)(\.|%(25)*2e){1,2}(;|%(25)*3b|/|$)";
-    Regex::new(pattern).expect("the pattern must be valid")
+/// Dot segments, also as servers see them that cut or trim a segment, backslashes, and overlong UTF-8.
+static MOVING: LazyLock<bytes::Regex> = LazyLock::new(|| {
+    let pattern = r"(?x)
+        (^ | /) [\s\p{Cc}\p{Cf}]* \.{1,2} ([\s\p{Cc}\p{Cf};?\#/] | $)
+        | \\
+        | (?-u: [\xc0\xc1] | \xe0[\x80-\x9f] | \xf0[\x80-\x8f] | \xf8[\x80-\x87] | \xfc[\x80-\x83])";
+    bytes::Regex::new(pattern).expect("the pattern must be valid")
 });
+
+/// What is encoded more often than this is taken for a disguise.
+const MAX_ENCODED: usize = 3;
 
 /// What has none of these names no method: neither in the names of parameters nor of JSON members, escapes included.
 static METHOD_OR_ESCAPE: LazyLock<Regex> =
@@ -44,7 +51,20 @@ pub(super) fn overrides_method(headers: &HeaderMap, query: Option<&str>) -> bool
 
 /// Whether a stack may find another resource under this path than the one that its segments name.
 pub(super) fn moves(path: &str) -> bool {
-    path.contains(['%', '\\', '.']) && MOVING.is_match(path)
+    if !path.contains(['%', '\\', '.']) {
+        return false;
+    }
+    let mut decoded = Cow::Borrowed(path.as_bytes());
+    for _ in 0..MAX_ENCODED {
+        decoded = match Cow::from(percent_decode(&decoded)) {
+            Cow::Borrowed(_) => break,
+            Cow::Owned(decoded) => Cow::Owned(decoded),
+        };
+    }
+    let separators = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
+    separators(&decoded) != separators(path.as_bytes())
+        || MOVING.is_match(&decoded)
+        || matches!(Cow::from(percent_decode(&decoded)), Cow::Owned(_))
 }
 
 /// All values of the header, also under names that stacks behind CGI or WSGI cannot tell from its own.
@@ -153,6 +173,20 @@ mod tests {
             "/search/a%252fb",
             "/search\\..\\admin",
             "/search/..%3b/admin",
+            "/search/..%00",
+            "/search/..%00x",
+            "/search/..%20",
+            "/search/%2e%2e%09",
+            "/search/%00..",
+            "/search/.%0d.",
+            "/search/..%c2%a0",
+            "/search/..%3f",
+            "/search/..%23x",
+            "/search/%c0%ae%c0%ae",
+            "/search/%e0%80%ae./x",
+            "/search%c0%afx",
+            "/search/%25%32%65.",
+            "/search/%25252525",
             "..",
         ] {
             assert!(moves(path), "{path}");
@@ -166,6 +200,12 @@ mod tests {
             "/v1.2/x",
             "/a;v=1/b",
             "/caf%C3%A9",
+            "/caf%E9",
+            "/m%FCller",
+            "/%F0%9F%98%80",
+            "/what%3f",
+            "/c%23",
+            "/50%25%20off",
             "/a%20b",
             "/x.html",
             "/100%25",

@@ -187,7 +187,16 @@ fn a_path_that_may_lead_elsewhere_fits_no_declaration_with_a_path() {
         reads("[{methods: [POST], path: '/search/{x}'}, {methods: [GET], path: '/a/*'}]").unwrap();
     let text = [("content-type", "text/plain")];
     assert_eq!(declared(&reads, "POST /search/a", &text), Declared::Read);
-    for path in ["..", "%2e%2e", "..%2f", "a%5cb", "..;", ".;v=1"] {
+    for path in [
+        "..",
+        "%2e%2e",
+        "..%2f",
+        "a%5cb",
+        "..;",
+        ".;v=1",
+        "..%00",
+        "%c0%ae%c0%ae",
+    ] {
         for request in [format!("POST /search/{path}"), format!("GET /a/{path}/b")] {
             assert_eq!(
                 declared(&reads, &request, &text),
