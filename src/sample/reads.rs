@@ -205,6 +205,6 @@ fn is_said_twice(head: &Head<'_>, body: &JsonBody<'_>) -> bool {
         name.contains(['%', '+'])
             || members
                 .keys()
-                .any(|member| member.eq_ignore_ascii_case(name))
+                .any(|member| member.eq_ignore_ascii_case(parameters::bare(name)))
     })
 }

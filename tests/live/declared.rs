@@ -98,6 +98,9 @@ async fn what_is_not_one_graphql_document_is_no_read() {
         let request = ("POST /graphql", content_type, body.to_owned(), false);
         assert_sampled(GRAPHQL, &[request]).await;
     }
+    let line = "POST /graphql?query%00=mutation%7Bpay%7D";
+    let request = (line, JSON, r#"{"query": "{a}"}"#.to_owned(), false);
+    assert_sampled(GRAPHQL, &[request]).await;
 }
 
 #[tokio::test]
@@ -135,6 +138,8 @@ async fn a_method_override_is_no_read_in_any_spelling() {
             ("GET /", "x-http_method: DELETE\r\n", none(), false),
             ("GET /?_method=DELETE", "", none(), false),
             ("GET /?%5Fmethod=DELETE", "", none(), false),
+            ("GET /?_method[]=DELETE", "", none(), false),
+            ("GET /?_method%00=DELETE", "", none(), false),
             ("POST /search", FORM, "q=a".to_owned(), true),
             ("POST /search", FORM, "q=a&_method=DELETE".to_owned(), false),
             ("POST /search", JSON, r#"{"q": "a"}"#.to_owned(), true),
@@ -171,6 +176,12 @@ async fn what_a_path_or_header_could_also_mean_is_no_read() {
         "POST /search/..%5cpay",
         "POST /search/..;",
         "POST /search/..;v=1",
+        "POST /search/..%00",
+        "POST /search/..%20",
+        "POST /search/%2e%2e%09",
+        "POST /search/..%3f",
+        "POST /search/..%23x",
+        "POST /search/%c0%ae%c0%ae",
     ] {
         requests.push((path, text, "q".to_owned(), false));
     }

@@ -138,8 +138,7 @@ fn has_override(text: &str) -> bool {
 
 /// Whether the name is one by which frameworks let a request stand for another method.
 pub(super) fn is_override(name: &str) -> bool {
-    let is_blank = |c: char| c.is_whitespace() || c.is_control();
-    let name = name.trim_matches(is_blank);
+    let name = parameters::bare(name);
     METHOD_OVERRIDES.iter().any(|own| is_same(name, own))
 }
 
@@ -225,6 +224,12 @@ mod tests {
             "_METHOD",
             ".method",
             " _method",
+            "_method[]",
+            "_method[0][a]",
+            "[_method]",
+            "_method\0",
+            "_method\0x",
+            "x-http-method-override [a]",
         ] {
             assert!(is_override(name), "{name}");
         }
@@ -234,6 +239,7 @@ mod tests {
             "payment_method",
             "_methods",
             "x-http2-method",
+            "filter[_method]",
         ] {
             assert!(!is_override(name), "{name}");
         }

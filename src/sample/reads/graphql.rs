@@ -125,16 +125,12 @@ impl Asked {
 
 /// Whether a server that is less strict about names could take it for a parameter of GraphQL.
 fn is_like_one_of_ours(name: &str) -> bool {
-    let known = [QUERY, OPERATION_NAME]
+    let mut known = [QUERY, OPERATION_NAME]
         .into_iter()
         .chain(OTHERS)
         .chain(PERSISTED);
-    let name = name.trim();
-    known.into_iter().any(|known| {
-        let head = name.get(..known.len()).unwrap_or_default();
-        let tail = name.get(known.len()..).unwrap_or_default();
-        head.eq_ignore_ascii_case(known) && (tail.is_empty() || tail.starts_with('['))
-    })
+    let name = parameters::bare(name);
+    known.any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether brackets of all kinds nest no deeper than [`MAX_NESTING`]; those in strings and comments are none.
@@ -252,6 +248,11 @@ mod tests {
             "operationname=A",
             "OperationName=A",
             "operationName[]=A",
+            "[operationName]=A",
+            "query%00=mutation%7Bpay%7D",
+            "query%00x=mutation%7Bpay%7D",
+            "%0aquery[a=mutation%7Bpay%7D",
+            "variables%20[a]=1",
             "query=%7Ba%7D",
             "extensions=%7B%7D",
             "id=1",

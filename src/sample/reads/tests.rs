@@ -103,6 +103,8 @@ fn a_request_for_another_method_is_never_a_read() {
         "%5fmethod=x",
         "a;_method=x",
         "x-http-method-override=PUT",
+        "_method[]=DELETE",
+        "_method%00=DELETE",
     ] {
         let declared = declared(&reads, &format!("GET /?{query}"), &[]);
         assert_eq!(declared, Declared::NotRead, "{query}");
@@ -252,7 +254,12 @@ fn what_the_query_string_says_too_is_not_a_read() {
     };
     assert!(admits(None));
     assert!(admits(Some("tenant=5&debug")));
-    for query in ["query=mutation{b}", "a=1&Query", "%71uery=mutation{b}"] {
+    for query in [
+        "query=mutation{b}",
+        "a=1&Query",
+        "%71uery=mutation{b}",
+        "query[]=mutation{b}",
+    ] {
         assert!(!admits(Some(query)), "{query}");
     }
 }
