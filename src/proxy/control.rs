@@ -9,19 +9,30 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Holds the `live_token`.
 const TOKEN: HeaderName = HeaderName::from_static("x-twinread-token");
-/// Marks replays. A stack that trusts it must not get it from a caller.
-const REPLAY: HeaderName = HeaderName::from_static("x-twinread");
-
+/// Begins the names that are ours: a stack that trusts `x-twinread` on replays must not get it from a caller.
 const PREFIX: &str = "x-twinread";
 
-/// Whether the name may be one of ours, or needs attention because it looks like one.
+/// Whether the name is one of ours. [`HOP`] is, too, but goes on: other instances look for themselves in it.
 pub(super) fn is_named(name: &HeaderName) -> bool {
-    name.as_str().starts_with(PREFIX) && *name != HOP
+    let Some((start, rest)) = name.as_str().split_at_checked(PREFIX.len()) else {
+        return false;
+    };
+    let is_over = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    is_over && is_same(start, PREFIX) && *name != HOP
 }
 
 /// Whether the header ends here. `force` is the name that `sample.force_header` gives.
 pub(super) fn is_for_us(name: &HeaderName, force: Option<&HeaderName>) -> bool {
-    Some(name) == force || *name == TOKEN || *name == REPLAY
+    is_named(name) || force.is_some_and(|force| is_same(name.as_str(), force.as_str()))
+}
+
+/// Whether a stack behind CGI or WSGI may take the one name for the other: it gets `-` as `_`.
+fn is_same(name: &str, own: &str) -> bool {
+    let is_like = |(byte, own): (u8, u8)| match own {
+        b'-' => !byte.is_ascii_alphanumeric(),
+        _ => byte == own,
+    };
+    name.len() == own.len() && name.bytes().zip(own.bytes()).all(is_like)
 }
 
 /// What the caller wants and may have.

@@ -80,7 +80,8 @@ impl Mark {
 pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
-    if marks.have_any(STRIPPED) || force.is_some_and(|name| headers.contains_key(name)) {
+    let has_ours = || headers.keys().any(|name| control::is_for_us(name, force));
+    if marks.have_any(STRIPPED) || has_ours() {
         remove_in_order(headers, |name| match *name {
             CONNECTION | UPGRADE => true,
             TE => !keeps_te,

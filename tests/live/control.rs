@@ -53,7 +53,11 @@ async fn without_a_live_token_nobody_forces_a_sample() {
         .live(|live| live.sampling.force_header = Some(HeaderName::from_static("x-force")))
         .start()
         .await;
-    for headers in ["X-Force: 1\r\n", "X-Twinread-Token: \r\nX-Force: 1\r\n"] {
+    for headers in [
+        "X-Force: 1\r\n",
+        "X_Force: 1\r\n",
+        "X-Twinread-Token: \r\nX-Force: 1\r\n",
+    ] {
         assert_eq!(passed_on(&sidecar, &stack, headers).await, "");
         assert_eq!(sidecar.sampled(), 0);
     }
@@ -87,10 +91,18 @@ async fn a_forced_read_is_sampled_past_the_cap_and_replayed_without_the_token() 
 async fn a_caller_cannot_pass_for_a_replay() {
     let stack = Stack::answering(OK).await;
     let sidecar = Sidecar::before(stack.addr()).await;
-    let forged = "X-Twinread: shadow\r\nX-Twinread: recheck\r\n";
-    assert_eq!(passed_on(&sidecar, &stack, forged).await, "");
+    for forged in [
+        "X-Twinread: shadow\r\nX-Twinread: recheck\r\n",
+        "X_Twinread: shadow\r\n",
+        "X-Twinread_Serve: new\r\n",
+        "X_Twinread-Token: secret\r\n",
+        "X_Twinread_Hop: 1\r\n",
+        "X-Twinread-Other: 1\r\n",
+    ] {
+        assert_eq!(passed_on(&sidecar, &stack, forged).await, "", "{forged}");
+    }
     // Other names are the stack's own.
-    let other = "X-Twinread-Other: 1\r\n";
+    let other = "X-Twinreader: 1\r\n";
     assert_eq!(
         passed_on(&sidecar, &stack, other).await,
         other.to_lowercase()
