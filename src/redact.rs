@@ -6,10 +6,12 @@
 
 mod body;
 mod names;
+mod path;
 mod personal;
 mod secret;
 mod values;
 
+pub use path::Walk;
 pub use secret::Secret;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

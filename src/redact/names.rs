@@ -1,7 +1,7 @@
 //! What is told of names: places, paths, queries, forms.
 
 use super::{
-    Redactor, Telling,
+    Redactor, Telling, Walk,
     personal::{is_address, is_somebodys},
 };
 use crate::compare::{Place, Step};
@@ -28,25 +28,42 @@ impl Redactor {
     }
 
     /// The path of a request. A segment is masked if it looks like somebody's (an address, the number of a card, an
-    /// account or a telephone), is very long, or follows a segment that `fields` name (`/reset-token/8c1f`); ids stay, for
-    /// without them a mismatch could not be found again. Matrix parameters are shown as those of a query.
+    /// account or a telephone), is very long, or follows a segment that `fields` name (`/reset-token/8c1f`), and so is what
+    /// follows such a name within it (`/token:8c1f`); ids stay, for without them a mismatch could not be found again. Matrix
+    /// parameters are shown as those of a query.
     pub fn path(&self, path: &str) -> String {
-        let mut told = Vec::new();
-        let mut is_secret = false;
-        for segment in path.split('/') {
-            let name = percent_decode_str(segment).decode_utf8_lossy();
-            told.push(
-                match (is_secret, segment.split_once(';'), name.split_once(';')) {
-                    (true, _, _) if !segment.is_empty() => self.text(&name, Telling::Masked),
-                    (_, Some((base, parameters)), _) | (_, None, Some((base, parameters))) => {
-                        format!("{};{}", self.segment(base), self.joined(parameters, ';'))
-                    }
-                    _ => self.segment(segment),
-                },
-            );
-            is_secret = self.names_secret(name.split(';').next().unwrap_or_default());
+        let mut walk = Walk::new(&self.config.fields);
+        let told = path
+            .split('/')
+            .map(|segment| self.segment_of(segment, &mut walk));
+        told.collect::<Vec<_>>().join("/")
+    }
+
+    fn segment_of(&self, segment: &str, walk: &mut Walk<'_>) -> String {
+        let name = percent_decode_str(segment).decode_utf8_lossy();
+        let hidden = walk.hidden(&name);
+        if hidden == Some(0) {
+            return self.text(&name, Telling::Masked);
         }
-        told.join("/")
+        let semicolons = |text: &str| text.matches(';').count();
+        let text = match semicolons(&name) > semicolons(segment) {
+            true => &*name,
+            false => segment,
+        };
+        let (base, parameters) = match text.split_once(';') {
+            Some((base, parameters)) => (base, Some(parameters)),
+            None => (text, None),
+        };
+        let name = name.split(';').next().unwrap_or_default();
+        let mut told = match hidden.and_then(|at| name.split_at_checked(at)) {
+            Some((shown, secret)) => self.segment(shown) + &self.text(secret, Telling::Masked),
+            None => self.segment(base),
+        };
+        if let Some(parameters) = parameters {
+            told.push(';');
+            told.push_str(&self.joined(parameters, ';'));
+        }
+        told
     }
 
     /// A segment of a path, without matrix parameters.
@@ -190,6 +207,12 @@ mod tests {
             ),
             ("/cars%3Btoken%3Dabc/7", "/cars;token=string(3)/7"),
             ("/token;a=1/abc;b=2", "/token;a=string(1)/string(7)"),
+            ("/password//hunter", "/password//string(6)"),
+            ("/password/./hunter", "/password/./string(6)"),
+            ("/token=hunter/x", "/token=string(6)/string(1)"),
+            ("/token%3Ahunter", "/token:string(6)"),
+            ("/key.token.hunter;a=1", "/key.token.string(6);a=string(1)"),
+            ("/a%3Btoken%3Dx;b=1", "/a;token=string(1);b=string(1)"),
             ("/pay/4111111111111111", "/pay/string(16)"),
             ("/pay/DE89370400440532013000/x", "/pay/string(22)/x"),
             ("/call/+4915123456789", "/call/string(14)"),
@@ -199,8 +222,8 @@ mod tests {
             assert_eq!(redactor.path(path), told, "{path}");
         }
         let shown = self::redactor(Values::Shown);
-        let path = "/call/+4915123456789;a=1;pin-token=2/secret/x";
-        let told = "/call/+4915123456789;a=1;pin-token=string(1)/secret/string(1)";
+        let path = "/call/+4915123456789;a=1;pin-token=2/secret/x/secret=x";
+        let told = "/call/+4915123456789;a=1;pin-token=string(1)/secret/string(1)/secret=string(1)";
         assert_eq!(shown.path(path), told);
         let long = format!("/v/{}", "x".repeat(65));
         assert_eq!(redactor.path(&long), "/v/string(65)");

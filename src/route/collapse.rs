@@ -11,8 +11,10 @@
 //! `v1`, `oauth2`, `index.html` stay. A file name is judged by what stands before its extension: `8731.json` is
 //! `{}.json`. From the eleventh segment on all is `*`. Collapsing a collapsed path changes nothing.
 //!
-//! A segment that follows a secret name (`/password/hunterhunter`) becomes `{}` whatever it looks like.
+//! What follows a secret name, as the next segment (`/password/hunterhunter`) or in the same (`/token:hunter`), becomes
+//! `{}` whatever it looks like.
 
+use crate::redact::Walk;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use regex::Regex;
@@ -47,27 +49,24 @@ pub fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> String {
         name.push('*');
         return name;
     };
-    let mut is_secret = false;
+    let mut walk = Walk::new(secrets);
     for (index, segment) in inner.split('/').enumerate() {
         name.push('/');
         if index == MAX_SEGMENTS {
             name.push('*');
             break;
         }
-        match is_secret && !segment.is_empty() {
-            true => name.push_str("{}"),
-            false => push_collapsed(&mut name, segment),
+        let decoded = percent_decode_str(segment).decode_utf8_lossy();
+        match walk.hidden(&decoded) {
+            None => push_collapsed(&mut name, segment),
+            Some(at) => {
+                let shown = segment.get(..at).filter(|_| decoded == segment);
+                name.push_str(shown.filter(|shown| !is_id(shown)).unwrap_or_default());
+                name.push_str("{}");
+            }
         }
-        is_secret = names_secret(segment, secrets);
     }
     name
-}
-
-fn names_secret(segment: &str, secrets: &[Regex]) -> bool {
-    let segment = percent_decode_str(segment).decode_utf8_lossy();
-    // Matrix parameters have names of their own.
-    let name = segment.split(';').next().unwrap_or_default();
-    secrets.iter().any(|secret| secret.is_match(name))
 }
 
 /// A method of one's own making must not make a name of its own.
@@ -236,6 +235,16 @@ mod tests {
             ("/pins/abc", "GET /pins/abc"),
             ("/password/", "GET /password/"),
             ("/password/token/abc", "GET /password/{}/{}"),
+            ("/password//hunter", "GET /password//{}"),
+            ("/password/./hunter", "GET /password/./{}"),
+            ("/token:hunter", "GET /token:{}"),
+            ("/token:{}", "GET /token:{}"),
+            ("/key.token.hunter", "GET /key.token.{}"),
+            ("/123456.token.hunter", "GET /{}"),
+            ("/token=hunter", "GET /{}"),
+            ("/token=a.hunt", "GET /{}"),
+            ("/token%3Aa.hunt", "GET /{}"),
+            ("/a;token=b.hunt", "GET /{}"),
         ] {
             assert_eq!(collapsed(&Method::GET, given, &secrets), expected);
         }

@@ -55,13 +55,20 @@ fn what_follows_a_secret_name_is_no_part_of_a_name() {
     let mut caller = sidecar.caller();
     caller.get("/password/hunterhunter");
     caller.get("/pin/abcd/confirm");
+    for path in [
+        "/password//hunter",
+        "/password/./hunter",
+        "/key.password.hunter",
+        "/password:hunter",
+        "/password=hunter",
+    ] {
+        caller.get(path);
+    }
     assert_eq!(live(&sidecar, "GET /password/{}"), 1.0);
     assert_eq!(live(&sidecar, "GET /pin/{}/confirm"), 1.0);
+    assert_eq!(live(&sidecar, "GET /password:{}"), 1.0);
     let text = metrics(&sidecar);
-    assert!(
-        !text.contains("hunterhunter") && !text.contains("abcd"),
-        "{text}"
-    );
+    assert!(!text.contains("hunter") && !text.contains("abcd"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Where a path tells a secret: after a name of one, in the next segment or in the same.
+
+use regex::Regex;
+
+/// Walks over the segments of a path.
+#[derive(Debug)]
+pub struct Walk<'f> {
+    /// The names of secrets.
+    fields: &'f [Regex],
+    is_secret: bool,
+}
+
+// === impl Walk ===
+
+impl<'f> Walk<'f> {
+    pub fn new(fields: &'f [Regex]) -> Self {
+        Self {
+            fields,
+            is_secret: false,
+        }
+    }
+
+    /// From which byte on the next segment, its percent-encoding undone, is a secret. Empty segments and `.` mean nothing to
+    /// most stacks, and hide nothing.
+    pub fn hidden(&mut self, segment: &str) -> Option<usize> {
+        if matches!(segment, "" | ".") {
+            return None;
+        }
+        let (own, fields) = (self.is_secret, self.fields);
+        // Matrix parameters have names of their own.
+        let base = segment.split(';').next().unwrap_or_default();
+        self.is_secret = names_secret(base, fields);
+        if own {
+            return Some(0);
+        }
+        let mut start = 0;
+        for (at, separator) in segment.match_indices([':', '=', '.', ';', '/']) {
+            let behind = at + separator.len();
+            let is_followed = separator != ";" && behind < segment.len();
+            if is_followed && names_secret(&segment[start..at], fields) {
+                return Some(behind);
+            }
+            start = behind;
+        }
+        None
+    }
+}
+
+fn names_secret(name: &str, fields: &[Regex]) -> bool {
+    fields.iter().any(|field| field.is_match(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_after_a_secret_name_is_hidden() {
+        let fields = [
+            Regex::new("(?i)pass(word)?|token").unwrap(),
+            Regex::new("^pin$").unwrap(),
+        ];
+        for (path, expected) in [
+            ("token/hunter", [None, Some(0)]),
+            ("token;a=1/hunter", [None, Some(0)]),
+            ("token:hunter/x", [Some(6), Some(0)]),
+            ("token=hunter/x", [Some(6), Some(0)]),
+            ("key.token.hunter/x", [Some(10), Some(0)]),
+            ("a:pin:7/x", [Some(6), None]),
+            ("a;token=7/x", [Some(8), None]),
+            ("token./x", [None, Some(0)]),
+            ("pins:7/x", [None, None]),
+        ] {
+            let mut walk = Walk::new(&fields);
+            let hidden: Vec<_> = path.split('/').map(|next| walk.hidden(next)).collect();
+            assert_eq!(hidden, expected, "{path}");
+        }
+        let mut walk = Walk::new(&fields);
+        let hidden = ["token", "", ".", "x", "y"].map(|next| walk.hidden(next));
+        assert_eq!(hidden, [None, None, None, Some(0), None]);
+        assert_eq!(Walk::new(&fields).hidden("token/x"), Some(6));
+    }
+}
