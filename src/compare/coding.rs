@@ -1,7 +1,10 @@
 //! Undoes content codings (RFC 9110, section 8.4.1).
 
 use bytes::Bytes;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::{
+    bufread::{DeflateDecoder, ZlibDecoder},
+    read::MultiGzDecoder,
+};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use std::io::{Cursor, Read};
 
@@ -58,15 +61,27 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
     match coding {
         "gzip" | "x-gzip" => drain("gzip", MultiGzDecoder::new(body), max),
         // Named after the bare format, specified as zlib: both are met.
-        "deflate" => match drain("deflate", ZlibDecoder::new(body), max) {
-            Err(Undecodable::Invalid { .. }) => drain("deflate", DeflateDecoder::new(body), max),
-            decoded => decoded,
-        },
-        "br" => drain(
-            "br",
-            brotli::Decompressor::new(Cursor::new(body), 4096),
-            max,
-        ),
+        "deflate" => {
+            let coding = "deflate";
+            let mut zlib = ZlibDecoder::new(body);
+            let decoded = drain(coding, &mut zlib, max);
+            match whole(coding, decoded, zlib.get_ref().is_empty()) {
+                Err(Undecodable::Invalid { .. }) => {
+                    let mut bare = DeflateDecoder::new(body);
+                    let decoded = drain(coding, &mut bare, max);
+                    whole(coding, decoded, bare.get_ref().is_empty())
+                }
+                decoded => decoded,
+            }
+        }
+        "br" => {
+            let mut decoder = brotli::Decompressor::new(Cursor::new(body), 4096);
+            let decoded = drain("br", &mut decoder, max);
+            // To read on past the end is an error where the decoder has more in its buffer.
+            let is_over =
+                decoder.read(&mut [0]).is_ok() && decoder.get_ref().position() == body.len() as u64;
+            whole("br", decoded, is_over)
+        }
         "zstd" => {
             let invalid = |_| Undecodable::Invalid {
                 coding: "zstd",
@@ -77,6 +92,20 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
             drain("zstd", decoder, max)
         }
         other => Err(Undecodable::Unknown(other.to_owned())),
+    }
+}
+
+/// What was decoded, if the body is over where the stream is: another reader may see more in it.
+fn whole(
+    coding: &'static str,
+    decoded: Result<Bytes, Undecodable>,
+    is_over: bool,
+) -> Result<Bytes, Undecodable> {
+    let decoded = decoded?;
+    let after = decoded.len();
+    match is_over {
+        true => Ok(decoded),
+        false => Err(Undecodable::Invalid { coding, after }),
     }
 }
 
@@ -200,6 +229,26 @@ mod tests {
             decode_as("compress", TEXT.to_vec(), 1000),
             Err(Undecodable::Unknown("compress".into()))
         );
+    }
+
+    #[test]
+    fn nothing_follows_the_end_of_a_stream() {
+        for (header, coding) in [
+            ("gzip", "gzip"),
+            ("deflate", "zlib"),
+            ("deflate", "raw"),
+            ("br", "br"),
+            ("zstd", "zstd"),
+        ] {
+            for junk in [1, 5_000] {
+                let body = [encoded(coding), vec![b'j'; junk]].concat();
+                let decoded = decode_as(header, body, TEXT.len());
+                assert!(
+                    matches!(decoded, Err(Undecodable::Invalid { .. })),
+                    "{coding} {decoded:?}"
+                );
+            }
+        }
     }
 
     #[test]
