@@ -74,11 +74,12 @@ pub enum Explain {
     Places,
 }
 
-/// Which headers and trailers are compared.
+/// Which headers and trailers are compared. A name that ends in `*` stands for all that begin so.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderScope {
     All,
     Listed(Vec<http::HeaderName>),
+    Except(Vec<http::HeaderName>),
     None,
 }
 

@@ -286,11 +286,19 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "compare: {headers: some}",
-        "20: compare.headers: expected all, none or {listed: [names]}, found `some`",
+        "20: compare.headers: expected all, none, {listed: [names]} or {except: [names]}, found `some`",
     ),
     (
         "compare: {headers: {listed: ['a b']}}",
         "30: compare.headers.listed[0]: expected the name of a header, found \"a b\"",
+    ),
+    (
+        "compare: {headers: {except: ['x-*-id']}}",
+        "30: compare.headers.except[0]: expected `*` at the end of a name only, found \"x-*-id\"",
+    ),
+    (
+        "compare: {headers: {listed: [a], except: [b]}}",
+        "20: compare.headers: expected all, none, {listed: [names]} or {except: [names]}, found a map",
     ),
     (
         "compare: {numbers: double}",

@@ -69,6 +69,23 @@ impl Section {
     }
 }
 
+// === impl HeaderScope ===
+
+impl HeaderScope {
+    fn holds(&self, name: &HeaderName) -> bool {
+        let is_named = |listed: &HeaderName| match listed.as_str().strip_suffix('*') {
+            Some(start) => name.as_str().starts_with(start),
+            None => name == listed,
+        };
+        match self {
+            Self::All => true,
+            Self::Listed(names) => names.iter().any(is_named),
+            Self::Except(names) => !names.iter().any(is_named),
+            Self::None => false,
+        }
+    }
+}
+
 /// Compares everything but the bodies, and says what rules make of the content types.
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
@@ -82,14 +99,9 @@ pub(super) fn compare(
     for section in [Section::Headers, Section::Trailers] {
         let (olds, news) = (&section.of(old), &section.of(new));
         for name in looked_at(section, (olds, news), findings) {
-            let is_compared = match scope {
-                HeaderScope::All => true,
-                HeaderScope::Listed(names) => names.contains(&name),
-                HeaderScope::None => false,
-            };
             let is_framing =
                 UNCOMPARED.contains(&name) || !tell_size && name == header::CONTENT_LENGTH;
-            if !is_compared || is_framing {
+            if !scope.holds(&name) || is_framing {
                 continue;
             }
             let before = findings.count;

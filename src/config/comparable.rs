@@ -57,13 +57,15 @@ fn compare(options: &Options) -> String {
         max_decoded,
         explain: _,
     } = options;
+    let joined = |names: &[http::HeaderName]| {
+        let names: Vec<_> = names.iter().map(http::HeaderName::as_str).collect();
+        names.join(" ")
+    };
     let headers = match headers {
         HeaderScope::All => "all".to_owned(),
         HeaderScope::None => "none".to_owned(),
-        HeaderScope::Listed(names) => {
-            let names: Vec<_> = names.iter().map(http::HeaderName::as_str).collect();
-            format!("listed {}", names.join(" "))
-        }
+        HeaderScope::Listed(names) => format!("listed {}", joined(names)),
+        HeaderScope::Except(names) => format!("except {}", joined(names)),
     };
     let numbers = match numbers {
         Numbers::Numeric => "numeric",

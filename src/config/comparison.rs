@@ -8,6 +8,7 @@ use crate::{
     compare::{Explain, HeaderScope, Numbers, Options},
     document::{At, Data, Fault, Faults},
 };
+use http::HeaderName;
 use std::time::Duration;
 
 /// Options of the comparison, and how long aligning may take.
@@ -35,15 +36,33 @@ pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
 }
 
 fn headers(at: &At<'_>) -> Result<HeaderScope, Faults> {
+    let expected = || at.expected("all, none, {listed: [names]} or {except: [names]}");
     if let Data::Map(_) = at.node.data {
         let mut fields = not_yet::open(at.clone());
-        let listed = fields.required("listed", |at| at.each(|at| Ok(stacks::header(at)?)));
-        return values::complete(fields, listed.map(HeaderScope::Listed));
+        let names = |at: &At<'_>| at.each(|at| Ok(header_or_start(at)?));
+        let listed = fields.take("listed").map(|at| names(&at));
+        let except = fields.take("except").map(|at| names(&at));
+        fields.finish().into_result(())?;
+        return match (listed, except) {
+            (Some(listed), None) => listed.map(HeaderScope::Listed),
+            (None, Some(except)) => except.map(HeaderScope::Except),
+            _ => Err(expected().into()),
+        };
     }
     match at.text() {
         Ok("all") => Ok(HeaderScope::All),
         Ok("none") => Ok(HeaderScope::None),
-        _ => Err(at.expected("all, none or {listed: [names]}").into()),
+        _ => Err(expected().into()),
+    }
+}
+
+/// The name of a header, or how names begin: `x-internal-*`.
+fn header_or_start(at: &At<'_>) -> Result<HeaderName, Fault> {
+    let name = stacks::header(at)?;
+    let start = name.as_str().strip_suffix('*').unwrap_or(name.as_str());
+    match start.contains('*') {
+        true => Err(at.expected("`*` at the end of a name only")),
+        false => Ok(name),
     }
 }
 

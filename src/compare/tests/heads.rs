@@ -140,6 +140,14 @@ fn the_headers_compared_can_be_listed() {
         under(HeaderScope::Listed(vec![HeaderName::from_static("x-b")])),
         ["header.x-b extra"]
     );
+    assert_eq!(
+        under(HeaderScope::Except(vec![HeaderName::from_static("x-b")])),
+        ["header.x-a missing"]
+    );
+    let start = vec![HeaderName::from_static("x-*")];
+    let both = ["header.x-a missing", "header.x-b extra"];
+    assert_eq!(under(HeaderScope::Listed(start.clone())), both);
+    assert_eq!(under(HeaderScope::Except(start)), [""; 0]);
     assert_eq!(under(HeaderScope::None), [""; 0]);
 }
 
