@@ -38,6 +38,27 @@ async fn raw_bytes_in_a_target_reach_the_stack_and_the_replay() {
 }
 
 #[tokio::test]
+async fn raw_bytes_after_an_authority_pass_as_those_of_a_path_do() {
+    let stack = Stack::answering(OK).await;
+    let sidecar = Sidecar::before(stack.addr()).await;
+    for step in [1, 100] {
+        for (target, expected) in TARGETS {
+            let mut caller = sidecar.caller().await;
+            let head = b" HTTP/1.1\r\nHost: host\r\n\r\n";
+            let request = [b"GET http://host", *target, head].concat();
+            for part in request.chunks(step) {
+                caller.send(part).await;
+            }
+            let answer = caller.message().await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{target:?} {answer}");
+            let request = stack.requests().pop().unwrap();
+            let line = format!("GET {expected} HTTP/1.1\r\n");
+            assert!(request.starts_with(&line), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn raw_targets_pass_byte_by_byte_and_pipelined() {
     let stack = Stack::answering(OK).await;
     let sidecar = Sidecar::before(stack.addr()).await;

@@ -4,11 +4,16 @@
 //! a path `"`, `{`, `}`, `|`, `\`, `^`; in a query `{`, `}`, `|`, `\`, `^` and the backtick; UTF-8 in both). The rest is
 //! percent-encoded: `<`, `>`, the backtick in a path, `"` in a query, and every byte above 127 of a target that is not UTF-8.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use std::fmt::Write as _;
 
+/// What a byte of a target stands in.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
+    /// Nothing: no byte has come.
+    Start,
+    /// Scheme and authority, or a target that has no path; so many slashes have come. Nothing is encoded there.
+    Authority(u8),
     Path,
     Query,
 }
@@ -23,15 +28,11 @@ pub(super) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
     if memchr(b' ', before).is_some() {
         return None;
     }
-    // The other forms of a target have no path that begins there, or an authority before it.
-    if before.first().or(next.get(start)) != Some(&b'/') {
-        return None;
-    }
-    let mut part = part_after(before);
+    let mut part = Part::at_end_of(before);
     let mut bytes = next.iter().enumerate().skip(start);
     let (at, byte) = bytes.find(|(_, byte)| {
         part = part.after(**byte);
-        !byte.is_ascii() || !part.holds(**byte)
+        is_end(**byte) || !part.holds(**byte, false)
     })?;
     (!is_end(*byte)).then_some(at)
 }
@@ -40,16 +41,13 @@ pub(super) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
 pub(super) fn encode(begin: &[u8], rest: &[u8]) -> Vec<u8> {
     let target = until_end(rest);
     let is_utf8 = std::str::from_utf8(target).is_ok();
-    let mut part = part_after(begin);
+    let before = memchr(b' ', begin).map_or(begin, |space| &begin[space + 1..]);
+    let mut part = Part::at_end_of(before);
     let mut encoded = Vec::with_capacity(rest.len() + 64);
     let mut code = String::new();
     for byte in target {
         part = part.after(*byte);
-        let is_held = match byte.is_ascii() {
-            true => part.holds(*byte),
-            false => is_utf8,
-        };
-        if is_held {
+        if part.holds(*byte, is_utf8) {
             encoded.push(*byte);
         } else {
             code.clear();
@@ -70,24 +68,38 @@ fn is_end(byte: u8) -> bool {
     matches!(byte, b' ' | b'\r' | b'\n')
 }
 
-fn part_after(target: &[u8]) -> Part {
-    match memchr(b'?', target) {
-        Some(_) => Part::Query,
-        None => Part::Path,
-    }
-}
-
 // === impl Part ===
 
 impl Part {
-    fn after(self, byte: u8) -> Self {
-        if byte == b'?' { Self::Query } else { self }
+    /// What the last byte stands in. Callers that send byte by byte have it looked for as often.
+    fn at_end_of(target: &[u8]) -> Self {
+        if memchr(b'?', target).is_some() {
+            return Self::Query;
+        }
+        match (target.first(), memchr_iter(b'/', target).take(3).count()) {
+            (None, _) => Self::Start,
+            (Some(b'/'), _) | (_, 3) => Self::Path,
+            (Some(_), slashes) => Self::Authority(slashes as u8),
+        }
     }
 
-    /// Whether a target may hold that ASCII byte there. What ends a target it may not.
-    fn holds(self, byte: u8) -> bool {
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Query, _) | (_, b'?') => Self::Query,
+            // The third slash of `http://host/`.
+            (Self::Path, _) | (Self::Start | Self::Authority(2), b'/') => Self::Path,
+            (Self::Authority(slashes), b'/') => Self::Authority(slashes + 1),
+            (Self::Start, _) => Self::Authority(0),
+            (Self::Authority(_), _) => self,
+        }
+    }
+
+    /// Whether a target may hold that byte there; one above 127 where the target `is_utf8`.
+    fn holds(self, byte: u8, is_utf8: bool) -> bool {
         match byte {
-            b'<' | b'>' | b' ' | b'\r' | b'\n' => false,
+            _ if matches!(self, Self::Start | Self::Authority(_)) => true,
+            128.. => is_utf8,
+            b'<' | b'>' => false,
             b'`' => self == Self::Query,
             b'"' => self == Self::Path,
             _ => true,
@@ -121,6 +133,9 @@ mod tests {
             ),
             ("GET /\u{fc}?\u{fc}<\r\n", "GET /\u{fc}?\u{fc}%3C\r\n"),
             ("GET http://a<b/ HTTP/1.1", "GET http://a<b/ HTTP/1.1"),
+            ("GET http://a/<\" HTTP/1.1", "GET http://a/%3C\" HTTP/1.1"),
+            ("GET http://a?\" HTTP/1.1", "GET http://a?%22 HTTP/1.1"),
+            ("CONNECT a<:1 HTTP/1.1", "CONNECT a<:1 HTTP/1.1"),
             ("G<T / HTTP/1.1", "G<T / HTTP/1.1"),
             ("GET / H<", "GET / H<"),
         ] {
@@ -133,10 +148,12 @@ mod tests {
         #[test]
         fn a_target_of_any_visible_bytes_becomes_a_uri(bytes in prop::collection::vec(0x21u8..=0xff, 0..40)) {
             let bytes: Vec<_> = bytes.into_iter().filter(|byte| !matches!(byte, b'#' | 0x7f)).collect();
-            let line = [b"GET /", &bytes[..], b" HTTP/1.1"].concat();
-            let line = encoded(&line);
-            let target = &line[4..line.len() - 9];
-            prop_assert!(Uri::try_from(target).is_ok(), "{:?}", target);
+            for start in ["/", "http://a/", "http://a?"] {
+                let line = [b"GET ", start.as_bytes(), &bytes, b" HTTP/1.1"].concat();
+                let line = encoded(&line);
+                let target = &line[4..line.len() - 9];
+                prop_assert!(Uri::try_from(target).is_ok(), "{:?}", target);
+            }
         }
     }
 }
