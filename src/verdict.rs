@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod outcome;
 pub mod pace;
+mod proof;
 pub mod record;
 pub mod requirement;
 pub mod told;

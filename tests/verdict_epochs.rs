@@ -16,8 +16,8 @@ use twinread::{
     stack::Stack,
     telemetry::{Bound, Clock, Draw, Gauges, Ledger, SampleCause},
     verdict::{
-        Cause, Figures, Limits, Mark, Outcome, Reason, RequiredRoutes, Requirement, Tallies, Turn,
-        Version, Via,
+        Activity, Cause, Decision, Evidence, Figures, Limits, Mark, Outcome, Reason,
+        RequiredRoutes, Requirement, Tallies, Turn, Verdict, Version, Via, judge,
     },
 };
 
@@ -97,6 +97,90 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
     assert_eq!(names, ["other one", "one"]);
     assert_eq!((routes[0].reads, routes[0].live), (1, 0));
     assert_eq!((routes[1].reads, routes[1].live), (0, 1));
+}
+
+/// One checked read under that name of an undeclared path; what it teaches is learned.
+fn check(ledger: &Ledger, name: &str, outcome: Outcome) {
+    let route = ledger.undeclared(name);
+    route.count_live(&Method::GET, Some(StatusCode::OK));
+    route.count_live_read();
+    ledger.learn(&route);
+    route.sample().finish(outcome);
+}
+
+fn close(ledger: &Ledger, second: &AtomicI64) {
+    second.fetch_add(1, Ordering::SeqCst);
+    ledger.close_seconds();
+}
+
+/// A ledger in which `/users/alice/orders` was proven wrong, and then became one with those of many others.
+fn joined_after_proof(limits: &Limits) -> (Ledger, Arc<AtomicI64>) {
+    let (ledger, second) = ledger();
+    ledger.judge_by(limits, Vec::new());
+    let alice = "GET /users/alice/orders";
+    (0..20).for_each(|_| check(&ledger, alice, MATCH));
+    close(&ledger, &second);
+    (0..20).for_each(|_| check(&ledger, alice, MISMATCH));
+    close(&ledger, &second);
+    assert_eq!(judged(&ledger, limits).verdict, Decision::Unsafe);
+    for user in 'a'..='z' {
+        check(&ledger, &format!("GET /users/b{user}/orders"), MATCH);
+    }
+    close(&ledger, &second);
+    (ledger, second)
+}
+
+fn judged(ledger: &Ledger, limits: &Limits) -> Verdict {
+    let evidence = Evidence {
+        tallies: ledger.tallies(),
+        required: Vec::new(),
+        expired_rules: Vec::new(),
+        activity: Activity::Sampling,
+        is_by_key: false,
+        is_same_stack: false,
+    };
+    judge(&evidence, limits, ledger.now())
+}
+
+#[test]
+fn what_a_route_has_proven_stays_proven_when_it_becomes_one_with_others() {
+    let limits = Limits::default();
+    let (ledger, second) = joined_after_proof(&limits);
+    (0..100_000).for_each(|_| check(&ledger, "GET /users/alice/orders", MATCH));
+    close(&ledger, &second);
+    let verdict = judged(&ledger, &limits);
+    let route = &verdict.routes[0];
+    assert_eq!(&*route.route, "GET /users/{}/orders");
+    assert_eq!(route.mismatch_rate.estimate, Some(20.0 / 100_066.0));
+    assert_eq!(verdict.verdict, Decision::Unsafe);
+    let detail = &verdict.reasons[0].detail;
+    assert!(
+        detail.contains("20 of 20 checks mismatched under one of the names"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn requirement_goes_by_the_joined_name() {
+    let limits = Limits {
+        exempt: vec!["GET /users/{}/orders".into()],
+        ..Limits::default()
+    };
+    let (ledger, _) = joined_after_proof(&limits);
+    let joined = &ledger.tallies().routes[0];
+    assert_eq!(joined.requirement, Requirement::Exempt);
+    assert_ne!(judged(&ledger, &limits).verdict, Decision::Unsafe);
+}
+
+#[test]
+fn a_route_that_was_required_stays_so_under_its_new_name() {
+    let (ledger, second) = joined_after_proof(&Limits::default());
+    // Beside these its share is too small for a route that was not.
+    (0..1_000_000).for_each(|_| ledger.route("busy").count_live_read());
+    close(&ledger, &second);
+    let of_rest = ledger.tallies().rest.sampled;
+    (0..100).for_each(|_| check(&ledger, "GET /users/alice/orders", MATCH));
+    assert_eq!(ledger.tallies().rest.sampled, of_rest);
 }
 
 /// The rank of each route in the present epoch.

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::verdict::{self, Cause, Requirement, Tallies, Version};
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex, OnceLock, atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering},
+};
 
 /// One epoch and the tallies of the routes that appeared in it.
 #[derive(Debug)]
@@ -243,26 +246,37 @@ impl Epoch {
         &self.rest
     }
 
-    /// Looks at which routes the verdict depends on now. A route that becomes required takes the next rank, and keeps it.
-    pub(super) fn assess(&self, judged_by: &JudgedBy) {
+    /// Looks at which routes the verdict depends on now, by what each is `called` by now: routes of one name are one. A
+    /// route that becomes required takes the next rank, and keeps it.
+    pub(super) fn assess(&self, judged_by: &JudgedBy, called: impl Fn(&Arc<str>) -> Arc<str>) {
         let seen = locked(&self.seen).clone();
-        let all: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
+        let names: Vec<_> = seen.iter().map(|tally| called(&tally.route)).collect();
         let required = |tally: &Tally| locked(&tally.course).evidence.required;
-        let taken = seen.iter().filter_map(|tally| required(tally));
         // The first is the rest's.
-        let mut taken = taken.map(|required| required.rank).max().unwrap_or(1);
+        let (mut all, mut taken) = (0, 1);
+        let mut wholes: HashMap<&Arc<str>, (u64, bool)> = HashMap::new();
+        for (tally, name) in seen.iter().zip(&names) {
+            let (reads, was_required) = wholes.entry(name).or_default();
+            all += tally.reads_seen();
+            *reads += tally.reads_seen();
+            if let Some(required) = required(tally) {
+                *was_required = true;
+                taken = taken.max(required.rank);
+            }
+        }
         let mut of_rest = 0;
-        for tally in &seen {
-            let reads = tally.reads_seen();
-            let was_required = required(tally).is_some();
+        for (tally, name) in seen.iter().zip(&names) {
+            let (reads, was_required) = wholes[name];
             let requirements = &judged_by.requirements;
-            let requirement = requirements.of(&tally.route, (reads, all), was_required);
-            if requirement == Requirement::Required && !was_required {
+            let requirement = requirements.of(name, (reads, all), was_required);
+            // Under a name that it no longer has, a route is not checked any more: a rank would be wasted on it.
+            let takes_rank = required(tally).is_none() && tally.route == *name;
+            if requirement == Requirement::Required && takes_rank {
                 taken += 1;
                 locked(&tally.course).evidence.require(taken);
             }
             if requirement == Requirement::Rest {
-                of_rest += reads;
+                of_rest += tally.reads_seen();
             }
             tally.set_requirement(requirement);
         }

@@ -214,7 +214,7 @@ impl Ledger {
         };
         self.0.house.judge_by(judged_by);
         let _held = self.0.house.seconds.hold();
-        self.present().assess(&self.0.house.judged_by());
+        self.assess(&self.0.house.judged_by());
     }
 
     /// Closes the seconds that are over and whose checks have all ended: those checks become evidence. To be called
@@ -231,7 +231,7 @@ impl Ledger {
             }
         });
         let _held = house.seconds.hold();
-        self.present().assess(&judged_by);
+        self.assess(&judged_by);
     }
 
     /// The figures of the present epoch.

@@ -5,6 +5,7 @@ use super::{
     change::Alarm,
     evidence::{Latency, Quantiles},
     judge::decide,
+    proof::{Proof, Term},
     told::Rate,
 };
 use jiff::SignedDuration;
@@ -28,14 +29,6 @@ struct Bounded {
     alpha: f64,
     trials: Trials,
     interval: Interval,
-}
-
-/// T at the limits: the evidence that the route is above one of them, counted since it became required.
-#[derive(Clone, Copy)]
-pub(super) struct Proof {
-    mismatch: f64,
-    error: f64,
-    rank: f64,
 }
 
 // === impl Assessment ===
@@ -111,11 +104,26 @@ impl<'e> Assessment<'e> {
 
     /// The finding for the limit that is proven to be broken.
     pub(super) fn proven(&self) -> Finding {
-        let finding = match self.proof.mismatch >= self.proof.error {
-            true => self.of_mismatch(),
-            false => self.of_error(),
+        let strongest = self.proof.strongest();
+        let finding = match strongest.code {
+            _ if self.figures.evidence.is_joined() => self.of_part(strongest),
+            Code::ErrorRate => self.of_error(),
+            _ => self.of_mismatch(),
         };
         finding.of(&self.figures.route)
+    }
+
+    /// What all checks of the route come to may hide what one part has proven.
+    fn of_part(&self, term: Term) -> Finding {
+        let what = match term.code {
+            Code::ErrorRate => "were not answered by the new stack",
+            _ => "mismatched",
+        };
+        let detail = format!(
+            "{} of {} checks {what} under one of the names that this route had before; the limit is {:.2e}",
+            term.trials.hits, term.trials.total, term.limit
+        );
+        self.awaiting(term.code, self.checks_needed(), detail)
     }
 
     fn mismatch_rate(&self) -> Option<Finding> {
@@ -373,35 +381,6 @@ impl Bounded {
             estimate: self.trials.estimate(),
             upper: self.interval.upper,
         }
-    }
-}
-
-// === impl Proof ===
-
-impl Proof {
-    fn new(figures: &Figures, limits: &Limits, rank: u64) -> Self {
-        let now = figures.evidence.checks();
-        let before = figures.evidence.required.map(|required| required.before);
-        let before = before.unwrap_or_default();
-        let rank = rank as f64;
-        let mismatch = now
-            .confirmed_mismatch()
-            .since(before.confirmed_mismatch())
-            .evidence_above(limits.max_mismatch);
-        let error = now
-            .error()
-            .since(before.error())
-            .evidence_above(limits.max_error);
-        Self {
-            mismatch,
-            error,
-            rank,
-        }
-    }
-
-    /// The route's share of the sum over all routes.
-    pub(super) fn share(self) -> f64 {
-        (self.mismatch + self.error) / (2.0 * self.rank * (self.rank + 1.0))
     }
 }
 

@@ -36,6 +36,9 @@ pub struct RouteEvidence {
     pub cut: u64,
     /// Since when the verdict depends on it.
     pub required: Option<Required>,
+    /// Of a route that others have become: what each of them has proven. Checks that are pooled prove less.
+    #[serde(skip)]
+    joined: Vec<Claim>,
     /// Stored apart.
     #[serde(skip)]
     pub keys: Option<DistinctKeys>,
@@ -66,6 +69,13 @@ pub struct Required {
     pub rank: u64,
     /// All checks until then.
     pub before: Checks,
+}
+
+/// What a route has shown since the verdict depends on it: that counts for a proof of `unsafe`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    required: Required,
+    checks: Checks,
 }
 
 /// What one check is to the rates.
@@ -140,7 +150,25 @@ impl RouteEvidence {
             last_mismatch: self.last_mismatch,
             cut: self.cut,
             required: self.required,
+            joined: self.joined.clone(),
             keys: None,
+        }
+    }
+
+    /// Whether it is that of several routes.
+    pub fn is_joined(&self) -> bool {
+        !self.joined.is_empty()
+    }
+
+    /// What may prove `unsafe`, each at its own rank.
+    pub fn claims(&self) -> Vec<Claim> {
+        let own = || {
+            self.required
+                .map(|required| Claim::new(required, self.checks()))
+        };
+        match self.is_joined() {
+            true => self.joined.clone(),
+            false => own().into_iter().collect(),
         }
     }
 
@@ -168,19 +196,9 @@ impl RouteEvidence {
         }
         self.last_mismatch = self.last_mismatch.max(other.last_mismatch);
         self.cut += other.cut;
-        self.required = match (self.required, other.required) {
-            (None, None) => None,
-            (one, other) => Some(Required {
-                rank: one
-                    .into_iter()
-                    .chain(other)
-                    .map(|required| required.rank)
-                    .min()
-                    .unwrap_or(1),
-                before: one.map_or(own, |required| required.before)
-                    + other.map_or(others, |required| required.before),
-            }),
-        };
+        self.joined = [self.claims(), other.claims()].concat();
+        let required = self.required.into_iter().chain(other.required);
+        self.required = required.min_by_key(|required| required.rank);
         let [old, new] = self.roles;
         self.roles = [old + other.roles[0], new + other.roles[1]];
     }
@@ -193,6 +211,27 @@ impl RouteEvidence {
                 before: self.checks(),
             });
         }
+    }
+}
+
+// === impl Claim ===
+
+impl Claim {
+    pub fn new(required: Required, checks: Checks) -> Self {
+        Self { required, checks }
+    }
+
+    pub fn rank(self) -> u64 {
+        self.required.rank
+    }
+
+    pub fn mismatch(self) -> Trials {
+        let before = self.required.before.confirmed_mismatch();
+        self.checks.confirmed_mismatch().since(before)
+    }
+
+    pub fn error(self) -> Trials {
+        self.checks.error().since(self.required.before.error())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Ledger, OTHER, locked, read, write};
 use crate::{
     route::{ENOUGH, Positions},
-    telemetry::{Bound, Route},
+    telemetry::{Bound, Route, house::JudgedBy},
     verdict::{Figures, Tallies},
 };
 use std::{
@@ -128,10 +128,7 @@ impl Ledger {
         let mut routes: Vec<Figures> = Vec::with_capacity(tallies.routes.len());
         let mut places: HashMap<Arc<str>, usize> = HashMap::new();
         for mut figures in tallies.routes {
-            let is_declared = locked(&self.0.places).declared.contains(&figures.route);
-            if let (false, Cow::Owned(into)) = (is_declared, positions.collapse(&figures.route)) {
-                figures.route = into.into();
-            }
+            figures.route = self.called(&positions, &figures.route);
             match places.entry(figures.route.clone()) {
                 Entry::Occupied(place) => routes[*place.get()].join(&figures),
                 Entry::Vacant(place) => {
@@ -141,6 +138,22 @@ impl Ledger {
             }
         }
         Tallies { routes, ..tallies }
+    }
+
+    /// Looks at which routes of the present epoch the verdict depends on, under the names that they have by now.
+    pub(super) fn assess(&self, judged_by: &JudgedBy) {
+        let positions = read(&self.0.positions);
+        let called = |route: &Arc<str>| self.called(&positions, route);
+        self.present().assess(judged_by, called);
+    }
+
+    /// The name that a route has by now.
+    fn called(&self, positions: &Positions, route: &Arc<str>) -> Arc<str> {
+        let is_declared = locked(&self.0.places).declared.contains(route);
+        match positions.collapse(route) {
+            Cow::Owned(into) if !is_declared => into.into(),
+            _ => route.clone(),
+        }
     }
 
     fn add(&self, name: &str) -> Route {
