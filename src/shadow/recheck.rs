@@ -211,7 +211,9 @@ impl<'c> Series<'c> {
         };
         self.count += 1;
         let (first_old, first_new) = self.first;
-        if is_turned_away(first_old, &later_old) || is_turned_away(first_new, &later_new) {
+        let is_new_away =
+            is_turned_away(first_new, &later_new) && !fails_still(first_new, &later_new);
+        if is_turned_away(first_old, &later_old) || is_new_away {
             let (old, new) = (later_old.status, later_new.status);
             tracing::debug!(%old, %new, "a re-check was turned away");
             return Look::Missed;
@@ -340,6 +342,11 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
     ];
     let status = later.status;
     status != first.status && (status.is_server_error() || REFUSALS.contains(&status))
+}
+
+/// Whether a stack that failed at first fails otherwise now: what differed differs again.
+fn fails_still(first: &Answer, later: &Answer) -> bool {
+    first.status.is_server_error() && later.status.is_server_error()
 }
 
 // === impl Check ===

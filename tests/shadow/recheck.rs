@@ -315,6 +315,18 @@ async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() 
 }
 
 #[tokio::test]
+async fn a_new_stack_that_fails_in_another_way_when_it_is_read_again_is_a_mismatch() {
+    let answered = AtomicUsize::new(0);
+    let failing = Way::writing(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
+        0 => answer("503 Service Unavailable", "{}"),
+        _ => answer("502 Bad Gateway", "{}"),
+    });
+    let (old, new) = pair(Way::json(EQUAL), failing).await;
+    let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
+    assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
+}
+
+#[tokio::test]
 async fn rules_for_one_side_make_no_noise_of_a_defect() {
     let (old, new) = pair(
         Way::json(r#"{"state": "A", "n": 1}"#),
