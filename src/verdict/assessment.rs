@@ -1,7 +1,8 @@
 //! One route under its limits: its rates with their bounds, and what speaks against `safe`.
 
 use super::{
-    Checks, Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, RouteVerdict, Trials,
+    Checks, Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, Percent, RouteVerdict,
+    Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
     judge::decide,
@@ -120,8 +121,10 @@ impl<'e> Assessment<'e> {
             _ => "mismatched",
         };
         let detail = format!(
-            "{} of {} checks {what} under one of the names that this route had before; the limit is {:.2e}",
-            term.trials.hits, term.trials.total, term.limit
+            "{} of {} checks {what} under one of the names that this route had before; the limit is {}",
+            term.trials.hits,
+            term.trials.total,
+            Percent(term.limit)
         );
         self.awaiting(term.code, self.checks_needed(), detail)
     }
@@ -141,8 +144,11 @@ impl<'e> Assessment<'e> {
             count => format!(" ({count} of them not confirmed by reading again)"),
         };
         let detail = format!(
-            "{} of {} checks mismatched{unconfirmed}; at least {:.2e}, the limit is {:.2e}",
-            rate.trials.hits, rate.trials.total, rate.interval.lower, rate.limit
+            "{} of {} checks mismatched{unconfirmed}; at least {}, the limit is {}",
+            rate.trials.hits,
+            rate.trials.total,
+            Percent(rate.interval.lower),
+            Percent(rate.limit)
         );
         self.awaiting(Code::MismatchRate, self.checks_needed(), detail)
     }
@@ -154,8 +160,10 @@ impl<'e> Assessment<'e> {
     fn of_error(&self) -> Finding {
         let rate = &self.error;
         let detail = format!(
-            "the new stack failed to answer {} of {} checks; the limit is {:.2e}",
-            rate.trials.hits, rate.trials.total, rate.limit
+            "the new stack failed to answer {} of {} checks; the limit is {}",
+            rate.trials.hits,
+            rate.trials.total,
+            Percent(rate.limit)
         );
         self.awaiting(Code::ErrorRate, self.checks_needed(), detail)
     }
@@ -178,8 +186,10 @@ impl<'e> Assessment<'e> {
     fn exceeded(&self, code: Code, rate: &Bounded, what: &str) -> Option<Finding> {
         rate.is_exceeded().then(|| {
             let detail = format!(
-                "{} of {} checks {what}; the limit is {:.2e}",
-                rate.trials.hits, rate.trials.total, rate.limit
+                "{} of {} checks {what}; the limit is {}",
+                rate.trials.hits,
+                rate.trials.total,
+                Percent(rate.limit)
             );
             self.awaiting(code, self.checks_needed(), detail)
         })
@@ -213,8 +223,11 @@ impl<'e> Assessment<'e> {
             return None;
         }
         let detail = format!(
-            "{what} rose above the limit of {:.2e} at {:.0}; {} of {} checks since then",
-            rate.limit, alarm.at, since.hits, since.total
+            "{what} rose above the limit of {} at {:.0}; {} of {} checks since then",
+            Percent(rate.limit),
+            alarm.at,
+            since.hits,
+            since.total
         );
         let needed = since.checks_needed(rate.limit, rate.alpha);
         Some(self.awaiting(Code::Regressed, needed, detail))

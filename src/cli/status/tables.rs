@@ -3,7 +3,7 @@
 use super::look::ToldClass;
 use crate::{
     cli::verdict::{Printable, ToldRoute, ToldVerdict},
-    verdict::told::Rate,
+    verdict::{Percent, told::Rate},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::collections::BTreeMap;
@@ -65,16 +65,13 @@ fn row(route: &ToldRoute) -> Vec<Cell> {
         Cell::new(sum(&route.shadow_error)),
         Cell::new(sum(&route.not_compared)),
         Cell::new(interval(&route.mismatch_rate)),
-        Cell::new(format!("{:.1e}", route.mismatch_rate.limit)),
+        Cell::new(Percent(route.mismatch_rate.limit)),
     ]
 }
 
 fn interval(rate: &Rate) -> String {
-    let lower = match rate.lower {
-        0.0 => "0".to_owned(),
-        lower => format!("{lower:.1e}"),
-    };
-    format!("{lower} to {:.1e}", rate.upper)
+    let lower = Percent(rate.lower).digits();
+    format!("{lower} to {}", Percent(rate.upper))
 }
 
 pub(super) fn classes(classes: &[ToldClass]) -> Table {
