@@ -892,6 +892,30 @@ fn an_expired_rule_and_an_empty_folder_are_warnings() {
     );
 }
 
+#[test]
+fn a_limit_that_no_number_of_keys_can_show_to_hold_is_a_warning() {
+    let warnings = |by: &str, limit: &str| -> Vec<_> {
+        let folder = Folder::with(&format!(
+            "{STACKS}sample: {{by: {by}}}\nverdict: {{max_mismatch: {limit}}}\n"
+        ));
+        let warnings = folder.load().unwrap().warnings();
+        warnings.iter().map(ToString::to_string).collect()
+    };
+    let told = warnings("\"header:x-user\"", "2e-5");
+    let [told] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(
+        told.contains(
+            "sample.by: the 131072 keys that are told apart cannot show a verdict.max_mismatch of 0.0020 %"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("set the limit to 0.0027 % or more"), "{told}");
+    assert!(warnings("\"header:x-user\"", "2.7e-5").is_empty());
+    assert!(warnings("null", "2e-5").is_empty());
+}
+
 /// Every section, and how a field is written into it.
 const SECTIONS: &[(&str, &str)] = &[
     ("", "{}"),

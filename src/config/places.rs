@@ -247,7 +247,7 @@ fn text<'n>(tree: &'n Node, path: &[&str]) -> Option<&'n str> {
     }
 }
 
-fn at<'n>(root: &At<'n>, path: &[&str]) -> At<'n> {
+pub(super) fn at<'n>(root: &At<'n>, path: &[&str]) -> At<'n> {
     let names: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
     At {
         path: path.join("."),

@@ -167,8 +167,15 @@ impl Config {
                 grace: telling.grace,
             })
         };
-        let read = read();
+        let read = read().map(|config| config.warned(at));
         values::complete(fields, read)
+    }
+
+    /// With the warnings about sections that do not go together.
+    fn warned(mut self, at: &At<'_>) -> Self {
+        let keys = sampling::too_few_keys(at, &self.sampling, &self.limits);
+        self.warnings.extend(keys);
+        self
     }
 
     /// With every request to a stack marked by the instance that sends it.

@@ -1,9 +1,10 @@
 //! The section `sample`.
 
-use super::{not_yet, stacks, values};
+use super::{not_yet, places, stacks, values};
 use crate::{
-    document::{At, Faults},
+    document::{At, Fault, Faults},
     sample::{By, Sampling},
+    verdict::{DistinctKeys, Limits, Percent, Trials},
 };
 
 pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
@@ -28,4 +29,21 @@ pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
     };
     let read = read();
     values::complete(fields, read)
+}
+
+/// A limit that no number of keys can show to hold, where reads are sampled by key: the verdict is never `safe` under it.
+pub(super) fn too_few_keys(root: &At<'_>, sampling: &Sampling, limits: &Limits) -> Option<Fault> {
+    let most = Trials::new(DistinctKeys::MAX, 0);
+    let (limit, alpha) = (limits.max_mismatch, limits.alpha());
+    if sampling.by == By::Chance || most.is_within(limit, alpha) {
+        return None;
+    }
+    let by = places::at(root, &["sample", "by"]);
+    Some(by.fault(format!(
+        "the {} keys that are told apart cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
+         sample by chance (`by: null`), or set the limit to {} or more",
+        DistinctKeys::MAX,
+        Percent(limit),
+        Percent(most.upper(alpha) * 1.05),
+    )))
 }

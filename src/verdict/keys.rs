@@ -17,6 +17,9 @@ const WORDS: usize = BUCKETS / 64;
 // === impl DistinctKeys ===
 
 impl DistinctKeys {
+    /// All keys that can be told apart. They bound no rate below that of as many clean checks.
+    pub const MAX: u64 = BUCKETS as u64;
+
     /// Takes in one check; only the first of a key counts.
     pub fn check(&mut self, key: u64, is_hit: bool) {
         let bucket = key as usize % BUCKETS;
