@@ -422,6 +422,28 @@ fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
 }
 
 #[test]
+fn what_another_build_answered_counts_in_the_rest_of_its_epoch_alone() {
+    let (ledger, second) = ledger();
+    answered_by(&ledger, "1");
+    ledger.close_seconds();
+    let mut ticket = ledger.route("thin").sample();
+    ledger.hear_version(Some(&version("2")), &mut ticket);
+    ticket.finish(MISMATCH);
+    close(&ledger, &second);
+    let counts = |tallies: &Tallies| {
+        let rest = &tallies.rest;
+        (
+            rest.sampled,
+            rest.outcomes.ended(),
+            rest.outcomes.mismatches(),
+        )
+    };
+    let epochs = ledger.epochs();
+    assert_eq!(counts(&epochs[0]), (1, 1, 1));
+    assert_eq!(counts(&epochs[1]), (1, 1, 0));
+}
+
+#[test]
 fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     let (ledger, second) = ledger();
     answered_by(&ledger, "a");

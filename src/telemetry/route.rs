@@ -290,6 +290,10 @@ impl Ticket {
         };
         seat.count_sample();
         self.seat.release_sample();
+        if let Some(rest) = self.rest() {
+            rest.sampled.fetch_sub(1, Ordering::Relaxed);
+            epoch.rest().sampled.fetch_add(1, Ordering::Relaxed);
+        }
         self.seat = seat;
     }
 
@@ -324,10 +328,10 @@ impl Ticket {
         self.finish(Outcome::NotCompared(reason));
     }
 
-    /// The figures of all routes that are not required, if the check counts there.
+    /// The figures of all routes that are not required, if the check counts there: that goes by when it was sampled.
     fn rest(&self) -> Option<&Arc<Tally>> {
         let (_, [_, rest]) = self.place.as_ref()?;
-        rest.as_ref()
+        rest.as_ref().map(|_| self.seat.epoch.rest())
     }
 
     fn count(&mut self, outcome: Outcome) {
