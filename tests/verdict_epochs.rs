@@ -14,7 +14,7 @@ use std::{
 };
 use twinread::{
     stack::Stack,
-    telemetry::{Bound, Clock, Draw, Gauges, Ledger, SampleCause},
+    telemetry::{Bound, Clock, Draw, Gauges, Ledger, Opening, SampleCause},
     verdict::{
         Activity, Cause, Decision, Evidence, Figures, Limits, Mark, Outcome, Reason,
         RequiredRoutes, Requirement, Tallies, Turn, Verdict, Version, Via, judge,
@@ -441,6 +441,35 @@ fn what_another_build_answered_counts_in_the_rest_of_its_epoch_alone() {
     let epochs = ledger.epochs();
     assert_eq!(counts(&epochs[0]), (1, 1, 1));
     assert_eq!(counts(&epochs[1]), (1, 1, 0));
+}
+
+#[test]
+fn an_epoch_of_another_process_shows_which_routes_it_depended_on() {
+    let limits = Limits {
+        exempt: vec!["ws".into()],
+        ..Limits::default()
+    };
+    let (first, second) = ledger();
+    first.judge_by(&limits, Vec::new());
+    for (route, reads) in [("busy", 100_000), ("ws", 1_000), ("few", 300), ("thin", 9)] {
+        (0..reads).for_each(|_| first.route(route).count_live_read());
+    }
+    (0..99).for_each(|route| first.route(&format!("tail {route}")).count_live_read());
+    close(&first, &second);
+    first.begin_epoch(None, Cause::Asked);
+    let past = first.states(|_, _, _| false);
+    let (gauges, clock) = (Gauges::default(), Clock::system());
+    let again = Ledger::open(500, gauges, clock, Opening::GoesOn(past));
+    again.judge_by(&limits, Vec::new());
+    let shown = |ledger: &Ledger| {
+        let past = ledger.epochs().pop().unwrap();
+        let routes = past.routes.iter().chain([&past.rest]);
+        let shown = routes.map(|figures| (figures.requirement, figures.evidence.required));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&first)[1].0, Requirement::Exempt);
+    assert_eq!(shown(&first).last().unwrap().0, Requirement::Required);
+    assert_eq!(shown(&again), shown(&first));
 }
 
 #[test]

@@ -247,7 +247,7 @@ impl Epoch {
     }
 
     /// Looks at which routes the verdict depends on now, by what each is `called` by now: routes of one name are one. A
-    /// route that becomes required takes the next rank, and keeps it.
+    /// route that becomes required takes the next rank, and keeps it; in an epoch that is over, none does.
     pub(super) fn assess(&self, judged_by: &JudgedBy, called: impl Fn(&Arc<str>) -> Arc<str>) {
         let seen = locked(&self.seen).clone();
         let names: Vec<_> = seen.iter().map(|tally| called(&tally.route)).collect();
@@ -265,12 +265,13 @@ impl Epoch {
             }
         }
         let mut of_rest = 0;
+        let is_over = locked(&self.until).is_some();
         for (tally, name) in seen.iter().zip(&names) {
             let (reads, was_required) = wholes[name];
             let requirements = &judged_by.requirements;
             let requirement = requirements.of(name, (reads, all), was_required);
             // Under a name that it no longer has, a route is not checked any more: a rank would be wasted on it.
-            let takes_rank = required(tally).is_none() && tally.route == *name;
+            let takes_rank = !is_over && required(tally).is_none() && tally.route == *name;
             if requirement == Requirement::Required && takes_rank {
                 taken += 1;
                 locked(&tally.course).evidence.require(taken);

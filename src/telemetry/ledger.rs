@@ -214,7 +214,9 @@ impl Ledger {
         };
         self.0.house.judge_by(judged_by);
         let _held = self.0.house.seconds.hold();
-        self.assess(&self.0.house.judged_by());
+        // Those that are over, too: of another process only the ranks are known.
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        self.assess(&epochs);
     }
 
     /// Closes the seconds that are over and whose checks have all ended: those checks become evidence. To be called
@@ -231,7 +233,7 @@ impl Ledger {
             }
         });
         let _held = house.seconds.hold();
-        self.assess(&judged_by);
+        self.assess(&[self.present()]);
     }
 
     /// The figures of the present epoch.

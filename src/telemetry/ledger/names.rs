@@ -3,7 +3,7 @@
 use super::{Ledger, OTHER, locked, read, write};
 use crate::{
     route::{ENOUGH, Positions},
-    telemetry::{Bound, Route, house::JudgedBy},
+    telemetry::{Bound, Route, epoch::Epoch},
     verdict::{Figures, Tallies},
 };
 use std::{
@@ -140,11 +140,13 @@ impl Ledger {
         Tallies { routes, ..tallies }
     }
 
-    /// Looks at which routes of the present epoch the verdict depends on, under the names that they have by now.
-    pub(super) fn assess(&self, judged_by: &JudgedBy) {
+    /// Looks at which routes the verdict depends on in these epochs, under the names that they have by now.
+    pub(super) fn assess(&self, epochs: &[Arc<Epoch>]) {
+        let judged_by = self.0.house.judged_by();
         let positions = read(&self.0.positions);
-        let called = |route: &Arc<str>| self.called(&positions, route);
-        self.present().assess(judged_by, called);
+        for epoch in epochs {
+            epoch.assess(&judged_by, |route| self.called(&positions, route));
+        }
     }
 
     /// The name that a route has by now.
