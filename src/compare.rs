@@ -33,7 +33,7 @@ pub use bijection::{Bijections, Ids, Met};
 pub use case::Case;
 pub use class::Class;
 pub use difference::{Difference, Kind, Place, Step, Value};
-pub use suspects::{Earlier, Later, Standing, Suspects, Variation};
+pub use suspects::{Earlier, Excuses, Later, Standing, Suspects, Variation};
 
 use crate::{
     rules::{Facts, RuleSet, Side},

@@ -16,7 +16,7 @@ pub use variation::Variation;
 use super::{Compared, Difference, Kind, Place};
 use again::Again;
 use noise::{Noise, Stand};
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 /// The places of one check that differed at first, and what has become of each.
 #[derive(Clone, Debug)]
@@ -72,9 +72,15 @@ pub struct Later<'c> {
 #[derive(Clone, Copy, Debug)]
 pub struct Earlier<'c> {
     /// How the old stack's own readings differ there.
-    pub known: &'c HashSet<Variation>,
+    pub known: &'c dyn Excuses,
     /// The new stack's first answer against its later one.
     pub new: &'c Compared,
+}
+
+/// Says what earlier checks excuse in one.
+pub trait Excuses: fmt::Debug {
+    /// Whether it is noise where old's own readings differ so. Asked for once a check: they excuse it only so often.
+    fn excuse(&self, variation: &Variation) -> bool;
 }
 
 // === impl Suspects ===
@@ -129,7 +135,8 @@ impl Suspects {
         for suspects in [&mut self.open, &mut self.equal] {
             suspects.retain(|suspect| {
                 let variation = suspect.variation();
-                let is_noise = suspect.is_in_new(new) && earlier.known.contains(&variation);
+                let is_noise = suspect.is_in_new(new)
+                    && (excused.contains(&variation) || earlier.known.excuse(&variation));
                 if is_noise {
                     noise.keep(suspect.place.clone());
                     excused.insert(variation);
@@ -200,11 +207,6 @@ impl Suspects {
     /// How the old stack's own readings differ in this check, sorted.
     pub fn variations(&self) -> Vec<Variation> {
         self.noise.variations()
-    }
-
-    /// What is noise in this check only because of earlier ones.
-    pub fn excused(&self) -> &HashSet<Variation> {
-        &self.excused
     }
 
     /// Where the old stack's own readings differ, by the numbering of the first; some of it, where there is much.

@@ -3,8 +3,11 @@
 //! A check that reads two answers a few times may miss what varies. What at least [`FEWEST`] earlier checks of its epoch
 //! have shown excuses a difference, but no more often than old's own readings have shown it.
 
-use super::bench::Subject;
-use crate::compare::Variation;
+use super::{bench::Subject, check::Check};
+use crate::{
+    compare::{Excuses, Suspects, Variation},
+    telemetry::Bound,
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +17,16 @@ use std::{
 /// The newest epochs, by id, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct KnownNoise(Mutex<VecDeque<(Arc<str>, Epoch)>>);
+
+/// What is known of noise, as it bears on one check.
+#[derive(Debug)]
+struct Excuse<'n> {
+    noise: &'n KnownNoise,
+    subject: Subject<'n>,
+    sampled: Instant,
+    /// Whether it is one that earlier noise is used up by: what is no evidence takes no excuse from what is.
+    is_evidence: bool,
+}
 
 /// By route.
 #[derive(Debug, Default)]
@@ -58,7 +71,7 @@ const RUN: Duration = Duration::from_secs(1);
 
 impl KnownNoise {
     /// Those of `variations` that may be excused in a check that was sampled then.
-    pub(super) fn known(
+    fn known(
         &self,
         subject: &Subject<'_>,
         mut variations: HashSet<Variation>,
@@ -74,28 +87,25 @@ impl KnownNoise {
         })
     }
 
+    /// Whether such a difference is excused in a check that was sampled then. It is counted at once, so that checks which
+    /// are under way at the same time do not all have the last excuse.
+    fn claim(&self, subject: &Subject<'_>, variation: &Variation, sampled: Instant) -> bool {
+        self.within(subject, |epoch| {
+            let route = epoch.routes.get_mut(subject.route);
+            let known = route.and_then(|route| route.get_mut(variation));
+            let known = known.filter(|known| known.may_excuse(sampled));
+            known.map(|known| known.excused += 1).is_some()
+        })
+    }
+
     /// Takes in what a check has shown that ends now. Gives how much of it there was no room for.
-    pub(super) fn learn(
-        &self,
-        subject: &Subject<'_>,
-        shown: Vec<Variation>,
-        excused: &HashSet<Variation>,
-        now: Instant,
-    ) -> u64 {
+    fn learn(&self, subject: &Subject<'_>, shown: Vec<Variation>, now: Instant) -> u64 {
         self.within(subject, |epoch| {
             let mut refused = 0;
             for variation in shown {
                 match epoch.entry(subject.route, variation) {
                     Some(known) => known.show(now),
                     None => refused += 1,
-                }
-            }
-            if let Some(route) = epoch.routes.get_mut(subject.route) {
-                let known = excused.iter();
-                for variation in known {
-                    if let Some(known) = route.get_mut(variation) {
-                        known.excused += 1;
-                    }
                 }
             }
             refused
@@ -113,6 +123,50 @@ impl KnownNoise {
             epochs.len() - 1
         });
         act(&mut epochs[index].1)
+    }
+}
+
+impl Excuses for Excuse<'_> {
+    fn excuse(&self, variation: &Variation) -> bool {
+        match self.is_evidence {
+            true => self.noise.claim(&self.subject, variation, self.sampled),
+            false => {
+                let variation = HashSet::from([variation.clone()]);
+                let known = self.noise.known(&self.subject, variation, self.sampled);
+                !known.is_empty()
+            }
+        }
+    }
+}
+
+// === impl Check ===
+
+impl Check {
+    /// What earlier checks have shown of what differs in this one.
+    pub(super) fn known_noise(&self, suspects: &Suspects) -> HashSet<Variation> {
+        let noise = &self.bench.noise;
+        noise.known(&self.subject(), suspects.left(), self.sample.offered)
+    }
+
+    /// What earlier checks excuse in this one.
+    pub(super) fn excuse(&self) -> impl Excuses {
+        Excuse {
+            noise: &self.bench.noise,
+            subject: self.subject(),
+            sampled: self.sample.offered,
+            is_evidence: self.sample.ticket.is_evidence(),
+        }
+    }
+
+    /// Remembers what this check has shown, for later ones.
+    pub(super) fn learn_noise(&self, suspects: &Suspects) {
+        if !self.sample.ticket.is_evidence() {
+            return;
+        }
+        let (shown, now) = (suspects.variations(), Instant::now());
+        let refused = self.bench.noise.learn(&self.subject(), shown, now);
+        let gauges = &self.bench.gauges;
+        gauges.bound_reached_times(Bound::Noise, refused);
     }
 }
 
@@ -201,7 +255,7 @@ mod tests {
         let [own, other_route, other_epoch] = [("a", &first), ("b", &first), ("a", &second)]
             .map(|(route, epoch)| subject(route, epoch));
         for second in 1..=5 {
-            noise.learn(&own, vec![status()], &HashSet::new(), at(second));
+            noise.learn(&own, vec![status()], at(second));
         }
         let known = |subject: &Subject<'_>, sampled| {
             let known = noise.known(subject, HashSet::from([status(), header(1)]), sampled);
@@ -218,21 +272,19 @@ mod tests {
         let (noise, now) = (KnownNoise::default(), Instant::now());
         let epoch = "1".into();
         let own = subject("a", &epoch);
-        let known = || !noise.known(&own, [status()].into(), now).is_empty();
+        let excused = || noise.claim(&own, &status(), now);
+        assert!(!excused());
         for _ in 0..5 {
-            noise.learn(&own, vec![status()], &HashSet::new(), now);
+            noise.learn(&own, vec![status()], now);
         }
-        let mut times = 0;
-        while known() {
-            noise.learn(&own, Vec::new(), &[status()].into(), now);
-            times += 1;
-        }
+        // Of checks that are under way together, none has ended.
+        let times = (0..100).filter(|_| excused()).count();
         assert_eq!(
             times, 6,
             "as many as were shown, and the one that goes past it"
         );
-        noise.learn(&own, vec![status()], &HashSet::new(), now);
-        assert!(known());
+        noise.learn(&own, vec![status()], now);
+        assert!(excused() && !excused());
     }
 
     #[test]
@@ -243,7 +295,7 @@ mod tests {
         for route in 0..20 {
             let route = route.to_string();
             let shown = (0..150).map(header).collect();
-            refused += noise.learn(&subject(&route, &epoch), shown, &HashSet::new(), now);
+            refused += noise.learn(&subject(&route, &epoch), shown, now);
         }
         assert_eq!(refused, 20 * 150 - 1_000);
     }

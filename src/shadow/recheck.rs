@@ -23,11 +23,7 @@ use crate::{
     verdict::{Mark, Outcome, Reason},
 };
 use http::StatusCode;
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{self as clock, Duration},
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
 /// How long the first reading waits for its turn in the budget. Those that follow wait for as long as it takes others to
@@ -260,13 +256,11 @@ impl<'c> Series<'c> {
         };
         self.known = self.check.known_noise(&suspects);
         let varied = (!self.known.is_empty()).then(|| self.compare_own(Stack::New, first_new, new));
+        let known = self.check.excuse();
         suspects.hear(Later {
             own: [&own[0], &own[1]],
             both: &both,
-            earlier: varied.as_ref().map(|new| Earlier {
-                known: &self.known,
-                new,
-            }),
+            earlier: varied.as_ref().map(|new| Earlier { known: &known, new }),
         });
         Some(self.suspects.insert(suspects).standing())
     }
@@ -347,28 +341,6 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
 /// Whether a stack that failed at first fails otherwise now: what differed differs again.
 fn fails_still(first: &Answer, later: &Answer) -> bool {
     first.status.is_server_error() && later.status.is_server_error()
-}
-
-// === impl Check ===
-
-impl Check {
-    /// What earlier checks have shown of what differs in this one.
-    fn known_noise(&self, suspects: &Suspects) -> HashSet<Variation> {
-        let noise = &self.bench.noise;
-        noise.known(&self.subject(), suspects.left(), self.sample.offered)
-    }
-
-    /// Remembers what this check has shown, for later ones.
-    fn learn_noise(&self, suspects: &Suspects) {
-        if !self.sample.ticket.is_evidence() {
-            return;
-        }
-        let (shown, excused) = (suspects.variations(), suspects.excused());
-        let noise = &self.bench.noise;
-        let refused = noise.learn(&self.subject(), shown, excused, clock::Instant::now());
-        let gauges = &self.bench.gauges;
-        gauges.bound_reached_times(Bound::Noise, refused);
-    }
 }
 
 // === impl Finding ===
