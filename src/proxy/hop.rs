@@ -164,12 +164,17 @@ fn single_length(headers: &HeaderMap) -> Option<HeaderValue> {
     single.map(HeaderValue::from)
 }
 
-/// The values of `Connection`, which name headers.
+/// The values of `Connection` that name headers, which most do not.
 fn connection_options(headers: &HeaderMap, marks: Marks) -> Vec<HeaderValue> {
-    match marks.have(Mark::Connection) {
-        true => headers.get_all(CONNECTION).iter().cloned().collect(),
-        false => Vec::new(),
+    if !marks.have(Mark::Connection) {
+        return Vec::new();
     }
+    let names_headers = |value: &&HeaderValue| {
+        let value = value.as_bytes();
+        !value.eq_ignore_ascii_case(b"keep-alive") && !value.eq_ignore_ascii_case(b"close")
+    };
+    let values = headers.get_all(CONNECTION).iter();
+    values.filter(names_headers).cloned().collect()
 }
 
 fn is_hop_by_hop(name: &HeaderName, options: &[HeaderValue]) -> bool {

@@ -5,7 +5,14 @@ use std::mem;
 
 /// Removes the headers that `goes` picks. `HeaderMap::remove` alone would move the last header into the gap.
 pub fn remove_in_order(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    if !headers.keys().any(&goes) {
+    let mut going = headers.keys().enumerate().filter(|(_, name)| goes(name));
+    let Some((index, name)) = going.next() else {
+        return;
+    };
+    if going.next().is_none() && index + 2 >= headers.keys_len() {
+        // The order stays: at most one header is behind it, and takes its place.
+        let name = name.clone();
+        headers.remove(name);
         return;
     }
     let room = HeaderMap::with_capacity(headers.keys_len());
