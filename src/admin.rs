@@ -1,4 +1,4 @@
-//! The admin API (DESIGN.md section 10): what the process knows, and the few things that may be changed.
+//! The admin API (`/v1/openapi.json`): what the process knows, and the few things that may be changed.
 //!
 //! It knows the rest of the process by [`Handles`] only. Two gates stand before it: `guard` decides who may
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.

@@ -33,7 +33,7 @@ PROXIES = {
     "twinread 100 %": ("twinread", 1.0),
 }
 
-# DESIGN.md section 13: what, against what, on which sizes, bound, aim.
+# What is measured, against what, on which sizes, the bound, and the aim.
 RATIOS = [
     ("twinread 0 %", "nginx", ("1k", "16k"), 1.3, 1.05),
     ("twinread 0 %", "envoy", ("1k", "16k"), 0.5, 0.35),

@@ -21,7 +21,7 @@ CASES = {
     "the shadow hangs": ("hanging", 1.0),
 }
 
-# DESIGN.md section 13: what, against what, bound, aim.
+# What is measured, against what, the bound, and the aim.
 RATIOS = [
     ("every read checked", "nothing sampled", 1.2, 1.05),
     ("the shadow hangs", "every read checked", 1.05, 1.0),

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench store [-- MISMATCHES]`. Fills a file by the code that the process writes it with, starts the
 //! real binary on it and another on an empty one, and measures both in turn. Calls are timed over HTTP; processor time
-//! is that of the whole process. DESIGN.md bounds the calls by 50 ms at the median.
+//! is that of the whole process. A call may take 50 ms at the median.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how it fails")]
 #![allow(unreachable_pub, reason = "of what it shares with tests/process")]

@@ -14,7 +14,7 @@ pub struct Difference {
     pub new: Option<Value>,
 }
 
-/// A place in an answer, as DESIGN.md section 6 spells it.
+/// A place in an answer. Reports, rules and the API all spell it as its `Display` does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Place {
     Status,

@@ -96,7 +96,7 @@ impl Metrics {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            // The instruments are named as DESIGN.md section 8 names the metrics, suffixes included.
+            // Users rely on the names of the metrics, so the instruments carry them whole, suffixes included.
             .without_units()
             .without_counter_suffixes()
             .without_target_info()

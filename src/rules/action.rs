@@ -19,7 +19,7 @@ use crate::{
 };
 use std::fmt;
 
-/// What counts as equal at a place (DESIGN.md section 6).
+/// What counts as equal at a place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Anything, absence included.

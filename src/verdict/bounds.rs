@@ -1,6 +1,6 @@
 //! Bounds on a rate that hold at every moment at once, so that looking at them all day does not spoil them.
 //!
-//! After `k` hits in `n` trials two mixtures of test martingales are inverted (DESIGN.md section 9; Howard, Ramdas,
+//! After `k` hits in `n` trials two mixtures of test martingales are inverted (`docs/verdict.md`; Howard, Ramdas,
 //! McAuliffe, Sekhon 2021; Waudby-Smith and Ramdas 2024; Ville's inequality):
 //!
 //! ```text

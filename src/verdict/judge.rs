@@ -1,4 +1,4 @@
-//! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (DESIGN.md section 9).
+//! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (`docs/verdict.md`).
 //!
 //! `safe` says that all required routes are within all limits, so each is tested at the whole alpha (an intersection-union
 //! test, Berger 1982). `unsafe` says that some route is above a limit: the evidence of all routes is summed, each weighted by

@@ -1,6 +1,6 @@
 //! What became of one check: a closed list, each with its names in metrics and reports.
 
-/// The one end of a check (DESIGN.md section 7).
+/// The one end of a check. `docs/verdict.md` says which of them count for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Equal.

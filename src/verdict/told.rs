@@ -1,4 +1,4 @@
-//! The verdict as it is told: the document of DESIGN.md section 9.
+//! The verdict document: what `GET /v1/verdict` answers.
 
 use super::{
     Figures, Mark, Outcome, Outcomes, Via,

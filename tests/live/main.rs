@@ -1,4 +1,4 @@
-//! The live path over real sockets: what a caller sends and gets, byte for byte (DESIGN.md section 4, invariants 1 to 3 and 5).
+//! The live path over real sockets: what a caller sends and gets, byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

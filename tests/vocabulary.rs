@@ -1,0 +1,399 @@
+//! Holds identifiers and comments to plain words: each word below has one that says the same more plainly.
+//!
+//! Words are whole parts of names: `ToldVerdict` and `is_told` hold `told`, `untold` does not. A word's ceiling says how
+//! often it may still occur. It leaves some room for branches under way, and it may only be lowered.
+//! `TWINREAD_VOCABULARY=count cargo test --test vocabulary` counts each word, and `TWINREAD_VOCABULARY=WORD` lists it.
+//!
+//! It runs without the crate, too: `CARGO_MANIFEST_DIR=$PWD rustc --edition 2024 --test tests/vocabulary.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// A word in all its forms, what to write instead, and how often it may still occur.
+struct Entry {
+    forms: &'static [&'static str],
+    instead: &'static str,
+    ceiling: usize,
+}
+
+/// One occurrence.
+struct Hit {
+    file: PathBuf,
+    line: usize,
+    form: &'static str,
+    is_comment: bool,
+}
+
+/// The names and comments of one source file, each with its line.
+#[derive(Default)]
+struct Words {
+    identifiers: Vec<(usize, String)>,
+    /// A comment of several lines is as many of these.
+    comments: Vec<(usize, String)>,
+}
+
+struct Lexer<'s> {
+    rest: &'s str,
+    line: usize,
+    found: Words,
+}
+
+const VOCABULARY: [Entry; 19] = [
+    entry(
+        &["told", "tell", "tells", "telling"],
+        "report, show or log",
+        1510,
+    ),
+    entry(
+        &["hear", "hears", "heard", "hearing"],
+        "observe or assess",
+        160,
+    ),
+    entry(&["beside", "besides"], "next to or with", 190),
+    entry(&["afresh"], "again", 12),
+    entry(&["anew"], "again or new", 60),
+    entry(&["of late"], "recently", 5),
+    entry(&["standing", "standings"], "state or source", 160),
+    entry(&["seat", "seats"], "slot", 100),
+    entry(&["pile", "piles"], "list or class", 120),
+    entry(&["shelf", "shelves"], "retention", 30),
+    entry(&["bench"], "context", 100),
+    entry(&["lane", "lanes"], "client", 80),
+    entry(&["entrance"], "connection", 15),
+    entry(&["house"], "shared", 70),
+    entry(&["keeper", "keepers"], "handle", 60),
+    entry(&["mend", "mends", "mended"], "fix", 17),
+    entry(&["passage", "passages"], "permit", 70),
+    entry(&["switchboard"], "publisher", 30),
+    entry(&["yardstick"], "fingerprint", 13),
+];
+
+/// Names of commands, whose words are not ours.
+const COMMANDS: [&str; 2] = ["cargo bench", "--bench"];
+
+const FOLDERS: [&str; 2] = ["src", "tests"];
+
+const MODE: &str = "TWINREAD_VOCABULARY";
+
+const fn entry(forms: &'static [&'static str], instead: &'static str, ceiling: usize) -> Entry {
+    Entry {
+        forms,
+        instead,
+        ceiling,
+    }
+}
+
+#[test]
+fn plain_words_only_become_more() {
+    let (hits, comment_lines) = hits_of_the_tree();
+    let asked = match env::var(MODE).as_deref() {
+        Err(_) => String::new(),
+        Ok("count") => counted(&hits, comment_lines),
+        Ok(word) => listed(&hits, word),
+    };
+    // Not captured, whether the test passes or not.
+    io::stdout().write_all(asked.as_bytes()).unwrap();
+    let faults: Vec<_> = VOCABULARY
+        .iter()
+        .filter_map(|entry| fault(entry, occurrences(hits.iter(), entry)))
+        .collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// A word that is gone for good may not come back; one that becomes rarer may wait for its ceiling to be lowered, since
+/// every branch would have to touch the same number otherwise.
+fn fault(entry: &Entry, count: usize) -> Option<String> {
+    let (word, instead, ceiling) = (entry.forms[0], entry.instead, entry.ceiling);
+    if count > ceiling {
+        return Some(format!(
+            "`{word}` occurs {count} times, at most {ceiling}: write {instead} ({MODE}={word} prints where)"
+        ));
+    }
+    let is_gone = count == 0 && ceiling > 0;
+    is_gone.then(|| format!("`{word}` is gone: set its ceiling to 0"))
+}
+
+fn occurrences<'h>(hits: impl Iterator<Item = &'h Hit>, entry: &Entry) -> usize {
+    hits.filter(|hit| entry.forms.contains(&hit.form)).count()
+}
+
+fn counted(hits: &[Hit], comment_lines: usize) -> String {
+    let in_comments: Vec<_> = hits.iter().filter(|hit| hit.is_comment).collect();
+    let mut table = format!("{comment_lines} lines of comments\nword        ");
+    table.push_str("in comments  per 1000 lines  in names  ceiling\n");
+    for entry in &VOCABULARY {
+        let all = occurrences(hits.iter(), entry);
+        let count = occurrences(in_comments.iter().copied(), entry);
+        let share = count as f64 * 1000.0 / comment_lines as f64;
+        let (word, names, ceiling) = (entry.forms[0], all - count, entry.ceiling);
+        writeln!(
+            table,
+            "{word:12}{count:11}{share:16.1}{names:10}{ceiling:9}"
+        )
+        .unwrap();
+    }
+    let (count, names) = (in_comments.len(), hits.len() - in_comments.len());
+    let share = count as f64 * 1000.0 / comment_lines as f64;
+    writeln!(table, "{:12}{count:11}{share:16.1}{names:10}", "all").unwrap();
+    table
+}
+
+fn listed(hits: &[Hit], word: &str) -> String {
+    let entry = VOCABULARY.iter().find(|entry| entry.forms.contains(&word));
+    let entry = entry.unwrap_or_else(|| panic!("{MODE}: `{word}` is not in the vocabulary"));
+    let mut lines = String::new();
+    for hit in hits.iter().filter(|hit| entry.forms.contains(&hit.form)) {
+        writeln!(lines, "{}:{}: {}", hit.file.display(), hit.line, hit.form).unwrap();
+    }
+    lines
+}
+
+/// Every hit, and how many lines of comments there are.
+fn hits_of_the_tree() -> (Vec<Hit>, usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in FOLDERS {
+        rust_files(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 10, "src/ was not found");
+
+    let mut hits = Vec::new();
+    let mut comment_lines = 0;
+    for path in files {
+        let name = path.strip_prefix(root).unwrap();
+        if name == Path::new("tests/vocabulary.rs") {
+            continue; // it has to name the words
+        }
+        let words = words_of(&fs::read_to_string(&path).unwrap());
+        comment_lines += words.comments.len();
+        hits.extend(hits_in(name, &words));
+    }
+    (hits, comment_lines)
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && !path.ends_with("target") {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn hits_in(file: &Path, words: &Words) -> Vec<Hit> {
+    let identifiers = words.identifiers.iter().map(|named| (named, false));
+    let comments = words.comments.iter().map(|comment| (comment, true));
+    let mut hits = Vec::new();
+    for ((line, text), is_comment) in identifiers.chain(comments) {
+        hits.extend(forms_in(text).into_iter().map(|form| Hit {
+            file: file.to_owned(),
+            line: *line,
+            form,
+            is_comment,
+        }));
+    }
+    hits
+}
+
+/// Each form of the vocabulary in a name or a line of text, as often as it occurs.
+fn forms_in(text: &str) -> Vec<&'static str> {
+    let text = COMMANDS
+        .iter()
+        .fold(text.to_owned(), |text, command| text.replace(command, " "));
+    let parts = parts_of(&text);
+    let forms = VOCABULARY.iter().flat_map(|entry| entry.forms);
+    let mut found = Vec::new();
+    for form in forms {
+        let form_parts: Vec<_> = form.split(' ').collect();
+        let occurring = parts.windows(form_parts.len());
+        let count = occurring.filter(|window| **window == form_parts).count();
+        found.extend(std::iter::repeat_n(*form, count));
+    }
+    found
+}
+
+/// The parts of snake_case, CamelCase and plain text, in lower case.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut before = ' ';
+    for letter in text.chars() {
+        let begins = letter.is_uppercase() && !before.is_uppercase();
+        if begins || !letter.is_alphabetic() {
+            parts.push(String::new());
+        }
+        if letter.is_alphabetic() {
+            parts.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn words_of(source: &str) -> Words {
+    let mut lexer = Lexer {
+        rest: source,
+        line: 1,
+        found: Words::default(),
+    };
+    while !lexer.rest.is_empty() {
+        lexer.step();
+    }
+    lexer.found
+}
+
+// === impl Lexer ===
+
+impl<'s> Lexer<'s> {
+    fn step(&mut self) {
+        let rest = self.rest;
+        let first = rest.chars().next().unwrap();
+        if rest.starts_with("//") {
+            let length = rest.find('\n').unwrap_or(rest.len());
+            self.comment(length);
+        } else if rest.starts_with("/*") {
+            self.comment(block_comment(rest));
+        } else if let Some(length) = raw_string(rest) {
+            self.take(length);
+        } else if first == '"' {
+            self.take(quoted(rest, '"'));
+        } else if first == '\'' {
+            // A lifetime is a name behind a quote.
+            let is_literal = rest[1..].starts_with('\\') || rest.chars().nth(2) == Some('\'');
+            self.take(if is_literal { quoted(rest, '\'') } else { 1 });
+        } else if first.is_alphanumeric() || first == '_' {
+            let line = self.line;
+            let end = rest.find(|one: char| !one.is_alphanumeric() && one != '_');
+            let name = self.take(end.unwrap_or(rest.len()));
+            if !first.is_ascii_digit() {
+                self.found.identifiers.push((line, name.to_owned()));
+            }
+        } else {
+            self.take(first.len_utf8());
+        }
+    }
+
+    fn take(&mut self, length: usize) -> &'s str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.line += taken.matches('\n').count();
+        self.rest = rest;
+        taken
+    }
+
+    fn comment(&mut self, length: usize) {
+        let line = self.line;
+        let text = self.take(length);
+        let lines = text.lines().enumerate();
+        let lines = lines.map(|(below, text)| (line + below, text.to_owned()));
+        self.found.comments.extend(lines);
+    }
+}
+
+/// The length of a block comment with those that are in it.
+fn block_comment(text: &str) -> usize {
+    let mut depth = 0;
+    let mut at = 0;
+    while at < text.len() {
+        if text[at..].starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if text[at..].starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += text[at..].chars().next().unwrap().len_utf8();
+        }
+    }
+    text.len()
+}
+
+/// The length of a raw string, if the text begins with one.
+fn raw_string(text: &str) -> Option<usize> {
+    let prefix = ["r", "br", "cr"]
+        .into_iter()
+        .find(|prefix| text.starts_with(prefix))?;
+    let behind = &text[prefix.len()..];
+    let hashes = behind.len() - behind.trim_start_matches('#').len();
+    if !behind[hashes..].starts_with('"') {
+        return None;
+    }
+    let begin = prefix.len() + hashes + 1;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let length = text[begin..].find(&end)?;
+    Some(begin + length + end.len())
+}
+
+/// The length of a string or a character, quotes included.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, one) in text.char_indices().skip(1) {
+        if one == quote && !is_escaped {
+            return at + 1;
+        }
+        is_escaped = one == '\\' && !is_escaped;
+    }
+    text.len()
+}
+
+#[test]
+fn names_and_comments_are_read_and_strings_are_not() {
+    let source = concat!(
+        "//! one\n",
+        "fn two_parts<'three>(x: u8) { /* four\n /* five */ six */ }\n",
+        "const S: &str = \"seven \\\" eight\"; const C: char = '\"';\n",
+        "const R: &str = r#\"nine \" // ten\"#; let r#eleven = b'\\''; // twelve",
+    );
+    let words = words_of(source);
+
+    let names: Vec<_> = words
+        .identifiers
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
+    let expected = "fn two_parts three x u8 const S str const C char const R str let r eleven b";
+    assert_eq!(names.join(" "), expected);
+    let lines: Vec<_> = words.comments.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [1, 2, 3, 5]);
+    assert_eq!(words.comments[3].1, "// twelve");
+}
+
+#[test]
+fn words_are_whole_parts_in_any_case() {
+    for (text, expected) in [
+        ("ToldVerdict", vec!["told"]),
+        ("is_told_by_seat", vec!["told", "seat"]),
+        ("TOLD", vec!["told"]),
+        ("untold seating", vec![]),
+        (
+            "// Written of late, tells `Lanes` of it.",
+            vec!["tells", "of late", "lanes"],
+        ),
+        ("// of the late, cargo bench --bench verdict", vec![]),
+        ("// told and told", vec!["told", "told"]),
+    ] {
+        assert_eq!(forms_in(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_word_becomes_no_more_frequent_and_stays_away_once_it_is_gone() {
+    let entry = entry(&["seat"], "slot", 2);
+    assert_eq!(fault(&entry, 2), None);
+    assert_eq!(fault(&entry, 1), None);
+    assert!(fault(&entry, 3).unwrap().contains("write slot"));
+    assert!(fault(&entry, 0).unwrap().contains("set its ceiling to 0"));
+}
