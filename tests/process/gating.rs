@@ -1,4 +1,4 @@
-//! Pipelines ask for the verdict: by `twinread gate`, and by what README writes for Argo Rollouts and Flagger.
+//! Pipelines ask for the verdict: by `twinread gate`, and by what `docs/operations.md` writes for Argo Rollouts and Flagger.
 
 use crate::{
     ONE, OTHER,
@@ -15,7 +15,7 @@ use std::{
 };
 use twinread::document::Node;
 
-const README: &str = include_str!("../../README.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const TOKEN: &str = "s3cret";
 
 /// Limits that a few checks decide on.
@@ -38,9 +38,9 @@ fn sidecars() -> [(&'static str, Sidecar); 3] {
     })
 }
 
-/// The document in README of that kind.
+/// The document of that kind on the page for operators.
 fn written(kind: &str) -> Value {
-    let blocks = README.split("```yaml\n").skip(1);
+    let blocks = OPERATIONS.split("```yaml\n").skip(1);
     let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
     let is_meant = |block: &&str| block.contains(&format!("\nkind: {kind}\n"));
     let block = blocks.find(is_meant).expect(kind);
@@ -102,7 +102,7 @@ fn measured(metric: &Value, sidecar: &Sidecar) -> &'static str {
 
 // === Flagger ===
 
-/// Whether the load tester would answer that the command succeeded. Of a shell it knows what README uses:
+/// Whether the load tester would answer that the command succeeded. Of a shell it knows what that page uses:
 /// `curl -fsS -H "…" "…"`, and after a pipe `grep -q '…'`; a pipe is what its last command is.
 fn succeeds(command: &str, sidecar: &Sidecar) -> bool {
     let words = words(&command.replace("$TWINREAD_ADMIN_TOKEN", TOKEN));
@@ -144,7 +144,7 @@ fn words(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_analysis_template_of_readme_lets_go_on_takes_back_and_waits() {
+fn the_analysis_template_lets_go_on_takes_back_and_waits() {
     let template = written("AnalysisTemplate");
     let metric = &template["spec"]["metrics"][0];
     // With a count, so many inconclusive measurements would be a success.
@@ -163,7 +163,7 @@ fn the_analysis_template_of_readme_lets_go_on_takes_back_and_waits() {
 }
 
 #[test]
-fn the_canary_of_readme_is_promoted_when_safe_and_rolled_back_when_unsafe() {
+fn the_canary_is_promoted_when_safe_and_rolled_back_when_unsafe() {
     let canary = written("Canary");
     let hooks = canary["spec"]["analysis"]["webhooks"].as_array().unwrap();
     let hook = |kind: &str| {
