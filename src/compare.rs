@@ -8,18 +8,11 @@ pub mod answer;
 mod bijection;
 mod body;
 mod case;
-pub mod charset;
 pub mod class;
-pub mod coding;
-pub mod content_type;
-pub mod difference;
 mod findings;
 mod form;
-pub mod format;
 mod heads;
-pub mod json;
 mod lines;
-pub mod number;
 pub mod suspects;
 mod values;
 mod walk;
@@ -32,12 +25,12 @@ pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, Ids, Met};
 pub use case::Case;
 pub use class::Class;
-pub use difference::{Difference, Kind, Place, Step, Value};
 pub use suspects::{Earlier, Excuses, Later, Standing, Suspects, Variation};
 
 use crate::{
+    outcome::{Reason, Via},
     rules::{Facts, RuleSet, Side},
-    verdict::{Reason, Via},
+    value::{Difference, Numbers, format::media_type},
 };
 use findings::{Findings, Found};
 use http::Method;
@@ -81,15 +74,6 @@ pub enum HeaderScope {
     Listed(Vec<http::HeaderName>),
     Except(Vec<http::HeaderName>),
     None,
-}
-
-/// When two JSON numbers are equal.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Numbers {
-    /// `1`, `1.0` and `1e0` are equal, exactly, at any size.
-    Numeric,
-    /// Only the same spelling is equal.
-    Lexical,
 }
 
 /// What the comparison has to know of the check.
@@ -199,7 +183,7 @@ pub fn compare_within(
         method: context.method,
         sides: [old, new].map(|answer| Side {
             status: answer.status,
-            media_type: format::media_type(&answer.headers),
+            media_type: media_type(&answer.headers),
         }),
     };
     let options = &comparing.options;

@@ -3,17 +3,20 @@
 //! The modules stand in layers, and dependencies point downward only (`tests/layers.rs` holds them to it).
 
 // 0: the pure core: no I/O, no clock, no locks, no randomness
+pub mod advise;
 pub mod compare;
 pub mod document;
+pub mod outcome;
 pub mod redact;
 pub mod route;
 pub mod rules;
 pub mod sample;
 pub mod stack;
 pub mod trace_context;
+pub mod value;
 pub mod verdict;
 
-// 1: seams, through which the runtime's parts meet
+// 1: mechanism, through which the runtime's parts meet
 pub mod budget;
 pub mod drain;
 pub mod handoff;
@@ -22,16 +25,18 @@ pub mod telemetry;
 pub mod upstream;
 
 // 2: the runtime
-pub mod admin;
-pub mod demo;
 pub mod proxy;
 pub mod report;
 pub mod shadow;
 pub mod store;
 
-// 3: composition
-pub mod app;
+// 3: what operators see
+pub mod admin;
 pub mod config;
+pub mod demo;
 
-// 4: the process
+// 4: composition
+pub mod app;
+
+// 5: the process
 pub mod cli;

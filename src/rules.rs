@@ -45,10 +45,8 @@
 mod action;
 #[cfg(test)]
 mod compliance;
-pub mod preview;
 mod query;
 mod read;
-pub mod suggest;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,6 @@ pub mod history;
 pub mod judge;
 pub mod keys;
 pub mod limits;
-pub mod outcome;
 pub mod pace;
 pub mod percent;
 mod proof;
@@ -26,7 +25,6 @@ pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies}
 pub use judge::judge;
 pub use keys::DistinctKeys;
 pub use limits::{Limits, RequiredRoutes};
-pub use outcome::{Mark, Outcome, Reason, ShadowError, Via};
 pub use pace::Pace;
 pub use percent::Percent;
 pub use record::Record;

@@ -22,8 +22,8 @@ use std::{
 };
 use twinread::{
     compare::{Answer, BodyCopy, Compared, Comparing, Comparison, Context, Options, compare},
+    outcome::Reason,
     rules::RuleSet,
-    verdict::Reason,
 };
 
 #[global_allocator]

@@ -23,17 +23,18 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use twinread::{
     budget::Budget,
-    compare::Kind,
     drain,
     handoff::{Basis, Rechecked, Report, Reports, Told, Traced, report::ToldAnswer},
+    outcome::{Mark, Outcome, Via},
     report::{
-        self, Metrics, Protocol, Push, Sources, Traces, metrics::Figures, metrics::RuleFigures,
-        metrics::Verdict, otlp,
+        self, Metrics, Protocol, Push, Sources, Traces,
+        metrics::{Figures, RuleFigures, Verdict},
+        otlp,
     },
     stack::Stack,
     telemetry::{Gauges, Ledger, Signal},
     trace_context::TraceContext,
-    verdict::{Mark, Outcome, Via},
+    value::Kind,
 };
 
 /// Long enough for any machine; reached only by a test that fails.

@@ -8,11 +8,12 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 use twinread::{
-    compare::{Answer, Difference, Kind, Place, Step, Value},
+    compare::Answer,
     handoff::{Checked, ReadRequest, Rechecked, Report, Timed},
+    outcome::{Mark, Outcome},
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
-    verdict::{Mark, Outcome},
+    value::{Difference, Kind, Place, Step, Value},
 };
 
 /// Where secrets go in: bodies by content type.

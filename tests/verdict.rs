@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use twinread::{
+    outcome::{Mark, Outcome, Reason, ShadowError, Via},
     stack::Stack,
     verdict::{
         Activity, Cause, Checks, Code, Decision, Doubt, Entry, Epoch, Evidence, Figures, Limits,
-        Mark, Outcome, Reason, Record, Requirement, RouteEvidence, ShadowError, Tallies, Trials,
-        Verdict, Version, Via,
+        Record, Requirement, RouteEvidence, Tallies, Trials, Verdict, Version,
         checks::Required,
         evidence::{Latency, Quantiles},
         judge,

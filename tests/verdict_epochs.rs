@@ -13,11 +13,12 @@ use std::{
     time::Duration,
 };
 use twinread::{
+    outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
     telemetry::{Bound, Clock, Draw, Gauges, Ledger, Opening, SampleCause},
     verdict::{
-        Activity, Cause, Decision, Evidence, Figures, Limits, Mark, Outcome, Reason,
-        RequiredRoutes, Requirement, Tallies, Turn, Verdict, Version, Via, judge,
+        Activity, Cause, Decision, Evidence, Figures, Limits, RequiredRoutes, Requirement, Tallies,
+        Turn, Verdict, Version, judge,
     },
 };
 

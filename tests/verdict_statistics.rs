@@ -27,8 +27,9 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 use twinread::{
+    outcome::{Mark, Outcome, Via},
     telemetry::{Clock, Gauges, Ledger, Ticket},
-    verdict::{ChangeDetector, Mark, Outcome, Trials, Via},
+    verdict::{ChangeDetector, Trials},
 };
 
 const RUNS: u32 = 1_000;

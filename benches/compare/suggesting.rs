@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 use twinread::{
-    compare::{Answer, Comparing, Difference, Place, Value, compare},
-    rules::suggest::{Hints, Prints},
+    advise::suggest::{Hints, Prints},
+    compare::{Answer, Comparing, compare},
+    value::{Difference, Place, Value},
 };
 
 const ROUNDS: usize = 9;

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use twinread::{
-    compare::{Class, Kind},
+    compare::Class,
     handoff::{Basis, Rechecked, Report, Reports, Told, report::ToldAnswer},
+    outcome::{Mark, Outcome},
     store::{self, Database, Store},
     telemetry::{Bound, Gauges, Signal},
     trace_context::TraceContext,
-    verdict::{Mark, Outcome},
+    value::Kind,
 };
 
 /// What filling came to.

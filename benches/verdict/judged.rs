@@ -4,10 +4,11 @@ use crate::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
 use rand::{RngExt, rngs::StdRng};
 use twinread::{
+    outcome::{Mark, Outcome, ShadowError, Via},
     stack::Stack,
     verdict::{
-        Activity, Cause, Decision, Entry, Epoch, Evidence, Figures, Limits, Mark, Outcome,
-        Outcomes, Requirement, RouteEvidence, ShadowError, Tallies, Trials, Verdict, Via, judge,
+        Activity, Cause, Decision, Entry, Epoch, Evidence, Figures, Limits, Outcomes, Requirement,
+        RouteEvidence, Tallies, Trials, Verdict, judge,
     },
 };
 

@@ -9,12 +9,13 @@ use super::{
     router::{NoQuery, bad_query},
 };
 use crate::{
-    compare::Kind,
+    outcome::Outcome,
     telemetry::{
         Route,
         route::{METHODS, STATUS_CLASSES},
     },
-    verdict::{Counts, Figures, Outcome, Verdict, history::Change},
+    value::Kind,
+    verdict::{Counts, Figures, Verdict, history::Change},
 };
 use axum::{
     Json,

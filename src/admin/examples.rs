@@ -3,7 +3,7 @@
 use super::{
     ClassQuery, Handles, Order, Query, openapi::Fails, paging, problem::Problem, router::bad_query,
 };
-use crate::verdict::Outcome;
+use crate::outcome::Outcome;
 use axum::{
     Json,
     extract::{

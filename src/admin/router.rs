@@ -11,7 +11,7 @@ use super::{
     problem::Problem,
     recheck, settings,
 };
-use crate::compare::json::{self, KEY_TWICE};
+use crate::value::json::{self, KEY_TWICE};
 use axum::{
     Extension, Router,
     body::Bytes,

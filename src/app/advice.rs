@@ -3,11 +3,11 @@
 use super::mismatches::unanswered;
 use crate::{
     admin::{self, Advisor, Affected, Hiding, Unanswered},
-    rules::{
-        RuleSet,
+    advise::{
         preview::{Effect, Placed, Preview, Stored},
         suggest::{Example, Seen, Suggestion, suggest},
     },
+    rules::RuleSet,
     store::{Mismatch, Store},
     telemetry,
 };

@@ -3,7 +3,7 @@
 use crate::{
     admin::{ClassRecheck, Found, NotRechecked, Rechecked, Rechecker, Rechecking},
     budget::Budget,
-    compare::{Compared, Difference},
+    compare::Compared,
     config::Config,
     handoff::ReadRequest,
     proxy,
@@ -13,6 +13,7 @@ use crate::{
     shadow::{Asked, Reread, Rereader},
     store::{Class, Filter, LookError, Mismatch, Store},
     telemetry::Ledger,
+    value::Difference,
 };
 use http::HeaderName;
 use std::{

@@ -4,18 +4,22 @@ mod rewrite;
 
 use super::{
     Answer, BodyCopy, Comparing, Context, DEEPEST,
-    charset::{self, NoText},
-    coding::{self, Undecodable},
-    difference::{Difference, Kind, Place, Value},
     findings::Findings,
-    form,
-    format::{Format, Reading, Types},
-    json::{Document, Framing},
-    lines,
+    form, lines,
     walk::{self, Pair},
     xml::{self, Refused},
 };
-use crate::{rules::Action, verdict::Reason};
+use crate::{
+    outcome::Reason,
+    rules::Action,
+    value::{
+        charset::{self, NoText},
+        coding::{self, Undecodable},
+        difference::{Difference, Kind, Place, Value},
+        format::{Format, Reading, Types},
+        json::{Document, Framing},
+    },
+};
 use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use std::{borrow::Cow, fmt::Display};

@@ -1,9 +1,10 @@
 //! What two answers have at one place where they differ, as rules look at it.
 
-use super::{Difference, Kind, Numbers, Options, Place, Value, bijection::Ids, number::Decimal};
+use super::{Options, bijection::Ids};
 use crate::{
     rules::{Action, Literal, Members, Subject, Transform},
     stack::Stack,
+    value::{Difference, Kind, Numbers, Place, Value, number::Decimal},
 };
 use serde_json::Value as Json;
 

@@ -1,6 +1,6 @@
 //! Classes: differences that look alike.
 
-use super::{Difference, Kind};
+use crate::value::{Difference, Kind};
 use xxhash_rust::xxh64::xxh64;
 
 /// Differences of the same route, place (indices as `[*]`) and kind.
@@ -33,7 +33,7 @@ impl Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Place, Step};
+    use crate::value::{Place, Step};
 
     fn at(index: usize, kind: Kind) -> Class {
         let steps = vec![

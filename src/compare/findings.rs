@@ -1,13 +1,14 @@
 //! What a comparison has found: differences, and what each rule did about them.
 
 use super::{
-    Comparing, Difference, Explain, Masked, Options, RuleUse,
+    Comparing, Explain, Masked, Options, RuleUse,
     bijection::{Bijections, Meeting, Tables},
     case::{Case, Reading},
 };
 use crate::{
     rules::{Action, Facts, Rule, RuleSet, Subject},
     stack::Stack,
+    value::Difference,
 };
 use jiff::civil::Date;
 use std::collections::HashMap;

@@ -3,8 +3,8 @@
 //! Names and values are the bytes that percent-encoding stands for. They need not be UTF-8, and are never
 //! replaced: what is told of them may be lossy, the comparison is not.
 
-use super::{difference::Place, findings::Findings, values};
-use crate::rules::Action;
+use super::{findings::Findings, values};
+use crate::{rules::Action, value::difference::Place};
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 

@@ -7,14 +7,18 @@
 use super::{
     Answer, HeaderScope,
     case::{Case, Trees},
-    coding,
-    content_type::ContentType,
-    difference::{Difference, Kind, Place, Value},
     findings::Findings,
-    format::Types,
     values,
 };
-use crate::rules::{RuleSet, Subject};
+use crate::{
+    rules::{RuleSet, Subject},
+    value::{
+        coding,
+        content_type::ContentType,
+        difference::{Difference, Kind, Place, Value},
+        format::Types,
+    },
+};
 use http::{
     HeaderMap, HeaderName, Method, StatusCode,
     header::{self, CONNECTION},

@@ -1,9 +1,7 @@
 //! Text, line by line.
 
-use super::{
-    align,
-    difference::{Difference, Kind, Place, Value},
-};
+use super::align;
+use crate::value::difference::{Difference, Kind, Place, Value};
 use similar::DiffOp;
 use std::time::Instant;
 

@@ -13,7 +13,8 @@ mod variation;
 
 pub use variation::Variation;
 
-use super::{Compared, Difference, Kind, Place};
+use super::Compared;
+use crate::value::{Difference, Kind, Place};
 use again::Again;
 use noise::{Noise, Stand};
 use std::{collections::HashSet, fmt};

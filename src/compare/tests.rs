@@ -13,6 +13,7 @@ mod rules;
 mod suspects;
 
 use super::*;
+use crate::value::{Kind, Place, Step, Value};
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},

@@ -2,10 +2,12 @@
 
 use super::{
     case::{Case, Trees},
-    difference::{Difference, Kind, Place, Value},
     findings::Findings,
 };
-use crate::rules::Subject;
+use crate::{
+    rules::Subject,
+    value::difference::{Difference, Kind, Place, Value},
+};
 
 /// Compares the values of one name, in their order, and puts what differs to the rules at their place.
 pub(super) fn compare<V: AsRef<[u8]>>(

@@ -21,16 +21,16 @@ mod rename;
 mod stand;
 mod trees;
 
-use super::{
-    Numbers,
-    difference::{Kind, Step},
-    findings::Findings,
-    json::{Class, Document, Id},
-    number::Decimal,
-};
+use super::findings::Findings;
 use crate::{
     rules::{Action, Move, Same, State},
     stack::Stack,
+    value::{
+        Numbers,
+        difference::{Kind, Step},
+        json::{Class, Document, Id},
+        number::Decimal,
+    },
 };
 use std::{collections::HashMap, ops::Range, time::Instant};
 

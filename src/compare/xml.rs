@@ -23,7 +23,7 @@
 mod layout;
 mod scan;
 
-use super::charset::{self, NoText};
+use crate::value::charset::{self, NoText};
 use layout::Layout;
 use memchr::memmem;
 use roxmltree::{Error, ParsingOptions, TextPos};

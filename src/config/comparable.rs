@@ -2,8 +2,9 @@
 
 use super::Config;
 use crate::{
-    compare::{HeaderScope, Numbers, Options},
+    compare::{HeaderScope, Options},
     upstream::Target,
+    value::Numbers,
     verdict::Cause,
 };
 use serde::{Deserialize, Serialize};

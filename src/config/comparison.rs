@@ -5,8 +5,9 @@ use super::{
     values::{self, MINUTE, MS},
 };
 use crate::{
-    compare::{Explain, HeaderScope, Numbers, Options},
+    compare::{Explain, HeaderScope, Options},
     document::{At, Data, Fault, Faults},
+    value::Numbers,
 };
 use http::HeaderName;
 use std::time::Duration;

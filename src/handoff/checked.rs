@@ -5,11 +5,12 @@ use super::{
     masked::{ToldRequest, masked},
 };
 use crate::{
-    compare::{Answer, BodyCopy, Class, Difference, Kind, Place, Value, format},
+    advise::suggest::Hints,
+    compare::{Answer, BodyCopy, Class},
+    outcome::Outcome,
     redact::Redactor,
-    rules::suggest::Hints,
     trace_context::TraceContext,
-    verdict::Outcome,
+    value::{Difference, Kind, Place, Value, format},
 };
 use serde_json::Value as Json;
 use std::{

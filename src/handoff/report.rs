@@ -4,10 +4,10 @@
 //! configuration asks for it.
 
 use crate::{
-    compare::{Kind, Place},
-    rules::suggest::Hints,
+    advise::suggest::Hints,
+    outcome::Outcome,
     trace_context::TraceContext,
-    verdict::Outcome,
+    value::{Kind, Place},
 };
 use serde_json::Value as Json;
 use std::{

@@ -104,8 +104,8 @@ mod tests {
     use super::*;
     use crate::{
         handoff::Rechecked,
+        outcome::{Mark, Outcome},
         trace_context::TraceContext,
-        verdict::{Mark, Outcome},
     };
     use std::time::SystemTime;
 

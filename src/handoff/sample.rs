@@ -4,10 +4,10 @@ use super::{FlatAnswer, FlatRequest};
 use crate::{
     budget::Held,
     compare::{Answer, Comparing},
+    outcome::{Outcome, Reason},
     route::{Head, Routes},
     stack::Stack,
     telemetry::{Gauges, Ticket},
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};

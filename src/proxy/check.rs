@@ -9,10 +9,10 @@ use crate::{
     budget::Held,
     compare::Comparing,
     handoff::{Flat, FlatAnswer, FlatRequest, Queue, Sample},
+    outcome::{Outcome, Reason},
     route::Routes,
     stack::Stack,
     telemetry::Ticket,
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     budget::Bucket,
     handoff::{Flat, FlatRequest},
+    outcome::{Outcome, Reason},
     route::Access,
     sample::{Ask, Decision, Declared, Wish},
     telemetry::{Bound, Draw, SampleCause},
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header::TRANSFER_ENCODING};

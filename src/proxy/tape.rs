@@ -3,7 +3,7 @@
 use crate::{
     budget::{Budget, Held},
     compare::{BodyCopy, Hashing},
-    verdict::Reason,
+    outcome::Reason,
 };
 use bytes::Bytes;
 use http_body::SizeHint;

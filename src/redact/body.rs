@@ -1,10 +1,12 @@
 //! What is told of whole bodies: their shape, with the values in it masked.
 
 use super::{Redactor, Telling, values};
-use crate::compare::{
-    charset, coding,
-    format::{Format, Reading},
-    xml,
+use crate::{
+    compare::xml,
+    value::{
+        charset, coding,
+        format::{Format, Reading},
+    },
 };
 use bytes::Bytes;
 use http::HeaderMap;

@@ -4,7 +4,7 @@ use super::{
     Redactor, Telling, Walk,
     personal::{is_address, is_somebodys},
 };
-use crate::compare::{Place, Step};
+use crate::value::{Place, Step};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 

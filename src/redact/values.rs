@@ -2,8 +2,8 @@
 
 use super::{Redactor, Telling};
 use crate::{
-    compare::{Difference, Kind, Place, Value},
-    rules::suggest::Prints,
+    advise::suggest::Prints,
+    value::{Difference, Kind, Place, Value},
 };
 use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
@@ -150,8 +150,8 @@ fn cut(text: &str, max: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        compare::Step,
         redact::{Config, HashKey, Values},
+        value::Step,
     };
     use serde_json::json;
 

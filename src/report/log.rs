@@ -2,7 +2,7 @@
 
 use crate::{
     handoff::{Report, Sent, Told},
-    verdict::Outcome,
+    outcome::Outcome,
 };
 use std::{
     io::{self, IsTerminal as _},
@@ -161,11 +161,11 @@ impl Mismatches {
 mod tests {
     use super::*;
     use crate::{
-        compare::Kind,
         handoff::{Basis, Rechecked, Reports},
+        outcome::Mark,
         telemetry::{Gauges, Signal},
         trace_context::TraceContext,
-        verdict::Mark,
+        value::Kind,
     };
     use std::{
         sync::{Arc, Mutex},

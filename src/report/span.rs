@@ -2,8 +2,8 @@
 
 use crate::{
     handoff::{Report, Told, ToldAnswer},
+    outcome::Outcome,
     trace_context::TraceContext,
-    verdict::Outcome,
 };
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,

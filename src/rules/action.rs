@@ -14,8 +14,8 @@ pub use time::{Format, Near, Time};
 pub use transform::{Form, Map, On, Pattern, Replace, Transform};
 
 use crate::{
-    compare::{Numbers, json::Class, number::Tolerance},
     stack::Stack,
+    value::{Numbers, json::Class, number::Tolerance},
 };
 use std::fmt;
 

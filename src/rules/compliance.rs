@@ -1,7 +1,7 @@
 //! The published compliance cases of JSONPath, against queries that are evaluated and against the tree.
 
 use super::{Move, Query, State, Tree};
-use crate::compare::json::{Class, Document, Id};
+use crate::value::json::{Class, Document, Id};
 use serde_json::Value;
 
 const CASES: &str = include_str!("../../tests/data/jsonpath/cts.json");

@@ -7,9 +7,9 @@ mod parameters;
 mod tests;
 
 use crate::{
-    compare::{content_type::ContentType, format::Format},
     document::{At, Fault, Faults, Fields, Node},
     route::{Fit, Head, JsonBody, Selector},
+    value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;
 use http::HeaderMap;

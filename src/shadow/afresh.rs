@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     drain,
+    outcome::{Outcome, Reason},
     stack::Stack,
     telemetry::Bound,
-    verdict::{Outcome, Reason},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time;

@@ -13,11 +13,11 @@ use super::{
 use crate::{
     compare::{Answer, Bijections, Compared, Comparing, Comparison, Context, Met},
     handoff::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
+    outcome::Outcome,
     redact::Redactor,
     settings::Current,
     stack::Stack,
     telemetry::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
-    verdict::Outcome,
 };
 use http::Method;
 use std::{

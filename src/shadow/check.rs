@@ -15,12 +15,14 @@ use super::{
 };
 use crate::{
     budget::Held,
-    compare::{self, Answer, Compared, Met},
+    compare::{Answer, Compared, Met},
     drain,
     handoff::{Opened, ReadRequest, Rechecked, Sample},
+    outcome::{Mark, Outcome, Reason},
     route::Access,
     stack::Stack,
-    verdict::{Mark, Outcome, Reason, Turn, Version},
+    value,
+    verdict::{Turn, Version},
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -53,7 +55,7 @@ pub(super) struct Finding {
     pub(super) compared: Compared,
     /// Why the bodies were not compared, where other differences were found.
     pub(super) uncompared: Option<Reason>,
-    pub(super) rechecked: Rechecked<compare::Place>,
+    pub(super) rechecked: Rechecked<value::Place>,
     /// Ids that have met in it and are remembered, should it stay a mismatch.
     pub(super) met: Met,
 }

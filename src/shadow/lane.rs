@@ -4,7 +4,7 @@ use super::{
     Settings,
     breaker::{Breaker, End, Limits, Pass},
 };
-use crate::{budget::Bucket, telemetry::Gauges, upstream::Client, verdict::Reason};
+use crate::{budget::Bucket, outcome::Reason, telemetry::Gauges, upstream::Client};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::{

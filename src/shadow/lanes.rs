@@ -6,8 +6,8 @@ use super::{
     lane::{Lane, Passage, Watched},
 };
 use crate::{
-    budget::Bucket, handoff::Sample, stack::Stack, telemetry::Gauges, upstream::Client,
-    verdict::Reason,
+    budget::Bucket, handoff::Sample, outcome::Reason, stack::Stack, telemetry::Gauges,
+    upstream::Client,
 };
 use bytes::Bytes;
 use http_body_util::Full;

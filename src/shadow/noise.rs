@@ -227,7 +227,7 @@ fn is_evidence(run: &Run, sampled: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Kind, Place};
+    use crate::value::{Kind, Place};
     use http::Method;
 
     fn subject<'s>(route: &'s str, epoch: &'s Arc<str>) -> Subject<'s> {

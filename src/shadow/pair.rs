@@ -11,9 +11,9 @@ use crate::{
     budget::Held,
     compare::Answer,
     handoff::ReadRequest,
+    outcome::{Outcome, Reason},
     stack::Stack,
     trace_context::TraceContext,
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use std::{

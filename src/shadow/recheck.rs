@@ -18,9 +18,9 @@ use crate::{
     budget::Held,
     compare::{Answer, Compared, Comparing, Earlier, Later, Met, Standing, Suspects, Variation},
     drain,
+    outcome::{Mark, Outcome, Reason},
     stack::Stack,
     telemetry::Bound,
-    verdict::{Mark, Outcome, Reason},
 };
 use http::StatusCode;
 use std::{collections::HashSet, sync::Arc, time::Duration};

@@ -5,9 +5,9 @@ use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},
     handoff::ReadRequest,
+    outcome::{Outcome, Reason, ShadowError},
     trace_context::TraceContext,
     upstream::{self, Client},
-    verdict::{Outcome, Reason, ShadowError},
 };
 use bytes::{Bytes, BytesMut};
 use http::{

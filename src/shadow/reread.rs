@@ -12,8 +12,8 @@ use crate::{
     budget::Held,
     compare::{Answer, Compared, Comparing},
     handoff::ReadRequest,
+    outcome::{Outcome, Reason},
     stack::Stack,
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http::StatusCode;

@@ -1,6 +1,6 @@
 //! In how many differences a second it is tried what would explain them.
 
-use crate::{budget::Bucket, rules::suggest::Hints, sample::Frequency};
+use crate::{advise::suggest::Hints, budget::Bucket, sample::Frequency};
 use std::time::Instant;
 
 #[derive(Debug)]

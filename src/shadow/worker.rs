@@ -19,11 +19,11 @@ use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
     handoff::{Feed, Pairs, Reports, Sample, Writes},
+    outcome::{Outcome, Reason},
     redact::Redactor,
     settings::Current,
     telemetry::{Gauges, Ledger, RuleCounts, Timings},
     upstream::Client,
-    verdict::{Outcome, Reason},
 };
 use bytes::Bytes;
 use http_body_util::Full;

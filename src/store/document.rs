@@ -1,10 +1,10 @@
 //! What is stored, as the admin API shows it.
 
 use crate::{
-    compare::Kind,
     handoff::{Basis, Report, Told, ToldAnswer},
+    outcome::Outcome,
     trace_context::TraceContext,
-    verdict::Outcome,
+    value::Kind,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     budget::Bucket,
-    compare::Kind,
+    outcome::{Outcome, Reason},
     route::ENOUGH,
     stack::Stack,
-    verdict::{Entry, Outcome, Reason, Version},
+    value::Kind,
+    verdict::{Entry, Version},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;

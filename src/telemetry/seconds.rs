@@ -14,7 +14,10 @@ use super::{
     locks::{locked, read, write},
     tally::Tally,
 };
-use crate::verdict::{Entry, Outcome, Reason};
+use crate::{
+    outcome::{Outcome, Reason},
+    verdict::Entry,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::BTreeMap,

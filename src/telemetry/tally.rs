@@ -1,9 +1,10 @@
 //! The figures of one route in one epoch.
 
 use super::{RouteState, latencies::Latencies, locks::locked, seconds::Ended, state::Mark};
-use crate::stack::Stack;
-use crate::verdict::{
-    DistinctKeys, Figures, Limits, Outcome, Outcomes, Pace, Requirement, RouteEvidence,
+use crate::{
+    outcome::Outcome,
+    stack::Stack,
+    verdict::{DistinctKeys, Figures, Limits, Outcomes, Pace, Requirement, RouteEvidence},
 };
 use jiff::Timestamp;
 use std::ptr;

@@ -1,14 +1,14 @@
 //! One route under its limits: its rates with their bounds, and what speaks against `safe`.
 
 use super::{
-    Checks, Code, Counts, Figures, Finding, Interval, Limits, Mark, Outcome, Percent, RouteVerdict,
-    Trials,
+    Checks, Code, Counts, Figures, Finding, Interval, Limits, Percent, RouteVerdict, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
     judge::decide,
     proof::{Proof, Term},
     told::Rate,
 };
+use crate::outcome::{Mark, Outcome};
 use jiff::SignedDuration;
 
 /// One route under its limits.

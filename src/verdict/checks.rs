@@ -2,8 +2,11 @@
 //!
 //! Who calls [`RouteEvidence::enter`] decides when a check becomes evidence; here nothing waits and nothing is forgotten.
 
-use super::{ChangeDetector, DistinctKeys, Limits, Mark, Outcome, Reason, Record, Trials};
-use crate::stack::Stack;
+use super::{ChangeDetector, DistinctKeys, Limits, Record, Trials};
+use crate::{
+    outcome::{Mark, Outcome, Reason},
+    stack::Stack,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::ops::Add;
@@ -349,7 +352,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{ShadowError, Via};
+    use crate::outcome::{ShadowError, Via};
 
     fn evidence(outcomes: &[(Outcome, Stack)]) -> RouteEvidence {
         let mut evidence = RouteEvidence::default();

@@ -1,6 +1,7 @@
 //! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
 
-use super::{Doubt, Outcome, Requirement, RouteEvidence, Trials, Version, Via};
+use super::{Doubt, Requirement, RouteEvidence, Trials, Version};
+use crate::outcome::{Outcome, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
@@ -291,7 +292,7 @@ fn as_optional_text<S: Serializer>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Mark, ShadowError};
+    use crate::outcome::{Mark, ShadowError};
 
     #[test]
     fn compared_and_not_are_told_apart() {

@@ -1,9 +1,10 @@
 //! The verdict document: what `GET /v1/verdict` answers.
 
 use super::{
-    Figures, Mark, Outcome, Outcomes, Via,
+    Figures, Outcomes,
     evidence::{Epoch, Latency},
 };
+use crate::outcome::{Mark, Outcome, Via};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use utoipa::ToSchema;

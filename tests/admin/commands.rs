@@ -9,7 +9,7 @@ use twinread::{
         client::{Address, Error},
         gate, recheck, rules, status,
     },
-    verdict::{Mark, Outcome},
+    outcome::{Mark, Outcome},
 };
 
 #[derive(Debug, Parser)]

@@ -24,9 +24,10 @@ use twinread::{
     },
     document::{Fault, Faults},
     drain,
+    outcome::{Outcome, Via},
     settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
     telemetry::{Gauges, Ledger},
-    verdict::{self, Activity, Evidence, Limits, Outcome, Via},
+    verdict::{self, Activity, Evidence, Limits},
 };
 
 /// Settings with one number in them, `sample.rate`, from 0 to 1.

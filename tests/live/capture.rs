@@ -9,12 +9,12 @@ use std::{
 use twinread::{
     compare::{BodyCopy, Hashing},
     document::{At, Node},
+    outcome::{Outcome, Reason},
     proxy::Checks,
     route::Routes,
     sample::Reads,
     stack,
     telemetry::Bound,
-    verdict::{Outcome, Reason},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok";

@@ -8,9 +8,9 @@ use crate::{
 };
 use http::StatusCode;
 use twinread::{
+    outcome::{Outcome, Reason, ShadowError},
     shadow::{Conditional, Settings},
     stack,
-    verdict::{Outcome, Reason, ShadowError},
 };
 
 /// A read whose caller had the answer already.

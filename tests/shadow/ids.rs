@@ -9,8 +9,8 @@ use crate::{
 use std::sync::atomic::{AtomicUsize, Ordering};
 use twinread::{
     compare::{Answer, Bijections, Comparing, Comparison, Context, compare_within},
+    outcome::{Outcome, Reason, Via},
     shadow::Settings,
-    verdict::{Outcome, Reason, Via},
 };
 
 const MATCH: Outcome = Outcome::Match(Via::Rules);

@@ -13,10 +13,10 @@ use std::{
 };
 use twinread::{
     compare::{BodyCopy, Comparing, Hashing},
+    outcome::{Outcome, Reason},
     rules::RuleSet,
     shadow::Settings,
     stack,
-    verdict::{Outcome, Reason},
 };
 
 const TOO_LARGE: Outcome = Outcome::NotCompared(Reason::BodyTooLarge);

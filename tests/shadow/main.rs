@@ -23,16 +23,17 @@ use std::{
 };
 use twinread::{
     compare::{
-        Answer, Bijections, Comparing, Comparison, Context, HeaderScope, Kind, Options,
-        compare_within,
+        Answer, Bijections, Comparing, Comparison, Context, HeaderScope, Options, compare_within,
     },
     handoff::Traced,
+    outcome::{Mark, Outcome, Reason, ShadowError, Via},
     rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Recheck, Settings, Trace},
     stack,
     telemetry::Bound,
-    verdict::{Cause, Mark, Outcome, Reason, ShadowError, Via},
+    value::Kind,
+    verdict::Cause,
 };
 
 const EQUAL: &str = r#"{"a": 1}"#;

@@ -11,8 +11,9 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use twinread::{
-    compare::{Comparing, Kind, Options},
-    verdict::Outcome,
+    compare::{Comparing, Options},
+    outcome::Outcome,
+    value::Kind,
 };
 
 const AB: &str = r#"{"items": ["a", "b"]}"#;

@@ -15,14 +15,15 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{Comparing, HeaderScope, Kind, Options, compare_within},
+    compare::{Comparing, HeaderScope, Options, compare_within},
     handoff::Sent,
+    outcome::{Mark, Outcome, Reason, Via},
     rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Recheck, Settings},
     stack,
     telemetry::Bound,
-    verdict::{Mark, Outcome, Reason, Via},
+    value::Kind,
 };
 
 pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);

@@ -10,19 +10,17 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
     budget::Budget,
-    compare::{
-        Answer, Bijections, BodyCopy, Compared, Comparing, Comparison, Context, Difference, Kind,
-        Place, RuleUse,
-    },
+    compare::{Answer, Bijections, BodyCopy, Compared, Comparing, Comparison, Context, RuleUse},
     drain,
     handoff::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent, Writes},
+    outcome::{Outcome, Reason, Via},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
     stack,
     telemetry::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     upstream::{Client, Target},
-    verdict::{Outcome, Reason, Via},
+    value::{Difference, Kind, Place},
 };
 
 /// A running shadow with two stacks.

@@ -8,11 +8,11 @@ use twinread::{
     budget::Budget,
     drain,
     handoff::{Feed, Opened, Writes, sample},
+    outcome::Outcome,
     proxy::{self, Config, Handles, ListenerLimits, Live},
     settings::{self, Publisher},
     telemetry::{Gauges, Ledger, Timings},
     upstream::Target,
-    verdict::Outcome,
 };
 
 /// The live path, with its ends open to the test.

@@ -1,10 +1,12 @@
 //! The bodies of both answers, read once more for what stands around a difference.
 
-use crate::compare::{
-    Answer, charset, coding,
-    format::{Format, Reading},
-    json::{Document, Framing},
-    xml,
+use crate::{
+    compare::{Answer, xml},
+    value::{
+        charset, coding,
+        format::{Format, Reading},
+        json::{Document, Framing},
+    },
 };
 use bytes::Bytes;
 use std::borrow::Cow;

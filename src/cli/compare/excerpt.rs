@@ -2,11 +2,12 @@
 
 use super::{bodies::Bodies, masks::Masks, print::harmless};
 use crate::{
-    compare::{
-        Comparison, Difference, Kind, Place, Step, Value,
+    compare::Comparison,
+    stack::Stack,
+    value::{
+        Difference, Kind, Place, Step, Value,
         json::{Document, Id},
     },
-    stack::Stack,
 };
 use serde_json::Value as Json;
 use std::{collections::HashSet, ops::Range};

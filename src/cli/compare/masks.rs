@@ -1,8 +1,9 @@
 //! What stands on the other side where rules mask that it differs.
 
 use crate::{
-    compare::{Difference, Masked, Place, Step, Value},
+    compare::Masked,
     stack::Stack,
+    value::{Difference, Place, Step, Value},
 };
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -129,7 +130,7 @@ impl<'m> Change<'m> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Kind;
+    use crate::value::Kind;
     use serde_json::json;
 
     fn masked(steps: &[Json], kind: Kind, [old, new]: [Option<Json>; 2]) -> Masked {

@@ -7,8 +7,9 @@ use super::{
     view::{FAINT, PLACE, View},
 };
 use crate::{
-    compare::{Compared, Comparison, Difference, Explain, Masked, Value},
+    compare::{Compared, Comparison, Explain, Masked},
     rules::RuleSet,
+    value::{Difference, Value},
 };
 use serde_json::json;
 use std::io::{self, Write};

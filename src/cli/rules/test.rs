@@ -10,10 +10,11 @@ mod suite;
 
 use crate::{
     cli::{exit, warn},
-    compare::{Compared, Comparing, Comparison, Context, Difference, compare},
+    compare::{Compared, Comparing, Comparison, Context, compare},
     document::Fault,
+    outcome::Reason,
     rules::RuleSet,
-    verdict::Reason,
+    value::Difference,
 };
 use jiff::civil::Date;
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, sync::Arc};

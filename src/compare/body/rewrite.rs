@@ -5,15 +5,15 @@
 
 use super::{Body, Whole};
 use crate::{
-    compare::{
-        Comparing, Context, Difference,
-        findings::Findings,
+    compare::{Comparing, Context, findings::Findings},
+    outcome::Reason,
+    rules::{Action, Parse, Subject, Transform},
+    stack::Stack,
+    value::{
+        Difference,
         format::{Format, Reading},
         json::Document,
     },
-    rules::{Action, Parse, Subject, Transform},
-    stack::Stack,
-    verdict::Reason,
 };
 use bytes::Bytes;
 

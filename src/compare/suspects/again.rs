@@ -3,7 +3,7 @@
 //! Indices and the numbers of lines and bytes move between readings. So a place stands for all of its class, and for what
 //! is above and below it.
 
-use crate::compare::{Place, Step};
+use crate::value::{Place, Step};
 use std::collections::HashSet;
 
 #[derive(Debug, Default)]

@@ -4,7 +4,10 @@ use super::{
     again::class,
     variation::{Kinds, Variation},
 };
-use crate::compare::{Compared, Difference, Kind, Place, Step};
+use crate::{
+    compare::Compared,
+    value::{Difference, Kind, Place, Step},
+};
 use std::collections::{HashMap, HashSet};
 
 /// As many are told.

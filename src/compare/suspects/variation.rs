@@ -1,6 +1,6 @@
 //! In which kinds readings of one stack differ, and where, whatever the indices.
 
-use crate::compare::{Kind, Place};
+use crate::value::{Kind, Place};
 
 /// A way in which readings differ: the place as a class has it, and the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,9 +1,10 @@
 //! Properties over generated bodies that are not JSON.
 
 use super::{
-    properties::{distinct, documents, mirrored, respelled, straight},
+    properties::{mirrored, straight},
     *,
 };
+use crate::value::generated::{distinct, documents, respelled};
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,

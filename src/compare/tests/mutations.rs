@@ -4,7 +4,10 @@
 //! of the run says the same.
 
 use super::*;
-use crate::compare::tests::properties::{get, pick, place, respelled};
+use crate::{
+    compare::tests::properties::{get, pick, place},
+    value::generated::respelled,
+};
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value as Json};
 use std::ops::RangeInclusive;

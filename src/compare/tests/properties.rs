@@ -1,48 +1,12 @@
 //! Properties over generated documents.
 
 use super::*;
+use crate::value::{
+    generated::{documents, respelled},
+    json::Document,
+};
 use proptest::{collection::vec, prelude::*, sample::Index};
-use serde_json::{Map, Value as Json, json};
-
-/// A document in which no two members of an array are alike, so that every place is the only one of its kind.
-pub(in crate::compare) fn documents() -> impl Strategy<Value = Json> {
-    let leaf = prop_oneof![
-        Just(Json::Null),
-        any::<bool>().prop_map(Json::from),
-        (-1000i64..1000).prop_map(Json::from),
-        "[a-zé\"\\\\\n😀]{0,6}".prop_map(Json::from),
-    ];
-    let tree = leaf.prop_recursive(5, 64, 6, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..6).prop_map(Json::from),
-            vec(("[a-c '.]{0,2}", inner), 0..6)
-                .prop_map(|members| members.into_iter().collect::<Map<_, _>>().into()),
-        ]
-    });
-    tree.prop_map(distinct)
-}
-
-pub(super) fn distinct(value: Json) -> Json {
-    match value {
-        Json::Array(items) => {
-            let mut kept: Vec<Json> = Vec::new();
-            for item in items.into_iter().map(distinct) {
-                if !kept.contains(&item) {
-                    kept.push(item);
-                }
-            }
-            kept.into()
-        }
-        Json::Object(members) => {
-            let members = members.into_iter();
-            members
-                .map(|(name, value)| (name, distinct(value)))
-                .collect::<Map<_, _>>()
-                .into()
-        }
-        leaf => leaf,
-    }
-}
+use serde_json::{Value as Json, json};
 
 /// Every place of a document.
 fn places(value: &Json, at: &[Step], out: &mut Vec<Vec<Step>>) {
@@ -76,57 +40,6 @@ pub(super) fn get<'v>(value: &'v mut Json, steps: &[Step]) -> &'v mut Json {
 
 pub(super) fn place(steps: &[Step]) -> String {
     Place::Node(steps.to_vec()).to_string()
-}
-
-/// The same document spelled differently: members in another order, spaces, escapes, numbers.
-pub(in crate::compare) fn respelled(value: &Json, seed: &mut u64) -> String {
-    let mut next = |below: usize| {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (*seed >> 33) as usize % below
-    };
-    let space = ["", " ", "\n\t"][next(3)];
-    match value {
-        Json::Number(number) => match next(4) {
-            0 => format!("{number}.00"),
-            1 => format!("{number}.0e-0"),
-            2 => format!("{number}E+0"),
-            _ => number.to_string(),
-        },
-        Json::String(text) => {
-            let escape = next(2) == 0;
-            let mut units = [0; 2];
-            let spelled: String = text
-                .chars()
-                .map(|c| match escape || c < ' ' || c == '"' || c == '\\' {
-                    true => c
-                        .encode_utf16(&mut units)
-                        .iter()
-                        .map(|unit| format!("\\u{unit:04X}"))
-                        .collect(),
-                    false => c.to_string(),
-                })
-                .collect();
-            format!("\"{spelled}\"")
-        }
-        Json::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| respelled(item, seed)).collect();
-            format!("[{space}{}]", items.join(&format!(",{space}")))
-        }
-        Json::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            let turn = next(members.len().max(1));
-            members.rotate_left(turn);
-            let members: Vec<_> = members
-                .into_iter()
-                .map(|(name, value)| {
-                    let name = respelled(&Json::from(name.as_str()), seed);
-                    format!("{name}{space}:{}", respelled(value, seed))
-                })
-                .collect();
-            format!("{{{}{space}}}", members.join(","))
-        }
-        other => format!("{space}{other}"),
-    }
 }
 
 /// Kinds and values with the sides swapped.
@@ -339,7 +252,7 @@ proptest! {
     fn no_text_that_is_nearly_json_makes_it_panic(old in "[\\[\\]{}\",:0-9eE.+\\\\u \\-a-f]{0,40}", new in "[\\[\\]{}\",:0-9 ]{0,40}") {
         compared(&json(&*old), &json(&*new), &[("$..[*]", "{tolerance: {rel: 0.5}}"), ("$..*", "unordered")]);
         let accepted = serde_json::from_str::<Json>(&old).is_ok();
-        let document = json::Document::parse(old.as_bytes(), 128);
+        let document = Document::parse(old.as_bytes(), 128);
         // serde_json takes a key that is given twice, and refuses surrogates that stand alone.
         if accepted != document.is_ok() {
             let invalid = document.err().map(|invalid| invalid.problem);

@@ -2,9 +2,9 @@
 
 use super::{Likeness, Mode, Walk, align, consistent::Met, digest::Digest};
 use crate::{
-    compare::{difference::Kind, json::Id},
     rules::{Action, Members},
     stack::Stack,
+    value::{difference::Kind, json::Id},
 };
 use similar::DiffOp;
 use std::cell::RefCell;

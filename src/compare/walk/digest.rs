@@ -5,13 +5,13 @@
 
 use super::{Pair, Scope, Walk, stand::Stand};
 use crate::{
-    compare::{
+    rules::{Action, Move, Same, Subject},
+    stack::Stack,
+    value::{
         Numbers,
         json::{Class, Document, Id, Text, name_hash},
         number::Decimal,
     },
-    rules::{Action, Move, Same, Subject},
-    stack::Stack,
 };
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hash};

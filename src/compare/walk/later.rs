@@ -5,8 +5,8 @@
 
 use super::{Crumb, Scope, Walk, arrays::Element, digest::Digest};
 use crate::{
-    compare::json::Id,
     rules::{Members, State},
+    value::json::Id,
 };
 
 /// How often arrays are gone through for those that are in doubt no longer. A bound, as each may cost as much as the

@@ -1,7 +1,7 @@
 //! Objects: members find each other by name, whatever their order.
 
 use super::Walk;
-use crate::{compare::json::Id, stack::Stack};
+use crate::{stack::Stack, value::json::Id};
 
 /// Objects with more members than this are searched through a table.
 const FEW: usize = 16;

@@ -5,12 +5,14 @@ use crate::{
     compare::{
         bijection,
         case::{Case, Reading, Trees},
-        difference::{Difference, Kind, Place, Step},
         findings::Outcome,
-        json::{Document, Id},
     },
     rules::{Action, Rule, Subject},
     stack::Stack,
+    value::{
+        difference::{Difference, Kind, Place, Step},
+        json::{Document, Id},
+    },
 };
 
 // === impl Walk ===

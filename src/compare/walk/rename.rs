@@ -5,9 +5,9 @@
 
 use super::{Crumb, Likeness, Mode, Walk};
 use crate::{
-    compare::json::{Id, Text},
     rules::{Action, Move, On},
     stack::Stack,
+    value::json::{Id, Text},
 };
 use std::collections::{HashMap, HashSet};
 
@@ -124,7 +124,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
     }
 }
 
-fn names<'w>(document: &'w crate::compare::json::Document<'w>, object: Id) -> HashSet<Text<'w>> {
+fn names<'w>(document: &'w crate::value::json::Document<'w>, object: Id) -> HashSet<Text<'w>> {
     let members = document.members(object);
     members.map(|(key, _)| document.text(key)).collect()
 }

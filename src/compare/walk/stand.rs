@@ -2,8 +2,8 @@
 
 use super::digest::hash;
 use crate::{
-    compare::number::Decimal,
     rules::{Action, Near, Subject},
+    value::number::Decimal,
 };
 
 /// What stands for all values that one action takes for equal to this one.

@@ -2,11 +2,9 @@
 
 use super::{Likeness, Mode, Pair, Walk, Within, objects};
 use crate::{
-    compare::{
-        case::Case,
-        json::{self, Document, Id},
-    },
+    compare::case::Case,
     rules::Subject,
+    value::json::{self, Document, Id},
 };
 
 /// How many documents may stand in one another.

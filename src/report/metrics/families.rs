@@ -5,12 +5,12 @@
 
 use super::{Sources, VERDICTS};
 use crate::{
-    compare::Kind,
+    outcome::Outcome,
     telemetry::{
         Bound, Route, Signal,
         route::{METHODS, STATUS_CLASSES},
     },
-    verdict::Outcome,
+    value::Kind,
 };
 use opentelemetry::{KeyValue, metrics::Meter};
 

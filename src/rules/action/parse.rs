@@ -3,7 +3,7 @@
 //! What cannot be read so stays the text that it is.
 
 use super::Subject;
-use crate::compare::number::Decimal;
+use crate::value::number::Decimal;
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},

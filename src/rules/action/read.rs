@@ -5,8 +5,8 @@ use super::{
     Same, Scope, Time, Transform,
 };
 use crate::{
-    compare::number::{Amount, Decimal, Tolerance},
     document::{At, Data, Fault, Faults, Fields, closest},
+    value::number::{Amount, Decimal, Tolerance},
 };
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A value as rules look at it: a leaf of a document, a value of a header, or what a rule made of either.
 
-use crate::compare::{
+use crate::value::{
     Numbers,
     json::{self, Class, Document, Id},
     number::Decimal,

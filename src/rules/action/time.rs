@@ -1,7 +1,7 @@
 //! The action `time`: instants, exact to the nanosecond, whatever they are spelled as.
 
 use super::Subject;
-use crate::compare::number::Decimal;
+use crate::value::number::Decimal;
 use jiff::{Timestamp, civil, fmt::strtime, tz::TimeZone};
 use regex::Regex;
 use std::{fmt, sync::LazyLock, time::Duration};

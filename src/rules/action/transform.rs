@@ -1,7 +1,7 @@
 //! Actions that make another value of a value, before others judge.
 
 use super::{Literal, Subject, parse::Parse};
-use crate::{compare::number::Decimal, stack::Stack};
+use crate::{stack::Stack, value::number::Decimal};
 use regex::Regex;
 use std::{borrow::Cow, fmt, sync::LazyLock};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};

@@ -1,7 +1,7 @@
 //! Evaluates a query on a document.
 
 use super::{Filter, From, Operand, Operator, Path, Pattern, Query, Reach, Segment, Selector};
-use crate::compare::{
+use crate::value::{
     json::{Class, Document, Id, Text},
     number::Decimal,
 };

@@ -3,12 +3,13 @@
 use super::rows;
 use crate::{
     compare::Ids,
+    outcome::{Outcome, Reason},
     store::journal::instant,
     telemetry::{
         EpochState, Latencies, RouteState, RuleCount, Sketch,
         ledger::{MAX_EPOCHS, MAX_TALLIES},
     },
-    verdict::{self, Cause, DistinctKeys, Outcome, Reason, RouteEvidence, Version},
+    verdict::{self, Cause, DistinctKeys, RouteEvidence, Version},
 };
 use rusqlite::{Connection, Row};
 use std::{collections::BTreeMap, sync::Arc};

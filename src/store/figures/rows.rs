@@ -4,8 +4,9 @@ use super::super::journal::nanoseconds;
 use crate::{
     compare::Ids,
     handoff::Fresh,
+    outcome::Outcome,
     telemetry::{EpochState, RouteState, RuleCount, state::REST},
-    verdict::{DistinctKeys, Outcome, Outcomes},
+    verdict::{DistinctKeys, Outcomes},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};

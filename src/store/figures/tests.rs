@@ -1,10 +1,11 @@
 use super::*;
 use crate::{
     compare::Bijections,
+    outcome::{Outcome, Reason, Via},
     stack::Stack,
     store::Database,
     telemetry::{Clock, Draw, Gauges, Opening, RouteState, Ticket},
-    verdict::{Cause, Doubt, Limits, Outcome, Reason, RouteEvidence, Tallies, Version, Via},
+    verdict::{Cause, Doubt, Limits, RouteEvidence, Tallies, Version},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;

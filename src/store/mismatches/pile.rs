@@ -1,6 +1,6 @@
 //! The piles on which examples lie: by what became of the check, and by what holds the example.
 
-use crate::verdict::Outcome;
+use crate::outcome::Outcome;
 
 /// Written as its number, which must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

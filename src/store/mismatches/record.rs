@@ -2,10 +2,10 @@
 
 use super::pile::Pile;
 use crate::{
-    compare::{Kind, Place},
+    advise::suggest::Hints,
     handoff::{Basis, Report},
-    rules::suggest::Hints,
     store::document::{Difference, Mismatch, Stamp},
+    value::{Kind, Place},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;

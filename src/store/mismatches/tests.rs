@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::{
-    compare::{Kind, Place, Step},
+    advise::suggest::{Hints, Prints},
     handoff::{Basis, Rechecked, Report, Reports, Told},
-    rules::suggest::{Hints, Prints},
+    outcome::{Mark, Outcome, ShadowError, Via},
     telemetry::{Bound, Signal},
     trace_context::TraceContext,
-    verdict::{Mark, Outcome, ShadowError, Via},
+    value::{Kind, Place, Step},
 };
 use serde_json::json;
 use std::{
@@ -448,7 +448,7 @@ fn every_question_is_answered_by_an_index() {
 struct Lengths;
 
 impl Prints for Lengths {
-    fn print(&self, value: &crate::compare::Value) -> u64 {
+    fn print(&self, value: &crate::value::Value) -> u64 {
         format!("{value:?}").len() as u64
     }
 
@@ -458,9 +458,9 @@ impl Prints for Lengths {
 }
 
 fn with_basis() -> Report {
-    let value = |text: &str| Some(crate::compare::Value::Json(json!(text)));
+    let value = |text: &str| Some(crate::value::Value::Json(json!(text)));
     let place = Place::Node(vec![Step::Name("at".into()), Step::Index(3)]);
-    let difference = crate::compare::Difference {
+    let difference = crate::value::Difference {
         place: place.clone(),
         kind: Kind::Value,
         old: value("2026-11-22T10:00:00Z"),

@@ -209,8 +209,8 @@ impl Places {
 mod tests {
     use super::*;
     use crate::{
+        outcome::{Outcome, Via},
         telemetry::{Clock, Gauges, Opening},
-        verdict::{Outcome, Via},
     };
     use http::{Method, StatusCode};
 

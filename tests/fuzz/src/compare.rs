@@ -4,11 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use libfuzzer_sys::fuzz_target;
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
-use twinread::{
-    compare::{Answer, Compared, Comparing, Comparison, Context, compare},
-    rules::RuleSet,
-    verdict::Via,
-};
+use twinread::{compare::{Answer, Compared, Comparing, Comparison, Context, compare}, outcome::Via, rules::RuleSet};
 
 const TYPES: [&str; 8] = [
     "application/json",

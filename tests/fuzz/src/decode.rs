@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 use libfuzzer_sys::fuzz_target;
-use twinread::compare::coding::decode;
+use twinread::value::coding::decode;
 
 const CODINGS: [&str; 12] = [
     "gzip",

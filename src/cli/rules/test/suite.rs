@@ -1,8 +1,9 @@
 //! Rule tests as they are written: pairs of answers, and the differences to expect between them.
 
 use crate::{
-    compare::{Answer, Kind},
+    compare::Answer,
     document::{At, Data, Fault, Faults, Fields, Mark, Node, closest},
+    value::Kind,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use std::sync::Arc;

@@ -176,7 +176,7 @@ mod tests {
     fn a_root_of_records_is_told_as_an_array() {
         for (text, told) in [("[1]\n", "[[1]]"), ("1\n{}\n", "[1,{}]")] {
             let document = Document::read(text.as_bytes(), Framing::Lines, 9).unwrap();
-            let value = crate::compare::Value::Json(serde_json::from_str(told).unwrap());
+            let value = crate::value::Value::Json(serde_json::from_str(told).unwrap());
             assert_eq!(document.value(Document::ROOT), value);
         }
     }

@@ -13,6 +13,14 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+/// When two JSON numbers are equal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Numbers {
+    /// `1`, `1.0` and `1e0` are equal, exactly, at any size.
+    Numeric,
+    /// Only the same spelling is equal.
+    Lexical,
+}
 /// A number as JSON spells it: `0.d₁d₂… × 10^top`, without zeros at either end.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'t> {

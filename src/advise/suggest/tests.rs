@@ -1,7 +1,10 @@
 //! Suggestions from the differences of real comparisons.
 
 use super::*;
-use crate::compare::{Answer, Class, Comparing, Context, Difference, Place, Value, compare};
+use crate::{
+    compare::{Answer, Class, Comparing, Context, compare},
+    value::{Difference, Place, Value},
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
 use std::{

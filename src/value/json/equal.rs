@@ -1,7 +1,7 @@
 //! Whether two documents are equal, without rules and without places.
 
 use super::{Class, Document, Id, Text};
-use crate::compare::{Numbers, number::Decimal};
+use crate::value::{Numbers, number::Decimal};
 use std::collections::HashMap;
 
 pub fn are_equal(one: &Document<'_>, other: &Document<'_>, numbers: Numbers) -> bool {

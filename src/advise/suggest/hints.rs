@@ -5,8 +5,9 @@
 
 use super::{arrays, probes::Probes};
 use crate::{
-    compare::{Answer, Difference, Kind, Place, Step, Value},
+    compare::Answer,
     rules::{Action, Members, On, Rename},
+    value::{Difference, Kind, Place, Step, Value},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -129,7 +130,7 @@ impl Hints {
     }
 
     /// Whether an action at `rule_at` was tried and made the difference vanish, whose class stands at `at`.
-    pub(in crate::rules) fn suffices(&self, at: &str, rule_at: &str, action: &Action) -> bool {
+    pub(in crate::advise) fn suffices(&self, at: &str, rule_at: &str, action: &Action) -> bool {
         let told = match action {
             Action::Rename(Rename { to, on: On::Old }) => {
                 Some(json!({"rename": {"to": to, "on": "old"}}))

@@ -1,7 +1,10 @@
 //! Two answers in which one stored difference stands at its place, and nothing else.
 
 use super::{Placed, Stored, essence};
-use crate::compare::{Answer, Kind, Place, Step, format::Format};
+use crate::{
+    compare::Answer,
+    value::{Kind, Place, Step, format::Format},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

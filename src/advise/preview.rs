@@ -9,10 +9,11 @@ mod pair;
 #[cfg(test)]
 mod tests;
 
-use super::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target, suggest::Hints};
-use crate::compare::{
-    Answer, Comparing, Comparison, Context, Explain, Kind, Options, Place, Step, compare,
-    format::Format,
+use super::suggest::Hints;
+use crate::{
+    compare::{Answer, Comparing, Comparison, Context, Explain, Options, compare},
+    rules::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target},
+    value::{Kind, Place, Step, format::Format},
 };
 use http::{Method, StatusCode};
 use jiff::civil::Date;

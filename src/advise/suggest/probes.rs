@@ -4,8 +4,9 @@
 
 use super::trial;
 use crate::{
-    compare::{Case, Difference, Kind, Place},
+    compare::Case,
     rules::{Action, Format, Subject, Transform},
+    value::{Difference, Kind, Place},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -243,7 +244,7 @@ fn places(number: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Step, Value};
+    use crate::value::{Step, Value};
 
     /// The narrowest probe that makes the two equal.
     fn narrowest(old: Json, new: Json) -> Option<String> {

@@ -4,10 +4,13 @@ use super::{
     hints::{Effort, Hint, Hints},
     trial,
 };
-use crate::compare::{
-    Answer, Comparing, Difference, Options, Place, Step, coding,
-    format::{Format, media_type},
-    json::{Class, Document, Id},
+use crate::{
+    compare::{Answer, Comparing, Options},
+    value::{
+        Difference, Place, Step, coding,
+        format::{Format, media_type},
+        json::{Class, Document, Id},
+    },
 };
 use serde_json::json;
 use std::collections::HashSet;

@@ -1,0 +1,16 @@
+//! Values of answers and where they stand: JSON as a tape, decimals, formats, codings, charsets, places, differences.
+//!
+//! Everything here is exact and pure: nothing is rounded, and nothing is known of rules.
+
+pub mod charset;
+pub mod coding;
+pub mod content_type;
+pub mod difference;
+pub mod format;
+#[cfg(test)]
+pub(crate) mod generated;
+pub mod json;
+pub mod number;
+
+pub use difference::{Difference, Kind, Place, Step, Value};
+pub use number::Numbers;
