@@ -42,7 +42,7 @@ pub enum StartError {
         source: io::Error,
     },
     #[error("cannot export telemetry")]
-    Telemetry(#[from] crate::report::Invalid),
+    Telemetry(#[from] crate::export::Invalid),
     #[error(transparent)]
     Store(#[from] crate::store::OpenError),
     #[error("cannot start")]

@@ -14,7 +14,7 @@ pub mod set;
 pub mod status;
 mod verdict;
 
-use crate::document::Fault;
+use crate::spanned_yaml::Fault;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
 

@@ -5,12 +5,12 @@
 // 0: the pure core: no I/O, no clock, no locks, no randomness
 pub mod advise;
 pub mod compare;
-pub mod document;
 pub mod outcome;
 pub mod redact;
 pub mod route;
 pub mod rules;
 pub mod sample;
+pub mod spanned_yaml;
 pub mod stack;
 pub mod trace_context;
 pub mod value;
@@ -19,14 +19,14 @@ pub mod verdict;
 // 1: mechanism, through which the runtime's parts meet
 pub mod budget;
 pub mod drain;
-pub mod handoff;
+pub mod http_client;
+pub mod ledger;
+pub mod pipeline;
 pub mod settings;
-pub mod telemetry;
-pub mod upstream;
 
 // 2: the runtime
-pub mod proxy;
-pub mod report;
+pub mod export;
+pub mod live;
 pub mod shadow;
 pub mod store;
 

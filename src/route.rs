@@ -21,7 +21,7 @@ pub use keys::{Access, Keys};
 pub use positions::{ENOUGH, Positions};
 pub use selector::{Fit, Selector};
 
-use crate::document::{At, Faults};
+use crate::spanned_yaml::{At, Faults};
 use http::{HeaderMap, Method};
 use regex::Regex;
 use std::borrow::Cow;
@@ -142,7 +142,7 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Node;
+    use crate::spanned_yaml::Node;
     use http::HeaderValue;
     use proptest::prelude::*;
     use std::sync::Arc;

@@ -63,7 +63,7 @@ pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
 use crate::{
-    document::{Fault, Faults},
+    spanned_yaml::{Fault, Faults},
     stack::Stack,
 };
 use http::HeaderName;

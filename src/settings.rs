@@ -4,7 +4,7 @@ mod history;
 
 pub use history::{By, Change, Occasion, changes};
 
-use crate::document::Faults;
+use crate::spanned_yaml::Faults;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
 use utoipa::ToSchema;

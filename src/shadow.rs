@@ -4,31 +4,31 @@
 //! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
-mod afresh;
-mod bench;
 mod breaker;
 mod check;
+mod concurrency;
 mod conditions;
+mod context;
+mod dual_read;
 mod lane;
 mod lanes;
 mod noise;
-mod pair;
-mod places;
+mod on_demand;
 mod priority;
 mod recheck;
+mod recheck_slots;
+mod replace_primary;
 mod replay;
-mod reread;
 mod span;
-mod tries;
-mod waiting;
+mod suggestion_budget;
 mod worker;
 
 pub use breaker::Limits;
+pub use on_demand::{Asked, NotReread, Reread, Rereader};
 pub use priority::yield_to_others;
-pub use reread::{Asked, NotReread, Reread, Rereader};
 pub use worker::{Compare, Parts, Worker};
 
-use crate::{handoff::Traced, sample::Frequency};
+use crate::{pipeline::Traced, sample::Frequency};
 use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 

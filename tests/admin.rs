@@ -20,7 +20,7 @@ use tokio::{
 };
 use twinread::{
     admin,
-    telemetry::{Bound, Gauges, Ledger},
+    ledger::{Bound, Gauges, Ledger},
 };
 
 #[tokio::test]

@@ -13,14 +13,14 @@ use tempfile::TempDir;
 use twinread::{
     compare::{Comparing, Options},
     config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
-    document::Faults,
-    handoff::Traced,
-    proxy::{Checks, ListenerLimits},
-    report::log::Format,
+    export::log::Format,
+    http_client::{HostPolicy, Target},
+    live::{Checks, ListenerLimits},
+    pipeline::Traced,
     sample::{Reads, Sampling},
     shadow::Trace,
+    spanned_yaml::Faults,
     stack::Stack,
-    upstream::{HostPolicy, Target},
     verdict::Limits,
 };
 
@@ -567,7 +567,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.deadline, Duration::from_millis(50));
     let redact = twinread::redact::Config::default();
     assert_eq!(format!("{:?}", config.redact), format!("{redact:?}"));
-    assert_eq!(config.telemetry.report, twinread::report::Config::default());
+    assert_eq!(config.telemetry.report, twinread::export::Config::default());
     assert_eq!(config.telemetry.trace, Trace::Link);
     assert_eq!(config.telemetry.traced, Traced::Mismatch);
     assert_eq!(config.log.format, Format::Text);
@@ -701,7 +701,7 @@ fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
         let mut config = Config::clone(loaded.config());
         // Between the contract's defaults and silence stands the environment, which `report` asks.
-        config.telemetry.report = twinread::report::Config::default();
+        config.telemetry.report = twinread::export::Config::default();
         // Told by their fingerprint: the order in which they show themselves is by chance.
         let rules = config.comparing.rules.fingerprint();
         config.comparing = Arc::new(Comparing {

@@ -14,7 +14,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use twinread::{
     config::{Flags, Origin, Running, load, reload::Reloads},
     drain,
-    telemetry::Gauges,
+    ledger::Gauges,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);

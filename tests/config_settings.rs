@@ -13,9 +13,9 @@ use std::{
 use tempfile::TempDir;
 use twinread::{
     config::{Config, Flags, Origin, Running, load, reload::Cause},
-    proxy::Checks,
+    ledger::Gauges,
+    live::Checks,
     settings::{Change, Edit, Refused, Source},
-    telemetry::Gauges,
 };
 
 const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);

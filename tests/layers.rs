@@ -35,7 +35,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
         &[
             "stack",
             "trace_context",
-            "document",
+            "spanned_yaml",
             "outcome",
             "value",
             "rules",
@@ -53,12 +53,12 @@ const LAYERS: [(Layer, &[&str]); 6] = [
             "drain",
             "settings",
             "budget",
-            "telemetry",
-            "upstream",
-            "handoff",
+            "ledger",
+            "http_client",
+            "pipeline",
         ],
     ),
-    (Layer::Runtime, &["proxy", "report", "shadow", "store"]),
+    (Layer::Runtime, &["live", "export", "shadow", "store"]),
     (Layer::Faces, &["demo", "config", "admin"]),
     (Layer::Composition, &["app"]),
     (Layer::Process, &["cli", "main"]),
@@ -472,31 +472,31 @@ const CASES: [Case; 32] = [
     // upward
     (
         "compare.rs",
-        "use crate::telemetry::Ledger;",
-        Some((1, "crate::telemetry::Ledger")),
+        "use crate::ledger::Ledger;",
+        Some((1, "crate::ledger::Ledger")),
     ),
     (
         "compare/json.rs",
-        "use super::super::proxy::Live;",
-        Some((1, "crate::proxy::Live")),
+        "use super::super::live::Live;",
+        Some((1, "crate::live::Live")),
     ),
     (
-        "telemetry/ledger.rs",
-        "use crate::{compare::Kind,\n report};",
-        Some((2, "crate::report")),
+        "ledger/names.rs",
+        "use crate::{value::Kind,\n export};",
+        Some((2, "crate::export")),
     ),
     (
-        "upstream.rs",
+        "http_client.rs",
         "fn f() {\n crate::shadow::run()\n}",
         Some((2, "crate::shadow::run")),
     ),
     (
-        "proxy.rs",
+        "live.rs",
         "type A = crate::app::App;",
         Some((1, "crate::app::App")),
     ),
     (
-        "report.rs",
+        "export.rs",
         "fn f(c: &crate::config::Config) {}",
         Some((1, "crate::config::Config")),
     ),
@@ -513,17 +513,17 @@ const CASES: [Case; 32] = [
     ("drain.rs", "use crate::*;", Some((1, "crate::*"))),
     (
         "verdict.rs",
-        "#[cfg(test)] mod tests { use crate::telemetry; }",
-        Some((1, "crate::telemetry")),
+        "#[cfg(test)] mod tests { use crate::ledger; }",
+        Some((1, "crate::ledger")),
     ),
     // siblings
     (
-        "proxy/serve.rs",
+        "live/serve.rs",
         "use crate::shadow::Worker;",
         Some((1, "crate::shadow::Worker")),
     ),
     (
-        "report.rs",
+        "export.rs",
         "fn f() { println!(\"{}\", crate::store::len()) }",
         Some((1, "crate::store::len")),
     ),
@@ -588,7 +588,7 @@ const CASES: [Case; 32] = [
         Some((1, "opentelemetry_sdk::Resource")),
     ),
     (
-        "document.rs",
+        "spanned_yaml.rs",
         "use hyper_util::rt::TokioIo;",
         Some((1, "hyper_util::rt::TokioIo")),
     ),
@@ -604,18 +604,18 @@ const CASES: [Case; 32] = [
         None,
     ),
     (
-        "telemetry.rs",
+        "ledger.rs",
         "use std::sync::Mutex; use tokio::sync::watch; use crate::value::Kind;",
         None,
     ),
     (
-        "proxy/serve.rs",
-        "use super::live::Live; use crate::{proxy, handoff::Queue};",
+        "live/serve.rs",
+        "use super::settings::Live; use crate::{live, pipeline::Queue};",
         None,
     ),
     (
         "app.rs",
-        "use crate::{admin, config::Config, proxy, report, shadow};",
+        "use crate::{admin, config::Config, export, live, shadow};",
         None,
     ),
     ("main.rs", "fn main() { twinread::cli::main() }", None),
@@ -635,9 +635,9 @@ fn every_sort_of_violation_is_caught() {
 
 #[test]
 fn a_violation_names_file_line_and_import() {
-    let violations = check(Path::new("shadow/worker.rs"), "\nuse crate::proxy::Live;");
+    let violations = check(Path::new("shadow/worker.rs"), "\nuse crate::live::Live;");
 
     let said =
-        "src/shadow/worker.rs:2: `crate::proxy::Live`: `shadow` and `proxy` meet only in `app`";
+        "src/shadow/worker.rs:2: `crate::live::Live`: `shadow` and `live` meet only in `app`";
     assert_eq!(violations[0].to_string(), said);
 }

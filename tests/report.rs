@@ -24,15 +24,14 @@ use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use twinread::{
     budget::Budget,
     drain,
-    handoff::{Basis, Rechecked, Report, Reports, Told, Traced, report::ToldAnswer},
-    outcome::{Mark, Outcome, Via},
-    report::{
-        self, Metrics, Protocol, Push, Sources, Traces,
-        metrics::{Figures, RuleFigures, Verdict},
-        otlp,
+    export::{
+        self, Metrics, Protocol, Push, Sources, Traces, otlp,
+        prometheus::{Figures, RuleFigures, Verdict},
     },
+    ledger::{Gauges, Ledger, Signal},
+    outcome::{Mark, Outcome, Via},
+    pipeline::{Basis, Rechecked, Report, Reports, Told, Traced, report::ToldAnswer},
     stack::Stack,
-    telemetry::{Gauges, Ledger, Signal},
     trace_context::TraceContext,
     value::Kind,
 };
@@ -89,8 +88,8 @@ fn no_env(_: &str) -> Option<String> {
     None
 }
 
-fn config(addr: SocketAddr, protocol: Protocol) -> report::Config {
-    report::Config {
+fn config(addr: SocketAddr, protocol: Protocol) -> export::Config {
+    export::Config {
         otlp: otlp::Config {
             endpoint: Some(format!("http://{addr}")),
             protocol: Some(protocol),
@@ -102,7 +101,7 @@ fn config(addr: SocketAddr, protocol: Protocol) -> report::Config {
     }
 }
 
-fn traces(config: &report::Config, traced: Traced, gauges: &Gauges) -> (Reports, Traces) {
+fn traces(config: &export::Config, traced: Traced, gauges: &Gauges) -> (Reports, Traces) {
     let mut reports = Reports::new(gauges.clone());
     let listener = reports.listen(Signal::Traces, 1000);
     let target = config
@@ -385,7 +384,7 @@ impl Figures for Fixed {
 fn metrics() -> (Metrics, Ledger, Gauges) {
     let gauges = Gauges::default();
     let ledger = Ledger::new(200, gauges.clone());
-    let metrics = Metrics::new(report::Config::default().resource(&no_env), 200);
+    let metrics = Metrics::new(export::Config::default().resource(&no_env), 200);
     metrics.observe(&Sources {
         ledger: ledger.clone(),
         gauges: gauges.clone(),

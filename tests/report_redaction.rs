@@ -9,8 +9,8 @@ use serde_json::json;
 use std::time::{Duration, SystemTime};
 use twinread::{
     compare::Answer,
-    handoff::{Checked, ReadRequest, Rechecked, Report, Timed},
     outcome::{Mark, Outcome},
+    pipeline::{Checked, ReadRequest, Rechecked, Report, Timed},
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
     value::{Difference, Kind, Place, Step, Value},

@@ -14,7 +14,7 @@ use std::{
     path::Path,
 };
 use tempfile::TempDir;
-use twinread::document::Node;
+use twinread::spanned_yaml::Node;
 
 /// What a schema describes, and how the program reads it.
 #[derive(Clone, Copy, Debug)]

@@ -13,9 +13,9 @@ use std::{
     time::Duration,
 };
 use twinread::{
+    ledger::{Bound, Clock, Draw, Gauges, Ledger, Opening, SampleCause},
     outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
-    telemetry::{Bound, Clock, Draw, Gauges, Ledger, Opening, SampleCause},
     verdict::{
         Activity, Cause, Decision, Evidence, Figures, Limits, RequiredRoutes, Requirement, Tallies,
         Turn, Verdict, Version, judge,

@@ -27,8 +27,8 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 use twinread::{
+    ledger::{Clock, Gauges, Ledger, Ticket},
     outcome::{Mark, Outcome, Via},
-    telemetry::{Clock, Gauges, Ledger, Ticket},
     verdict::{ChangeDetector, Trials},
 };
 

@@ -7,10 +7,10 @@ use std::{
 };
 use twinread::{
     compare::Class,
-    handoff::{Basis, Rechecked, Report, Reports, Told, report::ToldAnswer},
+    ledger::{Bound, Gauges, Signal},
     outcome::{Mark, Outcome},
+    pipeline::{Basis, Rechecked, Report, Reports, Told, report::ToldAnswer},
     store::{self, Database, Store},
-    telemetry::{Bound, Gauges, Signal},
     trace_context::TraceContext,
     value::Kind,
 };

@@ -2,7 +2,7 @@
 //! half of one holds nobody up.
 
 use super::{Config, connections::Seat, guard::is_guarded, problem::Problem};
-use crate::telemetry::{Bound, Gauges};
+use crate::ledger::{Bound, Gauges};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request, State},

@@ -1,6 +1,6 @@
 //! The connections of the admin API: a bound on them, under which one that does nothing makes room for one that may.
 
-use crate::telemetry::{Bound, Gauges};
+use crate::ledger::{Bound, Gauges};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},

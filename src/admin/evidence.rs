@@ -9,11 +9,11 @@ use super::{
     router::{NoQuery, bad_query},
 };
 use crate::{
-    outcome::Outcome,
-    telemetry::{
+    ledger::{
         Route,
         route::{METHODS, STATUS_CLASSES},
     },
+    outcome::Outcome,
     value::Kind,
     verdict::{Counts, Figures, Verdict, history::Change},
 };

@@ -2,9 +2,9 @@
 
 use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
-    document::Faults,
+    ledger::{Gauges, Ledger},
     settings::{Change, Editor},
-    telemetry::{Gauges, Ledger},
+    spanned_yaml::Faults,
     verdict::{self, Verdict},
 };
 use http::{HeaderName, HeaderValue, StatusCode};

@@ -5,7 +5,7 @@ use super::{
     connections::{Connections, MAX_CONNECTIONS, Seat},
     router::router,
 };
-use crate::{drain::Watch, telemetry::Gauges};
+use crate::{drain::Watch, ledger::Gauges};
 use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};

@@ -7,9 +7,9 @@ use crate::{
         preview::{Effect, Placed, Preview, Stored},
         suggest::{Example, Seen, Suggestion, suggest},
     },
+    ledger,
     rules::RuleSet,
     store::{Mismatch, Store},
-    telemetry,
 };
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ impl Advisor for Advice {
 
     fn preview(&self, file: &str) -> Result<admin::Preview, Unanswered> {
         let begun = Instant::now();
-        let today = telemetry::today();
+        let today = ledger::today();
         let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
         let (rules, warnings) = compiled.map_err(Unanswered::Rules)?;
         let preview = Preview::new(rules, today);

@@ -6,8 +6,8 @@
 use super::restored::SET_BACK;
 use crate::{
     drain,
+    ledger::{Clock, Gauges, Ledger},
     store::Database,
-    telemetry::{Clock, Gauges, Ledger},
 };
 use jiff::SignedDuration;
 use std::time::Duration;

@@ -5,9 +5,10 @@ use super::{
 };
 use crate::{
     config::{Loaded, Origin},
-    drain, shadow,
+    drain,
+    ledger::Ledger,
+    shadow,
     store::Database,
-    telemetry::Ledger,
 };
 use std::{
     io,

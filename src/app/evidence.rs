@@ -4,13 +4,13 @@ use super::switchboard::Judging;
 use crate::{
     admin,
     config::Config,
-    proxy::Checks,
-    report::{Figures, metrics},
+    export::{Figures, prometheus},
+    ledger::{Gauges, Ledger, RuleCounts, today},
+    live::Checks,
     route::Entry,
     rules::Rule,
     sample::By,
     settings::Current,
-    telemetry::{Gauges, Ledger, RuleCounts, today},
     verdict::{Activity, Evidence, Verdict, judge},
 };
 use jiff::civil::Date;
@@ -68,10 +68,10 @@ impl Standing {
 }
 
 impl Figures for Standing {
-    fn verdict(&self) -> metrics::Verdict {
+    fn verdict(&self) -> prometheus::Verdict {
         let verdict = Self::verdict(self);
         let bounds = verdict.routes.iter();
-        metrics::Verdict {
+        prometheus::Verdict {
             name: verdict.verdict.name(),
             upper_bounds: bounds
                 .map(|route| (route.route.clone(), route.mismatch_rate.upper))
@@ -79,13 +79,13 @@ impl Figures for Standing {
         }
     }
 
-    fn rules(&self) -> Vec<metrics::RuleFigures> {
+    fn rules(&self) -> Vec<prometheus::RuleFigures> {
         let judging = self.judging.get();
         let rules = judging.config.comparing.rules.rules().iter();
         rules
             .map(|rule| {
                 let count = self.rule_counts.get(&rule.id);
-                metrics::RuleFigures {
+                prometheus::RuleFigures {
                     rule: Arc::from(rule.id.as_str()),
                     applied: count.applied,
                     masked: count.masked,

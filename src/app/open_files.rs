@@ -1,7 +1,7 @@
 //! How many files the process may have open, and how many connections that leaves to each part: most to callers, whose answers
 //! must not depend on what else is open.
 
-use crate::proxy::ListenerLimits;
+use crate::live::ListenerLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, num::NonZeroUsize};
 

@@ -1,6 +1,6 @@
 //! Whether the primary was reachable once: until then the sidecar is not ready.
 
-use crate::upstream::Target;
+use crate::http_client::Target;
 use std::{
     sync::{
         Arc,

@@ -5,14 +5,14 @@ use crate::{
     budget::Budget,
     compare::Compared,
     config::Config,
-    handoff::ReadRequest,
-    proxy,
+    ledger::Ledger,
+    live,
+    pipeline::ReadRequest,
     redact::Redactor,
     sample::Declared,
     settings::Current,
     shadow::{Asked, Reread, Rereader},
     store::{Class, Filter, LookError, Mismatch, Store},
-    telemetry::Ledger,
     value::Difference,
 };
 use http::HeaderName;
@@ -38,7 +38,7 @@ pub(super) struct Parts {
     pub(super) rereader: Rereader,
     /// Where requests to the stacks are driven.
     pub(super) shadow: runtime::Handle,
-    pub(super) live: Current<proxy::Live>,
+    pub(super) live: Current<live::Live>,
     pub(super) redactor: Current<Redactor>,
     pub(super) ledger: Ledger,
     pub(super) budget: Budget,
@@ -233,7 +233,7 @@ fn document(class: Class, examples: Vec<Rechecked>, not_read: u64) -> ClassReche
     }
 }
 
-fn is_read(live: &proxy::Live, request: &ReadRequest) -> bool {
+fn is_read(live: &live::Live, request: &ReadRequest) -> bool {
     match live.reads.classify(&request.head()) {
         Declared::Read => true,
         Declared::NotRead => false,

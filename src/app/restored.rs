@@ -3,10 +3,10 @@
 use super::StartError;
 use crate::{
     config::{Comparable, Config, Loaded},
-    document::Faults,
-    handoff::Pairs,
+    ledger::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
+    pipeline::Pairs,
+    spanned_yaml::Faults,
     store::{Counted, Database, Figures, Kept, KeptSettings, Past},
-    telemetry::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
     verdict::Cause,
 };
 use jiff::{SignedDuration, Timestamp};

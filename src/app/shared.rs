@@ -21,15 +21,15 @@ use crate::{
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
     drain,
-    handoff::{Feed, Pairs, Reports, Writes, sample},
-    proxy,
-    report::{self, Metrics, Push, Sources, Traces, log},
+    export::{self, Metrics, Push, Sources, Traces, log},
+    http_client::{Client, Instance},
+    ledger::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
+    live,
+    pipeline::{Feed, Pairs, Reports, Writes, queue},
     settings::{Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, KeptSettings, Store},
-    telemetry::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
-    upstream::{Client, Instance},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -61,8 +61,8 @@ const BEHIND: usize = 2_048;
 impl Shared {
     pub(super) fn new(
         restored: &Restored,
-        env: report::otlp::Env<'_>,
-    ) -> (Self, sample::Queue, Feed) {
+        env: export::otlp::Env<'_>,
+    ) -> (Self, queue::Queue, Feed) {
         let config = Arc::new(
             restored
                 .loaded
@@ -75,7 +75,7 @@ impl Shared {
         } = restored;
         let ledger = counted.ledger.clone();
         let budget = Budget::new(config.capture.max_total);
-        let (queue, feed) = sample::channel(config.queue.max_length, gauges.clone());
+        let (queue, feed) = queue::channel(config.queue.max_length, gauges.clone());
         let writes = Writes::new(config.recheck.window(), gauges.clone());
         let switched = (
             budget.clone(),
@@ -112,17 +112,17 @@ impl Shared {
     pub(super) async fn bind_live(
         &self,
         live: &Threads,
-        queue: sample::Queue,
-    ) -> Result<proxy::Bound, StartError> {
+        queue: queue::Queue,
+    ) -> Result<live::Bound, StartError> {
         let config = &self.config;
         let addr = config.listen;
-        let settings = proxy::Config {
+        let settings = live::Config {
             listen: addr,
             old: config.old.clone(),
             new: config.new.clone(),
             limits: self.shares.of_callers(config.listener),
         };
-        let handles = proxy::Handles {
+        let handles = live::Handles {
             live: self.switched.live.clone(),
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
@@ -134,7 +134,7 @@ impl Shared {
         // On the runtime whose threads are to poll the listener.
         let bound = live
             .handle()
-            .spawn(async { proxy::bind(settings, handles) })
+            .spawn(async { live::bind(settings, handles) })
             .await;
         let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
         bound.map_err(|source| StartError::Bind { addr, source })
@@ -153,7 +153,7 @@ impl Shared {
         &self,
         store: &Store,
         listeners: &mut JoinSet<()>,
-        env: report::otlp::Env<'_>,
+        env: export::otlp::Env<'_>,
     ) -> Result<Reports, StartError> {
         let mut reports = Reports::new(self.gauges.clone());
         let lines = log::Mismatches::new(reports.listen(Signal::Logs, BEHIND));
@@ -327,7 +327,7 @@ impl Shared {
     pub(super) fn push_metrics(
         &self,
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
-        env: report::otlp::Env<'_>,
+        env: export::otlp::Env<'_>,
     ) -> Result<(), StartError> {
         let otlp = &self.config.telemetry.report.otlp;
         if let Some(target) = otlp.target(Signal::Metrics, env)? {

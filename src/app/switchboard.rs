@@ -4,12 +4,12 @@ use super::{evidence::required, restored::Yardstick};
 use crate::{
     budget::Budget,
     config::{Comparable, Config},
-    handoff::{Queue, Writes},
-    proxy,
+    ledger::Ledger,
+    live,
+    pipeline::{Queue, Writes},
     redact::{HashKey, Redactor},
     settings::{self, Current, Publisher},
     shadow,
-    telemetry::Ledger,
     verdict::Limits,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
 pub(super) struct Switchboard {
-    live: Publisher<proxy::Live>,
+    live: Publisher<live::Live>,
     shadow: Publisher<shadow::Settings>,
     redactor: Publisher<Redactor>,
     judging: Publisher<Judging>,
@@ -32,7 +32,7 @@ pub(super) struct Switchboard {
 /// The reading ends.
 #[derive(Clone, Debug)]
 pub(super) struct Switched {
-    pub(super) live: Current<proxy::Live>,
+    pub(super) live: Current<live::Live>,
     pub(super) shadow: Current<shadow::Settings>,
     pub(super) redactor: Current<Redactor>,
     pub(super) judging: Current<Judging>,
@@ -133,8 +133,8 @@ impl Judging {
     }
 }
 
-fn live(config: &Config) -> proxy::Live {
-    proxy::Live {
+fn live(config: &Config) -> live::Live {
+    live::Live {
         serve_from: config.serve_from,
         checks: config.checks,
         reads: config.reads.clone(),

@@ -4,7 +4,7 @@ use super::{evidence::Standing, history::Kept};
 use crate::{
     admin::History,
     drain,
-    telemetry::Ledger,
+    ledger::Ledger,
     verdict::{
         Finding,
         history::{Change, Historian},

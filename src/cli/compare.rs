@@ -11,9 +11,9 @@ mod view;
 use crate::{
     compare::{Compared, Comparing, Context, Explain, HeaderScope, Options, compare},
     config::{self, RuleFiles},
-    document::{Fault, Faults},
+    ledger::today,
     rules::RuleSet,
-    telemetry::today,
+    spanned_yaml::{Fault, Faults},
 };
 use bodies::{Bodies, Plain};
 use excerpt::Excerpts;

@@ -12,8 +12,8 @@ use crate::{
     app::{App, StartError},
     config::{self, Origin},
     demo::{BoundStack, Traffic, traffic::Sent},
-    document::Faults,
     drain,
+    spanned_yaml::Faults,
     stack::Stack,
 };
 use anstream::{eprintln, println};

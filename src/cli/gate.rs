@@ -4,7 +4,7 @@ use super::{
     client::{ANSWER_WITHIN, Address, Client, Error},
     verdict::{ToldVerdict, ask},
 };
-use crate::{document::parse_duration, verdict::Decision};
+use crate::{spanned_yaml::parse_duration, verdict::Decision};
 use anstream::{eprintln, println};
 use serde_json::Value;
 use std::{

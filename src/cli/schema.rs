@@ -3,7 +3,7 @@
 //! The schemas are written by hand, as the readers are; a test holds both to the same fields. What can be known
 //! without writing it down is added here: defaults, and what every field admits beside its own values.
 
-use crate::{config, document::Node};
+use crate::{config, spanned_yaml::Node};
 use serde_json::{Map, Value, json};
 use std::{process::ExitCode, sync::Arc};
 

@@ -4,8 +4,8 @@ mod complete;
 
 use super::client::{Address, Error};
 use crate::{
-    document::Node,
     settings::{Settings, Source},
+    spanned_yaml::Node,
 };
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};

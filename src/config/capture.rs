@@ -4,7 +4,7 @@ use super::{
     not_yet,
     values::{self, HOUR, MS},
 };
-use crate::document::{At, Faults};
+use crate::spanned_yaml::{At, Faults};
 use std::time::Duration;
 
 /// The section `capture`.

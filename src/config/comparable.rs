@@ -3,7 +3,7 @@
 use super::Config;
 use crate::{
     compare::{HeaderScope, Options},
-    upstream::Target,
+    http_client::Target,
     value::Numbers,
     verdict::Cause,
 };

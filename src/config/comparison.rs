@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     compare::{Explain, HeaderScope, Options},
-    document::{At, Data, Fault, Faults},
+    spanned_yaml::{At, Data, Fault, Faults},
     value::Numbers,
 };
 use http::HeaderName;

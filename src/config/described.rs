@@ -1,7 +1,7 @@
 //! JSON Schemas of what configures the process: of its file, and of patches while it runs.
 
 use super::{layers::Change, tree::Path};
-use crate::document::Node;
+use crate::spanned_yaml::Node;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 //! This is done to the tree, not to the text: a value cannot bring in fields, and lines and columns stay true.
 //! A plain scalar stays plain, so that `rate: ${RATE}` may be a number; a quoted one stays text.
 
-use crate::document::{Data, Fault, Faults, Node};
+use crate::spanned_yaml::{Data, Fault, Faults, Node};
 use std::sync::Arc;
 
 /// Looks a variable up. The process's environment, or a test's.

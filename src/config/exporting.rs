@@ -5,10 +5,10 @@ use super::{
     values::{self, DAY, HOUR, MINUTE, MS},
 };
 use crate::{
-    document::{At, Data, Fault, Faults},
-    handoff::Traced,
-    report::{self, Protocol, log, otlp},
+    export::{self, Protocol, log, otlp},
+    pipeline::Traced,
     shadow::Trace,
+    spanned_yaml::{At, Data, Fault, Faults},
     store,
 };
 use http::{HeaderName, Uri};
@@ -27,7 +27,7 @@ pub struct Epoch {
 /// The section `telemetry`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
-    pub report: report::Config,
+    pub report: export::Config,
     pub trace: Trace,
     pub traced: Traced,
 }
@@ -52,7 +52,7 @@ impl Telemetry {
         ];
         let traced = fields.optional("traced", |at| values::one_of(at, &choices));
         let read = || {
-            let report = report::Config {
+            let report = export::Config {
                 otlp: otlp?,
                 service_name,
                 resource: resource?,

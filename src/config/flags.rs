@@ -1,7 +1,7 @@
 //! The flags of the command line that set fields of the configuration.
 
 use super::tree;
-use crate::document::{Data, Node};
+use crate::spanned_yaml::{Data, Node};
 
 /// As they were given; they are checked with the file, which they win over.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,8 @@
 
 use super::tree::{self, Path};
 use crate::{
-    document::{Data, Node},
     settings::{Setting, Source},
+    spanned_yaml::{Data, Node},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};

@@ -5,8 +5,8 @@ use super::{
     values::{self, DAY, HOUR, MS},
 };
 use crate::{
-    document::{At, Fault, Faults},
-    proxy::ListenerLimits,
+    live::ListenerLimits,
+    spanned_yaml::{At, Fault, Faults},
 };
 
 const MIN_HEADER_BYTES: usize = 1 << 10;

@@ -9,8 +9,8 @@ use super::{
     secrets,
 };
 use crate::{
-    document::{At, Fault, Faults, Mark, Node},
-    telemetry::today,
+    ledger::today,
+    spanned_yaml::{At, Fault, Faults, Mark, Node},
 };
 use std::{
     fmt, fs,

@@ -3,7 +3,7 @@
 //! Every section is opened through [`open`]. Who builds a part takes its lines out of [`NOT_YET`] and reads
 //! the fields in their section.
 
-use crate::document::{At, Data, Fault, Fields, Node};
+use crate::spanned_yaml::{At, Data, Fault, Fields, Node};
 
 /// What may be written all the same, because it is what is in force.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub(super) fn open(at: At<'_>) -> Fields<'_> {
 }
 
 /// A section of which nothing is available yet.
-pub(super) fn skip(at: &At<'_>) -> Result<(), crate::document::Faults> {
+pub(super) fn skip(at: &At<'_>) -> Result<(), crate::spanned_yaml::Faults> {
     open(at.clone()).finish().into_result(())
 }
 

@@ -5,7 +5,7 @@ use super::{
     layers::{self, Change},
     tree::Path,
 };
-use crate::document::{Fault, Faults, Node, closest};
+use crate::spanned_yaml::{Fault, Faults, Node, closest};
 use serde_json::{Map, Value};
 
 /// Lays `patch` upon what the API has changed so far. A null takes a change back.

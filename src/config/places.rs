@@ -2,8 +2,8 @@
 
 use super::tree;
 use crate::{
-    document::{At, Data, Fault, Faults, Node},
-    upstream::{HostPolicy, Target},
+    http_client::{HostPolicy, Target},
+    spanned_yaml::{At, Data, Fault, Faults, Node},
 };
 use http::{HeaderValue, Uri};
 use std::{

@@ -13,17 +13,17 @@ use super::{
 };
 use crate::{
     compare::Comparing,
-    document::{At, Fault, Faults, Fields, Node},
-    proxy::{Checks, ListenerLimits},
+    export::log,
+    http_client::{Instance, Target},
+    live::{Checks, ListenerLimits},
     redact::{self, Secret},
-    report::log,
     route::Routes,
     rules::RuleSet,
     sample::{Reads, Sampling},
     shadow::Conditional,
+    spanned_yaml::{At, Fault, Faults, Fields, Node},
     stack::Stack,
     store,
-    upstream::{Instance, Target},
     verdict::Limits,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -5,10 +5,10 @@ use super::{
     values::{self, HOUR, MS},
 };
 use crate::{
-    document::{At, Fault, Faults},
+    http_client::Target,
     sample::Frequency,
     shadow::Conditional,
-    upstream::Target,
+    spanned_yaml::{At, Fault, Faults},
 };
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use super::{not_yet, stacks, values};
 use crate::{
-    document::{At, Faults},
     redact::{Config, Values},
+    spanned_yaml::{At, Faults},
 };
 
 pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {

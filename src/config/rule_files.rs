@@ -3,8 +3,8 @@
 //! [`RuleFiles`] is how every command reads rules; [`Rules`] are those that a configuration lists.
 
 use crate::{
-    document::{At, Fault, Faults, Node},
     rules::RuleSet,
+    spanned_yaml::{At, Fault, Faults, Node},
 };
 use jiff::civil::Date;
 use std::{

@@ -9,9 +9,9 @@ use super::{
     tree,
 };
 use crate::{
-    document::{Fault, Faults},
+    ledger::Gauges,
     settings::{self, By, Edit, Refused, Setting, Settings},
-    telemetry::Gauges,
+    spanned_yaml::{Fault, Faults},
 };
 use jiff::Timestamp;
 use serde_json::Value;

@@ -2,8 +2,8 @@
 
 use super::{not_yet, places, stacks, values};
 use crate::{
-    document::{At, Fault, Faults},
     sample::{By, Sampling},
+    spanned_yaml::{At, Fault, Faults},
     verdict::{DistinctKeys, Limits, Percent, Trials},
 };
 

@@ -1,7 +1,7 @@
 //! Values that no fault shows.
 
 use super::tree;
-use crate::document::{Data, Node};
+use crate::spanned_yaml::{Data, Node};
 
 /// Secrets, and sections of secrets: a section that is written as a text holds them as well.
 const SECRETS: [&str; 7] = [

@@ -5,10 +5,10 @@ use super::{
     values::{self, DAY, HOUR, MINUTE, MS},
 };
 use crate::{
-    document::{At, Fault, Faults, Fields},
+    http_client::{HostPolicy, Target},
     sample::Frequency,
     shadow::Limits,
-    upstream::{HostPolicy, Target},
+    spanned_yaml::{At, Fault, Faults, Fields},
 };
 use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 use std::{

@@ -1,6 +1,6 @@
 //! Trees of settings laid upon one another, and the paths within them.
 
-use crate::document::{Data, Key, Mark, Node};
+use crate::spanned_yaml::{Data, Key, Mark, Node};
 
 /// The names from the root to a node. Names may hold dots, so this is not a text.
 pub(super) type Path = Vec<String>;

@@ -1,8 +1,8 @@
 //! Values that several sections have, with the ranges that make sense for them.
 
 use crate::{
-    document::{At, Fault, Faults, Fields},
     sample::Frequency,
+    spanned_yaml::{At, Fault, Faults, Fields},
 };
 use std::{num::NonZeroUsize, time::Duration};
 

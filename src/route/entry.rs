@@ -1,7 +1,7 @@
 //! One entry of the section `routes`: what it is for, and the name it gives.
 
 use super::{Head, JsonBody, Selector, keys, selector::Capture};
-use crate::document::{At, Fault, Faults, Fields};
+use crate::spanned_yaml::{At, Fault, Faults, Fields};
 use std::borrow::Cow;
 
 /// The longest name that may be configured, and the most that one capture adds to it, in bytes.

@@ -75,8 +75,8 @@ fn put(hasher: &mut impl Hasher, part: &str) {
 mod tests {
     use super::*;
     use crate::{
-        document::{At, Node},
         route::Routes,
+        spanned_yaml::{At, Node},
     };
     use http::{HeaderMap, HeaderValue, Method};
     use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::{Head, JsonBody, template::Template};
 use crate::{
-    document::{At, Fault, Faults, Fields, Key},
     rules::InvalidPath,
+    spanned_yaml::{At, Fault, Faults, Fields, Key},
 };
 use http::{HeaderName, Method};
 use jsonpath_rust::{

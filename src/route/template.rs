@@ -3,7 +3,7 @@
 //! A template fits a whole path, byte by byte, still percent-encoded: `{name}` stands for one segment that is
 //! not empty; a last `{name*}` or `*` stands for everything after its slash, nothing included.
 
-use crate::document::{At, Fault};
+use crate::spanned_yaml::{At, Fault};
 
 /// A path with segments left open.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! Rule files as they are written.
 
 use super::{Action, Rule, Target, When};
-use crate::document::{At, Data, Fault, Faults, Fields, Mark, Node};
+use crate::spanned_yaml::{At, Data, Fault, Faults, Fields, Mark, Node};
 use jiff::civil::Date;
 use std::{
     collections::{HashMap, hash_map::Entry},

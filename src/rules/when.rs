@@ -1,6 +1,6 @@
 //! The field `when` of a rule: in which checks it applies.
 
-use crate::document::{At, Faults, Fields};
+use crate::spanned_yaml::{At, Faults, Fields};
 use http::{Method, StatusCode};
 use std::fmt;
 

@@ -7,8 +7,8 @@ mod parameters;
 mod tests;
 
 use crate::{
-    document::{At, Fault, Faults, Fields, Node},
     route::{Fit, Head, JsonBody, Selector},
+    spanned_yaml::{At, Fault, Faults, Fields, Node},
     value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;

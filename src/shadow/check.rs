@@ -2,14 +2,14 @@
 
 use super::{
     Settings,
-    afresh::{self, Why},
-    bench::{Bench, Memory, Seen, Subject},
+    concurrency::Place,
     conditions,
+    context::{Bench, Memory, Seen, Subject},
+    dual_read::{Obstacle, Reader, Reading, Way},
     lane::Passage,
     lanes::Instance,
-    pair::{Obstacle, Reader, Reading, Way},
-    places::Place,
     recheck,
+    replace_primary::{self, Why},
     replay::{self, Purpose, Room},
     span::Span,
 };
@@ -17,8 +17,8 @@ use crate::{
     budget::Held,
     compare::{Answer, Compared, Met},
     drain,
-    handoff::{Opened, ReadRequest, Rechecked, Sample},
     outcome::{Mark, Outcome, Reason},
+    pipeline::{Opened, ReadRequest, Rechecked, Sample},
     route::Access,
     stack::Stack,
     value,
@@ -173,7 +173,7 @@ impl Check {
         passage: Option<Passage>,
         drain: &Arc<drain::Watch>,
     ) -> (Option<Reading>, Finding) {
-        let shadow = Box::pin(afresh::read(self, why, passage, drain)).await;
+        let shadow = Box::pin(replace_primary::read(self, why, passage, drain)).await;
         self.judge(shadow)
     }
 

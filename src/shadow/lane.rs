@@ -4,7 +4,7 @@ use super::{
     Settings,
     breaker::{Breaker, End, Limits, Pass},
 };
-use crate::{budget::Bucket, outcome::Reason, telemetry::Gauges, upstream::Client};
+use crate::{budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::{

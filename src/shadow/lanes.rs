@@ -6,8 +6,8 @@ use super::{
     lane::{Lane, Passage, Watched},
 };
 use crate::{
-    budget::Bucket, handoff::Sample, outcome::Reason, stack::Stack, telemetry::Gauges,
-    upstream::Client,
+    budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason, pipeline::Sample,
+    stack::Stack,
 };
 use bytes::Bytes;
 use http_body_util::Full;

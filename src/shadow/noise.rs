@@ -3,10 +3,10 @@
 //! A check that reads two answers a few times may miss what varies. What at least [`FEWEST`] earlier checks of its epoch
 //! have shown excuses a difference, but no more often than old's own readings have shown it.
 
-use super::{bench::Subject, check::Check};
+use super::{check::Check, context::Subject};
 use crate::{
     compare::{Excuses, Suspects, Variation},
-    telemetry::Bound,
+    ledger::Bound,
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},

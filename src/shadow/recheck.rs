@@ -9,18 +9,18 @@
 //! stacks that both vary may agree with themselves for as long as the delays last.
 
 use super::{
-    bench::{Memory, Seen},
     check::{Check, Finding},
+    context::{Memory, Seen},
+    dual_read::{Reading, Way},
     lanes::Instance,
-    pair::{Reading, Way},
 };
 use crate::{
     budget::Held,
     compare::{Answer, Compared, Comparing, Earlier, Later, Met, Standing, Suspects, Variation},
     drain,
+    ledger::Bound,
     outcome::{Mark, Outcome, Reason},
     stack::Stack,
-    telemetry::Bound,
 };
 use http::StatusCode;
 use std::{collections::HashSet, sync::Arc, time::Duration};

@@ -4,10 +4,10 @@ use super::lane::Passage;
 use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},
-    handoff::ReadRequest,
+    http_client::{self, Client},
     outcome::{Outcome, Reason, ShadowError},
+    pipeline::ReadRequest,
     trace_context::TraceContext,
-    upstream::{self, Client},
 };
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -126,7 +126,7 @@ async fn replay(
 /// The read as a stack gets it: fitted to the stack, marked, in the span of the check.
 pub(super) fn request(
     read: &ReadRequest,
-    target: &upstream::Target,
+    target: &http_client::Target,
     span: &TraceContext,
     purpose: Purpose,
 ) -> Request<Full<Bytes>> {
@@ -189,13 +189,15 @@ fn without_connection(mut headers: HeaderMap) -> HeaderMap {
 }
 
 /// `None`: the fault is not the stack's.
-fn kind(error: &upstream::Error) -> Option<ShadowError> {
+fn kind(error: &http_client::Error) -> Option<ShadowError> {
     Some(match error {
-        upstream::Error::NoRoom => return None,
-        upstream::Error::Connect(_) | upstream::Error::ConnectTimeout(_) => ShadowError::Connect,
-        upstream::Error::Protocol(_) => ShadowError::Protocol,
+        http_client::Error::NoRoom => return None,
+        http_client::Error::Connect(_) | http_client::Error::ConnectTimeout(_) => {
+            ShadowError::Connect
+        }
+        http_client::Error::Protocol(_) => ShadowError::Protocol,
         // The body is whole before it is sent, so what failed is the connection.
-        upstream::Error::Reset { .. } | upstream::Error::RequestBody(_) => ShadowError::Reset,
+        http_client::Error::Reset { .. } | http_client::Error::RequestBody(_) => ShadowError::Reset,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Settings, Trace};
 use crate::{
-    handoff::{ReadRequest, Traced},
+    pipeline::{ReadRequest, Traced},
     trace_context::TraceContext,
 };
 use std::time::SystemTime;

@@ -1,29 +1,29 @@
 //! Takes samples out of the queue and sends each on its check, within the bounds that protect the shadow.
 //!
 //! A sample leaves the queue only when there is a place for its check, so that what waits is counted, and shed, in one
-//! place. The worker ends when every [`Queue`](crate::handoff::Queue) is gone and the checks have ended; once the process
+//! place. The worker ends when every [`Queue`](crate::pipeline::Queue) is gone and the checks have ended; once the process
 //! drains, at the latest after `grace`, and what is left then counts as `shutting_down`.
 
 use super::{
     Settings,
-    bench::Bench,
     check::{self, Entry},
+    concurrency::{Place, Places},
+    context::Bench,
     lanes::{Clients, Lanes},
     noise::KnownNoise,
-    places::{Place, Places},
-    reread::Rereader,
-    tries::Tries,
-    waiting::Waiting,
+    on_demand::Rereader,
+    recheck_slots::Waiting,
+    suggestion_budget::Tries,
 };
 use crate::{
     compare::{Answer, Bijections, Comparing, Comparison, Context},
     drain::Watch,
-    handoff::{Feed, Pairs, Reports, Sample, Writes},
+    http_client::Client,
+    ledger::{Gauges, Ledger, RuleCounts, Timings},
     outcome::{Outcome, Reason},
+    pipeline::{Feed, Pairs, Reports, Sample, Writes},
     redact::Redactor,
     settings::Current,
-    telemetry::{Gauges, Ledger, RuleCounts, Timings},
-    upstream::Client,
 };
 use bytes::Bytes;
 use http_body_util::Full;

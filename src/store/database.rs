@@ -12,7 +12,7 @@ mod queue;
 mod schema;
 mod writer;
 
-use crate::telemetry::{Gauges, Signal};
+use crate::ledger::{Gauges, Signal};
 use condition::Condition;
 use lock::Lock;
 use place::{Filed, Place};

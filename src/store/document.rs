@@ -1,8 +1,8 @@
 //! What is stored, as the admin API shows it.
 
 use crate::{
-    handoff::{Basis, Report, Told, ToldAnswer},
     outcome::Outcome,
+    pipeline::{Basis, Report, Told, ToldAnswer},
     trace_context::TraceContext,
     value::Kind,
 };

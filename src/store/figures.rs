@@ -11,8 +11,8 @@ pub use past::Past;
 
 use super::{Source, database::apart};
 use crate::{
-    handoff::{Fresh, Pairs},
-    telemetry::{EpochState, Ledger, RuleCount, RuleCounts, state::Mark},
+    ledger::{EpochState, Ledger, RuleCount, RuleCounts, snapshot::Mark},
+    pipeline::{Fresh, Pairs},
 };
 use jiff::Timestamp;
 use rusqlite::Connection;

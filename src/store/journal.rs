@@ -158,7 +158,7 @@ pub(super) fn instant(nanoseconds: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Gauges;
+    use crate::ledger::Gauges;
 
     fn journal(keep: u32) -> Journal {
         let database = Database::open(None, Gauges::default()).unwrap();

@@ -18,7 +18,7 @@ use super::{
     Config, Database,
     document::{Class, Mismatch},
 };
-use crate::telemetry::Gauges;
+use crate::ledger::Gauges;
 use intake::Intake;
 use look::{After, Found};
 use pile::Pile;

@@ -4,7 +4,7 @@
 //! where they are masked, for answers do not depend on them as a rule; without any other it is not sent at all.
 
 use super::document::Request;
-use crate::handoff::ReadRequest;
+use crate::pipeline::ReadRequest;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{

@@ -171,7 +171,7 @@ fn put(to: &Connection, row: &Row) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{settings, telemetry::Gauges};
+    use crate::{ledger::Gauges, settings};
     use std::time::Duration;
 
     #[test]

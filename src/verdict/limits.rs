@@ -1,7 +1,7 @@
 //! What has to hold before the switch may be made: the section `verdict` of the configuration.
 
 use super::change::Watch;
-use crate::document::{At, Fault, Faults, Fields};
+use crate::spanned_yaml::{At, Fault, Faults, Fields};
 use std::{sync::Arc, time::Duration};
 
 /// When a verdict is `safe`.
@@ -163,7 +163,7 @@ impl Default for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Node;
+    use crate::spanned_yaml::Node;
     use std::sync::Arc;
 
     fn read(text: &str) -> Result<Limits, Faults> {

@@ -22,11 +22,11 @@ use twinread::{
         NotRechecked, Noted, Order, Preview, Query, Readiness, Rechecked, Rechecker, Rechecking,
         Rules, Stored, Suggestion, Suggestions, Unanswered, Unreadable,
     },
-    document::{Fault, Faults},
     drain,
+    ledger::{Gauges, Ledger},
     outcome::{Outcome, Via},
     settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
-    telemetry::{Gauges, Ledger},
+    spanned_yaml::{Fault, Faults},
     verdict::{self, Activity, Evidence, Limits},
 };
 

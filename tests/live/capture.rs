@@ -8,13 +8,13 @@ use std::{
 };
 use twinread::{
     compare::{BodyCopy, Hashing},
-    document::{At, Node},
+    ledger::Bound,
+    live::Checks,
     outcome::{Outcome, Reason},
-    proxy::Checks,
     route::Routes,
     sample::Reads,
+    spanned_yaml::{At, Node},
     stack,
-    telemetry::Bound,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok";

@@ -3,8 +3,8 @@
 use crate::support::{Sidecar, Stack};
 use std::sync::Arc;
 use twinread::{
-    document::{At, Node},
     sample::Reads,
+    spanned_yaml::{At, Node},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -2,7 +2,7 @@
 
 use crate::support::{Sidecar, Stack, until};
 use http::{HeaderName, HeaderValue};
-use twinread::{stack, upstream::HostPolicy};
+use twinread::{http_client::HostPolicy, stack};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

@@ -1,7 +1,7 @@
 //! What comes before the answer: `100 Continue` end to end, and other informational answers.
 
 use crate::support::{Sidecar, Stack, until, within};
-use twinread::telemetry::Bound;
+use twinread::ledger::Bound;
 
 const EXPECT: &str =
     "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";

@@ -4,10 +4,10 @@ use crate::support::{Sidecar, Stack, until};
 use http::{HeaderMap, Method};
 use std::{sync::Arc, time::Instant};
 use twinread::{
-    document::{At, Node},
-    proxy::Checks,
+    live::Checks,
     route::{Access, Head, Routes},
     sample::Reads,
+    spanned_yaml::{At, Node},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use twinread::document::Node;
+use twinread::spanned_yaml::Node;
 
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const TOKEN: &str = "s3cret";

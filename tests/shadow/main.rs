@@ -25,13 +25,13 @@ use twinread::{
     compare::{
         Answer, Bijections, Comparing, Comparison, Context, HeaderScope, Options, compare_within,
     },
-    handoff::Traced,
+    ledger::Bound,
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
+    pipeline::Traced,
     rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Recheck, Settings, Trace},
     stack,
-    telemetry::Bound,
     value::Kind,
     verdict::Cause,
 };

@@ -9,11 +9,11 @@ use crate::{
 use http::{HeaderMap, Method, StatusCode};
 use std::time::{Duration, Instant};
 use twinread::{
+    ledger::Bound,
     outcome::{Outcome, Reason},
     route::{Access, Head, Routes},
     shadow::Conditional,
     stack,
-    telemetry::Bound,
 };
 
 /// What `PUT` of that path is noted as.

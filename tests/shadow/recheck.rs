@@ -16,13 +16,13 @@ use std::{
 };
 use twinread::{
     compare::{Comparing, HeaderScope, Options, compare_within},
-    handoff::Sent,
+    ledger::Bound,
     outcome::{Mark, Outcome, Reason, Via},
+    pipeline::Sent,
     rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Recheck, Settings},
     stack,
-    telemetry::Bound,
     value::Kind,
 };
 

@@ -12,14 +12,14 @@ use twinread::{
     budget::Budget,
     compare::{Answer, Bijections, BodyCopy, Compared, Comparing, Comparison, Context, RuleUse},
     drain,
-    handoff::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent, Writes},
+    http_client::{Client, Target},
+    ledger::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     outcome::{Outcome, Reason, Via},
+    pipeline::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent, Writes},
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
     stack,
-    telemetry::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
-    upstream::{Client, Target},
     value::{Difference, Kind, Place},
 };
 
@@ -82,7 +82,7 @@ impl Shadow {
     ) -> Self {
         let gauges = Gauges::default();
         let ledger = Ledger::new(10, gauges.clone());
-        let (queue, feed) = handoff::sample::channel(1_000, gauges.clone());
+        let (queue, feed) = pipeline::queue::channel(1_000, gauges.clone());
         // Longer than a test takes, whatever its delays are.
         let writes = Writes::new(Duration::from_secs(600), gauges.clone());
         let (publisher, current) = settings::channel(settings);

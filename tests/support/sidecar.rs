@@ -7,12 +7,12 @@ use tokio::task::JoinHandle;
 use twinread::{
     budget::Budget,
     drain,
-    handoff::{Feed, Opened, Writes, sample},
+    http_client::Target,
+    ledger::{Gauges, Ledger, Timings},
+    live::{self, Config, Handles, ListenerLimits, Live},
     outcome::Outcome,
-    proxy::{self, Config, Handles, ListenerLimits, Live},
+    pipeline::{Feed, Opened, Writes, queue},
     settings::{self, Publisher},
-    telemetry::{Gauges, Ledger, Timings},
-    upstream::Target,
 };
 
 /// The live path, with its ends open to the test.
@@ -164,7 +164,7 @@ impl Plan {
         let gauges = Gauges::default();
         let ledger = Ledger::new(500, gauges.clone());
         let budget = Budget::new(self.budget);
-        let (queue, feed) = sample::channel(self.queue, gauges.clone());
+        let (queue, feed) = queue::channel(self.queue, gauges.clone());
         let writes = Writes::new(Duration::from_secs(60), gauges.clone());
         let (live, current) = settings::channel(self.live);
         let handles = Handles {
@@ -182,7 +182,7 @@ impl Plan {
             new: Arc::new(self.new),
             limits: self.limits,
         };
-        let bound = proxy::bind(config, handles).unwrap();
+        let bound = live::bind(config, handles).unwrap();
         let (signal, watch) = drain::channel();
         Sidecar {
             addr: bound.addr(),

@@ -2,8 +2,8 @@
 
 use crate::{
     compare::{Answer, Comparing, Comparison, Context, compare},
-    document::Faults,
     rules::RuleSet,
+    spanned_yaml::Faults,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;

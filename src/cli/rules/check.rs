@@ -3,8 +3,8 @@
 use crate::{
     cli::{counted, exit, warn},
     config::RuleFiles,
-    document::{Fault, Faults},
-    telemetry::today,
+    ledger::today,
+    spanned_yaml::{Fault, Faults},
 };
 use std::{path::Path, process::ExitCode};
 

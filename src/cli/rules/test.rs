@@ -11,9 +11,9 @@ mod suite;
 use crate::{
     cli::{exit, warn},
     compare::{Compared, Comparing, Comparison, Context, compare},
-    document::Fault,
     outcome::Reason,
     rules::RuleSet,
+    spanned_yaml::Fault,
     value::Difference,
 };
 use jiff::civil::Date;

@@ -5,7 +5,7 @@ use super::{
     Same, Scope, Time, Transform,
 };
 use crate::{
-    document::{At, Data, Fault, Faults, Fields, closest},
+    spanned_yaml::{At, Data, Fault, Faults, Fields, closest},
     value::number::{Amount, Decimal, Tolerance},
 };
 use std::time::Duration;

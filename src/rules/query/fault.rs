@@ -1,6 +1,6 @@
 //! What is wrong with a path, in words of its own grammar and with the column.
 
-use crate::document::closest;
+use crate::spanned_yaml::closest;
 use jsonpath_rust::parser::{Rule, errors::JsonPathError, parse_json_path};
 use pest::error::{ErrorVariant, InputLocation};
 

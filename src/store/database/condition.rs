@@ -1,7 +1,7 @@
 //! How the database is: what changes is logged once, counted, and told in sentences.
 
 use super::locked;
-use crate::telemetry::Gauges;
+use crate::ledger::Gauges;
 use jiff::Timestamp;
 use std::{
     error::Error,

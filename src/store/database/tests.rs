@@ -1,5 +1,5 @@
 use super::*;
-use crate::telemetry::Gauges;
+use crate::ledger::Gauges;
 use rusqlite::ErrorCode;
 use std::{
     fs,

@@ -7,7 +7,7 @@ use super::{
     place::{Anew, NotReady, Place},
     queue::{Job, Queue},
 };
-use crate::telemetry::{Gauges, Signal};
+use crate::ledger::{Gauges, Signal};
 use rusqlite::{Connection, ErrorCode};
 use std::{
     collections::VecDeque,

@@ -3,12 +3,9 @@
 use super::rows;
 use crate::{
     compare::Ids,
+    ledger::{EpochState, Latencies, MAX_EPOCHS, MAX_TALLIES, RouteState, RuleCount, Sketch},
     outcome::{Outcome, Reason},
     store::journal::instant,
-    telemetry::{
-        EpochState, Latencies, RouteState, RuleCount, Sketch,
-        ledger::{MAX_EPOCHS, MAX_TALLIES},
-    },
     verdict::{self, Cause, DistinctKeys, RouteEvidence, Version},
 };
 use rusqlite::{Connection, Row};

@@ -3,9 +3,9 @@
 use super::super::journal::nanoseconds;
 use crate::{
     compare::Ids,
-    handoff::Fresh,
+    ledger::{EpochState, RouteState, RuleCount, snapshot::REST},
     outcome::Outcome,
-    telemetry::{EpochState, RouteState, RuleCount, state::REST},
+    pipeline::Fresh,
     verdict::{DistinctKeys, Outcomes},
 };
 use jiff::Timestamp;

@@ -1,10 +1,10 @@
 use super::*;
 use crate::{
     compare::Bijections,
+    ledger::{Clock, Draw, Gauges, Opening, RouteState, Ticket},
     outcome::{Outcome, Reason, Via},
     stack::Stack,
     store::Database,
-    telemetry::{Clock, Draw, Gauges, Opening, RouteState, Ticket},
     verdict::{Cause, Doubt, Limits, RouteEvidence, Tallies, Version},
 };
 use http::{Method, StatusCode};

@@ -5,8 +5,8 @@ use super::{
     shelf::{Gone, Shelf},
 };
 use crate::{
+    ledger::{Bound, Gauges},
     store::{Config, Source, document::Stamp},
-    telemetry::{Bound, Gauges},
 };
 use rusqlite::Connection;
 use std::{

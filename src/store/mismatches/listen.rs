@@ -7,7 +7,7 @@ use super::{
     pile::Pile,
     record::{self, Record},
 };
-use crate::{handoff::Sent, telemetry::Signal};
+use crate::{ledger::Signal, pipeline::Sent};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::mpsc, task};
 

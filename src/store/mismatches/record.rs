@@ -3,7 +3,7 @@
 use super::pile::Pile;
 use crate::{
     advise::suggest::Hints,
-    handoff::{Basis, Report},
+    pipeline::{Basis, Report},
     store::document::{Difference, Mismatch, Stamp},
     value::{Kind, Place},
 };

@@ -3,9 +3,9 @@
 use super::*;
 use crate::{
     advise::suggest::{Hints, Prints},
-    handoff::{Basis, Rechecked, Report, Reports, Told},
+    ledger::{Bound, Signal},
     outcome::{Mark, Outcome, ShadowError, Via},
-    telemetry::{Bound, Signal},
+    pipeline::{Basis, Rechecked, Report, Reports, Told},
     trace_context::TraceContext,
     value::{Kind, Place, Step},
 };

@@ -4,8 +4,8 @@ use super::{Ready, suite::Suite};
 use crate::{
     compare::{Comparing, Options},
     config::RuleFiles,
-    document::{Fault, Faults, closest},
     rules::RuleSet,
+    spanned_yaml::{Fault, Faults, closest},
 };
 use jiff::civil::Date;
 use std::{

@@ -6,7 +6,7 @@ use crate::{
         compare::show::{document, harmless, spelled},
         counted,
     },
-    document::Mark,
+    spanned_yaml::Mark,
 };
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use crate::{
     compare::Answer,
-    document::{At, Data, Fault, Faults, Fields, Mark, Node, closest},
+    spanned_yaml::{At, Data, Fault, Faults, Fields, Mark, Node, closest},
     value::Kind,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};

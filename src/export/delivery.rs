@@ -1,0 +1,63 @@
+//! Keeps account of what a collector took, and speaks up when that changes.
+
+use crate::ledger::{Gauges, Signal};
+use opentelemetry_sdk::error::OTelSdkResult;
+use tokio::time::error::Elapsed;
+
+/// The account of one signal.
+#[derive(Debug)]
+pub struct Delivery {
+    signal: Signal,
+    gauges: Gauges,
+    state: State,
+}
+
+/// A collector that is down is told of once, not once a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Delivering,
+    Failing,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    pub fn new(signal: Signal, gauges: Gauges) -> Self {
+        Self {
+            signal,
+            gauges,
+            state: State::Delivering,
+        }
+    }
+
+    /// Notes what became of an attempt to send `count` items; an attempt that took too long has failed.
+    pub fn attempted(&mut self, count: u64, result: Result<OTelSdkResult, Elapsed>) {
+        match result {
+            Ok(Ok(())) => self.delivered(),
+            Ok(Err(error)) => self.failed(count, &error),
+            Err(elapsed) => self.failed(count, &elapsed),
+        }
+    }
+
+    /// Counts `count` items that were not even tried.
+    pub fn gave_up(&self, count: u64) {
+        self.gauges.export_dropped(self.signal, count);
+    }
+
+    // ## Failing => Delivering
+    fn delivered(&mut self) {
+        if self.state == State::Failing {
+            tracing::info!(signal = self.signal.name(), "the collector answers again");
+        }
+        self.state = State::Delivering;
+    }
+
+    // ## Delivering => Failing
+    fn failed(&mut self, count: u64, error: &dyn std::fmt::Display) {
+        self.gauges.export_dropped(self.signal, count);
+        if self.state == State::Delivering {
+            tracing::warn!(signal = self.signal.name(), %error, "the collector does not take what it is sent; dropping it");
+        }
+        self.state = State::Failing;
+    }
+}

@@ -1,0 +1,305 @@
+//! Where a collector is, and the exporters that send to it.
+//!
+//! What the configuration says goes before the environment, a variable for one signal before that for all
+//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). Headers and compression named in the environment
+//! are read by the exporters themselves.
+
+use crate::{ledger::Signal, spanned_yaml::without_user};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig, tonic_types::metadata::MetadataMap,
+};
+use std::{collections::HashMap, time::Duration};
+
+/// The section `telemetry.otlp` of the configuration; what is `None` is for the environment to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The collector's base url; `None` here and in the environment: nothing is exported.
+    pub endpoint: Option<String>,
+    /// `None`: the environment's, or else gRPC.
+    pub protocol: Option<Protocol>,
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// Of one export; `None`: the environment's, or else 5 s.
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Grpc,
+    /// `http/protobuf`.
+    Http,
+}
+
+/// Where one signal is sent, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    pub protocol: Protocol,
+    /// For HTTP with its path, for gRPC the base url.
+    pub url: String,
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub timeout: Duration,
+}
+
+/// Why nothing can be exported as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    #[error("telemetry.otlp.endpoint: https is not available yet: {}", without_user(.0))]
+    Https(String),
+    #[error("telemetry.otlp.endpoint: expected http://host:port, found {}", without_user(.0))]
+    Url(String),
+    #[error("{name}: expected grpc or http/protobuf, found {value}")]
+    Protocol { name: String, value: String },
+    #[error("{name}: expected milliseconds, found {value}")]
+    Timeout { name: String, value: String },
+    #[error("the exporter refused its configuration")]
+    Exporter(#[from] ExporterBuildError),
+}
+
+/// Looks up an environment variable; an empty one counts as absent.
+pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// Of one export, where neither configuration nor environment says.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+// === impl Protocol ===
+
+impl std::str::FromStr for Protocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "grpc" => Ok(Self::Grpc),
+            "http/protobuf" => Ok(Self::Http),
+            _ => Err(()),
+        }
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Where `signal` is sent; `None` where nobody named a collector.
+    ///
+    /// # Errors
+    /// [`Invalid`] where what was named cannot be used.
+    pub fn target(&self, signal: Signal, env: Env<'_>) -> Result<Option<Target>, Invalid> {
+        let protocol = self.protocol(signal, env)?;
+        let Some(url) = self.url(signal, protocol, env) else {
+            return Ok(None);
+        };
+        Ok(Some(Target {
+            protocol,
+            url: checked(url)?,
+            headers: self.headers.clone(),
+            timeout: self.timeout(signal, env)?,
+        }))
+    }
+
+    fn url(&self, signal: Signal, protocol: Protocol, env: Env<'_>) -> Option<String> {
+        let with_path = |base: String| match protocol {
+            Protocol::Grpc => base,
+            Protocol::Http => format!("{}/v1/{}", base.trim_end_matches('/'), signal.name()),
+        };
+        if let Some(base) = &self.endpoint {
+            return Some(with_path(base.clone()));
+        }
+        // A signal's own variable holds the whole url.
+        let own = present(env, &variable(signal, "ENDPOINT"));
+        own.or_else(|| present(env, "OTEL_EXPORTER_OTLP_ENDPOINT").map(with_path))
+    }
+
+    fn protocol(&self, signal: Signal, env: Env<'_>) -> Result<Protocol, Invalid> {
+        if let Some(protocol) = self.protocol {
+            return Ok(protocol);
+        }
+        match first(env, signal, "PROTOCOL") {
+            None => Ok(Protocol::default()),
+            Some((name, value)) => match value.parse() {
+                Ok(protocol) => Ok(protocol),
+                Err(()) => Err(Invalid::Protocol { name, value }),
+            },
+        }
+    }
+
+    fn timeout(&self, signal: Signal, env: Env<'_>) -> Result<Duration, Invalid> {
+        if let Some(timeout) = self.timeout {
+            return Ok(timeout);
+        }
+        match first(env, signal, "TIMEOUT") {
+            None => Ok(TIMEOUT),
+            Some((name, value)) => match value.parse() {
+                Ok(millis) => Ok(Duration::from_millis(millis)),
+                Err(_) => Err(Invalid::Timeout { name, value }),
+            },
+        }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// Connects when first used. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Invalid::Exporter`].
+    pub fn span_exporter(&self) -> Result<SpanExporter, Invalid> {
+        let builder = SpanExporter::builder();
+        let exporter = match self.protocol {
+            Protocol::Grpc => builder
+                .with_tonic()
+                .with_endpoint(&self.url)
+                .with_timeout(self.timeout)
+                .with_metadata(self.metadata())
+                .build()?,
+            Protocol::Http => builder
+                .with_http()
+                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+                .with_endpoint(&self.url)
+                .with_timeout(self.timeout)
+                .with_headers(self.header_map())
+                .build()?,
+        };
+        Ok(exporter)
+    }
+
+    /// Connects when first used. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Invalid::Exporter`].
+    pub fn metric_exporter(&self) -> Result<MetricExporter, Invalid> {
+        let builder = MetricExporter::builder()
+            .with_temporality(opentelemetry_sdk::metrics::Temporality::Cumulative);
+        let exporter = match self.protocol {
+            Protocol::Grpc => builder
+                .with_tonic()
+                .with_endpoint(&self.url)
+                .with_timeout(self.timeout)
+                .with_metadata(self.metadata())
+                .build()?,
+            Protocol::Http => builder
+                .with_http()
+                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+                .with_endpoint(&self.url)
+                .with_timeout(self.timeout)
+                .with_headers(self.header_map())
+                .build()?,
+        };
+        Ok(exporter)
+    }
+
+    fn metadata(&self) -> MetadataMap {
+        MetadataMap::from_headers(self.headers.iter().cloned().collect())
+    }
+
+    fn header_map(&self) -> HashMap<String, String> {
+        let headers = self.headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            Some((name.as_str().to_owned(), value.to_owned()))
+        });
+        headers.collect()
+    }
+}
+
+fn checked(url: String) -> Result<String, Invalid> {
+    match url.parse::<http::Uri>() {
+        Ok(uri) if uri.scheme_str() == Some("https") => Err(Invalid::Https(url)),
+        Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(url),
+        _ => Err(Invalid::Url(url)),
+    }
+}
+
+/// The signal's own variable if it is set, or else the one for all signals.
+fn first(env: Env<'_>, signal: Signal, suffix: &str) -> Option<(String, String)> {
+    let names = [
+        variable(signal, suffix),
+        format!("OTEL_EXPORTER_OTLP_{suffix}"),
+    ];
+    names
+        .into_iter()
+        .find_map(|name| present(env, &name).map(|value| (name, value)))
+}
+
+fn variable(signal: Signal, suffix: &str) -> String {
+    let signal = signal.name().to_ascii_uppercase();
+    format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
+}
+
+fn present(env: Env<'_>, name: &str) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(config: &Config, env: &[(&str, &str)]) -> Result<Option<Target>, Invalid> {
+        let lookup = |name: &str| {
+            let found = env.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        config.target(Signal::Traces, &lookup)
+    }
+
+    #[test]
+    fn nothing_is_exported_unless_somebody_names_a_collector() {
+        assert_eq!(target(&Config::default(), &[]).unwrap(), None);
+        let empty = [("OTEL_EXPORTER_OTLP_ENDPOINT", "")];
+        assert_eq!(target(&Config::default(), &empty).unwrap(), None);
+    }
+
+    #[test]
+    fn the_file_goes_before_the_environment_and_a_signal_before_all() {
+        let env = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318/"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "1500"),
+        ];
+        let all = target(&Config::default(), &env).unwrap().unwrap();
+        assert_eq!(all.url, "http://all:4318/v1/traces");
+        assert_eq!(all.protocol, Protocol::Http);
+        assert_eq!(all.timeout, Duration::from_millis(1500));
+
+        let own = [
+            env[0],
+            env[1],
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/in"),
+        ];
+        let own = target(&Config::default(), &own).unwrap().unwrap();
+        assert_eq!(own.url, "http://own/in");
+        assert_eq!(own.timeout, TIMEOUT);
+
+        let config = Config {
+            endpoint: Some("http://file:4317".to_owned()),
+            protocol: Some(Protocol::Grpc),
+            ..Config::default()
+        };
+        let file = target(&config, &env).unwrap().unwrap();
+        assert_eq!(file.url, "http://file:4317");
+        assert_eq!(file.protocol, Protocol::Grpc);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_by_name() {
+        for (name, value, message) in [
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "https://c:4317",
+                "telemetry.otlp.endpoint: https is not available yet: https://c:4317",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "c:4317",
+                "telemetry.otlp.endpoint: expected http://host:port, found c:4317",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+                "http/json",
+                "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: expected grpc or http/protobuf, found http/json",
+            ),
+        ] {
+            let error = target(&Config::default(), &[(name, value)]).unwrap_err();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Pushes the metrics to a collector, at intervals.
+
+use super::Metrics;
+use crate::{
+    drain,
+    export::{
+        Delivery, Target,
+        otlp::{Env, Invalid},
+    },
+    ledger::{Gauges, Signal},
+};
+use opentelemetry_otlp::MetricExporter;
+use opentelemetry_sdk::metrics::{
+    data::ResourceMetrics, exporter::PushMetricExporter, reader::MetricReader,
+};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// As the OpenTelemetry specification has it, `OTEL_METRIC_EXPORT_INTERVAL`.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Pushes until the drain, and once more then.
+#[derive(Debug)]
+pub struct Push {
+    metrics: Metrics,
+    exporter: MetricExporter,
+    timeout: Duration,
+    interval: Duration,
+    delivery: Delivery,
+}
+
+// === impl Push ===
+
+impl Push {
+    /// Has to be called within a tokio runtime; connects when there is something to send.
+    ///
+    /// # Errors
+    /// [`Invalid`]: the exporter, or an interval in the environment that is no number of milliseconds.
+    pub fn new(
+        metrics: Metrics,
+        target: &Target,
+        gauges: Gauges,
+        env: Env<'_>,
+    ) -> Result<Self, Invalid> {
+        Ok(Self {
+            metrics,
+            exporter: target.metric_exporter()?,
+            timeout: target.timeout,
+            interval: export_interval(env)?,
+            delivery: Delivery::new(Signal::Metrics, gauges),
+        })
+    }
+
+    /// Ends after the drain began and one last export was delivered or took too long.
+    pub async fn run(mut self, mut drain: drain::Watch) {
+        let mut ticks = interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once, when there is nothing to tell yet.
+        ticks.tick().await;
+        let mut is_last = false;
+        while !is_last {
+            is_last = tokio::select! {
+                _ = ticks.tick() => false,
+                () = drain.signaled() => true,
+            };
+            self.export().await;
+        }
+    }
+
+    async fn export(&mut self) {
+        let mut metrics = ResourceMetrics::default();
+        if let Err(error) = self.metrics.reader.collect(&mut metrics) {
+            tracing::debug!(%error, "the metrics could not be read");
+            return;
+        }
+        let result = timeout(self.timeout, self.exporter.export(&metrics)).await;
+        self.delivery.attempted(1, result);
+    }
+}
+
+fn export_interval(env: Env<'_>) -> Result<Duration, Invalid> {
+    let name = "OTEL_METRIC_EXPORT_INTERVAL";
+    let Some(value) = env(name).filter(|value| !value.is_empty()) else {
+        return Ok(INTERVAL);
+    };
+    match value.parse::<u64>() {
+        Ok(millis @ 1..) => Ok(Duration::from_millis(millis)),
+        _ => Err(Invalid::Timeout {
+            name: name.to_owned(),
+            value,
+        }),
+    }
+}

@@ -1,0 +1,158 @@
+//! A check as a span.
+
+use crate::{
+    outcome::Outcome,
+    pipeline::{Report, Told, ToldAnswer},
+    trace_context::TraceContext,
+};
+use opentelemetry::{
+    InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
+    trace::{Event, Link, SpanContext, SpanKind, Status, TraceState},
+};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::time::SystemTime;
+
+/// The span of a check, ids and all: the replay has already told the new stack which they are.
+///
+/// A check within the live trace is a child of the live span; one in a trace of its own is linked to it.
+pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
+    let live = report.live.as_ref();
+    let parent = live.filter(|live| live.trace_id == report.span.trace_id);
+    let mut links = SpanLinks::default();
+    if parent.is_none() {
+        links.links.extend(live.map(link));
+    }
+    let mut events = SpanEvents::default();
+    let told = report.differences.iter();
+    events.events = told.map(|told| event(told, report.ended)).collect();
+    let left_out = report.count.saturating_sub(report.differences.len());
+    events.dropped_count = left_out.try_into().unwrap_or(u32::MAX);
+    SpanData {
+        span_context: context(&report.span, Origin::Here),
+        parent_span_id: parent.map_or(SpanId::INVALID, |live| live.span_id.into()),
+        parent_span_is_remote: parent.is_some(),
+        // The span of the replay: what the new stack does hangs below it.
+        span_kind: SpanKind::Client,
+        name: "twinread.check".into(),
+        start_time: report.started,
+        end_time: report.ended,
+        attributes: attributes(report),
+        dropped_attributes_count: 0,
+        events,
+        links,
+        status: status(report),
+        instrumentation_scope: scope.clone(),
+    }
+}
+
+/// Where a span was made.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    Here,
+    Elsewhere,
+}
+
+fn context(context: &TraceContext, origin: Origin) -> SpanContext {
+    let flags = match origin {
+        // What is exported was sampled, whatever the live trace decided.
+        Origin::Here => TraceFlags::new(context.flags) | TraceFlags::SAMPLED,
+        Origin::Elsewhere => TraceFlags::new(context.flags),
+    };
+    SpanContext::new(
+        TraceId::from(context.trace_id),
+        SpanId::from(context.span_id),
+        flags,
+        origin == Origin::Elsewhere,
+        context.state.parse::<TraceState>().unwrap_or_default(),
+    )
+}
+
+fn link(live: &TraceContext) -> Link {
+    Link::new(context(live, Origin::Elsewhere), Vec::new(), 0)
+}
+
+fn event(told: &Told, at: SystemTime) -> Event {
+    let mut attributes = vec![
+        KeyValue::new("place", told.place.clone()),
+        KeyValue::new("kind", told.kind.name()),
+    ];
+    let sides = [("old", &told.old), ("new", &told.new)];
+    attributes.extend(sides.into_iter().filter_map(|(side, value)| {
+        let value = value.as_ref()?;
+        Some(KeyValue::new(side, value.clone()))
+    }));
+    Event::new("twinread.difference", at, attributes, 0)
+}
+
+fn attributes(report: &Report) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", report.method.clone()),
+        KeyValue::new("http.route", report.route.clone()),
+        KeyValue::new("url.path", report.path.clone()),
+        KeyValue::new("twinread.outcome", report.outcome.name()),
+        KeyValue::new("twinread.epoch", report.epoch.clone()),
+        KeyValue::new("twinread.differences", integer(report.count)),
+    ];
+    if let Some(query) = &report.query {
+        attributes.push(KeyValue::new("url.query", query.clone()));
+    }
+    match (report.outcome, report.outcome.detail()) {
+        (_, "") => {}
+        (Outcome::Match(_), via) => attributes.push(KeyValue::new("twinread.via", via)),
+        (_, reason) => attributes.push(KeyValue::new("twinread.reason", reason)),
+    }
+    if let Some(first) = report.differences.first() {
+        attributes.push(KeyValue::new("twinread.class", first.class.clone()));
+    }
+    if report.rechecked.count > 0 {
+        let count = i64::from(report.rechecked.count);
+        attributes.push(KeyValue::new("twinread.rechecks", count));
+    }
+    if report.rechecked.is_conditional {
+        attributes.push(KeyValue::new("twinread.conditional", true));
+    }
+    if let Some(lag) = report.rechecked.lag_ms() {
+        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        attributes.push(KeyValue::new("twinread.lag_ms", lag));
+    }
+    for (answer, names) in [(&report.old, OLD), (&report.new, NEW)] {
+        attributes.extend(answer.iter().flat_map(|answer| of_answer(answer, names)));
+    }
+    attributes
+}
+
+/// The attributes of one side's answer.
+#[derive(Clone, Copy)]
+struct Names {
+    status: &'static str,
+    duration: &'static str,
+}
+
+const OLD: Names = Names {
+    status: "twinread.old.status",
+    duration: "twinread.old.duration_ms",
+};
+
+const NEW: Names = Names {
+    status: "twinread.new.status",
+    duration: "twinread.new.duration_ms",
+};
+
+fn of_answer(answer: &ToldAnswer, names: Names) -> [KeyValue; 2] {
+    [
+        KeyValue::new(names.status, i64::from(answer.status)),
+        KeyValue::new(names.duration, answer.duration_ms()),
+    ]
+}
+
+fn integer(count: usize) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+fn status(report: &Report) -> Status {
+    match report.outcome {
+        Outcome::Mismatch(_) => Status::error("the answers differ"),
+        Outcome::ShadowError(kind) => Status::error(kind.name()),
+        _ => Status::Unset,
+    }
+}

@@ -1,0 +1,112 @@
+//! Sends checks to a collector, as spans, in batches.
+//!
+//! Batched here and not by the SDK's processor, which draws span ids of its own and does not say how many it dropped.
+
+use super::{Delivery, Target, otlp::Invalid, span};
+use crate::{
+    ledger::{Gauges, Signal},
+    pipeline::{Sent, Traced},
+};
+use opentelemetry::InstrumentationScope;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
+use std::time::Duration;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
+
+/// The most spans that are sent at once.
+const MAX_BATCH: usize = 512;
+
+/// How long a span waits for others to be sent with it.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Consumes reports until nobody can send any more.
+#[derive(Debug)]
+pub struct Traces {
+    reports: mpsc::Receiver<Sent>,
+    traced: Traced,
+    exporter: SpanExporter,
+    timeout: Duration,
+    scope: InstrumentationScope,
+    delivery: Delivery,
+}
+
+// === impl Traces ===
+
+impl Traces {
+    /// Has to be called within a tokio runtime; connects when there is something to send.
+    ///
+    /// # Errors
+    /// [`Invalid::Exporter`].
+    pub fn new(
+        reports: mpsc::Receiver<Sent>,
+        traced: Traced,
+        (target, resource): (&Target, &Resource),
+        gauges: Gauges,
+    ) -> Result<Self, Invalid> {
+        let mut exporter = target.span_exporter()?;
+        exporter.set_resource(resource);
+        let scope = InstrumentationScope::builder("twinread")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        Ok(Self {
+            reports,
+            traced,
+            exporter,
+            timeout: target.timeout,
+            scope,
+            delivery: Delivery::new(Signal::Traces, gauges),
+        })
+    }
+
+    /// Ends when every sender of reports is gone and what they sent is exported or, `timeout` later, dropped and counted.
+    pub async fn run(mut self) {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        let mut last_call = None;
+        while self.fill(&mut batch).await {
+            if self.reports.is_closed() && last_call.is_none() {
+                last_call = Some(Instant::now() + self.timeout);
+            }
+            self.export(&mut batch, last_call).await;
+        }
+    }
+
+    /// Waits for a report and then a little for more of them; `false`: there will be none.
+    async fn fill(&mut self, batch: &mut Vec<Sent>) -> bool {
+        if self.reports.recv_many(batch, MAX_BATCH).await == 0 {
+            return false;
+        }
+        let deadline = Instant::now() + MAX_WAIT;
+        while batch.len() < MAX_BATCH {
+            let more = self.reports.recv_many(batch, MAX_BATCH - batch.len());
+            match timeout_at(deadline, more).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        true
+    }
+
+    async fn export(&mut self, batch: &mut Vec<Sent>, last_call: Option<Instant>) {
+        let admitted = batch
+            .drain(..)
+            .filter(|report| self.traced.admits(report.outcome));
+        let spans: Vec<_> = admitted
+            .map(|report| span::span(&report, &self.scope))
+            .collect();
+        if spans.is_empty() {
+            return;
+        }
+        let count = spans.len() as u64;
+        let now = Instant::now();
+        let until = last_call.map_or(self.timeout, |last_call| last_call - now);
+        if until.is_zero() {
+            self.delivery.gave_up(count);
+            return;
+        }
+        let result = timeout(until, self.exporter.export(spans)).await;
+        self.delivery.attempted(count, result);
+    }
+}

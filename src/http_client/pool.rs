@@ -1,0 +1,90 @@
+//! Idle connections to one stack, the last used first.
+
+use super::{pooled_body::Outgoing, writer::Line};
+use hyper::client::conn::http1::SendRequest;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Idle connections beyond this are closed: a burst must not leave its sockets behind.
+const MAX_IDLE: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Pool<B> {
+    idle: Mutex<Vec<Idle<B>>>,
+    idle_timeout: Duration,
+}
+
+/// One connection while nobody else may send on it.
+#[derive(Debug)]
+pub(super) struct Connection<B> {
+    pub(super) tx: SendRequest<Outgoing<B>>,
+    pub(super) line: Arc<Line>,
+    pub(super) origin: Origin,
+}
+
+/// Whether a connection has answered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Fresh,
+    Reused,
+}
+
+#[derive(Debug)]
+struct Idle<B> {
+    connection: Connection<B>,
+    since: Instant,
+}
+
+// === impl Pool ===
+
+impl<B> Pool<B> {
+    pub(super) fn new(idle_timeout: Duration) -> Self {
+        Self {
+            idle: Mutex::default(),
+            idle_timeout,
+        }
+    }
+
+    /// The connection that was used last, of those that are ready.
+    pub(super) fn check_out(&self) -> Option<Connection<B>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = idle.len();
+        while last > 0 {
+            last -= 1;
+            let tx = &idle[last].connection.tx;
+            if tx.is_closed() {
+                idle.remove(last);
+            } else if tx.is_ready() {
+                let found = idle.remove(last);
+                if found.since.elapsed() < self.idle_timeout {
+                    return Some(found.connection);
+                }
+            }
+            // Neither: its answer has ended, but its task has not come round yet.
+        }
+        None
+    }
+
+    /// Keeps a connection whose answer has ended.
+    pub(super) fn check_in(&self, mut connection: Connection<B>) {
+        if connection.tx.is_closed() {
+            return;
+        }
+        connection.origin = Origin::Reused;
+        let since = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle { connection, since });
+        }
+    }
+
+    /// Closes what has been idle for too long or was closed by the stack.
+    pub(super) fn sweep(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|idle| {
+            !idle.connection.tx.is_closed() && idle.since.elapsed() < self.idle_timeout
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! The bodies of an exchange with a stack: the request's on its way out, and the answer's, which gives the connection back.
+
+use super::{Client, pool::Connection, writer::Line};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+pin_project! {
+    /// The body of a request. hyper sends only trailers that were announced; here they take the way round by the [`Line`].
+    #[derive(Debug)]
+    pub(super) struct Outgoing<B> {
+        #[pin]
+        inner: B,
+        line: Option<Arc<Line>>,
+    }
+}
+
+/// The body of an answer. When it ends, its connection is free for the next request.
+pub struct Answering<B> {
+    inner: Incoming,
+    lease: Option<Lease<B>>,
+}
+
+struct Lease<B> {
+    client: Client<B>,
+    connection: Connection<B>,
+}
+
+// === impl Outgoing ===
+
+impl<B: Body> Outgoing<B> {
+    pub(super) fn new(inner: B, line: &Arc<Line>) -> Self {
+        let has_trailers = !inner.is_end_stream() && inner.size_hint().exact().is_none();
+        Self {
+            inner,
+            line: has_trailers.then(|| line.clone()),
+        }
+    }
+
+    pub(super) fn into_inner(self) -> B {
+        self.inner
+    }
+}
+
+impl<B: Body> Body for Outgoing<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let frame = ready!(this.inner.poll_frame(cx));
+        let Some(Ok(frame)) = frame else {
+            return Poll::Ready(frame);
+        };
+        match (frame.into_trailers(), this.line) {
+            (Ok(trailers), Some(line)) => {
+                line.end_with(&trailers);
+                Poll::Ready(None)
+            }
+            (Ok(_), None) => Poll::Ready(None),
+            (Err(frame), _) => Poll::Ready(Some(Ok(frame))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+// === impl Answering ===
+
+impl<B> Answering<B> {
+    pub(super) fn new(inner: Incoming, client: Client<B>, connection: Connection<B>) -> Self {
+        let mut answering = Self {
+            inner,
+            lease: Some(Lease { client, connection }),
+        };
+        if answering.inner.is_end_stream() {
+            answering.end();
+        }
+        answering
+    }
+
+    /// The body of an answer after which the connection is no HTTP any more.
+    pub(super) fn last(inner: Incoming) -> Self {
+        Self { inner, lease: None }
+    }
+
+    fn end(&mut self) {
+        if let Some(Lease { client, connection }) = self.lease.take() {
+            client.check_in(connection);
+        }
+    }
+}
+
+impl<B> Body for Answering<B> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) if frame.is_data() && !self.inner.is_end_stream() => {}
+            Some(Err(_)) => self.lease = None,
+            _ => self.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B> fmt::Debug for Answering<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Answering").field(&self.inner).finish()
+    }
+}
+
+// What hyper would send of trailers itself: nothing that frames or routes a message.
+pub(super) fn may_trail(name: &http::HeaderName) -> bool {
+    use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+    !matches!(
+        *name,
+        CONNECTION | CONTENT_LENGTH | HOST | TE | TRAILER | TRANSFER_ENCODING | UPGRADE
+    )
+}
+
+/// Trailers as they stand in a chunked body, without the empty line.
+pub(super) fn encode(trailers: &HeaderMap) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    }
+    text
+}

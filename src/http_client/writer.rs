@@ -1,0 +1,392 @@
+//! What hyper cannot write, put between its bytes: informational answers, and trailers that nobody announced.
+//!
+//! [`Wire`] wraps the connection below hyper; a [`Line`] is the handle on it for whoever has something to add.
+//! Both additions go where hyper's own output has a seam:
+//!
+//! - an informational head, before the head of the answer it precedes: at a flush (hyper has nothing buffered then), or right
+//!   before the first bytes after a flush. Where hyper's bytes were taken only in part, there is no seam; it is dropped, which is
+//!   allowed for an informational answer;
+//! - trailers, into the end of a chunked body. They are handed over when the body ends, so the next bytes that hyper writes end
+//!   with its `0\r\n\r\n`, and the trailers go before the last two of them.
+
+use super::pooled_body::encode;
+use http::HeaderMap;
+use std::{
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// A connection whose writing side takes additions from its [`Line`].
+#[derive(Debug)]
+pub struct Wire<S> {
+    inner: S,
+    line: Arc<Line>,
+    /// Goes out before anything else.
+    out: Vec<u8>,
+    written: usize,
+    seam: Seam,
+}
+
+/// Adds to what hyper writes on one connection.
+#[derive(Debug, Default)]
+pub struct Line {
+    has_additions: AtomicBool,
+    additions: Mutex<Additions>,
+    task: OnceLock<Waker>,
+}
+
+#[derive(Debug, Default)]
+struct Additions {
+    informational: Vec<u8>,
+    trailers: Vec<u8>,
+}
+
+/// Where hyper's output stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Seam {
+    /// All that hyper had to write is written.
+    Flushed,
+    /// It may have more of the same message.
+    Within,
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Names the task that writes, to be woken for an informational answer. Only the first call counts.
+    pub fn written_by(&self, task: &Waker) {
+        self.task.get_or_init(|| task.clone());
+    }
+
+    /// Adds the head of an informational answer, as it goes on the wire. With it, at most `room` bytes of them wait to be written;
+    /// says whether it was taken.
+    #[must_use = "what is not taken is to be counted"]
+    pub fn inform(&self, head: &[u8], room: usize) -> bool {
+        let mut additions = self.lock();
+        if additions.informational.len() + head.len() > room {
+            return false;
+        }
+        additions.informational.extend_from_slice(head);
+        drop(additions);
+        self.has_additions.store(true, Ordering::Release);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+        true
+    }
+
+    /// Ends the chunked body being written with these trailers.
+    pub fn end_with(&self, trailers: &HeaderMap) {
+        self.lock().trailers = encode(trailers);
+        self.has_additions.store(true, Ordering::Release);
+    }
+
+    fn take(&self) -> Option<Additions> {
+        if !self.has_additions.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut additions = self.lock();
+        self.has_additions.store(false, Ordering::Release);
+        Some(mem::take(&mut additions))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Additions> {
+        self.additions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Wire ===
+
+impl<S> Wire<S> {
+    pub fn new(inner: S, line: Arc<Line>) -> Self {
+        Self {
+            inner,
+            line,
+            out: Vec::new(),
+            written: 0,
+            seam: Seam::Flushed,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Writes what goes out before anything else.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let rest = &self.out[self.written..];
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+        }
+        self.out.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts `additions` around `bufs`. Says how many bytes of `bufs` it took: all or none.
+    fn join(&mut self, additions: Additions, bufs: &[IoSlice<'_>]) -> usize {
+        if self.seam == Seam::Flushed {
+            self.out.extend_from_slice(&additions.informational);
+        }
+        if additions.trailers.is_empty() {
+            return 0;
+        }
+        let start = self.out.len();
+        for buf in bufs {
+            self.out.extend_from_slice(buf);
+        }
+        let taken = self.out.len() - start;
+        // Where the peer speaks HTTP/1.0 the body is not chunked, and has no place for them.
+        if self.out[start..].ends_with(LAST_CHUNK) {
+            self.out.truncate(self.out.len() - 2);
+            self.out.extend_from_slice(&additions.trailers);
+            self.out.extend_from_slice(b"\r\n");
+        }
+        taken
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.poll_out(cx))?;
+        if let Some(additions) = this.line.take() {
+            let taken = this.join(additions, bufs);
+            if taken > 0 {
+                // What does not go out now goes out at the flush that follows every write.
+                this.seam = Seam::Within;
+                if let Poll::Ready(Err(error)) = this.poll_out(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(this.poll_out(cx))?;
+        }
+        this.seam = Seam::Within;
+        Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // hyper must queue buffers rather than flatten them: then a head never stands behind another message's bytes.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.poll_out(cx))?;
+        this.seam = Seam::Flushed;
+        if let Some(additions) = this.line.take() {
+            this.join(additions, &[]);
+            ready!(this.poll_out(cx))?;
+        }
+        Pin::new(&mut this.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+    use std::{collections::VecDeque, task::Waker};
+
+    /// Takes as many bytes at each call as the plan says; 0: not now.
+    #[derive(Debug)]
+    struct Sink {
+        taken: Vec<u8>,
+        plan: VecDeque<usize>,
+    }
+
+    impl AsyncRead for Sink {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Sink {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let room = self.plan.pop_front().unwrap_or(usize::MAX);
+            let taken = room.min(buf.len());
+            self.taken.extend_from_slice(&buf[..taken]);
+            match taken {
+                0 => Poll::Pending,
+                taken => Poll::Ready(Ok(taken)),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Writes as hyper does: what is buffered, then a flush once nothing is.
+    struct Writer {
+        wire: Wire<Sink>,
+        line: Arc<Line>,
+        buffered: Vec<u8>,
+    }
+
+    impl Writer {
+        fn new(plan: &[usize]) -> Self {
+            let line = Arc::<Line>::default();
+            let plan = plan.iter().copied().collect();
+            let taken = Vec::new();
+            Self {
+                wire: Wire::new(Sink { taken, plan }, line.clone()),
+                line,
+                buffered: Vec::new(),
+            }
+        }
+
+        /// Says whether everything is out.
+        fn poll(&mut self) -> bool {
+            let mut cx = Context::from_waker(Waker::noop());
+            while !self.buffered.is_empty() {
+                let (one, two) = self.buffered.split_at(self.buffered.len() / 2);
+                let bufs = [IoSlice::new(one), IoSlice::new(two)];
+                match Pin::new(&mut self.wire).poll_write_vectored(&mut cx, &bufs) {
+                    Poll::Ready(written) => drop(self.buffered.drain(..written.unwrap())),
+                    Poll::Pending => return false,
+                }
+            }
+            Pin::new(&mut self.wire).poll_flush(&mut cx).is_ready()
+        }
+
+        fn finish(mut self) -> String {
+            while !self.poll() {}
+            String::from_utf8(self.wire.inner.taken).unwrap()
+        }
+    }
+
+    fn trailers() -> HeaderMap {
+        let name = HeaderName::from_static("t");
+        [(name, HeaderValue::from_static("1"))]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn trailers_end_the_body_however_it_is_written() {
+        for step in 1..20 {
+            let mut writer = Writer::new(&[step, 0].repeat(40));
+            writer.buffered = b"head\r\n\r\n2\r\nok\r\n".to_vec();
+            writer.poll();
+            writer.line.end_with(&trailers());
+            writer.buffered.extend_from_slice(LAST_CHUNK);
+            let expected = "head\r\n\r\n2\r\nok\r\n0\r\nt: 1\r\n\r\n";
+            assert_eq!(writer.finish(), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_chunks_trailers_are_left_out() {
+        let mut writer = Writer::new(&[]);
+        writer.line.end_with(&trailers());
+        writer.buffered = b"all of it".to_vec();
+        assert_eq!(writer.finish(), "all of it");
+    }
+
+    #[test]
+    fn an_informational_head_goes_out_at_the_next_flush() {
+        let mut writer = Writer::new(&[]);
+        assert!(writer.line.inform(b"<103>", 5));
+        assert!(writer.poll());
+        assert_eq!(writer.wire.inner.taken, b"<103>");
+    }
+
+    #[test]
+    fn informational_heads_past_the_room_for_them_are_dropped() {
+        let mut writer = Writer::new(&[]);
+        let taken: Vec<_> = (0..4).map(|_| writer.line.inform(b"<103>", 12)).collect();
+        assert_eq!(taken, [true, true, false, false]);
+        assert!(writer.poll());
+        assert!(writer.line.inform(b"<103>", 12), "there is room again");
+        assert!(writer.poll());
+        assert_eq!(writer.wire.inner.taken, b"<103>".repeat(3));
+    }
+
+    proptest! {
+        #[test]
+        fn informational_heads_stand_before_their_answer_or_nowhere(
+            plan in prop::collection::vec(0usize..9, 0..60),
+            polls in prop::collection::vec(0usize..4, 12),
+        ) {
+            let mut writer = Writer::new(&plan);
+            for (index, polls) in polls.into_iter().enumerate() {
+                // The answer before is buffered as a whole; hyper has tried so often to write it.
+                for _ in 0..polls {
+                    writer.poll();
+                }
+                // hyper takes up a request only when the head of the last answer is out of its buffer, or at a flush.
+                let begins_anew = writer.buffered.is_empty();
+                if begins_anew || writer.wire.seam == Seam::Within {
+                    let head = format!("<{index}>");
+                    prop_assert!(writer.line.inform(head.as_bytes(), 1_000));
+                }
+                writer.buffered.extend_from_slice(format!("[{index}: answer]").as_bytes());
+            }
+            let written = writer.finish();
+            let mut rest = written.as_str();
+            for index in 0..12 {
+                rest = rest.strip_prefix(&format!("<{index}>")).unwrap_or(rest);
+                let answer = format!("[{index}: answer]");
+                prop_assert!(rest.starts_with(&answer), "{}", written);
+                rest = &rest[answer.len()..];
+            }
+            prop_assert_eq!(rest, "");
+        }
+    }
+}

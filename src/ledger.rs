@@ -1,0 +1,414 @@
+//! What was counted, per route: live requests, samples, and the one outcome of each; since the process
+//! began, and beside that for each epoch.
+//!
+//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
+//! and however it ends, exactly one outcome is counted.
+
+pub mod clock;
+mod epoch;
+mod epoch_slot;
+pub mod gauges;
+pub mod latencies;
+mod locks;
+mod names;
+pub mod route;
+pub mod rule_counts;
+mod seconds;
+mod shared;
+pub mod snapshot;
+mod tally;
+pub mod timings;
+
+pub use clock::{Clock, today};
+pub use gauges::{Bound, Gauges, Signal};
+pub use latencies::{Latencies, Sketch};
+pub use route::{Draw, Route, SampleCause, Ticket};
+pub use rule_counts::{RuleCount, RuleCounts};
+pub use snapshot::{EpochState, Opening, RouteState};
+pub use timings::Timings;
+
+use crate::{
+    route::Positions,
+    verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions},
+};
+use epoch::{Beginning, Epoch};
+use foldhash::fast::RandomState;
+use jiff::Timestamp;
+use locks::{locked, read, write};
+use names::Places;
+use shared::{House, JudgedBy};
+use snapshot::Mark;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, RwLock, atomic::Ordering},
+};
+use tokio::sync::watch;
+
+/// The route under which everything is counted that comes after `max_routes`.
+pub const OTHER: &str = "other";
+
+/// The figures of all routes. Shared by clones.
+#[derive(Clone, Debug)]
+pub struct Ledger(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
+    other: Route,
+    /// Whoever takes this and others takes this first, but for `versions`.
+    positions: RwLock<Positions>,
+    /// Whoever takes this and `routes` takes `routes` first.
+    places: Mutex<Places>,
+    /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
+    epochs: RwLock<VecDeque<Arc<Epoch>>>,
+    /// How many epochs have begun, in all processes; told when one has.
+    begun: watch::Sender<u64>,
+    /// Who takes this and others takes this first.
+    versions: Mutex<Versions>,
+    house: Arc<House>,
+    gauges: Gauges,
+}
+
+/// Epochs that stay readable, and routes in all of them together.
+pub const MAX_EPOCHS: usize = 100;
+pub const MAX_TALLIES: usize = 10_000;
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// A ledger without a past.
+    pub fn new(max_routes: usize, gauges: Gauges) -> Self {
+        Self::with_clock(max_routes, gauges, Clock::system())
+    }
+
+    /// A ledger without a past, whose epochs go by `clock`.
+    pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
+        Self::open(max_routes, gauges, clock, Opening::default())
+    }
+
+    /// A ledger that begins as `opening` says.
+    pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: Opening) -> Self {
+        let now = clock.now();
+        let house = House::new(clock);
+        let epochs = open(opening, now, &house);
+        let present = epochs.back().expect("an epoch is always open");
+        Self(Arc::new(Inner {
+            routes: RwLock::default(),
+            other: Route::new(OTHER, present, house.clone()),
+            positions: RwLock::default(),
+            places: Mutex::new(Places::new(max_routes)),
+            begun: watch::Sender::new(present.number()),
+            versions: Mutex::new(versions(&epochs, now)),
+            epochs: RwLock::new(epochs),
+            house,
+            gauges,
+        }))
+    }
+
+    /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
+    /// still end in the epoch in which they were taken. Returns the id of the new one.
+    pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
+        self.begin_anew(None, label, cause)
+    }
+
+    /// As [`Ledger::begin_epoch`], where other checks than before are comparable. `comparable`: what makes them so.
+    pub fn begin_comparable(
+        &self,
+        comparable: Arc<str>,
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
+        self.begin_anew(Some(comparable), label, cause)
+    }
+
+    fn begin_anew(
+        &self,
+        comparable: Option<Arc<str>>,
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
+        let mut versions = locked(&self.0.versions);
+        match cause {
+            // Another header is looked at: what builds were called in the one before says nothing.
+            Cause::Version => {
+                *versions = Versions::new((None, None), Default::default(), self.now());
+            }
+            _ => versions.begin_anew(),
+        }
+        let version = versions.present().cloned();
+        self.begin((comparable, version), label, cause)
+    }
+
+    /// Hears which build of the new stack answered the check of `ticket` (`None`: it does not say), and counts it in the
+    /// epoch of that build: where none is known, one begins. Says what was done.
+    pub fn hear_version(&self, build: Option<&Version>, ticket: &mut Ticket) -> Turn {
+        let mut versions = locked(&self.0.versions);
+        let turn = versions.hear(build, self.now());
+        match turn {
+            Turn::Stays => ticket.move_to(&self.present()),
+            Turn::Adopts => self.present().adopt(build),
+            Turn::Returns => {
+                if let Some(epoch) = self.last_of(build) {
+                    ticket.move_to(&epoch);
+                }
+            }
+            Turn::Begins => {
+                // What it is called by stays with a build.
+                let series = self.present().series();
+                let before = self.last_of(build);
+                let before = before.filter(|epoch| epoch.series() == series);
+                let label = before.as_ref().and_then(|epoch| epoch.label());
+                self.begin((None, build.cloned()), label, Cause::Version);
+                ticket.move_to(&self.present());
+            }
+            Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
+            Turn::Unnamed => {}
+        }
+        ticket.attribute(build);
+        turn
+    }
+
+    /// The newest epoch of that build. Comparable or not is for the ticket to say.
+    fn last_of(&self, build: Option<&Version>) -> Option<Arc<Epoch>> {
+        let epochs = read(&self.0.epochs);
+        let mut newest = epochs.iter().rev();
+        newest.find(|epoch| epoch.version() == build).cloned()
+    }
+
+    fn begin(
+        &self,
+        (comparable, version): (Option<Arc<str>>, Option<Version>),
+        label: Option<&str>,
+        cause: Cause,
+    ) -> Arc<str> {
+        // Held throughout, so that no route is added to the epoch that ends.
+        let routes = write(&self.0.routes);
+        let now = self.0.house.clock.now();
+        // Whoever begins an epoch holds the versions.
+        let number = *self.0.begun.borrow() + 1;
+        let present = self.present();
+        let series = match (cause, &comparable) {
+            (Cause::Version, None) => present.series(),
+            _ => number,
+        };
+        let beginning = Beginning {
+            number,
+            comparable: comparable.unwrap_or_else(|| present.comparable().clone()),
+            series,
+            label: label.map(Arc::from),
+            version,
+            cause,
+            since: now,
+            after: present.since(),
+        };
+        let epoch = Epoch::begin(beginning, self.0.house.clone());
+        for route in routes.values().chain([&self.0.other]) {
+            route.enter(&epoch);
+        }
+        let mut epochs = write(&self.0.epochs);
+        let ended = epochs.back().cloned();
+        if let Some(ended) = &ended {
+            // The clock may have been set back between two processes.
+            ended.end(now.max(ended.since()));
+        }
+        epochs.push_back(epoch.clone());
+        let forgotten = forget(&mut epochs);
+        drop((epochs, routes));
+        self.0.gauges.bound_reached_times(Bound::Epochs, forgotten);
+        // The live side waits for none of this.
+        if let Some(ended) = ended {
+            ended.pack();
+        }
+        self.0.begun.send_replace(number);
+        epoch.id().clone()
+    }
+
+    /// What checks are measured by as they become evidence, and which routes are declared as required; from now on.
+    pub fn judge_by(&self, limits: &Limits, declared: Vec<Arc<str>>) {
+        let judged_by = JudgedBy {
+            limits: limits.clone(),
+            requirements: Requirements::new(declared, limits),
+        };
+        self.0.house.judge_by(judged_by);
+        let _held = self.0.house.seconds.hold();
+        // Those that are over, too: of another process only the ranks are known.
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        self.assess(&epochs);
+    }
+
+    /// Closes the seconds that are over and whose checks have all ended: those checks become evidence. To be called
+    /// several times a second.
+    pub fn close_seconds(&self) {
+        let house = &self.0.house;
+        let judged_by = house.judged_by();
+        house.seconds.close(house.clock.now(), |ended| {
+            for tally in ended.sampled_in.iter().flatten() {
+                tally.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            for tally in ended.tallies.iter().flatten() {
+                tally.enter(&ended, &judged_by.limits);
+            }
+        });
+        let _held = house.seconds.hold();
+        self.assess(&[self.present()]);
+    }
+
+    /// The figures of the present epoch.
+    pub fn tallies(&self) -> Tallies {
+        let versions = locked(&self.0.versions);
+        let now = self.now();
+        let doubt = versions.doubt(now);
+        drop(versions);
+        let _held = self.0.house.seconds.hold();
+        Tallies {
+            doubt,
+            ..self.joined(self.present().tallies(now))
+        }
+    }
+
+    /// The id of the present epoch.
+    pub fn epoch(&self) -> Arc<str> {
+        self.present().id().clone()
+    }
+
+    /// How many epochs have begun, to be waited on.
+    pub fn epochs_begun(&self) -> watch::Receiver<u64> {
+        self.0.begun.subscribe()
+    }
+
+    /// The figures of every epoch that is still readable, the present one first.
+    pub fn epochs(&self) -> Vec<Tallies> {
+        let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
+        let now = self.now();
+        let _held = self.0.house.seconds.hold();
+        let tallies = epochs.iter().map(|epoch| epoch.tallies(now));
+        tallies.map(|tallies| self.joined(tallies)).collect()
+    }
+
+    /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
+    /// `is_stored` does not know as much.
+    pub fn states(&self, is_stored: impl Fn(u64, &Arc<str>, Mark) -> bool) -> Vec<EpochState> {
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        let mut held = self.0.house.seconds.hold();
+        let cut = held.cut();
+        let states = epochs.iter().map(|epoch| {
+            let number = epoch.number();
+            epoch.state(&cut, |route, mark| is_stored(number, route, mark))
+        });
+        states.collect()
+    }
+
+    /// The number of the present epoch.
+    pub fn number(&self) -> u64 {
+        self.present().number()
+    }
+
+    /// The numbers of the epochs that are still readable.
+    pub fn numbers(&self) -> Vec<u64> {
+        let epochs = read(&self.0.epochs);
+        epochs.iter().map(|epoch| epoch.number()).collect()
+    }
+
+    /// Forgets the epochs that are over and of which nothing is noted since `oldest`. A build of which no epoch is left
+    /// begins one as if it had never been met.
+    pub fn forget_ended(&self, oldest: Timestamp) {
+        let mut versions = locked(&self.0.versions);
+        let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
+        let is_old = |epoch: &Epoch| epoch.ended().is_some_and(|ended| ended < oldest);
+        let old: Vec<_> = epochs.into_iter().filter(|epoch| is_old(epoch)).collect();
+        if old.is_empty() {
+            return;
+        }
+        let mut epochs = write(&self.0.epochs);
+        epochs.retain(|epoch| !old.iter().any(|old| Arc::ptr_eq(old, epoch)));
+        versions.keep_known(|known| epochs.iter().any(|epoch| epoch.version() == Some(known)));
+    }
+
+    /// By the clock of the ledger.
+    pub fn now(&self) -> Timestamp {
+        self.0.house.clock.now()
+    }
+
+    /// From now on a sample that is given up counts as `shutting_down`.
+    pub fn shut_down(&self) {
+        self.0.house.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    fn present(&self) -> Arc<Epoch> {
+        let epochs = read(&self.0.epochs);
+        epochs.back().expect("an epoch is always open").clone()
+    }
+}
+
+/// The epochs of the past, and the present one.
+fn open(opening: Opening, now: Timestamp, house: &Arc<House>) -> VecDeque<Arc<Epoch>> {
+    let restored = |past: Vec<EpochState>| -> VecDeque<_> {
+        let past = past.into_iter();
+        past.map(|state| Epoch::restore(state, now, house.clone()))
+            .collect()
+    };
+    let (past, comparable, label, cause) = match opening {
+        Opening::GoesOn(epochs) => return restored(epochs),
+        Opening::Begins {
+            past,
+            comparable,
+            label,
+            cause,
+        } => (past, comparable, label, cause),
+    };
+    let mut epochs = restored(past);
+    let last = epochs.back().map(|last| {
+        last.end(now.max(last.since()));
+        (last.number(), last.since())
+    });
+    let (number, after) = last.unwrap_or((0, now));
+    let beginning = Beginning {
+        number: number + 1,
+        comparable,
+        series: number + 1,
+        label,
+        version: None,
+        cause,
+        since: now,
+        after,
+    };
+    epochs.push_back(Epoch::begin(beginning, house.clone()));
+    forget(&mut epochs);
+    epochs
+}
+
+/// Which builds have epochs that are comparable with the present one.
+fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
+    let present = epochs.back().expect("an epoch is always open");
+    let comparable = epochs
+        .iter()
+        .filter(|epoch| epoch.series() == present.series());
+    let known = comparable.filter_map(|epoch| epoch.version().cloned());
+    let met = epochs.iter().filter_map(|epoch| epoch.version().cloned());
+    let past = (known.collect(), met.collect());
+    let last = present.last_check().map(|last| last.min(now));
+    let others = epochs.iter().rev().skip(1);
+    let mut others = others.filter(|epoch| epoch.series() == present.series());
+    let is_left = others.any(|other| other.last_check() > present.last_check());
+    let mut versions = Versions::new((present.version().cloned(), last), past, now);
+    if is_left {
+        versions.leave();
+    }
+    // It may have been a moment ago.
+    if present.has_unattributed() {
+        versions.mix(now);
+    }
+    versions
+}
+
+/// Drops the oldest epochs until the rest is within the bounds; the present one stays. Says how many went.
+fn forget(epochs: &mut VecDeque<Arc<Epoch>>) -> u64 {
+    let before = epochs.len();
+    let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
+    while epochs.len() > 1 && (epochs.len() > MAX_EPOCHS || tallies > MAX_TALLIES) {
+        if let Some(oldest) = epochs.pop_front() {
+            tallies -= oldest.seen();
+        }
+    }
+    (before - epochs.len()) as u64
+}

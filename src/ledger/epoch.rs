@@ -1,0 +1,326 @@
+//! The figures of one epoch: what a verdict may be made of.
+//!
+//! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
+
+use super::{
+    EpochState,
+    epoch_slot::Seat,
+    locks::locked,
+    shared::{House, JudgedBy},
+    snapshot::{Mark, REST},
+    tally::Tally,
+};
+use crate::verdict::{self, Cause, Requirement, Tallies, Version};
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering},
+};
+
+/// One epoch and the tallies of the routes that appeared in it.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    id: Arc<str>,
+    number: u64,
+    series: u64,
+    /// What makes its checks comparable.
+    comparable: Arc<str>,
+    label: Option<Arc<str>>,
+    /// Known once an answer of the new stack has told it.
+    version: OnceLock<Version>,
+    cause: Cause,
+    since: Timestamp,
+    until: Mutex<Option<Timestamp>>,
+    /// In order of appearance.
+    seen: Mutex<Vec<Arc<Tally>>>,
+    /// The routes that are neither required nor exempt, together.
+    rest: Arc<Tally>,
+    house: Arc<House>,
+}
+
+/// How an epoch begins.
+#[derive(Clone, Debug)]
+pub(super) struct Beginning {
+    /// Keeps ids apart that begin in the same millisecond.
+    pub(super) number: u64,
+    pub(super) comparable: Arc<str>,
+    /// The same in epochs that differ in nothing but the build of the new stack.
+    pub(super) series: u64,
+    pub(super) label: Option<Arc<str>>,
+    pub(super) version: Option<Version>,
+    pub(super) cause: Cause,
+    pub(super) since: Timestamp,
+    /// The id sorts after those of epochs that began until then, even where the clock was set back.
+    pub(super) after: Timestamp,
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    pub(super) fn begin(beginning: Beginning, house: Arc<House>) -> Arc<Self> {
+        let Beginning {
+            number,
+            comparable,
+            series,
+            label,
+            version,
+            cause,
+            since,
+            after,
+        } = beginning;
+        let chance: u32 = rand::random();
+        let stamp = since.max(after).strftime("%Y%m%dT%H%M%S%3f");
+        Arc::new(Self {
+            id: format!("{stamp}-{number:04}-{chance:08x}").into(),
+            number,
+            series,
+            comparable,
+            label,
+            version: version.map(OnceLock::from).unwrap_or_default(),
+            cause,
+            since,
+            until: Mutex::default(),
+            seen: Mutex::default(),
+            rest: Arc::new(Tally::new(REST.into())),
+            house,
+        })
+    }
+
+    /// One of another process; whatever it noted was before `now`, by whichever clock.
+    pub(super) fn restore(state: EpochState, now: Timestamp, house: Arc<House>) -> Arc<Self> {
+        let verdict::Epoch {
+            id,
+            label,
+            version,
+            cause,
+            since,
+            until,
+        } = state.epoch;
+        let routes = state.routes.into_iter();
+        let restored = routes.map(|route| Arc::new(Tally::restore(route, now)));
+        let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
+        Arc::new(Self {
+            id,
+            number: state.number,
+            series: state.series,
+            comparable: state.comparable,
+            label,
+            version: version.map(OnceLock::from).unwrap_or_default(),
+            cause,
+            since,
+            until: Mutex::new(until),
+            seen: Mutex::new(seen),
+            rest: rest
+                .pop()
+                .unwrap_or_else(|| Arc::new(Tally::new(REST.into()))),
+            house,
+        })
+    }
+
+    /// Everything counted so far of the routes of which `is_stored` does not know as much. `cut`: where the checks count
+    /// that the end of the process would cut off.
+    pub(super) fn state(
+        &self,
+        cut: &[Arc<Tally>],
+        is_stored: impl Fn(&Arc<str>, Mark) -> bool,
+    ) -> EpochState {
+        let seen = locked(&self.seen).clone();
+        let rest = Some(&self.rest).filter(|rest| rest.mark(cut) != Mark::default());
+        let routes = seen.iter().chain(rest).zip(0..);
+        let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark(cut)));
+        EpochState {
+            number: self.number,
+            series: self.series,
+            comparable: self.comparable.clone(),
+            epoch: self.told(*locked(&self.until)),
+            routes: changed
+                .map(|(tally, place)| tally.state(place, cut))
+                .collect(),
+        }
+    }
+
+    pub(super) fn end(&self, at: Timestamp) {
+        *locked(&self.until) = Some(at);
+    }
+
+    /// When it was over and the last of its checks had come to its end; `None`: it is not over.
+    pub(super) fn ended(&self) -> Option<Timestamp> {
+        let until = (*locked(&self.until))?;
+        Some(self.last_check().map_or(until, |last| last.max(until)))
+    }
+
+    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    pub(super) fn pack(&self) {
+        let seen = locked(&self.seen).clone();
+        for tally in seen.iter().chain([&self.rest]) {
+            tally.pack();
+        }
+    }
+
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn comparable(&self) -> &Arc<str> {
+        &self.comparable
+    }
+
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    pub(super) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
+    pub(super) fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// The build of the new stack whose checks these are.
+    pub(super) fn version(&self) -> Option<&Version> {
+        self.version.get()
+    }
+
+    /// An epoch has one version; once known, it stays.
+    pub(super) fn adopt(&self, build: Option<&Version>) {
+        if let Some(version) = build {
+            self.version.get_or_init(|| version.clone());
+        }
+    }
+
+    /// Whether something matched that may be of another build.
+    pub(super) fn has_unattributed(&self) -> bool {
+        let seen = locked(&self.seen);
+        seen.iter()
+            .any(|tally| tally.unattributed.load(Ordering::Relaxed) > 0)
+    }
+
+    /// When a check of its build last came to a comparison.
+    pub(super) fn last_check(&self) -> Option<Timestamp> {
+        let seen = locked(&self.seen).clone();
+        let last = seen
+            .iter()
+            .filter_map(|tally| locked(&tally.course).evidence.record.last());
+        last.max()
+    }
+
+    /// The place of a route in an epoch that is over.
+    pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> Seat {
+        let mut seen = locked(&self.seen);
+        if let Some(tally) = seen.iter().find(|tally| tally.route == *route) {
+            return Seat {
+                epoch: self.clone(),
+                tally: tally.clone(),
+            };
+        }
+        let seat = Seat::new(self, route);
+        seat.tally.has_appeared.store(true, Ordering::Relaxed);
+        seen.push(seat.tally.clone());
+        seat
+    }
+
+    /// That of a route which has appeared.
+    pub(super) fn tally(&self, route: &Arc<str>) -> Option<Arc<Tally>> {
+        let seen = locked(&self.seen);
+        seen.iter().find(|tally| tally.route == *route).cloned()
+    }
+
+    /// A route has appeared.
+    pub(super) fn add(&self, tally: Arc<Tally>) {
+        let mut seen = locked(&self.seen);
+        let reads: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
+        let judged_by = self.house.judged_by();
+        let requirement = judged_by
+            .requirements
+            .of(&tally.route, (1, reads + 1), false);
+        tally.set_requirement(requirement);
+        seen.push(tally);
+    }
+
+    pub(super) fn rest(&self) -> &Arc<Tally> {
+        &self.rest
+    }
+
+    /// Looks at which routes the verdict depends on now, by what each is `called` by now: routes of one name are one. A
+    /// route that becomes required takes the next rank, and keeps it; in an epoch that is over, none does.
+    pub(super) fn assess(&self, judged_by: &JudgedBy, called: impl Fn(&Arc<str>) -> Arc<str>) {
+        let seen = locked(&self.seen).clone();
+        let names: Vec<_> = seen.iter().map(|tally| called(&tally.route)).collect();
+        let required = |tally: &Tally| locked(&tally.course).evidence.required;
+        // The first is the rest's.
+        let (mut all, mut taken) = (0, 1);
+        let mut wholes: HashMap<&Arc<str>, (u64, bool)> = HashMap::new();
+        for (tally, name) in seen.iter().zip(&names) {
+            let (reads, was_required) = wholes.entry(name).or_default();
+            all += tally.reads_seen();
+            *reads += tally.reads_seen();
+            if let Some(required) = required(tally) {
+                *was_required = true;
+                taken = taken.max(required.rank);
+            }
+        }
+        let mut of_rest = 0;
+        let is_over = locked(&self.until).is_some();
+        for (tally, name) in seen.iter().zip(&names) {
+            let (reads, was_required) = wholes[name];
+            let requirements = &judged_by.requirements;
+            let requirement = requirements.of(name, (reads, all), was_required);
+            // Under a name that it no longer has, a route is not checked any more: a rank would be wasted on it.
+            let takes_rank = !is_over && required(tally).is_none() && tally.route == *name;
+            if requirement == Requirement::Required && takes_rank {
+                taken += 1;
+                locked(&tally.course).evidence.require(taken);
+            }
+            if requirement == Requirement::Rest {
+                of_rest += tally.reads_seen();
+            }
+            tally.set_requirement(requirement);
+        }
+        let is_required = judged_by.requirements.is_rest_required(of_rest, all);
+        self.rest.set_requirement(if is_required {
+            Requirement::Required
+        } else {
+            Requirement::Rest
+        });
+    }
+
+    pub(super) fn seen(&self) -> usize {
+        locked(&self.seen).len()
+    }
+
+    pub(super) fn tallies(&self, now: Timestamp) -> Tallies {
+        let seen = locked(&self.seen).clone();
+        let until = *locked(&self.until);
+        let at = until.unwrap_or(now);
+        let routes: Vec<_> = seen.iter().map(|tally| tally.figures(at)).collect();
+        let mut rest = self.rest.figures(at);
+        for route in &routes {
+            if route.requirement == Requirement::Rest {
+                rest.live += route.live;
+                rest.reads += route.reads;
+            }
+        }
+        Tallies {
+            epoch: self.told(until),
+            doubt: None,
+            routes,
+            rest,
+        }
+    }
+
+    fn told(&self, until: Option<Timestamp>) -> verdict::Epoch {
+        verdict::Epoch {
+            id: self.id.clone(),
+            label: self.label.clone(),
+            version: self.version.get().cloned(),
+            cause: self.cause,
+            since: self.since,
+            until,
+        }
+    }
+}

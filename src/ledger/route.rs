@@ -1,0 +1,389 @@
+//! The figures of one route, and the tickets that keep samples and outcomes equal.
+
+use super::{
+    epoch::Epoch,
+    epoch_slot::Seat,
+    locks::{read, write},
+    seconds::{Ended, Place, Tallies},
+    shared::House,
+    tally::Tally,
+};
+use crate::{
+    budget::Bucket,
+    outcome::{Outcome, Reason},
+    route::ENOUGH,
+    stack::Stack,
+    value::Kind,
+    verdict::{Entry, Version},
+};
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use std::{
+    fmt,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// The figures of one route. Shared by clones.
+#[derive(Clone)]
+pub struct Route(Arc<Counts>);
+
+struct Counts {
+    name: Arc<str>,
+    live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
+    reads: AtomicU64,
+    sampled: AtomicU64,
+    forced: AtomicU64,
+    delayed: AtomicU64,
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    differences: [AtomicU64; Kind::ALL.len()],
+    seat: RwLock<Seat>,
+    /// Routes that are this one by now. What is on its way under their names still counts in them, and so here.
+    parts: RwLock<Vec<Route>>,
+    /// How often an undeclared path of this name was learned from.
+    lessons: AtomicU8,
+    /// Here, and not with the sampler, because it saves a look-up for every read.
+    floor: Bucket,
+    house: Arc<House>,
+}
+
+/// One sample on its way to its outcome. Dropped without one, it counts as
+/// `not_compared{internal}`, or `not_compared{shutting_down}` once the process ends.
+#[derive(Debug)]
+#[must_use = "a dropped ticket counts as not compared"]
+pub struct Ticket {
+    route: Route,
+    /// In the epoch in which the sample was taken.
+    seat: Seat,
+    is_counted: bool,
+    is_delayed: bool,
+    /// Answered by the build of that epoch, as far as anybody says.
+    is_attributed: bool,
+    draw: Draw,
+    sampled: Timestamp,
+    /// Its place among the checks that become evidence; a forced one never does.
+    place: Option<(Place, Tallies)>,
+}
+
+/// How a read came to be sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The stack that answers the caller.
+    pub primary: Stack,
+    /// The hash of the key that it was sampled by, where reads are sampled by key.
+    pub key: Option<u64>,
+    pub cause: SampleCause,
+}
+
+/// Why a read is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleCause {
+    Drawn,
+    /// The caller asked for it. Such a check is reported, and is never evidence.
+    Forced,
+}
+
+/// The values of the label `method`.
+pub const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "other",
+];
+
+/// The values of the label `status_class`; `none`: the caller got no answer.
+pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+// === impl Route ===
+
+impl Route {
+    pub(super) fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<House>) -> Self {
+        let name = Arc::from(name);
+        Self(Arc::new(Counts {
+            seat: RwLock::new(Seat::again(epoch, &name)),
+            name,
+            live: Default::default(),
+            reads: AtomicU64::new(0),
+            parts: RwLock::default(),
+            lessons: AtomicU8::new(0),
+            floor: Bucket::default(),
+            sampled: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
+            outcomes: Default::default(),
+            differences: Default::default(),
+            house,
+        }))
+    }
+
+    /// From now on counts in `epoch`.
+    pub(super) fn enter(&self, epoch: &Arc<Epoch>) {
+        *write(&self.0.seat) = Seat::new(epoch, &self.0.name);
+    }
+
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Counts one live request; `None`: the caller got no answer.
+    pub fn count_live(&self, method: &Method, status: Option<StatusCode>) {
+        let method = METHODS
+            .iter()
+            .position(|name| *name == method.as_str())
+            .unwrap_or(METHODS.len() - 1);
+        let class = match status {
+            Some(status) => usize::from(status.as_u16() / 100).clamp(1, 5) - 1,
+            None => STATUS_CLASSES.len() - 1,
+        };
+        self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
+        read(&self.0.seat).count_live();
+    }
+
+    /// Counts one live request as a read, beside [`Route::count_live`]; sampled or not. Which routes a
+    /// verdict depends on goes by their share of the reads.
+    pub fn count_live_read(&self) {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
+        read(&self.0.seat).count_read();
+    }
+
+    /// Counts one sample that was drawn while old was primary, and hands out the duty to end it.
+    pub fn sample(&self) -> Ticket {
+        self.sample_by(Draw::default())
+    }
+
+    /// Counts one sample, and hands out the duty to end it.
+    pub fn sample_by(&self, draw: Draw) -> Ticket {
+        self.0.sampled.fetch_add(1, Ordering::Relaxed);
+        let seat = read(&self.0.seat).clone();
+        seat.count_sample();
+        let house = &self.0.house;
+        let sampled = house.clock.now();
+        let place = match draw.cause {
+            SampleCause::Drawn => {
+                let tallies = seat.tallies(seat.is_of_rest());
+                if let [_, Some(rest)] = &tallies {
+                    rest.sampled.fetch_add(1, Ordering::Relaxed);
+                }
+                Some((house.seconds.begin(sampled, tallies.clone()), tallies))
+            }
+            SampleCause::Forced => {
+                self.0.forced.fetch_add(1, Ordering::Relaxed);
+                seat.count_forced();
+                None
+            }
+        };
+        Ticket {
+            route: self.clone(),
+            seat,
+            is_counted: false,
+            is_delayed: false,
+            is_attributed: true,
+            draw,
+            sampled,
+            place,
+        }
+    }
+
+    /// From now on what `part` counts, counts here.
+    pub(super) fn join(&self, part: Route) {
+        write(&self.0.parts).push(part);
+    }
+
+    /// Whether something is to be learned from one more request; taken note of.
+    pub(super) fn teaches(&self) -> bool {
+        // The plain load first: on the live path it is false nearly always.
+        let lessons = &self.0.lessons;
+        lessons.load(Ordering::Relaxed) < ENOUGH && lessons.fetch_add(1, Ordering::Relaxed) < ENOUGH
+    }
+
+    /// What is left of `sample.per_route_floor`.
+    pub fn floor(&self) -> &Bucket {
+        &self.0.floor
+    }
+
+    pub fn count_difference(&self, kind: Kind) {
+        self.0.differences[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// By index into [`METHODS`] and [`STATUS_CLASSES`].
+    pub fn live(&self, method: usize, status_class: usize) -> u64 {
+        self.sum(&|counts| counts.live[method][status_class].load(Ordering::Relaxed))
+    }
+
+    pub fn live_total(&self) -> u64 {
+        self.sum(&|counts| {
+            let classes = counts.live.iter().flatten();
+            classes.map(|count| count.load(Ordering::Relaxed)).sum()
+        })
+    }
+
+    pub fn reads(&self) -> u64 {
+        self.sum(&|counts| counts.reads.load(Ordering::Relaxed))
+    }
+
+    pub fn sampled(&self) -> u64 {
+        self.sum(&|counts| counts.sampled.load(Ordering::Relaxed))
+    }
+
+    /// Of the samples: those that their callers asked for.
+    pub fn forced(&self) -> u64 {
+        self.sum(&|counts| counts.forced.load(Ordering::Relaxed))
+    }
+
+    /// Checks that began later, for what they read had just been written.
+    pub fn delayed(&self) -> u64 {
+        self.sum(&|counts| counts.delayed.load(Ordering::Relaxed))
+    }
+
+    pub fn outcomes(&self, outcome: Outcome) -> u64 {
+        self.sum(&|counts| counts.outcomes[outcome.index()].load(Ordering::Relaxed))
+    }
+
+    pub fn differences(&self, kind: Kind) -> u64 {
+        self.sum(&|counts| counts.differences[kind as usize].load(Ordering::Relaxed))
+    }
+
+    /// Of this route and its parts.
+    fn sum(&self, count: &dyn Fn(&Counts) -> u64) -> u64 {
+        let parts = read(&self.0.parts);
+        count(&self.0) + parts.iter().map(|part| part.sum(count)).sum::<u64>()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Route").field(&self.0.name).finish()
+    }
+}
+
+// === impl Ticket ===
+
+impl Ticket {
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// The id of the epoch to which the check belongs.
+    pub fn epoch(&self) -> &Arc<str> {
+        self.seat.epoch.id()
+    }
+
+    /// Whether the check becomes evidence of the build of its epoch.
+    pub fn is_evidence(&self) -> bool {
+        self.place.is_some() && self.is_attributed
+    }
+
+    /// The check begins later, for what it reads has just been written. That is counted with its outcome.
+    pub fn delay(&mut self) {
+        self.is_delayed = true;
+    }
+
+    /// From now on the check belongs to `epoch`, if it is comparable with what is counted there.
+    pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
+        let from = &self.seat.epoch;
+        if Arc::ptr_eq(from, epoch) || from.series() != epoch.series() {
+            return;
+        }
+        let present = read(&self.route.0.seat).clone();
+        let seat = match Arc::ptr_eq(&present.epoch, epoch) {
+            true => present,
+            false => epoch.seat(&self.route.0.name),
+        };
+        seat.count_sample();
+        self.seat.release_sample();
+        if let Some(rest) = self.rest() {
+            rest.sampled.fetch_sub(1, Ordering::Relaxed);
+            epoch.rest().sampled.fetch_add(1, Ordering::Relaxed);
+        }
+        self.seat = seat;
+    }
+
+    /// That build answered the check; `None`: the answer does not say.
+    pub(super) fn attribute(&mut self, build: Option<&Version>) {
+        self.is_attributed = self.seat.epoch.version() == build;
+    }
+
+    /// Notes how long a stack took for its whole answer.
+    pub fn answered(&self, stack: Stack, took: Duration) {
+        if self.is_attributed && self.draw.cause == SampleCause::Drawn {
+            self.seat.count_latency(stack, took);
+            if let Some(rest) = self.rest() {
+                rest.count_latency(stack, took);
+            }
+        }
+    }
+
+    /// Counts the outcome of the check.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.count(outcome);
+    }
+
+    /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
+    pub fn give_up(self, reason: Reason) {
+        let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
+        let reason = if is_ending {
+            Reason::ShuttingDown
+        } else {
+            reason
+        };
+        self.finish(Outcome::NotCompared(reason));
+    }
+
+    /// The figures of all routes that are not required, if the check counts there: that goes by when it was sampled.
+    fn rest(&self) -> Option<&Arc<Tally>> {
+        let (_, [_, rest]) = self.place.as_ref()?;
+        rest.as_ref().map(|_| self.seat.epoch.rest())
+    }
+
+    fn count(&mut self, outcome: Outcome) {
+        self.is_counted = true;
+        if self.is_delayed {
+            self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
+            self.seat.count_delay();
+        }
+        self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
+        self.seat.tally.count_outcome(outcome, self.is_attributed);
+        if let Some(rest) = self.rest() {
+            rest.count_outcome(outcome, self.is_attributed);
+        }
+        if let Some((place, sampled_in)) = self.place.take() {
+            let is_of_rest = sampled_in[1].is_some();
+            let tallies = self.seat.tallies(is_of_rest);
+            let ended = Ended {
+                entry: Entry {
+                    outcome,
+                    primary: self.draw.primary,
+                    key: self.draw.key,
+                    sampled: self.sampled,
+                },
+                tallies,
+                sampled_in,
+                is_attributed: self.is_attributed,
+            };
+            self.route.0.house.seconds.end(place, ended);
+        }
+    }
+}
+
+impl Default for Draw {
+    fn default() -> Self {
+        Self {
+            primary: Stack::Old,
+            key: None,
+            cause: SampleCause::Drawn,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.is_counted {
+            return;
+        }
+        let reason = match self.route.0.house.shutting_down.load(Ordering::Relaxed) {
+            true => Reason::ShuttingDown,
+            false => Reason::Internal,
+        };
+        self.count(Outcome::NotCompared(reason));
+    }
+}

@@ -1,0 +1,216 @@
+//! The figures of one route in one epoch.
+
+use super::{RouteState, latencies::Latencies, locks::locked, seconds::Ended, snapshot::Mark};
+use crate::{
+    outcome::Outcome,
+    stack::Stack,
+    verdict::{DistinctKeys, Figures, Limits, Outcomes, Pace, Requirement, RouteEvidence},
+};
+use jiff::Timestamp;
+use std::ptr;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+};
+use std::time::Duration;
+
+/// The figures of one route in one epoch.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) route: Arc<str>,
+    requirement: AtomicU8,
+    pub(super) has_appeared: AtomicBool,
+    pub(super) live: AtomicU64,
+    pub(super) reads: AtomicU64,
+    pub(super) sampled: AtomicU64,
+    /// Of the samples: those that their callers asked for.
+    pub(super) forced: AtomicU64,
+    /// Of the samples: those that are not evidence yet.
+    pub(super) waiting: AtomicU64,
+    /// Of those: the evidence no longer waits for them.
+    pub(super) overdue: AtomicU64,
+    pub(super) delayed: AtomicU64,
+    pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
+    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    pub(super) unattributed: AtomicU64,
+    pub(super) course: Mutex<Course>,
+}
+
+/// What is known of a route's checks beyond their counts.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    pub(super) evidence: RouteEvidence,
+    pace: Pace,
+    pub(super) latencies: Latencies,
+}
+
+const REQUIREMENTS: [Requirement; 4] = [
+    Requirement::Exempt,
+    Requirement::Required,
+    Requirement::Provisional,
+    Requirement::Rest,
+];
+
+// === impl Tally ===
+
+impl Tally {
+    pub(super) fn new(route: Arc<str>) -> Self {
+        Self {
+            route,
+            requirement: AtomicU8::new(Requirement::Rest as u8),
+            has_appeared: AtomicBool::new(false),
+            live: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            sampled: AtomicU64::new(0),
+            forced: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
+            outcomes: Default::default(),
+            unattributed: AtomicU64::new(0),
+            course: Mutex::default(),
+        }
+    }
+
+    pub(super) fn restore(state: RouteState, now: Timestamp) -> Self {
+        let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
+        let mut evidence = state.evidence;
+        evidence.last_mismatch = evidence.last_mismatch.map(|at| at.min(now));
+        let tally = Self::new(state.route);
+        if evidence.required.is_some() {
+            tally.set_requirement(Requirement::Required);
+        }
+        Self {
+            has_appeared: AtomicBool::new(true),
+            live: AtomicU64::new(state.live),
+            reads: AtomicU64::new(state.reads),
+            sampled: AtomicU64::new(state.sampled),
+            forced: AtomicU64::new(state.forced),
+            delayed: AtomicU64::new(state.delayed),
+            outcomes: Outcome::ALL.map(counted),
+            unattributed: AtomicU64::new(state.unattributed),
+            course: Mutex::new(Course {
+                evidence,
+                pace: Pace::default(),
+                latencies: state.latencies,
+            }),
+            ..tally
+        }
+    }
+
+    /// `cut`: where the checks count that the end of the process would cut off.
+    pub(super) fn state(&self, place: u64, cut: &[Arc<Self>]) -> RouteState {
+        let outcomes = self.outcomes();
+        let course = locked(&self.course);
+        let mut evidence = course.evidence.clone();
+        evidence.cut += self.cut_off(cut);
+        RouteState {
+            route: self.route.clone(),
+            place,
+            live: self.live.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            sampled: self.sampled.load(Ordering::Relaxed),
+            forced: self.forced.load(Ordering::Relaxed),
+            delayed: self.delayed.load(Ordering::Relaxed),
+            outcomes,
+            unattributed: self.unattributed.load(Ordering::Relaxed),
+            evidence,
+            latencies: course.latencies.clone(),
+        }
+    }
+
+    fn cut_off(&self, cut: &[Arc<Self>]) -> u64 {
+        let own = cut.iter().filter(|tally| ptr::eq(&***tally, self));
+        own.count() as u64 + self.overdue.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn mark(&self, cut: &[Arc<Self>]) -> Mark {
+        let ended = self.outcomes().ended();
+        let counted = [&self.live, &self.reads, &self.sampled];
+        let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
+        let course = locked(&self.course);
+        let [all @ .., cut_before] =
+            super::snapshot::mark([live, reads, sampled, ended], &course.evidence);
+        let [live, reads, sampled, ended, entered, rank] = all;
+        let cut = cut_before + self.cut_off(cut);
+        [live, reads, sampled, ended, entered, rank, cut]
+    }
+
+    /// What was sampled was a read, even if nobody counted it as one.
+    pub(super) fn reads_seen(&self) -> u64 {
+        let reads = self.reads.load(Ordering::Relaxed);
+        reads.max(self.sampled.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn requirement(&self) -> Requirement {
+        REQUIREMENTS[usize::from(self.requirement.load(Ordering::Relaxed))]
+    }
+
+    pub(super) fn set_requirement(&self, requirement: Requirement) {
+        self.requirement.store(requirement as u8, Ordering::Relaxed);
+    }
+
+    /// Counts the outcome of a check. `is_attributed`: the build of the epoch answered it, as far as anybody knows.
+    pub(super) fn count_outcome(&self, outcome: Outcome, is_attributed: bool) {
+        if !is_attributed && matches!(outcome, Outcome::Match(_)) {
+            // First, so that nobody sees the match without it.
+            self.unattributed.fetch_add(1, Ordering::Release);
+        }
+        self.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
+        locked(&self.course).latencies.record(stack, took);
+    }
+
+    /// A check becomes evidence. Of a check that another build than the epoch's answered, or may have, only a mismatch does.
+    pub(super) fn enter(&self, ended: &Ended, limits: &Limits) {
+        let outcome = ended.entry.outcome;
+        if !ended.is_attributed && !matches!(outcome, Outcome::Mismatch(_)) {
+            return;
+        }
+        let course = &mut *locked(&self.course);
+        course.evidence.enter(&ended.entry, limits);
+        if let Outcome::Match(_) = outcome {
+            course.pace.count(ended.entry.sampled);
+        }
+    }
+
+    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    pub(super) fn pack(&self) {
+        let course = &mut *locked(&self.course);
+        course.latencies.pack();
+        course.evidence.keys = None;
+    }
+
+    /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
+    pub(super) fn outcomes(&self) -> Outcomes {
+        let counts = Outcome::ALL.into_iter().map(|outcome| {
+            let count = &self.outcomes[outcome.index()];
+            (outcome, count.load(Ordering::Acquire))
+        });
+        counts.collect()
+    }
+
+    pub(super) fn figures(&self, now: Timestamp) -> Figures {
+        let outcomes = self.outcomes();
+        let course = locked(&self.course);
+        Figures {
+            route: self.route.clone(),
+            requirement: self.requirement(),
+            live: self.live.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+            sampled: self.sampled.load(Ordering::Relaxed),
+            forced: self.forced.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            overdue: self.overdue.load(Ordering::Relaxed),
+            delayed: self.delayed.load(Ordering::Relaxed),
+            outcomes,
+            unattributed: self.unattributed.load(Ordering::Relaxed),
+            evidence: course.evidence.without_keys(),
+            keys: course.evidence.keys.as_ref().map(DistinctKeys::trials),
+            pace: course.pace.per_second(now),
+            latency: course.latencies.quantiles(),
+        }
+    }
+}

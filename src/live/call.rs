@@ -1,0 +1,260 @@
+//! One live request on its way through the layers.
+
+use super::{
+    capture::{End, Recording},
+    hop::Marks,
+    limits::ListenerLimits,
+    request_body::Upload,
+    settings::Live,
+    switch::{Switch, Undecided},
+};
+use crate::{
+    http_client::Line,
+    ledger::{Gauges, Ledger, Route},
+    route::{Access, Head, Keys, Naming},
+    sample::Wish,
+};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use hyper::upgrade::OnUpgrade;
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+/// A request as the layers see it: headers for the caller's connection are taken out.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) request: Request<Upload>,
+    /// The settings for this request, from its beginning to its end.
+    pub(super) live: Arc<Live>,
+    pub(super) caller: Exchange,
+    pub(super) version: Version,
+    pub(super) received: Instant,
+    pub(super) marks: Marks,
+    pub(super) upgrade: Option<Box<Upgrade>>,
+    pub(super) wish: Wish,
+}
+
+/// The connection that a request came by.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) line: Arc<Line>,
+    pub(super) switch: Switch,
+    pub(super) limits: ListenerLimits,
+    pub(super) gauges: Gauges,
+    /// Requests whose answer has not ended.
+    exchanges: AtomicUsize,
+}
+
+/// A request until the end of its answer: the caller waits meanwhile, and not we for the caller.
+#[derive(Debug)]
+pub(super) struct Exchange(Arc<Caller>);
+
+/// A request to go on in another protocol.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) protocol: http::HeaderValue,
+    pub(super) connection: OnUpgrade,
+    pub(super) decision: Undecided,
+}
+
+/// The route of a request.
+#[derive(Clone, Debug)]
+pub(super) enum Routing {
+    Known(Named),
+    /// It will be known when the request's body is.
+    ByBody(Arc<Unnamed>),
+}
+
+/// A route, and its own sampling rate.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) route: Route,
+    pub(super) rate: Option<f64>,
+    is_declared: bool,
+}
+
+/// A request whose body has to be known before its route is.
+#[derive(Debug)]
+pub(super) struct Unnamed {
+    pub(super) head: OwnedHead,
+    pub(super) recording: Recording,
+    live: Arc<Live>,
+    ledger: Ledger,
+    named: OnceLock<Named>,
+}
+
+/// The head of a request, kept for when its body is whole.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedHead {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(super) fn new(limits: ListenerLimits, gauges: Gauges) -> Self {
+        Self {
+            line: Arc::default(),
+            switch: Switch::default(),
+            limits,
+            gauges,
+            exchanges: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Exchange(self.clone())
+    }
+
+    /// Whether every answer has ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchanges.load(Ordering::Relaxed) == 0
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(super) fn caller(&self) -> &Arc<Caller> {
+        &self.0
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    pub(super) fn head(&self) -> Head<'_> {
+        head(
+            self.request.method(),
+            self.request.uri(),
+            self.request.headers(),
+        )
+    }
+}
+
+// === impl Routing ===
+
+impl Routing {
+    /// The route, which has to be known by now: where the body never became whole, it counts as if there were none.
+    pub(super) fn named(&self) -> &Named {
+        match self {
+            Self::Known(named) => named,
+            Self::ByBody(unnamed) => unnamed.named(),
+        }
+    }
+}
+
+// === impl Named ===
+
+impl Named {
+    /// `None` where the name depends on a body that is not given.
+    pub(super) fn of(
+        live: &Live,
+        ledger: &Ledger,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+    ) -> Option<Self> {
+        match live.routes.name(head, body) {
+            Naming::Named(name, Some(entry)) => Some(Self {
+                route: ledger.route(&name),
+                rate: entry.sample(),
+                is_declared: true,
+            }),
+            Naming::Named(name, None) => Some(Self {
+                route: ledger.undeclared(&name),
+                rate: None,
+                is_declared: false,
+            }),
+            Naming::NeedsBody => None,
+        }
+    }
+
+    /// Counts the request by its answer. Names are learned from paths under which there is something: whoever tries
+    /// made-up ones must not blur the names of the others.
+    pub(super) fn count_answer(&self, ledger: &Ledger, method: &Method, status: StatusCode) {
+        self.route.count_live(method, Some(status));
+        if !self.is_declared && (status.is_success() || status == StatusCode::NOT_MODIFIED) {
+            ledger.learn(&self.route);
+        }
+    }
+}
+
+// === impl Unnamed ===
+
+impl Unnamed {
+    pub(super) fn new(
+        head: OwnedHead,
+        recording: Recording,
+        live: Arc<Live>,
+        ledger: Ledger,
+    ) -> Self {
+        Self {
+            head,
+            recording,
+            live,
+            ledger,
+            named: OnceLock::new(),
+        }
+    }
+
+    fn named(&self) -> &Named {
+        self.named.get_or_init(|| {
+            self.with_body(|body| {
+                Named::of(&self.live, &self.ledger, &self.head.borrow(), Some(body))
+                    .expect("with a body given there must be a name")
+            })
+        })
+    }
+
+    /// What it writes, as far as its body has come to be known.
+    pub(super) fn keys(&self) -> Keys {
+        let routes = &self.live.routes;
+        self.with_body(|body| routes.keys(&self.head.borrow(), Some(body), Access::Write))
+    }
+
+    fn with_body<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        let tape = self.recording.tape();
+        use_it(match tape.end() {
+            End::Whole => tape.kept(),
+            _ => &[],
+        })
+    }
+}
+
+// === impl OwnedHead ===
+
+impl OwnedHead {
+    pub(super) fn of(request: &Request<Upload>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        }
+    }
+
+    pub(super) fn borrow(&self) -> Head<'_> {
+        head(&self.method, &self.uri, &self.headers)
+    }
+}
+
+fn head<'h>(method: &'h Method, uri: &'h Uri, headers: &'h HeaderMap) -> Head<'h> {
+    Head {
+        method,
+        path: uri.path(),
+        query: uri.query(),
+        headers,
+    }
+}

@@ -1,0 +1,159 @@
+//! Where requests of one connection enter: what is only for this connection is taken out, and the rest goes through the layers.
+
+use super::{
+    call::{Call, Caller, Upgrade},
+    control,
+    hop::{self, Mark, Marks},
+    problem::Problem,
+    request_body::Upload,
+    response_body::Download,
+    settings::Live,
+    switch::Undecided,
+};
+use crate::{http_client::Instance, ledger::Gauges, settings::Current};
+use futures_util::future::Either;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header::UPGRADE};
+use http_body::Body;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Instant,
+};
+use tower::Service;
+
+/// The service of one connection.
+#[derive(Debug)]
+pub(super) struct Entrance<S> {
+    layers: RefCell<S>,
+    live: Current<Live>,
+    caller: Arc<Caller>,
+    loops: Loops,
+}
+
+/// Refuses requests that run in a loop.
+#[derive(Clone, Debug)]
+pub(super) struct Loops {
+    instance: Option<Instance>,
+    gauges: Gauges,
+}
+
+// === impl Entrance ===
+
+impl<S> Entrance<S> {
+    pub(super) fn new(layers: S, live: Current<Live>, caller: Arc<Caller>, loops: Loops) -> Self {
+        Self {
+            layers: RefCell::new(layers),
+            live,
+            caller,
+            loops,
+        }
+    }
+
+    fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
+        let received = Instant::now();
+        let mut request = request.map(Upload::new);
+        let marks = Marks::of(request.headers());
+        // With a body no upgrade can be granted, and the reader of the connection does not wait for a decision.
+        let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
+        // From here on, however the request ends, it is decided.
+        let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
+        check_target(&request)?;
+        self.loops.check(request.headers())?;
+        let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
+        let live = self.live.get();
+        let wish = control::wish(request.headers(), marks, &live);
+        let force = live.sampling.force_header.as_ref();
+        hop::strip_request(request.headers_mut(), marks, force);
+        Ok(Call {
+            version: request.version(),
+            request,
+            live,
+            caller: self.caller.begin(),
+            received,
+            marks,
+            upgrade,
+            wish,
+        })
+    }
+}
+
+// === impl Loops ===
+
+impl Loops {
+    pub(super) fn new(instance: Option<Instance>, gauges: Gauges) -> Self {
+        Self { instance, gauges }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let instance = self.instance.as_ref();
+        if instance.is_some_and(|instance| instance.is_in_loop(headers)) {
+            self.gauges.loop_refused();
+            return Err(Problem::Loop);
+        }
+        Ok(())
+    }
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
+where
+    S: Service<Call, Response = Response<Download>, Error = Infallible>,
+{
+    type Response = Response<Download>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Ready<Result<Response<Download>, Infallible>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        match self.admit(request) {
+            // The layers are always ready.
+            Ok(call) => Either::Left(self.layers.borrow_mut().call(call)),
+            Err(problem) => Either::Right(ready(Ok(problem.answer()))),
+        }
+    }
+}
+
+/// Takes the wish for another protocol, if it may be granted.
+fn take_upgrade(request: &mut Request<Upload>, decision: Undecided) -> Option<Box<Upgrade>> {
+    let protocol = tunnelled_protocol(request)?;
+    let connection = request.extensions_mut().remove::<OnUpgrade>()?;
+    Some(Box::new(Upgrade {
+        protocol,
+        connection,
+        decision,
+    }))
+}
+
+/// The protocol asked for. HTTP/2 is none to be tunnelled: its requests would pass unseen.
+fn tunnelled_protocol(request: &Request<Upload>) -> Option<HeaderValue> {
+    let mut protocols = request.headers().get_all(UPGRADE).iter();
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
+        return None;
+    };
+    let names = protocol.to_str().ok()?;
+    let is_http = names
+        .split(',')
+        .any(|name| matches!(name.trim().as_bytes(), [b'h' | b'H', ..]));
+    let is_granted =
+        request.version() == Version::HTTP_11 && request.method() != Method::CONNECT && !is_http;
+    is_granted.then(|| protocol.clone())
+}
+
+/// A target has a path, or is `*` of OPTIONS (RFC 9112 3.2).
+fn check_target(request: &Request<Upload>) -> Result<(), Problem> {
+    let uri = request.uri();
+    match *request.method() {
+        Method::CONNECT => Err(Problem::Connect),
+        Method::OPTIONS if uri.path() == "*" => Ok(()),
+        _ if uri.path().starts_with('/') && is_http_or_origin(uri) => Ok(()),
+        _ => Err(Problem::BadTarget),
+    }
+}
+
+fn is_http_or_origin(uri: &http::Uri) -> bool {
+    match uri.scheme_str() {
+        None => uri.authority().is_none(),
+        Some(scheme) => scheme == "http" || scheme == "https",
+    }
+}

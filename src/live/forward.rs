@@ -1,0 +1,317 @@
+//! The service that sends a request to the primary and takes up its answer.
+
+use super::{
+    call::{Call, Exchange, Upgrade},
+    expect_continue::{Gate, Keeper},
+    hop::{self, Mark, Marks},
+    informational,
+    problem::Problem,
+    request_body::Upload,
+    response_body::Download,
+    retry::Again,
+    upgrade,
+};
+use crate::{
+    drain,
+    http_client::{Answering, Client, Error, Target},
+    ledger::timings::Timings,
+    stack::Stack,
+};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, UPGRADE},
+    request::Parts,
+};
+use http_body::Body;
+use hyper::upgrade::OnUpgrade;
+use pin_project_lite::pin_project;
+use std::{
+    convert::Infallible,
+    error::Error as _,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tower::Service;
+
+/// Forwards requests to the stack that serves.
+#[derive(Clone, Debug)]
+pub(super) struct Forward(Arc<Stacks>);
+
+#[derive(Debug)]
+struct Stacks {
+    old: Client<Upload>,
+    new: Client<Upload>,
+    timings: Timings,
+    drain: drain::Watch,
+}
+
+/// What is kept of a request while it is with the primary.
+#[derive(Debug)]
+struct Pending {
+    method: Method,
+    caller: Exchange,
+    version: Version,
+    received: Instant,
+    upgrade: Option<Box<Upgrade>>,
+    keeper: Option<Keeper>,
+    primary: Stack,
+}
+
+type Answered = Result<Response<Answering<Upload>>, Error>;
+type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+pin_project! {
+    /// Waits for the primary's answer. Written out, for an async block would hold the answer's future twice.
+    struct Forwarding<F> {
+        #[pin]
+        answer: F,
+        again: Option<Again>,
+        retry: Option<Retry>,
+        pending: Option<Pending>,
+        stacks: Arc<Stacks>,
+        sent: Instant,
+    }
+}
+
+const UNFINISHED: &str = "a future must not be polled after its end";
+
+// === impl Forward ===
+
+impl Forward {
+    pub(super) fn new(
+        old: &Arc<Target>,
+        new: &Arc<Target>,
+        timings: Timings,
+        drain: drain::Watch,
+    ) -> Self {
+        Self(Arc::new(Stacks {
+            old: Client::new(old.clone()),
+            new: Client::new(new.clone()),
+            timings,
+            drain,
+        }))
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub(super) fn sweep(&self) {
+        self.0.old.sweep();
+        self.0.new.sweep();
+    }
+}
+
+impl Service<Call> for Forward {
+    type Response = Response<Download>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Download>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let stacks = self.0.clone();
+        let primary = call.live.serve_from;
+        let client = stacks.client(primary);
+        let (mut request, pending) = Pending::of(call, client.target());
+        let again = Again::of(&request);
+        pending.inform(&mut request);
+        let sent = Instant::now();
+        // The request is on its way before the future is made, which so need not hold it.
+        let answer = client.send(request);
+        Box::pin(Forwarding {
+            answer,
+            again,
+            retry: None,
+            pending: Some(pending),
+            stacks,
+            sent,
+        })
+    }
+}
+
+// === impl Forwarding ===
+
+impl<F: Future<Output = Answered>> Future for Forwarding<F> {
+    type Output = Result<Response<Download>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let answer = match this.retry {
+            Some(retry) => ready!(retry.as_mut().poll(cx)),
+            None => match (ready!(this.answer.poll(cx)), this.again.take()) {
+                (Err(error), Some(again)) if error.is_stale() => {
+                    let pending = this.pending.as_ref().expect(UNFINISHED);
+                    let retry = this
+                        .stacks
+                        .clone()
+                        .send_again(again.into_request(), pending);
+                    ready!(this.retry.insert(retry).as_mut().poll(cx))
+                }
+                (answer, _) => answer,
+            },
+        };
+        let pending = this.pending.take().expect(UNFINISHED);
+        Poll::Ready(Ok(this.stacks.answer(pending, answer, *this.sent)))
+    }
+}
+
+// === impl Stacks ===
+
+impl Stacks {
+    fn client(&self, stack: Stack) -> &Client<Upload> {
+        match stack {
+            Stack::Old => &self.old,
+            Stack::New => &self.new,
+        }
+    }
+
+    fn send_again(self: Arc<Self>, mut request: Request<Upload>, pending: &Pending) -> Retry {
+        pending.inform(&mut request);
+        let primary = pending.primary;
+        Box::pin(async move { self.client(primary).send_fresh(request).await })
+    }
+
+    fn answer(&self, mut pending: Pending, answer: Answered, sent: Instant) -> Response<Download> {
+        let answered = Instant::now();
+        let mut answer = match answer {
+            Ok(answer) => pending.answer(answer, sent, &self.drain),
+            Err(error) => {
+                tracing::debug!(%error, stack = %pending.primary, "no answer from the primary");
+                problem(&error).answer()
+            }
+        };
+        let added = (sent - pending.received) + answered.elapsed();
+        self.timings.overhead(added);
+        answer.body_mut().ends(pending.caller);
+        answer
+    }
+}
+
+fn problem(error: &Error) -> Problem {
+    match error {
+        Error::Connect(_) | Error::NoRoom => Problem::NoConnection,
+        Error::ConnectTimeout(_) => Problem::ConnectTimeout,
+        Error::Reset { .. } => Problem::Reset,
+        Error::Protocol(_) => Problem::NotHttp,
+        Error::RequestBody(error) if is_timeout(error) => Problem::BodyTimeout,
+        Error::RequestBody(_) => Problem::BadRequest,
+    }
+}
+
+/// Whether one of its causes is a wait that lasted too long.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let error_of_io = error.downcast_ref::<io::Error>();
+        if error_of_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+// === impl Pending ===
+
+impl Pending {
+    /// Fits the request to the primary, and keeps what its answer will be fitted by.
+    fn of(call: Call, target: &Target) -> (Request<Upload>, Self) {
+        let (mut parts, mut body) = call.request.into_parts();
+        target.prepare(&mut parts);
+        if let Some(upgrade) = &call.upgrade {
+            ask_for_upgrade(&mut parts, upgrade);
+        }
+        let mut keeper = None;
+        if call.marks.have(Mark::Expect) && !body.is_end_stream() {
+            let (gate, kept) = Gate::new(call.caller.caller().switch.clone());
+            body.hold_back(gate);
+            keeper = Some(kept);
+        }
+        let pending = Self {
+            method: parts.method.clone(),
+            caller: call.caller,
+            version: call.version,
+            received: call.received,
+            upgrade: call.upgrade,
+            keeper,
+            primary: call.live.serve_from,
+        };
+        (Request::from_parts(parts, body), pending)
+    }
+
+    /// Has what the primary says before its answer passed on; an HTTP/1.0 caller would not understand it.
+    fn inform(&self, request: &mut Request<Upload>) {
+        let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
+        informational::pass_on(request, caller, self.keeper.as_ref());
+    }
+
+    fn answer(
+        &mut self,
+        mut answer: Response<Answering<Upload>>,
+        sent: Instant,
+        drain: &drain::Watch,
+    ) -> Response<Download> {
+        let marks = Marks::of(answer.headers());
+        if let Err(error) = hop::check_answer(&mut answer, marks) {
+            tracing::debug!(%error, stack = %self.primary, "an answer was refused");
+            return Problem::NotHttp.answer();
+        }
+        let status = answer.status();
+        hop::strip_answer(status, answer.headers_mut(), marks);
+        *answer.version_mut() = Version::HTTP_11;
+        if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
+            return Problem::NotHttp.answer();
+        }
+        let mut answer = answer.map(|body| Download::new(body, self.primary, sent));
+        self.refuse_body(&mut answer);
+        if answer.body().size_hint().exact().is_none() {
+            let body = answer.body_mut();
+            match self.version {
+                Version::HTTP_11 => body.put_trailers_on(self.caller.caller().line.clone()),
+                _ => body.ends_connection(self.caller.caller().switch.clone()),
+            }
+        }
+        if status == StatusCode::NOT_MODIFIED
+            && self.method != Method::HEAD
+            && let Some(length) = content_length(answer.headers())
+        {
+            answer.body_mut().leave_untold(length);
+        }
+        answer
+    }
+
+    /// Where the answer came before the body was wanted, the body will never be.
+    fn refuse_body(&self, answer: &mut Response<Download>) {
+        let Some(keeper) = &self.keeper else { return };
+        if keeper.answered() {
+            answer.body_mut().refuse_at_end(keeper.clone());
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+    }
+
+    /// Says whether the upgrade was asked for.
+    fn tunnel(&mut self, answer: &mut Response<Answering<Upload>>, drain: &drain::Watch) -> bool {
+        let stack = answer.extensions_mut().remove::<OnUpgrade>();
+        let (Some(upgrade), Some(stack)) = (self.upgrade.take(), stack) else {
+            return false;
+        };
+        upgrade.decision.grant();
+        upgrade::open(upgrade.connection, stack, drain.clone());
+        true
+    }
+}
+
+fn ask_for_upgrade(parts: &mut Parts, upgrade: &Upgrade) {
+    let headers = &mut parts.headers;
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, upgrade.protocol.clone());
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

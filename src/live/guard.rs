@@ -1,0 +1,458 @@
+//! The reading side of a caller's connection: refuses what [`Framing`] finds at fault, before hyper acts on it.
+//!
+//! A faulty line is not hidden from hyper but spoilt, with a NUL for its last byte, so that hyper itself answers 400 in its
+//! turn, after the requests before it, and closes. Nothing after the spoilt byte is read.
+//!
+//! The connection ends when the caller lets us wait for too long, for any [`Wait`], or takes nothing of an answer for too long
+//! ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary is at work, or in a tunnel.
+//!
+//! After the last answer of a connection that still sends, what comes is read and dropped for [`LINGER`], for a reset would take
+//! the answer from the caller before it is read.
+
+use super::{
+    call::Caller,
+    deadline::Deadline,
+    framing::{Found, Framing, Stage},
+    switch::Decision,
+};
+use crate::ledger::Bound;
+use memchr::memchr;
+use socket2::SockRef;
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep},
+};
+
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Ends a spoilt head, for hyper looks at one only when it has an end.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// Wraps the connection to a caller.
+#[derive(Debug)]
+pub(super) struct Guard {
+    inner: TcpStream,
+    framing: Framing,
+    caller: Arc<Caller>,
+    /// Bytes read that may only pass later: once an upgrade is decided on, or the line of a target is whole.
+    stash: Vec<u8>,
+    /// The stash begins within a target that has to be encoded.
+    holds_target: bool,
+    spoilt: Option<Spoilt>,
+    reading: Deadline<Wait>,
+    /// Runs while the caller takes nothing of what is to be written.
+    writing: Deadline<()>,
+    linger: Option<Pin<Box<Sleep>>>,
+    /// Of the connections at once, until this one is closed.
+    _place: OwnedSemaphorePermit,
+}
+
+/// What the caller is waited for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wait {
+    /// The first byte of the connection.
+    FirstByte,
+    /// The rest of a head.
+    Head,
+    /// Another request, after the last answer.
+    Request,
+    /// More of a body.
+    Body,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Spoilt {
+    HeadOpen,
+    HeadEnded,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(super) fn new(inner: TcpStream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            inner,
+            framing: Framing::default(),
+            caller,
+            stash: Vec::new(),
+            holds_target: false,
+            spoilt: None,
+            reading: Deadline::new(),
+            writing: Deadline::new(),
+            linger: None,
+            _place: place,
+        }
+    }
+
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        self.inner.set_nodelay(true)
+    }
+
+    /// Looks at what was filled in after `start`, and takes back what must not pass.
+    fn check(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
+        let begun = self.framing.head();
+        let found = self.framing.read(&buf.filled()[start..]);
+        // A head has its time as a whole, everything else at each step.
+        if begun.is_none() || self.framing.head() != begun {
+            self.reading.stop();
+        }
+        match found {
+            Found::Sound => {
+                if let Some(has_begun) = self.framing.has_expected_body_begun() {
+                    self.caller.switch.set_body_begun(has_begun);
+                }
+            }
+            Found::Fault(at) => {
+                buf.filled_mut()[start + at] = 0;
+                buf.set_filled(start + at + 1);
+                self.spoilt = Some(Spoilt::HeadOpen);
+            }
+            Found::Upgrade(at) => self.take_back(buf, start + at),
+            Found::Target(at) => {
+                self.take_back(buf, start + at);
+                self.holds_target = true;
+            }
+        }
+    }
+
+    /// Puts what was filled in from `at` on before the stash.
+    fn take_back(&mut self, buf: &mut ReadBuf<'_>, at: usize) {
+        let mut rest = buf.filled()[at..].to_vec();
+        rest.append(&mut self.stash);
+        self.stash = rest;
+        buf.set_filled(at);
+    }
+
+    /// Reads to the end of the line of a target, and encodes it.
+    fn poll_target(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let most = self.caller.limits.header_bytes;
+        while memchr(b'\n', &self.stash).is_none() && self.stash.len() <= most {
+            match self.poll_more(cx) {
+                Poll::Pending => return self.poll_wait(cx),
+                Poll::Ready(Ok(0)) => break,
+                Poll::Ready(more) => more.map(drop)?,
+            }
+        }
+        self.stash = self.framing.encode_target(&self.stash);
+        self.holds_target = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Adds to the stash what comes next. How much that is; 0 at the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut scratch = [0; 4096];
+        let mut buf = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+        self.stash.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Notices the body of a request with `Expect` that comes without having been asked for: nobody reads it yet.
+    fn look_for_body(&mut self, cx: &mut Context<'_>) {
+        let is_awaited = self.framing.has_expected_body_begun() == Some(false);
+        if is_awaited && self.stash.is_empty() && self.poll_more(cx).is_ready() {
+            self.caller.switch.set_body_begun(true);
+        }
+    }
+
+    /// Ends with an error where the caller has been waited for too long.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(wait) = self.wait() else {
+            self.reading.stop();
+            return Poll::Pending;
+        };
+        let limits = &self.caller.limits;
+        let (limit, bound) = match wait {
+            Wait::FirstByte | Wait::Head => (limits.head_timeout, Bound::HeadTimeout),
+            Wait::Request => (limits.idle_timeout, Bound::IdleTimeout),
+            Wait::Body => (limits.body_stall, Bound::BodyStall),
+        };
+        ready!(self.reading.poll(cx, wait, limit));
+        self.caller.gauges.bound_reached(bound);
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// What the caller is waited for, if it is not the caller who waits.
+    fn wait(&self) -> Option<Wait> {
+        match self.framing.stage() {
+            Stage::Untouched => Some(Wait::FirstByte),
+            Stage::Head => Some(Wait::Head),
+            // An answer that still goes out is seen to by the writing side.
+            Stage::Between if self.caller.is_idle() && !self.writing.is_running() => {
+                Some(Wait::Request)
+            }
+            Stage::Body => Some(Wait::Body),
+            Stage::Between | Stage::Other => None,
+        }
+    }
+
+    /// Ends with the decision on an upgrade. What comes meanwhile is kept, for only who reads sees the end of a connection.
+    fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Decision>> {
+        if let Poll::Ready(decision) = self.caller.switch.poll_take(cx) {
+            return Poll::Ready(Ok(decision));
+        }
+        loop {
+            if ready!(self.poll_more(cx))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            if self.stash.len() > self.caller.limits.header_bytes {
+                self.caller.gauges.bound_reached(Bound::Upgrade);
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+        }
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.stash.is_empty() {
+            let room = buf.remaining().min(self.stash.len());
+            buf.put_slice(&self.stash[..room]);
+            self.stash.drain(..room);
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+            Poll::Pending => self.poll_wait(cx),
+            ready => ready,
+        }
+    }
+
+    /// Ends with an error where the caller has taken nothing for too long.
+    fn poll_untaken(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.framing.is_tunnel() {
+            return Poll::Pending;
+        }
+        ready!(self.writing.poll(cx, (), self.caller.limits.body_stall));
+        // A socket is said to be writable when a third of its buffer is free. A slow caller may have taken less than that.
+        match SockRef::from(&self.inner).send_vectored(bufs) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.caller.gauges.bound_reached(Bound::BodyStall);
+                self.caller.switch.end_in_reset();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            sent => {
+                self.writing.stop();
+                Poll::Ready(sent)
+            }
+        }
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if linger.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.caller.switch.ends_in_reset() {
+            // Where it cannot be set, the end is a clean one; nothing more can be done for it.
+            let _ = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl AsyncRead for Guard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(spoilt) = &mut this.spoilt {
+            if mem::replace(spoilt, Spoilt::HeadEnded) == Spoilt::HeadOpen {
+                let room = buf.remaining().min(HEAD_END.len());
+                buf.put_slice(&HEAD_END[..room]);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if this.framing.awaits_upgrade() {
+            match ready!(this.poll_decision(cx))? {
+                Decision::Granted => this.framing.tunnel(),
+                Decision::Refused => this.framing.resume(),
+            }
+        }
+        let start = buf.filled().len();
+        loop {
+            if this.holds_target {
+                ready!(this.poll_target(cx))?;
+            }
+            ready!(this.poll_bytes(cx, buf))?;
+            this.check(buf, start);
+            // Nothing would look like the end.
+            if !this.holds_target || buf.filled().len() > start {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Guard {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.inner).poll_write_vectored(cx, bufs) {
+            Poll::Pending => this.poll_untaken(cx, bufs),
+            written => {
+                this.writing.stop();
+                written
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper has tried to read before the answer ended, and waits to be woken.
+        if self.wait() == Some(Wait::Request) {
+            let limit = self.caller.limits.idle_timeout;
+            let _ = self.reading.poll(cx, Wait::Request, limit);
+        }
+        let this = &mut *self;
+        this.look_for_body(cx);
+        Pin::new(&mut this.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        }
+        if !this.framing.is_between_requests() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ledger::Gauges, live::ListenerLimits};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::Semaphore,
+    };
+
+    const LONG: Duration = Duration::from_secs(3_600);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn limits() -> ListenerLimits {
+        ListenerLimits {
+            head_timeout: LONG,
+            idle_timeout: LONG,
+            body_stall: LONG,
+            ..ListenerLimits::default()
+        }
+    }
+
+    async fn pair(limits: ListenerLimits) -> (TcpStream, Guard) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let caller = TcpStream::connect(listener.local_addr().unwrap());
+        let (caller, accepted) = tokio::join!(caller, listener.accept());
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let own = Arc::new(Caller::new(limits, Gauges::default()));
+        (caller.unwrap(), Guard::new(accepted.unwrap().0, own, place))
+    }
+
+    async fn times_out(guard: &mut Guard, bound: Bound) {
+        let mut read = Vec::new();
+        let error = guard.read_to_end(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(guard.caller.gauges.bounds_reached(bound), 1);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_not_whole_in_time_ends_the_connection() {
+        let head_timeout = SHORT;
+        let (mut caller, mut guard) = pair(ListenerLimits {
+            head_timeout,
+            ..limits()
+        })
+        .await;
+        caller.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        times_out(&mut guard, Bound::HeadTimeout).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_is_waited_for_only_while_no_answer_is_due() {
+        let idle_timeout = SHORT;
+        let (mut caller, mut guard) = pair(ListenerLimits {
+            idle_timeout,
+            ..limits()
+        })
+        .await;
+        let exchange = guard.caller.begin();
+        caller
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut read = [0; 27];
+        guard.read_exact(&mut read).await.unwrap();
+        let wait = tokio::time::timeout(5 * SHORT, guard.read_u8()).await;
+        assert!(wait.is_err(), "the caller waits for its answer");
+        drop(exchange);
+        times_out(&mut guard, Bound::IdleTimeout).await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_ends_the_connection() {
+        let body_stall = SHORT;
+        let (_caller, mut guard) = pair(ListenerLimits {
+            body_stall,
+            ..limits()
+        })
+        .await;
+        let answer = vec![0; 64 << 20];
+        let error = guard.write_all(&answer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(guard.caller.gauges.bounds_reached(Bound::BodyStall), 1);
+    }
+
+    #[tokio::test]
+    async fn a_faulty_line_is_spoilt_and_nothing_after_it_is_read() {
+        let (mut caller, mut guard) = pair(limits()).await;
+        let request = b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\nGET / HTTP/1.1\r\n";
+        caller.write_all(request).await.unwrap();
+        let mut read = Vec::new();
+        guard.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n");
+    }
+}

@@ -1,0 +1,111 @@
+//! The body of a live request on its way to the primary.
+
+use super::{
+    capture::{End, Recording},
+    expect_continue::{Gate, Passage},
+};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Streams what the caller sends; holds it back and records it where asked.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// `None`: no body.
+    inner: Option<Incoming>,
+    gate: Option<Gate>,
+    recording: Option<Recording>,
+}
+
+/// Why a request body is not whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the caller's body broke")]
+    Caller(#[source] hyper::Error),
+    #[error("the answer came without the body")]
+    Unwanted,
+}
+
+// === impl Upload ===
+
+impl Upload {
+    pub(super) fn new(inner: Incoming) -> Self {
+        Self {
+            inner: (!inner.is_end_stream()).then_some(inner),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn hold_back(&mut self, gate: Gate) {
+        self.gate = Some(gate);
+    }
+
+    pub(super) fn record(&mut self, recording: Recording) {
+        match &self.inner {
+            None => recording.tape().finish(End::Whole),
+            Some(inner) => {
+                recording.tape().expect(&inner.size_hint());
+                self.recording = Some(recording);
+            }
+        }
+    }
+
+    /// Tells the recording of the end, which is looked for after every frame: hyper stops at the declared length.
+    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
+        let (Some(recording), Some(inner)) = (&self.recording, &self.inner) else {
+            return;
+        };
+        let mut tape = recording.tape();
+        match frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    tape.observe(data);
+                }
+                if frame.is_trailers() || inner.is_end_stream() {
+                    tape.finish_now(End::Whole);
+                }
+            }
+            Some(Err(_)) => tape.finish(End::Broken),
+            None => tape.finish_now(End::Whole),
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        if let Some(gate) = &mut this.gate {
+            if ready!(gate.poll_pass(cx)) == Passage::Refused {
+                return Poll::Ready(Some(Err(Broken::Unwanted)));
+            }
+            this.gate = None;
+        }
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        this.note(frame.as_ref());
+        Poll::Ready(frame.map(|frame| frame.map_err(Broken::Caller)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Some(inner) => inner.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The body of an answer on its way to the caller.
+
+use super::{
+    call::Exchange, check::Check, expect_continue::Keeper, problem::Problem, request_body::Upload,
+    switch::Switch,
+};
+use crate::{
+    http_client::{Answering, Line},
+    stack::Stack,
+};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+/// Streams an answer to the caller, and copies it where it is sampled.
+pub(super) struct Download {
+    source: Source,
+    origin: Origin,
+    /// Where trailers go; `None`: nowhere.
+    line: Option<Arc<Line>>,
+    /// Where the end of the body is the end of the connection, a broken one has to be told apart.
+    ends_connection: Option<Switch>,
+    /// A request body that the primary did not want, held back until the answer has ended.
+    unwanted: Option<Unwanted>,
+    check: Option<Box<Check>>,
+    /// Ends when it is dropped.
+    exchange: Option<Exchange>,
+    /// What broke the body, told to hyper once it has sent what came before.
+    broken: Option<hyper::Error>,
+}
+
+/// Who gave an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// A stack, to a request sent at that moment.
+    Stack(Stack, Instant),
+    /// It is one of our own.
+    Own(Problem),
+}
+
+enum Source {
+    Stack(Answering<Upload>),
+    /// No body, but a length that the header tells (RFC 9110 15.4.5). hyper would drop the header without it.
+    Untold(u64),
+    Own(Option<Bytes>),
+}
+
+/// Refuses the request body when dropped.
+struct Unwanted(Keeper);
+
+// === impl Download ===
+
+impl Download {
+    pub(super) fn new(body: Answering<Upload>, stack: Stack, sent: Instant) -> Self {
+        Self::of(Source::Stack(body), Origin::Stack(stack, sent))
+    }
+
+    pub(super) fn own(body: Bytes, problem: Problem) -> Self {
+        Self::of(Source::Own(Some(body)), Origin::Own(problem))
+    }
+
+    fn of(source: Source, origin: Origin) -> Self {
+        Self {
+            source,
+            origin,
+            line: None,
+            ends_connection: None,
+            unwanted: None,
+            check: None,
+            exchange: None,
+            broken: None,
+        }
+    }
+
+    /// Leaves out the body, and tells its length.
+    pub(super) fn leave_untold(&mut self, length: u64) {
+        self.source = Source::Untold(length);
+    }
+
+    pub(super) fn put_trailers_on(&mut self, line: Arc<Line>) {
+        self.line = Some(line);
+    }
+
+    pub(super) fn ends_connection(&mut self, switch: Switch) {
+        self.ends_connection = Some(switch);
+    }
+
+    pub(super) fn refuse_at_end(&mut self, keeper: Keeper) {
+        self.unwanted = Some(Unwanted(keeper));
+    }
+
+    pub(super) fn ends(&mut self, exchange: Exchange) {
+        self.exchange = Some(exchange);
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Copies the body for `check`, which may be at its end already.
+    pub(super) fn copy_for(&mut self, mut check: Box<Check>) {
+        if self.is_end_stream() || matches!(self.source, Source::Untold(_)) {
+            return check.complete();
+        }
+        check.expect(&self.size_hint());
+        self.check = Some(check);
+    }
+
+    fn poll_source(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.source {
+            Source::Stack(body) => Pin::new(body).poll_frame(cx),
+            Source::Untold(_) => Poll::Ready(None),
+            Source::Own(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+        }
+    }
+
+    /// Shows the check what passes by. The end is looked for after every frame: hyper stops at the declared length.
+    fn show(&mut self, frame: Option<&Frame<Bytes>>) {
+        let is_over = self.is_end_stream();
+        let Some(check) = &mut self.check else { return };
+        if let Some(data) = frame.and_then(Frame::data_ref) {
+            check.observe(data);
+        }
+        if let Some(trailers) = frame.and_then(Frame::trailers_ref) {
+            check.observe_trailers(trailers);
+        }
+        if (frame.is_none_or(|frame| frame.is_trailers()) || is_over)
+            && let Some(mut check) = self.check.take()
+        {
+            check.complete();
+        }
+    }
+
+    /// hyper sends only trailers that were announced, so they go round it.
+    fn divert(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        match frame.into_trailers() {
+            Ok(trailers) => {
+                if let Some(line) = &self.line {
+                    line.end_with(&trailers);
+                }
+                None
+            }
+            Err(frame) => Some(frame),
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(io::Error::other(error))));
+        }
+        match ready!(this.poll_source(cx)) {
+            Some(Ok(frame)) => {
+                this.show(Some(&frame));
+                Poll::Ready(this.divert(frame).map(Ok))
+            }
+            None => {
+                this.show(None);
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                if let Some(mut check) = this.check.take() {
+                    check.fail();
+                }
+                if let Some(switch) = &this.ends_connection {
+                    switch.end_in_reset();
+                }
+                // An error makes hyper drop what it has not sent yet, so it first gets to send that.
+                this.broken = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Stack(body) => body.is_end_stream() && self.broken.is_none(),
+            Source::Untold(_) => false,
+            Source::Own(body) => body.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Stack(body) => body.size_hint(),
+            Source::Untold(length) => SizeHint::with_exact(*length),
+            Source::Own(body) => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Download").field(&self.origin).finish()
+    }
+}
+
+// === impl Unwanted ===
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.refuse();
+    }
+}

@@ -1,0 +1,64 @@
+//! A request without a body, kept to be sent once more where a kept connection turns out to be dead.
+//!
+//! Nearly every one is dropped unused, so it is kept flat.
+
+use super::request_body::Upload;
+use crate::pipeline::Flat;
+use http::{Method, Request, Uri};
+use http_body::Body;
+
+#[derive(Debug)]
+pub(super) struct Again {
+    method: Method,
+    head: Flat,
+}
+
+// === impl Again ===
+
+impl Again {
+    /// `None` where sending it twice could do harm, or its body could not be sent twice.
+    pub(super) fn of(request: &Request<Upload>) -> Option<Self> {
+        if !request.method().is_idempotent() || !request.body().is_end_stream() {
+            return None;
+        }
+        Some(Self {
+            method: request.method().clone(),
+            head: Flat::of(request.uri(), request.headers(), |_| true),
+        })
+    }
+
+    pub(super) fn into_request(self) -> Request<Upload> {
+        let (target, headers) = self.head.open();
+        let mut request = Request::new(Upload::default());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = Uri::from_maybe_shared(target).expect("what was a target must be one");
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_request_comes_back_as_it_was() {
+        let request = Request::put("/a%20b?c")
+            .header("x-a", "1")
+            .header("x-b", HeaderValue::from_bytes(b"\xff").unwrap())
+            .header("x-a", "")
+            .body(Upload::default())
+            .unwrap();
+        let again = Again::of(&request).unwrap().into_request();
+        assert_eq!(again.method(), request.method());
+        assert_eq!(again.uri(), request.uri());
+        assert_eq!(again.headers(), request.headers());
+    }
+
+    #[test]
+    fn what_could_do_harm_is_not_kept() {
+        let request = Request::post("/").body(Upload::default()).unwrap();
+        assert!(Again::of(&request).is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! What the live path runs by, and what it hands to.
+
+use super::limits::ListenerLimits;
+use crate::{
+    budget::Budget,
+    compare::Comparing,
+    http_client::Target,
+    ledger::{Gauges, Ledger, timings::Timings},
+    pipeline::{Queue, Writes},
+    redact::Secret,
+    route::Routes,
+    sample::{Reads, Sampling},
+    settings::Current,
+    stack::Stack,
+};
+use std::{net::SocketAddr, sync::Arc};
+
+/// What holds from start to end.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub old: Arc<Target>,
+    pub new: Arc<Target>,
+    pub limits: ListenerLimits,
+}
+
+/// What may change at any moment; each request takes one snapshot.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Which stack is primary.
+    pub serve_from: Stack,
+    pub checks: Checks,
+    pub reads: Arc<Reads>,
+    pub routes: Arc<Routes>,
+    pub sampling: Sampling,
+    /// Bytes kept of one body, request or answer; past it the check ends as `body_too_large`.
+    pub max_body: usize,
+    /// Whoever presents it may steer twinread; `None`: nobody may.
+    pub live_token: Option<Secret>,
+    pub comparing: Arc<Comparing>,
+}
+
+/// Whether reads are sampled at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    Running,
+    Paused,
+}
+
+/// What the live path shares with the rest of the process.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    pub live: Current<Live>,
+    pub ledger: Ledger,
+    pub gauges: Gauges,
+    pub budget: Budget,
+    pub queue: Queue,
+    pub timings: Timings,
+    pub writes: Writes,
+}
+
+// === impl Live ===
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            serve_from: Stack::Old,
+            checks: Checks::Running,
+            reads: Arc::default(),
+            routes: Arc::default(),
+            sampling: Sampling::default(),
+            max_body: 1 << 20,
+            live_token: None,
+            comparing: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Samples on their way to the shadow.
+
+use super::{FlatAnswer, FlatRequest};
+use crate::{
+    budget::Held,
+    compare::{Answer, Comparing},
+    ledger::{Gauges, Ticket},
+    outcome::{Outcome, Reason},
+    route::{Head, Routes},
+    stack::Stack,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::sync::mpsc;
+
+/// One sampled read with the primary's whole answer, on its way to a check.
+#[derive(Debug)]
+pub struct Sample {
+    pub ticket: Ticket,
+    pub request: FlatRequest,
+    /// The primary's answer.
+    pub answer: FlatAnswer,
+    /// The stack that gave it.
+    pub primary: Stack,
+    /// From sending the request, its body included, to the last byte of the answer.
+    pub took: Duration,
+    /// When the live request came.
+    pub received: SystemTime,
+    /// When the answer was complete; the age of the sample counts from here.
+    pub offered: Instant,
+    /// The routes, rules and options in force when the read was sampled.
+    pub routes: Arc<Routes>,
+    pub comparing: Arc<Comparing>,
+    /// The share of the byte budget that request and answer take.
+    pub held: Held,
+}
+
+/// A sample that has come out of the queue.
+#[derive(Debug)]
+pub struct Opened {
+    pub ticket: Ticket,
+    pub request: ReadRequest,
+    pub answer: Answer,
+    pub primary: Stack,
+    pub took: Duration,
+    /// When the primary's answer was complete.
+    pub offered: Instant,
+    pub routes: Arc<Routes>,
+    pub comparing: Arc<Comparing>,
+    pub held: Held,
+}
+
+/// A read as the caller sent it, hop-by-hop headers taken out.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    pub method: Method,
+    /// Path and query as they came.
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Offers samples without ever waiting. Cheap to clone; the [`Feed`] ends when all clones are dropped.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    tx: mpsc::UnboundedSender<Box<Sample>>,
+    max_length: Arc<AtomicUsize>,
+    gauges: Gauges,
+}
+
+/// The shadow's end of the queue.
+#[derive(Debug)]
+pub struct Feed {
+    rx: mpsc::UnboundedReceiver<Box<Sample>>,
+    gauges: Gauges,
+}
+
+/// A queue of at most `max_length` samples.
+pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, Feed) {
+    // Bounded by `max_length`, not by the channel: the bound changes at runtime.
+    let (tx, rx) = mpsc::unbounded_channel();
+    let queue = Queue {
+        tx,
+        max_length: Arc::new(AtomicUsize::new(max_length)),
+        gauges: gauges.clone(),
+    };
+    (queue, Feed { rx, gauges })
+}
+
+// === impl Sample ===
+
+impl Sample {
+    pub fn open(self) -> Opened {
+        Opened {
+            ticket: self.ticket,
+            request: self.request.open(),
+            answer: self.answer.open(),
+            primary: self.primary,
+            took: self.took,
+            offered: self.offered,
+            routes: self.routes,
+            comparing: self.comparing,
+            held: self.held,
+        }
+    }
+}
+
+// === impl ReadRequest ===
+
+impl ReadRequest {
+    pub fn head(&self) -> Head<'_> {
+        Head {
+            method: &self.method,
+            path: self.uri.path(),
+            query: self.uri.query(),
+            headers: &self.headers,
+        }
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    /// Accepts a sample or ends it: `queue_full`, or `shutting_down` when nobody listens any more.
+    pub fn offer(&self, sample: Box<Sample>) {
+        let max_length = self.max_length.load(Ordering::Relaxed) as u64;
+        if self.gauges.enter_queue() >= max_length {
+            self.gauges.leave_queue();
+            let reason = Reason::QueueFull;
+            sample.ticket.finish(Outcome::NotCompared(reason));
+            return;
+        }
+        if let Err(mpsc::error::SendError(sample)) = self.tx.send(sample) {
+            self.gauges.leave_queue();
+            let reason = Reason::ShuttingDown;
+            sample.ticket.finish(Outcome::NotCompared(reason));
+        }
+    }
+
+    /// Changes the bound; what is queued already stays.
+    pub fn set_max_length(&self, max_length: usize) {
+        self.max_length.store(max_length, Ordering::Relaxed);
+    }
+}
+
+// === impl Feed ===
+
+impl Feed {
+    /// The next sample; `None` when every [`Queue`] is dropped and the queue is empty.
+    pub async fn next(&mut self) -> Option<Box<Sample>> {
+        let sample = self.rx.recv().await;
+        if sample.is_some() {
+            self.gauges.leave_queue();
+        }
+        sample
+    }
+
+    /// The next sample if there is one now.
+    pub fn try_next(&mut self) -> Option<Box<Sample>> {
+        let sample = self.rx.try_recv().ok();
+        if sample.is_some() {
+            self.gauges.leave_queue();
+        }
+        sample
+    }
+}

@@ -1,0 +1,163 @@
+//! The way of reports to those who listen.
+
+use super::Report;
+use crate::{
+    budget::{Budget, Held},
+    ledger::{Gauges, Signal},
+};
+use std::{ops::Deref, sync::Arc};
+use tokio::sync::mpsc;
+
+/// Hands reports to every listener without ever waiting; what a listener cannot take is dropped and counted.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    listeners: Vec<Listener>,
+    gauges: Gauges,
+}
+
+/// A report on its way to one listener. It counts among the bytes waiting for that listener until it is dropped.
+#[derive(Debug)]
+pub struct Sent {
+    report: Arc<Report>,
+    _held: Held,
+}
+
+#[derive(Clone, Debug)]
+struct Listener {
+    signal: Signal,
+    tx: mpsc::Sender<Sent>,
+    waiting: Budget,
+}
+
+/// The bytes of reports that may wait for one listener. Each has its own share, so that a hanging collector takes
+/// nothing from the store.
+const MAX_WAITING: usize = 16 << 20;
+
+// === impl Reports ===
+
+impl Reports {
+    pub fn new(gauges: Gauges) -> Self {
+        Self {
+            listeners: Vec::new(),
+            gauges,
+        }
+    }
+
+    /// Adds a listener that may fall behind by `max_length` reports, or by 16 MiB of them.
+    pub fn listen(&mut self, signal: Signal, max_length: usize) -> mpsc::Receiver<Sent> {
+        let (tx, rx) = mpsc::channel(max_length);
+        self.listeners.push(Listener {
+            signal,
+            tx,
+            waiting: Budget::new(MAX_WAITING),
+        });
+        rx
+    }
+
+    pub fn send(&self, report: Report) {
+        let size = report.size();
+        let report = Arc::new(report);
+        for listener in &self.listeners {
+            let is_for_store = listener.signal == Signal::Store;
+            if is_for_store {
+                // Before it is on its way: it may be there at once.
+                self.gauges.enter_store();
+            }
+            if !listener.takes(&report, size) {
+                self.gauges.export_dropped(listener.signal, 1);
+                if is_for_store {
+                    self.gauges.leave_store(1);
+                }
+            }
+        }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    fn takes(&self, report: &Arc<Report>, size: usize) -> bool {
+        let mut held = self.waiting.share();
+        if !held.grow(size) {
+            return false;
+        }
+        let sent = Sent {
+            report: report.clone(),
+            _held: held,
+        };
+        self.tx.try_send(sent).is_ok()
+    }
+}
+
+// === impl Sent ===
+
+impl Deref for Sent {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        outcome::{Mark, Outcome},
+        pipeline::Rechecked,
+        trace_context::TraceContext,
+    };
+    use std::time::SystemTime;
+
+    fn report(bytes: usize) -> Report {
+        Report {
+            outcome: Outcome::Mismatch(Mark::Plain),
+            route: "route".into(),
+            epoch: "epoch".into(),
+            method: "GET".to_owned(),
+            path: "/".to_owned(),
+            query: None,
+            request_headers: Vec::new(),
+            request_body: Some("x".repeat(bytes)),
+            request_masked: Vec::new(),
+            span: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+                .unwrap(),
+            live: None,
+            started: SystemTime::UNIX_EPOCH,
+            ended: SystemTime::UNIX_EPOCH,
+            old: None,
+            new: None,
+            differences: Vec::new(),
+            count: 0,
+            rechecked: Rechecked::default(),
+        }
+    }
+
+    #[test]
+    fn a_listener_that_hangs_costs_the_others_nothing() {
+        let gauges = Gauges::default();
+        let mut reports = Reports::new(gauges.clone());
+        let _hanging = reports.listen(Signal::Traces, 10);
+        let mut store = reports.listen(Signal::Store, 10);
+        for _ in 0..30 {
+            reports.send(report(1));
+            assert!(store.try_recv().is_ok());
+        }
+        assert_eq!(gauges.exports_dropped(Signal::Traces), 20);
+        assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+        assert_eq!(gauges.store_waiting(), 30, "until they are written");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_and_free_again_once_it_is_dropped() {
+        let gauges = Gauges::default();
+        let mut reports = Reports::new(gauges.clone());
+        let mut heard = reports.listen(Signal::Store, 100);
+        reports.send(report(MAX_WAITING / 2));
+        reports.send(report(MAX_WAITING / 2));
+        assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+        drop(heard.try_recv().unwrap());
+        reports.send(report(MAX_WAITING / 2));
+        assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    }
+}

@@ -1,0 +1,212 @@
+//! What callers have written of late: noted by the live side, asked by the shadow before it begins a check.
+//!
+//! A fixed number of marks, made with the first write: noting one and asking for one are a few atomic operations on one
+//! cache line, whatever was written. Where a set of marks is full, the oldest goes, and that is counted: reads of that
+//! key are then checked as if nothing had been written, and what differs is read again like any other difference.
+
+use crate::{
+    ledger::{Bound, Gauges},
+    route::Keys,
+    sample::recent::{Mark, Seat, Window, is_recent, seat},
+};
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Shared by clones.
+#[derive(Clone, Debug)]
+pub struct Writes(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    sets: OnceLock<Box<[Set]>>,
+    /// Milliseconds; 0: nothing is noted.
+    window: AtomicU64,
+    start: Instant,
+    gauges: Gauges,
+}
+
+type Set = [AtomicU64; WAYS];
+
+/// Together 64 KiB marks, half a MiB.
+const SETS: usize = 1 << 14;
+const WAYS: usize = 4;
+
+/// Attempts at a set in which others note at the same moment.
+const ATTEMPTS: usize = 4;
+
+// === impl Writes ===
+
+impl Writes {
+    /// Counts writes for as long as `window`; zero: nothing is noted.
+    pub fn new(window: Duration, gauges: Gauges) -> Self {
+        let writes = Self(Arc::new(Inner {
+            sets: OnceLock::new(),
+            window: AtomicU64::new(0),
+            start: Instant::now(),
+            gauges,
+        }));
+        writes.set_window(window);
+        writes
+    }
+
+    /// In force at once, also for what was noted before.
+    pub fn set_window(&self, window: Duration) {
+        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        self.0.window.store(window, Ordering::Relaxed);
+    }
+
+    pub fn are_noted(&self) -> bool {
+        self.0.window.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that what has these keys is written at `now`.
+    pub fn note(&self, keys: &Keys, now: Instant) {
+        if !self.are_noted() {
+            return;
+        }
+        let window = self.window(now);
+        let make = || {
+            let sets = (0..SETS).map(|_| Set::default());
+            sets.collect()
+        };
+        let sets = self.0.sets.get_or_init(make);
+        for key in keys.iter() {
+            if !put(set(sets, key), key, window) {
+                self.0.gauges.bound_reached(Bound::Writes);
+            }
+        }
+    }
+
+    /// Whether what has one of these keys was written within the window that ends at `now`. Nobody asks for the keys
+    /// where nothing was ever written.
+    pub fn touch(&self, keys: impl FnOnce() -> Keys, now: Instant) -> bool {
+        let Some(sets) = self.0.sets.get() else {
+            return false;
+        };
+        let window = self.window(now);
+        window.length > 0
+            && keys()
+                .iter()
+                .any(|key| is_recent(&marks(set(sets, key)), key, window))
+    }
+
+    fn window(&self, now: Instant) -> Window {
+        let now = now.saturating_duration_since(self.0.start).as_millis();
+        Window {
+            now: u64::try_from(now).unwrap_or(u64::MAX).saturating_add(1),
+            length: self.0.window.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn set(sets: &[Set], key: u64) -> &Set {
+    // The lower bits, of which marks know nothing.
+    &sets[(key as usize) & (SETS - 1)]
+}
+
+fn marks(set: &Set) -> [Mark; WAYS] {
+    std::array::from_fn(|index| Mark(set[index].load(Ordering::Relaxed)))
+}
+
+/// `false`: a mark that still counts is lost.
+fn put(set: &Set, key: u64, window: Window) -> bool {
+    for _ in 0..ATTEMPTS {
+        let before = marks(set);
+        let Seat { index, displaces } = seat(&before, key, window);
+        let mark = Mark::new(key, window.now).0;
+        let order = Ordering::Relaxed;
+        if set[index]
+            .compare_exchange(before[index].0, mark, order, order)
+            .is_ok()
+        {
+            return !displaces;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Access, Head, Routes};
+    use http::{HeaderMap, Method};
+
+    fn keys(path: &str) -> Keys {
+        let head = Head {
+            method: &Method::GET,
+            path,
+            query: None,
+            headers: &HeaderMap::new(),
+        };
+        Routes::default().keys(&head, None, Access::Read)
+    }
+
+    const WINDOW: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_write_is_known_for_as_long_as_the_window() {
+        let writes = Writes::new(WINDOW, Gauges::default());
+        let begin = Instant::now();
+        assert!(!writes.touch(|| unreachable!("nothing was written"), begin));
+        writes.note(&keys("/a"), begin);
+        assert!(writes.touch(|| keys("/a"), begin + WINDOW));
+        assert!(!writes.touch(|| keys("/b"), begin));
+        assert!(!writes.touch(|| keys("/a"), begin + WINDOW + Duration::from_millis(2)));
+        writes.note(&keys("/a"), begin + WINDOW);
+        assert!(writes.touch(|| keys("/a"), begin + 2 * WINDOW));
+    }
+
+    #[test]
+    fn without_a_window_nothing_is_noted() {
+        let writes = Writes::new(Duration::ZERO, Gauges::default());
+        writes.note(&keys("/a"), Instant::now());
+        assert!(writes.0.sets.get().is_none());
+        writes.set_window(WINDOW);
+        writes.note(&keys("/a"), Instant::now());
+        writes.set_window(Duration::ZERO);
+        assert!(!writes.touch(|| keys("/a"), Instant::now()));
+    }
+
+    #[test]
+    fn past_the_bound_the_oldest_are_forgotten_and_counted() {
+        let gauges = Gauges::default();
+        let writes = Writes::new(WINDOW, gauges.clone());
+        let now = Instant::now();
+        let all: Vec<_> = (0..SETS * WAYS * 2)
+            .map(|n| keys(&format!("/users/{n}")))
+            .collect();
+        all.iter().for_each(|keys| writes.note(keys, now));
+        let lost = all
+            .iter()
+            .filter(|keys| !writes.touch(|| **keys, now))
+            .count();
+        assert!(lost >= SETS * WAYS, "{lost}");
+        assert_eq!(gauges.bounds_reached(Bound::Writes), lost as u64);
+        assert!(writes.touch(|| all[all.len() - 1], now));
+    }
+
+    #[test]
+    fn what_many_note_at_once_is_known() {
+        let writes = Writes::new(WINDOW, Gauges::default());
+        let now = Instant::now();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let writes = &writes;
+                scope.spawn(move || {
+                    for n in 0..2_000 {
+                        writes.note(&keys(&format!("/{}", n * 4 + thread)), now);
+                    }
+                });
+            }
+        });
+        let known = (0..8_000).filter(|n| writes.touch(|| keys(&format!("/{n}")), now));
+        let bound = writes.0.gauges.bounds_reached(Bound::Writes) as usize;
+        assert!(known.count() + bound >= 8_000);
+        assert!(bound < 80, "{bound}");
+    }
+}

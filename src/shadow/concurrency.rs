@@ -1,0 +1,71 @@
+//! Places for requests in flight: so many reads are under way at once, first ones and later ones together.
+
+use crate::ledger::{Gauges, gauges::InFlight};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::sync::Notify;
+
+/// How many places are taken. Shared by clones.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    taken: AtomicUsize,
+    freed: Notify,
+    gauges: Gauges,
+}
+
+/// A place that is taken, until it is dropped.
+#[derive(Debug)]
+#[must_use = "a place is taken only while it lives"]
+pub(super) struct Place {
+    inner: Arc<Inner>,
+    _in_flight: InFlight,
+}
+
+// === impl Places ===
+
+impl Places {
+    pub(super) fn new(gauges: Gauges) -> Self {
+        Self(Arc::new(Inner {
+            taken: AtomicUsize::new(0),
+            freed: Notify::new(),
+            gauges,
+        }))
+    }
+
+    /// A place if fewer than `max` are taken.
+    pub(super) fn try_take(&self, max: usize) -> Option<Place> {
+        let one_more = |taken: usize| (taken < max).then_some(taken + 1);
+        let taken = &self.0.taken;
+        taken
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .ok()?;
+        Some(Place {
+            inner: self.0.clone(),
+            _in_flight: self.0.gauges.begin_replay(),
+        })
+    }
+
+    /// Waits until fewer than `max` are taken, which is asked anew each time.
+    pub(super) async fn take(&self, max: impl Fn() -> usize) -> Place {
+        loop {
+            if let Some(place) = self.try_take(max()) {
+                return place;
+            }
+            self.0.freed.notified().await;
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inner.taken.fetch_sub(1, Ordering::Relaxed);
+        self.inner.freed.notify_one();
+    }
+}

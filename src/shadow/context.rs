@@ -1,0 +1,239 @@
+//! What every check needs: it compares, counts and reports.
+
+use super::{
+    Compare, Settings,
+    check::{Check, Finding},
+    concurrency::Places,
+    dual_read::Reading,
+    lanes::Lanes,
+    noise::KnownNoise,
+    recheck_slots::Waiting,
+    suggestion_budget::Tries,
+};
+use crate::{
+    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context, Met},
+    ledger::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
+    outcome::Outcome,
+    pipeline::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
+    redact::Redactor,
+    settings::Current,
+    stack::Stack,
+};
+use http::Method;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
+/// written ahead for it has come; nobody holds up the shadow.
+const MAX_TIMED: u64 = 256 << 10;
+
+#[derive(Debug)]
+pub(super) struct Bench {
+    pub(super) compare: Compare,
+    pub(super) pairs: Pairs,
+    pub(super) noise: KnownNoise,
+    pub(super) ledger: Ledger,
+    pub(super) gauges: Gauges,
+    pub(super) timings: Timings,
+    pub(super) rule_counts: RuleCounts,
+    pub(super) reports: Reports,
+    pub(super) redactor: Current<Redactor>,
+    pub(super) settings: Current<Settings>,
+    pub(super) lanes: Lanes,
+    pub(super) places: Places,
+    pub(super) waiting: Waiting,
+    pub(super) tries: Tries,
+    pub(super) writes: Writes,
+}
+
+/// What two answers are of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'s> {
+    pub(super) route: &'s str,
+    /// The id of the epoch.
+    pub(super) epoch: &'s Arc<str>,
+    pub(super) method: &'s Method,
+    /// For aligning arrays and text.
+    pub(super) deadline: Duration,
+}
+
+/// What a comparison knows of ids that have met before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Those of its epoch, and where the answers are equal, what meets here is added.
+    Kept,
+    /// Those of its epoch, and nothing is added.
+    Known,
+    /// None.
+    Blank,
+}
+
+/// What came of a comparison.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) comparison: Comparison,
+    /// What met in it and was not kept.
+    pub(super) met: Met,
+}
+
+/// A comparison panicked.
+#[derive(Debug)]
+pub(super) struct Panicked;
+
+// === impl Bench ===
+
+impl Bench {
+    /// Compares two answers. A panic in here ends the comparison, not more.
+    pub(super) fn compare(
+        &self,
+        subject: &Subject<'_>,
+        answers: (&Answer, &Answer),
+        comparing: &Comparing,
+        memory: Memory,
+    ) -> Result<Seen, Panicked> {
+        let Subject { route, epoch, .. } = *subject;
+        let context = Context {
+            route,
+            method: subject.method,
+            today: today(),
+            deadline: Instant::now().checked_add(subject.deadline),
+        };
+        let within = |tables: &mut Bijections| {
+            let comparison = (self.compare)(answers, &context, comparing, tables);
+            if memory == Memory::Kept && matches!(comparison.result, Compared::Equal(_)) {
+                tables.keep();
+            }
+            let met = tables.retract();
+            Seen { comparison, met }
+        };
+        let compare = || match memory {
+            _ if !comparing.rules.remembers() => within(&mut Bijections::default()),
+            Memory::Blank => within(&mut Bijections::default()),
+            Memory::Known => {
+                let mut known = self.pairs.tables(epoch).lock().clone();
+                within(&mut known)
+            }
+            Memory::Kept => {
+                let tables = self.pairs.tables(epoch);
+                let mut tables = tables.lock();
+                let refused = tables.refused();
+                let seen = within(&mut tables);
+                (refused..tables.refused())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Bijections));
+                seen
+            }
+        };
+        catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
+            tracing::error!(%route, "a comparison panicked");
+            Panicked
+        })
+    }
+
+    /// Remembers what met in a check, for those of its epoch that follow.
+    pub(super) fn learn(&self, check: &Check, met: Met) {
+        if !met.is_empty() {
+            let tables = self.pairs.tables(check.sample.ticket.epoch());
+            tables.lock().learn(met);
+        }
+    }
+
+    /// Counts what rules did, and how long both stacks took.
+    pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &Reading) {
+        let rules = check.sample.comparing.rules.rules();
+        for used in &comparison.rules {
+            let count = RuleCount {
+                applied: used.applied,
+                masked: used.masked,
+            };
+            if let Some(rule) = rules.get(used.rule) {
+                self.rule_counts.add(&rule.id, count);
+            }
+        }
+        let bodies = [&check.sample.answer.body, &new.answer.body];
+        let is_long = |length: Option<u64>| length.is_none_or(|length| length > MAX_TIMED);
+        if bodies.into_iter().any(|body| is_long(body.length())) {
+            return;
+        }
+        let ticket = &check.sample.ticket;
+        let primary = check.sample.primary;
+        for (stack, took) in [(primary, check.sample.took), (primary.other(), new.took)] {
+            ticket.answered(stack, took);
+            self.timings.answer(stack, ticket.route().name(), took);
+        }
+    }
+
+    /// Counts the differences that are told. Noise is none.
+    pub(super) fn count_differences(&self, check: &Check, finding: &Finding) {
+        let Compared::Different { differences, count } = &finding.compared else {
+            return;
+        };
+        if finding.outcome == Outcome::Noise {
+            return;
+        }
+        let route = check.sample.ticket.route();
+        differences
+            .iter()
+            .for_each(|difference| route.count_difference(difference.kind));
+        if *count > differences.len() {
+            self.gauges.bound_reached(Bound::Differences);
+        }
+    }
+
+    /// Hands a redacted report to whoever listens: of everything that was not in order, and of what is traced.
+    pub(super) fn report(&self, check: &Check, shadow: Option<&Reading>, finding: &Finding) {
+        let outcome = finding.outcome;
+        if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
+            return;
+        }
+        let sample = &check.sample;
+        let shadow = shadow.map(|reading| Timed {
+            answer: &reading.answer,
+            took: reading.took,
+        });
+        let primary = Some(Timed {
+            answer: &sample.answer,
+            took: sample.took,
+        });
+        let (old, new) = match sample.primary {
+            Stack::Old => (primary, shadow),
+            Stack::New => (shadow, primary),
+        };
+        let rechecked = &finding.rechecked;
+        let differences = finding.compared.differences();
+        let checked = Checked {
+            outcome,
+            route: sample.ticket.route().name().clone(),
+            epoch: sample.ticket.epoch().clone(),
+            request: check.conditional.as_ref().unwrap_or(&sample.request),
+            span: check.span.own.clone(),
+            live: check.span.live.clone(),
+            started: check.span.started,
+            ended: SystemTime::now(),
+            old,
+            new,
+            differences,
+            count: finding.compared.count(),
+            rechecked: Rechecked {
+                count: rechecked.count,
+                is_conditional: check.conditional.is_some(),
+                lag: rechecked.lag,
+                noise: rechecked.noise.iter().collect(),
+            },
+            room: self.tries.room(differences.len(), Instant::now()),
+        };
+        let redactor = self.redactor.get();
+        // Hints are found by comparing: a panic in there must not end more than the report.
+        match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
+            Ok(report) => {
+                let told = report.differences.iter();
+                told.filter(|told| !told.basis.hints.are_tried())
+                    .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
+                self.reports.send(report);
+            }
+            Err(_) => tracing::error!("a report could not be made, for making it panicked"),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads both stacks instead of going by the live answer: where that goes by what the caller had already, and where what it
+//! tells had just been written. A live 304 of the new stack is held against what it answers then.
+//!
+//! Such a reading of both is one of `recheck.max_per_second`. Without it there is nothing to compare: the check ends as
+//! `not_compared{over_budget}`.
+
+use super::{
+    Conditional,
+    check::Check,
+    dual_read::{Reading, Way},
+    lane::Passage,
+    lanes::Instance,
+};
+use crate::{
+    drain,
+    ledger::Bound,
+    outcome::{Outcome, Reason},
+    stack::Stack,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+
+/// How long such a reading waits for its turn in the budget: less than one that is to confirm a difference does, which so
+/// finds room before all of it is booked.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Why the live answer is not what the shadow's is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// One of the two goes by the conditions of the read.
+    Conditional,
+    /// What was read had been written so short a time before that the shadow need not have it yet: both are read after the
+    /// first delay of a re-check.
+    Written,
+}
+
+/// Puts the primary's new answer in place of the live one, and gives the shadow's.
+pub(super) async fn read(
+    check: &mut Check,
+    why: Why,
+    passage: Option<Passage>,
+    drain: &Arc<drain::Watch>,
+) -> Result<Reading, Outcome> {
+    let is_conditional = why == Why::Conditional || check.is_conditional();
+    if is_conditional && check.settings.conditional == Conditional::Skip {
+        return Err(Outcome::NotCompared(Reason::Conditional));
+    }
+    // Also of what was written: by now one stack may know the caller's tag, and the other not.
+    check.drop_conditions();
+    match why {
+        Why::Conditional => both(check, why, passage).await,
+        Why::Written => {
+            check.sample.ticket.delay();
+            // Given back: a leave that was not used for so long would keep others out.
+            drop(passage);
+            wait(check, drain).await?;
+            both(check, why, None).await
+        }
+    }
+}
+
+/// Waits for the first delay, within the bounds of what may wait.
+async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
+    let bounds = &check.settings.recheck;
+    let bytes = check.sample.held.bytes();
+    let Some(_waits) = check.bench.waiting.enter(bytes, bounds) else {
+        check.bench.gauges.bound_reached(Bound::Rechecks);
+        return Err(Outcome::NotCompared(Reason::OverBudget));
+    };
+    let delay = bounds.after.first().copied().unwrap_or_default();
+    let mut drain = drain::Watch::clone(drain);
+    tokio::select! {
+        biased;
+        () = drain.signaled() => Err(Outcome::NotCompared(Reason::ShuttingDown)),
+        () = time::sleep(delay) => Ok(()),
+    }
+}
+
+async fn both(check: &mut Check, why: Why, passage: Option<Passage>) -> Result<Reading, Outcome> {
+    let lanes = &check.bench.lanes;
+    let Some(wait) = lanes.book(&check.settings, PATIENCE) else {
+        return Err(Outcome::NotCompared(Reason::OverBudget));
+    };
+    time::sleep(wait).await;
+    let primary = check.sample.primary;
+    let mut ways = lanes.again(primary, Instance::Own).map(Way::Asks);
+    if let Some(passage) = passage {
+        ways[primary.other() as usize] = Way::Granted(passage);
+    }
+    let mut held = check.sample.held.beside();
+    let expected = [check.sample.answer.body.kept(); 2];
+    // The new stack's answer to the conditions is known where its caller got it.
+    let is_asked = why == Why::Written || primary == Stack::Old;
+    let read = match is_asked {
+        true => check.read_both(ways, expected, &mut held).await,
+        false => check.reader().both(ways, expected, &mut held).await,
+    };
+    let [old, new] = read.map_err(|obstacle| obstacle.outcome(primary))?;
+    let (own, shadow) = match primary {
+        Stack::Old => (old, new),
+        Stack::New => (new, old),
+    };
+    check.sample.held.merge(held);
+    if is_asked || !check.is_broken(&check.sample.answer, &own.answer) {
+        check.sample.answer = own.answer;
+        check.sample.took = own.took;
+    }
+    Ok(shadow)
+}

@@ -1,0 +1,303 @@
+//! Reads nodes as what a section expects.
+
+use super::{Data, Fault, Faults, Key, Node};
+use http::Method;
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time::Duration};
+
+#[derive(Clone, Debug)]
+pub struct At<'n> {
+    pub file: &'n Arc<str>,
+    pub path: String,
+    pub node: &'n Node,
+    /// The text of the file, where the nodes stand in it as it is.
+    pub source: Option<&'n str>,
+}
+
+/// Shorter values are found in many a message by chance, and are no secrets.
+const MIN_SECRET: usize = 8;
+
+// === impl At ===
+
+impl<'n> At<'n> {
+    pub fn root(file: &'n Arc<str>, node: &'n Node) -> Self {
+        Self {
+            file,
+            path: String::new(),
+            node,
+            source: None,
+        }
+    }
+
+    /// As [`root`](Self::root), with the text that the node was read from.
+    pub fn of_text(file: &'n Arc<str>, node: &'n Node, text: &'n str) -> Self {
+        Self {
+            source: Some(text),
+            ..Self::root(file, node)
+        }
+    }
+
+    /// `<path>: expected <what>, found <node>`.
+    pub fn expected(&self, what: impl fmt::Display) -> Fault {
+        self.fault(format!("expected {what}, found {}", found(self.node)))
+    }
+
+    /// `<path>: <message>`. Never shows a value that has something else to be shown.
+    pub fn fault(&self, message: impl fmt::Display) -> Fault {
+        let mut message = message.to_string();
+        if let (Data::Plain(text) | Data::Quoted(text), Some(shown)) =
+            (&self.node.data, &self.node.shown)
+            && text.len() >= MIN_SECRET
+        {
+            message = message.replace(text, shown);
+        }
+        let message = match self.path.as_str() {
+            "" => message,
+            path => format!("{path}: {message}"),
+        };
+        Fault::at(self.file, self.node.mark, message)
+    }
+
+    /// A text; a plain scalar counts as its spelling, null does not count.
+    pub fn text(&self) -> Result<&'n str, Fault> {
+        match &self.node.data {
+            Data::Plain(_) if self.node.is_null() => Err(self.expected("a text")),
+            Data::Plain(text) | Data::Quoted(text) => Ok(text),
+            _ => Err(self.expected("a text")),
+        }
+    }
+
+    /// A text that `T` can be parsed from; `what` says what that is.
+    pub fn parse<T: FromStr>(&self, what: &str) -> Result<T, Fault> {
+        let text = self.text().map_err(|_| self.expected(what))?;
+        text.parse().map_err(|_| self.expected(what))
+    }
+
+    pub fn boolean(&self) -> Result<bool, Fault> {
+        self.parse("true or false")
+    }
+
+    /// A number from `min` to `max`.
+    pub fn number_within(&self, min: f64, max: f64) -> Result<f64, Fault> {
+        let what = format!("a number from {min} to {max}");
+        let number: f64 = self.parse(&what)?;
+        if (min..=max).contains(&number) {
+            Ok(number)
+        } else {
+            Err(self.expected(what))
+        }
+    }
+
+    /// A whole number from `min` to `max`.
+    pub fn integer_within(&self, min: u64, max: u64) -> Result<u64, Fault> {
+        let what = match max {
+            u64::MAX => format!("a whole number of at least {min}"),
+            max => format!("a whole number from {min} to {max}"),
+        };
+        let number: u64 = self.parse(&what)?;
+        if (min..=max).contains(&number) {
+            Ok(number)
+        } else {
+            Err(self.expected(what))
+        }
+    }
+
+    /// A method by its name, which HTTP tells apart by case.
+    pub fn method(&self) -> Result<Method, Fault> {
+        let text = self
+            .text()
+            .map_err(|_| self.expected("a method such as GET"))?;
+        let upper = text.to_ascii_uppercase();
+        match text.parse() {
+            Ok(method) if text == upper => Ok(method),
+            Ok(_) => Err(self.fault(format!(
+                "methods are written in capitals, found {}, did you mean `{upper}`?",
+                found(self.node)
+            ))),
+            Err(_) => Err(self.expected("a method such as GET")),
+        }
+    }
+
+    /// `250ms`, `10s`, `5m`, `1h`, `7d`.
+    pub fn duration(&self) -> Result<Duration, Fault> {
+        let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
+        let text = self.text().map_err(|_| self.expected(what))?;
+        parse_duration(text).ok_or_else(|| self.expected(what))
+    }
+
+    /// `512B`, `64KiB`, `1MiB`, `1GiB`, or a number of bytes.
+    pub fn size(&self) -> Result<usize, Fault> {
+        let what = "a size such as 512B, 64KiB, 1MiB or 1GiB";
+        let text = self.text().map_err(|_| self.expected(what))?;
+        parse_size(text).ok_or_else(|| self.expected(what))
+    }
+
+    pub fn items(&self) -> Result<Vec<At<'n>>, Fault> {
+        let Data::List(items) = &self.node.data else {
+            return Err(self.expected("a list"));
+        };
+        let items = items.iter().enumerate();
+        Ok(items
+            .map(|(index, node)| At {
+                file: self.file,
+                path: format!("{}[{index}]", self.path),
+                node,
+                source: self.source,
+            })
+            .collect())
+    }
+
+    /// The members of a map whose names are free.
+    pub fn entries(&self) -> Result<Vec<(&'n Key, At<'n>)>, Fault> {
+        let Data::Map(entries) = &self.node.data else {
+            return Err(self.expected("a map"));
+        };
+        Ok(entries
+            .iter()
+            .map(|(key, node)| (key, self.member(&key.name, node)))
+            .collect())
+    }
+
+    /// Reads every item, and collects the faults of all.
+    pub fn each<T>(&self, read: impl Fn(&At<'n>) -> Result<T, Faults>) -> Result<Vec<T>, Faults> {
+        let mut faults = Faults::default();
+        let items = self.items().map_err(Faults::from)?;
+        let read = items.iter().filter_map(|item| faults.collect(read(item)));
+        let read = read.collect();
+        faults.into_result(read)
+    }
+
+    pub(super) fn member(&self, name: &str, node: &'n Node) -> At<'n> {
+        let path = match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        At {
+            file: self.file,
+            path,
+            node,
+            source: self.source,
+        }
+    }
+}
+
+fn found(node: &Node) -> String {
+    match (&node.data, &node.shown) {
+        (Data::List(_), _) => "a list".to_owned(),
+        (Data::Map(_), _) => "a map".to_owned(),
+        (_, Some(shown)) => format!("`{shown}`"),
+        _ if node.is_null() => "null".to_owned(),
+        (Data::Plain(text), None) => format!("`{}`", without_user(text)),
+        (Data::Quoted(text), None) => format!("{:?}", without_user(text)),
+    }
+}
+
+/// A url without its user, password and query: credentials may stand there.
+pub fn without_user(text: &str) -> Cow<'_, str> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
+    };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) if scheme.is_some() => (rest, "?…"),
+        _ => (rest, ""),
+    };
+    let host = rest.rsplit_once('@').map(|(_, host)| host);
+    if host.is_none() && query.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let scheme = scheme.map_or(String::new(), |scheme| format!("{scheme}://"));
+    let user = if host.is_some() { "…@" } else { "" };
+    Cow::Owned(format!("{scheme}{user}{}{query}", host.unwrap_or(rest)))
+}
+
+/// `250ms`, `10s`, `5m`, `1h`, `7d`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(digits);
+    let seconds = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: usize = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spanned_yaml::Fields;
+
+    fn read(text: &str) -> Result<(Option<u64>, Option<Duration>), Faults> {
+        let file = Arc::from("f.yaml");
+        let node = Node::parse(&file, text)?;
+        let mut fields = Fields::of(At::root(&file, &node));
+        let number = fields.required("number", |at| at.integer_within(1, 9));
+        let wait = fields.optional("wait", At::duration);
+        fields.finish().into_result((number, wait))
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_line() {
+        let faults = read("number: 12\nwaits: 3s\nwait: soon\nwait: 1s\n").unwrap_err();
+        assert_eq!(
+            faults.to_string(),
+            "f.yaml:4:1: `wait` is given twice",
+            "what cannot be told apart is told first"
+        );
+
+        let faults = read("number: 12\nwaits: 3s\nwait: soon\n").unwrap_err();
+        assert_eq!(
+            faults.to_string(),
+            "f.yaml:1:9: number: expected a whole number from 1 to 9, found `12`\n\
+             f.yaml:3:7: wait: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `soon`\n\
+             f.yaml:2:1: unknown field `waits`, did you mean `wait`?"
+        );
+    }
+
+    #[test]
+    fn a_good_section_is_read() {
+        let (number, wait) = read("{number: 3, wait: 250ms}").unwrap();
+        assert_eq!(number, Some(3));
+        assert_eq!(wait, Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn users_and_queries_of_urls_are_left_out() {
+        for (text, shown) in [
+            ("http://me:pa@ss@host:1/x?token=y", "http://…@host:1/x?…"),
+            ("me:secret@host", "…@host"),
+            ("ftp://host/x", "ftp://host/x"),
+            ("(?i)e?mail", "(?i)e?mail"),
+        ] {
+            assert_eq!(without_user(text), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        assert_eq!(parse_size("64KiB"), Some(65_536));
+        assert_eq!(parse_size("12"), Some(12));
+        assert_eq!(parse_size("1.5MiB"), None);
+        assert_eq!(parse_duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1_500)));
+        assert_eq!(parse_duration("5"), None);
+    }
+}
