@@ -1,6 +1,6 @@
 //! The admin API (`/v1/openapi.json`): what the process knows, and the few things that may be changed.
 //!
-//! It knows the rest of the process by [`Handles`] only. Two gates stand before it: `guard` decides who may
+//! It knows the rest of the process by [`AdminState`] only. Two gates stand before it: `guard` decides who may
 //! speak at all, and the size and time limits of `server` keep anyone from holding it up.
 
 mod advice;
@@ -26,7 +26,7 @@ pub use documents::{
     Affected, ClassRecheck, Found, Hiding, Preview, Rechecked, Rule, Rules, Suggestion, Suggestions,
 };
 pub use handles::{
-    Advisor, Ask, ClassQuery, Handles, History, Keeper, Mismatches, NotRechecked, Noted, Order,
-    Query, Readiness, Rechecker, Rechecking, Stored, Unanswered, Unreadable,
+    AdminState, Advisor, Ask, ClassQuery, History, JournalPage, Keeper, Mismatches, NotRechecked,
+    Order, Query, QueryError, Readiness, Rechecker, Rechecking, Stored, Unreadable,
 };
 pub use server::{Bound, Config, bind};

@@ -14,7 +14,7 @@ pub mod set;
 pub mod status;
 mod verdict;
 
-use crate::spanned_yaml::Fault;
+use crate::spanned_yaml::ConfigError;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::process::ExitCode;
 
@@ -77,9 +77,9 @@ pub fn main() -> ExitCode {
 }
 
 /// Tells what is not wrong but should be looked at.
-fn warn(warning: &Fault) {
+fn warn(warning: &ConfigError) {
     let message = format!("warning: {}", warning.message);
-    let warning = Fault {
+    let warning = ConfigError {
         message,
         ..warning.clone()
     };

@@ -23,9 +23,9 @@ mod tests;
 
 pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, Ids, Met};
-pub use case::Case;
+pub use case::Candidate;
 pub use class::Class;
-pub use suspects::{Earlier, Excuses, Later, Standing, Suspects, Variation};
+pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variation};
 
 use crate::{
     outcome::{Reason, Via},
@@ -39,7 +39,7 @@ use std::{sync::Arc, time::Instant};
 
 /// What a check is compared under. A check uses one of these from its sampling to its end.
 #[derive(Clone, Debug, Default)]
-pub struct Comparing {
+pub struct CompareConfig {
     pub rules: Arc<RuleSet>,
     pub options: Options,
 }
@@ -156,7 +156,7 @@ pub fn compare(
     old: &Answer,
     new: &Answer,
     context: &Context<'_>,
-    comparing: &Comparing,
+    comparing: &CompareConfig,
 ) -> Comparison {
     let mut epoch = Bijections::default();
     compare_within((old, new), context, comparing, &mut epoch)
@@ -167,7 +167,7 @@ pub fn compare(
 pub fn compare_within(
     (old, new): (&Answer, &Answer),
     context: &Context<'_>,
-    comparing: &Comparing,
+    comparing: &CompareConfig,
     epoch: &mut Bijections,
 ) -> Comparison {
     if is_same(old, new) && !comparing.rules.remembers() {

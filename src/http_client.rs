@@ -16,6 +16,6 @@ pub use client::Client;
 pub use error::Error;
 pub use headers::remove_in_order;
 pub use hop::{HOP, Instance};
-pub use pooled_body::Answering;
+pub use pooled_body::PooledBody;
 pub use target::{HostPolicy, Target};
-pub use writer::{Line, Wire};
+pub use writer::{Http1Writer, WriterHandle};

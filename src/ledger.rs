@@ -24,7 +24,7 @@ pub use gauges::{Bound, Gauges, Signal};
 pub use latencies::{Latencies, Sketch};
 pub use route::{Draw, Route, SampleCause, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};
-pub use snapshot::{EpochState, Opening, RouteState};
+pub use snapshot::{EpochState, LedgerSnapshot, RouteState};
 pub use timings::Timings;
 
 use crate::{
@@ -36,8 +36,8 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use locks::{locked, read, write};
 use names::Places;
-use shared::{House, JudgedBy};
-use snapshot::Mark;
+use shared::{JudgedBy, LedgerShared};
+use snapshot::ChangeStamp;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, RwLock, atomic::Ordering},
@@ -65,7 +65,7 @@ struct Inner {
     begun: watch::Sender<u64>,
     /// Who takes this and others takes this first.
     versions: Mutex<Versions>,
-    house: Arc<House>,
+    house: Arc<LedgerShared>,
     gauges: Gauges,
 }
 
@@ -83,13 +83,13 @@ impl Ledger {
 
     /// A ledger without a past, whose epochs go by `clock`.
     pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
-        Self::open(max_routes, gauges, clock, Opening::default())
+        Self::open(max_routes, gauges, clock, LedgerSnapshot::default())
     }
 
     /// A ledger that begins as `opening` says.
-    pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: Opening) -> Self {
+    pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: LedgerSnapshot) -> Self {
         let now = clock.now();
-        let house = House::new(clock);
+        let house = LedgerShared::new(clock);
         let epochs = open(opening, now, &house);
         let present = epochs.back().expect("an epoch is always open");
         Self(Arc::new(Inner {
@@ -287,7 +287,10 @@ impl Ledger {
 
     /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
     /// `is_stored` does not know as much.
-    pub fn states(&self, is_stored: impl Fn(u64, &Arc<str>, Mark) -> bool) -> Vec<EpochState> {
+    pub fn states(
+        &self,
+        is_stored: impl Fn(u64, &Arc<str>, ChangeStamp) -> bool,
+    ) -> Vec<EpochState> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
         let mut held = self.0.house.seconds.hold();
         let cut = held.cut();
@@ -341,15 +344,19 @@ impl Ledger {
 }
 
 /// The epochs of the past, and the present one.
-fn open(opening: Opening, now: Timestamp, house: &Arc<House>) -> VecDeque<Arc<Epoch>> {
+fn open(
+    opening: LedgerSnapshot,
+    now: Timestamp,
+    house: &Arc<LedgerShared>,
+) -> VecDeque<Arc<Epoch>> {
     let restored = |past: Vec<EpochState>| -> VecDeque<_> {
         let past = past.into_iter();
         past.map(|state| Epoch::restore(state, now, house.clone()))
             .collect()
     };
     let (past, comparable, label, cause) = match opening {
-        Opening::GoesOn(epochs) => return restored(epochs),
-        Opening::Begins {
+        LedgerSnapshot::GoesOn(epochs) => return restored(epochs),
+        LedgerSnapshot::Begins {
             past,
             comparable,
             label,

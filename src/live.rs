@@ -32,4 +32,4 @@ mod writing;
 
 pub use limits::ListenerLimits;
 pub use listener::{Bound, bind};
-pub use settings::{Checks, Config, Handles, Live};
+pub use settings::{Checks, Config, Handles, LiveSettings};

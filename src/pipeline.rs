@@ -10,10 +10,10 @@ pub mod report;
 pub mod report_bus;
 mod write_tracker;
 
-pub use checked::{Checked, Timed};
-pub use compact_head::{Flat, FlatAnswer, FlatRequest};
+pub use checked::{FinishedCheck, TimedAnswer};
+pub use compact_head::{CompactAnswer, CompactHead, CompactRequest};
 pub use id_pairs::{Fresh, Pairs, Tables};
-pub use queue::{Feed, Opened, Queue, ReadRequest, Sample};
-pub use report::{Basis, Rechecked, Report, Told, ToldAnswer, Traced};
+pub use queue::{CapturedRead, CheckInput, Queue, QueueReceiver, ReadRequest};
+pub use report::{Rechecked, Report, ReportedAnswer, ReportedDifference, RuleEvidence, Traced};
 pub use report_bus::{Reports, Sent};
 pub use write_tracker::Writes;

@@ -21,7 +21,7 @@ pub use keys::{Access, Keys};
 pub use positions::{ENOUGH, Positions};
 pub use selector::{Fit, Selector};
 
-use crate::spanned_yaml::{At, Faults};
+use crate::spanned_yaml::{ConfigErrors, Cursor};
 use http::{HeaderMap, Method};
 use regex::Regex;
 use std::borrow::Cow;
@@ -62,7 +62,7 @@ impl Routes {
     ///
     /// # Errors
     /// Every fault of every entry.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let entries = at.each(Entry::read)?;
         let mut tree = Tree::default();
         for (index, entry) in entries.iter().enumerate() {
@@ -147,10 +147,10 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    fn routes(text: &str) -> Result<Routes, Faults> {
+    fn routes(text: &str) -> Result<Routes, ConfigErrors> {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text)?;
-        Routes::read(&At::root(&file, &node))
+        Routes::read(&Cursor::root(&file, &node))
     }
 
     fn named(routes: &Routes, request: &str, body: Option<&str>) -> String {

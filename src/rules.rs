@@ -63,7 +63,7 @@ pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
 use crate::{
-    spanned_yaml::{Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors},
     stack::Stack,
 };
 use http::HeaderName;
@@ -120,7 +120,7 @@ impl RuleSet {
     pub fn compile(
         files: &[(Arc<str>, String)],
         today: Date,
-    ) -> Result<(Self, Vec<Fault>), Faults> {
+    ) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let (rules, warnings) = read::files(files, today)?;
         Ok((Self::new(rules), warnings))
     }

@@ -4,7 +4,7 @@ mod history;
 
 pub use history::{By, Change, Occasion, changes};
 
-use crate::spanned_yaml::Faults;
+use crate::spanned_yaml::ConfigErrors;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -48,7 +48,7 @@ pub enum Refused {
     #[error("the settings are at revision {0}")]
     Stale(u64),
     #[error("{0}")]
-    Invalid(Faults),
+    Invalid(ConfigErrors),
 }
 
 /// Reads and changes the settings of the running process.

@@ -24,7 +24,7 @@ mod suggestion_budget;
 mod worker;
 
 pub use breaker::Limits;
-pub use on_demand::{Asked, NotReread, Reread, Rereader};
+pub use on_demand::{Reread, RereadError, RereadRequest, Rereader};
 pub use priority::yield_to_others;
 pub use worker::{Compare, Parts, Worker};
 

@@ -9,7 +9,7 @@ mod node;
 mod read;
 mod scalar;
 
-pub use fault::{Fault, Faults};
+pub use fault::{ConfigError, ConfigErrors};
 pub use fields::{Fields, closest};
-pub use node::{Data, Key, Mark, Node};
-pub use read::{At, parse_duration, without_user};
+pub use node::{Data, Key, Node, Position};
+pub use read::{Cursor, parse_duration, without_user};

@@ -25,9 +25,9 @@ pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies}
 pub use judge::judge;
 pub use keys::DistinctKeys;
 pub use limits::{Limits, RequiredRoutes};
-pub use pace::Pace;
+pub use pace::EventRate;
 pub use percent::Percent;
-pub use record::Record;
+pub use record::SoakClock;
 pub use requirement::{Requirement, Requirements};
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
 pub use version::Version;

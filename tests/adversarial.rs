@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{Answer, BodyCopy, Compared, Comparing, Comparison, Context, Options, compare},
+    compare::{Answer, BodyCopy, CompareConfig, Compared, Comparison, Context, Options, compare},
     outcome::Reason,
     rules::RuleSet,
 };
@@ -55,7 +55,7 @@ fn answer(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     }
 }
 
-fn ruled(rules: &[(&str, &str)]) -> Comparing {
+fn ruled(rules: &[(&str, &str)]) -> CompareConfig {
     let rules = rules.iter().enumerate();
     let rules: String = rules
         .map(|(n, (at, action))| format!("\n- {{id: r{n}, why: w, at: '{at}', do: {action}}}"))
@@ -67,7 +67,7 @@ fn ruled(rules: &[(&str, &str)]) -> Comparing {
     };
     let (rules, _) =
         RuleSet::compile(&[("r.yaml".into(), text)], today()).expect("the rules are valid");
-    Comparing {
+    CompareConfig {
         rules: rules.into(),
         options: Options {
             max_decoded: 64 << 20,
@@ -81,7 +81,7 @@ fn today() -> jiff::civil::Date {
 }
 
 /// Compares, and sees to time and memory.
-fn compared(old: &Answer, new: &Answer, comparing: &Comparing) -> Comparison {
+fn compared(old: &Answer, new: &Answer, comparing: &CompareConfig) -> Comparison {
     let start = Instant::now();
     let context = Context {
         route: "get-item",

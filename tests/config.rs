@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use twinread::{
-    compare::{Comparing, Options},
+    compare::{CompareConfig, Options},
     config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
     export::log::Format,
     http_client::{HostPolicy, Target},
@@ -19,7 +19,7 @@ use twinread::{
     pipeline::Traced,
     sample::{Reads, Sampling},
     shadow::Trace,
-    spanned_yaml::Faults,
+    spanned_yaml::ConfigErrors,
     stack::Stack,
     verdict::Limits,
 };
@@ -49,7 +49,7 @@ impl Folder {
         Origin::new(Some(self.path().join("twinread.yaml")), flags).with_environment(variable)
     }
 
-    fn load(&self) -> Result<Loaded, Faults> {
+    fn load(&self) -> Result<Loaded, ConfigErrors> {
         load(&self.origin(Flags::default()))
     }
 
@@ -704,7 +704,7 @@ fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
         config.telemetry.report = twinread::export::Config::default();
         // Told by their fingerprint: the order in which they show themselves is by chance.
         let rules = config.comparing.rules.fingerprint();
-        config.comparing = Arc::new(Comparing {
+        config.comparing = Arc::new(CompareConfig {
             rules: Arc::default(),
             options: config.comparing.options.clone(),
         });

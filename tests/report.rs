@@ -30,7 +30,10 @@ use twinread::{
     },
     ledger::{Gauges, Ledger, Signal},
     outcome::{Mark, Outcome, Via},
-    pipeline::{Basis, Rechecked, Report, Reports, Told, Traced, report::ToldAnswer},
+    pipeline::{
+        Rechecked, Report, ReportedDifference, Reports, RuleEvidence, Traced,
+        report::ReportedAnswer,
+    },
     stack::Stack,
     trace_context::TraceContext,
     value::Kind,
@@ -125,8 +128,8 @@ fn context(trace_id: u128, span_id: u64) -> TraceContext {
     }
 }
 
-fn answer(status: u16) -> ToldAnswer {
-    ToldAnswer {
+fn answer(status: u16) -> ReportedAnswer {
+    ReportedAnswer {
         status,
         duration: Duration::from_micros(1_500),
         headers: Vec::new(),
@@ -136,14 +139,14 @@ fn answer(status: u16) -> ToldAnswer {
 }
 
 fn check(outcome: Outcome) -> Report {
-    let told = Told {
+    let told = ReportedDifference {
         place: "$.items[3].price".to_owned(),
         kind: Kind::Value,
         class: "00112233aabbccdd".to_owned(),
         class_place: "$.items[*].price".to_owned(),
         old: Some("number(3)".to_owned()),
         new: None,
-        basis: Basis::default(),
+        basis: RuleEvidence::default(),
     };
     let ended = SystemTime::now();
     Report {

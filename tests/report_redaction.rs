@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use twinread::{
     compare::Answer,
     outcome::{Mark, Outcome},
-    pipeline::{Checked, ReadRequest, Rechecked, Report, Timed},
+    pipeline::{FinishedCheck, ReadRequest, Rechecked, Report, TimedAnswer},
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
     value::{Difference, Kind, Place, Step, Value},
@@ -150,7 +150,7 @@ fn report(
         body: body.into(),
         trailers: headers,
     };
-    let timed = Timed {
+    let timed = TimedAnswer {
         answer: &answer,
         took: Duration::from_millis(1),
     };
@@ -161,7 +161,7 @@ fn report(
         flags: 1,
         state: String::new(),
     };
-    let checked = Checked {
+    let checked = FinishedCheck {
         outcome: Outcome::Mismatch(Mark::Plain),
         route: "route".into(),
         epoch: "epoch".into(),

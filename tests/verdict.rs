@@ -11,7 +11,7 @@ use twinread::{
     stack::Stack,
     verdict::{
         Activity, Cause, Checks, Code, Decision, Doubt, Entry, Epoch, Evidence, Figures, Limits,
-        Record, Requirement, RouteEvidence, Tallies, Trials, Verdict, Version,
+        Requirement, RouteEvidence, SoakClock, Tallies, Trials, Verdict, Version,
         checks::Required,
         evidence::{Latency, Quantiles},
         judge,
@@ -46,7 +46,7 @@ fn route(name: &str, outcomes: &[(Outcome, u64)]) -> Figures {
     figures.live = figures.reads;
     figures.pace = 2.0;
     let checked = (NOW - 3_600..=NOW).step_by(60).map(at);
-    figures.evidence.record = checked.fold(Record::default(), |mut record, at| {
+    figures.evidence.record = checked.fold(SoakClock::default(), |mut record, at| {
         record.check(at);
         record
     });
@@ -455,7 +455,7 @@ fn a_required_route_that_is_silent_is_not_clean_however_busy_the_others_are() {
     let routes = |silent: &Figures| evidence(vec![route("a", &[(MATCH, ENOUGH)]), silent.clone()]);
     assert_safe(&routes(&silent), &limits);
 
-    silent.evidence.record = Record::default();
+    silent.evidence.record = SoakClock::default();
     silent.evidence.record.check(at(NOW - 3_600));
     silent.evidence.record.check(at(NOW - 601));
     assert_undecided(&routes(&silent), &limits, &[(Code::Soak, Some("b"))]);

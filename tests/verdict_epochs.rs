@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 use twinread::{
-    ledger::{Bound, Clock, Draw, Gauges, Ledger, Opening, SampleCause},
+    ledger::{Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
     outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
     verdict::{
@@ -460,7 +460,7 @@ fn an_epoch_of_another_process_shows_which_routes_it_depended_on() {
     first.begin_epoch(None, Cause::Asked);
     let past = first.states(|_, _, _| false);
     let (gauges, clock) = (Gauges::default(), Clock::system());
-    let again = Ledger::open(500, gauges, clock, Opening::GoesOn(past));
+    let again = Ledger::open(500, gauges, clock, LedgerSnapshot::GoesOn(past));
     again.judge_by(&limits, Vec::new());
     let shown = |ledger: &Ledger| {
         let past = ledger.epochs().pop().unwrap();

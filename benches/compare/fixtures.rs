@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use std::sync::Arc;
 use twinread::{
-    compare::{Answer, Comparing, Context, Options},
+    compare::{Answer, CompareConfig, Context, Options},
     rules::RuleSet,
 };
 
@@ -148,7 +148,7 @@ fn object(order: Order, members: &[(&str, String)]) -> String {
 }
 
 /// That many rules which apply nowhere; `at` is a JSONPath in which `#` is the number of the rule.
-pub(crate) fn ruled(equal: Equal, rules: usize, at: &str) -> Comparing {
+pub(crate) fn ruled(equal: Equal, rules: usize, at: &str) -> CompareConfig {
     let mut text = String::from("rules:\n");
     if equal == Equal::AsSet {
         text.push_str(UNORDERED);
@@ -162,7 +162,7 @@ pub(crate) fn ruled(equal: Equal, rules: usize, at: &str) -> Comparing {
     }
     let (rules, _) =
         RuleSet::compile(&[("bench".into(), text)], context().today).expect("the rules are valid");
-    Comparing {
+    CompareConfig {
         rules: Arc::new(rules),
         options: Options {
             max_decoded: 256 << 20,

@@ -13,7 +13,7 @@ use fixtures::{Equal, Fixture, answer, context, ruled};
 use mimalloc::MiMalloc;
 use mockalloc::{Mockalloc, record_allocs};
 use std::{hint::black_box, time::Duration};
-use twinread::compare::{Answer, Compared, Comparing, compare};
+use twinread::compare::{Answer, CompareConfig, Compared, compare};
 
 const SIZES: [usize; 4] = [1 << 10, 16 << 10, 256 << 10, 4 << 20];
 const ROUNDS: usize = 9;
@@ -179,7 +179,7 @@ fn growth() {
     }
 }
 
-fn is_equal(old: &Answer, new: &Answer, comparing: &Comparing) -> bool {
+fn is_equal(old: &Answer, new: &Answer, comparing: &CompareConfig) -> bool {
     let comparison = compare(black_box(old), black_box(new), &context(), comparing);
     matches!(comparison.result, Compared::Equal(_))
 }

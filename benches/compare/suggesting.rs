@@ -11,7 +11,7 @@ use std::{
 };
 use twinread::{
     advise::suggest::{Hints, Prints},
-    compare::{Answer, Comparing, compare},
+    compare::{Answer, CompareConfig, compare},
     value::{Difference, Place, Value},
 };
 
@@ -62,7 +62,7 @@ pub(crate) fn measure() {
 }
 
 fn tell(name: &str, [old, new]: [Answer; 2]) {
-    let comparison = compare(&old, &new, &context(), &Comparing::default());
+    let comparison = compare(&old, &new, &context(), &CompareConfig::default());
     let differences = comparison.differences();
     let run = || !hints(differences, (&old, &new)).is_empty();
     let best = (0..ROUNDS).map(|_| time(&run)).min();

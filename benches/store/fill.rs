@@ -9,7 +9,9 @@ use twinread::{
     compare::Class,
     ledger::{Bound, Gauges, Signal},
     outcome::{Mark, Outcome},
-    pipeline::{Basis, Rechecked, Report, Reports, Told, report::ToldAnswer},
+    pipeline::{
+        Rechecked, Report, ReportedDifference, Reports, RuleEvidence, report::ReportedAnswer,
+    },
     store::{self, Database, Store},
     trace_context::TraceContext,
     value::Kind,
@@ -127,31 +129,31 @@ fn report(number: u64) -> Report {
     }
 }
 
-fn told(number: u64, place: u64) -> Told {
+fn told(number: u64, place: u64) -> ReportedDifference {
     let class = Class {
         route: route(number),
         place: format!("$.lines[*].field_{place}"),
         kind: Kind::Value,
     };
-    Told {
+    ReportedDifference {
         place: format!("$.lines[{}].field_{place}", number % 7),
         kind: Kind::Value,
         class: class.id(),
         class_place: class.place,
         old: Some(format!("number({})", number % 9)),
         new: Some(format!("string({})", number % 11)),
-        basis: Basis::default(),
+        basis: RuleEvidence::default(),
     }
 }
 
-fn answer(number: u64, digits: u64) -> ToldAnswer {
+fn answer(number: u64, digits: u64) -> ReportedAnswer {
     let lines = (0..number % 7 + 1).map(|line| {
         let length = scattered(number + line) % 30;
         format!(r#"{{"sku":"string({length})","field_0":"number({digits})","field_1":"string({line})","state":"string(6)"}}"#)
     });
     let lines: Vec<_> = lines.collect();
     let id = scattered(number) % 100;
-    ToldAnswer {
+    ReportedAnswer {
         status: 200,
         duration: Duration::from_micros(number % 10_000),
         headers: pairs(number, ["content-type", "content-length", "date", "etag"]),

@@ -3,7 +3,7 @@
 //! Both look at much of what is stored, so they work on a thread of their own, one call at a time.
 
 use super::{
-    Handles, Unanswered,
+    AdminState, QueryError,
     documents::{Preview, Suggestions},
     handles::aside,
     openapi::Fails,
@@ -37,7 +37,7 @@ pub(super) struct Turn(Arc<Semaphore>);
     ),
 )]
 pub(super) async fn suggestions(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     Extension(turn): Extension<Turn>,
 ) -> Result<Json<Suggestions>, Problem> {
     let advisor = handles.advisor;
@@ -63,7 +63,7 @@ pub(super) async fn suggestions(
     ),
 )]
 pub(super) async fn preview(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     Extension(turn): Extension<Turn>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Preview>, Problem> {
@@ -85,7 +85,7 @@ impl Turn {
 
     async fn take<T: Send + 'static>(
         &self,
-        look: impl FnOnce() -> Result<T, Unanswered> + Send + 'static,
+        look: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, Problem> {
         let Ok(permit) = self.0.clone().try_acquire_owned() else {
             let detail = "another call is looking at the stored mismatches: try again in a moment";

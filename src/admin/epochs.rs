@@ -1,7 +1,7 @@
 //! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
 
 use super::{
-    Handles,
+    AdminState,
     openapi::Fails,
     problem::Problem,
     router::{NoQuery, bad_query, read_json},
@@ -67,7 +67,7 @@ const MAX_LABEL: usize = 200;
     responses((status = OK, body = Epochs, description = "The epochs"), Fails<400>),
 )]
 pub(super) async fn list(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Epochs>, Problem> {
     asked.map_err(bad_query)?;
@@ -98,7 +98,7 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn begin(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     Extension(caller): Extension<SocketAddr>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {

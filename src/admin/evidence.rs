@@ -1,7 +1,7 @@
 //! What was found out: verdict, routes, rules.
 
 use super::{
-    Handles,
+    AdminState,
     documents::Rules,
     openapi::Fails,
     paging::{self, AskedPage},
@@ -91,7 +91,7 @@ pub(super) struct VerdictHistory {
     ),
 )]
 pub(super) async fn verdict(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<AskedVerdict>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
@@ -119,7 +119,7 @@ pub(super) async fn verdict(
     ),
 )]
 pub(super) async fn history(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<AskedPage>, QueryRejection>,
 ) -> Result<Json<VerdictHistory>, Problem> {
     let noted = paging::page(handles.verdicts, asked).await?;
@@ -139,7 +139,7 @@ pub(super) async fn history(
     responses((status = OK, body = Routes, description = "The routes"), Fails<400>),
 )]
 pub(super) async fn routes(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Routes>, Problem> {
     asked.map_err(bad_query)?;
@@ -159,7 +159,7 @@ pub(super) async fn routes(
     responses((status = OK, body = Rules, description = "The rules"), Fails<400>),
 )]
 pub(super) async fn rules(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Rules>, Problem> {
     asked.map_err(bad_query)?;

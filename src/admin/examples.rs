@@ -1,7 +1,8 @@
 //! Mismatch classes and stored examples.
 
 use super::{
-    ClassQuery, Handles, Order, Query, openapi::Fails, paging, problem::Problem, router::bad_query,
+    AdminState, ClassQuery, Order, Query, openapi::Fails, paging, problem::Problem,
+    router::bad_query,
 };
 use crate::outcome::Outcome;
 use axum::{
@@ -84,7 +85,7 @@ const DEFAULT_CLASSES: usize = 100;
     ),
 )]
 pub(super) async fn classes(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<extract::Query<AskedClasses>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
@@ -118,7 +119,7 @@ pub(super) async fn classes(
     ),
 )]
 pub(super) async fn class(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
@@ -155,7 +156,7 @@ pub(super) async fn class(
     ),
 )]
 pub(super) async fn mismatches(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<extract::Query<AskedMismatches>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let extract::Query(asked) = asked.map_err(bad_query)?;
@@ -181,7 +182,7 @@ pub(super) async fn mismatches(
     ),
 )]
 pub(super) async fn mismatch(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(id) = id.map_err(bad_path)?;

@@ -4,7 +4,7 @@ use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
     ledger::{Gauges, Ledger},
     settings::{Change, Editor},
-    spanned_yaml::Faults,
+    spanned_yaml::ConfigErrors,
     verdict::{self, Verdict},
 };
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 /// Everything that the calls read or change.
 #[derive(Clone, Debug)]
-pub struct Handles {
+pub struct AdminState {
     pub ledger: Ledger,
     pub gauges: Gauges,
     pub editor: Editor,
@@ -56,38 +56,38 @@ pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// The cursor is none that an earlier answer gave; what is stored cannot be read.
-    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered>;
+    fn classes(&self, query: &ClassQuery) -> Result<Value, QueryError>;
 
     /// A `Class`.
     ///
     /// # Errors
     /// What is stored cannot be read.
-    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered>;
+    fn class(&self, id: &str) -> Result<Option<Value>, QueryError>;
 
     /// The document of `GET /v1/mismatches`: a `MismatchPage`.
     ///
     /// # Errors
     /// The cursor is none that an earlier answer gave; what is stored cannot be read.
-    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered>;
+    fn mismatches(&self, query: &Query) -> Result<Value, QueryError>;
 
     /// A `Mismatch`.
     ///
     /// # Errors
     /// What is stored cannot be read.
-    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered>;
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, QueryError>;
 }
 
 /// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What is stored cannot be read.
-    fn suggestions(&self) -> Result<Suggestions, Unanswered>;
+    fn suggestions(&self) -> Result<Suggestions, QueryError>;
 
     /// What the rules of a file would hide.
     ///
     /// # Errors
     /// Everything that is wrong with the file; what is stored cannot be read.
-    fn preview(&self, file: &str) -> Result<Preview, Unanswered>;
+    fn preview(&self, file: &str) -> Result<Preview, QueryError>;
 }
 
 /// Which classes are asked for.
@@ -117,12 +117,12 @@ pub trait History<T>: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// It cannot be read for now.
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable>;
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<JournalPage<T>, Unreadable>;
 }
 
 /// A page of a [`History`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Noted<T> {
+pub struct JournalPage<T> {
     pub entries: Vec<T>,
     /// The cursor of the next page; `None`: there is none.
     pub next: Option<u64>,
@@ -190,11 +190,11 @@ pub struct Query {
 
 /// Why a question about what is stored has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum Unanswered {
+pub enum QueryError {
     #[error("the cursor is not one that an earlier page gave")]
     Cursor,
     #[error("nothing was looked at, for what is wrong with the rules")]
-    Rules(Faults),
+    Rules(ConfigErrors),
     #[error("what is stored cannot be read")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -203,11 +203,11 @@ const STORED: HeaderName = HeaderName::from_static("twinread-stored");
 
 // === impl Handles ===
 
-impl Handles {
+impl AdminState {
     /// Asks for what is stored, where waiting holds nobody up.
     pub(super) async fn look<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&dyn Mismatches) -> Result<T, Unanswered> + Send + 'static,
+        ask: impl FnOnce(&dyn Mismatches) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, Problem> {
         let mismatches = self.mismatches.clone();
         aside(move || ask(&*mismatches))

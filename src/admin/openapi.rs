@@ -2,7 +2,7 @@
 //!
 //! What holds for many calls is said once and added here: who may call, and what is refused whatever is asked.
 
-use super::{Handles, problem::Problem};
+use super::{AdminState, problem::Problem};
 use axum::{Extension, Json};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -56,7 +56,7 @@ pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc
 /// Finishes what the routes have said of themselves; `token`: what callers have to show.
 pub(super) fn describe(
     mut document: openapi::OpenApi,
-    handles: &Handles,
+    handles: &AdminState,
     token: Option<&str>,
 ) -> Described {
     let components = document.components.get_or_insert_default();

@@ -1,6 +1,6 @@
 //! What the calls that answer in pages have in common.
 
-use super::{History, Noted, handles::aside, problem::Problem, router::bad_query};
+use super::{History, JournalPage, handles::aside, problem::Problem, router::bad_query};
 use axum::extract::{Query, rejection::QueryRejection};
 use http::StatusCode;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
 pub(super) async fn page<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     asked: Result<Query<AskedPage>, QueryRejection>,
-) -> Result<Noted<T>, Problem> {
+) -> Result<JournalPage<T>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
     let mut faults = Vec::new();
     let limit = limit(asked.limit, &mut faults);
@@ -57,7 +57,7 @@ async fn read<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     limit: usize,
     cursor: Option<u64>,
-) -> Result<Noted<T>, Problem> {
+) -> Result<JournalPage<T>, Problem> {
     let page = aside(move || history.page(limit, cursor)).await?;
     page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics`: for the orchestrator and Prometheus.
 
-use super::{Handles, openapi::Fails, problem::Problem};
+use super::{AdminState, openapi::Fails, problem::Problem};
 use axum::{
     Json,
     extract::State,
@@ -48,7 +48,7 @@ pub(super) async fn livez() -> Json<Alive> {
     tag = "probes",
     responses((status = OK, body = Ready, description = "It can"), Fails<503>),
 )]
-pub(super) async fn readyz(State(handles): State<Handles>) -> Response {
+pub(super) async fn readyz(State(handles): State<AdminState>) -> Response {
     let readiness = handles.readiness.get();
     if readiness.missing.is_empty() {
         let impaired = readiness.impaired;
@@ -75,7 +75,7 @@ pub(super) async fn readyz(State(handles): State<Handles>) -> Response {
     tag = "probes",
     responses((status = OK, body = String, content_type = "text/plain", description = "The metrics")),
 )]
-pub(super) async fn metrics(State(handles): State<Handles>) -> impl IntoResponse {
+pub(super) async fn metrics(State(handles): State<AdminState>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, PROMETHEUS_TEXT)];
     (kind, handles.metrics.get())
 }

@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use super::Unanswered;
+use super::QueryError;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -57,16 +57,16 @@ impl Problem {
     }
 }
 
-impl From<Unanswered> for Problem {
-    fn from(unanswered: Unanswered) -> Self {
+impl From<QueryError> for Problem {
+    fn from(unanswered: QueryError) -> Self {
         let detail = unanswered.to_string();
         match unanswered {
-            Unanswered::Cursor => Self::new(StatusCode::BAD_REQUEST, detail),
-            Unanswered::Rules(faults) => {
+            QueryError::Cursor => Self::new(StatusCode::BAD_REQUEST, detail),
+            QueryError::Rules(faults) => {
                 let faults = faults.iter().map(ToString::to_string).collect();
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
             }
-            Unanswered::Store(error) => {
+            QueryError::Store(error) => {
                 tracing::error!(error, "what is stored cannot be read");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }

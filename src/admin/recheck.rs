@@ -1,7 +1,7 @@
 //! `/v1/classes/{id}/recheck`: whether the stored mismatches of a class are still there.
 
 use super::{
-    Handles, documents::ClassRecheck, handles::NotRechecked, openapi::Fails, paging,
+    AdminState, documents::ClassRecheck, handles::NotRechecked, openapi::Fails, paging,
     problem::Problem, router::bad_query,
 };
 use axum::{
@@ -41,7 +41,7 @@ pub(super) struct AskedRecheck {
     ),
 )]
 pub(super) async fn recheck(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
     asked: Result<extract::Query<AskedRecheck>, QueryRejection>,
 ) -> Result<Json<ClassRecheck>, Problem> {

@@ -1,7 +1,7 @@
 //! Which call is answered by what.
 
 use super::{
-    Config, Handles,
+    AdminState, Config,
     advice::{self, Turn},
     calls::{Calls, under_way},
     epochs, evidence, examples,
@@ -36,7 +36,7 @@ const MAX_BODY: usize = 1 << 20;
 /// From the request's head to the answer's, the request's body included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) fn router(handles: Handles, config: &Config) -> Router {
+pub(super) fn router(handles: AdminState, config: &Config) -> Router {
     let token = config.token.as_deref();
     let calls = Calls::new(config, handles.gauges.clone());
     let (router, document) = routes().split_for_parts();
@@ -54,7 +54,7 @@ pub(super) fn router(handles: Handles, config: &Config) -> Router {
 }
 
 /// Every call, routed and described in one go.
-fn routes() -> OpenApiRouter<Handles> {
+fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(probes::livez))
         .routes(routes!(probes::readyz))
@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The paths that a router knows, which only its `Debug` tells.
-    fn paths(router: &Router<Handles>) -> BTreeSet<String> {
+    fn paths(router: &Router<AdminState>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let texts = text.split('"').skip(1).step_by(2);
         // The root, and what is below it, are axum's: they lead to the fallback.

@@ -1,7 +1,7 @@
 //! Listens for the admin API, with a bound on connections and on how long a caller may take.
 
 use super::{
-    Handles,
+    AdminState,
     connections::{Connections, MAX_CONNECTIONS, Seat},
     router::router,
 };
@@ -57,7 +57,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The address cannot be bound, or is no loopback address while there is no token.
-pub async fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
+pub async fn bind(config: Config, handles: AdminState) -> io::Result<Bound> {
     if config.token.is_none() && !config.listen.ip().is_loopback() {
         let message = format!(
             "without a token the admin API listens on loopback addresses only, not on {}",

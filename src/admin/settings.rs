@@ -1,7 +1,7 @@
 //! `/v1/settings`: what can change at runtime, as it stands, changing it, and what was changed.
 
 use super::{
-    Handles,
+    AdminState,
     openapi::Fails,
     paging::{self, AskedPage},
     problem::Problem,
@@ -54,7 +54,7 @@ const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/jso
         headers(("etag" = String, description = "The revision, for `If-Match`")),
     )),
 )]
-pub(super) async fn show(State(handles): State<Handles>) -> Response {
+pub(super) async fn show(State(handles): State<AdminState>) -> Response {
     told(handles.editor.0.settings())
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn show(State(handles): State<Handles>) -> Response {
     ),
 )]
 pub(super) async fn patch(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     Extension(caller): Extension<SocketAddr>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -129,7 +129,7 @@ fn refused(refused: Refused) -> Problem {
     ),
 )]
 pub(super) async fn history(
-    State(handles): State<Handles>,
+    State(handles): State<AdminState>,
     asked: Result<Query<AskedPage>, QueryRejection>,
 ) -> Result<Json<SettingsHistory>, Problem> {
     let noted = paging::page(handles.changes, asked).await?;

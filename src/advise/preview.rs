@@ -11,7 +11,7 @@ mod tests;
 
 use super::suggest::Hints;
 use crate::{
-    compare::{Answer, Comparing, Comparison, Context, Explain, Options, compare},
+    compare::{Answer, CompareConfig, Comparison, Context, Explain, Options, compare},
     rules::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target},
     value::{Kind, Place, Step, format::Format},
 };
@@ -22,7 +22,7 @@ use serde_json::Value as Json;
 /// Rules to be tried on what is stored.
 #[derive(Debug)]
 pub struct Preview {
-    comparing: Comparing,
+    comparing: CompareConfig,
     today: Date,
 }
 
@@ -75,7 +75,7 @@ enum Section<'p> {
 impl Preview {
     pub fn new(rules: RuleSet, today: Date) -> Self {
         Self {
-            comparing: Comparing {
+            comparing: CompareConfig {
                 rules: rules.into(),
                 options: Options {
                     explain: Explain::Places,

@@ -2,7 +2,7 @@
 
 use super::mismatches::unanswered;
 use crate::{
-    admin::{self, Advisor, Affected, Hiding, Unanswered},
+    admin::{self, Advisor, Affected, Hiding, QueryError},
     advise::{
         preview::{Effect, Placed, Preview, Stored},
         suggest::{Example, Seen, Suggestion, suggest},
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// Looks at what the store keeps.
 #[derive(Debug)]
-pub(super) struct Advice(pub(super) Store);
+pub(super) struct RuleAdvisor(pub(super) Store);
 
 /// Past this, an answer says that only a part was looked at.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
@@ -26,8 +26,8 @@ const NAMED: usize = 3;
 
 // === impl Advice ===
 
-impl Advisor for Advice {
-    fn suggestions(&self) -> Result<admin::Suggestions, Unanswered> {
+impl Advisor for RuleAdvisor {
+    fn suggestions(&self) -> Result<admin::Suggestions, QueryError> {
         let begun = Instant::now();
         let selection = self.0.selection().map_err(unanswered)?;
         let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
@@ -46,11 +46,11 @@ impl Advisor for Advice {
         })
     }
 
-    fn preview(&self, file: &str) -> Result<admin::Preview, Unanswered> {
+    fn preview(&self, file: &str) -> Result<admin::Preview, QueryError> {
         let begun = Instant::now();
         let today = ledger::today();
         let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
-        let (rules, warnings) = compiled.map_err(Unanswered::Rules)?;
+        let (rules, warnings) = compiled.map_err(QueryError::Rules)?;
         let preview = Preview::new(rules, today);
         let selection = self.0.selection().map_err(unanswered)?;
         let mut hides = vec![0_u64; preview.rules().rules().len()];

@@ -1,7 +1,8 @@
 //! The thread that holds everything together: it binds, starts, waits for the end, and sees to it in order.
 
 use super::{
-    StartError, restored::Restored, shared::Shared, switchboard::Switchboard, threads::Threads,
+    StartError, restored::Recovered, shared::AppBuilder, switchboard::SettingsPublisher,
+    threads::Threads,
 };
 use crate::{
     config::{Loaded, Origin},
@@ -40,7 +41,7 @@ struct Started {
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
-    switchboard: Arc<Switchboard>,
+    switchboard: Arc<SettingsPublisher>,
     ledger: Ledger,
     database: Database,
     /// End by themselves when the shadow has reported its last check.
@@ -101,9 +102,9 @@ async fn start(
     (live, shadow): (&Threads, &Threads),
 ) -> Result<Started, StartError> {
     let env = |name: &str| std::env::var(name).ok();
-    let restored = Restored::open(loaded)?;
+    let restored = Recovered::open(loaded)?;
     let config = restored.loaded.config().clone();
-    let (shared, queue, feed) = Shared::new(&restored, &env);
+    let (shared, queue, feed) = AppBuilder::new(&restored, &env);
 
     let (live_signal, live_watch) = drain::channel();
     let bound = shared.bind_live(live, queue).await?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Answers what the admin API and the metrics ask. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct VerdictSource {
     pub(super) ledger: Ledger,
     pub(super) gauges: Gauges,
     pub(super) judging: Current<Judging>,
@@ -27,7 +27,7 @@ pub(super) struct Standing {
 
 // === impl Standing ===
 
-impl Standing {
+impl VerdictSource {
     pub(super) fn verdict(&self) -> Verdict {
         let judging = self.judging.get();
         let now = self.ledger.now();
@@ -67,7 +67,7 @@ impl Standing {
     }
 }
 
-impl Figures for Standing {
+impl Figures for VerdictSource {
     fn verdict(&self) -> prometheus::Verdict {
         let verdict = Self::verdict(self);
         let bounds = verdict.routes.iter();

@@ -1,7 +1,7 @@
 //! What was noted in the store, as the admin API asks for it.
 
 use crate::{
-    admin::{History, Keeper, Noted, Stored, Unreadable},
+    admin::{History, JournalPage, Keeper, Stored, Unreadable},
     config::default_settings,
     settings::{By, Change, Setting, Settings, changes},
     store::{Database, Entry, Journal},
@@ -48,13 +48,13 @@ impl<T: Serialize> Kept<T> {
 }
 
 impl<T: DeserializeOwned + 'static> History<T> for Kept<T> {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<JournalPage<T>, Unreadable> {
         let page = self.journal.page(cursor, limit);
         let page = page.map_err(|error| Unreadable(error.to_string()))?;
         let count = page.entries.len();
         let entries: Vec<_> = page.entries.into_iter().filter_map(understood).collect();
         let unreadable = page.unreadable + (count - entries.len()) as u64;
-        Ok(Noted {
+        Ok(JournalPage {
             entries,
             next: page.next,
             unreadable,

@@ -1,7 +1,7 @@
 //! The store, as the admin API asks it.
 
 use crate::{
-    admin::{self, ClassQuery, Mismatches, Query, Unanswered},
+    admin::{self, ClassQuery, Mismatches, Query, QueryError},
     store::{Filter, LookError, Order, Store},
 };
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub(super) struct Stored(pub(super) Store);
 // === impl Stored ===
 
 impl Mismatches for Stored {
-    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+    fn classes(&self, query: &ClassQuery) -> Result<Value, QueryError> {
         let order = match query.order {
             admin::Order::Frequent => Order::Frequent,
             admin::Order::Recent => Order::Recent,
@@ -24,12 +24,12 @@ impl Mismatches for Stored {
         page.map(|page| document(&page)).map_err(unanswered)
     }
 
-    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+    fn class(&self, id: &str) -> Result<Option<Value>, QueryError> {
         let class = self.0.class(id).map_err(unanswered)?;
         Ok(class.as_ref().map(document))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
+    fn mismatches(&self, query: &Query) -> Result<Value, QueryError> {
         let filter = Filter {
             route: query.route.clone(),
             class: query.class.clone(),
@@ -42,16 +42,16 @@ impl Mismatches for Stored {
         Ok(document(&page))
     }
 
-    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, QueryError> {
         let mismatch = self.0.mismatch(id).map_err(unanswered)?;
         Ok(mismatch.as_ref().map(document))
     }
 }
 
-pub(super) fn unanswered(error: LookError) -> Unanswered {
+pub(super) fn unanswered(error: LookError) -> QueryError {
     match error {
-        LookError::Cursor(_) => Unanswered::Cursor,
-        LookError::Database(error) => Unanswered::Store(error.into()),
+        LookError::Cursor(_) => QueryError::Cursor,
+        LookError::Database(error) => QueryError::Store(error.into()),
     }
 }
 

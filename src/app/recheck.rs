@@ -11,7 +11,7 @@ use crate::{
     redact::Redactor,
     sample::Declared,
     settings::Current,
-    shadow::{Asked, Reread, Rereader},
+    shadow::{Reread, RereadRequest, Rereader},
     store::{Class, Filter, LookError, Mismatch, Store},
     value::Difference,
 };
@@ -38,7 +38,7 @@ pub(super) struct Parts {
     pub(super) rereader: Rereader,
     /// Where requests to the stacks are driven.
     pub(super) shadow: runtime::Handle,
-    pub(super) live: Current<live::Live>,
+    pub(super) live: Current<live::LiveSettings>,
     pub(super) redactor: Current<Redactor>,
     pub(super) ledger: Ledger,
     pub(super) budget: Budget,
@@ -158,7 +158,7 @@ impl Parts {
         if !is_read(&live, &request) {
             return Ending::not("it is not declared a read any more");
         }
-        let asked = Asked {
+        let asked = RereadRequest {
             request,
             route: mismatch.route.clone(),
             epoch: self.ledger.epoch(),
@@ -233,7 +233,7 @@ fn document(class: Class, examples: Vec<Rechecked>, not_read: u64) -> ClassReche
     }
 }
 
-fn is_read(live: &live::Live, request: &ReadRequest) -> bool {
+fn is_read(live: &live::LiveSettings, request: &ReadRequest) -> bool {
     match live.reads.classify(&request.head()) {
         Declared::Read => true,
         Declared::NotRead => false,

@@ -3,9 +3,9 @@
 use super::StartError;
 use crate::{
     config::{Comparable, Config, Loaded},
-    ledger::{Clock, EpochState, Gauges, Ledger, Opening, RuleCounts},
+    ledger::{Clock, EpochState, Gauges, Ledger, LedgerSnapshot, RuleCounts},
     pipeline::Pairs,
-    spanned_yaml::Faults,
+    spanned_yaml::ConfigErrors,
     store::{Counted, Database, Figures, Kept, KeptSettings, Past},
     verdict::Cause,
 };
@@ -17,7 +17,7 @@ use std::{path::Path, sync::Arc};
 
 /// Everything that survives the process, in force again, and kept from now on.
 #[derive(Debug)]
-pub(super) struct Restored {
+pub(super) struct Recovered {
     pub(super) loaded: Loaded,
     /// Of the settings.
     pub(super) revision: u64,
@@ -29,7 +29,7 @@ pub(super) struct Restored {
 
 /// What the checks of an epoch are measured by, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Yardstick {
+pub(super) struct EpochFingerprint {
     #[serde(flatten)]
     comparable: Comparable,
     /// As configured; an epoch may have got another one by the API.
@@ -41,7 +41,7 @@ pub(super) const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 // === impl Restored ===
 
-impl Restored {
+impl Recovered {
     /// Opens the store that `loaded` names.
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
@@ -147,7 +147,7 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
     (loaded, revision, misfit)
 }
 
-fn tell_misfit(kept: &Kept, faults: &Faults, database: &Database) -> Vec<String> {
+fn tell_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec<String> {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     for fault in &faults {
         tracing::warn!(fault, changed = %kept.changed, "what the API had changed does not fit the configuration any more");
@@ -181,7 +181,7 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
         pairs,
     } = past;
     let opening = opening(epochs, config);
-    let goes_on = matches!(opening, Opening::GoesOn(_));
+    let goes_on = matches!(opening, LedgerSnapshot::GoesOn(_));
     let ledger = Ledger::open(config.max_routes, gauges.clone(), Clock::system(), opening);
     let counted = Counted {
         ledger,
@@ -196,16 +196,16 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
 }
 
 /// The last epoch goes on if its checks are comparable with those to come.
-fn opening(past: Vec<EpochState>, config: &Config) -> Opening {
-    let yardstick = Yardstick::of(config);
+fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
+    let yardstick = EpochFingerprint::of(config);
     let cause = match past.last() {
         None => Some(Cause::Start),
         Some(last) if last.epoch.until.is_some() => Some(Cause::Start),
         Some(last) => yardstick.cause(&last.comparable),
     };
     match cause {
-        None => Opening::GoesOn(past),
-        Some(cause) => Opening::Begins {
+        None => LedgerSnapshot::GoesOn(past),
+        Some(cause) => LedgerSnapshot::Begins {
             past,
             comparable: yardstick.text(),
             label: config.epoch.label.as_deref().map(Arc::from),
@@ -216,7 +216,7 @@ fn opening(past: Vec<EpochState>, config: &Config) -> Opening {
 
 // === impl Yardstick ===
 
-impl Yardstick {
+impl EpochFingerprint {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             comparable: Comparable::of(config),

@@ -2,21 +2,21 @@
 
 use super::{
     StartError,
-    advice::Advice,
+    advice::RuleAdvisor,
     clock, described,
-    evidence::Standing,
+    evidence::VerdictSource,
     history::{Changes, Keeping, Kept},
     mismatches::Stored,
     open_files::Shares,
     reachable::Reachable,
     recheck::{self, Rechecks},
-    restored::Restored,
-    switchboard::{Switchboard, Switched},
+    restored::Recovered,
+    switchboard::{SettingsPublisher, SettingsReaders},
     threads::Threads,
     verdicts::{self, Verdicts},
 };
 use crate::{
-    admin::{self, Ask, Handles, Readiness},
+    admin::{self, AdminState, Ask, Readiness},
     budget::Budget,
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
@@ -25,7 +25,7 @@ use crate::{
     http_client::{Client, Instance},
     ledger::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
     live,
-    pipeline::{Feed, Pairs, Reports, Writes, queue},
+    pipeline::{Pairs, QueueReceiver, Reports, Writes, queue},
     settings::{Edit, Editor},
     shadow,
     stack::Stack,
@@ -38,7 +38,7 @@ use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 /// What several modules share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct AppBuilder {
     config: Arc<Config>,
     shares: Shares,
     gauges: Gauges,
@@ -49,8 +49,8 @@ pub(super) struct Shared {
     pairs: Pairs,
     metrics: Metrics,
     pub(super) database: Database,
-    switched: Switched,
-    pub(super) switchboard: Arc<Switchboard>,
+    switched: SettingsReaders,
+    pub(super) switchboard: Arc<SettingsPublisher>,
 }
 
 /// Reports that a listener may fall behind by.
@@ -58,11 +58,11 @@ const BEHIND: usize = 2_048;
 
 // === impl Shared ===
 
-impl Shared {
+impl AppBuilder {
     pub(super) fn new(
-        restored: &Restored,
+        restored: &Recovered,
         env: export::otlp::Env<'_>,
-    ) -> (Self, queue::Queue, Feed) {
+    ) -> (Self, queue::Queue, QueueReceiver) {
         let config = Arc::new(
             restored
                 .loaded
@@ -70,7 +70,7 @@ impl Shared {
                 .sent_by(&Instance::new(rand::random())),
         );
         let config = &config;
-        let Restored {
+        let Recovered {
             gauges, counted, ..
         } = restored;
         let ledger = counted.ledger.clone();
@@ -83,7 +83,7 @@ impl Shared {
             writes.clone(),
             queue.clone(),
         );
-        let (switchboard, switched) = Switchboard::new(config, switched);
+        let (switchboard, switched) = SettingsPublisher::new(config, switched);
         let max_routes = config.max_routes.max(config.routes.declared().count());
         let metrics = Metrics::new(config.telemetry.report.resource(env), max_routes);
         let shared = Self {
@@ -175,8 +175,8 @@ impl Shared {
         self.metrics.timings()
     }
 
-    fn standing(&self) -> Standing {
-        Standing {
+    fn standing(&self) -> VerdictSource {
+        VerdictSource {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
             judging: self.switched.judging.clone(),
@@ -184,7 +184,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn worker(&self, feed: Feed, reports: Reports) -> shadow::Worker {
+    pub(super) fn worker(&self, feed: QueueReceiver, reports: Reports) -> shadow::Worker {
         let client = |target| Client::bounded(target, self.shares.client, self.gauges.clone());
         shadow::Worker::new(shadow::Parts {
             feed,
@@ -293,18 +293,18 @@ impl Shared {
         (running, changes): (Arc<Running>, Changes),
         (store, rechecks): (Store, Rechecks),
         reachable: Reachable,
-    ) -> Handles {
+    ) -> AdminState {
         let (verdict, rules) = (self.standing(), self.standing());
         let metrics = self.metrics.clone();
         let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
         let database = self.database.clone();
-        Handles {
+        AdminState {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
             editor: Editor(running),
             changes: Arc::new(changes),
             verdicts: Arc::new(self.verdicts()),
-            advisor: Arc::new(Advice(store.clone())),
+            advisor: Arc::new(RuleAdvisor(store.clone())),
             mismatches: Arc::new(Stored(store)),
             rechecker: Arc::new(rechecks),
             keeper: Arc::new(Keeping(database.clone())),

@@ -1,6 +1,6 @@
 //! Puts a configuration in force: one publisher for each module that reads settings while it runs.
 
-use super::{evidence::required, restored::Yardstick};
+use super::{evidence::required, restored::EpochFingerprint};
 use crate::{
     budget::Budget,
     config::{Comparable, Config},
@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
-pub(super) struct Switchboard {
-    live: Publisher<live::Live>,
+pub(super) struct SettingsPublisher {
+    live: Publisher<live::LiveSettings>,
     shadow: Publisher<shadow::Settings>,
     redactor: Publisher<Redactor>,
     judging: Publisher<Judging>,
@@ -31,8 +31,8 @@ pub(super) struct Switchboard {
 
 /// The reading ends.
 #[derive(Clone, Debug)]
-pub(super) struct Switched {
-    pub(super) live: Current<live::Live>,
+pub(super) struct SettingsReaders {
+    pub(super) live: Current<live::LiveSettings>,
     pub(super) shadow: Current<shadow::Settings>,
     pub(super) redactor: Current<Redactor>,
     pub(super) judging: Current<Judging>,
@@ -50,11 +50,11 @@ const WAITING: usize = 4;
 
 // === impl Switchboard ===
 
-impl Switchboard {
+impl SettingsPublisher {
     pub(super) fn new(
         config: &Arc<Config>,
         (budget, ledger, writes, queue): (Budget, Ledger, Writes, Queue),
-    ) -> (Self, Switched) {
+    ) -> (Self, SettingsReaders) {
         let key = HashKey(rand::random());
         ledger.declare(config.routes.declared());
         ledger.relearn();
@@ -63,7 +63,7 @@ impl Switchboard {
         let redactor = Redactor::new(config.redact.clone(), key.clone());
         let (redactor, redactor_now) = settings::channel(redactor);
         let (judging, judging_now) = settings::channel(Judging::new(config));
-        let switched = Switched {
+        let switched = SettingsReaders {
             live: live_now,
             shadow: shadow_now,
             redactor: redactor_now,
@@ -103,7 +103,7 @@ impl Switchboard {
         // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(&config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
-            let yardstick = Yardstick::of(&config).text();
+            let yardstick = EpochFingerprint::of(&config).text();
             self.ledger
                 .begin_comparable(yardstick, config.epoch.label.as_deref(), cause);
         }
@@ -133,8 +133,8 @@ impl Judging {
     }
 }
 
-fn live(config: &Config) -> live::Live {
-    live::Live {
+fn live(config: &Config) -> live::LiveSettings {
+    live::LiveSettings {
         serve_from: config.serve_from,
         checks: config.checks,
         reads: config.reads.clone(),

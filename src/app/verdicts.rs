@@ -1,6 +1,6 @@
 //! Notes each change of the verdict, whoever asks for it or not.
 
-use super::{evidence::Standing, history::Kept};
+use super::{evidence::VerdictSource, history::Kept};
 use crate::{
     admin::History,
     drain,
@@ -39,7 +39,7 @@ pub(super) async fn close(ledger: Ledger, mut drain: drain::Watch) {
 }
 
 /// Looks at the verdict until the drain.
-pub(super) async fn watch(standing: Standing, verdicts: Verdicts, mut drain: drain::Watch) {
+pub(super) async fn watch(standing: VerdictSource, verdicts: Verdicts, mut drain: drain::Watch) {
     let mut epochs = standing.ledger.epochs_begun();
     let mut looks = time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -9,11 +9,11 @@ pub(super) mod show;
 mod view;
 
 use crate::{
-    compare::{Compared, Comparing, Context, Explain, HeaderScope, Options, compare},
+    compare::{CompareConfig, Compared, Context, Explain, HeaderScope, Options, compare},
     config::{self, RuleFiles},
     ledger::today,
     rules::RuleSet,
-    spanned_yaml::{Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors},
 };
 use bodies::{Bodies, Plain};
 use excerpt::Excerpts;
@@ -94,7 +94,7 @@ enum Refused {
     #[error("the folder {} holds no rules (*.yaml)", path.display())]
     NoRules { path: PathBuf },
     #[error("{0}")]
-    Rules(Faults),
+    Rules(ConfigErrors),
     #[error("not compared: {0}")]
     NotCompared(&'static str),
 }
@@ -129,7 +129,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     }
     let old = read(args, &args.old, &args.new)?;
     let new = read(args, &args.new, &args.old)?;
-    let comparing = Comparing {
+    let comparing = CompareConfig {
         rules: Arc::new(rules),
         options: Options {
             // A bare body has no headers to compare.
@@ -216,7 +216,7 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn load_rules(args: &Args) -> Result<(RuleSet, Vec<Fault>), Refused> {
+fn load_rules(args: &Args) -> Result<(RuleSet, Vec<ConfigError>), Refused> {
     let mut files = RuleFiles::default();
     let http = PathBuf::from("builtin:http");
     let builtin = Some(&http).filter(|http| !args.no_builtin && !args.rules.contains(http));

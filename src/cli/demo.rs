@@ -13,7 +13,7 @@ use crate::{
     config::{self, Origin},
     demo::{BoundStack, Traffic, traffic::Sent},
     drain,
-    spanned_yaml::Faults,
+    spanned_yaml::ConfigErrors,
     stack::Stack,
 };
 use anstream::{eprintln, println};
@@ -63,7 +63,7 @@ enum Error {
     #[error("cannot start the stacks")]
     Stacks(#[from] io::Error),
     #[error("the demo's configuration is wrong: {0}")]
-    Config(Faults),
+    Config(ConfigErrors),
     #[error("cannot start the sidecar")]
     Sidecar(#[from] StartError),
     #[error(transparent)]

@@ -3,7 +3,7 @@
 mod rewrite;
 
 use super::{
-    Answer, BodyCopy, Comparing, Context, DEEPEST,
+    Answer, BodyCopy, CompareConfig, Context, DEEPEST,
     findings::Findings,
     form, lines,
     walk::{self, Pair},
@@ -48,7 +48,7 @@ struct Body {
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
     types: Types,
-    (context, comparing): (&Context<'_>, &Comparing),
+    (context, comparing): (&Context<'_>, &CompareConfig),
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
     let copies = [sent(old, context.method), sent(new, context.method)];
@@ -107,7 +107,7 @@ struct Whole<'b, 'f, 'c> {
     new: &'b Body,
     findings: &'f mut Findings<'c>,
     context: &'b Context<'b>,
-    comparing: &'b Comparing,
+    comparing: &'b CompareConfig,
 }
 
 // === impl Body ===

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 /// The values of both sides: at most one each in a document, any number at a header.
 #[derive(Clone, Debug)]
-pub struct Case<'v> {
+pub struct Candidate<'v> {
     pub(super) kind: Kind,
     pub(super) olds: Vec<Subject<'v>>,
     pub(super) news: Vec<Subject<'v>>,
@@ -37,7 +37,7 @@ pub(super) struct Reading {
 
 // === impl Case ===
 
-impl<'v> Case<'v> {
+impl<'v> Candidate<'v> {
     /// The values of a difference as it was told; `None` where they are not told whole.
     pub fn told(difference: &'v Difference) -> Option<Self> {
         let is_node = matches!(difference.place, Place::Node(_));

@@ -1,9 +1,9 @@
 //! What a comparison has found: differences, and what each rule did about them.
 
 use super::{
-    Comparing, Explain, Masked, Options, RuleUse,
+    CompareConfig, Explain, Masked, Options, RuleUse,
     bijection::{Bijections, Meeting, Tables},
-    case::{Case, Reading},
+    case::{Candidate, Reading},
 };
 use crate::{
     rules::{Action, Facts, Rule, RuleSet, Subject},
@@ -46,7 +46,7 @@ pub(super) struct Found {
 
 /// What came of putting a case to its rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Looked {
+pub(super) struct RuleVerdict {
     /// So many of them were looked at.
     pub count: usize,
     pub outcome: Outcome,
@@ -67,7 +67,7 @@ pub(super) enum Outcome {
 
 impl<'c> Findings<'c> {
     pub(super) fn new(
-        comparing: &'c Comparing,
+        comparing: &'c CompareConfig,
         facts: Facts<'c>,
         today: Date,
         epoch: &'c mut Bijections,
@@ -90,7 +90,7 @@ impl<'c> Findings<'c> {
     /// Findings of the same check that nobody is told of, without the rules that ignore the whole body.
     pub(super) fn trial<'t>(
         &self,
-        comparing: &'t Comparing,
+        comparing: &'t CompareConfig,
         epoch: &'t mut Bijections,
     ) -> Findings<'t>
     where
@@ -141,12 +141,12 @@ impl<'c> Findings<'c> {
         &self,
         candidates: &[usize],
         covering: &[usize],
-        case: &mut Case<'_>,
-    ) -> Looked {
+        case: &mut Candidate<'_>,
+    ) -> RuleVerdict {
         let mut full = 0;
         for (at, index) in candidates.iter().enumerate() {
             let rule = self.rule(*index);
-            let ended = |outcome| Looked {
+            let ended = |outcome| RuleVerdict {
                 count: at + 1,
                 outcome,
                 full,
@@ -170,14 +170,14 @@ impl<'c> Findings<'c> {
                 _ => {}
             }
         }
-        Looked {
+        RuleVerdict {
             count: candidates.len(),
             outcome: Outcome::Left,
             full,
         }
     }
 
-    fn meeting(&self, rule: &Rule, case: &Case<'_>) -> Option<Meeting> {
+    fn meeting(&self, rule: &Rule, case: &Candidate<'_>) -> Option<Meeting> {
         match &rule.action {
             Action::Bijection(_) => Some(self.tables.meeting(rule, &case.ids()?)),
             _ => None,
@@ -187,9 +187,9 @@ impl<'c> Findings<'c> {
     /// Counts what was looked at, and takes the difference down.
     pub(super) fn settle(
         &mut self,
-        looked: Looked,
+        looked: RuleVerdict,
         candidates: &[usize],
-        case: Option<&Case<'_>>,
+        case: Option<&Candidate<'_>>,
         difference: impl FnOnce() -> Difference,
     ) {
         let looked_at = &candidates[..looked.count];
@@ -222,7 +222,7 @@ impl<'c> Findings<'c> {
     }
 
     /// Remembers which ids met at a place, where a rule wants to know.
-    pub(super) fn remember(&mut self, rule: usize, case: &Case<'_>) {
+    pub(super) fn remember(&mut self, rule: usize, case: &Candidate<'_>) {
         let rule = self.rule(rule);
         if let Action::Bijection(_) = rule.action
             && let Some(ids) = case.ids()
@@ -243,7 +243,7 @@ impl<'c> Findings<'c> {
     pub(super) fn judge(
         &mut self,
         rules: &[usize],
-        mut case: Case<'_>,
+        mut case: Candidate<'_>,
         difference: impl FnOnce() -> Difference,
     ) {
         let mut candidates: Vec<usize> = rules.to_vec();
@@ -265,7 +265,7 @@ impl<'c> Findings<'c> {
     }
 
     /// Remembers the ids at a place that is not in a document and does not differ.
-    pub(super) fn meet(&mut self, rules: &[usize], mut case: Case<'_>) {
+    pub(super) fn meet(&mut self, rules: &[usize], mut case: Candidate<'_>) {
         let mut candidates: Vec<usize> = rules.to_vec();
         candidates.retain(|rule| self.applies(*rule));
         self.arrange(&mut candidates);

@@ -6,7 +6,7 @@
 
 use super::{
     Answer, HeaderScope,
-    case::{Case, Trees},
+    case::{Candidate, Trees},
     findings::Findings,
     values,
 };
@@ -132,7 +132,7 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
         return;
     }
     let subject = |status: StatusCode| vec![Subject::Number(status.as_str().to_owned().into())];
-    let case = Case {
+    let case = Candidate {
         kind: Kind::Status,
         olds: subject(old),
         news: subject(new),

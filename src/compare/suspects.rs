@@ -15,13 +15,13 @@ pub use variation::Variation;
 
 use super::Compared;
 use crate::value::{Difference, Kind, Place};
-use again::Again;
-use noise::{Noise, Stand};
+use again::RepeatedPlaces;
+use noise::{Noise, Shape};
 use std::{collections::HashSet, fmt};
 
 /// The places of one check that differed at first, and what has become of each.
 #[derive(Clone, Debug)]
-pub struct Suspects {
+pub struct RecheckState {
     /// Differed again at the last reading.
     open: Vec<Suspect>,
     /// Did not differ at the last reading. They may at the next one, as long as others differ.
@@ -34,12 +34,12 @@ pub struct Suspects {
     excused: HashSet<Variation>,
     /// Differences at first that were counted, but not kept.
     unseen: usize,
-    standing: Standing,
+    standing: Classification,
 }
 
 /// What the readings so far come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Classification {
     /// Some place outside noise differs still, or again.
     Open,
     /// So many places differ that not all were kept, and those that were do not decide it.
@@ -54,7 +54,7 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Suspect {
     place: Place,
-    stand: Stand,
+    stand: Shape,
     kind: Kind,
 }
 
@@ -86,7 +86,7 @@ pub trait Excuses: fmt::Debug {
 
 // === impl Suspects ===
 
-impl Suspects {
+impl RecheckState {
     /// The places at which the first answers differ.
     pub fn new(first: &Compared) -> Self {
         let differences = first.differences();
@@ -97,7 +97,7 @@ impl Suspects {
             new: Noise::default(),
             excused: HashSet::new(),
             unseen: first.count().saturating_sub(differences.len()),
-            standing: Standing::Open,
+            standing: Classification::Open,
         }
     }
 
@@ -108,10 +108,10 @@ impl Suspects {
         let (noise, own) = (&self.noise, Noise::of(from_later));
         let left = later.both.differences().iter().filter(|difference| {
             let (place, kind) = (&difference.place, difference.kind);
-            let stand = Stand::of(difference);
+            let stand = Shape::of(difference);
             !noise.covers_by_name(place, kind) && !own.covers(place, stand, kind)
         });
-        let again = Again::of(left.map(|difference| &difference.place));
+        let again = RepeatedPlaces::of(left.map(|difference| &difference.place));
         let known = self.open.drain(..).chain(self.equal.drain(..));
         let (open, equal) = known
             .filter(|suspect| !suspect.is_in(noise))
@@ -147,19 +147,19 @@ impl Suspects {
         }
     }
 
-    fn judge(&self, again: &Again, later: Later<'_>) -> Standing {
+    fn judge(&self, again: &RepeatedPlaces, later: Later<'_>) -> Classification {
         match (self.open.is_empty(), self.equal.is_empty()) {
             // Some of them may be noise that was not kept.
-            (false, _) if !later.own.into_iter().all(Compared::is_whole) => Standing::Unclear,
-            (false, _) => Standing::Open,
-            (true, true) if self.unseen == 0 => Standing::Noise,
-            (true, _) if !later.both.is_whole() => Standing::Unclear,
-            (true, _) if self.unseen > 0 && !again.is_empty() => Standing::Unclear,
-            (true, _) => Standing::Lag,
+            (false, _) if !later.own.into_iter().all(Compared::is_whole) => Classification::Unclear,
+            (false, _) => Classification::Open,
+            (true, true) if self.unseen == 0 => Classification::Noise,
+            (true, _) if !later.both.is_whole() => Classification::Unclear,
+            (true, _) if self.unseen > 0 && !again.is_empty() => Classification::Unclear,
+            (true, _) => Classification::Lag,
         }
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> Classification {
         self.standing
     }
 
@@ -184,10 +184,10 @@ impl Suspects {
     fn told(&self) -> Option<HashSet<&Suspect>> {
         let (open, equal) = (&*self.open, &*self.equal);
         let told = match self.standing {
-            Standing::Noise => return None,
-            Standing::Open => [open, &[]],
-            Standing::Unclear => [open, equal],
-            Standing::Lag => [equal, &[]],
+            Classification::Noise => return None,
+            Classification::Open => [open, &[]],
+            Classification::Unclear => [open, equal],
+            Classification::Lag => [equal, &[]],
         };
         Some(told.into_iter().flatten().collect())
     }
@@ -202,7 +202,8 @@ impl Suspects {
     /// that they are noise.
     pub fn are_known(&self, known: &HashSet<Variation>) -> bool {
         let mut open = self.open.iter();
-        self.standing == Standing::Open && open.all(|suspect| known.contains(&suspect.variation()))
+        self.standing == Classification::Open
+            && open.all(|suspect| known.contains(&suspect.variation()))
     }
 
     /// How the old stack's own readings differ in this check, sorted.
@@ -227,7 +228,7 @@ impl Suspect {
     fn of(difference: &Difference) -> Self {
         Self {
             place: difference.place.clone(),
-            stand: Stand::of(difference),
+            stand: Shape::of(difference),
             kind: difference.kind,
         }
     }

@@ -40,7 +40,7 @@ fn with(mut answer: Answer, name: &'static str, value: &'static str) -> Answer {
 }
 
 /// Rules, each as `at` and `do`; their ids are `r0`, `r1` and so on.
-fn ruled(rules: &[(&str, &str)]) -> Comparing {
+fn ruled(rules: &[(&str, &str)]) -> CompareConfig {
     let mut text = String::from("rules:\n");
     for (index, (at, action)) in rules.iter().enumerate() {
         let at = at.replace('\'', "''");
@@ -54,9 +54,9 @@ fn ruled(rules: &[(&str, &str)]) -> Comparing {
     let files = [("rules.yaml".into(), text)];
     let (rules, warnings) = RuleSet::compile(&files, today()).unwrap();
     assert!(warnings.is_empty());
-    Comparing {
+    CompareConfig {
         rules: rules.into(),
-        ..Comparing::default()
+        ..CompareConfig::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! All values of one name: of a header, a trailer, a field of a form.
 
 use super::{
-    case::{Case, Trees},
+    case::{Candidate, Trees},
     findings::Findings,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) fn compare<V: AsRef<[u8]>>(
         _ if !is_equal && sorted(olds) == sorted(news) => Kind::Order,
         _ => Kind::Value,
     };
-    let case = Case {
+    let case = Candidate {
         kind,
         olds: subjects(olds),
         news: subjects(news),

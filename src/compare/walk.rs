@@ -72,8 +72,8 @@ pub(super) struct Walk<'w, 'c> {
     /// How many more nodes may be looked at in the search for elements near each other.
     patience: usize,
     within: Within,
-    later: Vec<later::Later<'c>>,
-    doubt: later::Doubt,
+    later: Vec<later::DeferredArray<'c>>,
+    doubt: later::Resolution,
     /// What meets in a probe, where that is asked for.
     met: Option<Vec<consistent::Met>>,
 }
@@ -147,7 +147,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         patience: PATIENCE,
         within: Within::default(),
         later: Vec::new(),
-        doubt: later::Doubt::default(),
+        doubt: later::Resolution::default(),
         met: None,
     };
     walk.start();

@@ -4,7 +4,7 @@ use super::{
     not_yet,
     values::{self, HOUR, MS},
 };
-use crate::spanned_yaml::{At, Faults};
+use crate::spanned_yaml::{ConfigErrors, Cursor};
 use std::time::Duration;
 
 /// The section `capture`.
@@ -28,7 +28,7 @@ pub struct Queue {
 // === impl Capture ===
 
 impl Capture {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = not_yet::open(at.clone());
         let max_body = fields.optional("max_body", values::room);
         let max_total = fields.optional("max_total", values::room);
@@ -48,7 +48,7 @@ impl Capture {
 // === impl Queue ===
 
 impl Queue {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = not_yet::open(at.clone());
         let max_length = fields.optional("max_length", |at| values::count(at, 1_000_000));
         let max_age = fields.optional("max_age", |at| values::duration(at, MS, HOUR));

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     compare::{Explain, HeaderScope, Options},
-    spanned_yaml::{At, Data, Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data},
     value::Numbers,
 };
 use http::HeaderName;
 use std::time::Duration;
 
 /// Options of the comparison, and how long aligning may take.
-pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
+pub(super) fn read(at: &Cursor<'_>) -> Result<(Options, Duration), ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let headers = fields.optional("headers", headers);
     let numbers = fields.optional("numbers", numbers);
@@ -36,11 +36,11 @@ pub(super) fn read(at: &At<'_>) -> Result<(Options, Duration), Faults> {
     values::complete(fields, read)
 }
 
-fn headers(at: &At<'_>) -> Result<HeaderScope, Faults> {
+fn headers(at: &Cursor<'_>) -> Result<HeaderScope, ConfigErrors> {
     let expected = || at.expected("all, none, {listed: [names]} or {except: [names]}");
     if let Data::Map(_) = at.node.data {
         let mut fields = not_yet::open(at.clone());
-        let names = |at: &At<'_>| at.each(|at| Ok(header_or_start(at)?));
+        let names = |at: &Cursor<'_>| at.each(|at| Ok(header_or_start(at)?));
         let listed = fields.take("listed").map(|at| names(&at));
         let except = fields.take("except").map(|at| names(&at));
         fields.finish().into_result(())?;
@@ -58,7 +58,7 @@ fn headers(at: &At<'_>) -> Result<HeaderScope, Faults> {
 }
 
 /// The name of a header, or how names begin: `x-internal-*`.
-fn header_or_start(at: &At<'_>) -> Result<HeaderName, Fault> {
+fn header_or_start(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     let name = stacks::header(at)?;
     let start = name.as_str().strip_suffix('*').unwrap_or(name.as_str());
     match start.contains('*') {
@@ -67,7 +67,7 @@ fn header_or_start(at: &At<'_>) -> Result<HeaderName, Fault> {
     }
 }
 
-fn numbers(at: &At<'_>) -> Result<Numbers, Fault> {
+fn numbers(at: &Cursor<'_>) -> Result<Numbers, ConfigError> {
     let choices = [("numeric", Numbers::Numeric), ("lexical", Numbers::Lexical)];
     values::one_of(at, &choices)
 }

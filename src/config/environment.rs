@@ -3,7 +3,7 @@
 //! This is done to the tree, not to the text: a value cannot bring in fields, and lines and columns stay true.
 //! A plain scalar stays plain, so that `rate: ${RATE}` may be a number; a quoted one stays text.
 
-use crate::spanned_yaml::{Data, Fault, Faults, Node};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Data, Node};
 use std::sync::Arc;
 
 /// Looks a variable up. The process's environment, or a test's.
@@ -12,7 +12,7 @@ pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 struct Replacing<'r> {
     file: &'r Arc<str>,
     lookup: Lookup<'r>,
-    faults: Faults,
+    faults: ConfigErrors,
 }
 
 /// A scalar with its variables replaced.
@@ -32,11 +32,15 @@ enum Value<'v> {
 ///
 /// # Errors
 /// Variables that are not set and have no default, and what is not a name in braces.
-pub(super) fn replace(file: &Arc<str>, node: &mut Node, lookup: Lookup<'_>) -> Result<(), Faults> {
+pub(super) fn replace(
+    file: &Arc<str>,
+    node: &mut Node,
+    lookup: Lookup<'_>,
+) -> Result<(), ConfigErrors> {
     let mut replacing = Replacing {
         file,
         lookup,
-        faults: Faults::default(),
+        faults: ConfigErrors::default(),
     };
     replacing.walk(node, "");
     replacing.faults.into_result(())
@@ -56,7 +60,8 @@ impl Replacing<'_> {
                 }
                 Err(message) => {
                     let message = format!("{path}: {message}");
-                    self.faults.push(Fault::at(self.file, node.mark, message));
+                    self.faults
+                        .push(ConfigError::at(self.file, node.mark, message));
                 }
             },
             Data::List(items) => {

@@ -8,7 +8,7 @@ use crate::{
     export::{self, Protocol, log, otlp},
     pipeline::Traced,
     shadow::Trace,
-    spanned_yaml::{At, Data, Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data},
     store,
 };
 use http::{HeaderName, Uri};
@@ -38,7 +38,7 @@ const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 // === impl Telemetry ===
 
 impl Telemetry {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = not_yet::open(at.clone());
         let otlp = fields.optional("otlp", otlp);
         let service_name = fields.optional("service_name", name);
@@ -68,18 +68,18 @@ impl Telemetry {
     }
 }
 
-fn name(at: &At<'_>) -> Result<String, Fault> {
+fn name(at: &Cursor<'_>) -> Result<String, ConfigError> {
     match at.text()? {
         "" => Err(at.expected("a name")),
         name => Ok(name.to_owned()),
     }
 }
 
-fn resource(at: &At<'_>) -> Result<BTreeMap<String, String>, Faults> {
-    let mut faults = Faults::default();
+fn resource(at: &Cursor<'_>) -> Result<BTreeMap<String, String>, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut attributes = BTreeMap::new();
     for (key, at) in at.entries()? {
-        let value = at.text().map_err(Faults::from);
+        let value = at.text().map_err(ConfigErrors::from);
         if let Some(value) = faults.collect(value) {
             attributes.insert(key.name.clone(), value.to_owned());
         }
@@ -88,7 +88,7 @@ fn resource(at: &At<'_>) -> Result<BTreeMap<String, String>, Faults> {
 }
 
 /// What is absent stays so: between the configuration and the defaults stands the environment.
-fn otlp(at: &At<'_>) -> Result<otlp::Config, Faults> {
+fn otlp(at: &Cursor<'_>) -> Result<otlp::Config, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let endpoint = fields.optional("endpoint", endpoint);
     let protocols = [("grpc", Protocol::Grpc), ("http/protobuf", Protocol::Http)];
@@ -104,7 +104,7 @@ fn otlp(at: &At<'_>) -> Result<otlp::Config, Faults> {
     values::complete(fields, config)
 }
 
-fn endpoint(at: &At<'_>) -> Result<String, Fault> {
+fn endpoint(at: &Cursor<'_>) -> Result<String, ConfigError> {
     let what = "an absolute url such as http://127.0.0.1:4317";
     let uri: Uri = at.parse(what)?;
     match (uri.scheme_str(), uri.authority()) {
@@ -115,7 +115,7 @@ fn endpoint(at: &At<'_>) -> Result<String, Fault> {
 }
 
 /// Reads `log`.
-pub(super) fn log(at: &At<'_>) -> Result<log::Config, Faults> {
+pub(super) fn log(at: &Cursor<'_>) -> Result<log::Config, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let formats = [("text", log::Format::Text), ("json", log::Format::Json)];
     let format = fields.optional("format", |at| values::one_of(at, &formats));
@@ -133,7 +133,7 @@ pub(super) fn log(at: &At<'_>) -> Result<log::Config, Faults> {
 }
 
 /// Reads `store`.
-pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
+pub(super) fn store(at: &Cursor<'_>) -> Result<store::Config, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let keep_mismatches = fields.optional("keep_mismatches", |at| values::count(at, 10_000_000));
     let keep_per_class = fields.optional("keep_per_class", |at| values::count(at, 100_000));
@@ -155,7 +155,7 @@ pub(super) fn store(at: &At<'_>) -> Result<store::Config, Faults> {
 }
 
 /// The path of a file. Whether its folder is there is for the start to say: this may be checked on another machine.
-fn path(at: &At<'_>) -> Result<PathBuf, Fault> {
+fn path(at: &Cursor<'_>) -> Result<PathBuf, ConfigError> {
     match at.text() {
         Ok(path) if !path.is_empty() => Ok(path.into()),
         _ => Err(at.expected("the path of a file")),
@@ -163,7 +163,7 @@ fn path(at: &At<'_>) -> Result<PathBuf, Fault> {
 }
 
 /// Reads `epoch`. What is not told of headers is not told of builds either: `redacted` names no build.
-pub(super) fn epoch(at: &At<'_>, redacted: &[HeaderName]) -> Result<Epoch, Faults> {
+pub(super) fn epoch(at: &Cursor<'_>, redacted: &[HeaderName]) -> Result<Epoch, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let label = fields.optional("label", |at| match &at.node.data {
         Data::Plain(label) | Data::Quoted(label) => Ok(label.clone()),

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     live::ListenerLimits,
-    spanned_yaml::{At, Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor},
 };
 
 const MIN_HEADER_BYTES: usize = 1 << 10;
 const MAX_HEADER_BYTES: usize = 256 << 10;
 
 /// Reads `limits`.
-pub(super) fn read(at: &At<'_>) -> Result<ListenerLimits, Faults> {
+pub(super) fn read(at: &Cursor<'_>) -> Result<ListenerLimits, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let connections = fields.optional("connections", |at| values::count(at, 1_000_000));
     let header_bytes = fields.optional("header_bytes", header_bytes);
@@ -35,7 +35,7 @@ pub(super) fn read(at: &At<'_>) -> Result<ListenerLimits, Faults> {
     values::complete(fields, read)
 }
 
-fn header_bytes(at: &At<'_>) -> Result<usize, Fault> {
+fn header_bytes(at: &Cursor<'_>) -> Result<usize, ConfigError> {
     let size = at.size()?;
     if (MIN_HEADER_BYTES..=MAX_HEADER_BYTES).contains(&size) {
         return Ok(size);

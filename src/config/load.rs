@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::today,
-    spanned_yaml::{At, Fault, Faults, Mark, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Position},
 };
 use std::{
     fmt, fs,
@@ -50,12 +50,15 @@ const COMMAND_LINE: &str = "command line";
 ///
 /// # Errors
 /// Every fault, sorted by file and line.
-pub fn load(origin: &Origin) -> Result<Loaded, Faults> {
+pub fn load(origin: &Origin) -> Result<Loaded, ConfigErrors> {
     load_noting(origin, &mut Vec::new())
 }
 
 /// As [`load`]; `paths` gets the files and folders that were asked for, whether or not they are good.
-pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<Loaded, Faults> {
+pub(super) fn load_noting(
+    origin: &Origin,
+    paths: &mut Vec<PathBuf>,
+) -> Result<Loaded, ConfigErrors> {
     let name = origin.name();
     paths.extend(origin.file.clone());
     let (mut file, text) = origin.read(&name)?;
@@ -71,10 +74,10 @@ pub(super) fn load_noting(origin: &Origin, paths: &mut Vec<PathBuf>) -> Result<L
     let hosts = Hosts::of(&tree);
     let config = faults.collect(resolve(&name, &layers, (&rules, &hosts)));
     // What holds an unset variable is wrong in other ways too, which say nothing new.
-    let is_new = |fault: &&Fault| unset.iter().all(|unset| unset.mark != fault.mark);
+    let is_new = |fault: &&ConfigError| unset.iter().all(|unset| unset.mark != fault.mark);
     let mut all: Vec<_> = unset.iter().chain(faults.iter().filter(is_new)).collect();
     all.sort_by_key(|fault| (fault.file.as_ref() != Some(&name), &fault.file, fault.mark));
-    let mut sorted = Faults::default();
+    let mut sorted = ConfigErrors::default();
     all.into_iter().for_each(|fault| sorted.push(fault.clone()));
 
     match config {
@@ -94,11 +97,11 @@ pub(super) fn resolve(
     name: &Arc<str>,
     layers: &Layers,
     (rules, hosts): (&Rules, &Hosts),
-) -> Result<Config, Faults> {
+) -> Result<Config, ConfigErrors> {
     let tree = layers.tree();
-    let at = At::of_text(name, &tree, layers.text());
+    let at = Cursor::of_text(name, &tree, layers.text());
     Config::read(&at, &rules.set, hosts).map_err(|faults| {
-        let mut told = Faults::default();
+        let mut told = ConfigErrors::default();
         for fault in faults.iter() {
             told.push(blame(fault));
         }
@@ -107,7 +110,7 @@ pub(super) fn resolve(
 }
 
 /// What has no mark was not written in the file.
-fn blame(fault: &Fault) -> Fault {
+fn blame(fault: &ConfigError) -> ConfigError {
     let mut fault = fault.clone();
     if fault.mark.is_none() {
         fault.file = Some(Arc::from(COMMAND_LINE));
@@ -160,22 +163,22 @@ impl Origin {
     }
 
     /// The tree of the file, and its text.
-    fn read(&self, name: &Arc<str>) -> Result<(Node, Arc<str>), Faults> {
+    fn read(&self, name: &Arc<str>) -> Result<(Node, Arc<str>), ConfigErrors> {
         let text = match (&self.file, self.written) {
             (Some(file), _) => fs::read_to_string(file)
-                .map_err(|error| Fault::bare(format!("cannot read {name}: {error}")))?,
+                .map_err(|error| ConfigError::bare(format!("cannot read {name}: {error}")))?,
             (None, Some((_, text))) => text.to_owned(),
             (None, None) => String::new(),
         };
         let mut root = Node::parse(name, &text)?;
         if self.file.is_some() {
             // What is missing in an empty file is missing at its beginning.
-            root.mark.get_or_insert(Mark { line: 1, column: 1 });
+            root.mark.get_or_insert(Position { line: 1, column: 1 });
         }
         Ok((root, text.into()))
     }
 
-    fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, Faults) {
+    fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, ConfigErrors) {
         let folder = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
         match rule_files::list(name, tree) {
             Some(list) => Rules::load(&list, folder, today()),
@@ -206,7 +209,7 @@ impl Loaded {
     }
 
     /// What is not wrong but needs attention, such as rules that have expired.
-    pub fn warnings(&self) -> Vec<Fault> {
+    pub fn warnings(&self) -> Vec<ConfigError> {
         let rules = self.rules.warnings.iter();
         rules
             .cloned()

@@ -3,7 +3,7 @@
 //! Every section is opened through [`open`]. Who builds a part takes its lines out of [`NOT_YET`] and reads
 //! the fields in their section.
 
-use crate::spanned_yaml::{At, Data, Fault, Fields, Node};
+use crate::spanned_yaml::{ConfigError, Cursor, Data, Fields, Node};
 
 /// What may be written all the same, because it is what is in force.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ const fn line(section: &'static str, field: &'static str, in_force: InForce) -> 
 }
 
 /// Begins to read a section, with the fields that are not available yet dealt with.
-pub(super) fn open(at: At<'_>) -> Fields<'_> {
+pub(super) fn open(at: Cursor<'_>) -> Fields<'_> {
     let section = at.path.clone();
     let mut fields = Fields::of(at);
     for line in NOT_YET.iter().filter(|line| line.section == section) {
@@ -60,7 +60,7 @@ pub(super) fn open(at: At<'_>) -> Fields<'_> {
 }
 
 /// A section of which nothing is available yet.
-pub(super) fn skip(at: &At<'_>) -> Result<(), crate::spanned_yaml::Faults> {
+pub(super) fn skip(at: &Cursor<'_>) -> Result<(), crate::spanned_yaml::ConfigErrors> {
     open(at.clone()).finish().into_result(())
 }
 
@@ -77,7 +77,7 @@ impl InForce {
             }
     }
 
-    fn refuse(self, at: &At<'_>) -> Fault {
+    fn refuse(self, at: &Cursor<'_>) -> ConfigError {
         match self {
             Self::Nothing => at.fault("not available yet"),
             Self::Only(value) => at.fault(format!("not available yet, only `{value}` is")),
@@ -96,7 +96,7 @@ mod tests {
         for line in NOT_YET {
             let read = |value: &str| {
                 let node = Node::parse(&file, &format!("{}: {value}", line.field)).unwrap();
-                let at = At {
+                let at = Cursor {
                     file: &file,
                     path: line.section.to_owned(),
                     node: &node,

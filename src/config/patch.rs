@@ -5,7 +5,7 @@ use super::{
     layers::{self, Change},
     tree::Path,
 };
-use crate::spanned_yaml::{Fault, Faults, Node, closest};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Node, closest};
 use serde_json::{Map, Value};
 
 /// Lays `patch` upon what the API has changed so far. A null takes a change back.
@@ -30,10 +30,10 @@ pub(super) fn merge(api: &mut Value, patch: &Value) {
 
 /// What of `patch` the sections may judge, and what is refused by name: what cannot be changed while the process runs, and
 /// what is no setting.
-pub(super) fn admit(patch: &Value) -> (Value, Faults) {
-    let mut faults = Faults::default();
+pub(super) fn admit(patch: &Value) -> (Value, ConfigErrors) {
+    let mut faults = ConfigErrors::default();
     if !patch.is_object() {
-        faults.push(Fault::bare("expected an object of settings"));
+        faults.push(ConfigError::bare("expected an object of settings"));
         return (Value::Object(Map::new()), faults);
     }
     let default = layers::defaults();
@@ -45,7 +45,12 @@ pub(super) fn admit(patch: &Value) -> (Value, Faults) {
     )
 }
 
-fn walk(patch: &Value, default: &Node, path: &mut Path, faults: &mut Faults) -> Option<Value> {
+fn walk(
+    patch: &Value,
+    default: &Node,
+    path: &mut Path,
+    faults: &mut ConfigErrors,
+) -> Option<Value> {
     if let Value::Object(members) = patch {
         let mut admitted = Map::new();
         for (name, value) in members {
@@ -65,7 +70,7 @@ fn walk(patch: &Value, default: &Node, path: &mut Path, faults: &mut Faults) -> 
         return Some(patch.clone());
     }
     let name = path.join(".");
-    faults.push(Fault::bare(match Change::of(path) {
+    faults.push(ConfigError::bare(match Change::of(path) {
         Change::File => format!("{name}: change the file"),
         Change::Restart if is_field(path) => format!("{name} needs a restart"),
         _ => unknown(path, &settings),

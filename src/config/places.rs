@@ -3,7 +3,7 @@
 use super::tree;
 use crate::{
     http_client::{HostPolicy, Target},
-    spanned_yaml::{At, Data, Fault, Faults, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Node},
 };
 use http::{HeaderValue, Uri};
 use std::{
@@ -41,7 +41,7 @@ pub(super) enum SameStack {
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) is_same_stack: bool,
-    pub(super) warnings: Vec<Fault>,
+    pub(super) warnings: Vec<ConfigError>,
 }
 
 /// How long the system may take to resolve all names. What is not resolved by then is compared by name.
@@ -125,7 +125,7 @@ impl Hosts {
 
 impl Places<'_> {
     /// Compares them all; `root` is the whole configuration.
-    pub(super) fn check(&self, root: &At<'_>, hosts: &Hosts) -> Result<Checked, Faults> {
+    pub(super) fn check(&self, root: &Cursor<'_>, hosts: &Hosts) -> Result<Checked, ConfigErrors> {
         let mut faults = self.check_listeners(root, hosts);
         if self.is_control_new(hosts) {
             // Every defect would be noise.
@@ -136,8 +136,8 @@ impl Places<'_> {
         faults.into_result(checked.unwrap_or_default())
     }
 
-    fn check_listeners(&self, root: &At<'_>, hosts: &Hosts) -> Faults {
-        let mut faults = Faults::default();
+    fn check_listeners(&self, root: &Cursor<'_>, hosts: &Hosts) -> ConfigErrors {
+        let mut faults = ConfigErrors::default();
         for (name, listener) in self.listeners {
             for (stack, target) in self.stacks() {
                 if hosts.leads_to(target, listener) {
@@ -149,7 +149,7 @@ impl Places<'_> {
         faults
     }
 
-    fn check_stacks(&self, root: &At<'_>, hosts: &Hosts) -> Result<Checked, Faults> {
+    fn check_stacks(&self, root: &Cursor<'_>, hosts: &Hosts) -> Result<Checked, ConfigErrors> {
         if !hosts.are_same_address(self.old, self.new) {
             return Ok(Checked::default());
         }
@@ -247,9 +247,9 @@ fn text<'n>(tree: &'n Node, path: &[&str]) -> Option<&'n str> {
     }
 }
 
-pub(super) fn at<'n>(root: &At<'n>, path: &[&str]) -> At<'n> {
+pub(super) fn at<'n>(root: &Cursor<'n>, path: &[&str]) -> Cursor<'n> {
     let names: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
-    At {
+    Cursor {
         path: path.join("."),
         node: tree::find(root.node, &names).unwrap_or(root.node),
         ..root.clone()

@@ -12,7 +12,7 @@ use super::{
     values::{self, HOUR},
 };
 use crate::{
-    compare::Comparing,
+    compare::CompareConfig,
     export::log,
     http_client::{Instance, Target},
     live::{Checks, ListenerLimits},
@@ -21,7 +21,7 @@ use crate::{
     rules::RuleSet,
     sample::{Reads, Sampling},
     shadow::Conditional,
-    spanned_yaml::{At, Fault, Faults, Fields, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Node},
     stack::Stack,
     store,
     verdict::Limits,
@@ -39,7 +39,7 @@ pub struct Config {
     /// Whether both stacks are one place, which `allow_same_stack` permits: such a run never makes a verdict safe.
     pub is_same_stack: bool,
     /// What is not wrong but needs attention.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<ConfigError>,
     /// The section `limits`; `limits` below is the section `verdict`.
     pub listener: ListenerLimits,
     /// The primary.
@@ -59,7 +59,7 @@ pub struct Config {
     pub queue: Queue,
     pub recheck: Recheck,
     pub conditional: Conditional,
-    pub comparing: Arc<Comparing>,
+    pub comparing: Arc<CompareConfig>,
     /// For aligning arrays and text.
     pub deadline: Duration,
     pub redact: redact::Config,
@@ -73,7 +73,7 @@ pub struct Config {
 }
 
 /// The part of a [`Config`] that says what becomes of the checks.
-struct Telling {
+struct OutputConfig {
     redact: redact::Config,
     telemetry: Telemetry,
     log: log::Config,
@@ -109,7 +109,11 @@ impl Config {
     ///
     /// # Errors
     /// Every fault of every section, except those of rules, which have been compiled before.
-    pub(super) fn read(at: &At<'_>, rules: &Arc<RuleSet>, hosts: &Hosts) -> Result<Self, Faults> {
+    pub(super) fn read(
+        at: &Cursor<'_>,
+        rules: &Arc<RuleSet>,
+        hosts: &Hosts,
+    ) -> Result<Self, ConfigErrors> {
         let mut fields = not_yet::open(at.clone());
         let addresses = Addresses::take(&mut fields);
         let stacks = [("old", Stack::Old), ("new", Stack::New)];
@@ -127,7 +131,7 @@ impl Config {
         let conditional = fields.optional("conditional", recheck::conditional);
         fields.take("rules");
         let comparison = fields.optional("compare", comparison::read);
-        let telling = Telling::take(&mut fields);
+        let telling = OutputConfig::take(&mut fields);
         let read = || {
             let addresses = addresses?;
             let telling = telling?;
@@ -156,7 +160,7 @@ impl Config {
                 queue: queue?,
                 recheck: recheck?,
                 conditional: conditional?,
-                comparing: Arc::new(Comparing { rules, options }),
+                comparing: Arc::new(CompareConfig { rules, options }),
                 deadline,
                 redact: telling.redact,
                 telemetry: telling.telemetry,
@@ -172,7 +176,7 @@ impl Config {
     }
 
     /// With the warnings about sections that do not go together.
-    fn warned(mut self, at: &At<'_>) -> Self {
+    fn warned(mut self, at: &Cursor<'_>) -> Self {
         let keys = sampling::too_few_keys(at, &self.sampling, &self.limits);
         self.warnings.extend(keys);
         self
@@ -197,7 +201,7 @@ impl Config {
 
 // === impl Telling ===
 
-impl Telling {
+impl OutputConfig {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
         let redact = fields.optional("redact", redaction::read);
         let telemetry = fields.optional("telemetry", Telemetry::read);
@@ -227,7 +231,7 @@ impl Stacks {
         let old = fields.required("old", stacks::old);
         let new = fields.required("new", stacks::new);
         let of_control =
-            |at: &At<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
+            |at: &Cursor<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
         let control = fields.optional("control", of_control).flatten();
         let (addresses, mut old) = (addresses?, old?);
         let (mut new, protection) = new?;
@@ -292,7 +296,7 @@ impl Addresses {
     }
 }
 
-fn address(at: &At<'_>) -> Result<SocketAddr, Fault> {
+fn address(at: &Cursor<'_>) -> Result<SocketAddr, ConfigError> {
     at.parse("an address and port such as 127.0.0.1:8080")
 }
 
@@ -304,7 +308,7 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// A bearer token. It never shows in a fault.
-fn token(at: &At<'_>) -> Result<String, Fault> {
+fn token(at: &Cursor<'_>) -> Result<String, ConfigError> {
     let token = at.text().map_err(|_| at.fault("expected a text"))?;
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(at.fault("expected one or more visible ASCII characters"));
@@ -312,7 +316,7 @@ fn token(at: &At<'_>) -> Result<String, Fault> {
     Ok(token.to_owned())
 }
 
-fn drain(at: &At<'_>) -> Result<Duration, Faults> {
+fn drain(at: &Cursor<'_>) -> Result<Duration, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let grace = fields.optional("grace", |at| values::duration(at, Duration::ZERO, HOUR));
     values::complete(fields, grace)

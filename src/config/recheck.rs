@@ -8,7 +8,7 @@ use crate::{
     http_client::Target,
     sample::Frequency,
     shadow::Conditional,
-    spanned_yaml::{At, Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor},
 };
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const MAX_DELAYS: usize = 10;
 // === impl Recheck ===
 
 impl Recheck {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = not_yet::open(at.clone());
         let after = fields.optional("after", delays);
         let max_per_second = fields.optional("max_per_second", values::per_second);
@@ -44,7 +44,7 @@ impl Recheck {
     }
 }
 
-fn delays(at: &At<'_>) -> Result<Vec<Duration>, Faults> {
+fn delays(at: &Cursor<'_>) -> Result<Vec<Duration>, ConfigErrors> {
     let after = at.each(|at| Ok(values::duration(at, MS, HOUR)?))?;
     if after.len() > MAX_DELAYS {
         return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
@@ -58,17 +58,17 @@ fn delays(at: &At<'_>) -> Result<Vec<Duration>, Faults> {
     }
 }
 
-pub(super) fn conditional(at: &At<'_>) -> Result<Conditional, Fault> {
+pub(super) fn conditional(at: &Cursor<'_>) -> Result<Conditional, ConfigError> {
     let choices = [("reread", Conditional::Reread), ("skip", Conditional::Skip)];
     values::one_of(at, &choices)
 }
 
 /// The control instance: the old stack at another address.
 pub(super) fn control(
-    at: &At<'_>,
+    at: &Cursor<'_>,
     old: Option<&Target>,
     new: Option<&Target>,
-) -> Result<Option<Target>, Faults> {
+) -> Result<Option<Target>, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let url = fields.optional("url", |at| {
         let url = stacks::url(at)?;

@@ -3,10 +3,10 @@
 use super::{not_yet, stacks, values};
 use crate::{
     redact::{Config, Values},
-    spanned_yaml::{At, Faults},
+    spanned_yaml::{ConfigErrors, Cursor},
 };
 
-pub(super) fn read(at: &At<'_>) -> Result<Config, Faults> {
+pub(super) fn read(at: &Cursor<'_>) -> Result<Config, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let headers = fields.optional("headers", |at| at.each(|at| Ok(stacks::header(at)?)));
     let patterns = fields.optional("fields", |at| at.each(|at| Ok(at.pattern()?)));

@@ -4,7 +4,7 @@
 
 use crate::{
     rules::RuleSet,
-    spanned_yaml::{At, Fault, Faults, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node},
 };
 use jiff::civil::Date;
 use std::{
@@ -36,7 +36,7 @@ pub enum Unreadable {
 pub(super) struct Rules {
     pub(super) set: Arc<RuleSet>,
     pub(super) files: RuleFiles,
-    pub(super) warnings: Vec<Fault>,
+    pub(super) warnings: Vec<ConfigError>,
 }
 
 // === impl RuleFiles ===
@@ -79,7 +79,7 @@ impl RuleFiles {
     ///
     /// # Errors
     /// Every fault of every rule.
-    pub fn compile(&self, today: Date) -> Result<(RuleSet, Vec<Fault>), Faults> {
+    pub fn compile(&self, today: Date) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
         RuleSet::compile(&self.texts, today)
     }
 
@@ -94,13 +94,13 @@ impl RuleFiles {
 impl Rules {
     /// Reads and compiles what `list` names; paths are relative to `folder`. Beside the rules come everything that
     /// cannot be read, and every fault of every rule: where there are any, only the paths are of use.
-    pub(super) fn load(list: &At<'_>, folder: &Path, today: Date) -> (Self, Faults) {
+    pub(super) fn load(list: &Cursor<'_>, folder: &Path, today: Date) -> (Self, ConfigErrors) {
         let mut rules = Self::default();
-        let mut faults = Faults::default();
-        let items = faults.collect(list.items().map_err(Faults::from));
+        let mut faults = ConfigErrors::default();
+        let items = faults.collect(list.items().map_err(ConfigErrors::from));
         for item in items.unwrap_or_default() {
             let added = rules.add(&item, folder);
-            faults.collect(added.map_err(Faults::from));
+            faults.collect(added.map_err(ConfigErrors::from));
         }
         if let Some((set, warnings)) = faults.collect(rules.files.compile(today)) {
             rules.set = Arc::new(set);
@@ -109,7 +109,7 @@ impl Rules {
         (rules, faults)
     }
 
-    fn add(&mut self, at: &At<'_>, folder: &Path) -> Result<(), Fault> {
+    fn add(&mut self, at: &Cursor<'_>, folder: &Path) -> Result<(), ConfigError> {
         let source = at.text()?;
         let count = self.files.add(source, folder);
         if count.map_err(|unreadable| at.fault(unreadable))? == 0 {
@@ -140,8 +140,8 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The list as it stands in the whole tree.
-pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<At<'n>> {
-    tree.get("rules").map(|node| At {
+pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<Cursor<'n>> {
+    tree.get("rules").map(|node| Cursor {
         file,
         path: "rules".to_owned(),
         node,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ledger::Gauges,
     settings::{self, By, Edit, Refused, Setting, Settings},
-    spanned_yaml::{Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -44,7 +44,7 @@ struct State {
     paths: Vec<PathBuf>,
     revision: u64,
     /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
-    failed: Option<Faults>,
+    failed: Option<ConfigErrors>,
     /// What the last reload found to need a restart: told once too.
     needs_restart: Vec<String>,
 }
@@ -130,7 +130,7 @@ impl Running {
     ///
     /// # Errors
     /// Every fault, and then nothing has changed.
-    pub fn reload(&self, cause: Cause) -> Result<Reloaded, Faults> {
+    pub fn reload(&self, cause: Cause) -> Result<Reloaded, ConfigErrors> {
         let mut paths = Vec::new();
         let next = load_noting(&self.origin, &mut paths);
         let mut state = self.lock();
@@ -155,7 +155,7 @@ impl Running {
         }
     }
 
-    fn replace(&self, state: &mut State, mut next: Loaded) -> Result<Reloaded, Faults> {
+    fn replace(&self, state: &mut State, mut next: Loaded) -> Result<Reloaded, ConfigErrors> {
         let reloaded = state.loaded.carry_over(&mut next)?;
         for name in &reloaded.needs_restart {
             if !state.needs_restart.contains(name) {
@@ -241,7 +241,7 @@ impl Loaded {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn patched(&self, patch: &Value) -> Result<Self, Faults> {
+    pub fn patched(&self, patch: &Value) -> Result<Self, ConfigErrors> {
         let (patch, mut faults) = patch::admit(patch);
         let mut api = self.layers.api().clone();
         patch::merge(&mut api, &patch);
@@ -261,7 +261,7 @@ impl Loaded {
     }
 
     /// Gives `next` what stays: what needs a restart, and what the API has changed.
-    fn carry_over(&self, next: &mut Self) -> Result<Reloaded, Faults> {
+    fn carry_over(&self, next: &mut Self) -> Result<Reloaded, ConfigErrors> {
         let running = self.layers.base();
         let mut reloaded = Reloaded::default();
         for path in tree::changes(&running, &next.layers.base()) {
@@ -300,10 +300,10 @@ impl State {
 }
 
 /// Without places: who sends a patch has no file at hand.
-fn bare(faults: &Faults) -> Faults {
-    let mut told = Faults::default();
+fn bare(faults: &ConfigErrors) -> ConfigErrors {
+    let mut told = ConfigErrors::default();
     for fault in faults.iter() {
-        told.push(Fault::bare(fault.message.clone()));
+        told.push(ConfigError::bare(fault.message.clone()));
     }
     told
 }

@@ -3,11 +3,11 @@
 use super::{not_yet, places, stacks, values};
 use crate::{
     sample::{By, Sampling},
-    spanned_yaml::{At, Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor},
     verdict::{DistinctKeys, Limits, Percent, Trials},
 };
 
-pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
+pub(super) fn read(at: &Cursor<'_>) -> Result<Sampling, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let rate = fields.optional("rate", |at| at.number_within(0.0, 1.0));
     let per_route_floor = fields.optional("per_route_floor", |at| {
@@ -32,7 +32,11 @@ pub(super) fn read(at: &At<'_>) -> Result<Sampling, Faults> {
 }
 
 /// A limit that no number of keys can show to hold, where reads are sampled by key: the verdict is never `safe` under it.
-pub(super) fn too_few_keys(root: &At<'_>, sampling: &Sampling, limits: &Limits) -> Option<Fault> {
+pub(super) fn too_few_keys(
+    root: &Cursor<'_>,
+    sampling: &Sampling,
+    limits: &Limits,
+) -> Option<ConfigError> {
     let most = Trials::new(DistinctKeys::MAX, 0);
     let (limit, alpha) = (limits.max_mismatch, limits.alpha());
     if sampling.by == By::Chance || most.is_within(limit, alpha) {

@@ -8,7 +8,7 @@ use crate::{
     http_client::{HostPolicy, Target},
     sample::Frequency,
     shadow::Limits,
-    spanned_yaml::{At, Fault, Faults, Fields},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields},
 };
 use http::{HeaderName, HeaderValue, Uri, uri::Authority};
 use std::{
@@ -55,14 +55,14 @@ fn target(fields: &mut Fields<'_>) -> Option<Target> {
 }
 
 /// Reads `old`.
-pub(super) fn old(at: &At<'_>) -> Result<Target, Faults> {
+pub(super) fn old(at: &Cursor<'_>) -> Result<Target, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let stack = target(&mut fields);
     values::complete(fields, stack)
 }
 
 /// Reads `new`.
-pub(super) fn new(at: &At<'_>) -> Result<(Target, Protection), Faults> {
+pub(super) fn new(at: &Cursor<'_>) -> Result<(Target, Protection), ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let stack = target(&mut fields);
     let protection = protection(&mut fields);
@@ -82,7 +82,7 @@ fn protection(fields: &mut Fields<'_>) -> Option<Protection> {
     })
 }
 
-fn breaker(at: &At<'_>) -> Result<Limits, Faults> {
+fn breaker(at: &Cursor<'_>) -> Result<Limits, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let failures = fields.optional("failures", |at| values::count(at, 1_000_000));
     let cool_down = fields.optional("cool_down", |at| values::duration(at, MS, DAY));
@@ -95,7 +95,7 @@ fn breaker(at: &At<'_>) -> Result<Limits, Faults> {
 }
 
 /// An absolute url without query, and without a user: credentials belong into `headers.set`.
-pub(super) fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
+pub(super) fn url(at: &Cursor<'_>) -> Result<(Authority, String), ConfigError> {
     let what = "an absolute url such as http://127.0.0.1:9001";
     let uri: Uri = at.parse(what)?;
     let authority = uri.authority().ok_or_else(|| at.expected(what))?;
@@ -117,7 +117,7 @@ pub(super) fn url(at: &At<'_>) -> Result<(Authority, String), Fault> {
     Ok((authority.clone(), base_path))
 }
 
-fn host(at: &At<'_>) -> Result<HostPolicy, Fault> {
+fn host(at: &Cursor<'_>) -> Result<HostPolicy, ConfigError> {
     match at.text()? {
         "preserve" => Ok(HostPolicy::Preserve),
         "stack" => Ok(HostPolicy::Stack),
@@ -143,7 +143,7 @@ pub(super) fn is_reachable(authority: &Authority) -> bool {
 }
 
 /// `{set: {name: value}, remove: [name]}`
-fn headers(at: &At<'_>) -> Result<Headers, Faults> {
+fn headers(at: &Cursor<'_>) -> Result<Headers, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let set = fields.optional("set", |at| pairs(at, refuse_hop_by_hop));
     let remove = fields.optional("remove", |at| at.each(|at| Ok(end_to_end(at)?)));
@@ -152,17 +152,17 @@ fn headers(at: &At<'_>) -> Result<Headers, Faults> {
 
 /// Headers by name, those that `admit` lets pass. A value never shows in a fault: it may be a secret.
 pub(super) fn pairs(
-    at: &At<'_>,
-    admit: impl Fn(&At<'_>, HeaderName) -> Result<HeaderName, Fault>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Faults> {
-    let mut faults = Faults::default();
+    at: &Cursor<'_>,
+    admit: impl Fn(&Cursor<'_>, HeaderName) -> Result<HeaderName, ConfigError>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut pairs: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (key, at) in at.entries()? {
         let header = header_name(&key.name)
             .ok_or_else(|| at.fault(format!("`{}` is not the name of a header", key.name)))
             .and_then(|name| admit(&at, name))
             .and_then(|name| Ok((name, header_value(&at)?)));
-        let Some((name, value)) = faults.collect(header.map_err(Faults::from)) else {
+        let Some((name, value)) = faults.collect(header.map_err(ConfigErrors::from)) else {
             continue;
         };
         if pairs.iter().any(|(other, _)| *other == name) {
@@ -173,7 +173,7 @@ pub(super) fn pairs(
     faults.into_result(pairs)
 }
 
-fn header_value(at: &At<'_>) -> Result<HeaderValue, Fault> {
+fn header_value(at: &Cursor<'_>) -> Result<HeaderValue, ConfigError> {
     let text = at.text()?;
     HeaderValue::from_str(text).map_err(|_| at.fault("expected the value of a header"))
 }
@@ -183,17 +183,17 @@ fn header_name(text: &str) -> Option<HeaderName> {
 }
 
 /// The name of a header.
-pub(super) fn header(at: &At<'_>) -> Result<HeaderName, Fault> {
+pub(super) fn header(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     let text = at.text()?;
     header_name(text).ok_or_else(|| at.expected("the name of a header"))
 }
 
-fn end_to_end(at: &At<'_>) -> Result<HeaderName, Fault> {
+fn end_to_end(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     refuse_hop_by_hop(at, header(at)?)
 }
 
 /// Framing and connections are not the configuration's to change, and `host` has its own field.
-fn refuse_hop_by_hop(at: &At<'_>, name: HeaderName) -> Result<HeaderName, Fault> {
+fn refuse_hop_by_hop(at: &Cursor<'_>, name: HeaderName) -> Result<HeaderName, ConfigError> {
     const OURS: [&str; 8] = [
         "connection",
         "content-length",

@@ -1,6 +1,6 @@
 //! Trees of settings laid upon one another, and the paths within them.
 
-use crate::spanned_yaml::{Data, Key, Mark, Node};
+use crate::spanned_yaml::{Data, Key, Node, Position};
 
 /// The names from the root to a node. Names may hold dots, so this is not a text.
 pub(super) type Path = Vec<String>;
@@ -49,7 +49,7 @@ pub(super) fn strip(mut node: Node) -> Node {
 }
 
 /// Gives what has no place the place of the section around it, so that what is missing is told where it belongs.
-pub(super) fn settle(node: &mut Node, around: Option<Mark>) {
+pub(super) fn settle(node: &mut Node, around: Option<Position>) {
     node.mark = node.mark.or(around);
     let mark = node.mark;
     match &mut node.data {

@@ -2,7 +2,7 @@
 
 use crate::{
     sample::Frequency,
-    spanned_yaml::{At, Fault, Faults, Fields},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields},
 };
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -15,7 +15,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const MAX_ROOM: usize = 64 << 30;
 
 /// Ends a section: its faults, or what was read of it.
-pub(super) fn complete<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, Faults> {
+pub(super) fn complete<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, ConfigErrors> {
     // The tree has every default in it, so what could not be read has left a fault, except where a
     // section is read without its defaults.
     let incomplete = fields.at().fault("a field is missing");
@@ -28,7 +28,11 @@ pub(super) fn complete<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, Faul
 }
 
 /// A duration from `min` to `max`.
-pub(super) fn duration(at: &At<'_>, min: Duration, max: Duration) -> Result<Duration, Fault> {
+pub(super) fn duration(
+    at: &Cursor<'_>,
+    min: Duration,
+    max: Duration,
+) -> Result<Duration, ConfigError> {
     let duration = at.duration()?;
     if (min..=max).contains(&duration) {
         return Ok(duration);
@@ -38,20 +42,20 @@ pub(super) fn duration(at: &At<'_>, min: Duration, max: Duration) -> Result<Dura
 }
 
 /// A whole number from 1 to `max`.
-pub(super) fn count(at: &At<'_>, max: u32) -> Result<NonZeroUsize, Fault> {
+pub(super) fn count(at: &Cursor<'_>, max: u32) -> Result<NonZeroUsize, ConfigError> {
     let count = at.integer_within(1, max.into())?;
     let count = usize::try_from(count).ok().and_then(NonZeroUsize::new);
     Ok(count.expect("the range was checked"))
 }
 
 /// Events in one second, more than none.
-pub(super) fn per_second(at: &At<'_>) -> Result<Frequency, Fault> {
+pub(super) fn per_second(at: &Cursor<'_>) -> Result<Frequency, ConfigError> {
     let events = at.number_within(1e-3, 1e6)?;
     Ok(Frequency::per_second(events).expect("the range was checked"))
 }
 
 /// A size of at least one byte.
-pub(super) fn room(at: &At<'_>) -> Result<usize, Fault> {
+pub(super) fn room(at: &Cursor<'_>) -> Result<usize, ConfigError> {
     match at.size()? {
         0 => Err(at.expected("a size of at least one byte")),
         size if size > MAX_ROOM => Err(at.expected("a size of at most 64GiB")),
@@ -60,7 +64,7 @@ pub(super) fn room(at: &At<'_>) -> Result<usize, Fault> {
 }
 
 /// One of a few words.
-pub(super) fn one_of<T: Copy>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, Fault> {
+pub(super) fn one_of<T: Copy>(at: &Cursor<'_>, choices: &[(&str, T)]) -> Result<T, ConfigError> {
     let chosen = at.text().ok().and_then(|text| {
         let mut choices = choices.iter();
         choices.find(|(name, _)| *name == text)

@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::Outcome,
-    pipeline::{Report, Sent, Told},
+    pipeline::{Report, ReportedDifference, Sent},
 };
 use std::{
     io::{self, IsTerminal as _},
@@ -147,7 +147,7 @@ impl Mismatches {
             kind = first.map(|told| told.kind.name()),
             old = first.and_then(|told| told.old.as_deref()),
             new = first.and_then(|told| told.new.as_deref()),
-            class = first.map(|told: &Told| told.class.as_str()),
+            class = first.map(|told: &ReportedDifference| told.class.as_str()),
             differences = report.count,
             trace_id = format_args!("{:032x}", report.span.trace_id),
             left_out = (self.left_out > 0).then_some(self.left_out),
@@ -163,7 +163,7 @@ mod tests {
     use crate::{
         ledger::{Gauges, Signal},
         outcome::Mark,
-        pipeline::{Basis, Rechecked, Reports},
+        pipeline::{Rechecked, Reports, RuleEvidence},
         trace_context::TraceContext,
         value::Kind,
     };
@@ -306,14 +306,14 @@ mod tests {
     }
 
     fn report(outcome: Outcome) -> Report {
-        let told = Told {
+        let told = ReportedDifference {
             place: "$.price".to_owned(),
             kind: Kind::Value,
             class: "c1a55".to_owned(),
             class_place: "$.price".to_owned(),
             old: Some("number(3)".to_owned()),
             new: None,
-            basis: Basis::default(),
+            basis: RuleEvidence::default(),
         };
         Report {
             outcome,

@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::Outcome,
-    pipeline::{Report, Told, ToldAnswer},
+    pipeline::{Report, ReportedAnswer, ReportedDifference},
     trace_context::TraceContext,
 };
 use opentelemetry::{
@@ -71,7 +71,7 @@ fn link(live: &TraceContext) -> Link {
     Link::new(context(live, Origin::Elsewhere), Vec::new(), 0)
 }
 
-fn event(told: &Told, at: SystemTime) -> Event {
+fn event(told: &ReportedDifference, at: SystemTime) -> Event {
     let mut attributes = vec![
         KeyValue::new("place", told.place.clone()),
         KeyValue::new("kind", told.kind.name()),
@@ -138,7 +138,7 @@ const NEW: Names = Names {
     duration: "twinread.new.duration_ms",
 };
 
-fn of_answer(answer: &ToldAnswer, names: Names) -> [KeyValue; 2] {
+fn of_answer(answer: &ReportedAnswer, names: Names) -> [KeyValue; 2] {
     [
         KeyValue::new(names.status, i64::from(answer.status)),
         KeyValue::new(names.duration, answer.duration_ms()),

@@ -1,10 +1,10 @@
 //! A pooled HTTP/1.1 client for one stack.
 
 use super::{
-    Answering, Error, Target,
+    Error, PooledBody, Target,
     pool::{Connection, Origin, Pool},
     pooled_body::Outgoing,
-    writer::{Line, Wire},
+    writer::{Http1Writer, WriterHandle},
 };
 use crate::ledger::{Bound, Gauges};
 use bytes::Buf;
@@ -52,7 +52,7 @@ enum Room {
     Bounded(Arc<Semaphore>, Gauges),
 }
 
-type Answer<B> = Result<Response<Answering<B>>, Error>;
+type Answer<B> = Result<Response<PooledBody<B>>, Error>;
 
 pin_project! {
     /// Waits for the answer to a request that was sent. Written out, for an async block would hold all of it twice.
@@ -171,8 +171,8 @@ where
             Ok(dialled) => dialled.map_err(Error::Connect)?,
             Err(_) => return Err(Error::ConnectTimeout(limit)),
         };
-        let line = Arc::<Line>::default();
-        let io = TokioIo::new(Wire::new(stream, line.clone()));
+        let line = Arc::<WriterHandle>::default();
+        let io = TokioIo::new(Http1Writer::new(stream, line.clone()));
         let (tx, driver) = http1::Builder::new()
             .max_buf_size(MAX_READ)
             .max_headers(self.0.target.max_headers)
@@ -232,10 +232,10 @@ where
         let (client, connection) = lease.expect("a future must not be polled after its end");
         let mut failed = match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                return Poll::Ready(Ok(answer.map(Answering::last)));
+                return Poll::Ready(Ok(answer.map(PooledBody::last)));
             }
             Ok(answer) => {
-                let answering = |body| Answering::new(body, client, connection);
+                let answering = |body| PooledBody::new(body, client, connection);
                 return Poll::Ready(Ok(answer.map(answering)));
             }
             Err(failed) => failed,

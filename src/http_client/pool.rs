@@ -1,6 +1,6 @@
 //! Idle connections to one stack, the last used first.
 
-use super::{pooled_body::Outgoing, writer::Line};
+use super::{pooled_body::Outgoing, writer::WriterHandle};
 use hyper::client::conn::http1::SendRequest;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +20,7 @@ pub(super) struct Pool<B> {
 #[derive(Debug)]
 pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<WriterHandle>,
     pub(super) origin: Origin,
 }
 

@@ -1,6 +1,6 @@
 //! The bodies of an exchange with a stack: the request's on its way out, and the answer's, which gives the connection back.
 
-use super::{Client, pool::Connection, writer::Line};
+use super::{Client, pool::Connection, writer::WriterHandle};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -14,17 +14,17 @@ use std::{
 };
 
 pin_project! {
-    /// The body of a request. hyper sends only trailers that were announced; here they take the way round by the [`Line`].
+    /// The body of a request. hyper sends only trailers that were announced; here they take the way round by the [`WriterHandle`].
     #[derive(Debug)]
     pub(super) struct Outgoing<B> {
         #[pin]
         inner: B,
-        line: Option<Arc<Line>>,
+        line: Option<Arc<WriterHandle>>,
     }
 }
 
 /// The body of an answer. When it ends, its connection is free for the next request.
-pub struct Answering<B> {
+pub struct PooledBody<B> {
     inner: Incoming,
     lease: Option<Lease<B>>,
 }
@@ -37,7 +37,7 @@ struct Lease<B> {
 // === impl Outgoing ===
 
 impl<B: Body> Outgoing<B> {
-    pub(super) fn new(inner: B, line: &Arc<Line>) -> Self {
+    pub(super) fn new(inner: B, line: &Arc<WriterHandle>) -> Self {
         let has_trailers = !inner.is_end_stream() && inner.size_hint().exact().is_none();
         Self {
             inner,
@@ -84,7 +84,7 @@ impl<B: Body> Body for Outgoing<B> {
 
 // === impl Answering ===
 
-impl<B> Answering<B> {
+impl<B> PooledBody<B> {
     pub(super) fn new(inner: Incoming, client: Client<B>, connection: Connection<B>) -> Self {
         let mut answering = Self {
             inner,
@@ -108,7 +108,7 @@ impl<B> Answering<B> {
     }
 }
 
-impl<B> Body for Answering<B> {
+impl<B> Body for PooledBody<B> {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -134,7 +134,7 @@ impl<B> Body for Answering<B> {
     }
 }
 
-impl<B> fmt::Debug for Answering<B> {
+impl<B> fmt::Debug for PooledBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Answering").field(&self.inner).finish()
     }

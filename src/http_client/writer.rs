@@ -1,6 +1,6 @@
 //! What hyper cannot write, put between its bytes: informational answers, and trailers that nobody announced.
 //!
-//! [`Wire`] wraps the connection below hyper; a [`Line`] is the handle on it for whoever has something to add.
+//! [`Http1Writer`] wraps the connection below hyper; a [`WriterHandle`] is the handle on it for whoever has something to add.
 //! Both additions go where hyper's own output has a seam:
 //!
 //! - an informational head, before the head of the answer it precedes: at a flush (hyper has nothing buffered then), or right
@@ -26,20 +26,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A connection whose writing side takes additions from its [`Line`].
+/// A connection whose writing side takes additions from its [`WriterHandle`].
 #[derive(Debug)]
-pub struct Wire<S> {
+pub struct Http1Writer<S> {
     inner: S,
-    line: Arc<Line>,
+    line: Arc<WriterHandle>,
     /// Goes out before anything else.
     out: Vec<u8>,
     written: usize,
-    seam: Seam,
+    seam: WritePosition,
 }
 
 /// Adds to what hyper writes on one connection.
 #[derive(Debug, Default)]
-pub struct Line {
+pub struct WriterHandle {
     has_additions: AtomicBool,
     additions: Mutex<Additions>,
     task: OnceLock<Waker>,
@@ -53,7 +53,7 @@ struct Additions {
 
 /// Where hyper's output stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Seam {
+enum WritePosition {
     /// All that hyper had to write is written.
     Flushed,
     /// It may have more of the same message.
@@ -62,7 +62,7 @@ enum Seam {
 
 // === impl Line ===
 
-impl Line {
+impl WriterHandle {
     /// Names the task that writes, to be woken for an informational answer. Only the first call counts.
     pub fn written_by(&self, task: &Waker) {
         self.task.get_or_init(|| task.clone());
@@ -109,19 +109,19 @@ impl Line {
 
 // === impl Wire ===
 
-impl<S> Wire<S> {
-    pub fn new(inner: S, line: Arc<Line>) -> Self {
+impl<S> Http1Writer<S> {
+    pub fn new(inner: S, line: Arc<WriterHandle>) -> Self {
         Self {
             inner,
             line,
             out: Vec::new(),
             written: 0,
-            seam: Seam::Flushed,
+            seam: WritePosition::Flushed,
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1Writer<S> {
     /// Writes what goes out before anything else.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Puts `additions` around `bufs`. Says how many bytes of `bufs` it took: all or none.
     fn join(&mut self, additions: Additions, bufs: &[IoSlice<'_>]) -> usize {
-        if self.seam == Seam::Flushed {
+        if self.seam == WritePosition::Flushed {
             self.out.extend_from_slice(&additions.informational);
         }
         if additions.trailers.is_empty() {
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Http1Writer<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -170,7 +170,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             let taken = this.join(additions, bufs);
             if taken > 0 {
                 // What does not go out now goes out at the flush that follows every write.
-                this.seam = Seam::Within;
+                this.seam = WritePosition::Within;
                 if let Poll::Ready(Err(error)) = this.poll_out(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             }
             ready!(this.poll_out(cx))?;
         }
-        this.seam = Seam::Within;
+        this.seam = WritePosition::Within;
         Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
     }
 
@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.poll_out(cx))?;
-        this.seam = Seam::Flushed;
+        this.seam = WritePosition::Flushed;
         if let Some(additions) = this.line.take() {
             this.join(additions, &[]);
             ready!(this.poll_out(cx))?;
@@ -274,18 +274,18 @@ mod tests {
 
     /// Writes as hyper does: what is buffered, then a flush once nothing is.
     struct Writer {
-        wire: Wire<Sink>,
-        line: Arc<Line>,
+        wire: Http1Writer<Sink>,
+        line: Arc<WriterHandle>,
         buffered: Vec<u8>,
     }
 
     impl Writer {
         fn new(plan: &[usize]) -> Self {
-            let line = Arc::<Line>::default();
+            let line = Arc::<WriterHandle>::default();
             let plan = plan.iter().copied().collect();
             let taken = Vec::new();
             Self {
-                wire: Wire::new(Sink { taken, plan }, line.clone()),
+                wire: Http1Writer::new(Sink { taken, plan }, line.clone()),
                 line,
                 buffered: Vec::new(),
             }
@@ -372,7 +372,7 @@ mod tests {
                 }
                 // hyper takes up a request only when the head of the last answer is out of its buffer, or at a flush.
                 let begins_anew = writer.buffered.is_empty();
-                if begins_anew || writer.wire.seam == Seam::Within {
+                if begins_anew || writer.wire.seam == WritePosition::Within {
                     let head = format!("<{index}>");
                     prop_assert!(writer.line.inform(head.as_bytes(), 1_000));
                 }

@@ -4,10 +4,10 @@
 
 use super::{
     EpochState,
-    epoch_slot::Seat,
+    epoch_slot::EpochSlot,
     locks::locked,
-    shared::{House, JudgedBy},
-    snapshot::{Mark, REST},
+    shared::{JudgedBy, LedgerShared},
+    snapshot::{ChangeStamp, REST},
     tally::Tally,
 };
 use crate::verdict::{self, Cause, Requirement, Tallies, Version};
@@ -35,7 +35,7 @@ pub(super) struct Epoch {
     seen: Mutex<Vec<Arc<Tally>>>,
     /// The routes that are neither required nor exempt, together.
     rest: Arc<Tally>,
-    house: Arc<House>,
+    house: Arc<LedgerShared>,
 }
 
 /// How an epoch begins.
@@ -57,7 +57,7 @@ pub(super) struct Beginning {
 // === impl Epoch ===
 
 impl Epoch {
-    pub(super) fn begin(beginning: Beginning, house: Arc<House>) -> Arc<Self> {
+    pub(super) fn begin(beginning: Beginning, house: Arc<LedgerShared>) -> Arc<Self> {
         let Beginning {
             number,
             comparable,
@@ -87,7 +87,11 @@ impl Epoch {
     }
 
     /// One of another process; whatever it noted was before `now`, by whichever clock.
-    pub(super) fn restore(state: EpochState, now: Timestamp, house: Arc<House>) -> Arc<Self> {
+    pub(super) fn restore(
+        state: EpochState,
+        now: Timestamp,
+        house: Arc<LedgerShared>,
+    ) -> Arc<Self> {
         let verdict::Epoch {
             id,
             label,
@@ -122,10 +126,10 @@ impl Epoch {
     pub(super) fn state(
         &self,
         cut: &[Arc<Tally>],
-        is_stored: impl Fn(&Arc<str>, Mark) -> bool,
+        is_stored: impl Fn(&Arc<str>, ChangeStamp) -> bool,
     ) -> EpochState {
         let seen = locked(&self.seen).clone();
-        let rest = Some(&self.rest).filter(|rest| rest.mark(cut) != Mark::default());
+        let rest = Some(&self.rest).filter(|rest| rest.mark(cut) != ChangeStamp::default());
         let routes = seen.iter().chain(rest).zip(0..);
         let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark(cut)));
         EpochState {
@@ -210,15 +214,15 @@ impl Epoch {
     }
 
     /// The place of a route in an epoch that is over.
-    pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> Seat {
+    pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> EpochSlot {
         let mut seen = locked(&self.seen);
         if let Some(tally) = seen.iter().find(|tally| tally.route == *route) {
-            return Seat {
+            return EpochSlot {
                 epoch: self.clone(),
                 tally: tally.clone(),
             };
         }
-        let seat = Seat::new(self, route);
+        let seat = EpochSlot::new(self, route);
         seat.tally.has_appeared.store(true, Ordering::Relaxed);
         seen.push(seat.tally.clone());
         seat

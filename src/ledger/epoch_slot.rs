@@ -9,14 +9,14 @@ use std::{
 
 /// A route's place in an epoch.
 #[derive(Clone, Debug)]
-pub(super) struct Seat {
+pub(super) struct EpochSlot {
     pub(super) epoch: Arc<Epoch>,
     pub(super) tally: Arc<Tally>,
 }
 
 // === impl Seat ===
 
-impl Seat {
+impl EpochSlot {
     pub(super) fn new(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
         Self {
             epoch: epoch.clone(),

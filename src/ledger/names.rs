@@ -209,7 +209,7 @@ impl Places {
 mod tests {
     use super::*;
     use crate::{
-        ledger::{Clock, Gauges, Opening},
+        ledger::{Clock, Gauges, LedgerSnapshot},
         outcome::{Outcome, Via},
     };
     use http::{Method, StatusCode};
@@ -317,7 +317,7 @@ mod tests {
             });
         });
         let states = first.states(|_, _, _| false);
-        let opening = Opening::GoesOn(states);
+        let opening = LedgerSnapshot::GoesOn(states);
         let second = Ledger::open(500, Gauges::default(), Clock::system(), opening);
         second.relearn();
         assert_eq!(

@@ -2,10 +2,10 @@
 
 use super::{
     epoch::Epoch,
-    epoch_slot::Seat,
+    epoch_slot::EpochSlot,
     locks::{read, write},
     seconds::{Ended, Place, Tallies},
-    shared::House,
+    shared::LedgerShared,
     tally::Tally,
 };
 use crate::{
@@ -40,14 +40,14 @@ struct Counts {
     delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
-    seat: RwLock<Seat>,
+    seat: RwLock<EpochSlot>,
     /// Routes that are this one by now. What is on its way under their names still counts in them, and so here.
     parts: RwLock<Vec<Route>>,
     /// How often an undeclared path of this name was learned from.
     lessons: AtomicU8,
     /// Here, and not with the sampler, because it saves a look-up for every read.
     floor: Bucket,
-    house: Arc<House>,
+    house: Arc<LedgerShared>,
 }
 
 /// One sample on its way to its outcome. Dropped without one, it counts as
@@ -57,7 +57,7 @@ struct Counts {
 pub struct Ticket {
     route: Route,
     /// In the epoch in which the sample was taken.
-    seat: Seat,
+    seat: EpochSlot,
     is_counted: bool,
     is_delayed: bool,
     /// Answered by the build of that epoch, as far as anybody says.
@@ -97,10 +97,10 @@ pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"
 // === impl Route ===
 
 impl Route {
-    pub(super) fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<House>) -> Self {
+    pub(super) fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<LedgerShared>) -> Self {
         let name = Arc::from(name);
         Self(Arc::new(Counts {
-            seat: RwLock::new(Seat::again(epoch, &name)),
+            seat: RwLock::new(EpochSlot::again(epoch, &name)),
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),
@@ -118,7 +118,7 @@ impl Route {
 
     /// From now on counts in `epoch`.
     pub(super) fn enter(&self, epoch: &Arc<Epoch>) {
-        *write(&self.0.seat) = Seat::new(epoch, &self.0.name);
+        *write(&self.0.seat) = EpochSlot::new(epoch, &self.0.name);
     }
 
     pub fn name(&self) -> &Arc<str> {

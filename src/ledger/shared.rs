@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock, atomic::AtomicBool};
 
 /// What every route, epoch and check of a ledger shares.
 #[derive(Debug)]
-pub(super) struct House {
+pub(super) struct LedgerShared {
     pub(super) shutting_down: AtomicBool,
     pub(super) clock: Clock,
     pub(super) seconds: Seconds,
@@ -26,7 +26,7 @@ pub(super) struct JudgedBy {
 
 // === impl House ===
 
-impl House {
+impl LedgerShared {
     pub(super) fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             shutting_down: AtomicBool::new(false),

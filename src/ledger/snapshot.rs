@@ -41,14 +41,14 @@ pub struct RouteState {
 }
 
 /// Live, reads, sampled, ended, evidence, the rank, and cut off: one of them changes with everything that is noted.
-pub type Mark = [u64; 7];
+pub type ChangeStamp = [u64; 7];
 
 /// The name under which the routes that are neither required nor exempt are judged together.
 pub const REST: &str = "(rest)";
 
 /// With which epoch a ledger begins.
 #[derive(Clone, Debug)]
-pub enum Opening {
+pub enum LedgerSnapshot {
     /// The last of these, oldest first: at least one, and none but the last is open.
     GoesOn(Vec<EpochState>),
     /// A new one, after those of the past.
@@ -77,13 +77,16 @@ impl EpochState {
 // === impl RouteState ===
 
 impl RouteState {
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&self) -> ChangeStamp {
         let counted = [self.live, self.reads, self.sampled, self.outcomes.ended()];
         mark(counted, &self.evidence)
     }
 }
 
-pub(super) fn mark([live, reads, sampled, ended]: [u64; 4], evidence: &RouteEvidence) -> Mark {
+pub(super) fn mark(
+    [live, reads, sampled, ended]: [u64; 4],
+    evidence: &RouteEvidence,
+) -> ChangeStamp {
     let rank = evidence.required.map_or(0, |required| required.rank);
     let entered = evidence.checks().sampled();
     [live, reads, sampled, ended, entered, rank, evidence.cut]
@@ -91,7 +94,7 @@ pub(super) fn mark([live, reads, sampled, ended]: [u64; 4], evidence: &RouteEvid
 
 // === impl Opening ===
 
-impl Default for Opening {
+impl Default for LedgerSnapshot {
     /// Of a ledger without a past.
     fn default() -> Self {
         Self::Begins {

@@ -1,10 +1,12 @@
 //! The figures of one route in one epoch.
 
-use super::{RouteState, latencies::Latencies, locks::locked, seconds::Ended, snapshot::Mark};
+use super::{
+    RouteState, latencies::Latencies, locks::locked, seconds::Ended, snapshot::ChangeStamp,
+};
 use crate::{
     outcome::Outcome,
     stack::Stack,
-    verdict::{DistinctKeys, Figures, Limits, Outcomes, Pace, Requirement, RouteEvidence},
+    verdict::{DistinctKeys, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence},
 };
 use jiff::Timestamp;
 use std::ptr;
@@ -40,7 +42,7 @@ pub(super) struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Course {
     pub(super) evidence: RouteEvidence,
-    pace: Pace,
+    pace: EventRate,
     pub(super) latencies: Latencies,
 }
 
@@ -91,7 +93,7 @@ impl Tally {
             unattributed: AtomicU64::new(state.unattributed),
             course: Mutex::new(Course {
                 evidence,
-                pace: Pace::default(),
+                pace: EventRate::default(),
                 latencies: state.latencies,
             }),
             ..tally
@@ -124,7 +126,7 @@ impl Tally {
         own.count() as u64 + self.overdue.load(Ordering::Relaxed)
     }
 
-    pub(super) fn mark(&self, cut: &[Arc<Self>]) -> Mark {
+    pub(super) fn mark(&self, cut: &[Arc<Self>]) -> ChangeStamp {
         let ended = self.outcomes().ended();
         let counted = [&self.live, &self.reads, &self.sampled];
         let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));

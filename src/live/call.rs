@@ -1,15 +1,15 @@
 //! One live request on its way through the layers.
 
 use super::{
-    capture::{End, Recording},
+    capture::{End, SharedCopy},
     hop::Marks,
     limits::ListenerLimits,
-    request_body::Upload,
-    settings::Live,
+    request_body::RequestBody,
+    settings::LiveSettings,
     switch::{Switch, Undecided},
 };
 use crate::{
-    http_client::Line,
+    http_client::WriterHandle,
     ledger::{Gauges, Ledger, Route},
     route::{Access, Head, Keys, Naming},
     sample::Wish,
@@ -27,9 +27,9 @@ use std::{
 /// A request as the layers see it: headers for the caller's connection are taken out.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) request: Request<Upload>,
+    pub(super) request: Request<RequestBody>,
     /// The settings for this request, from its beginning to its end.
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<LiveSettings>,
     pub(super) caller: Exchange,
     pub(super) version: Version,
     pub(super) received: Instant,
@@ -41,7 +41,7 @@ pub(super) struct Call {
 /// The connection that a request came by.
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) line: Arc<Line>,
+    pub(super) line: Arc<WriterHandle>,
     pub(super) switch: Switch,
     pub(super) limits: ListenerLimits,
     pub(super) gauges: Gauges,
@@ -81,8 +81,8 @@ pub(super) struct Named {
 #[derive(Debug)]
 pub(super) struct Unnamed {
     pub(super) head: OwnedHead,
-    pub(super) recording: Recording,
-    live: Arc<Live>,
+    pub(super) recording: SharedCopy,
+    live: Arc<LiveSettings>,
     ledger: Ledger,
     named: OnceLock<Named>,
 }
@@ -162,7 +162,7 @@ impl Routing {
 impl Named {
     /// `None` where the name depends on a body that is not given.
     pub(super) fn of(
-        live: &Live,
+        live: &LiveSettings,
         ledger: &Ledger,
         head: &Head<'_>,
         body: Option<&[u8]>,
@@ -197,8 +197,8 @@ impl Named {
 impl Unnamed {
     pub(super) fn new(
         head: OwnedHead,
-        recording: Recording,
-        live: Arc<Live>,
+        recording: SharedCopy,
+        live: Arc<LiveSettings>,
         ledger: Ledger,
     ) -> Self {
         Self {
@@ -237,7 +237,7 @@ impl Unnamed {
 // === impl OwnedHead ===
 
 impl OwnedHead {
-    pub(super) fn of(request: &Request<Upload>) -> Self {
+    pub(super) fn of(request: &Request<RequestBody>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),

@@ -14,7 +14,7 @@ use std::{
 
 /// The copy so far; nothing of it is kept once it was refused, for half a body proves nothing.
 #[derive(Debug)]
-pub(super) struct Tape {
+pub(super) struct BoundedCopy {
     kept: Vec<u8>,
     held: Held,
     max_body: usize,
@@ -47,11 +47,11 @@ pub(super) enum End {
 
 /// A tape of a request body, written while it streams and read when the answer has come. Shared by clones.
 #[derive(Clone, Debug)]
-pub(super) struct Recording(Arc<Mutex<Tape>>);
+pub(super) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
 
 // === impl Tape ===
 
-impl Tape {
+impl BoundedCopy {
     pub(super) fn new(budget: &Budget, max_body: usize) -> Self {
         Self {
             kept: Vec::new(),
@@ -100,7 +100,7 @@ impl Tape {
         }
     }
 
-    /// As [`Tape::finish`], and notes when that was.
+    /// As [`BoundedCopy::finish`], and notes when that was.
     pub(super) fn finish_now(&mut self, end: End) {
         self.finish(end);
         self.ended = Some(Instant::now());
@@ -149,12 +149,12 @@ impl Tape {
 
 // === impl Recording ===
 
-impl Recording {
-    pub(super) fn new(tape: Tape) -> Self {
+impl SharedCopy {
+    pub(super) fn new(tape: BoundedCopy) -> Self {
         Self(Arc::new(Mutex::new(tape)))
     }
 
-    pub(super) fn tape(&self) -> MutexGuard<'_, Tape> {
+    pub(super) fn tape(&self) -> MutexGuard<'_, BoundedCopy> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,12 +163,12 @@ impl Recording {
 mod tests {
     use super::*;
 
-    fn tape(budget: &Budget) -> Tape {
-        Tape::new(budget, 8)
+    fn tape(budget: &Budget) -> BoundedCopy {
+        BoundedCopy::new(budget, 8)
     }
 
     fn hashed(budget: &Budget, parts: &[&'static [u8]]) -> BodyCopy {
-        let mut tape = Tape::new(budget, 8).hashing_beyond();
+        let mut tape = BoundedCopy::new(budget, 8).hashing_beyond();
         for part in parts {
             tape.observe(&Bytes::from_static(part));
         }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(hashed(&budget, &[b"abcdefgh", b"i"]), expected);
         assert_ne!(hashed(&budget, &[b"abcdefgh", b"j"]), expected);
 
-        let mut declared = Tape::new(&budget, 8).hashing_beyond();
+        let mut declared = BoundedCopy::new(&budget, 8).hashing_beyond();
         declared.expect(&SizeHint::with_exact(9));
         declared.observe(&Bytes::from_static(b"abcd"));
         assert_eq!(budget.held(), 0, "nothing is kept of it at any time");

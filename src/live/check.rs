@@ -1,16 +1,16 @@
 //! A sampled read while its answer streams by: what is copied of it, and how it ends.
 
 use super::{
-    capture::{End, Recording, Tape},
+    capture::{BoundedCopy, End, SharedCopy},
     problem::Problem,
-    response_body::{Download, Origin},
+    response_body::{Origin, ResponseBody},
 };
 use crate::{
     budget::Held,
-    compare::Comparing,
+    compare::CompareConfig,
     ledger::Ticket,
     outcome::{Outcome, Reason},
-    pipeline::{Flat, FlatAnswer, FlatRequest, Queue, Sample},
+    pipeline::{CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue},
     route::Routes,
     stack::Stack,
 };
@@ -26,16 +26,16 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Sampled {
     pub(super) ticket: Ticket,
-    pub(super) request: FlatRequest,
+    pub(super) request: CompactRequest,
     /// `None`: it has no body.
-    pub(super) recording: Option<Recording>,
+    pub(super) recording: Option<SharedCopy>,
     /// For the answer.
-    pub(super) tape: Tape,
+    pub(super) tape: BoundedCopy,
     /// Of what is not body.
     pub(super) held: Held,
     pub(super) received: SystemTime,
     pub(super) routes: Arc<Routes>,
-    pub(super) comparing: Arc<Comparing>,
+    pub(super) comparing: Arc<CompareConfig>,
     pub(super) queue: Queue,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Check(Option<Answered>);
 struct Answered {
     sampled: Box<Sampled>,
     status: StatusCode,
-    head: Flat,
+    head: CompactHead,
     trailers: HeaderMap,
     primary: Stack,
     sent: Instant,
@@ -57,7 +57,7 @@ struct Answered {
 
 impl Sampled {
     /// Goes on with the answer: copies it as it streams, or ends here where there is nothing to compare.
-    pub(super) fn answered(mut self: Box<Self>, answer: &mut Response<Download>) {
+    pub(super) fn answered(mut self: Box<Self>, answer: &mut Response<ResponseBody>) {
         let (primary, sent) = match answer.body().origin() {
             Origin::Stack(stack, sent) => (stack, sent),
             Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => {
@@ -68,7 +68,7 @@ impl Sampled {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(answer.headers()) {
             return finish(self.ticket, Reason::Streaming);
         }
-        let head = Flat::of_headers(answer.headers());
+        let head = CompactHead::of_headers(answer.headers());
         if !self.held.grow(head.weight()) {
             return finish(self.ticket, Reason::MemoryFull);
         }
@@ -171,10 +171,10 @@ impl Answered {
         let (body, share) = tape.take();
         held.merge(share);
         let offered = Instant::now();
-        queue.offer(Box::new(Sample {
+        queue.offer(Box::new(CapturedRead {
             ticket,
             request,
-            answer: FlatAnswer {
+            answer: CompactAnswer {
                 status: self.status,
                 head: self.head,
                 body,

@@ -5,9 +5,9 @@ use super::{
     control,
     hop::{self, Mark, Marks},
     problem::Problem,
-    request_body::Upload,
-    response_body::Download,
-    settings::Live,
+    request_body::RequestBody,
+    response_body::ResponseBody,
+    settings::LiveSettings,
     switch::Undecided,
 };
 use crate::{http_client::Instance, ledger::Gauges, settings::Current};
@@ -26,9 +26,9 @@ use tower::Service;
 
 /// The service of one connection.
 #[derive(Debug)]
-pub(super) struct Entrance<S> {
+pub(super) struct ConnectionService<S> {
     layers: RefCell<S>,
-    live: Current<Live>,
+    live: Current<LiveSettings>,
     caller: Arc<Caller>,
     loops: Loops,
 }
@@ -42,8 +42,13 @@ pub(super) struct Loops {
 
 // === impl Entrance ===
 
-impl<S> Entrance<S> {
-    pub(super) fn new(layers: S, live: Current<Live>, caller: Arc<Caller>, loops: Loops) -> Self {
+impl<S> ConnectionService<S> {
+    pub(super) fn new(
+        layers: S,
+        live: Current<LiveSettings>,
+        caller: Arc<Caller>,
+        loops: Loops,
+    ) -> Self {
         Self {
             layers: RefCell::new(layers),
             live,
@@ -54,7 +59,7 @@ impl<S> Entrance<S> {
 
     fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
         let received = Instant::now();
-        let mut request = request.map(Upload::new);
+        let mut request = request.map(RequestBody::new);
         let marks = Marks::of(request.headers());
         // With a body no upgrade can be granted, and the reader of the connection does not wait for a decision.
         let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
@@ -97,13 +102,13 @@ impl Loops {
     }
 }
 
-impl<S> hyper::service::Service<Request<Incoming>> for Entrance<S>
+impl<S> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
-    S: Service<Call, Response = Response<Download>, Error = Infallible>,
+    S: Service<Call, Response = Response<ResponseBody>, Error = Infallible>,
 {
-    type Response = Response<Download>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response<Download>, Infallible>>>;
+    type Future = Either<S::Future, Ready<Result<Response<ResponseBody>, Infallible>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match self.admit(request) {
@@ -115,7 +120,7 @@ where
 }
 
 /// Takes the wish for another protocol, if it may be granted.
-fn take_upgrade(request: &mut Request<Upload>, decision: Undecided) -> Option<Box<Upgrade>> {
+fn take_upgrade(request: &mut Request<RequestBody>, decision: Undecided) -> Option<Box<Upgrade>> {
     let protocol = tunnelled_protocol(request)?;
     let connection = request.extensions_mut().remove::<OnUpgrade>()?;
     Some(Box::new(Upgrade {
@@ -126,7 +131,7 @@ fn take_upgrade(request: &mut Request<Upload>, decision: Undecided) -> Option<Bo
 }
 
 /// The protocol asked for. HTTP/2 is none to be tunnelled: its requests would pass unseen.
-fn tunnelled_protocol(request: &Request<Upload>) -> Option<HeaderValue> {
+fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     let mut protocols = request.headers().get_all(UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
         return None;
@@ -141,7 +146,7 @@ fn tunnelled_protocol(request: &Request<Upload>) -> Option<HeaderValue> {
 }
 
 /// A target has a path, or is `*` of OPTIONS (RFC 9112 3.2).
-fn check_target(request: &Request<Upload>) -> Result<(), Problem> {
+fn check_target(request: &Request<RequestBody>) -> Result<(), Problem> {
     let uri = request.uri();
     match *request.method() {
         Method::CONNECT => Err(Problem::Connect),

@@ -2,7 +2,7 @@
 
 use super::{
     hop::{Mark, Marks},
-    settings::Live,
+    settings::LiveSettings,
 };
 use crate::{http_client::HOP, sample::Wish};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -36,7 +36,7 @@ fn is_same(name: &str, own: &str) -> bool {
 }
 
 /// What the caller wants and may have.
-pub(super) fn wish(headers: &HeaderMap, marks: Marks, live: &Live) -> Wish {
+pub(super) fn wish(headers: &HeaderMap, marks: Marks, live: &LiveSettings) -> Wish {
     let force = live.sampling.force_header.as_ref();
     let is_asked = force.is_some_and(|name| headers.contains_key(name));
     match is_asked && marks.have(Mark::Control) && has_token(headers, live) {
@@ -45,7 +45,7 @@ pub(super) fn wish(headers: &HeaderMap, marks: Marks, live: &Live) -> Wish {
     }
 }
 
-fn has_token(headers: &HeaderMap, live: &Live) -> bool {
+fn has_token(headers: &HeaderMap, live: &LiveSettings) -> bool {
     let Some(token) = &live.live_token else {
         return false;
     };

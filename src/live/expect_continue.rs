@@ -22,15 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The side that waits.
 #[derive(Debug)]
-pub(super) struct Gate {
-    keeper: Keeper,
+pub(super) struct BodyGate {
+    keeper: GateHandle,
     caller: Switch,
     patience: Pin<Box<Sleep>>,
 }
 
 /// The side that decides. Shared by clones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keeper(Arc<State>);
+pub(super) struct GateHandle(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,7 +40,7 @@ struct State {
 
 /// What became of a body that was held back.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Passage {
+pub(super) enum Decision {
     Open,
     /// The answer has come without it.
     Refused,
@@ -53,9 +53,9 @@ const REFUSED: u8 = 3;
 
 // === impl Gate ===
 
-impl Gate {
-    pub(super) fn new(caller: Switch) -> (Self, Keeper) {
-        let keeper = Keeper::default();
+impl BodyGate {
+    pub(super) fn new(caller: Switch) -> (Self, GateHandle) {
+        let keeper = GateHandle::default();
         let gate = Self {
             keeper: keeper.clone(),
             caller,
@@ -64,11 +64,11 @@ impl Gate {
         (gate, keeper)
     }
 
-    pub(super) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Passage> {
+    pub(super) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Decision> {
         self.keeper.0.waiting.register(cx.waker());
         match self.keeper.0.state.load(Ordering::Acquire) {
-            OPEN => return Poll::Ready(Passage::Open),
-            REFUSED => return Poll::Ready(Passage::Refused),
+            OPEN => return Poll::Ready(Decision::Open),
+            REFUSED => return Poll::Ready(Decision::Refused),
             ANSWERED => return Poll::Pending,
             _ => {}
         }
@@ -78,7 +78,7 @@ impl Gate {
         }
         // An answer may have come in between.
         match self.keeper.change(CLOSED, OPEN) {
-            true => Poll::Ready(Passage::Open),
+            true => Poll::Ready(Decision::Open),
             false => Poll::Pending,
         }
     }
@@ -86,7 +86,7 @@ impl Gate {
 
 // === impl Keeper ===
 
-impl Keeper {
+impl GateHandle {
     // ## Closed => Open
     /// The primary wants the body.
     pub(super) fn open(&self) {

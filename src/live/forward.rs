@@ -2,18 +2,18 @@
 
 use super::{
     call::{Call, Exchange, Upgrade},
-    expect_continue::{Gate, Keeper},
+    expect_continue::{BodyGate, GateHandle},
     hop::{self, Mark, Marks},
     informational,
     problem::Problem,
-    request_body::Upload,
-    response_body::Download,
-    retry::Again,
+    request_body::RequestBody,
+    response_body::ResponseBody,
+    retry::ReplayableRequest,
     upgrade,
 };
 use crate::{
     drain,
-    http_client::{Answering, Client, Error, Target},
+    http_client::{Client, Error, PooledBody, Target},
     ledger::timings::Timings,
     stack::Stack,
 };
@@ -43,8 +43,8 @@ pub(super) struct Forward(Arc<Stacks>);
 
 #[derive(Debug)]
 struct Stacks {
-    old: Client<Upload>,
-    new: Client<Upload>,
+    old: Client<RequestBody>,
+    new: Client<RequestBody>,
     timings: Timings,
     drain: drain::Watch,
 }
@@ -57,11 +57,11 @@ struct Pending {
     version: Version,
     received: Instant,
     upgrade: Option<Box<Upgrade>>,
-    keeper: Option<Keeper>,
+    keeper: Option<GateHandle>,
     primary: Stack,
 }
 
-type Answered = Result<Response<Answering<Upload>>, Error>;
+type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
 type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
@@ -69,7 +69,7 @@ pin_project! {
     struct Forwarding<F> {
         #[pin]
         answer: F,
-        again: Option<Again>,
+        again: Option<ReplayableRequest>,
         retry: Option<Retry>,
         pending: Option<Pending>,
         stacks: Arc<Stacks>,
@@ -104,9 +104,9 @@ impl Forward {
 }
 
 impl Service<Call> for Forward {
-    type Response = Response<Download>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Download>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -117,7 +117,7 @@ impl Service<Call> for Forward {
         let primary = call.live.serve_from;
         let client = stacks.client(primary);
         let (mut request, pending) = Pending::of(call, client.target());
-        let again = Again::of(&request);
+        let again = ReplayableRequest::of(&request);
         pending.inform(&mut request);
         let sent = Instant::now();
         // The request is on its way before the future is made, which so need not hold it.
@@ -136,7 +136,7 @@ impl Service<Call> for Forward {
 // === impl Forwarding ===
 
 impl<F: Future<Output = Answered>> Future for Forwarding<F> {
-    type Output = Result<Response<Download>, Infallible>;
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -162,20 +162,25 @@ impl<F: Future<Output = Answered>> Future for Forwarding<F> {
 // === impl Stacks ===
 
 impl Stacks {
-    fn client(&self, stack: Stack) -> &Client<Upload> {
+    fn client(&self, stack: Stack) -> &Client<RequestBody> {
         match stack {
             Stack::Old => &self.old,
             Stack::New => &self.new,
         }
     }
 
-    fn send_again(self: Arc<Self>, mut request: Request<Upload>, pending: &Pending) -> Retry {
+    fn send_again(self: Arc<Self>, mut request: Request<RequestBody>, pending: &Pending) -> Retry {
         pending.inform(&mut request);
         let primary = pending.primary;
         Box::pin(async move { self.client(primary).send_fresh(request).await })
     }
 
-    fn answer(&self, mut pending: Pending, answer: Answered, sent: Instant) -> Response<Download> {
+    fn answer(
+        &self,
+        mut pending: Pending,
+        answer: Answered,
+        sent: Instant,
+    ) -> Response<ResponseBody> {
         let answered = Instant::now();
         let mut answer = match answer {
             Ok(answer) => pending.answer(answer, sent, &self.drain),
@@ -219,7 +224,7 @@ fn is_timeout(error: &hyper::Error) -> bool {
 
 impl Pending {
     /// Fits the request to the primary, and keeps what its answer will be fitted by.
-    fn of(call: Call, target: &Target) -> (Request<Upload>, Self) {
+    fn of(call: Call, target: &Target) -> (Request<RequestBody>, Self) {
         let (mut parts, mut body) = call.request.into_parts();
         target.prepare(&mut parts);
         if let Some(upgrade) = &call.upgrade {
@@ -227,7 +232,7 @@ impl Pending {
         }
         let mut keeper = None;
         if call.marks.have(Mark::Expect) && !body.is_end_stream() {
-            let (gate, kept) = Gate::new(call.caller.caller().switch.clone());
+            let (gate, kept) = BodyGate::new(call.caller.caller().switch.clone());
             body.hold_back(gate);
             keeper = Some(kept);
         }
@@ -244,17 +249,17 @@ impl Pending {
     }
 
     /// Has what the primary says before its answer passed on; an HTTP/1.0 caller would not understand it.
-    fn inform(&self, request: &mut Request<Upload>) {
+    fn inform(&self, request: &mut Request<RequestBody>) {
         let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
         informational::pass_on(request, caller, self.keeper.as_ref());
     }
 
     fn answer(
         &mut self,
-        mut answer: Response<Answering<Upload>>,
+        mut answer: Response<PooledBody<RequestBody>>,
         sent: Instant,
         drain: &drain::Watch,
-    ) -> Response<Download> {
+    ) -> Response<ResponseBody> {
         let marks = Marks::of(answer.headers());
         if let Err(error) = hop::check_answer(&mut answer, marks) {
             tracing::debug!(%error, stack = %self.primary, "an answer was refused");
@@ -266,7 +271,7 @@ impl Pending {
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
             return Problem::NotHttp.answer();
         }
-        let mut answer = answer.map(|body| Download::new(body, self.primary, sent));
+        let mut answer = answer.map(|body| ResponseBody::new(body, self.primary, sent));
         self.refuse_body(&mut answer);
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
@@ -285,7 +290,7 @@ impl Pending {
     }
 
     /// Where the answer came before the body was wanted, the body will never be.
-    fn refuse_body(&self, answer: &mut Response<Download>) {
+    fn refuse_body(&self, answer: &mut Response<ResponseBody>) {
         let Some(keeper) = &self.keeper else { return };
         if keeper.answered() {
             answer.body_mut().refuse_at_end(keeper.clone());
@@ -295,7 +300,11 @@ impl Pending {
     }
 
     /// Says whether the upgrade was asked for.
-    fn tunnel(&mut self, answer: &mut Response<Answering<Upload>>, drain: &drain::Watch) -> bool {
+    fn tunnel(
+        &mut self,
+        answer: &mut Response<PooledBody<RequestBody>>,
+        drain: &drain::Watch,
+    ) -> bool {
         let stack = answer.extensions_mut().remove::<OnUpgrade>();
         let (Some(upgrade), Some(stack)) = (self.upgrade.take(), stack) else {
             return false;

@@ -1,6 +1,6 @@
 //! Informational answers of the primary, on their way to the caller.
 
-use super::{call::Caller, expect_continue::Keeper, hop, request_body::Upload};
+use super::{call::Caller, expect_continue::GateHandle, hop, request_body::RequestBody};
 use crate::ledger::Bound;
 use http::{HeaderMap, Request, StatusCode};
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 /// Passes on what the primary says before its answer: `100 Continue` opens the gate where the caller waits for it (hyper says it
 /// to the caller then), everything else goes on the caller's line as it came. One for which there is no room is dropped.
 pub(super) fn pass_on(
-    request: &mut Request<Upload>,
+    request: &mut Request<RequestBody>,
     caller: Option<&Arc<Caller>>,
-    keeper: Option<&Keeper>,
+    keeper: Option<&GateHandle>,
 ) {
     let (caller, keeper) = (caller.cloned(), keeper.cloned());
     if caller.is_none() && keeper.is_none() {

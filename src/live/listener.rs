@@ -3,14 +3,14 @@
 use super::{
     accept::Acceptor,
     call::Caller,
-    connection::{Entrance, Loops},
+    connection::{ConnectionService, Loops},
     forward::Forward,
     guard::Guard,
     route::{Route, RouteLayer},
     sample::{Sample, SampleLayer},
     settings::{Config, Handles},
 };
-use crate::{drain, http_client::Wire, ledger::Bound as Limit};
+use crate::{drain, http_client::Http1Writer, ledger::Bound as Limit};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
@@ -95,7 +95,7 @@ impl Bound {
                     Ok((stream, place)) => {
                         let caller = Caller::new(config.limits, handles.gauges.clone());
                         let caller = Arc::new(caller);
-                        let entrance = Entrance::new(layers.clone(), handles.live.clone(), caller.clone(), loops.clone());
+                        let entrance = ConnectionService::new(layers.clone(), handles.live.clone(), caller.clone(), loops.clone());
                         let guard = Guard::new(stream, caller.clone(), place);
                         tokio::spawn(serve(guard, entrance, caller, connection_drain.clone()));
                     }
@@ -113,7 +113,7 @@ impl Bound {
 /// Serves one connection until it ends.
 async fn serve(
     guard: Guard,
-    entrance: Entrance<Layers>,
+    entrance: ConnectionService<Layers>,
     caller: Arc<Caller>,
     mut drain: drain::Watch,
 ) {
@@ -125,7 +125,7 @@ async fn serve(
         Poll::Ready(())
     })
     .await;
-    let io = TokioIo::new(Wire::new(guard, caller.line.clone()));
+    let io = TokioIo::new(Http1Writer::new(guard, caller.line.clone()));
     let mut builder = http1::Builder::new();
     builder
         .auto_date_header(false)

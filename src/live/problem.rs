@@ -1,6 +1,6 @@
 //! Answers of our own, where the primary gave none (RFC 9457).
 
-use super::response_body::Download;
+use super::response_body::ResponseBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -55,7 +55,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn answer(self) -> Response<Download> {
+    pub(super) fn answer(self) -> Response<ResponseBody> {
         let status = self.status();
         let body = serde_json::json!({
             "type": "about:blank",
@@ -64,7 +64,7 @@ impl Problem {
             "detail": self.detail(),
         });
         let body = Bytes::from(body.to_string());
-        let mut answer = Response::new(Download::own(body, self));
+        let mut answer = Response::new(ResponseBody::own(body, self));
         *answer.status_mut() = status;
         let kind = HeaderValue::from_static("application/problem+json");
         answer.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,8 +1,8 @@
 //! The body of a live request on its way to the primary.
 
 use super::{
-    capture::{End, Recording},
-    expect_continue::{Gate, Passage},
+    capture::{End, SharedCopy},
+    expect_continue::{BodyGate, Decision},
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,11 +14,11 @@ use std::{
 
 /// Streams what the caller sends; holds it back and records it where asked.
 #[derive(Debug, Default)]
-pub(super) struct Upload {
+pub(super) struct RequestBody {
     /// `None`: no body.
     inner: Option<Incoming>,
-    gate: Option<Gate>,
-    recording: Option<Recording>,
+    gate: Option<BodyGate>,
+    recording: Option<SharedCopy>,
 }
 
 /// Why a request body is not whole.
@@ -32,7 +32,7 @@ pub(super) enum Broken {
 
 // === impl Upload ===
 
-impl Upload {
+impl RequestBody {
     pub(super) fn new(inner: Incoming) -> Self {
         Self {
             inner: (!inner.is_end_stream()).then_some(inner),
@@ -40,11 +40,11 @@ impl Upload {
         }
     }
 
-    pub(super) fn hold_back(&mut self, gate: Gate) {
+    pub(super) fn hold_back(&mut self, gate: BodyGate) {
         self.gate = Some(gate);
     }
 
-    pub(super) fn record(&mut self, recording: Recording) {
+    pub(super) fn record(&mut self, recording: SharedCopy) {
         match &self.inner {
             None => recording.tape().finish(End::Whole),
             Some(inner) => {
@@ -75,7 +75,7 @@ impl Upload {
     }
 }
 
-impl Body for Upload {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Broken;
 
@@ -85,7 +85,7 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
         if let Some(gate) = &mut this.gate {
-            if ready!(gate.poll_pass(cx)) == Passage::Refused {
+            if ready!(gate.poll_pass(cx)) == Decision::Refused {
                 return Poll::Ready(Some(Err(Broken::Unwanted)));
             }
             this.gate = None;

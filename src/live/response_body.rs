@@ -1,11 +1,11 @@
 //! The body of an answer on its way to the caller.
 
 use super::{
-    call::Exchange, check::Check, expect_continue::Keeper, problem::Problem, request_body::Upload,
-    switch::Switch,
+    call::Exchange, check::Check, expect_continue::GateHandle, problem::Problem,
+    request_body::RequestBody, switch::Switch,
 };
 use crate::{
-    http_client::{Answering, Line},
+    http_client::{PooledBody, WriterHandle},
     stack::Stack,
 };
 use bytes::Bytes;
@@ -19,11 +19,11 @@ use std::{
 };
 
 /// Streams an answer to the caller, and copies it where it is sampled.
-pub(super) struct Download {
+pub(super) struct ResponseBody {
     source: Source,
     origin: Origin,
     /// Where trailers go; `None`: nowhere.
-    line: Option<Arc<Line>>,
+    line: Option<Arc<WriterHandle>>,
     /// Where the end of the body is the end of the connection, a broken one has to be told apart.
     ends_connection: Option<Switch>,
     /// A request body that the primary did not want, held back until the answer has ended.
@@ -45,19 +45,19 @@ pub(super) enum Origin {
 }
 
 enum Source {
-    Stack(Answering<Upload>),
+    Stack(PooledBody<RequestBody>),
     /// No body, but a length that the header tells (RFC 9110 15.4.5). hyper would drop the header without it.
     Untold(u64),
     Own(Option<Bytes>),
 }
 
 /// Refuses the request body when dropped.
-struct Unwanted(Keeper);
+struct Unwanted(GateHandle);
 
 // === impl Download ===
 
-impl Download {
-    pub(super) fn new(body: Answering<Upload>, stack: Stack, sent: Instant) -> Self {
+impl ResponseBody {
+    pub(super) fn new(body: PooledBody<RequestBody>, stack: Stack, sent: Instant) -> Self {
         Self::of(Source::Stack(body), Origin::Stack(stack, sent))
     }
 
@@ -83,7 +83,7 @@ impl Download {
         self.source = Source::Untold(length);
     }
 
-    pub(super) fn put_trailers_on(&mut self, line: Arc<Line>) {
+    pub(super) fn put_trailers_on(&mut self, line: Arc<WriterHandle>) {
         self.line = Some(line);
     }
 
@@ -91,7 +91,7 @@ impl Download {
         self.ends_connection = Some(switch);
     }
 
-    pub(super) fn refuse_at_end(&mut self, keeper: Keeper) {
+    pub(super) fn refuse_at_end(&mut self, keeper: GateHandle) {
         self.unwanted = Some(Unwanted(keeper));
     }
 
@@ -154,7 +154,7 @@ impl Download {
     }
 }
 
-impl Body for Download {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -209,7 +209,7 @@ impl Body for Download {
     }
 }
 
-impl fmt::Debug for Download {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Download").field(&self.origin).finish()
     }

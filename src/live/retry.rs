@@ -2,34 +2,34 @@
 //!
 //! Nearly every one is dropped unused, so it is kept flat.
 
-use super::request_body::Upload;
-use crate::pipeline::Flat;
+use super::request_body::RequestBody;
+use crate::pipeline::CompactHead;
 use http::{Method, Request, Uri};
 use http_body::Body;
 
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct ReplayableRequest {
     method: Method,
-    head: Flat,
+    head: CompactHead,
 }
 
 // === impl Again ===
 
-impl Again {
+impl ReplayableRequest {
     /// `None` where sending it twice could do harm, or its body could not be sent twice.
-    pub(super) fn of(request: &Request<Upload>) -> Option<Self> {
+    pub(super) fn of(request: &Request<RequestBody>) -> Option<Self> {
         if !request.method().is_idempotent() || !request.body().is_end_stream() {
             return None;
         }
         Some(Self {
             method: request.method().clone(),
-            head: Flat::of(request.uri(), request.headers(), |_| true),
+            head: CompactHead::of(request.uri(), request.headers(), |_| true),
         })
     }
 
-    pub(super) fn into_request(self) -> Request<Upload> {
+    pub(super) fn into_request(self) -> Request<RequestBody> {
         let (target, headers) = self.head.open();
-        let mut request = Request::new(Upload::default());
+        let mut request = Request::new(RequestBody::default());
         *request.method_mut() = self.method;
         *request.uri_mut() = Uri::from_maybe_shared(target).expect("what was a target must be one");
         *request.headers_mut() = headers;
@@ -48,9 +48,9 @@ mod tests {
             .header("x-a", "1")
             .header("x-b", HeaderValue::from_bytes(b"\xff").unwrap())
             .header("x-a", "")
-            .body(Upload::default())
+            .body(RequestBody::default())
             .unwrap();
-        let again = Again::of(&request).unwrap().into_request();
+        let again = ReplayableRequest::of(&request).unwrap().into_request();
         assert_eq!(again.method(), request.method());
         assert_eq!(again.uri(), request.uri());
         assert_eq!(again.headers(), request.headers());
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn what_could_do_harm_is_not_kept() {
-        let request = Request::post("/").body(Upload::default()).unwrap();
-        assert!(Again::of(&request).is_none());
+        let request = Request::post("/").body(RequestBody::default()).unwrap();
+        assert!(ReplayableRequest::of(&request).is_none());
     }
 }

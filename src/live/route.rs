@@ -2,8 +2,8 @@
 
 use super::{
     call::{Call, Named, OwnedHead, Routing, Unnamed},
-    capture::{Recording, Tape},
-    response_body::Download,
+    capture::{BoundedCopy, SharedCopy},
+    response_body::ResponseBody,
 };
 use crate::{budget::Budget, ledger::Ledger};
 use http::{Method, Response};
@@ -82,7 +82,7 @@ impl<S> Route<S> {
         if let Some(named) = Named::of(&call.live, &self.ledger, &call.head(), None) {
             return Routing::Known(named);
         }
-        let recording = Recording::new(Tape::new(&self.budget, call.live.max_body));
+        let recording = SharedCopy::new(BoundedCopy::new(&self.budget, call.live.max_body));
         call.request.body_mut().record(recording.clone());
         let head = OwnedHead::of(&call.request);
         let unnamed = Unnamed::new(head, recording, call.live.clone(), self.ledger.clone());
@@ -92,9 +92,9 @@ impl<S> Route<S> {
 
 impl<S, E> Service<Call> for Route<S>
 where
-    S: Service<Routed, Response = Response<Download>, Error = E>,
+    S: Service<Routed, Response = Response<ResponseBody>, Error = E>,
 {
-    type Response = Response<Download>;
+    type Response = Response<ResponseBody>;
     type Error = E;
     type Future = Counted<S::Future>;
 
@@ -120,7 +120,7 @@ where
 
 impl<F, E> Future for Counted<F>
 where
-    F: Future<Output = Result<Response<Download>, E>>,
+    F: Future<Output = Result<Response<ResponseBody>, E>>,
 {
     type Output = F::Output;
 

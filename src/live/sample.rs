@@ -4,7 +4,7 @@
 
 use super::{
     call::Call,
-    response_body::Download,
+    response_body::ResponseBody,
     route::Routed,
     sampler::{Plan, Sampler},
     settings::Handles,
@@ -64,9 +64,9 @@ impl<S> Layer<S> for SampleLayer {
 
 impl<S, E> Service<Routed> for Sample<S>
 where
-    S: Service<Call, Response = Response<Download>, Error = E>,
+    S: Service<Call, Response = Response<ResponseBody>, Error = E>,
 {
-    type Response = Response<Download>;
+    type Response = Response<ResponseBody>;
     type Error = E;
     type Future = Watched<S::Future>;
 
@@ -89,7 +89,7 @@ where
 
 impl<F, E> Future for Watched<F>
 where
-    F: Future<Output = Result<Response<Download>, E>>,
+    F: Future<Output = Result<Response<ResponseBody>, E>>,
 {
     type Output = F::Output;
 

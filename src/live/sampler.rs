@@ -2,16 +2,16 @@
 
 use super::{
     call::{Call, Named, OwnedHead, Routing},
-    capture::{End, Recording, Tape},
+    capture::{BoundedCopy, End, SharedCopy},
     check::Sampled,
-    settings::{Checks, Handles, Live},
+    settings::{Checks, Handles, LiveSettings},
     writing::{Subject, Writing},
 };
 use crate::{
     budget::Bucket,
     ledger::{Bound, Draw, SampleCause},
     outcome::{Outcome, Reason},
-    pipeline::{Flat, FlatRequest},
+    pipeline::{CompactHead, CompactRequest},
     route::Access,
     sample::{Ask, Decision, Declared, Wish},
 };
@@ -48,11 +48,11 @@ pub(super) struct Copying(Option<Box<Sampled>>);
 
 #[derive(Debug)]
 pub(super) struct Undecided {
-    live: Arc<Live>,
+    live: Arc<LiveSettings>,
     routing: Routing,
     declared: Declared,
     head: OwnedHead,
-    recording: Recording,
+    recording: SharedCopy,
     received: SystemTime,
     wish: Wish,
 }
@@ -61,9 +61,9 @@ pub(super) struct Undecided {
 #[derive(Debug)]
 struct Kept {
     method: Method,
-    head: Flat,
+    head: CompactHead,
     /// `None`: it has no body.
-    recording: Option<Recording>,
+    recording: Option<SharedCopy>,
     received: SystemTime,
 }
 
@@ -121,7 +121,7 @@ impl Sampler {
         };
         let head = replayable(request.uri(), request.headers());
         let recording = (!http_body::Body::is_end_stream(call.request.body())).then(|| {
-            let recording = Recording::new(self.tape(&call.live));
+            let recording = SharedCopy::new(self.tape(&call.live));
             call.request.body_mut().record(recording.clone());
             recording
         });
@@ -145,7 +145,7 @@ impl Sampler {
         let (head, recording) = match &routing {
             Routing::ByBody(unnamed) => (unnamed.head.clone(), unnamed.recording.clone()),
             Routing::Known(_) => {
-                let recording = Recording::new(self.tape(&call.live));
+                let recording = SharedCopy::new(self.tape(&call.live));
                 call.request.body_mut().record(recording.clone());
                 (OwnedHead::of(&call.request), recording)
             }
@@ -206,7 +206,7 @@ impl Sampler {
     /// Decides on one read; `None`: it is not checked.
     fn draw(
         &self,
-        live: &Live,
+        live: &LiveSettings,
         named: &Named,
         (headers, wish): (&HeaderMap, Wish),
     ) -> Option<Draw> {
@@ -240,7 +240,7 @@ impl Sampler {
     /// Begins a check; `None` where the budget does not hold even its head.
     fn sampled(
         &self,
-        live: &Live,
+        live: &LiveSettings,
         (named, draw): (&Named, Draw),
         kept: Kept,
     ) -> Option<Box<Sampled>> {
@@ -258,7 +258,7 @@ impl Sampler {
         }
         Some(Box::new(Sampled {
             ticket,
-            request: FlatRequest {
+            request: CompactRequest {
                 method,
                 head,
                 body: Bytes::new(),
@@ -273,19 +273,19 @@ impl Sampler {
         }))
     }
 
-    fn tape(&self, live: &Live) -> Tape {
-        Tape::new(&self.handles.budget, live.max_body)
+    fn tape(&self, live: &LiveSettings) -> BoundedCopy {
+        BoundedCopy::new(&self.handles.budget, live.max_body)
     }
 }
 
 /// Whether no read of the route is sampled unless it is forced.
-fn is_off(live: &Live, named: &Named) -> bool {
+fn is_off(live: &LiveSettings, named: &Named) -> bool {
     named.rate.unwrap_or(live.sampling.rate) <= 0.0
 }
 
 /// The head as it may be replayed: without what framed a body that will be sent whole.
-fn replayable(uri: &Uri, headers: &HeaderMap) -> Flat {
-    Flat::of(uri, headers, |name| *name != TRANSFER_ENCODING)
+fn replayable(uri: &Uri, headers: &HeaderMap) -> CompactHead {
+    CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING)
 }
 
 // === impl Copying ===

@@ -3,7 +3,7 @@
 use super::limits::ListenerLimits;
 use crate::{
     budget::Budget,
-    compare::Comparing,
+    compare::CompareConfig,
     http_client::Target,
     ledger::{Gauges, Ledger, timings::Timings},
     pipeline::{Queue, Writes},
@@ -26,7 +26,7 @@ pub struct Config {
 
 /// What may change at any moment; each request takes one snapshot.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveSettings {
     /// Which stack is primary.
     pub serve_from: Stack,
     pub checks: Checks,
@@ -37,7 +37,7 @@ pub struct Live {
     pub max_body: usize,
     /// Whoever presents it may steer twinread; `None`: nobody may.
     pub live_token: Option<Secret>,
-    pub comparing: Arc<Comparing>,
+    pub comparing: Arc<CompareConfig>,
 }
 
 /// Whether reads are sampled at all.
@@ -50,7 +50,7 @@ pub enum Checks {
 /// What the live path shares with the rest of the process.
 #[derive(Clone, Debug)]
 pub struct Handles {
-    pub live: Current<Live>,
+    pub live: Current<LiveSettings>,
     pub ledger: Ledger,
     pub gauges: Gauges,
     pub budget: Budget,
@@ -61,7 +61,7 @@ pub struct Handles {
 
 // === impl Live ===
 
-impl Default for Live {
+impl Default for LiveSettings {
     fn default() -> Self {
         Self {
             serve_from: Stack::Old,

@@ -1,7 +1,7 @@
 //! What is known of a check at its end, and the report that is made of it.
 
 use super::{
-    Basis, ReadRequest, Rechecked, Report, Told, ToldAnswer,
+    ReadRequest, Rechecked, Report, ReportedAnswer, ReportedDifference, RuleEvidence,
     masked::{ToldRequest, masked},
 };
 use crate::{
@@ -20,7 +20,7 @@ use std::{
 
 /// All that is known of one check at its end, before redaction.
 #[derive(Clone, Debug)]
-pub struct Checked<'c> {
+pub struct FinishedCheck<'c> {
     pub outcome: Outcome,
     pub route: Arc<str>,
     /// The id of the epoch.
@@ -33,8 +33,8 @@ pub struct Checked<'c> {
     pub started: SystemTime,
     pub ended: SystemTime,
     /// `None` where that stack gave no whole answer.
-    pub old: Option<Timed<'c>>,
-    pub new: Option<Timed<'c>>,
+    pub old: Option<TimedAnswer<'c>>,
+    pub new: Option<TimedAnswer<'c>>,
     /// The differences kept.
     pub differences: &'c [Difference],
     /// How many there were.
@@ -46,14 +46,14 @@ pub struct Checked<'c> {
 
 /// An answer, and how long it took from sending the request to its last byte.
 #[derive(Clone, Copy, Debug)]
-pub struct Timed<'c> {
+pub struct TimedAnswer<'c> {
     pub answer: &'c Answer,
     pub took: Duration,
 }
 
 // === impl Checked ===
 
-impl Checked<'_> {
+impl FinishedCheck<'_> {
     /// What is told of the check, redacted.
     pub fn report(self, redactor: &Redactor) -> Report {
         let request = self.request;
@@ -71,7 +71,8 @@ impl Checked<'_> {
             body: body.as_deref(),
         };
         let request_masked = masked(request, &told_request);
-        let told = |(difference, hints)| Told::of(difference, hints, &self.route, redactor);
+        let told =
+            |(difference, hints)| ReportedDifference::of(difference, hints, &self.route, redactor);
         Report {
             differences: self.differences.iter().zip(hints).map(told).collect(),
             outcome: self.outcome,
@@ -113,10 +114,10 @@ impl Rechecked<&Place> {
 
 // === impl Timed ===
 
-impl Timed<'_> {
-    fn told(self, redactor: &Redactor) -> ToldAnswer {
+impl TimedAnswer<'_> {
+    fn told(self, redactor: &Redactor) -> ReportedAnswer {
         let answer = self.answer;
-        ToldAnswer {
+        ReportedAnswer {
             status: answer.status.as_u16(),
             duration: self.took,
             headers: redactor.headers(&answer.headers),
@@ -135,7 +136,7 @@ impl Timed<'_> {
 
 // === impl Told ===
 
-impl Told {
+impl ReportedDifference {
     fn of(difference: &Difference, hints: Hints, route: &str, redactor: &Redactor) -> Self {
         let told = |value: &Option<_>| {
             let value = value.as_ref()?;
@@ -149,7 +150,7 @@ impl Told {
             kind: difference.kind,
         };
         let (old, new) = (told(&difference.old), told(&difference.new));
-        let basis = Basis {
+        let basis = RuleEvidence {
             at: (*place == difference.place).then(|| difference.place.clone()),
             hints,
             shown: whole(difference.kind, (&difference.old, old.as_deref()))

@@ -10,24 +10,24 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 /// A target, then names and values in turn; each after its length.
 #[derive(Clone, Debug)]
-pub struct Flat {
+pub struct CompactHead {
     parts: Vec<u8>,
     headers: usize,
 }
 
 /// A read as the caller sent it, flat.
 #[derive(Clone, Debug)]
-pub struct FlatRequest {
+pub struct CompactRequest {
     pub method: Method,
-    pub head: Flat,
+    pub head: CompactHead,
     pub body: Bytes,
 }
 
 /// The primary's whole answer, flat.
 #[derive(Clone, Debug)]
-pub struct FlatAnswer {
+pub struct CompactAnswer {
     pub status: StatusCode,
-    pub head: Flat,
+    pub head: CompactHead,
     pub body: BodyCopy,
     pub trailers: HeaderMap,
 }
@@ -44,7 +44,7 @@ const INTACT: &str = "what was put in flat must come out whole";
 
 // === impl Flat ===
 
-impl Flat {
+impl CompactHead {
     /// Copies a target and the headers that `keeps` admits.
     pub fn of(uri: &Uri, headers: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) -> Self {
         let mut parts = Vec::with_capacity(CAPACITY);
@@ -107,7 +107,7 @@ fn take(parts: &mut Bytes) -> Bytes {
 
 // === impl FlatRequest ===
 
-impl FlatRequest {
+impl CompactRequest {
     pub fn open(self) -> ReadRequest {
         let (target, headers) = self.head.open();
         ReadRequest {
@@ -121,7 +121,7 @@ impl FlatRequest {
 
 // === impl FlatAnswer ===
 
-impl FlatAnswer {
+impl CompactAnswer {
     pub fn open(self) -> Answer {
         let (_, headers) = self.head.open();
         Answer {
@@ -146,8 +146,8 @@ mod tests {
             .header("x-mine", "2")
             .body(())
             .unwrap();
-        let flat = Flat::of(request.uri(), request.headers(), |name| name != "x-mine");
-        let opened = FlatRequest {
+        let flat = CompactHead::of(request.uri(), request.headers(), |name| name != "x-mine");
+        let opened = CompactRequest {
             method: request.method().clone(),
             head: flat,
             body: Bytes::new(),

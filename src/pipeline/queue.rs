@@ -1,9 +1,9 @@
 //! Samples on their way to the shadow.
 
-use super::{FlatAnswer, FlatRequest};
+use super::{CompactAnswer, CompactRequest};
 use crate::{
     budget::Held,
-    compare::{Answer, Comparing},
+    compare::{Answer, CompareConfig},
     ledger::{Gauges, Ticket},
     outcome::{Outcome, Reason},
     route::{Head, Routes},
@@ -22,11 +22,11 @@ use tokio::sync::mpsc;
 
 /// One sampled read with the primary's whole answer, on its way to a check.
 #[derive(Debug)]
-pub struct Sample {
+pub struct CapturedRead {
     pub ticket: Ticket,
-    pub request: FlatRequest,
+    pub request: CompactRequest,
     /// The primary's answer.
-    pub answer: FlatAnswer,
+    pub answer: CompactAnswer,
     /// The stack that gave it.
     pub primary: Stack,
     /// From sending the request, its body included, to the last byte of the answer.
@@ -37,14 +37,14 @@ pub struct Sample {
     pub offered: Instant,
     /// The routes, rules and options in force when the read was sampled.
     pub routes: Arc<Routes>,
-    pub comparing: Arc<Comparing>,
+    pub comparing: Arc<CompareConfig>,
     /// The share of the byte budget that request and answer take.
     pub held: Held,
 }
 
 /// A sample that has come out of the queue.
 #[derive(Debug)]
-pub struct Opened {
+pub struct CheckInput {
     pub ticket: Ticket,
     pub request: ReadRequest,
     pub answer: Answer,
@@ -53,7 +53,7 @@ pub struct Opened {
     /// When the primary's answer was complete.
     pub offered: Instant,
     pub routes: Arc<Routes>,
-    pub comparing: Arc<Comparing>,
+    pub comparing: Arc<CompareConfig>,
     pub held: Held,
 }
 
@@ -67,23 +67,23 @@ pub struct ReadRequest {
     pub body: Bytes,
 }
 
-/// Offers samples without ever waiting. Cheap to clone; the [`Feed`] ends when all clones are dropped.
+/// Offers samples without ever waiting. Cheap to clone; the [`QueueReceiver`] ends when all clones are dropped.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    tx: mpsc::UnboundedSender<Box<Sample>>,
+    tx: mpsc::UnboundedSender<Box<CapturedRead>>,
     max_length: Arc<AtomicUsize>,
     gauges: Gauges,
 }
 
 /// The shadow's end of the queue.
 #[derive(Debug)]
-pub struct Feed {
-    rx: mpsc::UnboundedReceiver<Box<Sample>>,
+pub struct QueueReceiver {
+    rx: mpsc::UnboundedReceiver<Box<CapturedRead>>,
     gauges: Gauges,
 }
 
 /// A queue of at most `max_length` samples.
-pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, Feed) {
+pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, QueueReceiver) {
     // Bounded by `max_length`, not by the channel: the bound changes at runtime.
     let (tx, rx) = mpsc::unbounded_channel();
     let queue = Queue {
@@ -91,14 +91,14 @@ pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, Feed) {
         max_length: Arc::new(AtomicUsize::new(max_length)),
         gauges: gauges.clone(),
     };
-    (queue, Feed { rx, gauges })
+    (queue, QueueReceiver { rx, gauges })
 }
 
 // === impl Sample ===
 
-impl Sample {
-    pub fn open(self) -> Opened {
-        Opened {
+impl CapturedRead {
+    pub fn open(self) -> CheckInput {
+        CheckInput {
             ticket: self.ticket,
             request: self.request.open(),
             answer: self.answer.open(),
@@ -129,7 +129,7 @@ impl ReadRequest {
 
 impl Queue {
     /// Accepts a sample or ends it: `queue_full`, or `shutting_down` when nobody listens any more.
-    pub fn offer(&self, sample: Box<Sample>) {
+    pub fn offer(&self, sample: Box<CapturedRead>) {
         let max_length = self.max_length.load(Ordering::Relaxed) as u64;
         if self.gauges.enter_queue() >= max_length {
             self.gauges.leave_queue();
@@ -152,9 +152,9 @@ impl Queue {
 
 // === impl Feed ===
 
-impl Feed {
+impl QueueReceiver {
     /// The next sample; `None` when every [`Queue`] is dropped and the queue is empty.
-    pub async fn next(&mut self) -> Option<Box<Sample>> {
+    pub async fn next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.recv().await;
         if sample.is_some() {
             self.gauges.leave_queue();
@@ -163,7 +163,7 @@ impl Feed {
     }
 
     /// The next sample if there is one now.
-    pub fn try_next(&mut self) -> Option<Box<Sample>> {
+    pub fn try_next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.try_recv().ok();
         if sample.is_some() {
             self.gauges.leave_queue();

@@ -1,6 +1,6 @@
 //! Redacted reports of checks, on their way to exporters and store.
 //!
-//! A [`Report`] is made by [`Checked::report`](super::Checked::report), before it enters any queue: nothing personal is in it unless the
+//! A [`Report`] is made by [`FinishedCheck::report`](super::Checked::report), before it enters any queue: nothing personal is in it unless the
 //! configuration asks for it.
 
 use crate::{
@@ -47,10 +47,10 @@ pub struct Report {
     pub live: Option<TraceContext>,
     pub started: SystemTime,
     pub ended: SystemTime,
-    pub old: Option<ToldAnswer>,
-    pub new: Option<ToldAnswer>,
+    pub old: Option<ReportedAnswer>,
+    pub new: Option<ReportedAnswer>,
     /// The differences kept.
-    pub differences: Vec<Told>,
+    pub differences: Vec<ReportedDifference>,
     /// How many there were.
     pub count: usize,
     pub rechecked: Rechecked<String>,
@@ -71,7 +71,7 @@ pub struct Rechecked<P> {
 
 /// What is told of one answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ToldAnswer {
+pub struct ReportedAnswer {
     pub status: u16,
     pub duration: Duration,
     pub headers: Vec<(String, String)>,
@@ -82,7 +82,7 @@ pub struct ToldAnswer {
 
 /// What is told of one difference.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct ReportedDifference {
     pub place: String,
     pub kind: Kind,
     /// The id of its class.
@@ -91,12 +91,12 @@ pub struct Told {
     pub class_place: String,
     pub old: Option<String>,
     pub new: Option<String>,
-    pub basis: Basis,
+    pub basis: RuleEvidence,
 }
 
 /// What rules are judged by once the check is over. It is kept beside what is told and is itself told nobody.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Basis {
+pub struct RuleEvidence {
     /// Where it is; `None` where a name on the way there must not be told.
     pub at: Option<Place>,
     pub hints: Hints,
@@ -128,7 +128,7 @@ impl Report {
         });
         let differences = self.differences.iter().map(|told| {
             let texts = told.place.len() + told.class.len() + told.class_place.len();
-            size_of::<Told>()
+            size_of::<ReportedDifference>()
                 + told.basis.hints.size()
                 + texts
                 + optional(told.old.as_ref())
@@ -169,7 +169,7 @@ impl<P> Rechecked<P> {
 
 // === impl ToldAnswer ===
 
-impl ToldAnswer {
+impl ReportedAnswer {
     /// The duration in milliseconds, to the microsecond.
     pub fn duration_ms(&self) -> f64 {
         self.duration.as_micros() as f64 / 1e3

@@ -1,7 +1,7 @@
 //! One entry of the section `routes`: what it is for, and the name it gives.
 
 use super::{Head, JsonBody, Selector, keys, selector::Capture};
-use crate::spanned_yaml::{At, Fault, Faults, Fields};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields};
 use std::borrow::Cow;
 
 /// The longest name that may be configured, and the most that one capture adds to it, in bytes.
@@ -38,10 +38,10 @@ enum Required {
 // === impl Entry ===
 
 impl Entry {
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let selector = Selector::take(&mut fields);
-        let required = match fields.optional("required", At::boolean) {
+        let required = match fields.optional("required", Cursor::boolean) {
             Some(true) => Required::Always,
             _ => Required::ByShare,
         };
@@ -123,7 +123,7 @@ impl Entry {
 }
 
 /// Splits `dynamodb {op}` into its parts.
-fn read_name(at: &At<'_>, selector: &Selector) -> Result<Vec<Part>, Fault> {
+fn read_name(at: &Cursor<'_>, selector: &Selector) -> Result<Vec<Part>, ConfigError> {
     let text = at.text()?;
     if text == OTHER {
         return Err(at.fault("`other` is the route past `max_routes`"));

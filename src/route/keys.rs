@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::{
         route::Routes,
-        spanned_yaml::{At, Node},
+        spanned_yaml::{Cursor, Node},
     };
     use http::{HeaderMap, HeaderValue, Method};
     use std::sync::Arc;
@@ -96,7 +96,7 @@ mod tests {
     fn keys(access: Access, request: &str, target: &str, body: &str) -> Keys {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, ROUTES).unwrap();
-        let routes = Routes::read(&At::root(&file, &node)).unwrap();
+        let routes = Routes::read(&Cursor::root(&file, &node)).unwrap();
         let (method, path) = request.split_once(' ').unwrap();
         let mut headers = HeaderMap::new();
         if !target.is_empty() {

@@ -3,7 +3,7 @@
 use super::{Head, JsonBody, template::Template};
 use crate::{
     rules::InvalidPath,
-    spanned_yaml::{At, Fault, Faults, Fields, Key},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Key},
 };
 use http::{HeaderName, Method};
 use jsonpath_rust::{
@@ -218,7 +218,7 @@ impl Selector {
 // === impl Path ===
 
 impl Path {
-    fn read(at: &At<'_>) -> Result<Self, Fault> {
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
         match at.text()? {
             text if text.starts_with('^') => at.pattern().map(Self::Pattern),
             _ => Template::read(at).map(Self::Template),
@@ -247,7 +247,7 @@ fn group<'h>(pattern: &Regex, text: Cow<'h, str>, name: &str) -> Option<Cow<'h, 
     })
 }
 
-fn read_methods(at: &At<'_>) -> Result<Vec<Method>, Faults> {
+fn read_methods(at: &Cursor<'_>) -> Result<Vec<Method>, ConfigErrors> {
     let methods = at.each(|at| Ok(at.method()?))?;
     match methods.is_empty() {
         true => Err(at.fault("expected at least one method").into()),
@@ -256,10 +256,10 @@ fn read_methods(at: &At<'_>) -> Result<Vec<Method>, Faults> {
 }
 
 fn read_patterns<K>(
-    at: &At<'_>,
-    read_key: impl Fn(&At<'_>, &Key) -> Result<K, Fault>,
-) -> Result<Vec<(K, Regex)>, Faults> {
-    let mut faults = Faults::default();
+    at: &Cursor<'_>,
+    read_key: impl Fn(&Cursor<'_>, &Key) -> Result<K, ConfigError>,
+) -> Result<Vec<(K, Regex)>, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut patterns = Vec::new();
     for (key, at) in at.entries()? {
         let name = faults.collect(read_key(&at, key).map_err(Into::into));
@@ -269,12 +269,12 @@ fn read_patterns<K>(
     faults.into_result(patterns)
 }
 
-fn read_header_name(at: &At<'_>, key: &Key) -> Result<HeaderName, Fault> {
+fn read_header_name(at: &Cursor<'_>, key: &Key) -> Result<HeaderName, ConfigError> {
     let expected = |_| at.fault_in_key(key, 1, "expected the name of a header");
     key.name.parse().map_err(expected)
 }
 
-fn read_json_path(at: &At<'_>, key: &Key) -> Result<JpQuery, Fault> {
+fn read_json_path(at: &Cursor<'_>, key: &Key) -> Result<JpQuery, ConfigError> {
     parse_json_path(&key.name).map_err(|error| {
         let invalid = InvalidPath::new(&key.name, &error);
         at.fault_in_key(key, invalid.column.unwrap_or(1), invalid)

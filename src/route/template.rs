@@ -3,7 +3,7 @@
 //! A template fits a whole path, byte by byte, still percent-encoded: `{name}` stands for one segment that is
 //! not empty; a last `{name*}` or `*` stands for everything after its slash, nothing included.
 
-use crate::spanned_yaml::{At, Fault};
+use crate::spanned_yaml::{ConfigError, Cursor};
 
 /// A path with segments left open.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub(super) enum Segment {
 
 impl Template {
     /// Reads a text that begins with `/`.
-    pub(super) fn read(at: &At<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
         let text = at.text()?;
         let Some(inner) = text.strip_prefix('/') else {
             return Err(

@@ -1,7 +1,7 @@
 //! Rule files as they are written.
 
 use super::{Action, Rule, Target, When};
-use crate::spanned_yaml::{At, Data, Fault, Faults, Fields, Mark, Node};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Node, Position};
 use jiff::civil::Date;
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,7 +12,7 @@ use std::{
 #[derive(Debug)]
 struct Written {
     rule: Rule,
-    mark: Option<Mark>,
+    mark: Option<Position>,
 }
 
 /// Reads all files. Beside the rules come warnings: which have expired by `today`.
@@ -22,8 +22,8 @@ struct Written {
 pub(super) fn files(
     files: &[(Arc<str>, String)],
     today: Date,
-) -> Result<(Vec<Rule>, Vec<Fault>), Faults> {
-    let mut faults = Faults::default();
+) -> Result<(Vec<Rule>, Vec<ConfigError>), ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut warnings = Vec::new();
     let mut rules = Vec::new();
     let mut ids: HashMap<String, String> = HashMap::new();
@@ -32,7 +32,7 @@ pub(super) fn files(
             continue;
         };
         let mut of_file = taken(file, &node, &mut ids);
-        let written = of_file.collect(read_file(&At::of_text(file, &node, text)));
+        let written = of_file.collect(read_file(&Cursor::of_text(file, &node, text)));
         faults.extend(of_file.by_place());
         for Written { rule, mark } in written.unwrap_or_default() {
             if let Some(expires) = rule.expires.filter(|expires| *expires < today) {
@@ -40,7 +40,7 @@ pub(super) fn files(
                     "the rule `{}` expired on {expires} and does not apply",
                     rule.id
                 );
-                warnings.push(Fault::at(file, mark, message));
+                warnings.push(ConfigError::at(file, mark, message));
             }
             rules.push(rule);
         }
@@ -49,8 +49,8 @@ pub(super) fn files(
 }
 
 /// Says of each id in a file that another rule has it already, whatever else is wrong with the two. `ids` knows where each stands.
-fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Faults {
-    let mut faults = Faults::default();
+fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> ConfigErrors {
+    let mut faults = ConfigErrors::default();
     let rules = match node.get("rules").map(|rules| &rules.data) {
         Some(Data::List(rules)) => rules.as_slice(),
         _ => &[],
@@ -62,7 +62,7 @@ fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Fau
         match ids.entry(name.trim().to_owned()) {
             Entry::Occupied(first) => {
                 let message = format!("the id `{}` is taken, see {}", first.key(), first.get());
-                faults.push(Fault::at(file, id.mark, message));
+                faults.push(ConfigError::at(file, id.mark, message));
             }
             Entry::Vacant(entry) => {
                 entry.insert(place(file, id.mark));
@@ -72,13 +72,13 @@ fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Fau
     faults
 }
 
-fn read_file(at: &At<'_>) -> Result<Vec<Written>, Faults> {
+fn read_file(at: &Cursor<'_>) -> Result<Vec<Written>, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let rules = fields.required("rules", |at| at.each(read_rule));
     fields.finish().into_result(rules.unwrap_or_default())
 }
 
-fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
+fn read_rule(at: &Cursor<'_>) -> Result<Written, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let mark = at.node.get("id").and_then(|id| id.mark).or(at.node.mark);
     let id = fields.required("id", filled);
@@ -109,7 +109,7 @@ fn read_rule(at: &At<'_>) -> Result<Written, Faults> {
     Ok(Written { rule, mark })
 }
 
-fn read_target(at: &At<'_>) -> Result<Target, Fault> {
+fn read_target(at: &Cursor<'_>) -> Result<Target, ConfigError> {
     Target::parse(at.text()?).map_err(|invalid| match invalid.column() {
         Some(column) => at.fault_within(column, invalid),
         None => at.fault(invalid),
@@ -117,14 +117,14 @@ fn read_target(at: &At<'_>) -> Result<Target, Fault> {
 }
 
 /// A text that says something.
-fn filled(at: &At<'_>) -> Result<String, Fault> {
+fn filled(at: &Cursor<'_>) -> Result<String, ConfigError> {
     match at.text()?.trim() {
         "" => Err(at.expected("a text that says something")),
         text => Ok(text.to_owned()),
     }
 }
 
-fn place(file: &str, mark: Option<Mark>) -> String {
+fn place(file: &str, mark: Option<Position>) -> String {
     match mark {
         Some(mark) => format!("{file}:{}:{}", mark.line, mark.column),
         None => file.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn compile(text: &str) -> Result<(RuleSet, Vec<Fault>), Faults> {
+fn compile(text: &str) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
     let files = [("r.yaml".into(), text.to_owned())];
     RuleSet::compile(&files, jiff::civil::date(2026, 11, 22))
 }

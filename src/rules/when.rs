@@ -1,6 +1,6 @@
 //! The field `when` of a rule: in which checks it applies.
 
-use crate::spanned_yaml::{At, Faults, Fields};
+use crate::spanned_yaml::{ConfigErrors, Cursor, Fields};
 use http::{Method, StatusCode};
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub struct Side<'c> {
 impl When {
     /// # Errors
     /// Unknown conditions, and what is not a method, a status or a list of them.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let routes = fields.optional("routes", |at| {
             some(at, |route| Ok(route.text()?.to_owned()))
@@ -101,7 +101,10 @@ impl fmt::Display for When {
 }
 
 /// A list that says something: under a condition that nothing meets a rule would never apply.
-fn some<'n, T>(at: &At<'n>, read: impl Fn(&At<'n>) -> Result<T, Faults>) -> Result<Vec<T>, Faults> {
+fn some<'n, T>(
+    at: &Cursor<'n>,
+    read: impl Fn(&Cursor<'n>) -> Result<T, ConfigErrors>,
+) -> Result<Vec<T>, ConfigErrors> {
     let list = at.each(read)?;
     match list.is_empty() {
         true => Err(at.expected("at least one").into()),

@@ -8,7 +8,7 @@ mod tests;
 
 use crate::{
     route::{Fit, Head, JsonBody, Selector},
-    spanned_yaml::{At, Fault, Faults, Fields, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Node},
     value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;
@@ -58,7 +58,7 @@ impl Reads {
     /// # Errors
     /// Every fault of every declaration. Each has to name methods: a declaration for all of them would
     /// declare DELETE to be a read.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         at.each(Declaration::read).map(Self)
     }
 
@@ -92,14 +92,14 @@ impl Default for Reads {
         let file = Arc::from("default");
         let node = Node::parse(&file, "[{methods: [GET, HEAD]}]");
         let node = node.expect("the default must be a document");
-        Self::read(&At::root(&file, &node)).expect("the default must be valid")
+        Self::read(&Cursor::root(&file, &node)).expect("the default must be valid")
     }
 }
 
 // === impl Declaration ===
 
 impl Declaration {
-    fn read(at: &At<'_>) -> Result<Self, Faults> {
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let selector = Selector::take(&mut fields);
         let graphql = fields.optional("graphql", GraphQl::read);
@@ -166,7 +166,7 @@ impl Declaration {
 // === impl GraphQl ===
 
 impl GraphQl {
-    fn read(at: &At<'_>) -> Result<Self, Fault> {
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
         match at.text()? {
             "query" => Ok(Self::Query),
             _ => Err(at.expected("query")),

@@ -4,12 +4,12 @@ use super::{
     Settings,
     concurrency::Place,
     conditions,
-    context::{Bench, Memory, Seen, Subject},
-    dual_read::{Obstacle, Reader, Reading, Way},
-    lane::Passage,
+    context::{CheckContext, ComparisonOutput, IdMemory, Subject},
+    dual_read::{DualReader, ReadError, Reading, StackAccess},
+    lane::Permit,
     lanes::Instance,
     recheck,
-    replace_primary::{self, Why},
+    replace_primary::{self, ReplaceReason},
     replay::{self, Purpose, Room},
     span::Span,
 };
@@ -18,7 +18,7 @@ use crate::{
     compare::{Answer, Compared, Met},
     drain,
     outcome::{Mark, Outcome, Reason},
-    pipeline::{Opened, ReadRequest, Rechecked, Sample},
+    pipeline::{CapturedRead, CheckInput, ReadRequest, Rechecked},
     route::Access,
     stack::Stack,
     value,
@@ -31,7 +31,7 @@ use std::{mem, sync::Arc, time::Instant};
 /// What one check begins with.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) passage: Passage,
+    pub(super) passage: Permit,
     pub(super) place: Place,
     pub(super) settings: Arc<Settings>,
     pub(super) drain: Arc<drain::Watch>,
@@ -40,8 +40,8 @@ pub(super) struct Entry {
 /// A check under way.
 #[derive(Debug)]
 pub(super) struct Check {
-    pub(super) bench: Arc<Bench>,
-    pub(super) sample: Opened,
+    pub(super) bench: Arc<CheckContext>,
+    pub(super) sample: CheckInput,
     /// The read with its caller's conditions, once `sample` is without them.
     pub(super) conditional: Option<ReadRequest>,
     pub(super) span: Span,
@@ -64,7 +64,7 @@ pub(super) struct Finding {
 const PAIR: usize = 64;
 
 /// Carries one sample through to its outcome.
-pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
+pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, entry: Entry) {
     let Entry {
         passage,
         place,
@@ -79,7 +79,7 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
                 && check.is_part_of(&reading.answer)
             {
                 drop(place);
-                check.afresh(Why::Conditional, None, &drain).await
+                check.afresh(ReplaceReason::Conditional, None, &drain).await
             } else {
                 let judged = check.judge(shadow);
                 drop(place);
@@ -108,8 +108,8 @@ pub(super) async fn run(bench: Arc<Bench>, sample: Box<Sample>, entry: Entry) {
 
 /// Ends a sample whose read is not to be sent.
 pub(super) fn refuse(
-    bench: &Arc<Bench>,
-    sample: Box<Sample>,
+    bench: &Arc<CheckContext>,
+    sample: Box<CapturedRead>,
     reason: Reason,
     settings: Arc<Settings>,
 ) {
@@ -122,7 +122,7 @@ pub(super) fn refuse(
 // === impl Check ===
 
 impl Check {
-    fn open(bench: Arc<Bench>, sample: Box<Sample>, settings: Arc<Settings>) -> Self {
+    fn open(bench: Arc<CheckContext>, sample: Box<CapturedRead>, settings: Arc<Settings>) -> Self {
         let sample = sample.open();
         let span = Span::new(&sample.request, &settings);
         Self {
@@ -145,8 +145,8 @@ impl Check {
         }
     }
 
-    pub(super) fn reader(&self) -> Reader<'_> {
-        Reader {
+    pub(super) fn reader(&self) -> DualReader<'_> {
+        DualReader {
             bench: &self.bench,
             settings: &self.settings,
             request: &self.sample.request,
@@ -154,7 +154,7 @@ impl Check {
         }
     }
 
-    fn why_afresh(&self) -> Option<Why> {
+    fn why_afresh(&self) -> Option<ReplaceReason> {
         let sample = &self.sample;
         let keys = || {
             let request = &sample.request;
@@ -162,15 +162,15 @@ impl Check {
             sample.routes.keys(&request.head(), body, Access::Read)
         };
         match self.bench.writes.touch(keys, Instant::now()) {
-            true => Some(Why::Written),
-            false => self.is_conditional().then_some(Why::Conditional),
+            true => Some(ReplaceReason::Written),
+            false => self.is_conditional().then_some(ReplaceReason::Conditional),
         }
     }
 
     async fn afresh(
         &mut self,
-        why: Why,
-        passage: Option<Passage>,
+        why: ReplaceReason,
+        passage: Option<Permit>,
         drain: &Arc<drain::Watch>,
     ) -> (Option<Reading>, Finding) {
         let shadow = Box::pin(replace_primary::read(self, why, passage, drain)).await;
@@ -201,17 +201,17 @@ impl Check {
     /// what it answers then stands if it is wrong by its own answer without them.
     pub(super) async fn read_both(
         &self,
-        ways: [Way<'_>; 2],
+        ways: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
-    ) -> Result<[Reading; 2], Obstacle> {
+    ) -> Result<[Reading; 2], ReadError> {
         let [old, new] = self.reader().both(ways, expected, held).await?;
         let may_be_unmodified =
             |request: &&ReadRequest| conditions::may_be_unmodified(&request.headers);
         let Some(request) = self.conditional.as_ref().filter(may_be_unmodified) else {
             return Ok([old, new]);
         };
-        let reader = Reader {
+        let reader = DualReader {
             request,
             ..self.reader()
         };
@@ -232,7 +232,7 @@ impl Check {
         request.is_some_and(|request| conditions::is_broken(&request.headers, answer, whole))
     }
 
-    async fn replay(&mut self, passage: Passage) -> Result<Reading, Outcome> {
+    async fn replay(&mut self, passage: Permit) -> Result<Reading, Outcome> {
         let begun = Instant::now();
         let sample = &mut self.sample;
         let target = passage.lane().client().target();
@@ -263,9 +263,9 @@ impl Check {
         let comparing = &self.sample.comparing;
         let compared = self
             .bench
-            .compare(&self.subject(), (old, new), comparing, Memory::Kept);
+            .compare(&self.subject(), (old, new), comparing, IdMemory::Kept);
         let finding = match compared {
-            Ok(Seen { comparison, met }) => {
+            Ok(ComparisonOutput { comparison, met }) => {
                 self.bench.count(self, &comparison, &shadow);
                 Finding {
                     outcome: outcome(&comparison.result, old, new),

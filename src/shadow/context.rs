@@ -5,16 +5,16 @@ use super::{
     check::{Check, Finding},
     concurrency::Places,
     dual_read::Reading,
-    lanes::Lanes,
+    lanes::GuardedClients,
     noise::KnownNoise,
     recheck_slots::Waiting,
     suggestion_budget::Tries,
 };
 use crate::{
-    compare::{Answer, Bijections, Compared, Comparing, Comparison, Context, Met},
+    compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, Met},
     ledger::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
     outcome::Outcome,
-    pipeline::{Checked, Pairs, Rechecked, Reports, Timed, Traced, Writes},
+    pipeline::{FinishedCheck, Pairs, Rechecked, Reports, TimedAnswer, Traced, Writes},
     redact::Redactor,
     settings::Current,
     stack::Stack,
@@ -31,7 +31,7 @@ use std::{
 const MAX_TIMED: u64 = 256 << 10;
 
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(super) struct CheckContext {
     pub(super) compare: Compare,
     pub(super) pairs: Pairs,
     pub(super) noise: KnownNoise,
@@ -42,7 +42,7 @@ pub(super) struct Bench {
     pub(super) reports: Reports,
     pub(super) redactor: Current<Redactor>,
     pub(super) settings: Current<Settings>,
-    pub(super) lanes: Lanes,
+    pub(super) lanes: GuardedClients,
     pub(super) places: Places,
     pub(super) waiting: Waiting,
     pub(super) tries: Tries,
@@ -62,7 +62,7 @@ pub(super) struct Subject<'s> {
 
 /// What a comparison knows of ids that have met before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
+pub(super) enum IdMemory {
     /// Those of its epoch, and where the answers are equal, what meets here is added.
     Kept,
     /// Those of its epoch, and nothing is added.
@@ -73,7 +73,7 @@ pub(super) enum Memory {
 
 /// What came of a comparison.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ComparisonOutput {
     pub(super) comparison: Comparison,
     /// What met in it and was not kept.
     pub(super) met: Met,
@@ -85,15 +85,15 @@ pub(super) struct Panicked;
 
 // === impl Bench ===
 
-impl Bench {
+impl CheckContext {
     /// Compares two answers. A panic in here ends the comparison, not more.
     pub(super) fn compare(
         &self,
         subject: &Subject<'_>,
         answers: (&Answer, &Answer),
-        comparing: &Comparing,
-        memory: Memory,
-    ) -> Result<Seen, Panicked> {
+        comparing: &CompareConfig,
+        memory: IdMemory,
+    ) -> Result<ComparisonOutput, Panicked> {
         let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
@@ -103,20 +103,20 @@ impl Bench {
         };
         let within = |tables: &mut Bijections| {
             let comparison = (self.compare)(answers, &context, comparing, tables);
-            if memory == Memory::Kept && matches!(comparison.result, Compared::Equal(_)) {
+            if memory == IdMemory::Kept && matches!(comparison.result, Compared::Equal(_)) {
                 tables.keep();
             }
             let met = tables.retract();
-            Seen { comparison, met }
+            ComparisonOutput { comparison, met }
         };
         let compare = || match memory {
             _ if !comparing.rules.remembers() => within(&mut Bijections::default()),
-            Memory::Blank => within(&mut Bijections::default()),
-            Memory::Known => {
+            IdMemory::Blank => within(&mut Bijections::default()),
+            IdMemory::Known => {
                 let mut known = self.pairs.tables(epoch).lock().clone();
                 within(&mut known)
             }
-            Memory::Kept => {
+            IdMemory::Kept => {
                 let tables = self.pairs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
@@ -189,11 +189,11 @@ impl Bench {
             return;
         }
         let sample = &check.sample;
-        let shadow = shadow.map(|reading| Timed {
+        let shadow = shadow.map(|reading| TimedAnswer {
             answer: &reading.answer,
             took: reading.took,
         });
-        let primary = Some(Timed {
+        let primary = Some(TimedAnswer {
             answer: &sample.answer,
             took: sample.took,
         });
@@ -203,7 +203,7 @@ impl Bench {
         };
         let rechecked = &finding.rechecked;
         let differences = finding.compared.differences();
-        let checked = Checked {
+        let checked = FinishedCheck {
             outcome,
             route: sample.ticket.route().name().clone(),
             epoch: sample.ticket.epoch().clone(),

@@ -3,8 +3,8 @@
 use super::{
     Settings,
     concurrency::Place,
-    context::Bench,
-    lane::{Lane, Passage},
+    context::CheckContext,
+    lane::{GuardedClient, Permit},
     replay::{self, Failure, Purpose, Room},
 };
 use crate::{
@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads stacks by the same request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'r> {
-    pub(super) bench: &'r Bench,
+pub(super) struct DualReader<'r> {
+    pub(super) bench: &'r CheckContext,
     pub(super) settings: &'r Settings,
     pub(super) request: &'r ReadRequest,
     /// What the stacks are told as the parent of their own spans.
@@ -43,15 +43,15 @@ pub(super) struct Reader<'r> {
 
 /// By which way a stack is read.
 #[derive(Debug)]
-pub(super) enum Way<'l> {
+pub(super) enum StackAccess<'l> {
     /// It asks for leave first.
-    Asks(&'l Arc<Lane>),
-    Granted(Passage),
+    Asks(&'l Arc<GuardedClient>),
+    Granted(Permit),
 }
 
 /// Why both stacks could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(super) enum ReadError {
     /// A guard refused.
     Refused(Reason),
     Failed(Stack, Failure),
@@ -59,19 +59,19 @@ pub(super) enum Obstacle {
 
 // === impl Reader ===
 
-impl Reader<'_> {
+impl DualReader<'_> {
     /// Old's first in what comes. What is kept of the answers is taken from `held`, unless it is as `expected`.
     pub(super) async fn both(
         self,
-        [old, new]: [Way<'_>; 2],
+        [old, new]: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
-    ) -> Result<[Reading; 2], Obstacle> {
+    ) -> Result<[Reading; 2], ReadError> {
         let _place = self.place().await;
         let now = Instant::now();
         let admit = |way| match way {
-            Way::Granted(passage) => Ok(passage),
-            Way::Asks(lane) => lane.admit(now, self.settings).map_err(Obstacle::Refused),
+            StackAccess::Granted(passage) => Ok(passage),
+            StackAccess::Asks(lane) => lane.admit(now, self.settings).map_err(ReadError::Refused),
         };
         let (old, new) = (admit(old)?, admit(new)?);
         let mut shares = [held.beside(), held.beside()];
@@ -80,8 +80,8 @@ impl Reader<'_> {
             self.one(old, expected[0], of_old),
             self.one(new, expected[1], of_new)
         );
-        let old = old.map_err(|failure| Obstacle::Failed(Stack::Old, failure))?;
-        let new = new.map_err(|failure| Obstacle::Failed(Stack::New, failure))?;
+        let old = old.map_err(|failure| ReadError::Failed(Stack::Old, failure))?;
+        let new = new.map_err(|failure| ReadError::Failed(Stack::New, failure))?;
         shares.into_iter().for_each(|share| held.merge(share));
         Ok([old, new])
     }
@@ -89,15 +89,15 @@ impl Reader<'_> {
     /// Asks the new stack once more, when there is leave for that.
     pub(super) async fn new_again(
         self,
-        lane: &Arc<Lane>,
+        lane: &Arc<GuardedClient>,
         expected: &Bytes,
         held: &mut Held,
-    ) -> Result<Reading, Obstacle> {
+    ) -> Result<Reading, ReadError> {
         let passage = lane.admit_within(PATIENCE, self.settings).await;
-        let passage = passage.map_err(Obstacle::Refused)?;
+        let passage = passage.map_err(ReadError::Refused)?;
         let _place = self.place().await;
         let read = self.one(passage, expected, held).await;
-        read.map_err(|failure| Obstacle::Failed(Stack::New, failure))
+        read.map_err(|failure| ReadError::Failed(Stack::New, failure))
     }
 
     /// One of the requests that may be in flight.
@@ -109,7 +109,7 @@ impl Reader<'_> {
 
     async fn one(
         self,
-        passage: Passage,
+        passage: Permit,
         expected: &Bytes,
         held: &mut Held,
     ) -> Result<Reading, Failure> {
@@ -132,7 +132,7 @@ impl Reader<'_> {
 
 // === impl Obstacle ===
 
-impl Obstacle {
+impl ReadError {
     /// How a check ends whose first answers could not be read.
     pub(super) fn outcome(self, primary: Stack) -> Outcome {
         match self {

@@ -14,7 +14,7 @@ use std::{
 use tokio::time;
 
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct GuardedClient {
     /// For the log.
     name: &'static str,
     client: Client<Full<Bytes>>,
@@ -22,12 +22,12 @@ pub(super) struct Lane {
     budget: Bucket,
     /// Where the clock of `budget` begins.
     since: Instant,
-    watched: Watched,
+    watched: BreakerGauge,
 }
 
 /// Where it is told that the breaker has opened, besides the log.
 #[derive(Clone, Debug)]
-pub(super) enum Watched {
+pub(super) enum BreakerGauge {
     AsShadow(Gauges),
     AsControl(Gauges),
     Not,
@@ -36,8 +36,8 @@ pub(super) enum Watched {
 /// Leave to send one request to the stack. Dropped without an end, it is abandoned.
 #[derive(Debug)]
 #[must_use = "without a request the leave is given back"]
-pub(super) struct Passage {
-    lane: Arc<Lane>,
+pub(super) struct Permit {
+    lane: Arc<GuardedClient>,
     pass: Pass,
     limits: Limits,
     end: End,
@@ -45,8 +45,12 @@ pub(super) struct Passage {
 
 // === impl Lane ===
 
-impl Lane {
-    pub(super) fn new(name: &'static str, client: Client<Full<Bytes>>, watched: Watched) -> Self {
+impl GuardedClient {
+    pub(super) fn new(
+        name: &'static str,
+        client: Client<Full<Bytes>>,
+        watched: BreakerGauge,
+    ) -> Self {
         Self {
             name,
             client,
@@ -66,7 +70,7 @@ impl Lane {
         self: &Arc<Self>,
         now: Instant,
         settings: &Settings,
-    ) -> Result<Passage, Reason> {
+    ) -> Result<Permit, Reason> {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let passage = self.passage(pass, settings);
         let now = now.saturating_duration_since(self.since);
@@ -81,7 +85,7 @@ impl Lane {
         self: &Arc<Self>,
         patience: Duration,
         settings: &Settings,
-    ) -> Result<Passage, Reason> {
+    ) -> Result<Permit, Reason> {
         let limit = settings.max_per_second;
         let wait = self.budget.book(self.since.elapsed(), limit, patience);
         time::sleep(wait.ok_or(Reason::OverBudget)?).await;
@@ -90,8 +94,8 @@ impl Lane {
             .ok_or(Reason::BreakerOpen)
     }
 
-    fn passage(self: &Arc<Self>, pass: Pass, settings: &Settings) -> Passage {
-        Passage {
+    fn passage(self: &Arc<Self>, pass: Pass, settings: &Settings) -> Permit {
+        Permit {
             lane: self.clone(),
             pass,
             limits: settings.breaker,
@@ -130,7 +134,7 @@ impl Lane {
 
 // === impl Watched ===
 
-impl Watched {
+impl BreakerGauge {
     fn set_open(&self, is_open: bool) {
         match self {
             Self::AsShadow(gauges) => gauges.set_breaker_open(is_open),
@@ -142,8 +146,8 @@ impl Watched {
 
 // === impl Passage ===
 
-impl Passage {
-    pub(super) fn lane(&self) -> &Lane {
+impl Permit {
+    pub(super) fn lane(&self) -> &GuardedClient {
         &self.lane
     }
 
@@ -157,7 +161,7 @@ impl Passage {
     }
 }
 
-impl Drop for Passage {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.lane.settle(self.pass, self.end, &self.limits);
     }

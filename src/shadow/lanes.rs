@@ -3,10 +3,10 @@
 
 use super::{
     Settings,
-    lane::{Lane, Passage, Watched},
+    lane::{BreakerGauge, GuardedClient, Permit},
 };
 use crate::{
-    budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason, pipeline::Sample,
+    budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason, pipeline::CapturedRead,
     stack::Stack,
 };
 use bytes::Bytes;
@@ -25,10 +25,10 @@ pub(super) struct Clients {
 }
 
 #[derive(Debug)]
-pub(super) struct Lanes {
+pub(super) struct GuardedClients {
     shadow: ByStack,
     primary: ByStack,
-    control: Option<Arc<Lane>>,
+    control: Option<Arc<GuardedClient>>,
     rechecks: Bucket,
     /// Where the clock of `rechecks` begins.
     since: Instant,
@@ -36,8 +36,8 @@ pub(super) struct Lanes {
 
 #[derive(Debug)]
 struct ByStack {
-    old: Arc<Lane>,
-    new: Arc<Lane>,
+    old: Arc<GuardedClient>,
+    new: Arc<GuardedClient>,
 }
 
 /// Which instance of the old stack is read again.
@@ -51,18 +51,26 @@ pub(super) enum Instance {
 
 // === impl Lanes ===
 
-impl Lanes {
+impl GuardedClients {
     pub(super) fn new(clients: Clients, gauges: &Gauges) -> Self {
         let Clients { old, new, control } = clients;
-        let by_stack = |watched: &dyn Fn() -> Watched| ByStack {
-            old: Arc::new(Lane::new(Stack::Old.name(), old.clone(), watched())),
-            new: Arc::new(Lane::new(Stack::New.name(), new.clone(), watched())),
+        let by_stack = |watched: &dyn Fn() -> BreakerGauge| ByStack {
+            old: Arc::new(GuardedClient::new(
+                Stack::Old.name(),
+                old.clone(),
+                watched(),
+            )),
+            new: Arc::new(GuardedClient::new(
+                Stack::New.name(),
+                new.clone(),
+                watched(),
+            )),
         };
-        let watched = || Watched::AsControl(gauges.clone());
-        let control = control.map(|client| Lane::new("control", client, watched()));
+        let watched = || BreakerGauge::AsControl(gauges.clone());
+        let control = control.map(|client| GuardedClient::new("control", client, watched()));
         Self {
-            shadow: by_stack(&|| Watched::AsShadow(gauges.clone())),
-            primary: by_stack(&|| Watched::Not),
+            shadow: by_stack(&|| BreakerGauge::AsShadow(gauges.clone())),
+            primary: by_stack(&|| BreakerGauge::Not),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
             since: Instant::now(),
@@ -70,7 +78,11 @@ impl Lanes {
     }
 
     /// Leave to replay a sample, or why there is none.
-    pub(super) fn admit(&self, sample: &Sample, settings: &Settings) -> Result<Passage, Reason> {
+    pub(super) fn admit(
+        &self,
+        sample: &CapturedRead,
+        settings: &Settings,
+    ) -> Result<Permit, Reason> {
         let now = Instant::now();
         if now.saturating_duration_since(sample.offered) > settings.max_age {
             return Err(Reason::Expired);
@@ -79,7 +91,7 @@ impl Lanes {
     }
 
     /// The ways by which both stacks are read again, old's first.
-    pub(super) fn again(&self, primary: Stack, instance: Instance) -> [&Arc<Lane>; 2] {
+    pub(super) fn again(&self, primary: Stack, instance: Instance) -> [&Arc<GuardedClient>; 2] {
         let of = |stack| match stack == primary {
             true => self.primary.of(stack),
             false => self.shadow.of(stack),
@@ -113,7 +125,7 @@ impl Lanes {
 // === impl ByStack ===
 
 impl ByStack {
-    fn of(&self, stack: Stack) -> &Arc<Lane> {
+    fn of(&self, stack: Stack) -> &Arc<GuardedClient> {
         match stack {
             Stack::Old => &self.old,
             Stack::New => &self.new,

@@ -5,7 +5,7 @@
 
 use super::{check::Check, context::Subject};
 use crate::{
-    compare::{Excuses, Suspects, Variation},
+    compare::{Excuses, RecheckState, Variation},
     ledger::Bound,
 };
 use std::{
@@ -143,7 +143,7 @@ impl Excuses for Excuse<'_> {
 
 impl Check {
     /// What earlier checks have shown of what differs in this one.
-    pub(super) fn known_noise(&self, suspects: &Suspects) -> HashSet<Variation> {
+    pub(super) fn known_noise(&self, suspects: &RecheckState) -> HashSet<Variation> {
         let noise = &self.bench.noise;
         noise.known(&self.subject(), suspects.left(), self.sample.offered)
     }
@@ -159,7 +159,7 @@ impl Check {
     }
 
     /// Remembers what this check has shown, for later ones.
-    pub(super) fn learn_noise(&self, suspects: &Suspects) {
+    pub(super) fn learn_noise(&self, suspects: &RecheckState) {
         if !self.sample.ticket.is_evidence() {
             return;
         }

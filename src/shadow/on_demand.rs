@@ -2,15 +2,15 @@
 //! in no tally.
 
 use super::{
-    context::{Bench, Memory, Subject},
-    dual_read::{Obstacle, Reader, Way},
+    context::{CheckContext, IdMemory, Subject},
+    dual_read::{DualReader, ReadError, StackAccess},
     lanes::Instance,
     replay::Failure,
     span::Span,
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Comparing},
+    compare::{Answer, CompareConfig, Compared},
     outcome::{Outcome, Reason},
     pipeline::ReadRequest,
     stack::Stack,
@@ -25,17 +25,17 @@ use tokio::time;
 
 /// The shadow, as long as it works. Cheap to clone; holds up nothing.
 #[derive(Clone, Debug)]
-pub struct Rereader(Weak<Bench>);
+pub struct Rereader(Weak<CheckContext>);
 
 /// What is to be read, and how the answers are compared.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RereadRequest {
     pub request: ReadRequest,
     pub route: Arc<str>,
     /// The id of the epoch whose renumbered ids are known.
     pub epoch: Arc<str>,
     pub primary: Stack,
-    pub comparing: Arc<Comparing>,
+    pub comparing: Arc<CompareConfig>,
     /// Accounts for the answers.
     pub held: Held,
 }
@@ -50,7 +50,7 @@ pub struct Reread {
 
 /// Why there is nothing to compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotReread {
+pub enum RereadError {
     #[error("the process is ending")]
     Ending,
     #[error("past recheck.max_per_second")]
@@ -68,21 +68,25 @@ pub enum NotReread {
 // === impl Rereader ===
 
 impl Rereader {
-    pub(super) fn new(bench: &Arc<Bench>) -> Self {
+    pub(super) fn new(bench: &Arc<CheckContext>) -> Self {
         Self(Arc::downgrade(bench))
     }
 
     /// Reads both stacks once, when it is this reading's turn, but within `patience`. Runs on threads of the shadow's own.
     ///
     /// # Errors
-    /// [`NotReread`].
-    pub async fn reread(&self, mut asked: Asked, patience: Duration) -> Result<Reread, NotReread> {
-        let bench = self.0.upgrade().ok_or(NotReread::Ending)?;
+    /// [`RereadError`].
+    pub async fn reread(
+        &self,
+        mut asked: RereadRequest,
+        patience: Duration,
+    ) -> Result<Reread, RereadError> {
+        let bench = self.0.upgrade().ok_or(RereadError::Ending)?;
         let settings = bench.settings.get();
         let wait = bench.lanes.book(&settings, patience);
-        time::sleep(wait.ok_or(NotReread::OverBudget)?).await;
+        time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
         let span = Span::new(&asked.request, &settings).own;
-        let reader = Reader {
+        let reader = DualReader {
             bench: &bench,
             settings: &settings,
             request: &asked.request,
@@ -91,7 +95,7 @@ impl Rereader {
         let ways = bench.lanes.again(asked.primary, Instance::Own);
         let nothing = Bytes::new();
         let read = reader
-            .both(ways.map(Way::Asks), [&nothing; 2], &mut asked.held)
+            .both(ways.map(StackAccess::Asks), [&nothing; 2], &mut asked.held)
             .await;
         let [old, new] = read?.map(|reading| reading.answer);
         let compared = asked.compare(&bench, (&old, &new), settings.deadline)?;
@@ -104,41 +108,41 @@ impl Rereader {
 
 // === impl Asked ===
 
-impl Asked {
+impl RereadRequest {
     fn compare(
         &self,
-        bench: &Bench,
+        bench: &CheckContext,
         answers: (&Answer, &Answer),
         deadline: Duration,
-    ) -> Result<Compared, NotReread> {
+    ) -> Result<Compared, RereadError> {
         let subject = Subject {
             route: &self.route,
             epoch: &self.epoch,
             method: &self.request.method,
             deadline,
         };
-        let compared = bench.compare(&subject, answers, &self.comparing, Memory::Known);
+        let compared = bench.compare(&subject, answers, &self.comparing, IdMemory::Known);
         match compared {
             Ok(seen) => match seen.comparison.result {
-                Compared::NotCompared(reason) => Err(NotReread::NotCompared(reason)),
+                Compared::NotCompared(reason) => Err(RereadError::NotCompared(reason)),
                 compared => Ok(compared),
             },
-            Err(_) => Err(NotReread::NotCompared(Reason::Internal)),
+            Err(_) => Err(RereadError::NotCompared(Reason::Internal)),
         }
     }
 }
 
 // === impl NotReread ===
 
-impl From<Obstacle> for NotReread {
-    fn from(obstacle: Obstacle) -> Self {
+impl From<ReadError> for RereadError {
+    fn from(obstacle: ReadError) -> Self {
         match obstacle {
-            Obstacle::Refused(reason) => Self::Refused(reason),
-            Obstacle::Failed(stack, Failure::Shadow(error)) => Self::Failed {
+            ReadError::Refused(reason) => Self::Refused(reason),
+            ReadError::Failed(stack, Failure::Shadow(error)) => Self::Failed {
                 stack,
                 kind: error.name(),
             },
-            Obstacle::Failed(_, failure) => match failure.outcome() {
+            ReadError::Failed(_, failure) => match failure.outcome() {
                 Outcome::NotCompared(reason) => Self::NotCompared(reason),
                 _ => Self::NotCompared(Reason::Internal),
             },

@@ -10,13 +10,16 @@
 
 use super::{
     check::{Check, Finding},
-    context::{Memory, Seen},
-    dual_read::{Reading, Way},
+    context::{ComparisonOutput, IdMemory},
+    dual_read::{Reading, StackAccess},
     lanes::Instance,
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Comparing, Earlier, Later, Met, Standing, Suspects, Variation},
+    compare::{
+        Answer, Classification, CompareConfig, Compared, Earlier, Later, Met, RecheckState,
+        Variation,
+    },
     drain,
     ledger::Bound,
     outcome::{Mark, Outcome, Reason},
@@ -60,11 +63,11 @@ struct Series<'c> {
     first: (&'c Answer, &'c Answer),
     compared: &'c Compared,
     /// Known from the first reading on.
-    suspects: Option<Suspects>,
+    suspects: Option<RecheckState>,
     /// For later comparisons of both stacks.
-    comparing: Comparing,
+    comparing: CompareConfig,
     /// For those of each stack with itself; known from the first on.
-    own: [Option<Comparing>; 2],
+    own: [Option<CompareConfig>; 2],
     /// What earlier checks have shown of the places that differ.
     known: HashSet<Variation>,
     held: Held,
@@ -133,7 +136,7 @@ pub(super) async fn confirm(
 
 impl<'c> Series<'c> {
     fn new(check: &'c Check, shadow: &'c Reading, compared: &'c Compared) -> Self {
-        let mut comparing = Comparing::clone(&check.sample.comparing);
+        let mut comparing = CompareConfig::clone(&check.sample.comparing);
         let kept = &mut comparing.options.max_differences;
         *kept = KEPT.max(*kept);
         Self {
@@ -197,7 +200,7 @@ impl<'c> Series<'c> {
         let ways = lanes.again(self.check.sample.primary, Instance::Control);
         let expected = [old.body.kept(), new.body.kept()];
         let check = self.check;
-        let read = check.read_both(ways.map(Way::Asks), expected, &mut held);
+        let read = check.read_both(ways.map(StackAccess::Asks), expected, &mut held);
         let [later_old, later_new] = match read.await {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {
@@ -227,23 +230,23 @@ impl<'c> Series<'c> {
             return Look::Missed;
         };
         match standing {
-            Standing::Open | Standing::Unclear if !self.is_held() => {
+            Classification::Open | Classification::Unclear if !self.is_held() => {
                 self.suspects = None;
                 Look::Missed
             }
-            Standing::Open => Look::Differs,
-            Standing::Unclear => Look::Missed,
-            Standing::Lag => {
+            Classification::Open => Look::Differs,
+            Classification::Unclear => Look::Missed,
+            Classification::Lag => {
                 self.lag = Some(self.found.elapsed());
                 Look::Settled
             }
-            Standing::Noise => Look::Settled,
+            Classification::Noise => Look::Settled,
         }
     }
 
     /// Compares the later answers; `None` where that cannot be done.
-    fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Standing> {
-        let Seen { comparison, met } = self.compare(old, new)?;
+    fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Classification> {
+        let ComparisonOutput { comparison, met } = self.compare(old, new)?;
         self.met = met;
         self.uncompared = comparison.uncompared;
         let both = comparison.result;
@@ -266,27 +269,29 @@ impl<'c> Series<'c> {
     }
 
     /// The places that differed at first, more of them than a report keeps.
-    fn suspect(&self) -> Option<Suspects> {
+    fn suspect(&self) -> Option<RecheckState> {
         if self.compared.is_whole() {
-            return Some(Suspects::new(self.compared));
+            return Some(RecheckState::new(self.compared));
         }
         let (old, new) = self.first;
-        Some(Suspects::new(&self.compare(old, new)?.comparison.result))
+        Some(RecheckState::new(
+            &self.compare(old, new)?.comparison.result,
+        ))
     }
 
     /// Whether there is room for what the check keeps in mind until it is read again, beyond what a report may take.
     fn is_held(&mut self) -> bool {
-        let places = self.suspects.as_ref().map_or(0, Suspects::places);
+        let places = self.suspects.as_ref().map_or(0, RecheckState::places);
         let bytes = places.saturating_sub(self.max_told()) * PLACE;
         let more = bytes.saturating_sub(self.held.bytes());
         more == 0 || self.held.grow(more)
     }
 
     /// The first differences as a report tells them.
-    fn tell(&self, suspects: &Suspects) -> Compared {
+    fn tell(&self, suspects: &RecheckState) -> Compared {
         let (old, new) = self.first;
         // What differs still may be among those that a report does not keep.
-        let is_enough = self.compared.is_whole() || suspects.standing() == Standing::Noise;
+        let is_enough = self.compared.is_whole() || suspects.standing() == Classification::Noise;
         let seen = (!is_enough).then(|| self.compare(old, new)).flatten();
         let all = seen.as_ref().map(|seen| &seen.comparison.result);
         suspects.tell(all.unwrap_or(self.compared), self.max_told())
@@ -296,9 +301,9 @@ impl<'c> Series<'c> {
         self.check.sample.comparing.options.max_differences
     }
 
-    fn compare(&self, old: &Answer, new: &Answer) -> Option<Seen> {
+    fn compare(&self, old: &Answer, new: &Answer) -> Option<ComparisonOutput> {
         let (bench, subject) = (&self.check.bench, self.check.subject());
-        let compared = bench.compare(&subject, (old, new), &self.comparing, Memory::Known);
+        let compared = bench.compare(&subject, (old, new), &self.comparing, IdMemory::Known);
         let seen = compared.ok()?;
         (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
@@ -306,12 +311,12 @@ impl<'c> Series<'c> {
     /// Two answers of one stack. Where they cannot be compared nothing is known to be noise.
     fn compare_own(&mut self, stack: Stack, one: &Answer, other: &Answer) -> Compared {
         let comparing = &self.comparing;
-        let own = self.own[stack as usize].get_or_insert_with(|| Comparing {
+        let own = self.own[stack as usize].get_or_insert_with(|| CompareConfig {
             rules: comparing.rules.between_readings_of(stack).into(),
             options: comparing.options.clone(),
         });
         let (bench, subject) = (&self.check.bench, self.check.subject());
-        match bench.compare(&subject, (one, other), own, Memory::Blank) {
+        match bench.compare(&subject, (one, other), own, IdMemory::Blank) {
             Ok(seen) => seen.comparison.result,
             Err(_) => Compared::NotCompared(Reason::Internal),
         }
@@ -377,11 +382,11 @@ impl Finding {
         }
     }
 
-    fn correct(&mut self, suspects: &Suspects, lag: Option<Duration>) {
+    fn correct(&mut self, suspects: &RecheckState, lag: Option<Duration>) {
         match suspects.standing() {
-            Standing::Open | Standing::Unclear => {}
-            Standing::Lag => self.outcome = Outcome::Transient,
-            Standing::Noise => self.outcome = Outcome::Noise,
+            Classification::Open | Classification::Unclear => {}
+            Classification::Lag => self.outcome = Outcome::Transient,
+            Classification::Noise => self.outcome = Outcome::Noise,
         }
         self.rechecked.lag = lag;
         self.rechecked.noise = suspects.noise().to_vec();

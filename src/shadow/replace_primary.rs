@@ -7,8 +7,8 @@
 use super::{
     Conditional,
     check::Check,
-    dual_read::{Reading, Way},
-    lane::Passage,
+    dual_read::{Reading, StackAccess},
+    lane::Permit,
     lanes::Instance,
 };
 use crate::{
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the live answer is not what the shadow's is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum ReplaceReason {
     /// One of the two goes by the conditions of the read.
     Conditional,
     /// What was read had been written so short a time before that the shadow need not have it yet: both are read after the
@@ -37,19 +37,19 @@ pub(super) enum Why {
 /// Puts the primary's new answer in place of the live one, and gives the shadow's.
 pub(super) async fn read(
     check: &mut Check,
-    why: Why,
-    passage: Option<Passage>,
+    why: ReplaceReason,
+    passage: Option<Permit>,
     drain: &Arc<drain::Watch>,
 ) -> Result<Reading, Outcome> {
-    let is_conditional = why == Why::Conditional || check.is_conditional();
+    let is_conditional = why == ReplaceReason::Conditional || check.is_conditional();
     if is_conditional && check.settings.conditional == Conditional::Skip {
         return Err(Outcome::NotCompared(Reason::Conditional));
     }
     // Also of what was written: by now one stack may know the caller's tag, and the other not.
     check.drop_conditions();
     match why {
-        Why::Conditional => both(check, why, passage).await,
-        Why::Written => {
+        ReplaceReason::Conditional => both(check, why, passage).await,
+        ReplaceReason::Written => {
             check.sample.ticket.delay();
             // Given back: a leave that was not used for so long would keep others out.
             drop(passage);
@@ -76,21 +76,25 @@ async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
     }
 }
 
-async fn both(check: &mut Check, why: Why, passage: Option<Passage>) -> Result<Reading, Outcome> {
+async fn both(
+    check: &mut Check,
+    why: ReplaceReason,
+    passage: Option<Permit>,
+) -> Result<Reading, Outcome> {
     let lanes = &check.bench.lanes;
     let Some(wait) = lanes.book(&check.settings, PATIENCE) else {
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     time::sleep(wait).await;
     let primary = check.sample.primary;
-    let mut ways = lanes.again(primary, Instance::Own).map(Way::Asks);
+    let mut ways = lanes.again(primary, Instance::Own).map(StackAccess::Asks);
     if let Some(passage) = passage {
-        ways[primary.other() as usize] = Way::Granted(passage);
+        ways[primary.other() as usize] = StackAccess::Granted(passage);
     }
     let mut held = check.sample.held.beside();
     let expected = [check.sample.answer.body.kept(); 2];
     // The new stack's answer to the conditions is known where its caller got it.
-    let is_asked = why == Why::Written || primary == Stack::Old;
+    let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
     let read = match is_asked {
         true => check.read_both(ways, expected, &mut held).await,
         false => check.reader().both(ways, expected, &mut held).await,

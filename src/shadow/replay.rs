@@ -1,6 +1,6 @@
 //! One read, sent to a stack once, and its whole answer.
 
-use super::lane::Passage;
+use super::lane::Permit;
 use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},
@@ -82,7 +82,7 @@ enum Taken {
 
 /// Sends the read by the way that was granted, and tells its breaker how that went.
 pub(super) async fn send(
-    passage: Passage,
+    passage: Permit,
     request: Request<Full<Bytes>>,
     room: Room<'_>,
     timeout: Duration,

@@ -8,20 +8,20 @@ use super::{
     Settings,
     check::{self, Entry},
     concurrency::{Place, Places},
-    context::Bench,
-    lanes::{Clients, Lanes},
+    context::CheckContext,
+    lanes::{Clients, GuardedClients},
     noise::KnownNoise,
     on_demand::Rereader,
     recheck_slots::Waiting,
     suggestion_budget::Tries,
 };
 use crate::{
-    compare::{Answer, Bijections, Comparing, Comparison, Context},
+    compare::{Answer, Bijections, CompareConfig, Comparison, Context},
     drain::Watch,
     http_client::Client,
     ledger::{Gauges, Ledger, RuleCounts, Timings},
     outcome::{Outcome, Reason},
-    pipeline::{Feed, Pairs, Reports, Sample, Writes},
+    pipeline::{CapturedRead, Pairs, QueueReceiver, Reports, Writes},
     redact::Redactor,
     settings::Current,
 };
@@ -31,12 +31,13 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
 /// How the answers of both stacks are compared: [`compare_within`](crate::compare::compare_within).
-pub type Compare = fn((&Answer, &Answer), &Context<'_>, &Comparing, &mut Bijections) -> Comparison;
+pub type Compare =
+    fn((&Answer, &Answer), &Context<'_>, &CompareConfig, &mut Bijections) -> Comparison;
 
 /// What a [`Worker`] is made of.
 #[derive(Debug)]
 pub struct Parts {
-    pub feed: Feed,
+    pub feed: QueueReceiver,
     pub old: Client<Full<Bytes>>,
     pub new: Client<Full<Bytes>>,
     /// A second instance of the old stack, to tell noise by.
@@ -56,14 +57,14 @@ pub struct Parts {
 /// Checks samples until there are no more.
 #[derive(Debug)]
 pub struct Worker {
-    feed: Feed,
+    feed: QueueReceiver,
     settings: Current<Settings>,
     ledger: Ledger,
-    bench: Arc<Bench>,
+    bench: Arc<CheckContext>,
     /// Also those that wait for a re-check, and have no place then.
     checks: JoinSet<()>,
     /// Has left the queue and waits for a place: when it came, re-checks had taken all of them.
-    next: Option<Box<Sample>>,
+    next: Option<Box<CapturedRead>>,
 }
 
 /// How long samples gather once the queue was empty. Each wake of a sleeping thread costs the live side, which has to
@@ -86,11 +87,11 @@ impl Worker {
             feed: parts.feed,
             settings: parts.settings.clone(),
             ledger: parts.ledger.clone(),
-            bench: Arc::new(Bench {
+            bench: Arc::new(CheckContext {
                 compare: parts.compare,
                 pairs: parts.pairs,
                 noise: KnownNoise::default(),
-                lanes: Lanes::new(clients, &parts.gauges),
+                lanes: GuardedClients::new(clients, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,
                 waiting: Waiting::default(),
@@ -168,7 +169,7 @@ impl Worker {
     }
 
     /// Begins the check of a sample, or ends it at once.
-    fn begin(&mut self, sample: Box<Sample>, place: Place, drain: &Arc<Watch>) {
+    fn begin(&mut self, sample: Box<CapturedRead>, place: Place, drain: &Arc<Watch>) {
         let settings = self.settings.get();
         match self.bench.lanes.admit(&sample, &settings) {
             Ok(passage) => {

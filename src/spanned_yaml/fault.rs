@@ -1,24 +1,24 @@
 //! What is wrong with a document, and where.
 
-use super::Mark;
+use super::Position;
 use std::{fmt, sync::Arc};
 
 /// One thing that is wrong with a document: where, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     pub file: Option<Arc<str>>,
-    pub mark: Option<Mark>,
+    pub mark: Option<Position>,
     pub message: String,
 }
 
 /// Everything that is wrong with a document, in the order in which it was met.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(Vec<Fault>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
 // === impl Fault ===
 
-impl Fault {
-    pub fn at(file: &Arc<str>, mark: Option<Mark>, message: impl Into<String>) -> Self {
+impl ConfigError {
+    pub fn at(file: &Arc<str>, mark: Option<Position>, message: impl Into<String>) -> Self {
         Self {
             file: Some(file.clone()),
             mark,
@@ -36,7 +36,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{file}:")?;
@@ -53,8 +53,8 @@ impl fmt::Display for Fault {
 
 // === impl Faults ===
 
-impl Faults {
-    pub fn push(&mut self, fault: Fault) {
+impl ConfigErrors {
+    pub fn push(&mut self, fault: ConfigError) {
         self.0.push(fault);
     }
 
@@ -66,7 +66,7 @@ impl Faults {
         self.0.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
 
@@ -92,13 +92,13 @@ impl Faults {
     }
 }
 
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
+impl From<ConfigError> for ConfigErrors {
+    fn from(fault: ConfigError) -> Self {
         Self(vec![fault])
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.0.iter().enumerate() {
             if index > 0 {

@@ -1,22 +1,22 @@
 //! Sections: each takes the fields that it knows, and what is left over is a fault.
 
-use super::{At, Data, Fault, Faults, Key, Node};
+use super::{ConfigError, ConfigErrors, Cursor, Data, Key, Node};
 
 /// The fields of one section. What is left when it is [finished](Fields::finish) is a fault.
 #[derive(Debug)]
 pub struct Fields<'n> {
-    at: At<'n>,
+    at: Cursor<'n>,
     entries: Vec<(&'n Key, Option<&'n Node>)>,
     known: Vec<&'static str>,
-    faults: Faults,
+    faults: ConfigErrors,
 }
 
 // === impl Fields ===
 
 impl<'n> Fields<'n> {
     /// Begins to read a section. What is not a map is a fault, and reads as an empty section.
-    pub fn of(at: At<'n>) -> Self {
-        let mut faults = Faults::default();
+    pub fn of(at: Cursor<'n>) -> Self {
+        let mut faults = ConfigErrors::default();
         let entries = match &at.node.data {
             Data::Map(entries) => entries
                 .iter()
@@ -37,7 +37,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The node of a field, to be read by the caller; null counts as a value.
-    pub fn take(&mut self, name: &'static str) -> Option<At<'n>> {
+    pub fn take(&mut self, name: &'static str) -> Option<Cursor<'n>> {
         self.known.push(name);
         let (_, slot) = self.entries.iter_mut().find(|(key, _)| key.name == name)?;
         let node = slot.take()?;
@@ -45,20 +45,20 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a field if it is there; null counts as absent.
-    pub fn optional<T, E: Into<Faults>>(
+    pub fn optional<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&At<'n>) -> Result<T, E>,
+        read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
     ) -> Option<T> {
         let at = self.take(name).filter(|at| !at.node.is_null())?;
         self.faults.collect(read(&at).map_err(Into::into))
     }
 
     /// Reads a field that has to be there.
-    pub fn required<T, E: Into<Faults>>(
+    pub fn required<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&At<'n>) -> Result<T, E>,
+        read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
     ) -> Option<T> {
         match self.take(name) {
             Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
@@ -74,16 +74,16 @@ impl<'n> Fields<'n> {
     }
 
     /// Where the section stands.
-    pub fn at(&self) -> &At<'n> {
+    pub fn at(&self) -> &Cursor<'n> {
         &self.at
     }
 
     /// Keeps the faults of `result`, and its value if it has one.
-    pub fn collect<T>(&mut self, result: Result<T, Faults>) -> Option<T> {
+    pub fn collect<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
         self.faults.collect(result)
     }
 
-    pub fn fault(&mut self, fault: Fault) {
+    pub fn fault(&mut self, fault: ConfigError) {
         self.faults.push(fault);
     }
 
@@ -93,7 +93,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Ends the section: a field that nobody took is unknown.
-    pub fn finish(mut self) -> Faults {
+    pub fn finish(mut self) -> ConfigErrors {
         for (key, node) in &self.entries {
             if node.is_none() {
                 continue;
@@ -107,7 +107,8 @@ impl<'n> Fields<'n> {
                 None => format!("expected one of {}", self.known.join(", ")),
             };
             let message = format!("{path}unknown field `{}`, {hint}", key.name);
-            self.faults.push(Fault::at(self.at.file, key.mark, message));
+            self.faults
+                .push(ConfigError::at(self.at.file, key.mark, message));
         }
         self.faults
     }

@@ -1,6 +1,6 @@
 //! Nodes of a document, each with the line and column where it begins.
 
-use super::{Fault, Faults};
+use super::{ConfigError, ConfigErrors};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,7 +10,7 @@ const MAX_ALIASED: usize = 10_000;
 
 /// Where a node begins, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
+pub struct Position {
     pub line: usize,
     pub column: usize,
 }
@@ -19,7 +19,7 @@ pub struct Mark {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// `None` for what was not read from a text.
-    pub mark: Option<Mark>,
+    pub mark: Option<Position>,
     pub data: Data,
     /// What faults show in place of a value that must not be shown.
     pub shown: Option<Arc<str>>,
@@ -28,7 +28,7 @@ pub struct Node {
 /// The name of a member of a [`Data::Map`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    pub mark: Option<Mark>,
+    pub mark: Option<Position>,
     pub name: String,
 }
 
@@ -48,7 +48,7 @@ struct Loader<'t> {
     parser: Parser<'t, saphyr_parser::StrInput<'t>>,
     anchors: HashMap<usize, Node>,
     aliased: usize,
-    faults: Faults,
+    faults: ConfigErrors,
 }
 
 // === impl Node ===
@@ -58,15 +58,15 @@ impl Node {
     ///
     /// # Errors
     /// What is not YAML, keys given twice, keys that are not scalars, more than one document.
-    pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, Faults> {
+    pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, ConfigErrors> {
         let mut loader = Loader {
             file,
             parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
             aliased: 0,
-            faults: Faults::default(),
+            faults: ConfigErrors::default(),
         };
-        let root = loader.document().map_err(Faults::from)?;
+        let root = loader.document().map_err(ConfigErrors::from)?;
         loader.faults.into_result(root)
     }
 
@@ -150,7 +150,7 @@ impl From<&serde_json::Value> for Node {
 // === impl Loader ===
 
 impl Loader<'_> {
-    fn document(&mut self) -> Result<Node, Fault> {
+    fn document(&mut self) -> Result<Node, ConfigError> {
         let mut root = None;
         loop {
             let (event, span) = self.next()?;
@@ -169,7 +169,7 @@ impl Loader<'_> {
         Ok(root.unwrap_or_else(|| Node::unmarked(Data::Map(Vec::new()))))
     }
 
-    fn node(&mut self, event: Event<'_>, span: Span, depth: usize) -> Result<Node, Fault> {
+    fn node(&mut self, event: Event<'_>, span: Span, depth: usize) -> Result<Node, ConfigError> {
         if depth > MAX_DEPTH {
             return Err(self.fault(
                 span,
@@ -197,7 +197,7 @@ impl Loader<'_> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>, Fault> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>, ConfigError> {
         let mut items = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -208,7 +208,7 @@ impl Loader<'_> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, Fault> {
+    fn map(&mut self, depth: usize) -> Result<Vec<(Key, Node)>, ConfigError> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -233,7 +233,7 @@ impl Loader<'_> {
         }
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Fault> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, ConfigError> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
             return Err(self.fault(span, "an alias must not stand inside its own anchor"));
         };
@@ -247,10 +247,10 @@ impl Loader<'_> {
         Ok(node)
     }
 
-    fn next(&mut self) -> Result<(Event<'static>, Span), Fault> {
+    fn next(&mut self) -> Result<(Event<'static>, Span), ConfigError> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((owned(event), span)),
-            Some(Err(error)) => Err(Fault::at(
+            Some(Err(error)) => Err(ConfigError::at(
                 self.file,
                 Some(mark(*error.marker())),
                 format!("not YAML: {}", error.info()),
@@ -259,8 +259,8 @@ impl Loader<'_> {
         }
     }
 
-    fn fault(&self, span: Span, message: impl Into<String>) -> Fault {
-        Fault::at(self.file, Some(mark(span.start)), message)
+    fn fault(&self, span: Span, message: impl Into<String>) -> ConfigError {
+        ConfigError::at(self.file, Some(mark(span.start)), message)
     }
 }
 
@@ -282,8 +282,8 @@ fn owned(event: Event<'_>) -> Event<'static> {
     }
 }
 
-fn mark(marker: Marker) -> Mark {
-    Mark {
+fn mark(marker: Marker) -> Position {
+    Position {
         line: marker.line().max(1),
         column: marker.col() + 1,
     }

@@ -1,11 +1,11 @@
 //! Reads nodes as what a section expects.
 
-use super::{Data, Fault, Faults, Key, Node};
+use super::{ConfigError, ConfigErrors, Data, Key, Node};
 use http::Method;
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug)]
-pub struct At<'n> {
+pub struct Cursor<'n> {
     pub file: &'n Arc<str>,
     pub path: String,
     pub node: &'n Node,
@@ -18,7 +18,7 @@ const MIN_SECRET: usize = 8;
 
 // === impl At ===
 
-impl<'n> At<'n> {
+impl<'n> Cursor<'n> {
     pub fn root(file: &'n Arc<str>, node: &'n Node) -> Self {
         Self {
             file,
@@ -37,12 +37,12 @@ impl<'n> At<'n> {
     }
 
     /// `<path>: expected <what>, found <node>`.
-    pub fn expected(&self, what: impl fmt::Display) -> Fault {
+    pub fn expected(&self, what: impl fmt::Display) -> ConfigError {
         self.fault(format!("expected {what}, found {}", found(self.node)))
     }
 
     /// `<path>: <message>`. Never shows a value that has something else to be shown.
-    pub fn fault(&self, message: impl fmt::Display) -> Fault {
+    pub fn fault(&self, message: impl fmt::Display) -> ConfigError {
         let mut message = message.to_string();
         if let (Data::Plain(text) | Data::Quoted(text), Some(shown)) =
             (&self.node.data, &self.node.shown)
@@ -54,11 +54,11 @@ impl<'n> At<'n> {
             "" => message,
             path => format!("{path}: {message}"),
         };
-        Fault::at(self.file, self.node.mark, message)
+        ConfigError::at(self.file, self.node.mark, message)
     }
 
     /// A text; a plain scalar counts as its spelling, null does not count.
-    pub fn text(&self) -> Result<&'n str, Fault> {
+    pub fn text(&self) -> Result<&'n str, ConfigError> {
         match &self.node.data {
             Data::Plain(_) if self.node.is_null() => Err(self.expected("a text")),
             Data::Plain(text) | Data::Quoted(text) => Ok(text),
@@ -67,17 +67,17 @@ impl<'n> At<'n> {
     }
 
     /// A text that `T` can be parsed from; `what` says what that is.
-    pub fn parse<T: FromStr>(&self, what: &str) -> Result<T, Fault> {
+    pub fn parse<T: FromStr>(&self, what: &str) -> Result<T, ConfigError> {
         let text = self.text().map_err(|_| self.expected(what))?;
         text.parse().map_err(|_| self.expected(what))
     }
 
-    pub fn boolean(&self) -> Result<bool, Fault> {
+    pub fn boolean(&self) -> Result<bool, ConfigError> {
         self.parse("true or false")
     }
 
     /// A number from `min` to `max`.
-    pub fn number_within(&self, min: f64, max: f64) -> Result<f64, Fault> {
+    pub fn number_within(&self, min: f64, max: f64) -> Result<f64, ConfigError> {
         let what = format!("a number from {min} to {max}");
         let number: f64 = self.parse(&what)?;
         if (min..=max).contains(&number) {
@@ -88,7 +88,7 @@ impl<'n> At<'n> {
     }
 
     /// A whole number from `min` to `max`.
-    pub fn integer_within(&self, min: u64, max: u64) -> Result<u64, Fault> {
+    pub fn integer_within(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
         let what = match max {
             u64::MAX => format!("a whole number of at least {min}"),
             max => format!("a whole number from {min} to {max}"),
@@ -102,7 +102,7 @@ impl<'n> At<'n> {
     }
 
     /// A method by its name, which HTTP tells apart by case.
-    pub fn method(&self) -> Result<Method, Fault> {
+    pub fn method(&self) -> Result<Method, ConfigError> {
         let text = self
             .text()
             .map_err(|_| self.expected("a method such as GET"))?;
@@ -118,26 +118,26 @@ impl<'n> At<'n> {
     }
 
     /// `250ms`, `10s`, `5m`, `1h`, `7d`.
-    pub fn duration(&self) -> Result<Duration, Fault> {
+    pub fn duration(&self) -> Result<Duration, ConfigError> {
         let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
         let text = self.text().map_err(|_| self.expected(what))?;
         parse_duration(text).ok_or_else(|| self.expected(what))
     }
 
     /// `512B`, `64KiB`, `1MiB`, `1GiB`, or a number of bytes.
-    pub fn size(&self) -> Result<usize, Fault> {
+    pub fn size(&self) -> Result<usize, ConfigError> {
         let what = "a size such as 512B, 64KiB, 1MiB or 1GiB";
         let text = self.text().map_err(|_| self.expected(what))?;
         parse_size(text).ok_or_else(|| self.expected(what))
     }
 
-    pub fn items(&self) -> Result<Vec<At<'n>>, Fault> {
+    pub fn items(&self) -> Result<Vec<Cursor<'n>>, ConfigError> {
         let Data::List(items) = &self.node.data else {
             return Err(self.expected("a list"));
         };
         let items = items.iter().enumerate();
         Ok(items
-            .map(|(index, node)| At {
+            .map(|(index, node)| Cursor {
                 file: self.file,
                 path: format!("{}[{index}]", self.path),
                 node,
@@ -147,7 +147,7 @@ impl<'n> At<'n> {
     }
 
     /// The members of a map whose names are free.
-    pub fn entries(&self) -> Result<Vec<(&'n Key, At<'n>)>, Fault> {
+    pub fn entries(&self) -> Result<Vec<(&'n Key, Cursor<'n>)>, ConfigError> {
         let Data::Map(entries) = &self.node.data else {
             return Err(self.expected("a map"));
         };
@@ -158,20 +158,23 @@ impl<'n> At<'n> {
     }
 
     /// Reads every item, and collects the faults of all.
-    pub fn each<T>(&self, read: impl Fn(&At<'n>) -> Result<T, Faults>) -> Result<Vec<T>, Faults> {
-        let mut faults = Faults::default();
-        let items = self.items().map_err(Faults::from)?;
+    pub fn each<T>(
+        &self,
+        read: impl Fn(&Cursor<'n>) -> Result<T, ConfigErrors>,
+    ) -> Result<Vec<T>, ConfigErrors> {
+        let mut faults = ConfigErrors::default();
+        let items = self.items().map_err(ConfigErrors::from)?;
         let read = items.iter().filter_map(|item| faults.collect(read(item)));
         let read = read.collect();
         faults.into_result(read)
     }
 
-    pub(super) fn member(&self, name: &str, node: &'n Node) -> At<'n> {
+    pub(super) fn member(&self, name: &str, node: &'n Node) -> Cursor<'n> {
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
         };
-        At {
+        Cursor {
             file: self.file,
             path,
             node,
@@ -245,12 +248,12 @@ mod tests {
     use super::*;
     use crate::spanned_yaml::Fields;
 
-    fn read(text: &str) -> Result<(Option<u64>, Option<Duration>), Faults> {
+    fn read(text: &str) -> Result<(Option<u64>, Option<Duration>), ConfigErrors> {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text)?;
-        let mut fields = Fields::of(At::root(&file, &node));
+        let mut fields = Fields::of(Cursor::root(&file, &node));
         let number = fields.required("number", |at| at.integer_within(1, 9));
-        let wait = fields.optional("wait", At::duration);
+        let wait = fields.optional("wait", Cursor::duration);
         fields.finish().into_result((number, wait))
     }
 

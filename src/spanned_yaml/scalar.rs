@@ -1,14 +1,14 @@
 //! Where a character of a scalar stands in its file, for faults inside of paths and patterns.
 
-use super::{At, Data, Fault, Key, Mark};
+use super::{ConfigError, Cursor, Data, Key, Position};
 use regex::Regex;
 use std::fmt;
 
 // === impl At ===
 
-impl At<'_> {
+impl Cursor<'_> {
     /// `<path>: <message>`, at the character of the scalar in that column, counted from 1.
-    pub fn fault_within(&self, column: usize, message: impl fmt::Display) -> Fault {
+    pub fn fault_within(&self, column: usize, message: impl fmt::Display) -> ConfigError {
         let text = match &self.node.data {
             Data::Plain(text) | Data::Quoted(text) => text,
             Data::List(_) | Data::Map(_) => "",
@@ -17,32 +17,37 @@ impl At<'_> {
     }
 
     /// As [`fault_within`](Self::fault_within), in the name under which the node stands.
-    pub fn fault_in_key(&self, key: &Key, column: usize, message: impl fmt::Display) -> Fault {
+    pub fn fault_in_key(
+        &self,
+        key: &Key,
+        column: usize,
+        message: impl fmt::Display,
+    ) -> ConfigError {
         self.fault_in((key.mark, &key.name), column, message)
     }
 
     fn fault_in(
         &self,
-        (mark, text): (Option<Mark>, &str),
+        (mark, text): (Option<Position>, &str),
         column: usize,
         message: impl fmt::Display,
-    ) -> Fault {
+    ) -> ConfigError {
         let place = mark.zip(self.source);
         let within = place.and_then(|(mark, source)| within(source, mark, (text, column)));
-        Fault {
+        ConfigError {
             mark: within.or(mark),
             ..self.fault(message)
         }
     }
 
     /// A regular expression.
-    pub fn pattern(&self) -> Result<Regex, Fault> {
+    pub fn pattern(&self) -> Result<Regex, ConfigError> {
         let text = self.text()?;
         Regex::new(text).map_err(|error| self.not_a_pattern(&error))
     }
 
     /// What is wrong with a regular expression, at its character.
-    pub fn not_a_pattern(&self, error: &regex::Error) -> Fault {
+    pub fn not_a_pattern(&self, error: &regex::Error) -> ConfigError {
         match self.text().ok().and_then(mistake) {
             Some((column, reason)) => {
                 let message =
@@ -70,7 +75,7 @@ fn mistake(pattern: &str) -> Option<(usize, String)> {
 /// The place of the character in that column of the scalar that begins at `mark`; `None` if it stands on a
 /// later line of a scalar of several lines, or if the scalar is not spelled there as it reads: a variable in it was
 /// replaced. A block begins with its text.
-fn within(source: &str, mark: Mark, (text, column): (&str, usize)) -> Option<Mark> {
+fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option<Position> {
     let line = source.lines().nth(mark.line - 1)?;
     let mut rest = line.chars().skip(mark.column - 1).peekable();
     let first = *rest.peek()?;
@@ -99,7 +104,7 @@ fn within(source: &str, mark: Mark, (text, column): (&str, usize)) -> Option<Mar
         rest.by_ref().take(spelled - 1).for_each(drop);
         at += spelled;
     }
-    Some(Mark {
+    Some(Position {
         line: mark.line,
         column: at,
     })
@@ -115,7 +120,7 @@ mod tests {
     fn fault(text: &str) -> String {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text).unwrap();
-        let mut fields = Fields::of(At::of_text(&file, &node, text));
+        let mut fields = Fields::of(Cursor::of_text(&file, &node, text));
         fields.required("a", |at| at.pattern());
         fields.finish().to_string()
     }

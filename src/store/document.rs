@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::Outcome,
-    pipeline::{Basis, Report, Told, ToldAnswer},
+    pipeline::{Report, ReportedAnswer, ReportedDifference, RuleEvidence},
     trace_context::TraceContext,
     value::Kind,
 };
@@ -119,7 +119,7 @@ pub struct Difference {
     #[serde(skip)]
     pub class_place: String,
     #[serde(skip)]
-    pub basis: Basis,
+    pub basis: RuleEvidence,
 }
 
 // === impl Mismatch ===
@@ -168,7 +168,7 @@ impl Answer {
         named.map(|(_, value)| value.as_str())
     }
 
-    fn of(told: &ToldAnswer) -> Self {
+    fn of(told: &ReportedAnswer) -> Self {
         Self {
             status: told.status,
             duration_ms: told.duration_ms(),
@@ -182,7 +182,7 @@ impl Answer {
 // === impl Difference ===
 
 impl Difference {
-    fn of(told: &Told) -> Self {
+    fn of(told: &ReportedDifference) -> Self {
         Self {
             place: told.place.clone(),
             kind: told.kind,

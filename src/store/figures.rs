@@ -11,7 +11,7 @@ pub use past::Past;
 
 use super::{Source, database::apart};
 use crate::{
-    ledger::{EpochState, Ledger, RuleCount, RuleCounts, snapshot::Mark},
+    ledger::{EpochState, Ledger, RuleCount, RuleCounts, snapshot::ChangeStamp},
     pipeline::{Fresh, Pairs},
 };
 use jiff::Timestamp;
@@ -51,7 +51,7 @@ pub struct Figures {
 #[derive(Debug, Default)]
 struct Marks {
     epochs: HashMap<u64, EpochMark>,
-    tallies: HashMap<(u64, Arc<str>), Mark>,
+    tallies: HashMap<(u64, Arc<str>), ChangeStamp>,
     rules: HashMap<(u64, Arc<str>), RuleCount>,
     /// How many of what is fresh.
     fresh: usize,
@@ -159,7 +159,7 @@ impl Source for Figures {
         // Before the epochs are looked at: those in which ids have met are among them then.
         self.fresh.append(&mut self.counted.pairs.take_fresh());
         let stored = &self.stored.tallies;
-        let is_stored = |epoch: u64, route: &Arc<str>, mark: Mark| {
+        let is_stored = |epoch: u64, route: &Arc<str>, mark: ChangeStamp| {
             stored.get(&(epoch, route.clone())) == Some(&mark)
         };
         let epochs = self.counted.ledger.states(is_stored);

@@ -2,7 +2,7 @@
 //!
 //! Who calls [`RouteEvidence::enter`] decides when a check becomes evidence; here nothing waits and nothing is forgotten.
 
-use super::{ChangeDetector, DistinctKeys, Limits, Record, Trials};
+use super::{ChangeDetector, DistinctKeys, Limits, SoakClock, Trials};
 use crate::{
     outcome::{Mark, Outcome, Reason},
     stack::Stack,
@@ -32,7 +32,7 @@ pub struct RouteEvidence {
     pub mismatch_change: ChangeDetector,
     pub error_change: ChangeDetector,
     /// Checks in time: the clock of the soak time.
-    pub record: Record,
+    pub record: SoakClock,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub last_mismatch: Option<Timestamp>,
     /// Checks that an end of the process cut off before it was known what they came to.

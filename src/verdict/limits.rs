@@ -1,7 +1,7 @@
 //! What has to hold before the switch may be made: the section `verdict` of the configuration.
 
 use super::change::Watch;
-use crate::spanned_yaml::{At, Fault, Faults, Fields};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields};
 use std::{sync::Arc, time::Duration};
 
 /// When a verdict is `safe`.
@@ -53,9 +53,9 @@ impl Limits {
     ///
     /// # Errors
     /// Every value out of its range, every unknown field.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
-        let share = |at: &At<'_>| at.number_within(0.0, 1.0);
-        let rate = |at: &At<'_>| at.number_within(1e-9, 1.0);
+    pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
+        let share = |at: &Cursor<'_>| at.number_within(0.0, 1.0);
+        let rate = |at: &Cursor<'_>| at.number_within(1e-9, 1.0);
         let default = Self::default();
         let mut fields = Fields::of(at.clone());
         let limits = Self {
@@ -86,7 +86,7 @@ impl Limits {
                 .optional("min_coverage", share)
                 .unwrap_or(default.min_coverage),
             soak: fields
-                .optional("soak", At::duration)
+                .optional("soak", Cursor::duration)
                 .unwrap_or(default.soak),
             max_gap: fields
                 .optional("max_gap", max_gap)
@@ -119,7 +119,7 @@ impl Limits {
     }
 }
 
-fn required_routes(at: &At<'_>) -> Result<RequiredRoutes, Fault> {
+fn required_routes(at: &Cursor<'_>) -> Result<RequiredRoutes, ConfigError> {
     match at.text()? {
         "observed" => Ok(RequiredRoutes::Observed),
         "declared" => Ok(RequiredRoutes::Declared),
@@ -127,12 +127,12 @@ fn required_routes(at: &At<'_>) -> Result<RequiredRoutes, Fault> {
     }
 }
 
-fn names(at: &At<'_>) -> Result<Vec<Arc<str>>, Faults> {
+fn names(at: &Cursor<'_>) -> Result<Vec<Arc<str>>, ConfigErrors> {
     at.each(|name| Ok(Arc::from(name.text()?)))
 }
 
-/// Shorter gaps are not told apart by [`super::Record`].
-fn max_gap(at: &At<'_>) -> Result<Duration, Fault> {
+/// Shorter gaps are not told apart by [`super::SoakClock`].
+fn max_gap(at: &Cursor<'_>) -> Result<Duration, ConfigError> {
     match at.duration()? {
         gap if gap < Duration::from_secs(1) => Err(at.expected("a duration of at least 1s")),
         gap => Ok(gap),
@@ -166,10 +166,10 @@ mod tests {
     use crate::spanned_yaml::Node;
     use std::sync::Arc;
 
-    fn read(text: &str) -> Result<Limits, Faults> {
+    fn read(text: &str) -> Result<Limits, ConfigErrors> {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text)?;
-        Limits::read(&At::root(&file, &node))
+        Limits::read(&Cursor::root(&file, &node))
     }
 
     #[test]

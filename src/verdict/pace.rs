@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 /// Counts events and remembers when the last of them were. Time is an argument.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pace {
+pub struct EventRate {
     /// Points in time with the events counted until then, oldest first. It begins with the first event: what was before
     /// has no pace.
     marks: VecDeque<(Timestamp, u64)>,
@@ -19,7 +19,7 @@ const APART: SignedDuration = SignedDuration::from_secs(4);
 
 // === impl Pace ===
 
-impl Pace {
+impl EventRate {
     pub fn count(&mut self, at: Timestamp) {
         self.events += 1;
         let is_due = |(last, _): &(Timestamp, u64)| at.duration_since(*last) >= APART;
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_steady_pace_is_told_from_the_start_and_after_an_hour() {
-        let mut pace = Pace::default();
+        let mut pace = EventRate::default();
         for tenth in 1..=36_000 {
             pace.count(at(tenth * 100));
             if tenth == 50 || tenth == 36_000 {
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_begins_late_has_the_pace_of_what_has_begun() {
-        let mut pace = Pace::default();
+        let mut pace = EventRate::default();
         for tenth in 36_000..36_050 {
             pace.count(at(tenth * 100));
         }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_pace_that_stops_is_forgotten() {
-        let mut pace = Pace::default();
+        let mut pace = EventRate::default();
         for second in 1..=100 {
             pace.count(at(second * 1_000));
         }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_pace_of_twice_a_day_is_told_as_that() {
-        let mut pace = Pace::default();
+        let mut pace = EventRate::default();
         let half_a_day = 43_200;
         for day in 1..=40 {
             pace.count(at(day * half_a_day * 1_000));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_no_pace() {
-        assert_eq!(Pace::default().per_second(at(0)), 0.0);
-        assert_eq!(Pace::default().per_second(at(9_000)), 0.0);
+        assert_eq!(EventRate::default().per_second(at(0)), 0.0);
+        assert_eq!(EventRate::default().per_second(at(9_000)), 0.0);
     }
 }

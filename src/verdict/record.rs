@@ -7,7 +7,7 @@ use std::time::Duration;
 /// A route's checks in time. Holds what it takes to tell, for any `max_gap`, when the last gap of that length ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Written", try_from = "Written")]
-pub struct Record {
+pub struct SoakClock {
     /// The first and the last check.
     span: Option<(Timestamp, Timestamp)>,
     /// Each longer than all after it, oldest first: what a later gap outlasts can never be asked for again.
@@ -38,7 +38,7 @@ const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 // === impl Record ===
 
-impl Record {
+impl SoakClock {
     /// Notes a check that came to a comparison.
     pub fn check(&mut self, at: Timestamp) {
         let span = self
@@ -103,8 +103,8 @@ fn steps_up(length: Duration) -> SignedDuration {
     SignedDuration::from_nanos_i128((steps * STEP.as_nanos()) as i128)
 }
 
-impl From<Record> for Written {
-    fn from(record: Record) -> Self {
+impl From<SoakClock> for Written {
+    fn from(record: SoakClock) -> Self {
         let gaps = record.gaps.iter();
         Self {
             span: record
@@ -117,7 +117,7 @@ impl From<Record> for Written {
     }
 }
 
-impl TryFrom<Written> for Record {
+impl TryFrom<Written> for SoakClock {
     type Error = jiff::Error;
 
     fn try_from(written: Written) -> Result<Self, jiff::Error> {
@@ -151,8 +151,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn record(seconds: &[i64]) -> Record {
-        let mut record = Record::default();
+    fn record(seconds: &[i64]) -> SoakClock {
+        let mut record = SoakClock::default();
         for second in seconds {
             record.check(at(*second));
         }
@@ -213,14 +213,14 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_stored_and_read_again(steps in prop::collection::vec(0..200_000_i64, 0..60)) {
-            let mut record = Record::default();
+            let mut record = SoakClock::default();
             let mut now = 0;
             for step in steps {
                 now += step;
                 record.check(Timestamp::from_millisecond(now).unwrap());
             }
             let text = serde_json::to_string(&record).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+            prop_assert_eq!(serde_json::from_str::<SoakClock>(&text).unwrap(), record);
         }
 
         #[test]

@@ -18,15 +18,15 @@ use tokio::{
 };
 use twinread::{
     admin::{
-        self, Advisor, Ask, ClassQuery, ClassRecheck, Found, Handles, History, Keeper, Mismatches,
-        NotRechecked, Noted, Order, Preview, Query, Readiness, Rechecked, Rechecker, Rechecking,
-        Rules, Stored, Suggestion, Suggestions, Unanswered, Unreadable,
+        self, AdminState, Advisor, Ask, ClassQuery, ClassRecheck, Found, History, JournalPage,
+        Keeper, Mismatches, NotRechecked, Order, Preview, Query, QueryError, Readiness, Rechecked,
+        Rechecker, Rechecking, Rules, Stored, Suggestion, Suggestions, Unreadable,
     },
     drain,
     ledger::{Gauges, Ledger},
     outcome::{Outcome, Via},
     settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
-    spanned_yaml::{Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors},
     verdict::{self, Activity, Evidence, Limits},
 };
 
@@ -92,8 +92,9 @@ impl Edit for OneSetting {
         }
         let rate = &patch["sample"]["rate"];
         if !rate.as_f64().is_some_and(|rate| rate <= 1.0) {
-            let mut faults = Faults::from(Fault::bare("sample.rate: expected a number"));
-            faults.push(Fault::bare("and another fault"));
+            let mut faults =
+                ConfigErrors::from(ConfigError::bare("sample.rate: expected a number"));
+            faults.push(ConfigError::bare("and another fault"));
             return Err(Refused::Invalid(faults));
         }
         settings.revision += 1;
@@ -120,11 +121,11 @@ impl<T> Default for Noting<T> {
 }
 
 impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<Noted<T>, Unreadable> {
+    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<JournalPage<T>, Unreadable> {
         let changes = self.0.lock().unwrap();
         let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
         let begin = end.saturating_sub(limit);
-        Ok(Noted {
+        Ok(JournalPage {
             entries: changes[begin..end].iter().rev().cloned().collect(),
             next: (begin > 0).then_some(begin as u64),
             unreadable: 0,
@@ -143,9 +144,9 @@ impl Keeper for OneDisk {
 // === impl OneMismatch ===
 
 impl Mismatches for OneMismatch {
-    fn classes(&self, query: &ClassQuery) -> Result<Value, Unanswered> {
+    fn classes(&self, query: &ClassQuery) -> Result<Value, QueryError> {
         if query.cursor.is_some() {
-            return Err(Unanswered::Store("disk I/O error".into()));
+            return Err(QueryError::Store("disk I/O error".into()));
         }
         let is_recent = query.order == Order::Recent;
         Ok(
@@ -156,18 +157,18 @@ impl Mismatches for OneMismatch {
         )
     }
 
-    fn class(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+    fn class(&self, id: &str) -> Result<Option<Value>, QueryError> {
         Ok((id == "c1").then(|| json!({"id": "c1"})))
     }
 
-    fn mismatches(&self, query: &Query) -> Result<Value, Unanswered> {
+    fn mismatches(&self, query: &Query) -> Result<Value, QueryError> {
         match query.cursor.as_deref() {
             None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(Unanswered::Cursor),
+            Some(_) => Err(QueryError::Cursor),
         }
     }
 
-    fn mismatch(&self, id: &str) -> Result<Option<Value>, Unanswered> {
+    fn mismatch(&self, id: &str) -> Result<Option<Value>, QueryError> {
         Ok((id == "m 1").then(|| json!({"id": id})))
     }
 }
@@ -175,7 +176,7 @@ impl Mismatches for OneMismatch {
 // === impl OneSuggestion ===
 
 impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Result<Suggestions, Unanswered> {
+    fn suggestions(&self) -> Result<Suggestions, QueryError> {
         let suggestion = Suggestion {
             rule: json!({"id": "served-at-time"}),
             yaml: "- id: \"served-at-time\"\n".to_owned(),
@@ -200,7 +201,7 @@ impl Advisor for OneSuggestion {
         })
     }
 
-    fn preview(&self, file: &str) -> Result<Preview, Unanswered> {
+    fn preview(&self, file: &str) -> Result<Preview, QueryError> {
         match file {
             "slow" => {
                 self.0.wait();
@@ -212,8 +213,8 @@ impl Advisor for OneSuggestion {
                 ..Preview::default()
             }),
             _ => {
-                let faults = Faults::from(Fault::bare("rules:1:1: what is this?"));
-                Err(Unanswered::Rules(faults))
+                let faults = ConfigErrors::from(ConfigError::bare("rules:1:1: what is this?"));
+                Err(QueryError::Rules(faults))
             }
         }
     }
@@ -269,7 +270,7 @@ impl Running {
             ..admin::Config::default()
         };
         let busy = Arc::new(Barrier::new(2));
-        let handles = Handles {
+        let handles = AdminState {
             advisor: Arc::new(OneSuggestion(busy.clone())),
             gauges: gauges.clone(),
             ..handles(&ledger, &readiness)
@@ -331,14 +332,14 @@ impl Running {
     }
 }
 
-pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> Handles {
+pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> AdminState {
     let (judged, told) = (ledger.clone(), readiness.clone());
     let changes = Noting::<Change>::default();
     let settings = Settings {
         revision: 7,
         settings: BTreeMap::new(),
     };
-    Handles {
+    AdminState {
         ledger: ledger.clone(),
         gauges: Gauges::default(),
         editor: Editor(Arc::new(OneSetting {

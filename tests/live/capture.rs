@@ -13,7 +13,7 @@ use twinread::{
     outcome::{Outcome, Reason},
     route::Routes,
     sample::Reads,
-    spanned_yaml::{At, Node},
+    spanned_yaml::{Cursor, Node},
     stack,
 };
 
@@ -29,13 +29,13 @@ fn not_compared(reason: Reason) -> Outcome {
 fn reads(text: &str) -> Arc<Reads> {
     let file = Arc::from("f");
     let node = Node::parse(&file, text).unwrap();
-    Arc::new(Reads::read(&At::root(&file, &node)).unwrap())
+    Arc::new(Reads::read(&Cursor::root(&file, &node)).unwrap())
 }
 
 fn routes(text: &str) -> Arc<Routes> {
     let file = Arc::from("f");
     let node = Node::parse(&file, text).unwrap();
-    Arc::new(Routes::read(&At::root(&file, &node)).unwrap())
+    Arc::new(Routes::read(&Cursor::root(&file, &node)).unwrap())
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use crate::support::{Sidecar, Stack};
 use std::sync::Arc;
 use twinread::{
     sample::Reads,
-    spanned_yaml::{At, Node},
+    spanned_yaml::{Cursor, Node},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -17,7 +17,7 @@ const TWO: &str = r#""query": "query A {a} mutation B {pay}""#;
 async fn sidecar(stack: &Stack, declared: &str) -> Sidecar {
     let file = Arc::from("f");
     let node = Node::parse(&file, declared).unwrap();
-    let reads = Arc::new(Reads::read(&At::root(&file, &node)).unwrap());
+    let reads = Arc::new(Reads::read(&Cursor::root(&file, &node)).unwrap());
     Sidecar::plan(stack.addr(), stack.addr())
         .sample_all()
         .live(|live| live.reads = reads)

@@ -7,15 +7,15 @@ use twinread::{
     live::Checks,
     route::{Access, Head, Routes},
     sample::Reads,
-    spanned_yaml::{At, Node},
+    spanned_yaml::{Cursor, Node},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn parse<T>(text: &str, read: impl Fn(&At<'_>) -> T) -> T {
+fn parse<T>(text: &str, read: impl Fn(&Cursor<'_>) -> T) -> T {
     let file = Arc::from("f");
     let node = Node::parse(&file, text).unwrap();
-    read(&At::root(&file, &node))
+    read(&Cursor::root(&file, &node))
 }
 
 fn request(method: &str, path: &str, body: &str) -> String {

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use twinread::{
-    compare::{Answer, Bijections, Comparing, Comparison, Context, compare_within},
+    compare::{Answer, Bijections, CompareConfig, Comparison, Context, compare_within},
     outcome::{Outcome, Reason, Via},
     shadow::Settings,
 };
@@ -94,7 +94,7 @@ async fn what_met_in_a_comparison_that_panicked_is_not_remembered() {
     fn panicking(
         answers: (&Answer, &Answer),
         context: &Context<'_>,
-        comparing: &Comparing,
+        comparing: &CompareConfig,
         tables: &mut Bijections,
     ) -> Comparison {
         let comparison = compare_within(answers, context, comparing, tables);

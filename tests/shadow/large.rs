@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{BodyCopy, Comparing, Hashing},
+    compare::{BodyCopy, CompareConfig, Hashing},
     outcome::{Outcome, Reason},
     rules::RuleSet,
     shadow::Settings,
@@ -159,10 +159,10 @@ fn stamped(body: &'static str) -> Way {
 }
 
 /// With headers compared, and `date` and its like excused.
-fn whole(rules: &str) -> std::sync::Arc<Comparing> {
+fn whole(rules: &str) -> std::sync::Arc<CompareConfig> {
     let files = [("rules.yaml".into(), rules.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
-    let mut comparing = Comparing::clone(&under("rules: []"));
+    let mut comparing = CompareConfig::clone(&under("rules: []"));
     comparing.rules = rules.into();
     comparing.options = Default::default();
     comparing.into()

@@ -23,7 +23,8 @@ use std::{
 };
 use twinread::{
     compare::{
-        Answer, Bijections, Comparing, Comparison, Context, HeaderScope, Options, compare_within,
+        Answer, Bijections, CompareConfig, Comparison, Context, HeaderScope, Options,
+        compare_within,
     },
     ledger::Bound,
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
@@ -303,7 +304,7 @@ async fn trailers_and_chunked_bodies_are_whole_answers() {
     fn with_trailers(
         answers: (&Answer, &Answer),
         context: &Context<'_>,
-        comparing: &Comparing,
+        comparing: &CompareConfig,
         tables: &mut Bijections,
     ) -> Comparison {
         assert_eq!(answers.1.trailers["x-sum"], "7");
@@ -341,7 +342,7 @@ async fn a_panic_in_the_comparison_ends_one_check_alone() {
     fn panicking(
         answers: (&Answer, &Answer),
         context: &Context<'_>,
-        comparing: &Comparing,
+        comparing: &CompareConfig,
         tables: &mut Bijections,
     ) -> Comparison {
         assert_ne!(answers.1.body.kept(), "panic");
@@ -362,7 +363,7 @@ async fn ids_that_met_are_remembered_until_the_epoch_ends() {
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
     let (old, new) = stacks(Way::json(r#"{"id": 7}"#)).await;
     let mut shadow = Shadow::comparing(&old, &new, settings(), compare_within).await;
-    shadow.comparing = Arc::new(Comparing {
+    shadow.comparing = Arc::new(CompareConfig {
         rules: rules.into(),
         options: Options {
             headers: HeaderScope::None,

@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use twinread::{
-    compare::{Comparing, Options},
+    compare::{CompareConfig, Options},
     outcome::Outcome,
     value::Kind,
 };
@@ -116,9 +116,9 @@ async fn header_that_varies_on_old_and_is_missing_on_new_is_a_mismatch() {
     for (new, expected, kind) in cases {
         let (old, new) = pair(with_id(), new).await;
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
-        shadow.comparing = Arc::new(Comparing {
+        shadow.comparing = Arc::new(CompareConfig {
             options: Options::default(),
-            ..Comparing::default()
+            ..CompareConfig::default()
         });
         let read = Read {
             answer: "{}",

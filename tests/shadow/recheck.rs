@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use twinread::{
-    compare::{Comparing, HeaderScope, Options, compare_within},
+    compare::{CompareConfig, HeaderScope, Options, compare_within},
     ledger::Bound,
     outcome::{Mark, Outcome, Reason, Via},
     pipeline::Sent,
@@ -56,10 +56,10 @@ pub(crate) async fn comparing(
     shadow
 }
 
-pub(crate) fn under(rules: &str) -> Arc<Comparing> {
+pub(crate) fn under(rules: &str) -> Arc<CompareConfig> {
     let files = [("rules.yaml".into(), rules.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
-    Arc::new(Comparing {
+    Arc::new(CompareConfig {
         rules: rules.into(),
         options: Options {
             headers: HeaderScope::None,
@@ -507,7 +507,7 @@ async fn a_panic_in_a_later_comparison_leaves_it_unconfirmed() {
     fn panicking(
         answers: (&twinread::compare::Answer, &twinread::compare::Answer),
         context: &twinread::compare::Context<'_>,
-        comparing: &Comparing,
+        comparing: &CompareConfig,
         tables: &mut twinread::compare::Bijections,
     ) -> twinread::compare::Comparison {
         assert_ne!(answers.1.body.kept(), "panic");

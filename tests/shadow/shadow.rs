@@ -10,12 +10,17 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
     budget::Budget,
-    compare::{Answer, Bijections, BodyCopy, Compared, Comparing, Comparison, Context, RuleUse},
+    compare::{
+        Answer, Bijections, BodyCopy, CompareConfig, Compared, Comparison, Context, RuleUse,
+    },
     drain,
     http_client::{Client, Target},
     ledger::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     outcome::{Outcome, Reason, Via},
-    pipeline::{self, Flat, FlatAnswer, FlatRequest, Pairs, Queue, Reports, Sample, Sent, Writes},
+    pipeline::{
+        self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, Reports,
+        Sent, Writes,
+    },
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Parts, Settings, Worker},
@@ -34,7 +39,7 @@ pub(crate) struct Shadow {
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
     /// What the samples that are offered are compared under.
-    pub(crate) comparing: Arc<Comparing>,
+    pub(crate) comparing: Arc<CompareConfig>,
     drain: drain::Signal,
     worker: JoinHandle<()>,
     _redactor: Publisher<Redactor>,
@@ -131,7 +136,7 @@ impl Shadow {
         if let BodyCopy::Whole(body) = (read.copy)(read.answer) {
             assert!(held.grow(body.len()));
         }
-        self.queue.offer(Box::new(Sample {
+        self.queue.offer(Box::new(CapturedRead {
             ticket: self.route().sample(),
             request: read.request(),
             answer: read.answer(),
@@ -213,21 +218,21 @@ impl Read {
         }
     }
 
-    fn request(&self) -> FlatRequest {
+    fn request(&self) -> CompactRequest {
         let uri = Uri::from_static(self.uri);
-        FlatRequest {
+        CompactRequest {
             method: self.method.clone(),
-            head: Flat::of(&uri, &headers(&self.headers), |_| true),
+            head: CompactHead::of(&uri, &headers(&self.headers), |_| true),
             body: Bytes::from_static(self.body.as_bytes()),
         }
     }
 
-    fn answer(&self) -> FlatAnswer {
+    fn answer(&self) -> CompactAnswer {
         let mut names = vec![("content-type", "application/json")];
         names.extend(&self.answer_headers);
-        FlatAnswer {
+        CompactAnswer {
             status: self.status,
-            head: Flat::of_headers(&headers(&names)),
+            head: CompactHead::of_headers(&headers(&names)),
             body: (self.copy)(self.answer),
             trailers: HeaderMap::new(),
         }
@@ -248,7 +253,7 @@ pub(crate) async fn eventually(holds: impl Fn() -> bool) {
 pub(crate) fn bytes_alone(
     (old, new): (&Answer, &Answer),
     _: &Context<'_>,
-    _: &Comparing,
+    _: &CompareConfig,
     _: &mut Bijections,
 ) -> Comparison {
     let is_whole = |answer: &Answer| matches!(answer.body, BodyCopy::Whole(_));

@@ -9,21 +9,21 @@ use twinread::{
     drain,
     http_client::Target,
     ledger::{Gauges, Ledger, Timings},
-    live::{self, Config, Handles, ListenerLimits, Live},
+    live::{self, Config, Handles, ListenerLimits, LiveSettings},
     outcome::Outcome,
-    pipeline::{Feed, Opened, Writes, queue},
+    pipeline::{CheckInput, QueueReceiver, Writes, queue},
     settings::{self, Publisher},
 };
 
 /// The live path, with its ends open to the test.
 pub(crate) struct Sidecar {
     pub(crate) addr: SocketAddr,
-    pub(crate) live: Publisher<Live>,
+    pub(crate) live: Publisher<LiveSettings>,
     pub(crate) ledger: Ledger,
     pub(crate) gauges: Gauges,
     pub(crate) writes: Writes,
     pub(crate) budget: Budget,
-    feed: Feed,
+    feed: QueueReceiver,
     drain: Option<drain::Signal>,
     running: JoinHandle<()>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Sidecar {
 pub(crate) struct Plan {
     old: Target,
     new: Target,
-    live: Live,
+    live: LiveSettings,
     limits: ListenerLimits,
     budget: usize,
     queue: usize,
@@ -50,7 +50,7 @@ impl Sidecar {
     }
 
     pub(crate) fn plan(old: SocketAddr, new: SocketAddr) -> Plan {
-        let mut live = Live::default();
+        let mut live = LiveSettings::default();
         live.sampling.rate = 0.0;
         Plan {
             old: target(old),
@@ -73,12 +73,12 @@ impl Sidecar {
         caller.rest().await
     }
 
-    pub(crate) async fn sample(&mut self) -> Opened {
+    pub(crate) async fn sample(&mut self) -> CheckInput {
         within("a sample", self.feed.next()).await.unwrap().open()
     }
 
     /// Changes what is in force.
-    pub(crate) fn set(&self, change: impl FnOnce(&mut Live)) {
+    pub(crate) fn set(&self, change: impl FnOnce(&mut LiveSettings)) {
         let mut live = (*self.live.get()).clone();
         change(&mut live);
         self.live.publish(live);
@@ -129,7 +129,7 @@ impl Plan {
         self
     }
 
-    pub(crate) fn live(mut self, change: impl FnOnce(&mut Live)) -> Self {
+    pub(crate) fn live(mut self, change: impl FnOnce(&mut LiveSettings)) -> Self {
         change(&mut self.live);
         self
     }

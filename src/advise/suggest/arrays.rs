@@ -5,7 +5,7 @@ use super::{
     trial,
 };
 use crate::{
-    compare::{Answer, Comparing, Options},
+    compare::{Answer, CompareConfig, Options},
     value::{
         Difference, Place, Step, coding,
         format::{Format, media_type},
@@ -131,7 +131,7 @@ fn best_key(
         json!({"id": n.to_string(), "why": "probe", "at": format!("$.k{n}"), "do": action})
     });
     let rules = json!({"rules": rules.collect::<Vec<_>>()});
-    let comparing = Comparing {
+    let comparing = CompareConfig {
         rules: trial::compile(&rules).ok()?.into(),
         options: Options {
             max_differences: usize::MAX,

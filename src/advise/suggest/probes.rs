@@ -1,10 +1,10 @@
 //! Actions that are tried on two unlike values, to learn which of them would make the two equal.
 //!
-//! They are tried by what judges values in every comparison ([`Case`]), on the values alone.
+//! They are tried by what judges values in every comparison ([`Candidate`]), on the values alone.
 
 use super::trial;
 use crate::{
-    compare::Case,
+    compare::Candidate,
     rules::{Action, Format, Subject, Transform},
     value::{Difference, Kind, Place},
 };
@@ -67,7 +67,7 @@ impl Probes {
             difference.place,
             Place::Node(_) | Place::Header(_) | Place::Trailer(_) | Place::Form(_)
         );
-        let case = has_value.then(|| Case::told(difference)).flatten();
+        let case = has_value.then(|| Candidate::told(difference)).flatten();
         // What is equal as it stands is so without any of them.
         let case = case.filter(|case| !case.is_equal());
         case.map_or_else(Self::default, |case| bench.tried(&case))
@@ -117,7 +117,7 @@ impl Bench {
         Probes(found.map_or(0, |index| 1 << index))
     }
 
-    fn tried(&self, case: &Case<'_>) -> Probes {
+    fn tried(&self, case: &Candidate<'_>) -> Probes {
         let mut found = Probes::default();
         // From wide to narrow: where the wider of two does not suffice, the narrower need not be tried.
         for (index, action) in self.actions.iter().enumerate().rev() {
@@ -167,7 +167,7 @@ fn actions() -> Vec<Json> {
 /// Whether it makes sense to try an action on two values. What it makes equal must be equal for the reason that the
 /// action names: any two numbers that lie close are instants close to each other, and any two agree at few enough
 /// decimal places.
-fn is_sensible(action: &Action, case: &Case<'_>) -> bool {
+fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
     let Some([old, new]) = case.pair() else {
         return matches!(action, Action::Optional(_));
     };

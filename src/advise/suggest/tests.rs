@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    compare::{Answer, Class, Comparing, Context, compare},
+    compare::{Answer, Class, CompareConfig, Context, compare},
     value::{Difference, Place, Value},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
@@ -55,7 +55,7 @@ fn kept(pairs: &[(Json, Json)], room: usize) -> Vec<Kept> {
     };
     let checks = pairs.iter().enumerate().map(|(index, (old, new))| {
         let (old, new) = (answer(old), answer(new));
-        let comparison = compare(&old, &new, &context, &Comparing::default());
+        let comparison = compare(&old, &new, &context, &CompareConfig::default());
         let differences = comparison.differences().to_vec();
         let hints = Hints::of(&differences, Some((&old, &new)), &Open, room);
         let kept = differences.into_iter().zip(hints);

@@ -1,22 +1,22 @@
 //! Small comparisons, made to learn what a rule would do.
 
 use crate::{
-    compare::{Answer, Comparing, Comparison, Context, compare},
+    compare::{Answer, CompareConfig, Comparison, Context, compare},
     rules::RuleSet,
-    spanned_yaml::Faults,
+    spanned_yaml::ConfigErrors,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
 use serde_json::Value as Json;
 
 /// A rule file as JSON, which is YAML too.
-pub(super) fn compile(file: &Json) -> Result<RuleSet, Faults> {
+pub(super) fn compile(file: &Json) -> Result<RuleSet, ConfigErrors> {
     let files = [("suggested".into(), file.to_string())];
     RuleSet::compile(&files, Date::MIN).map(|(rules, _)| rules)
 }
 
 /// Compares two JSON texts.
-pub(super) fn compare_json(old: &str, new: &str, comparing: &Comparing) -> Comparison {
+pub(super) fn compare_json(old: &str, new: &str, comparing: &CompareConfig) -> Comparison {
     let json = HeaderValue::from_static("application/json");
     let answer = |body: &str| Answer {
         status: StatusCode::OK,

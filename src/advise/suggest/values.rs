@@ -1,7 +1,7 @@
 //! Rules that follow from the values of several checks: ids that were renumbered, names that were translated.
 
 use super::{Candidate, Example, Seen, classes::Class, trial};
-use crate::compare::Comparing;
+use crate::compare::CompareConfig;
 use regex::Regex;
 use serde_json::{Map, Value as Json, json};
 use std::{
@@ -97,9 +97,9 @@ fn is_equal((action, old, new): (&Json, &Json, &Json)) -> bool {
     let Ok(rules) = trial::compile(&json!({"rules": [rule]})) else {
         return false;
     };
-    let comparing = Comparing {
+    let comparing = CompareConfig {
         rules: rules.into(),
-        ..Comparing::default()
+        ..CompareConfig::default()
     };
     let comparison = trial::compare_json(&old.to_string(), &new.to_string(), &comparing);
     comparison.differences().is_empty()

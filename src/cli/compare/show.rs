@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::compare::bodies::{Bodies, Plain},
-        compare::{Answer, Comparing, Context, Options, compare},
+        compare::{Answer, CompareConfig, Context, Options, compare},
     };
     use http::{HeaderMap, Method, StatusCode};
 
@@ -174,11 +174,11 @@ mod tests {
         }
     }
 
-    fn comparing() -> Comparing {
+    fn comparing() -> CompareConfig {
         let text = "rules: [{id: clock, why: two clocks, at: $.at, do: ignore}]".to_owned();
         let today = jiff::civil::date(2026, 11, 22);
         let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
-        Comparing {
+        CompareConfig {
             rules: rules.into(),
             options: Options {
                 explain: Explain::Places,
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    fn compared(old: &Answer, new: &Answer, comparing: &Comparing) -> Comparison {
+    fn compared(old: &Answer, new: &Answer, comparing: &CompareConfig) -> Comparison {
         let context = Context {
             route: "",
             method: &Method::GET,

@@ -4,7 +4,7 @@ use crate::{
     cli::{counted, exit, warn},
     config::RuleFiles,
     ledger::today,
-    spanned_yaml::{Fault, Faults},
+    spanned_yaml::{ConfigError, ConfigErrors},
 };
 use std::{path::Path, process::ExitCode};
 
@@ -33,14 +33,14 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 /// How many rules there are, and what should be looked at.
-fn check(paths: &[String]) -> Result<(usize, Vec<Fault>), Faults> {
+fn check(paths: &[String]) -> Result<(usize, Vec<ConfigError>), ConfigErrors> {
     let mut files = RuleFiles::default();
-    let mut faults = Faults::default();
+    let mut faults = ConfigErrors::default();
     for path in paths {
         match files.add(path, Path::new("")) {
-            Ok(0) => faults.push(Fault::bare(format!("{path} holds no rules (*.yaml)"))),
+            Ok(0) => faults.push(ConfigError::bare(format!("{path} holds no rules (*.yaml)"))),
             Ok(_) => {}
-            Err(unreadable) => faults.push(Fault::bare(unreadable.to_string())),
+            Err(unreadable) => faults.push(ConfigError::bare(unreadable.to_string())),
         }
     }
     let compiled = faults.collect(files.compile(today()));

@@ -10,10 +10,10 @@ mod suite;
 
 use crate::{
     cli::{exit, warn},
-    compare::{Compared, Comparing, Comparison, Context, compare},
+    compare::{CompareConfig, Compared, Comparison, Context, compare},
     outcome::Reason,
     rules::RuleSet,
-    spanned_yaml::Fault,
+    spanned_yaml::ConfigError,
     value::Difference,
 };
 use jiff::civil::Date;
@@ -36,10 +36,10 @@ pub(super) struct Args {
 struct Ready {
     file: Arc<str>,
     suite: Suite,
-    comparing: Comparing,
+    comparing: CompareConfig,
     /// Ids of the rules under test; what is built in and only stands beside them is none of those.
     own: Vec<String>,
-    warnings: Vec<Fault>,
+    warnings: Vec<ConfigError>,
 }
 
 /// What came of one test file.

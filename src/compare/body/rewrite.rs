@@ -5,7 +5,7 @@
 
 use super::{Body, Whole};
 use crate::{
-    compare::{Comparing, Context, findings::Findings},
+    compare::{CompareConfig, Context, findings::Findings},
     outcome::Reason,
     rules::{Action, Parse, Subject, Transform},
     stack::Stack,
@@ -22,7 +22,7 @@ struct Bodies<'c> {
     old: Body,
     new: Body,
     context: &'c Context<'c>,
-    comparing: &'c Comparing,
+    comparing: &'c CompareConfig,
 }
 
 /// Compares two bodies under all rules.
@@ -31,7 +31,7 @@ struct Bodies<'c> {
 /// The reason why they cannot be compared.
 pub(super) fn compare(
     (old, new): (Body, Body),
-    (context, comparing): (&Context<'_>, &Comparing),
+    (context, comparing): (&Context<'_>, &CompareConfig),
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
     let mut bodies = Bodies {

@@ -7,7 +7,7 @@ use crate::value::{Place, Step};
 use std::collections::HashSet;
 
 #[derive(Debug, Default)]
-pub(super) struct Again {
+pub(super) struct RepeatedPlaces {
     /// With the same index throughout.
     nodes: HashSet<Vec<Step>>,
     /// They, and all above them.
@@ -21,7 +21,7 @@ pub(super) struct Again {
 
 // === impl Again ===
 
-impl Again {
+impl RepeatedPlaces {
     pub(super) fn of<'p>(places: impl Iterator<Item = &'p Place>) -> Self {
         let mut again = Self::default();
         places.for_each(|place| again.add(place));
@@ -124,7 +124,7 @@ mod tests {
             place in place(),
         ) {
             let expected = again.iter().any(|other| meet(&place, other));
-            let again = Again::of(again.iter());
+            let again = RepeatedPlaces::of(again.iter());
             prop_assert_eq!(again.meets(&place), expected);
         }
     }

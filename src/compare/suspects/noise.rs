@@ -36,7 +36,7 @@ pub(super) struct Noise {
 
 /// How a difference stands to what old has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stand {
+pub(super) enum Shape {
     /// At something that old has, or lacks by its name.
     At,
     /// Lines that old has and new lacks.
@@ -63,12 +63,12 @@ impl Noise {
         for difference in own.differences() {
             self.keep(area(difference));
             let kind = difference.kind;
-            match (&difference.place, Stand::of(difference)) {
-                (Place::Lines { first, .. }, Stand::Between) => {
+            match (&difference.place, Shape::of(difference)) {
+                (Place::Lines { first, .. }, Shape::Between) => {
                     self.before.insert(*first);
                 }
-                (Place::Lines { first, last }, Stand::Gone) => gone.push([*first, *last]),
-                (Place::Lines { first, last }, Stand::At) => changed.push([*first, *last]),
+                (Place::Lines { first, last }, Shape::Gone) => gone.push([*first, *last]),
+                (Place::Lines { first, last }, Shape::At) => changed.push([*first, *last]),
                 (Place::Node(steps), _) => self.add_node(steps, kind),
                 (Place::Byte(at), _) => {
                     self.byte = Some(self.byte.map_or(*at, |byte| byte.min(*at)));
@@ -97,16 +97,16 @@ impl Noise {
     }
 
     /// Whether a difference of this kind, at a place of the reading whose numbering this is, is noise alone.
-    pub(super) fn covers(&self, place: &Place, stand: Stand, kind: Kind) -> bool {
+    pub(super) fn covers(&self, place: &Place, stand: Shape, kind: Kind) -> bool {
         self.covers_by_name(place, kind)
             || match (place, stand) {
-                (Place::Node(steps), Stand::Between) => self.is_loose(steps, kind),
+                (Place::Node(steps), Shape::Between) => self.is_loose(steps, kind),
                 (Place::Node(steps), _) => {
                     has(&self.nodes, steps, kind) || self.is_loose(steps, kind)
                 }
-                (Place::Lines { first, last }, Stand::At) => self.changed.cover([*first, *last]),
-                (Place::Lines { first, last }, Stand::Gone) => self.gone.cover([*first, *last]),
-                (Place::Lines { first, .. }, Stand::Between) => {
+                (Place::Lines { first, last }, Shape::At) => self.changed.cover([*first, *last]),
+                (Place::Lines { first, last }, Shape::Gone) => self.gone.cover([*first, *last]),
+                (Place::Lines { first, .. }, Shape::Between) => {
                     self.before.contains(first)
                         || self.changed.cover([first.saturating_sub(1), *first])
                 }
@@ -198,7 +198,7 @@ fn is_index(step: &Step) -> bool {
 
 // === impl Stand ===
 
-impl Stand {
+impl Shape {
     pub(super) fn of(difference: &Difference) -> Self {
         match &difference.place {
             Place::Node(steps)

@@ -61,7 +61,7 @@ fn json_differences_are_told_at_their_place() {
 
 #[test]
 fn numbers_may_be_compared_by_their_spelling() {
-    let mut comparing = Comparing::default();
+    let mut comparing = CompareConfig::default();
     comparing.options.numbers = Numbers::Lexical;
     let comparison = compare(&json("[1, 2]"), &json("[1.0, 2]"), &context(), &comparing);
     assert_eq!(told(&comparison), ["$[0] value"]);
@@ -346,7 +346,7 @@ fn head_and_bodiless_statuses_have_no_body() {
         method: &Method::HEAD,
         ..context()
     };
-    let comparison = compare(&json("1"), &json("2"), &head, &Comparing::default());
+    let comparison = compare(&json("1"), &json("2"), &head, &CompareConfig::default());
     assert_eq!(comparison.result, Compared::Equal(Via::Exact));
     let mut old = json("1");
     let mut new = json("2");

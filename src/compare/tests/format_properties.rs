@@ -269,7 +269,7 @@ fn text(text: &str, charset: usize) -> Answer {
 
 /// What is told of the bodies alone.
 fn bodies(old: &Answer, new: &Answer) -> Comparison {
-    let mut comparing = Comparing::default();
+    let mut comparing = CompareConfig::default();
     comparing.options.headers = HeaderScope::None;
     compare(old, new, &context(), &comparing)
 }

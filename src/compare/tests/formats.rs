@@ -189,7 +189,7 @@ fn deep_and_involved_xml_is_undecodable_or_too_large_but_ends() {
         xml_differences(&deep(10_000, "1"), &deep(10_000, "2")),
         ["line 1 text"]
     );
-    let mut comparing = Comparing::default();
+    let mut comparing = CompareConfig::default();
     comparing.options.max_depth = usize::MAX;
     let (old, new) = (xml(deep(1000, "1")), xml(deep(1000, "2")));
     assert_eq!(told(&compare(&old, &new, &context(), &comparing)).len(), 1);
@@ -306,7 +306,7 @@ fn text_is_compared_by_its_characters() {
         answer
     };
     let bodies = |old: &Answer, new: &Answer| {
-        let mut comparing = Comparing::default();
+        let mut comparing = CompareConfig::default();
         comparing.options.headers = HeaderScope::None;
         told(&compare(old, new, &context(), &comparing))
     };

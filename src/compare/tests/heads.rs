@@ -89,7 +89,7 @@ fn compared_by(method: Method, old: &Answer, new: &Answer) -> Vec<String> {
         method: &method,
         ..context()
     };
-    told(&compare(old, new, &context, &Comparing::default()))
+    told(&compare(old, new, &context, &CompareConfig::default()))
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn sizes_under_unlike_codings_say_nothing() {
 fn the_headers_compared_can_be_listed() {
     let (old, new) = (with(json("1"), "x-a", "1"), with(json("1"), "x-b", "2"));
     let under = |headers| {
-        let mut comparing = Comparing::default();
+        let mut comparing = CompareConfig::default();
         comparing.options.headers = headers;
         told(&compare(&old, &new, &context(), &comparing))
     };

@@ -210,9 +210,9 @@ fn an_expired_rule_does_not_apply() {
         warnings[0].to_string(),
         "f.yaml:1:14: the rule `a` expired on 2026-11-21 and does not apply"
     );
-    let comparing = Comparing {
+    let comparing = CompareConfig {
         rules: rules.into(),
-        ..Comparing::default()
+        ..CompareConfig::default()
     };
     let (old, new) = (json(r#"{"a":1}"#), json(r#"{"a":2}"#));
     assert_eq!(
@@ -242,9 +242,9 @@ fn conditions_decide_whether_a_rule_applies() {
     ] {
         let text = format!("rules: [{{id: a, why: w, at: $.a, do: ignore, when: {when}}}]");
         let (rules, _) = RuleSet::compile(&[("f.yaml".into(), text)], today()).unwrap();
-        let comparing = Comparing {
+        let comparing = CompareConfig {
             rules: rules.into(),
-            ..Comparing::default()
+            ..CompareConfig::default()
         };
         let comparison = compare(
             &json(r#"{"a":1}"#),
@@ -282,7 +282,7 @@ fn masked_differences_are_kept_where_that_is_asked_for() {
     let rules = [("$.id", "ignore"), ("$.items[*].n", "ignore")];
     let mut comparing = ruled(&rules);
     comparing.options.explain = Explain::Places;
-    let masked = |comparing: &Comparing| -> Vec<_> {
+    let masked = |comparing: &CompareConfig| -> Vec<_> {
         let masked = compare(&json(old), &json(new), &context(), comparing).masked;
         let masked = masked.into_iter();
         masked

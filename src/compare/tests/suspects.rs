@@ -4,15 +4,15 @@ use super::*;
 use proptest::prelude::*;
 
 /// What comes of readings, each as the old stack's and the new one's; and what is told then.
-fn heard(kind: &'static str, readings: &[[&str; 2]]) -> (Standing, Vec<String>) {
-    heard_under(&Comparing::default(), kind, readings)
+fn heard(kind: &'static str, readings: &[[&str; 2]]) -> (Classification, Vec<String>) {
+    heard_under(&CompareConfig::default(), kind, readings)
 }
 
 fn heard_under(
-    comparing: &Comparing,
+    comparing: &CompareConfig,
     kind: &'static str,
     readings: &[[&str; 2]],
-) -> (Standing, Vec<String>) {
+) -> (Classification, Vec<String>) {
     let compared = |old, new| compare(old, new, &context(), comparing).result;
     let answers: Vec<_> = readings
         .iter()
@@ -20,14 +20,17 @@ fn heard_under(
         .collect();
     let [old, new] = &answers[0];
     let first = compared(old, new);
-    let mut suspects = Suspects::new(&first);
+    let mut suspects = RecheckState::new(&first);
     for [later, both] in &answers[1..] {
         suspects.hear(Later {
             own: [&compared(old, later), &compared(later, old)],
             both: &compared(later, both),
             earlier: None,
         });
-        if matches!(suspects.standing(), Standing::Lag | Standing::Noise) {
+        if matches!(
+            suspects.standing(),
+            Classification::Lag | Classification::Noise
+        ) {
             break;
         }
     }
@@ -55,7 +58,7 @@ fn a_defect_beside_noise_and_lag_is_all_that_is_left() {
             ],
         ],
     );
-    assert_eq!(found, (Standing::Open, vec!["$.price".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["$.price".to_owned()]));
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn what_comes_to_be_equal_is_lag() {
         ],
     );
     let places = ["$.a", "$.b[0]"].map(str::to_owned).to_vec();
-    assert_eq!(found, (Standing::Lag, places));
+    assert_eq!(found, (Classification::Lag, places));
 }
 
 #[test]
@@ -81,13 +84,13 @@ fn places_that_are_wrong_by_turns_differ_still() {
         r#"{"a": 1, "b": 0}"#,
     ];
     let found = heard(JSON, &[[right, both], [right, b], [right, a], [right, b]]);
-    assert_eq!(found, (Standing::Open, vec!["$.b".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["$.b".to_owned()]));
     let found = heard(
         JSON,
         &[[right, both], [right, b], [right, a], [right, right]],
     );
     let places = ["$.a", "$.b"].map(str::to_owned).to_vec();
-    assert_eq!(found, (Standing::Lag, places));
+    assert_eq!(found, (Classification::Lag, places));
 }
 
 #[test]
@@ -96,12 +99,12 @@ fn lists_that_the_old_stack_itself_changes_are_noise_as_a_whole() {
         [r#"{"r": [1, 2, 3]}"#, r#"{"r": [4, 5]}"#],
         [r#"{"r": [6]}"#, r#"{"r": [7, 8, 9, 1]}"#],
     ];
-    assert_eq!(heard(JSON, &readings).0, Standing::Noise);
+    assert_eq!(heard(JSON, &readings).0, Classification::Noise);
     let order = [
         [r#"{"r": [1, 2, 3]}"#, r#"{"r": [3, 2, 1]}"#],
         [r#"{"r": [2, 3, 1]}"#, r#"{"r": [3, 1, 2]}"#],
     ];
-    assert_eq!(heard(JSON, &order).0, Standing::Noise);
+    assert_eq!(heard(JSON, &order).0, Classification::Noise);
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn a_defect_in_another_member_of_a_list_is_no_noise() {
             [r#"{"r": [5, 2, 3]}"#, r#"{"r": [7, 2, 4]}"#],
         ],
     );
-    assert_eq!(found, (Standing::Open, vec!["$.r[2]".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["$.r[2]".to_owned()]));
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn a_place_that_has_moved_or_is_gone_with_the_whole_body_differs_still() {
             ],
         );
         let expected = vec!["$.list[0].p".to_owned()];
-        assert_eq!(found, (Standing::Open, expected), "{later}");
+        assert_eq!(found, (Classification::Open, expected), "{later}");
     }
 }
 
@@ -138,9 +141,9 @@ fn lines_of_text_are_noise_one_by_one() {
         text,
         &[["at 1\na\nb", "at 2\na\nc"], ["at 3\na\nb", "at 4\na\nc"]],
     );
-    assert_eq!(found, (Standing::Open, vec!["line 3".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["line 3".to_owned()]));
     let found = heard(text, &[["at 1\na", "at 2\na"], ["at 3\na", "at 4\na"]]);
-    assert_eq!(found.0, Standing::Noise);
+    assert_eq!(found.0, Classification::Noise);
 }
 
 #[test]
@@ -170,14 +173,14 @@ fn a_line_that_is_always_wrong_differs_still_where_lines_before_it_come_and_go()
         ),
     ] {
         let found = heard(text, &readings);
-        assert_eq!(found, (Standing::Open, vec![line.to_owned()]));
+        assert_eq!(found, (Classification::Open, vec![line.to_owned()]));
     }
 }
 
 #[test]
 fn lines_that_come_and_go_at_one_place_are_noise() {
     let readings = [["head\na", "head\nx1\na"], ["head\nx2\nx2\na", "head\na"]];
-    assert_eq!(heard("text/plain", &readings).0, Standing::Noise);
+    assert_eq!(heard("text/plain", &readings).0, Classification::Noise);
 }
 
 #[test]
@@ -185,13 +188,13 @@ fn bytes_are_noise_from_the_first_on_in_which_olds_own_readings_differ() {
     let bytes = "application/pdf";
     let defect = [["%PDF 1", "junk 2"], ["%PDF 3", "junk 4"]];
     let found = heard(bytes, &defect);
-    assert_eq!(found, (Standing::Open, vec!["byte 0".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["byte 0".to_owned()]));
     let noise = [["%PDF 1", "%PDF 2"], ["%PDF 3", "%PDF 4"]];
-    assert_eq!(heard(bytes, &noise).0, Standing::Noise);
+    assert_eq!(heard(bytes, &noise).0, Classification::Noise);
     let later = [["%PDF 1x", "%PDF 1y"], ["%PDF 3x", "%PDF 4z"]];
-    assert_eq!(heard(bytes, &later).0, Standing::Noise);
+    assert_eq!(heard(bytes, &later).0, Classification::Noise);
     let lag = [["%PDF 1", "junk 2"], ["%PDF 3", "%PDF 4"]];
-    assert_eq!(heard(bytes, &lag).0, Standing::Lag);
+    assert_eq!(heard(bytes, &lag).0, Classification::Lag);
 }
 
 #[test]
@@ -209,7 +212,7 @@ fn a_member_that_is_always_wrong_differs_still_where_a_rule_lets_its_array_be_in
         .map(|pair| pair.each_ref().map(|text| &**text));
     let found = heard_under(&rules, JSON, &readings);
     let place = vec!["$.items[1].ts".to_owned()];
-    assert_eq!(found, (Standing::Open, place));
+    assert_eq!(found, (Classification::Open, place));
 }
 
 #[test]
@@ -224,25 +227,25 @@ fn differences_that_were_not_kept_are_never_taken_for_noise() {
         count: 2,
     };
     let equal = Compared::Equal(Via::Exact);
-    let mut suspects = Suspects::new(&first);
+    let mut suspects = RecheckState::new(&first);
     let noise = Later {
         own: [&first, &first],
         both: &first,
         earlier: None,
     };
     suspects.hear(noise);
-    assert_eq!(suspects.standing(), Standing::Unclear);
+    assert_eq!(suspects.standing(), Classification::Unclear);
     suspects.hear(Later {
         own: [&equal, &equal],
         both: &equal,
         earlier: None,
     });
-    assert_eq!(suspects.standing(), Standing::Lag);
+    assert_eq!(suspects.standing(), Classification::Lag);
 }
 
 #[test]
 fn where_too_much_differs_to_be_kept_only_what_was_kept_decides() {
-    let mut comparing = Comparing::default();
+    let mut comparing = CompareConfig::default();
     comparing.options.max_differences = 2;
     // What was kept is noise, what was not may be.
     let noise = [
@@ -251,18 +254,18 @@ fn where_too_much_differs_to_be_kept_only_what_was_kept_decides() {
     ];
     let told = ["$[0]", "$[1]"].map(str::to_owned).to_vec();
     let found = heard_under(&comparing, JSON, &noise);
-    assert_eq!(found, (Standing::Unclear, told.clone()));
+    assert_eq!(found, (Classification::Unclear, told.clone()));
     // The last is noise: so nothing that differs later was kept.
     let beside = [["[1, 2, 0]", "[5, 6, 0]"], ["[1, 9, 7]", "[1, 3, 8]"]];
     let found = heard_under(&comparing, JSON, &beside);
-    assert_eq!(found, (Standing::Lag, told[..1].to_vec()));
+    assert_eq!(found, (Classification::Lag, told[..1].to_vec()));
     // The last differs again, and may be noise that was not kept.
     let hidden = [["[1, 2, 3]", "[1, 5, 6]"], ["[7, 8, 9]", "[7, 4, 0]"]];
     let found = heard_under(&comparing, JSON, &hidden);
-    assert_eq!(found.0, Standing::Unclear);
+    assert_eq!(found.0, Classification::Unclear);
     let defect = [["[1, 2, 3]", "[5, 2, 4]"], ["[1, 2, 3]", "[5, 7, 8]"]];
     let found = heard_under(&comparing, JSON, &defect);
-    assert_eq!(found.0, Standing::Open);
+    assert_eq!(found.0, Classification::Open);
 }
 
 #[test]
@@ -275,12 +278,22 @@ fn noise_excuses_no_other_kind_than_old_shows_at_the_place() {
         [r#"{"at": {"at": 3}}"#, r#"{"at": {"at": 4}}"#],
     ] {
         let found = heard(JSON, &[[at, first], [later, again]]);
-        assert_eq!(found, (Standing::Open, vec!["$.at".to_owned()]), "{first}");
+        assert_eq!(
+            found,
+            (Classification::Open, vec!["$.at".to_owned()]),
+            "{first}"
+        );
     }
     // Old itself drops it, nulls it, or sends another type.
     for later in ["{}", r#"{"at": null}"#, r#"{"at": "4"}"#] {
-        assert_eq!(heard(JSON, &[[at, later], [later, at]]).0, Standing::Noise);
-        assert_eq!(heard(JSON, &[[later, at], [at, later]]).0, Standing::Noise);
+        assert_eq!(
+            heard(JSON, &[[at, later], [later, at]]).0,
+            Classification::Noise
+        );
+        assert_eq!(
+            heard(JSON, &[[later, at], [at, later]]).0,
+            Classification::Noise
+        );
     }
 }
 
@@ -302,9 +315,9 @@ fn noise_of_a_list_excuses_no_member_without_a_field() {
             .map(|pair| pair.each_ref().map(String::as_str));
         heard(JSON, &readings)
     };
-    assert_eq!(heard_of(r#", "n": 1"#).0, Standing::Noise);
+    assert_eq!(heard_of(r#", "n": 1"#).0, Classification::Noise);
     let places = ["$[0].n", "$[1].n"].map(str::to_owned).to_vec();
-    assert_eq!(heard_of(""), (Standing::Open, places));
+    assert_eq!(heard_of(""), (Classification::Open, places));
 }
 
 #[test]
@@ -323,7 +336,7 @@ a", "a",
             ],
         ],
     );
-    assert_eq!(found, (Standing::Open, vec!["line 1".to_owned()]));
+    assert_eq!(found, (Classification::Open, vec!["line 1".to_owned()]));
     let found = heard(
         text,
         &[
@@ -337,13 +350,14 @@ a",
             ],
         ],
     );
-    assert_eq!(found.0, Standing::Noise);
+    assert_eq!(found.0, Classification::Noise);
 }
 
 #[test]
 fn noise_of_headers_and_trailers_is_by_kind() {
-    let compared =
-        |old: &Answer, new: &Answer| compare(old, new, &context(), &Comparing::default()).result;
+    let compared = |old: &Answer, new: &Answer| {
+        compare(old, new, &context(), &CompareConfig::default()).result
+    };
     let with = |value: &str| {
         let mut answer = answer(JSON, "{}".to_owned());
         for headers in [&mut answer.headers, &mut answer.trailers] {
@@ -352,8 +366,11 @@ fn noise_of_headers_and_trailers_is_by_kind() {
         answer
     };
     let (first, later, without) = (with("1"), with("2"), answer(JSON, "{}".to_owned()));
-    for (new, expected) in [(&without, Standing::Open), (&with("3"), Standing::Noise)] {
-        let mut suspects = Suspects::new(&compared(&first, new));
+    for (new, expected) in [
+        (&without, Classification::Open),
+        (&with("3"), Classification::Noise),
+    ] {
+        let mut suspects = RecheckState::new(&compared(&first, new));
         suspects.hear(Later {
             own: [&compared(&first, &later), &compared(&later, &first)],
             both: &compared(&later, new),
@@ -374,15 +391,16 @@ impl Excuses for Known {
 }
 
 /// What comes of one later reading where earlier checks have shown old to differ in `known` ways at `$.a`.
-fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Standing {
-    let compared =
-        |old: &Answer, new: &Answer| compare(old, new, &context(), &Comparing::default()).result;
+fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
+    let compared = |old: &Answer, new: &Answer| {
+        compare(old, new, &context(), &CompareConfig::default()).result
+    };
     let [[old, new], [later_old, later_new]] =
         readings.map(|pair| pair.map(|body| answer(JSON, body.to_owned())));
     let place = Place::Node(vec![Step::Name("a".to_owned())]);
     let known = known.iter().map(|kind| Variation::of(&place, *kind));
     let known = Known(known.collect());
-    let mut suspects = Suspects::new(&compared(&old, &new));
+    let mut suspects = RecheckState::new(&compared(&old, &new));
     suspects.hear(Later {
         own: [&compared(&old, &later_old), &compared(&later_old, &old)],
         both: &compared(&later_old, &later_new),
@@ -398,23 +416,35 @@ fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Standing {
 fn what_earlier_checks_know_is_noise_where_new_differs_from_itself() {
     let [ab, ba] = [r#"{"a": [1, 2]}"#, r#"{"a": [2, 1]}"#];
     let order = [Kind::Order];
-    assert_eq!(heard_with(&order, [[ab, ba], [ab, ab]]), Standing::Noise);
-    assert_eq!(heard_with(&[], [[ab, ba], [ab, ab]]), Standing::Lag);
+    assert_eq!(
+        heard_with(&order, [[ab, ba], [ab, ab]]),
+        Classification::Noise
+    );
+    assert_eq!(heard_with(&[], [[ab, ba], [ab, ab]]), Classification::Lag);
     assert_eq!(
         heard_with(&[Kind::Value], [[ab, ba], [ab, ab]]),
-        Standing::Lag
+        Classification::Lag
     );
-    assert_eq!(heard_with(&order, [[ab, ba], [ab, ba]]), Standing::Open);
+    assert_eq!(
+        heard_with(&order, [[ab, ba], [ab, ba]]),
+        Classification::Open
+    );
     let gone = "{}";
-    assert_eq!(heard_with(&order, [[ab, gone], [ab, gone]]), Standing::Open);
+    assert_eq!(
+        heard_with(&order, [[ab, gone], [ab, gone]]),
+        Classification::Open
+    );
     assert_eq!(
         heard_with(&[Kind::Extra], [[ab, gone], [ab, ab]]),
-        Standing::Noise
+        Classification::Noise
     );
     // Another place differs as well.
     let [one, two] = [r#"{"a": [2, 1], "b": 1}"#, r#"{"a": [1, 2], "b": 1}"#];
     let ab = r#"{"a": [1, 2], "b": 0}"#;
-    assert_eq!(heard_with(&order, [[ab, one], [ab, two]]), Standing::Open);
+    assert_eq!(
+        heard_with(&order, [[ab, one], [ab, two]]),
+        Classification::Open
+    );
 }
 
 proptest! {
@@ -447,9 +477,9 @@ proptest! {
             fields.map(|(name, _)| format!("$.f{name}")).collect()
         };
         let expected = match (of(3..7), of(2..3)) {
-            (defects, _) if !defects.is_empty() => (Standing::Open, defects),
-            (_, lags) if !lags.is_empty() => (Standing::Lag, lags),
-            _ => (Standing::Noise, of(1..2)),
+            (defects, _) if !defects.is_empty() => (Classification::Open, defects),
+            (_, lags) if !lags.is_empty() => (Classification::Lag, lags),
+            _ => (Classification::Noise, of(1..2)),
         };
         prop_assert_eq!((standing, told), expected);
     }

@@ -3,7 +3,7 @@
 //! What rules make of a value stands for it, and what they leave out is left out. Where no one value can stand
 //! for all that are equal to each other (a tolerance, ids that were renumbered), all have the same digest, and have to be tried.
 
-use super::{Pair, Scope, Walk, stand::Stand};
+use super::{Pair, Scope, Walk, stand::MatchKey};
 use crate::{
     rules::{Action, Move, Same, Subject},
     stack::Stack,
@@ -143,15 +143,15 @@ impl<'w, 'c> Walk<'w, 'c> {
                 }
                 Action::Bijection(_) => {
                     stands.push(match self.findings.new_of(rule, side, &subject) {
-                        Some(id) => Stand::For(hash(&id)),
-                        None => Stand::by(&rule.action, &subject),
+                        Some(id) => MatchKey::For(hash(&id)),
+                        None => MatchKey::by(&rule.action, &subject),
                     });
                 }
-                action => stands.push(Stand::by(action, &subject)),
+                action => stands.push(MatchKey::by(action, &subject)),
             }
         }
         let judging = stands.len();
-        stands.retain(|stand| !matches!(stand, Stand::Itself));
+        stands.retain(|stand| !matches!(stand, MatchKey::Itself));
         // A value that counts as absent may still equal others by another rule: all of them are left out then.
         if optional.is_some_and(|is_absent| is_absent || !stands.is_empty()) {
             return Some(Digest::absent(bare));
@@ -165,9 +165,9 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
         let hash = match stands[..] {
             [] => self.subject_hash(&subject).unwrap_or(bare),
-            [Stand::For(hash)] if judging == 1 => mix(9, hash),
+            [MatchKey::For(hash)] if judging == 1 => mix(9, hash),
             _ => {
-                let ranks = stands.iter().map(Stand::rank);
+                let ranks = stands.iter().map(MatchKey::rank);
                 return Some(Digest::near(bare, ranks.fold(0.0, f64::max)));
             }
         };

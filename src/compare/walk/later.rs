@@ -15,7 +15,7 @@ const MAX_ROUNDS: usize = 8;
 
 /// An array whose elements are in doubt, and where the walk stood.
 #[derive(Debug)]
-pub(super) struct Later<'c> {
+pub(super) struct DeferredArray<'c> {
     arrays: (Id, Id),
     olds: Vec<Element>,
     news: Vec<Element>,
@@ -28,7 +28,7 @@ pub(super) struct Later<'c> {
 
 /// What becomes of arrays that are in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(super) enum Resolution {
     #[default]
     Waits,
     /// Nothing more will be known: their elements are paired as well as can be.
@@ -49,7 +49,7 @@ impl<'c> Walk<'_, 'c> {
                 break;
             }
         }
-        let before = std::mem::replace(&mut self.doubt, Doubt::Ends);
+        let before = std::mem::replace(&mut self.doubt, Resolution::Ends);
         let waiting = std::mem::take(&mut self.later);
         waiting.into_iter().for_each(|array| self.resume(array));
         self.doubt = before;
@@ -57,7 +57,7 @@ impl<'c> Walk<'_, 'c> {
 
     /// Whether elements differ in nothing but ids, of which more may be known later.
     pub(super) fn is_waiting(&self, (olds, news): &(Vec<Digest>, Vec<Digest>)) -> bool {
-        let may_wait = self.doubt == Doubt::Waits && !self.is_probing() && self.meets();
+        let may_wait = self.doubt == Resolution::Waits && !self.is_probing() && self.meets();
         may_wait && (is_in_doubt(olds) || is_in_doubt(news))
     }
 
@@ -67,7 +67,7 @@ impl<'c> Walk<'_, 'c> {
         (olds, news): (&[Element], &[Element]),
         members: &'c Members,
     ) {
-        self.later.push(Later {
+        self.later.push(DeferredArray {
             arrays,
             olds: olds.to_vec(),
             news: news.to_vec(),
@@ -80,7 +80,7 @@ impl<'c> Walk<'_, 'c> {
     }
 
     /// Steps to where an array was left, compares it, and steps back.
-    fn resume(&mut self, mut array: Later<'c>) {
+    fn resume(&mut self, mut array: DeferredArray<'c>) {
         let scope = Scope {
             states: 0..array.states.len(),
             rules: 0..array.rules.len(),
@@ -94,7 +94,7 @@ impl<'c> Walk<'_, 'c> {
         self.scope = before;
     }
 
-    fn trade_places(&mut self, array: &mut Later<'c>) {
+    fn trade_places(&mut self, array: &mut DeferredArray<'c>) {
         std::mem::swap(&mut self.path, &mut array.path);
         std::mem::swap(&mut self.states, &mut array.states);
         std::mem::swap(&mut self.rules, &mut array.rules);

@@ -4,7 +4,7 @@ use super::{Crumb, Likeness, Mode, Pair, Walk};
 use crate::{
     compare::{
         bijection,
-        case::{Case, Reading, Trees},
+        case::{Candidate, Reading, Trees},
         findings::Outcome,
     },
     rules::{Action, Rule, Subject},
@@ -93,11 +93,11 @@ impl<'w, 'c> Walk<'w, 'c> {
         steps((&self.above, &self.path), self.pair, rules)
     }
 
-    pub(super) fn case(&self, kind: Kind, old: Option<Id>, new: Option<Id>) -> Case<'w> {
+    pub(super) fn case(&self, kind: Kind, old: Option<Id>, new: Option<Id>) -> Candidate<'w> {
         let subjects = |document: &Document<'w>, id: Option<Id>| -> Vec<Subject<'w>> {
             id.into_iter().map(|id| Subject::of(document, id)).collect()
         };
-        Case {
+        Candidate {
             kind,
             olds: subjects(self.pair.old, old),
             news: subjects(self.pair.new, new),
@@ -129,7 +129,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     }
 
     /// Takes down which ids would meet by a rule, where that is asked for.
-    fn note(&mut self, rule: usize, case: &Case<'_>) {
+    fn note(&mut self, rule: usize, case: &Candidate<'_>) {
         if let Some(met) = &mut self.met
             && let Some(table) = bijection::table_key(self.findings.rule(rule))
         {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What stands for all values that one action takes for equal to this one.
-pub(super) enum Stand {
+pub(super) enum MatchKey {
     /// The action does not look at such values.
     Itself,
     For(u64),
@@ -17,7 +17,7 @@ pub(super) enum Stand {
 
 // === impl Stand ===
 
-impl Stand {
+impl MatchKey {
     pub(super) fn rank(&self) -> f64 {
         match self {
             Self::Near(rank) => *rank,

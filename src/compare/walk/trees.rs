@@ -2,7 +2,7 @@
 
 use super::{Likeness, Mode, Pair, Walk, Within, objects};
 use crate::{
-    compare::case::Case,
+    compare::case::Candidate,
     rules::Subject,
     value::json::{self, Document, Id},
 };
@@ -17,7 +17,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     /// whether all that is unlike in there is masked.
     pub(super) fn is_alike_inside(
         &mut self,
-        case: &Case<'_>,
+        case: &Candidate<'_>,
         nodes: (Option<Id>, Option<Id>),
     ) -> bool {
         let told = self.findings.count;
@@ -29,7 +29,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     }
 
     /// Walks equal documents in equal texts, for the ids that meet in them.
-    pub(super) fn meet_inside(&mut self, case: &Case<'_>, (old, new): (Id, Id)) {
+    pub(super) fn meet_inside(&mut self, case: &Candidate<'_>, (old, new): (Id, Id)) {
         self.inside(case, (Some(old), Some(new)), |walk, old, new| {
             let Pair {
                 old: olds,
@@ -46,7 +46,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     fn inside(
         &mut self,
-        case: &Case<'_>,
+        case: &Candidate<'_>,
         (old, new): (Option<Id>, Option<Id>),
         walk: impl FnOnce(&mut Walk<'_, 'c>, Id, Id),
     ) {

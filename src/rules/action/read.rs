@@ -5,7 +5,7 @@ use super::{
     Same, Scope, Time, Transform,
 };
 use crate::{
-    spanned_yaml::{At, Data, Fault, Faults, Fields, closest},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, closest},
     value::number::{Amount, Decimal, Tolerance},
 };
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Action {
     ///
     /// # Errors
     /// Actions that do not exist, and faults in what they are given.
-    pub fn read(at: &At<'_>) -> Result<Self, Faults> {
+    pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         match &at.node.data {
             Data::Map(entries) if entries.len() == 1 => {
                 let entries = at.entries()?;
@@ -74,7 +74,7 @@ impl Action {
     }
 }
 
-fn read_with(name: &str, at: &At<'_>, with: &At<'_>) -> Result<Action, Faults> {
+fn read_with(name: &str, at: &Cursor<'_>, with: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     match name {
         "ignore" => Err(with
             .fault("`ignore` takes nothing: write `do: ignore`")
@@ -111,8 +111,8 @@ fn transform(transform: Transform) -> Action {
     Action::Transform(transform)
 }
 
-fn tolerance(at: &At<'_>) -> Result<Action, Faults> {
-    let amount = |at: &At<'_>| at.parse::<Amount>("a number of 0 or more");
+fn tolerance(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
+    let amount = |at: &Cursor<'_>| at.parse::<Amount>("a number of 0 or more");
     let mut fields = Fields::of(at.clone());
     let abs = fields.optional("abs", amount);
     let rel = fields.optional("rel", amount);
@@ -123,7 +123,7 @@ fn tolerance(at: &At<'_>) -> Result<Action, Faults> {
     fields.finish().into_result(action)
 }
 
-fn places(at: &At<'_>) -> Result<i32, Fault> {
+fn places(at: &Cursor<'_>) -> Result<i32, ConfigError> {
     let what = format!("a whole number of decimal places from -{MAX_PLACES} to {MAX_PLACES}");
     let places: i32 = at.parse(&what)?;
     match places.unsigned_abs() <= MAX_PLACES.unsigned_abs() {
@@ -132,16 +132,16 @@ fn places(at: &At<'_>) -> Result<i32, Fault> {
     }
 }
 
-fn time(at: &At<'_>) -> Result<Action, Faults> {
+fn time(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
-    let within = fields.optional("within", At::duration);
+    let within = fields.optional("within", Cursor::duration);
     let formats = fields.optional("formats", |at| {
         let formats = at.each(|at| {
             let problem = |problem: String| at.fault(problem);
             Ok(Format::parse(at.text()?).map_err(problem)?)
         })?;
         match formats.is_empty() {
-            true => Err(Faults::from(at.expected("at least one format"))),
+            true => Err(ConfigErrors::from(at.expected("at least one format"))),
             false => Ok(formats),
         }
     });
@@ -152,14 +152,14 @@ fn time(at: &At<'_>) -> Result<Action, Faults> {
     fields.finish().into_result(action)
 }
 
-fn unordered(at: &At<'_>) -> Result<Action, Faults> {
+fn unordered(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let name = fields.required("key", |at| at.text().map(str::to_owned));
     let members = name.map_or(Members::AsSet, Members::ByKey);
     fields.finish().into_result(Action::Unordered(members))
 }
 
-fn same(at: &At<'_>) -> Result<Action, Faults> {
+fn same(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     if !matches!(at.node.data, Data::Map(_)) {
         let what = "uuid, rfc3339, number, string, any or {regex: '...'}";
         let name = at.text().map_err(|_| at.expected(what))?;
@@ -171,13 +171,13 @@ fn same(at: &At<'_>) -> Result<Action, Faults> {
     let regex = fields.required("regex", |at| {
         let text = at.text()?.to_owned();
         let pattern = Pattern::whole(&text).map_err(|error| at.not_a_pattern(&error))?;
-        Ok::<_, Fault>(Same::Regex { text, pattern })
+        Ok::<_, ConfigError>(Same::Regex { text, pattern })
     });
     let same = regex.unwrap_or(Same::Any);
     fields.finish().into_result(Action::Same(same))
 }
 
-fn bijection(at: &At<'_>) -> Result<Action, Faults> {
+fn bijection(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let choices = Scope::ALL.map(|scope| (scope.name(), scope));
     if !matches!(at.node.data, Data::Map(_)) {
         let scope = one_of(at, &choices)?;
@@ -194,7 +194,7 @@ fn bijection(at: &At<'_>) -> Result<Action, Faults> {
     fields.finish().into_result(action)
 }
 
-fn status(at: &At<'_>) -> Result<Action, Faults> {
+fn status(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let groups = fields.required("equal", |at| {
         at.each(|group| {
@@ -210,7 +210,7 @@ fn status(at: &At<'_>) -> Result<Action, Faults> {
         .into_result(Action::Status(groups.unwrap_or_default()))
 }
 
-fn rename(at: &At<'_>) -> Result<Action, Faults> {
+fn rename(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let to = fields.required("to", |at| at.text().map(str::to_owned));
     let on = on(&mut fields);
@@ -220,7 +220,7 @@ fn rename(at: &At<'_>) -> Result<Action, Faults> {
         .into_result(Action::Rename(Rename { to, on }))
 }
 
-fn replace(at: &At<'_>) -> Result<Action, Faults> {
+fn replace(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let pattern = fields.required("regex", |at| {
         Pattern::new(at.text()?).map_err(|error| at.not_a_pattern(&error))
@@ -242,13 +242,13 @@ fn replace(at: &At<'_>) -> Result<Action, Faults> {
     }
 }
 
-fn map(at: &At<'_>) -> Result<Action, Faults> {
+fn map(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let table = fields.required("table", |at| {
-        let mut faults = Faults::default();
+        let mut faults = ConfigErrors::default();
         let mut table = Vec::new();
         for (from, to) in at.entries()? {
-            let to = faults.collect(literal(&to).map_err(Faults::from));
+            let to = faults.collect(literal(&to).map_err(ConfigErrors::from));
             table.extend(to.map(|to| (from.name.clone(), to)));
         }
         if table.is_empty() && faults.is_empty() {
@@ -276,7 +276,7 @@ fn absent() -> Vec<Literal> {
     vec![Literal::Null, nothing, Literal::EmptyArray]
 }
 
-fn literal(at: &At<'_>) -> Result<Literal, Fault> {
+fn literal(at: &Cursor<'_>) -> Result<Literal, ConfigError> {
     match &at.node.data {
         _ if at.node.is_null() => Ok(Literal::Null),
         Data::Plain(text) => Ok(match text.as_str() {
@@ -292,7 +292,7 @@ fn literal(at: &At<'_>) -> Result<Literal, Fault> {
     }
 }
 
-fn one_of<T: Clone>(at: &At<'_>, choices: &[(&str, T)]) -> Result<T, Fault> {
+fn one_of<T: Clone>(at: &Cursor<'_>, choices: &[(&str, T)]) -> Result<T, ConfigError> {
     let text = at.text().ok();
     let found = choices.iter().find(|(name, _)| text == Some(*name));
     found.map(|(_, choice)| choice.clone()).ok_or_else(|| {
@@ -308,7 +308,7 @@ fn example(name: &str) -> Option<&'static str> {
         .map(|(_, example)| *example)
 }
 
-fn unknown(at: &At<'_>, name: &str) -> Fault {
+fn unknown(at: &Cursor<'_>, name: &str) -> ConfigError {
     match closest(name, Action::names()) {
         Some(meant) => at.fault(format!("unknown action `{name}`, did you mean `{meant}`?")),
         None => {

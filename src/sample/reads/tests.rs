@@ -3,10 +3,10 @@
 use super::*;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-fn reads(text: &str) -> Result<Reads, Faults> {
+fn reads(text: &str) -> Result<Reads, ConfigErrors> {
     let file = Arc::from("f.yaml");
     let node = Node::parse(&file, text)?;
-    Reads::read(&At::root(&file, &node))
+    Reads::read(&Cursor::root(&file, &node))
 }
 
 fn dynamodb() -> Reads {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     compare::Bijections,
-    ledger::{Clock, Draw, Gauges, Opening, RouteState, Ticket},
+    ledger::{Clock, Draw, Gauges, LedgerSnapshot, RouteState, Ticket},
     outcome::{Outcome, Reason, Via},
     stack::Stack,
     store::Database,
@@ -30,13 +30,13 @@ impl Process {
     fn start(database: &Database, second: i64) -> Self {
         let past = database.read(Past::load).unwrap();
         let opening = match past.epochs.is_empty() {
-            true => Opening::default(),
-            false => Opening::GoesOn(past.epochs),
+            true => LedgerSnapshot::default(),
+            false => LedgerSnapshot::GoesOn(past.epochs),
         };
         Self::open(opening, second, past.rules)
     }
 
-    fn open(opening: Opening, second: i64, rules: Vec<(Arc<str>, RuleCount)>) -> Self {
+    fn open(opening: LedgerSnapshot, second: i64, rules: Vec<(Arc<str>, RuleCount)>) -> Self {
         let now = Arc::new(AtomicI64::new(second));
         let read = now.clone();
         let clock =
@@ -457,7 +457,7 @@ fn a_new_epoch_ends_the_one_of_the_past() {
     first.check("a", Outcome::Noise);
     first.write(&database);
     let past = database.read(Past::load).unwrap().epochs;
-    let opening = Opening::Begins {
+    let opening = LedgerSnapshot::Begins {
         past,
         comparable: "other".into(),
         label: None,
@@ -529,7 +529,7 @@ fn a_new_database_gets_everything_again() {
     process.write(&new);
     assert_eq!(Process::start(&new, 1).tallies().routes, {
         let past = old.read(Past::load).unwrap();
-        Process::open(Opening::GoesOn(past.epochs), 1, Vec::new())
+        Process::open(LedgerSnapshot::GoesOn(past.epochs), 1, Vec::new())
             .tallies()
             .routes
     });

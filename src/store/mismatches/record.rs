@@ -3,7 +3,7 @@
 use super::pile::Pile;
 use crate::{
     advise::suggest::Hints,
-    pipeline::{Basis, Report},
+    pipeline::{Report, RuleEvidence},
     store::document::{Difference, Mismatch, Stamp},
     value::{Kind, Place},
 };
@@ -159,7 +159,7 @@ pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable
 
 impl Beside {
     fn take(difference: &mut Difference) -> Self {
-        let Basis { at, hints, shown } = mem::take(&mut difference.basis);
+        let RuleEvidence { at, hints, shown } = mem::take(&mut difference.basis);
         Self {
             class_place: mem::take(&mut difference.class_place),
             at,
@@ -170,7 +170,7 @@ impl Beside {
 
     fn give(self, difference: &mut Difference) {
         difference.class_place = self.class_place;
-        difference.basis = Basis {
+        difference.basis = RuleEvidence {
             at: self.at,
             hints: self.hints,
             shown: self.shown.map(|sides| sides.map(|mut side| side.pop())),

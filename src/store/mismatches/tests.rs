@@ -5,7 +5,7 @@ use crate::{
     advise::suggest::{Hints, Prints},
     ledger::{Bound, Signal},
     outcome::{Mark, Outcome, ShadowError, Via},
-    pipeline::{Basis, Rechecked, Report, Reports, Told},
+    pipeline::{Rechecked, Report, ReportedDifference, Reports, RuleEvidence},
     trace_context::TraceContext,
     value::{Kind, Place, Step},
 };
@@ -79,14 +79,14 @@ fn id(class: &str) -> String {
 
 fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
     let ended = SystemTime::now() - Duration::from_secs(1_000_000 - 1_000 * number);
-    let told = |class: &&str| Told {
+    let told = |class: &&str| ReportedDifference {
         place: "$.items[3].price".to_owned(),
         kind: Kind::Value,
         class: id(class),
         class_place: "$.items[*].price".to_owned(),
         old: Some("number(3)".to_owned()),
         new: Some("number(4)".to_owned()),
-        basis: Basis::default(),
+        basis: RuleEvidence::default(),
     };
     Report {
         outcome,
@@ -469,7 +469,7 @@ fn with_basis() -> Report {
     let hints = Hints::of(&[difference], None, &Lengths, 1).remove(0);
     assert_ne!(hints.clone().without_prints(), hints);
     let mut report = mismatch(1, &["one"]);
-    report.differences[0].basis = Basis {
+    report.differences[0].basis = RuleEvidence {
         at: Some(place),
         hints,
         shown: Some([Some(json!(null)), None]),

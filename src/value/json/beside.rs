@@ -16,7 +16,7 @@ const SMALL: usize = 1024;
 const FEW: usize = 16;
 
 #[derive(Debug)]
-pub(super) struct Beside<'o> {
+pub(super) struct Reference<'o> {
     pub(super) document: Option<&'o Document<'o>>,
     nodes: &'o [Node],
     bytes: &'o [u8],
@@ -26,7 +26,7 @@ pub(super) struct Beside<'o> {
 
 // === impl Beside ===
 
-impl<'o> Beside<'o> {
+impl<'o> Reference<'o> {
     pub(super) fn nothing() -> Self {
         Self {
             document: None,

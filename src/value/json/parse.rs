@@ -7,7 +7,7 @@
 
 use super::{
     Class, Document, Framing, Id, Invalid, KEY_TWICE, Node,
-    beside::{Beside, NOWHERE},
+    beside::{NOWHERE, Reference},
 };
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ pub(super) struct Parser<'b> {
     max_depth: usize,
     /// For each depth, the last object that ended there.
     models: Vec<Id>,
-    pub(super) beside: Beside<'b>,
+    pub(super) beside: Reference<'b>,
     /// The node of the other document that the next value is held against.
     pub(super) expected: Id,
 }
@@ -67,7 +67,7 @@ impl<'b> Parser<'b> {
     pub(super) fn new(
         bytes: &'b [u8],
         max_depth: usize,
-        beside: Beside<'b>,
+        beside: Reference<'b>,
     ) -> Result<Self, Invalid> {
         let invalid = |at, problem| Invalid { at, problem };
         let source = std::str::from_utf8(bytes)

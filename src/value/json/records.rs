@@ -1,6 +1,6 @@
 //! Sequences of JSON texts: one document whose root is the array of them.
 
-use super::{Class, Document, Id, Invalid, beside::Beside, parse::Parser};
+use super::{Class, Document, Id, Invalid, beside::Reference, parse::Parser};
 use std::ops::Range;
 
 /// How JSON texts stand one after the other.
@@ -24,7 +24,7 @@ impl<'b> Document<'b> {
     /// # Errors
     /// As [`parse`](Self::parse), for each record; records that do not stand as the framing has it.
     pub fn read(bytes: &'b [u8], framing: Framing, max_depth: usize) -> Result<Self, Invalid> {
-        read(bytes, framing, max_depth, Beside::nothing())
+        read(bytes, framing, max_depth, Reference::nothing())
     }
 
     /// Reads a body that most likely says much the same as another, which was read with the same framing and
@@ -39,7 +39,7 @@ impl<'b> Document<'b> {
         max_depth: usize,
         other: &'b Document<'b>,
     ) -> Result<Self, Invalid> {
-        read(bytes, framing, max_depth, Beside::document(other))
+        read(bytes, framing, max_depth, Reference::document(other))
     }
 
     /// The value of a root that is an array of records.
@@ -55,7 +55,7 @@ fn read<'b>(
     bytes: &'b [u8],
     framing: Framing,
     max_depth: usize,
-    beside: Beside<'b>,
+    beside: Reference<'b>,
 ) -> Result<Document<'b>, Invalid> {
     let mut parser = Parser::new(bytes, max_depth, beside)?;
     let read = match framing {

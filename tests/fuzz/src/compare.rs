@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use libfuzzer_sys::fuzz_target;
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
-use twinread::{compare::{Answer, Compared, Comparing, Comparison, Context, compare}, outcome::Via, rules::RuleSet};
+use twinread::{compare::{Answer, Compared, CompareConfig, Comparison, Context, compare}, outcome::Via, rules::RuleSet};
 
 const TYPES: [&str; 8] = [
     "application/json",
@@ -50,7 +50,7 @@ const RULES: [(&str, &str); 28] = [
 ];
 
 thread_local! {
-    static COMPARING: RefCell<HashMap<u32, Comparing>> = RefCell::default();
+    static COMPARING: RefCell<HashMap<u32, CompareConfig>> = RefCell::default();
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -121,7 +121,7 @@ fn compared(old: &Answer, new: &Answer, mask: u32) -> Comparison {
     })
 }
 
-fn ruled(mask: u32) -> Comparing {
+fn ruled(mask: u32) -> CompareConfig {
     let rules = RULES
         .iter()
         .enumerate()
@@ -137,9 +137,9 @@ fn ruled(mask: u32) -> Comparing {
     let files = [("fuzz.yaml".into(), text)];
     let (rules, _) =
         RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).expect("the rules are valid");
-    Comparing {
+    CompareConfig {
         rules: Arc::new(rules),
-        ..Comparing::default()
+        ..CompareConfig::default()
     }
 }
 

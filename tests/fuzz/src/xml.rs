@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use libfuzzer_sys::fuzz_target;
-use twinread::compare::{Answer, Compared, Comparing, Comparison, Context, compare};
+use twinread::compare::{Answer, Compared, CompareConfig, Comparison, Context, compare};
 
 fuzz_target!(|input: &[u8]| {
     let at = input.iter().position(|byte| *byte == 0);
@@ -36,7 +36,7 @@ fn compared(old: &[u8], new: &[u8]) -> Comparison {
         today: jiff::civil::date(2026, 11, 22),
         deadline: None,
     };
-    compare(&answer(old), &answer(new), &context, &Comparing::default())
+    compare(&answer(old), &answer(new), &context, &CompareConfig::default())
 }
 
 fn answer(body: &[u8]) -> Answer {

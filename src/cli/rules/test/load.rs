@@ -2,10 +2,10 @@
 
 use super::{Ready, suite::Suite};
 use crate::{
-    compare::{Comparing, Options},
+    compare::{CompareConfig, Options},
     config::RuleFiles,
     rules::RuleSet,
-    spanned_yaml::{Fault, Faults, closest},
+    spanned_yaml::{ConfigError, ConfigErrors, closest},
 };
 use jiff::civil::Date;
 use std::{
@@ -16,11 +16,11 @@ use std::{
 };
 
 /// Reads every test file and its rules.
-pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, Faults> {
-    let mut faults = Faults::default();
+pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut ready = Vec::new();
     for path in paths {
-        let Some(files) = faults.collect(test_files(path).map_err(Faults::from)) else {
+        let Some(files) = faults.collect(test_files(path).map_err(ConfigErrors::from)) else {
             continue;
         };
         for file in files {
@@ -31,7 +31,7 @@ pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, Faults>
 }
 
 /// A file is itself; a folder is the test files in it, by name.
-fn test_files(path: &Path) -> Result<Vec<PathBuf>, Fault> {
+fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -43,7 +43,7 @@ fn test_files(path: &Path) -> Result<Vec<PathBuf>, Fault> {
     files.retain(|file| rules_beside(file).is_some() && file.is_file());
     files.sort();
     match files.is_empty() {
-        true => Err(Fault::bare(format!(
+        true => Err(ConfigError::bare(format!(
             "{} holds no tests of rules (*.test.yaml)",
             path.display()
         ))),
@@ -59,14 +59,14 @@ fn rules_beside(file: &Path) -> Option<PathBuf> {
     is_test.then(|| file.with_file_name(format!("{name}.{extension}")))
 }
 
-fn unreadable(path: &Path, cause: &io::Error) -> Fault {
-    Fault::bare(format!("cannot read {}: {cause}", path.display()))
+fn unreadable(path: &Path, cause: &io::Error) -> ConfigError {
+    ConfigError::bare(format!("cannot read {}: {cause}", path.display()))
 }
 
 // === impl Ready ===
 
 impl Ready {
-    fn load(path: &Path, today: Date) -> Result<Self, Faults> {
+    fn load(path: &Path, today: Date) -> Result<Self, ConfigErrors> {
         let file: Arc<str> = path.display().to_string().into();
         let text = fs::read_to_string(path).map_err(|cause| unreadable(path, &cause))?;
         let suite = Suite::read(&file, &text)?;
@@ -81,7 +81,7 @@ impl Ready {
         Ok(Self {
             file,
             suite,
-            comparing: Comparing {
+            comparing: CompareConfig {
                 rules: Arc::new(rules),
                 options,
             },
@@ -96,22 +96,22 @@ fn rule_files(
     path: &Path,
     file: &Arc<str>,
     suite: &Suite,
-) -> Result<(RuleFiles, RuleFiles), Faults> {
+) -> Result<(RuleFiles, RuleFiles), ConfigErrors> {
     let (mut own, mut all) = (RuleFiles::default(), RuleFiles::default());
     let folder = path.parent().unwrap_or(Path::new(""));
     let Some(sources) = &suite.rules else {
         let Some(beside) = rules_beside(path) else {
             let message = "expected `rules`, because the file is not named NAME.test.yaml";
-            return Err(Fault::at(file, None, message).into());
+            return Err(ConfigError::at(file, None, message).into());
         };
         all.add(&beside.to_string_lossy(), Path::new(""))
-            .map_err(|unreadable| Fault::bare(unreadable.to_string()))?;
+            .map_err(|unreadable| ConfigError::bare(unreadable.to_string()))?;
         return Ok((all.clone(), all));
     };
-    let mut faults = Faults::default();
+    let mut faults = ConfigErrors::default();
     for source in sources {
         if let Err(unreadable) = all.add(&source.value, folder) {
-            faults.push(Fault::at(file, source.mark, unreadable.to_string()));
+            faults.push(ConfigError::at(file, source.mark, unreadable.to_string()));
         } else if !source.value.starts_with("builtin:") {
             // What could be read a moment ago can be read again.
             let _ = own.add(&source.value, folder);
@@ -121,9 +121,9 @@ fn rule_files(
 }
 
 /// A misspelled id would never be found to mask anything.
-fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), Faults> {
+fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), ConfigErrors> {
     let known: BTreeSet<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
-    let mut faults = Faults::default();
+    let mut faults = ConfigErrors::default();
     for (rule, _) in suite.cases.iter().flat_map(|case| &case.masked).flatten() {
         if !known.contains(rule.value.as_str()) {
             let hint = match closest(&rule.value, known.iter().copied()) {
@@ -131,7 +131,7 @@ fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), Faul
                 None => String::new(),
             };
             let message = format!("there is no rule `{}`{hint}", rule.value);
-            faults.push(Fault::at(file, rule.mark, message));
+            faults.push(ConfigError::at(file, rule.mark, message));
         }
     }
     faults.into_result(())

@@ -6,7 +6,7 @@ use crate::{
         compare::show::{document, harmless, spelled},
         counted,
     },
-    spanned_yaml::Mark,
+    spanned_yaml::Position,
 };
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
@@ -117,6 +117,6 @@ fn counts<'c>(cases: impl Iterator<Item = &'c CaseReport>) -> (usize, usize) {
     (passed.len(), failed.len())
 }
 
-fn position(mark: Option<Mark>) -> (usize, usize) {
+fn position(mark: Option<Position>) -> (usize, usize) {
     mark.map_or((1, 1), |mark| (mark.line, mark.column))
 }

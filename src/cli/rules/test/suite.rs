@@ -2,7 +2,7 @@
 
 use crate::{
     compare::Answer,
-    spanned_yaml::{At, Data, Fault, Faults, Fields, Mark, Node, closest},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Node, Position, closest},
     value::Kind,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
@@ -34,7 +34,7 @@ pub(super) struct Case {
 #[derive(Clone, Debug)]
 pub(super) struct Marked<T> {
     pub(super) value: T,
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<Position>,
 }
 
 /// A difference that has to be found.
@@ -49,13 +49,13 @@ pub(super) struct Expected {
 impl Suite {
     /// # Errors
     /// Everything that is wrong with the file.
-    pub(super) fn read(file: &Arc<str>, text: &str) -> Result<Self, Faults> {
+    pub(super) fn read(file: &Arc<str>, text: &str) -> Result<Self, ConfigErrors> {
         let node = Node::parse(file, text)?;
-        let mut fields = Fields::of(At::root(file, &node));
+        let mut fields = Fields::of(Cursor::root(file, &node));
         let rules = fields.optional("rules", |at| at.each(|at| Ok(marked(at)?)));
         let cases = fields.required("cases", |at| match at.each(Case::read)? {
             cases if cases.is_empty() => Err(at.fault("expected at least one case").into()),
-            cases => Ok::<_, Faults>(cases),
+            cases => Ok::<_, ConfigErrors>(cases),
         });
         fields.finish().by_place().into_result(Self {
             rules,
@@ -67,11 +67,11 @@ impl Suite {
 // === impl Case ===
 
 impl Case {
-    fn read(at: &At<'_>) -> Result<Self, Faults> {
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let name = fields.required("name", marked);
         let route = fields.optional("route", |at| at.text().map(str::to_owned));
-        let method = fields.optional("method", At::method);
+        let method = fields.optional("method", Cursor::method);
         let old = fields.required("old", answer);
         let new = fields.required("new", answer);
         let differences = fields.required("differences", |at| at.each(Expected::read));
@@ -96,7 +96,7 @@ impl Case {
 // === impl Expected ===
 
 impl Expected {
-    fn read(at: &At<'_>) -> Result<Self, Faults> {
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let place = fields.required("place", |at| at.text().map(str::to_owned));
         let kind = fields.required("kind", kind);
@@ -106,7 +106,7 @@ impl Expected {
     }
 }
 
-fn kind(at: &At<'_>) -> Result<Kind, Fault> {
+fn kind(at: &Cursor<'_>) -> Result<Kind, ConfigError> {
     let text = at.text()?;
     let names = Kind::ALL.map(Kind::name);
     let mut kinds = Kind::ALL.into_iter();
@@ -118,7 +118,7 @@ fn kind(at: &At<'_>) -> Result<Kind, Fault> {
         })
 }
 
-fn marked(at: &At<'_>) -> Result<Marked<String>, Fault> {
+fn marked(at: &Cursor<'_>) -> Result<Marked<String>, ConfigError> {
     Ok(Marked {
         value: at.text()?.to_owned(),
         mark: at.node.mark,
@@ -126,11 +126,11 @@ fn marked(at: &At<'_>) -> Result<Marked<String>, Fault> {
 }
 
 /// `{rule id: count}`
-fn masked(at: &At<'_>) -> Result<Vec<(Marked<String>, u64)>, Faults> {
-    let mut faults = Faults::default();
+fn masked(at: &Cursor<'_>) -> Result<Vec<(Marked<String>, u64)>, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut masked = Vec::new();
     for (key, at) in at.entries()? {
-        let count = at.integer_within(1, u64::MAX).map_err(Faults::from);
+        let count = at.integer_within(1, u64::MAX).map_err(ConfigErrors::from);
         let rule = Marked {
             value: key.name.clone(),
             mark: key.mark,
@@ -141,11 +141,11 @@ fn masked(at: &At<'_>) -> Result<Vec<(Marked<String>, u64)>, Faults> {
 }
 
 /// `{status, headers, trailers, type, body}`, or `json` in the place of `body`.
-fn answer(at: &At<'_>) -> Result<Answer, Faults> {
+fn answer(at: &Cursor<'_>) -> Result<Answer, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let status = fields.optional("status", |at| {
         let code = at.integer_within(100, 599)? as u16;
-        Ok::<_, Fault>(StatusCode::from_u16(code).expect("100 to 599 are statuses"))
+        Ok::<_, ConfigError>(StatusCode::from_u16(code).expect("100 to 599 are statuses"))
     });
     let mut headers = fields.optional("headers", headers).unwrap_or_default();
     let trailers = fields.optional("trailers", self::headers);
@@ -172,8 +172,8 @@ fn answer(at: &At<'_>) -> Result<Answer, Faults> {
 }
 
 /// Headers by name, each with one value or a list of them.
-fn headers(at: &At<'_>) -> Result<HeaderMap, Faults> {
-    let mut faults = Faults::default();
+fn headers(at: &Cursor<'_>) -> Result<HeaderMap, ConfigErrors> {
+    let mut faults = ConfigErrors::default();
     let mut headers = HeaderMap::new();
     for (key, at) in at.entries()? {
         let name = HeaderName::from_bytes(key.name.as_bytes())
@@ -182,7 +182,7 @@ fn headers(at: &At<'_>) -> Result<HeaderMap, Faults> {
             Data::List(_) => at.each(|at| Ok(header_value(at)?)),
             _ => header_value(&at)
                 .map(|value| vec![value])
-                .map_err(Faults::from),
+                .map_err(ConfigErrors::from),
         };
         let (name, values) = (faults.collect(name), faults.collect(values));
         let Some(name) = name else { continue };
@@ -193,6 +193,6 @@ fn headers(at: &At<'_>) -> Result<HeaderMap, Faults> {
     faults.into_result(headers)
 }
 
-fn header_value(at: &At<'_>) -> Result<HeaderValue, Fault> {
+fn header_value(at: &Cursor<'_>) -> Result<HeaderValue, ConfigError> {
     HeaderValue::from_str(at.text()?).map_err(|_| at.expected("the value of a header"))
 }
