@@ -3,20 +3,20 @@
 //! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, lower in priority; and
 //! one thread for control (admin API, exporters, reloads), which starts and ends the other two.
 
-mod advice;
+mod builder;
 mod clock;
 mod control;
 mod described;
-mod evidence;
 mod history;
 mod mismatches;
 mod open_files;
 mod reachable;
 mod recheck;
-mod restored;
-mod shared;
-mod switchboard;
+mod recovered;
+mod rule_advisor;
+mod settings_publisher;
 mod threads;
+mod verdict_source;
 mod verdicts;
 
 use crate::config::{Loaded, Origin};

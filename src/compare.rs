@@ -7,7 +7,7 @@ mod align;
 pub mod answer;
 mod bijection;
 mod body;
-mod case;
+mod candidate;
 pub mod class;
 mod findings;
 mod form;
@@ -23,7 +23,7 @@ mod tests;
 
 pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, Ids, Met};
-pub use case::Candidate;
+pub use candidate::Candidate;
 pub use class::Class;
 pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variation};
 

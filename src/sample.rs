@@ -5,7 +5,7 @@
 mod frequency;
 mod key;
 mod reads;
-pub mod recent;
+pub mod recent_keys;
 mod sampling;
 
 pub use frequency::Frequency;

@@ -3,7 +3,7 @@
 //! The ledger goes by a clock that is never set, so that figures and soak time are as they were. What is stamped by the
 //! time of day stands before what came earlier: that is told until the process ends.
 
-use super::restored::SET_BACK;
+use super::recovered::SET_BACK;
 use crate::{
     drain,
     ledger::{Clock, Gauges, Ledger},

@@ -1,7 +1,7 @@
 //! The thread that holds everything together: it binds, starts, waits for the end, and sees to it in order.
 
 use super::{
-    StartError, restored::Recovered, shared::AppBuilder, switchboard::SettingsPublisher,
+    StartError, builder::AppBuilder, recovered::Recovered, settings_publisher::SettingsPublisher,
     threads::Threads,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Notes each change of the verdict, whoever asks for it or not.
 
-use super::{evidence::VerdictSource, history::Kept};
+use super::{history::Kept, verdict_source::VerdictSource};
 use crate::{
     admin::History,
     drain,

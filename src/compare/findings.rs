@@ -3,7 +3,7 @@
 use super::{
     CompareConfig, Explain, Masked, Options, RuleUse,
     bijection::{Bijections, Meeting, Tables},
-    case::{Candidate, Reading},
+    candidate::{Candidate, Reading},
 };
 use crate::{
     rules::{Action, Facts, Rule, RuleSet, Subject},

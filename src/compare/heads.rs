@@ -6,7 +6,7 @@
 
 use super::{
     Answer, HeaderScope,
-    case::{Candidate, Trees},
+    candidate::{Candidate, Trees},
     findings::Findings,
     values,
 };

@@ -7,16 +7,16 @@
 //! Where a later reading differs at none of the places outside noise, it was lag; as long as it differs at some, be it at
 //! others than the reading before, it was not.
 
-mod again;
 mod noise;
+mod repeated_places;
 mod variation;
 
 pub use variation::Variation;
 
 use super::Compared;
 use crate::value::{Difference, Kind, Place};
-use again::RepeatedPlaces;
 use noise::{Noise, Shape};
+use repeated_places::RepeatedPlaces;
 use std::{collections::HashSet, fmt};
 
 /// The places of one check that differed at first, and what has become of each.

@@ -1,7 +1,7 @@
 //! All values of one name: of a header, a trailer, a field of a form.
 
 use super::{
-    case::{Candidate, Trees},
+    candidate::{Candidate, Trees},
     findings::Findings,
 };
 use crate::{

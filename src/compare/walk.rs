@@ -11,14 +11,14 @@
 mod align;
 mod arrays;
 mod consistent;
+mod deferred;
 mod digest;
 mod duplicates;
-mod later;
+mod match_key;
 mod matching;
 mod objects;
 mod place;
 mod rename;
-mod stand;
 mod trees;
 
 use super::findings::Findings;
@@ -72,8 +72,8 @@ pub(super) struct Walk<'w, 'c> {
     /// How many more nodes may be looked at in the search for elements near each other.
     patience: usize,
     within: Within,
-    later: Vec<later::DeferredArray<'c>>,
-    doubt: later::Resolution,
+    later: Vec<deferred::DeferredArray<'c>>,
+    doubt: deferred::Resolution,
     /// What meets in a probe, where that is asked for.
     met: Option<Vec<consistent::Met>>,
 }
@@ -147,7 +147,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
         patience: PATIENCE,
         within: Within::default(),
         later: Vec::new(),
-        doubt: later::Resolution::default(),
+        doubt: deferred::Resolution::default(),
         met: None,
     };
     walk.start();

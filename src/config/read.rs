@@ -2,9 +2,8 @@
 
 use super::{
     capture::{Capture, Queue},
-    comparison,
-    exporting::{self, Epoch, Telemetry},
-    listener, not_yet,
+    comparison, listener, not_yet,
+    outputs::{self, Epoch, Telemetry},
     places::{Checked, Hosts, Places, SameStack},
     recheck::{self, Recheck},
     redaction, sampling,
@@ -205,11 +204,11 @@ impl OutputConfig {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
         let redact = fields.optional("redact", redaction::read);
         let telemetry = fields.optional("telemetry", Telemetry::read);
-        let log = fields.optional("log", exporting::log);
-        let store = fields.optional("store", exporting::store);
+        let log = fields.optional("log", outputs::log);
+        let store = fields.optional("store", outputs::store);
         let limits = fields.optional("verdict", Limits::read);
         let redacted = redact.as_ref().map_or(&[][..], |redact| &redact.headers);
-        let epoch = fields.optional("epoch", |at| exporting::epoch(at, redacted));
+        let epoch = fields.optional("epoch", |at| outputs::epoch(at, redacted));
         let grace = fields.optional("drain", drain);
         Some(Self {
             redact: redact?,

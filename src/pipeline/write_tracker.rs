@@ -7,7 +7,7 @@
 use crate::{
     ledger::{Bound, Gauges},
     route::Keys,
-    sample::recent::{Mark, Seat, Window, is_recent, seat},
+    sample::recent_keys::{Mark, Seat, Window, is_recent, seat},
 };
 use std::{
     sync::{

@@ -5,7 +5,7 @@ use super::{
     check::{Check, Finding},
     concurrency::Places,
     dual_read::Reading,
-    lanes::GuardedClients,
+    guarded_clients::GuardedClients,
     noise::KnownNoise,
     recheck_slots::Waiting,
     suggestion_budget::Tries,

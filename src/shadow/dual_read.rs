@@ -4,7 +4,7 @@ use super::{
     Settings,
     concurrency::Place,
     context::CheckContext,
-    lane::{GuardedClient, Permit},
+    guarded_client::{GuardedClient, Permit},
     replay::{self, Failure, Purpose, Room},
 };
 use crate::{

@@ -4,7 +4,7 @@
 use super::{
     context::{CheckContext, IdMemory, Subject},
     dual_read::{DualReader, ReadError, StackAccess},
-    lanes::Instance,
+    guarded_clients::Instance,
     replay::Failure,
     span::Span,
 };

@@ -12,7 +12,7 @@ use super::{
     check::{Check, Finding},
     context::{ComparisonOutput, IdMemory},
     dual_read::{Reading, StackAccess},
-    lanes::Instance,
+    guarded_clients::Instance,
 };
 use crate::{
     budget::Held,

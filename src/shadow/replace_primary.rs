@@ -8,8 +8,8 @@ use super::{
     Conditional,
     check::Check,
     dual_read::{Reading, StackAccess},
-    lane::Permit,
-    lanes::Instance,
+    guarded_client::Permit,
+    guarded_clients::Instance,
 };
 use crate::{
     drain,

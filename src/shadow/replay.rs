@@ -1,6 +1,6 @@
 //! One read, sent to a stack once, and its whole answer.
 
-use super::lane::Permit;
+use super::guarded_client::Permit;
 use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},

@@ -9,7 +9,7 @@ use super::{
     check::{self, Entry},
     concurrency::{Place, Places},
     context::CheckContext,
-    lanes::{Clients, GuardedClients},
+    guarded_clients::{Clients, GuardedClients},
     noise::KnownNoise,
     on_demand::Rereader,
     recheck_slots::Waiting,

@@ -4,18 +4,18 @@
 //! it over and goes on. Reads wait for the disk: they belong where waiting holds nobody up. A disk that fails is never
 //! an error to anybody else: writes are kept, in bounds, and tried again, and the condition is told.
 
-mod condition;
+mod backend;
 mod file;
+mod health;
 mod lock;
-mod place;
 mod queue;
 mod schema;
 mod writer;
 
 use crate::ledger::{Gauges, Signal};
-use condition::Condition;
+use backend::{Filed, Place};
+use health::Condition;
 use lock::Lock;
-use place::{Filed, Place};
 use queue::{Job, Queue};
 use rusqlite::Connection;
 use std::{

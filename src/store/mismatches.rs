@@ -5,29 +5,29 @@
 //!
 //! Whoever reads waits for the disk: that is nothing for a thread that serves.
 
-mod intake;
-mod listen;
-mod look;
+mod ingest;
 mod pile;
+mod query;
 mod record;
-mod shelf;
+mod retention;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::{
     Config, Database,
     document::{Class, Mismatch},
 };
 use crate::ledger::Gauges;
-use intake::Intake;
-use look::{After, Found};
 use pile::Pile;
+use query::{After, Found};
 use record::Record;
 use std::{
     sync::mpsc::{SyncSender, sync_channel},
     time::SystemTime,
 };
 use utoipa::ToSchema;
+use writer::Intake;
 
 /// The examples and classes. Shared by clones.
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ impl Store {
         let waiting = self.gauges.store_waiting();
         let mut listed = self
             .database
-            .read(|from| look::classes(from, after, limit.saturating_add(1), LISTED_EXAMPLES))?;
+            .read(|from| query::classes(from, after, limit.saturating_add(1), LISTED_EXAMPLES))?;
         let next = next(&mut listed, limit, |last| last.after.to_string());
         let classes = listed.into_iter().map(|listed| listed.class).collect();
         Ok(Classes {
@@ -177,7 +177,7 @@ impl Store {
         };
         let found = self
             .database
-            .read(|from| look::class_by_id(from, id, SHOWN_EXAMPLES))?;
+            .read(|from| query::class_by_id(from, id, SHOWN_EXAMPLES))?;
         Ok(found)
     }
 
@@ -198,7 +198,7 @@ impl Store {
         let limit = filter.limit.saturating_add(1);
         let mut numbers = self
             .database
-            .read(|from| look::numbers(from, filter, before, limit))?;
+            .read(|from| query::numbers(from, filter, before, limit))?;
         let next = next(&mut numbers, filter.limit, |last| format!("{last:x}"));
         let mismatches = self.documents(&numbers, usize::MAX)?;
         Ok(Page {
@@ -216,10 +216,10 @@ impl Store {
     pub fn selection(&self) -> Result<Selection, LookError> {
         let piles = [Pile::Unclassed, Pile::Noise];
         let (numbers, newest_per_class, stored) = self.database.read(|from| {
-            let holders = look::holders(from, piles.len())?;
+            let holders = query::holders(from, piles.len())?;
             let per_class = (SELECTED / holders.max(1)).clamp(1, SELECTED_PER_CLASS);
-            let numbers = look::newest_of_each(from, &piles, per_class)?;
-            let stored = look::kept(from, &[Pile::Classed, Pile::Unclassed, Pile::Noise])?;
+            let numbers = query::newest_of_each(from, &piles, per_class)?;
+            let stored = query::kept(from, &[Pile::Classed, Pile::Unclassed, Pile::Noise])?;
             Ok((numbers, per_class, stored))
         })?;
         Ok(Selection {
@@ -235,7 +235,7 @@ impl Store {
         let Some(id) = record::number_of(id) else {
             return Ok(None);
         };
-        let found = self.database.read(|from| look::by_id(from, id))?;
+        let found = self.database.read(|from| query::by_id(from, id))?;
         Ok(found.and_then(|found| self.read(&found)))
     }
 
@@ -244,7 +244,7 @@ impl Store {
         let mut left = bytes;
         let mut mismatches = Vec::new();
         for numbers in numbers.chunks(CHUNK) {
-            for found in self.database.read(|from| look::documents(from, numbers))? {
+            for found in self.database.read(|from| query::documents(from, numbers))? {
                 match left.checked_sub(found.document.len()) {
                     Some(less) => left = less,
                     None => return Ok(mismatches),

@@ -4,11 +4,11 @@
 //! where the node behind its last member stands; a member of an object is a key node and a value node.
 //! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
 
-mod beside;
 mod equal;
 mod names;
 mod parse;
 mod records;
+mod reference;
 mod scan;
 mod text;
 

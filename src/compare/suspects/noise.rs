@@ -1,7 +1,7 @@
 //! The places at which readings of one stack differ from each other, and the kinds in which they do.
 
 use super::{
-    again::class,
+    repeated_places::class,
     variation::{Kinds, Variation},
 };
 use crate::{

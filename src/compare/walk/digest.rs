@@ -3,7 +3,7 @@
 //! What rules make of a value stands for it, and what they leave out is left out. Where no one value can stand
 //! for all that are equal to each other (a tolerance, ids that were renumbered), all have the same digest, and have to be tried.
 
-use super::{Pair, Scope, Walk, stand::MatchKey};
+use super::{Pair, Scope, Walk, match_key::MatchKey};
 use crate::{
     rules::{Action, Move, Same, Subject},
     stack::Stack,

@@ -4,7 +4,7 @@ use super::{Crumb, Likeness, Mode, Pair, Walk};
 use crate::{
     compare::{
         bijection,
-        case::{Candidate, Reading, Trees},
+        candidate::{Candidate, Reading, Trees},
         findings::Outcome,
     },
     rules::{Action, Rule, Subject},

@@ -2,7 +2,7 @@
 
 use super::{Likeness, Mode, Pair, Walk, Within, objects};
 use crate::{
-    compare::case::Candidate,
+    compare::candidate::Candidate,
     rules::Subject,
     value::json::{self, Document, Id},
 };

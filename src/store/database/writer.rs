@@ -2,9 +2,9 @@
 
 use super::{
     LAST_WORDS, Source,
-    condition::{Condition, chain},
+    backend::{Anew, NotReady, Place},
     file,
-    place::{Anew, NotReady, Place},
+    health::{Condition, chain},
     queue::{Job, Queue},
 };
 use crate::ledger::{Gauges, Signal};

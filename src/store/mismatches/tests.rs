@@ -161,7 +161,7 @@ fn of_what_comes_at_once_only_what_stays_is_written() {
         .into_iter()
         .chain(flood)
         .collect();
-    let mut room = listen::Taken::new();
+    let mut room = ingest::Taken::new();
     let written = reports
         .iter()
         .rev()
@@ -287,10 +287,10 @@ fn lower_bounds_are_reached_step_by_step() {
     let database = &wide.store.database;
     database
         .read(|connection| {
-            let mut shelf = shelf::Shelf::new(connection, &narrow, 30);
+            let mut shelf = retention::Shelf::new(connection, &narrow, 30);
             assert!(!shelf.make_room(0)?, "more has to go");
             assert_eq!(shelf.gone.examples, 30);
-            let mut shelf = shelf::Shelf::new(connection, &narrow, 30);
+            let mut shelf = retention::Shelf::new(connection, &narrow, 30);
             assert!(shelf.make_room(0)?);
             assert_eq!(shelf.gone.examples, 10);
             Ok(())
@@ -431,7 +431,7 @@ fn every_question_is_answered_by_an_index() {
     kept.keep(&[mismatch(1, &["one"])]);
     let plans = kept.store.database.read(|from| {
         let mut plans = Vec::new();
-        for sql in look::QUESTIONS {
+        for sql in query::QUESTIONS {
             let mut plan = from.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
             let parameters = vec![1; plan.parameter_count()];
             let rows = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;

@@ -2,8 +2,8 @@
 
 use super::{
     Class, Id, Node, Text,
-    beside::{NOWHERE, begin_alike},
     parse::Parser,
+    reference::{NOWHERE, begin_alike},
 };
 use foldhash::fast::FixedState;
 use std::{hash::BuildHasher, ops::Range};

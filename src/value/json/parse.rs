@@ -7,7 +7,7 @@
 
 use super::{
     Class, Document, Framing, Id, Invalid, KEY_TWICE, Node,
-    beside::{NOWHERE, Reference},
+    reference::{NOWHERE, Reference},
 };
 use std::ops::Range;
 

@@ -1,6 +1,6 @@
 //! Sequences of JSON texts: one document whose root is the array of them.
 
-use super::{Class, Document, Id, Invalid, beside::Reference, parse::Parser};
+use super::{Class, Document, Id, Invalid, parse::Parser, reference::Reference};
 use std::ops::Range;
 
 /// How JSON texts stand one after the other.

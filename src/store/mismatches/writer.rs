@@ -2,7 +2,7 @@
 
 use super::{
     record::Record,
-    shelf::{Gone, Shelf},
+    retention::{Gone, Shelf},
 };
 use crate::{
     ledger::{Bound, Gauges},

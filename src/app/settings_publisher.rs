@@ -1,6 +1,6 @@
 //! Puts a configuration in force: one publisher for each module that reads settings while it runs.
 
-use super::{evidence::required, restored::EpochFingerprint};
+use super::{recovered::EpochFingerprint, verdict_source::required};
 use crate::{
     budget::Budget,
     config::{Comparable, Config},

@@ -3,7 +3,7 @@
 
 use super::{
     Settings,
-    lane::{BreakerGauge, GuardedClient, Permit},
+    guarded_client::{BreakerGauge, GuardedClient, Permit},
 };
 use crate::{
     budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason, pipeline::CapturedRead,

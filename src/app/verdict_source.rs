@@ -1,6 +1,6 @@
 //! The verdict as it stands: the ledger's figures under the configuration in force.
 
-use super::switchboard::Judging;
+use super::settings_publisher::Judging;
 use crate::{
     admin,
     config::Config,

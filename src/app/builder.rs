@@ -1,18 +1,17 @@
 //! What the modules share, and how each gets its part of it.
 
 use super::{
-    StartError,
-    advice::RuleAdvisor,
-    clock, described,
-    evidence::VerdictSource,
+    StartError, clock, described,
     history::{Changes, Keeping, Kept},
     mismatches::Stored,
     open_files::Shares,
     reachable::Reachable,
     recheck::{self, Rechecks},
-    restored::Recovered,
-    switchboard::{SettingsPublisher, SettingsReaders},
+    recovered::Recovered,
+    rule_advisor::RuleAdvisor,
+    settings_publisher::{SettingsPublisher, SettingsReaders},
     threads::Threads,
+    verdict_source::VerdictSource,
     verdicts::{self, Verdicts},
 };
 use crate::{
