@@ -4,30 +4,24 @@
 //! ours is ever waited for: what cannot be copied or queued is dropped and counted.
 
 mod accept;
+mod body;
 mod call;
 mod capture;
 mod check;
 mod connection;
 mod control;
 mod deadline;
-mod expect_continue;
 mod forward;
-mod framing;
-mod guard;
-mod hop;
-mod informational;
+mod http1;
 mod limits;
 mod listener;
 mod problem;
-mod request_body;
-mod response_body;
 mod retry;
 mod route;
 mod sample;
 mod sampler;
 mod settings;
 mod switch;
-mod upgrade;
 mod writing;
 
 pub use limits::ListenerLimits;

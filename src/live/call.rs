@@ -1,10 +1,10 @@
 //! One live request on its way through the layers.
 
 use super::{
+    body::request::RequestBody,
     capture::{End, SharedCopy},
-    hop::Marks,
+    http1::hop::Marks,
     limits::ListenerLimits,
-    request_body::RequestBody,
     settings::LiveSettings,
     switch::{Switch, Undecided},
 };

@@ -1,9 +1,9 @@
 //! A sampled read while its answer streams by: what is copied of it, and how it ends.
 
 use super::{
+    body::response::{Origin, ResponseBody},
     capture::{BoundedCopy, End, SharedCopy},
     problem::Problem,
-    response_body::{Origin, ResponseBody},
 };
 use crate::{
     budget::Held,

@@ -1,12 +1,11 @@
 //! Where requests of one connection enter: what is only for this connection is taken out, and the rest goes through the layers.
 
 use super::{
+    body::{request::RequestBody, response::ResponseBody},
     call::{Call, Caller, Upgrade},
     control,
-    hop::{self, Mark, Marks},
+    http1::hop::{self, Mark, Marks},
     problem::Problem,
-    request_body::RequestBody,
-    response_body::ResponseBody,
     settings::LiveSettings,
     switch::Undecided,
 };

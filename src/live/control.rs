@@ -1,7 +1,7 @@
 //! Headers by which a caller steers twinread. They are obeyed only with the `live_token`, and never passed on.
 
 use super::{
-    hop::{Mark, Marks},
+    http1::hop::{Mark, Marks},
     settings::LiveSettings,
 };
 use crate::{http_client::HOP, sample::Wish};

@@ -1,15 +1,15 @@
 //! The service that sends a request to the primary and takes up its answer.
 
 use super::{
+    body::{request::RequestBody, response::ResponseBody},
     call::{Call, Exchange, Upgrade},
-    expect_continue::{BodyGate, GateHandle},
-    hop::{self, Mark, Marks},
-    informational,
+    http1::{
+        expect_continue::{BodyGate, GateHandle},
+        hop::{self, Mark, Marks},
+        informational, upgrade,
+    },
     problem::Problem,
-    request_body::RequestBody,
-    response_body::ResponseBody,
     retry::ReplayableRequest,
-    upgrade,
 };
 use crate::{
     drain,

@@ -5,7 +5,7 @@ use super::{
     call::Caller,
     connection::{ConnectionService, Loops},
     forward::Forward,
-    guard::Guard,
+    http1::guard::Guard,
     route::{Route, RouteLayer},
     sample::{Sample, SampleLayer},
     settings::{Config, Handles},

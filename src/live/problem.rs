@@ -1,6 +1,6 @@
 //! Answers of our own, where the primary gave none (RFC 9457).
 
-use super::response_body::ResponseBody;
+use super::body::response::ResponseBody;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 

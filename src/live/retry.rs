@@ -2,7 +2,7 @@
 //!
 //! Nearly every one is dropped unused, so it is kept flat.
 
-use super::request_body::RequestBody;
+use super::body::request::RequestBody;
 use crate::pipeline::CompactHead;
 use http::{Method, Request, Uri};
 use http_body::Body;

@@ -1,9 +1,9 @@
 //! Middleware that names the route of a request and counts the request under it.
 
 use super::{
+    body::response::ResponseBody,
     call::{Call, Named, OwnedHead, Routing, Unnamed},
     capture::{BoundedCopy, SharedCopy},
-    response_body::ResponseBody,
 };
 use crate::{budget::Budget, ledger::Ledger};
 use http::{Method, Response};

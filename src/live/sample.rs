@@ -3,8 +3,8 @@
 //! The live request is forwarded unchanged, and nothing here waits. What cannot be copied is counted under its reason.
 
 use super::{
+    body::response::ResponseBody,
     call::Call,
-    response_body::ResponseBody,
     route::Routed,
     sampler::{Plan, Sampler},
     settings::Handles,

@@ -1,11 +1,12 @@
 //! The body of an answer on its way to the caller.
 
-use super::{
-    call::Exchange, check::Check, expect_continue::GateHandle, problem::Problem,
-    request_body::RequestBody, switch::Switch,
-};
+use super::request::RequestBody;
 use crate::{
     http_client::{PooledBody, WriterHandle},
+    live::{
+        call::Exchange, check::Check, http1::expect_continue::GateHandle, problem::Problem,
+        switch::Switch,
+    },
     stack::Stack,
 };
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use std::{
 };
 
 /// Streams an answer to the caller, and copies it where it is sampled.
-pub(super) struct ResponseBody {
+pub(crate) struct ResponseBody {
     source: Source,
     origin: Origin,
     /// Where trailers go; `None`: nowhere.
@@ -37,7 +38,7 @@ pub(super) struct ResponseBody {
 
 /// Who gave an answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// A stack, to a request sent at that moment.
     Stack(Stack, Instant),
     /// It is one of our own.
@@ -57,11 +58,11 @@ struct Unwanted(GateHandle);
 // === impl Download ===
 
 impl ResponseBody {
-    pub(super) fn new(body: PooledBody<RequestBody>, stack: Stack, sent: Instant) -> Self {
+    pub(crate) fn new(body: PooledBody<RequestBody>, stack: Stack, sent: Instant) -> Self {
         Self::of(Source::Stack(body), Origin::Stack(stack, sent))
     }
 
-    pub(super) fn own(body: Bytes, problem: Problem) -> Self {
+    pub(crate) fn own(body: Bytes, problem: Problem) -> Self {
         Self::of(Source::Own(Some(body)), Origin::Own(problem))
     }
 
@@ -79,32 +80,32 @@ impl ResponseBody {
     }
 
     /// Leaves out the body, and tells its length.
-    pub(super) fn leave_untold(&mut self, length: u64) {
+    pub(crate) fn leave_untold(&mut self, length: u64) {
         self.source = Source::Untold(length);
     }
 
-    pub(super) fn put_trailers_on(&mut self, line: Arc<WriterHandle>) {
+    pub(crate) fn put_trailers_on(&mut self, line: Arc<WriterHandle>) {
         self.line = Some(line);
     }
 
-    pub(super) fn ends_connection(&mut self, switch: Switch) {
+    pub(crate) fn ends_connection(&mut self, switch: Switch) {
         self.ends_connection = Some(switch);
     }
 
-    pub(super) fn refuse_at_end(&mut self, keeper: GateHandle) {
+    pub(crate) fn refuse_at_end(&mut self, keeper: GateHandle) {
         self.unwanted = Some(Unwanted(keeper));
     }
 
-    pub(super) fn ends(&mut self, exchange: Exchange) {
+    pub(crate) fn ends(&mut self, exchange: Exchange) {
         self.exchange = Some(exchange);
     }
 
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
 
     /// Copies the body for `check`, which may be at its end already.
-    pub(super) fn copy_for(&mut self, mut check: Box<Check>) {
+    pub(crate) fn copy_for(&mut self, mut check: Box<Check>) {
         if self.is_end_stream() || matches!(self.source, Source::Untold(_)) {
             return check.complete();
         }

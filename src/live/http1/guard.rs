@@ -9,13 +9,11 @@
 //! After the last answer of a connection that still sends, what comes is read and dropped for [`LINGER`], for a reset would take
 //! the answer from the caller before it is read.
 
-use super::{
-    call::Caller,
-    deadline::Deadline,
-    framing::{Found, Framing, Stage},
-    switch::Decision,
+use super::framing::{Found, Framing, Stage};
+use crate::{
+    ledger::Bound,
+    live::{call::Caller, deadline::Deadline, switch::Decision},
 };
-use crate::ledger::Bound;
 use memchr::memchr;
 use socket2::SockRef;
 use std::{
@@ -41,7 +39,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Wraps the connection to a caller.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     inner: TcpStream,
     framing: Framing,
     caller: Arc<Caller>,
@@ -80,7 +78,7 @@ enum Spoilt {
 // === impl Guard ===
 
 impl Guard {
-    pub(super) fn new(inner: TcpStream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(inner: TcpStream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             framing: Framing::default(),
@@ -95,7 +93,7 @@ impl Guard {
         }
     }
 
-    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+    pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         self.inner.set_nodelay(true)
     }
 

@@ -20,7 +20,7 @@ enum Part {
 
 /// Where the first byte of the target stands that may have to be encoded, in the `next` bytes of a request line that began with
 /// `begin`.
-pub(super) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
+pub(crate) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
     let (before, start) = match memchr(b' ', begin) {
         Some(space) => (&begin[space + 1..], 0),
         None => (&[][..], memchr(b' ', next)? + 1),
@@ -38,7 +38,7 @@ pub(super) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
 }
 
 /// `rest` with its target encoded: what follows in a request line that began with `begin`, and then whatever it is.
-pub(super) fn encode(begin: &[u8], rest: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(begin: &[u8], rest: &[u8]) -> Vec<u8> {
     let target = until_end(rest);
     let is_utf8 = std::str::from_utf8(target).is_ok();
     let before = memchr(b' ', begin).map_or(begin, |space| &begin[space + 1..]);

@@ -16,7 +16,7 @@ const MAX_LINE: usize = 512 << 10;
 
 /// Where one connection's stream of requests stands.
 #[derive(Debug, Default)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     facts: Facts,
     /// The beginning of a line that has not ended yet.
@@ -32,7 +32,7 @@ pub(super) struct Framing {
 
 /// What the stream is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Not a byte has come.
     Untouched,
     Head,
@@ -45,7 +45,7 @@ pub(super) enum Stage {
 
 /// What [`Framing::read`] found in some bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Sound,
     /// The byte at this offset ends the first line that is at fault.
     Fault(usize),
@@ -82,7 +82,7 @@ struct AtFault;
 
 impl Framing {
     /// Follows the next bytes of the stream. After a fault everything is sound, for nothing after it may be used.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Found {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Found {
         let mut at = 0;
         self.has_begun |= !bytes.is_empty();
         while at < bytes.len() {
@@ -127,7 +127,7 @@ impl Framing {
     }
 
     /// Encodes what follows a [`Found::Target`], which has to reach the end of the line.
-    pub(super) fn encode_target(&self, rest: &[u8]) -> Vec<u8> {
+    pub(crate) fn encode_target(&self, rest: &[u8]) -> Vec<u8> {
         target::encode(&self.partial, rest)
     }
 
@@ -140,11 +140,11 @@ impl Framing {
     }
 
     /// Whether some of the body has come that the last request announced with `Expect`; `None`: there is none.
-    pub(super) fn has_expected_body_begun(&self) -> Option<bool> {
+    pub(crate) fn has_expected_body_begun(&self) -> Option<bool> {
         self.expected_body
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> Stage {
         match self.state {
             State::Start if !self.has_begun => Stage::Untouched,
             State::Start if self.partial.is_empty() => Stage::Between,
@@ -155,30 +155,30 @@ impl Framing {
     }
 
     /// The number of the head that has begun and is not whole.
-    pub(super) fn head(&self) -> Option<u64> {
+    pub(crate) fn head(&self) -> Option<u64> {
         (self.stage() == Stage::Head).then_some(self.heads)
     }
 
     /// Whether the last request is whole and no other has begun.
-    pub(super) fn is_between_requests(&self) -> bool {
+    pub(crate) fn is_between_requests(&self) -> bool {
         matches!(self.stage(), Stage::Untouched | Stage::Between)
     }
 
-    pub(super) fn is_tunnel(&self) -> bool {
+    pub(crate) fn is_tunnel(&self) -> bool {
         self.state == State::Tunnel
     }
 
-    pub(super) fn awaits_upgrade(&self) -> bool {
+    pub(crate) fn awaits_upgrade(&self) -> bool {
         self.state == State::Upgrade
     }
 
     /// The upgrade was refused: requests go on.
-    pub(super) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self) {
         self.state = State::Start;
     }
 
     /// The upgrade was granted: nothing is looked at any more.
-    pub(super) fn tunnel(&mut self) {
+    pub(crate) fn tunnel(&mut self) {
         self.state = State::Tunnel;
     }
 

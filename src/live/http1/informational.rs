@@ -1,13 +1,16 @@
 //! Informational answers of the primary, on their way to the caller.
 
-use super::{call::Caller, expect_continue::GateHandle, hop, request_body::RequestBody};
-use crate::ledger::Bound;
+use super::{expect_continue::GateHandle, hop};
+use crate::{
+    ledger::Bound,
+    live::{body::request::RequestBody, call::Caller},
+};
 use http::{HeaderMap, Request, StatusCode};
 use std::sync::Arc;
 
 /// Passes on what the primary says before its answer: `100 Continue` opens the gate where the caller waits for it (hyper says it
 /// to the caller then), everything else goes on the caller's line as it came. One for which there is no room is dropped.
-pub(super) fn pass_on(
+pub(crate) fn pass_on(
     request: &mut Request<RequestBody>,
     caller: Option<&Arc<Caller>>,
     keeper: Option<&GateHandle>,

@@ -4,7 +4,7 @@
 //! has said the same. A primary that says nothing gets the body after [`PATIENCE`], as callers do it themselves, and at once where
 //! the caller sends it without waiting.
 
-use super::switch::Switch;
+use crate::live::switch::Switch;
 use futures_util::task::AtomicWaker;
 use std::{
     future::Future,
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The side that waits.
 #[derive(Debug)]
-pub(super) struct BodyGate {
+pub(crate) struct BodyGate {
     keeper: GateHandle,
     caller: Switch,
     patience: Pin<Box<Sleep>>,
@@ -30,7 +30,7 @@ pub(super) struct BodyGate {
 
 /// The side that decides. Shared by clones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct GateHandle(Arc<State>);
+pub(crate) struct GateHandle(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,7 +40,7 @@ struct State {
 
 /// What became of a body that was held back.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     Open,
     /// The answer has come without it.
     Refused,
@@ -54,7 +54,7 @@ const REFUSED: u8 = 3;
 // === impl Gate ===
 
 impl BodyGate {
-    pub(super) fn new(caller: Switch) -> (Self, GateHandle) {
+    pub(crate) fn new(caller: Switch) -> (Self, GateHandle) {
         let keeper = GateHandle::default();
         let gate = Self {
             keeper: keeper.clone(),
@@ -64,7 +64,7 @@ impl BodyGate {
         (gate, keeper)
     }
 
-    pub(super) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Decision> {
+    pub(crate) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Decision> {
         self.keeper.0.waiting.register(cx.waker());
         match self.keeper.0.state.load(Ordering::Acquire) {
             OPEN => return Poll::Ready(Decision::Open),
@@ -89,19 +89,19 @@ impl BodyGate {
 impl GateHandle {
     // ## Closed => Open
     /// The primary wants the body.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.change(CLOSED, OPEN);
     }
 
     // ## Closed => Answered
     /// The final answer is here. Says whether that was before the body was wanted: then it will never be sent.
-    pub(super) fn answered(&self) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         self.change(CLOSED, ANSWERED)
     }
 
     // ## Answered => Refused
     /// The answer has ended, and the connection to the primary with it: it still waits for the body.
-    pub(super) fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         self.change(ANSWERED, REFUSED);
     }
 

@@ -1,8 +1,8 @@
 //! The body of a live request on its way to the primary.
 
-use super::{
+use crate::live::{
     capture::{End, SharedCopy},
-    expect_continue::{BodyGate, Decision},
+    http1::expect_continue::{BodyGate, Decision},
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,7 +14,7 @@ use std::{
 
 /// Streams what the caller sends; holds it back and records it where asked.
 #[derive(Debug, Default)]
-pub(super) struct RequestBody {
+pub(crate) struct RequestBody {
     /// `None`: no body.
     inner: Option<Incoming>,
     gate: Option<BodyGate>,
@@ -23,7 +23,7 @@ pub(super) struct RequestBody {
 
 /// Why a request body is not whole.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     #[error("the caller's body broke")]
     Caller(#[source] hyper::Error),
     #[error("the answer came without the body")]
@@ -33,18 +33,18 @@ pub(super) enum Broken {
 // === impl Upload ===
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming) -> Self {
+    pub(crate) fn new(inner: Incoming) -> Self {
         Self {
             inner: (!inner.is_end_stream()).then_some(inner),
             ..Self::default()
         }
     }
 
-    pub(super) fn hold_back(&mut self, gate: BodyGate) {
+    pub(crate) fn hold_back(&mut self, gate: BodyGate) {
         self.gate = Some(gate);
     }
 
-    pub(super) fn record(&mut self, recording: SharedCopy) {
+    pub(crate) fn record(&mut self, recording: SharedCopy) {
         match &self.inner {
             None => recording.tape().finish(End::Whole),
             Some(inner) => {

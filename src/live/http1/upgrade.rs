@@ -6,7 +6,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
 /// Joins the caller's connection and the primary's as soon as both are free of HTTP. The drain waits for its end.
-pub(super) fn open(caller: OnUpgrade, stack: OnUpgrade, drain: drain::Watch) {
+pub(crate) fn open(caller: OnUpgrade, stack: OnUpgrade, drain: drain::Watch) {
     tokio::spawn(async move {
         let (caller, stack) = match tokio::try_join!(caller, stack) {
             Ok(ends) => ends,

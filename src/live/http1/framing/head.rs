@@ -5,7 +5,7 @@ use memchr::memchr;
 
 /// What the head in hand said so far.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     version: Version,
     content_length: Option<u64>,
     is_chunked: bool,
@@ -25,7 +25,7 @@ enum Version {
 // === impl Facts ===
 
 impl Facts {
-    pub(super) fn of_request_line(line: &[u8]) -> Result<Self, AtFault> {
+    pub(crate) fn of_request_line(line: &[u8]) -> Result<Self, AtFault> {
         // No request target has a fragment; `http::Uri` would drop it silently.
         if memchr(b'#', line).is_some() {
             return Err(AtFault);
@@ -40,7 +40,7 @@ impl Facts {
         })
     }
 
-    pub(super) fn header(&mut self, line: &[u8]) -> Result<(), AtFault> {
+    pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), AtFault> {
         let Some(first) = line.first() else {
             return Ok(());
         };
@@ -95,12 +95,12 @@ impl Facts {
     }
 
     /// Whether the caller may wait to be asked for the body.
-    pub(super) fn expects(&self) -> bool {
+    pub(crate) fn expects(&self) -> bool {
         self.expects
     }
 
     /// What follows the head.
-    pub(super) fn body(&self) -> Result<State, AtFault> {
+    pub(crate) fn body(&self) -> Result<State, AtFault> {
         if self.version == Version::Http11 && !self.has_host {
             return Err(AtFault);
         }

@@ -1,7 +1,9 @@
 //! Headers that are for one connection only (RFC 9110 7.6.1), and framing that two parsers could read differently.
 
-use super::control;
-use crate::http_client::{self, remove_in_order};
+use crate::{
+    http_client::{self, remove_in_order},
+    live::control,
+};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
@@ -18,12 +20,12 @@ const STRIPPED: u8 = Mark::Connection as u8
 
 /// Which headers that need attention a head has, found in one walk: to look each up costs more.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks(u8);
+pub(crate) struct Marks(u8);
 
 /// One header, or several, that need attention.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
-pub(super) enum Mark {
+pub(crate) enum Mark {
     Connection = 1,
     Te = 2,
     /// Headers for one connection that need not be named by `Connection`.
@@ -39,17 +41,17 @@ pub(super) enum Mark {
 /// An answer whose end is told in two ways, or in one that nobody knows.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("the framing of the answer is ambiguous")]
-pub(super) struct Ambiguous;
+pub(crate) struct Ambiguous;
 
 // === impl Marks ===
 
 impl Marks {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let marks = headers.keys().filter_map(Mark::of);
         Self(marks.fold(0, |marks, mark| marks | mark as u8))
     }
 
-    pub(super) fn have(self, mark: Mark) -> bool {
+    pub(crate) fn have(self, mark: Mark) -> bool {
         self.0 & mark as u8 != 0
     }
 
@@ -77,7 +79,7 @@ impl Mark {
 
 /// Removes from a request what was for the caller's connection or for twinread. `Transfer-Encoding` stays, because it says that
 /// there is a body: the caller's guard has made sure that it is `chunked`.
-pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
+pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
     let has_ours = || headers.keys().any(|name| control::is_for_us(name, force));
@@ -94,7 +96,7 @@ pub(super) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option
 }
 
 /// Removes from an answer what was for the primary's connection.
-pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: Marks) {
+pub(crate) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: Marks) {
     if !marks.have_any(STRIPPED) {
         return;
     }
@@ -115,7 +117,7 @@ pub(super) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: M
 }
 
 /// Takes out of an informational answer what was for the primary's connection, and framing: it has no body (RFC 9110 8.6).
-pub(super) fn strip_informational(headers: &mut HeaderMap) {
+pub(crate) fn strip_informational(headers: &mut HeaderMap) {
     let options = connection_options(headers, Marks::of(headers));
     remove_in_order(headers, |name| match *name {
         CONNECTION | CONTENT_LENGTH | TE | TRAILER | TRANSFER_ENCODING | UPGRADE => true,
@@ -127,7 +129,7 @@ pub(super) fn strip_informational(headers: &mut HeaderMap) {
 ///
 /// # Errors
 /// [`Ambiguous`].
-pub(super) fn check_answer<B>(answer: &mut Response<B>, marks: Marks) -> Result<(), Ambiguous> {
+pub(crate) fn check_answer<B>(answer: &mut Response<B>, marks: Marks) -> Result<(), Ambiguous> {
     if marks.have(Mark::TransferEncoding) {
         let mut codings = answer.headers().get_all(TRANSFER_ENCODING).iter();
         let coding = codings.next().map(HeaderValue::as_bytes);
