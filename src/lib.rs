@@ -1,6 +1,6 @@
 //! twinread: proves on live reads that a new stack answers as the old one does.
 //!
-//! The modules stand in layers, and dependencies point downward only (`tests/layers.rs` holds them to it).
+//! The modules stand in layers, and dependencies point downward only (`tests/it/layers.rs` holds them to it).
 
 // 0: the pure core: no I/O, no clock, no locks, no randomness
 pub mod advise;

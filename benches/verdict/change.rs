@@ -1,6 +1,6 @@
 //! The change detector: how long until it raises an alarm.
 
-use crate::simulation::gap;
+use super::simulation::gap;
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use twinread::verdict::{ChangeDetector, Trials, change};

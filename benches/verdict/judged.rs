@@ -1,6 +1,6 @@
 //! What `judge` makes of whole evidence, compared with what the simulations compute from its bounds.
 
-use crate::simulation::{ALPHA, Bound, Upper};
+use super::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
 use rand::{RngExt, rngs::StdRng};
 use twinread::{

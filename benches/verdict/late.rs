@@ -1,6 +1,6 @@
 //! Mismatches that are known only after the last re-check, and two orders in which to count them.
 
-use crate::simulation::Run;
+use super::simulation::Run;
 use twinread::verdict::Trials;
 
 /// Checks that are sampled in one second.

@@ -1,6 +1,6 @@
 //! Routes exactly at their limits, and whether the verdict is ever `unsafe`.
 
-use crate::simulation::{ALPHA, gap, ln_largest};
+use super::simulation::{ALPHA, gap, ln_largest};
 use rand::{RngExt, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;

@@ -1,6 +1,6 @@
 //! One line for each figure, with its bound and whether it holds.
 
-use crate::simulation::{ALPHA, largest_share};
+use super::simulation::{ALPHA, largest_share};
 use anstream::println;
 
 #[derive(Debug, Default)]

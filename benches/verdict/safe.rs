@@ -1,6 +1,6 @@
 //! Stacks that are wrong beyond the limit, and whether they are ever called `safe`.
 
-use crate::simulation::{Bound, Run, Upper};
+use super::simulation::{Bound, Run, Upper};
 use rand::{RngExt, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;

@@ -1,4 +1,4 @@
-//! Calls the program. Used as `#[path = "support/command.rs"] mod command;`.
+//! Calls the program.
 
 use std::{
     path::Path,

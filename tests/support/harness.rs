@@ -1,6 +1,6 @@
 //! Real sockets for tests: stacks that do what a script says, callers that write bytes, and the live path between them.
 //!
-//! Used as `#[path = "../support/harness.rs"] mod support;`. Every wait has a deadline, so a test that would hang fails.
+//! Every wait has a deadline, so a test that would hang fails.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

@@ -1,9 +1,10 @@
 //! Reads whose callers had something already: `If-None-Match` and its like.
 
-use crate::{
-    EQUAL, MATCH, MISMATCH, not_compared, races,
+use super::{
+    EQUAL, MATCH, MISMATCH,
+    harness::Read,
+    not_compared, races,
     recheck::{STALE, after, comparing, marks, pair, places},
-    shadow::Read,
     stacks::{Way, answer},
 };
 use http::StatusCode;

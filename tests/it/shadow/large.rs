@@ -1,9 +1,9 @@
 //! Bodies that are too large to be kept: they are hashed, and equal hashes are equal bodies.
 
-use crate::{
+use super::{
     MATCH, MISMATCH,
+    harness::{Read, Shadow},
     recheck::{after, comparing, pair, places, under},
-    shadow::{Read, Shadow},
     stacks::{Stack, Way, answer},
 };
 use http::{Method, StatusCode};

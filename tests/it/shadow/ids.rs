@@ -1,9 +1,10 @@
 //! Renumbered ids: which checks say what has met in the epoch.
 
-use crate::{
-    MISMATCH, not_compared,
+use super::{
+    MISMATCH,
+    harness::Shadow,
+    not_compared,
     recheck::{UNCONFIRMED, after, comparing, pair, places, reading, under},
-    shadow::Shadow,
     stacks::{Stack, Way},
 };
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,19 +2,17 @@
 //!
 //! `cargo bench --bench verdict` shows the same, and more, with ten times as many runs.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "../benches/verdict/change.rs"]
+#[path = "../../benches/verdict/change.rs"]
 mod change;
-#[path = "../benches/verdict/judged.rs"]
+#[path = "../../benches/verdict/judged.rs"]
 mod judged;
-#[path = "../benches/verdict/late.rs"]
+#[path = "../../benches/verdict/late.rs"]
 mod late;
-#[path = "../benches/verdict/proof.rs"]
+#[path = "../../benches/verdict/proof.rs"]
 mod proof;
-#[path = "../benches/verdict/safe.rs"]
+#[path = "../../benches/verdict/safe.rs"]
 mod safe;
-#[path = "../benches/verdict/simulation.rs"]
+#[path = "../../benches/verdict/simulation.rs"]
 mod simulation;
 
 use change::Watch;

@@ -1,6 +1,6 @@
 //! A worker with its queue and figures, as the app would wire them, and samples to offer to it.
 
-use crate::stacks::Stack;
+use super::stacks::Stack;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::{

@@ -1,10 +1,10 @@
 //! Which build of the new stack answered, and how long both took.
 
-use crate::{
+use super::{
     EQUAL, MATCH,
+    harness::{Read, Shadow},
     recheck::{STALE, UNCONFIRMED, after, comparing},
     settings,
-    shadow::{Read, Shadow},
     stacks::{Stack, Way},
 };
 use std::sync::atomic::{AtomicUsize, Ordering};

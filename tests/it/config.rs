@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-#[path = "config/places.rs"]
 mod places;
-#[path = "config/secrets.rs"]
 mod secrets;
 
 use proptest::prelude::*;

@@ -1,9 +1,10 @@
 //! Checks of what has just been written begin later, with a reading of both stacks.
 
-use crate::{
-    EQUAL, MATCH, MISMATCH, not_compared,
+use super::{
+    EQUAL, MATCH, MISMATCH,
+    harness::{Read, Shadow, eventually},
+    not_compared,
     recheck::{STALE, after, comparing, marks, pair},
-    shadow::{Read, Shadow, eventually},
     stacks::{Way, answer},
 };
 use http::{HeaderMap, Method, StatusCode};

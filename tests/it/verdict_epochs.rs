@@ -1,7 +1,5 @@
 //! The ledger's figures by epoch: nothing lost between two of them, nothing counted twice.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use std::{

@@ -1,6 +1,6 @@
 //! The document of the API against the API.
 
-use crate::harness::Running;
+use super::harness::Running;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -1,20 +1,17 @@
 //! The shadow over real sockets: every way in which a stack can answer or fail ends in exactly one outcome.
 
-// Everything in here is test code, helpers included: a panic is how it fails.
-#![allow(clippy::unwrap_used)]
-
 mod builds;
 mod conditional;
+mod harness;
 mod ids;
 mod large;
 mod noise;
 mod races;
 mod recheck;
-mod shadow;
 mod stacks;
 
+use harness::{Read, Shadow, eventually};
 use http::{Method, StatusCode};
-use shadow::{Read, Shadow, eventually};
 use stacks::{Stack, Way, answer};
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -308,7 +305,7 @@ async fn trailers_and_chunked_bodies_are_whole_answers() {
         tables: &mut Bijections,
     ) -> Comparison {
         assert_eq!(answers.1.trailers["x-sum"], "7");
-        shadow::bytes_alone(answers, context, comparing, tables)
+        harness::bytes_alone(answers, context, comparing, tables)
     }
     let shadow = Shadow::comparing(&old, &new, settings(), with_trailers).await;
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
@@ -346,7 +343,7 @@ async fn a_panic_in_the_comparison_ends_one_check_alone() {
         tables: &mut Bijections,
     ) -> Comparison {
         assert_ne!(answers.1.body.kept(), "panic");
-        shadow::bytes_alone(answers, context, comparing, tables)
+        harness::bytes_alone(answers, context, comparing, tables)
     }
     let (old, new) = stacks(Way::json("panic")).await;
     let shadow = Shadow::comparing(&old, &new, settings(), panicking).await;

@@ -1,12 +1,7 @@
 //! The admin API over real sockets, with handles that stand in for the rest of the process.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "admin/commands.rs"]
 mod commands;
-#[path = "admin/harness.rs"]
 mod harness;
-#[path = "admin/openapi.rs"]
 mod openapi;
 
 use harness::{Running, check_clean, handles};

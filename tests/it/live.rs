@@ -1,10 +1,5 @@
 //! The live path over real sockets: what a caller sends and gets, byte for byte.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-#[path = "../support/harness.rs"]
-mod support;
-
 mod bodies;
 mod capture;
 mod control;

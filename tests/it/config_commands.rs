@@ -2,10 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-#[path = "support/command.rs"]
-mod command;
-
-use command::twinread;
+use crate::command::twinread;
 use std::{
     fs,
     path::Path,

@@ -1,8 +1,5 @@
 //! The demo, through the binary: it finds exactly the defects that were planted.
 
-// Everything in here is test code, helpers included: a panic is how it fails.
-#![allow(clippy::unwrap_used)]
-
 use serde_json::Value;
 use std::{
     collections::BTreeSet,

@@ -1,9 +1,9 @@
 //! What the old stack itself changes is noise in the kinds that it shows, in this check or in earlier ones.
 
-use crate::{
+use super::{
     MATCH, MISMATCH,
+    harness::{Read, Shadow},
     recheck::{after, comparing, pair, places, reading},
-    shadow::{Read, Shadow},
     stacks::{Way, answer},
 };
 use std::sync::{

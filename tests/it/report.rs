@@ -1,7 +1,5 @@
 //! Checks as spans at a collector, over both protocols; metrics as text; and collectors that are down or hang.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how tests fail")]
-
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use opentelemetry_proto::tonic::{
     collector::{

@@ -1,7 +1,5 @@
 //! The verdict: each reason in a pair (held, broken), what can never happen, and how often it may be wrong.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};

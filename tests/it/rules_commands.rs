@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-#[path = "support/command.rs"]
-mod command;
-
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 use tempfile::TempDir;
@@ -22,7 +19,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 /// Exit code, stdout, stderr.
 fn twinread(folder: &Path, line: &str) -> (i32, String, String) {
     let arguments: Vec<_> = line.split(' ').collect();
-    let output = command::twinread(folder, &arguments);
+    let output = crate::command::twinread(folder, &arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(output.stdout), text(output.stderr))

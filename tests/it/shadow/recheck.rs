@@ -1,8 +1,9 @@
 //! What differs is read again on both stacks, and ends as lag, as noise or as a mismatch.
 
-use crate::{
-    EQUAL, MATCH, MISMATCH, not_compared, settings,
-    shadow::{Read, Shadow, bytes_alone, eventually},
+use super::{
+    EQUAL, MATCH, MISMATCH,
+    harness::{Read, Shadow, bytes_alone, eventually},
+    not_compared, settings,
     stacks::{Stack, Way, answer},
 };
 use std::{

@@ -4,9 +4,6 @@
 //! What is looked at: `use` items, paths in code and types (through the file's own imports), and the
 //! tokens of macro calls. Unit tests are held to the layers too, but may read files and clocks.
 
-// Everything in here is test code, helpers included: a panic is how it fails.
-#![allow(clippy::unwrap_used)]
-
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use std::{
     collections::HashMap,

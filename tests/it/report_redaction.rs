@@ -1,7 +1,5 @@
 //! Nothing personal leaves the process: whatever is planted into a check, its report does not hold it.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how tests fail")]
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! The commands that ask a running twinread.
 
-use crate::harness::{Running, check_clean, close};
+use super::harness::{Running, check_clean, close};
 use clap::Parser;
 use std::{process::ExitCode, thread, time::Duration};
 use tokio::{net::TcpListener, time};

@@ -1,0 +1,29 @@
+//! Everything that can be tested within one process: the library, its parts over real sockets, and rules of the source.
+//!
+//! `tests/process/` holds the tests of the running binary.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "../support/command.rs"]
+mod command;
+#[path = "../support/harness.rs"]
+mod support;
+
+mod admin;
+mod adversarial;
+mod config;
+mod config_commands;
+mod config_reload;
+mod config_settings;
+mod demo;
+mod layers;
+mod live;
+mod report;
+mod report_redaction;
+mod rules_commands;
+mod schema;
+mod shadow;
+mod verdict;
+mod verdict_epochs;
+mod verdict_statistics;
+mod vocabulary;
