@@ -1,8 +1,8 @@
-//! Takes out of a check what must not leave the process.
+//! Removes what must not leave the process from the report of a check.
 //!
-//! Everything here is pure and total. Names (of headers, members, parameters) are told, values are not unless the
-//! configuration says so: what is named by `headers` or `fields` is masked always, every other value by `values`.
-//! A name that looks like somebody's (an address, a long number) is masked like a value.
+//! Everything here is pure and total. Names (of headers, members, parameters) are reported. Values are masked unless
+//! the configuration shows them: `headers` and `fields` are always masked, `values` decides about the rest. A name that
+//! looks personal (an address, a long number) is masked like a value.
 
 mod body;
 mod names;
@@ -20,45 +20,45 @@ use regex::Regex;
 /// The section `redact` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Headers and trailers whose values are masked always.
+    /// Headers and trailers whose values are always masked.
     pub headers: Vec<HeaderName>,
-    /// JSON members, form fields, query parameters and headers whose values are masked always, by their name.
+    /// JSON members, form fields, query parameters and headers whose values are always masked, by name.
     pub fields: Vec<Regex>,
-    /// What is told of every other value.
+    /// How every other value is reported.
     pub values: Values,
-    /// Characters kept of one value.
+    /// The maximum number of characters kept of one value.
     pub max_value: usize,
-    /// Bytes kept of one body, after redaction.
+    /// The maximum number of bytes kept of one body, after redaction.
     pub max_body: usize,
-    /// Bytes of a body, its codings undone, beyond which it is told by its length only: reading it would keep the
-    /// next check waiting.
+    /// Larger bodies, in decoded bytes, are reported by length only, because reading them would delay the next check.
     pub max_read: usize,
 }
 
-/// What is told of values.
+/// How values are reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Values {
     /// The value, cut to `max_value`.
     Shown,
-    /// Type class and length: `string(12)`.
+    /// Type and length: `string(12)`.
     #[default]
     Masked,
-    /// Type class, length and a keyed hash, so that equal values can be told: `string(12)#a1b2c3d4e5f60718`.
+    /// Type, length and a keyed hash that is the same for equal values: `string(12)#a1b2c3d4e5f60718`.
     Hashed,
 }
 
-/// The key of the hashes that [`Values::Hashed`] tells. It must be random and must not leave the process: who has it can guess values.
+/// The key of the hashes in [`Values::Hashed`]. It must be random and must not leave the process, because whoever has
+/// it can guess values.
 #[derive(Clone)]
 pub struct HashKey(pub [u8; 16]);
 
-/// Redacts what a check knows.
+/// Redacts the parts of a check.
 #[derive(Clone, Debug)]
 pub struct Redactor {
     config: Config,
     key: HashKey,
 }
 
-/// How one value is told, after its name was looked at.
+/// How one value is reported, once its name is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Telling {
     Shown,
@@ -66,7 +66,7 @@ enum Telling {
     Hashed,
 }
 
-/// Headers that HTTP itself needs and that name nobody: their values help to read a report.
+/// Headers that HTTP itself needs and that identify nobody: their values help to read a report.
 const HARMLESS: [&str; 19] = [
     "accept",
     "accept-encoding",
@@ -130,8 +130,8 @@ impl Redactor {
         Self { config, key }
     }
 
-    /// The headers or trailers with what is told of their values, those of harmless protocol headers shown. Past
-    /// `max_body` bytes it is only told how many more there are.
+    /// The headers or trailers with redacted values; harmless protocol headers are shown. Beyond `max_body` bytes, only
+    /// the number of remaining headers is reported.
     pub fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
         let mut told = Vec::new();
         let mut bytes = 0;
@@ -157,7 +157,7 @@ impl Redactor {
         };
         match value.to_str() {
             Ok(text) => self.text(text, telling),
-            // Even where values are shown, bytes that are no text would be shown as something else.
+            // Even where values are shown, bytes that are not text would be shown as something else.
             Err(_) => self.bytes("bytes", value.as_bytes(), telling),
         }
     }
@@ -177,7 +177,7 @@ impl Redactor {
             && !self.names_secret(name)
     }
 
-    /// How the value of that name is told.
+    /// How a value of this name is reported.
     fn telling(&self, name: &str) -> Telling {
         match self.names_secret(name) {
             true => Telling::Masked,

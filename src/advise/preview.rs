@@ -1,9 +1,9 @@
-//! What rules would do to mismatches that are stored.
+//! Predicts what rules would do to stored mismatches.
 //!
-//! Each difference is compared anew under the rules, at its own place in an otherwise empty pair of answers. Where its
-//! values are masked, others stand in for them. Then only what does not depend on values is certain: that no rule
-//! looks at the place, or that one hides whatever is there; and what was tried with the values themselves when they
-//! were there, see [`Hints`]. Everything else cannot be judged, and is said not to be.
+//! Each difference is compared again under the rules, at its own place in an otherwise empty pair of answers. Masked
+//! values are replaced by others. Then a result is certain only if it does not depend on values: no rule matches the
+//! place, or a rule hides anything there. [`Hints`] add what was tried while the values were known. Everything else is
+//! reported as unknown.
 
 mod pair;
 #[cfg(test)]
@@ -19,7 +19,7 @@ use http::{Method, StatusCode};
 use jiff::civil::Date;
 use serde_json::Value as Json;
 
-/// Rules to be tried on what is stored.
+/// Rules to try on stored mismatches.
 #[derive(Debug)]
 pub struct Preview {
     comparing: CompareConfig,
@@ -32,9 +32,9 @@ pub struct Stored<'s> {
     pub route: &'s str,
     pub method: &'s str,
     pub statuses: [u16; 2],
-    /// As they are told, so that they may be masked.
+    /// As stored, possibly masked.
     pub content_types: [Option<&'s str>; 2],
-    /// How many differences there were; not all of them may be kept.
+    /// The number of all differences; some may not be kept.
     pub count: usize,
     pub differences: Vec<Placed<'s>>,
 }
@@ -42,26 +42,26 @@ pub struct Stored<'s> {
 /// One difference of a stored mismatch.
 #[derive(Clone, Debug)]
 pub struct Placed<'s> {
-    /// `None` where it must not be told.
+    /// `None` if the place was redacted.
     pub at: Option<&'s Place>,
     pub kind: Kind,
     pub hints: &'s Hints,
-    /// Both values, where both are shown whole.
+    /// Both values, if both are shown whole.
     pub shown: Option<&'s [Option<Json>; 2]>,
 }
 
 /// What rules would do to a mismatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It would be none.
+    /// The mismatch would be gone.
     Hidden,
-    /// Some difference is left.
+    /// At least one difference remains.
     Kept,
-    /// It depends on values that are masked, or on parts of the answers that are not stored.
+    /// The effect depends on masked values, or on parts of the answers that are not stored.
     Unknown,
 }
 
-/// The part of an answer that a place or a rule is in.
+/// The part of an answer that a place or a rule belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section<'p> {
     Status,
@@ -90,7 +90,7 @@ impl Preview {
         &self.comparing.rules
     }
 
-    /// What the rules would do to a mismatch. Counts for each rule the differences that it would hide.
+    /// What the rules would do to a mismatch. Counts in `hides` how many differences each rule would hide.
     pub fn effect(&self, stored: &Stored<'_>, hides: &mut [u64]) -> Effect {
         let mut effects = Vec::new();
         for placed in &stored.differences {
@@ -108,7 +108,7 @@ impl Preview {
         }
     }
 
-    /// What the rules would do to one difference, and the one that hides it.
+    /// What the rules would do to one difference, and the rule that hides it.
     fn one(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> (Effect, Option<usize>) {
         let unknown = (Effect::Unknown, None);
         let Some(at) = placed.at else {
@@ -157,7 +157,7 @@ impl Preview {
         compare(old, new, &context, &self.comparing)
     }
 
-    /// The rule that was tried when the values were there.
+    /// The rule that was tried successfully while the values were known.
     fn by_hints(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> Option<usize> {
         let at = at.class_text();
         let is_tried = |rule: &Rule| {
@@ -168,7 +168,7 @@ impl Preview {
         (0..rules.len()).find(|rule| is_tried(&rules[*rule]) && self.applies(&rules[*rule], stored))
     }
 
-    /// The rule that hides whatever is in the body. Names that must not be told stand nowhere else.
+    /// The rule that ignores the whole body. Only places in the body have redacted names.
     fn of_whole_body(&self, stored: &Stored<'_>) -> Option<usize> {
         let rules = self.rules().rules();
         let ignores = |rule: &usize| rules[*rule].action == Action::Ignore;
@@ -190,7 +190,7 @@ impl Preview {
         rule.when.holds(&facts) && rule.expires.is_none_or(|day| self.today <= day)
     }
 
-    /// Whether a rule hides what it masked for certain, whatever stood in for the values.
+    /// Whether a rule certainly hides what it masked, whatever replaced the values.
     fn is_certain(&self, rule: usize, placed: &Placed<'_>) -> bool {
         let rules = self.rules();
         let is_queried = rules.queries().iter().any(|(queried, _)| *queried == rule);
@@ -202,7 +202,7 @@ impl Preview {
         }
     }
 
-    /// Whether what becomes of a difference hangs on what stands around it, which is not there.
+    /// Whether the effect on a difference depends on its surroundings, which are not stored.
     fn depends(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> bool {
         let rules = self.rules();
         let of_body = |rule: &Rule| Section::at(&rule.at) == Section::Body;
@@ -232,7 +232,7 @@ impl Preview {
         }
     }
 
-    /// Whether rules that look at more than this place stand above it.
+    /// Whether a rule other than `ignore` is at a place above this one.
     fn are_above(&self, steps: &[Step]) -> bool {
         let tree = self.rules().tree();
         let mut states = Vec::new();
@@ -254,7 +254,7 @@ impl Preview {
         false
     }
 
-    /// Whether any of these rules does more than to ignore.
+    /// Whether any of these rules does more than ignore.
     fn are_any(&self, rules: &[usize]) -> bool {
         let all = self.rules().rules();
         rules.iter().any(|rule| all[*rule].action != Action::Ignore)

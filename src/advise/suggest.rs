@@ -1,11 +1,11 @@
 //! Finds the smallest rules that would explain stored mismatches.
 //!
-//! What is stored is redacted, and a masked value cannot be judged. So [`Hints`] are taken while a check is whole:
-//! which of a closed list of actions makes the two values equal, tried by the comparison itself. They tell nothing of
-//! the values but that, and are enough to say later which rule would mask how many mismatches. Rules that hold
-//! values themselves (`map`) can be suggested only where values are shown.
+//! Stored mismatches are redacted, and a masked value cannot be compared. So [`Hints`] are collected during the check,
+//! while the values are known: which of a closed list of actions makes the two values equal, according to the
+//! comparison itself. Hints reveal nothing else about the values. They are enough to predict later how many mismatches
+//! a rule would mask. Rules that contain values (`map`) can be suggested only where values are shown.
 //!
-//! Nothing here puts a rule in force, and `ignore` is never suggested.
+//! Nothing here activates a rule, and `ignore` is never suggested.
 
 mod arrays;
 mod classes;
@@ -29,7 +29,7 @@ use values::Translation;
 pub struct Example<'e> {
     pub id: &'e str,
     pub route: &'e str,
-    /// How many differences there were; those that were not kept can be explained by nothing.
+    /// The number of all differences; nothing can explain those that were not kept.
     pub count: usize,
     pub differences: Vec<Seen<'e>>,
 }
@@ -39,66 +39,66 @@ pub struct Example<'e> {
 pub struct Seen<'e> {
     /// The id of its class.
     pub class: &'e str,
-    /// The place of its class, which is where a rule would stand.
+    /// The place of its class, where a rule would apply.
     pub at: &'e str,
     pub hints: &'e Hints,
-    /// Both values, where both are shown whole.
+    /// Both values, if both are shown whole.
     pub values: Option<[&'e str; 2]>,
 }
 
-/// What came of looking at stored mismatches.
+/// The result of searching stored mismatches.
 #[derive(Clone, Debug)]
 pub struct Suggestions {
-    /// Those first that would mask the most mismatches.
+    /// Sorted by the number of masked mismatches, most first.
     pub suggestions: Vec<Suggestion>,
-    /// Mismatches that would be none under all of the suggestions together.
+    /// The number of mismatches that all suggestions together would mask.
     pub together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
-    /// Ids of classes of which that is not known, for too few of their differences were tried.
+    /// Ids of classes with too few tried differences to know whether a rule explains them.
     pub not_tried: Vec<String>,
-    /// Differences on which no rule was tried, for want of room.
+    /// The number of differences on which no rule was tried, because the budget was used up.
     pub differences_not_tried: usize,
-    /// Classes that were looked at, and how many there are: fewer where time was up.
+    /// How many classes were searched, out of `classes`: fewer if time ran out.
     pub looked_at: usize,
     pub classes: usize,
 }
 
-/// A rule, and what it would do to what is stored.
+/// A rule and its effect on the stored mismatches.
 #[derive(Clone, Debug)]
 pub struct Suggestion {
-    /// As it stands in a rule file, but for its reason, which only people know.
+    /// An entry of a rule file, except for the reason, which only people know.
     pub rule: Json,
-    /// The ids of the classes that it explains.
+    /// Ids of the classes that it explains.
     pub classes: Vec<String>,
-    /// Mismatches that would be none: all their differences are gone.
+    /// The number of mismatches that it would mask: all their differences are gone.
     pub masks: usize,
-    /// Mismatches that show one of the classes, and of these, those in which the rule explains all of it.
+    /// The number of mismatches with one of the classes, and how many of them the rule explains completely.
     pub of: usize,
     pub explains: usize,
-    /// Those of which it is not known.
+    /// How many of them were not tried.
     pub not_tried: usize,
-    /// Ids of up to three that it does not explain.
+    /// Ids of up to three mismatches that it does not explain.
     pub not: Vec<String>,
 }
 
-/// A rule that may be suggested, before it is known what it does.
+/// A rule that may be suggested, before its effect is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Candidate {
     pub at: String,
     /// As JSON.
     pub action: String,
-    /// Index of the probe, where it is one.
+    /// The index of the probe, if it is one.
     pub probe: Option<usize>,
 }
 
-/// What stands for the reason that only people know.
+/// The placeholder for the reason, which only people know.
 const PROMPT: &str = "say why";
 
-/// Mismatches of a class that a rule must explain to be suggested, and at least half of them.
+/// A suggested rule must explain at least this many mismatches of a class, and at least half of them.
 const FEWEST: usize = 2;
 
-/// Looks at the mismatches class by class, as long as `may_go_on` says so.
+/// Searches the mismatches class by class, as long as `may_go_on` returns true.
 pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
     let classes = classes::of(examples);
     let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
@@ -117,7 +117,7 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
             continue;
         };
         let translation = Translation::of(&candidate);
-        // What was tried with the values of one class says nothing of another.
+        // What was tried with the values of one class does not hold for another.
         let alone = translation.as_ref().map(|_| class.id);
         let found = found.entry((candidate, alone)).or_insert_with_key(|key| {
             let candidate = key.0.clone();
@@ -143,7 +143,7 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
             false => looked_at = looked_at.saturating_sub(found.classes.len()),
         }
     }
-    // Stable: those that are alike stay in the order of their places.
+    // A stable sort: equal ones stay in the order of their places.
     suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
     Suggestions {
         together,
@@ -183,7 +183,7 @@ fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
 // === impl Example ===
 
 impl Example<'_> {
-    /// Whether all its differences were kept: what was not kept is explained by nothing.
+    /// Whether all its differences were kept: nothing explains those that were not.
     fn is_whole(&self) -> bool {
         self.count == self.differences.len() && self.count > 0
     }
@@ -215,7 +215,7 @@ impl Candidate {
         serde_json::from_str(&self.action).expect("an action was made from JSON")
     }
 
-    /// Whether it can stand in a rule file at all: not every action has a meaning at every place.
+    /// Whether a rule file may contain it: not every action has a meaning at every place.
     pub(super) fn is_valid(&self) -> bool {
         let rule = json!({"id": "s", "why": PROMPT, "at": self.at, "do": self.action()});
         trial::compile(&json!({"rules": [rule]})).is_ok()

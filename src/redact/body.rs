@@ -1,4 +1,4 @@
-//! What is told of whole bodies: their shape, with the values in it masked.
+//! Redacts whole bodies: the shape stays, the values are masked.
 
 use super::{Redactor, Telling, values};
 use crate::{
@@ -12,15 +12,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value as Json;
 
-/// XML is read as deep as `serde_json` reads the JSON that it is spelled out as.
+/// The maximum depth of XML, the same as that of `serde_json`, because XML is written as JSON.
 const MAX_DEPTH: usize = 127;
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// What is told of a body that was sent with these headers; `None` of an empty one. The shape of JSON is kept, and that
-    /// of XML as the JSON that places in it speak of. Of what is neither of them nor a form, text is told only where values
-    /// are shown, everything else by its length.
+    /// Redacts a body that was sent with these headers; `None` if it is empty. JSON and forms keep their shape. XML is
+    /// written as the JSON that its places refer to. Other text is reported only where values are shown, everything
+    /// else by its length.
     pub fn body(&self, headers: &HeaderMap, body: &Bytes) -> Option<String> {
         if body.is_empty() {
             return None;
@@ -67,7 +67,7 @@ impl Redactor {
 
     fn documents(&self, body: &[u8]) -> Option<String> {
         let mut told = String::new();
-        // A separator of records is white space to nobody else.
+        // Only `json-seq` uses the record separator; for every other parser it becomes white space.
         let spaced = |byte: &u8| if *byte == 0x1E { b'\n' } else { *byte };
         let body: Vec<u8> = body.iter().map(spaced).collect();
         for document in serde_json::Deserializer::from_slice(&body).into_iter::<Json>() {
@@ -80,7 +80,7 @@ impl Redactor {
         Some(told)
     }
 
-    /// The document as JSON text, each leaf told by the names above it. Stops soon after `max` bytes.
+    /// The document as JSON text, each leaf redacted by the names above it. Stops soon after `max` bytes.
     pub(super) fn tree(&self, json: &Json, telling: Telling, max: usize) -> String {
         let mut text = String::new();
         self.write(&mut text, json, telling, max);
@@ -122,7 +122,7 @@ impl Redactor {
         quote(out, &self.name(name));
         out.push(':');
         match self.telling(name) {
-            // Not even the shape of what hangs below a secret name.
+            // A secret name hides even the shape of what is below it.
             Telling::Masked if self.names_secret(name) => quote(out, &values::class(value)),
             _ => self.write(out, value, telling, max),
         }

@@ -1,4 +1,4 @@
-//! What is told of names: places, paths, queries, forms.
+//! Redacts names: places, paths, queries, forms.
 
 use super::{
     Redactor, Telling, Walk,
@@ -8,16 +8,16 @@ use crate::value::{Place, Step};
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
-/// A name of more characters than this is taken for a value: a token, a text, a document used as a key.
+/// A longer name, in characters, is treated as a value: a token, a text, a document used as a key.
 const MAX_NAME: usize = 64;
 
-/// A name with as many digits as this is taken for somebody's: a telephone, card or account number, a UUID.
+/// A name with this many digits is treated as personal: a telephone, card or account number, a UUID.
 const MAX_DIGITS: usize = 6;
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// The place with names masked that look like somebody's; unchanged where values are shown.
+    /// The place with personal names masked; unchanged where values are shown.
     pub fn place<'p>(&self, place: &'p Place) -> Cow<'p, Place> {
         let told = match place {
             Place::Node(steps) => Place::Node(steps.iter().map(|step| self.step(step)).collect()),
@@ -27,10 +27,10 @@ impl Redactor {
         Cow::Owned(told)
     }
 
-    /// The path of a request. A segment is masked if it looks like somebody's (an address, the number of a card, an
-    /// account or a telephone), is very long, or follows a segment that `fields` name (`/reset-token/8c1f`), and so is what
-    /// follows such a name within it (`/token:8c1f`); ids stay, for without them a mismatch could not be found again. Matrix
-    /// parameters are shown as those of a query.
+    /// The path of a request. A segment is masked if it looks personal (an address, a card, account or telephone
+    /// number), is very long, or follows a segment that `fields` matches (`/reset-token/8c1f`). Within a segment, what
+    /// follows such a name is masked too (`/token:8c1f`). Ids stay, because a mismatch could not be found again without
+    /// them. Matrix parameters are redacted like those of a query.
     pub fn path(&self, path: &str) -> String {
         let mut walk = Walk::new(&self.config.fields);
         let told = path
@@ -81,7 +81,7 @@ impl Redactor {
         self.pairs(query)
     }
 
-    /// `name=value` pairs joined by `&`: names are told, values by their name. What has no `=` is taken for a value.
+    /// `name=value` pairs joined by `&`: the name decides how the value is reported. A pair without `=` is a value.
     pub(super) fn pairs(&self, pairs: &str) -> String {
         self.joined(pairs, '&')
     }
@@ -110,7 +110,7 @@ impl Redactor {
         }
     }
 
-    /// The name of a member or parameter, masked where it looks like somebody's.
+    /// The name of a member or parameter, masked if it looks personal.
     pub(super) fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self.config.values.telling() {
             Telling::Shown => Cow::Borrowed(name),
@@ -119,7 +119,7 @@ impl Redactor {
         }
     }
 
-    /// How the value at the end of these steps is told: masked if any name on the way is one of `fields`.
+    /// How the value at the end of these steps is reported: masked if `fields` matches any name on the way.
     pub(super) fn step_telling(&self, steps: &[Step]) -> Telling {
         let is_secret = steps.iter().any(|step| match step {
             Step::Name(name) => self.names_secret(name),
@@ -144,7 +144,7 @@ fn is_personal(name: &str) -> bool {
     is_address(name) || digits > MAX_DIGITS || name.chars().count() > MAX_NAME
 }
 
-/// Undoes percent-encoding and `+`, as far as they are well formed; what is not UTF-8 afterwards is replaced.
+/// Undoes well-formed percent-encoding and `+`; replaces what is not UTF-8 afterwards.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);

@@ -1,8 +1,8 @@
-//! Where a path tells a secret: after a name of one, in the next segment or in the same.
+//! Finds secrets in a path: after the name of a secret, in the next segment or in the same one.
 
 use regex::Regex;
 
-/// Walks over the segments of a path.
+/// Visits the segments of a path in order.
 #[derive(Debug)]
 pub struct Walk<'f> {
     /// The names of secrets.
@@ -20,8 +20,8 @@ impl<'f> Walk<'f> {
         }
     }
 
-    /// From which byte on the next segment, its percent-encoding undone, is a secret. Empty segments and `.` mean nothing to
-    /// most stacks, and hide nothing.
+    /// The byte offset at which a secret begins in the next segment, after percent-decoding. Empty segments and `.`
+    /// mean nothing to most stacks and hide nothing.
     pub fn hidden(&mut self, segment: &str) -> Option<usize> {
         if matches!(segment, "" | ".") {
             return None;

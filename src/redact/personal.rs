@@ -1,9 +1,9 @@
-//! Texts that look like somebody's: card numbers, IBANs, telephone numbers, addresses.
+//! Recognizes personal texts: card numbers, IBANs, telephone numbers, addresses.
 
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// With a country code, with an area code that begins with 0, or as North America writes it.
+/// With a country code, with an area code that begins with 0, or in the North American format.
 static TELEPHONE: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"(?x)
         ^ (tel:)? ( \+ [1-9] ([\ ().\-/]* \d){6,14} | 00 [1-9] ([\ ().\-/]* \d){8,14} ) $
@@ -12,7 +12,7 @@ static TELEPHONE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("the pattern must be valid")
 });
 
-/// Whether a path must not show the text: it says who or whose.
+/// Whether the text identifies a person, so that a path must not show it.
 pub(super) fn is_somebodys(text: &str) -> bool {
     is_address(text) || is_card(text) || is_iban(text) || TELEPHONE.is_match(text)
 }
@@ -22,7 +22,7 @@ pub(super) fn is_address(name: &str) -> bool {
     name.chars().skip(1).any(|letter| letter == '@')
 }
 
-/// 13 to 19 digits with the check digit of ISO/IEC 7812 (Luhn), in groups or not.
+/// 13 to 19 digits with a valid ISO/IEC 7812 check digit (Luhn), grouped or not.
 fn is_card(text: &str) -> bool {
     let Some(digits) = plain(text)
         .map(|c| c.to_digit(10))
@@ -44,7 +44,7 @@ fn is_card(text: &str) -> bool {
     (13..=19).contains(&digits.len()) && sum.is_multiple_of(10)
 }
 
-/// A country, two check digits and an account (ISO 13616), in groups or not.
+/// A country, two check digits and an account (ISO 13616), grouped or not.
 fn is_iban(text: &str) -> bool {
     let chars: Vec<_> = plain(text).collect();
     let is_shaped = (15..=34).contains(&chars.len())
@@ -59,7 +59,7 @@ fn is_iban(text: &str) -> bool {
     is_shaped && chars[4..].iter().chain(&chars[..4]).fold(0, remainder) == 1
 }
 
-/// Without what separates groups.
+/// The text without group separators.
 fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().filter(|c| !matches!(c, ' ' | '-'))
 }

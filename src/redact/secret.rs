@@ -2,7 +2,7 @@
 
 use std::{fmt, hint::black_box, sync::Arc};
 
-/// A token. It never shows itself, not even in debug output.
+/// A token. Debug output does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
@@ -13,7 +13,7 @@ impl Secret {
         Self(Arc::from(text))
     }
 
-    /// Takes the same time wherever the two differ; only the length shows.
+    /// Compares in constant time: only the length is revealed.
     pub fn is(&self, given: &[u8]) -> bool {
         let secret = self.0.as_bytes();
         let pairs = given.iter().zip(secret);

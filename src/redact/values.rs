@@ -1,4 +1,4 @@
-//! What is told of one value.
+//! Redacts single values.
 
 use super::{Redactor, Telling};
 use crate::{
@@ -9,16 +9,16 @@ use serde_json::Value as Json;
 use siphasher::sip::SipHasher24;
 use std::{borrow::Cow, hash::Hasher as _};
 
-/// Put where something was cut.
+/// Marks where a text was cut.
 const CUT: char = '…';
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// What is told of the value that one side has where the answers differ.
+    /// Redacts the value of one side of a difference.
     pub fn value(&self, difference: &Difference, value: &Value) -> String {
         let telling = match (&difference.place, difference.kind) {
-            // A status or the name of a format is no secret, and the first thing that a reader wants to know.
+            // A status or the name of a format is not secret, and a reader needs it first.
             (_, Kind::Status | Kind::Format) => Telling::Shown,
             (Place::Header(name) | Place::Trailer(name), _) => self.header_telling(name),
             (Place::Form(name), _) => self.telling(name),
@@ -37,7 +37,8 @@ impl Redactor {
         }
     }
 
-    /// A JSON value where the other side has another type: a string keeps its quotes, so that `"1"` does not look like `1`.
+    /// A JSON value where the other side has another type: a string keeps its quotes, so that `"1"` does not look like
+    /// `1`.
     fn literal(&self, json: &Json, telling: Telling) -> String {
         match (json, telling) {
             (Json::String(_), Telling::Shown) => cut(&json.to_string(), self.config.max_value),
@@ -45,7 +46,7 @@ impl Redactor {
         }
     }
 
-    /// A JSON value on one line; members that `fields` name are masked even where values are shown.
+    /// A JSON value on one line; members that `fields` matches are masked even where values are shown.
     pub(super) fn json(&self, json: &Json, telling: Telling) -> String {
         match (json, telling) {
             (Json::String(text), _) => self.text(text, telling),
@@ -71,7 +72,7 @@ impl Redactor {
         }
     }
 
-    /// A text that no format takes apart: lines that name a secret are masked, for the secret may stand beside its name.
+    /// Unstructured text: a line that names a secret is masked, because the secret may be on that line.
     pub(super) fn lines(&self, text: &str) -> String {
         let lines = text.split('\n').map(|line| match self.names_secret(line) {
             true => Cow::Owned(self.text(line, Telling::Masked)),
@@ -122,7 +123,7 @@ fn is_of_text(place: &Place) -> bool {
     matches!(place, Place::Lines { .. } | Place::Body)
 }
 
-/// Type class and length of a JSON value; the length of a number is that of its spelling.
+/// Type and length of a JSON value; the length of a number is that of its text.
 pub(super) fn class(json: &Json) -> String {
     match json {
         Json::Null => "null".to_owned(),
@@ -134,7 +135,7 @@ pub(super) fn class(json: &Json) -> String {
     }
 }
 
-/// At most `max` characters of `text`, and a mark where some are left out.
+/// At most `max` characters of `text`, with a mark if some are left out.
 fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),

@@ -1,4 +1,4 @@
-//! Two answers in which one stored difference stands at its place, and nothing else.
+//! Builds two answers that contain one stored difference at its place, and nothing else.
 
 use super::{Placed, Stored, essence};
 use crate::{
@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE}
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
-/// Longer arrays are not built to put a difference in its place.
+/// The highest array index for which an array is built.
 const MAX_INDEX: usize = 1_000;
 
-/// `None`: the place cannot be built.
+/// `None` if the place cannot be built.
 pub(super) fn of(stored: &Stored<'_>, at: &Place, placed: &Placed<'_>) -> Option<(Answer, Answer)> {
     let [old, new] = match placed.shown {
         Some(shown) => shown.clone(),
@@ -36,7 +36,7 @@ pub(super) fn of(stored: &Stored<'_>, at: &Place, placed: &Placed<'_>) -> Option
     side(0, old).zip(side(1, new))
 }
 
-/// Something that differs in the same way.
+/// Values that differ in the same way.
 fn stand_ins(kind: Kind) -> [Option<Json>; 2] {
     match kind {
         Kind::Missing => [Some(json!("old")), None],
@@ -47,7 +47,7 @@ fn stand_ins(kind: Kind) -> [Option<Json>; 2] {
     }
 }
 
-/// The type under which a body with this place in it is read.
+/// The media type under which a body with this place is read.
 fn media_type<'t>(at: &Place, told: &'t str) -> &'t str {
     match at {
         Place::Node(_) if Format::of(told) != Format::Json => "application/json",

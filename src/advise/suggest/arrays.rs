@@ -1,4 +1,4 @@
-//! Arrays whose elements moved and changed at once: a member by which they find each other again.
+//! Finds a member that pairs the elements of arrays whose elements both moved and changed.
 
 use super::{
     hints::{Effort, Hint, Hints},
@@ -15,19 +15,19 @@ use crate::{
 use serde_json::json;
 use std::collections::HashSet;
 
-/// Keys that are tried for one array.
+/// The maximum number of keys tried for one array.
 const MAX_KEYS: usize = 4;
 
-/// Arrays that are tried in one check.
+/// The maximum number of arrays tried in one check.
 const MAX_ARRAYS: usize = 4;
 
-/// Bytes of arrays, both sides, that are tried in one check, once for each key: each try is a comparison of its own.
+/// The maximum number of bytes tried in one check: both arrays, once for each key, because each try is a comparison.
 const MAX_TRIED: usize = 64 << 10;
 
-/// A body longer than this is not searched.
+/// A longer body is not searched.
 const MAX_BODY: usize = MAX_TRIED;
 
-/// Gives hints for differences within arrays that vanish once elements are paired by a key.
+/// Adds hints for differences within arrays that vanish once elements are paired by a key.
 pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
     let arrays = suspects(differences);
     if arrays.is_empty() || !are_json((old, new)) {
@@ -72,7 +72,7 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
     }
 }
 
-/// The differences in an array.
+/// The indices of the differences in an array.
 fn within(differences: &[Difference], array: &[Step]) -> Vec<usize> {
     let is_within = |difference: &Difference| match &difference.place {
         Place::Node(steps) => steps.len() > array.len() && steps.starts_with(array),
@@ -115,8 +115,8 @@ fn suspects(differences: &[Difference]) -> Vec<&[Step]> {
     several.map(|(array, ..)| array).collect()
 }
 
-/// The key that leaves the fewest differences in the array, fewer than half of those that were there, and the
-/// places below the array where they are.
+/// The key that leaves the fewest differences in the array, and their places below it. A key that leaves half as many
+/// as before, or more, does not count.
 fn best_key(
     (old, new): (&Document<'_>, &Document<'_>),
     (old_array, new_array): (Id, Id),
@@ -125,7 +125,7 @@ fn best_key(
     let mut keys: Vec<_> = shared_keys((old, old_array), (new, new_array))
         .take(keys)
         .collect();
-    // All at once: the arrays stand under as many names as there are keys.
+    // One comparison tries all keys: the arrays appear once under a name for each key.
     let rules = keys.iter().enumerate().map(|(n, key)| {
         let action = json!({"unordered": {"key": key}});
         json!({"id": n.to_string(), "why": "probe", "at": format!("$.k{n}"), "do": action})
@@ -154,7 +154,7 @@ fn best_key(
     (left[best].len() * 2 < before).then(|| (keys.swap_remove(best), left.swap_remove(best)))
 }
 
-/// The way from the array on.
+/// The steps below the array.
 fn below(difference: &Difference, array: &[Step]) -> Vec<Step> {
     match &difference.place {
         Place::Node(steps) => steps.get(array.len()..).unwrap_or_default().to_vec(),
@@ -162,7 +162,7 @@ fn below(difference: &Difference, array: &[Step]) -> Vec<Step> {
     }
 }
 
-/// Members that every element of both arrays has, with values that are all unlike and the same in both.
+/// Members that every element of both arrays has, with distinct values that are the same in both arrays.
 fn shared_keys(
     (old, old_array): (&Document<'_>, Id),
     (new, new_array): (&Document<'_>, Id),
@@ -176,7 +176,7 @@ fn shared_keys(
     })
 }
 
-/// The values of a member in all elements, as they are spelled; `None` where one lacks it or two are alike.
+/// The raw values of a member in all elements; `None` if one lacks it or two are equal.
 fn values<'d>(document: &'d Document<'_>, array: Id, name: &str) -> Option<HashSet<&'d str>> {
     let mut values = HashSet::new();
     for element in document.elements(array) {

@@ -1,29 +1,29 @@
-//! The rule that would explain one class: the narrowest that explains most of it.
+//! Chooses the rule for one class: the narrowest that explains most of it.
 
 use super::{Candidate, Example, FEWEST, Hint, Seen, probes::Probes, values};
 use std::collections::{BTreeMap, HashMap};
 
-/// A class, by what is stored of it.
+/// A class, with what is stored of it.
 #[derive(Debug)]
 pub(super) struct Class<'e> {
     pub id: &'e str,
     pub route: &'e str,
     pub at: &'e str,
-    /// The differences of each example that shows the class.
+    /// The differences of each example that has the class.
     pub members: Vec<Member>,
 }
 
-/// The index of an example, and of its differences that are of the class.
+/// The index of an example, and the indices of its differences in the class.
 #[derive(Debug)]
 pub(super) struct Member {
     pub example: usize,
     pub differences: Vec<usize>,
 }
 
-/// A narrow rule is preferred to a wider one that explains at most so much more, in percent.
+/// A narrow rule is preferred if it explains at least this share of what the best rule explains, in percent.
 const NARROW: usize = 90;
 
-/// All classes, by their ids.
+/// All classes, sorted by id.
 pub(super) fn of<'e>(examples: &'e [Example<'e>]) -> Vec<Class<'e>> {
     let mut classes: BTreeMap<&str, Class<'e>> = BTreeMap::new();
     for (number, example) in examples.iter().enumerate() {
@@ -49,7 +49,7 @@ pub(super) fn of<'e>(examples: &'e [Example<'e>]) -> Vec<Class<'e>> {
 // === impl Class ===
 
 impl<'e> Class<'e> {
-    /// The rule to suggest, if there is one. Rules that concern more than this place explain more with one rule.
+    /// The rule to suggest, if there is one. At equal counts, a rule that covers more than this place wins.
     pub(super) fn candidate(&self, examples: &[Example<'e>]) -> Option<Candidate> {
         let wide = self.wide(examples);
         let narrow = self.probe(examples);
@@ -63,7 +63,7 @@ impl<'e> Class<'e> {
         found.filter(Candidate::is_valid)
     }
 
-    /// The differences of the class on which rules were tried, example by example.
+    /// The differences of the class on which rules were tried, grouped by example.
     pub(super) fn tried<'x>(
         &'x self,
         examples: &'x [Example<'e>],
@@ -76,17 +76,17 @@ impl<'e> Class<'e> {
         seen.filter(|seen| seen.clone().next().is_some())
     }
 
-    /// Whether enough was tried to say that nothing explains it.
+    /// Whether enough differences were tried to conclude that nothing explains the class.
     pub(super) fn is_tried(&self, examples: &[Example<'e>]) -> bool {
         self.tried(examples).count() >= FEWEST.min(self.members.len())
     }
 
-    /// Whether so many examples are enough for a suggestion.
+    /// Whether this many examples are enough for a suggestion.
     pub(super) fn is_enough(&self, count: usize, examples: &[Example<'e>]) -> bool {
         count >= FEWEST && count * 2 >= self.tried(examples).count()
     }
 
-    /// The narrowest probe that explains almost as many examples as any does.
+    /// The narrowest probe that explains almost as many examples as the best one.
     fn probe(&self, examples: &[Example<'e>]) -> Option<(Candidate, usize)> {
         let actions = Probes::actions();
         let mut counts = vec![0; actions.len()];

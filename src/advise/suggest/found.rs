@@ -1,4 +1,4 @@
-//! A rule that explains some classes, and what it would do to all that is stored.
+//! A rule that explains some classes, and its effect on all stored mismatches.
 
 use super::{Candidate, Example, PROMPT, Seen, Suggestion, classes::Class, values::Translation};
 use serde_json::json;
@@ -9,11 +9,11 @@ pub(super) struct Found<'f> {
     pub candidate: Candidate,
     translation: Option<Translation>,
     routes: BTreeSet<&'f str>,
-    /// Their ids.
+    /// The ids of the classes.
     pub classes: BTreeSet<&'f str>,
 }
 
-/// Ids told of mismatches that a rule does not explain.
+/// The maximum number of reported ids of mismatches that a rule does not explain.
 const TOLD: usize = 3;
 
 // === impl Found ===

@@ -1,7 +1,7 @@
-//! What would make the differences of one check vanish, learnt while its answers are still whole.
+//! Records what would make the differences of one check vanish, while its answers are still whole.
 //!
-//! Hints hold no values, so that they may be kept where values are masked: probes that sufficed, names of members,
-//! and prints that only tell equal values from others.
+//! Hints hold no values, so that they can be stored where values are masked. They hold the probes that sufficed, the
+//! names of members, and prints that only distinguish equal from unequal values.
 
 use super::{arrays, probes::Probes};
 use crate::{
@@ -15,18 +15,18 @@ use serde_json::{Value as Json, json};
 /// What would make one difference vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
-    /// Left out of what is stored where it goes without saying.
+    /// Not serialized if it is the default.
     #[serde(default, skip_serializing_if = "Effort::is_whole")]
     pub(super) effort: Effort,
-    /// At the place of the difference.
+    /// Probes at the place of the difference.
     pub(super) probes: Probes,
     /// Rules that concern more than this place.
     pub(super) rules: Vec<Hint>,
-    /// Equal values have equal prints, within this process.
+    /// Prints of both values; equal values have equal prints within this process.
     pub(super) prints: Option<[u64; 2]>,
 }
 
-/// A rule that would make a difference vanish, and maybe others with it.
+/// A rule that would make a difference vanish, and maybe others too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hint {
     pub(super) at: String,
@@ -34,21 +34,21 @@ pub struct Hint {
     pub(super) action: String,
 }
 
-/// Tells equal values from others, and may be told nobody.
+/// Distinguishes equal from unequal values. A print must not leave the process.
 pub trait Prints {
     fn print(&self, value: &Value) -> u64;
 
-    /// Whether a place may be told as it is, its names included.
+    /// Whether a place may be shown unredacted, including its names.
     fn may_tell(&self, place: &Place) -> bool;
 }
 
-/// Whether there was room to find out.
+/// Whether the budget sufficed to try everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Effort {
-    /// What is not told would not do.
+    /// What is not listed does not suffice.
     #[default]
     Tried,
-    /// What is not told may do.
+    /// What is not listed may suffice.
     NotTried,
 }
 
@@ -56,23 +56,23 @@ pub(super) enum Effort {
 #[derive(Debug)]
 struct Room {
     differences: usize,
-    /// Of the values that differ, both sides.
+    /// Bytes of differing values, both sides.
     bytes: usize,
 }
 
-/// A text that is longer, in bytes, is not tried.
+/// A longer text, in bytes, is not tried.
 const MAX_TEXT: usize = 1 << 10;
 
-/// Bytes of values that are tried in one check.
+/// The maximum number of value bytes tried in one check.
 const MAX_BYTES: usize = 16 << 10;
 
 // === impl Hints ===
 
 impl Hints {
-    /// Differences that are tried in one check, at most.
+    /// The maximum number of differences tried in one check.
     pub const MAX_TRIED: usize = 100;
 
-    /// The hints of each of the differences between two answers, of which no more than `room` are tried.
+    /// The hints for each difference between two answers; at most `room` of them are tried.
     pub fn of(
         differences: &[Difference],
         answers: Option<(&Answer, &Answer)>,
@@ -93,7 +93,7 @@ impl Hints {
                 arrays::keyed(differences, (old, new), &mut all);
             }
         }
-        // A rule cannot be written down with a name that must not be told.
+        // A rule cannot contain a name that must not be shown.
         for (difference, hints) in differences.iter().zip(&mut all) {
             match prints.may_tell(&difference.place) {
                 true => hints.rules.retain(|hint| hint.may_be_told(prints)),
@@ -119,17 +119,17 @@ impl Hints {
         }
     }
 
-    /// Whether there was room to try everything.
+    /// Whether everything was tried.
     pub fn are_tried(&self) -> bool {
         self.effort.is_whole()
     }
 
-    /// Whether something would do, or it is known that nothing does.
+    /// Whether something suffices, or it is known that nothing does.
     pub(super) fn say_something(&self) -> bool {
         self.are_tried() || self.probes != Probes::default() || !self.rules.is_empty()
     }
 
-    /// Whether an action at `rule_at` was tried and made the difference vanish, whose class stands at `at`.
+    /// Whether an action at `rule_at` was tried and made the difference vanish. The difference's class is at `at`.
     pub(in crate::advise) fn suffices(&self, at: &str, rule_at: &str, action: &Action) -> bool {
         let told = match action {
             Action::Rename(Rename { to, on: On::Old }) => {
@@ -144,12 +144,12 @@ impl Hints {
         }
     }
 
-    /// Tells the list of probes from other ones: hints that another version took mean nothing under this one's list.
+    /// Identifies the list of probes: hints from a version with another list mean nothing here.
     pub fn edition() -> u64 {
         Probes::edition()
     }
 
-    /// Hints of which nothing is known.
+    /// Hints for a difference on which nothing was tried.
     pub fn unknown() -> Self {
         Self {
             effort: Effort::NotTried,
@@ -157,7 +157,7 @@ impl Hints {
         }
     }
 
-    /// What is left of them in another process, whose prints are others.
+    /// The hints that stay valid in another process, which has other prints.
     pub fn without_prints(self) -> Self {
         Self {
             prints: None,
@@ -165,7 +165,7 @@ impl Hints {
         }
     }
 
-    /// About how many bytes they take.
+    /// The approximate size in bytes.
     pub fn size(&self) -> usize {
         let texts = self
             .rules
@@ -186,7 +186,7 @@ impl Effort {
 // === impl Room ===
 
 impl Room {
-    /// Whether there is room for one difference more, which is taken.
+    /// Whether there is room for one more difference; takes it if so.
     fn takes(&mut self, difference: &Difference) -> bool {
         let sides = [&difference.old, &difference.new].into_iter().flatten();
         let lengths = sides.map(length);
@@ -202,7 +202,7 @@ impl Room {
     }
 }
 
-/// Bytes that are looked at in a value; `None` where that are too many.
+/// The number of bytes to compare in a value; `None` if there are too many.
 fn length(value: &Value) -> Option<usize> {
     let bytes = match value {
         Value::Json(Json::String(text)) | Value::Text(text) => text.len(),
@@ -231,7 +231,7 @@ impl Hint {
     }
 }
 
-/// Members that only old has and that new has under another name.
+/// Finds members that only old has and that new has under another name.
 fn renamed(differences: &[Difference], all: &mut [Hints]) {
     let members = |kind: Kind| {
         let lone = differences.iter().enumerate();
@@ -256,7 +256,7 @@ fn renamed(differences: &[Difference], all: &mut [Hints]) {
     }
 }
 
-/// The object of a lone member, by the way to it, its name and its value. Trivial values are anyone's.
+/// The path of the object, the name and the value of a member that only one side has.
 fn member(difference: &Difference) -> Option<(&[Step], &str, &Json)> {
     let Place::Node(steps) = &difference.place else {
         return None;

@@ -1,6 +1,6 @@
-//! Actions that are tried on two unlike values, to learn which of them would make the two equal.
+//! Actions that are tried on two unequal values, to learn which of them makes the two equal.
 //!
-//! They are tried by what judges values in every comparison ([`Candidate`]), on the values alone.
+//! [`Candidate`], which judges values in every comparison, tries them on the values alone.
 
 use super::trial;
 use crate::{
@@ -13,7 +13,8 @@ use serde_json::{Value as Json, json};
 use std::sync::LazyLock;
 use xxhash_rust::xxh64::xxh64;
 
-/// A set of probes, by their index: a closed list that tells nothing of the values but what it says.
+/// A set of probes by index. The list is closed, so a set reveals nothing about the values except which actions
+/// suffice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Probes(u128);
 
@@ -28,10 +29,10 @@ struct Bench {
 
 static BENCH: LazyLock<Bench> = LazyLock::new(Bench::new);
 
-/// How far apart instants may lie.
+/// The tried maximum distances between instants.
 const WITHIN: [&str; 6] = ["0s", "1s", "10s", "1m", "1h", "1d"];
 
-/// Ids that are made by chance, and what they look like.
+/// The formats of random ids.
 const RANDOM: [&str; 6] = [
     "[0-9a-fA-F]{16}",
     "[0-9a-fA-F]{32}",
@@ -41,25 +42,25 @@ const RANDOM: [&str; 6] = [
     "[0-9A-Z]{52}",
 ];
 
-/// Shorter texts are no ids that were made by chance.
+/// A shorter text is not a random id.
 const SHORTEST_ID: usize = 16;
 
-/// Bytes of a text that may tell an instant.
+/// The lengths, in bytes, of texts that may be an instant.
 const CLOCK: std::ops::RangeInclusive<usize> = 6..=46;
 
 /// Seconds since 1970 that are taken for a clock: the years 2001 to 2099.
 const SECONDS: std::ops::Range<f64> = 1e9..4.1e9;
 
-/// Decimal places from which on two numbers that agree are taken for one that was rounded, however many both have.
+/// Two numbers that agree to this many decimal places count as one that was rounded, however many places both have.
 const MANY_PLACES: usize = 6;
 
 // === impl Probes ===
 
 impl Probes {
-    /// Those that make the two values of a difference equal.
+    /// The probes that make the two values of a difference equal.
     pub(super) fn of(difference: &Difference) -> Self {
         let bench = &*BENCH;
-        // The same members in another order: this is what the kind says, however large the array.
+        // Same members in another order: the kind says so, however large the array.
         if difference.kind == Kind::Order {
             return bench.named("unordered");
         }
@@ -68,7 +69,7 @@ impl Probes {
             Place::Node(_) | Place::Header(_) | Place::Trailer(_) | Place::Form(_)
         );
         let case = has_value.then(|| Candidate::told(difference)).flatten();
-        // What is equal as it stands is so without any of them.
+        // Values that are already equal need no probe.
         let case = case.filter(|case| !case.is_equal());
         case.map_or_else(Self::default, |case| bench.tried(&case))
     }
@@ -77,7 +78,7 @@ impl Probes {
         self.0 & (1 << probe) != 0
     }
 
-    /// Whether one of the probes was this action.
+    /// Whether one of the probes is this action.
     pub(super) fn suffices(self, action: &Action) -> bool {
         let mut tried = BENCH.actions.iter().enumerate();
         tried.any(|(probe, tried)| self.has(probe) && tried == action)
@@ -88,7 +89,7 @@ impl Probes {
         &BENCH.spelled
     }
 
-    /// A print of the list itself.
+    /// A fingerprint of the list itself.
     pub(super) fn edition() -> u64 {
         BENCH.edition
     }
@@ -132,7 +133,7 @@ impl Bench {
     }
 }
 
-/// Whether all that an action makes equal is equal under a wider one as well.
+/// Whether all values that an action makes equal are also equal under a wider one.
 fn is_within(action: &Action, wider: &Action) -> bool {
     match (action, wider) {
         (Action::Time(action), Action::Time(wider)) => {
@@ -164,9 +165,8 @@ fn actions() -> Vec<Json> {
     actions
 }
 
-/// Whether it makes sense to try an action on two values. What it makes equal must be equal for the reason that the
-/// action names: any two numbers that lie close are instants close to each other, and any two agree at few enough
-/// decimal places.
+/// Whether it makes sense to try an action on two values. It must make them equal for the reason that it names. Any two
+/// close numbers would be close instants, and any two numbers agree at few enough decimal places.
 fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
     let Some([old, new]) = case.pair() else {
         return matches!(action, Action::Optional(_));
@@ -174,7 +174,7 @@ fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
     match action {
         Action::Round(places) => decimal_places(old, new)
             .is_some_and(|[fewest, _]| *places >= fewest.min(MANY_PLACES) as i32),
-        // Of whole numbers, those that lie close are still two.
+        // Two whole numbers that are close are still different.
         Action::Tolerance(_) => decimal_places(old, new).is_some_and(|[_, most]| most > 0),
         Action::Time(time) => [old, new].iter().all(|side| is_clock(side, &time.formats)),
         Action::Same(_) => texts(old, new)
@@ -188,7 +188,7 @@ fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
     }
 }
 
-/// Whether a value is a likely instant in one of the formats: a number of a sensible size, or a text of some length.
+/// Whether a value is a likely instant in one of the formats: a number in range, or a text of a plausible length.
 fn is_clock(value: &Subject<'_>, formats: &[Format]) -> bool {
     let (Subject::Number(text) | Subject::Text(text)) = value else {
         return false;
@@ -221,7 +221,7 @@ fn texts<'s>(old: &'s Subject<'_>, new: &'s Subject<'_>) -> Option<[&'s str; 2]>
     }
 }
 
-/// Of two numbers as they are spelled, the fewest and the most.
+/// The smaller and the larger number of decimal places of two numbers, as spelled.
 fn decimal_places(old: &Subject<'_>, new: &Subject<'_>) -> Option<[usize; 2]> {
     match (old, new) {
         (Subject::Number(old), Subject::Number(new)) => {
@@ -232,7 +232,7 @@ fn decimal_places(old: &Subject<'_>, new: &Subject<'_>) -> Option<[usize; 2]> {
     }
 }
 
-/// Decimal places of a number as it is spelled, trailing zeros not counted.
+/// The decimal places of a number as spelled, without trailing zeros.
 fn places(number: &str) -> usize {
     let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction);
     match fraction.contains(['e', 'E']) {

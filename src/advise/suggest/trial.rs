@@ -1,4 +1,4 @@
-//! Small comparisons, made to learn what a rule would do.
+//! Small comparisons that show what a rule would do.
 
 use crate::{
     compare::{Answer, CompareConfig, Comparison, Context, compare},
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
 use serde_json::Value as Json;
 
-/// A rule file as JSON, which is YAML too.
+/// Compiles a rule file given as JSON, which is also YAML.
 pub(super) fn compile(file: &Json) -> Result<RuleSet, ConfigErrors> {
     let files = [("suggested".into(), file.to_string())];
     RuleSet::compile(&files, Date::MIN).map(|(rules, _)| rules)

@@ -1,4 +1,4 @@
-//! Rules that follow from the values of several checks: ids that were renumbered, names that were translated.
+//! Finds rules that follow from the values of several checks: renumbered ids, translated names.
 
 use super::{Candidate, Example, Seen, classes::Class, trial};
 use crate::compare::CompareConfig;
@@ -16,17 +16,17 @@ pub(super) enum Translation {
     Map(HashMap<String, String>),
 }
 
-/// Values that are named like this are ids. Of others, that each old value always meets the same new one tells little:
-/// a price that is wrong is wrong each time.
+/// Values with such a name are ids. For other values, a constant mapping from old to new proves little: a wrong price
+/// is wrong each time.
 static ID: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"((?i:^|[_\-.])(?i:ids?|key|ref|uuid|guid|no|number)|[a-z](Ids?|ID|Key|Ref|No|Number))(\[\*\])*$")
         .expect("the pattern must be valid")
 });
 
-/// Pairs of values that a table holds at most.
+/// The maximum number of value pairs in a table.
 const MAX_TABLE: usize = 16;
 
-/// Characters of a name that is translated.
+/// The maximum length of a translated name, in bytes.
 const MAX_WORD: usize = 32;
 
 /// The rule that explains a class by its values.
@@ -38,14 +38,14 @@ pub(super) fn candidate(class: &Class<'_>, examples: &[Example<'_>]) -> Option<C
     renumbered(class.at, &seen).or_else(|| translated(class.at, &seen))
 }
 
-/// Ids of which each old one always meets the same new one, and the other way round.
+/// Ids where each old one always maps to the same new one, and the other way round.
 fn renumbered(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
     if !ID.is_match(at) {
         return None;
     }
     let pairs: Option<HashSet<[u64; 2]>> = seen.iter().map(|seen| seen.hints.prints).collect();
     let pairs = pairs?;
-    // Two at least, and at least one of them again: otherwise everything is a bijection.
+    // At least two pairs, and at least one of them repeated: otherwise everything is a bijection.
     if pairs.len() < 2 || pairs.len() == seen.len() {
         return None;
     }
@@ -59,7 +59,7 @@ fn renumbered(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
     is_equal(tried).then(|| Candidate::new(at, &json!({"bijection": {"scope": "epoch"}})))
 }
 
-/// Words of which each old one always meets the same new one. Only where values are shown.
+/// Words where each old one always maps to the same new one. Needs shown values.
 fn translated(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
     let mut table: BTreeMap<String, String> = BTreeMap::new();
     for seen in seen {
@@ -84,7 +84,7 @@ fn translated(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
     is_equal((&action, &olds, &news)).then(|| Candidate::new(at, &action))
 }
 
-/// A value that names something: no number, no text.
+/// A value that names something: neither a number nor running text.
 fn word(value: &str) -> Option<String> {
     let is_letter = |letter: char| letter.is_alphabetic() || letter == '_' || letter == '-';
     let is_word = !value.is_empty() && value.len() <= MAX_WORD && value.chars().all(is_letter);
@@ -108,7 +108,7 @@ fn is_equal((action, old, new): (&Json, &Json, &Json)) -> bool {
 // === impl Translation ===
 
 impl Translation {
-    /// `None`: the candidate is judged by hints.
+    /// `None` if hints decide about the candidate.
     pub(super) fn of(candidate: &Candidate) -> Option<Self> {
         let action = candidate.action();
         if let Some(table) = action["map"]["table"].as_object() {
