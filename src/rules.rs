@@ -1,46 +1,45 @@
-//! Normalization rules: why two unlike values count as equal.
+//! Normalization rules: which unequal values count as equal.
 //!
-//! Rule files are read by [`RuleSet::compile`], which reports every fault of all files at once. Compiled,
-//! the rules hang on one [tree](Tree) over places, so that a comparison meets only the rules whose place it
-//! comes to: what the others cost does not grow with their number. Only selectors that depend on more than
-//! the way to a node (filters, counting from the end) are evaluated once for a document, by [`Query`].
+//! [`RuleSet::compile`] reads rule files and reports every fault of all files at once. Compiled rules form one
+//! [tree](Tree) over places. A comparison looks only at rules whose place it visits, so the cost of the others does not
+//! grow with their number. Selectors that depend on more than the path to a node (filters, indices from the end) are
+//! evaluated once for a document, by [`Query`].
 //!
 //! # What rules do at one place
 //!
-//! Rules are looked at where two values differ, and nowhere else: what is equal stays equal, whatever rules would make of it.
+//! Rules are looked at only where two values differ: equal values stay equal, whatever rules would make of them.
 //!
-//! 1. `rename` first, while the members of two objects find each other. What both sides have under one name belongs together as
-//!    it is. Of the rest, the member at the rule's place counts, on the side `on`, as if it were named `to`, unless its object
-//!    has a member of that name. Rules at the new place apply to it, and it is told there. A rename masks once for
-//!    each member that it brings together with its like.
-//! 2. Then the rules that make other values, in the order of their files, each on what the one before has left: `parse`,
-//!    `replace`, `map`, `case`, `space`, `unicode`. What they are not made for stays as it is. The first after which the two are
-//!    equal has masked the difference. Arrays and objects that were read from texts are walked, with the rules below this
-//!    place; `parse` has masked a difference if none is left in there. A difference in there is told with the values that were
-//!    read; any other is told with the values as they came.
-//! 3. Then the rules that judge, in the order of their files, each for itself, on what has become of the values: `ignore`,
-//!    `optional`, `tolerance`, `round`, `time`, `unordered`, `same`, `bijection`, `status`. The first that suffices has masked the
+//! 1. `rename` comes first, while the members of two objects are paired. Members with one name on both sides stay a
+//!    pair. Of the rest, the member at the rule's place, on the side `on`, counts as if its name were `to`, unless its
+//!    object has a member of that name. Rules at the new place apply to it, and differences are reported there. A
+//!    rename masks once for each member that it pairs.
+//! 2. Transforms come next, in file order, each applied to the result of the previous one: `parse`, `replace`, `map`,
+//!    `case`, `space`, `unicode`. A value to which a transform does not apply stays as it is. The first transform after
+//!    which both sides are equal has masked the difference. Arrays and objects parsed from texts are compared with the
+//!    rules below this place; `parse` has masked a difference if none is left in them. A difference inside them is
+//!    reported with the parsed values, any other difference with the original values.
+//! 3. Judging rules come last, in file order, each independently, on the transformed values: `ignore`, `optional`,
+//!    `tolerance`, `round`, `time`, `unordered`, `same`, `bijection`, `status`. The first that suffices has masked the
 //!    difference, and no further rule is looked at.
 //!
-//! A rule that was looked at counts the difference as applied, and the one that masked it as masked. `ignore` and `{same: any}` cover
-//! what is below their place too.
+//! A rule that was looked at counts the difference as applied, and the one that masked it as masked. `ignore` and
+//! `{same: any}` also cover everything below their place.
 //!
-//! * `round` takes decimals exactly, halves away from zero; places below zero are those before the point. `round` and
-//!   `tolerance` are for numbers: a text needs `{parse: number}` first, and in headers, forms and XML everything is text.
-//! * `time` takes instants exactly. A pattern without a zone means UTC, and without a time midnight. What several formats
-//!   can read counts as equal if any two of the readings are.
-//! * `bijection` takes texts and numbers for ids, and no other values. Ids that are equal as they stand have met as well: after
-//!   5 has met 5, that it meets 7 is a difference. Pairs are remembered in the order in which a comparison comes to
-//!   them: headers, trailers, then the body. Arrays without order whose elements differ in nothing but ids that have not met
-//!   wait until the rest of the body was compared. What is in doubt even then is paired so that all its ids agree, in up to
-//!   64 elements; more of them, and lists whose order counts, are paired by guess, which may tell ids as different that a
-//!   better guess would not.
-//! * At a header, trailer or form field, two lists of values are equal if each pair is; `unordered` compares them as multisets.
-//!   What `parse` reads there is compared as a whole.
-//! * At `body`, the rules that make other values do so before the body is read as its format, and what is left to
-//!   differ is told of the bodies that they made, unless the bodies were equal under all other rules as they came.
-//! * Selectors that have to be looked for (filters, counting from the end) select in the body alone, not in what is
-//!   read from a text in it.
+//! * `round` is exact and rounds halves away from zero; negative places are those before the point. `round` and
+//!   `tolerance` need numbers: a text needs `{parse: number}` first, and in headers, forms and XML everything is text.
+//! * `time` is exact. A pattern without a zone means UTC, and without a time midnight. A value that several formats can
+//!   read counts as equal if any two of the readings are.
+//! * `bijection` takes only texts and numbers as ids. Equal ids count as a pair too: after 5 was paired with 5, pairing
+//!   it with 7 is a difference. Pairs are recorded in the order of the comparison: headers, trailers, then the body. If
+//!   elements of an unordered array differ only in ids without a pair, they wait until the rest of the body was
+//!   compared. Up to 64 elements that are still ambiguous are paired so that all their ids agree. Larger sets, and
+//!   lists whose order counts, are paired by guess, which may report ids as different that a better guess would not.
+//! * At a header, trailer or form field, two lists of values are equal if each pair is; `unordered` compares them as
+//!   multisets. The result of `parse` there is compared as a whole.
+//! * At `body`, transforms apply before the body is read as its format. Remaining differences are reported for the
+//!   transformed bodies, unless the original bodies were equal under all other rules.
+//! * Selectors that need a search (filters, indices from the end) select only in the body itself, not in a value parsed
+//!   from a text in it.
 
 mod action;
 #[cfg(test)]
@@ -71,10 +70,10 @@ use jiff::civil::Date;
 use std::{collections::HashMap, sync::Arc};
 use xxhash_rust::xxh64::xxh64;
 
-/// One normalization, and who answers for it.
+/// One normalization, and who is responsible for it.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Unique over all files.
+    /// Unique across all files.
     pub id: String,
     pub why: String,
     pub owner: Option<String>,
@@ -85,7 +84,7 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// Rules of all files, compiled into one tree over places. Rules are known by their index.
+/// The rules of all files, compiled into one tree over places. Rules are identified by index.
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
@@ -96,14 +95,14 @@ pub struct RuleSet {
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
-    /// Found out once: the fast path asks for it in every check.
+    /// Computed once, because the fast path needs it in every check.
     remembers: bool,
 }
 
 // === impl RuleSet ===
 
 impl RuleSet {
-    /// Rule files that are compiled in, each by its name and its text.
+    /// Built-in rule files, each with its name and text.
     pub const BUILTIN: [(&str, &str); 5] = [
         ("http", include_str!("../rules/http.yaml")),
         ("json-api", include_str!("../rules/json-api.yaml")),
@@ -112,11 +111,10 @@ impl RuleSet {
         ("demo", include_str!("../rules/demo.yaml")),
     ];
 
-    /// Reads rule files, each by its name and its text, in order. What comes back beside the rules are
-    /// warnings: rules that have expired by `today` and so do not apply.
+    /// Compiles rule files, given by name and text, in order. Also returns warnings about rules that have expired by
+    /// `today` and so do not apply.
     ///
-    /// # Errors
-    /// Everything that is wrong with any of the files.
+    /// # Errors Everything that is wrong with any of the files.
     pub fn compile(
         files: &[(Arc<str>, String)],
         today: Date,
@@ -147,8 +145,8 @@ impl RuleSet {
         set
     }
 
-    /// The rules as they judge two answers of one stack: what is made of its values is made of both, what is made of the
-    /// other's of neither, and no ids are renumbered.
+    /// The rules for comparing two answers of one stack. A transform of its values applies to both answers, and one of
+    /// the other stack's values to neither. Bijections are dropped, because one stack does not renumber ids.
     pub fn between_readings_of(&self, stack: Stack) -> Self {
         let rules = self.rules.iter().filter_map(|rule| {
             let action = rule.action.between_readings_of(stack)?;
@@ -160,7 +158,7 @@ impl RuleSet {
         Self::new(rules.collect())
     }
 
-    /// The text of a rule file that is compiled in: `http` for `builtin:http`.
+    /// The text of a built-in rule file: `http` for `builtin:http`.
     pub fn builtin(name: &str) -> Option<&'static str> {
         let mut builtin = Self::BUILTIN.into_iter();
         builtin.find_map(|(own, text)| (own == name).then_some(text))
@@ -170,7 +168,7 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Whether ids that met in one check are remembered in those that follow.
+    /// Whether pairs of ids from one check are remembered for later checks.
     pub fn remembers(&self) -> bool {
         self.remembers
     }
@@ -200,17 +198,18 @@ impl RuleSet {
         &self.body
     }
 
-    /// The rules at places in a document that the way to a node decides.
+    /// The rules at places in a document that the path to a node decides.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// The rules at places in a document that have to be looked for.
+    /// The rules at places in a document that need a search.
     pub fn queries(&self) -> &[(usize, Query)] {
         &self.queries
     }
 
-    /// 16 hexadecimal digits that change whenever what the rules do changes, in any version of this program alike.
+    /// A hash in 16 hexadecimal digits that changes whenever the effect of the rules changes. It is the same in every
+    /// version of this program.
     pub fn fingerprint(&self) -> String {
         let mut text = String::new();
         for rule in &self.rules {

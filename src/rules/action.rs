@@ -24,15 +24,15 @@ use std::fmt;
 pub enum Action {
     /// Anything, absence included.
     Ignore,
-    /// A missing member and one of these values.
+    /// A missing member and any of these values.
     Optional(Vec<Literal>),
-    /// Numbers that lie close to each other.
+    /// Numbers that are close to each other.
     Tolerance(Tolerance),
     /// Numbers that are equal once rounded to this many decimal places, halves away from zero.
     Round(i32),
-    /// The same instant, or nearly so.
+    /// Equal or close instants.
     Time(Time),
-    /// Arrays, or the values of a header, with the same members.
+    /// Arrays, or the values of a header, with the same members in any order.
     Unordered(Members),
     /// Two values of the same shape.
     Same(Same),
@@ -42,28 +42,28 @@ pub enum Action {
     Status(Vec<Vec<u16>>),
     /// The member counts as if it had another name.
     Rename(Rename),
-    /// Another value is made of it, and that one is judged.
+    /// Another value replaces it, and later rules judge that one.
     Transform(Transform),
 }
 
-/// How the members of an unordered array find each other.
+/// How the elements of unordered arrays are paired.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Members {
-    /// As a multiset: equal ones belong together.
+    /// As a multiset: equal elements are paired.
     AsSet,
-    /// Those with an equal member of this name belong together.
+    /// Elements that are equal in the member of this name are paired.
     ByKey(String),
 }
 
-/// Each old value always meets the same new one, and the other way round.
+/// Each old value always maps to the same new one, and the other way round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bijection {
     pub scope: Scope,
-    /// Rules of one name share their pairs; without one a rule has its own.
+    /// Rules with the same name share their pairs; a rule without a name has its own.
     pub name: Option<String>,
 }
 
-/// For how long pairs are remembered.
+/// How long pairs are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Check,
@@ -76,7 +76,7 @@ pub struct Rename {
     pub on: On,
 }
 
-/// A value as a rule file spells it.
+/// A value as spelled in a rule file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     Null,
@@ -90,7 +90,7 @@ pub enum Literal {
 // === impl Action ===
 
 impl Action {
-    /// The action by the name that rule files have for it.
+    /// The name of the action in rule files.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Ignore => "ignore",
@@ -112,7 +112,7 @@ impl Action {
         }
     }
 
-    /// What is left of it where both answers are of one stack.
+    /// The action for comparing two answers of one stack, or `None` if it does not apply.
     pub(super) fn between_readings_of(&self, stack: Stack) -> Option<Self> {
         let mut action = self.clone();
         let on = match &mut action {
@@ -130,12 +130,11 @@ impl Action {
         Some(action)
     }
 
-    /// Whether it remembers which ids have met.
     pub fn is_bijection(&self) -> bool {
         matches!(self, Self::Bijection(_))
     }
 
-    /// Whether it makes another value, for others to judge.
+    /// Whether it replaces the value, so that later rules judge another one.
     pub fn is_transform(&self) -> bool {
         matches!(self, Self::Transform(_))
     }
@@ -198,7 +197,7 @@ impl Scope {
 // === impl Literal ===
 
 impl Literal {
-    /// The value as rules look at it; arrays and objects have no members here.
+    /// The value as rules see it; arrays and objects are empty here.
     pub fn subject(&self) -> Subject<'static> {
         match self {
             Self::Null => Subject::Null,
@@ -210,7 +209,7 @@ impl Literal {
         }
     }
 
-    /// Whether a value is this one.
+    /// Whether a value equals this one.
     pub fn is(&self, subject: &Subject<'_>) -> bool {
         let own = self.subject();
         match (own.container(), subject.container()) {

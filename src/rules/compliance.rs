@@ -1,4 +1,4 @@
-//! The published compliance cases of JSONPath, against queries that are evaluated and against the tree.
+//! The published JSONPath compliance cases, for evaluated queries and for the tree.
 
 use super::{Move, Query, State, Tree};
 use crate::value::json::{Class, Document, Id};
@@ -11,7 +11,7 @@ fn cases() -> Vec<Value> {
     suite["tests"].as_array().unwrap().clone()
 }
 
-/// The nodes that a query selects, with values spelled by serde_json.
+/// The nodes that a query selects, as serde_json parses them.
 fn values(document: &Document<'_>, nodes: &[Id]) -> Vec<Value> {
     let nodes = nodes.iter();
     nodes
@@ -19,7 +19,7 @@ fn values(document: &Document<'_>, nodes: &[Id]) -> Vec<Value> {
         .collect()
 }
 
-/// Every node of a document at which the tree has a rule.
+/// Collects every node of a document at which the tree has a rule.
 fn walk(tree: &Tree, document: &Document<'_>, node: Id, states: &[State], out: &mut Vec<Id>) {
     if states.iter().any(|state| !tree.rules(*state).is_empty()) {
         out.push(node);

@@ -1,7 +1,7 @@
-//! JSONPath queries (RFC 9535): what a rule's `at` selects of a document.
+//! JSONPath queries (RFC 9535): what a rule's `at` selects in a document.
 //!
-//! The grammar is read by the crate jsonpath-rust. Its evaluation compares numbers as doubles, so a query is
-//! evaluated here, on the document as it was parsed: exact, and without copying it.
+//! The crate jsonpath-rust parses the grammar. Its evaluation compares numbers as doubles. So queries are evaluated
+//! here, on the parsed document: exactly, and without copying it.
 
 mod compile;
 mod evaluate;
@@ -15,34 +15,33 @@ use pattern::Pattern;
 use jsonpath_rust::parser::parse_json_path;
 use std::num::NonZeroUsize;
 
-/// A query that was found valid.
+/// A valid query.
 #[derive(Clone, Debug)]
 pub struct Query {
     segments: Vec<Segment>,
 }
 
-/// One step of a query.
 #[derive(Clone, Debug)]
 pub struct Segment {
     pub reach: Reach,
     pub selectors: Vec<Selector>,
 }
 
-/// Which nodes the selectors of a segment are put to.
+/// The nodes to which the selectors of a segment apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The node itself.
     Children,
-    /// The node and everything in it.
+    /// The node and all its descendants.
     Descendants,
 }
 
-/// What is selected of the members of one node.
+/// What is selected from the members of one node.
 #[derive(Clone, Debug)]
 pub enum Selector {
     Name(String),
     Wildcard,
-    /// Below zero: from the end.
+    /// Negative: from the end.
     Index(i64),
     Slice {
         start: Option<i64>,
@@ -76,10 +75,10 @@ pub enum Operator {
 pub enum Operand {
     Null,
     Boolean(bool),
-    /// As JSON spells it.
+    /// As spelled in JSON.
     Number(String),
     Text(String),
-    /// The value of the one node that is selected; nothing unless it is one.
+    /// The value of the only selected node; nothing if there is not exactly one.
     Value(Path),
     Length(Box<Operand>),
     Count(Path),
@@ -99,15 +98,14 @@ pub enum From {
     Current,
 }
 
-/// Steps of the grammar that reading one path may take. In nested filters it goes back and forth, nearly twice as often with
-/// each level: without a bound, 500 characters take minutes to be refused.
+/// The maximum number of grammar steps for one path. Nested filters backtrack, nearly twice as often with each level:
+/// without a limit, rejecting 500 characters takes minutes.
 const MAX_CALLS: usize = 2_000_000;
 
 // === impl Query ===
 
 impl Query {
-    /// # Errors
-    /// What is not RFC 9535, with the column where the grammar tells.
+    /// # Errors The text is not RFC 9535; includes the column if the grammar reports it.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         pest::set_call_limit(NonZeroUsize::new(MAX_CALLS));
         let parsed = parse_json_path(text).map_err(|error| InvalidPath::new(text, &error))?;
@@ -120,7 +118,7 @@ impl Query {
         &self.segments
     }
 
-    /// Whether all that is selected is members of objects, by their names.
+    /// Whether the query selects only members of objects, by name.
     pub fn selects_by_name(&self) -> bool {
         let is_name = |selector: &Selector| matches!(selector, Selector::Name(_));
         let last = self.segments.last();

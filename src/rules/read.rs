@@ -1,4 +1,4 @@
-//! Rule files as they are written.
+//! Reads rule files.
 
 use super::{Action, Rule, Target, When};
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Node, Position};
@@ -8,17 +8,16 @@ use std::{
     sync::Arc,
 };
 
-/// A rule, and where its id stands.
+/// A rule, and the position of its id.
 #[derive(Debug)]
 struct Written {
     rule: Rule,
     mark: Option<Position>,
 }
 
-/// Reads all files. Beside the rules come warnings: which have expired by `today`.
+/// Reads all files. Also returns warnings about rules that have expired by `today`.
 ///
-/// # Errors
-/// Everything that is wrong with any of the files.
+/// # Errors Everything that is wrong with any of the files.
 pub(super) fn files(
     files: &[(Arc<str>, String)],
     today: Date,
@@ -48,7 +47,8 @@ pub(super) fn files(
     faults.into_result((rules, warnings))
 }
 
-/// Says of each id in a file that another rule has it already, whatever else is wrong with the two. `ids` knows where each stands.
+/// Reports each id that another rule already has, even if the rules have other faults. `ids` holds the place of each
+/// id.
 fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> ConfigErrors {
     let mut faults = ConfigErrors::default();
     let rules = match node.get("rules").map(|rules| &rules.data) {
@@ -116,7 +116,7 @@ fn read_target(at: &Cursor<'_>) -> Result<Target, ConfigError> {
     })
 }
 
-/// A text that says something.
+/// A text that is not blank.
 fn filled(at: &Cursor<'_>) -> Result<String, ConfigError> {
     match at.text()?.trim() {
         "" => Err(at.expected("a text that says something")),

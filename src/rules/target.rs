@@ -1,4 +1,4 @@
-//! The field `at` of a rule: which places it looks at.
+//! The field `at` of a rule: the places that it applies to.
 
 use super::{Action, Members, Parse, Query, Transform, query::InvalidPath};
 use http::HeaderName;
@@ -10,19 +10,19 @@ pub enum Target {
     Status,
     Header(HeaderName),
     Trailer(HeaderName),
-    /// A field of a form, by its name with percent-encoding undone.
+    /// A field of a form, by its percent-decoded name.
     Form(String),
-    /// The whole body, whatever its format.
+    /// The whole body in any format.
     Body,
     /// Nodes of a document.
     Path {
         query: Query,
-        /// As it was written.
+        /// As written.
         text: String,
     },
 }
 
-/// Why a text is no place that a rule can stand at.
+/// Why a text is not a valid place for a rule.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidTarget {
     #[error("`{0}` is not the name of a header")]
@@ -40,8 +40,7 @@ pub enum InvalidTarget {
 // === impl Target ===
 
 impl Target {
-    /// # Errors
-    /// What is none of the places a rule can stand at, and why.
+    /// # Errors Why the text is not a valid place for a rule.
     pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
         let name = |name: &str| {
             HeaderName::try_from(name).map_err(|_| InvalidTarget::Name(name.to_owned()))
@@ -131,7 +130,7 @@ impl fmt::Display for Target {
 // === impl InvalidTarget ===
 
 impl InvalidTarget {
-    /// Where in the text the fault is, where it can be told.
+    /// The column of the fault in the text, if it is known.
     pub fn column(&self) -> Option<usize> {
         match self {
             Self::Path(invalid) => invalid.column,

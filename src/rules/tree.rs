@@ -1,8 +1,7 @@
 //! One tree over places, which a comparison walks together with the documents.
 //!
-//! The tree is an automaton whose states share their beginnings: `$.items[*].id` and `$.items[*].price` part
-//! only at their last step. Where a walk stands is a set of states, most often none or one, so rules that lead
-//! elsewhere cost nothing.
+//! The tree is an automaton whose states share prefixes: `$.items[*].id` and `$.items[*].price` separate only at their
+//! last step. A walk is in a set of states, usually none or one, so rules at other places cost nothing.
 
 use super::{
     Action, Rule,
@@ -11,23 +10,23 @@ use super::{
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
-/// A state that a walk through a document can be in.
+/// A state of a walk through a document.
 pub type State = u32;
 
-/// Queries from one to this many states at once; those that would need more are not compiled.
+/// Queries that lead from one state to this many at once are compiled; those that need more are not.
 const MAX_BRANCHES: usize = 64;
 
-/// Every query that the way to a node decides.
+/// All queries that the path to a node decides.
 #[derive(Debug)]
 pub struct Tree {
     nodes: Vec<Node>,
 }
 
-/// One step from a node of both documents to a member of it.
+/// One step from a node of both documents to one of its members.
 #[derive(Clone, Copy, Debug)]
 pub enum Move<'k> {
     Name(&'k str),
-    /// The index in old and in new, where the element is in both: a rule at either applies.
+    /// The index in old and in new, if the element is in both: a rule at either applies.
     Index(Option<usize>, Option<usize>),
 }
 
@@ -39,16 +38,16 @@ struct Node {
     slices: Vec<(Slice, State)>,
     /// Entered together with this one.
     deep: Option<State>,
-    /// Stays active for everything below.
+    /// Stays active for all descendants.
     stays: bool,
     rules: Vec<usize>,
-    /// Whether ids meet here or below, and have to be remembered.
+    /// Whether a bijection is here or below, so that ids have to be recorded.
     meets: bool,
-    /// Whether a member of this node may count by another name.
+    /// Whether a member of this node may count under another name.
     renames: bool,
 }
 
-/// Indices from `start` to before `end`, each `step`-th.
+/// Every `step`-th index from `start` to before `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slice {
     start: usize,
@@ -72,8 +71,8 @@ impl Node {
 impl Tree {
     const ROOT: State = 0;
 
-    /// Adds a rule at the nodes a query selects, unless the query has selectors that depend on more than the
-    /// way to a node. Says whether it was added.
+    /// Adds a rule at the nodes that a query selects. Returns false if the query has selectors that depend on more than
+    /// the path to a node, or needs too many states.
     pub fn insert(&mut self, segments: &[Segment], rule: usize) -> bool {
         let selectors = segments.iter().flat_map(|segment| &segment.selectors);
         if !selectors.into_iter().all(is_compiled) || branches(segments) > MAX_BRANCHES {
@@ -103,9 +102,9 @@ impl Tree {
         true
     }
 
-    /// Finds out what is below which state, once all rules are added.
+    /// Computes what is below each state, once all rules are added.
     pub fn seal(&mut self, rules: &[Rule]) {
-        // A state is always added after those that lead to it.
+        // A state is always added after the states that lead to it.
         for at in (0..self.nodes.len()).rev() {
             let node = &self.nodes[at];
             let is_rename = |action: &Action| matches!(action, Action::Rename(_));
@@ -123,12 +122,12 @@ impl Tree {
         here.any(|rule| does(&rules[*rule].action))
     }
 
-    /// Whether ids meet at a state or below, and have to be remembered.
+    /// Whether a bijection is at a state or below, so that ids have to be recorded.
     pub fn meets(&self, state: State) -> bool {
         self.nodes[state as usize].meets
     }
 
-    /// Whether members of a node in this state may count by another name.
+    /// Whether members of a node in this state may count under another name.
     pub fn renames(&self, state: State) -> bool {
         self.nodes[state as usize].renames
     }
@@ -139,7 +138,7 @@ impl Tree {
         self.enter(Self::ROOT, base, out);
     }
 
-    /// The states that one step leads to from `state`, put behind those in `out` that are behind `base`.
+    /// Appends the states that one step leads to from `state` to `out`, except those already in `out` from `base` on.
     pub fn advance(&self, state: State, step: &Move<'_>, base: usize, out: &mut Vec<State>) {
         let node = &self.nodes[state as usize];
         let mut found = |next: State| self.enter(next, base, out);
@@ -177,7 +176,7 @@ impl Tree {
         &self.nodes[state as usize].rules
     }
 
-    /// Whether no rule is at or below the root.
+    /// Whether the tree has no rules.
     pub fn is_empty(&self) -> bool {
         self.nodes.len() == 1 && self.nodes[0].rules.is_empty()
     }
@@ -199,7 +198,7 @@ impl Tree {
         deep
     }
 
-    /// The state behind a selector; `None` for one that selects nothing.
+    /// The state after a selector; `None` if the selector selects nothing.
     fn grow(&mut self, state: State, selector: &Selector) -> Option<State> {
         let fresh = self.nodes.len() as State;
         let node = &mut self.nodes[state as usize];
@@ -256,7 +255,7 @@ impl Slice {
     }
 }
 
-/// Whether the way to a node decides it.
+/// Whether the path to a node decides the selector.
 fn is_compiled(selector: &Selector) -> bool {
     match selector {
         Selector::Name(_) | Selector::Wildcard | Selector::Index(0..) => true,

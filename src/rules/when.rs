@@ -1,24 +1,23 @@
-//! The field `when` of a rule: in which checks it applies.
+//! The field `when` of a rule: the checks in which it applies.
 
 use crate::spanned_yaml::{ConfigErrors, Cursor, Fields};
 use http::{Method, StatusCode};
 use std::fmt;
 
-/// Conditions of which all must hold; one that is absent holds.
+/// Conditions that must all hold; an absent condition holds.
 ///
-/// What is asked of an answer is asked of both: a rule that was written for the one shape must not
-/// excuse the other.
+/// Conditions on an answer must hold for both answers, because a rule for one shape must not excuse the other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct When {
-    /// Names of routes, `*` for any run of characters.
+    /// Names of routes; `*` matches any run of characters.
     pub routes: Option<Vec<String>>,
     pub methods: Option<Vec<Method>>,
     pub status: Option<Vec<StatusCode>>,
-    /// Media types without parameters, `*` for any run of characters.
+    /// Media types without parameters; `*` matches any run of characters.
     pub content_type: Option<String>,
 }
 
-/// What conditions ask about.
+/// What conditions are evaluated on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'c> {
     pub route: &'c str,
@@ -30,15 +29,14 @@ pub struct Facts<'c> {
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'c> {
     pub status: StatusCode,
-    /// The media type without parameters; empty where the answer has none.
+    /// The media type without parameters; empty if the answer has none.
     pub media_type: &'c str,
 }
 
 // === impl When ===
 
 impl When {
-    /// # Errors
-    /// Unknown conditions, and what is not a method, a status or a list of them.
+    /// # Errors Unknown conditions, and values that are not methods, statuses or lists of them.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let routes = fields.optional("routes", |at| {
@@ -100,7 +98,7 @@ impl fmt::Display for When {
     }
 }
 
-/// A list that says something: under a condition that nothing meets a rule would never apply.
+/// A list with at least one entry: a rule whose condition never holds would never apply.
 fn some<'n, T>(
     at: &Cursor<'n>,
     read: impl Fn(&Cursor<'n>) -> Result<T, ConfigErrors>,
@@ -112,7 +110,7 @@ fn some<'n, T>(
     }
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any run of characters.
+/// Whether `text` matches `pattern`, in which `*` matches any run of characters.
 fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;
@@ -121,7 +119,7 @@ fn matches_glob(pattern: &str, text: &str) -> bool {
         return false;
     };
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // Leftmost is best: what a part leaves over, a later part may use.
+    // The leftmost match is best, because it leaves the most text to later parts.
     for part in middle.split('*') {
         let Some(found) = text.find(part) else {
             return false;

@@ -1,6 +1,6 @@
-//! The action `parse`: a text read as something else.
+//! The action `parse`: reads a text as something else.
 //!
-//! What cannot be read so stays the text that it is.
+//! A text that cannot be read that way stays as it is.
 
 use super::Subject;
 use crate::value::number::Decimal;
@@ -24,7 +24,7 @@ pub enum Parse {
     Query,
 }
 
-/// With or without padding.
+/// Accepts base64 with or without padding.
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const BASE64: [GeneralPurpose; 2] = [
@@ -53,7 +53,7 @@ impl Parse {
         }
     }
 
-    /// Reads a text; JSON in it down to `max_depth`.
+    /// Reads a text; JSON in it at most `max_depth` deep.
     pub fn read(self, text: Cow<'_, str>, max_depth: usize) -> Subject<'_> {
         let read = match self {
             Self::Json => Subject::json(&text, max_depth),
@@ -72,12 +72,12 @@ impl Parse {
     }
 }
 
-/// Bytes in base64, in either alphabet.
+/// Decodes base64 in either alphabet.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.iter().find_map(|engine| engine.decode(text).ok())
 }
 
-/// The parts of a URI reference, relative or not, normalized as RFC 3986 has it; the query by its names.
+/// The parts of a URI reference, relative or not, normalized according to RFC 3986; the query by its names.
 fn url(text: &str) -> Option<Value> {
     let url = UriRef::parse(text).ok()?.normalize();
     let mut parts = Map::new();
@@ -102,7 +102,7 @@ fn url(text: &str) -> Option<Value> {
     Some(parts.into())
 }
 
-/// Each name with its value, or with the list of its values.
+/// Maps each name to its value, or to the list of its values.
 fn query(text: &str) -> Value {
     let mut names: Map<String, Value> = Map::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -117,7 +117,7 @@ fn query(text: &str) -> Value {
     names.into()
 }
 
-/// What is not UTF-8 once it is decoded stays as it is spelled: unlike bytes stay unlike.
+/// Text that is not UTF-8 after decoding stays encoded, so that different bytes stay different.
 fn decoded(text: &str) -> String {
     let spaced = text.replace('+', " ");
     match percent_decode_str(&spaced).decode_utf8() {

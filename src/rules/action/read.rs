@@ -1,4 +1,4 @@
-//! The field `do` of a rule, as it is written.
+//! Reads the field `do` of a rule.
 
 use super::{
     Action, Bijection, Form, Format, Literal, Map, Members, On, Parse, Pattern, Rename, Replace,
@@ -10,7 +10,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Every action, and how it is written.
+/// Every action with an example of its spelling.
 const ACTIONS: [(&str, &str); 16] = [
     ("ignore", "ignore"),
     ("optional", "optional"),
@@ -30,7 +30,7 @@ const ACTIONS: [(&str, &str); 16] = [
     ("unicode", "{unicode: nfc}"),
 ];
 
-/// No number of decimal places is beyond this, on either side of the point.
+/// The maximum number of decimal places, on either side of the point.
 const MAX_PLACES: i32 = 1_000;
 
 // === impl Action ===
@@ -38,8 +38,7 @@ const MAX_PLACES: i32 = 1_000;
 impl Action {
     /// Reads the field `do` of a rule.
     ///
-    /// # Errors
-    /// Actions that do not exist, and faults in what they are given.
+    /// # Errors Unknown actions, and faults in their arguments.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         match &at.node.data {
             Data::Map(entries) if entries.len() == 1 => {
@@ -68,7 +67,6 @@ impl Action {
         }
     }
 
-    /// The names of all actions.
     pub fn names() -> impl Iterator<Item = &'static str> {
         ACTIONS.into_iter().map(|(name, _)| name)
     }
@@ -263,14 +261,14 @@ fn map(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
         .into_result(transform(Transform::Map(Map { table, on })))
 }
 
-/// Both sides, where nothing is said.
+/// Defaults to both sides.
 fn on(fields: &mut Fields<'_>) -> On {
     let choices = [On::Old, On::New, On::Both].map(|on| (on.name(), on));
     let on = fields.optional("on", |at| one_of(at, &choices));
     on.unwrap_or(On::Both)
 }
 
-/// What counts as absent where nothing else is said.
+/// The default values that count as absent.
 fn absent() -> Vec<Literal> {
     let nothing = Literal::Text(String::new());
     vec![Literal::Null, nothing, Literal::EmptyArray]

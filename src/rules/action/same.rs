@@ -1,19 +1,19 @@
-//! The action `same`: two values that need not be equal, only of one shape.
+//! The action `same`: two values need the same shape, not the same value.
 
 use super::{Pattern, Subject, time::Format};
 use regex::Regex;
 use std::{fmt, sync::LazyLock};
 
-/// What both values have to be.
+/// The shape that both values need.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Same {
     Uuid,
     Rfc3339,
     Number,
     String,
-    /// Whatever it is, as long as it is there.
+    /// Any value, as long as there is one.
     Any,
-    /// A text that matches as a whole; the pattern as it was written beside the one that is anchored.
+    /// A text that the pattern matches as a whole; `text` is the pattern as written, `pattern` the anchored one.
     Regex {
         text: String,
         pattern: Pattern,

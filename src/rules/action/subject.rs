@@ -1,4 +1,4 @@
-//! A value as rules look at it: a leaf of a document, a value of a header, or what a rule made of either.
+//! A value as rules see it: a leaf of a document, a value of a header, or what a rule made of either.
 
 use crate::value::{
     Numbers,
@@ -13,20 +13,20 @@ use xxhash_rust::xxh3::xxh3_128;
 pub enum Subject<'v> {
     Null,
     Boolean(bool),
-    /// As it is spelled.
+    /// As spelled.
     Number(Cow<'v, str>),
     Text(Cow<'v, str>),
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     Bytes(Vec<u8>),
-    /// An array or object where it stands, known by how many members it has.
+    /// An array or object in a document, with the number of its members.
     Container(Class, usize),
-    /// An array or object that a rule read from a text, as valid JSON.
+    /// An array or object that a rule parsed from a text, as valid JSON.
     Tree(Tree),
-    /// A string with surrogates that stand alone: no rule changes it.
+    /// A string with lone surrogates: no rule changes it.
     Opaque,
 }
 
-/// JSON text of an array or object.
+/// The JSON text of an array or object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
     pub text: String,
@@ -51,7 +51,7 @@ impl<'v> Subject<'v> {
         }
     }
 
-    /// Reads a JSON text. `None` for what is none.
+    /// Reads a JSON text; `None` if it is not JSON.
     pub fn json(text: &str, max_depth: usize) -> Option<Self> {
         let document = Document::parse(text.as_bytes(), max_depth).ok()?;
         Some(match document.class(Document::ROOT) {
@@ -70,7 +70,7 @@ impl<'v> Subject<'v> {
         })
     }
 
-    /// Whether two values are equal as they stand. Arrays and objects are equal here where they were read from texts.
+    /// Whether two values are equal. Arrays and objects can be equal here only if they were parsed from texts.
     pub fn equals(&self, other: &Self, numbers: Numbers) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => {
@@ -85,7 +85,6 @@ impl<'v> Subject<'v> {
         }
     }
 
-    /// The class of an array or object.
     pub fn container(&self) -> Option<Class> {
         match self {
             Self::Container(class, _) => Some(*class),
@@ -103,7 +102,7 @@ impl<'v> Subject<'v> {
         }
     }
 
-    /// A text that equal scalars have in common, and no others. `None` for what is no scalar.
+    /// A text that is the same for equal scalars only; `None` for other values.
     pub fn key(&self, numbers: Numbers) -> Option<String> {
         Some(match self {
             Self::Null => "null".to_owned(),
@@ -118,7 +117,7 @@ impl<'v> Subject<'v> {
         })
     }
 
-    /// What stands for an id in the tables of a bijection: ids are texts or numbers.
+    /// The hash of an id in the tables of a bijection: ids are texts or numbers.
     pub fn id(&self, numbers: Numbers) -> Option<u128> {
         match self {
             Self::Number(_) | Self::Text(_) => Some(xxh3_128(self.key(numbers)?.as_bytes())),

@@ -1,4 +1,4 @@
-//! The action `time`: instants, exact to the nanosecond, whatever they are spelled as.
+//! The action `time`: instants, exact to the nanosecond, in any spelling.
 
 use super::Subject;
 use crate::value::number::Decimal;
@@ -6,30 +6,30 @@ use jiff::{Timestamp, civil, fmt::strtime, tz::TimeZone};
 use regex::Regex;
 use std::{fmt, sync::LazyLock, time::Duration};
 
-/// Instants this close count as one.
+/// Instants this close count as equal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Time {
     pub within: Duration,
     pub formats: Vec<Format>,
 }
 
-/// How an instant is spelled. A value that several formats can read stands for several instants.
+/// The spelling of an instant. A value that several formats can read has several instants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     Rfc3339,
-    /// The dates of HTTP, all three spellings of RFC 9110, section 5.6.7.
+    /// HTTP dates in all three spellings of RFC 9110, section 5.6.7.
     Rfc9110,
     /// Seconds since 1970, as a number or the text of one.
     Unix,
     UnixMs,
-    /// As for `strftime`; UTC where it has no zone, midnight where it has no time.
+    /// A `strftime` pattern; UTC if it has no zone, midnight if it has no time.
     Pattern(String),
 }
 
-/// In nanoseconds: a number below it stands for seconds (up to the year 5138), from it on for milliseconds (since 1973).
+/// In nanoseconds: smaller numbers are seconds (up to the year 5138), all others milliseconds (since 1973).
 const SECONDS_BELOW: u128 = 100_000_000_000 * 1_000_000_000;
 
-/// RFC 3339, section 5.6. No leap seconds, for which no instant can be told.
+/// RFC 3339, section 5.6, without leap seconds, because they have no unique instant.
 static RFC3339: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")
         .expect("a pattern that a test reads")
@@ -38,7 +38,7 @@ static RFC3339: LazyLock<Regex> = LazyLock::new(|| {
 // === impl Time ===
 
 impl Time {
-    /// Whether both values can stand for instants this close.
+    /// Whether the values have readings that are this close.
     pub fn covers(&self, old: &Subject<'_>, new: &Subject<'_>) -> bool {
         let within = self.within.as_nanos();
         let news: Vec<i128> = self.instants(new).collect();
@@ -46,8 +46,8 @@ impl Time {
             .any(|old| news.iter().any(|new| old.abs_diff(*new) <= within))
     }
 
-    /// The one instant that a value stands for, in nanoseconds since 1970; equal instants are all that counts
-    /// then. `Err` where closeness is more than equality.
+    /// The only instant of a value, in nanoseconds since 1970; values with equal instants are then equal. `Err` if
+    /// closeness is more than equality.
     pub fn canonical(&self, subject: &Subject<'_>) -> Result<Option<i128>, Near> {
         let distinct = |format: &Format| matches!(format, Format::Rfc3339 | Format::Rfc9110);
         let first = self.instants(subject).next();
@@ -72,8 +72,8 @@ impl Time {
             .filter_map(move |format| format.instant(subject))
     }
 
-    /// Where seconds and milliseconds are both formats, each number is one of the two by its size. Otherwise two
-    /// numbers of seconds, read as milliseconds, would lie a thousand times closer than they do.
+    /// If seconds and milliseconds are both allowed, each number is one of the two by its size. Otherwise two numbers
+    /// of seconds, read as milliseconds, would seem a thousand times closer.
     fn is_misread(&self, format: &Format, subject: &Subject<'_>) -> bool {
         let other = match format {
             Format::Unix => Format::UnixMs,
@@ -88,7 +88,7 @@ impl Time {
     }
 }
 
-/// An instant that may be near others without being equal to them.
+/// An instant that may be close to others without being equal to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Near(pub i128);
 
@@ -114,10 +114,9 @@ impl Format {
         Self::NAMED.iter().map(|(name, _)| *name)
     }
 
-    /// A format by its name, or a pattern that an instant can be read by.
+    /// A format by its name, or a pattern that can read an instant.
     ///
-    /// # Errors
-    /// What is neither, and why.
+    /// # Errors Why the text is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
         let named = Self::NAMED.iter().find(|(name, _)| *name == text);
         if let Some((_, format)) = named {
@@ -140,7 +139,7 @@ impl Format {
         }
     }
 
-    /// Whether a value is spelled so.
+    /// Whether a value has this format.
     pub fn reads(&self, subject: &Subject<'_>) -> bool {
         self.instant(subject).is_some()
     }

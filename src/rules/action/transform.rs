@@ -1,4 +1,4 @@
-//! Actions that make another value of a value, before others judge.
+//! Actions that replace a value before other rules judge it.
 
 use super::{Literal, Subject, parse::Parse};
 use crate::{stack::Stack, value::number::Decimal};
@@ -6,15 +6,15 @@ use regex::Regex;
 use std::{borrow::Cow, fmt, sync::LazyLock};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
-/// What is made of a value. What it is not made for stays as it is.
+/// Replaces a value. A value to which it does not apply stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transform {
     Parse(Parse),
     Replace(Replace),
     Map(Map),
-    /// Case folding, as Unicode has it for all languages.
+    /// Unicode case folding, independent of language.
     CaseFold,
-    /// Each run of white space becomes one space, and none is left at the ends.
+    /// Collapses each run of white space to one space, and removes it at the ends.
     SpaceCollapse,
     Unicode(Form),
 }
@@ -22,19 +22,19 @@ pub enum Transform {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replace {
     pub pattern: Pattern,
-    /// `$1` and `${name}` stand for what groups matched.
+    /// `$1` and `${name}` refer to groups.
     pub with: String,
     pub on: On,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
-    /// From a text, or the spelling of a number or boolean, to what it counts as.
+    /// Maps a text, or the spelling of a number or boolean, to its replacement.
     pub table: Vec<(String, Literal)>,
     pub on: On,
 }
 
-/// Which sides an action changes.
+/// The sides that an action changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Old,
@@ -42,18 +42,17 @@ pub enum On {
     Both,
 }
 
-/// A normalization form of Unicode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Nfc,
     Nfkc,
 }
 
-/// A regular expression, known by its text.
+/// A regular expression, compared by its text.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
-/// How a substitution takes a group: `$name` or `${name}`; `$$` is a dollar.
+/// A reference to a group in a substitution: `$name` or `${name}`; `$$` is a dollar.
 static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\$(?:\$|\{([^}]*)\}|([0-9A-Za-z_]+))").expect("a pattern that a test reads")
 });
@@ -61,7 +60,6 @@ static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
 // === impl Transform ===
 
 impl Transform {
-    /// Which sides it changes.
     pub fn on(&self) -> On {
         match self {
             Self::Replace(replace) => replace.on,
@@ -70,7 +68,7 @@ impl Transform {
         }
     }
 
-    /// What a value becomes. JSON in it is read down to `max_depth`.
+    /// Replaces a value. JSON in it is read at most `max_depth` deep.
     pub fn apply<'v>(&self, subject: Subject<'v>, max_depth: usize) -> Subject<'v> {
         let text = match (self, subject) {
             (Self::Map(map), subject) => return map.apply(subject),
@@ -84,7 +82,7 @@ impl Transform {
         }
     }
 
-    /// What a text becomes, for those that make a text of it.
+    /// Replaces a text, for transforms that return a text.
     pub fn text<'v>(&self, text: Cow<'v, str>) -> Cow<'v, str> {
         match self {
             Self::Replace(replace) => {
@@ -176,11 +174,11 @@ impl Pattern {
         Regex::new(text).map(Self)
     }
 
-    /// A pattern for the whole of a text.
+    /// A pattern that must match the whole text.
     pub fn whole(text: &str) -> Result<Self, regex::Error> {
-        // On its own first, so that what is wrong is told of what was written.
+        // Compiled alone first, so that errors refer to the pattern as written.
         Regex::new(text)?;
-        // A comment at its end, under `(?x)`, goes on to the end of its line.
+        // A comment at its end, under `(?x)`, continues to the end of its line.
         Regex::new(&format!(r"\A(?:{text})\z"))
             .or_else(|_| Regex::new(&format!("\\A(?:{text}\n)\\z")))
             .map(Self)
@@ -190,7 +188,7 @@ impl Pattern {
         self.0.is_match(text)
     }
 
-    /// The first group that a substitution takes and the pattern does not have: it would stand for nothing.
+    /// The first group in a substitution that the pattern does not have, so that it would be empty.
     pub fn unknown_group<'t>(&self, with: &'t str) -> Option<&'t str> {
         let mut taken = TAKEN.captures_iter(with).filter_map(|taken| {
             let group = taken.get(1).or_else(|| taken.get(2))?;

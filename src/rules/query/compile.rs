@@ -1,4 +1,4 @@
-//! From the grammar's tree to a query that is ready to be evaluated.
+//! Converts the grammar's tree to a query that can be evaluated.
 
 use super::{Filter, From, Operand, Operator, Path, Pattern, Reach, Segment, Selector};
 use jsonpath_rust::parser::model;
@@ -133,7 +133,7 @@ fn singular(parsed: &model::SingularQuerySegment) -> Segment {
 fn literal(parsed: &model::Literal) -> Operand {
     match parsed {
         model::Literal::Int(number) => Operand::Number(number.to_string()),
-        // The shortest spelling that reads back the same.
+        // The shortest spelling that parses to the same number.
         model::Literal::Float(number) => Operand::Number(format!("{number:e}")),
         model::Literal::String(text) => Operand::Text(text.clone()),
         model::Literal::Bool(flag) => Operand::Boolean(*flag),

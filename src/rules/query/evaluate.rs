@@ -7,7 +7,7 @@ use crate::value::{
 };
 use std::cmp::Ordering;
 
-/// What an operand is of one member.
+/// The value of an operand for one member.
 #[derive(Clone, Copy, Debug)]
 enum Value<'v> {
     Nothing,
@@ -27,7 +27,7 @@ struct Evaluation<'d> {
 // === impl Query ===
 
 impl Query {
-    /// The nodes it selects, in the order of RFC 9535, where several times if it selects them so.
+    /// The selected nodes, in the order of RFC 9535; a node appears as often as it is selected.
     pub fn select(&self, document: &Document<'_>) -> Vec<Id> {
         let evaluation = Evaluation { document };
         evaluation.select(&self.segments, Document::ROOT)
@@ -44,7 +44,7 @@ impl<'d> Evaluation<'d> {
             for node in nodes {
                 match segment.reach {
                     Reach::Children => self.children(segment, node, &mut next),
-                    // The tape is in document order: a node, then everything in it.
+                    // The tape is in document order: a node, then all its descendants.
                     Reach::Descendants => (node..self.document.next(node))
                         .filter(|node| self.document.class(*node) != Class::Key)
                         .for_each(|node| self.children(segment, node, &mut next)),
@@ -210,7 +210,7 @@ impl<'d> Evaluation<'d> {
         }
     }
 
-    /// Whether two containers hold the same.
+    /// Whether two containers are equal.
     fn alike(&self, left: Id, right: Id) -> bool {
         let document = self.document;
         if document.class(left) != document.class(right)

@@ -1,14 +1,14 @@
-//! What is wrong with a path, in words of its own grammar and with the column.
+//! Describes what is wrong with a path, in terms of the grammar and with the column.
 
 use crate::spanned_yaml::closest;
 use jsonpath_rust::parser::{Rule, errors::JsonPathError, parse_json_path};
 use pest::error::{ErrorVariant, InputLocation};
 
-/// Why a text is no query.
+/// Why a text is not a query.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("not a JSONPath (RFC 9535){}: {reason}", .column.map(|column| format!(", see its column {column}")).unwrap_or_default())]
 pub struct InvalidPath {
-    /// Counted from 1 in characters, where it can be told.
+    /// In characters from 1, if it is known.
     pub column: Option<usize>,
     pub reason: String,
 }
@@ -19,13 +19,13 @@ type Placed = (usize, char);
 /// The functions of RFC 9535, section 2.4.
 const FUNCTIONS: [&str; 5] = ["length", "count", "match", "search", "value"];
 
-/// What the grammar's crate says where it was made to give up.
+/// The message of the grammar's crate when it reaches the limit.
 const CALL_LIMIT: &str = "call limit reached";
 
 // === impl InvalidPath ===
 
 impl InvalidPath {
-    /// What the grammar's crate says of `text`.
+    /// Converts an error of the grammar's crate about `text`.
     pub fn new(text: &str, error: &JsonPathError) -> Self {
         let JsonPathError::PestError(error) = error else {
             return Self::without_column(error.to_string());
@@ -57,7 +57,7 @@ impl InvalidPath {
         }
     }
 
-    /// A name before a parenthesis: the grammar knows no other than those of functions, and cannot say so.
+    /// A name before a parenthesis: the grammar accepts only the names of functions, and does not report others well.
     fn unknown_function(text: &str) -> Option<Self> {
         let (plain, _) = unquoted(text);
         let is_letter = |c: char| c.is_alphanumeric() || c == '_';
@@ -78,7 +78,7 @@ impl InvalidPath {
         Some(Self::at(text, offset, reason))
     }
 
-    /// What would be a path if only everything that opens in it were closed.
+    /// A text that would be a path if its open brackets and quotes were closed.
     fn not_closed(text: &str) -> Option<Self> {
         let (plain, quote) = unquoted(text);
         let mut open = Vec::new();
@@ -98,7 +98,7 @@ impl InvalidPath {
         is_all.then(|| Self::at(text, offset, format!("`{opened}` is not closed")))
     }
 
-    /// The grammar's crate lets white space pass within a name and at the end, RFC 9535 does not.
+    /// The grammar's crate accepts white space within a name and at the end; RFC 9535 does not.
     pub(super) fn check_spaces(text: &str) -> Result<(), Self> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii();
         let mut before = ' ';
@@ -123,7 +123,7 @@ impl InvalidPath {
     }
 }
 
-/// What stands outside of quotes, the quotes among it, each with its offset; and the quote that is not closed.
+/// The characters outside of quotes, including the quotes, each with its offset; and the unclosed quote.
 fn unquoted(text: &str) -> (Vec<Placed>, Option<Placed>) {
     let mut plain = Vec::new();
     let mut quote = None;
@@ -156,7 +156,7 @@ fn words(expected: &[Rule]) -> String {
     }
 }
 
-/// A rule of the grammar, in words.
+/// Names a rule of the grammar.
 fn word(rule: &Rule) -> &'static str {
     match rule {
         Rule::EOI => "its end",

@@ -6,27 +6,27 @@ use regex::Regex;
 /// The second argument of `match` and `search`.
 #[derive(Clone, Debug)]
 pub enum Pattern {
-    /// `None` for what is not a regular expression: it matches nothing.
+    /// `None` if it is not a regular expression: it matches nothing.
     Ready(Option<Regex>),
-    /// Found in the document.
+    /// Read from the document.
     At(Box<Operand>, fn(&str) -> Option<Regex>),
 }
 
 // === impl Pattern ===
 
 impl Pattern {
-    /// A pattern for the whole text.
+    /// A pattern that must match the whole text.
     pub(super) fn whole(pattern: &str) -> Option<Regex> {
         Regex::new(&format!(r"\A(?:{})\z", translated(pattern))).ok()
     }
 
-    /// A pattern for a part of the text.
+    /// A pattern that must match a part of the text.
     pub(super) fn part(pattern: &str) -> Option<Regex> {
         Regex::new(&translated(pattern)).ok()
     }
 }
 
-/// I-Regexp as this crate spells it: a dot matches neither end of line.
+/// Translates I-Regexp to this crate's syntax: a dot matches no end of line.
 fn translated(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     let mut in_class = false;
