@@ -1,7 +1,7 @@
-//! Compares two answers under rules, and tells where they differ.
+//! Compares two answers under rules, and reports where they differ.
 //!
-//! Status, headers and trailers, then bodies: codings undone, read by their content type, and compared place by
-//! place. Nothing here does I/O or asks for the time or for chance, except that a deadline passes.
+//! First status, headers and trailers, then bodies, which are decoded, parsed by their content type, and compared place
+//! by place. Nothing here does I/O or uses time or randomness, except to check a deadline.
 
 mod align;
 pub mod answer;
@@ -37,7 +37,7 @@ use http::Method;
 use jiff::civil::Date;
 use std::{sync::Arc, time::Instant};
 
-/// What a check is compared under. A check uses one of these from its sampling to its end.
+/// The rules and options of a comparison. A check uses one of these from its sampling to its end.
 #[derive(Clone, Debug, Default)]
 pub struct CompareConfig {
     pub rules: Arc<RuleSet>,
@@ -49,25 +49,25 @@ pub struct CompareConfig {
 pub struct Options {
     pub headers: HeaderScope,
     pub numbers: Numbers,
-    /// Kept per check; the count goes on.
+    /// The maximum number kept per check; all of them are counted.
     pub max_differences: usize,
     pub max_depth: usize,
-    /// Bytes of one body after decompression.
+    /// The maximum size of one body after decompression, in bytes.
     pub max_decoded: usize,
     pub explain: Explain,
 }
 
-/// What becomes of the differences that rules masked.
+/// What happens to the differences that rules masked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Explain {
-    /// They are counted.
+    /// They are only counted.
     #[default]
     Counts,
     /// They are kept as well, at most `max_differences` of them.
     Places,
 }
 
-/// Which headers and trailers are compared. A name that ends in `*` stands for all that begin so.
+/// Which headers and trailers are compared. A name that ends in `*` matches every name with that prefix.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderScope {
     All,
@@ -76,33 +76,33 @@ pub enum HeaderScope {
     None,
 }
 
-/// What the comparison has to know of the check.
+/// What the comparison needs to know about the check.
 #[derive(Clone, Debug)]
 pub struct Context<'c> {
     pub route: &'c str,
     pub method: &'c Method,
     /// Rules that expire before this day do not apply.
     pub today: Date,
-    /// When alignment has to give up and report a coarser difference; never equality.
+    /// After this time, alignment becomes coarser: it may report a coarser difference, but never equality.
     pub deadline: Option<Instant>,
 }
 
-/// What came of comparing two answers.
+/// The result of comparing two answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     pub result: Compared,
-    /// For each rule that was looked at: its index in the [`RuleSet`], and the differences it masked.
+    /// For each rule that was looked at: its index in the [`RuleSet`], and how many differences it masked.
     pub rules: Vec<RuleUse>,
-    /// What rules masked, in the order in which it was met; empty unless [`Explain::Places`] asks for it.
+    /// What rules masked, in the order of the comparison; empty unless [`Explain::Places`] requests it.
     pub masked: Vec<Masked>,
-    /// Why the bodies were not compared, where that is so. Differences are then of status, headers and trailers alone.
+    /// Why the bodies were not compared, if so. All differences are then in status, headers and trailers.
     pub uncompared: Option<Reason>,
 }
 
-/// A difference that would have been told without a rule.
+/// A difference that would have been reported without a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Masked {
-    /// Its index in the [`RuleSet`].
+    /// The index of the rule in the [`RuleSet`].
     pub rule: usize,
     pub difference: Difference,
 }
@@ -110,12 +110,12 @@ pub struct Masked {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Compared {
     Equal(Via),
-    /// At most `max_differences` of them, in document order, and how many there were.
+    /// At most `max_differences` of them, in document order, and the number of all.
     Different {
         differences: Vec<Difference>,
         count: usize,
     },
-    /// No comparison could be made.
+    /// No comparison was possible.
     NotCompared(Reason),
 }
 
@@ -130,7 +130,7 @@ pub struct RuleUse {
 /// Compares two answers.
 ///
 /// ```
-/// # use twinread::compare::{Answer, Compared, Comparing, Context, compare};
+/// # use twinread::compare::{Answer, Compared, CompareConfig, Context, compare};
 /// # use http::{HeaderMap, Method, StatusCode, header::{CONTENT_TYPE, HeaderValue}};
 /// let answer = |body: &'static str| Answer {
 ///     status: StatusCode::OK,
@@ -146,7 +146,7 @@ pub struct RuleUse {
 /// };
 /// let old = answer(r#"{"id": 7, "price": 1.50}"#);
 /// let new = answer(r#"{"price": 1.5, "id": 8}"#);
-/// let comparison = compare(&old, &new, &context, &Comparing::default());
+/// let comparison = compare(&old, &new, &context, &CompareConfig::default());
 /// let Compared::Different { differences, .. } = comparison.result else {
 ///     panic!("the ids differ");
 /// };
@@ -162,7 +162,7 @@ pub fn compare(
     compare_within((old, new), context, comparing, &mut epoch)
 }
 
-/// Compares two answers, with the ids that have met in the epoch so far. What meets here is added to them, to be
+/// Compares two answers, given the pairs of ids from earlier in the epoch. New pairs are added to them, to be
 /// [kept](Bijections::keep) or [retracted](Bijections::retract).
 pub fn compare_within(
     (old, new): (&Answer, &Answer),
@@ -193,10 +193,10 @@ pub fn compare_within(
     conclude(findings.close(), bodies)
 }
 
-/// JSON is never read deeper than this, whatever the options say: comparing takes stack for each level.
+/// The hard limit for the depth of JSON, whatever the options say, because each level uses stack.
 const DEEPEST: usize = 1024;
 
-/// Whether two answers are alike in every byte that counts.
+/// Whether two answers are equal in every compared byte.
 fn is_same(old: &Answer, new: &Answer) -> bool {
     old.status == new.status
         && old.body == new.body
@@ -227,7 +227,7 @@ fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
 // === impl Comparison ===
 
 impl Comparison {
-    /// The differences kept.
+    /// The kept differences.
     pub fn differences(&self) -> &[Difference] {
         self.result.differences()
     }
@@ -236,7 +236,7 @@ impl Comparison {
 // === impl Compared ===
 
 impl Compared {
-    /// The differences kept.
+    /// The kept differences.
     pub fn differences(&self) -> &[Difference] {
         match self {
             Self::Different { differences, .. } => differences,
@@ -244,7 +244,7 @@ impl Compared {
         }
     }
 
-    /// How many differences there were.
+    /// The number of all differences.
     pub fn count(&self) -> usize {
         match self {
             Self::Different { count, .. } => *count,

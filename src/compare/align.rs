@@ -1,12 +1,11 @@
-//! Alignment of two sequences, by Myers.
+//! Aligns two sequences with Myers' algorithm.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use std::{cmp::Ordering, hash::Hash, time::Instant};
 
-/// The steps from old to new. Past the deadline they become coarser.
+/// The steps from old to new. They become coarser after the deadline.
 ///
-/// Swapping the sides gives the same steps in the mirror: the sequences are always aligned from the lesser
-/// to the greater.
+/// Swapping the sides gives the mirrored steps, because the lesser sequence is always aligned to the greater.
 pub(super) fn steps<T: Ord + Hash>(
     olds: &[T],
     news: &[T],

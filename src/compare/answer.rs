@@ -1,4 +1,4 @@
-//! One whole response, as it came from a stack.
+//! One whole response from a stack.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -10,19 +10,19 @@ use xxhash_rust::xxh3::Xxh3Default;
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// As it was sent, still encoded.
+    /// As sent, still encoded.
     pub body: BodyCopy,
-    /// Empty where there were none.
+    /// Empty if there were none.
     pub trailers: HeaderMap,
 }
 
-/// What is kept of a body. A body that was cut equals nothing, not even another one that was cut.
+/// The kept part of a body. A body that was cut equals nothing, not even another cut body.
 #[derive(Clone, Debug)]
 pub enum BodyCopy {
     Whole(Bytes),
-    /// It was larger than what may be kept, and was hashed while it streamed.
+    /// Too large to be kept; it was hashed while it was streamed.
     Hashed(Digest),
-    /// It was larger than what may be kept, and was not read to its end.
+    /// Too large to be kept; it was not read to its end.
     Cut,
 }
 
@@ -33,10 +33,10 @@ pub struct Digest {
     pub hash: u128,
 }
 
-/// Hashes a body while it streams.
+/// Hashes a body while it is streamed.
 #[derive(Clone)]
 pub struct Hashing {
-    // Boxed, because its state takes more than half a KiB.
+    // Boxed, because its state is larger than half a KiB.
     state: Box<Xxh3Default>,
     length: u64,
 }
@@ -44,7 +44,7 @@ pub struct Hashing {
 // === impl BodyCopy ===
 
 impl BodyCopy {
-    /// The bytes that were kept: none of a body that was too large.
+    /// The kept bytes; empty if the body was too large.
     pub fn kept(&self) -> &Bytes {
         static NONE: Bytes = Bytes::new();
         match self {
@@ -53,7 +53,7 @@ impl BodyCopy {
         }
     }
 
-    /// How long the whole body is; `None` where it was cut.
+    /// The length of the whole body; `None` if it was cut.
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Whole(bytes) => Some(bytes.len() as u64),
@@ -66,7 +66,7 @@ impl BodyCopy {
 impl PartialEq for BodyCopy {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            // An answer that was the expected one all along shares its bytes, and they need not be read again.
+            // Answers that were equal from the start may share their bytes, which then need not be compared.
             (Self::Whole(one), Self::Whole(other)) => {
                 std::ptr::eq(&one[..], &other[..]) || one == other
             }
@@ -85,7 +85,7 @@ impl<B: Into<Bytes>> From<B> for BodyCopy {
 // === impl Hashing ===
 
 impl Hashing {
-    /// Begins with the first bytes of a body.
+    /// Starts with the first bytes of a body.
     pub fn begin(bytes: &[u8]) -> Self {
         let mut hashing = Self {
             state: Box::new(Xxh3Default::new()),
@@ -100,7 +100,7 @@ impl Hashing {
         self.length += bytes.len() as u64;
     }
 
-    /// How many bytes came so far.
+    /// The number of bytes so far.
     pub fn length(&self) -> u64 {
         self.length
     }

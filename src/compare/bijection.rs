@@ -1,7 +1,7 @@
-//! Ids that were renumbered: which old one met which new one.
+//! Renumbered ids: which old id was paired with which new one.
 //!
-//! A table holds hashes of 128 bits, never ids. It is bounded: once it is full, pairs that it does not know are told
-//! as differences, and counted.
+//! A table holds 128-bit hashes, never ids. It is bounded: once it is full, unknown pairs are reported as differences,
+//! and counted.
 
 use crate::{
     rules::{Action, Rule, Scope},
@@ -13,10 +13,10 @@ use std::{
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Pairs that one table holds at most.
+/// The maximum number of pairs in one table.
 const MAX_PAIRS: usize = 100_000;
 
-/// Tables of pairs, each under its name.
+/// Tables of pairs by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bijections {
     tables: HashMap<String, Table>,
@@ -27,29 +27,29 @@ pub struct Bijections {
 struct Table {
     news: HashMap<u128, u128>,
     olds: HashMap<u128, u128>,
-    /// Pairs that met since [`Bijections::keep`].
+    /// Pairs recorded since the last [`Bijections::keep`].
     met: Vec<Ids>,
-    /// Of those that were kept, the ones that [`Bijections::take_fresh`] has not told yet.
+    /// Kept pairs that [`Bijections::take_fresh`] has not returned yet.
     fresh: Vec<Ids>,
 }
 
-/// Pairs that met in one comparison and had not met before, each under the name of its table.
+/// Pairs that one comparison recorded first, by the name of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Met(HashMap<String, HashSet<Ids>>);
 
 /// The hashes of an old id and a new one at the same place.
 pub type Ids = (u128, u128);
 
-/// What a table knows of a pair.
+/// What a table knows about a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meeting {
-    /// They have met before, and no others.
+    /// The two are a known pair.
     Known,
-    /// Neither has met any other.
+    /// Neither is in a known pair.
     Fresh,
-    /// One of them belongs to another.
+    /// At least one of them is in another pair.
     Taken,
-    /// There is no room to remember them.
+    /// The table has no room for them.
     Full,
 }
 
@@ -63,19 +63,19 @@ pub(super) struct Tables<'e> {
 // === impl Bijections ===
 
 impl Bijections {
-    /// How many pairs were judged different because a table was full.
+    /// The number of pairs that counted as different because a table was full.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// What met since the last call is known from now on.
+    /// Keeps the pairs that were recorded since the last call.
     pub fn keep(&mut self) {
         for table in self.tables.values_mut() {
             table.fresh.append(&mut table.met);
         }
     }
 
-    /// Forgets what met since [`keep`](Self::keep), and tells it.
+    /// Forgets the pairs recorded since [`keep`](Self::keep), and returns them.
     pub fn retract(&mut self) -> Met {
         let mut met = Met::default();
         for (name, table) in &mut self.tables {
@@ -86,7 +86,7 @@ impl Bijections {
         met
     }
 
-    /// Keeps what was retracted, but for what contradicts what is known by now, and what there is no room for.
+    /// Keeps retracted pairs, except those that contradict known pairs or find no room.
     pub fn learn(&mut self, met: Met) {
         for (name, pairs) in met.0 {
             for ids in pairs {
@@ -98,21 +98,21 @@ impl Bijections {
         self.keep();
     }
 
-    /// Every pair that was kept since the last call, each under the name of its table.
+    /// Every pair kept since the last call, by the name of its table.
     pub fn take_fresh(&mut self) -> Vec<(String, Vec<Ids>)> {
         let tables = self.tables.iter_mut();
         let fresh = tables.map(|(name, table)| (name.clone(), mem::take(&mut table.fresh)));
         fresh.filter(|(_, pairs)| !pairs.is_empty()).collect()
     }
 
-    /// Every pair is fresh again.
+    /// Makes every pair fresh again.
     pub fn forget_taken(&mut self) {
         for table in self.tables.values_mut() {
             table.fresh = table.news.iter().map(|(old, new)| (*old, *new)).collect();
         }
     }
 
-    /// Knows a pair that was taken once; it is not fresh. One that contradicts what is known is left out.
+    /// Adds a pair that was taken before; it is not fresh. A pair that contradicts a known one is ignored.
     pub fn restore(&mut self, name: &str, ids: Ids) {
         if self.meeting(name, ids) == Meeting::Fresh {
             self.table(name).insert(ids);
@@ -167,7 +167,7 @@ impl Table {
 // === impl Met ===
 
 impl Met {
-    /// How many pairs they are.
+    /// The number of pairs.
     pub fn len(&self) -> usize {
         self.0.values().map(HashSet::len).sum()
     }
@@ -176,7 +176,7 @@ impl Met {
         self.0.is_empty()
     }
 
-    /// Leaves those that met in another comparison as well.
+    /// Retains only the pairs that another comparison recorded too.
     pub fn intersect(&mut self, other: &Self) {
         self.0.retain(|name, pairs| {
             let others = other.0.get(name);
@@ -196,8 +196,8 @@ impl<'e> Tables<'e> {
         }
     }
 
-    /// What is known of several pairs at once. The least good of it counts; pairs that contradict each other
-    /// count as taken.
+    /// What is known about several pairs at once: the worst result counts. Pairs that contradict each other count as
+    /// taken.
     pub(super) fn meeting(&self, rule: &Rule, pairs: &[Ids]) -> Meeting {
         let Some((scope, name)) = table_of(rule) else {
             return Meeting::Taken;
@@ -219,7 +219,7 @@ impl<'e> Tables<'e> {
         worst
     }
 
-    /// The new id that an id of one side belongs to, as far as is known.
+    /// The new id that an id of one side belongs to, if it is known.
     pub(super) fn new_of(&self, rule: &Rule, side: Stack, id: u128) -> Option<u128> {
         let (scope, name) = table_of(rule)?;
         let table = self.of(scope).tables.get(name)?;
@@ -236,7 +236,7 @@ impl<'e> Tables<'e> {
         }
     }
 
-    /// Remembers pairs, those aside that are taken or find no room.
+    /// Records pairs, except those that are taken or find no room.
     pub(super) fn record(&mut self, rule: &Rule, pairs: &[Ids]) {
         let Some((scope, name)) = table_of(rule) else {
             return;
@@ -257,7 +257,7 @@ impl<'e> Tables<'e> {
     }
 }
 
-/// Tells tables apart, but for a chance in 2^64.
+/// Identifies a table, except for collisions with probability 2^-64.
 pub(super) fn table_key(rule: &Rule) -> Option<u64> {
     let (scope, name) = table_of(rule)?;
     Some(xxh3_64_with_seed(name.as_bytes(), scope as u64))

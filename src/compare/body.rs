@@ -1,4 +1,4 @@
-//! Bodies: undone codings, formats, and what is compared in each.
+//! Compares bodies: decoding, formats, and what is compared in each format.
 
 mod rewrite;
 
@@ -24,27 +24,26 @@ use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use std::{borrow::Cow, fmt::Display};
 
-/// What is left of a value that is shown.
+/// A longer body is summarized in a difference, in bytes.
 const MAX_VALUE: usize = 16 << 10;
 
-/// XML spelled out as JSON may take so many times the bytes that a body may have: names of namespaces are repeated.
+/// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
 const MAX_GROWTH: usize = 4;
 
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A body that was decoded, or what it is undecoded.
+/// A decoded body, or the original bytes if it cannot be decoded.
 #[derive(Debug)]
 struct Body {
     bytes: Bytes,
     reading: Reading,
-    /// Why it is undecoded.
+    /// Why it is not decoded.
     undecodable: Option<Undecodable>,
 }
 
 /// Compares the bodies.
 ///
-/// # Errors
-/// The reason why they cannot be compared.
+/// # Errors Why they cannot be compared.
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
     types: Types,
@@ -54,7 +53,7 @@ pub(super) fn compare(
     let copies = [sent(old, context.method), sent(new, context.method)];
     let same_bytes =
         copies[0] == copies[1] && coding::codings(&old.headers) == coding::codings(&new.headers);
-    // What is equal is walked nevertheless where ids that meet in it count for later checks.
+    // Equal bodies are compared anyway if pairs of ids in them count for later checks.
     let is_same = same_bytes && are_read_alike(old, new) && !comparing.rules.remembers();
     if is_same || copies.iter().all(|copy| copy.length() == Some(0)) {
         return Ok(());
@@ -72,7 +71,7 @@ pub(super) fn compare(
     }
 }
 
-/// Settles on one format where that is more than the content types say.
+/// Chooses one format if the content types alone do not decide.
 fn agree(types: Types, [old, new]: [&mut Body; 2]) {
     let formats = [old.reading.format, new.reading.format];
     let format = match (types, formats) {
@@ -85,13 +84,13 @@ fn agree(types: Types, [old, new]: [&mut Body; 2]) {
     new.reading.format = format;
 }
 
-/// Whether the same bytes are the same body on both sides.
+/// Whether the same bytes mean the same body on both sides.
 fn are_read_alike(old: &Answer, new: &Answer) -> bool {
     let [old, new] = [&old.headers, &new.headers];
     old.get(CONTENT_TYPE) == new.get(CONTENT_TYPE) || Reading::of(old) == Reading::of(new)
 }
 
-/// The body that an answer has: HEAD, 204 and 304 have none.
+/// The body of an answer: HEAD, 204 and 304 have none.
 fn sent<'a>(answer: &'a Answer, method: &Method) -> &'a BodyCopy {
     static NONE: BodyCopy = BodyCopy::Whole(Bytes::new());
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
@@ -101,7 +100,7 @@ fn sent<'a>(answer: &'a Answer, method: &Method) -> &'a BodyCopy {
     &answer.body
 }
 
-/// Two bodies as a whole.
+/// Two whole bodies.
 struct Whole<'b, 'f, 'c> {
     old: &'b Body,
     new: &'b Body,
@@ -140,7 +139,7 @@ impl Body {
         })
     }
 
-    /// Whether, read as NDJSON, it has one record. Such a body is the same as JSON.
+    /// Whether it has one record when read as NDJSON. Such a body is the same as JSON.
     fn is_one_record(&self) -> bool {
         let lines = self.bytes.split(|byte| *byte == b'\n');
         lines.filter(|line| !line.trim_ascii().is_empty()).count() == 1
@@ -154,7 +153,7 @@ impl Body {
         xml::decode(&self.bytes, self.reading.charset.as_deref())
     }
 
-    /// The characters that a rule for the whole body sees.
+    /// The text that a rule for the whole body sees.
     fn characters(&self) -> Option<Cow<'_, str>> {
         match self.reading.format {
             Format::Text => self.text().ok(),
@@ -179,7 +178,7 @@ impl<'b> Whole<'b, '_, '_> {
                 (true, true) => {}
                 (false, true) => self.differs(Kind::Missing),
                 (true, false) => self.differs(Kind::Extra),
-                // What is equal byte for byte is the same in any format.
+                // Equal bytes are equal in any format.
                 _ if old.reading.format != new.reading.format => {
                     if old.bytes != new.bytes {
                         self.formats();
@@ -215,8 +214,8 @@ impl<'b> Whole<'b, '_, '_> {
             .any(|body| body.reading.format == format)
     }
 
-    /// RFC 8259 forbids a byte order mark and allows to ignore it: on both sides it says nothing, on one side only it may
-    /// break a caller, and is left in the way.
+    /// RFC 8259 forbids a byte order mark but lets parsers ignore it. Marks on both sides do not matter. A mark on one
+    /// side may break a caller, so it is kept.
     fn without_marks(&self) -> [&'b [u8]; 2] {
         let [old, new]: [&'b [u8]; 2] = [&self.old.bytes, &self.new.bytes];
         let stripped = old
@@ -277,7 +276,7 @@ impl<'b> Whole<'b, '_, '_> {
         walk::documents(pair, self.findings, body);
     }
 
-    /// What was read of both. Unreadable on one side is a difference; on both sides they are compared as they are.
+    /// Both results. If one side is unreadable, that is a difference; if both are, they are compared as plain bodies.
     fn both<T, E: Display>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
         match read {
             [Ok(old), Ok(new)] => return Some([old, new]),
@@ -287,7 +286,7 @@ impl<'b> Whole<'b, '_, '_> {
         None
     }
 
-    /// A charset that is not known leaves bytes, for there is nothing that they could break.
+    /// With an unknown charset, the bodies are compared as bytes, because there is nothing to decode wrongly.
     fn text(&mut self) {
         match (self.old.text(), self.new.text()) {
             (Ok(_), Err(why @ NoText::Malformed { .. })) => self.unreadable([None, Some(&why)]),
@@ -296,7 +295,7 @@ impl<'b> Whole<'b, '_, '_> {
         }
     }
 
-    /// As text where both are text, as bytes otherwise.
+    /// As text if both are text, as bytes otherwise.
     fn plain(&mut self) {
         let (Ok(old), Ok(new)) = (self.old.text(), self.new.text()) else {
             return self.bytes();
@@ -343,7 +342,7 @@ impl<'b> Whole<'b, '_, '_> {
         });
     }
 
-    /// One of the bodies cannot be read, for a reason.
+    /// Reports that one of the bodies cannot be read, with the reason.
     fn unreadable(&mut self, whys: [Option<&impl Display>; 2]) {
         let [old, new] = [(self.old, whys[0]), (self.new, whys[1])].map(|(body, why)| match why {
             None => told(&body.bytes),
@@ -370,7 +369,7 @@ impl<'b> Whole<'b, '_, '_> {
         });
     }
 
-    /// Takes down a difference of the whole body unless a rule ignores it.
+    /// Records a difference of the whole body unless a rule ignores it.
     fn judge(&mut self, difference: impl FnOnce() -> Difference) {
         let rules = self.ignoring();
         self.findings.ignore(&rules, difference);

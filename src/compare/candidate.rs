@@ -1,4 +1,4 @@
-//! What two answers have at one place where they differ, as rules look at it.
+//! The values of both answers at one place where they differ, as rules see them.
 
 use super::{Options, bijection::Ids};
 use crate::{
@@ -18,12 +18,12 @@ pub struct Candidate<'v> {
     pub(super) reading: Reading,
 }
 
-/// What becomes of arrays and objects that rules read from texts.
+/// How arrays and objects that rules parsed from texts are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trees {
-    /// They are equal or not.
+    /// As a whole.
     Whole,
-    /// They are walked, by whoever asks.
+    /// Member by member, by the caller.
     Walked,
 }
 
@@ -31,14 +31,14 @@ pub(super) enum Trees {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub numbers: Numbers,
-    /// Of JSON within a text.
+    /// For JSON within a text.
     pub max_depth: usize,
 }
 
-// === impl Case ===
+// === impl Candidate ===
 
 impl<'v> Candidate<'v> {
-    /// The values of a difference as it was told; `None` where they are not told whole.
+    /// The values of a reported difference; `None` if they were not reported whole.
     pub fn told(difference: &'v Difference) -> Option<Self> {
         let is_node = matches!(difference.place, Place::Node(_));
         let subjects = |side: &'v Option<Value>| match side {
@@ -59,7 +59,7 @@ impl<'v> Candidate<'v> {
         })
     }
 
-    /// What both sides have, where it is one value each.
+    /// The values of both sides, if each side has one.
     pub fn pair(&self) -> Option<[&Subject<'v>; 2]> {
         match (&self.olds[..], &self.news[..]) {
             ([old], [new]) => Some([old, new]),
@@ -79,7 +79,7 @@ impl<'v> Candidate<'v> {
         }
     }
 
-    /// Makes of the values what a rule makes of them.
+    /// Applies a transform to the values of the sides that it covers.
     pub(super) fn transform(&mut self, transform: &Transform) {
         let max_depth = self.reading.max_depth;
         let sides = [(Stack::Old, &mut self.olds), (Stack::New, &mut self.news)];
@@ -93,7 +93,7 @@ impl<'v> Candidate<'v> {
         }
     }
 
-    /// Whether both sides are equal by now.
+    /// Whether both sides are equal now.
     pub fn is_equal(&self) -> bool {
         self.all(|old, new| {
             (self.trees == Trees::Whole || old.container().is_none())
@@ -101,13 +101,13 @@ impl<'v> Candidate<'v> {
         })
     }
 
-    /// Whether there is an array on both sides by now, or an object, to be walked.
+    /// Whether both sides are now arrays or both objects, to be compared member by member.
     pub(super) fn is_walked(&self) -> bool {
         self.trees == Trees::Walked
             && self.all(|old, new| old.container().is_some() && old.container() == new.container())
     }
 
-    /// Whether an action makes the sides equal that needs to know nothing else.
+    /// Whether an action that needs nothing else makes the sides equal.
     pub(super) fn suffices(&self, action: &Action) -> bool {
         match action {
             Action::Ignore => true,
@@ -125,7 +125,7 @@ impl<'v> Candidate<'v> {
         }
     }
 
-    /// The ids that meet here, for a bijection; `None` where that is not all there is.
+    /// The ids that are paired here, for a bijection; `None` unless all values are paired ids.
     pub(super) fn ids(&self) -> Option<Vec<Ids>> {
         let numbers = self.reading.numbers;
         let pairs = self.olds.iter().zip(&self.news);
@@ -134,7 +134,7 @@ impl<'v> Candidate<'v> {
         ids.collect::<Option<Vec<_>>>().filter(|_| is_even)
     }
 
-    /// Whether that holds of all pairs, and there are pairs only.
+    /// Whether the condition holds for all pairs, and every value has a pair.
     fn all(&self, holds: impl Fn(&Subject<'v>, &Subject<'v>) -> bool) -> bool {
         self.olds.len() == self.news.len()
             && !self.olds.is_empty()
@@ -160,7 +160,7 @@ impl<'v> Candidate<'v> {
         present.all(|value| absent.iter().any(|literal| literal.is(value)))
     }
 
-    /// Whether the values of a header are the same ones in another order.
+    /// Whether the values of a header are the same in another order.
     fn is_reordered(&self) -> bool {
         let sorted = |values: &[Subject<'v>]| -> Option<Vec<String>> {
             let keys = values.iter().map(|value| value.key(self.reading.numbers));

@@ -1,4 +1,4 @@
-//! Classes: differences that look alike.
+//! Classes of similar differences.
 
 use crate::value::{Difference, Kind};
 use xxhash_rust::xxh64::xxh64;
@@ -23,7 +23,7 @@ impl Class {
         }
     }
 
-    /// 16 hexadecimal digits, the same in every process and version: XXH64 of the three parts, each ended by a NUL.
+    /// 16 hexadecimal digits, the same in every process and version: XXH64 of the three parts, each followed by a NUL.
     pub fn id(&self) -> String {
         let text = format!("{}\0{}\0{}\0", self.route, self.place, self.kind);
         format!("{:016x}", xxh64(text.as_bytes(), 0))

@@ -1,4 +1,4 @@
-//! What a comparison has found: differences, and what each rule did about them.
+//! The findings of a comparison: differences, and what each rule did about them.
 
 use super::{
     CompareConfig, Explain, Masked, Options, RuleUse,
@@ -13,17 +13,17 @@ use crate::{
 use jiff::civil::Date;
 use std::collections::HashMap;
 
-/// Judges what is unlike, and keeps the accounts.
+/// Judges differences, and counts what each rule did.
 ///
-/// A difference is put to the rules at its place: to those that make other values of the two, one after the other, then to
-/// those that judge, each in the order of their files. Those that are looked at count it as applied; the first
-/// after which the values are equal counts it as masked, and no further rule is looked at.
+/// The rules at the place of a difference apply in file order: first the transforms, one after the other, then those
+/// that judge. Each rule that was looked at counts the difference as applied. The first after which the values are
+/// equal counts it as masked, and no further rule is looked at.
 #[derive(Debug)]
 pub(super) struct Findings<'c> {
     pub rules: &'c RuleSet,
     facts: Facts<'c>,
     today: Date,
-    /// Whether each rule applies in this check, as far as it was asked.
+    /// Whether each rule applies in this check; `None` until it is needed.
     applies: Vec<Option<bool>>,
     uses: HashMap<usize, RuleUse>,
     differences: Vec<Difference>,
@@ -34,23 +34,23 @@ pub(super) struct Findings<'c> {
     tables: Tables<'c>,
 }
 
-/// The accounts, closed.
+/// The final findings.
 #[derive(Debug)]
 pub(super) struct Found {
     pub differences: Vec<Difference>,
     pub count: usize,
-    /// By index of the rule.
+    /// Sorted by the index of the rule.
     pub uses: Vec<RuleUse>,
     pub masked: Vec<Masked>,
 }
 
-/// What came of putting a case to its rules.
+/// The result of applying rules to a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RuleVerdict {
-    /// So many of them were looked at.
+    /// The number of rules that were looked at.
     pub count: usize,
     pub outcome: Outcome,
-    /// Bijections that had no room left.
+    /// The number of bijections whose table was full.
     pub full: usize,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct RuleVerdict {
 pub(super) enum Outcome {
     /// By the last rule that was looked at.
     Masked,
-    /// The last rule has made two arrays or two objects of the values, which have to be walked.
+    /// The last rule produced two arrays or two objects, which have to be compared member by member.
     Apart,
     Left,
 }
@@ -87,7 +87,7 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// Findings of the same check that nobody is told of, without the rules that ignore the whole body.
+    /// Findings of the same check that are not reported, without the rules that ignore the whole body.
     pub(super) fn trial<'t>(
         &self,
         comparing: &'t CompareConfig,
@@ -107,12 +107,12 @@ impl<'c> Findings<'c> {
         trial
     }
 
-    /// A copy of what the epoch remembers.
+    /// A copy of the pairs of the epoch.
     pub(super) fn epoch(&self) -> Bijections {
         self.tables.epoch.clone()
     }
 
-    /// Whether a rule applies in this check. Found out when it is first asked: most rules never are.
+    /// Whether a rule applies in this check. Computed on first use, because most rules are never needed.
     pub(super) fn applies(&mut self, rule: usize) -> bool {
         let rules = self.rules.rules();
         if self.applies.is_empty() {
@@ -128,15 +128,15 @@ impl<'c> Findings<'c> {
         &self.rules.rules()[index]
     }
 
-    /// Puts rules into the order in which they are looked at.
+    /// Sorts rules into the order in which they are looked at.
     pub(super) fn arrange(&self, candidates: &mut Vec<usize>) {
         candidates.retain(|rule| !matches!(self.rule(*rule).action, Action::Rename(_)));
         candidates.sort_unstable_by_key(|rule| (!self.rule(*rule).action.is_transform(), *rule));
         candidates.dedup();
     }
 
-    /// Puts a case to rules that all apply and stand in their order. Nothing is counted yet. Those in `covering` stand
-    /// at a place above, and mask whatever is below.
+    /// Applies rules to a candidate. All of them apply in this check and are in order. Nothing is counted yet. Rules in
+    /// `covering` are at a place above, and mask everything below it.
     pub(super) fn look(
         &self,
         candidates: &[usize],
@@ -184,7 +184,7 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// Counts what was looked at, and takes the difference down.
+    /// Counts the rules that were looked at, and records the difference.
     pub(super) fn settle(
         &mut self,
         looked: RuleVerdict,
@@ -207,7 +207,7 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// Takes down a difference that no rule masked.
+    /// Records a difference that no rule masked.
     pub(super) fn report(&mut self, difference: impl FnOnce() -> Difference) {
         self.count += 1;
         if self.differences.len() < self.options.max_differences {
@@ -215,13 +215,13 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// The new id that a value of one side belongs to, as far as is known.
+    /// The new id that a value of one side belongs to, if it is known.
     pub(super) fn new_of(&self, rule: &Rule, side: Stack, subject: &Subject<'_>) -> Option<u128> {
         let id = subject.id(self.reading.numbers)?;
         self.tables.new_of(rule, side, id)
     }
 
-    /// Remembers which ids met at a place, where a rule wants to know.
+    /// Records the ids paired at a place, if the rule is a bijection.
     pub(super) fn remember(&mut self, rule: usize, case: &Candidate<'_>) {
         let rule = self.rule(rule);
         if let Action::Bijection(_) = rule.action
@@ -231,7 +231,7 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// A rule was looked at that changed more than one value, and masked a difference by that or did not.
+    /// Counts a rule that changed more than one value, with the difference that it masked, if any.
     pub(super) fn rewritten(&mut self, rule: usize, masked: Option<Difference>) {
         self.account(rule).applied += 1;
         if let Some(difference) = masked {
@@ -253,7 +253,7 @@ impl<'c> Findings<'c> {
         self.settle(looked, &candidates, Some(&case), difference);
     }
 
-    /// Judges a difference that the first of some rules ignores.
+    /// Judges a difference that any of these rules ignores; the first one masks it.
     pub(super) fn ignore(&mut self, rules: &[usize], difference: impl FnOnce() -> Difference) {
         match rules.first() {
             Some(rule) => {
@@ -264,7 +264,7 @@ impl<'c> Findings<'c> {
         }
     }
 
-    /// Remembers the ids at a place that is not in a document and does not differ.
+    /// Records the ids at a place that is not in a document and does not differ.
     pub(super) fn meet(&mut self, rules: &[usize], mut case: Candidate<'_>) {
         let mut candidates: Vec<usize> = rules.to_vec();
         candidates.retain(|rule| self.applies(*rule));

@@ -1,7 +1,7 @@
-//! Forms: the values of each name are kept apart and in order; the order of unlike names means nothing.
+//! Compares forms: the values of one name are compared in order; the order of different names does not matter.
 //!
-//! Names and values are the bytes that percent-encoding stands for. They need not be UTF-8, and are never
-//! replaced: what is told of them may be lossy, the comparison is not.
+//! Names and values are percent-decoded bytes. They need not be UTF-8, and are never replaced: reports may be lossy,
+//! the comparison is not.
 
 use super::{findings::Findings, values};
 use crate::{rules::Action, value::difference::Place};
@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 /// All values of each name.
 type Fields = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
 
-/// Compares two bodies of type `application/x-www-form-urlencoded`. `ignoring` are rules that apply and ignore the whole body.
+/// Compares two bodies of type `application/x-www-form-urlencoded`. The rules in `ignoring` apply and ignore the whole
+/// body.
 pub(super) fn compare(old: &[u8], new: &[u8], ignoring: &[usize], findings: &mut Findings<'_>) {
     let (olds, news) = (fields(old), fields(new));
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));

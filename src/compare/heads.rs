@@ -1,8 +1,8 @@
-//! Status, headers and trailers.
+//! Compares status, headers and trailers.
 //!
-//! Never compared: what belongs to one connection or to the framing of one message, and `content-encoding`,
-//! which is undone before bodies are compared: two stacks that compress unlike give the caller the same.
-//! `content-length` frames a body; only in answers without one (to HEAD, and 304) it is compared.
+//! Hop-by-hop and framing headers are never compared, nor is `content-encoding`, which is undone before bodies are
+//! compared: the caller gets the same from two stacks that compress differently. `content-length` frames a body; it is
+//! compared only in answers without one (to HEAD, and 304).
 
 use super::{
     Answer, HeaderScope,
@@ -25,7 +25,7 @@ use http::{
 };
 use std::borrow::Cow;
 
-/// Of one connection (RFC 9110, section 7.6.1) or one message's framing, `content-length` aside.
+/// Hop-by-hop (RFC 9110, section 7.6.1) and framing headers, except `content-length`.
 const UNCOMPARED: [HeaderName; 10] = [
     CONNECTION,
     header::CONTENT_ENCODING,
@@ -39,7 +39,7 @@ const UNCOMPARED: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
-/// Headers or trailers: how their places are named, and whose rules look at them.
+/// Headers or trailers: decides about their places and rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
     Headers,
@@ -49,7 +49,7 @@ enum Section {
 // === impl Section ===
 
 impl Section {
-    /// What of them was for the caller, too. Each answer speaks for its own connection only.
+    /// The headers or trailers that reach the caller. Each answer names hop-by-hop headers only for its own connection.
     fn of(self, answer: &Answer) -> Cow<'_, HeaderMap> {
         let headers = match self {
             Self::Headers => &answer.headers,
@@ -64,7 +64,6 @@ impl Section {
         left
     }
 
-    /// The rules at a header or trailer.
     fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> &'r [usize] {
         match self {
             Self::Headers => rules.at_header(name),
@@ -90,7 +89,7 @@ impl HeaderScope {
     }
 }
 
-/// Compares everything but the bodies, and says what rules make of the content types.
+/// Compares everything but the bodies, and returns what rules decide about the content types.
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
     method: &Method,
@@ -119,8 +118,8 @@ pub(super) fn compare(
     types
 }
 
-/// Whether `content-length` is the size of the resource: where there is no body that it could frame. Unlike codings make
-/// unlike sizes.
+/// Whether `content-length` is the size of the resource, because there is no body to frame. Different codings have
+/// different sizes.
 fn tell_size((old, new): (&Answer, &Answer), method: &Method) -> bool {
     let are_unmodified = [old, new].map(|answer| answer.status == StatusCode::NOT_MODIFIED);
     (method == Method::HEAD || are_unmodified == [true; 2])
@@ -148,7 +147,7 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
     });
 }
 
-/// The names whose values differ, or are ids that are to be remembered, sorted.
+/// The sorted names whose values differ, or contain ids to be recorded.
 fn looked_at(
     section: Section,
     (olds, news): (&HeaderMap, &HeaderMap),
@@ -171,7 +170,7 @@ fn looked_at(
     names
 }
 
-/// Content types are compared by what they mean, everything else by its bytes.
+/// Content types are compared by meaning, everything else by its bytes.
 fn are_same(name: &HeaderName, olds: &HeaderMap, news: &HeaderMap) -> bool {
     let (mut old, mut new) = (olds.get_all(name).iter(), news.get_all(name).iter());
     if name != header::CONTENT_TYPE {

@@ -1,16 +1,16 @@
-//! Text, line by line.
+//! Compares text line by line.
 
 use super::align;
 use crate::value::difference::{Difference, Kind, Place, Value};
 use similar::DiffOp;
 use std::time::Instant;
 
-/// What a run of lines longer than this, in bytes, is told as: its length.
+/// A longer run of lines, in bytes, is reported by length only.
 const MAX_VALUE: usize = 16 << 10;
 
 /// The runs of lines that differ. A line includes its end, so `a` and `a\n` differ.
 ///
-/// Lines are numbered in old; what only new has stands at the line it comes before.
+/// Line numbers are those of old; lines that only new has get the number of the line after them.
 pub(super) fn differences(old: &str, new: &str, deadline: Option<Instant>) -> Vec<Difference> {
     let olds: Vec<&str> = old.split_inclusive('\n').collect();
     let news: Vec<&str> = new.split_inclusive('\n').collect();

@@ -1,11 +1,11 @@
-//! What later readings of both stacks say about the places that differed at first.
+//! Classifies the places that differed at first, given later readings of both stacks.
 //!
-//! A place where the old stack's own readings differ is noise, in the kinds that they show there: a value that changes
-//! excuses another value, never a missing member, a null or another type. Where earlier checks have shown such a kind at
-//! such a place, that the new stack's own readings differ there is enough.
+//! A place where the old stack's own readings differ is noise, in the kinds of difference seen there. A value that
+//! changes excuses another value, but never a missing member, a null or another type. If earlier checks have seen such
+//! a kind at such a place, it suffices that the new stack's own readings differ there.
 //!
-//! Where a later reading differs at none of the places outside noise, it was lag; as long as it differs at some, be it at
-//! others than the reading before, it was not.
+//! If a later reading differs at none of the places outside noise, it was lag. As long as it differs at some, even at
+//! other places than the reading before, it was not.
 
 mod noise;
 mod repeated_places;
@@ -19,34 +19,34 @@ use noise::{Noise, Shape};
 use repeated_places::RepeatedPlaces;
 use std::{collections::HashSet, fmt};
 
-/// The places of one check that differed at first, and what has become of each.
+/// The places of one check that differed at first, and the state of each.
 #[derive(Clone, Debug)]
 pub struct RecheckState {
-    /// Differed again at the last reading.
+    /// Places that differed again at the last reading.
     open: Vec<Suspect>,
-    /// Did not differ at the last reading. They may at the next one, as long as others differ.
+    /// Places that did not differ at the last reading. They may at the next one, as long as others differ.
     equal: Vec<Suspect>,
-    /// By the numbering of the first reading.
+    /// With the indices of the first reading.
     noise: Noise,
-    /// Where the new stack's own readings differ, by the numbering of its first one.
+    /// Where the new stack's own readings differ, with the indices of its first one.
     new: Noise,
     /// What earlier checks have excused.
     excused: HashSet<Variation>,
-    /// Differences at first that were counted, but not kept.
+    /// The number of first differences that were counted, but not kept.
     unseen: usize,
     standing: Classification,
 }
 
-/// What the readings so far come to.
+/// The classification after the readings so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classification {
-    /// Some place outside noise differs still, or again.
+    /// Some place outside noise still differs, or again.
     Open,
-    /// So many places differ that not all were kept, and those that were do not decide it.
+    /// Not all differing places were kept, and the kept ones do not decide it.
     Unclear,
-    /// None does, and some place is outside noise.
+    /// No place outside noise differs now, and there is at least one.
     Lag,
-    /// All of them are noise.
+    /// All differing places are noise.
     Noise,
 }
 
@@ -58,36 +58,37 @@ struct Suspect {
     kind: Kind,
 }
 
-/// A later reading beside the first, all as [`Compared`] under the rules.
+/// A later reading and the first one, each pair as [`Compared`] under the rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Later<'c> {
     /// The old stack's first answer against its later one, and the other way round.
     pub own: [&'c Compared; 2],
     /// The later answers of both stacks.
     pub both: &'c Compared,
-    /// `None` where earlier checks say nothing of the places that differ.
+    /// `None` if earlier checks have not seen the differing places.
     pub earlier: Option<Earlier<'c>>,
 }
 
-/// What earlier checks of the same route have shown, and what the new stack does now.
+/// What earlier checks of the same route have seen, and how the new stack varies now.
 #[derive(Clone, Copy, Debug)]
 pub struct Earlier<'c> {
-    /// How the old stack's own readings differ there.
+    /// How the old stack's own readings vary there.
     pub known: &'c dyn Excuses,
     /// The new stack's first answer against its later one.
     pub new: &'c Compared,
 }
 
-/// Says what earlier checks excuse in one.
+/// Decides which differences earlier checks excuse.
 pub trait Excuses: fmt::Debug {
-    /// Whether it is noise where old's own readings differ so. Asked for once a check: they excuse it only so often.
+    /// Whether a difference is noise because old's own readings vary like this. Called once per check and variation,
+    /// because only so many excuses are granted.
     fn excuse(&self, variation: &Variation) -> bool;
 }
 
-// === impl Suspects ===
+// === impl RecheckState ===
 
 impl RecheckState {
-    /// The places at which the first answers differ.
+    /// Starts with the places at which the first answers differ.
     pub fn new(first: &Compared) -> Self {
         let differences = first.differences();
         Self {
@@ -101,7 +102,7 @@ impl RecheckState {
         }
     }
 
-    /// Takes in one more reading.
+    /// Adds one more reading.
     pub fn hear(&mut self, later: Later<'_>) {
         let [from_first, from_later] = later.own;
         self.noise.add(from_first);
@@ -124,7 +125,7 @@ impl RecheckState {
         self.standing = self.judge(&again, later);
     }
 
-    /// Takes out what is noise because earlier checks know it, and the new stack shows it in this check.
+    /// Moves places to noise if earlier checks know them as such and the new stack shows it in this check.
     fn excuse(&mut self, earlier: Earlier<'_>) {
         self.new.add(earlier.new);
         let Self {
@@ -163,14 +164,14 @@ impl RecheckState {
         self.standing
     }
 
-    /// What a report tells of the first differences: those that differed at the last reading, else those that were lag,
-    /// else, where all are noise, all of them. At most `max` are kept; those that this knows nothing of are counted.
+    /// The first differences to report: those that differed at the last reading, otherwise those that were lag,
+    /// otherwise, if all are noise, all of them. At most `max` are kept; differences that were never kept still count.
     pub fn tell(&self, first: &Compared, max: usize) -> Compared {
         let mut differences = first.differences().to_vec();
         let mut count = first.count();
         if let Some(told) = self.told() {
             let is_told = |difference: &Difference| told.contains(&Suspect::of(difference));
-            // Where those that were kept are all noise, they are what there is to show.
+            // If all kept differences are noise, they are all there is to show.
             if differences.iter().any(is_told) {
                 differences.retain(is_told);
             }
@@ -180,7 +181,7 @@ impl RecheckState {
         Compared::Different { differences, count }
     }
 
-    /// `None` where it is all.
+    /// `None` if all of them are reported.
     fn told(&self) -> Option<HashSet<&Suspect>> {
         let (open, equal) = (&*self.open, &*self.equal);
         let told = match self.standing {
@@ -192,31 +193,31 @@ impl RecheckState {
         Some(told.into_iter().flatten().collect())
     }
 
-    /// How the places differ that are not known to be noise.
+    /// How the places that are not known to be noise differ.
     pub fn left(&self) -> HashSet<Variation> {
         let left = self.open.iter().chain(&self.equal);
         left.map(Suspect::variation).collect()
     }
 
-    /// Whether some places differ still, and all of them in ways that are `known` of the old stack. More readings may show
-    /// that they are noise.
+    /// Whether some places still differ, and all of them in ways `known` of the old stack. More readings may show that
+    /// they are noise.
     pub fn are_known(&self, known: &HashSet<Variation>) -> bool {
         let mut open = self.open.iter();
         self.standing == Classification::Open
             && open.all(|suspect| known.contains(&suspect.variation()))
     }
 
-    /// How the old stack's own readings differ in this check, sorted.
+    /// How the old stack's own readings vary in this check, sorted.
     pub fn variations(&self) -> Vec<Variation> {
         self.noise.variations()
     }
 
-    /// Where the old stack's own readings differ, by the numbering of the first; some of it, where there is much.
+    /// Where the old stack's own readings differ, with the indices of the first; capped.
     pub fn noise(&self) -> &[Place] {
         self.noise.told()
     }
 
-    /// How many places are kept in mind.
+    /// The number of places in memory.
     pub fn places(&self) -> usize {
         self.open.len() + self.equal.len() + self.noise.len() + self.new.len()
     }
@@ -237,7 +238,7 @@ impl Suspect {
         noise.covers(&self.place, self.stand, self.kind)
     }
 
-    /// The same by the numbering of new.
+    /// The same with the indices of new.
     fn is_in_new(&self, noise: &Noise) -> bool {
         self.is_in(noise) || noise.covers(&self.place, self.stand.reversed(), self.kind)
     }

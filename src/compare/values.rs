@@ -1,4 +1,4 @@
-//! All values of one name: of a header, a trailer, a field of a form.
+//! Compares all values of one name: of a header, a trailer, a field of a form.
 
 use super::{
     candidate::{Candidate, Trees},
@@ -9,7 +9,7 @@ use crate::{
     value::difference::{Difference, Kind, Place, Value},
 };
 
-/// Compares the values of one name, in their order, and puts what differs to the rules at their place.
+/// Compares the values of one name in order, and judges a difference by the rules at their place.
 pub(super) fn compare<V: AsRef<[u8]>>(
     place: impl FnOnce() -> Place,
     rules: &[usize],
@@ -51,7 +51,8 @@ fn subjects<V: AsRef<[u8]>>(values: &[V]) -> Vec<Subject<'_>> {
         .collect()
 }
 
-/// Bytes as text; what is not UTF-8 as `\xff`, for a replacement character would tell unlike values alike.
+/// Bytes as text. What is not UTF-8 becomes `\xff`, because replacement characters would make different values look
+/// equal.
 pub(super) fn spelled(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

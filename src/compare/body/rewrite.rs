@@ -1,7 +1,7 @@
-//! Rules that make another body of a body, before it is read as its format.
+//! Rules that transform a whole body before it is read as its format.
 //!
-//! Bodies that are equal under the other rules stay as they are. What is left to differ is told of the bodies as the
-//! rules made them.
+//! Bodies that are equal under the other rules stay as they are. Remaining differences are reported for the transformed
+//! bodies.
 
 use super::{Body, Whole};
 use crate::{
@@ -27,8 +27,7 @@ struct Bodies<'c> {
 
 /// Compares two bodies under all rules.
 ///
-/// # Errors
-/// The reason why they cannot be compared.
+/// # Errors Why they cannot be compared.
 pub(super) fn compare(
     (old, new): (Body, Body),
     (context, comparing): (&Context<'_>, &CompareConfig),
@@ -69,7 +68,7 @@ impl Bodies<'_> {
         whole.compare()
     }
 
-    /// What would be told first of the bodies as they are.
+    /// The first difference of the current bodies.
     fn first_difference(&self, findings: &Findings<'_>) -> Result<Option<Difference>, Reason> {
         let mut epoch = findings.epoch();
         let mut trial = findings.trial(self.comparing, &mut epoch);
@@ -94,7 +93,7 @@ impl Bodies<'_> {
     }
 }
 
-/// What a rule makes of a body, in UTF-8, and how it is read from then on. What is no text stays as it is.
+/// The body transformed by a rule, in UTF-8, and its new format; `None` if the body is not text.
 fn made(transform: &Transform, body: &Body, max_depth: usize) -> Option<(Bytes, Format)> {
     let text = body.characters()?;
     if *transform == Transform::Parse(Parse::Json) {
@@ -102,10 +101,10 @@ fn made(transform: &Transform, body: &Body, max_depth: usize) -> Option<(Bytes, 
         return is_json.then(|| (text.into_owned().into(), Format::Json));
     }
     let is_base64 = *transform == Transform::Parse(Parse::Base64);
-    // An encoded body ends with a line's end more often than not.
+    // An encoded body often ends with a newline.
     let text = if is_base64 { text.trim() } else { &*text };
     let (bytes, format) = match transform.apply(Subject::Text(text.into()), max_depth) {
-        // What cannot be read stays as it is, its ends included.
+        // A body that cannot be read stays as it is, including white space at its ends.
         Subject::Text(same) if is_base64 && same == text => return None,
         Subject::Text(text) if is_base64 => (text.into_owned().into_bytes(), Format::Text),
         Subject::Text(text) => (text.into_owned().into_bytes(), body.reading.format),

@@ -1,4 +1,4 @@
-//! The places at which readings of one stack differ from each other, and the kinds in which they do.
+//! The places at which readings of one stack differ from each other, with the kinds of difference.
 
 use super::{
     repeated_places::class,
@@ -10,42 +10,42 @@ use crate::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// As many are told.
+/// The maximum number of reported places.
 const TOLD: usize = 100;
 
-/// Where and in which kinds readings of one stack differ, by the numbering of one of them.
+/// Where readings of one stack differ and in which kinds, with the indices of one of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noise {
-    /// In the order in which they were met.
+    /// In the order in which they were found.
     told: Vec<Place>,
     nodes: HashMap<Vec<Step>, Kinds>,
-    /// Arrays whose members come and go. Which of them has which index says nothing.
+    /// Arrays whose members come and go, so that the index of a member means nothing.
     loose: HashSet<Vec<Step>>,
-    /// By the steps with every index as 0. In a loose array a difference is compared with these.
+    /// By the steps with every index as 0. Differences in a loose array are compared with these.
     classes: HashMap<Vec<Step>, Kinds>,
-    /// Lines that others replace in other readings.
+    /// Lines that are replaced in other readings.
     changed: Runs,
     /// Lines that other readings lack.
     gone: Runs,
-    /// Lines before which other readings have some more.
+    /// Lines before which other readings have additional ones.
     before: HashSet<usize>,
-    /// The least of the first bytes that differ.
+    /// The lowest offset of a first differing byte.
     byte: Option<usize>,
     others: HashMap<Place, Kinds>,
 }
 
-/// How a difference stands to what old has.
+/// How a difference relates to the old answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     /// At something that old has, or lacks by its name.
     At,
     /// Lines that old has and new lacks.
     Gone,
-    /// Between what old has: before a line, or at an index by new's numbering.
+    /// Between parts of old: before a line, or at an index of new.
     Between,
 }
 
-/// Runs of numbers, first and last, ascending; none touches the next.
+/// Ranges of numbers, first and last, ascending; none touches the next.
 #[derive(Clone, Debug, Default)]
 struct Runs(Vec<[usize; 2]>);
 
@@ -96,7 +96,7 @@ impl Noise {
         }
     }
 
-    /// Whether a difference of this kind, at a place of the reading whose numbering this is, is noise alone.
+    /// Whether a difference of this kind, at a place with the indices of this reading, is only noise.
     pub(super) fn covers(&self, place: &Place, stand: Shape, kind: Kind) -> bool {
         self.covers_by_name(place, kind)
             || match (place, stand) {
@@ -114,7 +114,7 @@ impl Noise {
             }
     }
 
-    /// The same for a place of any reading: for lines and indices have other numbers in each.
+    /// The same for a place of any reading, because lines and indices have other numbers in each.
     pub(super) fn covers_by_name(&self, place: &Place, kind: Kind) -> bool {
         match place {
             Place::Node(steps) => match steps.iter().position(is_index) {
@@ -123,25 +123,25 @@ impl Noise {
                     self.loose.contains(&steps[..named]) && has(&self.classes, &class(steps), kind)
                 }
             },
-            // Of bytes only the first that differs is known: what follows it may differ as well, what precedes it does not.
+            // Only the first differing byte is known: later bytes may differ too, earlier ones do not.
             Place::Byte(at) => self.byte.is_some_and(|byte| byte <= *at),
             Place::Lines { .. } => false,
             place => self.others.get(place).is_some_and(|kinds| kinds.has(kind)),
         }
     }
 
-    /// Whether it is in an array whose members come and go, and members of it differ so.
+    /// Whether a place is in an array whose members come and go, with this kind of difference.
     fn is_loose(&self, steps: &[Step], kind: Kind) -> bool {
         let mut above = (0..steps.len()).map(|length| &steps[..length]);
         above.any(|array| self.loose.contains(array)) && has(&self.classes, &class(steps), kind)
     }
 
-    /// What a report tells of it.
+    /// The places that a report shows.
     pub(super) fn told(&self) -> &[Place] {
         &self.told
     }
 
-    /// What it comes to for checks of other answers, sorted.
+    /// The variations to remember for other checks, sorted.
     pub(super) fn variations(&self) -> Vec<Variation> {
         let nodes = self.classes.iter();
         let nodes = nodes.map(|(steps, kinds)| (Place::Node(steps.clone()), *kinds));
@@ -160,7 +160,7 @@ impl Noise {
         all
     }
 
-    /// How many places there are, adjacent lines being one.
+    /// The number of places; adjacent lines count as one.
     pub(super) fn len(&self) -> usize {
         let nodes = self.nodes.len() + self.loose.len() + self.classes.len();
         let lines = self.changed.0.len() + self.gone.0.len() + self.before.len();
@@ -172,8 +172,8 @@ fn has(kinds: &HashMap<Vec<Step>, Kinds>, steps: &[Step], kind: Kind) -> bool {
     kinds.get(steps).is_some_and(|kinds| kinds.has(kind))
 }
 
-/// The place that is noisy where an answer differs from another of the same stack. An array whose members come and go is
-/// noisy as a whole: which of them stand at which index says nothing.
+/// The noisy place where an answer differs from another of the same stack. An array whose members come and go is noisy
+/// as a whole, because the index of a member means nothing.
 fn area(difference: &Difference) -> Place {
     match &difference.place {
         Place::Node(steps) if comes_and_goes(steps, difference.kind) => {
@@ -183,7 +183,7 @@ fn area(difference: &Difference) -> Place {
     }
 }
 
-/// Whether a difference is a member of an array that only one of the two answers has.
+/// Whether a difference is an array member that only one of the two answers has.
 fn comes_and_goes(steps: &[Step], kind: Kind) -> bool {
     matches!(kind, Kind::Missing | Kind::Extra) && steps.last().is_some_and(is_index)
 }
@@ -196,7 +196,7 @@ fn is_index(step: &Step) -> bool {
     matches!(step, Step::Index(_))
 }
 
-// === impl Stand ===
+// === impl Shape ===
 
 impl Shape {
     pub(super) fn of(difference: &Difference) -> Self {
@@ -212,7 +212,7 @@ impl Shape {
         }
     }
 
-    /// How the same difference stands to what new has.
+    /// How the same difference relates to the new answer.
     pub(super) fn reversed(self) -> Self {
         match self {
             Self::At => Self::At,

@@ -1,16 +1,16 @@
-//! What differs again at a later reading.
+//! The places that differ again at a later reading.
 //!
-//! Indices and the numbers of lines and bytes move between readings. So a place stands for all of its class, and for what
-//! is above and below it.
+//! Indices and the numbers of lines and bytes change between readings. So a place matches its whole class, and
+//! everything above and below it.
 
 use crate::value::{Place, Step};
 use std::collections::HashSet;
 
 #[derive(Debug, Default)]
 pub(super) struct RepeatedPlaces {
-    /// With the same index throughout.
+    /// With every index replaced by the same one.
     nodes: HashSet<Vec<Step>>,
-    /// They, and all above them.
+    /// The nodes, and all nodes above them.
     above: HashSet<Vec<Step>>,
     /// Statuses, headers, trailers and form fields.
     named: HashSet<Place>,
@@ -19,7 +19,7 @@ pub(super) struct RepeatedPlaces {
     has_body: bool,
 }
 
-// === impl Again ===
+// === impl RepeatedPlaces ===
 
 impl RepeatedPlaces {
     pub(super) fn of<'p>(places: impl Iterator<Item = &'p Place>) -> Self {
@@ -53,7 +53,7 @@ impl RepeatedPlaces {
     pub(super) fn meets(&self, place: &Place) -> bool {
         match place {
             Place::Status | Place::Header(_) | Place::Trailer(_) => self.named.contains(place),
-            // The body is of another format now.
+            // The body has another format now.
             _ if self.has_body => true,
             Place::Node(steps) => self.has_fields || self.meets_node(&class(steps)),
             Place::Form(_) => !self.nodes.is_empty() || self.named.contains(place),
@@ -73,7 +73,7 @@ impl RepeatedPlaces {
     }
 }
 
-/// The same for every index.
+/// Replaces every index by the same one.
 pub(super) fn class(steps: &[Step]) -> Vec<Step> {
     let steps = steps.iter().map(|step| match step {
         Step::Index(_) => Step::Index(0),

@@ -1,15 +1,15 @@
-//! In which kinds readings of one stack differ, and where, whatever the indices.
+//! The kinds in which readings of one stack differ, and where, ignoring indices.
 
 use crate::value::{Kind, Place};
 
-/// A way in which readings differ: the place as a class has it, and the kind.
+/// One way in which readings differ: the place as in a class, and the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Variation {
     place: String,
     kind: Kind,
 }
 
-/// A set of kinds. `missing` and `extra` are one: which of them it is depends only on which reading came first.
+/// A set of kinds. `missing` and `extra` are one kind, because only the order of the readings decides between them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kinds(u16);
 

@@ -57,7 +57,7 @@ impl InvalidPath {
         }
     }
 
-    /// A name before a parenthesis: the grammar accepts only the names of functions, and does not report others well.
+    /// A name before a parenthesis: the grammar accepts only the names of functions, and cannot report another one.
     fn unknown_function(text: &str) -> Option<Self> {
         let (plain, _) = unquoted(text);
         let is_letter = |c: char| c.is_alphanumeric() || c == '_';
