@@ -114,7 +114,8 @@ impl RuleSet {
     /// Compiles rule files, given by name and text, in order. Also returns warnings about rules that have expired by
     /// `today` and so do not apply.
     ///
-    /// # Errors Everything that is wrong with any of the files.
+    /// # Errors
+    /// Everything that is wrong with any of the files.
     pub fn compile(
         files: &[(Arc<str>, String)],
         today: Date,

@@ -43,7 +43,8 @@ struct Body {
 
 /// Compares the bodies.
 ///
-/// # Errors Why they cannot be compared.
+/// # Errors
+/// Why they cannot be compared.
 pub(super) fn compare(
     (old, new): (&Answer, &Answer),
     types: Types,

@@ -1,12 +1,12 @@
 //! Walks two documents and the tree of rules together, in one pass.
 //!
-//! Both documents are valid, so members that are spelled alike are equal and are not walked at all. A walk
-//! either tells every difference to the [`Findings`], or probes whether there is any, which is how the elements of
-//! arrays find each other. Probes and digests only decide what is held against what: every pair is walked and
-//! told in the end, so a wrong guess can cost a finer place, never a difference.
+//! Both documents are valid, so members with the same spelling are equal and are not walked at all. A walk either
+//! reports every difference to the [`Findings`], or probes whether there is one, which is how the elements of arrays
+//! are paired. Probes and digests only decide what is compared with what. Every pair is walked and reported in the end,
+//! so a wrong guess can make a place coarser, but never hides a difference.
 //!
-//! Where ids that were renumbered may meet, what is spelled alike is walked as well: that they met counts for the
-//! places that follow. Arrays without order wait for what the rest of the documents tells of the ids in them.
+//! Where renumbered ids may be paired, values with the same spelling are walked too, because their pairs count for
+//! later places. Unordered arrays wait for what the rest of the documents reveals about the ids in them.
 
 mod align;
 mod arrays;
@@ -34,8 +34,7 @@ use crate::{
 };
 use std::{collections::HashMap, ops::Range, time::Instant};
 
-/// How many nodes one comparison looks at in search of elements near each other; past it they are paired as
-/// they come.
+/// The maximum number of nodes visited in search of near elements; beyond it, elements are paired in order.
 const PATIENCE: usize = 1 << 18;
 
 /// Two documents, and how they are compared.
@@ -47,45 +46,45 @@ pub(super) struct Pair<'d> {
     pub deadline: Option<Instant>,
 }
 
-/// A walk, standing at one place of both documents.
+/// A walk at one place of both documents.
 #[derive(Debug)]
 pub(super) struct Walk<'w, 'c> {
     pair: Pair<'w>,
     findings: &'w mut Findings<'c>,
     mode: Mode,
-    /// The way to the root, where the documents were themselves read from texts in others.
+    /// The path to the root, if the documents were parsed from texts in others.
     above: Vec<Step>,
     path: Vec<Crumb>,
     scope: Scope,
-    /// The states of all places on the way here; the scope says which are of this place.
+    /// The states of all places on the path; the scope says which belong to this place.
     states: Vec<State>,
-    /// Likewise the rules at those places that apply.
+    /// The rules that apply at those places; the scope says which belong to this place.
     rules: Vec<usize>,
     /// The rules that ignore this place or one above it.
     ignoring: Vec<usize>,
-    /// Nodes that rules were found to select, one by one.
+    /// Nodes that queries select, with the rules.
     picked: [HashMap<Id, Vec<usize>>; 2],
-    /// What these rules do, at whatever place.
+    /// What these rules do, at any place.
     anywhere: Anywhere,
     members: objects::Members,
     candidates: Vec<usize>,
-    /// How many more nodes may be looked at in the search for elements near each other.
+    /// How many more nodes may be visited in search of near elements.
     patience: usize,
     within: Within,
     later: Vec<deferred::DeferredArray<'c>>,
     doubt: deferred::Resolution,
-    /// What meets in a probe, where that is asked for.
+    /// The ids paired in a probe, if they are requested.
     met: Option<Vec<consistent::Met>>,
 }
 
-/// What rules do that are not in the tree.
+/// What the rules that are not in the tree do.
 #[derive(Clone, Copy, Debug, Default)]
 struct Anywhere {
     meets: bool,
     renames: bool,
 }
 
-/// How deep in documents within documents the walk is.
+/// The nesting level of documents within documents.
 #[derive(Clone, Copy, Debug, Default)]
 struct Within {
     documents: usize,
@@ -96,7 +95,7 @@ struct Within {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Telling,
-    /// Nothing is told or counted.
+    /// Nothing is reported or counted.
     Probing(Likeness),
 }
 
@@ -109,16 +108,16 @@ enum Likeness {
     Unlike,
 }
 
-/// A step on the way here; a name is the key in that document.
+/// A step of the path; a name is the key in that document.
 #[derive(Clone, Copy, Debug)]
 enum Crumb {
     Key(Stack, Id),
-    /// By the name that a rule gives it.
+    /// A member with the name that a rule gives it.
     Renamed(usize),
     Index(usize),
 }
 
-/// What of the walk's lists belongs to a place.
+/// The parts of the walk's lists that belong to a place.
 #[derive(Clone, Debug, Default)]
 struct Scope {
     states: Range<usize>,
@@ -126,7 +125,7 @@ struct Scope {
     ignoring: usize,
 }
 
-/// Compares two documents and tells every difference. `body` are rules at the whole body that apply.
+/// Compares two documents and reports every difference. `body` holds the applicable rules at the whole body.
 pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<usize>) {
     let picked = [pair.old, pair.new].map(|document| picked(findings, document));
     let anywhere = Anywhere::of(&picked, findings);
@@ -154,7 +153,7 @@ pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<u
     walk.whole(Document::ROOT, Document::ROOT);
 }
 
-/// The nodes that rules select by more than the way to them.
+/// The nodes that rules select by more than the path.
 fn picked(findings: &mut Findings<'_>, document: &Document<'_>) -> HashMap<Id, Vec<usize>> {
     let mut picked: HashMap<Id, Vec<usize>> = HashMap::new();
     for (rule, query) in findings.rules.queries() {
@@ -210,7 +209,7 @@ impl<'w> Walk<'w, '_> {
     /// Compares two arrays or two objects.
     fn containers(&mut self, old: Id, new: Id) {
         let above = self.ignoring.len();
-        // Where anything will do as long as it is there, what is in it is ignored.
+        // Under `{same: any}`, everything inside is ignored.
         for at in self.scope.rules.clone() {
             let rule = self.rules[at];
             if matches!(self.findings.rule(rule).action, Action::Same(Same::Any)) {
@@ -231,14 +230,13 @@ impl<'w> Walk<'w, '_> {
             numbers,
             ..
         } = self.pair;
-        // Spelled alike was equal already.
+        // Equal spellings were handled before.
         numbers == Numbers::Numeric
             && Decimal::parse(olds.raw(old))
                 .is_some_and(|number| Some(number) == Decimal::parse(news.raw(new)))
     }
 
-    /// Members that are spelled alike are equal, whatever is in them; so are those that were found to be when
-    /// they were read.
+    /// Whether members are equal because they have the same spelling, or because the parser found them equal.
     fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
         let Pair {
             old: olds,
@@ -257,7 +255,7 @@ impl<'w> Walk<'w, '_> {
         self.mode == Mode::Probing(Likeness::Unlike)
     }
 
-    /// Whether ids may meet here or below that are to be remembered.
+    /// Whether ids here or below may have to be recorded.
     fn meets(&self) -> bool {
         let tree = self.findings.rules.tree();
         let mut states = self.states[self.scope.states.clone()].iter();
@@ -271,7 +269,7 @@ impl<'w> Walk<'w, '_> {
             || self.picked.iter().any(|picked| !picked.is_empty())
     }
 
-    /// Steps to a member, and says where the walk stood.
+    /// Steps to a member, and returns the previous scope.
     fn enter(&mut self, step: Move<'_>, old: Option<Id>, new: Option<Id>) -> Scope {
         let base = self.states.len();
         let tree = self.findings.rules.tree();
@@ -281,7 +279,7 @@ impl<'w> Walk<'w, '_> {
         self.settle(base, old, new)
     }
 
-    /// Makes the states from `base` on those of this place, and gathers the rules that apply.
+    /// Makes the states from `base` on those of this place, and collects the rules that apply.
     fn settle(&mut self, base: usize, old: Option<Id>, new: Option<Id>) -> Scope {
         let scope = Scope {
             states: base..self.states.len(),
@@ -335,7 +333,7 @@ impl<'w> Walk<'w, '_> {
         self.leave(before);
     }
 
-    /// An element that only one side has.
+    /// Reports an element that only one side has.
     fn lone_element(&mut self, side: Stack, (index, id): (usize, Id)) {
         let (kind, old, new) = sides(side, id);
         let step = Move::Index(old.map(|_| index), new.map(|_| index));
@@ -356,14 +354,14 @@ impl<'w> Walk<'w, '_> {
         self.member(step, Some(old), Some(new));
     }
 
-    /// A member that only one side has.
+    /// Reports a member that only one side has.
     fn lone_member(&mut self, side: Stack, key: Id) {
         let (_, old, new) = sides(side, key + 1);
         let name = self.document(side).text(key).to_str();
         self.member((&*name, Crumb::Key(side, key)), old, new);
     }
 
-    /// Compares what two objects have under one name.
+    /// Compares the members of two objects under one name.
     fn member(&mut self, (name, crumb): (&str, Crumb), old: Option<Id>, new: Option<Id>) {
         let before = self.enter(Move::Name(name), old, new);
         self.path.push(crumb);
@@ -399,7 +397,7 @@ impl Anywhere {
     }
 }
 
-/// What it is that only one side has a node.
+/// The kind and nodes of a difference where only one side has a node.
 fn sides(side: Stack, id: Id) -> (Kind, Option<Id>, Option<Id>) {
     match side {
         Stack::Old => (Kind::Missing, Some(id), None),

@@ -1,4 +1,4 @@
-//! XML as a tree that places, rules and the walk know: it is spelled out as JSON.
+//! XML as a tree for places, rules and the walk: it is written as JSON.
 //!
 //! ```text
 //! <order id="7">                                   {"order": {"@id": "7",
@@ -7,18 +7,18 @@
 //! </order>
 //! ```
 //!
-//! - Elements are members by their local name, the root's first; an element without content is `{}`. Siblings of unlike
-//!   names are members of an object, so their order is no difference.
-//! - A name that repeats below one element is an array wherever it stands at that place, indices aside, in either of two
-//!   documents that are compared: one `<line>` more is one `extra`, not a `type`.
-//! - Attributes are `@name`, in a namespace `@{uri}name`, in that of XML itself `@xml:lang`. Declarations of namespaces are
-//!   none. Where the namespace of an element is not that of its parent it is told as `@xmlns`: the choice of a prefix
-//!   means nothing, the namespace does.
-//! - Text is `#text`, CDATA and references resolved. Elements between texts make it an array, and `#order` lists the names
-//!   of all that is in such mixed content, so that text that moves is found.
-//! - Comments mean nothing, nor does text that is white space only, unless `xml:space="preserve"` holds. Processing
+//! - Elements are members by local name, the root's first; an element without content is `{}`. Siblings with different
+//!   names are members of an object, so their order makes no difference.
+//! - A name that repeats below one element is an array at that place, ignoring indices, in both compared documents: one
+//!   additional `<line>` is one `extra`, not a `type`.
+//! - Attributes are `@name`, with a namespace `@{uri}name`, with that of XML itself `@xml:lang`. Namespace declarations
+//!   are not attributes. An element whose namespace is not that of its parent has a member `@xmlns`: prefixes do not
+//!   matter, namespaces do.
+//! - Text is `#text`, with CDATA and references resolved. Elements between texts make it an array, and `#order` lists
+//!   the names of everything in such mixed content, so that moved text is detected.
+//! - Comments do not matter, nor does text of only white space, unless `xml:space="preserve"` applies. Processing
 //!   instructions are `?target`.
-//! - DTDs are refused, and with them every entity that is not XML's own.
+//! - DTDs are rejected, and with them every entity that is not predefined.
 
 mod layout;
 mod scan;
@@ -32,7 +32,7 @@ use std::borrow::Cow;
 /// Elements, texts, comments and instructions of one document: each takes about a hundred bytes.
 const MAX_NODES: u32 = 1 << 20;
 
-/// An XML text that is well-formed, its namespaces resolved.
+/// A well-formed XML text with resolved namespaces.
 #[derive(Debug)]
 pub struct Source<'t>(roxmltree::Document<'t>);
 
@@ -50,10 +50,10 @@ pub enum Refused {
     TooLarge,
 }
 
-/// The characters of a document: by its byte order mark, the charset of its content type, its own declaration.
+/// The text of a document: decoded by its byte order mark, the charset of its content type, or its own declaration.
 ///
 /// # Errors
-/// As [`charset::decode`].
+/// See [`charset::decode`].
 pub fn decode<'b>(bytes: &'b [u8], charset: Option<&str>) -> Result<Cow<'b, str>, NoText> {
     charset::decode(bytes, charset.or_else(|| declared(bytes)))
 }
@@ -68,10 +68,10 @@ fn declared(bytes: &[u8]) -> Option<&str> {
     value[1..].split(quote).next()
 }
 
-/// Documents that are held against each other, as JSON texts.
+/// Writes compared documents as JSON texts.
 ///
 /// # Errors
-/// More than `max` bytes for one of them.
+/// One of them takes more than `max` bytes.
 pub fn json<const N: usize>(
     sources: [&Source<'_>; N],
     max: usize,
@@ -89,7 +89,7 @@ pub fn json<const N: usize>(
 
 impl<'t> Source<'t> {
     /// # Errors
-    /// What is not well-formed, has a DTD, or asks for more than `max_depth` or the limits of this module.
+    /// The text is not well-formed, has a DTD, or exceeds `max_depth` or the limits of this module.
     pub fn read(text: &'t str, max_depth: usize) -> Result<Self, Refused> {
         scan::scan(text, max_depth)?;
         let options = ParsingOptions {

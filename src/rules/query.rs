@@ -105,7 +105,8 @@ const MAX_CALLS: usize = 2_000_000;
 // === impl Query ===
 
 impl Query {
-    /// # Errors The text is not RFC 9535; includes the column if the grammar reports it.
+    /// # Errors
+    /// The text is not RFC 9535; includes the column if the grammar reports it.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         pest::set_call_limit(NonZeroUsize::new(MAX_CALLS));
         let parsed = parse_json_path(text).map_err(|error| InvalidPath::new(text, &error))?;

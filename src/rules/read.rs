@@ -17,7 +17,8 @@ struct Written {
 
 /// Reads all files. Also returns warnings about rules that have expired by `today`.
 ///
-/// # Errors Everything that is wrong with any of the files.
+/// # Errors
+/// Everything that is wrong with any of the files.
 pub(super) fn files(
     files: &[(Arc<str>, String)],
     today: Date,

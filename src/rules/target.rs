@@ -40,7 +40,8 @@ pub enum InvalidTarget {
 // === impl Target ===
 
 impl Target {
-    /// # Errors Why the text is not a valid place for a rule.
+    /// # Errors
+    /// Why the text is not a valid place for a rule.
     pub fn parse(text: &str) -> Result<Self, InvalidTarget> {
         let name = |name: &str| {
             HeaderName::try_from(name).map_err(|_| InvalidTarget::Name(name.to_owned()))

@@ -36,7 +36,8 @@ pub struct Side<'c> {
 // === impl When ===
 
 impl When {
-    /// # Errors Unknown conditions, and values that are not methods, statuses or lists of them.
+    /// # Errors
+    /// Unknown conditions, and values that are not methods, statuses or lists of them.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let routes = fields.optional("routes", |at| {

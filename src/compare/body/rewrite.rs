@@ -27,7 +27,8 @@ struct Bodies<'c> {
 
 /// Compares two bodies under all rules.
 ///
-/// # Errors Why they cannot be compared.
+/// # Errors
+/// Why they cannot be compared.
 pub(super) fn compare(
     (old, new): (Body, Body),
     (context, comparing): (&Context<'_>, &CompareConfig),

@@ -1,4 +1,4 @@
-//! Alignment of two arrays by the digests of their elements.
+//! Aligns two arrays by the digests of their elements.
 
 use super::digest::Digest;
 use crate::compare::align::steps;
@@ -8,17 +8,17 @@ use similar::{
 };
 use std::time::Instant;
 
-/// Tells whether the elements at two positions, of old and of new, are equal.
+/// Whether the elements at two positions, of old and of new, are equal.
 type Near<'n> = &'n dyn Fn(usize, usize) -> bool;
 
-/// An element whose digest is not all that is to be known of it.
+/// An element whose digest alone does not decide equality.
 struct Member<'n> {
     digest: Digest,
     at: usize,
     near: Near<'n>,
 }
 
-/// The steps from old to new, by Myers. Past the deadline they become coarser.
+/// The steps from old to new, by Myers. They become coarser after the deadline.
 pub(super) fn align(
     olds: &[Digest],
     news: &[Digest],
@@ -61,7 +61,7 @@ fn align_near(
     ops.into_inner().into_ops()
 }
 
-/// As many pairs as possible of those that are equal, those of `same` first: for each new, the old it belongs to.
+/// Pairs as many equal elements as possible, those of `same` first: the old element for each new one.
 pub(super) fn assign(
     equal: &[Vec<bool>],
     news: usize,
@@ -79,7 +79,7 @@ pub(super) fn assign(
     taken
 }
 
-/// Finds a place for `old`, moving others to another of theirs where that helps.
+/// Finds a partner for `old`, moving other pairs if that helps.
 fn augment(
     old: usize,
     equal: &[Vec<bool>],
@@ -101,7 +101,7 @@ fn augment(
 // === impl Member ===
 
 impl PartialEq<Member<'_>> for Member<'_> {
-    /// `self` is of new, `old` of old: that is how the alignment asks.
+    /// `self` is of new and `old` of old, because the alignment compares in that order.
     fn eq(&self, old: &Member<'_>) -> bool {
         self.digest.hash == old.digest.hash && (!self.digest.near || (self.near)(old.at, self.at))
     }

@@ -1,4 +1,4 @@
-//! Arrays: elements find each other by alignment, or, where a rule says so, whatever their order.
+//! Compares arrays: elements are paired by alignment or, if a rule says so, in any order.
 
 use super::{Likeness, Mode, Walk, align, consistent::Met, digest::Digest};
 use crate::{
@@ -23,17 +23,17 @@ impl<'c> Walk<'_, 'c> {
         }
         let olds: Vec<Element> = self.pair.old.elements(old).enumerate().collect();
         let news: Vec<Element> = self.pair.new.elements(new).enumerate().collect();
-        // Nothing to search for.
+        // Only one pairing is possible.
         if let ([old], [new], None | Some(Members::AsSet)) = (&olds[..], &news[..], members) {
             return self.elements(*old, *new);
         }
-        // Elements of a set are digested anyway: to probe them as well, at each level, would take too long.
+        // Elements of a set are digested anyway: probing them as well, at each level, would take too long.
         let pairs = olds.iter().zip(&news);
         let prefix = match members {
-            // An id that both sides have need not be the same.
+            // Equal ids on both sides need not belong together.
             Some(_) if !self.is_probing() && self.meets() => 0,
             Some(_) => self.spelled_alike(pairs),
-            // Where the arrays are equally long, the last pair is held together however unlike it is.
+            // In arrays of equal length, the last elements are always paired, however different they are.
             None => self.alike(pairs.take(olds.len().max(news.len()).saturating_sub(1))),
         };
         if prefix == olds.len().max(news.len()) {
@@ -45,7 +45,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// The way in which a rule says that the arrays of this place are unordered.
+    /// How a rule makes the arrays at this place unordered.
     fn unordered(&mut self) -> Option<&'c Members> {
         let rules = self.findings.rules.rules();
         let mut here: Vec<usize> = self.rules[self.scope.rules.clone()].to_vec();
@@ -56,7 +56,7 @@ impl<'c> Walk<'_, 'c> {
         })
     }
 
-    /// How many pairs are spelled alike before the first that is not.
+    /// The number of leading pairs with the same spelling.
     fn spelled_alike<'e>(
         &mut self,
         pairs: impl Iterator<Item = (&'e Element, &'e Element)>,
@@ -94,7 +94,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// How alike two elements are, as far as can be told without aligning arrays in them.
+    /// How similar two elements are, without aligning arrays in them.
     fn probe(&mut self, old: Element, new: Element) -> Likeness {
         let before = std::mem::replace(&mut self.mode, Mode::Probing(Likeness::Equal));
         self.elements(old, new);
@@ -104,7 +104,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// What ids would meet in two elements; `None` where they are unlike.
+    /// The ids that two elements would pair; `None` if they differ.
     pub(super) fn met(&mut self, old: Element, new: Element) -> Option<Vec<Met>> {
         let before = self.met.replace(Vec::new());
         let is_alike = self.is_alike(old, new);
@@ -116,8 +116,7 @@ impl<'c> Walk<'_, 'c> {
         self.probe(old, new) != Likeness::Unlike
     }
 
-    /// How many pairs are equal under the rules before the first that is not. What the rules masked in them is
-    /// counted.
+    /// The number of leading pairs that are equal under the rules. Counts what the rules masked in them.
     fn alike<'e>(&mut self, pairs: impl Iterator<Item = (&'e Element, &'e Element)>) -> usize {
         let mut count = 0;
         for (old, new) in pairs {
@@ -131,7 +130,7 @@ impl<'c> Walk<'_, 'c> {
         count
     }
 
-    /// Arrays whose order counts.
+    /// Compares arrays whose order counts.
     fn list(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
         if let ([old], [new]) = (olds, news) {
             return self.elements(*old, *new);
@@ -161,7 +160,7 @@ impl<'c> Walk<'_, 'c> {
         for op in ops {
             let (olds, news) = (&olds[op.old_range()], &news[op.new_range()]);
             match op {
-                // Equal digests promise nothing: the pairs are compared.
+                // Equal digests do not prove equality, so the pairs are compared.
                 DiffOp::Equal { .. } => {
                     for (old, new) in olds.iter().zip(news) {
                         self.elements(*old, *new);
@@ -172,7 +171,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// Pairs that are equal under the rules: what the rules masked in them is counted.
+    /// Counts what the rules masked in pairs that are equal under them.
     fn tell_masked(&mut self, (olds, news): (&[Element], &[Element]), pairs: &[(usize, usize)]) {
         if self.is_ruled() {
             for (old, new) in pairs {
@@ -181,7 +180,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// A run of elements in the place of another: compared one by one, the rest is missing or extra.
+    /// Compares a run of elements with the run that replaces it, one by one; the rest is missing or extra.
     fn replaced(&mut self, olds: &[Element], news: &[Element]) {
         let paired = olds.len().min(news.len());
         for (old, new) in olds.iter().zip(news) {
@@ -195,7 +194,7 @@ impl<'c> Walk<'_, 'c> {
         }
     }
 
-    /// Arrays whose order does not count.
+    /// Compares arrays whose order does not count.
     pub(super) fn set(
         &mut self,
         old: Id,
@@ -214,7 +213,7 @@ impl<'c> Walk<'_, 'c> {
             Members::AsSet => self.matching((olds, news), &digests),
             Members::ByKey(_) => self.by_key((olds, news), &digests),
         };
-        // Ids that are equal as they stand need not be the same.
+        // Equal ids need not belong together.
         if *members == Members::AsSet && !self.meets() {
             matching.keep_order(&digests);
         }
@@ -222,7 +221,7 @@ impl<'c> Walk<'_, 'c> {
             self.differ(Kind::Order, Some(old), Some(new));
         }
         if *members == Members::AsSet {
-            // What found no equal is compared with what found none either.
+            // Unpaired elements of both sides are compared with each other.
             let paired = matching.olds.len().min(matching.news.len());
             let left = matching.olds.drain(..paired);
             matching

@@ -1,35 +1,35 @@
-//! Pairs of elements whose ids contradict each other nowhere.
+//! Pairs elements so that their ids never contradict each other.
 //!
-//! Each of two elements may be alike to several: which of them belong together, all of them have to agree on. This is
-//! searched for, the elements with the fewest choices first, in a bounded number of steps.
+//! An element may be similar to several others, and all pairs have to agree on the ids. This is a search in a bounded
+//! number of steps, starting with the elements that have the fewest choices.
 
 use crate::compare::bijection::Ids;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-/// An old id and a new one that meet, and the table that they meet in.
+/// A table, with an old id and a new one that it would pair.
 pub(super) type Met = (u64, Ids);
 
-/// For each old element and each new one, what would meet; `None`: they are unlike.
+/// For each old element and each new one, the ids that would be paired; `None` if the elements differ.
 pub(super) type Choices = Vec<Vec<Option<Vec<Met>>>>;
 
-/// Steps for each element at most: to choose for it is one, and so is to choose again.
+/// The maximum number of steps for each element; every choice and every retry is a step.
 const STEPS: usize = 64;
 
 #[derive(Debug)]
 struct Search<'c> {
     choices: &'c Choices,
-    /// Those that are tried first.
+    /// Pairs that are tried first.
     same: HashSet<(usize, usize)>,
-    /// For each new element, the old one that it belongs to.
+    /// For each new element, the paired old one.
     taken: Vec<Option<usize>>,
     news: HashMap<(u64, u128), u128>,
     olds: HashMap<(u64, u128), u128>,
-    /// How many more may be made.
+    /// The remaining steps.
     steps: usize,
 }
 
-/// Pairs all elements: for each new one, the old one that it belongs to. `None` where no way was found, or where any way is as
-/// good as another. Steps are paid from `patience`.
+/// Pairs all elements: the old element for each new one. `None` if no solution was found, or if all pairings are
+/// equally good. Steps are deducted from `patience`.
 pub(super) fn pair_all(
     choices: &Choices,
     same: &[(usize, usize)],
@@ -39,7 +39,7 @@ pub(super) fn pair_all(
     if !shares_ids(choices) {
         return None;
     }
-    // Each looks at what is still free on both sides.
+    // Each step visits what is still free on both sides.
     let price = count.pow(2).div_ceil(3);
     let steps = (count * STEPS).min(*patience / price);
     let mut search = Search {
@@ -55,7 +55,7 @@ pub(super) fn pair_all(
     is_found.then_some(search.taken)
 }
 
-/// Whether an id stands in more than one element.
+/// Whether an id is in more than one element.
 fn shares_ids(choices: &Choices) -> bool {
     let old = |met: &Vec<Met>| met.iter().map(|(table, ids)| (*table, ids.0)).collect();
     let new = |met: &Vec<Met>| met.iter().map(|(table, ids)| (*table, ids.1)).collect();
@@ -77,7 +77,7 @@ fn is_any_repeated(mut elements: impl Iterator<Item = HashSet<(u64, u128)>>) -> 
 // === impl Search ===
 
 impl Search<'_> {
-    /// Finds a place for every old element that has none yet.
+    /// Finds a partner for every old element that has none yet.
     fn all(&mut self) -> bool {
         let free = (0..self.choices.len()).filter(|old| !self.taken.contains(&Some(*old)));
         let fewest = free
@@ -106,7 +106,7 @@ impl Search<'_> {
         false
     }
 
-    /// The new elements that an old one may still belong to.
+    /// The new elements that can still be paired with an old one.
     fn possible(&self, old: usize) -> Vec<usize> {
         let free = (0..self.taken.len()).filter(|new| self.taken[*new].is_none());
         free.filter(|new| {
@@ -116,7 +116,7 @@ impl Search<'_> {
         .collect()
     }
 
-    /// Whether ids may meet, as far as is known and with each other.
+    /// Whether pairs of ids contradict neither the known pairs nor each other.
     fn agrees(&self, met: &[Met]) -> bool {
         met.iter().all(|(table, (old, new))| {
             let known = (
@@ -133,7 +133,7 @@ impl Search<'_> {
         })
     }
 
-    /// Remembers what meets in a pair, and says what of it is new.
+    /// Records the ids of a pair, and returns those that are new.
     fn meet(&mut self, old: usize, new: usize) -> Vec<Met> {
         let choices = self.choices;
         let met = choices[old][new].iter().flatten();

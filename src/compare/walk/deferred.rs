@@ -1,7 +1,7 @@
-//! Arrays without order that wait until more is known of the ids in them.
+//! Unordered arrays that wait until more is known about the ids in them.
 //!
-//! Which of two elements is which cannot be told while they differ in nothing but ids that have not met yet. What the
-//! rest of the documents says of these ids is worth more than a guess, so such arrays are compared last.
+//! Elements that differ only in ids without a pair are ambiguous. The rest of the documents may pair these ids, which
+//! is better than a guess, so such arrays are compared last.
 
 use super::{Crumb, Scope, Walk, arrays::Element, digest::Digest};
 use crate::{
@@ -9,11 +9,10 @@ use crate::{
     value::json::Id,
 };
 
-/// How often arrays are gone through for those that are in doubt no longer. A bound, as each may cost as much as the
-/// comparison.
+/// The maximum number of rounds over waiting arrays. It is bounded because each may cost as much as the comparison.
 const MAX_ROUNDS: usize = 8;
 
-/// An array whose elements are in doubt, and where the walk stood.
+/// An array with ambiguous elements, and the position of the walk.
 #[derive(Debug)]
 pub(super) struct DeferredArray<'c> {
     arrays: (Id, Id),
@@ -26,19 +25,19 @@ pub(super) struct DeferredArray<'c> {
     ignoring: Vec<usize>,
 }
 
-/// What becomes of arrays that are in doubt.
+/// How ambiguous arrays are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Resolution {
     #[default]
     Waits,
-    /// Nothing more will be known: their elements are paired as well as can be.
+    /// Nothing more will be known: their elements are paired as well as possible.
     Ends,
 }
 
 // === impl Walk ===
 
 impl<'c> Walk<'_, 'c> {
-    /// Compares the nodes of this place, and all that had to wait.
+    /// Compares the nodes of this place, and all arrays that had to wait.
     pub(super) fn whole(&mut self, old: Id, new: Id) {
         self.nodes(old, new);
         for _ in 0..MAX_ROUNDS {
@@ -55,7 +54,7 @@ impl<'c> Walk<'_, 'c> {
         self.doubt = before;
     }
 
-    /// Whether elements differ in nothing but ids, of which more may be known later.
+    /// Whether elements differ only in ids that may be paired later.
     pub(super) fn is_waiting(&self, (olds, news): &(Vec<Digest>, Vec<Digest>)) -> bool {
         let may_wait = self.doubt == Resolution::Waits && !self.is_probing() && self.meets();
         may_wait && (is_in_doubt(olds) || is_in_doubt(news))
@@ -79,7 +78,7 @@ impl<'c> Walk<'_, 'c> {
         });
     }
 
-    /// Steps to where an array was left, compares it, and steps back.
+    /// Moves to where an array was left, compares it, and moves back.
     fn resume(&mut self, mut array: DeferredArray<'c>) {
         let scope = Scope {
             states: 0..array.states.len(),
@@ -102,7 +101,7 @@ impl<'c> Walk<'_, 'c> {
     }
 }
 
-/// Whether two elements are told apart by nothing that a digest stands for.
+/// Whether digests do not distinguish two elements.
 fn is_in_doubt(digests: &[Digest]) -> bool {
     let near = digests.iter().filter(|digest| digest.near);
     let mut hashes: Vec<u64> = near.map(|digest| digest.hash).collect();

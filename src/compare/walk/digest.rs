@@ -1,7 +1,7 @@
-//! Digests: equal digests for what is equal under the rules, most likely unlike ones for the rest.
+//! Computes digests: equal for values that are equal under the rules, and most likely different for all others.
 //!
-//! What rules make of a value stands for it, and what they leave out is left out. Where no one value can stand
-//! for all that are equal to each other (a tolerance, ids that were renumbered), all have the same digest, and have to be tried.
+//! A value is represented by what rules make of it, without what they ignore. If no single value can represent all
+//! equal ones (a tolerance, renumbered ids), all have the same digest and must be compared.
 
 use super::{Pair, Scope, Walk, match_key::MatchKey};
 use crate::{
@@ -21,15 +21,15 @@ const HASHES: FixedState = FixedState::with_seed(0x7265_6164);
 /// The hash of what counts as absent.
 const ABSENT: u64 = 12;
 
-/// Stands for a node in the search for its like.
+/// Represents a node when elements are paired.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Digest {
     pub hash: u64,
-    /// Without any rules: what is equal as it stands is equal whatever rules make of it.
+    /// Computed without rules: equal values stay equal, whatever rules make of them.
     pub bare: u64,
-    /// Equal hashes do not mean equal under the rules: it has to be tried.
+    /// Equal hashes do not prove equality under the rules, so the values must be compared.
     pub near: bool,
-    /// Those near each other are most likely close in this.
+    /// Close in elements that are most likely near each other.
     pub rank: f64,
 }
 
@@ -44,7 +44,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         digest.unwrap_or(Digest::plain(0))
     }
 
-    /// The digest of the member of that name of an element; `None` where it has none.
+    /// The digest of an element's member of that name; `None` if it has none.
     pub(super) fn key_digest(
         &mut self,
         side: Stack,
@@ -57,7 +57,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         digest
     }
 
-    /// The digest of what the node at this place has under that name, whatever rules make of the two.
+    /// The digest of a member of the node at this place, after the rules for both.
     fn member_digest(&mut self, side: Stack, id: Id, name: &str) -> Option<Digest> {
         let document = self.document(side);
         if document.class(id) == Class::String {
@@ -79,7 +79,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         digest
     }
 
-    /// The member of an object that counts by that name.
+    /// The member of an object that counts under that name.
     fn renamed_to(&mut self, side: Stack, object: Id, name: &str) -> Option<Id> {
         if !self.renames() {
             return None;
@@ -91,7 +91,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         })
     }
 
-    /// `None` for what is ignored.
+    /// `None` if the node is ignored.
     fn digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
         if self.scope.ignoring < self.ignoring.len() {
             return None;
@@ -117,7 +117,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// The digest of a leaf without any rules.
+    /// The digest of a leaf without rules.
     fn bare(&self, document: &Document<'_>, id: Id) -> u64 {
         match document.class(id) {
             Class::Number => self.number_hash(document.raw(id)),
@@ -126,7 +126,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// The digest of a leaf at which rules look.
+    /// The digest of a leaf with rules.
     fn ruled_digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
         let document = self.document(side);
         let bare = self.bare(document, id);
@@ -152,7 +152,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
         let judging = stands.len();
         stands.retain(|stand| !matches!(stand, MatchKey::Itself));
-        // A value that counts as absent may still equal others by another rule: all of them are left out then.
+        // A value that counts as absent may also equal others by another rule: all of them are left out then.
         if optional.is_some_and(|is_absent| is_absent || !stands.is_empty()) {
             return Some(Digest::absent(bare));
         }
@@ -177,7 +177,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         })
     }
 
-    /// What rules make of the value of this place.
+    /// The value of this place after transforms.
     fn transformed(&mut self, side: Stack, id: Id) -> Subject<'w> {
         let reading = self.reading();
         let mut subject = Subject::of(self.document(side), id);
@@ -199,7 +199,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         rules
     }
 
-    /// Looks at a document that a rule read from the text of this place.
+    /// Visits a document that a rule parsed from the text of this place.
     fn inside_one<R>(
         &mut self,
         document: &Document<'_>,
@@ -243,7 +243,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             if let Some(digest) = self.digest(side, value) {
                 let hash = u64::from(document.hash(key));
                 let name = to.map_or(hash, |to| u64::from(name_hash(to)));
-                // Whether it counts by its new name depends on the other object.
+                // Whether it counts under its new name depends on the other object.
                 sum.near |= to.is_some();
                 sum.add_named((name, hash), digest);
             }
@@ -259,7 +259,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// Whether a rule takes the container at this place for absent.
+    /// Whether a rule treats the container at this place as absent.
     fn is_as_good_as_absent(&self, side: Stack, id: Id) -> bool {
         let subject = Subject::of(self.document(side), id);
         self.here(|action| match action {
@@ -268,7 +268,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         })
     }
 
-    /// Whether a rule at this place does that.
+    /// Whether a rule at this place has such an action.
     fn here(&self, does: impl Fn(&Action) -> bool) -> bool {
         let mut here = self.rules[self.scope.rules.clone()].iter();
         here.any(|rule| does(&self.findings.rule(*rule).action))
@@ -304,7 +304,7 @@ impl Digest {
         }
     }
 
-    /// Stands for what no hash can stand for.
+    /// For values that no hash can represent.
     fn near(bare: u64, rank: f64) -> Self {
         Self {
             hash: 3,
@@ -314,7 +314,7 @@ impl Digest {
         }
     }
 
-    /// Stands for what counts as absent: as if it were not there, though it has to be tried.
+    /// For values that count as absent: they are left out, but must be compared.
     fn absent(bare: u64) -> Self {
         Self {
             hash: ABSENT,
@@ -322,12 +322,12 @@ impl Digest {
         }
     }
 
-    /// Whether it stands for what counts as absent.
+    /// Whether this is the digest of a value that counts as absent.
     pub(super) fn is_absent(&self) -> bool {
         self.hash == ABSENT
     }
 
-    /// Takes in a member, whatever its place among the others.
+    /// Adds a member, independent of order.
     fn add(&mut self, member: Self) {
         self.add_named((6, 6), member);
     }
@@ -347,7 +347,7 @@ impl Digest {
         self.rank += member.rank;
     }
 
-    /// Takes in the member that comes next.
+    /// Appends the next member.
     fn append(&mut self, member: Self) {
         if !member.is_absent() {
             self.hash = mix(self.hash, member.hash);
@@ -377,7 +377,7 @@ pub(super) fn hash(what: &(impl Hash + ?Sized)) -> u64 {
     HASHES.hash_one(what)
 }
 
-/// A folded multiplication: cheap, and every bit of both counts.
+/// A folded multiplication: cheap, and every bit of both arguments matters.
 fn mix(one: u64, other: u64) -> u64 {
     let product =
         u128::from(one ^ 0x9e37_79b9_7f4a_7c15) * u128::from(other ^ 0xd1b5_4a32_d192_ed03);

@@ -1,32 +1,32 @@
-//! Which of several equal elements is the one too many.
+//! Decides which of several equal elements is the surplus one.
 //!
-//! Any of them may be: told is the one without which the others stand in the same order on both sides, if there is one.
-//! Otherwise a set that only lost a member would seem to have been reordered as well.
+//! Any of them may be. The one reported is the one without which the others are in the same order on both sides, if
+//! there is one. Otherwise a set that only lost a member would also seem to be reordered.
 
 use super::{digest::Digest, matching::Matching};
 use crate::compare::align::steps;
 use similar::DiffOp;
 use std::collections::HashMap;
 
-/// What makes elements exchangeable.
+/// What makes elements interchangeable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Sort {
-    /// That they are equal without any rules.
+    /// They are equal without rules.
     Bare(u64),
-    /// Nothing: they belong to the one pair of that number.
+    /// Nothing does: the element belongs to the pair with this number.
     Pair(usize),
 }
 
 /// The elements of one side in order, each with its position.
 type Elements = Vec<(usize, Sort)>;
 
-/// Elements of both sides that are aligned, which takes quadratic time. Where there are more, it may stay undone.
+/// The maximum number of elements of both sides for alignment in quadratic time. Larger sets may stay unordered.
 const FEW: usize = 1_000;
 
 // === impl Matching ===
 
 impl Matching {
-    /// Chooses among equal elements so that the pairs stand in order on both sides, if that can be.
+    /// Chooses among equal elements so that the pairs are in order on both sides, if possible.
     pub(super) fn keep_order(&mut self, digests: &(Vec<Digest>, Vec<Digest>)) {
         let is_in_order = self.pairs.is_sorted_by_key(|(_, new)| *new);
         if is_in_order || self.olds.is_empty() && self.news.is_empty() {
@@ -64,7 +64,7 @@ impl Matching {
     }
 }
 
-/// The longest run that both sides have in one order.
+/// The longest run that is in the same order on both sides.
 fn aligned(olds: &Elements, news: &Elements) -> Matching {
     let sorts = |elements: &Elements| elements.iter().map(|(_, sort)| *sort).collect::<Vec<_>>();
     let positions =
@@ -84,8 +84,8 @@ fn aligned(olds: &Elements, news: &Elements) -> Matching {
     found
 }
 
-/// Goes through both sides at once, and leaves out what is too many on its side: exact where only one side has too many,
-/// and `None` where it is in doubt which.
+/// Visits both sides at once, and leaves out surplus elements. Exact if only one side has a surplus; `None` if the
+/// choice is ambiguous.
 fn stepped(olds: &Elements, news: &Elements) -> Option<Matching> {
     let mut surplus: HashMap<Sort, isize> = HashMap::new();
     for (_, sort) in olds {
@@ -101,7 +101,7 @@ fn stepped(olds: &Elements, news: &Elements) -> Option<Matching> {
             (None, None) => return Some(found),
             (old, new) => (old.copied(), new.copied()),
         };
-        // To pair the first of several equal ones is never worse than to pair a later one.
+        // Pairing the first of several equal elements is never worse than pairing a later one.
         if let (Some((old, sort)), Some((new, other))) = (old, new)
             && sort == other
         {

@@ -1,4 +1,4 @@
-//! What stands for a value in the search for its like, by what one action makes of it.
+//! What represents a value when elements are paired, according to one action.
 
 use super::digest::hash;
 use crate::{
@@ -6,16 +6,16 @@ use crate::{
     value::number::Decimal,
 };
 
-/// What stands for all values that one action takes for equal to this one.
+/// What represents all values that one action treats as equal to this one.
 pub(super) enum MatchKey {
-    /// The action does not look at such values.
+    /// The action does not apply to such values.
     Itself,
     For(u64),
-    /// Nothing can; what is near has a rank close to this.
+    /// Nothing can represent them; near values have a rank close to this.
     Near(f64),
 }
 
-// === impl Stand ===
+// === impl MatchKey ===
 
 impl MatchKey {
     pub(super) fn rank(&self) -> f64 {

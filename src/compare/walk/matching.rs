@@ -1,4 +1,4 @@
-//! Elements that find each other whatever their order, in time `n log n`.
+//! Pairs elements in any order, in time `n log n`.
 
 use super::{
     Walk, align,
@@ -9,7 +9,7 @@ use super::{
 use crate::stack::Stack;
 use std::{collections::HashMap, ops::Range};
 
-/// Groups of elements that may be near each other are matched as well as possible up to this size.
+/// The maximum size of a group of near elements for optimal matching.
 const MAX_MATCHED: usize = 64;
 
 /// Two runs of elements.
@@ -18,7 +18,7 @@ type Runs<'e> = (&'e [Element], &'e [Element]);
 /// Positions in both runs.
 type Group<'g> = (&'g [usize], &'g [usize]);
 
-/// Positions sorted by a hash, in groups of equal ones. A group may have none on one side.
+/// Positions sorted by hash, in groups of equal hashes. A group may be empty on one side.
 #[derive(Debug)]
 struct Groups {
     olds: Vec<usize>,
@@ -26,7 +26,7 @@ struct Groups {
     ranges: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// Which elements belong together, and which are left over. Positions in the lists that were matched.
+/// The pairs and the leftover elements, as positions in the matched lists.
 #[derive(Debug, Default)]
 pub(super) struct Matching {
     /// In order of old.
@@ -61,8 +61,8 @@ impl Walk<'_, '_> {
         matching
     }
 
-    /// Pairs elements by the value that they have under one name. Where several on one side have the same, equal ones belong
-    /// together, and then what is the only one left on both sides; which of the others belong together nobody can tell.
+    /// Pairs elements by their value under one name. If several on one side have the same value, equal elements are
+    /// paired first, and then the last one left on both sides. All others are ambiguous and stay unpaired.
     pub(super) fn by_key(
         &mut self,
         (olds, news): Runs<'_>,
@@ -92,7 +92,8 @@ impl Walk<'_, '_> {
         matching
     }
 
-    /// Digests of the keys by which elements are paired; of the whole element where it has none, or one that counts as absent.
+    /// Digests of the keys by which elements are paired. An element whose key is missing or counts as absent uses the
+    /// digest of the whole element.
     pub(super) fn keys(
         &mut self,
         (olds, news): Runs<'_>,
@@ -110,7 +111,7 @@ impl Walk<'_, '_> {
         (of(Stack::Old, olds), of(Stack::New, news))
     }
 
-    /// Pairs elements that may be near each other: as many as possible, by augmenting paths.
+    /// Pairs as many near elements as possible, by augmenting paths.
     fn match_near(
         &mut self,
         (olds, news): Runs<'_>,
@@ -118,7 +119,7 @@ impl Walk<'_, '_> {
         digests: &(Vec<Digest>, Vec<Digest>),
         matching: &mut Matching,
     ) {
-        // What the search costs: every new element is tried with every old one, each down to its leaves.
+        // The cost of the search: every new element is compared with every old one, down to the leaves.
         let document = self.pair.old;
         let sizes = group
             .iter()
@@ -141,7 +142,7 @@ impl Walk<'_, '_> {
             .iter()
             .map(|news| news.iter().map(Option::is_some).collect())
             .collect();
-        // Where ids are all that elements are told apart by, those that are the same most likely are.
+        // If elements differ only in ids, those with equal ids most likely belong together.
         let mut same = Matching {
             olds: (0..group.len()).collect(),
             news: (0..alike.len()).collect(),
@@ -168,8 +169,7 @@ impl Walk<'_, '_> {
         matching.olds.extend(free);
     }
 
-    /// Pairs elements of many that may be near each other, each with one close to it in rank. Exact where the rank is all
-    /// that tells them apart.
+    /// Pairs elements of a large group, each with one of close rank. Exact if they differ only in rank.
     fn match_ranked(
         &mut self,
         (olds, news): Runs<'_>,
@@ -195,7 +195,7 @@ impl Walk<'_, '_> {
             if is_alike {
                 matching.pairs.push((old, new));
             }
-            // What is unlike the least of the others is unlike them all.
+            // An element that differs from the least of the others differs from all of them.
             if is_alike || order.is_le() {
                 rest.0.extend(left.next().filter(|_| !is_alike));
             }
@@ -212,7 +212,7 @@ impl Walk<'_, '_> {
 // === impl Matching ===
 
 impl Matching {
-    /// Pairs two groups of equal hashes: first what is equal without any rules, the rest in order.
+    /// Pairs two groups with equal hashes: first those equal without rules, the rest in order.
     fn add(&mut self, olds: &[usize], news: &[usize], digests: &(Vec<Digest>, Vec<Digest>)) {
         if let ([old], [new]) = (olds, news) {
             return self.pairs.push((*old, *new));
@@ -235,7 +235,7 @@ impl Matching {
         self.news.extend(within.news);
     }
 
-    /// Pairs what is left over and equal without any rules.
+    /// Pairs the leftover elements that are equal without rules.
     fn pair_bare(&mut self, digests: &(Vec<Digest>, Vec<Digest>)) {
         let mut left: HashMap<u64, Vec<usize>> = HashMap::new();
         for new in self.news.iter().rev() {

@@ -1,18 +1,18 @@
-//! Objects: members find each other by name, whatever their order.
+//! Compares objects: members are paired by name, in any order.
 
 use super::Walk;
 use crate::{stack::Stack, value::json::Id};
 
-/// Objects with more members than this are searched through a table.
+/// Objects with more members than this are searched with a hash table.
 const FEW: usize = 16;
 
-/// The members of the new objects on the way here, as far as they were needed.
+/// The needed members of the new objects on the path.
 ///
-/// One list for the whole walk, used as a stack: an object takes what it needs from its end.
+/// One list for the whole walk, used as a stack: an object appends its members at the end.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     list: Vec<Member>,
-    /// For an object with many members: places in `list`, found by hash; `u32::MAX` is free.
+    /// For an object with many members: positions in `list`, found by hash; `u32::MAX` is free.
     table: Vec<u32>,
 }
 
@@ -23,7 +23,7 @@ struct Member {
     met: bool,
 }
 
-/// What of the lists belongs to one object.
+/// The parts of the lists that belong to one object.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     list: usize,
@@ -41,7 +41,7 @@ impl Walk<'_, '_> {
         let (olds, news) = (self.pair.old, self.pair.new);
         let (mut key, end) = olds.inside(old);
         let (mut ahead, new_end) = news.inside(new);
-        // Most often both sides have the same members in the same order.
+        // Both sides usually have the same members in the same order.
         while key < end && ahead < new_end && self.is_named_alike(key, ahead) {
             self.same_named(key, key + 1, ahead + 1);
             if self.is_done() {
@@ -114,7 +114,7 @@ impl Walk<'_, '_> {
         span
     }
 
-    /// The key in the new object of the same name as one of the old, which counts as met from then on.
+    /// The key in the new object with the same name as an old key; marks it as met.
     fn find(&mut self, span: Span, key: Id) -> Option<Id> {
         let hash = self.pair.old.hash(key);
         let slots = self.members.table.len() - span.table;

@@ -1,4 +1,4 @@
-//! One place: what rules make of it, and what is told of it.
+//! One place: what rules make of it, and what is reported.
 
 use super::{Crumb, Likeness, Mode, Pair, Walk};
 use crate::{
@@ -18,14 +18,14 @@ use crate::{
 // === impl Walk ===
 
 impl<'w, 'c> Walk<'w, 'c> {
-    /// This place differs: unless a rule masks it, it is told.
+    /// Reports a difference at this place unless a rule masks it.
     pub(super) fn differ(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.extend_from_slice(&self.ignoring);
         candidates.extend_from_slice(&self.rules[self.scope.rules.clone()]);
         if !candidates.is_empty() {
             self.findings.arrange(&mut candidates);
-            // Order is a matter of what arrays hold, which no rule makes into something else.
+            // Only the members of arrays decide about order, and no rule transforms those.
             if kind == Kind::Order {
                 candidates.retain(|rule| !self.findings.rule(*rule).action.is_transform());
             }
@@ -65,7 +65,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             .settle(looked, candidates, Some(&case), difference);
     }
 
-    /// This place differs, and no rule looks at it.
+    /// Reports a difference that no rule looks at.
     fn left(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
         if self.is_probing() {
             self.mode = Mode::Probing(Likeness::Unlike);
@@ -77,7 +77,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             .report(|| difference(pair, steps(place, pair, rules), kind, (old, new)));
     }
 
-    /// What a rule masks by giving a member another name: that it is missing, or extra.
+    /// The difference that a rename masks: a missing or extra member.
     pub(super) fn difference_of(&self, side: Stack, key: Id) -> Difference {
         let (kind, old, new) = super::sides(side, key + 1);
         let mut steps = self.steps();
@@ -87,7 +87,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         difference(self.pair, steps, kind, (old, new))
     }
 
-    /// The way to this place.
+    /// The path to this place.
     pub(super) fn steps(&self) -> Vec<Step> {
         let rules = self.findings.rules.rules();
         steps((&self.above, &self.path), self.pair, rules)
@@ -106,7 +106,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// Equal ids have met, and rules that look at this place remember it.
+    /// Records equal ids for the rules at this place.
     pub(super) fn meet(&mut self, old: Id, new: Id) {
         if self.is_probing() && self.met.is_none() || !self.meets() {
             return;
@@ -128,7 +128,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// Takes down which ids would meet by a rule, where that is asked for.
+    /// Collects the ids that a rule would pair, if they are requested.
     fn note(&mut self, rule: usize, case: &Candidate<'_>) {
         if let Some(met) = &mut self.met
             && let Some(table) = bijection::table_key(self.findings.rule(rule))

@@ -1,7 +1,7 @@
-//! Members that count by another name.
+//! Members that count under another name.
 //!
-//! What both sides have under one name belongs together. Of the rest, a member that a rule renames counts by its new name,
-//! unless its object has a member of that name already.
+//! Members with one name on both sides are a pair. Of the rest, a member that a rule renames counts under its new name,
+//! unless its object already has a member of that name.
 
 use super::{Crumb, Likeness, Mode, Walk};
 use crate::{
@@ -11,26 +11,26 @@ use crate::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// A member, and the name by which it counts.
+/// A member, and the name under which it counts.
 #[derive(Clone, Copy, Debug)]
 struct Named<'n> {
     name: Text<'n>,
     key: Id,
-    /// The rule that gives it its name.
+    /// The rule that renames it.
     by: Option<usize>,
 }
 
 // === impl Walk ===
 
 impl<'w, 'c: 'w> Walk<'w, 'c> {
-    /// Whether members of the objects here may count by another name.
+    /// Whether members of the objects here may count under another name.
     pub(super) fn renames(&self) -> bool {
         let tree = self.findings.rules.tree();
         let mut states = self.states[self.scope.states.clone()].iter();
         self.anywhere.renames || states.any(|state| tree.renames(*state))
     }
 
-    /// Compares two objects whose members may count by another name.
+    /// Compares two objects whose members may count under another name.
     pub(super) fn renamed_objects(&mut self, old: Id, new: Id) {
         let olds = self.named(Stack::Old, old, new);
         let news = self.named(Stack::New, new, old);
@@ -80,7 +80,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
         self.member(step, value(old), value(new));
     }
 
-    /// The members of an object by the names by which they count. `other` is the object on the other side.
+    /// The members of an object by the names under which they count. `other` is the object on the other side.
     fn named(&mut self, side: Stack, object: Id, other: Id) -> Vec<Named<'w>> {
         let (document, others) = (self.document(side), self.document(side.other()));
         let shared: HashSet<Text<'_>> = names(others, other);
@@ -104,7 +104,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
         named
     }
 
-    /// The first rule that renames a member, of those on the sides that are asked for, and its new name.
+    /// The first rule that renames a member, of the rules on the requested sides, and its new name.
     pub(super) fn renaming(
         &mut self,
         side: Stack,

@@ -7,14 +7,14 @@ use crate::{
     value::json::{self, Document, Id},
 };
 
-/// How many documents may stand in one another.
+/// The maximum nesting of documents within documents.
 pub(super) const MAX_WITHIN: usize = 8;
 
 // === impl Walk ===
 
 impl<'w, 'c> Walk<'w, 'c> {
-    /// Walks what rules have made of the values of this place, with the rules that look at what is below it. Says
-    /// whether all that is unlike in there is masked.
+    /// Walks the containers that rules made of the values of this place, under the rules below it. Returns whether
+    /// every difference in them is masked.
     pub(super) fn is_alike_inside(
         &mut self,
         case: &Candidate<'_>,
@@ -28,7 +28,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
     }
 
-    /// Walks equal documents in equal texts, for the ids that meet in them.
+    /// Walks equal documents in equal texts to record the ids in them.
     pub(super) fn meet_inside(&mut self, case: &Candidate<'_>, (old, new): (Id, Id)) {
         self.inside(case, (Some(old), Some(new)), |walk, old, new| {
             let Pair {
@@ -37,7 +37,7 @@ impl<'w, 'c> Walk<'w, 'c> {
                 numbers,
                 ..
             } = walk.pair;
-            // Rules that change one side only may have made them unlike: equal they are as they stand.
+            // Rules that change only one side may have made them different, although the texts are equal.
             if json::are_equal(olds, news, numbers) {
                 walk.whole(old, new);
             }
@@ -64,7 +64,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         self.nested(pair, |nested| walk(nested, roots.0, roots.1));
     }
 
-    /// A walk through other documents that stands at the same place, under the same rules.
+    /// Walks other documents at the same place, under the same rules.
     pub(super) fn nested<R>(
         &mut self,
         pair: Pair<'_>,
@@ -119,7 +119,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
 fn parsed<'t>(subject: Option<&'t Subject<'_>>) -> Option<Document<'t>> {
     match subject {
-        // Whoever read it first saw to its depth.
+        // Its depth was checked when it was first parsed.
         Some(Subject::Tree(tree)) => Document::parse(tree.text.as_bytes(), usize::MAX).ok(),
         _ => None,
     }

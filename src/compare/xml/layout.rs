@@ -1,4 +1,4 @@
-//! Spells documents out as JSON, alike where they are held against each other.
+//! Writes documents as JSON, in the same layout for compared ones.
 
 use super::Source;
 use roxmltree::{Attribute, NS_XML_URI, Node, NodeType, PI};
@@ -7,10 +7,10 @@ use std::{
     collections::{HashMap, VecDeque},
 };
 
-/// The names on the way to a node, indices aside, in the order in which they were met.
+/// The index of a path of names without indices, in the order in which the paths were found.
 type Path = usize;
 
-/// Which places hold arrays: all documents that are compared have to be added before the first is spelled out.
+/// Which places hold arrays: all compared documents must be added before the first is written.
 #[derive(Debug)]
 pub(super) struct Layout<'d> {
     paths: HashMap<(Path, Name<'d>), Path>,
@@ -25,7 +25,7 @@ enum Name<'d> {
     Text,
 }
 
-/// An element (or the document itself), and what holds there.
+/// An element (or the document itself), with its path and white space mode.
 #[derive(Clone, Copy, Debug)]
 struct Standing<'d> {
     node: Node<'d, 'd>,
@@ -33,14 +33,14 @@ struct Standing<'d> {
     space: Space,
 }
 
-/// What becomes of text that is white space only.
+/// How text of only white space is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Space {
     Ignored,
     Preserved,
 }
 
-/// What an element holds, as far as it counts.
+/// The relevant content of an element.
 #[derive(Debug)]
 enum Item<'d> {
     Element(Node<'d, 'd>),
@@ -65,7 +65,7 @@ enum Step<'d> {
 // === impl Layout ===
 
 impl<'d> Layout<'d> {
-    /// Looks at a document for names that repeat.
+    /// Searches a document for names that repeat.
     pub(super) fn add(&mut self, source: &'d Source<'d>) {
         let mut left = VecDeque::from([Standing::root(source)]);
         while let Some(standing) = left.pop_front() {
@@ -84,7 +84,7 @@ impl<'d> Layout<'d> {
         }
     }
 
-    /// A document that was added, as JSON; `None` where it would take more than `max` bytes.
+    /// Writes an added document as JSON; `None` if it takes more than `max` bytes.
     pub(super) fn json(&mut self, source: &'d Source<'d>, max: usize) -> Option<Vec<u8>> {
         let mut json = Vec::new();
         let mut left = vec![Step::Object(Standing::root(source))];
@@ -105,7 +105,7 @@ impl<'d> Layout<'d> {
         Some(json)
     }
 
-    /// What is to be written of an object behind its opening brace.
+    /// Lists what is to be written of an object after its opening brace.
     fn members(&mut self, standing: Standing<'d>, out: &mut Vec<Step<'d>>) {
         out.extend(standing.other_namespace().map(Step::Namespace));
         out.extend(standing.node.attributes().map(Step::Attribute));
@@ -143,7 +143,7 @@ impl<'d> Layout<'d> {
         out.push(Step::Bracket(b'}'));
     }
 
-    /// Items of one name stand together, where the first of them stood.
+    /// Groups items by name, at the position of the first one.
     fn grouped(&mut self, parent: Path, items: Vec<Item<'d>>) -> Vec<(Path, Item<'d>)> {
         let mut firsts: HashMap<Path, usize> = HashMap::new();
         let items = items.into_iter().enumerate().map(|(index, item)| {
@@ -168,7 +168,7 @@ impl<'d> Layout<'d> {
 }
 
 impl Default for Layout<'_> {
-    /// Of no document: there is the way to the root, which is nothing.
+    /// Contains no document, only the empty path of the root.
     fn default() -> Self {
         Self {
             paths: HashMap::new(),
@@ -180,7 +180,7 @@ impl Default for Layout<'_> {
 // === impl Name ===
 
 impl<'d> Name<'d> {
-    /// As a key. A name of XML begins with neither `?` nor `#`.
+    /// The name as a key. An XML name starts with neither `?` nor `#`.
     fn key(self) -> Cow<'d, str> {
         match self {
             Self::Element(name) => Cow::Borrowed(name),
@@ -210,7 +210,7 @@ impl<'d> Standing<'d> {
         Self { node, path, space }
     }
 
-    /// What is inside, in its order. Comments do not part texts.
+    /// The content in order. Comments do not separate texts.
     fn items(self) -> Vec<Item<'d>> {
         let mut items = Vec::new();
         for child in self.node.children() {
@@ -234,7 +234,7 @@ impl<'d> Standing<'d> {
         items
     }
 
-    /// The namespace of an element, where it is not that of the element around it.
+    /// The namespace of an element, if it is not that of its parent.
     fn other_namespace(self) -> Option<&'d str> {
         let of = |node: Node<'d, 'd>| node.tag_name().namespace().unwrap_or_default();
         let own = of(self.node);
@@ -260,7 +260,7 @@ impl<'d> Item<'d> {
 impl Step<'_> {
     fn write(self, json: &mut Vec<u8>) {
         match self {
-            // What is inside it is written step by step.
+            // Its content is written step by step.
             Self::Object(_) => {}
             Self::Namespace(uri) => member(json, "@xmlns", uri),
             Self::Attribute(attribute) => {
@@ -300,7 +300,7 @@ fn string(json: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(json, text).expect("writing a string to memory must not fail");
 }
 
-/// A comma, unless a container or a member begins here: every value ends with another byte.
+/// Writes a comma, unless a container or a member starts here: every value ends with another byte.
 fn separate(json: &mut Vec<u8>) {
     if !matches!(json.last(), None | Some(b'{' | b'[' | b':')) {
         json.push(b',');

@@ -1,19 +1,19 @@
-//! Looks through a text before it is parsed, for what would take the parser too long.
+//! Scans a text before it is parsed, for what would take the parser too long.
 //!
-//! The parser compares each attribute of an element with those before it, and keeps a list of all namespaces in scope for
-//! each element that declares one. Both are quadratic, so what they will cost is summed up first. A text that is
-//! not well-formed may be misread here from its first fault on, but there the parser stops.
+//! The parser compares each attribute of an element with those before it, and keeps a list of all namespaces in scope
+//! for each element that declares one. Both are quadratic, so their cost is added up first. A text that is not
+//! well-formed may be misread here after its first fault, but the parser stops there.
 
 use super::Refused;
 use memchr::{memchr, memchr3, memmem};
 
-/// Steps that the parser may take for all attributes and namespaces.
+/// The maximum number of parser steps for all attributes and namespaces.
 const MAX_WORK: usize = 1 << 26;
 
-/// The parser compares the names of namespaces again and again.
+/// The maximum length of a namespace, because the parser compares them repeatedly.
 const MAX_NAMESPACE: usize = 1 << 10;
 
-/// What is open, and what was spent so far.
+/// What is open, and the cost so far.
 #[derive(Debug, Default)]
 struct Scan {
     /// For each open element, how many namespaces it declares.
@@ -61,7 +61,7 @@ pub(super) fn scan(text: &str, max_depth: usize) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Where it goes on behind `end`, which is looked for from `from` on.
+/// The offset after `end`, searched from `from` on.
 fn after(text: &[u8], from: usize, end: &[u8]) -> Option<usize> {
     memmem::find(&text[from..], end).map(|at| from + at + end.len())
 }

@@ -38,7 +38,8 @@ const MAX_PLACES: i32 = 1_000;
 impl Action {
     /// Reads the field `do` of a rule.
     ///
-    /// # Errors Unknown actions, and faults in their arguments.
+    /// # Errors
+    /// Unknown actions, and faults in their arguments.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         match &at.node.data {
             Data::Map(entries) if entries.len() == 1 => {

@@ -116,7 +116,8 @@ impl Format {
 
     /// A format by its name, or a pattern that can read an instant.
     ///
-    /// # Errors Why the text is neither.
+    /// # Errors
+    /// Why the text is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
         let named = Self::NAMED.iter().find(|(name, _)| *name == text);
         if let Some((_, format)) = named {
