@@ -1,19 +1,19 @@
-//! What became of one check: a closed list, each with its names in metrics and reports.
+//! The outcome of one check: a closed list, each with its names in metrics and reports.
 
-/// The one end of a check. `docs/verdict.md` says which of them count for what.
+/// The outcome of a check. `docs/verdict.md` says how each of them counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Equal.
     Match(Via),
-    /// Differed, beyond lag and noise.
+    /// Different, beyond lag and noise.
     Mismatch(Mark),
-    /// Differed first and was equal on a re-check.
+    /// First different, then equal on a re-check.
     Transient,
     /// Every place that differs also differs between two readings of the old stack.
     Noise,
-    /// The shadow gave no answer.
+    /// The shadow did not answer.
     ShadowError(ShadowError),
-    /// No comparison was made.
+    /// No comparison was possible.
     NotCompared(Reason),
 }
 
@@ -26,28 +26,28 @@ pub enum Via {
     Rules,
 }
 
-/// What else is to be said of a mismatch.
+/// A detail of a mismatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
     Plain,
-    /// 401 or 403 on the new side only: most often a wrong credential in the configuration.
+    /// 401 or 403 only from the new stack: usually a wrong credential in the configuration.
     Auth,
     /// The re-check budget was used up, or the stacks could not be read again.
     Unconfirmed,
-    /// A 5xx of the new stack alone that was gone when it was read again. It is confirmed all the same.
+    /// A 5xx from the new stack only, which was gone at the second read. It counts as confirmed.
     Vanished,
 }
 
-/// How the shadow failed to answer.
+/// Why the shadow failed to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShadowError {
     /// No connection.
     Connect,
-    /// Not whole within `timeout`.
+    /// Not complete within `timeout`.
     Timeout,
-    /// The connection broke before the answer was whole.
+    /// The connection broke before the answer was complete.
     Reset,
-    /// What came was not HTTP.
+    /// The response was not HTTP.
     Protocol,
 }
 
@@ -61,11 +61,11 @@ pub enum Reason {
     BreakerOpen,
     BodyTooLarge,
     Streaming,
-    /// One stack answered by what the caller has already, and such reads are skipped.
+    /// One stack answered that the caller's copy is current, and such reads are skipped.
     Conditional,
     PrimaryError,
     ClientGone,
-    /// What was read had a write pending until the last re-check.
+    /// A write to the same resource was pending until the last re-check.
     WritePending,
     ShuttingDown,
     Internal,
@@ -127,7 +127,7 @@ impl Outcome {
         }
     }
 
-    /// The value of the label `detail`; empty where the outcome says it all.
+    /// The value of the label `detail`; empty if the outcome has no details.
     pub fn detail(self) -> &'static str {
         match self {
             Self::Match(via) => via.name(),
@@ -145,7 +145,7 @@ impl Outcome {
         !matches!(self, Self::ShadowError(_) | Self::NotCompared(_))
     }
 
-    /// Whether the check showed something that an operator wants to see: neither equal answers nor no comparison.
+    /// Whether an operator should see the check: its answers were neither equal nor uncompared.
     pub fn is_deviation(self) -> bool {
         !matches!(self, Self::Match(_) | Self::NotCompared(_))
     }

@@ -1,7 +1,7 @@
-//! A YAML or JSON document whose every node knows its place, and a reader that collects every fault.
+//! A YAML or JSON document whose nodes all know their position, and a reader that collects every fault.
 //!
-//! Configuration and rule files are read through [`Fields`]: each section takes the fields it knows,
-//! and what is left over is a fault too, so that one edit can mend everything that is wrong.
+//! Configuration and rule files are read through [`Fields`]. Each section takes the fields it knows, and every
+//! remaining field is a fault too, so that one edit can fix everything.
 
 mod fault;
 mod fields;

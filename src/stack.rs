@@ -1,8 +1,8 @@
-//! Which system.
+//! The two systems that are compared.
 
 use std::fmt;
 
-/// A system's identity; it never changes during a migration.
+/// The identity of a system; it never changes during a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stack {
@@ -20,7 +20,6 @@ impl Stack {
         }
     }
 
-    /// The other stack.
     pub fn other(self) -> Self {
         match self {
             Self::Old => Self::New,

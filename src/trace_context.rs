@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-/// Which span a request belongs to.
+/// The span that a request belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// Not zero.
@@ -12,14 +12,14 @@ pub struct TraceContext {
     pub span_id: u64,
     /// Bit 0: sampled.
     pub flags: u8,
-    /// `tracestate` as it came; empty where there was none.
+    /// `tracestate` as received; empty if there was none.
     pub state: String,
 }
 
 // === impl TraceContext ===
 
 impl TraceContext {
-    /// Reads the context of a request; `None` where there is none or it is not valid.
+    /// Reads the context of a request; `None` if it is absent or invalid.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all("traceparent").iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -36,7 +36,7 @@ impl TraceContext {
         Some(context)
     }
 
-    /// Parses `00-<32 hex>-<16 hex>-<2 hex>`; of later versions what version 00 defines.
+    /// Parses `00-<32 hex>-<16 hex>-<2 hex>`; for later versions, the fields of version 00.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('-');
         let version = hex(parts.next()?, 2)?;
@@ -73,7 +73,7 @@ impl TraceContext {
     }
 }
 
-/// As [`std::fmt::LowerHex`] does, which takes ten times as long; every replay has such a header.
+/// Same output as [`std::fmt::LowerHex`], which takes ten times as long; every replay has such a header.
 fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {

@@ -1,6 +1,6 @@
-//! Values of answers and where they stand: JSON as a tape, decimals, formats, codings, charsets, places, differences.
+//! Values of answers and their places: JSON as a tape, decimals, formats, codings, charsets, places, differences.
 //!
-//! Everything here is exact and pure: nothing is rounded, and nothing is known of rules.
+//! Everything here is exact and pure: nothing is rounded, and nothing depends on rules.
 
 pub mod charset;
 pub mod coding;

@@ -1,4 +1,4 @@
-//! What answers differ in, and what rules make of it.
+//! Where answers differ, and what rules do about it.
 
 mod actions;
 mod bodies;
@@ -97,7 +97,7 @@ fn json_differences(old: &str, new: &str, rules: &[(&str, &str)]) -> Vec<String>
     differences(&json(old), &json(new), rules)
 }
 
-/// For each rule that was looked at: how often it was applied and how much it masked.
+/// For each rule that was looked at: how often it was applied and how often it masked.
 fn accounts(old: &str, new: &str, rules: &[(&str, &str)]) -> Vec<(usize, u64, u64)> {
     let comparison = compared(&json(old), &json(new), rules);
     let accounts = comparison.rules.iter();

@@ -1,4 +1,4 @@
-//! Rule files: what they say, and what is wrong with them.
+//! Rule files: what they mean, and what is wrong with them.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn compile(text: &str) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
     RuleSet::compile(&files, jiff::civil::date(2026, 11, 22))
 }
 
-/// What is said about one rule with the given fields beside `id` and `why`.
+/// The faults of one rule with the given fields next to `id` and `why`.
 fn faults(fields: &str) -> Vec<String> {
     let text = format!("rules:\n  - {{id: a, why: w, {fields}}}\n");
     match compile(&text) {
@@ -19,7 +19,7 @@ fn faults(fields: &str) -> Vec<String> {
 #[test]
 fn the_rules_that_come_along_are_valid() {
     let files = RuleSet::BUILTIN.map(|(name, text)| (name.into(), text.to_owned()));
-    // Together: their ids do not clash.
+    // Compiled together, to check that their ids do not clash.
     let (_, warnings) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
     assert!(warnings.is_empty());
     assert_eq!(RuleSet::builtin("nothing"), None);

@@ -3,7 +3,7 @@
 use super::Position;
 use std::{fmt, sync::Arc};
 
-/// One thing that is wrong with a document: where, and what was expected.
+/// One fault of a document: where it is, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     pub file: Option<Arc<str>>,
@@ -11,11 +11,11 @@ pub struct ConfigError {
     pub message: String,
 }
 
-/// Everything that is wrong with a document, in the order in which it was met.
+/// All faults of a document, in the order in which they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
-// === impl Fault ===
+// === impl ConfigError ===
 
 impl ConfigError {
     pub fn at(file: &Arc<str>, mark: Option<Position>, message: impl Into<String>) -> Self {
@@ -26,7 +26,7 @@ impl ConfigError {
         }
     }
 
-    /// A fault that no line can be blamed for.
+    /// A fault without a position.
     pub fn bare(message: impl Into<String>) -> Self {
         Self {
             file: None,
@@ -51,7 +51,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-// === impl Faults ===
+// === impl ConfigErrors ===
 
 impl ConfigErrors {
     pub fn push(&mut self, fault: ConfigError) {
@@ -70,14 +70,14 @@ impl ConfigErrors {
         self.0.iter()
     }
 
-    /// From the beginning of the file to its end. A section tells what is unknown after what is wrong.
+    /// Sorts faults by position in the file, because a section reports its unknown fields last.
     #[must_use]
     pub fn by_place(mut self) -> Self {
         self.0.sort_by_key(|fault| fault.mark);
         self
     }
 
-    /// `value` if nothing is wrong.
+    /// `value` if there are no faults.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() {
             Ok(value)
@@ -86,7 +86,7 @@ impl ConfigErrors {
         }
     }
 
-    /// Keeps the faults of `result`, and its value if it has one.
+    /// Keeps the faults of `result`, and returns its value if it has one.
     pub fn collect<T>(&mut self, result: Result<T, Self>) -> Option<T> {
         result.map_err(|faults| self.extend(faults)).ok()
     }

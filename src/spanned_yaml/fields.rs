@@ -1,8 +1,8 @@
-//! Sections: each takes the fields that it knows, and what is left over is a fault.
+//! Sections: each takes the fields that it knows, and every remaining field is a fault.
 
 use super::{ConfigError, ConfigErrors, Cursor, Data, Key, Node};
 
-/// The fields of one section. What is left when it is [finished](Fields::finish) is a fault.
+/// The fields of one section. Fields that remain when it is [finished](Fields::finish) are faults.
 #[derive(Debug)]
 pub struct Fields<'n> {
     at: Cursor<'n>,
@@ -14,7 +14,7 @@ pub struct Fields<'n> {
 // === impl Fields ===
 
 impl<'n> Fields<'n> {
-    /// Begins to read a section. What is not a map is a fault, and reads as an empty section.
+    /// Starts to read a section. A node that is not a map is a fault, and reads as an empty section.
     pub fn of(at: Cursor<'n>) -> Self {
         let mut faults = ConfigErrors::default();
         let entries = match &at.node.data {
@@ -44,7 +44,7 @@ impl<'n> Fields<'n> {
         Some(self.at.member(name, node))
     }
 
-    /// Reads a field if it is there; null counts as absent.
+    /// Reads a field if it is present; null counts as absent.
     pub fn optional<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
@@ -54,7 +54,7 @@ impl<'n> Fields<'n> {
         self.faults.collect(read(&at).map_err(Into::into))
     }
 
-    /// Reads a field that has to be there.
+    /// Reads a field that must be present.
     pub fn required<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
@@ -63,7 +63,7 @@ impl<'n> Fields<'n> {
         match self.take(name) {
             Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
             None => {
-                // What is not a map has been told already, and has no fields to miss.
+                // A node that is not a map was reported before, and has no missing fields.
                 if matches!(self.at.node.data, Data::Map(_)) || self.at.node.is_null() {
                     let fault = self.at.fault(format!("`{name}` is missing"));
                     self.faults.push(fault);
@@ -73,12 +73,12 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Where the section stands.
+    /// The position of the section.
     pub fn at(&self) -> &Cursor<'n> {
         &self.at
     }
 
-    /// Keeps the faults of `result`, and its value if it has one.
+    /// Keeps the faults of `result`, and returns its value if it has one.
     pub fn collect<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
         self.faults.collect(result)
     }
@@ -87,12 +87,12 @@ impl<'n> Fields<'n> {
         self.faults.push(fault);
     }
 
-    /// Whether something has gone wrong so far.
+    /// Whether there are faults so far.
     pub fn has_faults(&self) -> bool {
         !self.faults.is_empty()
     }
 
-    /// Ends the section: a field that nobody took is unknown.
+    /// Ends the section: every field that was not taken is unknown.
     pub fn finish(mut self) -> ConfigErrors {
         for (key, node) in &self.entries {
             if node.is_none() {
@@ -114,7 +114,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// The name that was most likely meant: at most two edits away.
+/// The most likely intended name: at most two edits away.
 pub fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     candidates
         .map(|candidate| (distance(name, candidate), candidate))

@@ -4,11 +4,11 @@ use super::{ConfigError, ConfigErrors};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::{collections::HashMap, sync::Arc};
 
-/// How deep a document may nest, and how many nodes its aliases may add.
+/// The maximum depth of a document, and the maximum number of nodes added by aliases.
 const MAX_DEPTH: usize = 64;
 const MAX_ALIASED: usize = 10_000;
 
-/// Where a node begins, both counted from 1.
+/// The line and column of a node, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub line: usize,
@@ -18,10 +18,10 @@ pub struct Position {
 /// A value of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// `None` for what was not read from a text.
+    /// `None` if the node was not read from a text.
     pub mark: Option<Position>,
     pub data: Data,
-    /// What faults show in place of a value that must not be shown.
+    /// The text that faults show in place of a secret value.
     pub shown: Option<Arc<str>>,
 }
 
@@ -32,12 +32,12 @@ pub struct Key {
     pub name: String,
 }
 
-/// What a node is. What a scalar means is for its reader to say.
+/// The content of a node. The reader decides what a scalar means.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// A scalar without quotes: may be read as null, a boolean or a number.
     Plain(String),
-    /// A scalar in quotes, or a block: text and nothing else.
+    /// A quoted scalar or a block: always text.
     Quoted(String),
     List(Vec<Node>),
     Map(Vec<(Key, Node)>),
@@ -57,7 +57,7 @@ impl Node {
     /// Reads one YAML document (JSON is YAML). An empty text is an empty map.
     ///
     /// # Errors
-    /// What is not YAML, keys given twice, keys that are not scalars, more than one document.
+    /// Invalid YAML, duplicate keys, keys that are not scalars, more than one document.
     pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, ConfigErrors> {
         let mut loader = Loader {
             file,
@@ -70,17 +70,17 @@ impl Node {
         loader.faults.into_result(root)
     }
 
-    /// A null without a place.
+    /// A null without a position.
     pub fn null() -> Self {
         Self::unmarked(Data::Plain(String::new()))
     }
 
-    /// Whether this is `null`, `~` or nothing at all.
+    /// Whether this is `null`, `~` or empty.
     pub fn is_null(&self) -> bool {
         matches!(&self.data, Data::Plain(text) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
-    /// The member of that name, of a map.
+    /// The member of a map with that name.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Data::Map(entries) = &self.data else {
             return None;
@@ -91,7 +91,7 @@ impl Node {
             .map(|(_, node)| node)
     }
 
-    /// As JSON: plain scalars by the YAML core schema, numbers as they are spelled.
+    /// As JSON: plain scalars by the YAML core schema, numbers as spelled.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.data {

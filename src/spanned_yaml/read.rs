@@ -1,4 +1,4 @@
-//! Reads nodes as what a section expects.
+//! Reads nodes as the types that a section expects.
 
 use super::{ConfigError, ConfigErrors, Data, Key, Node};
 use http::Method;
@@ -9,14 +9,14 @@ pub struct Cursor<'n> {
     pub file: &'n Arc<str>,
     pub path: String,
     pub node: &'n Node,
-    /// The text of the file, where the nodes stand in it as it is.
+    /// The text of the file, if the nodes were read from it unchanged.
     pub source: Option<&'n str>,
 }
 
-/// Shorter values are found in many a message by chance, and are no secrets.
+/// Shorter values are not secrets, and many messages contain them by chance.
 const MIN_SECRET: usize = 8;
 
-// === impl At ===
+// === impl Cursor ===
 
 impl<'n> Cursor<'n> {
     pub fn root(file: &'n Arc<str>, node: &'n Node) -> Self {
@@ -28,7 +28,7 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    /// As [`root`](Self::root), with the text that the node was read from.
+    /// As [`root`](Self::root), with the text from which the node was read.
     pub fn of_text(file: &'n Arc<str>, node: &'n Node, text: &'n str) -> Self {
         Self {
             source: Some(text),
@@ -41,7 +41,7 @@ impl<'n> Cursor<'n> {
         self.fault(format!("expected {what}, found {}", found(self.node)))
     }
 
-    /// `<path>: <message>`. Never shows a value that has something else to be shown.
+    /// `<path>: <message>`. Shows the replacement of a secret value, never the value.
     pub fn fault(&self, message: impl fmt::Display) -> ConfigError {
         let mut message = message.to_string();
         if let (Data::Plain(text) | Data::Quoted(text), Some(shown)) =
@@ -57,7 +57,7 @@ impl<'n> Cursor<'n> {
         ConfigError::at(self.file, self.node.mark, message)
     }
 
-    /// A text; a plain scalar counts as its spelling, null does not count.
+    /// A text; a plain scalar counts as a text, null does not.
     pub fn text(&self) -> Result<&'n str, ConfigError> {
         match &self.node.data {
             Data::Plain(_) if self.node.is_null() => Err(self.expected("a text")),
@@ -66,7 +66,7 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    /// A text that `T` can be parsed from; `what` says what that is.
+    /// A text parsed as `T`; `what` describes it.
     pub fn parse<T: FromStr>(&self, what: &str) -> Result<T, ConfigError> {
         let text = self.text().map_err(|_| self.expected(what))?;
         text.parse().map_err(|_| self.expected(what))
@@ -101,7 +101,7 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    /// A method by its name, which HTTP tells apart by case.
+    /// A method by its name, which is case-sensitive in HTTP.
     pub fn method(&self) -> Result<Method, ConfigError> {
         let text = self
             .text()
@@ -146,7 +146,7 @@ impl<'n> Cursor<'n> {
             .collect())
     }
 
-    /// The members of a map whose names are free.
+    /// The members of a map with arbitrary names.
     pub fn entries(&self) -> Result<Vec<(&'n Key, Cursor<'n>)>, ConfigError> {
         let Data::Map(entries) = &self.node.data else {
             return Err(self.expected("a map"));
@@ -194,7 +194,7 @@ fn found(node: &Node) -> String {
     }
 }
 
-/// A url without its user, password and query: credentials may stand there.
+/// A URL without its user, password and query, which may contain credentials.
 pub fn without_user(text: &str) -> Cow<'_, str> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),

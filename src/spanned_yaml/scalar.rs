@@ -1,13 +1,13 @@
-//! Where a character of a scalar stands in its file, for faults inside of paths and patterns.
+//! The position of a character of a scalar in its file, for faults inside paths and patterns.
 
 use super::{ConfigError, Cursor, Data, Key, Position};
 use regex::Regex;
 use std::fmt;
 
-// === impl At ===
+// === impl Cursor ===
 
 impl Cursor<'_> {
-    /// `<path>: <message>`, at the character of the scalar in that column, counted from 1.
+    /// `<path>: <message>`, at the character of the scalar in that column, from 1.
     pub fn fault_within(&self, column: usize, message: impl fmt::Display) -> ConfigError {
         let text = match &self.node.data {
             Data::Plain(text) | Data::Quoted(text) => text,
@@ -16,7 +16,7 @@ impl Cursor<'_> {
         self.fault_in((self.node.mark, text), column, message)
     }
 
-    /// As [`fault_within`](Self::fault_within), in the name under which the node stands.
+    /// As [`fault_within`](Self::fault_within), in the name of the node.
     pub fn fault_in_key(
         &self,
         key: &Key,
@@ -40,13 +40,12 @@ impl Cursor<'_> {
         }
     }
 
-    /// A regular expression.
     pub fn pattern(&self) -> Result<Regex, ConfigError> {
         let text = self.text()?;
         Regex::new(text).map_err(|error| self.not_a_pattern(&error))
     }
 
-    /// What is wrong with a regular expression, at its character.
+    /// The fault of a regular expression, at its character.
     pub fn not_a_pattern(&self, error: &regex::Error) -> ConfigError {
         match self.text().ok().and_then(mistake) {
             Some((column, reason)) => {
@@ -54,13 +53,13 @@ impl Cursor<'_> {
                     format!("not a regular expression, see its column {column}: {reason}");
                 self.fault_within(column, message)
             }
-            // What is left are bounds of size.
+            // All other faults are size limits.
             None => self.fault(format!("not a regular expression: {error}")),
         }
     }
 }
 
-/// What is wrong with the language of a regular expression, and in which column.
+/// The syntax fault of a regular expression, and its column.
 fn mistake(pattern: &str) -> Option<(usize, String)> {
     let (offset, reason) = match regex_syntax::parse(pattern).err()? {
         regex_syntax::Error::Parse(error) => (error.span().start.offset, error.kind().to_string()),
@@ -72,9 +71,9 @@ fn mistake(pattern: &str) -> Option<(usize, String)> {
     Some((pattern[..offset].chars().count() + 1, reason))
 }
 
-/// The place of the character in that column of the scalar that begins at `mark`; `None` if it stands on a
-/// later line of a scalar of several lines, or if the scalar is not spelled there as it reads: a variable in it was
-/// replaced. A block begins with its text.
+/// The position of the character in that column of the scalar that begins at `mark`. `None` if it is on a later line of
+/// a scalar, or if a variable in the scalar was replaced, so that the file differs from it. A block begins with its
+/// text.
 fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option<Position> {
     let line = source.lines().nth(mark.line - 1)?;
     let mut rest = line.chars().skip(mark.column - 1).peekable();
@@ -89,7 +88,7 @@ fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option
     for _ in 1..column {
         let c = rest.next()?;
         let told = told.next()?;
-        // How many characters of the file make up one of the scalar.
+        // The number of characters in the file for one of the scalar.
         let spelled = match (c, is_quoted.then_some(first), rest.peek()) {
             ('\'', Some('\''), _) => 2,
             ('\\', Some('"'), Some('x')) => 4,
@@ -116,7 +115,7 @@ mod tests {
     use crate::spanned_yaml::{Fields, Node};
     use std::sync::Arc;
 
-    /// Where the fault of the pattern at `a` is told.
+    /// The position at which the fault of the pattern at `a` is reported.
     fn fault(text: &str) -> String {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text).unwrap();

@@ -1,12 +1,13 @@
-//! Characters of text and XML, by their charset.
+//! Decodes text and XML by charset.
 //!
-//! Labels are those of the WHATWG Encoding Standard, as browsers know them. A byte order mark says more than any label,
-//! and is no text itself. What is malformed is refused, never replaced: a replacement character would make unlike equal.
+//! Labels are those of the WHATWG Encoding Standard, as in browsers. A byte order mark takes precedence over any label,
+//! and is not part of the text. Malformed bytes are rejected, never replaced, because replacement characters would make
+//! different bytes equal.
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8};
 use std::borrow::Cow;
 
-/// Why bytes are no text.
+/// Why bytes are not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoText {
     #[error("its charset is not known")]
@@ -14,15 +15,15 @@ pub enum NoText {
     #[error("not {charset} at byte {at}")]
     Malformed {
         charset: &'static str,
-        /// Offset from 0 of what the charset does not allow.
+        /// Offset from 0 of the bytes that the charset does not allow.
         at: usize,
     },
 }
 
-/// The text that bytes are in the charset of that label; UTF-8 where there is none.
+/// Decodes bytes in the charset with that label, or in UTF-8 without one.
 ///
 /// # Errors
-/// A label that no charset has, and bytes that the charset does not allow.
+/// An unknown label, and bytes that the charset does not allow.
 pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Result<Cow<'b, str>, NoText> {
     let (encoding, mark) = match (Encoding::for_bom(bytes), label) {
         (Some(marked), _) => marked,
@@ -40,7 +41,7 @@ pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Result<Cow<'b, str>, 
         })
 }
 
-/// Where the first malformed sequence begins; behind the last byte if there is none.
+/// The offset of the first malformed sequence; the length of `bytes` if there is none.
 fn malformed(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len());

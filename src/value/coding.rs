@@ -1,4 +1,4 @@
-//! Undoes content codings (RFC 9110, section 8.4.1).
+//! Decodes content codings (RFC 9110, section 8.4.1).
 
 use bytes::Bytes;
 use flate2::{
@@ -18,19 +18,19 @@ pub enum Undecodable {
     #[error("not {coding} from decoded byte {after} on")]
     Invalid {
         coding: &'static str,
-        /// Bytes that could be decoded.
+        /// The number of bytes that could be decoded.
         after: usize,
     },
 }
 
-/// How long a window zstd may ask for: 2^27 bytes, like the command line tool.
+/// The maximum window of zstd: 2^27 bytes, as in the command line tool.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// The body of a message without its content codings, which may be several in a row.
+/// The body of a message without its content codings, of which there may be several.
 ///
 /// # Errors
-/// Codings other than gzip, deflate, br, zstd and identity; bytes that are not what they are declared to be;
-/// more than `max` bytes, after any of the codings.
+/// Codings other than gzip, deflate, br, zstd and identity; bytes that do not match their coding; more than `max` bytes
+/// after any of the codings.
 pub fn decode(headers: &HeaderMap, body: &Bytes, max: usize) -> Result<Bytes, Undecodable> {
     let codings = codings(headers);
     if body.is_empty() {
@@ -46,7 +46,7 @@ pub fn decode(headers: &HeaderMap, body: &Bytes, max: usize) -> Result<Bytes, Un
     Ok(body)
 }
 
-/// The codings of a message in the order in which they were applied, `identity` left out.
+/// The codings of a message in the order in which they were applied, without `identity`.
 pub fn codings(headers: &HeaderMap) -> Vec<String> {
     headers
         .get_all(CONTENT_ENCODING)
@@ -60,7 +60,7 @@ pub fn codings(headers: &HeaderMap) -> Vec<String> {
 fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
     match coding {
         "gzip" | "x-gzip" => drain("gzip", MultiGzDecoder::new(body), max),
-        // Named after the bare format, specified as zlib: both are met.
+        // Named after the bare format but specified as zlib: both are in use.
         "deflate" => {
             let coding = "deflate";
             let mut zlib = ZlibDecoder::new(body);
@@ -77,7 +77,7 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
         "br" => {
             let mut decoder = brotli::Decompressor::new(Cursor::new(body), 4096);
             let decoded = drain("br", &mut decoder, max);
-            // To read on past the end is an error where the decoder has more in its buffer.
+            // Reading past the end is an error if the decoder has more in its buffer.
             let is_over =
                 decoder.read(&mut [0]).is_ok() && decoder.get_ref().position() == body.len() as u64;
             whole("br", decoded, is_over)
@@ -95,7 +95,7 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
     }
 }
 
-/// What was decoded, if the body is over where the stream is: another reader may see more in it.
+/// The decoded bytes, if the body ends with the stream: another reader may decode what follows.
 fn whole(
     coding: &'static str,
     decoded: Result<Bytes, Undecodable>,

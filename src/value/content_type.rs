@@ -1,7 +1,8 @@
-//! Content types by what they mean (RFC 9110, section 8.3.1).
+//! Content types by meaning (RFC 9110, section 8.3.1).
 //!
-//! Type, subtype, names of parameters and the charset are case-blind; the order of parameters and quotes around their
-//! values mean nothing. Every other parameter is compared exactly: a `boundary` or `profile` says what it spells.
+//! Type, subtype, parameter names and the charset are case-insensitive; the order of parameters and quotes around their
+//! values do not matter. Every other parameter is compared exactly, because the spelling of a `boundary` or `profile`
+//! matters.
 
 use http::HeaderValue;
 
@@ -16,7 +17,7 @@ pub struct ContentType {
 // === impl ContentType ===
 
 impl ContentType {
-    /// `None` for what RFC 9110 does not allow: who cannot be understood is compared by the bytes alone.
+    /// `None` if RFC 9110 does not allow it: such a value is compared only by its bytes.
     pub fn parse(value: &HeaderValue) -> Option<Self> {
         let text = value.to_str().ok()?;
         let (media_type, mut rest) = text.split_once(';').unwrap_or((text, ""));
@@ -56,14 +57,14 @@ impl ContentType {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether two values mean the same content type, or at least are the same bytes.
+    /// Whether two values mean the same content type, or are the same bytes.
     pub fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
         one == other
             || Self::parse(one).is_some_and(|content_type| Some(content_type) == Self::parse(other))
     }
 }
 
-/// The value at the beginning of `text`, and what follows: nothing, or a semicolon.
+/// The value at the beginning of `text`, and the rest: empty, or starting with a semicolon.
 fn parameter_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());

@@ -8,9 +8,9 @@ use std::fmt;
 pub struct Difference {
     pub place: Place,
     pub kind: Kind,
-    /// What old has there; `None` where it has nothing.
+    /// The value in old; `None` if old has nothing there.
     pub old: Option<Value>,
-    /// What new has there; `None` where it has nothing.
+    /// The value in new; `None` if new has nothing there.
     pub new: Option<Value>,
 }
 
@@ -28,13 +28,13 @@ pub enum Place {
         first: usize,
         last: usize,
     },
-    /// Offset of the first byte that differs, from 0.
+    /// Offset of the first differing byte, from 0.
     Byte(usize),
     /// The whole body.
     Body,
 }
 
-/// One step from a node to a member of it.
+/// One step from a node to one of its members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Step {
     Name(String),
@@ -53,7 +53,7 @@ pub enum Kind {
     Value,
     /// The same members in another order.
     Order,
-    /// The bodies are of two formats.
+    /// The bodies have different formats.
     Format,
     /// A body cannot be read as its format or encoding, on one side only.
     Undecodable,
@@ -61,26 +61,25 @@ pub enum Kind {
     Bytes,
 }
 
-/// What one side has at a place, before redaction.
+/// The value of one side at a place, before redaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A JSON value, numbers exact.
+    /// A JSON value with exact numbers.
     Json(serde_json::Value),
     Text(String),
-    /// Too large to carry along, or not text: what it is (`object`, `array`, `string`, `bytes`, ...) and its length in bytes.
+    /// Too large to keep, or not text: the type (`object`, `array`, `string`, `bytes`, ...) and the length in bytes.
     Summary {
         class: &'static str,
         length: usize,
     },
-    /// A body that cannot be read as what it is declared to be: why and where, nothing of what is in it, and its length in
-    /// bytes.
+    /// A body that cannot be read as declared: the reason and position, without any content, and the length in bytes.
     Unreadable {
         why: String,
         length: usize,
     },
 }
 
-/// What an index is shown as.
+/// How indices are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Indices {
     Shown,
@@ -91,7 +90,7 @@ enum Indices {
 // === impl Place ===
 
 impl Place {
-    /// The place as a class has it: `[*]` for every index, no numbers of lines and bytes.
+    /// The place as in a class: `[*]` for every index, no numbers of lines and bytes.
     pub fn class_text(&self) -> String {
         match self {
             Self::Node(steps) => path(steps, Indices::Any),
@@ -118,7 +117,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A JSONPath; names that RFC 9535 has no shorthand for stand in brackets.
+/// A JSONPath; names without an RFC 9535 shorthand are in brackets.
 fn path(steps: &[Step], indices: Indices) -> String {
     let mut path = String::from("$");
     for step in steps {
@@ -145,7 +144,7 @@ fn has_shorthand(name: &str) -> bool {
     name.starts_with(is_first) && name.chars().all(|c| is_first(c) || c.is_ascii_digit())
 }
 
-/// A character of a normalized path, RFC 9535, section 2.7.
+/// Escapes a character for a normalized path, RFC 9535, section 2.7.
 fn escape(c: char, out: &mut String) {
     match c {
         '\'' => out.push_str("\\'"),

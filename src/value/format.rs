@@ -1,20 +1,19 @@
-//! The format of a body: by its content type, never by guessing.
+//! The format of a body: taken from its content type, never guessed.
 //!
-//! `multipart/*` is compared as bytes: the server chooses its boundary and may encode each part as it likes, so what is
-//! equal in meaning is seldom equal in any part of its spelling, and nothing finer can be told of it truthfully.
-//! `text/event-stream` is compared as the text it is: an event means what its lines say, and a stream is compared only
-//! where it has ended.
+//! `multipart/*` is compared as bytes. The server chooses its boundary and may encode each part as it likes. So equal
+//! meaning seldom has equal spelling, and a finer report would be unreliable. `text/event-stream` is compared as text:
+//! the lines of an event are its meaning, and a stream is compared only if it has ended.
 
 use super::content_type::ContentType;
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-/// How a body is read. What has more structure comes first.
+/// How a body is read. More structured formats come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     Json,
     /// A JSON text on each line.
     Ndjson,
-    /// JSON texts, each behind a record separator (RFC 7464).
+    /// JSON texts, each after a record separator (RFC 7464).
     JsonSeq,
     Xml,
     /// `application/x-www-form-urlencoded`.
@@ -28,23 +27,23 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     pub format: Format,
-    /// What the content type says of a text or XML, in lower case. Of everything else it has nothing to say.
+    /// The charset in the content type of a text or XML, in lower case. `None` for all other formats.
     pub charset: Option<String>,
 }
 
-/// What is known of the content types of two answers.
+/// What is known about the content types of two answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Types {
-    /// Each body is read by its own.
+    /// Each body is read by its own content type.
     AsDeclared,
-    /// A rule makes unlike types equal, so that both bodies are read alike.
+    /// A rule makes different types equal, so both bodies are read in the same way.
     EqualByRule,
 }
 
 // === impl Format ===
 
 impl Format {
-    /// The format of a media type, parameters not included. What is unknown is bytes.
+    /// The format of a media type without parameters. Unknown types are bytes.
     pub fn of(media_type: &str) -> Self {
         let media_type = media_type.to_ascii_lowercase();
         match media_type.as_str() {
@@ -55,13 +54,13 @@ impl Format {
             | "application/x-jsonl"
             | "application/jsonlines"
             | "application/x-jsonlines"
-            // How Spring once named it.
+            // Spring's former name.
             | "application/stream+json" => Self::Ndjson,
             "application/json-seq" => Self::JsonSeq,
             "application/x-www-form-urlencoded" => Self::Form,
             other if other.ends_with("+json") => Self::Json,
             other if other.ends_with("+json-seq") => Self::JsonSeq,
-            // How AWS names JSON with the version of its protocol: `application/x-amz-json-1.0`.
+            // AWS's name for JSON with its protocol version: `application/x-amz-json-1.0`.
             other if other.starts_with("application/x-amz-json-") => Self::Json,
             other if other.ends_with("/xml") || other.ends_with("+xml") => Self::Xml,
             other if other.starts_with("text/") => Self::Text,
@@ -98,7 +97,7 @@ impl Reading {
     }
 }
 
-/// The content type of a message without parameters; empty where it has none.
+/// The content type of a message without parameters; empty if it has none.
 pub fn media_type(headers: &HeaderMap) -> &str {
     let value = headers
         .get(CONTENT_TYPE)

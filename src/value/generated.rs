@@ -1,9 +1,9 @@
-//! Generated documents, for tests.
+//! Generates documents for tests.
 
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value as Json};
 
-/// A document in which no two members of an array are alike, so that every place is the only one of its kind.
+/// A document in which no two members of an array are similar, so that every place is unique.
 pub(crate) fn documents() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -43,7 +43,7 @@ pub(crate) fn distinct(value: Json) -> Json {
     }
 }
 
-/// The same document spelled differently: members in another order, spaces, escapes, numbers.
+/// The same document in another spelling: order of members, spaces, escapes, numbers.
 pub(crate) fn respelled(value: &Json, seed: &mut u64) -> String {
     let mut next = |below: usize| {
         *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

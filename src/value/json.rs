@@ -1,8 +1,8 @@
-//! JSON over borrowed bytes: a flat tape of nodes, nothing copied, nothing rounded.
+//! JSON over borrowed bytes: a flat tape of nodes, without copying or rounding.
 //!
-//! A [`Document`] holds the nodes in document order. A container is followed by its members, and knows
-//! where the node behind its last member stands; a member of an object is a key node and a value node.
-//! Numbers and strings stay the text they are: [`number`](super::number) and [`Text`] give them meaning.
+//! A [`Document`] holds the nodes in document order. A container is followed by its members, and knows the index of the
+//! node after its last member. A member of an object is a key node and a value node. Numbers and strings stay text:
+//! [`number`](super::number) and [`Text`] interpret them.
 
 mod equal;
 mod names;
@@ -19,24 +19,25 @@ pub use text::Text;
 
 use super::difference::{Step, Value};
 
-/// What a value longer than this is told as: its class and length.
+/// Longer values, in bytes, are reported by type and length only.
 const MAX_VALUE: usize = 16 << 10;
 
-/// The problem of an object with two members of one name; it is told at the second.
+/// The problem of an object with two members of one name; reported at the second.
 pub const KEY_TWICE: &str = "a key is given twice";
 
 /// The index of a node on its tape.
 pub type Id = u32;
 
-/// A JSON text that passed every check of RFC 8259, without duplicate keys. Or a sequence of them, which is an array.
+/// A JSON text that passed every check of RFC 8259, without duplicate keys. Or a sequence of such texts, which is an
+/// array.
 #[derive(Debug)]
 pub struct Document<'b> {
     source: &'b str,
     nodes: Vec<Node>,
     framing: Framing,
-    /// The document beside which this one was read.
+    /// The other document, if this one was read with its help.
     beside: Option<&'b Document<'b>>,
-    /// Containers that equal one of that document, in document order, none within another.
+    /// Containers that equal one of the other document, in document order; none is within another.
     equals: Vec<(Id, Id)>,
 }
 
@@ -49,7 +50,7 @@ pub struct Invalid {
     pub problem: &'static str,
 }
 
-/// What a node is.
+/// The type of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Null,
@@ -65,18 +66,18 @@ pub enum Class {
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    /// The bytes of the node, quotes and brackets included.
+    /// The bytes of the node, including quotes and brackets.
     start: u32,
     end: u32,
-    /// The node behind this one and everything in it. Of a key: how far its like in the document beside which this
-    /// one was read stands from the one before, 0 where it is unknown.
+    /// The node after this one and its content. For a key: the distance between its counterpart in the other document
+    /// and the previous counterpart, 0 if unknown.
     next: Id,
-    /// Of a container: how many members. Of a key: a hash of its name without escapes.
+    /// For a container: the number of members. For a key: a hash of its unescaped name.
     extra: u32,
-    /// How many containers are around it.
+    /// The number of enclosing containers.
     depth: u16,
     class: Class,
-    /// Of a string or key: whether it has escapes.
+    /// For a string or key: whether it has escapes.
     escaped: bool,
 }
 
@@ -89,26 +90,26 @@ impl<'b> Document<'b> {
         self.node(id).class
     }
 
-    /// The node as it is spelled.
+    /// The raw text of the node.
     pub fn raw(&self, id: Id) -> &'b str {
         let node = self.node(id);
         &self.source[node.start as usize..node.end as usize]
     }
 
-    /// The bytes of the node as it is spelled.
+    /// The raw bytes of the node.
     pub fn spelling(&self, id: Id) -> &'b [u8] {
         self.node(id).spelling(self.source.as_bytes())
     }
 
-    /// Whether this value was found equal to one of the document beside which it was read, whatever the order of
-    /// members. Known of few values: no is no answer.
+    /// Whether the parser found this value equal to one of the other document, in any order of members. Few values are
+    /// checked: `false` means unknown.
     pub fn equals(&self, id: Id, (other, like): (&Document<'_>, Id)) -> bool {
         self.beside
             .is_some_and(|beside| std::ptr::eq(beside, other))
             && self.equals.binary_search(&(id, like)).is_ok()
     }
 
-    /// The characters of a string or key.
+    /// The text of a string or key.
     pub fn text(&self, id: Id) -> Text<'b> {
         let raw = self.raw(id);
         let inner = &raw[1..raw.len() - 1];
@@ -119,7 +120,7 @@ impl<'b> Document<'b> {
         }
     }
 
-    /// How many members a container has.
+    /// The number of members of a container.
     pub fn len(&self, id: Id) -> usize {
         match self.class(id) {
             Class::Array | Class::Object => self.node(id).extra as usize,
@@ -132,17 +133,16 @@ impl<'b> Document<'b> {
         self.node(key).extra
     }
 
-    /// The first node inside a container, and the node behind its last.
+    /// The first node inside a container, and the node after its last.
     pub fn inside(&self, id: Id) -> (Id, Id) {
         (id + 1, self.next(id))
     }
 
-    /// The node behind this value and everything in it.
+    /// The node after this value and its content.
     pub fn next(&self, id: Id) -> Id {
         self.node(id).next
     }
 
-    /// The elements of an array.
     pub fn elements(&self, array: Id) -> impl Iterator<Item = Id> {
         let (first, end) = match self.class(array) {
             Class::Array => self.inside(array),
@@ -152,7 +152,6 @@ impl<'b> Document<'b> {
         std::iter::successors(Some(first).filter(|id| *id < end), follow)
     }
 
-    /// The keys and values of an object.
     pub fn members(&self, object: Id) -> impl Iterator<Item = (Id, Id)> {
         let (first, end) = match self.class(object) {
             Class::Object => self.inside(object),
@@ -170,7 +169,7 @@ impl<'b> Document<'b> {
             .map(|(_, value)| value)
     }
 
-    /// The node to which these steps lead.
+    /// The node at the end of these steps.
     pub fn find(&self, steps: &[Step]) -> Option<Id> {
         steps.iter().try_fold(Self::ROOT, |id, step| match step {
             Step::Name(name) => self.member(id, name),
@@ -178,7 +177,7 @@ impl<'b> Document<'b> {
         })
     }
 
-    /// The node as a difference carries it.
+    /// The value of the node for a [`Difference`](super::difference::Difference).
     pub fn value(&self, id: Id) -> Value {
         let raw = self.raw(id);
         let small = Some(raw).filter(|raw| raw.len() <= MAX_VALUE);
@@ -186,7 +185,7 @@ impl<'b> Document<'b> {
             Framing::Lines | Framing::Sequence if id == Self::ROOT => self.records(),
             _ => serde_json::from_str(raw).ok(),
         };
-        // What serde_json cannot hold (lone surrogates, extreme nesting) is summed up too.
+        // Values that serde_json cannot hold (lone surrogates, extreme nesting) are summarized too.
         match small.and_then(parse) {
             Some(value) => Value::Json(value),
             None => Value::Summary {

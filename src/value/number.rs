@@ -1,4 +1,4 @@
-//! Decimal numbers as they are spelled, compared exactly at any size.
+//! Decimal numbers as text, compared exactly at any size.
 //!
 //! A [`Decimal`] borrows its digits, so `1e999999999` costs nothing.
 
@@ -21,14 +21,14 @@ pub enum Numbers {
     /// Only the same spelling is equal.
     Lexical,
 }
-/// A number as JSON spells it: `0.d₁d₂… × 10^top`, without zeros at either end.
+/// A JSON number: `0.d₁d₂… × 10^top`, without zeros at either end.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'t> {
     negative: bool,
-    /// The digits before and behind the point, zeros at either end of the two cut off.
+    /// The digits before and after the point, without zeros at either end of the two.
     whole: &'t [u8],
     fraction: &'t [u8],
-    /// Zero, like both digits, for zero.
+    /// Zero if the number is zero; both digit slices are then empty.
     top: i128,
 }
 
@@ -43,7 +43,7 @@ pub struct Rounded {
 // === impl Decimal ===
 
 impl<'t> Decimal<'t> {
-    /// Reads a number that is valid JSON. `None` for what is not, and for exponents of more than 30 digits.
+    /// Parses a valid JSON number. `None` for other texts, and for exponents of more than 30 digits.
     pub fn parse(text: &'t str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (negative, bytes) = match bytes.split_first() {
@@ -91,14 +91,14 @@ impl<'t> Decimal<'t> {
         }
     }
 
-    /// A spelling that equal numbers have in common.
+    /// A text that is the same for equal numbers.
     pub fn canonical(&self) -> String {
         let digits: String = self.digits().map(char::from).collect();
         let sign = if self.negative { "-" } else { "" };
         format!("{sign}.{digits}e{}", self.top)
     }
 
-    /// `self × 10^places`, where that is a whole number of at most 37 digits.
+    /// `self × 10^places`, if that is a whole number of at most 37 digits.
     pub fn scaled(&self, places: i128) -> Option<i128> {
         let length = (self.whole.len() + self.fraction.len()) as i128;
         let zeros = self.top.checked_add(places)? - length;
@@ -115,7 +115,7 @@ impl<'t> Decimal<'t> {
         Some(if self.negative { -whole } else { whole })
     }
 
-    /// The number at that many decimal places, halves away from zero; below zero, places before the point.
+    /// The number at that many decimal places, halves away from zero; negative places are before the point.
     pub fn rounded(&self, places: i32) -> Rounded {
         let mut digits: Vec<u8> = self.digits().collect();
         let kept = self.top.saturating_add(i128::from(places));

@@ -1,4 +1,4 @@
-//! What is certain of stored differences, and what is not.
+//! Which effects on stored differences are certain, and which are not.
 
 use super::*;
 use serde_json::json;
@@ -40,7 +40,7 @@ fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>)
     effect
 }
 
-/// A rule, the place and kind of a difference whose values are masked, and what is certain of it.
+/// A rule, the place and kind of a difference with masked values, and the certain effect.
 const MASKED: [(&str, &str, Kind, Effect); 17] = [
     (
         "at: '$.items[*].total', do: ignore",

@@ -12,10 +12,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-/// Prints of nobody's key; names with an `@` must not be told.
+/// Prints without a key; names with an `@` must not be shown.
 struct Open;
 
-/// What is kept of one check.
+/// The stored part of one check.
 struct Kept {
     id: String,
     differences: Vec<(Difference, Class, Hints)>,
@@ -45,7 +45,7 @@ fn answer(body: &Json) -> Answer {
     }
 }
 
-/// What is kept of checks, in each of which `room` differences are tried.
+/// The stored parts of checks, in each of which `room` differences are tried.
 fn kept(pairs: &[(Json, Json)], room: usize) -> Vec<Kept> {
     let context = Context {
         route: "get-item",
@@ -105,7 +105,7 @@ fn looked_at(kept: &[Kept]) -> Suggestions {
     suggest(&examples.collect::<Vec<_>>(), &|| true)
 }
 
-/// What is suggested, as `at do`, with what it masks, explains, and does not.
+/// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
 fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
     let found = looked_at(&kept(pairs, usize::MAX));
     let told = found.suggestions.into_iter().map(|suggestion| {
@@ -269,7 +269,7 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
     assert_eq!(suggest(&examples, &|| false).looked_at, 0, "time is up");
 }
 
-/// The places of classes that nothing explains, how many classes were not tried, and how many differences.
+/// The places of unexplained classes, and the numbers of classes and differences that were not tried.
 fn without(pairs: &[(Json, Json)], room: usize) -> (Vec<String>, usize, usize) {
     let kept = kept(pairs, room);
     let found = looked_at(&kept);

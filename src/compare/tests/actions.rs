@@ -1,4 +1,4 @@
-//! Each action: what it makes equal, what it leaves, and what is counted.
+//! Each action: what it makes equal, what remains different, and what is counted.
 
 mod arrays;
 mod ids;
@@ -9,13 +9,13 @@ mod transforming;
 
 use super::*;
 
-/// What is left of two JSON texts under one rule at `$.a`, each text the value of `a`.
+/// The remaining differences of two JSON texts under one rule at `$.a`, each text the value of `a`.
 fn left(old: &str, new: &str, action: &str) -> Vec<String> {
     let body = |value: &str| format!("{{\"a\":{value}}}");
     json_differences(&body(old), &body(new), &[("$.a", action)])
 }
 
-/// Pairs that one action makes equal, and others that stay as unlike as they are.
+/// Pairs that one action makes equal, and others that stay as they are.
 fn table(action: &str, equal: &[(&str, &str)], unlike: &[(&str, &str, &str)]) {
     for (old, new) in equal {
         assert_eq!(left(old, new, action), [""; 0], "{action}: {old} {new}");

@@ -1,11 +1,12 @@
-//! Documents that are equal by construction under each action: they are equal, and one change beside is still found.
+//! Documents that are equal by construction under each action: they are equal, and a change next to them is still
+//! found.
 
 use super::*;
 use crate::stack::Stack;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Value as Json, json};
 
-/// What a record says, whatever it is spelled like.
+/// The content of a record, in any spelling.
 #[derive(Clone, Debug)]
 struct Fact {
     number: i64,
@@ -13,7 +14,7 @@ struct Fact {
     word: String,
 }
 
-/// One action: what of a fact it lets old and new spell in their own ways.
+/// One action: lets old and new spell a fact differently.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     at: &'static str,
@@ -198,7 +199,7 @@ fn facts() -> impl Strategy<Value = Vec<Fact>> {
     vec(fact, 1..7)
 }
 
-/// Records of all facts, each in all ways that were picked.
+/// Records of all facts, each spelled in all chosen ways.
 fn records(facts: &[Fact], ways: &[Way], stack: Stack) -> Vec<Json> {
     let record = |(at, fact): (usize, &Fact)| {
         let mut members = serde_json::Map::new();
@@ -221,7 +222,7 @@ fn body(records: &[Json]) -> Answer {
     json(json!({ "items": records }).to_string())
 }
 
-/// Whether rules make records equal that are not so as they stand.
+/// Whether rules make unequal records equal.
 fn is_masked(olds: &[Json], news: &[Json], rules: &[(&str, &str)]) -> bool {
     let via = match olds == news {
         true => Via::Exact,
@@ -271,7 +272,7 @@ proptest! {
         prop_assert_eq!(told, vec![format!("$.items[{changed}].beside[1] type")]);
         let told = differences(&body(&news), &body(&olds), &back);
         prop_assert_eq!(told, vec![format!("$.items[{at}].beside[1] type")]);
-        // And in the order as it was.
+        // And in the original order.
         news.rotate_right(turn % olds.len());
         let told = differences(&body(&olds), &body(&news), &rules);
         prop_assert_eq!(told, vec![format!("$.items[{changed}].beside[1] type")]);
@@ -284,7 +285,7 @@ proptest! {
         let mut news = records(&facts, &[*way], Stack::New);
         let changed = changed.index(olds.len());
         let (name, _) = (way.new)(changed, &facts[changed]);
-        // Nothing but `ignore` takes a value for another of a type of its own.
+        // Only `ignore` treats a value as equal to one of a type of its own.
         if name.is_empty() || name == "ignored" || news[changed][name] == Json::Null {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Bodies of which no more is known than their hash, and those that are too large once they are decoded.
+//! Bodies of which only the hash is known, and those that are too large after decoding.
 
 use super::*;
 

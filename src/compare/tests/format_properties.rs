@@ -12,7 +12,7 @@ use proptest::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An element that is like no other: the texts are numbered.
+/// A unique element: the texts are numbered.
 #[derive(Clone, Debug)]
 struct Element {
     namespace: usize,
@@ -26,10 +26,10 @@ enum Content {
     Children(BTreeMap<String, Vec<Element>>),
 }
 
-/// Chance, the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Dice(u64);
 
-/// A list of elements of one name, by the way to it.
+/// The path to a list of elements of one name.
 #[derive(Clone, Debug)]
 struct Way(Vec<(String, usize)>);
 
@@ -69,7 +69,7 @@ fn number(element: &mut Element, next: &mut usize) {
     }
 }
 
-/// The way to each element, the root's being empty.
+/// The path to each element; the root's is empty.
 fn ways(element: &Element, at: &[(String, usize)], out: &mut Vec<Way>) {
     out.push(Way(at.to_vec()));
     if let Content::Children(children) = &element.content {
@@ -130,8 +130,8 @@ impl Dice {
     }
 }
 
-/// The same element in another spelling: prefixes, quotes, order of attributes and of unlike siblings, white space,
-/// comments, references, CDATA.
+/// The same element in another spelling: prefixes, quotes, order of attributes and of siblings with different names,
+/// white space, comments, references, CDATA.
 fn spelled(name: &str, element: &Element, dice: &mut Dice) -> String {
     let uri = ["", "urn:one", "urn:two"][element.namespace];
     let prefix = ["", "p", "q"][if uri.is_empty() { 0 } else { dice.below(3) }];
@@ -267,7 +267,7 @@ fn text(text: &str, charset: usize) -> Answer {
     }
 }
 
-/// What is told of the bodies alone.
+/// The comparison of the bodies alone.
 fn bodies(old: &Answer, new: &Answer) -> Comparison {
     let mut comparing = CompareConfig::default();
     comparing.options.headers = HeaderScope::None;
@@ -326,14 +326,14 @@ proptest! {
         let list = children.get_mut(name).unwrap();
         list.remove(*index);
         let place = match list.is_empty() {
-            // All that is of that name goes with it.
+            // All elements of that name are removed with it.
             true => {
                 children.remove(name);
                 format!("{}.{name}", Way(parent.to_vec()).place(&root))
             }
             false => way.place(&root),
         };
-        // What is left must not be empty, for there is no spelling of rotated nothing.
+        // The rest must not be empty, because an empty list cannot be rotated.
         if children.is_empty() {
             return Ok(());
         }

@@ -1,7 +1,6 @@
-//! One mutation of a document, in arrays whose members may be alike: told once, and exactly where it is.
+//! One mutation of a document, in arrays whose members may be equal: reported once, at its exact place.
 //!
-//! Where an element stands in a run of equal ones, which of them was removed or added cannot be told, and any index
-//! of the run says the same.
+//! In a run of equal elements, it is ambiguous which one was removed or added, so any index of the run is correct.
 
 use super::*;
 use crate::{
@@ -38,7 +37,7 @@ fn element(document: &Json, steps: &[Step], at: Index) -> Option<(Vec<Json>, usi
     })
 }
 
-/// The equal elements around one.
+/// The range of equal elements around one.
 fn run(items: &[Json], at: usize) -> RangeInclusive<usize> {
     let alike = |item: &&Json| **item == items[at];
     let before = items[..at].iter().rev().take_while(alike).count();
@@ -46,7 +45,7 @@ fn run(items: &[Json], at: usize) -> RangeInclusive<usize> {
     at - before..=at + behind
 }
 
-/// What is told, at one of several indices.
+/// The difference at any of several indices.
 fn anywhere(steps: &[Step], indices: RangeInclusive<usize>, kind: Kind) -> Vec<String> {
     let at = |index| place(&[steps, &[Step::Index(index)]].concat());
     indices

@@ -162,7 +162,7 @@ proptest! {
         let at = place(&steps);
         let comparison = compared(&json(document.to_string()), &json(respelled(&changed, &mut { seed })), &[(&at, "ignore")]);
         prop_assert_eq!(comparison.result, Compared::Equal(Via::Rules));
-        // One more change, where the rule does not reach.
+        // One more change, outside of the rule's reach.
         if steps.starts_with(&beside) || beside.starts_with(&steps) {
             return Ok(());
         }
@@ -253,7 +253,7 @@ proptest! {
         compared(&json(&*old), &json(&*new), &[("$..[*]", "{tolerance: {rel: 0.5}}"), ("$..*", "unordered")]);
         let accepted = serde_json::from_str::<Json>(&old).is_ok();
         let document = Document::parse(old.as_bytes(), 128);
-        // serde_json takes a key that is given twice, and refuses surrogates that stand alone.
+        // serde_json accepts duplicate keys, and rejects lone surrogates.
         if accepted != document.is_ok() {
             let invalid = document.err().map(|invalid| invalid.problem);
             prop_assert!(invalid == Some("a key is given twice") || old.contains("\\u"), "{}", old);

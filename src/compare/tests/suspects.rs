@@ -1,9 +1,9 @@
-//! What later readings say about places that differed at first.
+//! How later readings classify places that differed at first.
 
 use super::*;
 use proptest::prelude::*;
 
-/// What comes of readings, each as the old stack's and the new one's; and what is told then.
+/// The classification of readings, each of the old stack and the new one, and the reported differences.
 fn heard(kind: &'static str, readings: &[[&str; 2]]) -> (Classification, Vec<String>) {
     heard_under(&CompareConfig::default(), kind, readings)
 }
@@ -247,7 +247,7 @@ fn differences_that_were_not_kept_are_never_taken_for_noise() {
 fn where_too_much_differs_to_be_kept_only_what_was_kept_decides() {
     let mut comparing = CompareConfig::default();
     comparing.options.max_differences = 2;
-    // What was kept is noise, what was not may be.
+    // The kept differences are noise, the others may be.
     let noise = [
         ["[1, 2, 3, 4]", "[5, 6, 7, 8]"],
         ["[9, 8, 7, 6]", "[3, 1, 2, 5]"],
@@ -380,7 +380,7 @@ fn noise_of_headers_and_trailers_is_by_kind() {
     }
 }
 
-/// Excuses each without end.
+/// Excuses each variation without limit.
 #[derive(Debug)]
 struct Known(Vec<Variation>);
 
@@ -390,7 +390,7 @@ impl Excuses for Known {
     }
 }
 
-/// What comes of one later reading where earlier checks have shown old to differ in `known` ways at `$.a`.
+/// The classification of one later reading if earlier checks have seen old vary in the `known` kinds at `$.a`.
 fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
     let compared = |old: &Answer, new: &Answer| {
         compare(old, new, &context(), &CompareConfig::default()).result
@@ -448,8 +448,8 @@ fn what_earlier_checks_know_is_noise_where_new_differs_from_itself() {
 }
 
 proptest! {
-    /// Each field is one of: equal, noise (unlike in every reading), lag (equal later), a defect, or a defect where old is
-    /// unlike in every reading: new drops it, sends null, or another type.
+    /// Each field is one of: equal, noise (different in every reading), lag (equal later), a defect, or a defect where
+    /// old differs in every reading: new drops it, sends null, or another type.
     #[test]
     fn each_field_ends_as_what_it_is(fields in prop::collection::vec(0..7u32, 1..8)) {
         let body = |reading: u32, stack: u32| {

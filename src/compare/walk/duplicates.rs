@@ -20,7 +20,8 @@ enum Sort {
 /// The elements of one side in order, each with its position.
 type Elements = Vec<(usize, Sort)>;
 
-/// The maximum number of elements of both sides for alignment in quadratic time. Larger sets may stay unordered.
+/// The maximum number of elements of both sides for alignment in quadratic time. For more, a linear search may not find
+/// an order.
 const FEW: usize = 1_000;
 
 // === impl Matching ===

@@ -1,4 +1,4 @@
-//! Whether two documents are equal, without rules and without places.
+//! Compares two documents without rules and without places.
 
 use super::{Class, Document, Id, Text};
 use crate::value::{Numbers, number::Decimal};

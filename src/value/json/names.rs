@@ -1,4 +1,4 @@
-//! The keys of objects: read, foreseen, and found to be given twice.
+//! The keys of objects: reads and predicts them, and detects duplicates.
 
 use super::{
     Class, Id, Node, Text,
@@ -22,7 +22,7 @@ struct Name {
 // === impl Parser ===
 
 impl Parser<'_> {
-    /// Reads a key and the colon behind it.
+    /// Reads a key and the colon after it.
     pub(super) fn key(&mut self) -> Result<(), &'static str> {
         if self.peek() != Some(b'"') {
             return Err("expected a key");
@@ -56,7 +56,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A key that is spelled as one that was to be expected.
+    /// Reads a key that is spelled as predicted.
     fn foreseen(&mut self) -> Option<Name> {
         let rest = &self.bytes[self.at..];
         let open = self.open.last_mut()?;
@@ -72,7 +72,7 @@ impl Parser<'_> {
                 return Some(Name::of(key, like));
             }
         }
-        // One may have been left out.
+        // One key may have been left out.
         for _ in 0..2 {
             let key = *self
                 .nodes
@@ -100,7 +100,7 @@ impl Parser<'_> {
         })
     }
 
-    /// A key of an object that says the same as one before it. Never takes quadratic time.
+    /// A key with the same name as an earlier one of the object. Never takes quadratic time.
     pub(super) fn repeated_key(&self, object: Id) -> Option<Id> {
         let members = self.nodes[object as usize].extra as usize;
         let model = object + 1..self.nodes[object as usize].next;
@@ -146,7 +146,7 @@ impl Name {
     }
 }
 
-/// The key behind the first of `keys`, which are all that are left of an object.
+/// The key after the first of `keys`, which are the remaining ones of an object.
 fn behind(nodes: &[Node], keys: &Range<Id>) -> Id {
     match keys.is_empty() {
         true => keys.end,
@@ -154,7 +154,7 @@ fn behind(nodes: &[Node], keys: &Range<Id>) -> Id {
     }
 }
 
-/// The hash of a key of that name.
+/// The hash of a key with that name.
 pub fn name_hash(name: &str) -> u32 {
     hash(Text::Plain(name))
 }

@@ -1,9 +1,9 @@
-//! Reads a JSON text onto its tape, in one pass and without recursion.
+//! Parses a JSON text onto its tape, in one pass and without recursion.
 //!
-//! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer says
-//! most of what the old one says. So a key is first held against the one that is to be expected, and a text that is
-//! read [beside](Document::read_beside) another is first held against that. What is spelled like something that
-//! was read before is valid as it was, and need not be looked at byte by byte.
+//! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer contains
+//! most of the old one. So a key is first compared with the predicted one. A text that is read
+//! [beside](Document::read_beside) another is first compared with that. Text that equals something parsed before is
+//! valid too, and is not parsed again byte by byte.
 
 use super::{
     Class, Document, Framing, Id, Invalid, KEY_TWICE, Node,
@@ -17,25 +17,25 @@ pub(super) struct Open {
     pub(super) id: Id,
     pub(super) class: Class,
     pub(super) members: u32,
-    /// A bit for each of 256 remainders of a key's hash, and whether one was met twice.
+    /// A bit for each of 256 remainders of a key's hash, and whether one occurred twice.
     pub(super) seen: [u64; 4],
     pub(super) suspect: bool,
-    /// The keys to be expected: those from here on of the last object that stood as deep as this one.
+    /// The predicted keys: the remaining ones of the last object at the same depth.
     pub(super) model: Range<Id>,
-    /// The container of the other document that stands where this one does.
+    /// The container of the other document at the same place.
     pub(super) like: Id,
-    /// Its member that was met last.
+    /// Its last visited member.
     pub(super) met: Id,
-    /// Whether all members so far say what their likes say.
+    /// Whether all members so far equal their counterparts.
     pub(super) is_alike: bool,
-    /// How many subtrees were known to be equal when it began.
+    /// The number of subtrees known to be equal when it began.
     pub(super) equals: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Parser<'b> {
     pub(super) source: &'b str,
-    /// As far as the value may reach.
+    /// The bytes up to the end of the value.
     pub(super) bytes: &'b [u8],
     pub(super) at: usize,
     pub(super) nodes: Vec<Node>,
@@ -44,18 +44,18 @@ pub(super) struct Parser<'b> {
     /// For each depth, the last object that ended there.
     models: Vec<Id>,
     pub(super) beside: Reference<'b>,
-    /// The node of the other document that the next value is held against.
+    /// The node of the other document that the next value is compared with.
     pub(super) expected: Id,
 }
 
 // === impl Document ===
 
 impl<'b> Document<'b> {
-    /// Reads a whole text.
+    /// Parses a whole text.
     ///
     /// # Errors
-    /// What RFC 8259 does not allow, invalid UTF-8, keys given twice (escapes undone), more than one
-    /// value, nesting deeper than `max_depth`.
+    /// What RFC 8259 does not allow, invalid UTF-8, duplicate keys (after unescaping), more than one value, nesting
+    /// deeper than `max_depth`.
     pub fn parse(bytes: &'b [u8], max_depth: usize) -> Result<Self, Invalid> {
         Self::read(bytes, Framing::One, max_depth)
     }
@@ -118,7 +118,7 @@ impl<'b> Parser<'b> {
             if !self.value()? {
                 continue;
             }
-            // A value has ended: so may the containers around it.
+            // A value has ended, and the containers around it may end too.
             while self.member_ended()? {}
             if self.open.is_empty() {
                 self.space();
@@ -130,7 +130,7 @@ impl<'b> Parser<'b> {
         }
     }
 
-    /// Reads a value, or the opening of a container that has members. Says whether the value has ended.
+    /// Reads a value, or the opening of a container that has members. Returns whether the value has ended.
     fn value(&mut self) -> Result<bool, &'static str> {
         self.space();
         if self.expected != NOWHERE && self.copied() {
@@ -159,7 +159,7 @@ impl<'b> Parser<'b> {
         Ok(true)
     }
 
-    /// Takes over a value that is spelled like the one that stands there in the other document, if it is.
+    /// Copies the value at the same place in the other document, if it has the same spelling.
     fn copied(&mut self) -> bool {
         let rest = &self.bytes[self.at..];
         let Some(length) = self.beside.spelled_alike(self.expected, rest) else {
@@ -170,7 +170,7 @@ impl<'b> Parser<'b> {
         true
     }
 
-    /// The container that is being read differs from its like.
+    /// Notes that the current container differs from its counterpart.
     fn unlike(&mut self) {
         if let Some(open) = self.open.last_mut() {
             open.is_alike = false;
@@ -217,7 +217,7 @@ impl<'b> Parser<'b> {
         }
     }
 
-    /// The next value is an element: the one behind the last is expected.
+    /// The next value is an element: predicts the one after the last.
     fn expect_element(&mut self) {
         if let Some(open) = self.open.last_mut() {
             open.met = self.beside.member_behind(open.like, open.met);
@@ -225,7 +225,8 @@ impl<'b> Parser<'b> {
         }
     }
 
-    /// After a value: a comma (and the next key), or the end of the container. Says whether the container ended.
+    /// Reads a comma (and the next key), or the end of the container, after a value. Returns whether the container
+    /// ended.
     fn member_ended(&mut self) -> Result<bool, &'static str> {
         let Some(open) = self.open.last_mut() else {
             return Ok(false);
@@ -281,9 +282,9 @@ impl<'b> Parser<'b> {
         Ok(())
     }
 
-    /// Puts a node from `start` to here onto the tape.
+    /// Appends a node from `start` to here to the tape.
     pub(super) fn push(&mut self, class: Class, start: usize, escaped: bool) -> Id {
-        // Offsets and indices fit: the text is shorter than 4 GiB, and no node takes less than a byte.
+        // Offsets and indices fit: the text is shorter than 4 GiB, and every node takes at least a byte.
         let id = self.nodes.len() as Id;
         self.nodes.push(Node {
             start: start as u32,

@@ -1,16 +1,16 @@
-//! Sequences of JSON texts: one document whose root is the array of them.
+//! Sequences of JSON texts: one document whose root is an array of them.
 
 use super::{Class, Document, Id, Invalid, parse::Parser, reference::Reference};
 use std::ops::Range;
 
-/// How JSON texts stand one after the other.
+/// How JSON texts are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is one only.
+    /// There is only one.
     One,
-    /// Each on a line of its own, as NDJSON and JSON Lines have it. Blank lines count for nothing.
+    /// Each on its own line, as in NDJSON and JSON Lines. Blank lines are ignored.
     Lines,
-    /// Each behind a record separator (RFC 7464). Records without a text count for nothing.
+    /// Each after a record separator (RFC 7464). Records without a text are ignored.
     Sequence,
 }
 
@@ -19,20 +19,19 @@ const RECORD_SEPARATOR: u8 = 0x1E;
 // === impl Document ===
 
 impl<'b> Document<'b> {
-    /// Reads all records of a body, or the one text that it is.
+    /// Reads all records of a body, or its only text.
     ///
     /// # Errors
-    /// As [`parse`](Self::parse), for each record; records that do not stand as the framing has it.
+    /// As [`parse`](Self::parse), for each record; records that do not follow the framing.
     pub fn read(bytes: &'b [u8], framing: Framing, max_depth: usize) -> Result<Self, Invalid> {
         read(bytes, framing, max_depth, Reference::nothing())
     }
 
-    /// Reads a body that most likely says much the same as another, which was read with the same framing and
-    /// `max_depth`. The document is as [`read`](Self::read) reads it, and knows where it [equals](Self::equals) the
-    /// other.
+    /// Reads a body that is most likely similar to another, which was read with the same framing and `max_depth`. The
+    /// result is the same as that of [`read`](Self::read), and knows where it [equals](Self::equals) the other.
     ///
     /// # Errors
-    /// As for [`read`](Self::read).
+    /// See [`read`](Self::read).
     pub fn read_beside(
         bytes: &'b [u8],
         framing: Framing,
@@ -120,7 +119,8 @@ fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| b" \t\r\n".contains(byte))
 }
 
-/// RFC 7464, sections 2.1 and 2.4: a separator comes before each text, and one that may have been cut short ends with white space.
+/// RFC 7464, sections 2.1 and 2.4: a separator precedes each text, and a text that may have been truncated ends with
+/// white space.
 fn check_sequence(whole: &[u8], range: &Range<usize>) -> Result<(), &'static str> {
     match whole[range.clone()].last() {
         _ if range.start == 0 => Err("expected a record separator"),

@@ -1,18 +1,18 @@
-//! The document beside which a text is read.
+//! The other document that a text is compared with while it is parsed.
 //!
-//! Whatever is taken over from it was checked when it was read. A container counts as equal to its like only
-//! where each member was found to be spelled alike, or to be a container that is equal in turn.
+//! Everything copied from it was checked when it was parsed. A container counts as equal to its counterpart only if
+//! each member has the same spelling, or is itself an equal container.
 
 use super::{Class, Document, Id, Node};
 
-/// No node at all.
+/// No node.
 pub(super) const NOWHERE: Id = Id::MAX;
 
-/// Containers up to this many bytes are held against their like as a whole. A bound, as each byte is looked at once
-/// for every container around it.
+/// Containers up to this many bytes are compared as a whole. It is bounded because each byte is compared once for every
+/// container around it.
 const SMALL: usize = 1024;
 
-/// Objects are searched for a key up to this many members.
+/// At most this many members of an object are searched for a key.
 const FEW: usize = 16;
 
 #[derive(Debug)]
@@ -20,11 +20,11 @@ pub(super) struct Reference<'o> {
     pub(super) document: Option<&'o Document<'o>>,
     nodes: &'o [Node],
     bytes: &'o [u8],
-    /// Containers of the document that is being read, each with the one it equals; none within another.
+    /// Containers of the parsed document, each with the one it equals; none is within another.
     pub(super) equals: Vec<(Id, Id)>,
 }
 
-// === impl Beside ===
+// === impl Reference ===
 
 impl<'o> Reference<'o> {
     pub(super) fn nothing() -> Self {
@@ -45,7 +45,7 @@ impl<'o> Reference<'o> {
         }
     }
 
-    /// The node that the value of the whole text is held against.
+    /// The node that the value of the whole text is compared with.
     pub(super) fn root(&self) -> Id {
         match self.nodes {
             [] => NOWHERE,
@@ -57,12 +57,12 @@ impl<'o> Reference<'o> {
         self.nodes.get(id as usize).map(|node| node.class)
     }
 
-    /// How many members a container has; `None` for no node.
+    /// The number of members of a container; `None` if there is no such node.
     pub(super) fn len(&self, id: Id) -> Option<u32> {
         self.nodes.get(id as usize).map(|node| node.extra)
     }
 
-    /// The key or element behind one of a container; the first, behind the container itself.
+    /// The key or element after one of a container, or the first one after the container itself.
     pub(super) fn member_behind(&self, container: Id, member: Id) -> Id {
         let Some(around) = self.nodes.get(container as usize) else {
             return NOWHERE;
@@ -80,7 +80,7 @@ impl<'o> Reference<'o> {
         }
     }
 
-    /// The key at `id`, if it is one of that object and spelled like the beginning of `rest`.
+    /// The key at `id`, if it belongs to that object and has the same spelling as the beginning of `rest`.
     pub(super) fn key_at(&self, object: Id, id: Id, rest: &[u8]) -> Option<&'o Node> {
         let around = self.nodes.get(object as usize)?;
         let key = self.nodes.get(id as usize)?;
@@ -90,7 +90,7 @@ impl<'o> Reference<'o> {
         (is_its_own && self.begins(rest, key)).then_some(key)
     }
 
-    /// The key of an object that is spelled like the beginning of `rest`, where that is soon found.
+    /// The key of an object with the same spelling as the beginning of `rest`, among its first members.
     pub(super) fn find(&self, object: Id, rest: &[u8]) -> Id {
         if object == NOWHERE {
             return NOWHERE;
@@ -103,14 +103,14 @@ impl<'o> Reference<'o> {
         found.unwrap_or(NOWHERE)
     }
 
-    /// Whether `rest` begins with a value that is spelled like the one at `id`, and how long it is.
+    /// The length of the value at `id`, if `rest` begins with a value of the same spelling.
     pub(super) fn spelled_alike(&self, id: Id, rest: &[u8]) -> Option<usize> {
         let node = self.nodes[id as usize];
         let is_container = matches!(node.class, Class::Array | Class::Object);
         if is_container && node.len() > SMALL || !self.begins(rest, &node) {
             return None;
         }
-        // A number is over only where no more of it follows.
+        // A number has ended only if no more of it follows.
         let more = rest.get(node.len());
         let is_cut = node.class == Class::Number
             && matches!(more, Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
@@ -121,7 +121,7 @@ impl<'o> Reference<'o> {
         begin_alike(rest, &self.bytes[node.start as usize..], node.len())
     }
 
-    /// Puts the nodes of a value that is spelled alike behind `nodes`; it begins at byte `at`.
+    /// Appends the nodes of a value with the same spelling to `nodes`; it begins at byte `at`.
     pub(super) fn copy(&mut self, id: Id, at: usize, nodes: &mut Vec<Node>) {
         let node = self.nodes[id as usize];
         let here = nodes.len() as Id;
@@ -142,7 +142,7 @@ impl<'o> Reference<'o> {
     }
 }
 
-/// Whether two texts begin with the same `length` bytes. Most are short: told apart in a few steps, without a call.
+/// Whether two texts begin with the same `length` bytes. Most are short and compared in a few steps, without a call.
 pub(super) fn begin_alike(one: &[u8], other: &[u8], length: usize) -> bool {
     let word = |text: &[u8], at: usize| {
         let word = text.get(at..).and_then(<[u8]>::first_chunk::<8>);
@@ -173,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value as Json;
 
-    /// Everything that can be asked of a document.
+    /// Everything that a document exposes.
     fn tape(document: &Document<'_>) -> Vec<(Class, String, usize, Id, u32, u16)> {
         let nodes = 0..document.nodes.len() as Id;
         let all = nodes.map(|id| {
@@ -194,7 +194,7 @@ mod tests {
         all.collect()
     }
 
-    /// Reads a text beside another, checks that nothing is read otherwise for it, and gives what was found equal.
+    /// Reads a text beside another, checks that the result is the same as without it, and returns what was found equal.
     fn check(old: &str, new: &str) -> Vec<(String, String)> {
         let old = Document::parse(old.as_bytes(), 128).unwrap();
         let plain = Document::parse(new.as_bytes(), 128).map(|document| tape(&document));

@@ -1,11 +1,11 @@
-//! The words of JSON: strings, numbers, literals, white space.
+//! Tokens of JSON: strings, numbers, literals, white space.
 
 use super::{Class, parse::Parser};
 
 // === impl Parser ===
 
 impl Parser<'_> {
-    /// Reads a string from its opening quote, and says whether it has escapes.
+    /// Reads a string from its opening quote, and returns whether it has escapes.
     pub(super) fn string(&mut self) -> Result<bool, &'static str> {
         self.at += 1;
         let mut escaped = false;
@@ -99,7 +99,7 @@ impl Parser<'_> {
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    // The lowest of the marked bytes is exact; those above it may be false.
+    // The lowest marked byte is exact; those above it may be false positives.
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);

@@ -1,19 +1,19 @@
-//! JSON strings as they are spelled, compared by what they say.
+//! Raw JSON strings, compared by meaning.
 
 use std::{
     borrow::Cow,
     hash::{Hash, Hasher},
 };
 
-/// The inside of a JSON string that was found valid.
+/// The inside of a valid JSON string.
 #[derive(Clone, Copy, Debug)]
 pub enum Text<'b> {
-    /// Without escapes: says what it spells.
+    /// Without escapes: the raw text is the value.
     Plain(&'b str),
     Escaped(&'b str),
 }
 
-/// The code points of a string. A surrogate that stands alone is a code point of its own.
+/// The code points of a string. A lone surrogate is a code point of its own.
 #[derive(Clone, Debug)]
 struct CodePoints<'b> {
     rest: std::str::Chars<'b>,
@@ -22,7 +22,7 @@ struct CodePoints<'b> {
 // === impl Text ===
 
 impl<'b> Text<'b> {
-    /// As characters; a surrogate that stands alone becomes U+FFFD.
+    /// As characters; a lone surrogate becomes U+FFFD.
     pub fn to_str(self) -> Cow<'b, str> {
         match self {
             Self::Plain(text) => Cow::Borrowed(text),
@@ -34,7 +34,7 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// As characters; `None` if a surrogate stands alone.
+    /// As characters; `None` if there is a lone surrogate.
     pub fn exact(self) -> Option<Cow<'b, str>> {
         match self {
             Self::Plain(text) => Some(Cow::Borrowed(text)),
@@ -46,7 +46,7 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// Code points, surrogates that stand alone included.
+    /// Code points, including lone surrogates.
     pub fn code_points(self) -> impl Iterator<Item = u32> {
         let (plain, escaped) = match self {
             Self::Plain(text) => (text, ""),
@@ -76,7 +76,7 @@ impl Hash for Text<'_> {
         match *self {
             Self::Plain(text) => state.write(text.as_bytes()),
             Self::Escaped(_) => {
-                // Spelled out, so that it hashes like the same text without escapes.
+                // Unescaped, so that it hashes like the same text without escapes.
                 let mut spelled = Vec::new();
                 for code in self.code_points() {
                     match char::from_u32(code) {
@@ -93,7 +93,7 @@ impl Hash for Text<'_> {
 // === impl CodePoints ===
 
 impl CodePoints<'_> {
-    /// The four digits behind `\u`. The parser has seen that they are there.
+    /// The four digits after `\u`. The parser has checked them.
     fn unit(&mut self) -> u32 {
         let digits = self.rest.by_ref().take(4);
         digits.fold(0, |unit, digit| {
@@ -101,7 +101,7 @@ impl CodePoints<'_> {
         })
     }
 
-    /// The low surrogate that follows, if one does.
+    /// The low surrogate that follows, if there is one.
     fn low_surrogate(&mut self) -> Option<u32> {
         let mut ahead = self.clone();
         if !ahead.rest.as_str().starts_with("\\u") {

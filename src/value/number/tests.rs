@@ -1,4 +1,4 @@
-//! Numbers are compared exactly, at any size and however they are spelled.
+//! Numbers are compared exactly, at any size and in any spelling.
 
 use super::*;
 use proptest::prelude::*;

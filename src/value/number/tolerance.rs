@@ -1,23 +1,23 @@
-//! How far two numbers may lie apart, exactly.
+//! Exact tolerances between two numbers.
 //!
-//! Sums are made digit by digit; a term too small to reach the digits of the others is represented by its sign just
-//! below them, which keeps the sign of the sum exact and its length bounded by the digits that were spelled.
+//! Sums are computed digit by digit. A term too small to reach the digits of the others is replaced by its sign just
+//! below them. That keeps the sign of the sum exact and its length bounded by the digits in the text.
 
 use super::Decimal;
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-/// How far two numbers may lie apart and still count as equal: within `abs`, or within `rel` of the larger.
+/// How far apart two numbers may be and still count as equal: within `abs`, or within `rel` of the larger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tolerance {
     pub abs: Option<Amount>,
     pub rel: Option<Amount>,
 }
 
-/// A number of zero or more, exactly as it was written.
+/// A number of zero or more, exactly as written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Amount(String);
 
-/// Digits with a sign for a sum: `Σ digits[i] × 10^(low + i)`.
+/// Signed digits of a sum: `Σ digits[i] × 10^(low + i)`.
 #[derive(Clone, Debug)]
 struct Term {
     digits: Vec<i64>,
@@ -112,13 +112,13 @@ impl Term {
         }
     }
 
-    /// The exponent above the highest digit, carries included.
+    /// The exponent above the highest digit, including carries.
     fn top(&self) -> i128 {
         self.low + self.digits.len() as i128 + 20
     }
 }
 
-/// The sign of the sum, as its order against zero.
+/// The sign of the sum, as its order relative to zero.
 fn sign_of_sum(mut terms: Vec<Term>) -> Ordering {
     terms.retain(|term| term.digits.iter().any(|digit| *digit != 0));
     terms.sort_by_key(|term| std::cmp::Reverse(term.top()));

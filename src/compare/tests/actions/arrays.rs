@@ -125,19 +125,19 @@ fn members_of_unordered_arrays_find_each_other_under_every_action() {
 fn members_with_the_same_key_are_not_paired_at_random() {
     let rule = [("$", "{unordered: {key: k}}")];
     for (old, new, told) in [
-        // Equal ones belong together.
+        // Equal elements are paired.
         (
             r#"[{"k":1,"v":1},{"k":1,"v":2}]"#,
             r#"[{"k":1,"v":2},{"k":1,"v":1}]"#,
             vec![],
         ),
-        // What is the only one left on both sides, too.
+        // The last one left on both sides is paired, too.
         (
             r#"[{"k":1,"v":1},{"k":1,"v":2}]"#,
             r#"[{"k":1,"v":2},{"k":1,"v":3}]"#,
             vec!["$[0].v value"],
         ),
-        // Of several, nobody can tell.
+        // Several left on each side are ambiguous.
         (
             r#"[{"k":1,"v":1},{"k":1,"v":2}]"#,
             r#"[{"k":1,"v":3},{"k":1,"v":4}]"#,
@@ -153,7 +153,7 @@ fn members_with_the_same_key_are_not_paired_at_random() {
             r#"[{"k":1,"v":1},{"k":1,"v":2}]"#,
             vec!["$[0] extra"],
         ),
-        // Without a key, as a whole.
+        // Without a key, elements are compared as a whole.
         (
             r#"[{"v":1},{"v":2}]"#,
             r#"[{"v":2},{"v":3}]"#,
@@ -306,7 +306,7 @@ fn in_common(olds: &[u8], news: &[u8]) -> usize {
     row[news.len()]
 }
 
-/// A set is reordered only if no choice among equal members leaves both sides in one order.
+/// A set is reordered only if no choice among equal members puts both sides in one order.
 fn masks_an_order_only_where_there_is_no_other_way(olds: &[u8], news: &[u8]) {
     let count = |list: &[u8], value: u8| list.iter().filter(|one| **one == value).count();
     let shared: usize = (0..4)
@@ -325,7 +325,7 @@ fn masks_an_order_only_where_there_is_no_other_way(olds: &[u8], news: &[u8]) {
     assert_eq!(told(&comparison).len(), expected, "{olds:?} {news:?}");
 }
 
-/// The property below once failed for these two.
+/// A regression test: the property below once failed for these two lists.
 #[test]
 fn repeated_members_in_a_common_order_are_not_reordered() {
     masks_an_order_only_where_there_is_no_other_way(&[3, 0, 3, 2, 0, 3, 0], &[0, 2, 1, 0, 3, 2]);

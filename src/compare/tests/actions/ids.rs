@@ -1,4 +1,4 @@
-//! Ids that were renumbered.
+//! Renumbered ids.
 
 use super::*;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn a_bijection_takes_ids_that_always_meet_the_same_ones() {
     ] {
         assert_eq!(json_differences(old, new, &rule), told, "{old} {new}");
     }
-    // What is spelled alike has met as well, wherever it stands.
+    // Equal ids are pairs too, at any place.
     let rules = [
         ("$..id", "{bijection: {scope: check, name: ids}}"),
         ("$.next", "{bijection: {scope: check, name: ids}}"),
@@ -57,7 +57,7 @@ fn pairs_are_remembered_across_checks_where_a_rule_says_so() {
     assert_eq!(left(5, 7), [""; 0]);
     assert_eq!(left(5, 8), ["$.id value"]);
     assert_eq!(left(6, 7), ["$.id value"]);
-    // Equal to the byte, and yet they have met.
+    // Equal to the byte, but recorded as pairs.
     assert_eq!(left(9, 9), [""; 0]);
     assert_eq!(left(9, 10), ["$.id value"]);
     assert_eq!(left(5, 5), [""; 0]);
@@ -132,7 +132,7 @@ type Alike = (
 );
 
 const RENUMBERED: &[Alike] = &[
-    // What comes later tells which is which.
+    // Later ids resolve which element is which.
     (
         r#"{"ids":[1,2,3],"items":[{"id":1,"n":"a"},{"id":2,"n":"b"},{"id":3,"n":"c"}]}"#,
         r#"{"ids":[13,11,12],"items":[{"id":11,"n":"a"},{"id":12,"n":"b"},{"id":13,"n":"c"}]}"#,
@@ -160,7 +160,7 @@ const RENUMBERED: &[Alike] = &[
             ("$.x", ID),
         ],
     ),
-    // That an id is on both sides says little.
+    // An id on both sides proves little.
     (
         r#"{"ids":[1,2,3],"x":1}"#,
         r#"{"ids":[1,5,6],"x":6}"#,
@@ -216,7 +216,7 @@ fn elements_told_apart_by_ids_alone_are_paired_so_that_all_ids_agree() {
             .replace("\"parent\":20", "\"parent\":99");
         assert!(!json_differences(old, &wrong, &rules).is_empty(), "{wrong}");
     }
-    // A ring of so many, each with the next one's id.
+    // A ring of this many elements, each with the id of the next.
     let ring = |by: usize, turn: usize| {
         let element = |at: usize| {
             let at = (at + turn) * 23 % 64;

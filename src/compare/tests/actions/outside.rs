@@ -96,7 +96,7 @@ fn a_status_may_be_translated() {
 
 type Rules = [(&'static str, &'static str)];
 
-/// Old, new, the rules, and what is left.
+/// Old, new, the rules, and the remaining differences.
 const BODIES: &[(&str, &str, &Rules, &[&str])] = &[
     ("A\nb", "a\nB", &[("body", "{case: fold}")], &[]),
     (
@@ -157,7 +157,7 @@ const BODIES: &[(&str, &str, &Rules, &[&str])] = &[
         &[("body", "{case: fold}"), ("body", "ignore")],
         &[],
     ),
-    // Equal under the other rules as it is, and not afterwards.
+    // Equal under the other rules before the transform, but not after it.
     (
         "a",
         "a",

@@ -1,4 +1,4 @@
-//! Several rules at one place: in which order they are looked at, and which has masked.
+//! Several rules at one place: the order in which they are looked at, and which one masks.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn rules_that_make_other_values_go_before_those_that_judge() {
         accounts(old, new, &rules),
         [(0, 1, 1), (1, 1, 0), (2, 1, 0)]
     );
-    // What does not suffice tells the values as they came.
+    // If no rule suffices, the original values are reported.
     let far = r#"{"a":"2"}"#;
     let comparison = compared(&json(old), &json(far), &rules);
     assert_eq!(

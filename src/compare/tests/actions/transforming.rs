@@ -1,4 +1,4 @@
-//! Actions that make other values first.
+//! Actions that transform values first.
 
 use super::*;
 
@@ -143,7 +143,7 @@ fn case_space_and_unicode_are_matters_of_spelling() {
         &[("\"ﬁ\"", "\"fi\"")],
         &[("\"é\"", "\"e\"", "value")],
     );
-    // No rule takes two surrogates that stand alone for one another.
+    // No rule treats two lone surrogates as equal.
     assert_eq!(
         left(r#""\ud800""#, r#""\ud801""#, "{case: fold}"),
         ["$.a value"]
@@ -181,7 +181,7 @@ fn what_is_in_a_parsed_text_is_told_and_masked_at_its_own_place() {
         accounts(&twice("{\"a\":1}"), &twice("{\"a\":1.0}"), &rules),
         [(0, 1, 1), (1, 1, 1)]
     );
-    // Ids that met in it count.
+    // Pairs of ids inside it count.
     let rules = [
         ("$.p", "{parse: json}"),
         ("$.p.id", "{bijection: {scope: check, name: i}}"),
