@@ -10,8 +10,8 @@
 //! Rules are looked at only where two values differ: equal values stay equal, whatever rules would make of them.
 //!
 //! 1. `rename` comes first, while the members of two objects are paired. Members with one name on both sides stay a
-//!    pair. Of the rest, the member at the rule's place, on the side `on`, counts as if its name were `to`, unless its
-//!    object has a member of that name. Rules at the new place apply to it, and differences are reported there. A
+//!    pair. Of the rest, the rule's member on the side `on` counts as if its name were `to`. It keeps its name if its
+//!    object already has a member `to`. Rules at the new place apply to it, and differences are reported there. A
 //!    rename masks once for each member that it pairs.
 //! 2. Transforms come next, in file order, each applied to the result of the previous one: `parse`, `replace`, `map`,
 //!    `case`, `space`, `unicode`. A value to which a transform does not apply stays as it is. The first transform after
@@ -38,8 +38,8 @@
 //!   multisets. The result of `parse` there is compared as a whole.
 //! * At `body`, transforms apply before the body is read as its format. Remaining differences are reported for the
 //!   transformed bodies, unless the original bodies were equal under all other rules.
-//! * Selectors that need a search (filters, indices from the end) select only in the body itself, not in a value parsed
-//!   from a text in it.
+//! * Selectors that need a search (filters, indices from the end) do not select in values parsed from texts in the
+//!   body.
 
 mod action;
 #[cfg(test)]
@@ -146,8 +146,8 @@ impl RuleSet {
         set
     }
 
-    /// The rules for comparing two answers of one stack. A transform of its values applies to both answers, and one of
-    /// the other stack's values to neither. Bijections are dropped, because one stack does not renumber ids.
+    /// The rules for comparing two answers of one stack. A rule for its side applies to both answers, and a rule for
+    /// the other side to neither. Bijections are dropped, because one stack does not renumber ids.
     pub fn between_readings_of(&self, stack: Stack) -> Self {
         let rules = self.rules.iter().filter_map(|rule| {
             let action = rule.action.between_readings_of(stack)?;

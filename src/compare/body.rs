@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use std::{borrow::Cow, fmt::Display};
 
-/// A longer body is summarized in a difference, in bytes.
+/// Longer bodies, in bytes, are only summarized in a difference.
 const MAX_VALUE: usize = 16 << 10;
 
 /// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
@@ -287,7 +287,7 @@ impl<'b> Whole<'b, '_, '_> {
         None
     }
 
-    /// With an unknown charset, the bodies are compared as bytes, because there is nothing to decode wrongly.
+    /// A body with an unknown charset cannot be malformed, so it is compared as bytes.
     fn text(&mut self) {
         match (self.old.text(), self.new.text()) {
             (Ok(_), Err(why @ NoText::Malformed { .. })) => self.unreadable([None, Some(&why)]),

@@ -253,7 +253,7 @@ impl<'c> Findings<'c> {
         self.settle(looked, &candidates, Some(&case), difference);
     }
 
-    /// Judges a difference that any of these rules ignores; the first one masks it.
+    /// Masks a difference by the first of some rules that ignore it, or reports it if there are none.
     pub(super) fn ignore(&mut self, rules: &[usize], difference: impl FnOnce() -> Difference) {
         match rules.first() {
             Some(rule) => {

@@ -80,8 +80,8 @@ pub struct Earlier<'c> {
 
 /// Decides which differences earlier checks excuse.
 pub trait Excuses: fmt::Debug {
-    /// Whether a difference is noise because old's own readings vary like this. Called once per check and variation,
-    /// because only so many excuses are granted.
+    /// Whether a difference is noise because old's own readings vary like this. A check does not ask again about an
+    /// excused variation, because the number of excuses is limited.
     fn excuse(&self, variation: &Variation) -> bool;
 }
 

@@ -28,9 +28,9 @@ impl Redactor {
     }
 
     /// The path of a request. A segment is masked if it looks personal (an address, a card, account or telephone
-    /// number), is very long, or follows a segment that `fields` matches (`/reset-token/8c1f`). Within a segment, what
-    /// follows such a name is masked too (`/token:8c1f`). Ids stay, because a mismatch could not be found again without
-    /// them. Matrix parameters are redacted like those of a query.
+    /// number) or is very long. So is a segment after one that `fields` matches (`/reset-token/8c1f`). Within a
+    /// segment, what follows such a name is masked too (`/token:8c1f`). Ids stay, because a mismatch could not be found
+    /// again without them. Matrix parameters are redacted like those of a query.
     pub fn path(&self, path: &str) -> String {
         let mut walk = Walk::new(&self.config.fields);
         let told = path

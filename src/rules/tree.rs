@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// A state of a walk through a document.
 pub type State = u32;
 
-/// Queries that lead from one state to this many at once are compiled; those that need more are not.
+/// The maximum number of states that one query may need at once; queries that need more are not compiled.
 const MAX_BRANCHES: usize = 64;
 
 /// All queries that the path to a node decides.

@@ -72,8 +72,7 @@ fn mistake(pattern: &str) -> Option<(usize, String)> {
 }
 
 /// The position of the character in that column of the scalar that begins at `mark`. `None` if it is on a later line of
-/// a scalar, or if a variable in the scalar was replaced, so that the file differs from it. A block begins with its
-/// text.
+/// a scalar, or if the file differs because a variable in the scalar was replaced. A block begins with its text.
 fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option<Position> {
     let line = source.lines().nth(mark.line - 1)?;
     let mut rest = line.chars().skip(mark.column - 1).peekable();

@@ -1,8 +1,8 @@
 //! Scans a text before it is parsed, for what would take the parser too long.
 //!
-//! The parser compares each attribute of an element with those before it, and keeps a list of all namespaces in scope
-//! for each element that declares one. Both are quadratic, so their cost is added up first. A text that is not
-//! well-formed may be misread here after its first fault, but the parser stops there.
+//! The parser compares each attribute of an element with those before it. For each element that declares a namespace,
+//! it keeps a list of all in scope. Both are quadratic, so their cost is added up first. A text that is not well-formed
+//! may be misread here after its first fault, but the parser stops there.
 
 use super::Refused;
 use memchr::{memchr, memchr3, memmem};
