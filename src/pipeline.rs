@@ -1,5 +1,5 @@
-//! What passes between the parts of the runtime: samples from the live side to the shadow side, what was written of
-//! late, and redacted reports of checks from there to exporters and store. All of it is bounded, and none ever waits.
+//! Bounded channels and shared state between the parts of the runtime. The live side hands samples to the shadow side
+//! and records writes; the shadow side hands redacted reports to exporters and the store. Sending never waits.
 
 pub mod checked;
 mod compact_head;

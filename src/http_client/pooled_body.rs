@@ -82,7 +82,7 @@ impl<B: Body> Body for Outgoing<B> {
     }
 }
 
-// === impl Answering ===
+// === impl PooledBody ===
 
 impl<B> PooledBody<B> {
     pub(super) fn new(inner: Incoming, client: Client<B>, connection: Connection<B>) -> Self {

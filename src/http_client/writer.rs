@@ -60,7 +60,7 @@ enum WritePosition {
     Within,
 }
 
-// === impl Line ===
+// === impl WriterHandle ===
 
 impl WriterHandle {
     /// Names the task that writes, to be woken for an informational answer. Only the first call counts.
@@ -107,7 +107,7 @@ impl WriterHandle {
     }
 }
 
-// === impl Wire ===
+// === impl Http1Writer ===
 
 impl<S> Http1Writer<S> {
     pub fn new(inner: S, line: Arc<WriterHandle>) -> Self {

@@ -14,7 +14,7 @@ pub(super) struct EpochSlot {
     pub(super) tally: Arc<Tally>,
 }
 
-// === impl Seat ===
+// === impl EpochSlot ===
 
 impl EpochSlot {
     pub(super) fn new(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {

@@ -24,7 +24,7 @@ pub(super) struct JudgedBy {
     pub(super) requirements: Requirements,
 }
 
-// === impl House ===
+// === impl LedgerShared ===
 
 impl LedgerShared {
     pub(super) fn new(clock: Clock) -> Arc<Self> {

@@ -92,7 +92,7 @@ pub(super) fn mark(
     [live, reads, sampled, ended, entered, rank, evidence.cut]
 }
 
-// === impl Opening ===
+// === impl LedgerSnapshot ===
 
 impl Default for LedgerSnapshot {
     /// Of a ledger without a past.

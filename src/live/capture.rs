@@ -49,7 +49,7 @@ pub(super) enum End {
 #[derive(Clone, Debug)]
 pub(super) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
 
-// === impl Tape ===
+// === impl BoundedCopy ===
 
 impl BoundedCopy {
     pub(super) fn new(budget: &Budget, max_body: usize) -> Self {
@@ -147,7 +147,7 @@ impl BoundedCopy {
     }
 }
 
-// === impl Recording ===
+// === impl SharedCopy ===
 
 impl SharedCopy {
     pub(super) fn new(tape: BoundedCopy) -> Self {

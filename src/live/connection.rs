@@ -39,7 +39,7 @@ pub(super) struct Loops {
     gauges: Gauges,
 }
 
-// === impl Entrance ===
+// === impl ConnectionService ===
 
 impl<S> ConnectionService<S> {
     pub(super) fn new(

@@ -13,7 +13,7 @@ pub(super) struct ReplayableRequest {
     head: CompactHead,
 }
 
-// === impl Again ===
+// === impl ReplayableRequest ===
 
 impl ReplayableRequest {
     /// `None` where sending it twice could do harm, or its body could not be sent twice.

@@ -59,7 +59,7 @@ pub struct Handles {
     pub writes: Writes,
 }
 
-// === impl Live ===
+// === impl LiveSettings ===
 
 impl Default for LiveSettings {
     fn default() -> Self {

@@ -1,4 +1,4 @@
-//! What is known of a check at its end, and the report that is made of it.
+//! The facts of a finished check, and the [`Report`] built from them.
 
 use super::{
     ReadRequest, Rechecked, Report, ReportedAnswer, ReportedDifference, RuleEvidence,
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// All that is known of one check at its end, before redaction.
+/// The facts of one finished check, before redaction.
 #[derive(Clone, Debug)]
 pub struct FinishedCheck<'c> {
     pub outcome: Outcome,
@@ -32,29 +32,29 @@ pub struct FinishedCheck<'c> {
     pub live: Option<TraceContext>,
     pub started: SystemTime,
     pub ended: SystemTime,
-    /// `None` where that stack gave no whole answer.
+    /// `None` if that stack gave no complete answer.
     pub old: Option<TimedAnswer<'c>>,
     pub new: Option<TimedAnswer<'c>>,
     /// The differences kept.
     pub differences: &'c [Difference],
-    /// How many there were.
+    /// The total number of differences.
     pub count: usize,
     pub rechecked: Rechecked<&'c Place>,
-    /// Of so many differences it may be tried what would explain them.
+    /// At most this many differences are probed for rule suggestions.
     pub room: usize,
 }
 
-/// An answer, and how long it took from sending the request to its last byte.
+/// An answer, and the time from sending the request to the answer's last byte.
 #[derive(Clone, Copy, Debug)]
 pub struct TimedAnswer<'c> {
     pub answer: &'c Answer,
     pub took: Duration,
 }
 
-// === impl Checked ===
+// === impl FinishedCheck ===
 
 impl FinishedCheck<'_> {
-    /// What is told of the check, redacted.
+    /// Redacts the check into a report.
     pub fn report(self, redactor: &Redactor) -> Report {
         let request = self.request;
         let answers = self.old.zip(self.new);
@@ -112,7 +112,7 @@ impl Rechecked<&Place> {
     }
 }
 
-// === impl Timed ===
+// === impl TimedAnswer ===
 
 impl TimedAnswer<'_> {
     fn told(self, redactor: &Redactor) -> ReportedAnswer {
@@ -134,7 +134,7 @@ impl TimedAnswer<'_> {
     }
 }
 
-// === impl Told ===
+// === impl ReportedDifference ===
 
 impl ReportedDifference {
     fn of(difference: &Difference, hints: Hints, route: &str, redactor: &Redactor) -> Self {
@@ -143,7 +143,7 @@ impl ReportedDifference {
             Some(redactor.value(difference, value))
         };
         let place = redactor.place(&difference.place);
-        // Of the place as it is told: an id made of the place as it is would confirm guesses of a masked name.
+        // Uses the redacted place: an id made of the original place would confirm guesses of a masked name.
         let class = Class {
             route: route.to_owned(),
             place: place.class_text(),
@@ -169,7 +169,7 @@ impl ReportedDifference {
     }
 }
 
-/// The value if what is told of it is all of it; an absent one is.
+/// The value, if the report shows all of it. An absent value counts as shown.
 fn whole(kind: Kind, (value, told): (&Option<Value>, Option<&str>)) -> Option<Option<Json>> {
     let json = match value {
         None => return Some(None),

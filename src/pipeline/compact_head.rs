@@ -1,21 +1,22 @@
-//! Heads of messages as flat bytes: one allocation that refers to nothing else.
+//! Message heads as flat bytes: one allocation that shares nothing.
 //!
-//! A cloned header map counts references into the buffer that its message was read into. Kept for longer than the
-//! message, it would hold all of that buffer, which no budget counts, and make the connection take a new one each time.
+//! A cloned header map holds references into the buffer that its message was read into. Kept longer than the message,
+//! it would keep that whole buffer alive. No budget counts the buffer, and the connection would have to allocate a new
+//! one each time.
 
 use super::ReadRequest;
 use crate::compare::{Answer, BodyCopy};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-/// A target, then names and values in turn; each after its length.
+/// The target, then alternating header names and values, each with its length in front.
 #[derive(Clone, Debug)]
 pub struct CompactHead {
     parts: Vec<u8>,
     headers: usize,
 }
 
-/// A read as the caller sent it, flat.
+/// A read as the caller sent it, in flat form.
 #[derive(Clone, Debug)]
 pub struct CompactRequest {
     pub method: Method,
@@ -23,7 +24,7 @@ pub struct CompactRequest {
     pub body: Bytes,
 }
 
-/// The primary's whole answer, flat.
+/// The primary's complete answer, in flat form.
 #[derive(Clone, Debug)]
 pub struct CompactAnswer {
     pub status: StatusCode,
@@ -32,17 +33,17 @@ pub struct CompactAnswer {
     pub trailers: HeaderMap,
 }
 
-/// Bytes made room for at once: few heads are longer.
+/// Initial capacity in bytes; few heads are longer.
 const CAPACITY: usize = 512;
 
-/// Bytes that a header takes in a map, its name and value aside, roughly.
+/// Approximate bytes that a header map uses per header, in addition to name and value.
 const ENTRY: usize = 96;
 
 const LENGTH: usize = size_of::<u32>();
 
 const INTACT: &str = "what was put in flat must come out whole";
 
-// === impl Flat ===
+// === impl CompactHead ===
 
 impl CompactHead {
     /// Copies a target and the headers that `keeps` admits.
@@ -55,7 +56,6 @@ impl CompactHead {
         Self::after(parts, headers, keeps)
     }
 
-    /// Copies headers.
     pub fn of_headers(headers: &HeaderMap) -> Self {
         let mut parts = Vec::with_capacity(CAPACITY);
         put(&mut parts, b"");
@@ -75,12 +75,12 @@ impl CompactHead {
         }
     }
 
-    /// The bytes that it takes, and will take once it is opened.
+    /// The bytes it uses now and those it will use once opened.
     pub fn weight(&self) -> usize {
         self.parts.len() + self.headers * ENTRY
     }
 
-    /// The target (empty where there was none) and the headers, which share the bytes that were kept.
+    /// Returns the target (empty if there was none) and the headers. Both share the kept bytes.
     pub fn open(self) -> (Bytes, HeaderMap) {
         let mut parts = Bytes::from(self.parts);
         let target = take(&mut parts);
@@ -105,7 +105,7 @@ fn take(parts: &mut Bytes) -> Bytes {
     parts.split_to(length as usize)
 }
 
-// === impl FlatRequest ===
+// === impl CompactRequest ===
 
 impl CompactRequest {
     pub fn open(self) -> ReadRequest {
@@ -119,7 +119,7 @@ impl CompactRequest {
     }
 }
 
-// === impl FlatAnswer ===
+// === impl CompactAnswer ===
 
 impl CompactAnswer {
     pub fn open(self) -> Answer {

@@ -1,5 +1,5 @@
-//! What the checks of an epoch remember together: which ids, renumbered, have met. The shadow adds to it, the store
-//! keeps it over a restart.
+//! The renumbered ids that the checks of an epoch have paired. The shadow adds pairs; the store saves them across
+//! restarts.
 
 use crate::compare::{Bijections, Ids};
 use std::{
@@ -7,21 +7,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// A check may still run in the epoch before the present one.
+/// A check may still run in the previous epoch.
 const KEPT: usize = 2;
 
-/// The tables of the newest epochs. Asked only where a rule remembers ids across checks. Shared by clones.
+/// The tables of the newest epochs, used only if a rule remembers ids across checks. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs(Arc<Mutex<Epochs>>);
 
 /// By id, oldest first.
 type Epochs = VecDeque<(Arc<str>, Tables)>;
 
-/// The tables of one epoch: one comparison at a time uses them.
+/// The tables of one epoch. One comparison at a time uses them.
 #[derive(Clone, Debug, Default)]
 pub struct Tables(Arc<Mutex<Bijections>>);
 
-/// Pairs that met in one table.
+/// New pairs of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fresh {
     /// The id of the epoch.
@@ -33,7 +33,7 @@ pub struct Fresh {
 // === impl Pairs ===
 
 impl Pairs {
-    /// The tables of an epoch. Where there are too many, the oldest are forgotten.
+    /// Returns the tables of an epoch. Drops the oldest epoch if there are too many.
     pub fn tables(&self, epoch: &Arc<str>) -> Tables {
         let mut epochs = self.epochs();
         if let Some((_, tables)) = epochs.iter().find(|(id, _)| id == epoch) {
@@ -47,7 +47,7 @@ impl Pairs {
         tables
     }
 
-    /// Everything that met since the last call. Waits for the comparisons that use the tables.
+    /// Takes the pairs added since the last call. Waits for comparisons that use the tables.
     pub fn take_fresh(&self) -> Vec<Fresh> {
         let epochs = self.epochs().clone();
         let mut fresh = Vec::new();
@@ -62,7 +62,7 @@ impl Pairs {
         fresh
     }
 
-    /// Knows what met in the epoch in another process; it is not fresh.
+    /// Adds pairs from another process. They do not count as fresh.
     pub fn restore(&self, epoch: &Arc<str>, pairs: BTreeMap<String, Vec<Ids>>) {
         let tables = self.tables(epoch);
         let mut tables = tables.lock();
@@ -73,7 +73,7 @@ impl Pairs {
         }
     }
 
-    /// Everything is fresh again.
+    /// Marks all pairs as fresh again.
     pub fn forget_taken(&self) {
         let epochs = self.epochs().clone();
         for (_, tables) in epochs {
@@ -89,7 +89,7 @@ impl Pairs {
 // === impl Tables ===
 
 impl Tables {
-    /// What a comparison that panicked has left is forgotten.
+    /// Discards what a comparison that panicked left behind.
     pub fn lock(&self) -> MutexGuard<'_, Bijections> {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tables.retract();

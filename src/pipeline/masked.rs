@@ -1,12 +1,13 @@
-//! Which parts of a request are told otherwise than they are.
+//! Lists the parts of a request that redaction changed.
 //!
-//! What is told of a value may look like a value: whether it is one is known only here, beside the request itself.
+//! A redacted value can look like an ordinary value, so only a comparison with the original request can detect the
+//! change.
 
 use super::ReadRequest;
 use http::header::CONTENT_ENCODING;
 use serde_json::Value;
 
-/// What is told of a request.
+/// The redacted parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ToldRequest<'t> {
     pub(super) path: &'t str,
@@ -15,7 +16,7 @@ pub(super) struct ToldRequest<'t> {
     pub(super) body: Option<&'t str>,
 }
 
-/// `path`, `query`, `body`, `header.NAME`; `headers` where some of them are not even named.
+/// Returns `path`, `query`, `body`, `header.NAME`; `headers` if redaction removed some of them.
 pub(super) fn masked(request: &ReadRequest, told: &ToldRequest<'_>) -> Vec<String> {
     let mut masked = Vec::new();
     let mut unless = |is_told: bool, part: &str| {
@@ -37,7 +38,7 @@ pub(super) fn masked(request: &ReadRequest, told: &ToldRequest<'_>) -> Vec<Strin
     masked
 }
 
-/// JSON may be told with other white space: it is the same document then.
+/// JSON may differ in white space: it is still the same document.
 fn is_told_body(request: &ReadRequest, told: Option<&str>) -> bool {
     let told = told.unwrap_or_default().as_bytes();
     let json = |text| serde_json::from_slice::<Value>(text).ok();

@@ -1,4 +1,4 @@
-//! Samples on their way to the shadow.
+//! The queue of samples from the live side to the shadow.
 
 use super::{CompactAnswer, CompactRequest};
 use crate::{
@@ -20,29 +20,29 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// One sampled read with the primary's whole answer, on its way to a check.
+/// One sampled read with the primary's complete answer, queued for a check.
 #[derive(Debug)]
 pub struct CapturedRead {
     pub ticket: Ticket,
     pub request: CompactRequest,
     /// The primary's answer.
     pub answer: CompactAnswer,
-    /// The stack that gave it.
+    /// The stack that answered.
     pub primary: Stack,
-    /// From sending the request, its body included, to the last byte of the answer.
+    /// From sending the request, including its body, to the last byte of the answer.
     pub took: Duration,
-    /// When the live request came.
+    /// When the live request arrived.
     pub received: SystemTime,
-    /// When the answer was complete; the age of the sample counts from here.
+    /// When the answer was complete. The sample's age counts from here.
     pub offered: Instant,
     /// The routes, rules and options in force when the read was sampled.
     pub routes: Arc<Routes>,
     pub comparing: Arc<CompareConfig>,
-    /// The share of the byte budget that request and answer take.
+    /// The bytes of the budget that request and answer use.
     pub held: Held,
 }
 
-/// A sample that has come out of the queue.
+/// A sample taken out of the queue.
 #[derive(Debug)]
 pub struct CheckInput {
     pub ticket: Ticket,
@@ -57,17 +57,17 @@ pub struct CheckInput {
     pub held: Held,
 }
 
-/// A read as the caller sent it, hop-by-hop headers taken out.
+/// A read as the caller sent it, without hop-by-hop headers.
 #[derive(Clone, Debug)]
 pub struct ReadRequest {
     pub method: Method,
-    /// Path and query as they came.
+    /// Path and query as received.
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// Offers samples without ever waiting. Cheap to clone; the [`QueueReceiver`] ends when all clones are dropped.
+/// Offers samples without waiting. Cheap to clone; the [`QueueReceiver`] ends when all clones are dropped.
 #[derive(Clone, Debug)]
 pub struct Queue {
     tx: mpsc::UnboundedSender<Box<CapturedRead>>,
@@ -84,7 +84,7 @@ pub struct QueueReceiver {
 
 /// A queue of at most `max_length` samples.
 pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, QueueReceiver) {
-    // Bounded by `max_length`, not by the channel: the bound changes at runtime.
+    // `max_length` bounds it, not the channel, because the bound changes at runtime.
     let (tx, rx) = mpsc::unbounded_channel();
     let queue = Queue {
         tx,
@@ -94,7 +94,7 @@ pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, QueueReceiver) {
     (queue, QueueReceiver { rx, gauges })
 }
 
-// === impl Sample ===
+// === impl CapturedRead ===
 
 impl CapturedRead {
     pub fn open(self) -> CheckInput {
@@ -128,7 +128,7 @@ impl ReadRequest {
 // === impl Queue ===
 
 impl Queue {
-    /// Accepts a sample or ends it: `queue_full`, or `shutting_down` when nobody listens any more.
+    /// Queues a sample or finishes it: `queue_full`, or `shutting_down` if the receiver is gone.
     pub fn offer(&self, sample: Box<CapturedRead>) {
         let max_length = self.max_length.load(Ordering::Relaxed) as u64;
         if self.gauges.enter_queue() >= max_length {
@@ -144,16 +144,16 @@ impl Queue {
         }
     }
 
-    /// Changes the bound; what is queued already stays.
+    /// Changes the bound. Samples already queued stay.
     pub fn set_max_length(&self, max_length: usize) {
         self.max_length.store(max_length, Ordering::Relaxed);
     }
 }
 
-// === impl Feed ===
+// === impl QueueReceiver ===
 
 impl QueueReceiver {
-    /// The next sample; `None` when every [`Queue`] is dropped and the queue is empty.
+    /// Returns the next sample; `None` when every [`Queue`] is dropped and the queue is empty.
     pub async fn next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.recv().await;
         if sample.is_some() {
@@ -162,7 +162,7 @@ impl QueueReceiver {
         sample
     }
 
-    /// The next sample if there is one now.
+    /// Returns the next sample if one is queued.
     pub fn try_next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.try_recv().ok();
         if sample.is_some() {

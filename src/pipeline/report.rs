@@ -1,7 +1,7 @@
-//! Redacted reports of checks, on their way to exporters and store.
+//! Redacted reports of checks, sent to exporters and the store.
 //!
-//! A [`Report`] is made by [`FinishedCheck::report`](super::Checked::report), before it enters any queue: nothing personal is in it unless the
-//! configuration asks for it.
+//! [`FinishedCheck::report`](super::FinishedCheck::report) builds a [`Report`] before it enters any queue. It contains
+//! no personal data unless the configuration asks for it.
 
 use crate::{
     advise::suggest::Hints,
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Which checks become traces: `telemetry.traced`.
+/// Which checks are exported as traces: `telemetry.traced`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Traced {
     /// Mismatch, transient, noise and shadow error.
@@ -26,7 +26,7 @@ pub enum Traced {
     None,
 }
 
-/// What is told of one check, after redaction.
+/// The report of one check, after redaction.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub outcome: Outcome,
@@ -37,9 +37,9 @@ pub struct Report {
     pub path: String,
     pub query: Option<String>,
     pub request_headers: Vec<(String, String)>,
-    /// `None` where there was none.
+    /// `None` if there was none.
     pub request_body: Option<String>,
-    /// The parts of the request that are told otherwise than they are: `path`, `query`, `body`, `header.NAME`, `headers`.
+    /// The parts of the request that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
     pub request_masked: Vec<String>,
     /// The check's own span; the replay carried it as `traceparent`.
     pub span: TraceContext,
@@ -51,36 +51,36 @@ pub struct Report {
     pub new: Option<ReportedAnswer>,
     /// The differences kept.
     pub differences: Vec<ReportedDifference>,
-    /// How many there were.
+    /// The total number of differences.
     pub count: usize,
     pub rechecked: Rechecked<String>,
 }
 
-/// What reading both stacks again has shown, with places as `P`.
+/// The result of reading both stacks again. `P` is the type of a place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rechecked<P> {
     /// How often both stacks were read again.
     pub count: u32,
-    /// Whether what is compared was read without the conditions that the request has.
+    /// Whether the compared answers were read without the request's conditions.
     pub is_conditional: bool,
-    /// From the first difference to the reading at which none was left, where that came.
+    /// From the first difference to the reading that showed none; `None` if no reading did.
     pub lag: Option<Duration>,
-    /// Places at which readings of the old stack differ from each other.
+    /// Places where the old stack's own readings differ.
     pub noise: Vec<P>,
 }
 
-/// What is told of one answer.
+/// An answer after redaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportedAnswer {
     pub status: u16,
     pub duration: Duration,
     pub headers: Vec<(String, String)>,
-    /// `None` where there is nothing to show.
+    /// `None` if there is nothing to show.
     pub body: Option<String>,
     pub trailers: Vec<(String, String)>,
 }
 
-/// What is told of one difference.
+/// A difference after redaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReportedDifference {
     pub place: String,
@@ -94,20 +94,20 @@ pub struct ReportedDifference {
     pub basis: RuleEvidence,
 }
 
-/// What rules are judged by once the check is over. It is kept beside what is told and is itself told nobody.
+/// The input for judging rules after the check. It is kept with the report and never exported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleEvidence {
-    /// Where it is; `None` where a name on the way there must not be told.
+    /// The original place; `None` if redaction masked a name in it.
     pub at: Option<Place>,
     pub hints: Hints,
-    /// What both sides have there, absence included, where all of it is told as it is.
+    /// The values of both sides, including absence, if redaction left both unchanged.
     pub shown: Option<[Option<Json>; 2]>,
 }
 
 // === impl Traced ===
 
 impl Traced {
-    /// Whether a check that ended so becomes a trace.
+    /// Whether a check with this outcome is exported as a trace.
     pub fn admits(self, outcome: Outcome) -> bool {
         match self {
             Self::Mismatch => outcome.is_deviation(),
@@ -120,7 +120,7 @@ impl Traced {
 // === impl Report ===
 
 impl Report {
-    /// About how many bytes it takes.
+    /// The approximate size in bytes.
     pub fn size(&self) -> usize {
         let answers = [&self.old, &self.new].into_iter().flatten();
         let answers = answers.map(|answer| {
@@ -167,7 +167,7 @@ impl<P> Rechecked<P> {
     }
 }
 
-// === impl ToldAnswer ===
+// === impl ReportedAnswer ===
 
 impl ReportedAnswer {
     /// The duration in milliseconds, to the microsecond.

@@ -1,4 +1,4 @@
-//! The way of reports to those who listen.
+//! Sends reports to their listeners.
 
 use super::Report;
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
 use std::{ops::Deref, sync::Arc};
 use tokio::sync::mpsc;
 
-/// Hands reports to every listener without ever waiting; what a listener cannot take is dropped and counted.
+/// Sends reports to every listener without waiting. A report that a listener cannot take is dropped and counted.
 #[derive(Clone, Debug)]
 pub struct Reports {
     listeners: Vec<Listener>,
     gauges: Gauges,
 }
 
-/// A report on its way to one listener. It counts among the bytes waiting for that listener until it is dropped.
+/// A report sent to one listener. Its bytes count as waiting until it is dropped.
 #[derive(Debug)]
 pub struct Sent {
     report: Arc<Report>,
@@ -29,8 +29,8 @@ struct Listener {
     waiting: Budget,
 }
 
-/// The bytes of reports that may wait for one listener. Each has its own share, so that a hanging collector takes
-/// nothing from the store.
+/// Bytes of reports that may wait for one listener. Each listener has its own bound, so that a hanging collector cannot
+/// crowd out the store.
 const MAX_WAITING: usize = 16 << 20;
 
 // === impl Reports ===
@@ -60,7 +60,7 @@ impl Reports {
         for listener in &self.listeners {
             let is_for_store = listener.signal == Signal::Store;
             if is_for_store {
-                // Before it is on its way: it may be there at once.
+                // Count it before sending, because the listener may receive it at once.
                 self.gauges.enter_store();
             }
             if !listener.takes(&report, size) {

@@ -1,8 +1,8 @@
-//! What callers have written of late: noted by the live side, asked by the shadow before it begins a check.
+//! Recently written keys: the live side records them, and the shadow queries them before a check.
 //!
-//! A fixed number of marks, made with the first write: noting one and asking for one are a few atomic operations on one
-//! cache line, whatever was written. Where a set of marks is full, the oldest goes, and that is counted: reads of that
-//! key are then checked as if nothing had been written, and what differs is read again like any other difference.
+//! A fixed-size, set-associative cache, allocated at the first write. Recording and querying take a few atomic
+//! operations on one cache line. A full set evicts its oldest mark and counts that. Reads of an evicted key are checked
+//! as if nothing had been written, and a difference is read again like any other.
 
 use crate::{
     ledger::{Bound, Gauges},
@@ -17,14 +17,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shared by clones.
+/// Clones share the marks.
 #[derive(Clone, Debug)]
 pub struct Writes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     sets: OnceLock<Box<[Set]>>,
-    /// Milliseconds; 0: nothing is noted.
+    /// In milliseconds; 0 turns recording off.
     window: AtomicU64,
     start: Instant,
     gauges: Gauges,
@@ -32,17 +32,17 @@ struct Inner {
 
 type Set = [AtomicU64; WAYS];
 
-/// Together 64 KiB marks, half a MiB.
+/// 64 Ki marks in all, half a MiB.
 const SETS: usize = 1 << 14;
 const WAYS: usize = 4;
 
-/// Attempts at a set in which others note at the same moment.
+/// Attempts to update a set that others update at the same time.
 const ATTEMPTS: usize = 4;
 
 // === impl Writes ===
 
 impl Writes {
-    /// Counts writes for as long as `window`; zero: nothing is noted.
+    /// Remembers writes for `window`. Zero turns recording off.
     pub fn new(window: Duration, gauges: Gauges) -> Self {
         let writes = Self(Arc::new(Inner {
             sets: OnceLock::new(),
@@ -54,7 +54,7 @@ impl Writes {
         writes
     }
 
-    /// In force at once, also for what was noted before.
+    /// Takes effect at once, also for writes already recorded.
     pub fn set_window(&self, window: Duration) {
         let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
         self.0.window.store(window, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Writes {
         self.0.window.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that what has these keys is written at `now`.
+    /// Records a write of these keys at `now`.
     pub fn note(&self, keys: &Keys, now: Instant) {
         if !self.are_noted() {
             return;
@@ -82,8 +82,8 @@ impl Writes {
         }
     }
 
-    /// Whether what has one of these keys was written within the window that ends at `now`. Nobody asks for the keys
-    /// where nothing was ever written.
+    /// Whether one of these keys was written within the window that ends at `now`. `keys` is not called if nothing was
+    /// ever written.
     pub fn touch(&self, keys: impl FnOnce() -> Keys, now: Instant) -> bool {
         let Some(sets) = self.0.sets.get() else {
             return false;
@@ -105,7 +105,7 @@ impl Writes {
 }
 
 fn set(sets: &[Set], key: u64) -> &Set {
-    // The lower bits, of which marks know nothing.
+    // Uses the lower bits, which marks do not contain.
     &sets[(key as usize) & (SETS - 1)]
 }
 
@@ -113,7 +113,7 @@ fn marks(set: &Set) -> [Mark; WAYS] {
     std::array::from_fn(|index| Mark(set[index].load(Ordering::Relaxed)))
 }
 
-/// `false`: a mark that still counts is lost.
+/// Returns `false` if a mark that still counts is lost.
 fn put(set: &Set, key: u64, window: Window) -> bool {
     for _ in 0..ATTEMPTS {
         let before = marks(set);

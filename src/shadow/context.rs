@@ -83,7 +83,7 @@ pub(super) struct ComparisonOutput {
 #[derive(Debug)]
 pub(super) struct Panicked;
 
-// === impl Bench ===
+// === impl CheckContext ===
 
 impl CheckContext {
     /// Compares two answers. A panic in here ends the comparison, not more.

@@ -57,7 +57,7 @@ pub(super) enum ReadError {
     Failed(Stack, Failure),
 }
 
-// === impl Reader ===
+// === impl DualReader ===
 
 impl DualReader<'_> {
     /// Old's first in what comes. What is kept of the answers is taken from `held`, unless it is as `expected`.
@@ -130,7 +130,7 @@ impl DualReader<'_> {
     }
 }
 
-// === impl Obstacle ===
+// === impl ReadError ===
 
 impl ReadError {
     /// How a check ends whose first answers could not be read.

@@ -43,7 +43,7 @@ pub(super) struct Permit {
     end: End,
 }
 
-// === impl Lane ===
+// === impl GuardedClient ===
 
 impl GuardedClient {
     pub(super) fn new(
@@ -132,7 +132,7 @@ impl GuardedClient {
     }
 }
 
-// === impl Watched ===
+// === impl BreakerGauge ===
 
 impl BreakerGauge {
     fn set_open(&self, is_open: bool) {
@@ -144,7 +144,7 @@ impl BreakerGauge {
     }
 }
 
-// === impl Passage ===
+// === impl Permit ===
 
 impl Permit {
     pub(super) fn lane(&self) -> &GuardedClient {

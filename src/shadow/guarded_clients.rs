@@ -49,7 +49,7 @@ pub(super) enum Instance {
     Control,
 }
 
-// === impl Lanes ===
+// === impl GuardedClients ===
 
 impl GuardedClients {
     pub(super) fn new(clients: Clients, gauges: &Gauges) -> Self {

@@ -106,7 +106,7 @@ impl Rereader {
     }
 }
 
-// === impl Asked ===
+// === impl RereadRequest ===
 
 impl RereadRequest {
     fn compare(
@@ -132,7 +132,7 @@ impl RereadRequest {
     }
 }
 
-// === impl NotReread ===
+// === impl RereadError ===
 
 impl From<ReadError> for RereadError {
     fn from(obstacle: ReadError) -> Self {

@@ -30,7 +30,7 @@ pub(crate) enum Broken {
     Unwanted,
 }
 
-// === impl Upload ===
+// === impl RequestBody ===
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming) -> Self {

@@ -55,7 +55,7 @@ enum Source {
 /// Refuses the request body when dropped.
 struct Unwanted(GateHandle);
 
-// === impl Download ===
+// === impl ResponseBody ===
 
 impl ResponseBody {
     pub(crate) fn new(body: PooledBody<RequestBody>, stack: Stack, sent: Instant) -> Self {

@@ -51,7 +51,7 @@ const OPEN: u8 = 1;
 const ANSWERED: u8 = 2;
 const REFUSED: u8 = 3;
 
-// === impl Gate ===
+// === impl BodyGate ===
 
 impl BodyGate {
     pub(crate) fn new(caller: Switch) -> (Self, GateHandle) {
@@ -84,7 +84,7 @@ impl BodyGate {
     }
 }
 
-// === impl Keeper ===
+// === impl GateHandle ===
 
 impl GateHandle {
     // ## Closed => Open
