@@ -1,7 +1,7 @@
-//! The shadow side: samples are replayed on the stack that does not answer callers, compared, counted and reported.
+//! The shadow side: it replays samples on the stack that does not answer callers, then compares, counts and reports.
 //!
-//! It runs on its own threads, below the live ones in priority, and meets them only in the queue of samples, the byte
-//! budget and counters. Every sample that comes out of the queue ends in exactly one outcome, because it owns its
+//! It runs on its own threads, at a lower priority than the live ones. It shares only the queue of samples, the byte
+//! budget and counters with them. Every sample taken from the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
 mod breaker;
@@ -32,61 +32,61 @@ use crate::{pipeline::Traced, sample::Frequency};
 use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 
-/// What may change while the process runs. A check goes by one of these from its beginning to its end.
+/// Settings that may change at runtime. A check uses one snapshot from its beginning to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// For the whole answer of the shadow, body included.
+    /// For the shadow's complete answer, body included.
     pub timeout: Duration,
     pub max_in_flight: NonZeroUsize,
-    /// Requests to the shadow; past it a sample is `over_budget`.
+    /// Requests to the shadow. A sample beyond this limit is `over_budget`.
     pub max_per_second: Frequency,
     pub breaker: Limits,
-    /// A sample that waited for longer is `expired`.
+    /// A sample that waited longer is `expired`.
     pub max_age: Duration,
-    /// Bytes kept of an answer's body, as it was sent.
+    /// Bytes of an answer's body that are kept, as it was sent.
     pub max_body: usize,
-    /// For aligning arrays and text; past it a coarser difference is reported, never equality.
+    /// For aligning arrays and text. After it, a coarser difference is reported, never equality.
     pub deadline: Duration,
     pub trace: Trace,
     pub traced: Traced,
     pub recheck: Recheck,
     pub conditional: Conditional,
-    /// The header in which answers of the new stack name its build.
+    /// The header of the new stack's answers that names its build.
     pub version_header: Option<HeaderName>,
-    /// How long accepted checks may go on once the process ends.
+    /// How long accepted checks may continue during shutdown.
     pub grace: Duration,
 }
 
-/// When both stacks are read again after a difference, and what that may cost.
+/// When both stacks are read again after a difference, and the limits on that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recheck {
-    /// From the first difference on; empty: a difference is a mismatch at once.
+    /// Delays after the first difference. If empty, a difference is a mismatch at once.
     pub after: Vec<Duration>,
-    /// Readings of both stacks, of all checks together.
+    /// Readings of both stacks, over all checks.
     pub max_per_second: Frequency,
-    /// Checks that may wait at one time.
+    /// Checks that may wait at the same time.
     pub max_waiting: usize,
-    /// Bytes that those may hold together.
+    /// Bytes that the waiting checks may hold in total.
     pub max_waiting_bytes: usize,
 }
 
-/// What becomes of a read that the primary answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
+/// How to handle a read that the primary answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conditional {
-    /// Both stacks are read again without its conditions.
+    /// Reads both stacks again without its conditions.
     #[default]
     Reread,
-    /// It is not compared.
+    /// Does not compare it.
     Skip,
 }
 
-/// Where the span of a check belongs.
+/// The trace that a check's span belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trace {
     /// A trace of its own, linked to the live one.
     #[default]
     Link,
-    /// Within the live trace, where there is one.
+    /// The live trace, if there is one.
     Child,
 }
 

@@ -1,4 +1,4 @@
-//! A circuit breaker, with time as an argument.
+//! A circuit breaker; callers pass in the time.
 
 use std::{
     num::NonZeroU32,
@@ -8,13 +8,13 @@ use std::{
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// So many failures in a row open it.
+    /// Consecutive failures that open it.
     pub failures: NonZeroU32,
-    /// Then nothing is let through for this long, and after it one probe.
+    /// How long it rejects everything before it admits one probe.
     pub cool_down: Duration,
 }
 
-/// Keeps requests from a stack that fails.
+/// Protects a failing stack from requests.
 #[derive(Debug)]
 pub(super) struct Breaker(State);
 
@@ -26,12 +26,12 @@ enum State {
     Open {
         since: Instant,
     },
-    /// The next request may probe, whenever it comes.
+    /// The next request is a probe.
     Ripe,
     Probing,
 }
 
-/// Leave to send one request. Each has to be [settled](Breaker::settle).
+/// A permission to send one request. Each must be [settled](Breaker::settle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pass {
     Ordinary,
@@ -43,7 +43,7 @@ pub(super) enum Pass {
 pub(super) enum End {
     Answered,
     Failed,
-    /// It was not sent, or given up for reasons of our own.
+    /// It was not sent, or we gave it up for reasons of our own.
     Abandoned,
 }
 
@@ -69,7 +69,7 @@ impl Breaker {
         !matches!(self.0, State::Closed { .. })
     }
 
-    /// Leave to send a request now; `None` while open.
+    /// Admits a request now; `None` while open.
     pub(super) fn admit(&mut self, now: Instant, limits: &Limits) -> Option<Pass> {
         match self.0 {
             State::Closed { .. } => return Some(Pass::Ordinary),
@@ -84,14 +84,14 @@ impl Breaker {
         Some(Pass::Probe)
     }
 
-    /// Tells how a request that was let through has ended.
+    /// Records how an admitted request ended.
     pub(super) fn settle(&mut self, pass: Pass, end: End, now: Instant, limits: &Limits) {
         let reopened = State::Open { since: now };
         self.0 = match (self.0, pass, end) {
             // ## Probing => (Closed | Open | Ripe)
             (_, Pass::Probe, End::Answered) => State::Closed { failures: 0 },
             (_, Pass::Probe, End::Failed) => reopened,
-            // Nothing was learnt.
+            // The probe gave no result.
             (_, Pass::Probe, End::Abandoned) => State::Ripe,
             (State::Closed { .. }, Pass::Ordinary, End::Answered) => State::Closed { failures: 0 },
             // ## Closed => (Closed | Open)
@@ -103,7 +103,7 @@ impl Breaker {
                     },
                 }
             }
-            // Sent before it opened: the probe alone decides.
+            // Sent before it opened: only the probe decides.
             (state, Pass::Ordinary, _) => state,
         };
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     proptest! {
-        /// Requests begin and end in any order, at any pace, with any end.
+        /// Requests begin and end in any order, at any rate, with any result.
         #[test]
         fn while_open_at_most_one_request_is_let_through_in_a_cool_down(
             failures in 1u32..5,

@@ -1,4 +1,4 @@
-//! One sample, carried through to its outcome: replayed, compared, where it differs read again, counted, reported.
+//! Processes one sample: replays it, compares it, reads both stacks again if it differs, counts and reports it.
 
 use super::{
     Settings,
@@ -28,7 +28,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use std::{mem, sync::Arc, time::Instant};
 
-/// What one check begins with.
+/// The resources that a check starts with.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) passage: Permit,
@@ -37,33 +37,33 @@ pub(super) struct Entry {
     pub(super) drain: Arc<drain::Watch>,
 }
 
-/// A check under way.
+/// A check in progress.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) bench: Arc<CheckContext>,
     pub(super) sample: CheckInput,
-    /// The read with its caller's conditions, once `sample` is without them.
+    /// The original read with its conditions, once `sample` has none.
     pub(super) conditional: Option<ReadRequest>,
     pub(super) span: Span,
     pub(super) settings: Arc<Settings>,
 }
 
-/// How a check ended, and what was found.
+/// The outcome of a check, and what was found.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) outcome: Outcome,
     pub(super) compared: Compared,
-    /// Why the bodies were not compared, where other differences were found.
+    /// Why the bodies were not compared although other differences were found.
     pub(super) uncompared: Option<Reason>,
     pub(super) rechecked: Rechecked<value::Place>,
-    /// Ids that have met in it and are remembered, should it stay a mismatch.
+    /// Ids paired in this check, remembered if it stays a mismatch.
     pub(super) met: Met,
 }
 
-/// Bytes that a pair of ids takes while its check waits, roughly.
+/// Approximate bytes that a pair of ids takes while its check waits.
 const PAIR: usize = 64;
 
-/// Carries one sample through to its outcome.
+/// Processes one sample up to its outcome.
 pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, entry: Entry) {
     let Entry {
         passage,
@@ -87,7 +87,7 @@ pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, ent
             }
         }
         Some(why) => {
-            // It may have to wait, and not in a place that others could use.
+            // It may wait, and must not occupy a slot that others could use.
             drop(place);
             check.afresh(why, Some(passage), &drain).await
         }
@@ -106,7 +106,7 @@ pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, ent
     check.sample.ticket.finish(finding.outcome);
 }
 
-/// Ends a sample whose read is not to be sent.
+/// Finishes a sample whose read is not sent.
 pub(super) fn refuse(
     bench: &Arc<CheckContext>,
     sample: Box<CapturedRead>,
@@ -134,7 +134,7 @@ impl Check {
         }
     }
 
-    /// What the answers are of, for comparing them.
+    /// Describes the answers for a comparison.
     pub(super) fn subject(&self) -> Subject<'_> {
         let ticket = &self.sample.ticket;
         Subject {
@@ -177,18 +177,19 @@ impl Check {
         self.judge(shadow)
     }
 
-    /// Whether there is nothing in the primary's answer to compare because of what the caller had already.
+    /// Whether the primary's answer has nothing to compare because of what the caller already had.
     pub(super) fn is_conditional(&self) -> bool {
         conditions::has_decided(&self.sample.request.headers, &self.sample.answer)
     }
 
-    /// Whether the primary sends a part of what the shadow sends whole because it does not know the caller's validator.
+    /// Whether the primary sends a part and the shadow the whole, because the shadow does not know the caller's
+    /// validator.
     fn is_part_of(&self, shadow: &Answer) -> bool {
         let headers = &self.sample.request.headers;
         conditions::is_part_of(headers, &self.sample.answer, shadow)
     }
 
-    /// From here on the read asks for the whole answer, whatever its caller has.
+    /// Removes the conditions, so that later reads ask for the whole answer.
     pub(super) fn drop_conditions(&mut self) {
         let request = &mut self.sample.request;
         if conditions::has_any(&request.headers) {
@@ -197,8 +198,8 @@ impl Check {
         conditions::remove(&mut request.headers);
     }
 
-    /// Reads both stacks, old's answer first. Where the caller had conditions, the new stack is also asked with them, and
-    /// what it answers then stands if it is wrong by its own answer without them.
+    /// Reads both stacks; the old one's answer comes first. If the caller had conditions, the new stack is also read
+    /// with them. That answer is returned instead if the new stack's own answer without conditions proves it wrong.
     pub(super) async fn read_both(
         &self,
         ways: [StackAccess<'_>; 2],
@@ -226,7 +227,7 @@ impl Check {
         Ok([old, asked])
     }
 
-    /// Whether an answer of the new stack to the conditions is wrong by what it answers without them.
+    /// Whether the new stack's answer to the conditions is contradicted by its answer without them.
     pub(super) fn is_broken(&self, answer: &Answer, whole: &Answer) -> bool {
         let request = self.conditional.as_ref();
         request.is_some_and(|request| conditions::is_broken(&request.headers, answer, whole))
@@ -251,13 +252,13 @@ impl Check {
         }
     }
 
-    /// Compares the first answers, if the shadow gave one.
+    /// Compares the first answers, if the shadow answered.
     fn judge(&mut self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
         let shadow = match shadow {
             Ok(shadow) => shadow,
             Err(outcome) => return (None, Finding::from(outcome)),
         };
-        // First, for the epoch says which ids have met.
+        // This comes first, because the epoch determines which ids have been paired.
         self.hear_version(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
         let comparing = &self.sample.comparing;
@@ -283,7 +284,7 @@ impl Check {
         (Some(shadow), finding)
     }
 
-    /// Without room for them, ids are not remembered.
+    /// Keeps paired ids if the byte budget has room for them.
     fn hold(&mut self, met: Met) -> Met {
         match self.sample.held.grow(met.len() * PAIR) {
             true => met,
@@ -291,14 +292,15 @@ impl Check {
         }
     }
 
-    /// Counts the check in the epoch of the build that answered it, where answers name one.
+    /// Counts the check in the epoch of the build that answered it, if answers name one.
     fn hear_version(&mut self, shadow: &Answer) {
         if self.settings.version_header.is_none() {
             return;
         }
         let (_, new) = self.sides(shadow);
         let version = self.build(new);
-        // What stands before the new stack answers so in its place, and names no build. Nor need a 304 (RFC 9110, 15.4.5).
+        // A proxy before the new stack may answer a 5xx in its place and names no build. A 304 need not name it either
+        // (RFC 9110, 15.4.5).
         let may_lack_it = new.status.is_server_error() || new.status == StatusCode::NOT_MODIFIED;
         if version.is_none() && may_lack_it {
             return;
@@ -317,7 +319,7 @@ impl Check {
         Version::of(version.as_bytes())
     }
 
-    /// The first answers, old's first.
+    /// The first answers; the old one's comes first.
     pub(super) fn sides<'a>(&'a self, shadow: &'a Answer) -> (&'a Answer, &'a Answer) {
         match self.sample.primary {
             Stack::Old => (&self.sample.answer, shadow),
@@ -329,7 +331,7 @@ impl Check {
 // === impl Finding ===
 
 impl Finding {
-    /// Whether reading again may show something else.
+    /// Whether another reading may change the result.
     fn is_suspect(&self) -> bool {
         matches!(self.compared, Compared::Different { .. })
     }

@@ -1,4 +1,4 @@
-//! Places for requests in flight: so many reads are under way at once, first ones and later ones together.
+//! Slots for requests in flight. First readings and re-checks share one limit.
 
 use crate::ledger::{Gauges, gauges::InFlight};
 use std::sync::{
@@ -7,7 +7,7 @@ use std::sync::{
 };
 use tokio::sync::Notify;
 
-/// How many places are taken. Shared by clones.
+/// Counts the slots in use. Clones share the count.
 #[derive(Clone, Debug)]
 pub(super) struct Places(Arc<Inner>);
 
@@ -18,7 +18,7 @@ struct Inner {
     gauges: Gauges,
 }
 
-/// A place that is taken, until it is dropped.
+/// A slot in use until dropped.
 #[derive(Debug)]
 #[must_use = "a place is taken only while it lives"]
 pub(super) struct Place {
@@ -37,7 +37,7 @@ impl Places {
         }))
     }
 
-    /// A place if fewer than `max` are taken.
+    /// Takes a slot if fewer than `max` are in use.
     pub(super) fn try_take(&self, max: usize) -> Option<Place> {
         let one_more = |taken: usize| (taken < max).then_some(taken + 1);
         let taken = &self.0.taken;
@@ -50,7 +50,7 @@ impl Places {
         })
     }
 
-    /// Waits until fewer than `max` are taken, which is asked anew each time.
+    /// Waits until fewer than `max` slots are in use. Evaluates `max` again at each attempt.
     pub(super) async fn take(&self, max: impl Fn() -> usize) -> Place {
         loop {
             if let Some(place) = self.try_take(max()) {

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13): what a caller has already, and whether a 304 is right about it.
+//! Conditional requests (RFC 9110, section 13): what a caller already has, and whether a 304 is right about it.
 
 use crate::compare::Answer;
 use http::{
@@ -10,7 +10,7 @@ use http::{
 };
 use std::time::SystemTime;
 
-/// What makes a stack answer by what the caller has.
+/// The headers that make an answer depend on what the caller has.
 const CONDITIONS: [HeaderName; 5] = [
     IF_NONE_MATCH,
     IF_MODIFIED_SINCE,
@@ -19,19 +19,17 @@ const CONDITIONS: [HeaderName; 5] = [
     IF_UNMODIFIED_SINCE,
 ];
 
-/// Takes the conditions out of a request.
 pub(super) fn remove(request: &mut HeaderMap) {
     for name in &CONDITIONS {
         request.remove(name);
     }
 }
 
-/// Whether a request has conditions.
 pub(super) fn has_any(request: &HeaderMap) -> bool {
     CONDITIONS.iter().any(|name| request.contains_key(name))
 }
 
-/// Whether an answer to a request goes by its conditions, so that there is nothing in it to compare.
+/// Whether the request's conditions decided the answer, so that there is nothing in it to compare.
 pub(super) fn has_decided(request: &HeaderMap, answer: &Answer) -> bool {
     matches!(
         answer.status,
@@ -39,20 +37,21 @@ pub(super) fn has_decided(request: &HeaderMap, answer: &Answer) -> bool {
     ) && has_any(request)
 }
 
-/// Whether only the shadow sends the whole resource, because it does not know the validator by which the primary sends a part.
+/// Whether only the shadow sends the whole resource, because it does not know the validator that lets the primary send
+/// a part.
 pub(super) fn is_part_of(request: &HeaderMap, primary: &Answer, shadow: &Answer) -> bool {
     request.contains_key(IF_RANGE)
         && primary.status == StatusCode::PARTIAL_CONTENT
         && shadow.status == StatusCode::OK
 }
 
-/// Whether a stack may answer 304 to the request.
+/// Whether a stack may answer the request with 304.
 pub(super) fn may_be_unmodified(request: &HeaderMap) -> bool {
     request.contains_key(IF_NONE_MATCH) || request.contains_key(IF_MODIFIED_SINCE)
 }
 
-/// Whether a stack's answer to the request with its conditions is wrong by what the stack answers without them: a 304
-/// that this contradicts, or a failure where this is none.
+/// Whether a stack's answer to the conditions is contradicted by its answer without them: a wrong 304, or a failure
+/// where the other is none.
 pub(super) fn is_broken(request: &HeaderMap, answer: &Answer, whole: &Answer) -> bool {
     if whole.status.is_server_error() {
         return false;
@@ -64,7 +63,7 @@ pub(super) fn is_broken(request: &HeaderMap, answer: &Answer, whole: &Answer) ->
     }
 }
 
-/// Whether a 304 is right about what the stack answers without conditions.
+/// Whether a 304 agrees with the stack's answer without conditions.
 fn is_unmodified(request: &HeaderMap, answer: &Answer, whole: &Answer) -> bool {
     let is_own_tag = match (tag(&answer.headers), tag(&whole.headers)) {
         (None, _) => true,
@@ -73,7 +72,7 @@ fn is_unmodified(request: &HeaderMap, answer: &Answer, whole: &Answer) -> bool {
     is_own_tag && is_known(request, whole)
 }
 
-/// Whether the caller has what the stack answers without conditions, by its tag or else by its date.
+/// Whether the caller has the stack's answer without conditions, by its tag or else by its date.
 fn is_known(request: &HeaderMap, whole: &Answer) -> bool {
     let known = request.get_all(IF_NONE_MATCH).iter();
     let known: Vec<_> = known.flat_map(|value| tags(value.as_bytes())).collect();
@@ -86,7 +85,7 @@ fn is_known(request: &HeaderMap, whole: &Answer) -> bool {
     }
 }
 
-/// By `if-modified-since`: the stack has nothing that is newer. Dates that cannot be read have to be the same.
+/// By `if-modified-since`: the stack has nothing newer. Dates that do not parse must be identical.
 fn is_unchanged(request: &HeaderMap, whole: &Answer) -> bool {
     let (Some(since), Some(modified)) = (
         request.get(IF_MODIFIED_SINCE),
@@ -104,12 +103,12 @@ fn date(value: &[u8]) -> Option<SystemTime> {
     httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()
 }
 
-/// The tag that an answer gives itself, without what makes it weak.
+/// The answer's own tag, without the weakness prefix.
 fn tag(headers: &HeaderMap) -> Option<&[u8]> {
     headers.get(ETAG).map(|value| opaque(value.as_bytes()))
 }
 
-/// The tags of a list, without what makes them weak. A comma may stand within a tag.
+/// The tags of a list, without weakness prefixes. A tag may contain a comma.
 fn tags(list: &[u8]) -> Vec<&[u8]> {
     let mut is_quoted = false;
     let tags = list.split(|byte| {

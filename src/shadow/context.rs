@@ -1,4 +1,4 @@
-//! What every check needs: it compares, counts and reports.
+//! Shared state of all checks. It compares, counts and reports.
 
 use super::{
     Compare, Settings,
@@ -26,8 +26,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Bytes of a body up to which both stacks are measured alike. A slow caller holds the primary up once more than is
-/// written ahead for it has come; nobody holds up the shadow.
+/// Both stacks are measured alike up to this many bytes of body. Beyond it, a slow caller can hold up the primary once
+/// the write-ahead buffer is full. Nothing holds up the shadow.
 const MAX_TIMED: u64 = 256 << 10;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(super) struct CheckContext {
     pub(super) writes: Writes,
 }
 
-/// What two answers are of.
+/// Describes what two answers belong to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'s> {
     pub(super) route: &'s str,
@@ -60,22 +60,22 @@ pub(super) struct Subject<'s> {
     pub(super) deadline: Duration,
 }
 
-/// What a comparison knows of ids that have met before.
+/// Which earlier id pairs a comparison uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdMemory {
-    /// Those of its epoch, and where the answers are equal, what meets here is added.
+    /// Those of its epoch. If the answers are equal, their pairs are added.
     Kept,
-    /// Those of its epoch, and nothing is added.
+    /// Those of its epoch; adds none.
     Known,
     /// None.
     Blank,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(super) struct ComparisonOutput {
     pub(super) comparison: Comparison,
-    /// What met in it and was not kept.
+    /// Paired ids that were not kept.
     pub(super) met: Met,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Panicked;
 // === impl CheckContext ===
 
 impl CheckContext {
-    /// Compares two answers. A panic in here ends the comparison, not more.
+    /// Compares two answers. A panic ends only this comparison.
     pub(super) fn compare(
         &self,
         subject: &Subject<'_>,
@@ -132,7 +132,7 @@ impl CheckContext {
         })
     }
 
-    /// Remembers what met in a check, for those of its epoch that follow.
+    /// Remembers a check's paired ids for later checks of its epoch.
     pub(super) fn learn(&self, check: &Check, met: Met) {
         if !met.is_empty() {
             let tables = self.pairs.tables(check.sample.ticket.epoch());
@@ -165,7 +165,7 @@ impl CheckContext {
         }
     }
 
-    /// Counts the differences that are told. Noise is none.
+    /// Counts the reported differences. Noise has none.
     pub(super) fn count_differences(&self, check: &Check, finding: &Finding) {
         let Compared::Different { differences, count } = &finding.compared else {
             return;
@@ -182,7 +182,7 @@ impl CheckContext {
         }
     }
 
-    /// Hands a redacted report to whoever listens: of everything that was not in order, and of what is traced.
+    /// Sends a redacted report to the listeners, of every deviation and of every traced check.
     pub(super) fn report(&self, check: &Check, shadow: Option<&Reading>, finding: &Finding) {
         let outcome = finding.outcome;
         if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
@@ -225,7 +225,7 @@ impl CheckContext {
             room: self.tries.room(differences.len(), Instant::now()),
         };
         let redactor = self.redactor.get();
-        // Hints are found by comparing: a panic in there must not end more than the report.
+        // Hints are found by comparing. A panic there must only lose the report.
         match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
             Ok(report) => {
                 let told = report.differences.iter();

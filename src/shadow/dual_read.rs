@@ -1,4 +1,4 @@
-//! Reads both stacks at the same moment, each by its way and past its guards.
+//! Reads both stacks at the same moment, each through its guarded client.
 
 use super::{
     Settings,
@@ -21,30 +21,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A whole answer of a stack.
+/// A complete answer of a stack.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) answer: Answer,
     pub(super) took: Duration,
 }
 
-/// How long a request that comes on top waits for leave.
+/// How long an additional request waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Reads stacks by the same request.
+/// Reads stacks with the same request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DualReader<'r> {
     pub(super) bench: &'r CheckContext,
     pub(super) settings: &'r Settings,
     pub(super) request: &'r ReadRequest,
-    /// What the stacks are told as the parent of their own spans.
+    /// Sent to the stacks as the parent of their own spans.
     pub(super) span: &'r TraceContext,
 }
 
-/// By which way a stack is read.
+/// How a stack is accessed.
 #[derive(Debug)]
 pub(super) enum StackAccess<'l> {
-    /// It asks for leave first.
+    /// Asks for a permit first.
     Asks(&'l Arc<GuardedClient>),
     Granted(Permit),
 }
@@ -60,7 +60,7 @@ pub(super) enum ReadError {
 // === impl DualReader ===
 
 impl DualReader<'_> {
-    /// Old's first in what comes. What is kept of the answers is taken from `held`, unless it is as `expected`.
+    /// Returns the old stack's answer first. Kept bodies count in `held` unless they equal `expected`.
     pub(super) async fn both(
         self,
         [old, new]: [StackAccess<'_>; 2],
@@ -86,7 +86,7 @@ impl DualReader<'_> {
         Ok([old, new])
     }
 
-    /// Asks the new stack once more, when there is leave for that.
+    /// Reads the new stack once more, when a permit is available.
     pub(super) async fn new_again(
         self,
         lane: &Arc<GuardedClient>,
@@ -100,7 +100,7 @@ impl DualReader<'_> {
         read.map_err(|failure| ReadError::Failed(Stack::New, failure))
     }
 
-    /// One of the requests that may be in flight.
+    /// Takes a slot for a request in flight.
     async fn place(self) -> Place {
         let current = &self.bench.settings;
         let max = || current.get().max_in_flight.get();
@@ -133,7 +133,7 @@ impl DualReader<'_> {
 // === impl ReadError ===
 
 impl ReadError {
-    /// How a check ends whose first answers could not be read.
+    /// The outcome of a check whose first answers could not be read.
     pub(super) fn outcome(self, primary: Stack) -> Outcome {
         match self {
             Self::Refused(reason) => Outcome::NotCompared(reason),

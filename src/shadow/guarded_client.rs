@@ -1,4 +1,4 @@
-//! A way to one stack, and what protects the stack on it: rate budget and circuit breaker.
+//! A client of one stack, with the guards that protect it: a rate limit and a circuit breaker.
 
 use super::{
     Settings,
@@ -15,17 +15,16 @@ use tokio::time;
 
 #[derive(Debug)]
 pub(super) struct GuardedClient {
-    /// For the log.
     name: &'static str,
     client: Client<Full<Bytes>>,
     breaker: Mutex<Breaker>,
     budget: Bucket,
-    /// Where the clock of `budget` begins.
+    /// The zero of `budget`'s clock.
     since: Instant,
     watched: BreakerGauge,
 }
 
-/// Where it is told that the breaker has opened, besides the log.
+/// The gauge that shows whether the breaker is open, in addition to the log.
 #[derive(Clone, Debug)]
 pub(super) enum BreakerGauge {
     AsShadow(Gauges),
@@ -33,7 +32,7 @@ pub(super) enum BreakerGauge {
     Not,
 }
 
-/// Leave to send one request to the stack. Dropped without an end, it is abandoned.
+/// A permit to send one request to the stack. Dropped unused, it counts as abandoned.
 #[derive(Debug)]
 #[must_use = "without a request the leave is given back"]
 pub(super) struct Permit {
@@ -65,7 +64,7 @@ impl GuardedClient {
         &self.client
     }
 
-    /// Leave to send a request now, or why there is none.
+    /// Returns a permit to send a request now, or why there is none.
     pub(super) fn admit(
         self: &Arc<Self>,
         now: Instant,
@@ -80,7 +79,7 @@ impl GuardedClient {
         }
     }
 
-    /// Leave to send a request once its turn comes, but within `patience`, or why there is none.
+    /// Waits at most `patience` for a permit; returns why there is none otherwise.
     pub(super) async fn admit_within(
         self: &Arc<Self>,
         patience: Duration,
@@ -105,7 +104,7 @@ impl GuardedClient {
 
     fn pass(&self, now: Instant, settings: &Settings) -> Option<Pass> {
         let mut breaker = self.lock();
-        // Once more here: which stack is the shadow, and so whose breaker counts, may have changed.
+        // Set it again here: which stack is the shadow, and so which breaker counts, may have changed.
         self.watched.set_open(breaker.is_open());
         breaker.admit(now, &settings.breaker)
     }
@@ -151,7 +150,7 @@ impl Permit {
         &self.lane
     }
 
-    /// The stack answered; whatever it said, it is there.
+    /// The stack answered, with whatever status.
     pub(super) fn answered(mut self) {
         self.end = End::Answered;
     }

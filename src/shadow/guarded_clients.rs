@@ -1,5 +1,4 @@
-//! Every way to a stack: to the shadow, and for reading a second time to the primary and to the control instance, each
-//! with guards of its own.
+//! Clients for each stack. Every client has its own rate limit and circuit breaker.
 
 use super::{
     Settings,
@@ -16,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the stacks are, and a second instance of the old one.
+/// Clients of both stacks, and of a second instance of the old one.
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) old: Client<Full<Bytes>>,
@@ -30,7 +29,7 @@ pub(super) struct GuardedClients {
     primary: ByStack,
     control: Option<Arc<GuardedClient>>,
     rechecks: Bucket,
-    /// Where the clock of `rechecks` begins.
+    /// The zero of `rechecks`' clock.
     since: Instant,
 }
 
@@ -40,12 +39,12 @@ struct ByStack {
     new: Arc<GuardedClient>,
 }
 
-/// Which instance of the old stack is read again.
+/// Which instance of the old stack a re-check reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Instance {
-    /// The one that callers are, or were, served by.
+    /// The one that serves, or served, callers.
     Own,
-    /// The control instance, where there is one.
+    /// The control instance, if there is one.
     Control,
 }
 
@@ -77,7 +76,7 @@ impl GuardedClients {
         }
     }
 
-    /// Leave to replay a sample, or why there is none.
+    /// Returns a permit to replay a sample, or why there is none.
     pub(super) fn admit(
         &self,
         sample: &CapturedRead,
@@ -90,7 +89,7 @@ impl GuardedClients {
         self.shadow.of(sample.primary.other()).admit(now, settings)
     }
 
-    /// The ways by which both stacks are read again, old's first.
+    /// The clients for reading both stacks again; the old stack's comes first.
     pub(super) fn again(&self, primary: Stack, instance: Instance) -> [&Arc<GuardedClient>; 2] {
         let of = |stack| match stack == primary {
             true => self.primary.of(stack),
@@ -103,18 +102,18 @@ impl GuardedClients {
         [control.unwrap_or(of(Stack::Old)), of(Stack::New)]
     }
 
-    /// Whether another instance than that which callers are served by is read again for the old stack.
+    /// Whether re-checks read a control instance of the old stack.
     pub(super) fn has_control(&self) -> bool {
         self.control.is_some()
     }
 
-    /// Books one reading of both stacks, and says how long it has to wait; `None`: for longer than `patience`.
+    /// Books one reading of both stacks and returns how long it must wait; `None` if longer than `patience`.
     pub(super) fn book(&self, settings: &Settings, patience: Duration) -> Option<Duration> {
         let limit = settings.recheck.max_per_second;
         self.rechecks.book(self.since.elapsed(), limit, patience)
     }
 
-    /// Closes connections that have been idle for too long. Lanes to one stack share theirs.
+    /// Closes connections that have been idle for too long. Clients of one stack share their connections.
     pub(super) fn sweep(&self) {
         let lanes = [Some(&self.shadow.old), Some(&self.shadow.new)];
         let lanes = lanes.into_iter().chain([self.control.as_ref()]).flatten();

@@ -1,7 +1,7 @@
-//! Remembers in which kinds the old stack's own readings differ at which places, for later checks of the same route.
+//! Remembers differences between the old stack's own readings, by place and kind, for later checks of the same route.
 //!
-//! A check that reads two answers a few times may miss what varies. What at least [`FEWEST`] earlier checks of its epoch
-//! have shown excuses a difference, but no more often than old's own readings have shown it.
+//! A check that reads two answers a few times may miss variation. A difference is excused if at least [`FEWEST`]
+//! earlier checks of its epoch have shown it, but no more often than the old stack's own readings have.
 
 use super::{check::Check, context::Subject};
 use crate::{
@@ -18,17 +18,17 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct KnownNoise(Mutex<VecDeque<(Arc<str>, Epoch)>>);
 
-/// What is known of noise, as it bears on one check.
+/// The known noise, applied to one check.
 #[derive(Debug)]
 struct Excuse<'n> {
     noise: &'n KnownNoise,
     subject: Subject<'n>,
     sampled: Instant,
-    /// Whether it is one that earlier noise is used up by: what is no evidence takes no excuse from what is.
+    /// Whether an excuse uses up earlier noise. A check that is no evidence must not take an excuse from one that is.
     is_evidence: bool,
 }
 
-/// By route.
+/// Known noise by route.
 #[derive(Debug, Default)]
 struct Epoch {
     routes: HashMap<Arc<str>, HashMap<Variation, Known>>,
@@ -38,13 +38,13 @@ struct Epoch {
 /// What is known of one kind at one place.
 #[derive(Debug, Default)]
 struct Known {
-    /// Checks in which old's own readings differed so, oldest first.
+    /// Checks in which the old stack's own readings differed, oldest first.
     shown: VecDeque<Run>,
-    /// Checks in which such a difference was excused because of the others.
+    /// Checks in which the difference was excused because of the others.
     excused: u64,
 }
 
-/// Checks that ended within a second.
+/// Checks that ended within one second.
 #[derive(Debug)]
 struct Run {
     first: Instant,
@@ -52,17 +52,17 @@ struct Run {
     checks: u64,
 }
 
-/// A check may still run in the epoch before the present one.
+/// A check may still run in the previous epoch.
 const EPOCHS: usize = 2;
 
-/// Checks that have to show it.
+/// How many checks must show it.
 const FEWEST: u64 = 5;
 
-/// Kinds at places that are remembered of an epoch, and of one route.
+/// Kinds at places that are remembered per epoch, and per route.
 const MAX: usize = 1_000;
 const MAX_OF_ROUTE: usize = 100;
 
-/// Longer ago than that many runs no check was sampled that is still under way.
+/// No check in progress was sampled longer ago than this many runs.
 const RUNS: usize = 128;
 
 const RUN: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ const RUN: Duration = Duration::from_secs(1);
 // === impl KnownNoise ===
 
 impl KnownNoise {
-    /// Those of `variations` that may be excused in a check that was sampled then.
+    /// Returns those of `variations` that may be excused in a check sampled at `sampled`.
     fn known(
         &self,
         subject: &Subject<'_>,
@@ -87,8 +87,8 @@ impl KnownNoise {
         })
     }
 
-    /// Whether such a difference is excused in a check that was sampled then. It is counted at once, so that checks which
-    /// are under way at the same time do not all have the last excuse.
+    /// Whether the difference is excused in a check sampled at `sampled`. Counts it at once, so that concurrent checks
+    /// do not all take the last excuse.
     fn claim(&self, subject: &Subject<'_>, variation: &Variation, sampled: Instant) -> bool {
         self.within(subject, |epoch| {
             let route = epoch.routes.get_mut(subject.route);
@@ -98,7 +98,7 @@ impl KnownNoise {
         })
     }
 
-    /// Takes in what a check has shown that ends now. Gives how much of it there was no room for.
+    /// Records what a check that ends now has shown. Returns how many variations had no room.
     fn learn(&self, subject: &Subject<'_>, shown: Vec<Variation>, now: Instant) -> u64 {
         self.within(subject, |epoch| {
             let mut refused = 0;
@@ -142,7 +142,7 @@ impl Excuses for Excuse<'_> {
 // === impl Check ===
 
 impl Check {
-    /// What earlier checks have shown of what differs in this one.
+    /// Which differences of this check earlier checks have shown to be noise.
     pub(super) fn known_noise(&self, suspects: &RecheckState) -> HashSet<Variation> {
         let noise = &self.bench.noise;
         noise.known(&self.subject(), suspects.left(), self.sample.offered)
@@ -158,7 +158,7 @@ impl Check {
         }
     }
 
-    /// Remembers what this check has shown, for later ones.
+    /// Remembers what this check has shown for later ones.
     pub(super) fn learn_noise(&self, suspects: &RecheckState) {
         if !self.sample.ticket.is_evidence() {
             return;
@@ -173,7 +173,7 @@ impl Check {
 // === impl Epoch ===
 
 impl Epoch {
-    /// `None` where there is no room for one more.
+    /// `None` if there is no room for another.
     fn entry(&mut self, route: &str, variation: Variation) -> Option<&mut Known> {
         if !self.routes.contains_key(route) {
             self.routes.insert(route.into(), HashMap::new());
@@ -219,7 +219,7 @@ impl Known {
     }
 }
 
-/// Whether what these checks have shown was evidence when a check was sampled: all of them had ended.
+/// Whether all these checks had ended when the other check was sampled, so that they are evidence for it.
 fn is_evidence(run: &Run, sampled: Instant) -> bool {
     run.last <= sampled
 }
@@ -277,7 +277,7 @@ mod tests {
         for _ in 0..5 {
             noise.learn(&own, vec![status()], now);
         }
-        // Of checks that are under way together, none has ended.
+        // None of the concurrent checks has ended.
         let times = (0..100).filter(|_| excused()).count();
         assert_eq!(
             times, 6,

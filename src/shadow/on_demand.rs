@@ -1,5 +1,4 @@
-//! Reads both stacks for somebody who asks: past the same guards and within the same budget as a re-check, and counted
-//! in no tally.
+//! Reads both stacks on request, with the guards and the budget of a re-check. No tally counts these readings.
 
 use super::{
     context::{CheckContext, IdMemory, Subject},
@@ -23,16 +22,16 @@ use std::{
 };
 use tokio::time;
 
-/// The shadow, as long as it works. Cheap to clone; holds up nothing.
+/// A weak handle to the shadow. Cheap to clone; it does not delay shutdown.
 #[derive(Clone, Debug)]
 pub struct Rereader(Weak<CheckContext>);
 
-/// What is to be read, and how the answers are compared.
+/// What to read, and how to compare the answers.
 #[derive(Debug)]
 pub struct RereadRequest {
     pub request: ReadRequest,
     pub route: Arc<str>,
-    /// The id of the epoch whose renumbered ids are known.
+    /// The epoch's id. Its id pairs are used.
     pub epoch: Arc<str>,
     pub primary: Stack,
     pub comparing: Arc<CompareConfig>,
@@ -40,11 +39,11 @@ pub struct RereadRequest {
     pub held: Held,
 }
 
-/// Both answers, compared.
+/// The comparison of both answers.
 #[derive(Debug)]
 pub struct Reread {
     pub compared: Compared,
-    /// Old's first.
+    /// The old stack's first.
     pub statuses: [StatusCode; 2],
 }
 
@@ -55,7 +54,7 @@ pub enum RereadError {
     Ending,
     #[error("past recheck.max_per_second")]
     OverBudget,
-    /// A guard refused: a reason of `not_compared`.
+    /// A guard refused, with a reason of `not_compared`.
     #[error("not sent: {}", .0.name())]
     Refused(Reason),
     /// `timeout`, `reset` and the like.
@@ -72,7 +71,7 @@ impl Rereader {
         Self(Arc::downgrade(bench))
     }
 
-    /// Reads both stacks once, when it is this reading's turn, but within `patience`. Runs on threads of the shadow's own.
+    /// Reads both stacks once, after waiting at most `patience` for its turn. Call it on the shadow's threads.
     ///
     /// # Errors
     /// [`RereadError`].

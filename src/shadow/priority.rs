@@ -1,10 +1,10 @@
 //! The priority of the shadow's threads.
 
-/// How much nicer than the live threads: a competing live thread of nice 0 gets about three times the share.
+/// Added to the nice value. A competing live thread of nice 0 gets about three times the share.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 5;
 
-/// Lowers the priority of the calling thread: on Linux a nice value belongs to a thread. Elsewhere it stays as it is.
+/// Lowers the priority of the calling thread; on Linux a nice value belongs to a thread. On failure it stays unchanged.
 #[cfg(target_os = "linux")]
 pub fn yield_to_others() {
     use rustix::process::{getpriority_process, setpriority_process};
@@ -15,7 +15,7 @@ pub fn yield_to_others() {
     }
 }
 
-/// Lowers the priority of the calling thread, where the platform allows.
+/// Does nothing on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn yield_to_others() {}
 

@@ -1,12 +1,12 @@
-//! Reads both stacks again after a difference, to tell lag and noise from a mismatch.
+//! Reads both stacks again after a difference, to distinguish lag and noise from a mismatch.
 //!
-//! Each reading of both is one of `recheck.max_per_second`, and passes the guards of both ways; it waits for its turn, but
-//! not long, for who is not read again must not hold what others need. A check whose readings could not be made to the
-//! end stays a mismatch, marked `unconfirmed`: what differed is never taken back for want of a second look. One that still
-//! waits when the process drains has not been given the time that lag may take, and is neither: `shutting_down`.
+//! Each reading of both counts against `recheck.max_per_second` and passes both guards. It waits only briefly for its
+//! turn, because a check that is not read again must not hold what others need. A check whose readings could not all be
+//! made stays a mismatch, marked `unconfirmed`: a difference is never withdrawn because a re-check was missing. A check
+//! still waiting when the process drains ends as `shutting_down`, because lag had no time to disappear.
 //!
-//! Where all that is left is known of old's readings in earlier checks, a few more readings follow the last delay: two
-//! stacks that both vary may agree with themselves for as long as the delays last.
+//! If all remaining differences are known noise, a few more readings follow the last delay. Two stacks that both vary
+//! may each agree with themselves for as long as the delays last.
 
 use super::{
     check::{Check, Finding},
@@ -29,58 +29,58 @@ use http::StatusCode;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
-/// How long the first reading waits for its turn in the budget. Those that follow wait for as long as it takes others to
-/// go by: what was begun should come to its end before something new begins.
+/// How long the first reading waits for its turn in the budget. Later readings wait longer, because a check that has
+/// begun should finish before a new one begins.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
-/// Readings after the last delay where what is left is known noise, and the pause before each. Two stacks that each give one
-/// of two answers at random show it in all but one of 4096 checks.
+/// Readings after the last delay if only known noise is left, and the pause before each. Two stacks that each return
+/// one of two answers at random show it in all but one of 4096 checks.
 const MORE: usize = 6;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Differences kept of a later comparison at least: what is not kept cannot be told from noise. Some 5 MiB for as long
-/// as answers are compared.
+/// Differences kept of a later comparison, at least. One that is not kept cannot be distinguished from noise. They use
+/// about 5 MiB while answers are compared.
 const KEPT: usize = 16_000;
 
-/// Bytes that a place takes while its check waits, roughly.
+/// Approximate bytes that a place takes while its check waits.
 const PLACE: usize = 200;
 
-/// What one reading has shown.
+/// The result of one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// There is nothing more to find out.
+    /// More readings cannot change the result.
     Settled,
     /// Some place differed again.
     Differs,
-    /// It could not be made, or not be compared, or too much differed to tell, or a stack refused or failed to answer it.
+    /// It could not be made or compared, too much differed, or a stack refused or failed to answer.
     Missed,
 }
 
 /// The re-checks of one check.
 struct Series<'c> {
     check: &'c Check,
-    /// Old's first.
+    /// The old stack's first.
     first: (&'c Answer, &'c Answer),
     compared: &'c Compared,
-    /// Known from the first reading on.
+    /// Set by the first reading.
     suspects: Option<RecheckState>,
     /// For later comparisons of both stacks.
     comparing: CompareConfig,
-    /// For those of each stack with itself; known from the first on.
+    /// For comparing each stack with itself; set at the first use.
     own: [Option<CompareConfig>; 2],
-    /// What earlier checks have shown of the places that differ.
+    /// What earlier checks have shown of the differing places.
     known: HashSet<Variation>,
     held: Held,
     found: Instant,
     lag: Option<Duration>,
     /// Why the bodies of the last reading were not compared.
     uncompared: Option<Reason>,
-    /// Ids that met in the last reading.
+    /// Ids paired in the last reading.
     met: Met,
     count: u32,
 }
 
-/// Reads both stacks again after each delay, and corrects the finding by what they say.
+/// Reads both stacks again after each delay, and corrects the finding accordingly.
 pub(super) async fn confirm(
     check: &Check,
     shadow: &Reading,
@@ -156,7 +156,7 @@ impl<'c> Series<'c> {
         }
     }
 
-    /// Ends with what the last reading showed.
+    /// Returns the result of the last reading.
     async fn run(&mut self) -> Look {
         let mut last = Look::Missed;
         for (index, delay) in self.check.settings.recheck.after.iter().enumerate() {
@@ -172,7 +172,7 @@ impl<'c> Series<'c> {
         self.run_on(last).await
     }
 
-    /// Reads on while all that differs is known noise.
+    /// Continues reading while all that differs is known noise.
     async fn run_on(&mut self, mut last: Look) -> Look {
         for _ in 0..MORE {
             let suspects = self.suspects.as_ref();
@@ -185,7 +185,7 @@ impl<'c> Series<'c> {
         last
     }
 
-    /// Reads both once more when the budget allows; `None` where that takes longer than `patience`.
+    /// Reads both once more when the budget allows; `None` if that takes longer than `patience`.
     async fn turn(&mut self, patience: Duration) -> Option<Look> {
         let check = self.check;
         let wait = check.bench.lanes.book(&check.settings, patience)?;
@@ -217,7 +217,8 @@ impl<'c> Series<'c> {
             tracing::debug!(%old, %new, "a re-check was turned away");
             return Look::Missed;
         }
-        // Another instance that answers otherwise from the start serves something else, most often for its address is wrong.
+        // A control instance whose status differs from the start serves something else, most often because its address
+        // is wrong.
         if lanes.has_control() && later_old.status != first_old.status {
             tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
             return Look::Missed;
@@ -244,7 +245,7 @@ impl<'c> Series<'c> {
         }
     }
 
-    /// Compares the later answers; `None` where that cannot be done.
+    /// Compares the later answers; `None` if that is not possible.
     fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Classification> {
         let ComparisonOutput { comparison, met } = self.compare(old, new)?;
         self.met = met;
@@ -268,7 +269,7 @@ impl<'c> Series<'c> {
         Some(self.suspects.insert(suspects).standing())
     }
 
-    /// The places that differed at first, more of them than a report keeps.
+    /// The places that differed at first, including those that a report does not keep.
     fn suspect(&self) -> Option<RecheckState> {
         if self.compared.is_whole() {
             return Some(RecheckState::new(self.compared));
@@ -279,7 +280,7 @@ impl<'c> Series<'c> {
         ))
     }
 
-    /// Whether there is room for what the check keeps in mind until it is read again, beyond what a report may take.
+    /// Whether the budget has room for the places kept until the next reading, beyond those in a report.
     fn is_held(&mut self) -> bool {
         let places = self.suspects.as_ref().map_or(0, RecheckState::places);
         let bytes = places.saturating_sub(self.max_told()) * PLACE;
@@ -287,10 +288,10 @@ impl<'c> Series<'c> {
         more == 0 || self.held.grow(more)
     }
 
-    /// The first differences as a report tells them.
+    /// The first differences as a report shows them.
     fn tell(&self, suspects: &RecheckState) -> Compared {
         let (old, new) = self.first;
-        // What differs still may be among those that a report does not keep.
+        // The remaining differences may be among those that a report does not keep.
         let is_enough = self.compared.is_whole() || suspects.standing() == Classification::Noise;
         let seen = (!is_enough).then(|| self.compare(old, new)).flatten();
         let all = seen.as_ref().map(|seen| &seen.comparison.result);
@@ -308,7 +309,7 @@ impl<'c> Series<'c> {
         (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
 
-    /// Two answers of one stack. Where they cannot be compared nothing is known to be noise.
+    /// Compares two answers of one stack. If that fails, nothing is known to be noise.
     fn compare_own(&mut self, stack: Stack, one: &Answer, other: &Answer) -> Compared {
         let comparing = &self.comparing;
         let own = self.own[stack as usize].get_or_insert_with(|| CompareConfig {
@@ -323,14 +324,14 @@ impl<'c> Series<'c> {
     }
 }
 
-/// Whether the new stack alone failed to serve what was asked for: no lag does that, and that it serves it a moment later
-/// proves nothing of the next time.
+/// Whether only the new stack failed to serve the read. Lag does not cause that, and a later success does not prove
+/// that the next read succeeds.
 fn is_failure((old, new): (&Answer, &Answer)) -> bool {
     new.status.is_server_error() && !old.status.is_server_error()
 }
 
-/// Whether a stack that answered at first now refuses to, or fails: such an answer tells nothing of what differed. Taken for
-/// one, a control instance without its credential would make noise of every mismatch.
+/// Whether a stack that answered at first now refuses or fails. Such an answer says nothing about the difference. If it
+/// counted, a control instance without its credential would turn every mismatch into noise.
 fn is_turned_away(first: &Answer, later: &Answer) -> bool {
     const REFUSALS: [StatusCode; 5] = [
         StatusCode::UNAUTHORIZED,
@@ -343,7 +344,7 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
     status != first.status && (status.is_server_error() || REFUSALS.contains(&status))
 }
 
-/// Whether a stack that failed at first fails otherwise now: what differed differs again.
+/// Whether a stack that failed at first still fails: what differed differs again.
 fn fails_still(first: &Answer, later: &Answer) -> bool {
     first.status.is_server_error() && later.status.is_server_error()
 }
@@ -351,7 +352,7 @@ fn fails_still(first: &Answer, later: &Answer) -> bool {
 // === impl Finding ===
 
 impl Finding {
-    /// The new stack alone failed to answer at first. That it answers now makes that neither lag nor noise.
+    /// Only the new stack failed at first. That it answers now does not make the failure lag or noise.
     fn failed(&mut self) {
         let mark = match self.outcome {
             Outcome::Transient => Mark::Vanished,
@@ -362,7 +363,7 @@ impl Finding {
         self.outcome = Outcome::Mismatch(mark);
     }
 
-    /// What differed was not read again to the end. That a credential was refused is told all the same.
+    /// The re-checks were not completed. A refused credential keeps its own mark.
     fn unconfirmed(&mut self) {
         self.met = Met::default();
         if self.outcome == Outcome::Mismatch(Mark::Plain) {
@@ -370,7 +371,7 @@ impl Finding {
         }
     }
 
-    /// Bodies that were not compared may differ in anything: that the rest is lag or noise says nothing of them.
+    /// Bodies that were not compared may differ in anything, so lag or noise elsewhere does not excuse them.
     fn excuse_nothing(&mut self, uncompared_later: Option<Reason>) {
         let uncompared = match self.outcome {
             Outcome::Noise => self.uncompared.or(uncompared_later),

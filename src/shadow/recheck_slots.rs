@@ -1,4 +1,4 @@
-//! Checks that wait for a re-check: bounded in number, and in the bytes that they hold.
+//! Limits the checks that wait for a re-check, by number and by the bytes that they hold.
 
 use super::Recheck;
 use std::sync::{
@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What waits now. Shared by clones.
+/// What waits now. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting(Arc<Inner>);
 
@@ -16,7 +16,7 @@ struct Inner {
     bytes: AtomicUsize,
 }
 
-/// One check among those that wait, until it is dropped.
+/// One waiting check, until dropped.
 #[derive(Debug)]
 #[must_use = "a check is counted as waiting only while this lives"]
 pub(super) struct Waits {
@@ -27,11 +27,11 @@ pub(super) struct Waits {
 // === impl Waiting ===
 
 impl Waiting {
-    /// One more that holds `bytes`; `None` where there is no room for it.
+    /// Adds a check that holds `bytes`; `None` if there is no room.
     pub(super) fn enter(&self, bytes: usize, bounds: &Recheck) -> Option<Waits> {
         let checks = self.0.checks.fetch_add(1, Ordering::Relaxed);
         let held = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Leaves again when it is dropped.
+        // Dropping it undoes the addition.
         let waits = Waits {
             waiting: self.clone(),
             bytes,

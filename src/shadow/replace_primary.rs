@@ -1,8 +1,8 @@
-//! Reads both stacks instead of going by the live answer: where that goes by what the caller had already, and where what it
-//! tells had just been written. A live 304 of the new stack is held against what it answers then.
+//! Reads both stacks again instead of using the live answer, if that depends on what the caller already had or if the
+//! resource had just been written. A live 304 of the new stack is checked against its answer without conditions.
 //!
-//! Such a reading of both is one of `recheck.max_per_second`. Without it there is nothing to compare: the check ends as
-//! `not_compared{over_budget}`.
+//! Such a reading of both counts against `recheck.max_per_second`. Without a turn there is nothing to compare, and the
+//! check ends as `not_compared{over_budget}`.
 
 use super::{
     Conditional,
@@ -20,21 +20,21 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
-/// How long such a reading waits for its turn in the budget: less than one that is to confirm a difference does, which so
-/// finds room before all of it is booked.
+/// How long such a reading waits for its turn in the budget. It waits less than a reading that confirms a difference,
+/// so that those find room before everything is booked.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Why the live answer is not what the shadow's is compared with.
+/// Why the shadow's answer is not compared with the live one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReplaceReason {
-    /// One of the two goes by the conditions of the read.
+    /// One of the two depends on the conditions of the read.
     Conditional,
-    /// What was read had been written so short a time before that the shadow need not have it yet: both are read after the
-    /// first delay of a re-check.
+    /// The resource was written so recently that the shadow may not have it yet. Both are read after the first delay of
+    /// a re-check.
     Written,
 }
 
-/// Puts the primary's new answer in place of the live one, and gives the shadow's.
+/// Replaces the live answer by the primary's new one, and returns the shadow's.
 pub(super) async fn read(
     check: &mut Check,
     why: ReplaceReason,
@@ -45,13 +45,13 @@ pub(super) async fn read(
     if is_conditional && check.settings.conditional == Conditional::Skip {
         return Err(Outcome::NotCompared(Reason::Conditional));
     }
-    // Also of what was written: by now one stack may know the caller's tag, and the other not.
+    // Also after a write, because by now only one stack may know the caller's tag.
     check.drop_conditions();
     match why {
         ReplaceReason::Conditional => both(check, why, passage).await,
         ReplaceReason::Written => {
             check.sample.ticket.delay();
-            // Given back: a leave that was not used for so long would keep others out.
+            // Return the permit: kept unused for so long, it would block others.
             drop(passage);
             wait(check, drain).await?;
             both(check, why, None).await
@@ -59,7 +59,7 @@ pub(super) async fn read(
     }
 }
 
-/// Waits for the first delay, within the bounds of what may wait.
+/// Waits for the first delay, within the bounds on waiting checks.
 async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
     let bounds = &check.settings.recheck;
     let bytes = check.sample.held.bytes();
@@ -93,7 +93,7 @@ async fn both(
     }
     let mut held = check.sample.held.beside();
     let expected = [check.sample.answer.body.kept(); 2];
-    // The new stack's answer to the conditions is known where its caller got it.
+    // If the new stack is the primary, its answer to the conditions is the live one.
     let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
     let read = match is_asked {
         true => check.read_both(ways, expected, &mut held).await,

@@ -1,4 +1,4 @@
-//! One read, sent to a stack once, and its whole answer.
+//! Sends one read to a stack once, and receives the complete answer.
 
 use super::guarded_client::Permit;
 use crate::{
@@ -20,13 +20,13 @@ use http_body_util::{BodyExt, Full};
 use std::{error::Error as _, io, time::Duration};
 use tokio::time;
 
-/// Tells the shadow that no caller waits for the answer.
+/// Marks a request that no caller waits for.
 const MARK: HeaderName = HeaderName::from_static("x-twinread");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What a read is sent for: the value of `x-twinread`.
+/// The purpose of a read: the value of `x-twinread`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The first reading of the shadow.
@@ -38,29 +38,29 @@ pub(super) enum Purpose {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The fault is the stack's.
+    /// The stack is at fault.
     Shadow(ShadowError),
-    /// It answered, but there is no memory to keep it in.
+    /// The stack answered, but the byte budget has no room for the answer.
     MemoryFull,
-    /// Nothing was sent: as many connections are open as may be.
+    /// Not sent: the limit of open connections is reached.
     NoRoom,
 }
 
-/// What bounds an answer.
+/// The bounds on an answer.
 #[derive(Debug)]
 pub(super) struct Room<'h> {
-    /// Bytes of body that are kept. A larger one is hashed.
+    /// Bytes of body that are kept. A larger body is hashed.
     pub(super) max_body: usize,
     /// Accounts for what is kept.
     pub(super) held: &'h mut Held,
-    /// The primary's body: most often the same comes again, and then nothing more is kept.
+    /// The primary's body. Usually the same bytes arrive, and nothing more needs to be kept.
     pub(super) expected: Bytes,
-    /// The length of the one body that this one will be compared with, where that is known. A body that is too large to be
-    /// kept, and not of this length, is not read to its end, because it cannot be the same.
+    /// The length of the body that this one will be compared with, if known. A body too large to be kept and of another
+    /// length is not read to its end, because it cannot be equal.
     pub(super) rival: Option<u64>,
 }
 
-/// Takes in an answer.
+/// Receives an answer.
 #[derive(Debug)]
 struct Intake<'h> {
     room: Room<'h>,
@@ -69,18 +69,18 @@ struct Intake<'h> {
     trailers: HeaderMap,
 }
 
-/// What has come of a body.
+/// The part of a body received so far.
 #[derive(Debug)]
 enum Taken {
-    /// So many bytes, which were the expected ones.
+    /// This many bytes, all as expected.
     Same(usize),
-    /// All that came, once something else than expected did.
+    /// Everything received, once it differed from what was expected.
     Own(BytesMut),
     Hashing(Hashing),
     Cut,
 }
 
-/// Sends the read by the way that was granted, and tells its breaker how that went.
+/// Sends the read with the permit, and records the result in its breaker.
 pub(super) async fn send(
     passage: Permit,
     request: Request<Full<Bytes>>,
@@ -91,7 +91,7 @@ pub(super) async fn send(
     let replayed = replay(passage.lane().client(), request, &mut intake);
     let replayed = match time::timeout(timeout, replayed).await {
         Ok(replayed) => replayed,
-        // What is too large to be kept may well be too large to come in time.
+        // A body too large to be kept may well be too large to arrive in time.
         Err(_) if intake.is_too_large() => {
             intake.body = Taken::Cut;
             Ok(())
@@ -100,14 +100,14 @@ pub(super) async fn send(
     };
     match replayed {
         Err(Failure::Shadow(_)) => passage.failed(),
-        // It says nothing of the stack.
+        // It says nothing about the stack.
         Err(Failure::NoRoom) => drop(passage),
         _ => passage.answered(),
     }
     replayed.map(|()| intake.into_answer())
 }
 
-/// Sends the read, never twice, and takes in the answer.
+/// Sends the read, never twice, and receives the answer.
 async fn replay(
     client: &Client<Full<Bytes>>,
     request: Request<Full<Bytes>>,
@@ -123,7 +123,7 @@ async fn replay(
     take_in(response, intake).await
 }
 
-/// The read as a stack gets it: fitted to the stack, marked, in the span of the check.
+/// Builds the request for a stack: adapted to the stack, marked, in the span of the check.
 pub(super) fn request(
     read: &ReadRequest,
     target: &http_client::Target,
@@ -135,10 +135,10 @@ pub(super) fn request(
     *request.uri_mut() = read.uri.clone();
     *request.headers_mut() = read.headers.clone();
     let (mut parts, body) = request.into_parts();
-    // The body is at hand; to ask for leave to send it would only cost a round trip.
+    // The body is ready, so `Expect: 100-continue` would only cost a round trip.
     parts.headers.remove(EXPECT);
     target.prepare(&mut parts);
-    // Last, so that no configured header can hide what the request is; they can only be left out.
+    // Added last, so that configured headers cannot overwrite them; they can only be removed.
     let state = HeaderValue::try_from(span.state.as_str()).ok();
     let added = [
         (MARK, Some(purpose.mark())),
@@ -172,8 +172,8 @@ where
     Ok(())
 }
 
-/// As a caller would get them, as far as most answers need it: those of the primary come without, and answers that are alike in
-/// everything are equal at a glance. What else a connection's headers name is left to the comparison.
+/// Removes plain connection headers, as a proxy does for a caller. The primary's headers are kept without them, so that
+/// identical answers compare equal at once. The comparison handles other headers that `connection` names.
 fn without_connection(mut headers: HeaderMap) -> HeaderMap {
     let is_plain = headers.get(CONNECTION).is_some_and(|value| {
         let options = [b"keep-alive".as_slice(), b"close"];
@@ -188,7 +188,7 @@ fn without_connection(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// `None`: the fault is not the stack's.
+/// `None` if the stack is not at fault.
 fn kind(error: &http_client::Error) -> Option<ShadowError> {
     Some(match error {
         http_client::Error::NoRoom => return None,
@@ -201,7 +201,7 @@ fn kind(error: &http_client::Error) -> Option<ShadowError> {
     })
 }
 
-/// Chunks that are none come as an I/O error about what was read, not as a parse error.
+/// Hyper reports invalid chunks as an I/O error, not as a parse error.
 fn kind_of_body(error: &hyper::Error) -> ShadowError {
     let source = error.source().and_then(|source| source.downcast_ref());
     let is_invalid = source.is_some_and(|source: &io::Error| {
@@ -263,7 +263,7 @@ impl<'h> Intake<'h> {
         }
     }
 
-    /// Takes one frame of data, after which at least `more` bytes are to come.
+    /// Takes one frame of data. At least `more` bytes are still to come.
     fn push(&mut self, data: &[u8], more: u64) -> Result<(), Failure> {
         let came = match &self.body {
             Taken::Same(same) => *same,
@@ -287,7 +287,7 @@ impl<'h> Intake<'h> {
         self.keep(data, more)
     }
 
-    /// Keeps something else than what was expected.
+    /// Keeps data that differs from what was expected.
     fn keep(&mut self, data: &[u8], more: usize) -> Result<(), Failure> {
         let held = &mut self.room.held;
         match &mut self.body {
@@ -312,7 +312,7 @@ impl<'h> Intake<'h> {
         Ok(())
     }
 
-    /// From here on the body is hashed, and nothing is kept of it.
+    /// From here on, hashes the body and keeps none of it.
     fn outgrow(&mut self) {
         let hashing = match &self.body {
             Taken::Same(same) => Hashing::begin(&self.room.expected[..*same]),
@@ -375,7 +375,7 @@ mod tests {
         };
         assert_eq!(headers("Keep-Alive"), 1);
         assert_eq!(headers("close"), 1);
-        // Then `x-a` is of the connection too, and the comparison has to know.
+        // Then `x-a` is a connection header too, and the comparison must know.
         assert_eq!(headers("x-a"), 3);
     }
 }

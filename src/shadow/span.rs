@@ -1,5 +1,3 @@
-//! The span of a check.
-
 use super::{Settings, Trace};
 use crate::{
     pipeline::{ReadRequest, Traced},
@@ -9,7 +7,7 @@ use std::time::SystemTime;
 
 #[derive(Debug)]
 pub(super) struct Span {
-    /// What the shadow is told as the parent of its own spans.
+    /// Sent to the shadow as the parent of its own spans.
     pub(super) own: TraceContext,
     /// The span of the live request, if it had one.
     pub(super) live: Option<TraceContext>,
@@ -19,7 +17,7 @@ pub(super) struct Span {
 // === impl Span ===
 
 impl Span {
-    /// Begins the span of a check: in a trace of its own, or within the live one.
+    /// Starts the span of a check, in a trace of its own or within the live one.
     pub(super) fn new(request: &ReadRequest, settings: &Settings) -> Self {
         let live = TraceContext::of(&request.headers);
         let span_id = rand::random_range(1..=u64::MAX);

@@ -1,4 +1,4 @@
-//! In how many differences a second it is tried what would explain them.
+//! Rate-limits how many differences per second are probed for rule suggestions.
 
 use crate::{advise::suggest::Hints, budget::Bucket, sample::Frequency};
 use std::time::Instant;
@@ -9,7 +9,7 @@ pub(super) struct Tries {
     since: Instant,
 }
 
-/// One takes some 10 µs: all together, about a fiftieth of a processor.
+/// A probe takes about 10 µs, so that all together use about 2 % of a core.
 const PER_SECOND: u32 = 2_000;
 
 // === impl Tries ===
@@ -22,7 +22,7 @@ impl Tries {
         }
     }
 
-    /// For how many of these differences there is room now; it is taken.
+    /// Takes up to `differences` probes from the budget, and returns how many.
     pub(super) fn room(&self, differences: usize, now: Instant) -> usize {
         let now = now.saturating_duration_since(self.since);
         let limit = Frequency::from(PER_SECOND);

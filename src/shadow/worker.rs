@@ -1,8 +1,8 @@
-//! Takes samples out of the queue and sends each on its check, within the bounds that protect the shadow.
+//! Takes samples from the queue and starts their checks, within the limits that protect the shadow.
 //!
-//! A sample leaves the queue only when there is a place for its check, so that what waits is counted, and shed, in one
-//! place. The worker ends when every [`Queue`](crate::pipeline::Queue) is gone and the checks have ended; once the process
-//! drains, at the latest after `grace`, and what is left then counts as `shutting_down`.
+//! A sample leaves the queue only when a slot is free for its check, so that waiting samples are counted and shed in
+//! one place. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
+//! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`.
 
 use super::{
     Settings,
@@ -30,17 +30,17 @@ use http_body_util::Full;
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time};
 
-/// How the answers of both stacks are compared: [`compare_within`](crate::compare::compare_within).
+/// Compares the answers of both stacks: [`compare_within`](crate::compare::compare_within).
 pub type Compare =
     fn((&Answer, &Answer), &Context<'_>, &CompareConfig, &mut Bijections) -> Comparison;
 
-/// What a [`Worker`] is made of.
+/// The inputs of a [`Worker`].
 #[derive(Debug)]
 pub struct Parts {
     pub feed: QueueReceiver,
     pub old: Client<Full<Bytes>>,
     pub new: Client<Full<Bytes>>,
-    /// A second instance of the old stack, to tell noise by.
+    /// A second instance of the old stack, for detecting noise.
     pub control: Option<Client<Full<Bytes>>>,
     pub settings: Current<Settings>,
     pub compare: Compare,
@@ -61,17 +61,17 @@ pub struct Worker {
     settings: Current<Settings>,
     ledger: Ledger,
     bench: Arc<CheckContext>,
-    /// Also those that wait for a re-check, and have no place then.
+    /// Includes checks that wait for a re-check and hold no slot.
     checks: JoinSet<()>,
-    /// Has left the queue and waits for a place: when it came, re-checks had taken all of them.
+    /// Taken from the queue and waiting for a slot, because re-checks took all of them when it arrived.
     next: Option<Box<CapturedRead>>,
 }
 
-/// How long samples gather once the queue was empty. Each wake of a sleeping thread costs the live side, which has to
-/// wake it, about as much as a request's head; a check may well wait for this long.
+/// How long samples gather once the queue was empty. Waking a sleeping thread costs the live side about as much as
+/// parsing a request head; a check can wait this long.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// How often connections that have been idle for too long are closed.
+/// How often idle connections are closed.
 const SWEEP: Duration = Duration::from_secs(10);
 
 // === impl Worker ===
@@ -109,13 +109,13 @@ impl Worker {
         }
     }
 
-    /// For those who ask what the stacks answer now.
+    /// For reading both stacks on demand.
     pub fn rereader(&self) -> Rereader {
         Rereader::new(&self.bench)
     }
 
-    /// Checks samples until every queue is dropped, or until the drain and `grace` after it are over.
-    /// Runs on threads of the shadow's own, and so do the checks.
+    /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
+    /// threads, as do the checks.
     pub async fn run(mut self, drain: Watch) {
         let settings = self.settings.clone();
         let mut signal = drain.clone();
@@ -142,7 +142,7 @@ impl Worker {
                 continue;
             }
             drop(place);
-            // Nobody listens to the queue meanwhile, so that nobody has to be woken.
+            // Nobody waits on the queue meanwhile, so that no thread has to be woken.
             time::sleep(GATHER).await;
             let next = tokio::select! {
                 biased;
@@ -160,7 +160,7 @@ impl Worker {
         while self.checks.join_next().await.is_some() {}
     }
 
-    /// Waits until one more request may be in flight.
+    /// Waits until another request may be in flight.
     async fn place(&mut self) -> Place {
         while self.checks.try_join_next().is_some() {}
         let settings = &self.settings;
@@ -168,7 +168,7 @@ impl Worker {
         places.take(|| settings.get().max_in_flight.get()).await
     }
 
-    /// Begins the check of a sample, or ends it at once.
+    /// Starts the check of a sample, or finishes the sample at once.
     fn begin(&mut self, sample: Box<CapturedRead>, place: Place, drain: &Arc<Watch>) {
         let settings = self.settings.get();
         match self.bench.lanes.admit(&sample, &settings) {
@@ -180,14 +180,14 @@ impl Worker {
                     drain: drain.clone(),
                 };
                 let check = check::run(self.bench.clone(), sample, entry);
-                // Boxed, for spawning would copy a future of this size several times over.
+                // Boxed, because spawning would copy a future of this size several times.
                 self.checks.spawn(Box::pin(check));
             }
             Err(reason) => check::refuse(&self.bench, sample, reason, settings),
         }
     }
 
-    /// Ends what is left, and counts it.
+    /// Finishes and counts what is left.
     async fn cut(&mut self) {
         self.ledger.shut_down();
         self.checks.shutdown().await;
