@@ -1,6 +1,6 @@
-//! One budget of bytes for the whole process and the shares taken from it, and [buckets](Bucket) of events.
+//! A process-wide budget of bytes with shares taken from it, and [token buckets](Bucket) for events.
 //!
-//! Taking never waits: what does not fit is refused, and the caller counts it.
+//! Taking never waits. What does not fit is refused, and the caller counts it.
 
 mod bucket;
 
@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// The bytes that may be held at one time. Cheap to clone; clones share one budget.
+/// The bytes that may be held at the same time. Cheap to clone; clones share one budget.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Inner>);
 
@@ -21,7 +21,7 @@ struct Inner {
     held: AtomicUsize,
 }
 
-/// A share of a [`Budget`], given back when dropped.
+/// A share of a [`Budget`], returned when dropped.
 #[derive(Debug)]
 pub struct Held {
     budget: Budget,
@@ -38,7 +38,7 @@ impl Budget {
         }))
     }
 
-    /// An empty share, to [`Held::grow`].
+    /// An empty share; [`Held::grow`] takes bytes for it.
     pub fn share(&self) -> Held {
         Held {
             budget: self.clone(),
@@ -46,12 +46,11 @@ impl Budget {
         }
     }
 
-    /// Changes the limit; what is held already stays held.
+    /// Changes the limit. Bytes already held stay held.
     pub fn set_limit(&self, limit: usize) {
         self.0.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Bytes held now.
     pub fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
@@ -60,7 +59,7 @@ impl Budget {
 // === impl Held ===
 
 impl Held {
-    /// Takes `bytes` more, or nothing and says `false`.
+    /// Takes `bytes` more; takes nothing and returns `false` if they do not fit.
     #[must_use = "a refused share must not be used"]
     pub fn grow(&mut self, bytes: usize) -> bool {
         let inner = &self.budget.0;
@@ -74,7 +73,7 @@ impl Held {
         true
     }
 
-    /// Gives back all but `bytes`.
+    /// Returns all but `bytes`.
     pub fn shrink_to(&mut self, bytes: usize) {
         let freed = self.bytes.saturating_sub(bytes);
         self.budget.0.held.fetch_sub(freed, Ordering::Relaxed);
@@ -86,12 +85,12 @@ impl Held {
         self.budget.share()
     }
 
-    /// Takes over what `other` holds of the same budget.
+    /// Takes over the bytes that `other` holds of the same budget.
     pub fn merge(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
-    /// All that is held, as a share of its own; this one is empty then.
+    /// Moves all held bytes into a new share and leaves this one empty.
     #[must_use = "what is split off and dropped is given back"]
     pub fn split(&mut self) -> Self {
         let mut split = self.budget.share();

@@ -1,6 +1,6 @@
-//! Tells every task to come to an end, and waits until all have.
+//! Signals shutdown to every task, and waits until all have ended.
 //!
-//! A task that must be waited for holds a [`Watch`]; dropping it is the task's last word.
+//! A task that must be waited for holds a [`Watch`], and drops it when it ends.
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,7 +11,7 @@ pub struct Signal {
     ended: mpsc::Receiver<()>,
 }
 
-/// Held by what has to end before the process does.
+/// Held by a task that must end before the process does.
 #[derive(Clone, Debug)]
 pub struct Watch {
     draining: watch::Receiver<bool>,
@@ -31,7 +31,7 @@ pub fn channel() -> (Signal, Watch) {
 // === impl Signal ===
 
 impl Signal {
-    /// Signals every [`Watch`], and ends when all of them are dropped.
+    /// Signals every [`Watch`], and returns when all of them are dropped.
     pub async fn drain(mut self) {
         self.draining.send_replace(true);
         while self.ended.recv().await.is_some() {}
@@ -41,9 +41,9 @@ impl Signal {
 // === impl Watch ===
 
 impl Watch {
-    /// Ends when the drain begins, or when nobody is left to begin it.
+    /// Returns when the drain begins, or when the [`Signal`] is dropped.
     pub async fn signaled(&mut self) {
-        // An error means that the signal is gone, which is an end as well.
+        // An error means that the signal is gone, which also ends the wait.
         let _ = self.draining.wait_for(|draining| *draining).await;
     }
 

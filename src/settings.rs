@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-/// Reads the value in force. Cheap to clone, never waits.
+/// Reads the current value. Cheap to clone; never waits.
 #[derive(Debug)]
 pub struct Current<T>(watch::Receiver<Arc<T>>);
 
@@ -17,7 +17,7 @@ pub struct Current<T>(watch::Receiver<Arc<T>>);
 #[derive(Debug)]
 pub struct Publisher<T>(watch::Sender<Arc<T>>);
 
-/// Where a setting got its value from.
+/// Where a setting's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -27,24 +27,24 @@ pub enum Source {
     Api,
 }
 
-/// One runtime setting as it stands.
+/// One runtime setting with its current value.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Setting {
     pub value: serde_json::Value,
     pub source: Source,
 }
 
-/// Every runtime setting by its dotted name (`sample.rate`), and the revision of the whole.
+/// Every runtime setting by its dotted name (`sample.rate`), and the revision of all of them.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, ToSchema)]
 pub struct Settings {
     pub revision: u64,
     pub settings: BTreeMap<String, Setting>,
 }
 
-/// Why a change was refused; nothing of it is in force.
+/// Why a change was refused. Nothing was changed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    /// `If-Match` named another revision than this current one.
+    /// `If-Match` did not name this current revision.
     #[error("the settings are at revision {0}")]
     Stale(u64),
     #[error("{0}")]
@@ -55,11 +55,11 @@ pub enum Refused {
 pub trait Edit: Send + Sync + 'static {
     fn settings(&self) -> Settings;
 
-    /// Applies a JSON merge patch (RFC 7396) whole or not at all; `null` returns to the file's value.
-    /// `caller` asks for it, which the log and the history tell.
+    /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
+    /// the history name `caller`.
     ///
     /// # Errors
-    /// [`Refused`], and then nothing has changed.
+    /// [`Refused`]; nothing has changed then.
     fn patch(
         &self,
         patch: &serde_json::Value,
@@ -68,7 +68,7 @@ pub trait Edit: Send + Sync + 'static {
     ) -> Result<Settings, Refused>;
 }
 
-/// A handle on the settings. Cheap to clone.
+/// A handle to the settings. Cheap to clone.
 #[derive(Clone)]
 pub struct Editor(pub Arc<dyn Edit>);
 
@@ -80,12 +80,12 @@ pub fn channel<T>(initial: T) -> (Publisher<T>, Current<T>) {
 // === impl Current ===
 
 impl<T> Current<T> {
-    /// Takes the value in force. One unit of work must use one value throughout.
+    /// Returns the current value. One unit of work must use one value throughout.
     pub fn get(&self) -> Arc<T> {
         self.0.borrow().clone()
     }
 
-    /// Ends at the next change, with the new value; `None` when the publisher is gone.
+    /// Waits for the next change and returns the new value; `None` when the publisher is gone.
     pub async fn changed(&mut self) -> Option<Arc<T>> {
         self.0.changed().await.ok()?;
         Some(self.0.borrow_and_update().clone())
@@ -101,12 +101,12 @@ impl<T> Clone for Current<T> {
 // === impl Publisher ===
 
 impl<T> Publisher<T> {
-    /// Puts `next` in force for the next unit of work.
+    /// Publishes `next` for the next unit of work.
     pub fn publish(&self, next: T) {
         self.0.send_replace(Arc::new(next));
     }
 
-    /// The value in force.
+    /// The current value.
     pub fn get(&self) -> Arc<T> {
         self.0.borrow().clone()
     }

@@ -1,4 +1,4 @@
-//! What outlives the process: figures, settings, histories, and examples of what went wrong.
+//! Data that survives a restart: figures, settings, histories, and examples of what went wrong.
 
 mod database;
 mod document;
@@ -17,18 +17,17 @@ pub use settings::{Kept, KeptSettings};
 
 use std::{path::PathBuf, time::Duration};
 
-/// The section `store` of the configuration, and bounds that it does not name.
+/// The section `store` of the configuration, with limits that it does not expose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The file; `None`: everything is kept in memory.
+    /// The file; `None` keeps everything in memory.
     pub path: Option<PathBuf>,
     pub keep_mismatches: usize,
     pub keep_per_class: usize,
     pub max_classes: usize,
-    /// Of all examples together, as they are stored, with their share of the indexes; `None`: 32 MiB in memory, 2 GiB
-    /// in a file.
+    /// Bytes of all stored examples, with their share of the indexes; `None`: 32 MiB in memory, 2 GiB in a file.
     pub max_bytes: Option<usize>,
-    /// How long figures of the past and examples are kept.
+    /// How long past figures and examples are kept.
     pub keep: Duration,
 }
 

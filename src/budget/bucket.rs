@@ -1,7 +1,7 @@
-//! A token bucket that many threads may share, with time as an argument.
+//! A token bucket that threads share; callers pass in the time.
 //!
-//! It is kept as the one moment at which the bucket will be full again (the virtual scheduling form of the generic
-//! cell rate algorithm, ITU-T I.371), so that taking a token is one compare-and-exchange.
+//! Its state is the moment when the bucket will be full again (virtual scheduling form of the generic cell rate
+//! algorithm, ITU-T I.371), so that taking a token is one compare-and-exchange.
 
 use crate::sample::Frequency;
 use std::{
@@ -9,29 +9,30 @@ use std::{
     time::Duration,
 };
 
-/// Admits events up to a [`Frequency`], and a tenth of a second's worth (one at least) at once after a pause.
+/// Admits events at up to a [`Frequency`]. After a pause, it admits a burst of a tenth of a second's events, at least
+/// one.
 #[derive(Debug, Default)]
 pub struct Bucket {
-    /// Nanoseconds on the caller's clock.
+    /// In nanoseconds on the caller's clock.
     full_at: AtomicU64,
 }
 
 // === impl Bucket ===
 
 impl Bucket {
-    /// Takes one token if there is one. `now` is the time since any moment that stays the same for this bucket.
+    /// Takes one token if available. `now` is the time since any moment that is fixed for this bucket.
     #[must_use = "without a token the event must not happen"]
     pub fn take(&self, now: Duration, limit: Frequency) -> bool {
         if limit.as_per_second() <= 0.0 {
             return false;
         }
         let burst = (limit.as_per_second() / 10.0).max(1.0);
-        // How far ahead the bucket may be booked with one more token still in it.
+        // How far ahead the bucket may be booked while one token is still available.
         let ahead = ((burst - 1.0) * 1e9 / limit.as_per_second()) as u64;
         self.begin(nanos(now), limit, ahead).is_some()
     }
 
-    /// Books a token for an event, and says how long that has to wait; `None`: for longer than `patience`. A bucket that is
+    /// Books a token and returns how long its event must wait; `None` if longer than `patience`. A bucket that is
     /// booked from admits no bursts.
     #[must_use = "what is booked is gone"]
     pub fn book(&self, now: Duration, limit: Frequency, patience: Duration) -> Option<Duration> {
@@ -43,7 +44,7 @@ impl Bucket {
         Some(Duration::from_nanos(begin - now))
     }
 
-    /// When an event may begin that is to begin within `ahead`.
+    /// When an event may begin; `None` if later than `ahead` from now.
     fn begin(&self, now: u64, limit: Frequency, ahead: u64) -> Option<u64> {
         let interval = (1e9 / limit.as_per_second()) as u64;
         let booked = |full_at: u64| {

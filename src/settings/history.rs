@@ -1,4 +1,4 @@
-//! What became of the settings: each change of one, and who made it.
+//! The history of the settings: each change, and who made it.
 
 use super::{Setting, Source};
 use jiff::Timestamp;
@@ -7,44 +7,44 @@ use serde_json::Value;
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 use utoipa::ToSchema;
 
-/// One setting that got another value, or the same from elsewhere.
+/// One setting whose value or source changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SettingChange)]
 pub struct Change {
-    /// The revision of all settings that came by it. Changes with the same one came in force together.
+    /// The revision of all settings after the change. Changes with the same revision took effect together.
     pub revision: u64,
-    /// When.
+    /// When the change took effect.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The dotted name, such as `sample.rate`.
     pub setting: String,
     pub from: Value,
     pub to: Value,
-    /// Where the value before came from; null: there was none.
+    /// Where the previous value came from; null if there was none.
     #[schema(required)]
     pub from_source: Option<Source>,
-    /// Where the value comes from now.
+    /// Where the new value comes from.
     #[schema(required)]
     pub to_source: Option<Source>,
-    /// What it was changed by.
+    /// The occasion of the change.
     pub source: Occasion,
-    /// The address that the API was called from; null where it was not the API.
+    /// The address that called the API; null if it was not the API.
     #[schema(required)]
     pub caller: Option<String>,
 }
 
-/// What settings change by.
+/// Why settings change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Occasion {
-    /// The process began with something else than the defaults.
+    /// The process started with values other than the defaults.
     Start,
-    /// A file was read anew.
+    /// A file was read again.
     File,
     Api,
 }
 
-/// Who changes settings.
+/// Who changed settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
     Start,
@@ -52,7 +52,7 @@ pub enum By {
     Api(SocketAddr),
 }
 
-/// Each setting whose value is another one in `after`, or comes from elsewhere.
+/// Each setting whose value or source differs in `after`.
 pub fn changes(
     (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
     (revision, at): (u64, Timestamp),
@@ -80,7 +80,7 @@ pub fn changes(
     changes.collect()
 }
 
-/// Numbers are the same however they are spelled.
+/// Numbers are equal whatever their notation.
 fn is_same(before: &Value, after: &Value) -> bool {
     match (before, after) {
         (Value::Number(before), Value::Number(after)) => before.as_f64() == after.as_f64(),

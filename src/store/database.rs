@@ -1,8 +1,8 @@
-//! The database under the store: SQLite in one file, or in memory where no path is given; the same schema either way.
+//! The store's database: SQLite in one file, or in memory if no path is given, with the same schema.
 //!
-//! One thread writes, a transaction for what has come in a quarter of a second; whoever has something to write hands
-//! it over and goes on. Reads wait for the disk: they belong where waiting holds nobody up. A disk that fails is never
-//! an error to anybody else: writes are kept, in bounds, and tried again, and the condition is told.
+//! One thread writes, in one transaction per quarter of a second. Other threads queue their writes and continue. Reads
+//! block on the disk, so call them from threads that may block. A failing disk is never an error for other parts:
+//! writes are kept, within bounds, and retried, and the condition is reported.
 
 mod backend;
 mod file;
@@ -28,46 +28,46 @@ use std::{
 use writer::Writer;
 pub(super) use writer::apart;
 
-/// The database of the process. Shared by clones.
+/// The database of the process. Clones share it.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 struct Inner {
     path: Option<PathBuf>,
     queue: Arc<Queue>,
-    /// Without a file the same connection as the writer's.
+    /// Without a file, this is the writer's connection.
     reader: SharedConnection,
     condition: Condition,
     gauges: Gauges,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held for as long as the process lives.
+    /// Held for the lifetime of the process.
     _lock: Option<Arc<Lock>>,
 }
 
 type SharedConnection = Arc<Mutex<Connection>>;
 
-/// Is asked in every round of the writer, four times a second, what there is to write: for what is written as a whole
-/// again and again. What is written must be the same however often it is written.
+/// State that is written as a whole, repeatedly. The writer calls it in every round, four times a second. Writing must
+/// be idempotent.
 pub trait Source: Send + 'static {
-    /// Writes what has changed since the last commit. Called again where the transaction failed.
+    /// Writes what has changed since the last commit. Called again if the transaction failed.
     ///
     /// # Errors
-    /// Those of the database. What was written in this call is undone then.
+    /// Those of the database. The writes of this call are then rolled back.
     fn write(&mut self, database: &Connection) -> rusqlite::Result<()>;
 
-    /// What the database did not take of the last write, though it took the rest.
+    /// An error that affected only a part of the last write.
     fn refused(&mut self) -> Option<rusqlite::Error> {
         None
     }
 
-    /// What was written last is in the database for good.
+    /// The last write was committed.
     fn committed(&mut self) {}
 
-    /// The database was corrupt or was removed, and is a new and empty one: everything has to be written again.
+    /// The database was corrupt or removed, and is now new and empty: everything must be written again.
     fn begun_anew(&mut self) {}
 }
 
-/// Why there is no database. Everything else that may fail leaves one in memory, and is told.
+/// Why no database can be opened. Any other failure falls back to a database in memory and is reported.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("store.path: the folder {} does not exist", .0.display())]
@@ -89,18 +89,18 @@ pub enum OpenError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// There are too many writes that the database has not taken.
+/// Too many writes are queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store is too far behind")]
 pub struct Behind;
 
-/// What the writer may still try once the process ends.
+/// How long the writer keeps trying during shutdown.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 // === impl OpenError ===
 
 impl OpenError {
-    /// Whether another configuration, and nothing else, can help.
+    /// Whether only a changed configuration can help.
     pub fn is_of_the_configuration(&self) -> bool {
         match self {
             Self::NoFolder(_) | Self::NoFile(_) | Self::Newer { .. } => true,
@@ -112,9 +112,8 @@ impl OpenError {
 // === impl Database ===
 
 impl Database {
-    /// Opens the file at `path`, making it where there is none, and brings its schema up to date; `None`: in memory.
-    /// A file that is damaged or foreign is set aside under another name. One that cannot be opened, because the
-    /// disk fails, leaves the process with a database in memory.
+    /// Opens the file at `path`, creates it if missing, and migrates its schema; `None` opens a database in memory. A
+    /// damaged or foreign file is renamed. If the disk fails, falls back to a database in memory.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -147,7 +146,7 @@ impl Database {
         }
     }
 
-    /// As if the file at `path` could not be opened, because of `error`: in memory.
+    /// Opens a database in memory, as if opening the file at `path` had failed with `error`.
     ///
     /// # Errors
     /// [`OpenError::Failed`].
@@ -161,7 +160,7 @@ impl Database {
         Self::start_in_memory(condition, gauges)
     }
 
-    /// Reads the file at `path` without writing it, where it cannot be opened otherwise.
+    /// Reads the file at `path` without writing, for a file that cannot be opened otherwise.
     ///
     /// # Errors
     /// Those of the database, and of `read`.
@@ -209,16 +208,16 @@ impl Database {
         })))
     }
 
-    /// The file; `None`: everything is in memory.
+    /// The file; `None` if everything is in memory.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// Hands over something to write, and never waits. It runs in a transaction with others, and again where that
-    /// failed. `bytes`: about what it holds, for the bound on what waits.
+    /// Queues a write without waiting. It runs in a transaction with others, and again if that failed. `bytes` is its
+    /// approximate size, which counts against the limit on queued writes.
     ///
     /// # Errors
-    /// [`Behind`]: it is not written, and counted as dropped.
+    /// [`Behind`]: the write is dropped, and counted as dropped.
     pub fn write(
         &self,
         bytes: usize,
@@ -235,17 +234,17 @@ impl Database {
         taken
     }
 
-    /// From now on `source` is asked in every round.
+    /// Adds a source for all later rounds.
     pub fn add_source(&self, source: impl Source) {
         self.0.queue.add_source(Box::new(source));
     }
 
-    /// Has the next round begin at once.
+    /// Starts the next round at once.
     pub fn hasten(&self) {
         self.0.queue.hasten();
     }
 
-    /// Reads. Waits for the disk, and for whoever else reads: not for a thread that serves.
+    /// Runs `read`. Blocks on the disk and on other readers; call it from a thread that may block.
     ///
     /// # Errors
     /// Those of `read`.
@@ -256,30 +255,30 @@ impl Database {
         read(&locked(&self.0.reader))
     }
 
-    /// Waits until everything that was handed over before is written, at most `within`. `false`: it is not; at once
-    /// where the disk fails. Not for a thread that serves.
+    /// Waits until all earlier writes are committed, at most `within`. Returns `false` if they are not, at once if the
+    /// disk fails. Call it from a thread that may block.
     pub fn settle(&self, within: Duration) -> bool {
         self.0.queue.settle(within)
     }
 
-    /// Waits until everything that was handed over before, and every source, is in the file; at most `within`. `false`:
-    /// that may not survive the process. Not for a thread that serves.
+    /// Waits until all earlier writes and every source are in the file, at most `within`. Returns `false` if they may
+    /// not survive a restart. Call it from a thread that may block.
     pub fn keeps(&self, within: Duration) -> bool {
         self.path().is_some() && self.settle(within) && self.0.gauges.store_failing() == 0
     }
 
-    /// Says in `/readyz` what is not as it should be, until the process ends.
+    /// Adds a problem to `/readyz` until the process ends.
     pub fn tell(&self, sentence: String) {
         self.0.condition.lasts(sentence);
     }
 
-    /// What is not as it should be, each in a sentence.
+    /// The current problems, one sentence each.
     pub fn impairments(&self) -> Vec<String> {
         self.0.condition.sentences()
     }
 
-    /// Asks every source a last time, writes all there is, and ends the writer; what comes later is refused. Where the
-    /// disk fails, what could not be written in a few seconds is given up, loudly. Waits: not for a thread that serves.
+    /// Writes all sources and queued writes a last time and stops the writer. Later writes are refused. If the disk
+    /// fails, gives up after a few seconds and logs the loss. Call it from a thread that may block.
     pub fn close(&self) {
         self.0.close();
     }
@@ -311,7 +310,7 @@ impl Drop for Inner {
     }
 }
 
-/// A panic elsewhere leaves a connection that rolls back what was begun.
+/// A panic elsewhere leaves a connection that rolls back its open transaction.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What is stored, as the admin API shows it.
+//! Stored examples, as the admin API shows them.
 
 use crate::{
     outcome::Outcome,
@@ -40,13 +40,13 @@ pub struct Mismatch {
     pub old: Option<Answer>,
     #[schema(required)]
     pub new: Option<Answer>,
-    /// How many differences there were; not all of them may be kept.
+    /// The total number of differences; not all of them may be kept.
     pub count: usize,
     /// How often both stacks were read again.
     pub rechecks: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_ms: Option<u64>,
-    /// Places at which readings of the old stack differ from each other.
+    /// Places where the old stack's own readings differ.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub noise: Vec<String>,
     pub differences: Vec<Difference>,
@@ -60,20 +60,20 @@ pub struct Class {
     /// With array indices as `[*]`.
     pub place: String,
     pub kind: String,
-    /// Checks that showed it.
+    /// The number of checks that showed it.
     pub count: u64,
-    /// Examples of it that are stored.
+    /// The number of its stored examples.
     pub kept: u64,
     pub first_seen: Stamp,
     pub last_seen: Stamp,
-    /// Ids of the newest of them, the newest first.
+    /// The ids of its newest examples, newest first.
     pub examples: Vec<String>,
 }
 
-/// One of a closed list of names. An alias, for serde would take it for a text borrowed from what is read.
+/// One of a fixed list of names. An alias, because serde would otherwise borrow it from the input.
 type Name = &'static str;
 
-/// A point in time; serialized by RFC 3339, in milliseconds.
+/// A point in time, serialized as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Stamp(pub SystemTime);
@@ -88,7 +88,7 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     #[schema(required)]
     pub body: Option<String>,
-    /// What of it is told otherwise than it was: `path`, `query`, `body`, `header.NAME`, `headers`.
+    /// The parts that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
     pub masked: Vec<String>,
 }
 
@@ -129,7 +129,7 @@ impl Mismatch {
         let trace_id = |context: &TraceContext| format!("{:032x}", context.trace_id);
         let span_id = format!("{:016x}", report.span.span_id);
         Self {
-            // A span id is drawn at random and names one check: who has the trace has the example.
+            // The random span id identifies one check, so that a trace leads to its example.
             id: span_id.clone(),
             route: report.route.clone(),
             outcome: report.outcome.name(),
@@ -162,7 +162,7 @@ impl Mismatch {
 // === impl Answer ===
 
 impl Answer {
-    /// The value of a header, as it is told.
+    /// The redacted value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let named = self.headers.iter().find(|(own, _)| own == name);
         named.map(|(_, value)| value.as_str())
@@ -225,7 +225,7 @@ fn one_of<'de, D: Deserializer<'de>>(
 // === impl Stamp ===
 
 impl Stamp {
-    /// Milliseconds since 1970, as far as there are any.
+    /// Milliseconds since 1970, clamped to the range of [`Timestamp`].
     pub(super) fn millis(self) -> i64 {
         let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
         timestamp.as_millisecond()
@@ -239,7 +239,7 @@ impl Stamp {
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A clock that far off is not worth failing for.
+        // A clock that is this far off does not justify an error.
         let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
         serializer.collect_str(&format_args!("{timestamp:.3}"))
     }

@@ -1,7 +1,7 @@
-//! Keeps what was counted: epochs, tallies by route and minute, figures of rules, ids that have met.
+//! Stores counters: epochs, tallies by route and minute, counts of rules, and pairs of ids.
 //!
-//! Everything is written as it stands, so that nothing is counted twice however often it is written; what was counted
-//! in a minute is the difference to what is stored. Minutes become hours after two days.
+//! Totals are written, not increments, so that a repeated write counts nothing twice. A minute's count is the
+//! difference to the stored total. Minutes become hours after two days.
 
 mod fold;
 mod past;
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the figures are taken from.
+/// The sources of the figures.
 #[derive(Clone, Debug)]
 pub struct Counted {
     pub ledger: Ledger,
@@ -31,29 +31,29 @@ pub struct Counted {
     pub pairs: Pairs,
 }
 
-/// Keeps [`Counted`] in a database.
+/// Stores [`Counted`] in a database.
 #[derive(Debug)]
 pub struct Figures {
     counted: Counted,
     keep: Duration,
-    /// What the database has for good.
+    /// What has been committed.
     stored: Marks,
-    /// What it gets with the transaction under way.
+    /// What the open transaction writes.
     written: Marks,
-    /// Taken out of the tables, and not stored yet.
+    /// Taken from the tables, not yet stored.
     fresh: Vec<Fresh>,
-    /// Why a part of what is written now was not taken.
+    /// Why a part of the current write failed.
     refused: Option<rusqlite::Error>,
     folded: Option<Instant>,
 }
 
-/// Tells whether something has changed since it was written.
+/// Shows whether something has changed since it was written.
 #[derive(Debug, Default)]
 struct Marks {
     epochs: HashMap<u64, EpochMark>,
     tallies: HashMap<(u64, Arc<str>), ChangeStamp>,
     rules: HashMap<(u64, Arc<str>), RuleCount>,
-    /// How many of what is fresh.
+    /// How many of the fresh ones.
     fresh: usize,
 }
 
@@ -63,13 +63,13 @@ struct EpochMark {
     has_version: bool,
 }
 
-/// Between two looks at what is old.
+/// Interval between two passes over old figures.
 const FOLD: Duration = Duration::from_secs(600);
 
 // === impl Figures ===
 
 impl Figures {
-    /// `keep`: how long the figures of a minute, hour or epoch that is over stay.
+    /// `keep` is how long the figures of a past minute, hour or epoch are stored.
     pub fn new(counted: Counted, keep: Duration) -> Self {
         Self {
             counted,
@@ -82,7 +82,7 @@ impl Figures {
         }
     }
 
-    /// Writes one part of the figures, so that one which the database refuses takes no other along.
+    /// Writes one part of the figures, so that a refused part does not fail the others.
     fn part(
         &mut self,
         to: &Connection,
@@ -156,7 +156,7 @@ impl Source for Figures {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
         self.written = Marks::default();
         self.refused = None;
-        // Before the epochs are looked at: those in which ids have met are among them then.
+        // Before the epochs are read, so that they include those of the new pairs.
         self.fresh.append(&mut self.counted.pairs.take_fresh());
         let stored = &self.stored.tallies;
         let is_stored = |epoch: u64, route: &Arc<str>, mark: ChangeStamp| {
@@ -166,7 +166,7 @@ impl Source for Figures {
         for epoch in &epochs {
             self.write_epoch(to, epoch)?;
         }
-        // One that has begun since is not among what is written.
+        // An epoch that has begun since then is not written yet.
         if let Some(present) = epochs.last() {
             self.write_rules(to, present.number)?;
         }
@@ -201,7 +201,7 @@ impl Marks {
         self.fresh += more.fresh;
     }
 
-    /// Those of these epochs.
+    /// Keeps the marks of these epochs only.
     fn retain(&mut self, numbers: &[u64]) {
         self.epochs.retain(|number, _| numbers.contains(number));
         self.tallies

@@ -1,4 +1,4 @@
-//! Histories: the newest documents of a kind, in the order in which they were written.
+//! Histories: the newest documents of a kind, in the order of writing.
 
 use super::Database;
 use jiff::Timestamp;
@@ -18,29 +18,29 @@ pub struct Journal {
 /// A document of a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// From 1, one more for each document of the history.
+    /// Starts at 1 and increases by one per document.
     pub number: u64,
     pub at: Timestamp,
     pub document: Value,
 }
 
-/// Documents, the newest first.
+/// Documents, newest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entries {
     pub entries: Vec<Entry>,
-    /// The cursor of the next page; `None`: there is none.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<u64>,
-    /// Documents of this page that are left out, for they are no JSON.
+    /// Documents left out of this page because they are not JSON.
     pub unreadable: u64,
 }
 
-/// A document that has just been handed over is waited for this long.
+/// How long to wait for a document that was just queued.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 // === impl Journal ===
 
 impl Journal {
-    /// The history of a `kind`, which keeps its newest `keep` documents. The same kind is the same history.
+    /// The history of a `kind`, which keeps its newest `keep` documents. Journals of the same kind share one history.
     pub fn new(database: Database, kind: &'static str, keep: u32) -> Self {
         Self {
             database,
@@ -49,7 +49,7 @@ impl Journal {
         }
     }
 
-    /// Adds a document, and never waits. What the database does not take is counted as dropped there.
+    /// Adds a document without waiting. The database counts what it drops.
     pub fn append(&self, at: Timestamp, document: &impl Serialize) {
         let text = match serde_json::to_string(document) {
             Ok(text) => text,
@@ -59,14 +59,14 @@ impl Journal {
             }
         };
         let (kind, keep) = (self.kind, self.keep);
-        // Counted as dropped where it is not taken.
+        // The database counts it if it is dropped.
         let _ = self
             .database
             .write(text.len(), move |to| append(to, (kind, keep), at, &text));
     }
 
-    /// At most `limit` documents before `cursor`, or the newest; those that were appended before included. Waits for
-    /// the disk: not for a thread that serves.
+    /// Returns at most `limit` documents before `cursor`, or the newest; includes all appended earlier. Blocks on the
+    /// disk, so call it from a thread that may block.
     ///
     /// # Errors
     /// Those of the database.
@@ -114,7 +114,7 @@ fn append(
     Ok(())
 }
 
-/// Each with its number; `None`: its document is no JSON.
+/// Entries with their numbers; `None` if the document is not JSON.
 fn entries(
     from: &Connection,
     kind: &str,
@@ -143,13 +143,13 @@ fn entries(
     entries.collect()
 }
 
-/// As the database keeps an instant. The years 1678 to 2261 fit.
+/// The database form of an instant. The years 1678 to 2261 fit.
 pub(super) fn nanoseconds(at: Timestamp) -> i64 {
     let nanoseconds = at.as_nanosecond();
     nanoseconds.clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
 
-/// The instant that the database keeps so.
+/// The instant of a database value.
 pub(super) fn instant(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(nanoseconds.into())
         .expect("every such instant is within a Timestamp's range")

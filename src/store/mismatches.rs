@@ -1,9 +1,9 @@
-//! Keeps examples of what went wrong, and counts their classes.
+//! Stores examples of what went wrong, and counts their classes.
 //!
-//! Everything is bounded: examples in number, in bytes and in age, examples of one class, classes. The newest are kept;
-//! what has to go is counted. One class that occurs a thousand times a second takes no room from one that occurs once.
+//! Everything is bounded: examples in number, bytes and age, examples per class, and classes. The newest are kept;
+//! evicted ones are counted. A class that occurs a thousand times a second takes no room from one that occurs once.
 //!
-//! Whoever reads waits for the disk: that is nothing for a thread that serves.
+//! Reads block on the disk, so call them from threads that may block.
 
 mod ingest;
 mod pile;
@@ -29,18 +29,18 @@ use std::{
 use utoipa::ToSchema;
 use writer::Intake;
 
-/// The examples and classes. Shared by clones.
+/// The examples and classes. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Store {
     database: Database,
     intake: SyncSender<Vec<Record>>,
     keep_per_class: usize,
     gauges: Gauges,
-    /// Tells this process from others that wrote the same file.
+    /// Distinguishes this process from others that wrote the same file.
     process: u64,
 }
 
-/// Which examples are asked for; what is `None` does not matter.
+/// Selects examples. `None` matches everything.
 #[derive(Clone, Debug)]
 pub struct Filter {
     pub route: Option<String>,
@@ -48,59 +48,59 @@ pub struct Filter {
     pub class: Option<String>,
     /// The name of an outcome.
     pub outcome: Option<String>,
-    /// Checks that ended then or later.
+    /// The check ended at or after this time.
     pub since: Option<SystemTime>,
-    /// At most so many.
+    /// The maximum number of results.
     pub limit: usize,
     /// Where the last page ended: [`Page::next`].
     pub cursor: Option<String>,
 }
 
-/// Which classes come first.
+/// How classes are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// Those that most checks showed.
+    /// By the number of checks, descending.
     #[default]
     Frequent,
-    /// Those seen last.
+    /// By the last occurrence, descending.
     Recent,
 }
 
-/// Examples, the newest first.
+/// Examples, newest first.
 #[derive(Clone, Debug, serde::Serialize, ToSchema)]
 #[schema(as = MismatchPage)]
 pub struct Page {
     pub mismatches: Vec<Mismatch>,
-    /// Where the next page begins; null: there is none.
+    /// The cursor of the next page; null on the last page.
     #[schema(required)]
     pub next: Option<String>,
-    /// Checks told of that are not stored yet.
+    /// Reported checks that are not stored yet.
     pub waiting: u64,
 }
 
-/// Classes in their order.
+/// A page of sorted classes.
 #[derive(Clone, Debug, serde::Serialize, ToSchema)]
 pub struct Classes {
     pub classes: Vec<Class>,
-    /// Where the next page begins; null: there is none.
+    /// The cursor of the next page; null on the last page.
     #[schema(required)]
     pub next: Option<String>,
-    /// Checks told of that are not counted yet.
+    /// Reported checks that are not counted yet.
     pub waiting: u64,
 }
 
-/// Some of what is stored: enough to judge rules by.
+/// A selection of stored examples, sufficient to judge rules.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// The newest first.
+    /// Newest first.
     pub mismatches: Vec<Mismatch>,
-    /// Examples that it was selected from.
+    /// The number of stored examples that it was selected from.
     pub stored: u64,
-    /// At most so many are of one class.
+    /// The maximum number of examples per class.
     pub newest_per_class: usize,
 }
 
-/// Why there is no answer.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
     #[error("not a cursor: {0}")]
@@ -109,23 +109,23 @@ pub enum LookError {
     Database(#[from] rusqlite::Error),
 }
 
-/// Ids of examples told with each class of a list, and with one class.
+/// Example ids per class, in a list of classes and for a single class.
 const LISTED_EXAMPLES: usize = 5;
 const SHOWN_EXAMPLES: usize = 50;
 
-/// Of a selection: examples of one class, of all, and the bytes of these as they are stored.
+/// Limits of a selection: examples per class, examples in all, and their stored bytes.
 const SELECTED_PER_CLASS: usize = 50;
 const SELECTED: usize = 10_000;
 const SELECTED_BYTES: usize = 8 << 20;
 
-/// Documents read at once: others who read get their turn in between.
+/// Documents per read, so that other readers get their turn in between.
 const CHUNK: usize = 64;
 
 // === impl Store ===
 
 impl Store {
     pub fn new(database: Database, config: Config, gauges: Gauges) -> Self {
-        // One batch is written while another is made ready: more would only wait.
+        // One batch is written while another is prepared. More would only wait.
         let (intake, heard) = sync_channel(1);
         let keep_per_class = config.keep_per_class;
         database.add_source(Intake::new(heard, config, gauges.clone()));
@@ -138,8 +138,8 @@ impl Store {
         }
     }
 
-    /// At most `limit` classes, from where `cursor` says, each with the ids of its 5 newest examples. Classes whose
-    /// count rises between two pages may be missing on the second.
+    /// Returns at most `limit` classes from `cursor` on, each with the ids of its 5 newest examples. A class whose
+    /// count rises between two pages may be missing from the second.
     ///
     /// # Errors
     /// [`LookError`].
@@ -153,7 +153,7 @@ impl Store {
             Some(cursor) => After::parse(cursor, order)?,
             None => After::nothing(order),
         };
-        // First: what is written meanwhile may be missing, and is told to be.
+        // Read first, because what is written meanwhile may be missing and must count as waiting.
         let waiting = self.gauges.store_waiting();
         let mut listed = self
             .database
@@ -167,7 +167,7 @@ impl Store {
         })
     }
 
-    /// A class with the ids of its 50 newest examples.
+    /// Returns a class with the ids of its 50 newest examples.
     ///
     /// # Errors
     /// [`LookError::Database`].
@@ -181,7 +181,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The examples that `filter` asks for, the newest first.
+    /// Returns the examples that match `filter`, newest first.
     ///
     /// # Errors
     /// [`LookError`].
@@ -208,8 +208,8 @@ impl Store {
         })
     }
 
-    /// The newest mismatches of each class, and the newest noise of each route, for which rules are wanted as much; not
-    /// what differed for another reason.
+    /// Returns the newest mismatches of each class and the newest noise of each route, because both need rules.
+    /// Excludes differences with other causes.
     ///
     /// # Errors
     /// [`LookError::Database`].
@@ -239,7 +239,7 @@ impl Store {
         Ok(found.and_then(|found| self.read(&found)))
     }
 
-    /// Up to the one with which there are more bytes.
+    /// Reads documents until their total size exceeds `bytes`.
     fn documents(&self, numbers: &[i64], bytes: usize) -> Result<Vec<Mismatch>, LookError> {
         let mut left = bytes;
         let mut mismatches = Vec::new();
@@ -265,7 +265,7 @@ impl Store {
     }
 }
 
-/// Where the page after the first `limit` of what was found begins; `None`: there is none.
+/// Truncates `found` to `limit`, and returns the cursor of the next page if there is one.
 fn next<T>(found: &mut Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Option<String> {
     let has_more = found.len() > limit;
     found.truncate(limit);
@@ -275,7 +275,7 @@ fn next<T>(found: &mut Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> O
 // === impl Filter ===
 
 impl Filter {
-    /// Everything, `limit` at a time.
+    /// Matches everything, `limit` per page.
     pub fn all(limit: usize) -> Self {
         Self {
             route: None,

@@ -1,7 +1,8 @@
-//! The request of a stored example, to be sent once more.
+//! Rebuilds the request of a stored example, to be sent again.
 //!
-//! It is sent only as it was: what was masked is not made up. Headers that say who asks and by which way are left out
-//! where they are masked, for answers do not depend on them as a rule; without any other it is not sent at all.
+//! It is only sent unchanged; masked parts are not invented. Masked headers that identify the caller or the path of the
+//! request are left out, because answers usually do not depend on them. A request with any other masked part is not
+//! sent.
 
 use super::document::Request;
 use crate::pipeline::ReadRequest;
@@ -13,17 +14,17 @@ use http::{
     },
 };
 
-/// Why a request cannot be sent once more.
+/// Why a request cannot be sent again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRebuilt {
-    /// Parts of it, as `query` or `header.cookie`.
+    /// The masked parts, such as `query` or `header.cookie`.
     #[error("not stored as it was: {}", .0.join(", "))]
     Masked(Vec<String>),
     #[error("what is stored is not a request")]
     NotARequest,
 }
 
-/// Headers on which answers do not depend as a rule.
+/// Headers that answers usually do not depend on.
 const ASIDE: [&str; 12] = [
     "dnt",
     "forwarded",
@@ -39,7 +40,8 @@ const ASIDE: [&str; 12] = [
     "x-request-id",
 ];
 
-/// What frames the body that is sent now, or makes the stacks answer by what the caller had; and the live trace, which is over.
+/// Headers that frame the original body or make the answer depend on what the caller had; and the live trace, which is
+/// over.
 const DROPPED: [HeaderName; 9] = [
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -55,8 +57,8 @@ const DROPPED: [HeaderName; 9] = [
 // === impl Request ===
 
 impl Request {
-    /// The request as it came, but for what says who asked, where that was masked, and for the headers that are `supplied`
-    /// by the configuration of both stacks anyway.
+    /// The request as it arrived, without masked headers that identify the caller or that the configuration `supplied`
+    /// for both stacks.
     ///
     /// # Errors
     /// [`NotRebuilt`].
@@ -95,7 +97,7 @@ impl Request {
         })
     }
 
-    /// All values of a header are, if one is.
+    /// If one value of a header is masked, all are.
     fn is_masked(&self, name: &str) -> bool {
         let mut masked = self.masked.iter();
         masked.any(|part| part.strip_prefix("header.") == Some(name))

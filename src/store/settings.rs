@@ -1,4 +1,4 @@
-//! Settings that the API has changed, kept over a restart.
+//! Settings changed through the API, which survive a restart.
 
 use super::{Database, Journal, Source};
 use crate::settings::{Setting, Settings};
@@ -11,26 +11,26 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What is kept of the settings.
+/// The stored settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kept {
     pub revision: u64,
-    /// What the API has changed: all patches merged.
+    /// All patches through the API, merged.
     pub changed: Value,
-    /// Every setting as it stood. Tells whether the revision still says the same.
+    /// Every setting's value at that time. Shows whether the revision still means the same.
     pub in_force: BTreeMap<String, Setting>,
 }
 
-/// Keeps the settings in a database. Cheap to clone.
+/// Stores the settings in a database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeptSettings(Arc<Mutex<Latest>>);
 
 #[derive(Debug, Default)]
 struct Latest {
     row: Option<Row>,
-    /// How often there was another one.
+    /// How often the row was replaced.
     number: u64,
-    /// What the API had changed and does not fit the configuration: stays for as long as the API changes nothing else.
+    /// Earlier API changes that do not fit the configuration. They stay until the API changes something else.
     misfit: Option<Value>,
 }
 
@@ -41,22 +41,21 @@ struct Row {
     in_force: String,
 }
 
-/// Writes the newest settings.
 #[derive(Debug)]
 struct Writing {
     settings: KeptSettings,
-    /// The numbers of what the database has for good, and of what it gets with the transaction under way.
+    /// The numbers of the committed row, and of the one in the open transaction.
     stored: u64,
     written: u64,
 }
 
-/// Changes that no longer fitted, of which the newest stay.
+/// Rejected changes of which the newest stay.
 const REFUSED: u32 = 20;
 
 // === impl KeptSettings ===
 
 impl KeptSettings {
-    /// `misfit`: what the API had changed before and is kept though it is not in force.
+    /// `misfit` holds earlier API changes that are kept although they are not in force.
     pub fn new(database: &Database, misfit: Option<Value>) -> Self {
         let latest = Latest {
             misfit,
@@ -71,7 +70,7 @@ impl KeptSettings {
         settings
     }
 
-    /// Keeps what the API has `changed`, and all `settings`, in the place of those before, and never waits.
+    /// Replaces the stored settings by what the API has `changed` and all `settings`, without waiting.
     pub fn keep(&self, changed: &Value, settings: Settings) {
         let in_force = serde_json::to_string(&settings.settings).expect("settings must be JSON");
         let mut latest = self.latest();
@@ -124,7 +123,7 @@ impl Source for Writing {
 // === impl Kept ===
 
 impl Kept {
-    /// What was kept last; `None`: nothing ever.
+    /// Returns the last stored settings; `None` if there never were any.
     ///
     /// # Errors
     /// Those of the database.
@@ -140,7 +139,7 @@ impl Kept {
         kept.optional()
     }
 
-    /// Notes that it does not fit the configuration, for `faults`.
+    /// Records that it does not fit the configuration because of `faults`.
     pub fn set_aside(&self, database: &Database, faults: &[String]) {
         let document = json!({
             "revision": self.revision,

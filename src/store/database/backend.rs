@@ -1,4 +1,4 @@
-//! Where is written: in memory, or in a file that may be found damaged, or be removed, while the process runs.
+//! Where the database is: in memory, or in a file that may become damaged or be removed at runtime.
 
 use super::{
     SharedConnection,
@@ -17,7 +17,7 @@ pub(super) enum Place {
     Memory(SharedConnection),
 }
 
-/// A file, and how far it can be written.
+/// A file, and whether it can be written.
 pub(super) struct Filed {
     path: PathBuf,
     lock: Arc<Lock>,
@@ -29,16 +29,16 @@ pub(super) struct Filed {
 
 enum State {
     Open(Connection),
-    /// It has to make room for a new one.
+    /// The damaged file must be set aside first.
     Damaged,
-    /// A new one is to be begun.
+    /// A new file must be created.
     Gone(Anew),
 }
 
-/// Why a new file was begun.
+/// Why a new file was created.
 #[derive(Clone, Debug)]
 pub(super) enum Anew {
-    /// The old one was damaged, and is there now.
+    /// The old file was damaged and is now here.
     SetAside(PathBuf),
     Removed,
 }
@@ -52,7 +52,7 @@ pub(super) enum NotReady {
     Begin(#[from] Trouble),
 }
 
-/// A disk that damages one file after the other is not to be filled with them.
+/// Limits the damaged files, because a disk that damages each new file must not fill up with them.
 const MAX_SET_ASIDE: u32 = 3;
 
 // === impl Place ===
@@ -65,7 +65,7 @@ impl Place {
         }
     }
 
-    /// Sees to it that it can be written. Says why a new file was begun, if one was.
+    /// Makes it writable. Returns why a new file was created, if one was.
     ///
     /// # Errors
     /// [`NotReady`].
@@ -89,7 +89,7 @@ impl Place {
         }
     }
 
-    /// What is there is no use. From now on it is not written, unless too many files have been set aside already.
+    /// Marks the file as damaged and stops writing it, unless too many files have been set aside.
     pub(super) fn abandon(&mut self) {
         if let Self::File(file) = self
             && file.set_aside < MAX_SET_ASIDE
@@ -99,7 +99,7 @@ impl Place {
         }
     }
 
-    /// Leaves one whole file without a log beside it.
+    /// Checkpoints the write-ahead log into the file.
     pub(super) fn write_back(&mut self) {
         let Self::File(Filed {
             state: State::Open(writer),
@@ -150,7 +150,7 @@ impl Filed {
         Ok(Some(anew))
     }
 
-    /// Both connections, before a new file takes the name: closed later, they would take its log with them.
+    /// Closes both connections before a new file takes the name. Closed later, they would delete the new file's log.
     fn close(&mut self, state: State) {
         self.state = state;
         match Connection::open_in_memory() {

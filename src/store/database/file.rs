@@ -1,4 +1,4 @@
-//! Opening the file: one process at a time, damage set aside, the schema brought up to date.
+//! Opens the file: locks it for one process, sets damage aside, migrates the schema.
 
 use super::{
     OpenError, SharedConnection,
@@ -17,14 +17,14 @@ use std::{
     time::Duration,
 };
 
-/// A file that is ours, and in order.
+/// An intact file that this process owns.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) lock: Arc<Lock>,
     pub(super) writer: Connection,
     pub(super) reader: SharedConnection,
-    /// Where the damaged file is that stood here before.
+    /// Where a damaged predecessor was moved to.
     pub(super) set_aside: Option<PathBuf>,
 }
 
@@ -37,21 +37,21 @@ pub(super) enum Trouble {
     Disk(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What was found in a file.
+/// The state of a file.
 enum Found {
     InOrder(Connection),
-    /// By what it shows.
+    /// With the evidence of damage.
     Damaged(String),
 }
 
-/// For somebody who looks into the file with a tool of their own.
+/// Waits for somebody who inspects the file with another tool.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Up to here the whole file is looked through for damage; of a larger one what the start reads, so that the start
-/// takes the same time however much is stored.
+/// Up to this size, the start checks the whole file for damage. Of a larger file it checks only what it reads, so that
+/// its duration does not grow with the data.
 const LOOKED_THROUGH: u64 = 64 << 20;
 
-/// The log beside the file is cut to this once it is written back.
+/// SQLite truncates the write-ahead log to this size after a checkpoint.
 const MAX_LOG: i64 = 16 << 20;
 
 pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
@@ -65,7 +65,7 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     if path.is_dir() {
         return Err(Trouble::Refused(OpenError::NoFile(path.to_owned())));
     }
-    // Made first: a link that leads nowhere yet has no other name.
+    // Created first, because `canonicalize` fails for a link to a missing file.
     let file = private(path)?;
     let path = path.canonicalize()?;
     let lock = Arc::new(Lock::take(&path, file)?);
@@ -80,7 +80,7 @@ pub(super) fn open_locked(path: &Path) -> Result<Opened, Trouble> {
     })
 }
 
-/// The writing connection, and where what stood there before is now, if it was damaged.
+/// Returns the writing connection, and where a damaged predecessor was moved to.
 fn open(path: &Path, lock: &Lock) -> Result<(Connection, Option<PathBuf>), Trouble> {
     match look(path)? {
         Found::InOrder(connection) => Ok((connection, None)),
@@ -92,7 +92,7 @@ fn open(path: &Path, lock: &Lock) -> Result<(Connection, Option<PathBuf>), Troub
     }
 }
 
-/// A new file where there is none, or where this failed before.
+/// Creates a new file if there is none, or if that failed before.
 pub(super) fn begin(path: &Path, lock: &Lock) -> Result<Connection, Trouble> {
     if lock.standing(path) == Standing::Gone {
         lock.take_new(path)?;
@@ -100,7 +100,7 @@ pub(super) fn begin(path: &Path, lock: &Lock) -> Result<Connection, Trouble> {
     Ok(prepare(connect(path)?)?)
 }
 
-/// A connection beside the writer's.
+/// A reading connection in addition to the writer's.
 pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true)?;
@@ -118,7 +118,7 @@ pub(super) fn peek<T>(
     if found.is_ok() || has_log {
         return found;
     }
-    // Where no shared memory can be made beside it, SQLite reads a file only as one that nobody changes.
+    // If SQLite cannot create shared memory next to the file, it only reads the file as immutable.
     let name = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
     let name = format!("file:{name}?immutable=1");
     let from = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)?;
@@ -136,7 +136,7 @@ pub(super) fn in_memory() -> rusqlite::Result<Connection> {
     prepare(Connection::open_in_memory()?)
 }
 
-/// Renames the file and what belongs to it, and says to what.
+/// Renames the file and its log files, and returns the new name.
 pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let names = (0..).map(|more: u32| match more {
@@ -157,7 +157,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// What a file shows that cannot be used again, whatever the disk does.
+/// Whether the file itself is unusable, whatever the disk does.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(
@@ -194,7 +194,7 @@ fn examine(path: &Path) -> Result<Found, Trouble> {
             known,
         }));
     }
-    // Before anything is written: what is set aside is as it was found.
+    // Checked before anything is written, so that a file set aside is unchanged.
     match damage(&connection, path)? {
         Some(why) => Ok(Found::Damaged(why)),
         None => Ok(Found::InOrder(prepare(connection)?)),
@@ -210,7 +210,7 @@ fn damage(connection: &Connection, path: &Path) -> Result<Option<String>, Troubl
         return Ok(check("PRAGMA quick_check(1)".to_owned())?);
     }
     for table in schema::READ_AT_START {
-        // One that an older version does not have is in order.
+        // A table that an older version lacks is intact.
         if let Some(found) = check(format!("PRAGMA quick_check({table})"))? {
             return Ok(Some(found));
         }
@@ -219,9 +219,9 @@ fn damage(connection: &Connection, path: &Path) -> Result<Option<String>, Troubl
 }
 
 fn prepare(mut connection: Connection) -> rusqlite::Result<Connection> {
-    // Has its effect on an empty file only, before its first page.
+    // Only affects an empty file, before its first page.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    // In memory, and where the disk has no shared memory, the answer is another mode, which serves too.
+    // In memory, or without shared memory, SQLite returns another mode, which also works.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update_and_check(None, "journal_size_limit", MAX_LOG, |_| Ok(()))?;

@@ -1,4 +1,4 @@
-//! How the database is: what changes is logged once, counted, and told in sentences.
+//! The health of the database. Logs each change once, counts it, and reports it in sentences.
 
 use super::locked;
 use crate::ledger::Gauges;
@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Shared by clones.
+/// Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     told: Arc<Mutex<Told>>,
@@ -18,9 +18,9 @@ pub(super) struct Condition {
 
 #[derive(Debug, Default)]
 struct Told {
-    /// What stays so until the process ends.
+    /// Problems that last until the process ends.
     lasting: Vec<String>,
-    /// Since when writes fail, and why.
+    /// Since when writes have failed, and why.
     failing: Option<(Timestamp, String)>,
 }
 
@@ -68,7 +68,6 @@ impl Condition {
         ));
     }
 
-    /// A transaction failed.
     pub(super) fn fails(&self, why: String) {
         self.gauges.store_failed();
         let mut told = locked(&self.told);
@@ -89,7 +88,6 @@ impl Condition {
         }
     }
 
-    /// A transaction was committed.
     pub(super) fn works(&self) {
         if let Some((since, why)) = locked(&self.told).failing.take() {
             tracing::info!(%since, why, "the store can be written again");

@@ -1,4 +1,4 @@
-//! One file serves one process, whatever names it has; and whether it still stands where it stood.
+//! Locks one file for one process, whatever its names, and checks that it is still at its path.
 
 use super::{
     OpenError,
@@ -13,17 +13,17 @@ use std::{
     sync::Mutex,
 };
 
-/// Keeps other processes from the file until it is dropped, or the process ends in whatever way.
+/// Excludes other processes from the file until dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub(super) struct Lock {
-    /// By the file's name, while one file makes room for another.
+    /// Locks the file's name while one file replaces another.
     _name: File,
-    /// By the file itself, which may have several names. SQLite's locks are of another kind; they end when this is closed,
-    /// so that no connection may outlive it.
+    /// Locks the file itself, which may have several names. SQLite's own POSIX locks end when this is closed, so that
+    /// no connection may outlive it.
     file: Mutex<File>,
 }
 
-/// What stands where the locked file stood.
+/// What is at the path of the locked file now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     InPlace,
@@ -34,7 +34,7 @@ pub(super) enum Standing {
 // === impl Lock ===
 
 impl Lock {
-    /// Locks the `file` that stands at `path`.
+    /// Locks the `file` at `path`.
     pub(super) fn take(path: &Path, file: File) -> Result<Self, Trouble> {
         let name = private(&beside(path, ".lock"))?;
         for locked in [&name, &file] {
@@ -46,7 +46,7 @@ impl Lock {
         })
     }
 
-    /// Makes a file at `path`, where there is none, and locks it in the place of the one before.
+    /// Creates a missing file at `path`, and locks it instead of the previous one.
     pub(super) fn take_new(&self, path: &Path) -> Result<(), Trouble> {
         let file = options().create_new(true).open(path)?;
         claim(&file, path)?;
@@ -59,7 +59,7 @@ impl Lock {
         match (fs::metadata(path), locked(&self.file).metadata()) {
             (Ok(found), Ok(own)) if identity(&found) != identity(&own) => Standing::Another,
             (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Standing::Gone,
-            // Where it cannot be told, writing tells what is wrong.
+            // If the state is unknown, the next write reports what is wrong.
             _ => Standing::InPlace,
         }
     }
@@ -73,7 +73,7 @@ fn claim(file: &File, path: &Path) -> Result<(), Trouble> {
     }
 }
 
-/// Opens or makes a file that only its owner can read.
+/// Opens or creates a file that only its owner can access.
 pub(super) fn private(path: &Path) -> io::Result<File> {
     options().create(true).truncate(false).open(path)
 }

@@ -1,4 +1,4 @@
-//! What waits for the writer: bounded, and never a wait for whoever hands over.
+//! The writer's queue: bounded, and pushing never waits.
 
 use super::{Behind, Source, locked};
 use rusqlite::Connection;
@@ -9,22 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// May run several times.
+/// May be called several times.
 pub(super) type Write = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
-/// Something to write once.
+/// One write.
 pub(super) struct Job {
     pub(super) bytes: usize,
     pub(super) write: Write,
 }
 
-/// Between whoever writes and the writer.
+/// Connects callers and the writer.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    /// There is a reason to begin a round at once.
+    /// Signals that a round should begin at once.
     wake: Condvar,
-    /// A round came to its end, or has to be tried again.
+    /// Signals that a round ended or failed.
     ended: Condvar,
 }
 
@@ -35,14 +35,14 @@ struct Waiting {
     sources: Vec<Box<dyn Source>>,
     haste: Haste,
     is_closing: bool,
-    /// Rounds that have begun, and the last one that is written.
+    /// Number of rounds begun, and the last one written.
     begun: u64,
     written: u64,
-    /// The present round has failed.
+    /// The current round has failed.
     is_failing: bool,
 }
 
-/// Whether the next round waits for its time.
+/// Whether the next round starts without waiting for its period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Haste {
     #[default]
@@ -50,15 +50,15 @@ enum Haste {
     Awaited,
 }
 
-/// What the writer has to do in one round.
+/// The input of one round.
 pub(super) struct Round {
     pub(super) jobs: VecDeque<Job>,
-    /// New ones.
+    /// Sources added since the last round.
     pub(super) sources: Vec<Box<dyn Source>>,
     pub(super) is_last: bool,
 }
 
-/// Writes that wait, and what they hold.
+/// Limits on queued writes, by number and by bytes.
 const MAX_JOBS: usize = 10_000;
 const MAX_BYTES: usize = 32 << 20;
 
@@ -88,7 +88,7 @@ impl Queue {
     /// See [`Database::settle`](super::Database::settle).
     pub(super) fn settle(&self, within: Duration) -> bool {
         let mut waiting = locked(&self.waiting);
-        // What runs now may have begun before the caller handed over.
+        // The current round may have begun before the caller's write.
         let round = waiting.begun + 1;
         waiting.haste = Haste::Awaited;
         self.wake.notify_all();
@@ -108,7 +108,7 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Waits for the next round: for `period`, or until somebody waits for it.
+    /// Waits for the next round: for `period`, or until someone waits for it.
     pub(super) fn next(&self, period: Duration) -> Round {
         let until = Instant::now() + period;
         let mut waiting = locked(&self.waiting);
@@ -128,7 +128,7 @@ impl Queue {
         }
     }
 
-    /// The round is written; `bytes`: what its jobs held.
+    /// Records that the round is written. `bytes` is the size of its jobs.
     pub(super) fn written(&self, bytes: usize) {
         let mut waiting = locked(&self.waiting);
         waiting.written = waiting.begun;
@@ -137,7 +137,7 @@ impl Queue {
         self.ended.notify_all();
     }
 
-    /// The round failed. Waits for `pause`, or until the process ends: `true`.
+    /// Records that the round failed, and waits for `pause`. Returns `true` if the process ends.
     pub(super) fn failed(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         let mut waiting = locked(&self.waiting);
@@ -153,7 +153,7 @@ impl Queue {
         waiting.is_closing
     }
 
-    /// What is still waiting when the writer gives up.
+    /// The number of queued jobs.
     pub(super) fn left(&self) -> usize {
         locked(&self.waiting).jobs.len()
     }
@@ -162,7 +162,7 @@ impl Queue {
 // === impl Waiting ===
 
 impl Waiting {
-    /// The last round is over, and nobody will begin another.
+    /// Whether the last round is written and no other will begin.
     fn has_ended(&self) -> bool {
         self.is_closing && self.written == self.begun
     }

@@ -1,4 +1,4 @@
-//! The schema by version: a script for each step, none of which is ever changed once it was released.
+//! The schema by version, with one script per step. A released script never changes.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -11,10 +11,10 @@ pub(super) const STEPS: [&str; 5] = [
     include_str!("../schema/0005.sql"),
 ];
 
-/// Tells our files from others: `twnr`.
+/// Marks our files: `twnr`.
 pub(super) const APPLICATION_ID: u32 = 0x7477_6e72;
 
-/// What the start reads: looked through for damage whatever the size of the file.
+/// The tables read at the start. They are checked for damage whatever the size of the file.
 pub(super) const READ_AT_START: [&str; 6] = [
     "epochs",
     "tallies",
@@ -32,7 +32,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Takes every step that is still to take, each in a transaction of its own.
+/// Runs every outstanding step, each in its own transaction.
 pub(super) fn migrate(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let reached = version(connection)? as usize;
     for (step, script) in steps.iter().enumerate().skip(reached) {

@@ -100,7 +100,7 @@ fn a_second_opener_is_refused_while_the_first_lives() {
 fn a_file_of_several_names_is_one_file() {
     let (folder, path) = scratch();
     let (link, other) = (folder.path().join("link"), folder.path().join("other"));
-    // It leads nowhere yet.
+    // The link has no target yet.
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let (_first, _) = open(&link);
     fs::hard_link(&path, &other).unwrap();
@@ -199,7 +199,7 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
     }
 }
 
-/// Writes one row, and counts how often it had to be written anew.
+/// Writes one row, and counts how often it was written again.
 #[derive(Default)]
 struct Whole(Arc<AtomicU64>);
 
@@ -362,7 +362,7 @@ fn a_file_that_cannot_be_opened_is_read_with_its_log_or_without_one() {
     };
     assert_eq!(Database::peek(&path, count).unwrap(), 1);
     drop(database);
-    // No shared memory can be made beside it.
+    // SQLite cannot create shared memory next to the file.
     fs::create_dir(folder.path().join("evidence.db-shm")).unwrap();
     assert_eq!(Database::peek(&path, count).unwrap(), 1);
     fs::write(&path, "nonsense").unwrap();

@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The thread that writes to the database.
 
 use super::{
     LAST_WORDS, Source,
@@ -16,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Everything that the thread has.
 pub(super) struct Writer {
     pub(super) place: Place,
     pub(super) queue: Arc<Queue>,
@@ -25,24 +24,24 @@ pub(super) struct Writer {
     pub(super) sources: Vec<Box<dyn Source>>,
 }
 
-/// How a round went.
+/// The result of an attempt to write a round.
 enum Attempt {
-    /// But for what a source could not get rid of, and tries again.
+    /// With the error of a source that keeps its data and tries again, if any.
     Committed(Option<rusqlite::Error>),
     NotReady(NotReady),
-    /// The disk may be better later.
+    /// A later attempt may succeed.
     Failed(rusqlite::Error),
-    /// It will not.
+    /// No later attempt can succeed.
     Damaged(rusqlite::Error),
 }
 
-/// From one round to the next, where nobody waits.
+/// Interval between rounds if nobody waits.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Before a round that failed is tried again.
+/// Pause before a failed round is retried.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The same, once the process ends.
+/// The same during shutdown.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
 // === impl Writer ===
@@ -70,7 +69,7 @@ impl Writer {
         }
     }
 
-    /// Writes the round, and tries again for as long as that takes; `false`: the process ends, and it was given up.
+    /// Writes the round and retries until it succeeds. Returns `false` if it gave up because the process ends.
     fn commit(&mut self, jobs: &mut VecDeque<Job>) -> bool {
         let mut give_up = None;
         loop {
@@ -144,7 +143,7 @@ impl Writer {
         }
     }
 
-    /// The file is a new and empty one.
+    /// Reports that the file is new and empty.
     fn has_begun(&mut self, anew: &Anew) {
         match anew {
             Anew::SetAside(aside) => self.condition.set_aside(aside),
@@ -160,10 +159,11 @@ impl Writer {
     }
 }
 
-/// Runs one write in a savepoint, so that one which can never succeed takes no other along: it is undone, and `Ok(Err)`.
+/// Runs one write in a savepoint, so that a write that can never succeed does not fail the others. Such a write is
+/// rolled back and returned as `Ok(Err)`.
 ///
 /// # Errors
-/// The disk fails.
+/// If the disk fails.
 pub(in crate::store) fn apart(
     to: &Connection,
     write: impl FnOnce(&Connection) -> rusqlite::Result<()>,
@@ -178,7 +178,7 @@ pub(in crate::store) fn apart(
     Ok(written)
 }
 
-/// Whether another attempt may succeed, or the file is damaged: everything but a fault of the write itself.
+/// Whether a retry may succeed or the file is damaged, as opposed to a fault of the write itself.
 fn is_of_the_disk(error: &rusqlite::Error) -> bool {
     let of_the_write = [
         ErrorCode::Unknown,

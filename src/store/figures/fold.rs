@@ -1,4 +1,4 @@
-//! What becomes of figures that are old.
+//! Aggregates and deletes old figures.
 
 use super::rows::ADD;
 use jiff::Timestamp;
@@ -6,10 +6,10 @@ use rusqlite::Connection;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Minutes that are older become hours.
+/// Older minutes become hours.
 const MINUTES_KEPT: i64 = 2 * 24 * 60;
 
-/// Makes hours of minutes that are two days old, and drops hours and minutes that are older than `keep`.
+/// Aggregates minutes older than two days into hours, and deletes minutes and hours older than `keep`.
 pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite::Result<()> {
     let minute = now.as_second().div_euclid(60);
     // Whole hours only.
@@ -32,7 +32,7 @@ pub(super) fn fold(to: &Connection, now: Timestamp, keep: Duration) -> rusqlite:
     Ok(())
 }
 
-/// Drops every epoch but those of these `numbers`, and what only the present one needs of those that are over.
+/// Deletes all epochs except these `numbers`, and the pairs of ended epochs, which only the current one needs.
 pub(super) fn keep_epochs(to: &Connection, numbers: &[u64]) -> rusqlite::Result<()> {
     to.execute(
         "DELETE FROM epochs WHERE number NOT IN (SELECT value FROM json_each(?1))",

@@ -1,4 +1,4 @@
-//! What was counted before the process began.
+//! Figures from before the process started.
 
 use super::rows;
 use crate::{
@@ -11,30 +11,30 @@ use crate::{
 use rusqlite::{Connection, Row};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The stored epochs, and what goes on with the last of them.
+/// The stored epochs, and the state that continues the last of them.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Oldest first. In each of them every sample has an outcome.
+    /// Oldest first. Every sample in them has an outcome.
     pub epochs: Vec<EpochState>,
     /// Of the last epoch.
     pub rules: Vec<(Arc<str>, RuleCount)>,
-    /// Ids that have met in the last epoch, by table.
+    /// Paired ids of the last epoch, by table.
     pub pairs: BTreeMap<String, Vec<Ids>>,
 }
 
-/// The outcome of a sample that was on its way when the process died.
+/// The outcome of a sample that was in progress when the process died.
 pub(super) const LOST: Outcome = Outcome::NotCompared(Reason::Internal);
 
-/// Bytes of the bitmaps of keys.
+/// Maximum size of a key bitmap in bytes.
 const MAX_KEYS: usize = 1 << 15;
 
 // === impl Past ===
 
 impl Past {
-    /// Reads what is stored. Takes no longer for what was stored of mismatches.
+    /// Reads what is stored. The duration does not depend on the stored mismatches.
     ///
     /// # Errors
-    /// Those of the database. What cannot be understood is logged and left out.
+    /// Those of the database. Unreadable data is logged and left out.
     pub fn load(from: &Connection) -> rusqlite::Result<Self> {
         let mut epochs = Vec::new();
         let mut tallies = 0;
@@ -135,7 +135,7 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
     })
 }
 
-/// `None` for bitmaps that are unreadable: keys that were checked may be counted again.
+/// `None` if the bitmaps are unreadable. Keys already checked may then be counted again.
 fn keys(compressed: &[u8]) -> Option<DistinctKeys> {
     let bytes = zstd::bulk::decompress(compressed, MAX_KEYS).ok();
     let keys = bytes.and_then(|bytes| DistinctKeys::from_bytes(&bytes));

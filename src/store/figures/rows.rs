@@ -1,4 +1,4 @@
-//! Figures as rows.
+//! Reads and writes figures as rows.
 
 use super::super::journal::nanoseconds;
 use crate::{
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
-/// What is kept of a minute: live, reads, sampled, match_exact, match_rules, mismatch, transient, noise, shadow_error,
+/// The counters of a minute: live, reads, sampled, match_exact, match_rules, mismatch, transient, noise, shadow_error,
 /// not_compared.
 type Minute = [i64; 10];
 
@@ -37,7 +37,7 @@ pub(super) fn put_epoch(to: &Connection, state: &EpochState) -> rusqlite::Result
     Ok(())
 }
 
-/// Writes a tally as it stands; what that adds to what is stored was counted in the minute of `now`.
+/// Writes a tally's totals. The increase over the stored totals counts in the minute of `now`.
 pub(super) fn put_tally(
     to: &Connection,
     epoch: u64,
@@ -73,7 +73,7 @@ pub(super) fn put_tally(
         signed(state.unattributed),
     );
     let tally: i64 = put.query_row(values, |row| row.get(0))?;
-    // Its checks are those of other routes, and are in their minutes.
+    // Its checks belong to other routes and count in their minutes.
     if &*state.route == REST {
         return Ok(());
     }
@@ -98,7 +98,7 @@ fn stored(to: &Connection, epoch: u64, route: &str) -> rusqlite::Result<Minute> 
     Ok(counts.optional()?.unwrap_or_default())
 }
 
-/// Adds to a row of a minute or an hour what is to be put in its place.
+/// Adds the inserted values to an existing row of a minute or an hour.
 pub(super) const ADD: &str = "live = live + excluded.live, reads = reads + excluded.reads,
    sampled = sampled + excluded.sampled, match_exact = match_exact + excluded.match_exact,
    match_rules = match_rules + excluded.match_rules, mismatch = mismatch + excluded.mismatch,
@@ -154,7 +154,7 @@ pub(super) fn put_rule(
 }
 
 pub(super) fn put_pairs(to: &Connection, fresh: &Fresh) -> rusqlite::Result<()> {
-    // Of an epoch that was forgotten meanwhile nothing is kept.
+    // Skips the pairs of an epoch that has been deleted meanwhile.
     let mut put = to.prepare_cached(
         "INSERT OR IGNORE INTO pairs SELECT number, ?2, ?3, ?4 FROM epochs WHERE id = ?1",
     )?;
@@ -173,7 +173,7 @@ fn compressed(keys: &DistinctKeys) -> Vec<u8> {
     zstd::bulk::compress(&keys.to_bytes(), 1).expect("bytes in memory must compress")
 }
 
-/// As `outcomes` is stored: `{"mismatch/auth": 3}`.
+/// The stored form of `outcomes`: `{"mismatch/auth": 3}`.
 fn written(outcomes: &Outcomes) -> String {
     let named: BTreeMap<_, _> = outcomes
         .iter()
@@ -182,8 +182,8 @@ fn written(outcomes: &Outcomes) -> String {
     serde_json::to_string(&named).expect("names and numbers must be JSON")
 }
 
-/// What is stored in `outcomes`. An outcome that this build does not know counts as `not_compared{internal}`, and so
-/// does everything where the text cannot be read: what was sampled ends somewhere.
+/// Parses stored `outcomes`. An unknown outcome counts as `not_compared{internal}`, because every sample must have an
+/// outcome; unreadable text gives none, and loading the past adds the missing ones.
 pub(super) fn outcomes(text: &str) -> Outcomes {
     let named: BTreeMap<String, u64> = serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::error!(%error, "stored outcomes cannot be read");
@@ -223,12 +223,12 @@ fn minute_of([live, reads, sampled]: [u64; 3], outcomes: &Outcomes) -> Minute {
     minute
 }
 
-/// The hashes of a pair, as they are stored.
+/// The stored hashes of a pair.
 pub(super) fn ids(old: [u8; 16], new: [u8; 16]) -> Ids {
     (u128::from_be_bytes(old), u128::from_be_bytes(new))
 }
 
-/// SQLite knows signed numbers only. No counter gets that far.
+/// SQLite only has signed numbers. No counter grows that large.
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -18,7 +18,7 @@ use std::{
 const DAY: i64 = 86_400;
 const KEEP: Duration = Duration::from_secs(30 * DAY as u64);
 
-/// A process: what it counts, and how that is kept.
+/// A process: its counters, and how they are stored.
 struct Process {
     now: Arc<AtomicI64>,
     counted: Counted,
@@ -47,7 +47,7 @@ impl Process {
             pairs: Pairs::default(),
         };
         counted.rule_counts.restore(rules);
-        // Looks at which routes are required, as the process does at its start.
+        // Determines which routes are required, as the process does at its start.
         counted.ledger.close_seconds();
         Self {
             now,
@@ -78,7 +78,6 @@ impl Process {
             .push(self.counted.ledger.route(route).sample());
     }
 
-    /// A transaction that is rolled back.
     fn write_in_vain(&mut self, database: &Database) {
         let written = database.read(|to| {
             to.execute_batch("BEGIN")?;
@@ -88,7 +87,7 @@ impl Process {
         written.unwrap();
     }
 
-    /// After the second that goes on, so that all checks which have ended are evidence.
+    /// Writes after the current second, so that all ended checks are evidence.
     fn write(&mut self, database: &Database) {
         let second = self.now.fetch_add(1, Ordering::Relaxed);
         self.counted.ledger.close_seconds();
@@ -107,7 +106,7 @@ fn database() -> Database {
 }
 
 fn sum(database: &Database, table: &str, column: &str) -> i64 {
-    // The checks of the rest are those of other routes.
+    // The rest's checks belong to other routes.
     let of_routes = match table {
         "tallies" => "WHERE route <> '(rest)'",
         _ => "",
@@ -118,7 +117,7 @@ fn sum(database: &Database, table: &str, column: &str) -> i64 {
         .unwrap()
 }
 
-/// Every kept minute and hour together is what was counted in all.
+/// All stored minutes and hours add up to the totals.
 fn assert_minutes_add_up(database: &Database) {
     for column in ["live", "reads", "sampled"] {
         let in_time = sum(database, "minutes", column) + sum(database, "hours", column);
@@ -242,7 +241,7 @@ fn an_epoch_goes_on_after_a_restart_as_it_was() {
     let mut second = Process::start(&database, 1_060);
     let (before, mut after) = (first.tallies(), second.tallies());
     assert_eq!(after.epoch, before.epoch);
-    // How fast checks come is asked anew.
+    // The rate of checks is measured again.
     for (after, before) in after.routes.iter_mut().zip(&before.routes) {
         after.pace = before.pace;
     }
@@ -553,7 +552,7 @@ fn what_cannot_be_read_again_is_left_out_and_the_law_holds() {
     assert_eq!(route.latencies.quantiles().new, None);
 }
 
-/// What may happen to a process.
+/// What can happen to a process.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Live,
@@ -563,7 +562,7 @@ enum Event {
     Write,
     WriteInVain,
     Crash,
-    /// The clock goes on, or is set back, with the next process.
+    /// The clock advances, or is set back, with the next process.
     Clock(i64),
 }
 
@@ -588,7 +587,7 @@ proptest! {
         let database = database();
         let mut second = 3 * DAY;
         let mut process = Process::start(&database, second);
-        // Live requests that were written, and since then.
+        // Live requests written, and those since the last write.
         let (mut written, mut since) = (0, 0);
         for event in events {
             match event {

@@ -1,6 +1,7 @@
-//! Hears of checks, and hands what they showed over to be written.
+//! Receives reports, and queues what they showed for writing.
 //!
-//! Of a flood only what stays is made a document of: the rest counts, as it would if it had been stored and had to go.
+//! In a flood, documents are made only of the examples that stay. The others only count, as if they had been stored and
+//! evicted.
 
 use super::{
     Store,
@@ -11,24 +12,24 @@ use crate::{ledger::Signal, pipeline::Sent};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::mpsc, task};
 
-/// What holds an example: a class, or its route with the code of the pile.
+/// What retains an example: a class, or a route and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
     Class(i64),
     Route(Arc<str>, i64),
 }
 
-/// How many examples of one batch each of them holds.
+/// How many examples of one batch each holder retains.
 pub(super) type Taken = HashMap<Holder, usize>;
 
-/// Reports that are made ready to be written together.
+/// Reports that are prepared together.
 const BATCH: usize = 2_048;
 
 // === impl Store ===
 
 impl Store {
-    /// Keeps what is reported, until nobody can report any more. On a thread of its own: what is kept is compressed,
-    /// and has to wait for a disk that is slow.
+    /// Stores reports until the senders are gone. Runs on its own thread, because it compresses and may wait for a slow
+    /// disk.
     pub async fn run(self, reports: mpsc::Receiver<Sent>) {
         let listening = task::spawn_blocking(move || self.listen(reports));
         if let Err(error) = listening.await {
@@ -36,7 +37,7 @@ impl Store {
         }
     }
 
-    /// The same on this thread.
+    /// Does the same on this thread.
     pub fn listen(&self, mut reports: mpsc::Receiver<Sent>) {
         let mut heard = Vec::new();
         while reports.blocking_recv_many(&mut heard, BATCH) > 0 {
@@ -58,7 +59,7 @@ impl Store {
         }
     }
 
-    /// The checks that showed something, in the order in which they came.
+    /// The checks that showed something, in order of arrival.
     fn records(&self, reports: &[Sent]) -> Vec<Record> {
         let mut room = HashMap::new();
         let reports = reports.iter().rev();
@@ -75,7 +76,7 @@ impl Store {
         records
     }
 
-    /// Whether not all that would hold the example have newer ones enough. `taken` counts these.
+    /// Whether some holder of the example has not enough newer ones. `taken` counts those.
     pub(super) fn has_room(&self, record: &Record, taken: &mut Taken) -> bool {
         let classes = record.classes.iter().map(|class| Holder::Class(class.id));
         let mut holders: Vec<_> = match record.pile {

@@ -1,13 +1,13 @@
-//! The piles on which examples lie: by what became of the check, and by what holds the example.
+//! Groups of examples, by the outcome of the check and by what retains the example.
 
 use crate::outcome::Outcome;
 
-/// Written as its number, which must never change.
+/// Stored as its number, which must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pile {
-    /// Mismatches that one of their classes holds.
+    /// Mismatches retained by at least one of their classes.
     Classed = 0,
-    /// Mismatches that count under no class: those past the bound of classes. Their route holds them, as all below.
+    /// Mismatches beyond the limit on classes. Their route retains them, like all below.
     Unclassed = 1,
     Transient = 2,
     Noise = 3,
@@ -25,7 +25,7 @@ impl Pile {
         Self::ShadowError,
     ];
 
-    /// Where a check lies that no class holds; `None`: it showed nothing.
+    /// The group of a check that no class retains; `None` if it showed nothing.
     pub(super) fn of(outcome: Outcome) -> Option<Self> {
         match outcome {
             Outcome::Mismatch(_) => Some(Self::Unclassed),
@@ -36,7 +36,6 @@ impl Pile {
         }
     }
 
-    /// The name of the outcome.
     pub(super) fn outcome(self) -> &'static str {
         match self {
             Self::Classed | Self::Unclassed => "mismatch",

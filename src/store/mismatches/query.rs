@@ -1,4 +1,4 @@
-//! What is stored, read page by page: every filter is served by an index, whatever is stored beside.
+//! Reads stored examples page by page. An index serves every filter, whatever else is stored.
 
 use super::{
     Filter, LookError, Order,
@@ -9,14 +9,14 @@ use crate::store::document::{Class, Stamp};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::{cmp::Reverse, fmt};
 
-/// A stored example: its number, and its document as it is stored.
+/// A stored example: its number and its stored document.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) number: i64,
     pub(super) document: Vec<u8>,
 }
 
-/// Where a page of classes begins: after what came last on the page before.
+/// The position of a page of classes: after the last class of the previous page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct After {
     pub(super) order: Order,
@@ -24,14 +24,14 @@ pub(super) struct After {
     pub(super) id: i64,
 }
 
-/// Of a class; `key` is what classes are ordered by.
+/// A class with its position. `key` is what classes are sorted by.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
     pub(super) class: Class,
     pub(super) after: After,
 }
 
-/// A filter, as the tables have it.
+/// A filter in terms of the tables.
 #[derive(Clone, Copy, Debug)]
 struct Keys {
     class: Option<i64>,
@@ -41,7 +41,8 @@ struct Keys {
     first: i64,
 }
 
-/// Numbers on one pile, from `?2` to below `?3`, that ended at `?4` or later: the newest `?5`. What they are all of is `?6`.
+/// The newest `?5` numbers of one group, from `?2` to below `?3`, that ended at `?4` or later. `?6` is their class or
+/// route.
 const BY_CLASS: &str = "SELECT shown.number FROM mismatch_shown shown
     JOIN mismatches USING (number)
     WHERE shown.class = ?6 AND shown.pile = ?1 AND shown.number >= ?2 AND shown.number < ?3 AND ended >= ?4
@@ -57,17 +58,17 @@ const CLASS: &str =
     "SELECT class.id, route.name AS route, place, kind, count, first_seen, last_seen, kept
     FROM mismatch_classes class JOIN mismatch_routes route ON route.id = class.route";
 
-/// The first number from `?1` on.
+/// The first number filed at `?1` or later.
 const FIRST: &str =
     "SELECT number FROM mismatches WHERE filed >= ?1 ORDER BY filed, number LIMIT 1";
 const BY_ID: &str =
     "SELECT number, document FROM mismatches WHERE id = ?1 ORDER BY number DESC LIMIT 1";
 
-/// What is asked of a table that may be large.
+/// The queries on tables that may be large.
 #[cfg(test)]
 pub(super) const QUESTIONS: [&str; 5] = [BY_CLASS, BY_ROUTE, BY_PILE, FIRST, BY_ID];
 
-/// The numbers of the newest examples that `filter` admits, below `before`.
+/// The numbers of the newest examples that match `filter`, below `before`.
 pub(super) fn numbers(
     database: &Connection,
     filter: &Filter,
@@ -99,7 +100,7 @@ pub(super) fn numbers(
     }
 }
 
-/// The documents with these numbers that are still there.
+/// The documents with these numbers, without those deleted meanwhile.
 pub(super) fn documents(database: &Connection, numbers: &[i64]) -> rusqlite::Result<Vec<Found>> {
     let document = "SELECT number, document FROM mismatches WHERE number = ?1";
     let mut document = database.prepare_cached(document)?;
@@ -115,14 +116,14 @@ pub(super) fn by_id(database: &Connection, id: i64) -> rusqlite::Result<Option<F
     document.query_row([id], found).optional()
 }
 
-/// At most `limit` classes in this order, after `after`, with at most `examples` ids each.
+/// At most `limit` classes after `after`, with at most `examples` ids each.
 pub(super) fn classes(
     database: &Connection,
     after: After,
     limit: usize,
     examples: usize,
 ) -> rusqlite::Result<Vec<Listed>> {
-    // Classes are few: there is a bound on them.
+    // The number of classes is bounded, so that no index is needed.
     let key = match after.order {
         Order::Frequent => "count",
         Order::Recent => "last_seen",
@@ -159,7 +160,7 @@ pub(super) fn class_by_id(
     found.transpose()
 }
 
-/// The numbers of the newest `per_class` mismatches of each class, and of as many of what each route holds of `piles`.
+/// The numbers of the newest `per_class` mismatches of each class, and as many of each route in each of `piles`.
 pub(super) fn newest_of_each(
     database: &Connection,
     piles: &[Pile],
@@ -188,7 +189,7 @@ pub(super) fn newest_of_each(
     Ok(numbers)
 }
 
-/// How many examples lie on these piles.
+/// The number of examples in these groups.
 pub(super) fn kept(database: &Connection, piles: &[Pile]) -> rusqlite::Result<u64> {
     let kept = "SELECT coalesce(sum(kept), 0) FROM mismatch_piles WHERE pile = ?1";
     let mut kept = database.prepare_cached(kept)?;
@@ -199,7 +200,7 @@ pub(super) fn kept(database: &Connection, piles: &[Pile]) -> rusqlite::Result<u6
     Ok(all.unsigned_abs())
 }
 
-/// What a class or a route holds is one selection: how many of these there are, with `piles` of each route.
+/// The number of holders: every class, and every route once per each of `piles`.
 pub(super) fn holders(database: &Connection, piles: usize) -> rusqlite::Result<usize> {
     let count =
         "SELECT (SELECT count(*) FROM mismatch_classes), (SELECT count(*) FROM mismatch_routes)";
@@ -257,7 +258,7 @@ fn ids(database: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
 // === impl Keys ===
 
 impl Keys {
-    /// `None`: nothing that is stored is of that route, that class or that time.
+    /// `None` if nothing stored has that route or class.
     fn of(database: &Connection, filter: &Filter) -> rusqlite::Result<Option<Self>> {
         let mut keys = Self {
             class: None,
@@ -284,7 +285,7 @@ impl Keys {
         Ok(is_known.then_some(keys))
     }
 
-    /// Which index serves best, and what it is asked for.
+    /// The query with the best index, and its parameter.
     fn question(&self) -> (&'static str, Option<i64>) {
         match (self.class, self.route) {
             (Some(_), _) => (BY_CLASS, self.class),
@@ -293,7 +294,7 @@ impl Keys {
         }
     }
 
-    /// Whether what was found by its class is of the route as well: either all examples of a class are, or none.
+    /// Whether the examples found by class also belong to the route. All examples of a class share one route.
     fn hold(&self, database: &Connection, found: &[i64]) -> rusqlite::Result<bool> {
         let (Some(_), Some(route), Some(any)) = (self.class, self.route, found.first()) else {
             return Ok(true);
@@ -306,7 +307,7 @@ impl Keys {
 // === impl After ===
 
 impl After {
-    /// Where the first page begins.
+    /// The position of the first page.
     pub(super) fn nothing(order: Order) -> Self {
         Self {
             order,
@@ -315,7 +316,7 @@ impl After {
         }
     }
 
-    /// Of a page in that order.
+    /// Parses the cursor of a page in that order.
     pub(super) fn parse(text: &str, order: Order) -> Result<Self, LookError> {
         let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
         let of_order = text.strip_prefix(prefix(order));
@@ -331,7 +332,7 @@ impl After {
     }
 }
 
-/// Keeps cursors of unlike orders apart; no hexadecimal digit.
+/// Distinguishes the cursors of both orders; not a hexadecimal digit.
 fn prefix(order: Order) -> &'static str {
     match order {
         Order::Frequent => "n",

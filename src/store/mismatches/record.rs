@@ -1,4 +1,4 @@
-//! An example as it is written: its document, compressed, and what it is found by.
+//! The stored form of an example: its compressed document, and the keys that find it.
 
 use super::pile::Pile;
 use crate::{
@@ -16,13 +16,13 @@ use std::{collections::HashSet, io, mem, sync::Arc};
 pub(super) struct Record {
     pub(super) id: i64,
     pub(super) route: Arc<str>,
-    /// Where it lies if no class holds it.
+    /// Its group if no class retains it.
     pub(super) pile: Pile,
     /// Milliseconds since 1970.
     pub(super) ended: i64,
-    /// What its differences are of, each class once.
+    /// The classes of its differences, without duplicates.
     pub(super) classes: Vec<Shown>,
-    /// `None`: it only counts, for there are newer examples enough of all that would hold it.
+    /// `None` if it only counts, because all its holders have enough newer examples.
     pub(super) document: Option<Vec<u8>>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Shown {
     pub(super) kind: Kind,
 }
 
-/// A document that cannot be read.
+/// Why a document cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("it cannot be decompressed: {0}")]
@@ -43,36 +43,36 @@ pub(super) enum Unreadable {
     Document(#[from] serde_json::Error),
 }
 
-/// What is compressed: what is told, and beside it what rules are judged by.
+/// The compressed content: the report, and the evidence for judging rules.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     mismatch: Mismatch,
-    /// Under which the hints mean something: the list of probes, and the process whose prints they are.
+    /// The hints are valid for this list of probes, and for the process that made their prints.
     probes: u64,
     process: u64,
     beside: Vec<Beside>,
 }
 
-/// Of one difference.
+/// The evidence of one difference.
 #[derive(Debug, Serialize, Deserialize)]
 struct Beside {
     class_place: String,
     at: Option<Place>,
     hints: Hints,
-    /// JSON has one null: a value is a list of one, absence an empty one.
+    /// JSON has only one null, so a value is a list of one and absence an empty list.
     shown: Option<[Vec<Json>; 2]>,
 }
 
-/// Of zstd.
+/// The zstd compression level.
 const LEVEL: i32 = 1;
 
-/// A report is bounded long before.
+/// Larger than any report, whose limits are much lower.
 const MAX_DOCUMENT: usize = 64 << 20;
 
 // === impl Record ===
 
 impl Record {
-    /// The record without its document; `None`: the check showed nothing.
+    /// Returns the record without its document; `None` if the check showed nothing.
     pub(super) fn of(report: &Report) -> Option<Self> {
         let pile = Pile::of(report.outcome)?;
         let mut seen = HashSet::new();
@@ -107,13 +107,13 @@ impl Record {
     }
 }
 
-/// The classes in such a list.
+/// The classes in the output of `class_list`.
 pub(super) fn classes_of(list: &[u8]) -> impl Iterator<Item = i64> {
     let (classes, _) = list.as_chunks();
     classes.iter().map(|class| i64::from_be_bytes(*class))
 }
 
-/// Ids of classes and examples are 16 hexadecimal digits.
+/// Parses the id of a class or example: 16 hexadecimal digits.
 pub(super) fn number_of(id: &str) -> Option<i64> {
     let is_id = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
     let number = u64::from_str_radix(id, 16).ok().filter(|_| is_id)?;
@@ -124,7 +124,7 @@ pub(super) fn id_of(number: i64) -> String {
     format!("{:016x}", number.cast_unsigned())
 }
 
-/// The document of a report. `process` tells this process from others.
+/// Serializes a report. `process` identifies this process.
 pub(super) fn document(report: &Report, process: u64) -> Vec<u8> {
     let mut mismatch = Mismatch::of(report);
     let beside = mismatch.differences.iter_mut().map(Beside::take);
@@ -138,7 +138,7 @@ pub(super) fn document(report: &Report, process: u64) -> Vec<u8> {
     zstd::bulk::compress(&json, LEVEL).expect("memory takes what is compressed")
 }
 
-/// What `document` made.
+/// Reads the output of `document`.
 pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable> {
     let json = zstd::bulk::decompress(document, MAX_DOCUMENT)?;
     let kept: Kept = serde_json::from_slice(&json)?;

@@ -1,7 +1,7 @@
-//! Puts examples on their piles and makes room: whatever a bound makes go is found by an index, never looked for.
+//! Files examples and enforces the limits. An index finds everything that must go.
 //!
-//! An example is held by each class of its differences, or, where it has none, by its route. It stays while one of them
-//! holds it.
+//! Each class of its differences retains an example; without classes, its route does. It stays while at least one of
+//! them retains it.
 
 use super::{
     pile::Pile,
@@ -15,20 +15,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(super) struct Shelf<'t> {
     database: &'t Connection,
     bounds: &'t Config,
-    /// Examples that may still be taken away.
+    /// How many more examples may be removed.
     may_go: i64,
     pub(super) gone: Gone,
 }
 
-/// What the bounds made go.
+/// What the limits removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gone {
     pub(super) examples: u64,
-    /// Mismatches counted under no class of their own.
+    /// Mismatches without a class of their own.
     pub(super) classes: u64,
 }
 
-/// An example to be taken away.
+/// An example to be removed.
 #[derive(Debug)]
 struct Leaving {
     number: i64,
@@ -38,17 +38,17 @@ struct Leaving {
     bytes: i64,
 }
 
-/// What of an example takes room beside its document, with its share of each index, and what each of its classes does.
+/// Bytes of an example in addition to its document, with its share of each index, and bytes per class.
 const ROW: i64 = 160;
 const LINK: i64 = 40;
 
-/// Examples looked at together when the oldest go.
+/// Examples read at once when the oldest are removed.
 const CHUNK: i64 = 100;
 
 // === impl Shelf ===
 
 impl<'t> Shelf<'t> {
-    /// At most `may_go` examples go to make room.
+    /// Removes at most `may_go` examples to make room.
     pub(super) fn new(database: &'t Connection, bounds: &'t Config, may_go: i64) -> Self {
         let gone = Gone::default();
         Self {
@@ -99,9 +99,9 @@ impl<'t> Shelf<'t> {
         Ok(())
     }
 
-    /// Counts a mismatch under its classes. The pile on which the example lies, and the classes that show it.
+    /// Counts a mismatch under its classes. Returns its group and the classes that show it.
     fn classify(&mut self, record: &Record, route: i64) -> rusqlite::Result<(Pile, Vec<i64>)> {
-        // What was lag or noise is kept as an example, and is no class of mismatches.
+        // Lag and noise are kept as examples but are not classes of mismatches.
         if record.pile != Pile::Unclassed {
             let shown = record.classes.iter().map(|class| class.id);
             return Ok((record.pile, shown.collect()));
@@ -133,7 +133,7 @@ impl<'t> Shelf<'t> {
         Ok(self.database.last_insert_rowid())
     }
 
-    /// Counts a mismatch under one of its classes; `false`: there are too many classes for another.
+    /// Counts a mismatch under one of its classes; `false` if the limit on classes is reached.
     fn count(&mut self, class: &Shown, route: i64, record: &Record) -> rusqlite::Result<bool> {
         let known = self.run(
             "UPDATE mismatch_classes SET count = count + 1, first_seen = min(first_seen, ?2),
@@ -156,7 +156,7 @@ impl<'t> Shelf<'t> {
         Ok(begun > 0)
     }
 
-    /// Takes away what is too much or, at `now`, too old; `false`: more has to go than may go at once.
+    /// Removes what exceeds a limit or, at `now`, is too old; `false` if more is left than may be removed at once.
     pub(super) fn make_room(&mut self, now: i64) -> rusqlite::Result<bool> {
         self.let_go_of_surplus()?;
         self.thin_piles()?;
@@ -176,7 +176,7 @@ impl<'t> Shelf<'t> {
         Ok(true)
     }
 
-    /// Of classes that hold more than `keep_per_class`, each lets go of its oldest.
+    /// Each class with more than `keep_per_class` examples releases its oldest.
     fn let_go_of_surplus(&mut self) -> rusqlite::Result<()> {
         let full = "SELECT id, kept - ?1 FROM mismatch_classes WHERE kept > ?1";
         let keep = self.bounds.keep_per_class as i64;
@@ -208,7 +208,7 @@ impl<'t> Shelf<'t> {
         self.remove(&example)
     }
 
-    /// Of what routes hold, as much of one outcome stays as of one class.
+    /// Applies the same limit to each outcome of a route as to a class.
     fn thin_piles(&mut self) -> rusqlite::Result<()> {
         let full =
             "SELECT route, pile, kept - ?1 FROM mismatch_piles WHERE kept > ?1 AND pile <> ?2";

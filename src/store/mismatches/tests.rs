@@ -1,4 +1,4 @@
-//! What is kept and what goes, and what is found of it: on a database in memory, by the ways that the process takes.
+//! Retention and queries, on a database in memory, through the interfaces that the process uses.
 
 use super::*;
 use crate::{
@@ -16,7 +16,7 @@ use std::{
 };
 use xxhash_rust::xxh64::xxh64;
 
-/// A store, with what tells of its bounds.
+/// A store, with the gauges of its limits.
 struct Kept {
     store: Store,
     reports: Reports,
@@ -39,7 +39,7 @@ impl Kept {
         }
     }
 
-    /// Tells of checks, and waits until they are written.
+    /// Sends reports, and waits until they are written.
     fn keep(&self, reports: &[Report]) {
         for report in reports {
             self.reports.send(report.clone());
@@ -72,7 +72,7 @@ impl Kept {
     }
 }
 
-/// The id of a class that tests call by a name.
+/// The id of a class, from its name in a test.
 fn id(class: &str) -> String {
     format!("{:016x}", xxh64(class.as_bytes(), 0))
 }
@@ -219,7 +219,7 @@ fn what_is_too_old_goes() {
     });
     kept.keep(&[1, 2, 3].map(|number| mismatch(number, &["one"])));
     assert_eq!(kept.all(), ["3", "2"]);
-    // Its class too, where it was stored before the others came.
+    // Also removed from its class, where it was stored before the others came.
     let one = kept.class("one");
     assert_eq!((one.kept, one.examples.len()), (2, 2));
     assert_eq!(kept.gauges.bounds_reached(Bound::Mismatches), 1);
@@ -310,7 +310,7 @@ fn pages_follow_one_another_without_gap_or_repetition() {
     loop {
         let page = kept.store.mismatches(&filter).unwrap();
         seen.extend(paths(&page));
-        // What comes meanwhile belongs to no later page.
+        // Later examples belong to no later page.
         kept.keep(&[mismatch(6, &["one"])]);
         filter.cursor = page.next;
         if filter.cursor.is_none() {

@@ -1,4 +1,4 @@
-//! The way of examples into the database: bounded, and written with whatever else a round of its writer writes.
+//! Brings examples into the database: bounded, and written in the same rounds as everything else.
 
 use super::{
     record::Record,
@@ -15,11 +15,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Takes what is handed over, and writes it once the database can.
+/// Receives records, and writes them once the database can.
 #[derive(Debug)]
 pub(super) struct Intake {
     heard: Receiver<Vec<Record>>,
-    /// Taken, and not written for good.
+    /// Received, but not committed.
     waiting: Vec<Record>,
     bytes: usize,
     bounds: Config,
@@ -28,22 +28,23 @@ pub(super) struct Intake {
     room: Room,
 }
 
-/// Whether something has to go though nothing comes.
+/// Whether something must be removed although nothing arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
-    /// Not before then.
+    /// Not before this time.
     Until(Instant),
-    /// There was more than may go at once.
+    /// More was left than may be removed at once.
     Wanted,
 }
 
-/// What waits for a disk that fails. Beyond that, nothing is taken until it does not.
+/// Bytes that may wait for a failing disk. Beyond them, nothing is received until it recovers.
 const MAX_WAITING: usize = 8 << 20;
 
-/// How often what is too old is looked for.
+/// How often expired examples are removed.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Examples that may go at once beside twice what comes, so that lower bounds are reached step by step.
+/// Examples that may be removed per round, in addition to twice the arriving ones, so that a lowered limit is reached
+/// step by step.
 const MAY_GO: usize = 1_000;
 
 // === impl Intake ===
