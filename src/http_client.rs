@@ -1,7 +1,7 @@
-//! Requests to a stack: where it is, how a request is fitted to it, and a pooled HTTP/1.1 client.
+//! A pooled HTTP/1.1 client for a stack, and how requests are adapted to the stack.
 //!
-//! Used by the live path with streamed bodies and by the shadow with whole ones. A request is sent once; whether it may be sent
-//! again is the caller's decision, for which [`Error::Reset`] tells what is known.
+//! The live path uses it with streamed bodies, the shadow with complete ones. It sends each request once. Whether to
+//! send it again is up to the caller; [`Error::Reset`] carries what is known.
 
 mod client;
 mod error;

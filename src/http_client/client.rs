@@ -33,9 +33,9 @@ use tokio::{
     time,
 };
 
-/// Sends requests to one stack, over connections kept for the next. Cheap to clone; clones share the connections.
+/// Sends requests to one stack over pooled connections. Cheap to clone; clones share the connections.
 ///
-/// Connections are driven by tasks on the runtime that sent the request.
+/// Tasks on the runtime that sent the request drive the connections.
 pub struct Client<B>(Arc<Inner<B>>);
 
 struct Inner<B> {
@@ -44,10 +44,10 @@ struct Inner<B> {
     room: Room,
 }
 
-/// For how many connections there is room.
+/// Limits the open connections.
 #[derive(Debug)]
 enum Room {
-    /// As many as there are requests at once.
+    /// One connection per concurrent request.
     Unbounded,
     Bounded(Arc<Semaphore>, Gauges),
 }
@@ -55,18 +55,19 @@ enum Room {
 type Answer<B> = Result<Response<PooledBody<B>>, Error>;
 
 pin_project! {
-    /// Waits for the answer to a request that was sent. Written out, for an async block would hold all of it twice.
+    /// Waits for the answer to a request. Written by hand, because an async block would store it twice.
     struct Sending<B, F> {
         #[pin]
         sent: F,
         lease: Option<(Client<B>, Connection<B>)>,
-        // Where the request was not even begun: the next attempt.
+        // Set if sending did not even start: the next attempt.
         next: Option<Pin<Box<dyn Future<Output = Answer<B>> + Send>>>,
     }
 }
 
-/// Bytes read from a stack at once, and of an answer's head at most. Larger reads leave the processor's cache before they
-/// are written on: 256 KiB are forwarded for a fifth more at hyper's own 408 KiB, which each connection may keep.
+/// Bytes of one read from a stack, and the maximum size of an answer's head. Larger reads are evicted from the
+/// processor's cache before they are written: 256 KiB cost a fifth more with hyper's own 408 KiB. Each connection may
+/// also keep its buffer.
 const MAX_READ: usize = 128 << 10;
 
 // === impl Client ===
@@ -76,7 +77,8 @@ impl<B> Client<B> {
         Self::with_room(target, Room::Unbounded)
     }
 
-    /// A client that has at most `connections` open; a request that needs another fails with [`Error::NoRoom`].
+    /// A client with at most `connections` open connections. A request that needs another one fails with
+    /// [`Error::NoRoom`].
     pub fn bounded(target: Arc<Target>, connections: NonZeroUsize, gauges: Gauges) -> Self {
         let places = connections.get().min(Semaphore::MAX_PERMITS);
         let room = Room::Bounded(Arc::new(Semaphore::new(places)), gauges);
@@ -92,7 +94,7 @@ impl<B> Client<B> {
         &self.0.target
     }
 
-    /// Closes connections idle for longer than the target's `idle_timeout`.
+    /// Closes connections that were idle longer than the target's `idle_timeout`.
     pub fn sweep(&self) {
         self.0.pool.sweep();
     }
@@ -108,13 +110,14 @@ where
     B::Data: Buf + Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// Sends a request that was [prepared](Target::prepare), and ends with the head of the answer.
+    /// Sends a [prepared](Target::prepare) request, and resolves to the head of the answer.
     ///
-    /// Takes a kept connection if one is ready; then the request is on its way when this returns. A connection that turns out to be
-    /// closed before anything was written to it is replaced. The future is small, for it does not hold the request.
+    /// Reuses a pooled connection if one is ready; then the request is already sent when this returns. If a connection
+    /// was closed before anything was written to it, another one is used. The future is small, because it does not hold
+    /// the request.
     ///
     /// # Errors
-    /// [`Error`]; then there was no answer, though the stack may have seen the request.
+    /// [`Error`] if there was no answer. The stack may still have seen the request.
     pub fn send(&self, request: Request<B>) -> impl Future<Output = Answer<B>> + Send + use<B> {
         match self.0.pool.check_out() {
             Some(connection) => Either::Left(self.clone().exchange(connection, request)),
@@ -149,7 +152,7 @@ where
         }
     }
 
-    /// Sends a request that another connection had no time for. A fresh connection that has none either has gone.
+    /// Retries a request that a connection closed without sending. If a fresh connection does that, it is gone.
     fn send_next(
         self,
         request: Request<B>,
@@ -179,7 +182,7 @@ where
             .handshake(io)
             .await
             .map_err(Error::Protocol)?;
-        // Ends when the connection or its `tx` does; how it failed is told to whoever waits for the answer.
+        // The task ends with the connection or its `tx`. The request that waits for an answer receives the error.
         tokio::spawn(async move {
             let _place = place;
             if let Err(error) = driver.with_upgrades().await {
@@ -197,7 +200,7 @@ where
 // === impl Room ===
 
 impl Room {
-    /// A place for one connection, taken until it is dropped.
+    /// Takes a permit for one connection, held until dropped.
     fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
         let Self::Bounded(places, gauges) = self else {
             return Ok(None);
@@ -254,7 +257,7 @@ where
 
 async fn dial(target: &Target) -> io::Result<TcpStream> {
     let authority = &target.authority;
-    // An IPv6 literal stands in brackets in a URI.
+    // A URI has an IPv6 literal in brackets.
     let host = authority.host();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;

@@ -1,23 +1,23 @@
-//! Removes headers without disturbing the order of the others.
+//! Removes headers and preserves the order of the others.
 
 use http::{HeaderMap, HeaderName};
 use std::mem;
 
-/// Removes the headers that `goes` picks. `HeaderMap::remove` alone would move the last header into the gap.
+/// Removes the headers that match `goes`. `HeaderMap::remove` alone would move the last header into the gap.
 pub fn remove_in_order(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     let mut going = headers.keys().enumerate().filter(|(_, name)| goes(name));
     let Some((index, name)) = going.next() else {
         return;
     };
     if going.next().is_none() && index + 2 >= headers.keys_len() {
-        // The order stays: at most one header is behind it, and takes its place.
+        // The order is preserved, because at most one header follows and fills the gap.
         let name = name.clone();
         headers.remove(name);
         return;
     }
     let room = HeaderMap::with_capacity(headers.keys_len());
     let mut staying = None;
-    // Further values of a name come without it.
+    // Only the first value of a name comes with the name.
     for (name, value) in mem::replace(headers, room) {
         if let Some(name) = name {
             staying = (!goes(&name)).then_some(name);

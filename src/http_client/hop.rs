@@ -1,11 +1,11 @@
-//! The mark of an instance of twinread on the requests that it sends, by which it notices when they come back to it.
+//! Marks the requests that an instance of twinread sends, so that it detects loops.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Lists the instances of twinread that a request has passed.
+/// Lists the instances of twinread that forwarded a request.
 pub const HOP: HeaderName = HeaderName::from_static("x-twinread-hop");
 
-/// A request that has passed more instances than this runs in a loop, too.
+/// A request that has passed this many instances also counts as a loop.
 const MAX_HOPS: usize = 16;
 
 /// One instance of twinread.
@@ -15,13 +15,13 @@ pub struct Instance(HeaderValue);
 // === impl Instance ===
 
 impl Instance {
-    /// An instance that is like no other, by 64 random bits.
+    /// A unique instance, identified by 64 random bits.
     pub fn new(bits: u64) -> Self {
         let id = HeaderValue::try_from(format!("{bits:016x}"));
         Self(id.expect("hexadecimal digits are a header value"))
     }
 
-    /// Whether a request with these headers has come back to this instance, or has passed too many others.
+    /// Whether a request has returned to this instance or has passed too many others.
     pub fn is_in_loop(&self, headers: &HeaderMap) -> bool {
         let lists = headers.get_all(HOP).iter().map(HeaderValue::as_bytes);
         let mut hops = 0;
@@ -34,7 +34,7 @@ impl Instance {
         false
     }
 
-    /// Adds this instance to those that the request has passed.
+    /// Adds this instance to the list.
     pub(super) fn mark(&self, headers: &mut HeaderMap) {
         headers.append(HOP, self.0.clone());
     }

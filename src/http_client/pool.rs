@@ -1,4 +1,4 @@
-//! Idle connections to one stack, the last used first.
+//! The pool of idle connections to one stack. The last used comes first.
 
 use super::{pooled_body::Outgoing, writer::WriterHandle};
 use hyper::client::conn::http1::SendRequest;
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Idle connections beyond this are closed: a burst must not leave its sockets behind.
+/// Further idle connections are closed, so that a burst does not leave its sockets open.
 const MAX_IDLE: usize = 512;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Pool<B> {
     idle_timeout: Duration,
 }
 
-/// One connection while nobody else may send on it.
+/// A connection with exclusive use.
 #[derive(Debug)]
 pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
@@ -47,7 +47,7 @@ impl<B> Pool<B> {
         }
     }
 
-    /// The connection that was used last, of those that are ready.
+    /// Takes the ready connection that was used last.
     pub(super) fn check_out(&self) -> Option<Connection<B>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = idle.len();
@@ -62,12 +62,12 @@ impl<B> Pool<B> {
                     return Some(found.connection);
                 }
             }
-            // Neither: its answer has ended, but its task has not come round yet.
+            // Otherwise its answer has ended, but its task has not run yet.
         }
         None
     }
 
-    /// Keeps a connection whose answer has ended.
+    /// Returns a connection whose answer has ended.
     pub(super) fn check_in(&self, mut connection: Connection<B>) {
         if connection.tx.is_closed() {
             return;
@@ -80,7 +80,7 @@ impl<B> Pool<B> {
         }
     }
 
-    /// Closes what has been idle for too long or was closed by the stack.
+    /// Closes connections that were idle for too long or that the stack closed.
     pub(super) fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|idle| {

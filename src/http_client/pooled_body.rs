@@ -1,4 +1,4 @@
-//! The bodies of an exchange with a stack: the request's on its way out, and the answer's, which gives the connection back.
+//! The bodies of an exchange with a stack. The answer's body returns the connection to the pool.
 
 use super::{Client, pool::Connection, writer::WriterHandle};
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use std::{
 };
 
 pin_project! {
-    /// The body of a request. hyper sends only trailers that were announced; here they take the way round by the [`WriterHandle`].
+    /// The body of a request. hyper only sends announced trailers, so they go through the [`WriterHandle`].
     #[derive(Debug)]
     pub(super) struct Outgoing<B> {
         #[pin]
@@ -23,7 +23,7 @@ pin_project! {
     }
 }
 
-/// The body of an answer. When it ends, its connection is free for the next request.
+/// The body of an answer. At its end, the connection becomes free for the next request.
 pub struct PooledBody<B> {
     inner: Incoming,
     lease: Option<Lease<B>>,
@@ -96,7 +96,7 @@ impl<B> PooledBody<B> {
         answering
     }
 
-    /// The body of an answer after which the connection is no HTTP any more.
+    /// The body of an answer after which the connection no longer speaks HTTP.
     pub(super) fn last(inner: Incoming) -> Self {
         Self { inner, lease: None }
     }
@@ -140,7 +140,7 @@ impl<B> fmt::Debug for PooledBody<B> {
     }
 }
 
-// What hyper would send of trailers itself: nothing that frames or routes a message.
+// The trailers that hyper would also send: none that frame or route a message.
 pub(super) fn may_trail(name: &http::HeaderName) -> bool {
     use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
     !matches!(
@@ -149,7 +149,7 @@ pub(super) fn may_trail(name: &http::HeaderName) -> bool {
     )
 }
 
-/// Trailers as they stand in a chunked body, without the empty line.
+/// Trailers in the format of a chunked body, without the empty line.
 pub(super) fn encode(trailers: &HeaderMap) -> Vec<u8> {
     let mut text = Vec::new();
     for (name, value) in trailers.iter().filter(|(name, _)| may_trail(name)) {

@@ -1,4 +1,4 @@
-//! Where a stack is, and how a request is fitted to it.
+//! The address of a stack, and how requests are adapted to it.
 
 use super::{Instance, remove_in_order};
 use http::{
@@ -9,31 +9,31 @@ use http::{
 };
 use std::time::Duration;
 
-/// One stack as requests see it.
+/// One stack, as the target of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Host and port; without a port, 80.
+    /// Host and port; the default port is 80.
     pub authority: Authority,
-    /// Stands before every path; empty, or `/` and segments without a slash at the end.
+    /// Prefix of every path: empty, or `/` and segments without a trailing slash.
     pub base_path: String,
     pub host: HostPolicy,
-    /// Replace what the request has under these names; applied after `remove`.
+    /// Replaces headers of the same name; applied after `remove`.
     pub set: Vec<(HeaderName, HeaderValue)>,
     pub remove: Vec<HeaderName>,
-    /// Marks every request with the instance that sends it; `None`: none does.
+    /// The instance added to every request; `None` adds none.
     pub instance: Option<Instance>,
-    /// Header lines that an answer may have.
+    /// The maximum number of header lines of an answer.
     pub max_headers: usize,
-    /// Name resolution included.
+    /// Includes name resolution.
     pub connect_timeout: Duration,
-    /// How long a connection without a request is kept.
+    /// How long an idle connection is kept.
     pub idle_timeout: Duration,
 }
 
-/// Where the `Host` of a forwarded request comes from.
+/// The source of a forwarded request's `Host`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostPolicy {
-    /// The request's own; the stack's where it has none (HTTP/1.0).
+    /// The request's own, or the stack's if it has none (HTTP/1.0).
     Preserve,
     /// The stack's authority.
     Stack,
@@ -43,10 +43,10 @@ pub enum HostPolicy {
 // === impl Target ===
 
 impl Target {
-    /// Answers may have so many header lines whatever the configuration says: stacks send more than callers do.
+    /// The minimum number of header lines accepted in answers, because stacks send more than callers do.
     pub const MIN_HEADERS: usize = 256;
 
-    /// A stack at `authority` with the defaults of the configuration.
+    /// A stack at `authority` with the configuration's defaults.
     pub fn new(authority: Authority) -> Self {
         Self {
             authority,
@@ -61,8 +61,8 @@ impl Target {
         }
     }
 
-    /// Fits a request to this stack: target in origin form below the base path, `Host`, headers set and removed, mark of the
-    /// instance, HTTP/1.1.
+    /// Adapts a request to this stack: the target in origin form below the base path, `Host`, headers set and removed,
+    /// the mark of the instance, HTTP/1.1.
     pub fn prepare(&self, parts: &mut Parts) {
         parts.version = Version::HTTP_11;
         let absolute = self.place(parts);
@@ -79,14 +79,14 @@ impl Target {
         }
     }
 
-    /// Rewrites the request target, and returns the authority it had (absolute form).
+    /// Rewrites the request target, and returns its authority if it was in absolute form.
     fn place(&self, parts: &mut Parts) -> Option<Authority> {
         let authority = parts.uri.authority().cloned();
         if authority.is_none() && self.base_path.is_empty() {
             return None;
         }
         let path = match parts.uri.path_and_query() {
-            // `OPTIONS *` asks about the server, not about a path below the base.
+            // `OPTIONS *` is about the server, not about a path below the base.
             Some(path) if path.as_str() == "*" => return authority,
             Some(path) if self.base_path.is_empty() => path.clone(),
             Some(path) => PathAndQuery::try_from(format!("{}{path}", self.base_path))
@@ -97,7 +97,7 @@ impl Target {
         authority
     }
 
-    /// RFC 9112 3.2.2: an authority in the target outranks the `Host` beside it.
+    /// RFC 9112 3.2.2: an authority in the target takes precedence over `Host`.
     fn name_host(&self, parts: &mut Parts, absolute: Option<Authority>) {
         let host = match &self.host {
             HostPolicy::Literal(host) => host.clone(),
@@ -114,7 +114,7 @@ impl Target {
 
 fn value(authority: &Authority) -> HeaderValue {
     let text = authority.as_str();
-    // User information is no part of `Host`.
+    // `Host` excludes user information.
     let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
     HeaderValue::from_str(host).expect("an authority must be a header value")
 }

@@ -1,13 +1,16 @@
-//! What hyper cannot write, put between its bytes: informational answers, and trailers that nobody announced.
+//! Adds what hyper cannot write: informational answers, and trailers that were not announced.
 //!
-//! [`Http1Writer`] wraps the connection below hyper; a [`WriterHandle`] is the handle on it for whoever has something to add.
-//! Both additions go where hyper's own output has a seam:
+//! [`Http1Writer`] wraps the connection below hyper, and a [`WriterHandle`] passes additions to it. Both kinds are
+//! inserted at boundaries in hyper's output:
 //!
-//! - an informational head, before the head of the answer it precedes: at a flush (hyper has nothing buffered then), or right
-//!   before the first bytes after a flush. Where hyper's bytes were taken only in part, there is no seam; it is dropped, which is
-//!   allowed for an informational answer;
-//! - trailers, into the end of a chunked body. They are handed over when the body ends, so the next bytes that hyper writes end
-//!   with its `0\r\n\r\n`, and the trailers go before the last two of them.
+//! - an informational head goes before the head of its answer: at a flush, when hyper has nothing buffered, or right
+//! before
+//!   the first bytes after one. If hyper's bytes were only partly written, there is no boundary and the head is
+//! dropped,
+//!   which is allowed for an informational answer;
+//! - trailers go into the end of a chunked body. They are passed on when the body ends, so the next bytes that hyper
+//! writes
+//!   end with its `0\r\n\r\n`, and the trailers go before the last two of them.
 
 use super::pooled_body::encode;
 use http::HeaderMap;
@@ -26,18 +29,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// A connection whose writing side takes additions from its [`WriterHandle`].
+/// A connection that inserts additions from its [`WriterHandle`] into its output.
 #[derive(Debug)]
 pub struct Http1Writer<S> {
     inner: S,
     line: Arc<WriterHandle>,
-    /// Goes out before anything else.
+    /// Written before anything else.
     out: Vec<u8>,
     written: usize,
     seam: WritePosition,
 }
 
-/// Adds to what hyper writes on one connection.
+/// Passes additions to the output of one connection.
 #[derive(Debug, Default)]
 pub struct WriterHandle {
     has_additions: AtomicBool,
@@ -51,25 +54,25 @@ struct Additions {
     trailers: Vec<u8>,
 }
 
-/// Where hyper's output stands.
+/// The position in hyper's output.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum WritePosition {
-    /// All that hyper had to write is written.
+    /// hyper has written everything.
     Flushed,
-    /// It may have more of the same message.
+    /// hyper may write more of the same message.
     Within,
 }
 
 // === impl WriterHandle ===
 
 impl WriterHandle {
-    /// Names the task that writes, to be woken for an informational answer. Only the first call counts.
+    /// Registers the writing task, which informational answers wake. Only the first call counts.
     pub fn written_by(&self, task: &Waker) {
         self.task.get_or_init(|| task.clone());
     }
 
-    /// Adds the head of an informational answer, as it goes on the wire. With it, at most `room` bytes of them wait to be written;
-    /// says whether it was taken.
+    /// Queues the head of an informational answer, in wire format. Returns `false` if more than `room` bytes would then
+    /// wait.
     #[must_use = "what is not taken is to be counted"]
     pub fn inform(&self, head: &[u8], room: usize) -> bool {
         let mut additions = self.lock();
@@ -85,7 +88,7 @@ impl WriterHandle {
         true
     }
 
-    /// Ends the chunked body being written with these trailers.
+    /// Ends the current chunked body with these trailers.
     pub fn end_with(&self, trailers: &HeaderMap) {
         self.lock().trailers = encode(trailers);
         self.has_additions.store(true, Ordering::Release);
@@ -122,7 +125,7 @@ impl<S> Http1Writer<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Http1Writer<S> {
-    /// Writes what goes out before anything else.
+    /// Writes `out` completely.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
             let rest = &self.out[self.written..];
@@ -137,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1Writer<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Puts `additions` around `bufs`. Says how many bytes of `bufs` it took: all or none.
+    /// Inserts `additions` around `bufs`. Returns how many bytes of `bufs` it took: all or none.
     fn join(&mut self, additions: Additions, bufs: &[IoSlice<'_>]) -> usize {
         if self.seam == WritePosition::Flushed {
             self.out.extend_from_slice(&additions.informational);
@@ -150,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1Writer<S> {
             self.out.extend_from_slice(buf);
         }
         let taken = self.out.len() - start;
-        // Where the peer speaks HTTP/1.0 the body is not chunked, and has no place for them.
+        // For an HTTP/1.0 peer the body is not chunked, and trailers are dropped.
         if self.out[start..].ends_with(LAST_CHUNK) {
             self.out.truncate(self.out.len() - 2);
             self.out.extend_from_slice(&additions.trailers);
@@ -189,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
         if let Some(additions) = this.line.take() {
             let taken = this.join(additions, bufs);
             if taken > 0 {
-                // What does not go out now goes out at the flush that follows every write.
+                // The flush after every write sends the rest.
                 this.seam = WritePosition::Within;
                 if let Poll::Ready(Err(error)) = this.poll_out(cx) {
                     return Poll::Ready(Err(error));
@@ -203,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // hyper must queue buffers rather than flatten them: then a head never stands behind another message's bytes.
+        // hyper must queue buffers instead of copying them, so that a head never follows another message's bytes.
         true
     }
 
@@ -231,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
     use std::{collections::VecDeque, task::Waker};
 
-    /// Takes as many bytes at each call as the plan says; 0: not now.
+    /// Takes as many bytes per call as planned; 0 means not now.
     #[derive(Debug)]
     struct Sink {
         taken: Vec<u8>,
@@ -272,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Writes as hyper does: what is buffered, then a flush once nothing is.
+    /// Writes like hyper: buffered bytes first, then a flush.
     struct Writer {
         wire: Http1Writer<Sink>,
         line: Arc<WriterHandle>,
@@ -291,7 +294,7 @@ mod tests {
             }
         }
 
-        /// Says whether everything is out.
+        /// Returns whether everything is written.
         fn poll(&mut self) -> bool {
             let mut cx = Context::from_waker(Waker::noop());
             while !self.buffered.is_empty() {
@@ -366,11 +369,11 @@ mod tests {
         ) {
             let mut writer = Writer::new(&plan);
             for (index, polls) in polls.into_iter().enumerate() {
-                // The answer before is buffered as a whole; hyper has tried so often to write it.
+                // The previous answer is fully buffered; hyper has tried this often to write it.
                 for _ in 0..polls {
                     writer.poll();
                 }
-                // hyper takes up a request only when the head of the last answer is out of its buffer, or at a flush.
+                // hyper reads a request only when the last answer's head has left its buffer, or at a flush.
                 let begins_anew = writer.buffered.is_empty();
                 if begins_anew || writer.wire.seam == WritePosition::Within {
                     let head = format!("<{index}>");
