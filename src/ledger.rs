@@ -1,8 +1,7 @@
-//! What was counted, per route: live requests, samples, and the one outcome of each; since the process
-//! began, and beside that for each epoch.
+//! The counters per route: live requests, samples and their outcomes, since the process began and per epoch.
 //!
-//! The conservation law `sampled = sum(outcomes)` is kept by [`Ticket`]: a sample is counted by making one,
-//! and however it ends, exactly one outcome is counted.
+//! [`Ticket`] upholds the conservation law `sampled = sum(outcomes)`. Creating one counts a sample, and however it
+//! ends, it counts exactly one outcome.
 
 pub mod clock;
 mod epoch;
@@ -44,10 +43,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// The route under which everything is counted that comes after `max_routes`.
+/// The route that counts all requests beyond `max_routes`.
 pub const OTHER: &str = "other";
 
-/// The figures of all routes. Shared by clones.
+/// The figures of all routes. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Ledger(Arc<Inner>);
 
@@ -55,38 +54,38 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
-    /// Whoever takes this and others takes this first, but for `versions`.
+    /// Lock order: before all others except `versions`.
     positions: RwLock<Positions>,
-    /// Whoever takes this and `routes` takes `routes` first.
+    /// Lock order: after `routes`.
     places: Mutex<Places>,
-    /// Oldest first; never empty. Whoever takes this and `routes` takes `routes` first.
+    /// Oldest first; never empty. Lock order: after `routes`.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
-    /// How many epochs have begun, in all processes; told when one has.
+    /// The number of epochs begun, over all processes. Updated when an epoch begins.
     begun: watch::Sender<u64>,
-    /// Who takes this and others takes this first.
+    /// Lock order: before all others.
     versions: Mutex<Versions>,
     house: Arc<LedgerShared>,
     gauges: Gauges,
 }
 
-/// Epochs that stay readable, and routes in all of them together.
+/// The number of epochs kept, and of routes in all of them.
 pub const MAX_EPOCHS: usize = 100;
 pub const MAX_TALLIES: usize = 10_000;
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// A ledger without a past.
+    /// An empty ledger.
     pub fn new(max_routes: usize, gauges: Gauges) -> Self {
         Self::with_clock(max_routes, gauges, Clock::system())
     }
 
-    /// A ledger without a past, whose epochs go by `clock`.
+    /// An empty ledger whose epochs use `clock`.
     pub fn with_clock(max_routes: usize, gauges: Gauges, clock: Clock) -> Self {
         Self::open(max_routes, gauges, clock, LedgerSnapshot::default())
     }
 
-    /// A ledger that begins as `opening` says.
+    /// A ledger that starts from `opening`.
     pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: LedgerSnapshot) -> Self {
         let now = clock.now();
         let house = LedgerShared::new(clock);
@@ -105,13 +104,13 @@ impl Ledger {
         }))
     }
 
-    /// Ends the present epoch and begins another; counting for the verdict starts again. Samples on their way
-    /// still end in the epoch in which they were taken. Returns the id of the new one.
+    /// Ends the current epoch and begins another; the verdict's counts start again. Samples in progress still count in
+    /// their own epoch. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
         self.begin_anew(None, label, cause)
     }
 
-    /// As [`Ledger::begin_epoch`], where other checks than before are comparable. `comparable`: what makes them so.
+    /// Like [`Ledger::begin_epoch`], for a change after which checks are only comparable under `comparable`.
     pub fn begin_comparable(
         &self,
         comparable: Arc<str>,
@@ -129,7 +128,7 @@ impl Ledger {
     ) -> Arc<str> {
         let mut versions = locked(&self.0.versions);
         match cause {
-            // Another header is looked at: what builds were called in the one before says nothing.
+            // A different header is used now, so the old builds' names mean nothing.
             Cause::Version => {
                 *versions = Versions::new((None, None), Default::default(), self.now());
             }
@@ -139,8 +138,8 @@ impl Ledger {
         self.begin((comparable, version), label, cause)
     }
 
-    /// Hears which build of the new stack answered the check of `ticket` (`None`: it does not say), and counts it in the
-    /// epoch of that build: where none is known, one begins. Says what was done.
+    /// Records which build of the new stack answered the check of `ticket` (`None` if the answer does not say), and
+    /// counts the check in that build's epoch. Begins one if it is unknown. Returns what was done.
     pub fn hear_version(&self, build: Option<&Version>, ticket: &mut Ticket) -> Turn {
         let mut versions = locked(&self.0.versions);
         let turn = versions.hear(build, self.now());
@@ -153,7 +152,7 @@ impl Ledger {
                 }
             }
             Turn::Begins => {
-                // What it is called by stays with a build.
+                // A build keeps its label.
                 let series = self.present().series();
                 let before = self.last_of(build);
                 let before = before.filter(|epoch| epoch.series() == series);
@@ -168,7 +167,7 @@ impl Ledger {
         turn
     }
 
-    /// The newest epoch of that build. Comparable or not is for the ticket to say.
+    /// The newest epoch of that build. The ticket decides whether it is comparable.
     fn last_of(&self, build: Option<&Version>) -> Option<Arc<Epoch>> {
         let epochs = read(&self.0.epochs);
         let mut newest = epochs.iter().rev();
@@ -181,10 +180,10 @@ impl Ledger {
         label: Option<&str>,
         cause: Cause,
     ) -> Arc<str> {
-        // Held throughout, so that no route is added to the epoch that ends.
+        // Held throughout, so that no route is added to the ending epoch.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
-        // Whoever begins an epoch holds the versions.
+        // Every caller holds `versions`, so `begun` cannot change.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
         let series = match (cause, &comparable) {
@@ -215,7 +214,7 @@ impl Ledger {
         let forgotten = forget(&mut epochs);
         drop((epochs, routes));
         self.0.gauges.bound_reached_times(Bound::Epochs, forgotten);
-        // The live side waits for none of this.
+        // The live side does not wait for this.
         if let Some(ended) = ended {
             ended.pack();
         }
@@ -223,7 +222,7 @@ impl Ledger {
         epoch.id().clone()
     }
 
-    /// What checks are measured by as they become evidence, and which routes are declared as required; from now on.
+    /// Sets the limits for checks that become evidence, and the routes declared as required.
     pub fn judge_by(&self, limits: &Limits, declared: Vec<Arc<str>>) {
         let judged_by = JudgedBy {
             limits: limits.clone(),
@@ -231,13 +230,13 @@ impl Ledger {
         };
         self.0.house.judge_by(judged_by);
         let _held = self.0.house.seconds.hold();
-        // Those that are over, too: of another process only the ranks are known.
+        // Includes past epochs, because of another process's epochs only the ranks are known.
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
         self.assess(&epochs);
     }
 
-    /// Closes the seconds that are over and whose checks have all ended: those checks become evidence. To be called
-    /// several times a second.
+    /// Closes past seconds whose checks have all ended, which makes those checks evidence. Call it several times a
+    /// second.
     pub fn close_seconds(&self) {
         let house = &self.0.house;
         let judged_by = house.judged_by();
@@ -253,7 +252,7 @@ impl Ledger {
         self.assess(&[self.present()]);
     }
 
-    /// The figures of the present epoch.
+    /// The figures of the current epoch.
     pub fn tallies(&self) -> Tallies {
         let versions = locked(&self.0.versions);
         let now = self.now();
@@ -266,17 +265,17 @@ impl Ledger {
         }
     }
 
-    /// The id of the present epoch.
+    /// The id of the current epoch.
     pub fn epoch(&self) -> Arc<str> {
         self.present().id().clone()
     }
 
-    /// How many epochs have begun, to be waited on.
+    /// The number of epochs begun, as a value to wait on.
     pub fn epochs_begun(&self) -> watch::Receiver<u64> {
         self.0.begun.subscribe()
     }
 
-    /// The figures of every epoch that is still readable, the present one first.
+    /// The figures of every kept epoch, the current one first.
     pub fn epochs(&self) -> Vec<Tallies> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
@@ -285,8 +284,7 @@ impl Ledger {
         tallies.map(|tallies| self.joined(tallies)).collect()
     }
 
-    /// The epochs that are still readable, oldest first, each with everything that was counted of the routes of which
-    /// `is_stored` does not know as much.
+    /// The kept epochs, oldest first, with the figures of all routes for which `is_stored` returns `false`.
     pub fn states(
         &self,
         is_stored: impl Fn(u64, &Arc<str>, ChangeStamp) -> bool,
@@ -301,19 +299,18 @@ impl Ledger {
         states.collect()
     }
 
-    /// The number of the present epoch.
+    /// The number of the current epoch.
     pub fn number(&self) -> u64 {
         self.present().number()
     }
 
-    /// The numbers of the epochs that are still readable.
+    /// The numbers of the kept epochs.
     pub fn numbers(&self) -> Vec<u64> {
         let epochs = read(&self.0.epochs);
         epochs.iter().map(|epoch| epoch.number()).collect()
     }
 
-    /// Forgets the epochs that are over and of which nothing is noted since `oldest`. A build of which no epoch is left
-    /// begins one as if it had never been met.
+    /// Drops past epochs with nothing recorded since `oldest`. A build without any epoch left is new again.
     pub fn forget_ended(&self, oldest: Timestamp) {
         let mut versions = locked(&self.0.versions);
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
@@ -327,12 +324,12 @@ impl Ledger {
         versions.keep_known(|known| epochs.iter().any(|epoch| epoch.version() == Some(known)));
     }
 
-    /// By the clock of the ledger.
+    /// The time of the ledger's clock.
     pub fn now(&self) -> Timestamp {
         self.0.house.clock.now()
     }
 
-    /// From now on a sample that is given up counts as `shutting_down`.
+    /// From now on, a sample that is given up counts as `shutting_down`.
     pub fn shut_down(&self) {
         self.0.house.shutting_down.store(true, Ordering::Relaxed);
     }
@@ -343,7 +340,7 @@ impl Ledger {
     }
 }
 
-/// The epochs of the past, and the present one.
+/// The past epochs, and the current one.
 fn open(
     opening: LedgerSnapshot,
     now: Timestamp,
@@ -384,7 +381,7 @@ fn open(
     epochs
 }
 
-/// Which builds have epochs that are comparable with the present one.
+/// The builds with epochs that are comparable with the current one.
 fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
     let present = epochs.back().expect("an epoch is always open");
     let comparable = epochs
@@ -408,7 +405,7 @@ fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
     versions
 }
 
-/// Drops the oldest epochs until the rest is within the bounds; the present one stays. Says how many went.
+/// Drops the oldest epochs until the limits hold, but never the current one. Returns how many were dropped.
 fn forget(epochs: &mut VecDeque<Arc<Epoch>>) -> u64 {
     let before = epochs.len();
     let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();

@@ -1,22 +1,22 @@
-//! The time of day, as the ledger sees it.
+//! The time of day, for the ledger.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{fmt, sync::Arc, time::Instant};
 
-/// Tells the time. Shared by clones.
+/// Returns the time. Clones share it.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 // === impl Clock ===
 
 impl Clock {
-    /// A clock of your own, for tests and replays.
+    /// A custom clock, for tests and replays.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The time of day at the start, and from there on steady: a clock that is set does not
-    /// lengthen a clean record.
+    /// The time of day at the start, advanced steadily from there, so that setting the system clock does not lengthen a
+    /// clean record.
     pub fn system() -> Self {
         let (began, start) = (Timestamp::now(), Instant::now());
         Self::new(move || began + start.elapsed())
@@ -27,7 +27,7 @@ impl Clock {
     }
 }
 
-/// The day by which rules expire: that of UTC, so that it is the same wherever it is asked for.
+/// The day for rule expiry, in UTC, so that it is the same everywhere.
 pub fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }

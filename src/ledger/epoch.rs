@@ -1,4 +1,4 @@
-//! The figures of one epoch: what a verdict may be made of.
+//! The figures of one epoch, the input of a verdict.
 //!
 //! A check counts in the epoch in which it was sampled, so that `sampled = sum(outcomes)` holds in each of them.
 
@@ -26,14 +26,14 @@ pub(super) struct Epoch {
     /// What makes its checks comparable.
     comparable: Arc<str>,
     label: Option<Arc<str>>,
-    /// Known once an answer of the new stack has told it.
+    /// Set once an answer of the new stack has named it.
     version: OnceLock<Version>,
     cause: Cause,
     since: Timestamp,
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
-    /// The routes that are neither required nor exempt, together.
+    /// The sum of all routes that are neither required nor exempt.
     rest: Arc<Tally>,
     house: Arc<LedgerShared>,
 }
@@ -41,16 +41,16 @@ pub(super) struct Epoch {
 /// How an epoch begins.
 #[derive(Clone, Debug)]
 pub(super) struct Beginning {
-    /// Keeps ids apart that begin in the same millisecond.
+    /// Distinguishes ids of the same millisecond.
     pub(super) number: u64,
     pub(super) comparable: Arc<str>,
-    /// The same in epochs that differ in nothing but the build of the new stack.
+    /// The same in epochs that differ only in the build of the new stack.
     pub(super) series: u64,
     pub(super) label: Option<Arc<str>>,
     pub(super) version: Option<Version>,
     pub(super) cause: Cause,
     pub(super) since: Timestamp,
-    /// The id sorts after those of epochs that began until then, even where the clock was set back.
+    /// The id sorts after the epochs up to this time, even if the clock was set back.
     pub(super) after: Timestamp,
 }
 
@@ -86,7 +86,7 @@ impl Epoch {
         })
     }
 
-    /// One of another process; whatever it noted was before `now`, by whichever clock.
+    /// Restores an epoch of another process. All its times are clamped to `now`.
     pub(super) fn restore(
         state: EpochState,
         now: Timestamp,
@@ -121,8 +121,8 @@ impl Epoch {
         })
     }
 
-    /// Everything counted so far of the routes of which `is_stored` does not know as much. `cut`: where the checks count
-    /// that the end of the process would cut off.
+    /// The figures of all routes for which `is_stored` returns `false`. `cut` holds the tallies of checks that a
+    /// shutdown would cut off.
     pub(super) fn state(
         &self,
         cut: &[Arc<Tally>],
@@ -147,13 +147,13 @@ impl Epoch {
         *locked(&self.until) = Some(at);
     }
 
-    /// When it was over and the last of its checks had come to its end; `None`: it is not over.
+    /// When it was over and its last check had ended; `None` if it is not over.
     pub(super) fn ended(&self) -> Option<Timestamp> {
         let until = (*locked(&self.until))?;
         Some(self.last_check().map_or(until, |last| last.max(until)))
     }
 
-    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    /// Reduces its memory, because few checks, if any, still end in a past epoch.
     pub(super) fn pack(&self) {
         let seen = locked(&self.seen).clone();
         for tally in seen.iter().chain([&self.rest]) {
@@ -185,26 +185,26 @@ impl Epoch {
         self.series
     }
 
-    /// The build of the new stack whose checks these are.
+    /// The build of the new stack that answered its checks.
     pub(super) fn version(&self) -> Option<&Version> {
         self.version.get()
     }
 
-    /// An epoch has one version; once known, it stays.
+    /// Sets the version. Once known, it stays.
     pub(super) fn adopt(&self, build: Option<&Version>) {
         if let Some(version) = build {
             self.version.get_or_init(|| version.clone());
         }
     }
 
-    /// Whether something matched that may be of another build.
+    /// Whether a match may belong to another build.
     pub(super) fn has_unattributed(&self) -> bool {
         let seen = locked(&self.seen);
         seen.iter()
             .any(|tally| tally.unattributed.load(Ordering::Relaxed) > 0)
     }
 
-    /// When a check of its build last came to a comparison.
+    /// When a check of its build last led to a comparison.
     pub(super) fn last_check(&self) -> Option<Timestamp> {
         let seen = locked(&self.seen).clone();
         let last = seen
@@ -213,7 +213,7 @@ impl Epoch {
         last.max()
     }
 
-    /// The place of a route in an epoch that is over.
+    /// The slot of a route in a past epoch.
     pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> EpochSlot {
         let mut seen = locked(&self.seen);
         if let Some(tally) = seen.iter().find(|tally| tally.route == *route) {
@@ -228,13 +228,13 @@ impl Epoch {
         seat
     }
 
-    /// That of a route which has appeared.
+    /// The tally of a route that has appeared.
     pub(super) fn tally(&self, route: &Arc<str>) -> Option<Arc<Tally>> {
         let seen = locked(&self.seen);
         seen.iter().find(|tally| tally.route == *route).cloned()
     }
 
-    /// A route has appeared.
+    /// Adds a route that has appeared.
     pub(super) fn add(&self, tally: Arc<Tally>) {
         let mut seen = locked(&self.seen);
         let reads: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
@@ -250,13 +250,13 @@ impl Epoch {
         &self.rest
     }
 
-    /// Looks at which routes the verdict depends on now, by what each is `called` by now: routes of one name are one. A
-    /// route that becomes required takes the next rank, and keeps it; in an epoch that is over, none does.
+    /// Updates which routes the verdict depends on. `called` gives each route's current name; routes with the same name
+    /// count as one. A newly required route takes the next rank and keeps it; in a past epoch, no route takes one.
     pub(super) fn assess(&self, judged_by: &JudgedBy, called: impl Fn(&Arc<str>) -> Arc<str>) {
         let seen = locked(&self.seen).clone();
         let names: Vec<_> = seen.iter().map(|tally| called(&tally.route)).collect();
         let required = |tally: &Tally| locked(&tally.course).evidence.required;
-        // The first is the rest's.
+        // The first rank belongs to the rest.
         let (mut all, mut taken) = (0, 1);
         let mut wholes: HashMap<&Arc<str>, (u64, bool)> = HashMap::new();
         for (tally, name) in seen.iter().zip(&names) {
@@ -274,7 +274,7 @@ impl Epoch {
             let (reads, was_required) = wholes[name];
             let requirements = &judged_by.requirements;
             let requirement = requirements.of(name, (reads, all), was_required);
-            // Under a name that it no longer has, a route is not checked any more: a rank would be wasted on it.
+            // A route with an outdated name is no longer checked, so a rank would be wasted on it.
             let takes_rank = !is_over && required(tally).is_none() && tally.route == *name;
             if requirement == Requirement::Required && takes_rank {
                 taken += 1;

@@ -1,4 +1,4 @@
-//! A route's place in an epoch: where its live requests, samples and outcomes are counted.
+//! A route's slot in an epoch, which counts its live requests, samples and outcomes.
 
 use super::{epoch::Epoch, seconds::Tallies, tally::Tally};
 use crate::stack::Stack;
@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-/// A route's place in an epoch.
 #[derive(Clone, Debug)]
 pub(super) struct EpochSlot {
     pub(super) epoch: Arc<Epoch>,
@@ -24,7 +23,7 @@ impl EpochSlot {
         }
     }
 
-    /// The place of a route in an epoch that may know it from another process.
+    /// Returns the slot of a route in an epoch that may already have its tally from another process.
     pub(super) fn again(epoch: &Arc<Epoch>, route: &Arc<str>) -> Self {
         match epoch.tally(route) {
             Some(tally) => Self {
@@ -35,13 +34,13 @@ impl EpochSlot {
         }
     }
 
-    /// Where a check counts that is sampled now.
+    /// The tallies for a check sampled now.
     pub(super) fn tallies(&self, is_of_rest: bool) -> Tallies {
         let rest = is_of_rest.then(|| self.epoch.rest().clone());
         [Some(self.tally.clone()), rest]
     }
 
-    /// Whether a check that is sampled now counts among the rest as well.
+    /// Whether a check sampled now also counts in the rest.
     pub(super) fn is_of_rest(&self) -> bool {
         let reads = self.tally.reads_seen();
         self.tally.requirement().is_of_rest(reads)
@@ -62,7 +61,7 @@ impl EpochSlot {
         self.tally.sampled.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The sample turned out to belong to another epoch.
+    /// The sample belongs to another epoch.
     pub(super) fn release_sample(&self) {
         self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
     }
@@ -80,7 +79,7 @@ impl EpochSlot {
     }
 
     fn appear(&self) {
-        // The plain load first: on the live path this is true all but once.
+        // A plain load first, because it is true for almost every live request.
         let appeared = &self.tally.has_appeared;
         if !appeared.load(Ordering::Relaxed) && !appeared.swap(true, Ordering::Relaxed) {
             self.epoch.add(self.tally.clone());

@@ -1,11 +1,11 @@
-//! Levels and process-wide counts that belong to no route.
+//! Gauges and process-wide counters that belong to no route.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Shared by clones.
+/// Clones share the values.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges(Arc<Inner>);
 
@@ -27,7 +27,7 @@ struct Inner {
     bound_reached: [AtomicU64; Bound::ALL.len()],
 }
 
-/// What an exporter carries.
+/// What an exporter sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Traces,
@@ -38,7 +38,7 @@ pub enum Signal {
     Logs,
 }
 
-/// A bound that is reached without ending a check: `twinread_bound_reached_total{bound}`.
+/// A limit that was reached without ending a check: `twinread_bound_reached_total{bound}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// `sample.max_per_second`: a read was not sampled.
@@ -47,40 +47,39 @@ pub enum Bound {
     Routes,
     /// `store.keep_mismatches`, `keep_per_class`, `keep`, `max_bytes`: an example was dropped.
     Mismatches,
-    /// Mismatch classes kept: a mismatch was counted under no class of its own.
+    /// Mismatch classes kept: a mismatch was counted without a class of its own.
     Classes,
-    /// `compare.max_differences`: a difference was counted, not kept.
+    /// `compare.max_differences`: a difference was counted but not kept.
     Differences,
-    /// Pairs of a bijection: there was no room to remember one, and it was told as a difference.
+    /// Pairs of a bijection: a pair was not remembered, and was reported as a difference.
     Bijections,
-    /// Checks that wait for a re-check, or the bytes that these hold: a mismatch stayed unconfirmed, or a delayed check
-    /// was not made.
+    /// Checks that wait for a re-check, or their bytes: a mismatch stayed unconfirmed, or a delayed check was not made.
     Rechecks,
-    /// Differences a check, or a second, on which rules are tried: for one none is suggested.
+    /// Differences probed for rules, per check or per second: for one, no rule is suggested.
     Suggestions,
-    /// Builds of the new stack: its version header named another one too soon, and a check counted in the present epoch.
+    /// Builds of the new stack: another build was named too soon, and a check counted in the current epoch.
     Versions,
-    /// Keys written of late: a write was forgotten, and checks of what it wrote are not delayed.
+    /// Recently written keys: a write was forgotten, and checks of what it wrote are not delayed.
     Writes,
-    /// Connections of the admin API: one that was idle was closed, or a caller had to wait.
+    /// Connections of the admin API: an idle one was closed, or a caller had to wait.
     AdminConnections,
-    /// Places at which the old stack's own readings differ: one was not remembered, and excuses nothing in later checks.
+    /// Places where the old stack's own readings differ: one was not remembered, and excuses nothing in later checks.
     Noise,
-    /// Calls of the admin API under way: one was refused.
+    /// Concurrent calls of the admin API: one was refused.
     AdminCalls,
-    /// Epochs that stay readable, and routes in them: the oldest was forgotten.
+    /// Epochs kept, and routes in them: the oldest was dropped.
     Epochs,
     /// `limits.connections`: callers had to wait.
     Connections,
     /// `limits.header_bytes` and `limits.headers`: a request was answered 431.
     Headers,
-    /// `limits.head_timeout`: a connection was closed before a head was whole.
+    /// `limits.head_timeout`: a connection was closed before its head was complete.
     HeadTimeout,
-    /// `limits.idle_timeout`: a connection without a request was closed.
+    /// `limits.idle_timeout`: an idle connection was closed.
     IdleTimeout,
-    /// `limits.body_stall`: the connection of a caller that sent or took nothing was closed.
+    /// `limits.body_stall`: the connection of a caller that sent or received nothing was closed.
     BodyStall,
-    /// Bytes kept of what a caller sends behind a request for an upgrade: its connection was closed.
+    /// Bytes received after a request for an upgrade: the connection was closed.
     Upgrade,
     /// Bytes of informational answers that wait for a caller: one was dropped.
     Informational,
@@ -88,7 +87,7 @@ pub enum Bound {
     OpenFiles,
 }
 
-/// Counts one replay as in flight until dropped, however it ends.
+/// Counts one replay as in flight until dropped.
 #[derive(Debug)]
 #[must_use = "the replay is counted only while the guard lives"]
 pub struct InFlight(Gauges);
@@ -100,7 +99,7 @@ impl Gauges {
         self.0.queue_length.load(Ordering::Relaxed)
     }
 
-    /// Counts one more in the queue, and says how many were there before.
+    /// Counts one more in the queue, and returns the previous length.
     pub fn enter_queue(&self) -> u64 {
         self.0.queue_length.fetch_add(1, Ordering::Relaxed)
     }
@@ -152,7 +151,7 @@ impl Gauges {
         self.0.reload_failures.load(Ordering::Relaxed)
     }
 
-    /// A live request that came back to the instance that sent it was refused.
+    /// A live request was refused because it came back to the instance that sent it.
     pub fn loop_refused(&self) {
         self.0.loops.fetch_add(1, Ordering::Relaxed);
     }
@@ -190,27 +189,27 @@ impl Gauges {
         self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
-    /// The clock stands before what is stored, or was set back since the start.
+    /// The clock is behind stored data, or was set back since the start.
     pub fn set_clock_set_back(&self) {
         self.0.clock_set_back.store(1, Ordering::Relaxed);
     }
 
-    /// 1 where it does or was.
+    /// 1 if the clock was set back.
     pub fn clock_set_back(&self) -> u64 {
         self.0.clock_set_back.load(Ordering::Relaxed)
     }
 
-    /// A report is on its way into the store.
+    /// A report was sent to the store.
     pub fn enter_store(&self) {
         self.0.store_waiting.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many of them are written, or are not going to be.
+    /// `count` reports were written or discarded.
     pub fn leave_store(&self, count: u64) {
         self.0.store_waiting.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Reports that are on their way into the store.
+    /// Reports sent to the store and not written yet.
     pub fn store_waiting(&self) -> u64 {
         self.0.store_waiting.load(Ordering::Relaxed)
     }

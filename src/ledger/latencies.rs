@@ -1,11 +1,10 @@
-//! How long the answers of both stacks took, for one route in one epoch: sketches of bounded memory that merge, and
-//! survive as bytes.
+//! Latencies of both stacks for one route in one epoch: mergeable, serializable sketches of bounded memory.
 //!
-//! Measured is the time from sending a request, its body included, to the last byte of its answer, of both stacks in the
-//! same checks: the primary's while it streams to the caller, the shadow's while the replay comes in. What a caller may
-//! have held up is left out of both: time before the request's body was whole, and checks with a body longer than
-//! what is written ahead of a slow caller. A quantile is told within 1 % of the latency at that rank, however many sketches
-//! were merged into it.
+//! The measured time is from sending a request, including its body, to the last byte of its answer, for both stacks in
+//! the same checks. The primary is measured while it streams to the caller, the shadow during the replay. Delays by the
+//! caller are excluded from both: time before the request's body was complete, and checks with a body longer than what
+//! is written ahead of a slow caller. A quantile is within 1 % of the latency at its rank, however many sketches were
+//! merged.
 
 use crate::{
     stack::Stack,
@@ -34,14 +33,14 @@ enum Form {
     Empty,
     /// In microseconds.
     Open(Histogram<u32>),
-    /// Takes a fraction of the memory, and is opened again for the next latency.
+    /// Takes a fraction of the memory. The next latency unpacks it.
     Packed {
         bytes: Box<[u8]>,
         quantiles: Quantiles,
     },
 }
 
-/// Bytes that are no sketch of ours.
+/// Why bytes are not a valid sketch.
 #[derive(Debug, thiserror::Error)]
 pub enum Damaged {
     #[error("{0} bytes are no sketch of latencies: expected from {HEADER} to {MAX_BYTES}")]
@@ -52,16 +51,17 @@ pub enum Damaged {
     Histogram(#[source] DeserializeError),
 }
 
-/// What takes longer counts as this long: it bounds the memory of a sketch.
+/// Longer times count as this long, which bounds the memory of a sketch.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// Significant digits: within 1 %.
 const DIGITS: u8 = 2;
 
-/// Bytes before the counters: cookie, their length, offset, digits, both ends, ratio (HdrHistogram's V2).
+/// Bytes before the counters: cookie, their length, offset, digits, lowest and highest value, ratio (HdrHistogram's
+/// V2).
 const HEADER: usize = 40;
 
-/// More than a sketch with every counter in use takes.
+/// More than the size of a sketch with every counter in use.
 const MAX_BYTES: usize = 1 << 16;
 
 // === impl Latencies ===
@@ -74,7 +74,7 @@ impl Latencies {
         }
     }
 
-    /// For an epoch that is over: what comes all the same is still taken.
+    /// Packs the sketches of a past epoch. They still accept latencies.
     pub fn pack(&mut self) {
         self.old.pack();
         self.new.pack();
@@ -97,7 +97,7 @@ impl Sketch {
         recorded.expect("a histogram that grows takes every value");
     }
 
-    /// As if everything that `other` has recorded had been recorded here.
+    /// Adds everything that `other` has recorded.
     pub fn merge(&mut self, other: &Self) {
         let added = match &other.0 {
             Form::Empty => return,
@@ -107,7 +107,7 @@ impl Sketch {
         added.expect("a histogram that grows takes every value");
     }
 
-    /// No bytes where nothing was recorded; never more than 64 KiB, most often a few hundred.
+    /// Empty if nothing was recorded. At most 64 KiB, usually a few hundred bytes.
     pub fn to_bytes(&self) -> Box<[u8]> {
         match &self.0 {
             Form::Empty => Box::default(),
@@ -117,7 +117,7 @@ impl Sketch {
     }
 
     /// # Errors
-    /// [`Damaged`]: [`Sketch::to_bytes`] does not write such bytes.
+    /// [`Damaged`] if [`Sketch::to_bytes`] does not write such bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damaged> {
         if bytes.is_empty() {
             return Ok(Self::default());
@@ -125,7 +125,7 @@ impl Sketch {
         read(bytes).map(|histogram| Self(Form::Open(histogram)))
     }
 
-    /// `None` where nothing was recorded.
+    /// `None` if nothing was recorded.
     pub fn quantiles(&self) -> Option<Quantiles> {
         match &self.0 {
             Form::Empty => None,
@@ -145,7 +145,7 @@ impl Sketch {
 
     fn open(&mut self) -> &mut Histogram<u32> {
         match &self.0 {
-            // Grows with what it is given, up to `LONGEST`.
+            // Grows with its values, up to `LONGEST`.
             Form::Empty => {
                 self.0 = Form::Open(Histogram::new(DIGITS).expect("two digits are allowed"));
             }
@@ -180,7 +180,7 @@ fn unpack(bytes: &[u8]) -> Histogram<u32> {
     read(bytes).expect("bytes that a sketch wrote must be readable")
 }
 
-/// The head is looked at first, for the histogram takes as much memory as it says.
+/// Checks the head first, because the histogram allocates as much memory as the head says.
 fn read(mut bytes: &[u8]) -> Result<Histogram<u32>, Damaged> {
     if !(HEADER..=MAX_BYTES).contains(&bytes.len()) {
         return Err(Damaged::Length(bytes.len()));
@@ -246,7 +246,7 @@ mod tests {
             assert_within_a_percent(merged.quantiles().unwrap(), &all);
             let mut read = Sketch::from_bytes(&merged.to_bytes()).unwrap();
             assert_within_a_percent(read.quantiles().unwrap(), &all);
-            // It goes on as if it had never been bytes.
+            // It continues as if it had never been serialized.
             read.record(LONGEST);
             merged.record(LONGEST);
             prop_assert_eq!(read.to_bytes(), merged.to_bytes());

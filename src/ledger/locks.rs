@@ -1,4 +1,4 @@
-//! Locks about figures. A panic elsewhere leaves figures that are still the best there are.
+//! Locks for figures. After a panic elsewhere, the figures are still the best available.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -1,4 +1,5 @@
-//! What routes are called: which names have a place, and how those of undeclared paths change by what is learned.
+//! The names of routes: which names get a route of their own, and how the names of undeclared paths change as they are
+//! learned.
 
 use super::{Ledger, OTHER, locked, read, write};
 use crate::{
@@ -12,20 +13,20 @@ use std::{
     sync::Arc,
 };
 
-/// Who has a place among the routes.
+/// Limits how many names have a route of their own.
 #[derive(Debug)]
 pub(super) struct Places {
     max: usize,
-    /// Names that have a place before they are seen.
+    /// Names that have a route before they appear.
     declared: HashSet<Arc<str>>,
-    /// Routes seen that are not declared.
+    /// The number of routes seen that are not declared.
     others: usize,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    /// From now on these names, and no others, have a place of their own among the routes.
+    /// Declares the names that always have a route of their own, replacing those before.
     pub fn declare<'r>(&self, names: impl Iterator<Item = &'r str>) {
         let routes = read(&self.0.routes);
         let mut places = locked(&self.0.places);
@@ -35,8 +36,8 @@ impl Ledger {
         places.others = others;
     }
 
-    /// Takes up what another process had learned, as far as the epoch that goes on shows it: names that had become one with
-    /// others then.
+    /// Restores what another process had learned, as far as the continued epoch shows it: names that were collapsed
+    /// then.
     pub fn relearn(&self) {
         let known = self.present().tallies(self.now()).routes;
         let names: HashSet<&str> = known.iter().map(|figures| &*figures.route).collect();
@@ -52,7 +53,7 @@ impl Ledger {
         }
     }
 
-    /// The route of that name; past `max_routes` a new name that is not declared is [`OTHER`].
+    /// The route of that name. Beyond `max_routes`, a new undeclared name is [`OTHER`].
     pub fn route(&self, name: &str) -> Route {
         let routes = read(&self.0.routes);
         if let Some(route) = routes.get(name) {
@@ -62,12 +63,12 @@ impl Ledger {
         self.add(name)
     }
 
-    /// Every route seen so far, by name.
+    /// Every route seen so far, sorted by name.
     pub fn routes(&self) -> Vec<Route> {
         let routes = read(&self.0.routes);
         let mut routes: Vec<_> = routes.values().cloned().collect();
         let other = &self.0.other;
-        // Sampled before it is answered, a read is not yet counted as live.
+        // A read sampled before its answer is not counted as live yet.
         if other.live_total() > 0 || other.sampled() > 0 {
             routes.push(other.clone());
         }
@@ -75,18 +76,18 @@ impl Ledger {
         routes
     }
 
-    /// The route of an undeclared path of that name, by what was learned of such paths.
+    /// The route of an undeclared path, under the name that was learned for such paths.
     pub fn undeclared(&self, name: &str) -> Route {
-        // A name that has a place is not collapsed: nearly always it is this one look-up.
+        // An existing name is not collapsed, so that this single look-up nearly always suffices.
         if let Some(route) = read(&self.0.routes).get(name) {
             return route.clone();
         }
-        // Held until the route is there, so that no name is added that was collapsed meanwhile.
+        // Held until the route exists, so that no name is added that was collapsed meanwhile.
         let positions = read(&self.0.positions);
         self.route(&positions.collapse(name))
     }
 
-    /// Learns that there is something under an undeclared path: what it is called may change by it.
+    /// Learns that an undeclared path exists, which may collapse its name.
     pub fn learn(&self, route: &Route) {
         if route.teaches() {
             let mut positions = write(&self.0.positions);
@@ -96,7 +97,7 @@ impl Ledger {
         }
     }
 
-    /// Makes one of the routes that have one name by now. Their samples that are on their way end in it, once.
+    /// Joins the routes that now share one name. Their samples in progress still count, once.
     fn join_routes(&self, positions: &Positions) {
         let mut routes = write(&self.0.routes);
         let mut places = locked(&self.0.places);
@@ -122,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// The figures of routes under the names that they have by now.
+    /// The figures of routes under their current names.
     pub(super) fn joined(&self, tallies: Tallies) -> Tallies {
         let positions = read(&self.0.positions);
         let mut routes: Vec<Figures> = Vec::with_capacity(tallies.routes.len());
@@ -140,7 +141,7 @@ impl Ledger {
         Tallies { routes, ..tallies }
     }
 
-    /// Looks at which routes the verdict depends on in these epochs, under the names that they have by now.
+    /// Updates which routes the verdict depends on in these epochs, under their current names.
     pub(super) fn assess(&self, epochs: &[Arc<Epoch>]) {
         let judged_by = self.0.house.judged_by();
         let positions = read(&self.0.positions);
@@ -149,7 +150,7 @@ impl Ledger {
         }
     }
 
-    /// The name that a route has by now.
+    /// The current name of a route.
     fn called(&self, positions: &Positions, route: &Arc<str>) -> Arc<str> {
         let is_declared = locked(&self.0.places).declared.contains(route);
         match positions.collapse(route) {
@@ -173,7 +174,7 @@ impl Ledger {
     }
 }
 
-/// Whether one of `names` is `name` with one segment collapsed. Paths that a scanner made up have no such sibling.
+/// Whether one of `names` is `name` with one segment collapsed. Paths invented by a scanner have no such sibling.
 fn has_collapsed(name: &str, names: &HashSet<&str>) -> bool {
     let segments: Vec<&str> = name.split('/').collect();
     (1..segments.len()).any(|index| {
@@ -194,7 +195,7 @@ impl Places {
         }
     }
 
-    /// Takes the place of a new route, if there is one left.
+    /// Reserves a place for a new route, if one is left.
     pub(super) fn take(&mut self, name: &str) -> bool {
         if self.declared.contains(name) {
             return true;
@@ -221,7 +222,7 @@ mod tests {
         format!("GET /users/u{}{}/orders", letter(26), letter(1))
     }
 
-    /// One request under that name; what it teaches is learned.
+    /// One request under that name, which is then learned.
     fn ask(ledger: &Ledger, name: &str) -> Route {
         let route = ledger.undeclared(name);
         route.count_live(&Method::GET, Some(StatusCode::OK));

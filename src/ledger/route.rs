@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-/// The figures of one route. Shared by clones.
+/// The figures of one route. Clones share them.
 #[derive(Clone)]
 pub struct Route(Arc<Counts>);
 
@@ -41,17 +41,17 @@ struct Counts {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
     seat: RwLock<EpochSlot>,
-    /// Routes that are this one by now. What is on its way under their names still counts in them, and so here.
+    /// Routes joined with this one. What is in progress under their names counts in them, and so here.
     parts: RwLock<Vec<Route>>,
     /// How often an undeclared path of this name was learned from.
     lessons: AtomicU8,
-    /// Here, and not with the sampler, because it saves a look-up for every read.
+    /// Stored here and not in the sampler, which saves a look-up per read.
     floor: Bucket,
     house: Arc<LedgerShared>,
 }
 
-/// One sample on its way to its outcome. Dropped without one, it counts as
-/// `not_compared{internal}`, or `not_compared{shutting_down}` once the process ends.
+/// One sample until its outcome. Dropped without one, it counts as `not_compared{internal}`, or as
+/// `not_compared{shutting_down}` during shutdown.
 #[derive(Debug)]
 #[must_use = "a dropped ticket counts as not compared"]
 pub struct Ticket {
@@ -60,20 +60,20 @@ pub struct Ticket {
     seat: EpochSlot,
     is_counted: bool,
     is_delayed: bool,
-    /// Answered by the build of that epoch, as far as anybody says.
+    /// Whether that epoch's build answered it, as far as known.
     is_attributed: bool,
     draw: Draw,
     sampled: Timestamp,
-    /// Its place among the checks that become evidence; a forced one never does.
+    /// Its place among the checks that become evidence. A forced check never does.
     place: Option<(Place, Tallies)>,
 }
 
-/// How a read came to be sampled.
+/// How a read was sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// The stack that answers the caller.
     pub primary: Stack,
-    /// The hash of the key that it was sampled by, where reads are sampled by key.
+    /// The hash of the sampling key, if reads are sampled by key.
     pub key: Option<u64>,
     pub cause: SampleCause,
 }
@@ -82,7 +82,7 @@ pub struct Draw {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SampleCause {
     Drawn,
-    /// The caller asked for it. Such a check is reported, and is never evidence.
+    /// The caller requested it. Such a check is reported but is never evidence.
     Forced,
 }
 
@@ -91,7 +91,7 @@ pub const METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "other",
 ];
 
-/// The values of the label `status_class`; `none`: the caller got no answer.
+/// The values of the label `status_class`; `none` if the caller got no answer.
 pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 // === impl Route ===
@@ -116,7 +116,7 @@ impl Route {
         }))
     }
 
-    /// From now on counts in `epoch`.
+    /// Counts in `epoch` from now on.
     pub(super) fn enter(&self, epoch: &Arc<Epoch>) {
         *write(&self.0.seat) = EpochSlot::new(epoch, &self.0.name);
     }
@@ -125,7 +125,7 @@ impl Route {
         &self.0.name
     }
 
-    /// Counts one live request; `None`: the caller got no answer.
+    /// Counts one live request; `None` if the caller got no answer.
     pub fn count_live(&self, method: &Method, status: Option<StatusCode>) {
         let method = METHODS
             .iter()
@@ -139,19 +139,19 @@ impl Route {
         read(&self.0.seat).count_live();
     }
 
-    /// Counts one live request as a read, beside [`Route::count_live`]; sampled or not. Which routes a
-    /// verdict depends on goes by their share of the reads.
+    /// Counts one live request as a read, in addition to [`Route::count_live`], whether sampled or not. A route's share
+    /// of the reads decides whether the verdict depends on it.
     pub fn count_live_read(&self) {
         self.0.reads.fetch_add(1, Ordering::Relaxed);
         read(&self.0.seat).count_read();
     }
 
-    /// Counts one sample that was drawn while old was primary, and hands out the duty to end it.
+    /// Counts one sample drawn while old was primary. The ticket must end it.
     pub fn sample(&self) -> Ticket {
         self.sample_by(Draw::default())
     }
 
-    /// Counts one sample, and hands out the duty to end it.
+    /// Counts one sample. The ticket must end it.
     pub fn sample_by(&self, draw: Draw) -> Ticket {
         self.0.sampled.fetch_add(1, Ordering::Relaxed);
         let seat = read(&self.0.seat).clone();
@@ -184,19 +184,19 @@ impl Route {
         }
     }
 
-    /// From now on what `part` counts, counts here.
+    /// Includes the figures of `part` from now on.
     pub(super) fn join(&self, part: Route) {
         write(&self.0.parts).push(part);
     }
 
-    /// Whether something is to be learned from one more request; taken note of.
+    /// Whether one more request can still teach a name. Counts the lesson.
     pub(super) fn teaches(&self) -> bool {
-        // The plain load first: on the live path it is false nearly always.
+        // A plain load first, because it is false for almost every live request.
         let lessons = &self.0.lessons;
         lessons.load(Ordering::Relaxed) < ENOUGH && lessons.fetch_add(1, Ordering::Relaxed) < ENOUGH
     }
 
-    /// What is left of `sample.per_route_floor`.
+    /// The bucket for `sample.per_route_floor`.
     pub fn floor(&self) -> &Bucket {
         &self.0.floor
     }
@@ -225,12 +225,12 @@ impl Route {
         self.sum(&|counts| counts.sampled.load(Ordering::Relaxed))
     }
 
-    /// Of the samples: those that their callers asked for.
+    /// Samples that their callers requested.
     pub fn forced(&self) -> u64 {
         self.sum(&|counts| counts.forced.load(Ordering::Relaxed))
     }
 
-    /// Checks that began later, for what they read had just been written.
+    /// Checks that began later because their resource had just been written.
     pub fn delayed(&self) -> u64 {
         self.sum(&|counts| counts.delayed.load(Ordering::Relaxed))
     }
@@ -243,7 +243,7 @@ impl Route {
         self.sum(&|counts| counts.differences[kind as usize].load(Ordering::Relaxed))
     }
 
-    /// Of this route and its parts.
+    /// Sums this route and its parts.
     fn sum(&self, count: &dyn Fn(&Counts) -> u64) -> u64 {
         let parts = read(&self.0.parts);
         count(&self.0) + parts.iter().map(|part| part.sum(count)).sum::<u64>()
@@ -263,22 +263,22 @@ impl Ticket {
         &self.route
     }
 
-    /// The id of the epoch to which the check belongs.
+    /// The id of the check's epoch.
     pub fn epoch(&self) -> &Arc<str> {
         self.seat.epoch.id()
     }
 
-    /// Whether the check becomes evidence of the build of its epoch.
+    /// Whether the check becomes evidence for the build of its epoch.
     pub fn is_evidence(&self) -> bool {
         self.place.is_some() && self.is_attributed
     }
 
-    /// The check begins later, for what it reads has just been written. That is counted with its outcome.
+    /// Marks the check as delayed because of a write. It is counted with the outcome.
     pub fn delay(&mut self) {
         self.is_delayed = true;
     }
 
-    /// From now on the check belongs to `epoch`, if it is comparable with what is counted there.
+    /// Moves the check to `epoch`, if it is comparable with the checks there.
     pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
         let from = &self.seat.epoch;
         if Arc::ptr_eq(from, epoch) || from.series() != epoch.series() {
@@ -298,12 +298,12 @@ impl Ticket {
         self.seat = seat;
     }
 
-    /// That build answered the check; `None`: the answer does not say.
+    /// Records the build that answered the check; `None` if the answer does not say.
     pub(super) fn attribute(&mut self, build: Option<&Version>) {
         self.is_attributed = self.seat.epoch.version() == build;
     }
 
-    /// Notes how long a stack took for its whole answer.
+    /// Records how long a stack took for its complete answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
         if self.is_attributed && self.draw.cause == SampleCause::Drawn {
             self.seat.count_latency(stack, took);
@@ -313,12 +313,11 @@ impl Ticket {
         }
     }
 
-    /// Counts the outcome of the check.
     pub fn finish(mut self, outcome: Outcome) {
         self.count(outcome);
     }
 
-    /// Ends the check without a comparison: `shutting_down` once the process ends, `reason` before.
+    /// Finishes the check without a comparison: `shutting_down` during shutdown, otherwise `reason`.
     pub fn give_up(self, reason: Reason) {
         let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
         let reason = if is_ending {
@@ -329,7 +328,7 @@ impl Ticket {
         self.finish(Outcome::NotCompared(reason));
     }
 
-    /// The figures of all routes that are not required, if the check counts there: that goes by when it was sampled.
+    /// The tally of the rest, if the check counts there. That was decided when it was sampled.
     fn rest(&self) -> Option<&Arc<Tally>> {
         let (_, [_, rest]) = self.place.as_ref()?;
         rest.as_ref().map(|_| self.seat.epoch.rest())

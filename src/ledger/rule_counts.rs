@@ -1,4 +1,4 @@
-//! How often each rule was looked at, and how often it masked a difference.
+//! How often each rule was evaluated, and how often it masked a difference.
 
 use std::{
     collections::HashMap,
@@ -8,9 +8,9 @@ use std::{
     },
 };
 
-/// Figures of rules, by rule id, since the process began or, where its epoch goes on, since that did. Shared by clones.
+/// Counts by rule id, since the process or its continued epoch began. Clones share them.
 ///
-/// Ids come from rule files only, so there are as many as were ever configured.
+/// Ids come only from rule files, so their number is that of rules ever configured.
 #[derive(Clone, Debug, Default)]
 pub struct RuleCounts(Arc<RwLock<HashMap<Arc<str>, Arc<Counts>>>>);
 
@@ -20,10 +20,10 @@ struct Counts {
     masked: AtomicU64,
 }
 
-/// How often one rule mattered.
+/// The counts of one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RuleCount {
-    /// It was looked at.
+    /// How often it was evaluated.
     pub applied: u64,
     /// Differences that would have been reported without it.
     pub masked: u64,
@@ -32,28 +32,28 @@ pub struct RuleCount {
 // === impl RuleCounts ===
 
 impl RuleCounts {
-    /// Adds to the figures of one rule.
+    /// Adds to the counts of one rule.
     pub fn add(&self, rule: &str, count: RuleCount) {
         let counts = self.counts(rule);
         counts.applied.fetch_add(count.applied, Ordering::Relaxed);
         counts.masked.fetch_add(count.masked, Ordering::Relaxed);
     }
 
-    /// Goes on from figures of another process.
+    /// Adds the counts of another process.
     pub fn restore(&self, figures: impl IntoIterator<Item = (Arc<str>, RuleCount)>) {
         for (rule, count) in figures {
             self.add(&rule, count);
         }
     }
 
-    /// The figures of one rule; zero where it was never looked at.
+    /// The counts of one rule; zero if it was never evaluated.
     pub fn get(&self, rule: &str) -> RuleCount {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.get(rule)
             .map_or_else(RuleCount::default, |counts| counts.get())
     }
 
-    /// The figures of every rule that was ever looked at, by id.
+    /// The counts of every rule that was ever evaluated, sorted by id.
     pub fn all(&self) -> Vec<(Arc<str>, RuleCount)> {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = all

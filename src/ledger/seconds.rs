@@ -1,14 +1,15 @@
-//! The order in which checks become evidence: that of sampling, closed by seconds.
+//! Decides when checks become evidence: in the order of sampling, second by second.
 //!
-//! A match is known at once, a difference only after its last re-check. Counted as they end, the first seconds of any stack
-//! look clean. So the checks sampled in one second become evidence together, once all of them and of every earlier second
-//! have ended. A check that is open for longer than [`OVERDUE`] holds nothing up any more: it counts as `overdue` until it
-//! ends.
+//! A match is known at once, a difference only after its last re-check. If checks counted as they end, the first
+//! seconds of any stack would look clean. So the checks sampled in one second become evidence together, once all of
+//! them and of every earlier second have ended. A check that is open longer than [`OVERDUE`] no longer blocks the
+//! others; it counts as `overdue` until it ends.
 //!
-//! What is not closed when the process ends never becomes evidence. If that took differences away, which end late, restarts
-//! would make any stack look clean. So the first check that is still open counts against every limit: see [`Closer::cut`].
+//! Checks whose second is not closed at shutdown never become evidence. If that discarded differences, which end late,
+//! restarts would make any stack look clean. So the first check that is still open counts against every limit: see
+//! [`Closer::cut`].
 //!
-//! Whoever samples or ends a check only sends a message, and never waits for whoever closes.
+//! Sampling or ending a check only sends a message, and never waits for closing.
 
 use super::{
     locks::{locked, read, write},
@@ -36,14 +37,14 @@ pub(super) struct Seconds {
     closer: Mutex<Closer>,
 }
 
-/// One second by the clock of the ledger.
+/// One second of the ledger's clock.
 #[derive(Debug)]
 struct Second {
     number: i64,
     begun: AtomicU32,
 }
 
-/// Where a check counts: in its route, and in the rest where it belongs to that.
+/// Where a check counts: in its route, and in the rest if it belongs there.
 pub(super) type Tallies = [Option<Arc<Tally>>; 2];
 
 /// A check's place in the order of sampling.
@@ -53,15 +54,14 @@ pub(super) struct Place {
     order: u32,
 }
 
-/// A check that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) entry: Entry,
     /// In the epoch of the build that answered.
     pub(super) tallies: Tallies,
-    /// In the epoch in which it was sampled: it waits there.
+    /// In the epoch in which it was sampled, where it counts as waiting.
     pub(super) sampled_in: Tallies,
-    /// Whether the build of the epoch answered it, as far as anybody knows.
+    /// Whether the epoch's build answered it, as far as known.
     pub(super) is_attributed: bool,
 }
 
@@ -71,14 +71,14 @@ enum Message {
     Ended(Place, Box<Ended>),
 }
 
-/// What is not evidence yet. Held while checks become evidence, and while a consistent view of it is taken.
+/// The checks that are not evidence yet. Locked while checks become evidence, and for a consistent view.
 #[derive(Debug)]
 pub(super) struct Closer {
     rx: Receiver<Message>,
     open: BTreeMap<i64, Vec<Slot>>,
     /// The first second that is not closed.
     from: i64,
-    /// Checks that the evidence no longer waits for, and whose end it takes in late.
+    /// Overdue checks that have ended since, to be added late.
     late: Vec<Ended>,
 }
 
@@ -111,14 +111,14 @@ impl Seconds {
         }
     }
 
-    /// A check begins, and counts as waiting.
+    /// Begins a check, which then counts as waiting.
     pub(super) fn begin(&self, now: Timestamp, tallies: Tallies) -> Place {
         let number = now.as_second();
         for tally in tallies.iter().flatten() {
             tally.waiting.fetch_add(1, Ordering::Relaxed);
         }
         self.advance(number);
-        // Held until the message is sent: whoever advances knows that all messages of the second are there.
+        // Held until the message is sent, so that all messages of a second have arrived when it is advanced.
         let current = read(&self.current);
         let place = Place {
             second: current.number,
@@ -132,13 +132,12 @@ impl Seconds {
         self.send(Message::Ended(place, Box::new(ended)));
     }
 
-    /// Whoever holds it sees evidence of the same checks everywhere.
+    /// While held, the evidence of all tallies covers the same checks.
     pub(super) fn hold(&self) -> MutexGuard<'_, Closer> {
         locked(&self.closer)
     }
 
-    /// Closes the seconds that are over and whose checks have all ended, and hands each check to `enter`, in the order of
-    /// sampling.
+    /// Closes past seconds whose checks have all ended, and passes each check to `enter` in the order of sampling.
     pub(super) fn close(&self, now: Timestamp, enter: impl FnMut(Ended)) {
         let mut closer = self.hold();
         self.advance(now.as_second());
@@ -158,7 +157,7 @@ impl Seconds {
     }
 
     fn send(&self, message: Message) {
-        // The receiver lives as long as the sender: both are fields of this.
+        // The receiver lives as long as the sender, because both are fields of `self`.
         let _ = self.tx.send(message);
     }
 }
@@ -193,7 +192,7 @@ impl Closer {
     }
 
     fn end(&mut self, place: Place, ended: Box<Ended>) {
-        // The process ends. What the check would have come to is not known, so for the evidence it stays open.
+        // The process ends. The check's result is unknown, so it stays open for the evidence.
         if ended.entry.outcome == Outcome::NotCompared(Reason::ShuttingDown) {
             return;
         }
@@ -208,7 +207,7 @@ impl Closer {
         }
     }
 
-    /// `None`: its second is closed.
+    /// `None` if its second is closed.
     fn slot(&mut self, place: Place) -> Option<&mut Slot> {
         if place.second < self.from {
             return None;
@@ -221,8 +220,8 @@ impl Closer {
         slots.get_mut(index)
     }
 
-    /// Where the checks count that an end of the process would cut off, once for each: the first one that is open, and what
-    /// ended before it in its second other than by a match. What was sampled later is lost, however it ended.
+    /// The tallies of the checks that a shutdown would cut off, once per check: the first open one, and the hits that
+    /// ended before it in its second. Later samples are lost, however they ended.
     pub(super) fn cut(&mut self) -> Vec<Arc<Tally>> {
         self.receive();
         let mut cut = Vec::new();

@@ -1,4 +1,4 @@
-//! What every route, epoch and check of a ledger shares.
+//! The shared state of a ledger.
 
 use super::{
     Clock,
@@ -8,7 +8,7 @@ use super::{
 use crate::verdict::{Limits, Requirements};
 use std::sync::{Arc, RwLock, atomic::AtomicBool};
 
-/// What every route, epoch and check of a ledger shares.
+/// State that all routes, epochs and checks of a ledger share.
 #[derive(Debug)]
 pub(super) struct LedgerShared {
     pub(super) shutting_down: AtomicBool,
@@ -17,7 +17,7 @@ pub(super) struct LedgerShared {
     judged_by: RwLock<Arc<JudgedBy>>,
 }
 
-/// What checks are measured by as they become evidence.
+/// The limits and requirements that checks are judged by when they become evidence.
 #[derive(Debug, Default)]
 pub(super) struct JudgedBy {
     pub(super) limits: Limits,

@@ -1,55 +1,55 @@
-//! What was counted, as it survives the process.
+//! The counters in the form that is stored across restarts.
 
 use super::Latencies;
 use crate::verdict::{self, Cause, Outcomes, RouteEvidence};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// One epoch and everything counted in it so far.
+/// One epoch and its figures.
 #[derive(Clone, Debug)]
 pub struct EpochState {
-    /// Epochs are numbered from 1 on, across restarts.
+    /// Numbered from 1, across restarts.
     pub number: u64,
-    /// The same in epochs that differ in nothing but the build of the new stack.
+    /// The same in epochs that differ only in the build of the new stack.
     pub series: u64,
-    /// What makes its checks comparable. Opaque here.
+    /// What makes its checks comparable; opaque here.
     pub comparable: Arc<str>,
     pub epoch: verdict::Epoch,
-    /// [`REST`] among them.
+    /// Includes [`REST`].
     pub routes: Vec<RouteState>,
 }
 
-/// Everything counted of one route in one epoch so far.
+/// The figures of one route in one epoch.
 #[derive(Clone, Debug)]
 pub struct RouteState {
     pub route: Arc<str>,
-    /// From 0 on, in order of appearance.
+    /// Numbered from 0, in order of appearance.
     pub place: u64,
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
-    /// Of the samples: those that their callers asked for.
+    /// Samples that their callers requested.
     pub forced: u64,
     /// Checks that began later because of a write.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    /// Matches of answers that are not, or not known to be, of the epoch's build.
     pub unattributed: u64,
     /// The checks that are evidence.
     pub evidence: RouteEvidence,
     pub latencies: Latencies,
 }
 
-/// Live, reads, sampled, ended, evidence, the rank, and cut off: one of them changes with everything that is noted.
+/// Live, reads, sampled, ended, evidence, rank and cut off. Every recorded event changes at least one of them.
 pub type ChangeStamp = [u64; 7];
 
-/// The name under which the routes that are neither required nor exempt are judged together.
+/// The name under which routes that are neither required nor exempt are judged together.
 pub const REST: &str = "(rest)";
 
-/// With which epoch a ledger begins.
+/// The epoch that a ledger starts with.
 #[derive(Clone, Debug)]
 pub enum LedgerSnapshot {
-    /// The last of these, oldest first: at least one, and none but the last is open.
+    /// The last of these, oldest first. There is at least one, and only the last is open.
     GoesOn(Vec<EpochState>),
     /// A new one, after those of the past.
     Begins {
@@ -63,7 +63,7 @@ pub enum LedgerSnapshot {
 // === impl EpochState ===
 
 impl EpochState {
-    /// The last instant that is noted in it.
+    /// The latest time recorded in it.
     pub fn latest(&self) -> Timestamp {
         let checks = self
             .routes
@@ -95,7 +95,7 @@ pub(super) fn mark(
 // === impl LedgerSnapshot ===
 
 impl Default for LedgerSnapshot {
-    /// Of a ledger without a past.
+    /// An empty ledger.
     fn default() -> Self {
         Self::Begins {
             past: Vec::new(),

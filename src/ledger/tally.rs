@@ -1,4 +1,4 @@
-//! The figures of one route in one epoch.
+//! Counters and evidence of one route in one epoch.
 
 use super::{
     RouteState, latencies::Latencies, locks::locked, seconds::Ended, snapshot::ChangeStamp,
@@ -25,20 +25,20 @@ pub(super) struct Tally {
     pub(super) live: AtomicU64,
     pub(super) reads: AtomicU64,
     pub(super) sampled: AtomicU64,
-    /// Of the samples: those that their callers asked for.
+    /// Samples that their callers requested.
     pub(super) forced: AtomicU64,
-    /// Of the samples: those that are not evidence yet.
+    /// Samples that are not evidence yet.
     pub(super) waiting: AtomicU64,
-    /// Of those: the evidence no longer waits for them.
+    /// Those of them that the evidence no longer waits for.
     pub(super) overdue: AtomicU64,
     pub(super) delayed: AtomicU64,
     pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
-    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    /// Matches of answers that are not, or not known to be, of the epoch's build.
     pub(super) unattributed: AtomicU64,
     pub(super) course: Mutex<Course>,
 }
 
-/// What is known of a route's checks beyond their counts.
+/// What is known of a route's checks in addition to the counts.
 #[derive(Debug, Default)]
 pub(super) struct Course {
     pub(super) evidence: RouteEvidence,
@@ -100,7 +100,7 @@ impl Tally {
         }
     }
 
-    /// `cut`: where the checks count that the end of the process would cut off.
+    /// `cut` holds the tallies of checks that a shutdown would cut off.
     pub(super) fn state(&self, place: u64, cut: &[Arc<Self>]) -> RouteState {
         let outcomes = self.outcomes();
         let course = locked(&self.course);
@@ -138,7 +138,7 @@ impl Tally {
         [live, reads, sampled, ended, entered, rank, cut]
     }
 
-    /// What was sampled was a read, even if nobody counted it as one.
+    /// A sampled request was a read, even if it was not counted as one.
     pub(super) fn reads_seen(&self) -> u64 {
         let reads = self.reads.load(Ordering::Relaxed);
         reads.max(self.sampled.load(Ordering::Relaxed))
@@ -152,10 +152,10 @@ impl Tally {
         self.requirement.store(requirement as u8, Ordering::Relaxed);
     }
 
-    /// Counts the outcome of a check. `is_attributed`: the build of the epoch answered it, as far as anybody knows.
+    /// Counts the outcome of a check. `is_attributed` says whether the epoch's build answered it, as far as known.
     pub(super) fn count_outcome(&self, outcome: Outcome, is_attributed: bool) {
         if !is_attributed && matches!(outcome, Outcome::Match(_)) {
-            // First, so that nobody sees the match without it.
+            // Counted first, so that no reader sees the match without it.
             self.unattributed.fetch_add(1, Ordering::Release);
         }
         self.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
@@ -165,7 +165,7 @@ impl Tally {
         locked(&self.course).latencies.record(stack, took);
     }
 
-    /// A check becomes evidence. Of a check that another build than the epoch's answered, or may have, only a mismatch does.
+    /// Adds a check to the evidence. If another build answered it or may have, only a mismatch is added.
     pub(super) fn enter(&self, ended: &Ended, limits: &Limits) {
         let outcome = ended.entry.outcome;
         if !ended.is_attributed && !matches!(outcome, Outcome::Mismatch(_)) {
@@ -178,14 +178,14 @@ impl Tally {
         }
     }
 
-    /// Takes less memory from here on: few checks, if any, are still to end in an epoch that is over.
+    /// Reduces its memory, because few checks, if any, still end in a past epoch.
     pub(super) fn pack(&self) {
         let course = &mut *locked(&self.course);
         course.latencies.pack();
         course.evidence.keys = None;
     }
 
-    /// To be read before the samples: a check that ends between the two must not seem to end unsampled.
+    /// Read it before the samples, so that a check ending in between does not appear unsampled.
     pub(super) fn outcomes(&self) -> Outcomes {
         let counts = Outcome::ALL.into_iter().map(|outcome| {
             let count = &self.outcomes[outcome.index()];

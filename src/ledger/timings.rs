@@ -1,4 +1,4 @@
-//! How long things took, as histograms: recorded where it happens, read by the exporters.
+//! Histograms of durations, read by the exporters.
 
 use crate::stack::Stack;
 use opentelemetry::{
@@ -7,14 +7,14 @@ use opentelemetry::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Upper bounds of `twinread_live_overhead_seconds`, in seconds: from a microsecond, which is what
-/// forwarding costs at its best, to what an operator would call an outage.
+/// Upper bounds of `twinread_live_overhead_seconds`, in seconds: from a microsecond, the lowest forwarding cost, to
+/// what an operator would call an outage.
 const OVERHEAD_BOUNDS: [f64; 16] = [
     1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2,
     0.25, 1.0,
 ];
 
-/// The histogram whose series have the names of routes.
+/// The histogram with routes as labels.
 pub const ANSWER_SECONDS: &str = "twinread_answer_seconds";
 
 /// Upper bounds of [`ANSWER_SECONDS`], in seconds.
@@ -55,13 +55,13 @@ impl Timings {
     /// Records the time that twinread itself added to one live request.
     pub fn overhead(&self, added: Duration) {
         if let Some(histograms) = &self.0 {
-            // Without attributes there is no lookup: this runs for every live request.
+            // Without attributes there is no look-up, which matters because this runs for every live request.
             histograms.overhead.record(added.as_secs_f64(), &[]);
         }
     }
 
-    /// Records how long one stack took to answer a checked read. `route` is a name known to the ledger,
-    /// so that the series stay bounded.
+    /// Records how long one stack took to answer a checked read. `route` must be a name known to the ledger, so that
+    /// the number of series is bounded.
     pub fn answer(&self, stack: Stack, route: &Arc<str>, took: Duration) {
         if let Some(histograms) = &self.0 {
             let labels = [
