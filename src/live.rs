@@ -1,7 +1,7 @@
-//! The live path: every request goes to the stack that serves, and its answer to the caller, byte for byte as it comes.
+//! The live path: forwards every request to the serving stack, and streams its answer to the caller byte for byte.
 //!
-//! Built of tower layers: `route` names and counts, `sample` chooses reads and copies them, `forward` sends. Nothing of
-//! ours is ever waited for: what cannot be copied or queued is dropped and counted.
+//! It is built of tower layers: `route` names and counts, `sample` selects and copies reads, `forward` sends. It never
+//! waits for the shadow: what cannot be copied or queued is dropped and counted.
 
 mod accept;
 mod body;

@@ -1,4 +1,4 @@
-//! Accepts callers, as many at once as may be; the rest wait in the system's backlog.
+//! Accepts callers up to the connection limit. The others wait in the system's backlog.
 
 use super::limits::ListenerLimits;
 use crate::ledger::{Bound, Gauges};
@@ -12,9 +12,9 @@ use tokio::{
 pub(super) struct Acceptor {
     listener: TcpListener,
     places: Arc<Semaphore>,
-    /// For the next caller.
+    /// Reserved for the next caller.
     place: Option<OwnedSemaphorePermit>,
-    /// Callers wait, which is counted already.
+    /// Callers are waiting, and that is already counted.
     is_full: bool,
     gauges: Gauges,
 }
@@ -33,10 +33,10 @@ impl Acceptor {
         }
     }
 
-    /// The next caller, with its place among the connections at once. Cut off in between, nothing is lost.
+    /// Accepts the next caller, with a permit for its connection. Cancel safe.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub(super) async fn next(&mut self) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
         if self.place.is_none() {
             self.place = Some(self.free_place().await);

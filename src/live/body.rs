@@ -1,4 +1,4 @@
-//! Bodies on their way through: that of the request to the primary, and that of the answer to the caller.
+//! The streamed bodies: of a request to the primary, and of an answer to the caller.
 
 pub(crate) mod request;
 pub(crate) mod response;

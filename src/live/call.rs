@@ -1,4 +1,4 @@
-//! One live request on its way through the layers.
+//! One live request in the layers.
 
 use super::{
     body::request::RequestBody,
@@ -24,7 +24,7 @@ use std::{
     time::Instant,
 };
 
-/// A request as the layers see it: headers for the caller's connection are taken out.
+/// A request as the layers see it, without the headers of the caller's connection.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) request: Request<RequestBody>,
@@ -38,7 +38,7 @@ pub(super) struct Call {
     pub(super) wish: Wish,
 }
 
-/// The connection that a request came by.
+/// The connection of a request.
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) line: Arc<WriterHandle>,
@@ -49,11 +49,11 @@ pub(super) struct Caller {
     exchanges: AtomicUsize,
 }
 
-/// A request until the end of its answer: the caller waits meanwhile, and not we for the caller.
+/// Exists from a request to the end of its answer. Meanwhile, the idle timeout for the caller does not run.
 #[derive(Debug)]
 pub(super) struct Exchange(Arc<Caller>);
 
-/// A request to go on in another protocol.
+/// A request to switch protocols.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     pub(super) protocol: http::HeaderValue,
@@ -65,7 +65,7 @@ pub(super) struct Upgrade {
 #[derive(Clone, Debug)]
 pub(super) enum Routing {
     Known(Named),
-    /// It will be known when the request's body is.
+    /// Known once the request's body is complete.
     ByBody(Arc<Unnamed>),
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Named {
     is_declared: bool,
 }
 
-/// A request whose body has to be known before its route is.
+/// A request whose route depends on its body.
 #[derive(Debug)]
 pub(super) struct Unnamed {
     pub(super) head: OwnedHead,
@@ -87,7 +87,7 @@ pub(super) struct Unnamed {
     named: OnceLock<Named>,
 }
 
-/// The head of a request, kept for when its body is whole.
+/// The head of a request, kept until its body is complete.
 #[derive(Clone, Debug)]
 pub(super) struct OwnedHead {
     pub(super) method: Method,
@@ -148,7 +148,7 @@ impl Call {
 // === impl Routing ===
 
 impl Routing {
-    /// The route, which has to be known by now: where the body never became whole, it counts as if there were none.
+    /// The route, which must be known by now. An incomplete body counts as empty.
     pub(super) fn named(&self) -> &Named {
         match self {
             Self::Known(named) => named,
@@ -160,7 +160,7 @@ impl Routing {
 // === impl Named ===
 
 impl Named {
-    /// `None` where the name depends on a body that is not given.
+    /// `None` if the name depends on a body that is not given.
     pub(super) fn of(
         live: &LiveSettings,
         ledger: &Ledger,
@@ -182,8 +182,8 @@ impl Named {
         }
     }
 
-    /// Counts the request by its answer. Names are learned from paths under which there is something: whoever tries
-    /// made-up ones must not blur the names of the others.
+    /// Counts the request by its answer. Names are only learned from paths that exist, so that probes of invented paths
+    /// do not blur other names.
     pub(super) fn count_answer(&self, ledger: &Ledger, method: &Method, status: StatusCode) {
         self.route.count_live(method, Some(status));
         if !self.is_declared && (status.is_success() || status == StatusCode::NOT_MODIFIED) {
@@ -219,7 +219,7 @@ impl Unnamed {
         })
     }
 
-    /// What it writes, as far as its body has come to be known.
+    /// The keys that it writes, as far as its body is known.
     pub(super) fn keys(&self) -> Keys {
         let routes = &self.live.routes;
         self.with_body(|body| routes.keys(&self.head.borrow(), Some(body), Access::Write))

@@ -1,4 +1,4 @@
-//! A bounded copy of a body that streams by, or its hash.
+//! A bounded copy of a streamed body, or its hash.
 
 use crate::{
     budget::{Budget, Held},
@@ -12,21 +12,21 @@ use std::{
     time::Instant,
 };
 
-/// The copy so far; nothing of it is kept once it was refused, for half a body proves nothing.
+/// The copy so far. A refused copy keeps nothing, because half a body proves nothing.
 #[derive(Debug)]
 pub(super) struct BoundedCopy {
     kept: Vec<u8>,
     held: Held,
     max_body: usize,
     beyond: Beyond,
-    /// Once the body is larger than `max_body`.
+    /// Set once the body is larger than `max_body`.
     hashing: Option<Hashing>,
     end: End,
-    /// When it came to its end.
+    /// When it ended.
     ended: Option<Instant>,
 }
 
-/// What becomes of a body that is larger than what is kept.
+/// What to do with a body larger than `max_body`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Beyond {
     Refused,
@@ -34,7 +34,7 @@ enum Beyond {
     Hashed,
 }
 
-/// How far the body has come.
+/// The state of the body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum End {
     Streaming,
@@ -45,7 +45,7 @@ pub(super) enum End {
     Refused(Reason),
 }
 
-/// A tape of a request body, written while it streams and read when the answer has come. Shared by clones.
+/// A copy of a request body, written while it streams and read when the answer arrives. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
 
@@ -64,13 +64,13 @@ impl BoundedCopy {
         }
     }
 
-    /// A body that is larger than what is kept shall be hashed.
+    /// Hashes bodies larger than `max_body`.
     pub(super) fn hashing_beyond(mut self) -> Self {
         self.beyond = Beyond::Hashed;
         self
     }
 
-    /// Makes room at once for a body of known length.
+    /// Reserves room for a body of known length.
     pub(super) fn expect(&mut self, size: &SizeHint) {
         if let Some(length) = size.exact() {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -100,7 +100,7 @@ impl BoundedCopy {
         }
     }
 
-    /// As [`BoundedCopy::finish`], and notes when that was.
+    /// Like [`BoundedCopy::finish`], and records the time.
     pub(super) fn finish_now(&mut self, end: End) {
         self.finish(end);
         self.ended = Some(Instant::now());
@@ -114,12 +114,12 @@ impl BoundedCopy {
         self.end
     }
 
-    /// What was kept so far.
+    /// The bytes kept so far.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
     }
 
-    /// The whole body, or its hash, and its share of the budget, leaving the tape empty.
+    /// Takes the complete body, or its hash, and its share of the budget.
     pub(super) fn take(&mut self) -> (BodyCopy, Held) {
         let held = self.held.split();
         let copy = match self.hashing.take() {
@@ -129,7 +129,7 @@ impl BoundedCopy {
         (copy, held)
     }
 
-    /// Takes bytes of the budget for a body of so many bytes in all, or gives the copy up.
+    /// Takes budget for a body of `length` bytes in all, or gives the copy up.
     fn admits(&mut self, length: usize) -> bool {
         if length > self.max_body {
             match self.beyond {

@@ -1,4 +1,4 @@
-//! A sampled read while its answer streams by: what is copied of it, and how it ends.
+//! A sampled read while its answer streams: what is copied, and how it ends.
 
 use super::{
     body::response::{Origin, ResponseBody},
@@ -22,16 +22,16 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// A read that was sampled and has no answer yet. Dropped, its caller has gone.
+/// A sampled read without an answer yet. Dropped when the caller is gone.
 #[derive(Debug)]
 pub(super) struct Sampled {
     pub(super) ticket: Ticket,
     pub(super) request: CompactRequest,
-    /// `None`: it has no body.
+    /// `None` if it has no body.
     pub(super) recording: Option<SharedCopy>,
     /// For the answer.
     pub(super) tape: BoundedCopy,
-    /// Of what is not body.
+    /// Accounts for everything except the body.
     pub(super) held: Held,
     pub(super) received: SystemTime,
     pub(super) routes: Arc<Routes>,
@@ -39,7 +39,7 @@ pub(super) struct Sampled {
     pub(super) queue: Queue,
 }
 
-/// A sampled read whose answer has begun. Dropped before its end, its caller has gone.
+/// A sampled read whose answer has begun. Dropped before its end, the caller is gone.
 #[derive(Debug)]
 pub(super) struct Check(Option<Answered>);
 
@@ -56,7 +56,7 @@ struct Answered {
 // === impl Sampled ===
 
 impl Sampled {
-    /// Goes on with the answer: copies it as it streams, or ends here where there is nothing to compare.
+    /// Copies the answer while it streams, or finishes the check if there is nothing to compare.
     pub(super) fn answered(mut self: Box<Self>, answer: &mut Response<ResponseBody>) {
         let (primary, sent) = match answer.body().origin() {
             Origin::Stack(stack, sent) => (stack, sent),
@@ -83,7 +83,7 @@ impl Sampled {
         answer.body_mut().copy_for(Box::new(check));
     }
 
-    /// The caller went before there was an answer.
+    /// The caller left before there was an answer.
     pub(super) fn abandon(self: Box<Self>) {
         self.ticket.give_up(Reason::ClientGone);
     }
@@ -110,14 +110,14 @@ impl Check {
         }
     }
 
-    /// The answer is whole.
+    /// The answer is complete.
     pub(super) fn complete(&mut self) {
         if let Some(answered) = self.0.take() {
             answered.offer();
         }
     }
 
-    /// The primary broke off.
+    /// The primary broke off the answer.
     pub(super) fn fail(&mut self) {
         if let Some(answered) = self.0.take() {
             answered.sampled.ticket.give_up(Reason::PrimaryError);
@@ -155,11 +155,11 @@ impl Answered {
         let mut sent = self.sent;
         if let Some(recording) = recording {
             let mut tape = recording.tape();
-            // A caller that takes its time to send the body is no delay of the stack.
+            // A caller that sends the body slowly must not count as a delay of the stack.
             sent = tape.ended().map_or(sent, |ended| ended.max(sent));
             match tape.end() {
                 End::Whole => {}
-                // The answer came before the request was whole: nobody could replay it.
+                // The answer came before the request was complete, so the request cannot be replayed.
                 End::Streaming => return finish(ticket, Reason::Streaming),
                 End::Broken => return ticket.give_up(Reason::ClientGone),
                 End::Refused(reason) => return finish(ticket, reason),

@@ -1,4 +1,5 @@
-//! Where requests of one connection enter: what is only for this connection is taken out, and the rest goes through the layers.
+//! The entry point of a connection's requests: removes the headers of this connection, and passes the requests to the
+//! layers.
 
 use super::{
     body::{request::RequestBody, response::ResponseBody},
@@ -60,9 +61,9 @@ impl<S> ConnectionService<S> {
         let received = Instant::now();
         let mut request = request.map(RequestBody::new);
         let marks = Marks::of(request.headers());
-        // With a body no upgrade can be granted, and the reader of the connection does not wait for a decision.
+        // With a body no upgrade can be granted, and the connection's reader does not wait for a decision.
         let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
-        // From here on, however the request ends, it is decided.
+        // From here on every end of the request, including a drop, decides the upgrade.
         let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
         check_target(&request)?;
         self.loops.check(request.headers())?;
@@ -118,7 +119,7 @@ where
     }
 }
 
-/// Takes the wish for another protocol, if it may be granted.
+/// Takes the request for another protocol, if it may be granted.
 fn take_upgrade(request: &mut Request<RequestBody>, decision: Undecided) -> Option<Box<Upgrade>> {
     let protocol = tunnelled_protocol(request)?;
     let connection = request.extensions_mut().remove::<OnUpgrade>()?;
@@ -129,7 +130,7 @@ fn take_upgrade(request: &mut Request<RequestBody>, decision: Undecided) -> Opti
     }))
 }
 
-/// The protocol asked for. HTTP/2 is none to be tunnelled: its requests would pass unseen.
+/// The requested protocol. HTTP/2 is not tunnelled, because its requests would pass unseen.
 fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     let mut protocols = request.headers().get_all(UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
@@ -144,7 +145,7 @@ fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     is_granted.then(|| protocol.clone())
 }
 
-/// A target has a path, or is `*` of OPTIONS (RFC 9112 3.2).
+/// A target has a path, or is `*` for OPTIONS (RFC 9112 3.2).
 fn check_target(request: &Request<RequestBody>) -> Result<(), Problem> {
     let uri = request.uri();
     match *request.method() {

@@ -1,4 +1,4 @@
-//! A timer for one wait after another.
+//! A timer for consecutive waits.
 
 use std::{
     future::Future,
@@ -8,11 +8,11 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Ends a wait that lasts too long. Beginning and stopping a wait leaves the runtime's timer as it is where it can: most waits
-/// of a connection end long before their time.
+/// Limits the duration of a wait. Starting and stopping a wait avoids resetting the runtime's timer, because most waits
+/// of a connection end long before their limit.
 #[derive(Debug)]
 pub(super) struct Deadline<W> {
-    /// What is waited for, and when that wait has lasted too long.
+    /// The current wait, and when it has lasted too long.
     wait: Option<(W, Instant)>,
     /// Set no later than the end of the wait.
     timer: Option<Pin<Box<Sleep>>>,
@@ -28,8 +28,8 @@ impl<W: Copy + PartialEq> Deadline<W> {
         }
     }
 
-    /// Is ready when `wait` has lasted for `limit`. It begins with the first poll for it, and goes on until [`stop`](Self::stop)
-    /// or a poll for another.
+    /// Ready when `wait` has lasted for `limit`. A wait begins with its first poll, and lasts until
+    /// [`stop`](Self::stop) or a poll for another.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, wait: W, limit: Duration) -> Poll<()> {
         let end = match self.wait {
             Some((running, end)) if running == wait => end,
@@ -50,7 +50,7 @@ impl<W: Copy + PartialEq> Deadline<W> {
         }
     }
 
-    /// What was waited for has come, or is not waited for any more.
+    /// Ends the current wait.
     pub(super) fn stop(&mut self) {
         self.wait = None;
     }
@@ -82,7 +82,7 @@ mod tests {
         let mut deadline = Deadline::new();
         assert!(is_pending(&mut deadline, 1, LONG));
         expired(&mut deadline, 2, SHORT).await;
-        // The timer has fired for the wait before.
+        // The timer has fired for the previous wait.
         deadline.stop();
         assert!(is_pending(&mut deadline, 2, LONG));
         assert!(is_pending(&mut deadline, 1, LONG));

@@ -1,4 +1,4 @@
-//! The service that sends a request to the primary and takes up its answer.
+//! The service that sends a request to the primary and receives its answer.
 
 use super::{
     body::{request::RequestBody, response::ResponseBody},
@@ -37,7 +37,7 @@ use std::{
 };
 use tower::Service;
 
-/// Forwards requests to the stack that serves.
+/// Forwards requests to the serving stack.
 #[derive(Clone, Debug)]
 pub(super) struct Forward(Arc<Stacks>);
 
@@ -49,7 +49,7 @@ struct Stacks {
     drain: drain::Watch,
 }
 
-/// What is kept of a request while it is with the primary.
+/// The parts of a request that its answer needs.
 #[derive(Debug)]
 struct Pending {
     method: Method,
@@ -65,7 +65,7 @@ type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
 type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
-    /// Waits for the primary's answer. Written out, for an async block would hold the answer's future twice.
+    /// Waits for the primary's answer. Written by hand, because an async block would store the answer's future twice.
     struct Forwarding<F> {
         #[pin]
         answer: F,
@@ -120,7 +120,7 @@ impl Service<Call> for Forward {
         let again = ReplayableRequest::of(&request);
         pending.inform(&mut request);
         let sent = Instant::now();
-        // The request is on its way before the future is made, which so need not hold it.
+        // `send` starts before the future is created, so that the future does not hold the request.
         let answer = client.send(request);
         Box::pin(Forwarding {
             answer,
@@ -207,7 +207,7 @@ fn problem(error: &Error) -> Problem {
     }
 }
 
-/// Whether one of its causes is a wait that lasted too long.
+/// Whether one of its causes is a timeout.
 fn is_timeout(error: &hyper::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -223,7 +223,7 @@ fn is_timeout(error: &hyper::Error) -> bool {
 // === impl Pending ===
 
 impl Pending {
-    /// Fits the request to the primary, and keeps what its answer will be fitted by.
+    /// Adapts the request to the primary, and keeps what is needed to adapt its answer.
     fn of(call: Call, target: &Target) -> (Request<RequestBody>, Self) {
         let (mut parts, mut body) = call.request.into_parts();
         target.prepare(&mut parts);
@@ -248,7 +248,7 @@ impl Pending {
         (Request::from_parts(parts, body), pending)
     }
 
-    /// Has what the primary says before its answer passed on; an HTTP/1.0 caller would not understand it.
+    /// Passes on the primary's informational answers. An HTTP/1.0 caller would not understand them.
     fn inform(&self, request: &mut Request<RequestBody>) {
         let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
         informational::pass_on(request, caller, self.keeper.as_ref());
@@ -289,7 +289,7 @@ impl Pending {
         answer
     }
 
-    /// Where the answer came before the body was wanted, the body will never be.
+    /// Closes the connection if the answer came before the body was wanted, because the body will never be sent.
     fn refuse_body(&self, answer: &mut Response<ResponseBody>) {
         let Some(keeper) = &self.keeper else { return };
         if keeper.answered() {
@@ -299,7 +299,7 @@ impl Pending {
         }
     }
 
-    /// Says whether the upgrade was asked for.
+    /// Opens the tunnel. Returns `false` if no upgrade was requested.
     fn tunnel(
         &mut self,
         answer: &mut Response<PooledBody<RequestBody>>,

@@ -1,4 +1,4 @@
-//! HTTP/1.1: what is refused before hyper reads it, headers for one connection, interim answers, upgrades.
+//! HTTP/1.1: checks before hyper parses, hop-by-hop headers, informational answers, upgrades.
 
 pub(crate) mod expect_continue;
 pub(crate) mod framing;

@@ -1,13 +1,13 @@
-//! How much callers of the listener may take.
+//! Limits on callers of the listener.
 
 use std::{num::NonZeroUsize, time::Duration};
 
-/// The section `limits`. Each limit that is reached is counted.
+/// The section `limits`. Reaching a limit is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerLimits {
-    /// Connections of callers at once; further callers wait in the system's backlog.
+    /// Concurrent connections of callers. Further callers wait in the system's backlog.
     pub connections: NonZeroUsize,
-    /// Bytes of the head of a request.
+    /// Bytes of a request's head.
     pub header_bytes: usize,
     /// Header lines of a head.
     pub headers: NonZeroUsize,
@@ -15,7 +15,7 @@ pub struct ListenerLimits {
     pub head_timeout: Duration,
     /// For the next request on a connection whose last answer has ended.
     pub idle_timeout: Duration,
-    /// How long a caller may send no byte of its request's body, or take no byte of an answer that is there.
+    /// How long a caller may send no byte of its body, or receive no byte of an available answer.
     pub body_stall: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The listener: serves each caller on a task of its own until the drain.
+//! The listener: serves each connection on its own task until the drain.
 
 use super::{
     accept::Acceptor,
@@ -22,14 +22,14 @@ use tower::Layer;
 
 /// Connections that the system completes before we accept them.
 const BACKLOG: u32 = 1024;
-/// How long accepting rests when the process is out of file descriptors or the like.
+/// How long accepting pauses when the process has no file descriptors left or the like.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often idle connections to the stacks are looked through.
+/// How often idle connections to the stacks are swept.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Header lines that hyper takes by itself, for which it needs no allocation.
+/// hyper's default limit of header lines, which needs no allocation.
 const HEADERS: usize = 100;
 
-/// A live path that has its address and serves nobody yet.
+/// A live path that is bound to its address but does not serve yet.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
@@ -40,10 +40,10 @@ pub struct Bound {
 
 type Layers = Route<Sample<Forward>>;
 
-/// Takes the address to listen on.
+/// Binds the listening address.
 ///
 /// # Errors
-/// The system's, where the address is not to be had.
+/// Those of the system, if the address is unavailable.
 pub fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
     let socket = match config.listen {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -68,8 +68,8 @@ impl Bound {
         self.addr
     }
 
-    /// Serves until the drain is signaled. Requests that are then being answered hold `drain`; keep-alive connections are closed
-    /// after their answer.
+    /// Serves until the drain is signaled. Requests in progress hold `drain`; keep-alive connections are closed after
+    /// their answer.
     pub async fn run(self, mut drain: drain::Watch) {
         let Self {
             listener,
@@ -151,7 +151,7 @@ async fn serve(
     }
 }
 
-/// The caller's fault or absence, and no reason to rest.
+/// Whether the error concerns only one caller, so that accepting need not pause.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,6 +1,6 @@
-//! A request without a body, kept to be sent once more where a kept connection turns out to be dead.
+//! A request without a body, kept for a retry if the pooled connection turns out to be dead.
 //!
-//! Nearly every one is dropped unused, so it is kept flat.
+//! Almost every one is dropped unused, so it is kept in flat form.
 
 use super::body::request::RequestBody;
 use crate::pipeline::CompactHead;
@@ -16,7 +16,7 @@ pub(super) struct ReplayableRequest {
 // === impl ReplayableRequest ===
 
 impl ReplayableRequest {
-    /// `None` where sending it twice could do harm, or its body could not be sent twice.
+    /// `None` if a second attempt could do harm, or the body could not be sent again.
     pub(super) fn of(request: &Request<RequestBody>) -> Option<Self> {
         if !request.method().is_idempotent() || !request.body().is_end_stream() {
             return None;

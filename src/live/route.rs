@@ -1,4 +1,4 @@
-//! Middleware that names the route of a request and counts the request under it.
+//! Middleware that finds the route of a request and counts the request under it.
 
 use super::{
     body::response::ResponseBody,
@@ -39,7 +39,7 @@ pub(super) struct Routed {
 }
 
 pin_project! {
-    /// Counts the request when its answer has come, or when nobody waits for it any more.
+    /// Counts the request when its answer arrives, or when it is dropped.
     #[derive(Debug)]
     pub(super) struct Counted<F> {
         #[pin]

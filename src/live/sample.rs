@@ -1,6 +1,6 @@
-//! Middleware that chooses reads to be checked, and copies them and their answers as they stream by.
+//! Middleware that selects reads to check, and copies them and their answers while they stream.
 //!
-//! The live request is forwarded unchanged, and nothing here waits. What cannot be copied is counted under its reason.
+//! The live request is forwarded unchanged, and nothing here waits. What cannot be copied is counted by reason.
 
 use super::{
     body::response::ResponseBody,
@@ -31,7 +31,7 @@ pub(super) struct Sample<S> {
 }
 
 pin_project! {
-    /// Takes up the answer of a sampled read.
+    /// Receives the answer of a sampled read.
     #[derive(Debug)]
     pub(super) struct Watched<F> {
         #[pin]

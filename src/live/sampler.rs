@@ -1,4 +1,4 @@
-//! Which live requests are checked, and what is kept of those.
+//! Selects the live requests to check, and keeps what their checks need.
 
 use super::{
     call::{Call, Named, OwnedHead, Routing},
@@ -22,27 +22,27 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// What sampling shares between connections.
+/// Sampling state shared by all connections.
 #[derive(Debug)]
 pub(super) struct Sampler {
     handles: Handles,
-    /// Time zero of the buckets.
+    /// The zero of the buckets' clock.
     start: Instant,
     cap: Bucket,
 }
 
-/// What is to be done when the answer comes.
+/// What to do when the answer arrives.
 #[derive(Debug)]
 pub(super) enum Plan {
     Pass,
     Copy(Copying),
-    /// Whether it is a read, or of which route, is in the body.
+    /// Whether it is a read, or its route, depends on the body.
     Decide(Box<Undecided>),
-    /// Nothing more: it notes its end by itself.
+    /// Nothing more, because it records its end when dropped.
     Write(Writing),
 }
 
-/// Abandons the check where no answer comes.
+/// Abandons the check if no answer arrives.
 #[derive(Debug)]
 pub(super) struct Copying(Option<Box<Sampled>>);
 
@@ -57,12 +57,12 @@ pub(super) struct Undecided {
     wish: Wish,
 }
 
-/// What is kept of a request that may be replayed.
+/// The parts of a request needed to replay it.
 #[derive(Debug)]
 struct Kept {
     method: Method,
     head: CompactHead,
-    /// `None`: it has no body.
+    /// `None` if it has no body.
     recording: Option<SharedCopy>,
     received: SystemTime,
 }
@@ -93,12 +93,12 @@ impl Sampler {
                 Plan::Pass
             }
             (Declared::Read, Routing::Known(named)) => self.decide_now(call, named),
-            // Also where none is sampled: how many reads there are, and what is written, is told all the same.
+            // Also if none is sampled, because reads and writes are counted anyway.
             (declared, _) => Plan::Decide(Box::new(self.put_off(call, routing, declared))),
         }
     }
 
-    /// What is written now may differ for a while, wherever it is read.
+    /// Records a write, because what it changes may differ for a while wherever it is read.
     fn note(&self, call: &Call, routing: &Routing) -> Plan {
         let writes = &self.handles.writes;
         let live = &call.live;
@@ -161,7 +161,7 @@ impl Sampler {
         }
     }
 
-    /// Decides now that the body is known. What never became whole is not known to be a read.
+    /// Decides once the body is known. An incomplete body is not known to be a read.
     pub(super) fn decide_later(&self, undecided: Undecided) -> Option<Box<Sampled>> {
         let Undecided {
             live,
@@ -203,7 +203,7 @@ impl Sampler {
         self.sampled(&live, (named, draw), kept)
     }
 
-    /// Decides on one read; `None`: it is not checked.
+    /// Decides on one read; `None` if it is not checked.
     fn draw(
         &self,
         live: &LiveSettings,
@@ -237,7 +237,7 @@ impl Sampler {
         })
     }
 
-    /// Begins a check; `None` where the budget does not hold even its head.
+    /// Begins a check; `None` if the budget has no room even for its head.
     fn sampled(
         &self,
         live: &LiveSettings,
@@ -278,12 +278,12 @@ impl Sampler {
     }
 }
 
-/// Whether no read of the route is sampled unless it is forced.
+/// Whether no read of the route is sampled unless forced.
 fn is_off(live: &LiveSettings, named: &Named) -> bool {
     named.rate.unwrap_or(live.sampling.rate) <= 0.0
 }
 
-/// The head as it may be replayed: without what framed a body that will be sent whole.
+/// The head for a replay, without the framing of a body that will be sent whole.
 fn replayable(uri: &Uri, headers: &HeaderMap) -> CompactHead {
     CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING)
 }

@@ -1,4 +1,4 @@
-//! What the live path runs by, and what it hands to.
+//! The settings of the live path, and the handles it uses.
 
 use super::limits::ListenerLimits;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 use std::{net::SocketAddr, sync::Arc};
 
-/// What holds from start to end.
+/// Settings that are fixed from start to end.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
@@ -24,18 +24,18 @@ pub struct Config {
     pub limits: ListenerLimits,
 }
 
-/// What may change at any moment; each request takes one snapshot.
+/// Settings that may change at any time. Each request uses one snapshot.
 #[derive(Clone, Debug)]
 pub struct LiveSettings {
-    /// Which stack is primary.
+    /// The stack that is primary.
     pub serve_from: Stack,
     pub checks: Checks,
     pub reads: Arc<Reads>,
     pub routes: Arc<Routes>,
     pub sampling: Sampling,
-    /// Bytes kept of one body, request or answer; past it the check ends as `body_too_large`.
+    /// Bytes kept of one body, request or answer. Beyond it, the check ends as `body_too_large`.
     pub max_body: usize,
-    /// Whoever presents it may steer twinread; `None`: nobody may.
+    /// Lets a caller control twinread; `None` lets nobody.
     pub live_token: Option<Secret>,
     pub comparing: Arc<CompareConfig>,
 }
@@ -47,7 +47,7 @@ pub enum Checks {
     Paused,
 }
 
-/// What the live path shares with the rest of the process.
+/// Handles that the live path shares with the rest of the process.
 #[derive(Clone, Debug)]
 pub struct Handles {
     pub live: Current<LiveSettings>,

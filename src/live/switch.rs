@@ -1,4 +1,5 @@
-//! What a connection's requests decide for its reader: what follows a request for an upgrade, and how the connection ends.
+//! What a connection's requests decide for its reader: what follows a request for an upgrade, and how the connection
+//! ends.
 
 use futures_util::task::AtomicWaker;
 use std::{
@@ -9,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Shared by clones.
+/// Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Switch(Arc<State>);
 
@@ -18,12 +19,12 @@ struct State {
     decision: AtomicU8,
     ends_in_reset: AtomicBool,
     reader: AtomicWaker,
-    /// Whether some of the body that a request with `Expect` announces is here.
+    /// Whether the body of a request with `Expect` has begun to arrive.
     has_body_begun: AtomicBool,
     body: AtomicWaker,
 }
 
-/// A request for an upgrade that nobody has decided on. Dropped, it is refused.
+/// An undecided request for an upgrade. Dropping it refuses the upgrade.
 #[derive(Debug)]
 pub(super) struct Undecided(Option<Switch>);
 
@@ -32,7 +33,7 @@ pub(super) struct Undecided(Option<Switch>);
 pub(super) enum Decision {
     /// Requests.
     Refused,
-    /// Anything: it is passed unseen.
+    /// Anything; it passes unseen.
     Granted,
 }
 
@@ -43,12 +44,12 @@ const GRANTED: u8 = 2;
 // === impl Switch ===
 
 impl Switch {
-    /// The decision that the reader of the connection waits for.
+    /// A pending decision, which the connection's reader waits for.
     pub(super) fn undecided(&self) -> Undecided {
         Undecided(Some(self.clone()))
     }
 
-    /// The connection is to end in a reset: its last answer broke, and a clean end would make it look whole.
+    /// Ends the connection in a reset, because its last answer broke and a clean end would make it look complete.
     pub(super) fn end_in_reset(&self) {
         self.0.ends_in_reset.store(true, Ordering::Relaxed);
     }
@@ -57,7 +58,7 @@ impl Switch {
         self.0.ends_in_reset.load(Ordering::Relaxed)
     }
 
-    /// Waits until some of an expected body is here without having been asked for.
+    /// Waits until an expected body begins to arrive without `100 Continue`.
     pub(super) fn poll_body_begun(&self, cx: &Context<'_>) -> Poll<()> {
         self.0.body.register(cx.waker());
         match self.0.has_body_begun.load(Ordering::Acquire) {
@@ -73,7 +74,7 @@ impl Switch {
         }
     }
 
-    /// Takes the decision: the next request needs another.
+    /// Takes the decision. The next request needs another.
     pub(super) fn poll_take(&self, cx: &Context<'_>) -> Poll<Decision> {
         self.0.reader.register(cx.waker());
         match self.0.decision.swap(UNDECIDED, Ordering::Acquire) {

@@ -1,18 +1,18 @@
-//! A write on its way: noted when it is sent, and once more when it is answered or given up, for nobody knows when in
-//! between it was made.
+//! A write in progress. It is recorded when it is sent, and again when it is answered or given up, because the time of
+//! the write lies anywhere in between.
 
 use super::call::Unnamed;
 use crate::{pipeline::Writes, route::Keys};
 use std::{sync::Arc, time::Instant};
 
-/// Notes the end of a write when it is dropped.
+/// Records the end of a write when dropped.
 #[derive(Debug)]
 pub(super) struct Writing {
     writes: Writes,
     subject: Subject,
 }
 
-/// What is written.
+/// The keys that are written.
 #[derive(Debug)]
 pub(super) enum Subject {
     Known(Keys),

@@ -1,4 +1,4 @@
-//! The body of a live request on its way to the primary.
+//! The body of a live request, streamed to the primary.
 
 use crate::live::{
     capture::{End, SharedCopy},
@@ -12,16 +12,16 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Streams what the caller sends; holds it back and records it where asked.
+/// Streams the caller's body. Optionally holds it back and records it.
 #[derive(Debug, Default)]
 pub(crate) struct RequestBody {
-    /// `None`: no body.
+    /// `None` if there is no body.
     inner: Option<Incoming>,
     gate: Option<BodyGate>,
     recording: Option<SharedCopy>,
 }
 
-/// Why a request body is not whole.
+/// Why a request body is incomplete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error("the caller's body broke")]
@@ -54,7 +54,8 @@ impl RequestBody {
         }
     }
 
-    /// Tells the recording of the end, which is looked for after every frame: hyper stops at the declared length.
+    /// Passes the frame to the recording. Checks for the end after every frame, because hyper stops at the declared
+    /// length.
     fn note(&mut self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
         let (Some(recording), Some(inner)) = (&self.recording, &self.inner) else {
             return;

@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the caller.
+//! The body of an answer, streamed to the caller.
 
 use super::request::RequestBody;
 use crate::{
@@ -19,24 +19,24 @@ use std::{
     time::Instant,
 };
 
-/// Streams an answer to the caller, and copies it where it is sampled.
+/// Streams an answer to the caller, and copies it if it is sampled.
 pub(crate) struct ResponseBody {
     source: Source,
     origin: Origin,
-    /// Where trailers go; `None`: nowhere.
+    /// Writes the trailers; `None` drops them.
     line: Option<Arc<WriterHandle>>,
-    /// Where the end of the body is the end of the connection, a broken one has to be told apart.
+    /// Set if the end of the body is the end of the connection, so that a broken body must end in a reset.
     ends_connection: Option<Switch>,
-    /// A request body that the primary did not want, held back until the answer has ended.
+    /// A request body that the primary did not want, held back until the answer ends.
     unwanted: Option<Unwanted>,
     check: Option<Box<Check>>,
-    /// Ends when it is dropped.
+    /// Ends when dropped.
     exchange: Option<Exchange>,
-    /// What broke the body, told to hyper once it has sent what came before.
+    /// The error that broke the body, returned to hyper after it has sent everything before.
     broken: Option<hyper::Error>,
 }
 
-/// Who gave an answer.
+/// The source of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
     /// A stack, to a request sent at that moment.
@@ -47,7 +47,7 @@ pub(crate) enum Origin {
 
 enum Source {
     Stack(PooledBody<RequestBody>),
-    /// No body, but a length that the header tells (RFC 9110 15.4.5). hyper would drop the header without it.
+    /// No body, but the length that the header declares (RFC 9110 15.4.5). Without it, hyper would drop the header.
     Untold(u64),
     Own(Option<Bytes>),
 }
@@ -79,7 +79,7 @@ impl ResponseBody {
         }
     }
 
-    /// Leaves out the body, and tells its length.
+    /// Omits the body, and keeps its declared length.
     pub(crate) fn leave_untold(&mut self, length: u64) {
         self.source = Source::Untold(length);
     }
@@ -104,7 +104,7 @@ impl ResponseBody {
         self.origin
     }
 
-    /// Copies the body for `check`, which may be at its end already.
+    /// Copies the body for `check`. The body may already have ended.
     pub(crate) fn copy_for(&mut self, mut check: Box<Check>) {
         if self.is_end_stream() || matches!(self.source, Source::Untold(_)) {
             return check.complete();
@@ -124,7 +124,7 @@ impl ResponseBody {
         }
     }
 
-    /// Shows the check what passes by. The end is looked for after every frame: hyper stops at the declared length.
+    /// Passes the frame to the check. Looks for the end after every frame, because hyper stops at the declared length.
     fn show(&mut self, frame: Option<&Frame<Bytes>>) {
         let is_over = self.is_end_stream();
         let Some(check) = &mut self.check else { return };
@@ -141,7 +141,7 @@ impl ResponseBody {
         }
     }
 
-    /// hyper sends only trailers that were announced, so they go round it.
+    /// Removes trailers from the stream: hyper only sends announced ones, so the writer handle sends them.
     fn divert(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match frame.into_trailers() {
             Ok(trailers) => {
@@ -183,7 +183,7 @@ impl Body for ResponseBody {
                 if let Some(switch) = &this.ends_connection {
                     switch.end_in_reset();
                 }
-                // An error makes hyper drop what it has not sent yet, so it first gets to send that.
+                // An error makes hyper drop unsent data, so let it send that first.
                 this.broken = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -1,8 +1,8 @@
 //! Holds a request body back until the primary has agreed to it (`Expect: 100-continue`, RFC 9110 10.1.1).
 //!
-//! hyper asks the caller for a body with `100 Continue` as soon as somebody reads it, so it must not be read before the primary
-//! has said the same. A primary that says nothing gets the body after [`PATIENCE`], as callers do it themselves, and at once where
-//! the caller sends it without waiting.
+//! hyper sends `100 Continue` to the caller as soon as the body is read, so it must not be read before the primary has
+//! sent the same. If the primary sends nothing, it gets the body after [`PATIENCE`], as callers do themselves, and at
+//! once if the caller sends it without waiting.
 
 use crate::live::switch::Switch;
 use futures_util::task::AtomicWaker;
@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The side that waits.
+/// The waiting side.
 #[derive(Debug)]
 pub(crate) struct BodyGate {
     keeper: GateHandle,
@@ -28,7 +28,7 @@ pub(crate) struct BodyGate {
     patience: Pin<Box<Sleep>>,
 }
 
-/// The side that decides. Shared by clones.
+/// The deciding side. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GateHandle(Arc<State>);
 
@@ -38,11 +38,11 @@ struct State {
     waiting: AtomicWaker,
 }
 
-/// What became of a body that was held back.
+/// The decision about a body that was held back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Decision {
     Open,
-    /// The answer has come without it.
+    /// The answer came without it.
     Refused,
 }
 
@@ -76,7 +76,7 @@ impl BodyGate {
         if !has_begun && self.patience.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // An answer may have come in between.
+        // An answer may have arrived in between.
         match self.keeper.change(CLOSED, OPEN) {
             true => Poll::Ready(Decision::Open),
             false => Poll::Pending,
@@ -94,13 +94,13 @@ impl GateHandle {
     }
 
     // ## Closed => Answered
-    /// The final answer is here. Says whether that was before the body was wanted: then it will never be sent.
+    /// The final answer is here. Returns whether it came before the body was wanted; then the body will never be sent.
     pub(crate) fn answered(&self) -> bool {
         self.change(CLOSED, ANSWERED)
     }
 
     // ## Answered => Refused
-    /// The answer has ended, and the connection to the primary with it: it still waits for the body.
+    /// The answer has ended, and with it the connection to the primary, which still waits for the body.
     pub(crate) fn refuse(&self) {
         self.change(ANSWERED, REFUSED);
     }

@@ -1,9 +1,9 @@
-//! Follows the framing of the requests on one connection, and finds what two parsers could read differently.
+//! Follows the framing of a connection's requests, and detects what two parsers could read differently.
 //!
-//! hyper accepts some of what request smuggling is made of: a bare LF as the end of a line, Content-Length beside
-//! Transfer-Encoding, transfer codings before `chunked`. Here a request with any of these is at fault, and so is one whose `Host`
-//! is missing, given twice or not a host. Heads are read line by line; of bodies only the framing is looked at.
-//! What hyper refuses anyway (control characters, spaces before a colon) is left to it.
+//! hyper accepts some ingredients of request smuggling: a bare LF as a line end, Content-Length together with
+//! Transfer-Encoding, transfer codings before `chunked`. Here, a request with any of these is at fault, and so is one
+//! whose `Host` is missing, repeated or not a host. Heads are read line by line; of bodies, only the framing is
+//! checked. Faults that hyper itself refuses (control characters, spaces before a colon) are left to it.
 
 mod head;
 mod target;
@@ -11,21 +11,21 @@ mod target;
 use head::Facts;
 use memchr::memchr;
 
-/// A line longer than this is at fault. More than a whole head may have, by any configuration.
+/// A longer line is at fault. Larger than any configurable head.
 const MAX_LINE: usize = 512 << 10;
 
-/// Where one connection's stream of requests stands.
+/// The state of a connection's stream of requests.
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
     state: State,
     facts: Facts,
-    /// The beginning of a line that has not ended yet.
+    /// The beginning of an incomplete line.
     partial: Vec<u8>,
-    /// Whether the target of the request line in hand needs no more attention.
+    /// Whether the target of the current request line needs no more encoding.
     is_target_encoded: bool,
-    /// Whether some of the body has come that the last request announced with `Expect`; `None`: there is none.
+    /// Whether the body of the last request with `Expect` has begun; `None` if there is none.
     expected_body: Option<bool>,
-    /// Whole heads so far.
+    /// The number of complete heads.
     heads: u64,
     has_begun: bool,
 }
@@ -33,26 +33,26 @@ pub(crate) struct Framing {
 /// What the stream is in the middle of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Stage {
-    /// Not a byte has come.
+    /// No byte has arrived.
     Untouched,
     Head,
     Body,
-    /// The last request is whole and no other has begun.
+    /// The last request is complete and no other has begun.
     Between,
-    /// What is no request any more, or may be none.
+    /// No longer a request, or possibly none.
     Other,
 }
 
-/// What [`Framing::read`] found in some bytes.
+/// The result of [`Framing::read`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Found {
     Sound,
-    /// The byte at this offset ends the first line that is at fault.
+    /// The byte at this offset ends the first faulty line.
     Fault(usize),
-    /// At this offset a request ends that asks for an upgrade: what follows may not be HTTP any more.
+    /// A request for an upgrade ends at this offset; what follows may not be HTTP any more.
     Upgrade(usize),
-    /// From this offset on the request target may have to be encoded: what follows has to come again, as
-    /// [`Framing::encode_target`] makes it.
+    /// From this offset on, the request target may need encoding. Feed the rest again as returned by
+    /// [`Framing::encode_target`].
     Target(usize),
 }
 
@@ -62,10 +62,10 @@ enum State {
     #[default]
     Start,
     Head,
-    /// So many bytes of a body with a length are to come.
+    /// In a body of known length, with this many bytes left.
     Length(u64),
     ChunkSize,
-    /// So many bytes of a chunk are to come.
+    /// In a chunk, with this many bytes left.
     Chunk(u64),
     ChunkEnd,
     Trailers,
@@ -81,7 +81,8 @@ struct AtFault;
 // === impl Framing ===
 
 impl Framing {
-    /// Follows the next bytes of the stream. After a fault everything is sound, for nothing after it may be used.
+    /// Reads the next bytes of the stream. After a fault it reports nothing more, because what follows must not be
+    /// used.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Found {
         let mut at = 0;
         self.has_begun |= !bytes.is_empty();
@@ -126,7 +127,7 @@ impl Framing {
         Found::Sound
     }
 
-    /// Encodes what follows a [`Found::Target`], which has to reach the end of the line.
+    /// Encodes what follows a [`Found::Target`]. `rest` must reach the end of the line.
     pub(crate) fn encode_target(&self, rest: &[u8]) -> Vec<u8> {
         target::encode(&self.partial, rest)
     }
@@ -139,7 +140,7 @@ impl Framing {
         target::find_odd(&self.partial, line)
     }
 
-    /// Whether some of the body has come that the last request announced with `Expect`; `None`: there is none.
+    /// Whether the body of the last request with `Expect` has begun; `None` if there is none.
     pub(crate) fn has_expected_body_begun(&self) -> Option<bool> {
         self.expected_body
     }
@@ -154,12 +155,12 @@ impl Framing {
         }
     }
 
-    /// The number of the head that has begun and is not whole.
+    /// The number of the incomplete head.
     pub(crate) fn head(&self) -> Option<u64> {
         (self.stage() == Stage::Head).then_some(self.heads)
     }
 
-    /// Whether the last request is whole and no other has begun.
+    /// Whether the last request is complete and no other has begun.
     pub(crate) fn is_between_requests(&self) -> bool {
         matches!(self.stage(), Stage::Untouched | Stage::Between)
     }
@@ -172,12 +173,12 @@ impl Framing {
         self.state == State::Upgrade
     }
 
-    /// The upgrade was refused: requests go on.
+    /// The upgrade was refused: requests continue.
     pub(crate) fn resume(&mut self) {
         self.state = State::Start;
     }
 
-    /// The upgrade was granted: nothing is looked at any more.
+    /// The upgrade was granted: what follows is not checked.
     pub(crate) fn tunnel(&mut self) {
         self.state = State::Tunnel;
     }
@@ -248,7 +249,7 @@ impl State {
     }
 }
 
-/// The size in a chunk's first line; extensions after it mean nothing.
+/// The size in a chunk's first line. Extensions after it are ignored.
 fn chunk_size(line: &[u8]) -> Result<u64, AtFault> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     let (size, rest) = line.split_at(digits.count());
@@ -258,7 +259,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, AtFault> {
     is_over.then_some(size).ok_or(AtFault)
 }
 
-/// RFC 9112 5.2: a line that goes on from the one before.
+/// RFC 9112 5.2: a continuation of the previous line.
 fn is_folded(line: &[u8]) -> bool {
     matches!(line.first(), Some(b' ' | b'\t'))
 }

@@ -1,13 +1,14 @@
-//! The reading side of a caller's connection: refuses what [`Framing`] finds at fault, before hyper acts on it.
+//! The reading side of a caller's connection. Rejects what [`Framing`] finds at fault before hyper acts on it.
 //!
-//! A faulty line is not hidden from hyper but spoilt, with a NUL for its last byte, so that hyper itself answers 400 in its
-//! turn, after the requests before it, and closes. Nothing after the spoilt byte is read.
+//! A faulty line is not hidden from hyper. Its last byte is replaced by a NUL, so that hyper itself answers 400 after
+//! the earlier requests, and closes. Nothing after that byte is read.
 //!
-//! The connection ends when the caller lets us wait for too long, for any [`Wait`], or takes nothing of an answer for too long
-//! ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary is at work, or in a tunnel.
+//! The connection ends when the caller keeps us waiting too long, for any [`Wait`], or receives nothing of an answer
+//! for too long ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary works, or in a
+//! tunnel.
 //!
-//! After the last answer of a connection that still sends, what comes is read and dropped for [`LINGER`], for a reset would take
-//! the answer from the caller before it is read.
+//! If the caller still sends after the last answer, the bytes are read and dropped for [`LINGER`], because a reset
+//! could discard the answer before the caller reads it.
 
 use super::framing::{Found, Framing, Stage};
 use crate::{
@@ -34,7 +35,7 @@ use tokio::{
 
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Ends a spoilt head, for hyper looks at one only when it has an end.
+/// Ends a spoilt head, because hyper only parses a complete one.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Wraps the connection to a caller.
@@ -43,20 +44,20 @@ pub(crate) struct Guard {
     inner: TcpStream,
     framing: Framing,
     caller: Arc<Caller>,
-    /// Bytes read that may only pass later: once an upgrade is decided on, or the line of a target is whole.
+    /// Bytes read that may only pass later: after the decision on an upgrade, or once the line of a target is complete.
     stash: Vec<u8>,
-    /// The stash begins within a target that has to be encoded.
+    /// The stash begins within a target that needs encoding.
     holds_target: bool,
     spoilt: Option<Spoilt>,
     reading: Deadline<Wait>,
-    /// Runs while the caller takes nothing of what is to be written.
+    /// Runs while the caller receives nothing although output waits.
     writing: Deadline<()>,
     linger: Option<Pin<Box<Sleep>>>,
-    /// Of the connections at once, until this one is closed.
+    /// Counts this connection against the limit until it is closed.
     _place: OwnedSemaphorePermit,
 }
 
-/// What the caller is waited for.
+/// What the caller must send next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wait {
     /// The first byte of the connection.
@@ -97,11 +98,11 @@ impl Guard {
         self.inner.set_nodelay(true)
     }
 
-    /// Looks at what was filled in after `start`, and takes back what must not pass.
+    /// Checks what was filled in after `start`, and takes back what must not pass.
     fn check(&mut self, buf: &mut ReadBuf<'_>, start: usize) {
         let begun = self.framing.head();
         let found = self.framing.read(&buf.filled()[start..]);
-        // A head has its time as a whole, everything else at each step.
+        // A head has one time limit as a whole, everything else one per read.
         if begun.is_none() || self.framing.head() != begun {
             self.reading.stop();
         }
@@ -124,7 +125,7 @@ impl Guard {
         }
     }
 
-    /// Puts what was filled in from `at` on before the stash.
+    /// Moves what was filled in from `at` on to the front of the stash.
     fn take_back(&mut self, buf: &mut ReadBuf<'_>, at: usize) {
         let mut rest = buf.filled()[at..].to_vec();
         rest.append(&mut self.stash);
@@ -132,7 +133,7 @@ impl Guard {
         buf.set_filled(at);
     }
 
-    /// Reads to the end of the line of a target, and encodes it.
+    /// Reads to the end of the target's line, and encodes the target.
     fn poll_target(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let most = self.caller.limits.header_bytes;
         while memchr(b'\n', &self.stash).is_none() && self.stash.len() <= most {
@@ -147,7 +148,7 @@ impl Guard {
         Poll::Ready(Ok(()))
     }
 
-    /// Adds to the stash what comes next. How much that is; 0 at the end.
+    /// Appends the next bytes to the stash. Returns their number; 0 at the end.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut scratch = [0; 4096];
         let mut buf = ReadBuf::new(&mut scratch);
@@ -156,7 +157,7 @@ impl Guard {
         Poll::Ready(Ok(buf.filled().len()))
     }
 
-    /// Notices the body of a request with `Expect` that comes without having been asked for: nobody reads it yet.
+    /// Detects the body of a request with `Expect` that the caller sends without waiting. Nobody reads it yet.
     fn look_for_body(&mut self, cx: &mut Context<'_>) {
         let is_awaited = self.framing.has_expected_body_begun() == Some(false);
         if is_awaited && self.stash.is_empty() && self.poll_more(cx).is_ready() {
@@ -164,7 +165,7 @@ impl Guard {
         }
     }
 
-    /// Ends with an error where the caller has been waited for too long.
+    /// Returns an error if the caller has kept us waiting for too long.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(wait) = self.wait() else {
             self.reading.stop();
@@ -181,12 +182,12 @@ impl Guard {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// What the caller is waited for, if it is not the caller who waits.
+    /// What the caller must send, unless the caller is the one that waits.
     fn wait(&self) -> Option<Wait> {
         match self.framing.stage() {
             Stage::Untouched => Some(Wait::FirstByte),
             Stage::Head => Some(Wait::Head),
-            // An answer that still goes out is seen to by the writing side.
+            // The writing side limits an answer that is still being written.
             Stage::Between if self.caller.is_idle() && !self.writing.is_running() => {
                 Some(Wait::Request)
             }
@@ -195,7 +196,8 @@ impl Guard {
         }
     }
 
-    /// Ends with the decision on an upgrade. What comes meanwhile is kept, for only who reads sees the end of a connection.
+    /// Resolves to the decision on an upgrade. Reads and keeps bytes meanwhile, because only reading detects the end of
+    /// a connection.
     fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Decision>> {
         if let Poll::Ready(decision) = self.caller.switch.poll_take(cx) {
             return Poll::Ready(Ok(decision));
@@ -224,7 +226,7 @@ impl Guard {
         }
     }
 
-    /// Ends with an error where the caller has taken nothing for too long.
+    /// Returns an error if the caller has received nothing for too long.
     fn poll_untaken(
         &mut self,
         cx: &mut Context<'_>,
@@ -234,7 +236,8 @@ impl Guard {
             return Poll::Pending;
         }
         ready!(self.writing.poll(cx, (), self.caller.limits.body_stall));
-        // A socket is said to be writable when a third of its buffer is free. A slow caller may have taken less than that.
+        // A socket is reported writable when a third of its buffer is free. A slow caller may have received less than
+        // that.
         match SockRef::from(&self.inner).send_vectored(bufs) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.caller.gauges.bound_reached(Bound::BodyStall);
@@ -267,7 +270,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.caller.switch.ends_in_reset() {
-            // Where it cannot be set, the end is a clean one; nothing more can be done for it.
+            // If it cannot be set, the connection ends cleanly.
             let _ = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO));
         }
     }
@@ -300,7 +303,7 @@ impl AsyncRead for Guard {
             }
             ready!(this.poll_bytes(cx, buf))?;
             this.check(buf, start);
-            // Nothing would look like the end.
+            // An empty read would look like the end.
             if !this.holds_target || buf.filled().len() > start {
                 return Poll::Ready(Ok(()));
             }

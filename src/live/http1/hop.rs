@@ -1,4 +1,4 @@
-//! Headers that are for one connection only (RFC 9110 7.6.1), and framing that two parsers could read differently.
+//! Hop-by-hop headers (RFC 9110 7.6.1), and framing that two parsers could read differently.
 
 use crate::{
     http_client::{self, remove_in_order},
@@ -18,27 +18,27 @@ const STRIPPED: u8 = Mark::Connection as u8
     | Mark::Upgrade as u8
     | Mark::Control as u8;
 
-/// Which headers that need attention a head has, found in one walk: to look each up costs more.
+/// Which special headers a head has, found in one pass, because separate look-ups cost more.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks(u8);
 
-/// One header, or several, that need attention.
+/// A special header, or a group of them.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(crate) enum Mark {
     Connection = 1,
     Te = 2,
-    /// Headers for one connection that need not be named by `Connection`.
+    /// Hop-by-hop headers that `Connection` need not name.
     Hop = 4,
     Upgrade = 8,
     Expect = 16,
     TransferEncoding = 32,
     ContentLength = 64,
-    /// Headers that steer twinread itself.
+    /// Headers that control twinread itself.
     Control = 128,
 }
 
-/// An answer whose end is told in two ways, or in one that nobody knows.
+/// An answer whose end is declared in two ways, or in an unknown one.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("the framing of the answer is ambiguous")]
 pub(crate) struct Ambiguous;
@@ -77,8 +77,8 @@ impl Mark {
     }
 }
 
-/// Removes from a request what was for the caller's connection or for twinread. `Transfer-Encoding` stays, because it says that
-/// there is a body: the caller's guard has made sure that it is `chunked`.
+/// Removes hop-by-hop headers and those for twinread from a request. Keeps `Transfer-Encoding`, because it announces a
+/// body; the guard has ensured that it is `chunked`.
 pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {
     let keeps_te = marks.have(Mark::Te) && takes_trailers(headers);
     let options = connection_options(headers, marks);
@@ -95,7 +95,7 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option
     }
 }
 
-/// Removes from an answer what was for the primary's connection.
+/// Removes the hop-by-hop headers of the primary's connection from an answer.
 pub(crate) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: Marks) {
     if !marks.have_any(STRIPPED) {
         return;
@@ -116,7 +116,7 @@ pub(crate) fn strip_answer(status: StatusCode, headers: &mut HeaderMap, marks: M
     }
 }
 
-/// Takes out of an informational answer what was for the primary's connection, and framing: it has no body (RFC 9110 8.6).
+/// Removes hop-by-hop headers and framing from an informational answer, because it has no body (RFC 9110 8.6).
 pub(crate) fn strip_informational(headers: &mut HeaderMap) {
     let options = connection_options(headers, Marks::of(headers));
     remove_in_order(headers, |name| match *name {
@@ -125,7 +125,7 @@ pub(crate) fn strip_informational(headers: &mut HeaderMap) {
     });
 }
 
-/// Refuses an answer that some other reader could end elsewhere than we do.
+/// Rejects an answer that another reader could end elsewhere than we do.
 ///
 /// # Errors
 /// [`Ambiguous`].
@@ -147,7 +147,7 @@ pub(crate) fn check_answer<B>(answer: &mut Response<B>, marks: Marks) -> Result<
     if lengths.next().is_some_and(is_plain) && lengths.next().is_none() {
         return Ok(());
     }
-    // hyper has made sure that all values are alike; one of them goes on.
+    // hyper has ensured that all values are equal; one of them is kept.
     let length = single_length(headers).ok_or(Ambiguous)?;
     headers.insert(CONTENT_LENGTH, length);
     Ok(())
@@ -166,7 +166,7 @@ fn single_length(headers: &HeaderMap) -> Option<HeaderValue> {
     single.map(HeaderValue::from)
 }
 
-/// The values of `Connection` that name headers, which most do not.
+/// The values of `Connection` that name headers; most do not.
 fn connection_options(headers: &HeaderMap, marks: Marks) -> Vec<HeaderValue> {
     if !marks.have(Mark::Connection) {
         return Vec::new();
@@ -183,7 +183,7 @@ fn is_hop_by_hop(name: &HeaderName, options: &[HeaderValue]) -> bool {
     HOP.contains(&name.as_str()) || (!frames_or_routes(name) && is_option(name, options))
 }
 
-/// Naming these in `Connection` must not take away what frames the message or says where it goes.
+/// Naming these in `Connection` must not remove what frames or routes the message.
 fn frames_or_routes(name: &HeaderName) -> bool {
     matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | HOST) || *name == http_client::HOP
 }

@@ -1,4 +1,4 @@
-//! Informational answers of the primary, on their way to the caller.
+//! Passes the primary's informational answers to the caller.
 
 use super::{expect_continue::GateHandle, hop};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 use http::{HeaderMap, Request, StatusCode};
 use std::sync::Arc;
 
-/// Passes on what the primary says before its answer: `100 Continue` opens the gate where the caller waits for it (hyper says it
-/// to the caller then), everything else goes on the caller's line as it came. One for which there is no room is dropped.
+/// Passes on informational answers. `100 Continue` opens the gate if the caller waits for it, and hyper then sends it
+/// to the caller. All others go to the caller unchanged through its writer handle; one without room is dropped.
 pub(crate) fn pass_on(
     request: &mut Request<RequestBody>,
     caller: Option<&Arc<Caller>>,

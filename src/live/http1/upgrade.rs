@@ -1,11 +1,11 @@
-//! Connections that have left HTTP, such as WebSockets: bytes both ways until either side ends.
+//! Connections that have left HTTP, such as WebSockets: copies bytes both ways until either side ends.
 
 use crate::drain;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-/// Joins the caller's connection and the primary's as soon as both are free of HTTP. The drain waits for its end.
+/// Joins the caller's and the primary's connection once both have left HTTP. The drain waits for its end.
 pub(crate) fn open(caller: OnUpgrade, stack: OnUpgrade, drain: drain::Watch) {
     tokio::spawn(async move {
         let (caller, stack) = match tokio::try_join!(caller, stack) {

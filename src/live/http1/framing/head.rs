@@ -1,9 +1,9 @@
-//! What a request's head says of what follows it, line by line.
+//! What a request's head declares about the body, line by line.
 
 use super::{AtFault, State};
 use memchr::memchr;
 
-/// What the head in hand said so far.
+/// What the current head has declared so far.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     version: Version,
@@ -16,7 +16,7 @@ pub(crate) struct Facts {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Version {
-    /// Which need not name a host.
+    /// Need not name a host.
     Http10,
     #[default]
     Http11,
@@ -94,7 +94,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Whether the caller may wait to be asked for the body.
+    /// Whether the caller may wait for `100 Continue`.
     pub(crate) fn expects(&self) -> bool {
         self.expects
     }
@@ -114,7 +114,7 @@ impl Facts {
     }
 }
 
-/// The value of the header line if it has that name, without the white space around it.
+/// The value of the header line if it has that name, without surrounding white space.
 fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     let (begin, rest) = line.split_at_checked(name.len())?;
     let value = rest.strip_prefix(b":")?;

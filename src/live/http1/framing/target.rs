@@ -1,25 +1,26 @@
-//! Request targets that stacks accept and `http::Uri` does not hold.
+//! Request targets that stacks accept but `http::Uri` cannot hold.
 //!
-//! Clients send raw what RFC 3986 wants percent-encoded, and most servers take it. What `http::Uri` holds passes as it came (in
-//! a path `"`, `{`, `}`, `|`, `\`, `^`; in a query `{`, `}`, `|`, `\`, `^` and the backtick; UTF-8 in both). The rest is
-//! percent-encoded: `<`, `>`, the backtick in a path, `"` in a query, and every byte above 127 of a target that is not UTF-8.
+//! Clients send raw what RFC 3986 wants percent-encoded, and most servers accept it. Characters that `http::Uri` holds
+//! pass unchanged (in a path `"`, `{`, `}`, `|`, `\`, `^`; in a query `{`, `}`, `|`, `\`, `^` and the backtick; UTF-8
+//! in both). The rest is percent-encoded: `<`, `>`, the backtick in a path, `"` in a query, and every byte above 127 of
+//! a target that is not UTF-8.
 
 use memchr::{memchr, memchr_iter};
 use std::fmt::Write as _;
 
-/// What a byte of a target stands in.
+/// The part of a target that a byte belongs to.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
-    /// Nothing: no byte has come.
+    /// No byte has arrived.
     Start,
-    /// Scheme and authority, or a target that has no path; so many slashes have come. Nothing is encoded there.
+    /// Scheme and authority, or a target without a path, with the number of slashes so far. Nothing is encoded there.
     Authority(u8),
     Path,
     Query,
 }
 
-/// Where the first byte of the target stands that may have to be encoded, in the `next` bytes of a request line that began with
-/// `begin`.
+/// The offset in `next` of the first byte of the target that may need encoding. `begin` is the start of the request
+/// line, and `next` follows it.
 pub(crate) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
     let (before, start) = match memchr(b' ', begin) {
         Some(space) => (&begin[space + 1..], 0),
@@ -37,7 +38,8 @@ pub(crate) fn find_odd(begin: &[u8], next: &[u8]) -> Option<usize> {
     (!is_end(*byte)).then_some(at)
 }
 
-/// `rest` with its target encoded: what follows in a request line that began with `begin`, and then whatever it is.
+/// Encodes the target in `rest`, which follows `begin` in a request line, and leaves what comes after the target
+/// unchanged.
 pub(crate) fn encode(begin: &[u8], rest: &[u8]) -> Vec<u8> {
     let target = until_end(rest);
     let is_utf8 = std::str::from_utf8(target).is_ok();
@@ -71,7 +73,7 @@ fn is_end(byte: u8) -> bool {
 // === impl Part ===
 
 impl Part {
-    /// What the last byte stands in. Callers that send byte by byte have it looked for as often.
+    /// The part of the last byte. A caller that sends byte by byte causes one scan per byte.
     fn at_end_of(target: &[u8]) -> Self {
         if memchr(b'?', target).is_some() {
             return Self::Query;
@@ -94,7 +96,7 @@ impl Part {
         }
     }
 
-    /// Whether a target may hold that byte there; one above 127 where the target `is_utf8`.
+    /// Whether `http::Uri` holds that byte there. A byte above 127 requires that the target `is_utf8`.
     fn holds(self, byte: u8, is_utf8: bool) -> bool {
         match byte {
             _ if matches!(self, Self::Start | Self::Authority(_)) => true,
