@@ -138,8 +138,8 @@ impl Ledger {
         self.begin((comparable, version), label, cause)
     }
 
-    /// Records which build of the new stack answered the check of `ticket` (`None` if the answer does not say), and
-    /// counts the check in that build's epoch. Begins one if it is unknown. Returns what was done.
+    /// Counts the check of `ticket` in the epoch of the build that answered it, and begins one for an unknown build.
+    /// `None` means that the answer names no build. Returns what was done.
     pub fn hear_version(&self, build: Option<&Version>, ticket: &mut Ticket) -> Turn {
         let mut versions = locked(&self.0.versions);
         let turn = versions.hear(build, self.now());

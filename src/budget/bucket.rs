@@ -1,7 +1,7 @@
 //! A token bucket that threads share; callers pass in the time.
 //!
-//! Its state is the moment when the bucket will be full again (virtual scheduling form of the generic cell rate
-//! algorithm, ITU-T I.371), so that taking a token is one compare-and-exchange.
+//! Its state is the moment when the bucket will be full again, so that taking a token is one compare-and-exchange. This
+//! is the virtual scheduling form of the generic cell rate algorithm (ITU-T I.371).
 
 use crate::sample::Frequency;
 use std::{

@@ -1,4 +1,4 @@
-//! The time of day, for the ledger.
+//! The clock of the ledger.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use std::{fmt, sync::Arc, time::Instant};

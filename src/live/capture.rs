@@ -30,7 +30,7 @@ pub(super) struct BoundedCopy {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Beyond {
     Refused,
-    /// It is hashed instead, which takes no memory.
+    /// Hash it, which takes no memory.
     Hashed,
 }
 

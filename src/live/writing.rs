@@ -1,5 +1,5 @@
-//! A write in progress. It is recorded when it is sent, and again when it is answered or given up, because the time of
-//! the write lies anywhere in between.
+//! A write in progress. It is recorded when it is sent, and again when it is answered or given up. The write may happen
+//! at any time in between.
 
 use super::call::Unnamed;
 use crate::{pipeline::Writes, route::Keys};
@@ -16,7 +16,7 @@ pub(super) struct Writing {
 #[derive(Debug)]
 pub(super) enum Subject {
     Known(Keys),
-    /// It will be known when the request's body is.
+    /// Known once the request's body is complete.
     ByBody(Arc<Unnamed>),
 }
 

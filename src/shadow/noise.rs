@@ -1,7 +1,8 @@
 //! Remembers differences between the old stack's own readings, by place and kind, for later checks of the same route.
 //!
 //! A check that reads two answers a few times may miss variation. A difference is excused if at least [`FEWEST`]
-//! earlier checks of its epoch have shown it, but no more often than the old stack's own readings have.
+//! earlier checks of its epoch have shown it. It is excused no more often than the old stack's own readings have shown
+//! it.
 
 use super::{check::Check, context::Subject};
 use crate::{

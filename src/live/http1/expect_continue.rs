@@ -1,6 +1,6 @@
 //! Holds a request body back until the primary has agreed to it (`Expect: 100-continue`, RFC 9110 10.1.1).
 //!
-//! hyper sends `100 Continue` to the caller as soon as the body is read, so it must not be read before the primary has
+//! hyper sends `100 Continue` to the caller as soon as the body is read. So it must not be read before the primary has
 //! sent the same. If the primary sends nothing, it gets the body after [`PATIENCE`], as callers do themselves, and at
 //! once if the caller sends it without waiting.
 

@@ -7,7 +7,7 @@
 //! for too long ([`ListenerLimits`](super::limits::ListenerLimits)). No time counts while the primary works, or in a
 //! tunnel.
 //!
-//! If the caller still sends after the last answer, the bytes are read and dropped for [`LINGER`], because a reset
+//! If the caller still sends after the last answer, the bytes are read and dropped for [`LINGER`]. Otherwise a reset
 //! could discard the answer before the caller reads it.
 
 use super::framing::{Found, Framing, Stage};
