@@ -1,5 +1,5 @@
-//! Reads both stacks again instead of using the live answer. Needed if that depends on what the caller already had, or
-//! if the resource had just been written. A live 304 of the new stack is checked against its answer without conditions.
+//! Reads both stacks again instead of using the live answer: that may depend on what the caller already had, or the
+//! resource may just have been written. A live 304 of the new stack is checked against its answer without conditions.
 //!
 //! Such a reading of both counts against `recheck.max_per_second`. Without a turn there is nothing to compare, and the
 //! check ends as `not_compared{over_budget}`.

@@ -1,3 +1,5 @@
+//! The trace context of a check.
+
 use super::{Settings, Trace};
 use crate::{
     pipeline::{ReadRequest, Traced},

@@ -225,7 +225,7 @@ fn one_of<'de, D: Deserializer<'de>>(
 // === impl Stamp ===
 
 impl Stamp {
-    /// Milliseconds since 1970, clamped to the range of [`Timestamp`].
+    /// Milliseconds since 1970; [`Timestamp::MAX`] if out of range.
     pub(super) fn millis(self) -> i64 {
         let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
         timestamp.as_millisecond()

@@ -47,7 +47,7 @@ pub(crate) enum Origin {
 
 enum Source {
     Stack(PooledBody<RequestBody>),
-    /// No body, but the length that the header declares (RFC 9110 15.4.5). Without it, hyper would drop the header.
+    /// No body, but the length that the header declares (RFC 9110 15.4.5). Without a size hint, hyper drops the header.
     Untold(u64),
     Own(Option<Bytes>),
 }
