@@ -4,13 +4,10 @@
 //! inserted at boundaries in hyper's output:
 //!
 //! - an informational head goes before the head of its answer: at a flush, when hyper has nothing buffered, or right
-//! before
-//!   the first bytes after one. If hyper's bytes were only partly written, there is no boundary and the head is
-//! dropped,
-//!   which is allowed for an informational answer;
-//! - trailers go into the end of a chunked body. They are passed on when the body ends, so the next bytes that hyper
-//! writes
-//!   end with its `0\r\n\r\n`, and the trailers go before the last two of them.
+//!   before the first bytes after one. If hyper's bytes were only partly written, there is no boundary and the head is
+//!   dropped, which is allowed for an informational answer;
+//! - trailers go into the end of a chunked body. They are passed on when the body ends. The next bytes that hyper writes
+//!   then end with its `0\r\n\r\n`, and the trailers go before the last two of them.
 
 use super::pooled_body::encode;
 use http::HeaderMap;
