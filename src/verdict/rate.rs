@@ -17,7 +17,7 @@ pub struct EventRate {
 const MARKS: usize = 16;
 const APART: SignedDuration = SignedDuration::from_secs(4);
 
-// === impl Pace ===
+// === impl EventRate ===
 
 impl EventRate {
     pub fn count(&mut self, at: Timestamp) {
