@@ -201,7 +201,7 @@ pub enum QueryError {
 
 const STORED: HeaderName = HeaderName::from_static("twinread-stored");
 
-// === impl Handles ===
+// === impl AdminState ===
 
 impl AdminState {
     /// Asks for what is stored, where waiting holds nobody up.
