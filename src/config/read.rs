@@ -198,7 +198,7 @@ impl Config {
     }
 }
 
-// === impl Telling ===
+// === impl OutputConfig ===
 
 impl OutputConfig {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
