@@ -24,7 +24,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Ids named for each effect of a preview.
 const NAMED: usize = 3;
 
-// === impl Advice ===
+// === impl RuleAdvisor ===
 
 impl Advisor for RuleAdvisor {
     fn suggestions(&self) -> Result<admin::Suggestions, QueryError> {

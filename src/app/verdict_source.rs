@@ -25,7 +25,7 @@ pub(super) struct VerdictSource {
     pub(super) rule_counts: RuleCounts,
 }
 
-// === impl Standing ===
+// === impl VerdictSource ===
 
 impl VerdictSource {
     pub(super) fn verdict(&self) -> Verdict {
