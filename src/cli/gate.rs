@@ -54,7 +54,7 @@ pub fn run(args: Args) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{}", error.told());
-            // A refusal must not read as a verdict either.
+            // Refusals exit with 69 as well, so that no failure reads as a verdict.
             ExitCode::from(UNREACHABLE)
         }
     }
