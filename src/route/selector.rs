@@ -18,7 +18,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 /// Conditions on a request. All must hold; an absent condition always holds.
 ///
 /// If a header has several values, or a JSONPath selects several nodes, the pattern must match each of them, and at
-/// least one must exist, because it is unknown which of them a stack uses.
+/// least one must exist. It is unknown which of them a stack uses.
 #[derive(Clone, Debug)]
 pub struct Selector {
     methods: Vec<Method>,
