@@ -38,7 +38,7 @@ pub(super) struct SettingsReaders {
     pub(super) judging: Current<Judging>,
 }
 
-/// What a verdict depends on, besides the figures.
+/// What a verdict depends on in addition to the figures.
 #[derive(Clone, Debug)]
 pub(super) struct Judging {
     pub(super) config: Arc<Config>,

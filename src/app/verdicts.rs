@@ -52,7 +52,7 @@ pub(super) async fn watch(standing: VerdictSource, verdicts: Verdicts, mut drain
         tokio::select! {
             biased;
             () = drain.signaled() => return,
-            // Does not fail: `standing` holds the ledger.
+            // Cannot fail, because the `VerdictSource` holds the ledger.
             _ = epochs.changed() => {}
             _ = looks.tick() => {}
         }
