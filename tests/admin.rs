@@ -1,4 +1,4 @@
-//! The admin API over real sockets, with handles that stand in for the rest of the process.
+//! The admin API over real sockets, with an `AdminState` that replaces the rest of the process.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,6 +1,6 @@
 //! The demo, through the binary: it finds exactly the defects that were planted.
 
-// Everything in here is test code, helpers included: a panic is how it fails.
+// This file is test code, helpers included: a panic is how it fails.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn demo(arguments: &[&str]) -> Output {
     output
 }
 
-/// What tells classes apart: route, place and kind.
+/// The identity of classes: route, place and kind.
 fn classes(document: &Value, key: &str) -> BTreeSet<[String; 3]> {
     let text = |class: &Value, key: &str| class[key].as_str().unwrap().to_owned();
     let class = |class| ["route", "place", "kind"].map(|key| text(class, key));

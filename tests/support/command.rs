@@ -1,11 +1,11 @@
-//! Calls the program. Used as `#[path = "support/command.rs"] mod command;`.
+//! Runs the program. Used as `#[path = "support/command.rs"] mod command;`.
 
 use std::{
     path::Path,
     process::{Command, Output},
 };
 
-/// In a folder, without any environment.
+/// In a folder, with an empty environment.
 pub(crate) fn twinread(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_twinread"))
         .current_dir(folder)
