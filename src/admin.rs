@@ -1,7 +1,7 @@
-//! The admin API (`/v1/openapi.json`): what the process knows, and the few things that may be changed.
+//! The admin API (`/v1/openapi.json`): queries of the process, and the few changes that it permits.
 //!
-//! It knows the rest of the process by [`AdminState`] only. Two gates stand before it: `guard` decides who may
-//! speak at all, and the size and time limits of `server` keep anyone from holding it up.
+//! It accesses the rest of the process only through [`AdminState`]. `guard` authorizes callers, and the size and time
+//! limits of `server` keep them from blocking it.
 
 mod advice;
 mod calls;

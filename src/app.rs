@@ -1,7 +1,7 @@
-//! Composes the sidecar from its modules, runs it, and brings it to an end.
+//! Composes the sidecar from its modules, runs it, and shuts it down.
 //!
-//! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, lower in priority; and
-//! one thread for control (admin API, exporters, reloads), which starts and ends the other two.
+//! Three sets of threads: the live runtime, which nothing else may slow; the shadow runtime, at lower priority; and one
+//! control thread (admin API, exporters, reloads), which starts and ends the other two.
 
 mod builder;
 mod clock;
@@ -23,7 +23,7 @@ use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};
 use tokio::sync::oneshot;
 
-/// A running sidecar. Dropped, it ends as by [`App::stop`].
+/// A running sidecar. Dropping it is the same as [`App::stop`].
 #[derive(Debug)]
 pub struct App {
     listen: SocketAddr,
@@ -52,10 +52,10 @@ pub enum StartError {
 // === impl App ===
 
 impl App {
-    /// Starts the sidecar; when this returns, it listens.
+    /// Starts the sidecar. It is listening when this returns.
     ///
     /// # Errors
-    /// [`StartError`], and then nothing is left running.
+    /// [`StartError`]. In that case nothing is left running.
     pub fn start(origin: Origin, loaded: Loaded) -> Result<Self, StartError> {
         let (started, starts) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
@@ -75,18 +75,18 @@ impl App {
         })
     }
 
-    /// Where live requests are taken.
+    /// Address for live requests.
     pub fn listen_addr(&self) -> SocketAddr {
         self.listen
     }
 
-    /// Where the admin API is.
+    /// Address of the admin API.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin
     }
 
-    /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, flushes the
-    /// exporters, and returns when all of that is done.
+    /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, and flushes the
+    /// exporters. Returns when all of that is done.
     pub fn stop(mut self) {
         self.end();
     }

@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
-    /// Checks a configuration, rules included, and tells every fault
+    /// Checks a configuration, rules included, and reports every fault
     Check(check::Args),
     Compare(compare::Args),
     Rules(rules::Args),
@@ -54,7 +54,6 @@ enum Command {
     Recheck(recheck::Args),
 }
 
-/// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     completions::answer(<Cli as clap::CommandFactory>::command);
     let cli = match Cli::try_parse() {
@@ -76,7 +75,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Tells what is not wrong but should be looked at.
+/// Prints a warning: not an error, but worth attention.
 fn warn(warning: &ConfigError) {
     let message = format!("warning: {}", warning.message);
     let warning = ConfigError {
@@ -94,9 +93,9 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// Not clap's exit code 2: for `gate` that means undecided.
+/// Avoids clap's exit code 2, because for `gate` it means undecided.
 fn refuse(error: &clap::Error) -> ExitCode {
-    // Nothing is left to be done if the terminal is gone.
+    // A closed terminal leaves nothing to do.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,

@@ -1,9 +1,8 @@
-//! What the operator wrote, and what the program may rely on.
+//! Reads and validates the operator's configuration.
 //!
-//! A configuration is laid together from layers: defaults, the file, flags of the command line, and what
-//! the API has changed. A [`Config`] can only be made from a whole that passed every check, so no other module
-//! checks again; it is a struct of the other modules' own configurations. [`Running`] is the one that is in force,
-//! changed by the API and by [`reload`].
+//! A configuration merges layers: defaults, the file, command line flags, and changes made through the API. A
+//! [`Config`] exists only if the whole passed every check, so no other module checks again; it is a struct of the other
+//! modules' configurations. [`Running`] is the one in force, changed by the API and by [`reload`].
 
 mod capture;
 mod comparable;

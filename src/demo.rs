@@ -1,8 +1,8 @@
 //! Two small embedded stacks with known defects between them, and traffic for them.
 //!
-//! Both serve one catalogue over real sockets. The new stack writes its answers in its own way (key order,
-//! white space, number spelling, clocks), which must not be reported, and has the defects of [`PLANTED`],
-//! which must. Nothing here knows of the sidecar that is to find them.
+//! Both serve one catalogue over real sockets. The new stack formats its answers differently (key order, white space,
+//! number spelling, clocks), which must not be reported. It has the defects in [`PLANTED`], which must. This module does
+//! not know the sidecar.
 
 pub mod catalogue;
 pub mod defects;

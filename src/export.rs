@@ -1,7 +1,6 @@
-//! Tells the outside what the checks found: traces and metrics to a collector, metrics to Prometheus, log lines.
+//! Exports what the checks found: traces and metrics to a collector, metrics to Prometheus, log lines.
 //!
-//! Nothing here is ever waited for: a collector that is down, slow or hanging costs what it should have been sent,
-//! and that is counted.
+//! Nothing ever waits for an exporter: if a collector is down, slow or hanging, its data is dropped and counted.
 
 pub mod delivery;
 pub mod log;
@@ -19,13 +18,13 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use std::collections::BTreeMap;
 
-/// The section `telemetry` of the configuration, as far as it says what is sent where.
+/// The section `telemetry` of the configuration: what is sent where.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     pub otlp: otlp::Config,
     /// `None`: `OTEL_SERVICE_NAME`, or else `twinread`.
     pub service_name: Option<String>,
-    /// Resource attributes, beside those of `OTEL_RESOURCE_ATTRIBUTES`.
+    /// Resource attributes, in addition to those of `OTEL_RESOURCE_ATTRIBUTES`.
     pub resource: BTreeMap<String, String>,
 }
 
@@ -34,7 +33,7 @@ const SERVICE_NAME: &str = "twinread";
 // === impl Config ===
 
 impl Config {
-    /// Who the spans and metrics come from. `env` looks up an environment variable.
+    /// The resource of spans and metrics. `env` looks up an environment variable.
     pub fn resource(&self, env: otlp::Env<'_>) -> Resource {
         let name = self.service_name.clone();
         let name = name.or_else(|| env("OTEL_SERVICE_NAME"));

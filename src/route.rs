@@ -1,9 +1,9 @@
-//! Names of routes: what every per-something figure is kept under.
+//! Names of routes, under which all per-route figures are kept.
 //!
-//! Entries of the section `routes` are tried in order, and the first that fits gives the name. A path that none
-//! fits is named by its method and itself, with segments collapsed that look like ids or follow a secret name:
-//! `GET /orders/{}`. What [`Positions`] learn of such names collapses more of them.
-//! Names are bounded in length whatever a caller sends; how many there may be is for the ledger to bound.
+//! Entries of the section `routes` are tried in order; the first match gives the name. An unmatched path is named by
+//! its method and path, with segments collapsed that look like ids or follow a secret name: `GET /orders/{}`.
+//! [`Positions`] learns from such names and collapses more of them. Names are bounded in length whatever a caller
+//! sends; the ledger bounds their number.
 
 mod body;
 mod collapse;
@@ -27,18 +27,18 @@ use regex::Regex;
 use std::borrow::Cow;
 use tree::Tree;
 
-/// What a request is named and judged by before its body has come.
+/// The head of a request: what it is named and classified by before its body has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'h> {
     pub method: &'h Method,
-    /// As it came, percent-encoded.
+    /// As received, percent-encoded.
     pub path: &'h str,
     pub query: Option<&'h str>,
     pub headers: &'h HeaderMap,
 }
 
-/// The section `routes`, in order. Naming costs the length of the path, not the number of entries:
-/// only entries without a path template are tried one by one.
+/// The section `routes`, in order. Naming costs the length of the path, not the number of entries: only entries without
+/// a path template are tried one by one.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     entries: Vec<Entry>,
@@ -46,19 +46,19 @@ pub struct Routes {
     secrets: Vec<Regex>,
 }
 
-/// What [`Routes::name`] found.
+/// Result of [`Routes::name`].
 #[derive(Clone, Debug)]
 pub enum Naming<'r> {
     /// The name, and the entry that gave it; `None` for a collapsed path.
     Named(Cow<'r, str>, Option<&'r Entry>),
-    /// The first entry that may fit asks for the body, and none was given.
+    /// The first entry that may match needs the body, which was not given.
     NeedsBody,
 }
 
 // === impl Routes ===
 
 impl Routes {
-    /// Reads the section `routes`.
+    /// Parses the section `routes`.
     ///
     /// # Errors
     /// Every fault of every entry.
@@ -75,15 +75,15 @@ impl Routes {
         })
     }
 
-    /// Names no path by what follows one of these names in it.
+    /// Keeps values that follow one of these names in a path out of route names.
     pub fn hiding(self, secrets: Vec<Regex>) -> Self {
         Self { secrets, ..self }
     }
 
-    /// Names a request: the first entry that fits, or else its collapsed path.
+    /// Names a request by the first matching entry, else by its collapsed path.
     ///
-    /// With a `body` given (empty where there is none) the answer is always a name; a body that is not JSON fits
-    /// no entry that asks for a JSON field.
+    /// With a `body` (possibly empty) the result is always a name. A body that is not JSON matches no entry with a JSON
+    /// field.
     pub fn name(&self, head: &Head<'_>, body: Option<&[u8]>) -> Naming<'_> {
         let body = body.map(JsonBody::new);
         match self.find(head, body.as_ref()) {
@@ -96,7 +96,7 @@ impl Routes {
         }
     }
 
-    /// What the request is about. Without a `body`, what would be captured in it is not known, and no key.
+    /// The keys of the record that the request is about. Without a `body`, captures in it yield no key.
     pub fn keys(&self, head: &Head<'_>, body: Option<&[u8]>, access: Access) -> Keys {
         let body = body.map(JsonBody::new);
         let mut keys = Keys::of_path(head, access);
@@ -106,7 +106,7 @@ impl Routes {
         keys
     }
 
-    /// The first entry that fits, or may.
+    /// The first entry that matches, or may match.
     fn find(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Option<(&Entry, Fit)> {
         let mut first: Option<(usize, Fit)> = None;
         self.tree.visit(head.path, &mut |index| {
@@ -121,7 +121,7 @@ impl Routes {
         first.map(|(index, fit)| (&self.entries[index], fit))
     }
 
-    /// The names of the routes that a verdict has to see.
+    /// The names of the routes that a verdict requires.
     pub fn required(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
@@ -129,7 +129,7 @@ impl Routes {
             .filter_map(Entry::fixed_name)
     }
 
-    /// The names that entries give whatever the request: those without captures.
+    /// The names of entries without captures, which are the same for every request.
     pub fn declared(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(Entry::fixed_name)
     }

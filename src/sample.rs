@@ -1,6 +1,6 @@
 //! Which requests are reads, and which reads are checked.
 //!
-//! Both are decided here without clock, chance or lock: chance and what the buckets hold are arguments.
+//! Decisions here use no clock, randomness or lock: random bits and bucket states are arguments.
 
 mod frequency;
 mod key;

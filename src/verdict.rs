@@ -1,4 +1,4 @@
-//! From tallies to a verdict: what became of each check, how sure that makes us, may the switch be made.
+//! From tallies to a verdict: outcomes of checks, confidence, and whether the switch is safe.
 
 mod assessment;
 pub mod bounds;

@@ -1,11 +1,11 @@
-//! Processor time: others on the machine do not count.
+//! Processor time, so that other load on the machine does not count.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
-/// How long one measurement takes; the best of many is told.
+/// Duration of one measurement; the best of many is printed.
 const ROUND: Duration = Duration::from_millis(15);
 
 /// The processor time of one run.
@@ -23,7 +23,7 @@ pub(crate) fn time(run: &dyn Fn() -> bool) -> Duration {
     used.unwrap_or_else(|| start.elapsed()) / runs
 }
 
-/// How long this thread has run, where the kernel tells.
+/// How long this thread has run, if the kernel reports it.
 fn processor_time() -> Option<Duration> {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds = told.split_whitespace().next()?.parse().ok()?;

@@ -7,7 +7,7 @@ use twinread::{
     rules::RuleSet,
 };
 
-/// Two bodies, and what they are for.
+/// Two bodies with their name.
 pub(crate) struct Fixture {
     pub(crate) name: &'static str,
     pub(crate) old: String,
@@ -15,7 +15,7 @@ pub(crate) struct Fixture {
     pub(crate) equal: Equal,
 }
 
-/// Who finds the two bodies equal.
+/// When the two bodies are equal.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Equal {
     Always,
@@ -24,7 +24,7 @@ pub(crate) enum Equal {
     AsSet,
 }
 
-/// Which way round the members of every object stand.
+/// The order of the members of every object.
 #[derive(Clone, Copy, PartialEq)]
 enum Order {
     Straight,
@@ -60,7 +60,7 @@ pub(crate) fn all(size: usize) -> [Fixture; 5] {
     ]
 }
 
-/// An array of so many records, and the same shuffled.
+/// An array of this many records, and the same shuffled.
 pub(crate) fn array(records: usize) -> Fixture {
     let list = |order| (0..records).map(move |n| record(n, order)).collect();
     Fixture {
@@ -71,7 +71,7 @@ pub(crate) fn array(records: usize) -> Fixture {
     }
 }
 
-/// The last price: everything before it has to be looked at.
+/// Changes the last price, so that everything before it must be compared.
 fn differing(document: &str) -> String {
     let at = document
         .rfind("\"price\":")
@@ -80,7 +80,7 @@ fn differing(document: &str) -> String {
     format!("{}9{}", &document[..at], &document[at..])
 }
 
-/// The same every time.
+/// Shuffles the same way every time.
 fn shuffled(mut records: Vec<String>) -> Vec<String> {
     let mut state = 1u64;
     for end in (1..records.len()).rev() {
@@ -89,12 +89,12 @@ fn shuffled(mut records: Vec<String>) -> Vec<String> {
             .wrapping_add(1);
         records.swap(end, (state >> 33) as usize % (end + 1));
     }
-    // Three records may come back to where they were.
+    // Three records may otherwise return to their original order.
     records.rotate_left(1);
     records
 }
 
-/// Records as an API lists them, up to a size.
+/// Records as in an API's list, up to a size.
 fn records(size: usize, order: Order) -> Vec<String> {
     let mut records = Vec::new();
     let mut length = 0;
@@ -147,7 +147,7 @@ fn object(order: Order, members: &[(&str, String)]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// That many rules which apply nowhere; `at` is a JSONPath in which `#` is the number of the rule.
+/// `rules` rules that apply nowhere; `at` is a JSONPath in which `#` is the number of the rule.
 pub(crate) fn ruled(equal: Equal, rules: usize, at: &str) -> CompareConfig {
     let mut text = String::from("rules:\n");
     if equal == Equal::AsSet {

@@ -1,8 +1,8 @@
-//! How fast answers are compared, beside parsing both and asking `==`, which tells no place.
+//! Speed of comparing answers, next to parsing both and testing `==`, which reports no place.
 //!
-//! `cargo bench --bench compare`, or `... -- NAME` for one of its parts (see [`PARTS`]). Megabytes count both documents. Each figure is the best of several rounds in
-//! which all contestants take turns, so that a machine that drifts drifts for all. The allocator is the program's,
-//! with a counter around it.
+//! `cargo bench --bench compare`, or `... -- NAME` for one of its parts (see [`PARTS`]). Megabytes count both
+//! documents. Each figure is the best of several rounds. All contestants take turns in a round, so that drift of the
+//! machine affects all of them. The allocator is the program's, wrapped in a counter.
 
 mod clock;
 mod fixtures;
@@ -18,7 +18,7 @@ use twinread::compare::{Answer, CompareConfig, Compared, compare};
 const SIZES: [usize; 4] = [1 << 10, 16 << 10, 256 << 10, 4 << 20];
 const ROUNDS: usize = 9;
 
-/// Where the rules stand that do not apply.
+/// Path of the rules that do not apply.
 const ELSEWHERE: &str = "$.other#.items[*].price";
 
 #[global_allocator]
@@ -30,7 +30,7 @@ struct Contestant<'f> {
     best: Duration,
 }
 
-/// What is measured, by the names that the command line has for it.
+/// The parts by their names on the command line.
 const PARTS: [(&str, fn()); 4] = [
     ("pairs", pairs),
     ("looked-for", looked_for),
@@ -39,7 +39,7 @@ const PARTS: [(&str, fn()); 4] = [
 ];
 
 fn main() {
-    // What cargo itself passes begins with dashes.
+    // Cargo's own arguments begin with dashes.
     let mut names = std::env::args()
         .skip(1)
         .filter(|name| !name.starts_with('-'));
@@ -113,7 +113,7 @@ fn check(fixture: &Fixture, [sonic, serde, memcmp, twinread @ ..]: &[Contestant<
     }
 }
 
-/// Rules that the way to a node does not decide are looked for in both documents.
+/// Rules with a selector that is no plain path are evaluated on both documents.
 fn looked_for() {
     let [_, reordered, ..] = fixtures::all(256 << 10);
     let (old, new) = (answer(&reordered.old), answer(&reordered.new));
@@ -161,7 +161,7 @@ fn looked_for() {
     );
 }
 
-/// Shuffled arrays: what ten times as many elements cost.
+/// Shuffled arrays: the cost of ten times as many elements.
 fn growth() {
     anstream::println!("arrays shuffled, under `unordered`");
     let mut before = None;

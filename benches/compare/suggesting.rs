@@ -1,4 +1,4 @@
-//! What it costs to learn, at the end of a check, what would explain its differences.
+//! The cost of finding, at the end of a check, what would explain its differences.
 
 use crate::{
     clock::time,
@@ -17,13 +17,13 @@ use twinread::{
 
 const ROUNDS: usize = 9;
 
-/// What one member has on both sides, by its number.
+/// The values of one member on both sides, by its number.
 type Values = fn(usize) -> [String; 2];
 
-/// Prints of nobody's key.
+/// Fingerprints without a key.
 struct Open;
 
-/// Each kind of value takes another way through the probes.
+/// Each kind of value takes another path through the probes.
 const KINDS: [(&str, Values); 6] = [
     ("clocks", |n| {
         [n, n + 7].map(|second| format!("\"2026-11-22T10:{:02}:{:02}Z\"", second / 60, second % 60))
@@ -43,7 +43,7 @@ const KINDS: [(&str, Values); 6] = [
     ("counts", |n| [n, n + 1].map(|count| count.to_string())),
 ];
 
-/// 1 and 100 differences: each of another class, then all of one, in an array whose elements moved.
+/// 1 and 100 differences: first each of another class, then all of one, in an array whose elements moved.
 pub(crate) fn measure() {
     anstream::println!("learning what would explain the differences of one check");
     for (kind, values) in KINDS {

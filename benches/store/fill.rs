@@ -1,4 +1,4 @@
-//! Mismatches by the million: made up, and written by the ways that the process takes.
+//! Generates mismatches by the million and writes them the way the process does.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,19 +17,19 @@ use twinread::{
     value::Kind,
 };
 
-/// What filling came to.
+/// Result of filling the store.
 pub(crate) struct Filled {
     pub(crate) took: Duration,
-    /// Of the file and what stands beside it.
+    /// Size of the file and its write-ahead log.
     pub(crate) bytes: u64,
-    /// Examples that the bounds made go.
+    /// Examples that retention removed.
     pub(crate) gone: u64,
 }
 
 const ROUTES: u64 = 40;
 const PLACES: u64 = 6;
 
-/// Reports that may wait before the generator does.
+/// Reports in the queue before the generator waits.
 const AHEAD: u64 = 1_500;
 
 /// The configuration of a store that keeps `keep` mismatches in the file at `path`.
@@ -73,7 +73,7 @@ pub(crate) fn fill(config: store::Config, (from, to): (u64, u64)) -> Filled {
     }
 }
 
-/// Of the file and the log beside it.
+/// Size of the file and its write-ahead log.
 fn size(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -92,7 +92,7 @@ pub(crate) fn class(number: u64) -> String {
     told(number, number % PLACES).class
 }
 
-/// As a check of a small JSON document leaves it, values masked; one in a hundred is noise.
+/// Resembles the check of a small JSON document with values masked; one in a hundred is noise.
 fn report(number: u64) -> Report {
     let ended = SystemTime::now();
     let outcome = match number % 100 {
@@ -173,7 +173,7 @@ fn pairs(number: u64, names: [&str; 4]) -> Vec<(String, String)> {
     names.map(|name| (name.to_owned(), value(name))).into()
 }
 
-/// A number as if drawn at random: splitmix64.
+/// Pseudorandom number: splitmix64.
 fn scattered(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

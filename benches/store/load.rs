@@ -1,4 +1,4 @@
-//! Callers, and what the sidecar's process spent on them.
+//! Callers, and the cost in the sidecar's process.
 
 use super::{
     sidecar::Sidecar,
@@ -8,10 +8,10 @@ use std::{fs, thread};
 
 const CALLERS: usize = 8;
 
-/// The kernel's, in microseconds: what `/proc` counts in.
+/// The kernel's clock tick in microseconds, the unit of `/proc`.
 const TICK: f64 = 1e4;
 
-/// Two stacks that answer alike, but for paths that end in a nought under `/prices`.
+/// Two stacks with equal answers, except for paths under `/prices` that end in 0.
 pub(crate) fn stacks() -> [Stack; 2] {
     ["9.50", "9.70"].map(|price| {
         Stack::start(move |head| {
@@ -26,8 +26,8 @@ pub(crate) fn stacks() -> [Stack; 2] {
     })
 }
 
-/// Microseconds of processor time of the whole process for each of `requests` reads below `folder`, all of them
-/// checked and what they showed stored.
+/// Processor time of the whole process, in microseconds, for each of `requests` reads below `folder`. Includes checking
+/// all of them and storing the results.
 pub(crate) fn cost(sidecar: &Sidecar, folder: &str, requests: usize) -> f64 {
     let before = (spent(sidecar), sidecar.metric("twinread_sampled_total", ""));
     thread::scope(|scope| {
@@ -46,10 +46,10 @@ pub(crate) fn cost(sidecar: &Sidecar, folder: &str, requests: usize) -> f64 {
     (spent(sidecar) - before.0) / requests as f64
 }
 
-/// Microseconds that the process has run, threads that have ended included.
+/// Processor time of the process in microseconds, including ended threads.
 fn spent(sidecar: &Sidecar) -> f64 {
     let told = fs::read_to_string(format!("/proc/{}/stat", sidecar.pid())).unwrap();
-    // The name in brackets may hold anything; utime and stime are the fields 14 and 15 of the line.
+    // The name in brackets may hold anything; utime and stime are fields 14 and 15 of the line.
     let (_, fields) = told.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(11).take(2);
     let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();

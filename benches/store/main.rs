@@ -1,7 +1,7 @@
-//! What a million stored mismatches cost: the calls that show them, the start, the live path, the disk.
+//! The cost of a million stored mismatches: for the calls that show them, the start, the live path, the disk.
 //!
-//! `cargo bench --bench store [-- MISMATCHES]`. Fills a file by the code that the process writes it with, starts the
-//! real binary on it and another on an empty one, and measures both in turn. Calls are timed over HTTP; processor time
+//! `cargo bench --bench store [-- MISMATCHES]`. Fills a file with the code that the process writes it with. Starts the
+//! real binary on it and another on an empty file, and measures both in turn. Calls are timed over HTTP; processor time
 //! is that of the whole process. A call may take 50 ms at the median.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how it fails")]
@@ -27,7 +27,7 @@ use std::{
 
 const MISMATCHES: u64 = 1_000_000;
 
-/// A file that is filled four times over.
+/// Size of a file that is filled four times over.
 const SMALL: u64 = 64 << 20;
 
 const CALLS: usize = 101;
@@ -59,7 +59,7 @@ fn main() {
     anstream::println!("resident memory, MiB: empty {of_empty}, full {of_full}");
 }
 
-/// Fills both files, each beyond its bound.
+/// Fills both files beyond their limits.
 fn disk(full: &Path, small: &Path, mismatches: u64) {
     let tell = |what: &str, filled: &fill::Filled, bound: u64| {
         let (mib, bound, gone) = (filled.bytes >> 20, bound >> 20, filled.gone);
@@ -83,7 +83,7 @@ fn disk(full: &Path, small: &Path, mismatches: u64) {
     tell(&what, &filled, SMALL);
 }
 
-/// A sidecar on the file at `path`, and how long it took until it was ready.
+/// A sidecar on the file at `path`, and how long it took to become ready.
 fn start(path: &Path, [old, new]: &[Stack; 2], mismatches: u64) -> (Sidecar, Duration) {
     let store = format!(
         "store: {{path: '{}', keep_mismatches: {mismatches}, keep_per_class: 100000}}\n",
@@ -99,7 +99,7 @@ fn is_ready(admin: SocketAddr) -> Option<()> {
     (Caller::connect(admin).get("/readyz").status == 200).then_some(())
 }
 
-/// Until everything that was told is stored.
+/// Waits until every report is stored.
 fn eventually_stored(sidecar: &Sidecar) {
     eventually("everything is stored", || {
         (sidecar.metric("twinread_store_waiting", "") == 0.0).then_some(())
@@ -152,7 +152,7 @@ fn calls(full: &Sidecar, mismatches: u64) {
     anstream::println!("/v1/rules/suggestions: {took:.1?}, {looked_at} looked at");
 }
 
-/// In turn, so that a machine that drifts drifts for both.
+/// In turn, so that drift of the machine affects both.
 fn live(empty: &Sidecar, full: &Sidecar, requests: usize) {
     for (folder, what) in [("items", "all equal"), ("prices", "one in ten differs")] {
         let mut costs = [const { Vec::new() }; 2];

@@ -1,11 +1,11 @@
-//! The change detector: how long until it raises an alarm.
+//! The change detector: checks until an alarm.
 
 use super::simulation::gap;
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use twinread::verdict::{ChangeDetector, Trials, change};
 
-/// What the detector is asked to notice.
+/// What the detector watches for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     pub(crate) limit: f64,
@@ -13,11 +13,11 @@ pub(crate) struct Watch {
     pub(crate) run: f64,
 }
 
-/// Clean checks after which it is worth a look whether the detector still changes.
+/// Number of clean checks between two tests of whether the detector still changes.
 const STRIDE: u64 = 256;
 
 impl Watch {
-    /// A detector after any number of clean checks: they leave it as the first did.
+    /// A detector after any number of clean checks; the first one already gives this state.
     pub(crate) fn after_clean_checks(self) -> ChangeDetector {
         let mut detector = ChangeDetector::default();
         self.check(&mut detector, false);
@@ -38,14 +38,14 @@ impl Watch {
             self.pass_clean(&mut detector, gap - 1, &settled);
             self.check(&mut detector, true);
             checks += gap;
-            // No check without a hit raises an alarm: it only lowers what was below the threshold.
+            // A check without a hit raises no alarm: it only lowers a value below the threshold.
             if detector.alarm().is_some() {
                 return checks;
             }
         }
     }
 
-    /// Takes in clean checks, and skips those that change nothing any more.
+    /// Records clean checks, and skips those that no longer change anything.
     fn pass_clean(self, detector: &mut ChangeDetector, checks: u64, settled: &ChangeDetector) {
         let mut left = checks;
         while left > 0 && detector != settled {

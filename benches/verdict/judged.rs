@@ -1,4 +1,4 @@
-//! What `judge` makes of whole evidence, compared with what the simulations compute from its bounds.
+//! The results of `judge` on whole evidence, compared with what the simulations compute from its bounds.
 
 use super::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ const MATCH: Outcome = Outcome::Match(Via::Exact);
 const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 const ERROR: Outcome = Outcome::ShadowError(ShadowError::Timeout);
 
-/// Clean checks of each route until `judge` says `safe`. `None`: it says so at another check than it announced.
+/// Clean checks of each route until `judge` says `safe`. `None` if that is another check than it announced.
 pub(crate) fn clean_checks_until_safe(limit: f64, routes: u64) -> Option<u64> {
     let limits = Limits {
         max_mismatch: limit,
@@ -32,8 +32,8 @@ pub(crate) fn clean_checks_until_safe(limit: f64, routes: u64) -> Option<u64> {
     is_exact.then_some(announced)
 }
 
-/// Looks after every check of three routes and the rest. Returns the number of looks, and of those at which `judge` decides
-/// other than the bounds do.
+/// Judges after every check of three routes and the rest. Returns the number of looks, and the number at which `judge`
+/// differs from the bounds.
 pub(crate) fn disagreements(checks: u64, chance: &mut StdRng) -> (u64, u64) {
     let limits = limits_of_two_rates();
     let rates = [0.0, 0.5, 1.0, 2.0].map(|times| times * limits.max_mismatch);
@@ -56,7 +56,7 @@ pub(crate) fn disagreements(checks: u64, chance: &mut StdRng) -> (u64, u64) {
     (checks, wrong)
 }
 
-/// Mismatches and errors alone are bounded.
+/// Limits mismatches and errors alone.
 fn limits_of_two_rates() -> Limits {
     Limits {
         max_mismatch: 0.05,
@@ -70,7 +70,7 @@ fn limits_of_two_rates() -> Limits {
     }
 }
 
-/// By the bounds alone.
+/// The decision by the bounds alone.
 fn expected(routes: &[Judged], limits: &Limits) -> Decision {
     let share = |route: &Judged| {
         let [mismatch, error] = route.trials();
@@ -93,7 +93,7 @@ fn expected(routes: &[Judged], limits: &Limits) -> Decision {
     }
 }
 
-/// One route, or the rest (rank 1), and what was counted of it.
+/// One route, or the rest (rank 1), with its counts.
 #[derive(Clone)]
 struct Judged {
     rank: u64,
@@ -133,7 +133,7 @@ impl Judged {
         self.outcomes.add(outcome, 1);
     }
 
-    /// Of mismatches, and of errors.
+    /// Of mismatches and of errors.
     fn trials(&self) -> [Trials; 2] {
         let checks = self.evidence.checks();
         [checks.mismatch(), checks.error()]

@@ -1,16 +1,16 @@
-//! Mismatches that are known only after the last re-check, and two orders in which to count them.
+//! Mismatches that are known only after the last recheck, and two orders in which to count them.
 
 use super::simulation::Run;
 use twinread::verdict::Trials;
 
-/// Checks that are sampled in one second.
+/// Checks sampled per second.
 pub(crate) const PER_SECOND: u64 = 100;
 
-/// A match is known at once, a mismatch after so many seconds.
+/// A match is known at once, a mismatch after this many seconds.
 pub(crate) const DELAY: u64 = 10;
 
-/// The evidence each time that it grows, in the order of sampling: the checks of one second together, once all of them and
-/// of every earlier second have ended. Time is counted in checks; the first is sampled at 0.
+/// The evidence each time that it grows, in the order of sampling. The checks of one second enter together, once all of
+/// them and of every earlier second have ended. Time is counted in checks; the first is sampled at 0.
 pub(crate) fn closed_by_seconds(run: &Run) -> impl Iterator<Item = Trials> {
     let mut hits = run.hits.iter().copied().peekable();
     let (mut known, mut ended) = (0, 0);
@@ -26,7 +26,7 @@ pub(crate) fn closed_by_seconds(run: &Run) -> impl Iterator<Item = Trials> {
     last_of_each(seconds)
 }
 
-/// Seconds that close at the same time are seen together.
+/// Merges seconds that close at the same time.
 fn last_of_each(seconds: impl Iterator<Item = (u64, Trials)>) -> impl Iterator<Item = Trials> {
     let mut seconds = seconds.peekable();
     std::iter::from_fn(move || {
@@ -38,7 +38,7 @@ fn last_of_each(seconds: impl Iterator<Item = (u64, Trials)>) -> impl Iterator<I
     })
 }
 
-/// What is counted just before each mismatch becomes known, where checks count as soon as they end.
+/// The counts just before each mismatch becomes known, if checks count as soon as they end.
 pub(crate) fn in_order_of_arrival(run: &Run) -> impl Iterator<Item = Trials> {
     run.hits.iter().zip(0..).filter_map(|(hit, known)| {
         let sampled = hit + DELAY * PER_SECOND - 1;

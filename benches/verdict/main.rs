@@ -1,7 +1,7 @@
-//! How often a verdict that is looked at after every check is wrong, and how many checks it takes.
+//! How often a verdict that is judged after every check is wrong, and how many checks it takes.
 //!
-//! `cargo bench --bench verdict`: a simulation with a fixed seed, and no measurement of time. Each line shows a figure, its
-//! bound, and whether the bound holds. The exit status is 1 if one does not.
+//! `cargo bench --bench verdict`: a simulation with a fixed seed, without timing. Each line shows a figure, its bound,
+//! and whether the bound holds. The exit status is 1 if one does not.
 
 mod change;
 mod judged;
@@ -24,12 +24,13 @@ const RUNS: u32 = 20_000;
 const LIMITS: [f64; 3] = [1e-2, 1e-3, 1e-4];
 const ROUTES: [usize; 4] = [1, 3, 10, 50];
 
-/// A run goes on until so many hits are to be expected at the limit.
+/// A run continues until this many hits are expected at the limit.
 const EXPECTED: f64 = 1_000.0;
 /// The same for the sum over many routes.
 const EXPECTED_OF_EACH: f64 = 100.0;
 
-/// The change detector's threshold, the checks in which its false alarms are counted, and how often a turn is simulated.
+/// The change detector's threshold, the checks over which its false alarms are counted, and the number of simulated
+/// turns.
 const CHANGE_RUN: f64 = 1e6;
 const CHECKS_AT_THE_LIMIT: u64 = 1_000_000_000;
 const TURNS: u32 = 5_000;
@@ -59,13 +60,13 @@ fn chance() -> StdRng {
     StdRng::seed_from_u64(SEED)
 }
 
-/// In how many runs it happens.
+/// The number of runs in which it happens.
 fn count(mut happens: impl FnMut(&mut StdRng) -> bool) -> u32 {
     let mut chance = chance();
     (0..RUNS).filter(|_| happens(&mut chance)).count() as u32
 }
 
-/// Checks until so many hits are to be expected at the limit.
+/// Checks until `expected` hits are expected at the limit.
 fn checks(expected: f64, limit: f64) -> u64 {
     (expected / limit) as u64
 }

@@ -1,18 +1,18 @@
-//! Routes exactly at their limits, and whether the verdict is ever `unsafe`.
+//! Routes exactly at their limits: is the verdict ever `unsafe`?
 
 use super::simulation::{ALPHA, gap, ln_largest};
 use rand::{RngExt, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;
 
-/// The weights sum up to at most 1: so little of each T stays far below 1/alpha together.
+/// The weights sum to at most 1, so values of T below this stay far below 1/alpha together.
 const NEGLIGIBLE: f64 = 3.0;
 
 /// The weighted sum over all routes of T for mismatches and T for errors.
 struct Sum {
     limit: f64,
     routes: Vec<Route>,
-    /// At least the sum.
+    /// An upper bound of the sum.
     ceiling: f64,
 }
 
@@ -21,7 +21,8 @@ struct Route {
     weight: f64,
     mismatches: u64,
     errors: u64,
-    /// At least T for mismatches and T for errors, after the last hit of each. Until the next hit they only fall.
+    /// Upper bounds of T for mismatches and T for errors, after the last hit of each. Until the next hit they only
+    /// fall.
     ceilings: [f64; 2],
 }
 
@@ -33,7 +34,7 @@ struct Hit {
     is_error: bool,
 }
 
-/// Checks every route by turns. Each route mismatches and fails with a probability of `limit`.
+/// Checks the routes in turn. Each route mismatches and fails with a probability of `limit`.
 pub(crate) fn is_ever_unsafe(
     limit: f64,
     ranks: RangeInclusive<u64>,
@@ -49,7 +50,7 @@ pub(crate) fn is_ever_unsafe(
     hits.into_iter().any(|hit| sum.has_reached(hit))
 }
 
-/// A check that is an error is no trial for the mismatch rate.
+/// Draws the hits of a route. A check that is an error is no trial for the mismatch rate.
 fn draw(limit: f64, route: usize, checks: u64, chance: &mut StdRng, hits: &mut Vec<Hit>) {
     let either = limit + (1.0 - limit) * limit;
     let mut check = gap(either, chance);
@@ -64,7 +65,7 @@ fn draw(limit: f64, route: usize, checks: u64, chance: &mut StdRng, hits: &mut V
     }
 }
 
-/// At least T: exactly T where it matters.
+/// An upper bound of T, which is exact where it matters.
 fn ceiling(trials: Trials, limit: f64) -> f64 {
     if trials.hits as f64 <= limit * trials.total as f64 {
         return 1.0;
@@ -86,7 +87,7 @@ impl Sum {
         }
     }
 
-    /// Takes in the next hit. Says whether the sum proves then that some route is above a limit.
+    /// Records the next hit. Returns whether the sum then proves that some route is above a limit.
     fn has_reached(&mut self, hit: Hit) -> bool {
         let limit = self.limit;
         let route = &mut self.routes[hit.route];
@@ -102,7 +103,7 @@ impl Sum {
         self.ceiling >= 1.0 / ALPHA && self.at(hit.check) >= 1.0 / ALPHA
     }
 
-    /// The sum after that many checks of each route.
+    /// The sum after `checks` checks of each route.
     fn at(&self, checks: u64) -> f64 {
         let share = |route: &Route| {
             let evidence = route
@@ -124,7 +125,7 @@ impl Route {
         }
     }
 
-    /// The trials of both rates after that many checks.
+    /// The trials of both rates after `checks` checks.
     fn at(&self, checks: u64) -> [Trials; 2] {
         [
             Trials::new(checks - self.errors, self.mismatches),

@@ -1,11 +1,11 @@
-//! Stacks that are wrong beyond the limit, and whether they are ever called `safe`.
+//! Stacks that are wrong beyond the limit: are they ever called `safe`?
 
 use super::simulation::{Bound, Run, Upper};
 use rand::{RngExt, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;
 
-/// One route is at the limit, the others are clean. Each check is one of a route drawn by chance.
+/// One route is at the limit, the others are clean. Each check is of a random route.
 pub(crate) fn one_at_the_limit(
     limit: f64,
     routes: usize,
@@ -29,7 +29,7 @@ pub(crate) fn one_at_the_limit(
     run.safe_spans(&bound).any(|span| *span.end() >= from)
 }
 
-/// All routes are at the limit and are checked by turns.
+/// All routes are at the limit and are checked in turn.
 pub(crate) fn all_at_the_limit(
     limit: f64,
     routes: usize,
@@ -60,7 +60,7 @@ fn overlaps(
     with_each.filter(|both| !both.is_empty()).collect()
 }
 
-/// The rate is twice the limit and 0, by turns. The high rate comes first, so the mean so far is never below the limit.
+/// The rate alternates between twice the limit and 0. The high rate comes first, so the mean is never below the limit.
 pub(crate) fn alternating(limit: f64, block: u64, checks: u64, chance: &mut StdRng) -> bool {
     Run::draw_blocks(2.0 * limit, block, checks, chance).is_ever_safe(&Upper { limit })
 }
@@ -80,7 +80,7 @@ pub(crate) enum Leaving {
 const THIN_ROUTES: usize = 10;
 const LEAVERS: usize = THIN_ROUTES / 2;
 
-/// One thin route in each turn becomes required: until then its checks count in the rest, and they stay there.
+/// One thin route in each turn becomes required. Its earlier checks count in the rest, and stay there.
 struct Rest {
     rates: [f64; THIN_ROUTES],
     routes: [Trials; THIN_ROUTES],
@@ -90,7 +90,7 @@ struct Rest {
     expected: f64,
 }
 
-/// Whether the verdict is ever `safe` while the mean rate of the rest so far, or the rate of a required route, is not below
+/// Whether the verdict is ever `safe` while the mean rate of the rest, or the rate of a required route, is not below
 /// the limit. A route leaves the rest every `apart` checks.
 pub(crate) fn rest_is_ever_wrong(
     limit: f64,

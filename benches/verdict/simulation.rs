@@ -1,7 +1,7 @@
 //! Simulated checks of a route whose true rate is known.
 //!
-//! A hit is a check that counts against the route. Between two hits S only rises and T only falls. So it is enough to look for
-//! `safe` just before each hit, and for `unsafe` just after each. A test compares this with a look after every check.
+//! A hit is a check that counts against the route. Between two hits S only rises and T only falls. So it is enough to look
+//! for `safe` just before each hit, and for `unsafe` just after. A test compares this with a look after every check.
 
 use rand::{RngExt, rngs::StdRng};
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ pub(crate) const ALPHA: f64 = 0.05;
 /// The seed of every simulation.
 pub(crate) const SEED: u64 = 20_261_122;
 
-/// The checks of one route. They are numbered from 1.
+/// The checks of one route, numbered from 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     /// The numbers of the checks that are hits.
@@ -21,7 +21,7 @@ pub(crate) struct Run {
     pub(crate) checks: u64,
 }
 
-/// Says whether a rate is within its limit.
+/// Decides whether a rate is within its limit.
 pub(crate) trait Bound {
     fn is_within(&self, trials: Trials) -> bool;
 }
@@ -59,7 +59,7 @@ impl Run {
         }
     }
 
-    /// Blocks of `block` checks at `rate` and of as many at 0, by turns. The first is one at `rate`.
+    /// Alternates blocks of `block` checks at `rate` and at 0, beginning at `rate`.
     pub(crate) fn draw_blocks(rate: f64, block: u64, checks: u64, chance: &mut StdRng) -> Self {
         let at_rate = Self::draw(rate, checks / 2, chance);
         let spread = |hit: &u64| {
@@ -91,8 +91,8 @@ impl Run {
     }
 }
 
-/// The logarithm of the largest likelihood ratio against `limit`. S and T are weighted means of such ratios, so neither exceeds
-/// it. It is quicker to compute.
+/// The logarithm of the largest likelihood ratio against `limit`. S and T are weighted means of such ratios, so neither
+/// exceeds it. It is quicker to compute.
 pub(crate) fn ln_largest(trials: Trials, limit: f64) -> f64 {
     let (checks, hits) = (trials.total as f64, trials.hits as f64);
     let of = |count: f64, expected: f64| match count {
@@ -102,14 +102,14 @@ pub(crate) fn ln_largest(trials: Trials, limit: f64) -> f64 {
     of(hits, checks * limit) + of(checks - hits, checks * (1.0 - limit))
 }
 
-/// How many checks come until the next hit, that one included.
+/// The number of checks up to and including the next hit.
 pub(crate) fn gap(rate: f64, chance: &mut StdRng) -> u64 {
     // Geometric, by inversion.
     let clean = ((1.0 - chance.random::<f64>()).ln() / (-rate).ln_1p()).floor();
     (clean as u64).saturating_add(1)
 }
 
-/// The first number at which `is_reached` holds. It holds at `end`, and at every number after the first.
+/// The first number at which `is_reached` holds. It must hold at `end`, and at every number after the first.
 fn first(start: u64, end: u64, is_reached: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (start, end);
     while low < high {
@@ -123,12 +123,12 @@ fn first(start: u64, end: u64, is_reached: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
-/// The fewest clean checks with which a single look at a time fixed beforehand may call a route safe.
+/// Minimum number of clean checks with which a single look, planned beforehand, may call a route safe.
 pub(crate) fn fixed_sample_minimum(limit: f64) -> f64 {
     ALPHA.ln() / (-limit).ln_1p()
 }
 
-/// The largest count that is plausible at a probability of at most ALPHA: three standard errors above.
+/// The largest plausible share at a probability of at most ALPHA: three standard errors above.
 pub(crate) fn largest_share(runs: u32) -> f64 {
     ALPHA + 3.0 * (ALPHA * (1.0 - ALPHA) / f64::from(runs)).sqrt()
 }

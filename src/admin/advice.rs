@@ -1,6 +1,6 @@
-//! `/v1/rules/suggestions` and `/v1/rules/preview`: what rules would do to the stored mismatches.
+//! `/v1/rules/suggestions` and `/v1/rules/preview`: the effect of rules on the stored mismatches.
 //!
-//! Both look at much of what is stored, so they work on a thread of their own, one call at a time.
+//! Both examine much of the store, so they run on a blocking thread, one call at a time.
 
 use super::{
     AdminState, QueryError,
@@ -18,13 +18,13 @@ use http::StatusCode;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Lets one call at a time look at what is stored.
+/// Permits one call at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Turn(Arc<Semaphore>);
 
 /// Rules that would explain stored mismatches
 ///
-/// None is put in force by that. One call at a time.
+/// Puts none in force. One call at a time.
 #[utoipa::path(
     get,
     path = "/v1/rules/suggestions",
@@ -46,7 +46,7 @@ pub(super) async fn suggestions(
 
 /// What rules would hide of the stored mismatches
 ///
-/// None is put in force by that. One call at a time.
+/// Puts none in force. One call at a time.
 #[utoipa::path(
     post,
     path = "/v1/rules/preview",
@@ -91,7 +91,7 @@ impl Turn {
             let detail = "another call is looking at the stored mismatches: try again in a moment";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         };
-        // The permit goes along: who hangs up does not end the work.
+        // Holds the permit until the work ends, because a caller that hangs up does not stop it.
         let looked = aside(move || {
             let found = look();
             drop(permit);

@@ -1,5 +1,5 @@
-//! Calls under way: as many at once as leave room for the probes, and each only once its body is whole, so that whoever sends
-//! half of one holds nobody up.
+//! Limits concurrent calls so that probes are always answered. A call counts only once its body is complete, so a slow
+//! sender blocks nobody.
 
 use super::{Config, connections::Seat, guard::is_guarded, problem::Problem};
 use crate::ledger::{Bound, Gauges};
@@ -13,14 +13,14 @@ use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time};
 
-/// The bound on calls under way. Shared by clones.
+/// The limit on concurrent calls. Shared by clones.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
     places: Arc<Semaphore>,
     gauges: Gauges,
 }
 
-/// For the body of a request.
+/// Time limit for receiving a request body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 // === impl Calls ===
@@ -32,7 +32,7 @@ impl Calls {
     }
 }
 
-/// Takes in the body of a call, and has it answered where there is a place for it. The probes pass: they take none.
+/// Receives the body of a call, and runs the call if there is a free slot. Probes bypass the limit.
 pub(super) async fn under_way(
     State(calls): State<Calls>,
     request: Request,
@@ -55,7 +55,7 @@ pub(super) async fn under_way(
     next.run(request).await
 }
 
-/// The request with its whole body.
+/// Collects the request's body.
 async fn whole(request: Request) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts.clone(), body);

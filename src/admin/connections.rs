@@ -1,4 +1,4 @@
-//! The connections of the admin API: a bound on them, under which one that does nothing makes room for one that may.
+//! Limits the connections of the admin API. At the limit, an idle connection is closed for a new one.
 
 use crate::ledger::{Bound, Gauges};
 use std::{
@@ -7,13 +7,13 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinSet, time};
 
-/// At once; further callers wait in the listener's backlog until one of these is idle.
+/// Concurrent connections. Further callers wait in the listener's backlog until one of these is idle.
 pub const MAX_CONNECTIONS: usize = 128;
 
-/// When another is asked to leave, where nobody has.
+/// Interval after which another connection is asked to close if none has.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// The connections that are served.
+/// The open connections.
 #[derive(Debug)]
 pub(super) struct Connections {
     served: JoinSet<()>,
@@ -22,7 +22,6 @@ pub(super) struct Connections {
     gauges: Gauges,
 }
 
-/// What a connection does.
 #[derive(Debug)]
 pub(super) struct Seat {
     state: Mutex<State>,
@@ -31,7 +30,7 @@ pub(super) struct Seat {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// No call is under way since then: none has come, its body is not whole, or its answer is on its way.
+    /// No call is under way since then: none has come, its body is incomplete, or its answer is being sent.
     Idle(Instant),
     Busy,
 }
@@ -48,9 +47,9 @@ impl Connections {
         }
     }
 
-    /// Waits until one more may be served. Cut off in between, nothing is lost but a connection that was idle.
+    /// Waits until one more may be served. Cancel safe: at most an idle connection is lost.
     pub(super) async fn make_room(&mut self) {
-        // Those that have ended would otherwise be kept.
+        // Ended tasks would otherwise be kept.
         while self.served.try_join_next().is_some() {}
         self.seats.retain(|seat| Arc::strong_count(seat) > 1);
         if self.served.len() < self.max {
@@ -62,7 +61,7 @@ impl Connections {
             if let Some((_, idlest)) = idle.min_by_key(|(since, _)| *since) {
                 idlest.leave.notify_one();
             }
-            // One that is called at that moment stays.
+            // A connection that receives a call at that moment stays.
             let _ = time::timeout(ASK_AGAIN, self.served.join_next()).await;
         }
     }
@@ -79,7 +78,6 @@ impl Connections {
         self.served.spawn(serve(seat));
     }
 
-    /// Waits until all have ended.
     pub(super) async fn ended(&mut self) {
         while self.served.join_next().await.is_some() {}
     }
@@ -88,12 +86,12 @@ impl Connections {
 // === impl Seat ===
 
 impl Seat {
-    /// A call has come: whoever has been idle for longer makes room first.
+    /// Records a call: connections idle for longer are closed first.
     pub(super) fn touch(&self) {
         self.become_(State::Idle(Instant::now()));
     }
 
-    /// A call is under way until the guard is dropped.
+    /// Marks a call as under way until the guard is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> impl Drop + use<> {
         struct Busy(Arc<Seat>);
         impl Drop for Busy {
@@ -105,7 +103,7 @@ impl Seat {
         Busy(self.clone())
     }
 
-    /// Waits until another needs the place more, while no call is under way.
+    /// Waits until another connection needs the slot, while no call is under way.
     pub(super) async fn leave(&self) {
         loop {
             self.leave.notified().await;

@@ -22,7 +22,7 @@ pub struct Rule {
     #[schema(required, format = Date)]
     pub expires: Option<String>,
     pub expired: bool,
-    /// How often it was looked at.
+    /// How often it was evaluated.
     pub applied: u64,
     /// Differences that would have been reported without it.
     pub masked: u64,
@@ -31,44 +31,44 @@ pub struct Rule {
 /// Rules that would explain stored mismatches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Suggestions {
-    /// Those first that would mask the most.
+    /// Those that would mask the most first.
     pub suggestions: Vec<Suggestion>,
-    /// Mismatches that would be none under all of the suggestions together.
+    /// Mismatches that would be none under all suggestions together.
     pub masked_together: usize,
-    /// Ids of classes that no single rule would explain.
+    /// Ids of classes that no single rule explains.
     pub unexplained: Vec<String>,
-    /// Ids of classes of which that is not known, for too few of their differences were tried.
+    /// Ids of classes for which that is unknown, because too few of their differences were tried.
     pub not_tried: Vec<String>,
-    /// Differences on which no rule was tried, for want of room.
+    /// Differences on which no rule was tried, for lack of space.
     pub differences_not_tried: usize,
-    /// Stored ones.
+    /// Number of stored mismatches.
     pub mismatches: u64,
-    /// Of these, the ones that were looked at.
+    /// How many of them were examined.
     pub looked_at: usize,
-    /// At most so many of each class are.
+    /// At most this many of each class are examined.
     pub newest_per_class: usize,
     pub classes: usize,
-    /// Fewer than there are where time was up.
+    /// Fewer than `classes` if time was up.
     pub classes_looked_at: usize,
 }
 
-/// A rule, and what it would do to what is stored.
+/// A rule, and its effect on the stored mismatches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Suggestion {
-    /// As it stands in a rule file, but for its reason.
+    /// As in a rule file, without its reason.
     #[schema(value_type = Object)]
     pub rule: Value,
-    /// The same as an item of a rule file.
+    /// The same as YAML, as an item of a rule file.
     pub yaml: String,
     /// Ids of the classes that it explains.
     pub classes: Vec<String>,
-    /// Mismatches that would be none.
+    /// Mismatches that would be none under it.
     pub masks: usize,
-    /// Of the mismatches that show one of the classes, those in which it explains all of it.
+    /// Of the mismatches that show one of the classes, those in which it explains the class entirely.
     pub explains: usize,
     /// Mismatches that show one of the classes.
     pub of: usize,
-    /// Those of them of which it is not known.
+    /// Those of them for which it is unknown.
     pub not_tried: usize,
     /// Ids of up to three that it does not explain.
     pub not_explained: Vec<String>,
@@ -77,17 +77,17 @@ pub struct Suggestion {
 /// What rules would hide of the stored mismatches.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Preview {
-    /// Stored ones.
+    /// Number of stored mismatches.
     pub mismatches: u64,
-    /// Of these, the ones that were looked at.
+    /// How many of them were examined.
     pub looked_at: usize,
-    /// At most so many of each class are.
+    /// At most this many of each class are examined.
     pub newest_per_class: usize,
     pub rules: Vec<Hiding>,
     pub warnings: Vec<String>,
     pub hidden: Affected,
     pub kept: Affected,
-    /// What is stored is redacted, and does not tell.
+    /// Unknown, because the stored values are redacted.
     pub cannot_be_judged: Affected,
 }
 
@@ -98,7 +98,7 @@ pub struct Hiding {
     pub differences_hidden: u64,
 }
 
-/// Mismatches that fare alike.
+/// Mismatches with the same result.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Affected {
     pub count: usize,
@@ -106,7 +106,7 @@ pub struct Affected {
     pub examples: Vec<String>,
 }
 
-/// What reading the stored mismatches of a class again has shown.
+/// Result of reading the stored mismatches of a class again.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClassRecheck {
     /// The id of the class.
@@ -117,7 +117,7 @@ pub struct ClassRecheck {
     pub still_there: usize,
     pub vanished: usize,
     pub not_judged: usize,
-    /// Stored mismatches of the class that are older than these, and were not looked at.
+    /// Stored mismatches of the class that are older than these and were not read.
     pub not_read: u64,
     /// The newest first.
     pub examples: Vec<Rechecked>,
@@ -131,10 +131,10 @@ pub struct Rechecked {
     pub method: String,
     pub path: String,
     pub found: Found,
-    /// Why it was not judged, or what else is to be said.
+    /// Why it was not judged, or a further remark.
     #[schema(required)]
     pub detail: Option<String>,
-    /// What the stacks answer now; null: they were not asked, or gave no answer.
+    /// What the stacks answer now; null: not asked, or no answer.
     #[schema(required)]
     pub old_status: Option<u16>,
     #[schema(required)]
@@ -144,10 +144,10 @@ pub struct Rechecked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// The answers differ at the place of the class, or where that is no longer to be seen.
+    /// The answers differ at the place of the class, or the place can no longer be compared.
     StillThere,
-    /// They do not differ there any more.
+    /// They no longer differ there.
     Vanished,
-    /// It could not be asked, or not be compared.
+    /// It could not be requested or not be compared.
     NotJudged,
 }

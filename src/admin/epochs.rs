@@ -1,4 +1,4 @@
-//! `/v1/epoch` and `/v1/epochs`: beginning to count anew, and what was counted before.
+//! `/v1/epoch` and `/v1/epochs`: beginning a new epoch, and the figures of earlier ones.
 
 use super::{
     AdminState,
@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Beginning {
-    /// What to call it, such as the number of a build.
+    /// Its label, such as a build number.
     #[schema(max_length = 200)]
     label: Option<String>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Epochs {
     epochs: Vec<EpochFigures>,
 }
 
-/// An epoch, and what was counted in it.
+/// An epoch with its figures.
 #[derive(Debug, Serialize, ToSchema)]
 struct EpochFigures {
     #[serde(flatten)]
@@ -45,7 +45,7 @@ struct EpochFigures {
     routes: Vec<RouteFigures>,
 }
 
-/// What was counted for a route in one epoch.
+/// A route's figures in one epoch.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EpochRoute)]
 struct RouteFigures {
@@ -55,10 +55,10 @@ struct RouteFigures {
     latency: Latency,
 }
 
-/// Characters of a label.
+/// Maximum length of a label, in characters.
 const MAX_LABEL: usize = 200;
 
-/// Every epoch, and what was counted in it
+/// Every epoch with its figures
 #[utoipa::path(
     get,
     path = "/v1/epochs",
@@ -78,7 +78,7 @@ pub(super) async fn list(
 
 /// Begin a new epoch
 ///
-/// Counting starts again; the figures of the epoch before stay readable.
+/// Counting starts again; the figures of earlier epochs stay readable.
 #[utoipa::path(
     post,
     path = "/v1/epoch",

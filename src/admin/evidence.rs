@@ -1,4 +1,4 @@
-//! What was found out: verdict, routes, rules.
+//! Results: the verdict, routes, rules.
 
 use super::{
     AdminState,
@@ -51,16 +51,16 @@ pub(super) struct Routes {
     routes: Vec<RouteFigures>,
 }
 
-/// The figures of a route since the process began.
+/// A route's figures since the process began.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LiveRoute)]
 struct RouteFigures {
     route: Arc<str>,
-    /// By method and class of status; only what was met.
+    /// By method and status class; only those that occurred.
     requests: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     #[serde(flatten)]
     counts: Counts,
-    /// By kind; only what was met.
+    /// By kind; only those that occurred.
     differences: BTreeMap<&'static str, u64>,
 }
 
@@ -68,10 +68,10 @@ struct RouteFigures {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct VerdictHistory {
     changes: Vec<Change>,
-    /// The `cursor` of the next page; null: there is none.
+    /// The `cursor` of the next page; null on the last one.
     #[schema(required)]
     next: Option<String>,
-    /// Changes of this page that are left out, for what is stored of them cannot be read.
+    /// Changes of this page that are left out because they cannot be read.
     unreadable: u64,
 }
 
@@ -103,9 +103,9 @@ pub(super) async fn verdict(
     Ok((status, Json(verdict)).into_response())
 }
 
-/// When the verdict changed, and by what
+/// When the verdict changed, and why
 ///
-/// The newest first. Of a verdict that flaps not every change is kept.
+/// The newest first. While the verdict flaps, some changes are skipped.
 #[utoipa::path(
     get,
     path = "/v1/verdict/history",
@@ -150,7 +150,7 @@ pub(super) async fn routes(
 
 /// Every rule in force
 ///
-/// With how often it was looked at, and how many differences it masked.
+/// With how often each was evaluated, and how many differences it masked.
 #[utoipa::path(
     get,
     path = "/v1/rules",

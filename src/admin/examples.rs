@@ -29,13 +29,13 @@ pub(super) struct AskedMismatches {
     /// Only with this outcome.
     #[param(schema_with = outcomes)]
     outcome: Option<String>,
-    /// None older than this.
+    /// Excludes older ones.
     #[param(format = DateTime)]
     since: Option<String>,
-    /// At most so many.
+    /// Page size.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(pattern = "^[0-7]?[0-9a-f]{1,15}$")]
     cursor: Option<String>,
 }
@@ -44,24 +44,25 @@ pub(super) struct AskedMismatches {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedClasses {
-    /// Which come first.
+    /// Order of the classes.
     #[serde(default)]
     #[param(inline)]
     order: Order,
-    /// At most so many.
+    /// Page size.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
-    /// `next` of the page before, in the same order.
+    /// `next` of the previous page, in the same order.
     #[param(pattern = "^[nt][0-9a-f]{1,16}-[0-9a-f]{1,16}$")]
     cursor: Option<String>,
 }
 
-/// Classes on a page, where no number is asked for.
+/// Default page size of classes.
 const DEFAULT_CLASSES: usize = 100;
 
 /// The mismatch classes
 ///
-/// Differences that look alike: same route, place (array indices as `[*]`) and kind. Each with its 5 newest examples.
+/// A class groups differences of the same route, place (array indices as `[*]`) and kind. Each comes with its 5 newest
+/// examples.
 #[utoipa::path(
     get,
     path = "/v1/classes",
@@ -130,7 +131,7 @@ pub(super) async fn class(
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
 }
 
-/// Stored examples of what went wrong
+/// Stored examples of mismatches and errors
 ///
 /// The newest first.
 #[utoipa::path(
@@ -167,7 +168,7 @@ pub(super) async fn mismatches(
 
 /// A stored example
 ///
-/// The request, both answers (redacted), their differences, re-checks, and the id of its trace.
+/// The request, both answers (redacted), their differences, rechecks, and the trace id.
 #[utoipa::path(
     get,
     path = "/v1/mismatches/{id}",
@@ -193,7 +194,7 @@ pub(super) async fn mismatch(
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))
 }
 
-/// Most often bytes that are no text.
+/// Most often the path holds bytes that are not text.
 fn bad_path(rejection: PathRejection) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())
 }
@@ -213,7 +214,7 @@ fn outcomes() -> Schema {
 // === impl AskedMismatches ===
 
 impl AskedMismatches {
-    /// Every fault at once.
+    /// Reports every fault at once.
     fn validate(self) -> Result<Query, Problem> {
         let mut faults = Vec::new();
         if let Some(asked) = &self.outcome

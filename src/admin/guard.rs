@@ -1,7 +1,7 @@
-//! Who may speak to `/v1`: holders of the token, and nobody's web page.
+//! Decides who may call `/v1`: holders of the token, and no web page.
 //!
-//! A page that a browser shows on this machine can send requests to a loopback address, too. What it cannot
-//! do is leave out its `Origin` on a writing call, or choose the `Host` under which it reached us.
+//! A page in a browser on this machine can send requests to a loopback address, too. It cannot omit `Origin` on a
+//! writing call, or choose the `Host` by which it reached us.
 
 use super::problem::Problem;
 use crate::redact::Secret;
@@ -13,13 +13,13 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use std::net::IpAddr;
 
-/// What a caller has to show.
+/// The credentials that a caller must present.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     token: Option<Secret>,
 }
 
-/// Lets a request through, or answers it.
+/// Passes a request on, or rejects it.
 pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if !is_guarded(request.uri()) {
         return next.run(request).await;
@@ -30,7 +30,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     }
 }
 
-/// `/livez`, `/readyz` and `/metrics` show nothing captured, and are open.
+/// `/livez`, `/readyz` and `/metrics` show nothing captured and are open.
 pub(super) fn is_guarded(uri: &Uri) -> bool {
     uri.path() == "/v1" || uri.path().starts_with("/v1/")
 }
@@ -47,7 +47,7 @@ impl Guard {
     fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         match &self.token {
             Some(token) if !has_token(headers, token) => return Err(unauthorized(headers)),
-            // Without a token the name is all that tells a page under a rebound name from us.
+            // Without a token, only the host name distinguishes us from a page under a rebound name.
             None if !is_own_name(headers) => {
                 let detail =
                     "the Host header must name this machine: localhost or a loopback address";
@@ -93,7 +93,7 @@ fn has_token(headers: &HeaderMap, token: &Secret) -> bool {
     scheme.eq_ignore_ascii_case(b"Bearer ") && token.is(given)
 }
 
-/// A missing `Host` is not a browser's.
+/// A browser always sends `Host`, so a missing one is accepted.
 fn is_own_name(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     hosts.all(|host| authority(host).is_some_and(|authority| is_loopback(authority.host())))

@@ -1,4 +1,4 @@
-//! What the rest of the process owes the admin API.
+//! What the admin API needs from the rest of the process.
 
 use super::{ClassRecheck, Preview, Rules, Suggestions, problem::Problem};
 use crate::{
@@ -22,101 +22,101 @@ pub struct AdminState {
     pub gauges: Gauges,
     pub editor: Editor,
     pub changes: Arc<dyn History<Change>>,
-    /// The changes of the verdict.
+    /// Changes of the verdict.
     pub verdicts: Arc<dyn History<verdict::history::Change>>,
     pub mismatches: Arc<dyn Mismatches>,
     pub advisor: Arc<dyn Advisor>,
     pub rechecker: Arc<dyn Rechecker>,
     pub keeper: Arc<dyn Keeper>,
-    /// The verdict as it stands.
+    /// The current verdict.
     pub verdict: Ask<Verdict>,
     pub rules: Ask<Rules>,
     /// The metrics in Prometheus' text format 0.0.4.
     pub metrics: Ask<String>,
     pub readiness: Ask<Readiness>,
-    /// JSON Schemas, by name, of what other parts own: `SettingsPatch`, and the answers of [`Mismatches`].
+    /// JSON Schemas, by name, of documents that other modules own: `SettingsPatch`, and the answers of [`Mismatches`].
     pub schemas: Arc<BTreeMap<String, Value>>,
 }
 
-/// A question that another part of the process answers from memory, without waiting.
+/// A query that another module answers from memory, without blocking.
 pub struct Ask<T>(Arc<dyn Fn() -> T + Send + Sync>);
 
 /// Whether the process can do its work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// What is still missing, each in a sentence; empty: ready.
+    /// What is missing, each in a sentence; empty if ready.
     pub missing: Vec<String>,
-    /// What is not as it should be and does not keep the process from its work.
+    /// Faults that do not stop the process from working.
     pub impaired: Vec<String>,
 }
 
-/// Mismatch classes and stored examples. Answers from the disk: it is asked where waiting holds nobody up.
+/// Mismatch classes and stored examples. May block on disk I/O; call it from `spawn_blocking`.
 pub trait Mismatches: fmt::Debug + Send + Sync + 'static {
     /// The document of `GET /v1/classes`: a `Classes`.
     ///
     /// # Errors
-    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    /// An invalid cursor; an unreadable store.
     fn classes(&self, query: &ClassQuery) -> Result<Value, QueryError>;
 
     /// A `Class`.
     ///
     /// # Errors
-    /// What is stored cannot be read.
+    /// An unreadable store.
     fn class(&self, id: &str) -> Result<Option<Value>, QueryError>;
 
     /// The document of `GET /v1/mismatches`: a `MismatchPage`.
     ///
     /// # Errors
-    /// The cursor is none that an earlier answer gave; what is stored cannot be read.
+    /// An invalid cursor; an unreadable store.
     fn mismatches(&self, query: &Query) -> Result<Value, QueryError>;
 
     /// A `Mismatch`.
     ///
     /// # Errors
-    /// What is stored cannot be read.
+    /// An unreadable store.
     fn mismatch(&self, id: &str) -> Result<Option<Value>, QueryError>;
 }
 
-/// Judges rules by the stored mismatches. That takes time: it is asked where waiting holds nobody up.
+/// Evaluates rules on the stored mismatches. Takes long; call it from `spawn_blocking`.
 pub trait Advisor: fmt::Debug + Send + Sync + 'static {
     /// # Errors
-    /// What is stored cannot be read.
+    /// An unreadable store.
     fn suggestions(&self) -> Result<Suggestions, QueryError>;
 
     /// What the rules of a file would hide.
     ///
     /// # Errors
-    /// Everything that is wrong with the file; what is stored cannot be read.
+    /// Every fault of the file; an unreadable store.
     fn preview(&self, file: &str) -> Result<Preview, QueryError>;
 }
 
-/// Which classes are asked for.
+/// Which classes to return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassQuery {
     pub order: Order,
-    /// At most so many; from 1 to 1000.
+    /// Page size, from 1 to 1000.
     pub limit: usize,
-    /// Where the page before ended.
+    /// The `next` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// Which classes come first.
+/// Order of classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Those that most checks showed.
+    /// Most checks first.
     #[default]
     Frequent,
-    /// Those seen last.
+    /// Most recently seen first.
     Recent,
 }
 
-/// What was noted over time. That may wait for a disk: it is asked where waiting holds nobody up.
+/// A journal of changes. May block on disk I/O; call it from `spawn_blocking`.
 pub trait History<T>: fmt::Debug + Send + Sync + 'static {
-    /// At most `limit`, the newest first; of those before `cursor` where there is one.
+    /// Up to `limit` entries, the newest first; only those before `cursor` if given.
     ///
     /// # Errors
-    /// It cannot be read for now.
+    /// The store is unreadable at present.
     fn page(&self, limit: usize, cursor: Option<u64>) -> Result<JournalPage<T>, Unreadable>;
 }
 
@@ -124,9 +124,9 @@ pub trait History<T>: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq)]
 pub struct JournalPage<T> {
     pub entries: Vec<T>,
-    /// The cursor of the next page; `None`: there is none.
+    /// The cursor of the next page; `None` on the last one.
     pub next: Option<u64>,
-    /// Entries of this page that are left out, for they cannot be read.
+    /// Entries of this page that are left out because they cannot be read.
     pub unreadable: u64,
 }
 
@@ -135,22 +135,22 @@ pub struct JournalPage<T> {
 #[error("the store cannot be read: {0}")]
 pub struct Unreadable(pub String);
 
-/// Where changes outlive the process. That waits for a disk: it is asked where waiting holds nobody up.
+/// Persists changes. May block on disk I/O; call it from `spawn_blocking`.
 pub trait Keeper: fmt::Debug + Send + Sync + 'static {
-    /// Waits until everything that was changed before is stored, as far as that comes soon.
+    /// Waits until all earlier changes are stored, or for a short time limit.
     fn keep(&self) -> Stored;
 }
 
-/// Whether a change outlives the process.
+/// Whether a change is persisted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     Yes,
     No,
 }
 
-/// Reads stored mismatches again on both stacks.
+/// Re-reads stored mismatches on both stacks.
 pub trait Rechecker: fmt::Debug + Send + Sync + 'static {
-    /// Up to `limit` of a class, the newest first.
+    /// Re-reads up to `limit` mismatches of a class, the newest first.
     ///
     /// # Errors
     /// [`NotRechecked`].
@@ -172,23 +172,21 @@ pub enum NotRechecked {
     Ending,
 }
 
-/// Which examples are asked for, the newest first.
+/// Which examples to return, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub route: Option<String>,
-    /// The id of a class.
     pub class: Option<String>,
-    /// The name of an outcome.
     pub outcome: Option<String>,
-    /// None older than this.
+    /// Excludes older ones.
     pub since: Option<Timestamp>,
-    /// At most so many; from 1 to 1000.
+    /// Page size, from 1 to 1000.
     pub limit: usize,
-    /// Where the page before ended.
+    /// The `next` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// Why a question about what is stored has no answer.
+/// Why a query of the store has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     #[error("the cursor is not one that an earlier page gave")]
@@ -201,10 +199,10 @@ pub enum QueryError {
 
 const STORED: HeaderName = HeaderName::from_static("twinread-stored");
 
-// === impl Handles ===
+// === impl AdminState ===
 
 impl AdminState {
-    /// Asks for what is stored, where waiting holds nobody up.
+    /// Queries the store on a blocking thread.
     pub(super) async fn look<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn Mismatches) -> Result<T, QueryError> + Send + 'static,
@@ -215,10 +213,10 @@ impl AdminState {
             .map_err(Problem::from)
     }
 
-    /// Waits until what a call has changed is stored, and tells in a header whether it is.
+    /// Waits until a call's change is stored. Returns a header that says whether it is.
     pub(super) async fn store(&self) -> (HeaderName, HeaderValue) {
         let keeper = self.keeper.clone();
-        // Why it could not be asked was logged.
+        // `aside` has logged why it failed.
         let told = match aside(move || keeper.keep()).await {
             Ok(Stored::Yes) => "true",
             Ok(Stored::No) | Err(_) => "false",
@@ -227,7 +225,7 @@ impl AdminState {
     }
 }
 
-/// Works on a thread where waiting holds nobody up.
+/// Runs `work` on a blocking thread.
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -1,6 +1,6 @@
-//! `/v1/openapi.json`: every call, described by the same lines that route and answer it.
+//! `/v1/openapi.json`: describes every call, from the same lines that route and answer it.
 //!
-//! What holds for many calls is said once and added here: who may call, and what is refused whatever is asked.
+//! Adds what holds for many calls: who may call, and the errors that any call may return.
 
 use super::{AdminState, problem::Problem};
 use axum::{Extension, Json};
@@ -53,7 +53,7 @@ pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc
     Json(described.0)
 }
 
-/// Finishes what the routes have said of themselves; `token`: what callers have to show.
+/// Completes the document that the routes provide. `token` is the required credential.
 pub(super) fn describe(
     mut document: openapi::OpenApi,
     handles: &AdminState,
@@ -66,7 +66,7 @@ pub(super) fn describe(
         .build();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer));
     for (path, item) in &mut document.paths.paths {
-        // Only what is described by a type says itself whether it is needed.
+        // Only a body described by a type declares whether it is required.
         let patch = item.patch.as_mut();
         if let Some(RefOr::T(body)) = patch.and_then(|call| call.request_body.as_mut()) {
             body.required = Some(Required::True);

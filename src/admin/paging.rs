@@ -1,4 +1,4 @@
-//! What the calls that answer in pages have in common.
+//! Shared parts of the calls that answer in pages.
 
 use super::{History, JournalPage, handles::aside, problem::Problem, router::bad_query};
 use axum::extract::{Query, rejection::QueryRejection};
@@ -10,10 +10,10 @@ use std::sync::Arc;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedPage {
-    /// At most so many.
+    /// Page size.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[param(pattern = "^[0-9]{1,19}$")]
     cursor: Option<String>,
 }
@@ -21,7 +21,7 @@ pub(super) struct AskedPage {
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1_000;
 
-/// How many a page may hold; a number out of range is one of the `faults`.
+/// The page size; adds a fault if out of range.
 pub(super) fn limit(asked: Option<usize>, faults: &mut Vec<String>) -> usize {
     let limit = asked.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -30,7 +30,7 @@ pub(super) fn limit(asked: Option<usize>, faults: &mut Vec<String>) -> usize {
     limit
 }
 
-/// Where the page before ended; a text that no page gave is one of the `faults`.
+/// The position after the previous page; adds a fault if invalid.
 fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
     let cursor = asked.map(str::parse).transpose();
     cursor.unwrap_or_else(|_| {
@@ -39,7 +39,7 @@ fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
     })
 }
 
-/// The page of a history that is asked for.
+/// The requested page of a history.
 pub(super) async fn page<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     asked: Result<Query<AskedPage>, QueryRejection>,
@@ -52,7 +52,7 @@ pub(super) async fn page<T: Send + 'static>(
     read(history, limit, cursor).await
 }
 
-/// Reads a page where waiting holds nobody up.
+/// Reads a page on a blocking thread.
 async fn read<T: Send + 'static>(
     history: Arc<dyn History<T>>,
     limit: usize,
@@ -62,7 +62,7 @@ async fn read<T: Send + 'static>(
     page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 
-/// Refuses a call for all that is wrong with its parameters.
+/// Rejects a call with all faults of its parameters.
 pub(super) fn accept(faults: Vec<String>) -> Result<(), Problem> {
     if faults.is_empty() {
         return Ok(());

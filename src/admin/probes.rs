@@ -22,7 +22,7 @@ pub(super) struct Alive {
 pub(super) struct Ready {
     #[schema(example = "ready")]
     status: &'static str,
-    /// What is not as it should be, each in a sentence.
+    /// Faults that do not stop the process from working, each in a sentence.
     impaired: Vec<String>,
 }
 

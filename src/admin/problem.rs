@@ -12,17 +12,17 @@ use utoipa::ToSchema;
 /// What went wrong with a call (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
-    /// No registry of types: the status says which kind it is.
+    /// There is no registry of types: the status says which kind it is.
     r#type: &'static str,
     title: &'static str,
     #[serde(serialize_with = "as_number")]
     #[schema(value_type = u16, minimum = 400, maximum = 599)]
     status: StatusCode,
     detail: String,
-    /// Every single fault, where there are several to tell.
+    /// Each fault, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<String>,
-    /// What goes with the status: `WWW-Authenticate`, `ETag`, `Accept-Patch`.
+    /// Header that belongs to the status: `WWW-Authenticate`, `ETag`, `Accept-Patch`.
     #[serde(skip)]
     header: Option<Box<(HeaderName, HeaderValue)>>,
 }

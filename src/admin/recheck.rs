@@ -1,4 +1,4 @@
-//! `/v1/classes/{id}/recheck`: whether the stored mismatches of a class are still there.
+//! `/v1/classes/{id}/recheck`: whether the stored mismatches of a class remain.
 
 use super::{
     AdminState, documents::ClassRecheck, handles::NotRechecked, openapi::Fails, paging,
@@ -18,14 +18,14 @@ use serde::Deserialize;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedRecheck {
-    /// At most so many, the newest first.
+    /// Maximum number of mismatches, the newest first.
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<usize>,
 }
 
 /// Reads stored mismatches of a class again
 ///
-/// On both stacks, within the budget of re-checks, and for 20 seconds at most. Counts in no tally. One call at a time.
+/// Uses both stacks, within the budget of rechecks, for at most 20 seconds. Changes no figures. One call at a time.
 #[utoipa::path(
     post,
     path = "/v1/classes/{id}/recheck",

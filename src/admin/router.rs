@@ -1,4 +1,4 @@
-//! Which call is answered by what.
+//! Routes each call to its handler.
 
 use super::{
     AdminState, Config,
@@ -30,10 +30,10 @@ use tokio::time;
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Of a request body.
+/// Maximum size of a request body, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// From the request's head to the answer's, the request's body included.
+/// Time from the request's head to the answer's, including the request's body.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) fn router(handles: AdminState, config: &Config) -> Router {
@@ -53,7 +53,7 @@ pub(super) fn router(handles: AdminState, config: &Config) -> Router {
         .layer(middleware::from_fn(bounded))
 }
 
-/// Every call, routed and described in one go.
+/// Every call, registered with its description.
 fn routes() -> OpenApiRouter<AdminState> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(probes::livez))
@@ -77,20 +77,20 @@ fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(openapi::show))
 }
 
-/// The document in a request's body.
+/// Parses the JSON document of a request's body.
 pub(super) fn read_json(body: Result<Bytes, BytesRejection>) -> Result<Value, Problem> {
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, detail);
     let document = serde_json::from_slice(&body)
         .map_err(|error| bad(format!("the body is not JSON: {error}")))?;
     match repeated_key(&body) {
-        // Which of the two was meant is not for us to say.
+        // It is ambiguous which of the two was meant.
         Some(key) => Err(bad(format!("the key {key:?} is given twice in an object"))),
         None => Ok(document),
     }
 }
 
-/// A key that an object of a JSON text has twice.
+/// A key that occurs twice in an object of a JSON text.
 fn repeated_key(body: &[u8]) -> Option<String> {
     let invalid = json::Document::parse(body, usize::MAX).err()?;
     let key = body
@@ -119,7 +119,7 @@ async fn not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
-/// Ends what takes too long, and marks every answer as one for this caller and this moment.
+/// Limits the time of a call, and marks every answer as not cacheable.
 async fn bounded(request: Request, next: Next) -> Response {
     let answer = time::timeout(ANSWER_WITHIN, next.run(request)).await;
     let mut answer = answer.unwrap_or_else(|_| {
@@ -139,11 +139,11 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// The paths that a router knows, which only its `Debug` tells.
+    /// The paths of a router, which only its `Debug` output shows.
     fn paths(router: &Router<AdminState>) -> BTreeSet<String> {
         let text = format!("{router:?}");
         let texts = text.split('"').skip(1).step_by(2);
-        // The root, and what is below it, are axum's: they lead to the fallback.
+        // The root and what is below it belong to axum's fallback.
         let is_ours = |text: &&str| text.len() > 1 && !text.contains("__private");
         let paths = texts.filter(|text| text.starts_with('/')).filter(is_ours);
         paths.map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! Listens for the admin API, with a bound on connections and on how long a caller may take.
+//! Listens for the admin API, and limits connections and the time that a caller may take.
 
 use super::{
     AdminState,
@@ -24,17 +24,16 @@ use tokio::{
 use tower::ServiceExt;
 use tracing::debug;
 
-/// Where to listen, and for whom.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
-    /// Needed for `/v1`; without one, only a loopback address is listened on.
+    /// Required for `/v1`. Without a token, only loopback addresses are accepted.
     pub token: Option<String>,
-    /// At once.
+    /// Maximum concurrent connections.
     pub connections: usize,
 }
 
-/// A listening admin API that does not answer yet.
+/// A bound admin API that does not answer yet.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
@@ -44,16 +43,16 @@ pub struct Bound {
     connections: usize,
 }
 
-/// For the head of a request, on a fresh connection or one kept alive.
+/// Time limit for the head of a request, on a new or a kept-alive connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// For calls under way when the drain begins.
+/// Time limit for calls under way when the drain begins.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// A pause after a failed accept: most often no file descriptor is left.
+/// Pause after a failed accept, usually because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the address; calls are answered once [`Bound::run`] is.
+/// Binds the address; [`Bound::run`] answers calls.
 ///
 /// # Errors
 /// The address cannot be bound, or is no loopback address while there is no token.
@@ -94,7 +93,7 @@ impl Bound {
         self.addr
     }
 
-    /// Answers calls until the drain begins; then lets the ones under way end.
+    /// Answers calls until the drain begins, then lets those under way end.
     pub async fn run(self, mut drain: Watch) {
         let mut connections = Connections::new(self.connections, self.gauges);
         loop {
@@ -110,7 +109,7 @@ impl Bound {
             connections.serve(|seat| serve((stream, caller), seat, router, drain));
         }
         drop(self.listener);
-        // Dropping them cuts whoever does not come to an end.
+        // Dropping the connections cancels those that have not ended.
         let _ = time::timeout(END_WITHIN, connections.ended()).await;
     }
 }

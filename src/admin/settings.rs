@@ -1,4 +1,4 @@
-//! `/v1/settings`: what can change at runtime, as it stands, changing it, and what was changed.
+//! `/v1/settings`: reads and changes the runtime settings, and lists past changes.
 
 use super::{
     AdminState,
@@ -27,21 +27,21 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SettingsHistory {
     changes: Vec<Change>,
-    /// The `cursor` of the next page; null: there is none.
+    /// The `cursor` of the next page; null on the last one.
     #[schema(required)]
     next: Option<String>,
-    /// Changes of this page that are left out, for what is stored of them cannot be read.
+    /// Changes of this page that are left out because they cannot be read.
     unreadable: u64,
 }
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
-/// The media types in which a patch may come.
+/// Accepted media types of a patch.
 const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
-/// Every runtime setting as it stands
+/// Every runtime setting
 ///
-/// Each with its value and where that comes from.
+/// Each with its value and its source.
 #[utoipa::path(
     get,
     path = "/v1/settings",
@@ -60,8 +60,8 @@ pub(super) async fn show(State(handles): State<AdminState>) -> Response {
 
 /// Change settings
 ///
-/// All of a patch or nothing of it; null returns to the file's value. In force for the next request, and no
-/// connection is dropped.
+/// Applies a patch as a whole or not at all; null returns to the file's value. Takes effect with the next request and
+/// drops no connection.
 #[utoipa::path(
     patch,
     path = "/v1/settings",
@@ -113,9 +113,9 @@ fn refused(refused: Refused) -> Problem {
     }
 }
 
-/// What was changed
+/// Past changes of settings
 ///
-/// Each change of a setting with its old and new value, the newest first.
+/// Each with its old and new value, the newest first.
 #[utoipa::path(
     get,
     path = "/v1/settings/history",
@@ -169,7 +169,7 @@ fn is_patch(headers: &HeaderMap) -> bool {
         .any(|known| known.eq_ignore_ascii_case(essence))
 }
 
-/// The revision that `If-Match` asks for; of several, the current one if it is among them.
+/// The revision that `If-Match` requires; of several, the current one if listed.
 fn named_revision(
     headers: &HeaderMap,
     current: impl FnOnce() -> u64,

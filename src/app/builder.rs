@@ -1,4 +1,4 @@
-//! What the modules share, and how each gets its part of it.
+//! What the modules share, and how each is built from it.
 
 use super::{
     StartError, clock, described,
@@ -35,7 +35,6 @@ use serde_json::Value;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
-/// What several modules share.
 #[derive(Debug)]
 pub(super) struct AppBuilder {
     config: Arc<Config>,
@@ -52,10 +51,10 @@ pub(super) struct AppBuilder {
     pub(super) switchboard: Arc<SettingsPublisher>,
 }
 
-/// Reports that a listener may fall behind by.
+/// Maximum number of reports that a listener may fall behind.
 const BEHIND: usize = 2_048;
 
-// === impl Shared ===
+// === impl AppBuilder ===
 
 impl AppBuilder {
     pub(super) fn new(
@@ -130,7 +129,7 @@ impl AppBuilder {
             timings: self.timings(),
             writes: self.writes.clone(),
         };
-        // On the runtime whose threads are to poll the listener.
+        // Must run on the runtime whose threads poll the listener.
         let bound = live
             .handle()
             .spawn(async { live::bind(settings, handles) })
@@ -142,12 +141,12 @@ impl AppBuilder {
     pub(super) fn store(&self) -> Store {
         let database = self.database.clone();
         let mut config = self.config.store.clone();
-        // Where the file cannot be opened, the bounds are those of the memory.
+        // If the file cannot be opened, the bounds of the in-memory store apply.
         config.path = database.path().map(Into::into);
         Store::new(database, config, self.gauges.clone())
     }
 
-    /// Everything that hears of checks: the log, the store, and a collector where there is one.
+    /// Everything that receives reports: the log, the store, and a collector if configured.
     pub(super) fn listen_to_reports(
         &self,
         store: &Store,

@@ -1,7 +1,7 @@
-//! Notices a clock that is set back while the process runs.
+//! Detects a clock that is set back while the process runs.
 //!
-//! The ledger goes by a clock that is never set, so that figures and soak time are as they were. What is stamped by the
-//! time of day stands before what came earlier: that is told until the process ends.
+//! The ledger uses a monotonic clock, so figures and soak time are unaffected. Timestamps of the time of day then
+//! precede earlier ones; this is reported until the process ends.
 
 use super::recovered::SET_BACK;
 use crate::{
@@ -22,13 +22,13 @@ pub(super) struct Watch {
     pub(super) gauges: Gauges,
 }
 
-/// Between two looks.
+/// Interval between two comparisons.
 const LOOK: Duration = Duration::from_secs(1);
 
 // === impl Watch ===
 
 impl Watch {
-    /// Looks until the drain, or until there is something to tell.
+    /// Runs until the drain, or until there is something to report.
     pub(super) async fn run(self, mut drain: drain::Watch) {
         loop {
             if let Some(by) = self.set_back() {
@@ -42,7 +42,7 @@ impl Watch {
         }
     }
 
-    /// By how much the clock stands behind where it would stand.
+    /// By how much the clock is behind its expected time.
     fn set_back(&self) -> Option<SignedDuration> {
         let by = self.ledger.now().duration_since(self.wall.now());
         (by > SET_BACK).then(|| SignedDuration::from_secs(by.as_secs()))

@@ -1,4 +1,4 @@
-//! The thread that holds everything together: it binds, starts, waits for the end, and sees to it in order.
+//! The control thread: binds, starts, waits for the end, and shuts down in order.
 
 use super::{
     StartError, builder::AppBuilder, recovered::Recovered, settings_publisher::SettingsPublisher,
@@ -25,32 +25,31 @@ use tokio::{
     time,
 };
 
-/// Where a started sidecar listens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Addresses {
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
 }
 
-/// A sidecar that listens.
+/// A sidecar that is listening.
 #[derive(Debug)]
 struct Started {
     addresses: Addresses,
     grace: Duration,
-    /// The live side, then the shadow, then what goes on until everything else has ended.
+    /// For the live side, then the shadow, then what runs until everything else has ended.
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
     switchboard: Arc<SettingsPublisher>,
     ledger: Ledger,
     database: Database,
-    /// End by themselves when the shadow has reported its last check.
+    /// They end when the shadow has reported its last check.
     listeners: JoinSet<()>,
-    /// End when the control signal drains.
+    /// They end when the control signal drains.
     servers: JoinSet<()>,
 }
 
-/// For what is left to say once everything has ended.
+/// Time limit for the last exports once everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Runs the sidecar until `stopped` is dropped or sent to.
@@ -60,7 +59,7 @@ pub(super) fn run(
     started: SyncSender<Result<Addresses, StartError>>,
     stopped: oneshot::Receiver<()>,
 ) {
-    // Runtimes must not be dropped on a thread of another one, so that they are made and dropped out here.
+    // A runtime must not be dropped on a thread of another one, so they are created and dropped outside of `block_on`.
     let (control, live, shadow) = match threads() {
         Ok(threads) => threads,
         Err(error) => return answer(&started, Err(error.into())),
@@ -69,7 +68,7 @@ pub(super) fn run(
         Ok(running) => {
             answer(&started, Ok(running.addresses));
             control.block_on(async {
-                // Dropped or sent to: both ask for the end.
+                // Both a message and a dropped sender ask for the end.
                 let _ = stopped.await;
                 running.end(live, shadow).await;
             });
@@ -82,11 +81,11 @@ fn answer(
     started: &SyncSender<Result<Addresses, StartError>>,
     result: Result<Addresses, StartError>,
 ) {
-    // Nobody listens only when the starter is gone, and then the end comes by itself.
+    // Sending fails only if the starter is gone, and then `stopped` ends by itself.
     let _ = started.send(result);
 }
 
-/// For control, which is this thread, for the live side, and for the shadow.
+/// For control (this thread), for the live side, and for the shadow.
 fn threads() -> io::Result<(Runtime, Threads, Threads)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let control = Builder::new_current_thread().enable_all().build()?;
@@ -149,7 +148,7 @@ async fn start(
 // === impl Started ===
 
 impl Started {
-    /// Live requests first, then checks, then what tells of them. `grace` bounds the first two together.
+    /// Ends live requests first, then checks, then their exporters. `grace` bounds the first two together.
     async fn end(mut self, live: Threads, shadow_threads: Threads) {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
         self.switchboard.close_queue();
@@ -161,9 +160,9 @@ impl Started {
             tracing::warn!("live requests were cut at the end of the grace period");
         }
         self.ledger.shut_down();
-        // Cuts what is left of the live side, and with it the last handles on the queue.
+        // Cancels the rest of the live side, and with it drops the last handles on the queue.
         live.cut();
-        // The shadow keeps to `grace` by itself.
+        // The shadow observes `grace` itself.
         if shadow.await.is_err() {
             tracing::error!("the shadow came to no orderly end");
         }
@@ -171,7 +170,7 @@ impl Started {
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;
-        // Nothing else happens any more that this thread would have to see to.
+        // All tasks have finished; closing the database may block.
         self.database.close();
         tracing::info!("ended");
     }

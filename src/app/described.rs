@@ -1,11 +1,11 @@
-//! JSON Schemas of what the admin API passes on, by the parts that own it.
+//! JSON Schemas of documents that the admin API passes on, from the modules that own them.
 
 use crate::{config, store};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::{ToSchema, openapi};
 
-/// By the names under which the admin API refers to them.
+/// By the names that the admin API refers to.
 pub(super) fn schemas() -> BTreeMap<String, Value> {
     let mut owned = Vec::new();
     add::<store::Classes>(&mut owned);

@@ -1,4 +1,4 @@
-//! What was noted in the store, as the admin API asks for it.
+//! The journals in the store, as the admin API needs them.
 
 use crate::{
     admin::{History, JournalPage, Keeper, Stored, Unreadable},
@@ -16,14 +16,13 @@ pub(super) struct Kept<T> {
     of: PhantomData<fn() -> T>,
 }
 
-/// The changes of settings.
 pub(super) type Changes = Kept<Change>;
 
-/// Sees to it that changes outlive the process.
+/// Persists changes.
 #[derive(Debug)]
 pub(super) struct Keeping(pub(super) Database);
 
-/// Who changes something is not held up for longer by a disk.
+/// How long a call that changes something waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Entries kept of each kind.
@@ -32,7 +31,6 @@ const KEPT: u32 = 10_000;
 // === impl Kept ===
 
 impl<T> Kept<T> {
-    /// The history of that kind.
     pub(super) fn new(database: Database, kind: &'static str) -> Self {
         Self {
             journal: Journal::new(database, kind, KEPT),
@@ -87,7 +85,7 @@ impl Changes {
         }
     }
 
-    /// Notes what is not as the process before left it.
+    /// Records what differs from the settings of the previous process.
     pub(super) fn note_start(&self, now: &Settings) {
         match self.last() {
             Ok(before) => {
@@ -98,7 +96,7 @@ impl Changes {
         }
     }
 
-    /// Every setting as the last change left it.
+    /// Every setting as of the last recorded change.
     fn last(&self) -> Result<BTreeMap<String, Setting>, Unreadable> {
         let mut settings = default_settings();
         let all = self.page(KEPT as usize, None)?;

@@ -1,4 +1,4 @@
-//! The store, as the admin API asks it.
+//! The store, as the admin API queries it.
 
 use crate::{
     admin::{self, ClassQuery, Mismatches, Query, QueryError},
@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::Value;
 use std::time::SystemTime;
 
-/// Answers from the store.
 #[derive(Debug)]
 pub(super) struct Stored(pub(super) Store);
 

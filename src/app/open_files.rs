@@ -1,17 +1,17 @@
-//! How many files the process may have open, and how many connections that leaves to each part: most to callers, whose answers
-//! must not depend on what else is open.
+//! Divides the limit of open files into connection limits. Callers get most, because their answers must not depend on
+//! what else is open.
 
 use crate::live::ListenerLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{fs, num::NonZeroUsize};
 
-/// Connections at once, so that all parts together stay within the limit of open files.
+/// Connection limits that together stay within the limit of open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shares {
-    /// Of the process.
+    /// Open files of the process.
     limit: usize,
     callers: NonZeroUsize,
-    /// Of each client of the shadow.
+    /// For each client of the shadow.
     pub(super) client: NonZeroUsize,
     pub(super) admin: NonZeroUsize,
 }
@@ -19,22 +19,22 @@ pub(super) struct Shares {
 /// A caller's own connection, and one to the primary.
 const PER_CALLER: usize = 2;
 
-/// The shadow has one for the old stack, one for the new, and one for the control instance.
+/// The shadow's clients: for the old stack, for the new one, and for the control instance.
 const CLIENTS: usize = 3;
 
-/// The shadow and the admin API each get one in so many of what is free; callers get the rest.
+/// The shadow and the admin API each get one `PART`th of the free files; callers get the rest.
 const PART: usize = 8;
 
-/// Listeners, exporters, the store, name resolution and what else is opened now and then.
+/// Reserved for listeners, exporters, the store, name resolution and other occasional files.
 const SPARE: usize = 12;
 
-/// Where it cannot be asked what is open already.
+/// Assumed number of open files if it cannot be determined.
 const IN_USE: usize = 32;
 
 // === impl Shares ===
 
 impl Shares {
-    /// Raises the soft limit to the hard one, and shares what is left.
+    /// Raises the soft limit to the hard one, and divides what is free.
     pub(super) fn take() -> Self {
         let limit = raise(getrlimit(Resource::Nofile)).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -56,7 +56,7 @@ impl Shares {
         }
     }
 
-    /// The limits of the listener, with no more callers than there are files for.
+    /// The limits of the listener, lowered to the number of callers that there are files for.
     pub(super) fn of_callers(&self, limits: ListenerLimits) -> ListenerLimits {
         if limits.connections <= self.callers {
             return limits;
@@ -74,7 +74,7 @@ impl Shares {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, and returns what is in force then.
+/// Raises the soft limit of open files to the hard one. Returns the limits in force.
 fn raise(limits: Rlimit) -> Rlimit {
     let raised = Rlimit {
         current: limits.maximum,

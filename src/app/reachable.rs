@@ -1,4 +1,4 @@
-//! Whether the primary was reachable once: until then the sidecar is not ready.
+//! Whether the primary has ever been reachable. Until then the sidecar is not ready.
 
 use crate::http_client::Target;
 use std::{
@@ -14,7 +14,7 @@ use tokio::{net::TcpStream, time};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reachable(Arc<AtomicBool>);
 
-/// Between two attempts.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
 // === impl Reachable ===
@@ -24,7 +24,7 @@ impl Reachable {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Connects, and sends nothing, until it has worked once.
+    /// Opens connections, without sending anything, until one succeeds.
     pub(super) async fn find(self, target: Arc<Target>) {
         loop {
             let connect = TcpStream::connect(target.authority.as_str());

@@ -1,4 +1,4 @@
-//! `POST /v1/classes/{id}/recheck`: reads the stored mismatches of a class again, and tells which are still there.
+//! `POST /v1/classes/{id}/recheck`: reads the stored mismatches of a class again and reports which remain.
 
 use crate::{
     admin::{ClassRecheck, Found, NotRechecked, Rechecked, Rechecker, Rechecking},
@@ -27,35 +27,34 @@ use tokio::{
     time,
 };
 
-/// Reads again what the store keeps. Cheap to clone.
+/// Re-reads stored mismatches. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Rechecks(Arc<Parts>);
 
-/// What a [`Rechecks`] is made of.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) store: Store,
     pub(super) rereader: Rereader,
-    /// Where requests to the stacks are driven.
+    /// Runtime that drives requests to the stacks.
     pub(super) shadow: runtime::Handle,
     pub(super) live: Current<live::LiveSettings>,
     pub(super) redactor: Current<Redactor>,
     pub(super) ledger: Ledger,
     pub(super) budget: Budget,
-    /// Headers that the configuration gives every request to either stack.
+    /// Headers that the configuration adds to every request to either stack.
     pub(super) supplied: Vec<HeaderName>,
-    /// One call at a time.
+    /// Permits one call at a time.
     pub(super) turn: Arc<Semaphore>,
 }
 
-/// What one example has come to.
+/// Result of re-reading one example.
 struct Ending {
     found: Found,
     detail: Option<String>,
     statuses: Option<[u16; 2]>,
 }
 
-/// Past this, what is left is told as not judged.
+/// Time limit of a call; the remaining examples are reported as not judged.
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// The headers that the configuration sets on both stacks.
@@ -68,7 +67,7 @@ pub(super) fn supplied(config: &Config) -> Vec<HeaderName> {
 /// The newest stored mismatches of a class.
 struct Newest {
     mismatches: Vec<Mismatch>,
-    /// Stored ones beside them.
+    /// Number of older stored ones.
     older: u64,
 }
 
@@ -87,7 +86,7 @@ impl Rechecks {
     ) -> Result<ClassRecheck, NotRechecked> {
         let begun = Instant::now();
         let looked = self.clone();
-        // What is stored may be on a disk.
+        // Reading the store may block on disk I/O.
         let stored = task::spawn_blocking(move || looked.0.stored(&id, limit)).await;
         let stored = stored.map_err(|_| NotRechecked::Ending)?;
         let stored = stored.map_err(|error| {
@@ -112,14 +111,14 @@ impl Rechecker for Rechecks {
         let Ok(permit) = self.0.turn.clone().try_acquire_owned() else {
             return Box::pin(async { Err(NotRechecked::Busy) });
         };
-        // Who hangs up ends it.
+        // Dropping the set when the caller hangs up cancels the work.
         let mut run = JoinSet::new();
         let rechecked = self.clone().run(id.to_owned(), limit, permit);
         run.spawn_on(rechecked, &self.0.shadow);
         Box::pin(async move {
             match run.join_next().await {
                 Some(Ok(rechecked)) => rechecked,
-                // Cut at the end of the process.
+                // Cancelled by the end of the process.
                 _ => Err(NotRechecked::Ending),
             }
         })
@@ -129,7 +128,7 @@ impl Rechecker for Rechecks {
 // === impl Parts ===
 
 impl Parts {
-    /// The class, and the newest of its mismatches, with how many older ones there are.
+    /// The class with the newest of its mismatches, and the number of older ones.
     fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Newest)>, LookError> {
         let Some(class) = self.store.class(id)? else {
             return Ok(None);
@@ -142,7 +141,7 @@ impl Parts {
         let page = self.store.mismatches(&filter)?;
         let older = class.kept.saturating_sub(page.mismatches.len() as u64);
         let newest = Newest {
-            // What was stored between the two looks is newer.
+            // A mismatch stored between the two queries is newer.
             older: page.next.map_or(0, |_| older.max(1)),
             mismatches: page.mismatches,
         };
@@ -198,7 +197,7 @@ impl Parts {
         }
         let now = statuses[1];
         let then = mismatch.new.as_ref().map(|answer| answer.status);
-        // What is not an answer to compare has not come to be equal.
+        // An answer that cannot be compared does not count as equal.
         if now != statuses[0] && then != Some(now) {
             let detail = format!(
                 "the new stack answers {now} now, and the old one {}",
@@ -241,7 +240,7 @@ fn is_read(live: &live::LiveSettings, request: &ReadRequest) -> bool {
     }
 }
 
-/// Whether what differs at `place` differs at `of`: it is the same place, or one that holds it.
+/// Whether a difference at `place` covers one at `of`: it is the same place, or contains it.
 fn covers(place: &str, of: &str) -> bool {
     match of.strip_prefix(place) {
         Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),

@@ -1,4 +1,4 @@
-//! What the process begins with: the figures and the settings of the one before it, as far as they still fit.
+//! Restores the figures and settings of the previous process as far as they still fit.
 
 use super::StartError;
 use crate::{
@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{path::Path, sync::Arc};
 
-/// Everything that survives the process, in force again, and kept from now on.
+/// State that outlives the process, restored and kept up to date from now on.
 #[derive(Debug)]
 pub(super) struct Recovered {
     pub(super) loaded: Loaded,
-    /// Of the settings.
+    /// Revision of the settings.
     pub(super) revision: u64,
     pub(super) settings: KeptSettings,
     pub(super) database: Database,
@@ -27,19 +27,19 @@ pub(super) struct Recovered {
     pub(super) gauges: Gauges,
 }
 
-/// What the checks of an epoch are measured by, as it is stored.
+/// Stored fingerprint of what the checks of an epoch are measured by.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EpochFingerprint {
     #[serde(flatten)]
     comparable: Comparable,
-    /// As configured; an epoch may have got another one by the API.
+    /// As configured; the API may have given the epoch another one.
     label: Option<String>,
 }
 
-/// A clock that stands so far behind what is stored, or behind where it would stand, has been set back.
+/// A clock this far behind the stored or expected time has been set back.
 pub(super) const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
-// === impl Restored ===
+// === impl Recovered ===
 
 impl Recovered {
     /// Opens the store that `loaded` names.
@@ -53,7 +53,7 @@ impl Recovered {
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             database.add_source(Figures::new(counted.clone(), config.store.keep));
-            // What it begins with is stored before much can happen to the process.
+            // Stores the initial state soon, in case the process ends early.
             database.hasten();
         }
         Ok(Self {
@@ -67,7 +67,7 @@ impl Recovered {
     }
 }
 
-/// The store, and what is in it. One that cannot be read is as one that cannot be opened.
+/// Opens the store and reads it. A store that cannot be read is treated as one that cannot be opened.
 fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept>), StartError> {
     let path = config.store.path.as_deref();
     let database = Database::open(path, gauges.clone())?;
@@ -88,7 +88,7 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
     }
 }
 
-/// What is in a store that cannot be written, as far as it can be read, beside the one in its place.
+/// Reads what it can from a store that cannot be written, next to the in-memory one that replaces it.
 fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
     if matches!(path.try_exists(), Ok(false)) {
         return (in_memory, Past::default(), None);
@@ -103,7 +103,7 @@ fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
 
 const SETTINGS: &str = "the settings that the API had changed";
 
-/// Nothing, which is told.
+/// Falls back to the default, and logs and reports the error.
 fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Database) -> T {
     tracing::error!(what, %error, "what is stored cannot be read, and is not in force");
     database.tell(format!(
@@ -112,7 +112,7 @@ fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Databa
     T::default()
 }
 
-/// The settings apart: what is wrong with them alone is not wrong with the store.
+/// Settings are separate, because a fault in them does not affect the rest of the store.
 type Found = (Past, Result<Option<Kept>, rusqlite::Error>);
 
 fn stored(from: &Connection) -> rusqlite::Result<Found> {
@@ -123,8 +123,8 @@ fn stored(from: &Connection) -> rusqlite::Result<Found> {
     }
 }
 
-/// `loaded` with what the API had changed, the revision that it has, and what the API had changed where that does not fit
-/// any more.
+/// Applies the stored API changes to `loaded`. Returns the configuration, its revision, and the API changes if they no
+/// longer fit.
 fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u64, Option<Value>) {
     let Some(kept) = kept else {
         return (loaded, 1, None);
@@ -133,12 +133,12 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
         Ok(patched) => (patched, None),
         Err(faults) => (loaded, Some(faults)),
     };
-    // What the file says may have changed meanwhile.
+    // The file may have changed meanwhile.
     let is_another = loaded.settings() != kept.in_force;
     let revision = kept.revision + u64::from(is_another);
     let misfit = faults.map(|faults| {
         let faults = tell_misfit(&kept, &faults, database);
-        // Noted once, and told at every start.
+        // Set aside once, and reported at every start.
         if is_another {
             kept.set_aside(database, &faults);
         }
@@ -195,7 +195,7 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
     counted
 }
 
-/// The last epoch goes on if its checks are comparable with those to come.
+/// Continues the last epoch if its checks are comparable with those to come.
 fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
     let yardstick = EpochFingerprint::of(config);
     let cause = match past.last() {
@@ -214,7 +214,7 @@ fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
     }
 }
 
-// === impl Yardstick ===
+// === impl EpochFingerprint ===
 
 impl EpochFingerprint {
     pub(super) fn of(config: &Config) -> Self {
@@ -224,13 +224,13 @@ impl EpochFingerprint {
         }
     }
 
-    /// As it is stored.
+    /// The stored form.
     pub(super) fn text(&self) -> Arc<str> {
         let text = serde_json::to_string(self);
         text.expect("fingerprints must be JSON").into()
     }
 
-    /// Why what was measured by the stored one cannot go on, if so.
+    /// Why the epoch with the stored fingerprint cannot continue; `None` if it can.
     fn cause(&self, stored: &str) -> Option<Cause> {
         let Ok(before) = serde_json::from_str::<Self>(stored) else {
             return Some(Cause::Start);

@@ -1,4 +1,4 @@
-//! What rules would do to the stored mismatches, as the admin API asks it.
+//! The effect of rules on the stored mismatches, as the admin API queries it.
 
 use super::mismatches::unanswered;
 use crate::{
@@ -14,17 +14,17 @@ use crate::{
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Looks at what the store keeps.
+/// Examines the stored mismatches.
 #[derive(Debug)]
 pub(super) struct RuleAdvisor(pub(super) Store);
 
-/// Past this, an answer says that only a part was looked at.
+/// Time limit; after it, the answer says that only a part was examined.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
-/// Ids named for each effect of a preview.
+/// Ids listed for each effect of a preview.
 const NAMED: usize = 3;
 
-// === impl Advice ===
+// === impl RuleAdvisor ===
 
 impl Advisor for RuleAdvisor {
     fn suggestions(&self) -> Result<admin::Suggestions, QueryError> {
@@ -118,7 +118,7 @@ fn example(mismatch: &Mismatch) -> Example<'_> {
     }
 }
 
-/// Both values, where both are texts.
+/// Both values if both are texts.
 fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
     match shown?.as_ref() {
         [Some(Value::String(old)), Some(Value::String(new))] => Some([old, new]),

@@ -1,4 +1,4 @@
-//! Puts a configuration in force: one publisher for each module that reads settings while it runs.
+//! Puts a configuration in force through one publisher for each module that reads settings at runtime.
 
 use super::{recovered::EpochFingerprint, verdict_source::required};
 use crate::{
@@ -25,7 +25,7 @@ pub(super) struct SettingsPublisher {
     budget: Budget,
     ledger: Ledger,
     writes: Writes,
-    /// Taken out when the process ends: the shadow works until nobody can offer any more.
+    /// Taken out when the process ends: the shadow works until every sender is dropped.
     queue: Mutex<Option<Queue>>,
 }
 
@@ -38,17 +38,17 @@ pub(super) struct SettingsReaders {
     pub(super) judging: Current<Judging>,
 }
 
-/// What a verdict goes by, beside the figures.
+/// What a verdict depends on in addition to the figures.
 #[derive(Clone, Debug)]
 pub(super) struct Judging {
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
 }
 
-/// One part in so many of the captured bytes may wait for a re-check; the others are for new samples.
+/// The share of captured bytes that may wait for a recheck is 1 / `WAITING`; the rest is for new samples.
 const WAITING: usize = 4;
 
-// === impl Switchboard ===
+// === impl SettingsPublisher ===
 
 impl SettingsPublisher {
     pub(super) fn new(
@@ -84,7 +84,7 @@ impl SettingsPublisher {
         (switchboard, switched)
     }
 
-    /// Puts `config` in force for the next unit of work. Where checks are no longer comparable, an epoch begins.
+    /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.
     pub(super) fn put(&self, config: &Config) {
         let config = Arc::new(config.clone());
         self.budget.set_limit(config.capture.max_total);
@@ -100,7 +100,7 @@ impl SettingsPublisher {
         self.ledger.judge_by(&config.limits, required(&config));
         self.ledger.declare(config.routes.declared());
         self.live.publish(live(&config));
-        // After the new rules are in force: a check sampled under the old ones must not count in the new epoch.
+        // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(&config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
             let yardstick = EpochFingerprint::of(&config).text();
@@ -109,13 +109,13 @@ impl SettingsPublisher {
         }
     }
 
-    /// Lets go of the queue, so that the shadow comes to its end.
+    /// Drops the queue, so that the shadow ends.
     pub(super) fn close_queue(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = None;
     }
 
-    /// Whether the queue is gone: the process comes to its end.
+    /// Whether the queue is closed because the process is ending.
     pub(super) fn is_ending(&self) -> bool {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_none()

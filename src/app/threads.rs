@@ -1,4 +1,4 @@
-//! A runtime on threads of its own.
+//! A runtime on its own threads.
 
 use std::{future, io, thread};
 use tokio::{
@@ -6,7 +6,7 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Runs what is spawned on its [handle](Threads::handle) until it is [cut](Threads::cut) or dropped.
+/// Runs tasks spawned on its [handle](Threads::handle) until it is [cut](Threads::cut) or dropped.
 #[derive(Debug)]
 pub(super) struct Threads {
     handle: Handle,
@@ -15,7 +15,7 @@ pub(super) struct Threads {
 
 #[derive(Debug)]
 enum Kind {
-    /// Where there is one processor, a scheduler that shares work among threads only costs.
+    /// On one processor, a work-stealing scheduler is only overhead.
     Single {
         _stop: oneshot::Sender<future::Pending<()>>,
     },
@@ -25,7 +25,7 @@ enum Kind {
 // === impl Threads ===
 
 impl Threads {
-    /// `begin` is called on each thread.
+    /// Calls `begin` on each thread.
     pub(super) fn start(name: &str, count: usize, begin: fn()) -> io::Result<Self> {
         if count > 1 {
             let runtime = Builder::new_multi_thread()
@@ -60,7 +60,7 @@ impl Threads {
         &self.handle
     }
 
-    /// Drops every task that has not ended.
+    /// Cancels every task that has not ended.
     pub(super) fn cut(self) {
         match self.kind {
             Kind::Single { .. } => {}

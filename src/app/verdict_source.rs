@@ -1,4 +1,4 @@
-//! The verdict as it stands: the ledger's figures under the configuration in force.
+//! The current verdict: the ledger's figures under the configuration in force.
 
 use super::settings_publisher::Judging;
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 use jiff::civil::Date;
 use std::sync::Arc;
 
-/// Answers what the admin API and the metrics ask. Cheap to clone.
+/// Answers queries of the admin API and the metrics. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct VerdictSource {
     pub(super) ledger: Ledger,
@@ -25,7 +25,7 @@ pub(super) struct VerdictSource {
     pub(super) rule_counts: RuleCounts,
 }
 
-// === impl Standing ===
+// === impl VerdictSource ===
 
 impl VerdictSource {
     pub(super) fn verdict(&self) -> Verdict {

@@ -1,4 +1,4 @@
-//! Notes each change of the verdict, whoever asks for it or not.
+//! Records each change of the verdict, whether or not anyone queries it.
 
 use super::{history::Kept, verdict_source::VerdictSource};
 use crate::{
@@ -16,16 +16,15 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-/// The changes of the verdict.
 pub(super) type Verdicts = Kept<Change>;
 
-/// Between two looks; a new epoch is looked at in between.
+/// Interval between two looks; a new epoch is looked at immediately.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often checks become evidence.
+/// Interval at which checks become evidence.
 const CLOSE: Duration = Duration::from_millis(100);
 
-/// Closes the seconds of the ledger until the drain: what ends after that is no evidence.
+/// Closes the seconds of the ledger until the drain. Checks that end after that are no evidence.
 pub(super) async fn close(ledger: Ledger, mut drain: drain::Watch) {
     let mut ticks = time::interval(CLOSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -38,7 +37,7 @@ pub(super) async fn close(ledger: Ledger, mut drain: drain::Watch) {
     }
 }
 
-/// Looks at the verdict until the drain.
+/// Records changes of the verdict until the drain.
 pub(super) async fn watch(standing: VerdictSource, verdicts: Verdicts, mut drain: drain::Watch) {
     let mut epochs = standing.ledger.epochs_begun();
     let mut looks = time::interval(LOOK);
@@ -53,14 +52,14 @@ pub(super) async fn watch(standing: VerdictSource, verdicts: Verdicts, mut drain
         tokio::select! {
             biased;
             () = drain.signaled() => return,
-            // The ledger outlives this: it is of the standing.
+            // Cannot fail, because the `VerdictSource` holds the ledger.
             _ = epochs.changed() => {}
             _ = looks.tick() => {}
         }
     }
 }
 
-/// Waits for the disk.
+/// Blocks on disk I/O, on a blocking thread.
 async fn last(verdicts: Verdicts) -> Option<Change> {
     let page = task::spawn_blocking(move || verdicts.page(1, None)).await;
     let told = match page {

@@ -4,7 +4,7 @@ use super::{counted, exit, warn};
 use crate::config::{self, Flags, Loaded, Origin};
 use std::{path::PathBuf, process::ExitCode};
 
-/// Validate a configuration and its rules; every fault is told with its line.
+/// Validate a configuration and its rules; report every fault with its line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The configuration
@@ -12,7 +12,7 @@ pub struct Args {
     file: PathBuf,
 }
 
-/// Prints every fault, or what was found.
+/// Prints every fault, or a summary.
 pub fn run(args: Args) -> ExitCode {
     match config::load(&Origin::new(Some(args.file), Flags::default())) {
         Ok(loaded) => {

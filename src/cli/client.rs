@@ -1,6 +1,6 @@
-//! Speaks to the admin API of a running twinread, for the commands that ask or change it.
+//! Client of a running twinread's admin API, for the commands that query or change it.
 //!
-//! Blocking: a command has nothing else to do while it waits.
+//! It blocks, because a command has nothing else to do while it waits.
 
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::{io, time::Duration};
 use tokio::{runtime, time};
 
-// Where the admin API is; the arguments that every such command takes. Not a doc comment: clap would make it the
+// The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
 // help of each command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Address {
@@ -22,12 +22,12 @@ pub struct Address {
         default_value = "http://127.0.0.1:9900"
     )]
     pub admin: String,
-    /// Its token (`admin_token`), where one is set
+    /// Its token (`admin_token`), if one is set
     #[arg(long, env = "TWINREAD_ADMIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
 }
 
-/// A connection to the admin API, made anew where the old one ended.
+/// A connection to the admin API, reopened if it was closed.
 #[derive(Debug)]
 pub struct Client {
     base: String,
@@ -37,7 +37,7 @@ pub struct Client {
     http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
 }
 
-/// An answer of the admin API that is not an error.
+/// A successful answer of the admin API.
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -45,7 +45,7 @@ pub struct Reply {
     pub body: Value,
 }
 
-/// Why there is no answer to use.
+/// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("`{0}` is not a url such as http://127.0.0.1:9900")]
@@ -62,7 +62,7 @@ pub enum Error {
     },
     #[error("{url} did not answer within {within:.1?}")]
     TimedOut { url: String, within: Duration },
-    /// The API said no, and why.
+    /// The API refused the call.
     #[error("{status}: {detail}")]
     Refused { status: StatusCode, detail: String },
     #[error("what answers at {url} is not a twinread")]
@@ -71,7 +71,7 @@ pub enum Error {
     Terminal(#[source] io::Error),
 }
 
-/// For one answer, where nothing else was said.
+/// Default timeout of one answer.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -79,7 +79,7 @@ const MAX_ANSWER: usize = 64 << 20;
 
 impl Address {
     /// # Errors
-    /// A url or a token that cannot be used; nothing is connected yet.
+    /// A url or a token that cannot be used. Nothing is connected yet.
     pub fn client(&self) -> Result<Client, Error> {
         let base = self.admin.trim_end_matches('/').to_owned();
         let is_url = base.parse::<Uri>().is_ok_and(|uri| {
@@ -111,23 +111,23 @@ impl Address {
 // === impl Client ===
 
 impl Client {
-    /// Waits for each answer for so long.
+    /// Sets the timeout of each answer.
     pub fn answering_within(self, within: Duration) -> Self {
         Self { within, ..self }
     }
 
-    /// Asks for `path_and_query`, which begins with a slash.
+    /// Sends a GET for `path_and_query`, which begins with a slash.
     ///
     /// # Errors
-    /// No answer, or one that is an error.
+    /// No answer, or an error.
     pub fn get(&self, path_and_query: &str) -> Result<Reply, Error> {
         self.send(Method::GET, path_and_query, HeaderMap::new(), String::new())
     }
 
-    /// Sends a JSON merge patch; `if_match` as an ETag gave it.
+    /// Sends a JSON merge patch; `if_match` is the value of an ETag.
     ///
     /// # Errors
-    /// No answer, or one that is an error: then nothing has changed.
+    /// No answer, or an error. In the latter case nothing has changed.
     pub fn patch(&self, path: &str, patch: &Value, if_match: Option<&str>) -> Result<Reply, Error> {
         let mut headers = HeaderMap::new();
         let kind = header::HeaderValue::from_static("application/merge-patch+json");
@@ -141,7 +141,7 @@ impl Client {
     /// Sends a JSON document.
     ///
     /// # Errors
-    /// No answer, or one that is an error.
+    /// No answer, or an error.
     pub fn post(&self, path: &str, document: &Value) -> Result<Reply, Error> {
         let mut headers = HeaderMap::new();
         let kind = header::HeaderValue::from_static("application/json");
@@ -149,10 +149,10 @@ impl Client {
         self.send(Method::POST, path, headers, document.to_string())
     }
 
-    /// Sends a text that is YAML.
+    /// Sends YAML text.
     ///
     /// # Errors
-    /// No answer, or one that is an error.
+    /// No answer, or an error.
     pub fn post_text(&self, path: &str, text: String) -> Result<Reply, Error> {
         let mut headers = HeaderMap::new();
         let kind = header::HeaderValue::from_static("application/yaml");
@@ -160,7 +160,7 @@ impl Client {
         self.send(Method::POST, path, headers, text)
     }
 
-    /// Waits, for commands that ask again and again.
+    /// Sleeps between two polls.
     pub fn wait(&self, pause: Duration) {
         self.runtime.block_on(async { time::sleep(pause).await });
     }
@@ -228,7 +228,7 @@ impl Client {
 // === impl Error ===
 
 impl Error {
-    /// The error and what caused it, in one line.
+    /// The error and its causes, on one line.
     pub fn told(&self) -> String {
         let mut told = self.to_string();
         let mut cause = std::error::Error::source(self);
@@ -239,7 +239,7 @@ impl Error {
         told
     }
 
-    /// 64 for what the caller got wrong, 69 where no twinread is.
+    /// 64 for a mistake of the caller, 69 if no twinread answers.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotAUrl(_) | Self::NotAToken => 64,
@@ -254,7 +254,7 @@ fn is_problem(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
 }
 
-/// Every fault where the problem lists them, else its detail.
+/// Every fault if the problem lists them, else its detail.
 fn told_problem(problem: &Value) -> String {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let faults: Vec<String> = problem["faults"]

@@ -31,41 +31,41 @@ use view::View;
 const DIFFERENT: u8 = 1;
 const BAD_USAGE: u8 = 64;
 
-/// How long arrays and texts may take to align. Nobody waits for this answer but the one who asked.
+/// Time limit for aligning arrays and texts. Only the user waits for it.
 const ALIGNING: Duration = Duration::from_secs(10);
 
-/// Bytes of a body after decompression.
+/// Maximum size of a decompressed body, in bytes.
 const MAX_DECODED: usize = 1 << 30;
 
-/// Columns where the output goes elsewhere than to a terminal.
+/// Width of output that goes to no terminal.
 const NO_TERMINAL: usize = 100;
 
-/// Compare two answers from files; tell where they differ.
+/// Compare two answers from files; show where they differ.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What the old stack answered: a raw HTTP message or a bare body; `-` is stdin
     old: PathBuf,
-    /// What the new stack answered, likewise
+    /// What the new stack answered, in the same form
     new: PathBuf,
     /// Rule files, folders of them, or builtin:NAME
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
-    /// Leave builtin:http out
+    /// Leave out builtin:http
     #[arg(long)]
     no_builtin: bool,
-    /// Type of bare bodies, as a media type or an extension, where their name does not tell
+    /// Type of bare bodies, as a media type or an extension, if their name does not say
     #[arg(long = "type", value_name = "TYPE", value_parser = body_type)]
     media_type: Option<String>,
     /// The method of the read that was answered
     #[arg(long, default_value = "GET")]
     method: http::Method,
-    /// The route of the read, for rules that ask for it
+    /// The route of the read, for rules that apply to some routes
     #[arg(long, default_value = "")]
     route: String,
     /// How old and new are laid out
     #[arg(long, value_enum, default_value_t)]
     view: View,
-    /// Tell which rule masked what, and where
+    /// Show which rule masked what, and where
     #[arg(long)]
     explain: bool,
     /// Print one JSON document instead of text
@@ -73,7 +73,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What the exit code tells.
+/// The result, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Equal,
@@ -99,7 +99,7 @@ enum Refused {
     NotCompared(&'static str),
 }
 
-/// Runs the command. Exits with 0 for equal, 1 for different, 64 for what cannot be read.
+/// Runs the command. Exits with 0 if equal, 1 if different, 64 if an input cannot be read.
 pub fn run(args: Args) -> ExitCode {
     match compare_files(&args, width(), &mut anstream::stdout()) {
         Ok(Found::Equal) => ExitCode::SUCCESS,
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// Of the terminal, or what is usual where there is none.
+/// Width of the terminal, or the default without one.
 fn width() -> usize {
     match terminal_size::terminal_size() {
         Some((terminal_size::Width(width), _)) => width.into(),
@@ -139,7 +139,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
             },
             max_differences: usize::MAX,
             max_decoded: MAX_DECODED,
-            // What stands around a difference shows what is masked.
+            // Context around a difference shows what is masked.
             explain: Explain::Places,
             ..Options::default()
         },
@@ -161,7 +161,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         true => Explain::Places,
         false => Explain::Counts,
     };
-    // Who closes the pipe has seen enough.
+    // A closed pipe is no error: the reader has seen enough.
     let _ = match args.json {
         true => show::json(&comparison, (&comparing.rules, explain), out),
         false => {
@@ -181,7 +181,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     Ok(outcome)
 }
 
-/// A type that was asked for is one that bodies can have.
+/// Accepts a type that bodies can have.
 fn body_type(text: &str) -> Result<String, &'static str> {
     match message::is_type(text) {
         true => Ok(text.to_owned()),
@@ -191,7 +191,7 @@ fn body_type(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Reads an answer. A body whose name says nothing is read as the other one.
+/// Reads an answer. If the file name says nothing about the body's type, the other file's name decides.
 fn read(args: &Args, path: &Path, other: &Path) -> Result<Message, Refused> {
     let bytes = match path == Path::new("-") {
         true => read_stdin(),
@@ -239,7 +239,7 @@ mod tests {
         args: Args,
     }
 
-    /// Runs the command in a folder with the given files.
+    /// Runs the command in a folder with `files`.
     fn run_with(files: &[(&str, &str)], line: &str) -> (Result<Found, String>, String) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {

@@ -1,4 +1,4 @@
-//! `twinread completions`: a script for a shell, which asks the program itself what may stand where.
+//! `twinread completions`: prints a shell script that asks the program itself for completions.
 
 use clap_complete::env::{CompleteEnv, Shells};
 use std::{
@@ -26,7 +26,7 @@ enum Shell {
     Elvish,
 }
 
-/// Set by the scripts when they ask.
+/// Set by the scripts when they ask for completions.
 const ASKED: &str = "TWINREAD_COMPLETE";
 
 const NAME: &str = "twinread";
@@ -39,17 +39,17 @@ pub fn run(args: Args) -> ExitCode {
     let mut script = Vec::new();
     let written = shell.write_registration(ASKED, NAME, NAME, &own_path(), &mut script);
     written.expect("memory takes all that is written");
-    // Nothing is left to be done if nobody reads it.
+    // A closed pipe leaves nothing to do.
     let _ = io::stdout().write_all(&script);
     ExitCode::SUCCESS
 }
 
-/// Answers a script that asks what may stand at the cursor, and then ends the process.
+/// Answers a script that asks for completions at the cursor, and then ends the process.
 pub(super) fn answer(command: fn() -> clap::Command) {
     CompleteEnv::with_factory(command).var(ASKED).complete();
 }
 
-/// How the script calls this program: by its name where it was found by that, else by its path.
+/// How the script calls this program: by name if it was found through `PATH`, else by path.
 fn own_path() -> String {
     let own = env::args_os().next().unwrap_or_else(|| NAME.into());
     let own = Path::new(&own);

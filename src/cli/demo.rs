@@ -1,4 +1,4 @@
-//! `twinread demo`: everything embedded, to see what the sidecar finds without a stack of one's own.
+//! `twinread demo`: runs everything embedded, to show what the sidecar finds without real stacks.
 
 mod findings;
 
@@ -34,16 +34,16 @@ use tokio::{
 /// Start two small stacks with known defects between them, traffic, and the sidecar; show what it finds.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// How long the traffic lasts; it asks for every page at least once, however long that takes
+    /// How long the traffic lasts; it requests every page at least once, however long that takes
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
-    /// Requests a second
+    /// Requests per second
     #[arg(long, default_value = "400")]
     rate: NonZeroU32,
     /// Print one JSON document: the verdict, with `classes` and `planted`
     #[arg(long)]
     json: bool,
-    /// Go on running with its traffic until interrupted, and print where the admin API is
+    /// Keep running with its traffic until interrupted, and print the address of the admin API
     #[arg(long)]
     keep: bool,
 }
@@ -72,13 +72,13 @@ enum Error {
 
 const CONFIG: &str = include_str!("demo/twinread.yaml");
 
-/// How long the last checks may take after the traffic has ended.
+/// Time limit for the last checks after the traffic has ended.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
 
-/// Between two looks at the figures.
+/// Interval between two queries of the figures.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Ends with 0 whatever was found; 69 where a part of it cannot start.
+/// Exits with 0 whatever was found; 69 if a part of it cannot start.
 pub fn run(args: Args) -> ExitCode {
     match Demo::start(args.rate).and_then(|demo| demo.show(&args)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> ExitCode {
     }
 }
 
-/// The sidecar takes a hang-up for a wish to reload, so that it would not end the process.
+/// Ends the process on a hang-up, because the sidecar takes it as a request to reload.
 fn end_with_its_terminal(runtime: &Runtime) -> io::Result<()> {
     let _entered = runtime.enter();
     let mut hangups = signal(SignalKind::hangup())?;
@@ -152,7 +152,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Sends the traffic, with a progress bar where there is a terminal.
+    /// Sends the traffic, with a progress bar on a terminal.
     fn send(&self, duration: Duration, rate: NonZeroU32) -> Sent {
         let expected = duration.as_secs() * u64::from(rate.get());
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} reads  {elapsed}");
@@ -164,7 +164,7 @@ impl Demo {
         sent
     }
 
-    /// Until every sample has its outcome; what takes too long is shown as it stands.
+    /// Waits until every sample has its outcome, or the time limit.
     fn wait_until_quiet(&self) -> Result<(), Error> {
         let deadline = Instant::now() + QUIET_WITHIN;
         while Instant::now() < deadline {
@@ -177,7 +177,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Goes on until interrupted.
+    /// Keeps running until interrupted.
     fn keep(&self) {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         eprintln!("\nstill running: live traffic at http://{listen}, admin API at http://{admin}");

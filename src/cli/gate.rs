@@ -1,4 +1,4 @@
-//! `twinread gate`: the verdict, for pipelines.
+//! `twinread gate`: the verdict as an exit code, for pipelines.
 
 use super::{
     client::{ANSWER_WITHIN, Address, Client, Error},
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Tell by exit code whether it is safe to switch: 0 safe, 1 unsafe, 2 undecided, 69 no answer.
+/// Report by exit code whether it is safe to switch: 0 safe, 1 unsafe, 2 undecided, 69 no answer.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,14 +28,14 @@ pub struct Args {
 
 const UNREACHABLE: u8 = 69;
 
-/// For one answer, even where less time is left.
+/// Minimum timeout of one answer, even if less time is left.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// Between two looks at the verdict.
+/// Pause between two queries of the verdict.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Prints the verdict. Ends with 0 for safe, 1 for unsafe, 2 for undecided, 64 for wrong arguments,
-/// 69 where no verdict is to be had.
+/// Prints the verdict. Exits with 0 for safe, 1 for unsafe, 2 for undecided, 64 for wrong arguments, 69 if no verdict
+/// is available.
 pub fn run(args: Args) -> ExitCode {
     let client = match args.address.client() {
         Ok(client) => client,
@@ -54,13 +54,13 @@ pub fn run(args: Args) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{}", error.told());
-            // Also for a refusal: whatever keeps the verdict from us must not read as one.
+            // Refusals exit with 69 as well, so that no failure reads as a verdict.
             ExitCode::from(UNREACHABLE)
         }
     }
 }
 
-/// Looks until the verdict is safe or unsafe, or the time is over; a twinread that cannot be reached may come back.
+/// Polls until the verdict is safe or unsafe, or time is up. Retries an unreachable twinread.
 fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVerdict), Error> {
     let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
@@ -96,7 +96,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration such as 30s, 10m or 1h".to_owned())
 }
 
-/// What is waited for, told on stderr whenever it changes.
+/// Prints to stderr what is awaited, whenever it changes.
 #[derive(Debug, Default)]
 struct Progress(String);
 
@@ -110,7 +110,7 @@ impl Progress {
         };
         if self.0 != now {
             if writeln!(anstream::stderr(), "waiting: {now}").is_err() {
-                // Whoever waits for the verdict is gone.
+                // The reader has closed the pipe.
                 exit(UNREACHABLE.into());
             }
             self.0 = now;
@@ -118,7 +118,7 @@ impl Progress {
     }
 }
 
-/// The reasons by code: their figures change with every look, and would be told with every look.
+/// The reasons by code, without figures: those change at every query and would be printed each time.
 fn waits_for(told: &ToldVerdict) -> String {
     let reasons = told.reasons.iter().map(ToString::to_string);
     reasons.collect::<Vec<_>>().join(", ")

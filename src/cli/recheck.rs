@@ -1,4 +1,4 @@
-//! `twinread recheck`: whether the stored mismatches of a class are still there.
+//! `twinread recheck`: shows whether the stored mismatches of a class remain.
 
 use super::{
     client::{Address, Error},
@@ -10,14 +10,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{fmt, process::ExitCode, time::Duration};
 
-/// Read stored mismatches of a class again on both stacks, and tell which are still there: 0 none, 1 some, 2 none that is
-/// known of, but not all could be judged.
+/// Read stored mismatches of a class again on both stacks and report which remain: 0 none, 1 some, 2 none known, but
+/// not all could be judged.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The id of the class, as `twinread status` shows it
     #[arg(long, value_name = "ID", value_parser = class)]
     class: String,
-    /// Read at most so many, the newest first
+    /// Read at most this many, the newest first
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
     #[command(flatten)]
@@ -27,14 +27,14 @@ pub struct Args {
     json: bool,
 }
 
-/// What is printed for people.
+/// Text output.
 struct Told<'t>(&'t ClassRecheck);
 
-/// It works on it for 20 s at most.
+/// The server works on the call for at most 20 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
-/// Ends with 0 where none is left, 1 where some is, 2 where none is known to be and not all could be judged; 64 for what is
-/// refused, 69 where no twinread answers.
+/// Exits with 0 if none remains, 1 if some do, 2 if none is known to and not all could be judged; 64 if the call is
+/// refused, 69 if no twinread answers.
 pub fn run(args: Args) -> ExitCode {
     match recheck(&args) {
         Ok((document, told)) => {
@@ -68,7 +68,7 @@ fn exit_code(told: &ClassRecheck) -> u8 {
     }
 }
 
-/// It becomes part of a path.
+/// Accepts only ids that can be part of a path.
 fn class(text: &str) -> Result<String, String> {
     match !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
         true => Ok(text.to_owned()),
@@ -144,7 +144,7 @@ mod tests {
             ((0, 0, 1), 2),
             ((0, 0, 0), 2),
             ((0, 3, 0), 0),
-            // What was not judged may be there still.
+            // One that was not judged may remain.
             ((0, 3, 1), 2),
             ((1, 3, 1), 1),
             ((1, 0, 0), 1),

@@ -1,4 +1,4 @@
-//! `twinread rules`: what can be done with rules before they are in force.
+//! `twinread rules`: commands for rules that are not in force yet.
 
 mod check;
 mod preview;
@@ -22,7 +22,6 @@ enum Command {
     Test(test::Args),
 }
 
-/// Runs the command that the arguments name.
 pub fn run(args: Args) -> ExitCode {
     match args.command {
         Command::Check(args) => check::run(&args),

@@ -17,7 +17,7 @@ pub struct Args {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to take live requests [default: 127.0.0.1:8080]
+    /// Address for live requests [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     /// Url of the old stack
@@ -26,7 +26,7 @@ pub struct Args {
     /// Url of the new stack
     #[arg(long, value_name = "URL")]
     new: Option<String>,
-    /// Where to serve the admin API [default: 127.0.0.1:9900]
+    /// Address for the admin API [default: 127.0.0.1:9900]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
     /// Share of the reads that are checked, from 0 to 1
@@ -34,17 +34,17 @@ pub struct Args {
     sample: Option<String>,
 }
 
-/// The signals that ask for the end.
+/// The signals that end the process.
 struct Ends {
     terminate: Signal,
     interrupt: Signal,
-    /// Taken, so that a file which may not grow any more fails a write, and not the process.
+    /// Handled, so that exceeding the file size limit fails the write and does not kill the process.
     _file_size: Signal,
 }
 
 const FILE_SIZE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
-/// Runs until SIGTERM or SIGINT; a second one ends at once.
+/// Runs until SIGTERM or SIGINT; a second one ends it immediately.
 pub fn run(args: Args) -> ExitCode {
     let origin = args.origin();
     let loaded = match config::load(&origin) {

@@ -1,7 +1,8 @@
-//! `twinread schema`: prints the JSON Schema of what operators write, so that editors complete and check it.
+//! `twinread schema`: prints the JSON Schema of the files that operators write, so that editors complete and check
+//! them.
 //!
-//! The schemas are written by hand, as the readers are; a test holds both to the same fields. What can be known
-//! without writing it down is added here: defaults, and what every field admits beside its own values.
+//! The schemas are written by hand, as the parsers are; a test holds both to the same fields. This module adds what can
+//! be derived: defaults, and what every field accepts in addition to its own values.
 
 use crate::{config, spanned_yaml::Node};
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ enum Described {
     Config,
 }
 
-/// What a document may hold in the place of a scalar.
+/// What a document may hold in place of a scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variables {
     /// `${NAME}`
@@ -33,14 +34,13 @@ enum Variables {
     Kept,
 }
 
-/// Whether a field may say that it is as good as absent.
+/// Whether an optional field may be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Null {
     Admitted,
     Refused,
 }
 
-/// Prints the schema.
 pub fn run(args: Args) -> ExitCode {
     anstream::println!("{:#}", schema(args.what));
     ExitCode::SUCCESS
@@ -69,7 +69,7 @@ fn read(text: &str) -> Value {
     node.to_json()
 }
 
-/// Puts the members that `<<` names into the map that holds it.
+/// Merges the members under `<<` into the map that holds it.
 fn take_over(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -87,7 +87,7 @@ fn take_over(value: Value) -> Value {
     }
 }
 
-/// Adds to every field what holds where nothing is said.
+/// Adds its default to every field.
 fn add_defaults(schema: &mut Value, defaults: &Value) {
     let (Some(fields), Some(defaults)) = (schema.get_mut("properties"), defaults.as_object())
     else {
@@ -105,13 +105,13 @@ fn add_defaults(schema: &mut Value, defaults: &Value) {
 // === impl Variables ===
 
 impl Variables {
-    /// Lets every field be null that need not be there, and every scalar a variable.
+    /// Lets every optional field be null, and every scalar a variable.
     fn relax(self, schema: &mut Value) {
         let Value::Object(schema) = schema else {
             return;
         };
         let required = schema.get("required").cloned().unwrap_or_default();
-        // Where one of several is chosen, it has to say something.
+        // Where one of several is chosen, it must have a value.
         let is_choice = schema.get("maxProperties") == Some(&json!(1));
         let is_required = |name: &str| {
             let mut names = required.as_array().into_iter().flatten();
@@ -141,7 +141,7 @@ impl Variables {
         }
     }
 
-    /// Lets one value be what it may be beside what its schema says.
+    /// Accepts null and variables in addition to the schema of a value.
     fn admit(self, schema: &mut Value, null: Null) {
         self.relax(schema);
         let Value::Object(members) = schema else {
@@ -171,7 +171,7 @@ impl Variables {
     }
 }
 
-/// Whether it describes a scalar of its own; what is behind a `$ref` is dealt with where it is defined.
+/// Whether it describes a scalar itself; what is behind a `$ref` is handled at its definition.
 fn is_scalar(schema: &Map<String, Value>) -> bool {
     let kind = schema.get("type").and_then(Value::as_str);
     let is_any_text = schema.len() == 1 && kind == Some("string");

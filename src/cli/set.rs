@@ -11,7 +11,7 @@ use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
 
-/// Change settings of a running twinread; in force for the next request.
+/// Change settings of a running twinread, from the next request on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// What to change, such as sample.rate=0.2; NAME=null returns to the file's value
@@ -26,14 +26,14 @@ pub struct Args {
     address: Address,
 }
 
-/// One setting by its dotted name, and what it shall be.
+/// A setting by its dotted name, and its new value.
 #[derive(Clone, Debug, PartialEq)]
 struct Change {
     name: String,
     value: Value,
 }
 
-/// Why the changes are not a patch.
+/// Why the changes form no patch.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("`{name}` is given twice, or is both a setting and a part of one")]
 struct Contradiction {
@@ -42,7 +42,7 @@ struct Contradiction {
 
 const BAD_USAGE: u8 = 64;
 
-/// Sends all changes as one patch: they come in force together or not at all.
+/// Sends all changes as one patch: they are applied together or not at all.
 pub fn run(args: Args) -> ExitCode {
     let patch = match patch(&args.changes) {
         Ok(patch) => patch,
@@ -83,7 +83,7 @@ fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
     })
 }
 
-/// A value is read as in the configuration file, so that `5s`, `new` and `[1s, 5s]` need no quotes.
+/// Parses a value as in the configuration file, so that `5s`, `new` and `[1s, 5s]` need no quotes.
 fn change(text: &str) -> Result<Change, String> {
     let (name, value) = text
         .split_once('=')
@@ -97,7 +97,7 @@ fn change(text: &str) -> Result<Change, String> {
     })
 }
 
-/// What is neither JSON nor a list is text, whatever else it might be in YAML.
+/// Anything but JSON and lists is text, whatever else it might be in YAML.
 fn read(value: &str) -> Value {
     if let Ok(json) = serde_json::from_str(value) {
         return json;
@@ -121,7 +121,7 @@ fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
             let Value::Object(members) = place else {
                 return Err(contradiction());
             };
-            // What is new here is empty until the last name of this change has been reached.
+            // New members are empty until the last name of this change is reached.
             place = members
                 .entry(name)
                 .or_insert_with(|| Value::Object(Map::new()));
@@ -134,7 +134,7 @@ fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
     Ok(patch)
 }
 
-/// The settings named, or all of a section that is named, as they stand now.
+/// The current values of the named settings, or of all settings of a named section.
 fn told(changes: &[Change], settings: &Settings) -> Vec<String> {
     let named = |name: &str| {
         changes.iter().any(|change| {

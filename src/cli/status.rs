@@ -17,12 +17,12 @@ use view::view;
 
 /// Show the verdict with its reasons, the routes, and the newest mismatch classes
 ///
-/// On a terminal, again every second until `q` is pressed.
+/// On a terminal, refreshes every second until `q` is pressed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     address: Address,
-    /// Show it once, as where the output is no terminal
+    /// Show it once, as when the output is no terminal
     #[arg(long)]
     once: bool,
     /// Print one JSON document: `verdict`, `classes`, `settings`, `readiness`
@@ -30,7 +30,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Ends with 0 whatever the verdict; 64 where the request is refused, 69 where no twinread answers at first.
+/// Exits with 0 whatever the verdict; 64 if the request is refused, 69 if no twinread answers at first.
 pub fn run(args: Args) -> ExitCode {
     match show(&args) {
         Ok(()) => ExitCode::SUCCESS,

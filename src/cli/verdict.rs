@@ -1,4 +1,4 @@
-//! The verdict of a running twinread, as its admin API tells it, for people to read.
+//! The verdict of a running twinread, read from its admin API and printed for people.
 
 use super::{
     client::{Client, Error},
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 
-/// What is read of the document of `GET /v1/verdict`.
+/// The parts of `GET /v1/verdict` that are printed.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ToldVerdict {
     pub(super) verdict: Decision,
@@ -50,13 +50,13 @@ pub(super) struct ToldRoute {
     pub(super) mismatch_rate: Rate,
 }
 
-/// A span of time, in the two units that say most.
+/// A span of time, in its two largest units.
 pub(super) struct Span(pub(super) u64);
 
-/// A text that came from live traffic: what would steer a terminal, or turn or hide what is beside it, is escaped.
+/// Text from live traffic. Escapes what would steer a terminal, or reorder or hide neighbouring text.
 pub(super) struct Printable<'t>(pub(super) &'t str);
 
-/// Asks for the verdict: the document as it came, and what is read of it.
+/// Fetches the verdict: the raw document, and its parsed form.
 pub(super) fn ask(client: &Client) -> Result<(Value, ToldVerdict), Error> {
     let path = "/v1/verdict";
     let document = client.get(path)?.body;
@@ -92,7 +92,7 @@ impl ToldRoute {
 
 // === impl ToldVerdict ===
 
-/// The verdict in a line, and a line for each reason.
+/// The verdict on one line, and one line per reason.
 impl fmt::Display for ToldVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verdict, style) = (self.verdict, style(self.verdict));

@@ -1,4 +1,4 @@
-//! The sections `capture` and `queue`: the bounds of what is kept of live reads until their checks.
+//! The sections `capture` and `queue`: limits of the live reads kept until their checks.
 
 use super::{
     not_yet,
@@ -10,18 +10,18 @@ use std::time::Duration;
 /// The section `capture`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Capture {
-    /// Bytes of one body.
+    /// Maximum size of one body, in bytes.
     pub max_body: usize,
-    /// Bytes of all captured bodies in the process.
+    /// Maximum size of all captured bodies in the process, in bytes.
     pub max_total: usize,
 }
 
 /// The section `queue`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
-    /// Samples that may wait for their check.
+    /// Maximum number of samples that wait for their check.
     pub max_length: usize,
-    /// What has waited longer is not compared any more.
+    /// A sample that has waited longer is not compared.
     pub max_age: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What makes checks comparable: where it changes, an epoch begins.
+//! What makes checks comparable. A change of it begins an epoch.
 
 use super::Config;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh64::xxh64;
 
-/// Fingerprints of the parts of a configuration, the same in every process and every build of this program. Stored with
-/// an epoch, they tell after a restart whether it can go on.
+/// Fingerprints of parts of a configuration, equal in every process and build of this program. They are stored with an
+/// epoch and decide after a restart whether it can continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparable {
     rules: String,
@@ -34,7 +34,7 @@ impl Comparable {
         }
     }
 
-    /// Why checks under `self` cannot be put beside those under `before`, if so: the first that holds of rules,
+    /// Why checks under `self` are not comparable with those under `before`, if so: the first that holds of rules,
     /// comparison settings, stacks, version header.
     pub fn cause(&self, before: &Self) -> Option<Cause> {
         let changes = [
@@ -48,7 +48,7 @@ impl Comparable {
     }
 }
 
-/// Written out field by field, for the text that is hashed must not change with how the program prints itself.
+/// Written field by field, because the hashed text must not change with the program's `Debug` output.
 fn compare(options: &Options) -> String {
     let Options {
         headers,

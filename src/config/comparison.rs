@@ -12,7 +12,7 @@ use crate::{
 use http::HeaderName;
 use std::time::Duration;
 
-/// Options of the comparison, and how long aligning may take.
+/// Options of the comparison, and the time limit of aligning.
 pub(super) fn read(at: &Cursor<'_>) -> Result<(Options, Duration), ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let headers = fields.optional("headers", headers);
@@ -57,7 +57,7 @@ fn headers(at: &Cursor<'_>) -> Result<HeaderScope, ConfigErrors> {
     }
 }
 
-/// The name of a header, or how names begin: `x-internal-*`.
+/// The name of a header, or a prefix of names: `x-internal-*`.
 fn header_or_start(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     let name = stacks::header(at)?;
     let start = name.as_str().strip_suffix('*').unwrap_or(name.as_str());

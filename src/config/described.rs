@@ -1,19 +1,19 @@
-//! JSON Schemas of what configures the process: of its file, and of patches while it runs.
+//! JSON Schemas of the configuration file, and of patches at runtime.
 
 use super::{layers::Change, tree::Path};
 use crate::spanned_yaml::Node;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The JSON Schema of the configuration as it is written down: without defaults, and with `<<`.
+/// The JSON Schema of the configuration source: without defaults, and with `<<`.
 pub fn schema() -> Value {
     let node = Node::parse(&Arc::from("schema"), include_str!("schema.yaml"));
     let node = node.expect("a schema that is compiled in must be a document");
     node.to_json()
 }
 
-/// The JSON Schema of a patch: what the configuration's own says of the settings that change at runtime. A null returns to the file's
-/// value, so that every part may be null.
+/// The JSON Schema of a patch: that of the configuration, reduced to the settings that change at runtime. Every part
+/// may be null, because a null returns to the file's value.
 pub fn patch_schema() -> Value {
     let schema = schema();
     let whole = inlined(&schema, &schema["$defs"]);
@@ -24,14 +24,14 @@ pub fn patch_schema() -> Value {
     patch
 }
 
-/// Every runtime setting by its dotted name, with the JSON Schema of what it may be.
+/// Every runtime setting by its dotted name, with the JSON Schema of its value.
 pub fn setting_schemas() -> Vec<(String, Value)> {
     let mut found = Vec::new();
     collect(&patch_schema(), &mut Path::new(), &mut found);
     found
 }
 
-/// Whether there is a field at `path`, or within something that is one.
+/// Whether `path` is a field, or is within one.
 pub(super) fn is_field(path: &Path) -> bool {
     let schema = schema();
     let whole = inlined(&schema, &schema["$defs"]);
@@ -59,7 +59,7 @@ fn collect(schema: &Value, path: &mut Path, found: &mut Vec<(String, Value)>) {
     }
 }
 
-/// With the types themselves in the place of references to them.
+/// Replaces references by the types that they refer to.
 fn inlined(schema: &Value, types: &Value) -> Value {
     match schema {
         Value::Object(members) => {
@@ -81,7 +81,7 @@ fn inlined(schema: &Value, types: &Value) -> Value {
     }
 }
 
-/// What is left of the schema at `path`: runtime settings, and what holds some.
+/// The part of the schema at `path` that describes runtime settings; `None` if there are none.
 fn cut(schema: &Value, path: &mut Path) -> Option<Value> {
     let description = schema.get("description");
     let Some(fields) = schema["properties"].as_object() else {

@@ -1,12 +1,12 @@
-//! `${NAME}` and `${NAME:-default}` replaced from the environment, in scalars.
+//! Replaces `${NAME}` and `${NAME:-default}` in scalars by environment variables.
 //!
-//! This is done to the tree, not to the text: a value cannot bring in fields, and lines and columns stay true.
-//! A plain scalar stays plain, so that `rate: ${RATE}` may be a number; a quoted one stays text.
+//! Works on the tree, not on the text: a value cannot add fields, and positions stay valid. A plain scalar stays plain,
+//! so that `rate: ${RATE}` may be a number; a quoted one stays text.
 
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Data, Node};
 use std::sync::Arc;
 
-/// Looks a variable up. The process's environment, or a test's.
+/// Looks up a variable, in the process's environment or a test's.
 pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 
 struct Replacing<'r> {
@@ -18,7 +18,7 @@ struct Replacing<'r> {
 /// A scalar with its variables replaced.
 struct Expanded {
     text: String,
-    /// A part of it was not written in the file, and may be a secret.
+    /// A part of it came from the environment, and may be a secret.
     is_from_outside: bool,
 }
 
@@ -28,10 +28,10 @@ enum Value<'v> {
     Default(&'v str),
 }
 
-/// Replaces every variable in `node`. Faults show the variable in place of a value from the environment.
+/// Replaces every variable in `node`. Faults show the variable instead of a value from the environment.
 ///
 /// # Errors
-/// Variables that are not set and have no default, and what is not a name in braces.
+/// Unset variables without a default, and braces that hold no name.
 pub(super) fn replace(
     file: &Arc<str>,
     node: &mut Node,
@@ -115,7 +115,7 @@ fn expand(text: &str, lookup: Lookup<'_>) -> Result<Expanded, String> {
     })
 }
 
-/// As in a shell, a variable that is set but empty has its default.
+/// As in a shell, a variable that is set but empty uses its default.
 fn value<'v>(variable: &'v str, lookup: Lookup<'_>) -> Result<Value<'v>, String> {
     let (name, default) = match variable.split_once(":-") {
         Some((name, default)) => (name, Some(default)),

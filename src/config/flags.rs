@@ -1,9 +1,9 @@
-//! The flags of the command line that set fields of the configuration.
+//! Command line flags that set fields of the configuration.
 
 use super::tree;
 use crate::spanned_yaml::{Data, Node};
 
-/// As they were given; they are checked with the file, which they win over.
+/// As given; they override the file and are validated with it.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     pub listen: Option<String>,
@@ -37,7 +37,7 @@ impl Flags {
             let path: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
             let value = Node {
                 mark: None,
-                // Quoted: an empty flag is a wrong value, not an absent one.
+                // Quoted, because an empty flag is a wrong value, not an absent one.
                 data: Data::Quoted(value.clone()),
                 shown: None,
             };

@@ -1,4 +1,4 @@
-//! The layers that settings come from: default, file, flags, and what the API has changed.
+//! The layers that settings come from: defaults, file, flags, and changes made through the API.
 
 use super::tree::{self, Path};
 use crate::{
@@ -8,30 +8,30 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Four trees; in each place the last one that says something counts.
+/// Four trees; the last one that has a value at a path wins.
 #[derive(Clone, Debug)]
 pub(super) struct Layers {
     default: Node,
     file: Node,
-    /// The text that `file` was read from.
+    /// The text of `file`.
     text: Arc<str>,
     flags: Node,
-    /// An object: all patches merged, nulls taken out.
+    /// An object: all patches merged, nulls removed.
     api: Value,
 }
 
-/// How a field is changed while the process runs.
+/// How a field can change at runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// A runtime setting: by the API, or by the file.
+    /// Through the API, or in the file.
     Api,
-    /// By the file.
+    /// In the file only.
     File,
-    /// Not at all.
+    /// Not at runtime.
     Restart,
 }
 
-/// What is not named here needs a restart.
+/// Fields that are not listed need a restart.
 const CHANGES: [(&str, Change); 19] = [
     ("serve_from", Change::Api),
     ("paused", Change::Api),
@@ -54,7 +54,7 @@ const CHANGES: [(&str, Change); 19] = [
     ("redact", Change::File),
 ];
 
-/// The field for which a null of the file is a value of its own: `sample.force_header`, nothing forces a sample.
+/// `sample.force_header`: a null in the file is its own value and means that no header forces a sample.
 const NULLABLE: [&str; 2] = ["sample", "force_header"];
 
 // === impl Layers ===
@@ -70,7 +70,7 @@ impl Layers {
         }
     }
 
-    /// For faults, which are told where they stand in it.
+    /// Sets the text of the file, for positions in faults.
     pub(super) fn with_text(self, text: Arc<str>) -> Self {
         Self { text, ..self }
     }
@@ -79,7 +79,7 @@ impl Layers {
         &self.text
     }
 
-    /// What the API has changed, to be kept over a reload.
+    /// Changes made through the API, to be kept over a reload.
     pub(super) fn api(&self) -> &Value {
         &self.api
     }
@@ -89,12 +89,12 @@ impl Layers {
         self
     }
 
-    /// Keeps `value` at `path` whatever the file says; `None`: keeps it absent.
+    /// Fixes `value` at `path` whatever the file says; `None` keeps it absent.
     pub(super) fn keep(&mut self, path: &[String], value: Option<Node>) {
         tree::put(&mut self.file, path, value);
     }
 
-    /// What default, file and flags make.
+    /// Defaults, file and flags merged.
     pub(super) fn base(&self) -> Node {
         let mut tree = tree::overlay(self.default.clone(), self.file.clone());
         let none = NULLABLE.map(str::to_owned);
@@ -106,12 +106,12 @@ impl Layers {
         tree::overlay(tree, self.flags.clone())
     }
 
-    /// The whole: what is neither of the file nor built in has no mark.
+    /// All layers merged. Nodes that are neither from the file nor built in have no position.
     pub(super) fn tree(&self) -> Node {
         tree::overlay(self.base(), Node::from(&self.api))
     }
 
-    /// Every runtime setting as it stands.
+    /// Every runtime setting with its value and source.
     pub(super) fn settings(&self) -> BTreeMap<String, Setting> {
         let tree = self.tree();
         let names = runtime_settings(&self.default);
@@ -155,7 +155,7 @@ impl Change {
     }
 }
 
-/// Every runtime setting as it is where nobody says anything.
+/// Every runtime setting with its default.
 pub fn default_settings() -> BTreeMap<String, Setting> {
     let nothing = Node::from(&Value::Object(serde_json::Map::new()));
     Layers::new(nothing.clone(), nothing).settings()
@@ -175,7 +175,7 @@ pub(super) fn runtime_settings(default: &Node) -> Vec<(Path, &Node)> {
     leaves
 }
 
-/// As JSON, a number as a number even where it was written in quotes or came from the environment.
+/// As JSON. A number stays a number even if it was quoted or came from the environment.
 fn value(node: &Node, default: &Node) -> Value {
     let (Data::Plain(text) | Data::Quoted(text)) = &node.data else {
         return node.to_json();

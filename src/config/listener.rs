@@ -1,4 +1,4 @@
-//! The section `limits`: how much callers of the listener may take.
+//! The section `limits`: limits for callers of the listener.
 
 use super::{
     not_yet,

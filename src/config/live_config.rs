@@ -1,4 +1,4 @@
-//! The configuration that is in force: changed by patches and by reloads, whole or not at all.
+//! The configuration in force. A patch or a reload changes it as a whole or not at all.
 
 use super::{
     Config, Loaded, Origin,
@@ -27,41 +27,41 @@ use std::{
 pub struct Running {
     origin: Origin,
     gauges: Gauges,
-    /// Told of each change, for the next process.
+    /// Called on each change, with what the next process needs.
     keep: Box<Keep>,
-    /// Puts a configuration in force. Called under the lock, so that the last one called is the one that stays.
+    /// Puts a configuration in force. Called under the lock, so that calls arrive in the order of the revisions.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
-    /// Is told of each change of a setting.
+    /// Called with the settings that each change affects.
     note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
     state: Mutex<State>,
 }
 
-/// Is told what the API has changed, and how all settings stand.
+/// Receives the changes made through the API, and the values of all settings.
 type Keep = dyn Fn(&Value, Settings) + Send + Sync;
 
 struct State {
     loaded: Loaded,
     paths: Vec<PathBuf>,
     revision: u64,
-    /// Of the last attempt to reload, where it failed: told once, not at every event around the files.
+    /// Faults of the last reload if it failed. They are logged once, not at every file event.
     failed: Option<ConfigErrors>,
-    /// What the last reload found to need a restart: told once too.
+    /// Fields that need a restart, as of the last reload. Each is logged once.
     needs_restart: Vec<String>,
 }
 
 /// What a reload did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Fields, by dotted name, that are in force now with another value.
+    /// Fields, by dotted name, that took a new value.
     pub changed: Vec<String>,
-    /// Fields that differ from what is running, and stay as they are until a restart.
+    /// Fields that differ from the running configuration and keep their values until a restart.
     pub needs_restart: Vec<String>,
 }
 
 // === impl Running ===
 
 impl Running {
-    /// `publish` puts changes in force; what was loaded is taken to be in force already.
+    /// Takes `loaded` to be in force already; `publish` puts later changes in force.
     pub fn new(
         origin: Origin,
         loaded: Loaded,
@@ -88,8 +88,8 @@ impl Running {
         }
     }
 
-    /// Goes on from where another process has ended, at its `revision`, and tells `keep` now and at each change what the
-    /// API has changed, and how all settings stand.
+    /// Continues at the `revision` of an earlier process. Calls `keep` now and on each change, with the changes made
+    /// through the API and the values of all settings.
     pub fn going_on(
         self,
         revision: u64,
@@ -106,7 +106,7 @@ impl Running {
         }
     }
 
-    /// Tells `note` of the settings that change from now on.
+    /// Passes each later change of settings to `note`.
     pub fn noting(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
         Self {
             note: Box::new(note),
@@ -119,17 +119,17 @@ impl Running {
         self.lock().loaded.config.clone()
     }
 
-    /// Files and folders whose change calls for a [reload](Self::reload): those of the last attempt, so that a bad
-    /// one is seen when it is mended.
+    /// Files and folders whose change calls for a [reload](Self::reload). They are those of the last attempt, so that
+    /// fixing a faulty file is noticed.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.lock().paths.clone()
     }
 
-    /// Reads the files anew and puts in force what can change at runtime; what the API has changed stays.
-    /// Reads files: not for a thread that serves.
+    /// Reads the files again and puts in force what can change at runtime. Changes made through the API stay. Blocks on
+    /// file I/O; do not call it from a thread that serves requests.
     ///
     /// # Errors
-    /// Every fault, and then nothing has changed.
+    /// Every fault. In that case nothing has changed.
     pub fn reload(&self, cause: Cause) -> Result<Reloaded, ConfigErrors> {
         let mut paths = Vec::new();
         let next = load_noting(&self.origin, &mut paths);
@@ -178,7 +178,7 @@ impl Running {
         Ok(reloaded)
     }
 
-    /// Puts `next` in force, and tells each setting that changes by it.
+    /// Puts `next` in force; publishes, stores and logs each setting that changes.
     fn put(&self, state: &mut State, next: Loaded, by: By) {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
@@ -237,10 +237,10 @@ impl fmt::Debug for Running {
 // === impl Loaded ===
 
 impl Loaded {
-    /// With a merge patch laid upon what the API has changed.
+    /// Applies a merge patch on top of the changes made through the API.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Every fault of the patch, and of the configuration that it results in.
     pub fn patched(&self, patch: &Value) -> Result<Self, ConfigErrors> {
         let (patch, mut faults) = patch::admit(patch);
         let mut api = self.layers.api().clone();
@@ -255,12 +255,12 @@ impl Loaded {
         faults.into_result(next)
     }
 
-    /// Every runtime setting as it stands.
+    /// Every runtime setting with its value.
     pub fn settings(&self) -> BTreeMap<String, Setting> {
         self.layers.settings()
     }
 
-    /// Gives `next` what stays: what needs a restart, and what the API has changed.
+    /// Carries over to `next` the fields that need a restart and the changes made through the API.
     fn carry_over(&self, next: &mut Self) -> Result<Reloaded, ConfigErrors> {
         let running = self.layers.base();
         let mut reloaded = Reloaded::default();
@@ -280,7 +280,7 @@ impl Loaded {
         }
         let layers = next.layers.clone();
         next.layers = layers.with_api(self.layers.api().clone());
-        // What is kept is named there, and not in the file any more.
+        // Fields that are carried over may name hosts that are no longer in the file.
         next.hosts = std::mem::take(&mut next.hosts).with(&self.hosts);
         let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
         next.config = Arc::new(config?);
@@ -299,7 +299,7 @@ impl State {
     }
 }
 
-/// Without places: who sends a patch has no file at hand.
+/// Removes positions, because the sender of a patch has no file.
 fn bare(faults: &ConfigErrors) -> ConfigErrors {
     let mut told = ConfigErrors::default();
     for fault in faults.iter() {

@@ -1,4 +1,4 @@
-//! Brings file, environment, flags and rule files together into a [`Config`].
+//! Combines file, environment, flags and rule files into a [`Config`].
 
 use super::{
     Config, Flags,
@@ -22,31 +22,31 @@ use std::{
 #[derive(Clone)]
 pub struct Origin {
     file: Option<PathBuf>,
-    /// A text that stands for the file: what faults call it, and what it says.
+    /// A built-in text in place of the file: its name in faults, and its content.
     written: Option<(&'static str, &'static str)>,
     flags: Flags,
     environment: Environment,
 }
 
-/// What looks variables up.
+/// Looks up variables.
 type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// A configuration without a fault, and what it was made from.
+/// A valid configuration with its sources.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The name that faults give the file.
+    /// The name of the file in faults.
     pub(super) name: Arc<str>,
     pub(super) layers: Layers,
     pub(super) rules: Rules,
-    /// As they were resolved when the file was read.
+    /// As resolved when the file was read.
     pub(super) hosts: Hosts,
     pub(super) config: Arc<Config>,
 }
 
-/// What faults call a value that was given by a flag.
+/// The name of the command line in faults.
 const COMMAND_LINE: &str = "command line";
 
-/// Reads the configuration from where it comes from.
+/// Loads the configuration.
 ///
 /// # Errors
 /// Every fault, sorted by file and line.
@@ -54,7 +54,7 @@ pub fn load(origin: &Origin) -> Result<Loaded, ConfigErrors> {
     load_noting(origin, &mut Vec::new())
 }
 
-/// As [`load`]; `paths` gets the files and folders that were asked for, whether or not they are good.
+/// As [`load`]; `paths` receives the requested files and folders, whether or not they are valid.
 pub(super) fn load_noting(
     origin: &Origin,
     paths: &mut Vec<PathBuf>,
@@ -73,7 +73,7 @@ pub(super) fn load_noting(
     paths.extend_from_slice(rules.files.paths());
     let hosts = Hosts::of(&tree);
     let config = faults.collect(resolve(&name, &layers, (&rules, &hosts)));
-    // What holds an unset variable is wrong in other ways too, which say nothing new.
+    // A value with an unset variable causes further faults that add nothing.
     let is_new = |fault: &&ConfigError| unset.iter().all(|unset| unset.mark != fault.mark);
     let mut all: Vec<_> = unset.iter().chain(faults.iter().filter(is_new)).collect();
     all.sort_by_key(|fault| (fault.file.as_ref() != Some(&name), &fault.file, fault.mark));
@@ -92,7 +92,7 @@ pub(super) fn load_noting(
     }
 }
 
-/// Reads the whole that the layers make.
+/// Validates the merged layers.
 pub(super) fn resolve(
     name: &Arc<str>,
     layers: &Layers,
@@ -109,7 +109,7 @@ pub(super) fn resolve(
     })
 }
 
-/// What has no mark was not written in the file.
+/// Attributes a fault without a position to the command line.
 fn blame(fault: &ConfigError) -> ConfigError {
     let mut fault = fault.clone();
     if fault.mark.is_none() {
@@ -131,7 +131,7 @@ impl Origin {
         }
     }
 
-    /// A text that is compiled in, under the name that faults give it.
+    /// A built-in text, with its name in faults.
     pub fn written(name: &'static str, text: &'static str) -> Self {
         Self {
             written: Some((name, text)),
@@ -139,7 +139,7 @@ impl Origin {
         }
     }
 
-    /// Takes variables from elsewhere than from the process's environment.
+    /// Looks variables up with `lookup` instead of in the process's environment.
     pub fn with_environment(
         self,
         lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
@@ -172,7 +172,7 @@ impl Origin {
         };
         let mut root = Node::parse(name, &text)?;
         if self.file.is_some() {
-            // What is missing in an empty file is missing at its beginning.
+            // A field missing in an empty file is missing at its beginning.
             root.mark.get_or_insert(Position { line: 1, column: 1 });
         }
         Ok((root, text.into()))
@@ -199,7 +199,7 @@ impl fmt::Debug for Origin {
 // === impl Loaded ===
 
 impl Loaded {
-    /// The name of the file, as faults give it.
+    /// The name of the file in faults.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -208,7 +208,7 @@ impl Loaded {
         &self.config
     }
 
-    /// What is not wrong but needs attention, such as rules that have expired.
+    /// Warnings: not errors, but worth attention, such as expired rules.
     pub fn warnings(&self) -> Vec<ConfigError> {
         let rules = self.rules.warnings.iter();
         rules

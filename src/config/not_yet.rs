@@ -1,16 +1,16 @@
-//! Fields of the contract whose part is not built yet: refused by name, never silently accepted.
+//! Documented fields whose feature is not built yet: rejected by name, never silently accepted.
 //!
-//! Every section is opened through [`open`]. Who builds a part takes its lines out of [`NOT_YET`] and reads
-//! the fields in their section.
+//! Every section is opened through [`open`]. To add a feature, remove its lines from [`NOT_YET`] and read the fields in
+//! their section.
 
 use crate::spanned_yaml::{ConfigError, Cursor, Data, Fields, Node};
 
-/// What may be written all the same, because it is what is in force.
+/// Which value is accepted anyway, because it is the behaviour in force.
 #[derive(Clone, Copy, Debug)]
 enum InForce {
-    /// Nothing at all.
+    /// None.
     Nothing,
-    /// That scalar.
+    /// This scalar.
     Only(&'static str),
 }
 
@@ -20,7 +20,7 @@ struct Line {
     in_force: InForce,
 }
 
-/// Null says "the default" and is always accepted.
+/// Null means the default and is always accepted.
 const NOT_YET: &[Line] = &[
     line("limits", "streams", InForce::Nothing),
     line("old", "http2", InForce::Only("false")),
@@ -43,7 +43,7 @@ const fn line(section: &'static str, field: &'static str, in_force: InForce) -> 
     }
 }
 
-/// Begins to read a section, with the fields that are not available yet dealt with.
+/// Opens a section and handles the fields that are not available yet.
 pub(super) fn open(at: Cursor<'_>) -> Fields<'_> {
     let section = at.path.clone();
     let mut fields = Fields::of(at);
@@ -59,7 +59,7 @@ pub(super) fn open(at: Cursor<'_>) -> Fields<'_> {
     fields
 }
 
-/// A section of which nothing is available yet.
+/// A section without any available field.
 pub(super) fn skip(at: &Cursor<'_>) -> Result<(), crate::spanned_yaml::ConfigErrors> {
     open(at.clone()).finish().into_result(())
 }

@@ -1,4 +1,4 @@
-//! The sections `telemetry`, `log`, `store` and `epoch`: what is told of checks, and where.
+//! The sections `telemetry`, `log`, `store` and `epoch`: what is reported about checks, and where.
 
 use super::{
     not_yet, stacks,
@@ -18,9 +18,9 @@ use tracing::level_filters::LevelFilter;
 /// The section `epoch`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Epoch {
-    /// Of the epoch that begins with the process.
+    /// Label of the epoch that begins with the process.
     pub label: Option<String>,
-    /// In answers of the new stack: names its build.
+    /// Header of the new stack's answers that names its build.
     pub version_header: Option<HeaderName>,
 }
 
@@ -32,7 +32,7 @@ pub struct Telemetry {
     pub traced: Traced,
 }
 
-/// Ten years: what is longer is a slip of the pen.
+/// Ten years. A longer duration is a typing mistake.
 const LONGEST_KEPT: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
 // === impl Telemetry ===
@@ -87,7 +87,7 @@ fn resource(at: &Cursor<'_>) -> Result<BTreeMap<String, String>, ConfigErrors> {
     faults.into_result(attributes)
 }
 
-/// What is absent stays so: between the configuration and the defaults stands the environment.
+/// Absent fields stay `None`, because the environment comes between the configuration and the defaults.
 fn otlp(at: &Cursor<'_>) -> Result<otlp::Config, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let endpoint = fields.optional("endpoint", endpoint);
@@ -154,7 +154,7 @@ pub(super) fn store(at: &Cursor<'_>) -> Result<store::Config, ConfigErrors> {
     values::complete(fields, read)
 }
 
-/// The path of a file. Whether its folder is there is for the start to say: this may be checked on another machine.
+/// The path of a file. Does not check that its folder exists: the configuration may be checked on another machine.
 fn path(at: &Cursor<'_>) -> Result<PathBuf, ConfigError> {
     match at.text() {
         Ok(path) if !path.is_empty() => Ok(path.into()),
@@ -162,7 +162,7 @@ fn path(at: &Cursor<'_>) -> Result<PathBuf, ConfigError> {
     }
 }
 
-/// Reads `epoch`. What is not told of headers is not told of builds either: `redacted` names no build.
+/// Reads `epoch`. A redacted header cannot name the build, because its value would be shown.
 pub(super) fn epoch(at: &Cursor<'_>, redacted: &[HeaderName]) -> Result<Epoch, ConfigErrors> {
     let mut fields = not_yet::open(at.clone());
     let label = fields.optional("label", |at| match &at.node.data {

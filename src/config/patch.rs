@@ -8,7 +8,7 @@ use super::{
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Node, closest};
 use serde_json::{Map, Value};
 
-/// Lays `patch` upon what the API has changed so far. A null takes a change back.
+/// Merges `patch` into the changes made through the API. A null reverts a change.
 pub(super) fn merge(api: &mut Value, patch: &Value) {
     let Value::Object(members) = patch else {
         *api = patch.clone();
@@ -28,8 +28,8 @@ pub(super) fn merge(api: &mut Value, patch: &Value) {
     }
 }
 
-/// What of `patch` the sections may judge, and what is refused by name: what cannot be changed while the process runs, and
-/// what is no setting.
+/// Returns the part of `patch` that sections may validate. Rejects by name what cannot change at runtime, and unknown
+/// settings.
 pub(super) fn admit(patch: &Value) -> (Value, ConfigErrors) {
     let mut faults = ConfigErrors::default();
     if !patch.is_object() {
@@ -63,7 +63,7 @@ fn walk(
         return (!is_refused).then_some(Value::Object(admitted));
     }
     let settings = layers::runtime_settings(default);
-    // What is within a setting is for its section to judge.
+    // The section validates what is within a setting.
     let is_of =
         |(setting, _): &(Path, &Node)| setting.starts_with(path) || path.starts_with(setting);
     if settings.iter().any(is_of) {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// The examples of RFC 7396, appendix A, that have an object for a patch.
+    /// The examples of RFC 7396, appendix A, in which the patch is an object.
     #[test]
     fn patches_merge_as_the_rfc_says() {
         let cases = [

@@ -1,4 +1,4 @@
-//! Whether two addresses lead to the same place: of the stacks, and of our own listeners.
+//! Detects addresses that lead to the same endpoint, among the stacks and our own listeners.
 
 use super::tree;
 use crate::{
@@ -18,7 +18,7 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
 
-/// Where requests come in, and where they go.
+/// The listeners' addresses and the stacks' targets.
 #[derive(Debug)]
 pub(super) struct Places<'c> {
     /// By the names of their fields.
@@ -29,7 +29,7 @@ pub(super) struct Places<'c> {
     pub(super) same_stack: SameStack,
 }
 
-/// What becomes of a configuration whose old and new stack are one.
+/// Whether old and new may be the same stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SameStack {
     Refused,
@@ -37,14 +37,14 @@ pub(super) enum SameStack {
     Allowed,
 }
 
-/// What was found, where nothing is wrong.
+/// Result of a check without faults.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     pub(super) is_same_stack: bool,
     pub(super) warnings: Vec<ConfigError>,
 }
 
-/// How long the system may take to resolve all names. What is not resolved by then is compared by name.
+/// Time limit for resolving all names. Names that are unresolved by then are compared as text.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const URLS: [[&str; 2]; 3] = [["old", "url"], ["new", "url"], ["control", "url"]];
@@ -57,8 +57,8 @@ const LOOPBACK: [IpAddr; 2] = [
 // === impl Hosts ===
 
 impl Hosts {
-    /// Resolves the names in a configuration whose addresses matter: those of a port that occurs twice. Asks the system, which
-    /// may take its time: not for a thread that serves.
+    /// Resolves the host names that matter: those of a port that occurs twice. Blocks on the system's resolver; do not
+    /// call it from a thread that serves requests.
     pub(super) fn of(tree: &Node) -> Self {
         let urls: Vec<_> = URLS.iter().filter_map(|path| url(tree, path)).collect();
         let listeners = ["listen", "admin"];
@@ -73,7 +73,7 @@ impl Hosts {
         let (sender, resolved) = mpsc::channel();
         for (host, _) in urls.into_iter().filter(|(_, port)| is_shared(*port)) {
             let sender = sender.clone();
-            // Nobody waits for a thread that comes too late.
+            // A send after the time limit fails and is ignored.
             thread::spawn(move || sender.send((resolve(&host), host)));
         }
         drop(sender);
@@ -86,7 +86,7 @@ impl Hosts {
         Self(found.map(|(addresses, host)| (host, addresses)).collect())
     }
 
-    /// With the names of `other` as well.
+    /// Adds the names of `other`.
     pub(super) fn with(mut self, other: &Self) -> Self {
         let others = other.0.iter();
         self.0
@@ -113,7 +113,7 @@ impl Hosts {
     fn leads_to(&self, target: &Target, listener: SocketAddr) -> bool {
         let is_reached = |ip: &IpAddr| match listener.ip().to_canonical() {
             IpAddr::V4(own) if own.is_unspecified() => ip.is_loopback() && ip.is_ipv4(),
-            // It takes connections to IPv4 addresses as well.
+            // An unspecified IPv6 listener accepts IPv4 connections as well.
             IpAddr::V6(own) if own.is_unspecified() => ip.is_loopback(),
             own => *ip == own,
         };
@@ -124,11 +124,11 @@ impl Hosts {
 // === impl Places ===
 
 impl Places<'_> {
-    /// Compares them all; `root` is the whole configuration.
+    /// Compares all of them; `root` is the whole configuration.
     pub(super) fn check(&self, root: &Cursor<'_>, hosts: &Hosts) -> Result<Checked, ConfigErrors> {
         let mut faults = self.check_listeners(root, hosts);
         if self.is_control_new(hosts) {
-            // Every defect would be noise.
+            // Otherwise every defect would count as noise.
             let message = "the address of new.url, expected another instance of the old stack";
             faults.push(at(root, &URLS[2]).fault(message));
         }
@@ -188,7 +188,7 @@ impl Places<'_> {
     }
 }
 
-/// Whether requests to two stacks at one address differ in nothing that selects a stack.
+/// Whether requests to two stacks at one address are equal in everything that selects a stack.
 fn is_same_place(one: &Target, other: &Target) -> bool {
     let headers = |target: &Target| {
         let mut headers = target.set.clone();
@@ -200,7 +200,7 @@ fn is_same_place(one: &Target, other: &Target) -> bool {
         && headers(one) == headers(other)
 }
 
-/// The `Host` that requests get; `None`: the caller's.
+/// The `Host` of forwarded requests; `None`: the caller's.
 fn host_sent(target: &Target) -> Option<HeaderValue> {
     match &target.host {
         HostPolicy::Preserve => None,
@@ -215,7 +215,7 @@ fn resolve(host: &str) -> Vec<IpAddr> {
     found.map(|address| reached_by(address.ip())).collect()
 }
 
-/// Where a connection to `ip` arrives.
+/// The address at which a connection to `ip` arrives.
 fn reached_by(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) if ip.is_unspecified() => LOOPBACK[0],
@@ -228,7 +228,7 @@ fn port(target: &Target) -> u16 {
     target.authority.port_u16().unwrap_or(80)
 }
 
-/// A host as names are compared: without the brackets of an IPv6 address and the dot of the root.
+/// Normalizes a host name: without the brackets of an IPv6 address and the root's dot, in lower case.
 fn host(host: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.trim_end_matches('.').to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! The whole configuration, read from the whole tree.
+//! Reads the whole configuration from the merged tree.
 
 use super::{
     capture::{Capture, Queue},
@@ -27,19 +27,19 @@ use crate::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-/// Everything that the program may rely on.
+/// The validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub admin_token: Option<String>,
-    /// With it callers may steer twinread.
+    /// Authorizes callers to control twinread by headers.
     pub live_token: Option<Secret>,
-    /// Whether both stacks are one place, which `allow_same_stack` permits: such a run never makes a verdict safe.
+    /// Whether old and new are the same stack, as `allow_same_stack` permits. A verdict on such a run is never safe.
     pub is_same_stack: bool,
-    /// What is not wrong but needs attention.
+    /// Warnings: not errors, but worth attention.
     pub warnings: Vec<ConfigError>,
-    /// The section `limits`; `limits` below is the section `verdict`.
+    /// The section `limits`; the field `limits` below is the section `verdict`.
     pub listener: ListenerLimits,
     /// The primary.
     pub serve_from: Stack,
@@ -48,7 +48,7 @@ pub struct Config {
     pub new: Arc<Target>,
     /// A second instance of the old stack.
     pub control: Option<Arc<Target>>,
-    /// Of the new stack, while it is the shadow.
+    /// For the new stack while it is the shadow.
     pub protection: Protection,
     pub reads: Arc<Reads>,
     pub routes: Arc<Routes>,
@@ -59,7 +59,7 @@ pub struct Config {
     pub recheck: Recheck,
     pub conditional: Conditional,
     pub comparing: Arc<CompareConfig>,
-    /// For aligning arrays and text.
+    /// Time limit for aligning arrays and text.
     pub deadline: Duration,
     pub redact: redact::Config,
     pub telemetry: Telemetry,
@@ -71,7 +71,7 @@ pub struct Config {
     pub grace: Duration,
 }
 
-/// The part of a [`Config`] that says what becomes of the checks.
+/// The part of a [`Config`] about the results of checks.
 struct OutputConfig {
     redact: redact::Config,
     telemetry: Telemetry,
@@ -82,7 +82,7 @@ struct OutputConfig {
     grace: Duration,
 }
 
-/// The part of a [`Config`] that says where it listens, and to how much.
+/// The part of a [`Config`] about listening: addresses and limits.
 struct Addresses {
     listen: SocketAddr,
     listener: ListenerLimits,
@@ -92,7 +92,7 @@ struct Addresses {
     same_stack: SameStack,
 }
 
-/// The part of a [`Config`] that says where the stacks are.
+/// The part of a [`Config`] about the addresses of the stacks.
 struct Stacks {
     old: Target,
     new: Target,
@@ -107,7 +107,7 @@ impl Config {
     /// Reads the whole tree.
     ///
     /// # Errors
-    /// Every fault of every section, except those of rules, which have been compiled before.
+    /// Every fault of every section except `rules`, which is compiled before.
     pub(super) fn read(
         at: &Cursor<'_>,
         rules: &Arc<RuleSet>,
@@ -174,14 +174,14 @@ impl Config {
         values::complete(fields, read)
     }
 
-    /// With the warnings about sections that do not go together.
+    /// Adds warnings about sections that do not fit together.
     fn warned(mut self, at: &Cursor<'_>) -> Self {
         let keys = sampling::too_few_keys(at, &self.sampling, &self.limits);
         self.warnings.extend(keys);
         self
     }
 
-    /// With every request to a stack marked by the instance that sends it.
+    /// Marks every request to a stack with the instance that sends it.
     #[must_use]
     pub fn sent_by(&self, instance: &Instance) -> Self {
         let mark = |target: &Arc<Target>| {
@@ -198,7 +198,7 @@ impl Config {
     }
 }
 
-// === impl Telling ===
+// === impl OutputConfig ===
 
 impl OutputConfig {
     fn take(fields: &mut Fields<'_>) -> Option<Self> {
@@ -225,7 +225,7 @@ impl OutputConfig {
 // === impl Stacks ===
 
 impl Stacks {
-    /// `addresses` is `None` where they have a fault: then nothing is compared with them.
+    /// `addresses` is `None` if they have a fault; then nothing is compared with them.
     fn take(fields: &mut Fields<'_>, addresses: Option<&Addresses>, hosts: &Hosts) -> Option<Self> {
         let old = fields.required("old", stacks::old);
         let new = fields.required("new", stacks::new);
@@ -299,14 +299,14 @@ fn address(at: &Cursor<'_>) -> Result<SocketAddr, ConfigError> {
     at.parse("an address and port such as 127.0.0.1:8080")
 }
 
-/// Whether both cannot be bound. Port 0 is any free one.
+/// Whether both cannot be bound at once. Port 0 is any free one.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let same_ip =
         one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && same_ip
 }
 
-/// A bearer token. It never shows in a fault.
+/// A bearer token. It never appears in a fault.
 fn token(at: &Cursor<'_>) -> Result<String, ConfigError> {
     let token = at.text().map_err(|_| at.fault("expected a text"))?;
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -1,4 +1,4 @@
-//! The sections `recheck` and `conditional`, and the control instance: what is read a second time.
+//! The sections `recheck`, `conditional` and `control`: second reads.
 
 use super::{
     not_yet, stacks,
@@ -15,12 +15,12 @@ use std::time::Duration;
 /// The section `recheck`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recheck {
-    /// From the first difference on, each longer than the one before; empty: nothing is read again.
+    /// Delays from the first difference on, each longer than the one before; empty: no rechecks.
     pub after: Vec<Duration>,
     pub max_per_second: Frequency,
 }
 
-/// Each is a request to either stack: there have to be few.
+/// Each delay costs a request to either stack, so there must be few.
 const MAX_DELAYS: usize = 10;
 
 // === impl Recheck ===
@@ -38,7 +38,7 @@ impl Recheck {
         values::complete(fields, recheck)
     }
 
-    /// How long after a write what was written may still differ: to the last reading. Zero where nothing is read again.
+    /// How long after a write its effect may still differ: until the last recheck. Zero without rechecks.
     pub fn window(&self) -> Duration {
         self.after.last().copied().unwrap_or_default()
     }
@@ -74,7 +74,7 @@ pub(super) fn control(
         let url = stacks::url(at)?;
         let is_new = |new: &Target| (&new.authority, &new.base_path) == (&url.0, &url.1);
         match new.is_some_and(is_new) {
-            // Every defect would be noise.
+            // Otherwise every defect would count as noise.
             true => Err(at.expected("another instance of the old stack, not the new one")),
             false => Ok(url),
         }

@@ -10,40 +10,40 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Why the configuration is read anew.
+/// Why the configuration is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Somebody asks, and wants to be told what is wrong each time.
+    /// SIGHUP: the user asks for a reload and wants every fault reported each time.
     Hangup,
-    /// Something around the files changed.
+    /// A file or its surroundings changed.
     FilesChanged,
 }
 
-/// Keeps a [`Running`] configuration up to its files.
+/// Keeps a [`Running`] configuration up to date with its files.
 #[derive(Debug)]
 pub struct Reloads {
     running: Arc<Running>,
     hangups: Signal,
-    /// `None` where files cannot be watched.
+    /// `None` if files cannot be watched.
     watch: Option<Watch>,
     changes: mpsc::Receiver<()>,
-    /// Keeps the receiver from ending where nothing is watched.
+    /// Keeps the receiver open if nothing is watched.
     _changed: mpsc::Sender<()>,
 }
 
-/// Files are written in several steps; they are read when there was none for this long.
+/// Files are written in several steps; a reload starts after this long without a change.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// But not later than this after the first.
+/// Maximum delay after the first change.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 // === impl Reloads ===
 
 impl Reloads {
-    /// From here on no SIGHUP and no change is missed. Has to be called within a tokio runtime.
+    /// Misses no SIGHUP and no change from here on. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// No handler for SIGHUP can be set. Files that cannot be watched are no error, but logged.
+    /// No handler for SIGHUP can be set. Files that cannot be watched are only logged.
     pub fn start(running: Arc<Running>) -> io::Result<Self> {
         let (changed, changes) = mpsc::channel(1);
         let watch = Watch::new(changed.clone());
@@ -73,7 +73,7 @@ impl Reloads {
                 }
             };
             let running = self.running.clone();
-            // Reading files and compiling rules must not hold up a thread that serves.
+            // Reading files and compiling rules must not block a thread that serves.
             let reload = task::spawn_blocking(move || running.reload(cause));
             if let Err(error) = reload.await {
                 tracing::error!(%error, "the reload came to no end");

@@ -1,6 +1,6 @@
-//! Rule files, folders of them and what is compiled in, brought together and compiled.
+//! Reads rule files, folders of them and built-in rules, and compiles them.
 //!
-//! [`RuleFiles`] is how every command reads rules; [`Rules`] are those that a configuration lists.
+//! Every command reads rules by [`RuleFiles`]; [`Rules`] are those that a configuration lists.
 
 use crate::{
     rules::RuleSet,
@@ -16,9 +16,9 @@ use std::{
 /// The texts of rule files, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleFiles {
-    /// Each by the name that faults give it.
+    /// Each with the name that faults show.
     texts: Vec<(Arc<str>, String)>,
-    /// Files and folders whose change matters.
+    /// Files and folders to watch.
     paths: Vec<PathBuf>,
 }
 
@@ -42,11 +42,11 @@ pub(super) struct Rules {
 // === impl RuleFiles ===
 
 impl RuleFiles {
-    /// Adds what `source` names: `builtin:NAME`, a file, or the rule files of a folder. Paths are relative to
-    /// `folder`. How many files there were: a folder may hold none.
+    /// Adds `source`: `builtin:NAME`, a file, or the rule files of a folder. Paths are relative to `folder`. Returns
+    /// the number of files, because a folder may hold none.
     ///
     /// # Errors
-    /// What cannot be read, and names that nothing built in has.
+    /// A file that cannot be read, or an unknown built-in name.
     pub fn add(&mut self, source: &str, folder: &Path) -> Result<usize, Unreadable> {
         if let Some(name) = source.strip_prefix("builtin:") {
             let text = RuleSet::builtin(name).ok_or_else(|| Unreadable::Builtin {
@@ -75,7 +75,7 @@ impl RuleFiles {
         Ok(files.len())
     }
 
-    /// Compiles all files into one set. Beside it come warnings: which rules have expired by `today`.
+    /// Compiles all files into one set. Also returns warnings about rules that have expired by `today`.
     ///
     /// # Errors
     /// Every fault of every rule.
@@ -83,7 +83,7 @@ impl RuleFiles {
         RuleSet::compile(&self.texts, today)
     }
 
-    /// Files and folders that were asked for, whether or not they could be read.
+    /// Every requested file and folder, readable or not.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
@@ -92,8 +92,8 @@ impl RuleFiles {
 // === impl Rules ===
 
 impl Rules {
-    /// Reads and compiles what `list` names; paths are relative to `folder`. Beside the rules come everything that
-    /// cannot be read, and every fault of every rule: where there are any, only the paths are of use.
+    /// Reads and compiles what `list` names; paths are relative to `folder`. Also returns every unreadable source and
+    /// every fault of every rule; if there are any, only the paths are of use.
     pub(super) fn load(list: &Cursor<'_>, folder: &Path, today: Date) -> (Self, ConfigErrors) {
         let mut rules = Self::default();
         let mut faults = ConfigErrors::default();
@@ -120,7 +120,7 @@ impl Rules {
     }
 }
 
-/// The rule files of a folder by name. What begins with a dot is an editor's, `*.test.yaml` are tests of rules.
+/// The rule files of a folder by name. Skips names that begin with a dot, which are editors' files, and `*.test.yaml`.
 fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -139,7 +139,7 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The list as it stands in the whole tree.
+/// The list in the whole tree.
 pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<Cursor<'n>> {
     tree.get("rules").map(|node| Cursor {
         file,

@@ -31,7 +31,8 @@ pub(super) fn read(at: &Cursor<'_>) -> Result<Sampling, ConfigErrors> {
     values::complete(fields, read)
 }
 
-/// A limit that no number of keys can show to hold, where reads are sampled by key: the verdict is never `safe` under it.
+/// Warns of a limit that no number of keys can prove if reads are sampled by key: under it, the verdict is never
+/// `safe`.
 pub(super) fn too_few_keys(
     root: &Cursor<'_>,
     sampling: &Sampling,

@@ -1,9 +1,9 @@
-//! Values that no fault shows.
+//! Hides secret values from faults.
 
 use super::tree;
 use crate::spanned_yaml::{Data, Node};
 
-/// Secrets, and sections of secrets: a section that is written as a text holds them as well.
+/// Secrets, and sections that hold secrets: a section that is mistakenly a text may contain them as well.
 const SECRETS: [&str; 7] = [
     "admin_token",
     "live_token",

@@ -1,4 +1,4 @@
-//! The sections `old` and `new`: where the stacks are, and how they are spoken to.
+//! The sections `old` and `new`: addresses of the stacks, and how to talk to them.
 
 use super::{
     not_yet,
@@ -16,17 +16,17 @@ use std::{
     time::Duration,
 };
 
-/// What protects the new stack while it is the shadow.
+/// Limits that protect the new stack while it is the shadow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protection {
-    /// Of the whole answer, body included.
+    /// For the whole answer, body included.
     pub timeout: Duration,
     pub max_in_flight: NonZeroUsize,
     pub max_per_second: Frequency,
     pub breaker: Limits,
 }
 
-/// What is set on requests to a stack, and what is removed from them.
+/// Headers to set on requests to a stack, and headers to remove.
 type Headers = (Vec<(HeaderName, HeaderValue)>, Vec<HeaderName>);
 
 /// Reads the fields that both stacks have.
@@ -94,7 +94,7 @@ fn breaker(at: &Cursor<'_>) -> Result<Limits, ConfigErrors> {
     values::complete(fields, limits)
 }
 
-/// An absolute url without query, and without a user: credentials belong into `headers.set`.
+/// An absolute url without query and user: credentials belong in `headers.set`.
 pub(super) fn url(at: &Cursor<'_>) -> Result<(Authority, String), ConfigError> {
     let what = "an absolute url such as http://127.0.0.1:9001";
     let uri: Uri = at.parse(what)?;
@@ -132,7 +132,7 @@ fn host(at: &Cursor<'_>) -> Result<HostPolicy, ConfigError> {
     }
 }
 
-/// Whether it is a host, with a port that can be connected to or without one.
+/// Whether it is a host, with a valid port or none.
 pub(super) fn is_reachable(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host());
     let is_port = |rest: &str| match rest.strip_prefix(':') {
@@ -150,7 +150,7 @@ fn headers(at: &Cursor<'_>) -> Result<Headers, ConfigErrors> {
     values::complete(fields, set.zip(remove))
 }
 
-/// Headers by name, those that `admit` lets pass. A value never shows in a fault: it may be a secret.
+/// Headers by name, if `admit` accepts them. A value never appears in a fault, because it may be a secret.
 pub(super) fn pairs(
     at: &Cursor<'_>,
     admit: impl Fn(&Cursor<'_>, HeaderName) -> Result<HeaderName, ConfigError>,
@@ -182,7 +182,6 @@ fn header_name(text: &str) -> Option<HeaderName> {
     HeaderName::from_bytes(text.as_bytes()).ok()
 }
 
-/// The name of a header.
 pub(super) fn header(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     let text = at.text()?;
     header_name(text).ok_or_else(|| at.expected("the name of a header"))
@@ -192,7 +191,7 @@ fn end_to_end(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     refuse_hop_by_hop(at, header(at)?)
 }
 
-/// Framing and connections are not the configuration's to change, and `host` has its own field.
+/// Rejects headers of framing and connections, which cannot be configured, and `host`, which has its own field.
 fn refuse_hop_by_hop(at: &Cursor<'_>, name: HeaderName) -> Result<HeaderName, ConfigError> {
     const OURS: [&str; 8] = [
         "connection",

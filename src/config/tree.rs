@@ -1,11 +1,11 @@
-//! Trees of settings laid upon one another, and the paths within them.
+//! Overlays trees of settings, and addresses nodes by paths.
 
 use crate::spanned_yaml::{Data, Key, Node, Position};
 
-/// The names from the root to a node. Names may hold dots, so this is not a text.
+/// The names from the root to a node. Not a single text, because names may hold dots.
 pub(super) type Path = Vec<String>;
 
-/// Lays `over` upon `base`: maps member by member, anything else instead. A null lets `base` through.
+/// Overlays `over` on `base`: merges maps, replaces anything else. A null keeps `base`.
 pub(super) fn overlay(base: Node, over: Node) -> Node {
     let Data::Map(entries) = over.data else {
         return over;
@@ -34,7 +34,7 @@ pub(super) fn overlay(base: Node, over: Node) -> Node {
     }
 }
 
-/// Takes every mark away: the places of what is built in mean nothing to a reader.
+/// Removes every position: positions in built-in text mean nothing to a reader.
 pub(super) fn strip(mut node: Node) -> Node {
     node.mark = None;
     match &mut node.data {
@@ -48,7 +48,7 @@ pub(super) fn strip(mut node: Node) -> Node {
     node
 }
 
-/// Gives what has no place the place of the section around it, so that what is missing is told where it belongs.
+/// Gives nodes without a position that of the enclosing section, so that a missing field is reported there.
 pub(super) fn settle(node: &mut Node, around: Option<Position>) {
     node.mark = node.mark.or(around);
     let mark = node.mark;
@@ -76,7 +76,7 @@ pub(super) fn find_mut<'n>(node: &'n mut Node, path: &[String]) -> Option<&'n mu
     })
 }
 
-/// Puts `value` at `path`, making the maps on the way, or takes away what is there.
+/// Sets `value` at `path`, creating maps on the way, or removes the node there.
 pub(super) fn put(node: &mut Node, path: &[String], value: Option<Node>) {
     let Some((name, rest)) = path.split_first() else {
         *node = value.unwrap_or_else(Node::null);
@@ -107,7 +107,7 @@ pub(super) fn put(node: &mut Node, path: &[String], value: Option<Node>) {
     }
 }
 
-/// Every node that is not a map with members, with its path; lists count as one.
+/// Every node that is not a map with members, with its path; a list counts as one.
 pub(super) fn leaves(node: &Node) -> Vec<(Path, &Node)> {
     let mut found = Vec::new();
     gather(node, &mut Vec::new(), &mut found);
@@ -127,7 +127,7 @@ fn gather<'n>(node: &'n Node, path: &mut Path, found: &mut Vec<(Path, &'n Node)>
     }
 }
 
-/// The paths at which two trees say different things, wherever they say them.
+/// The paths at which two trees differ, regardless of positions.
 pub(super) fn changes(before: &Node, after: &Node) -> Vec<Path> {
     let mut paths: Vec<Path> = Vec::new();
     let both = leaves(before).into_iter().chain(leaves(after));
@@ -137,7 +137,7 @@ pub(super) fn changes(before: &Node, after: &Node) -> Vec<Path> {
             paths.push(path);
         }
     }
-    // A map that became a leaf is told once, by its own path.
+    // A map that became a leaf is reported once, by its own path.
     let whole = paths.clone();
     paths.retain(|path| {
         !whole

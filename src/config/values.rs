@@ -1,4 +1,4 @@
-//! Values that several sections have, with the ranges that make sense for them.
+//! Value types that several sections share, with their ranges.
 
 use crate::{
     sample::Frequency,
@@ -11,13 +11,13 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-/// Above any sensible size of one body or of all of them: what is longer is a slip of the pen.
+/// Above any sensible size of one body or of all of them: a larger one is a typing mistake.
 const MAX_ROOM: usize = 64 << 30;
 
-/// Ends a section: its faults, or what was read of it.
+/// Finishes a section: returns its faults, or the value.
 pub(super) fn complete<T>(fields: Fields<'_>, read: Option<T>) -> Result<T, ConfigErrors> {
-    // The tree has every default in it, so what could not be read has left a fault, except where a
-    // section is read without its defaults.
+    // The tree includes every default, so an unreadable field has left a fault, unless the section is read without its
+    // defaults.
     let incomplete = fields.at().fault("a field is missing");
     let faults = fields.finish();
     match read {
@@ -48,7 +48,7 @@ pub(super) fn count(at: &Cursor<'_>, max: u32) -> Result<NonZeroUsize, ConfigErr
     Ok(count.expect("the range was checked"))
 }
 
-/// Events in one second, more than none.
+/// A positive number of events per second.
 pub(super) fn per_second(at: &Cursor<'_>) -> Result<Frequency, ConfigError> {
     let events = at.number_within(1e-3, 1e6)?;
     Ok(Frequency::per_second(events).expect("the range was checked"))
@@ -79,7 +79,7 @@ pub(super) fn one_of<T: Copy>(at: &Cursor<'_>, choices: &[(&str, T)]) -> Result<
     })
 }
 
-/// In the greatest unit that divides it, as a configuration spells it.
+/// Spells a duration in the largest unit that divides it.
 fn spell(duration: Duration) -> String {
     let ms = duration.as_millis();
     let units = [

@@ -1,7 +1,7 @@
-//! Sees that files have changed, through every symbolic link on the way to them.
+//! Detects changes of files, through every symbolic link on the way to them.
 //!
-//! Folders are watched, not files: editors replace a file by renaming another one over it, and Kubernetes swaps a
-//! link beside it.
+//! Watches folders instead of files: editors replace a file by renaming another one over it, and Kubernetes swaps a
+//! link next to it.
 
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
@@ -21,31 +21,31 @@ pub(super) struct Watch {
     matters: Paths,
 }
 
-/// Every path whose change may change what is read.
+/// Every path whose change may affect what is read.
 type Paths = Arc<Mutex<BTreeSet<PathBuf>>>;
 
-/// More links than a path may have on Linux.
+/// More links than Linux allows in a path.
 const MAX_LINKS: usize = 40;
 
 // === impl Watch ===
 
 impl Watch {
-    /// Sends once or more for every change of the paths that it is told to [follow](Self::follow).
+    /// Sends at least once for every change of the paths to [follow](Self::follow).
     pub(super) fn new(changed: mpsc::Sender<()>) -> notify::Result<Self> {
         let matters = Paths::default();
         let told = matters.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let matters = told.lock().unwrap_or_else(PoisonError::into_inner);
-            // An error stands for events that were lost.
+            // An error means that events were lost.
             if event.map_or(true, |event| concerns(&event, &matters)) {
-                // Full: one is waiting already.
+                // If full, a signal is already waiting.
                 let _ = changed.try_send(());
             }
         })?;
         Ok(Self { watcher, matters })
     }
 
-    /// Watches `paths` and nothing else. To be called again after a change: what was swapped is another folder now.
+    /// Watches `paths` and nothing else. Call it again after a change, because a swapped link leads to another folder.
     pub(super) fn follow(&mut self, paths: &[PathBuf]) -> notify::Result<()> {
         let matters: BTreeSet<_> = paths.iter().flat_map(|path| ways(path)).collect();
         let folders = |paths: &BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
@@ -57,7 +57,7 @@ impl Watch {
             std::mem::replace(&mut *current, matters)
         };
         for gone in folders(&before).difference(&wanted) {
-            // What does not exist any more is not watched any more.
+            // A folder that no longer exists is already unwatched.
             let _ = self.watcher.unwatch(gone);
         }
         for folder in &wanted {
@@ -67,7 +67,7 @@ impl Watch {
     }
 }
 
-/// Reading is no change, and it would be our own.
+/// Reads are no changes; our own reads would trigger it.
 fn concerns(event: &Event, matters: &BTreeSet<PathBuf>) -> bool {
     let is_change = match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
@@ -81,7 +81,7 @@ fn concerns(event: &Event, matters: &BTreeSet<PathBuf>) -> bool {
     is_change && event.paths.iter().any(related)
 }
 
-/// The path, and what it is after each link in it is followed.
+/// The path, and the path after following each link in it.
 fn ways(path: &Path) -> Vec<PathBuf> {
     let mut ways = Vec::new();
     let mut next = std::path::absolute(path).ok();
@@ -106,7 +106,7 @@ fn follow_first_link(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The folders in which a change of `path` can be seen: the one around it, around each link on the way, and itself.
+/// The folders in which a change of `path` shows: its parent, that of each link on the way, and itself.
 fn around(path: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<_> = path
         .ancestors()

@@ -1,14 +1,14 @@
-//! The catalogue that both stacks serve: what a path answers, before either stack's own ways.
+//! The catalogue that both stacks serve: the answer to each path, before a stack's own formatting.
 //!
-//! Everything follows from a product's number, so that both stacks agree unless a defect is planted.
+//! Everything derives from a product's number, so both stacks agree unless a defect is planted.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-/// How many products there are; their ids go from `p-001` up.
+/// Number of products; their ids count up from `p-001`.
 pub const PRODUCTS: u32 = 24;
 
-/// The product that was taken off the shelves.
+/// A product that is no longer sold.
 pub const DISCONTINUED: &str = "p-000";
 
 const COLOURS: [&str; 6] = ["Blue", "Green", "Grey", "Red", "White", "Plain"];
@@ -16,13 +16,13 @@ const WARES: [&str; 4] = ["teapot", "cup", "bowl", "plate"];
 const CATEGORIES: [&str; 3] = ["kitchen", "table", "garden"];
 const WAREHOUSES: [&str; 3] = ["Aarhus", "Porto", "Gdansk"];
 
-/// The products on one page of the list.
+/// Products per page of the list.
 const PAGE: u32 = 8;
 
 /// One answer of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// The name under which twinread counts it.
+    /// The route name that twinread gives it.
     pub route: &'static str,
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -32,12 +32,12 @@ pub struct Page {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
     Json(Value),
-    /// JSON, compressed on the way.
+    /// JSON, sent compressed.
     Gzip(Value),
     Text(String),
 }
 
-/// What `path` with `query` answers.
+/// The answer to `path` with `query`.
 pub fn page(path: &str, query: Option<&str>) -> Page {
     let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
     match segments[..] {
@@ -209,7 +209,7 @@ fn price(number: u32) -> Value {
     exact(&format!("{}.{:02}", 4 + number * 7 % 40, 15 + number * 3))
 }
 
-/// Odd numbers past 2^53, which no double holds.
+/// Odd numbers above 2^53, which a double cannot represent.
 fn gtin(number: u32) -> u64 {
     (1 << 53) + 2 * u64::from(number) + 1
 }

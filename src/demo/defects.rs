@@ -1,4 +1,4 @@
-//! The defects of the new stack: each a known kind at a known place, with the change that makes it.
+//! The defects of the new stack: each of a known kind at a known place, with the change that makes it.
 
 use super::catalogue::{Body, Page};
 use http::{HeaderValue, StatusCode, header};
@@ -8,19 +8,19 @@ use serde_json::{Number, Value};
 #[derive(Clone, Copy, Debug)]
 pub struct Planted {
     pub id: &'static str,
-    /// The route whose answers have it.
+    /// The affected route.
     pub route: &'static str,
-    /// Where it shows, as the place of its class is written.
+    /// The place of its class.
     pub place: &'static str,
-    /// How it shows: a name of the closed list of kinds.
+    /// The kind of difference, by name.
     pub kind: &'static str,
-    /// What went wrong in the new stack.
+    /// The mistake in the new stack.
     pub why: &'static str,
-    /// Changes the right answer into the wrong one; leaves alone what the defect does not touch.
+    /// Changes the right answer into the wrong one; keeps unaffected parts.
     plant: fn(&mut Page),
 }
 
-/// Every defect there is between the two stacks.
+/// Every defect between the two stacks.
 pub const PLANTED: [Planted; 10] = [
     Planted {
         id: "rounded-price",
@@ -113,7 +113,7 @@ type Members = serde_json::Map<String, Value>;
 // === impl Planted ===
 
 impl Planted {
-    /// Plants the defect if `page` is one of its route.
+    /// Plants the defect if `page` belongs to its route.
     pub fn plant(&self, page: &mut Page) {
         if page.route == self.route {
             (self.plant)(page);
@@ -137,7 +137,7 @@ fn number_at(page: &mut Page, pointer: &str, change: fn(&str) -> String) {
     }
 }
 
-/// What is left of a whole number after it was a double.
+/// A whole number after a conversion to double and back.
 fn through_double(text: &str) -> String {
     let double: f64 = text.parse().expect("a JSON number is one for Rust");
     format!("{double:.0}")

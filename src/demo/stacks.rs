@@ -25,10 +25,10 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How far the new stack's clock is ahead, so that its stamps never agree by luck.
+/// How far the new stack's clock is ahead, so that its timestamps never match by chance.
 const CLOCK_SKEW_MS: u64 = 1500;
 
-/// A stack that listens and has yet to serve.
+/// A bound stack that does not serve yet.
 #[derive(Debug)]
 pub struct BoundStack {
     stack: Stack,
@@ -46,7 +46,7 @@ struct Answers {
 
 impl BoundStack {
     /// # Errors
-    /// When this machine has no free port.
+    /// This machine has no free port.
     pub async fn bind(stack: Stack) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
@@ -61,7 +61,7 @@ impl BoundStack {
         self.addr
     }
 
-    /// Serves until the drain begins; connections end with it.
+    /// Serves until the drain begins, which also ends its connections.
     pub async fn run(self, mut watch: drain::Watch) {
         let answers = Arc::new(Answers {
             stack: self.stack,

@@ -1,4 +1,4 @@
-//! How each stack writes the same answer: the differences between the two that mean nothing.
+//! Each stack's formatting of the same answer: the differences between the two that mean nothing.
 
 use super::{
     PLANTED,
@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, header};
 use serde_json::{Number, Value};
 use std::io::Write;
 
-/// What tells two answers to the same request apart, whatever they say.
+/// Values that differ between any two answers, whatever their content.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// Unique among the answers of one stack.
@@ -20,7 +20,7 @@ pub struct Stamp {
     pub unix_ms: u64,
 }
 
-/// Writes `page` as `stack` does, its defects included.
+/// Formats `page` as `stack` does, its defects included.
 pub fn write(stack: Stack, mut page: Page, stamp: Stamp) -> Response<Bytes> {
     if stack == Stack::New {
         for planted in PLANTED {
@@ -62,8 +62,7 @@ fn json(stack: Stack, value: &Value) -> Bytes {
     Bytes::from(written.expect("a value is always written"))
 }
 
-/// The same document with its members in another order, its numbers spelled otherwise, and the two lists
-/// that have no order turned round.
+/// The same document with its members in another order, its numbers respelled, and its two unordered lists reversed.
 fn rewrite(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -98,7 +97,7 @@ fn respell(number: &Number) -> Number {
     respelled.parse().expect("one more digit is still a number")
 }
 
-/// The new stack keeps ratings to two places; a rule says that this is close enough.
+/// The new stack keeps ratings to two decimals; a rule accepts that.
 fn two_decimals(number: &Number) -> Number {
     let text = number.to_string();
     let kept = text.find('.').map_or(text.len(), |point| point + 3);

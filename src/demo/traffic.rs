@@ -1,4 +1,4 @@
-//! Callers for the demo: a tour over every page, again and again, at a bounded rate.
+//! Callers for the demo: they repeat a tour over every page, at a bounded rate.
 
 use super::catalogue;
 use bytes::Bytes;
@@ -19,13 +19,13 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-/// How many requests one tour has.
+/// Requests per tour.
 pub const TOUR_LENGTH: usize = 11 * ROUNDS as usize;
 
-/// Each round asks every route once, for another product.
+/// Each round requests every route once, for another product.
 const ROUNDS: u32 = catalogue::PRODUCTS;
 
-/// Requests under way at one time; past this the callers wait, as real ones would.
+/// Maximum concurrent requests; above this the callers wait, as real ones would.
 const MAX_IN_FLIGHT: usize = 16;
 
 /// What to send, and how fast.
@@ -36,15 +36,15 @@ pub struct Traffic {
     period: Duration,
 }
 
-/// What became of the traffic.
+/// Result of the traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sent {
     pub answered: u64,
-    /// Requests that got no answer, or 5xx.
+    /// Requests that got no answer, or a 5xx.
     pub failed: u64,
 }
 
-/// One tour: every route as often as any other, every product on the routes that have one.
+/// One tour: every route equally often, with every product on the routes that have one.
 pub fn tour() -> impl Iterator<Item = Uri> + Clone {
     (1..=ROUNDS).flat_map(|round| paths(round).map(|path| path.parse().expect("a plain path")))
 }
@@ -75,7 +75,7 @@ fn paths(round: u32) -> [String; 11] {
 // === impl Traffic ===
 
 impl Traffic {
-    /// Traffic for `addr` at `rate` requests a second, over kept-alive connections.
+    /// Traffic to `addr` at `rate` requests per second, over kept-alive connections.
     pub fn new(addr: SocketAddr, rate: NonZeroU32) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
@@ -84,7 +84,7 @@ impl Traffic {
         }
     }
 
-    /// Goes on tour for `duration`, and for one tour at least; `sent` hears of every answer.
+    /// Runs for `duration`, but at least one tour; calls `sent` for every answer.
     pub async fn run(&self, duration: Duration, mut sent: impl FnMut()) -> Sent {
         let mut ticks = time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -138,7 +138,7 @@ impl Sent {
     }
 }
 
-/// Whether an answer came, whole, that was not a server's failure.
+/// Whether a complete answer came that was no server error.
 async fn ask(client: Client<HttpConnector, Empty<Bytes>>, uri: Uri) -> bool {
     let request = Request::new(Empty::new());
     let (mut parts, body) = request.into_parts();

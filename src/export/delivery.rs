@@ -1,10 +1,10 @@
-//! Keeps account of what a collector took, and speaks up when that changes.
+//! Counts what a collector accepted, and logs changes of its state.
 
 use crate::ledger::{Gauges, Signal};
 use opentelemetry_sdk::error::OTelSdkResult;
 use tokio::time::error::Elapsed;
 
-/// The account of one signal.
+/// The delivery state of one signal.
 #[derive(Debug)]
 pub struct Delivery {
     signal: Signal,
@@ -12,7 +12,7 @@ pub struct Delivery {
     state: State,
 }
 
-/// A collector that is down is told of once, not once a batch.
+/// Logged on change, so that a collector that is down is logged once and not per batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Delivering,
@@ -30,7 +30,7 @@ impl Delivery {
         }
     }
 
-    /// Notes what became of an attempt to send `count` items; an attempt that took too long has failed.
+    /// Records an attempt to send `count` items; a timeout is a failure.
     pub fn attempted(&mut self, count: u64, result: Result<OTelSdkResult, Elapsed>) {
         match result {
             Ok(Ok(())) => self.delivered(),
@@ -39,7 +39,7 @@ impl Delivery {
         }
     }
 
-    /// Counts `count` items that were not even tried.
+    /// Counts `count` items that were dropped without an attempt.
     pub fn gave_up(&self, count: u64) {
         self.gauges.export_dropped(self.signal, count);
     }

@@ -1,4 +1,4 @@
-//! The process's log: how lines are written, and the line for each mismatch.
+//! The process's log: the format of lines, and the line for each mismatch.
 
 use crate::{
     outcome::Outcome,
@@ -24,7 +24,6 @@ pub struct Config {
     pub level: LevelFilter,
 }
 
-/// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
@@ -40,7 +39,7 @@ pub enum Colours {
     Coloured,
 }
 
-/// Writes one line for each mismatch, [`MAX_PER_SECOND`] at most.
+/// Logs one line per mismatch, [`MAX_PER_SECOND`] at most.
 #[derive(Debug)]
 pub struct Mismatches {
     reports: mpsc::Receiver<Sent>,
@@ -49,10 +48,11 @@ pub struct Mismatches {
     left_out: u64,
 }
 
-/// A stack that differs everywhere must not fill the disk; what is left out is told with the next line.
+/// Limits the log, because a stack that differs everywhere must not fill the disk. The next line reports how many were
+/// omitted.
 pub const MAX_PER_SECOND: u32 = 10;
 
-/// What libraries log on their own: the collector's state is told by [`Delivery`](super::Delivery), once a change.
+/// Levels of libraries. [`Delivery`](super::Delivery) reports the collector's state once per change.
 const QUIET: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
     hyper_util=warn,hyper=warn,h2=warn,tonic=warn,tower=warn";
 
@@ -68,10 +68,10 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Writes the whole process's log to stderr from here on.
+    /// Installs the log of the whole process, written to stderr.
     ///
     /// # Errors
-    /// Somebody else has set one up already.
+    /// A log is already set up.
     pub fn install(&self) -> Result<(), tracing::dispatcher::SetGlobalDefaultError> {
         let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let colours = match is_wanted && io::stderr().is_terminal() {
@@ -81,7 +81,7 @@ impl Config {
         tracing::dispatcher::set_global_default(self.dispatch(colours, io::stderr))
     }
 
-    /// A log that is written to `writer`.
+    /// A log that writes to `writer`.
     pub fn dispatch<W>(&self, colours: Colours, writer: W) -> Dispatch
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -114,7 +114,7 @@ impl Mismatches {
         }
     }
 
-    /// Ends when nobody can send a report any more.
+    /// Ends when every sender of reports is dropped.
     pub async fn run(mut self) {
         while let Some(report) = self.reports.recv().await {
             if !matches!(report.outcome, Outcome::Mismatch(_)) {
@@ -173,7 +173,7 @@ mod tests {
     };
     use tracing::instrument::WithSubscriber as _;
 
-    /// Keeps what is written.
+    /// Captures what is written.
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -288,7 +288,7 @@ mod tests {
         }
     }
 
-    /// What is written of one mismatch.
+    /// The line for one mismatch.
     async fn line(format: Format, mark: Mark) -> String {
         let mut reports = Reports::new(Gauges::default());
         let mismatches = Mismatches::new(reports.listen(Signal::Logs, 1));

@@ -1,8 +1,8 @@
-//! Where a collector is, and the exporters that send to it.
+//! Finds the collector, and builds the exporters that send to it.
 //!
-//! What the configuration says goes before the environment, a variable for one signal before that for all
-//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). Headers and compression named in the environment
-//! are read by the exporters themselves.
+//! The configuration overrides the environment, and a variable for one signal overrides that for all
+//! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). The exporters themselves read headers and
+//! compression from the environment.
 
 use crate::{ledger::Signal, spanned_yaml::without_user};
 use opentelemetry_otlp::{
@@ -11,15 +11,15 @@ use opentelemetry_otlp::{
 };
 use std::{collections::HashMap, time::Duration};
 
-/// The section `telemetry.otlp` of the configuration; what is `None` is for the environment to say.
+/// The section `telemetry.otlp` of the configuration; the environment decides fields that are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// The collector's base url; `None` here and in the environment: nothing is exported.
     pub endpoint: Option<String>,
-    /// `None`: the environment's, or else gRPC.
+    /// `None`: the environment's, else gRPC.
     pub protocol: Option<Protocol>,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    /// Of one export; `None`: the environment's, or else 5 s.
+    /// Timeout of one export; `None`: the environment's, else 5 s.
     pub timeout: Option<Duration>,
 }
 
@@ -31,11 +31,11 @@ pub enum Protocol {
     Http,
 }
 
-/// Where one signal is sent, and how.
+/// Destination of one signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub protocol: Protocol,
-    /// For HTTP with its path, for gRPC the base url.
+    /// For HTTP including the path, for gRPC the base url.
     pub url: String,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub timeout: Duration,
@@ -59,7 +59,7 @@ pub enum Invalid {
 /// Looks up an environment variable; an empty one counts as absent.
 pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// Of one export, where neither configuration nor environment says.
+/// Timeout of one export if neither configuration nor environment sets it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 // === impl Protocol ===
@@ -79,10 +79,10 @@ impl std::str::FromStr for Protocol {
 // === impl Config ===
 
 impl Config {
-    /// Where `signal` is sent; `None` where nobody named a collector.
+    /// The destination of `signal`; `None` without a collector.
     ///
     /// # Errors
-    /// [`Invalid`] where what was named cannot be used.
+    /// [`Invalid`] if the destination cannot be used.
     pub fn target(&self, signal: Signal, env: Env<'_>) -> Result<Option<Target>, Invalid> {
         let protocol = self.protocol(signal, env)?;
         let Some(url) = self.url(signal, protocol, env) else {
@@ -139,7 +139,7 @@ impl Config {
 // === impl Target ===
 
 impl Target {
-    /// Connects when first used. Has to be called within a tokio runtime.
+    /// Connects on first use. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`Invalid::Exporter`].
@@ -163,7 +163,7 @@ impl Target {
         Ok(exporter)
     }
 
-    /// Connects when first used. Has to be called within a tokio runtime.
+    /// Connects on first use. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`Invalid::Exporter`].
@@ -209,7 +209,7 @@ fn checked(url: String) -> Result<String, Invalid> {
     }
 }
 
-/// The signal's own variable if it is set, or else the one for all signals.
+/// The signal's own variable if set, else the one for all signals.
 fn first(env: Env<'_>, signal: Signal, suffix: &str) -> Option<(String, String)> {
     let names = [
         variable(signal, suffix),

@@ -1,8 +1,8 @@
 //! The process's figures as OpenTelemetry instruments, read by Prometheus and pushed to a collector.
 //!
-//! Counts are not kept a second time: the instruments look into the ledger and its neighbours when they are read. Only
-//! histograms are recorded where things happen, by [`Timings`]. One reader serves both ways out, so that a
-//! measurement is aggregated once.
+//! Counts are not duplicated: instruments read the ledger and other sources on collection. Only histograms are recorded
+//! as events happen, by [`Timings`]. Prometheus and the push share one reader, so that a measurement is aggregated
+//! once.
 
 mod families;
 mod push;
@@ -43,7 +43,7 @@ pub struct Metrics {
     ledger: Arc<OnceLock<Ledger>>,
 }
 
-/// Where the counts are kept.
+/// Sources of the counts.
 #[derive(Clone, Debug)]
 pub struct Sources {
     pub ledger: Ledger,
@@ -52,25 +52,25 @@ pub struct Sources {
     pub figures: Arc<dyn Figures>,
 }
 
-/// Figures that are computed when somebody asks.
+/// Figures computed on collection.
 pub trait Figures: fmt::Debug + Send + Sync + 'static {
-    /// The verdict as it stands.
+    /// The current verdict.
     fn verdict(&self) -> Verdict;
 
-    /// How often each rule was looked at, and how many differences it masked, since the start of the process.
+    /// How often each rule was evaluated, and how many differences it masked, since the start of the process.
     fn rules(&self) -> Vec<RuleFigures>;
 }
 
-/// What metrics tell of the verdict.
+/// The verdict in metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// One of [`VERDICTS`].
     pub name: &'static str,
-    /// For each route the upper end of its mismatch rate, from 0 to 1.
+    /// Upper bound of each route's mismatch rate, from 0 to 1.
     pub upper_bounds: Vec<(Arc<str>, f64)>,
 }
 
-/// What metrics tell of one rule.
+/// One rule in metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleFigures {
     pub rule: Arc<str>,
@@ -81,22 +81,22 @@ pub struct RuleFigures {
 /// The values of the label `verdict`.
 pub const VERDICTS: [&str; 3] = ["safe", "unsafe", "undecided"];
 
-/// The most series that one metric has for one route: methods times status classes.
+/// Maximum number of series of one metric for one route: methods times status classes.
 const SERIES_PER_ROUTE: usize = 60;
 
-/// The reader that both ways out share.
+/// The reader that Prometheus and the push share.
 #[derive(Clone, Debug)]
 struct Reader(Arc<PrometheusExporter>);
 
 // === impl Metrics ===
 
 impl Metrics {
-    /// `max_routes` bounds the series of each metric. The counts follow with [`Metrics::observe`].
+    /// `max_routes` bounds the series of each metric. [`Metrics::observe`] adds the counts.
     pub fn new(resource: Resource, max_routes: usize) -> Self {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            // Users rely on the names of the metrics, so the instruments carry them whole, suffixes included.
+            // Users rely on the metrics' names, so instruments carry them in full, suffixes included.
             .without_units()
             .without_counter_suffixes()
             .without_target_info()
@@ -104,7 +104,7 @@ impl Metrics {
             .build()
             .expect("a new registry must take its first collector");
         let reader = Reader(Arc::new(exporter));
-        // Without this the SDK folds every series after the 2000th into one.
+        // Otherwise the SDK folds every series after the 2000th into one.
         let limit = max_routes
             .saturating_add(1)
             .saturating_mul(SERIES_PER_ROUTE);
@@ -128,18 +128,18 @@ impl Metrics {
         }
     }
 
-    /// The histograms, to record into.
+    /// The histograms to record into.
     pub fn timings(&self) -> Timings {
         self.timings.clone()
     }
 
-    /// Shows what `sources` count. To be called once.
+    /// Registers the counts of `sources`. Call it once.
     pub fn observe(&self, sources: &Sources) {
         let _ = self.ledger.set(sources.ledger.clone());
         families::register(&self.meter(), sources);
     }
 
-    /// Everything as Prometheus text.
+    /// All metrics in Prometheus' text format.
     pub fn text(&self) -> String {
         let mut families = self.registry.gather();
         if let Some(ledger) = self.ledger.get() {
@@ -157,7 +157,7 @@ impl Metrics {
     }
 }
 
-/// Drops the histograms of routes that were joined into others: their names are not to be shown any more.
+/// Drops the histograms of routes that were merged into others: their names are no longer shown.
 fn drop_joined(families: &mut Vec<MetricFamily>, ledger: &Ledger) {
     let routes = ledger.routes();
     let is_known = |label: &LabelPair| {
@@ -170,7 +170,7 @@ fn drop_joined(families: &mut Vec<MetricFamily>, ledger: &Ledger) {
         let series = family.mut_metric();
         series.retain(|series| series.get_label().iter().all(is_known));
     }
-    // One without series cannot be written.
+    // A family without series cannot be encoded.
     families.retain(|family| !family.get_metric().is_empty());
 }
 

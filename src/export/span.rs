@@ -12,9 +12,9 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::time::SystemTime;
 
-/// The span of a check, ids and all: the replay has already told the new stack which they are.
+/// The span of a check. Its ids are fixed, because the replay has already sent them to the new stack.
 ///
-/// A check within the live trace is a child of the live span; one in a trace of its own is linked to it.
+/// A check within the live trace is a child of the live span; one in its own trace is linked to it.
 pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
     let live = report.live.as_ref();
     let parent = live.filter(|live| live.trace_id == report.span.trace_id);
@@ -31,7 +31,7 @@ pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
         span_context: context(&report.span, Origin::Here),
         parent_span_id: parent.map_or(SpanId::INVALID, |live| live.span_id.into()),
         parent_span_is_remote: parent.is_some(),
-        // The span of the replay: what the new stack does hangs below it.
+        // The span of the replay; the new stack's spans are its children.
         span_kind: SpanKind::Client,
         name: "twinread.check".into(),
         start_time: report.started,
@@ -45,7 +45,7 @@ pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-/// Where a span was made.
+/// Where a span was created.
 #[derive(Clone, Copy, PartialEq)]
 enum Origin {
     Here,
@@ -54,7 +54,7 @@ enum Origin {
 
 fn context(context: &TraceContext, origin: Origin) -> SpanContext {
     let flags = match origin {
-        // What is exported was sampled, whatever the live trace decided.
+        // Exported spans are sampled, whatever the live trace decided.
         Origin::Here => TraceFlags::new(context.flags) | TraceFlags::SAMPLED,
         Origin::Elsewhere => TraceFlags::new(context.flags),
     };

@@ -1,6 +1,6 @@
-//! Sends checks to a collector, as spans, in batches.
+//! Sends checks as spans to a collector, in batches.
 //!
-//! Batched here and not by the SDK's processor, which draws span ids of its own and does not say how many it dropped.
+//! Does not use the SDK's batch processor, which draws its own span ids and does not report how many spans it dropped.
 
 use super::{Delivery, Target, otlp::Invalid, span};
 use crate::{
@@ -16,13 +16,13 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// The most spans that are sent at once.
+/// Maximum number of spans per batch.
 const MAX_BATCH: usize = 512;
 
 /// How long a span waits for others to be sent with it.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Consumes reports until nobody can send any more.
+/// Consumes reports until every sender is dropped.
 #[derive(Debug)]
 pub struct Traces {
     reports: mpsc::Receiver<Sent>,
@@ -36,7 +36,7 @@ pub struct Traces {
 // === impl Traces ===
 
 impl Traces {
-    /// Has to be called within a tokio runtime; connects when there is something to send.
+    /// Must be called within a tokio runtime. Connects on first use.
     ///
     /// # Errors
     /// [`Invalid::Exporter`].
@@ -61,7 +61,7 @@ impl Traces {
         })
     }
 
-    /// Ends when every sender of reports is gone and what they sent is exported or, `timeout` later, dropped and counted.
+    /// Ends when every sender is dropped and the remaining spans are exported or, after `timeout`, dropped and counted.
     pub async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut last_call = None;
@@ -73,7 +73,7 @@ impl Traces {
         }
     }
 
-    /// Waits for a report and then a little for more of them; `false`: there will be none.
+    /// Waits for a report, then briefly for more; `false` if there will be none.
     async fn fill(&mut self, batch: &mut Vec<Sent>) -> bool {
         if self.reports.recv_many(batch, MAX_BATCH).await == 0 {
             return false;

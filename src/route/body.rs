@@ -1,4 +1,4 @@
-//! A request body that is read as JSON when somebody asks for a field of it, and then once.
+//! A request body that is parsed as JSON on first use.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub struct JsonBody<'b> {
     parsed: OnceCell<Option<Value>>,
 }
 
-/// Deserializes from any JSON in which no object has two members of one name.
+/// Deserializes JSON in which no object has two members of one name.
 struct Unique;
 
 struct UniqueVisitor;
@@ -26,10 +26,10 @@ impl<'b> JsonBody<'b> {
         }
     }
 
-    /// The document; `None` for what is not one JSON text, or has two members of one name in an object.
+    /// The document; `None` if the body is not exactly one JSON text, or an object has two members of one name.
     ///
-    /// Parsers disagree on which of two such members counts, and some match names case-blind, so a body that
-    /// names a member twice, case aside, could be one thing here and another at the stack.
+    /// Parsers disagree on which of two such members counts, and some match names ignoring case. A body that repeats a
+    /// name, ignoring case, could thus mean one thing here and another at the stack.
     pub fn json(&self) -> Option<&Value> {
         self.parsed
             .get_or_init(|| {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unique, A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
-            // Upper and then lower case folds letters such as the long s as well.
+            // Converting to upper and then lower case also folds letters such as the long s.
             if !names.insert(name.to_uppercase().to_lowercase()) {
                 return Err(serde::de::Error::custom("a name is given twice"));
             }

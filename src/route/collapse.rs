@@ -1,25 +1,25 @@
-//! Names for paths that no entry names: segments that look like ids become `{}`.
+//! Names for paths that no entry matches: segments that look like ids become `{}`.
 //!
-//! What counts as an id, segment by segment:
-//! - one that holds digits and no letters (`42`, `2026-11-22`, `52.1,13.4`);
-//! - one with a run of 4 digits or more, or that ends in `-` or `_` and 2 digits or more (`u20931`, `order-17`);
-//! - one that holds 8 hex digits or more in a row, a decimal digit among them, or 16 without one (uuids, hashes);
-//! - one of at least 8 characters in which letters and digits take turns 3 times or more (`dQw4w9WgXcQ`);
-//! - one of at least 20 characters with a digit, or of more than 40 without (tokens);
-//! - one with characters other than letters, digits and `. _ ~ - : $` (names, searches, matrix parameters).
+//! A segment counts as an id if it:
+//! - holds digits and no letters (`42`, `2026-11-22`, `52.1,13.4`);
+//! - has a run of 4 digits or more, or ends in `-` or `_` and 2 digits or more (`u20931`, `order-17`);
+//! - holds 8 hex digits or more in a row, a decimal digit among them, or 16 without one (uuids, hashes);
+//! - has at least 8 characters in which letters and digits alternate 3 times or more (`dQw4w9WgXcQ`);
+//! - has at least 20 characters with a digit, or more than 40 without (tokens);
+//! - has characters other than letters, digits and `. _ ~ - : $` (names, searches, matrix parameters).
 //!
-//! `v1`, `oauth2`, `index.html` stay. A file name is judged by what stands before its extension: `8731.json` is
-//! `{}.json`. From the eleventh segment on all is `*`. Collapsing a collapsed path changes nothing.
+//! `v1`, `oauth2`, `index.html` stay. A file name is judged without its extension: `8731.json` is `{}.json`. Everything
+//! from the eleventh segment on is `*`. Collapsing a collapsed path changes nothing.
 //!
-//! What follows a secret name, as the next segment (`/password/hunterhunter`) or in the same (`/token:hunter`), becomes
-//! `{}` whatever it looks like.
+//! A value after a secret name, in the next segment (`/password/hunterhunter`) or the same (`/token:hunter`), always
+//! becomes `{}`.
 
 use crate::redact::Walk;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use regex::Regex;
 
-/// The longest name that [`collapsed`] gives, in bytes.
+/// Maximum length of a name that [`collapsed`] returns, in bytes.
 pub const MAX_COLLAPSED: usize = 512;
 
 const MAX_SEGMENTS: usize = 10;
@@ -27,7 +27,7 @@ const MAX_SEGMENT: usize = 40;
 const MIN_TOKEN: usize = 20;
 const MAX_EXTENSION: usize = 5;
 
-/// What the characters of a segment tell.
+/// Character statistics of a segment.
 #[derive(Default)]
 struct Traits {
     letters: usize,
@@ -39,13 +39,13 @@ struct Traits {
     has_others: bool,
 }
 
-/// `GET /orders/{}`. `secrets`: the names of what must not be shown.
+/// The name of a path, such as `GET /orders/{}`. `secrets` match names whose values must not be shown.
 pub fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> String {
     let mut name = String::with_capacity(method.as_str().len().min(8) + 1 + path.len().min(96));
     name.push_str(known(method));
     name.push(' ');
     let Some(inner) = path.strip_prefix('/') else {
-        // `OPTIONS *`, and the authority of a CONNECT, which is no path.
+        // `OPTIONS *`, or a CONNECT, whose authority is no path.
         name.push('*');
         return name;
     };
@@ -69,7 +69,7 @@ pub fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> String {
     name
 }
 
-/// A method of one's own making must not make a name of its own.
+/// Maps unknown methods to one name, so that a client cannot create names by inventing methods.
 fn known(method: &Method) -> &str {
     match *method {
         Method::GET
@@ -106,7 +106,7 @@ fn is_extension(text: &str) -> bool {
 }
 
 fn is_id(segment: &str) -> bool {
-    // Most segments are words, which need no closer look.
+    // Most segments are words, which need no further checks.
     let is_word = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
     if segment.len() < 16 && segment.bytes().all(is_word) {
         return false;

@@ -1,14 +1,14 @@
-//! One entry of the section `routes`: what it is for, and the name it gives.
+//! One entry of the section `routes`: which requests it matches, and the name it gives.
 
 use super::{Head, JsonBody, Selector, keys, selector::Capture};
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields};
 use std::borrow::Cow;
 
-/// The longest name that may be configured, and the most that one capture adds to it, in bytes.
+/// Maximum length of a configured name, and of what one capture adds to it, in bytes.
 const MAX_NAME: usize = 100;
 const MAX_CAPTURED: usize = 64;
 
-/// The route that the ledger keeps for what comes after `max_routes`.
+/// The ledger's route for requests beyond `max_routes`.
 const OTHER: &str = "other";
 
 /// A named group of requests.
@@ -16,7 +16,7 @@ const OTHER: &str = "other";
 pub struct Entry {
     parts: Vec<Part>,
     selector: Selector,
-    /// What is captured and not in the name, by name.
+    /// Captures that are not part of the name, by name.
     keys: Vec<(String, Capture)>,
     required: Required,
     sample: Option<f64>,
@@ -28,7 +28,7 @@ enum Part {
     Captured { name: String, capture: Capture },
 }
 
-/// Whether a verdict has to see the route.
+/// Whether a verdict requires the route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Required {
     Always,
@@ -49,7 +49,7 @@ impl Entry {
             let parts = read_name(at, &selector)?;
             let is_fixed = matches!(parts.as_slice(), [Part::Text(_)]);
             if required == Required::Always && !is_fixed {
-                // Nobody could tell whether such a route was seen.
+                // It could not be determined whether such a route was seen.
                 return Err(at.fault("a required route needs a name without captures"));
             }
             Ok(parts)
@@ -81,7 +81,7 @@ impl Entry {
         self.sample
     }
 
-    /// The name, where no captures are in it.
+    /// The name, if it holds no captures.
     pub fn fixed_name(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [Part::Text(text)] => Some(text),
@@ -93,7 +93,7 @@ impl Entry {
         &self.selector
     }
 
-    /// Which record a request that fits is about; `None` where nothing tells.
+    /// Key of the record that a matching request is about; `None` if nothing identifies it.
     pub(super) fn key(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Option<u64> {
         let captured = self.keys.iter().filter_map(|(name, capture)| {
             let value = self.selector.captured((*capture, name), head, body)?;
@@ -102,7 +102,7 @@ impl Entry {
         keys::of_pairs(captured)
     }
 
-    /// The name of a request that fits. What is captured is cut and made safe to print.
+    /// The name of a matching request. Captures are cut and made safe to print.
     pub(super) fn name(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Cow<'_, str> {
         if let Some(name) = self.fixed_name() {
             return Cow::Borrowed(name);
@@ -153,7 +153,7 @@ fn read_name(at: &Cursor<'_>, selector: &Selector) -> Result<Vec<Part>, ConfigEr
     Ok(parts)
 }
 
-/// What a caller sent must not be able to forge labels or lines.
+/// Prevents a client from forging labels or lines.
 fn safe(c: char) -> char {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | ':' | '/' => c,

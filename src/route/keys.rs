@@ -1,13 +1,13 @@
-//! What a request is about: the keys by which a write is told to have touched what a read reads.
+//! What a request is about: the keys that decide whether a write touched what a read reads.
 //!
-//! - What the request's route captures without having it in its name: every `{id}` of the path, and every named group in
-//!   the patterns of path, headers and JSON fields. A capture in the name (`{op}` of `dynamodb {op}`) tells routes apart,
-//!   not records. All of them together are one key, by name and value, whatever the route: `PUT /users/{id}` and
-//!   `GET /users/{id}` share theirs where the ids are the same.
-//! - The path without its query: of every write, and of reads by a method that is safe (GET, HEAD). Of other reads it
-//!   says nothing: all of them may go to one path, as those of GraphQL do.
+//! - The captures of the request's route that are not in its name: every `{id}` of the path, and every named group in
+//!   the patterns of path, headers and JSON fields. A capture in the name (`{op}` of `dynamodb {op}`) distinguishes
+//!   routes, not records. Together they form one key, by name and value, whatever the route: `PUT /users/{id}` and `GET
+//!   /users/{id}` share it if the ids are equal.
+//! - The path without its query: of every write, and of reads by a safe method (GET, HEAD). For other reads it
+//!   identifies nothing, because all of them may go to one path, as those of GraphQL do.
 //!
-//! Values are taken as they came, percent-encoded. A write touches a read where they have one of these keys in common.
+//! Values are taken as received, percent-encoded. A write touches a read if they share one of these keys.
 
 use super::Head;
 use foldhash::quality::FixedState;
@@ -20,14 +20,14 @@ pub struct Keys {
     pub(super) captured: Option<u64>,
 }
 
-/// For what a request's keys are asked.
+/// The access that keys are computed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
 }
 
-/// The same in every process: keys are compared, and never kept.
+/// Equal in every process. Keys are compared and never stored.
 const SEED: FixedState = FixedState::with_seed(0x7477_696e);
 
 // === impl Keys ===
@@ -51,7 +51,7 @@ impl Keys {
     }
 }
 
-/// One key of all names and values; `None` where there are none.
+/// One key of all names and values; `None` if there are none.
 pub(super) fn of_pairs<'p, V: AsRef<str>>(
     pairs: impl Iterator<Item = (&'p str, V)>,
 ) -> Option<u64> {
@@ -65,7 +65,7 @@ pub(super) fn of_pairs<'p, V: AsRef<str>>(
     (!is_empty).then(|| hasher.finish())
 }
 
-/// With its length, so that no two lists of parts are alike by running into one another.
+/// Includes the length, so that no two lists of parts run into one another.
 fn put(hasher: &mut impl Hasher, part: &str) {
     hasher.write_usize(part.len());
     hasher.write(part.as_bytes());
@@ -122,17 +122,17 @@ mod tests {
             ("PUT /users/7", "GET /users/7", true),
             ("PUT /users/7", "GET /users/8", false),
             ("PUT /users/%37", "GET /users/7", false),
-            // The route of the write need not be declared, nor that of the read.
+            // Neither the route of the write nor that of the read need be declared.
             ("DELETE /orders/7", "HEAD /orders/7", true),
             ("POST /orders", "GET /orders", true),
             ("POST /orders", "GET /orders/7", false),
-            // Captures meet across routes.
+            // Captures match across routes.
             ("PATCH /v2/accounts/7", "GET /users/7", true),
             ("PATCH /v2/accounts/7", "GET /v3/accounts/7", true),
-            // What is in the name is not about the record.
+            // A capture in the name does not identify the record.
             ("PUT /files/pdf/a/b", "GET /files/pdf/a/b", true),
             ("PUT /files/pdf/a/b", "GET /files/pdf/c", false),
-            // A read by POST has no path of its own.
+            // The path of a read by POST is no key.
             ("POST /search/books", "POST /search/books", true),
             ("POST /db", "POST /db", false),
             ("POST /graphql", "POST /graphql", false),

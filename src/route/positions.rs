@@ -1,21 +1,21 @@
-//! Positions of undeclared paths at which many values stand that were rarely seen: names and slugs, which the look of
-//! a segment does not tell from words. In the names of routes they become `{}`: `GET /users/{}/orders`.
+//! Finds positions in undeclared paths with many rare values: names and slugs, which a single segment cannot
+//! distinguish from words. They become `{}` in route names: `GET /users/{}/orders`.
 //!
-//! A position is what stands before a segment. It is collapsed once it has more than [`MAX_VALUES`] values, most of
-//! them seen fewer than [`ENOUGH`] times, and stays so. What is learned is bounded by the names that it is learned
-//! from: these are as many as there may be routes.
+//! A position is identified by the segments before it. It collapses for good once it has more than [`MAX_VALUES`]
+//! values, most of them seen fewer than [`ENOUGH`] times. Memory is bounded by the number of names learned from, which
+//! is at most the number of routes.
 
 use std::{borrow::Cow, collections::HashMap};
 
-/// Values at one position, of which most may be rare.
+/// Maximum number of values at one position before it may collapse.
 const MAX_VALUES: usize = 25;
 
-/// A value that was seen so often is not rare.
+/// A value seen this often is not rare.
 pub const ENOUGH: u8 = 5;
 
 const COLLAPSED: &str = "{}";
 
-/// What was learned of all positions.
+/// Everything learned about positions.
 #[derive(Clone, Debug, Default)]
 pub struct Positions {
     root: Position,
@@ -24,7 +24,7 @@ pub struct Positions {
 
 #[derive(Clone, Debug, Default)]
 struct Position {
-    /// By the segment that stands there.
+    /// By the segment at this position.
     segments: HashMap<Box<str>, Segment>,
     values: usize,
     rare: usize,
@@ -40,7 +40,7 @@ struct Segment {
 // === impl Positions ===
 
 impl Positions {
-    /// Learns from a request under the name of an undeclared route. Says whether names are other than before.
+    /// Learns from the name of an undeclared route. Returns whether names have changed.
     pub fn learn(&mut self, name: &str) -> bool {
         let Some((_, path)) = name.split_once(" /") else {
             return false;
@@ -59,7 +59,7 @@ impl Positions {
         false
     }
 
-    /// The name by what was learned so far. That of a collapsed name is itself.
+    /// Collapses the name by what was learned so far. A collapsed name maps to itself.
     pub fn collapse<'n>(&self, name: &'n str) -> Cow<'n, str> {
         let parts = name.split_once(" /");
         let Some((method, path)) = parts.filter(|_| self.has_collapsed) else {
@@ -85,7 +85,7 @@ impl Positions {
 // === impl Position ===
 
 impl Position {
-    /// Takes note of a segment. Says whether the position is collapsed by it.
+    /// Counts a segment. Returns whether that collapses the position.
     fn see(&mut self, segment: &str) -> bool {
         let shown = self.shown(segment);
         if !self.segments.contains_key(shown) {
@@ -108,7 +108,7 @@ impl Position {
         true
     }
 
-    /// What stands in a name for that segment.
+    /// The text that stands for the segment in a name.
     fn shown<'s>(&self, segment: &'s str) -> &'s str {
         match self.is_collapsed && is_value(segment) {
             true => COLLAPSED,
@@ -117,8 +117,7 @@ impl Position {
     }
 }
 
-/// Whether the segment is one value of many: not an id that is collapsed already, the end of a path, or the rest of a
-/// long one.
+/// Whether the segment is a value: not an already collapsed id, the end of a path, or the rest of a long one.
 fn is_value(segment: &str) -> bool {
     !matches!(segment, COLLAPSED | "" | "*")
 }
@@ -191,7 +190,7 @@ mod tests {
     fn what_follows_a_collapsed_position_is_learned_together() {
         let mut positions = Positions::default();
         learn(&mut positions, 26, 1, |word| format!("GET /users/{word}"));
-        // Each below another user.
+        // Each of them under another user.
         learn(&mut positions, 26, 1, |word| {
             format!("GET /users/{word}/files/{word}")
         });

@@ -1,4 +1,5 @@
-//! Which requests an entry of `routes` or a declaration of `reads` is for: method, path, headers, JSON fields of the body.
+//! Which requests an entry of `routes` or a declaration of `reads` matches: by method, path, headers, JSON fields of
+//! the body.
 
 use super::{Head, JsonBody, template::Template};
 use crate::{
@@ -14,10 +15,10 @@ use regex::Regex;
 use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeSet};
 
-/// Conditions on a request; all must hold, and what is not given holds.
+/// Conditions on a request. All must hold; an absent condition always holds.
 ///
-/// Where a header has several values, or a JSONPath selects several nodes, the pattern must be found in each of
-/// them, and in one at least: which of them a stack goes by is not known.
+/// If a header has several values, or a JSONPath selects several nodes, the pattern must match each of them, and at
+/// least one must exist. It is unknown which of them a stack uses.
 #[derive(Clone, Debug)]
 pub struct Selector {
     methods: Vec<Method>,
@@ -26,12 +27,12 @@ pub struct Selector {
     json: Vec<(JpQuery, Regex)>,
 }
 
-/// Whether a request is one of those selected.
+/// Whether a request is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     Fits,
     Misses,
-    /// As far as the head tells; the body, which was not given, decides.
+    /// The head matches; the absent body decides.
     ByBody,
 }
 
@@ -41,7 +42,7 @@ enum Path {
     Pattern(Regex),
 }
 
-/// Where in a [`Selector`] something is captured.
+/// Which part of a [`Selector`] holds a capture.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Capture {
     Path,
@@ -72,7 +73,7 @@ impl Selector {
         selector
     }
 
-    /// Whether the request is selected. Without a `body`, JSON fields are left open.
+    /// Whether the request is selected. Without a `body`, JSON fields are undecided.
     pub fn fit(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Fit {
         if !self.fits_head(head) {
             return Fit::Misses;
@@ -85,22 +86,20 @@ impl Selector {
         }
     }
 
-    /// Whether it names methods; without, it is for all.
+    /// Whether it restricts methods.
     pub fn has_methods(&self) -> bool {
         !self.methods.is_empty()
     }
 
-    /// Whether it has a condition on the path.
     pub fn has_path(&self) -> bool {
         self.path.is_some()
     }
 
-    /// Whether it has conditions on JSON fields of the body.
     pub fn has_json(&self) -> bool {
         !self.json.is_empty()
     }
 
-    /// The headers that it has conditions on.
+    /// The headers with conditions.
     pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().map(|(name, _)| name)
     }
@@ -112,7 +111,7 @@ impl Selector {
         }
     }
 
-    /// Where `name` is captured: in the path, or else a header, or else the body.
+    /// Where `name` is captured: in the path, else a header, else the body.
     pub(super) fn capture(&self, name: &str) -> Option<Capture> {
         let has = |pattern: &Regex| pattern.capture_names().flatten().any(|own| own == name);
         let in_path = self.path.as_ref().is_some_and(|path| match path {
@@ -129,7 +128,7 @@ impl Selector {
             .or_else(|| json().map(Capture::Json))
     }
 
-    /// Everything that is captured, by name.
+    /// All captures by name.
     pub(super) fn captures(&self) -> Vec<(String, Capture)> {
         let mut patterns: Vec<_> = self.headers.iter().map(|(_, pattern)| pattern).collect();
         patterns.extend(self.json.iter().map(|(_, pattern)| pattern));
@@ -148,7 +147,7 @@ impl Selector {
         captures.collect()
     }
 
-    /// What is captured there as `name` in a request that fits.
+    /// The captured value of `name` in a matching request.
     pub(super) fn captured<'h>(
         &self,
         (capture, name): (Capture, &str),
@@ -230,7 +229,7 @@ fn all_and_one<T>(mut values: impl Iterator<Item = T>, holds: impl Fn(T) -> bool
     values.next().is_some_and(&holds) && values.all(holds)
 }
 
-/// The text of a JSON string, number, boolean or null; lists and objects have none.
+/// The text of a JSON string, number, boolean or null; `None` for arrays and objects.
 fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),

@@ -1,11 +1,11 @@
 //! Path templates: `/users/{id}`, `/files/{rest*}`, `/static/*`.
 //!
-//! A template fits a whole path, byte by byte, still percent-encoded: `{name}` stands for one segment that is
-//! not empty; a last `{name*}` or `*` stands for everything after its slash, nothing included.
+//! A template matches a whole path, byte by byte, percent-encoded. `{name}` stands for one non-empty segment; a final
+//! `{name*}` or `*` stands for everything after its slash, possibly nothing.
 
 use crate::spanned_yaml::{ConfigError, Cursor};
 
-/// A path with segments left open.
+/// A path with placeholders.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Template {
     pub(super) segments: Vec<Segment>,
@@ -14,16 +14,16 @@ pub(super) struct Template {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Segment {
     Literal(String),
-    /// One segment, by its name.
+    /// A placeholder for one segment, by name.
     One(String),
-    /// All that is left, by its name; empty for `*`.
+    /// A placeholder for the rest of the path, by name; empty for `*`.
     Rest(String),
 }
 
 // === impl Template ===
 
 impl Template {
-    /// Reads a text that begins with `/`.
+    /// Parses a text that begins with `/`.
     pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
         let text = at.text()?;
         let Some(inner) = text.strip_prefix('/') else {
@@ -74,13 +74,13 @@ impl Template {
         self.segments.iter().any(|segment| segment.name() == name)
     }
 
-    /// The names of its open segments.
+    /// The names of its placeholders.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let names = self.segments.iter().map(Segment::name);
         names.filter(|name| !name.is_empty())
     }
 
-    /// What `{name}` stands for in a path that fits.
+    /// The value of `{name}` in a matching path.
     pub(super) fn value<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
         let mut left = path.strip_prefix('/');
         for segment in &self.segments {
@@ -133,7 +133,7 @@ impl Segment {
     }
 }
 
-/// The first segment, and what follows its slash if there is one.
+/// The first segment, and what follows its slash, if any.
 pub(super) fn split(path: &str) -> (&str, Option<&str>) {
     match path.split_once('/') {
         Some((first, rest)) => (first, Some(rest)),

@@ -1,13 +1,13 @@
-//! Entries by the segments of their path templates, so that naming costs the length of the path.
+//! Indexes entries by the segments of their path templates, so that naming costs the length of the path.
 
 use super::template::{Segment, Template, split};
 use std::collections::HashMap;
 
-/// Indices of entries. Finds those whose template fits a path, and those that have none.
+/// Indices of entries. Finds entries whose template matches a path, and those without a template.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
     root: Branch,
-    /// Entries without a template: they may fit any path.
+    /// Entries without a template, which may match any path.
     anywhere: Vec<usize>,
 }
 
@@ -15,7 +15,7 @@ pub(super) struct Tree {
 struct Branch {
     literals: HashMap<String, Branch>,
     one: Option<Box<Branch>>,
-    /// Templates that end here, and that take all that is left here.
+    /// Templates that end here, and templates that match the rest from here.
     ends: Vec<usize>,
     rests: Vec<usize>,
 }
@@ -38,7 +38,7 @@ impl Tree {
         branch.ends.push(index);
     }
 
-    /// Calls `found` for every entry that may fit `path`, in no order.
+    /// Calls `found` for every entry that may match `path`, in no particular order.
     pub(super) fn visit(&self, path: &str, found: &mut impl FnMut(usize)) {
         if let Some(inner) = path.strip_prefix('/') {
             self.root.visit(Some(inner), found);

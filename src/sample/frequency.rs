@@ -1,4 +1,4 @@
-//! How often something may happen.
+//! Frequencies of events.
 
 use std::{fmt, str::FromStr};
 
@@ -15,7 +15,7 @@ pub struct NotAFrequency;
 impl Frequency {
     pub const ZERO: Self = Self(0.0);
 
-    /// `None` for what is negative or not finite.
+    /// `None` if negative or not finite.
     pub fn per_second(events: f64) -> Option<Self> {
         (events.is_finite() && events >= 0.0).then_some(Self(events))
     }
@@ -26,7 +26,6 @@ impl Frequency {
 }
 
 impl From<u32> for Frequency {
-    /// So many a second.
     fn from(events: u32) -> Self {
         Self(events.into())
     }

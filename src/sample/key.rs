@@ -24,7 +24,7 @@ pub struct NotAKey;
 // === impl By ===
 
 impl By {
-    /// The bytes of the key; `None` where none is asked for, or the request has none.
+    /// The key's bytes; `None` if sampled by chance, or if the request has none.
     pub(super) fn key<'h>(&self, headers: &'h HeaderMap) -> Option<&'h [u8]> {
         let key = match self {
             Self::Chance => None,

@@ -1,4 +1,4 @@
-//! Which requests are reads: those that may be sent twice. Nothing else is ever replayed.
+//! Decides which requests are reads. Only reads are sent twice; nothing else is ever replayed.
 
 mod disguise;
 mod graphql;
@@ -16,18 +16,19 @@ use http::HeaderMap;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The section `reads`: a request is a read if one of the declarations fits it whole, and no stack can take it for
-/// something else.
+/// The section `reads`. A request is a read if it fits one declaration completely and no stack can interpret it
+/// otherwise.
 ///
 /// - A request that asks for another method than its own, in a header, the query string or the body, is no read.
-/// - A declaration with a path fits no path that has dot segments or encoded separators; one with a header fits no
-///   request that has this header twice.
-/// - A declaration that looks into the body wants it to be strict JSON, under one content type that says so: what names a
+/// - A declaration with a path fits no path with dot segments or encoded separators. One with a header fits no request
+///   that has this header twice.
+/// - A declaration that inspects the body requires strict JSON under one content type that says so. A body that names a
+///   member twice in one object (ignoring case), or also in the query string, is no read.
 ///   member twice in one object (case aside), or in the query string as well, is no read.
 #[derive(Clone, Debug)]
 pub struct Reads(Vec<Declaration>);
 
-/// What the head of a request tells.
+/// Classification by the head of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declared {
     Read,
@@ -42,10 +43,10 @@ struct Declaration {
     graphql: GraphQl,
 }
 
-/// Whether the request has to be one of GraphQL.
+/// Whether the request must be a GraphQL request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GraphQl {
-    /// Of which the operation that is run is a query.
+    /// The executed operation must be a query.
     Query,
     Any,
 }
@@ -53,16 +54,16 @@ enum GraphQl {
 // === impl Reads ===
 
 impl Reads {
-    /// Reads the section `reads`.
+    /// Parses the section `reads`.
     ///
     /// # Errors
-    /// Every fault of every declaration. Each has to name methods: a declaration for all of them would
-    /// declare DELETE to be a read.
+    /// Every fault of every declaration. Each must name methods, because a declaration for all of them would declare
+    /// DELETE to be a read.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         at.each(Declaration::read).map(Self)
     }
 
-    /// What can be told of a request before its body has come.
+    /// Classifies a request before its body has come.
     pub fn classify(&self, head: &Head<'_>) -> Declared {
         let mut declared = Declared::NotRead;
         for declaration in &self.0 {
@@ -75,7 +76,7 @@ impl Reads {
         declared
     }
 
-    /// Whether a request that was [`Declared::ByBody`] is a read, by its whole body.
+    /// Whether a request classified as [`Declared::ByBody`] is a read, by its whole body.
     pub fn admits_body(&self, head: &Head<'_>, body: &[u8]) -> bool {
         let json = JsonBody::new(body);
         let place = Override::of(head.method, head.headers);
@@ -145,7 +146,7 @@ impl Declaration {
             }
     }
 
-    /// Whether a stack may go by something else than what the declaration goes by.
+    /// Whether a stack may interpret the request by something that the declaration does not check.
     fn is_ambiguous(&self, head: &Head<'_>) -> bool {
         let is_twice = |name| disguise::values(head.headers, name).nth(1).is_some();
         disguise::overrides_method(head.headers, head.query)
@@ -158,7 +159,7 @@ impl Declaration {
     }
 
     fn wants_json(&self, head: &Head<'_>) -> bool {
-        // A GET of GraphQL has everything in its query string.
+        // A GraphQL GET has everything in its query string.
         self.selector.has_json() || self.graphql == GraphQl::Query && !head.method.is_safe()
     }
 }
@@ -174,7 +175,7 @@ impl GraphQl {
     }
 }
 
-/// Whether the body is JSON, to whoever reads it: one content type, UTF-8, not encoded.
+/// Whether every parser takes the body for JSON: one content type, UTF-8, not encoded.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut content_types = disguise::values(headers, "content-type");
     let (first, second) = (content_types.next(), content_types.next());
@@ -188,8 +189,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     is_json && second.is_none() && codings.next().is_none()
 }
 
-/// Whether the query string names a member of the body too: `POST /graphql?query=mutation…` may well do what its query
-/// string says, whatever its body says.
+/// Whether the query string also names a member of the body. `POST /graphql?query=mutation…` may execute its query
+/// string, whatever its body says.
 fn is_said_twice(head: &Head<'_>, body: &JsonBody<'_>) -> bool {
     let Some(query) = head.query else {
         return false;
@@ -200,7 +201,7 @@ fn is_said_twice(head: &Head<'_>, body: &JsonBody<'_>) -> bool {
     let mut names = query
         .split(['&', ';'])
         .map(|part| part.split_once('=').map_or(part, |(name, _)| name));
-    // A name that is spelled in another way is not looked into, but taken for the worst.
+    // An encoded name is not decoded, but assumed to match.
     names.any(|name| {
         name.contains(['%', '+'])
             || members

@@ -1,12 +1,12 @@
-//! Which keys were written of late, as marks in sets of few: what a mark says, and where the next one goes.
+//! A fixed-size, set-associative cache of recently written keys.
 
-/// A key and the moment at which it was last written; 0: none.
+/// A key and the time of its last write; 0 if empty.
 ///
-/// The upper bits are of the key, the lower ones the moment in milliseconds, from 1 on.
+/// The upper bits hold the key, the lower ones the time in milliseconds, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub u64);
 
-/// A span of milliseconds that ends at `now`.
+/// A time window in milliseconds that ends at `now`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// On any clock that begins at 1 or later.
@@ -18,7 +18,7 @@ pub struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
     pub index: usize,
-    /// Whether another mark that still counts has to go for it.
+    /// Whether it evicts another mark that is still recent.
     pub displaces: bool,
 }
 
@@ -33,7 +33,7 @@ impl Mark {
         Self((key & !MOMENTS) | (at & MOMENTS))
     }
 
-    /// Whether it is of that key, as far as it knows: another key is taken for it once in 16 million times.
+    /// Whether the mark is for `key`. Another key matches by chance once in 16 million.
     pub fn is_of(self, key: u64) -> bool {
         self.0 != 0 && (self.0 ^ key) & !MOMENTS == 0
     }
@@ -47,13 +47,13 @@ impl Mark {
     }
 }
 
-/// Whether one of the marks says that the key was written within the window.
+/// Whether one of the marks shows a write of the key within the window.
 pub fn is_recent(set: &[Mark], key: u64, window: Window) -> bool {
     set.iter()
         .any(|mark| mark.is_of(key) && mark.is_within(window))
 }
 
-/// In place of the key's own mark, or of one that counts no longer, or else of the oldest.
+/// Replaces the key's own mark, else one outside the window, else the oldest.
 pub fn seat(set: &[Mark], key: u64, window: Window) -> Seat {
     let own = set.iter().position(|mark| mark.is_of(key));
     let free = || set.iter().position(|mark| !mark.is_within(window));
@@ -91,7 +91,7 @@ mod tests {
         assert!(is_recent(&set, A, window(110)));
         assert!(!is_recent(&set, A, window(111)));
         assert!(!is_recent(&set, B, window(100)));
-        // A write may be noted while somebody asks with an earlier moment.
+        // A write may be recorded while another thread queries an earlier time.
         assert!(is_recent(&set, A, window(99)));
         assert!(!is_recent(&[Mark(0)], 0, window(1)));
     }
@@ -114,7 +114,8 @@ mod tests {
     }
 
     proptest! {
-        /// Beside a map of every key to its last moment: never a key too many, and none too few unless it was displaced.
+        /// Checks against a map of every key to its last write: no key too many, and a key too few only if it was
+        /// evicted.
         #[test]
         fn marks_say_what_a_map_would(writes in prop::collection::vec((0..6u64, 0..6u64), 1..60)) {
             let mut set = [Mark(0); 4];

@@ -1,4 +1,4 @@
-//! Whether a read is checked: by rate, floor and cap, by chance or by key, or because the caller asks for it.
+//! Decides whether a read is checked: by rate, floor and cap, by chance or by key, or at the caller's request.
 
 use super::{By, Frequency};
 use http::{HeaderMap, HeaderName};
@@ -7,53 +7,54 @@ use xxhash_rust::xxh64::xxh64;
 /// The section `sample`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// Share of the reads that are checked, from 0 to 1; 0 samples nothing, floor included.
+    /// Share of the reads that are checked, from 0 to 1; 0 samples nothing, not even up to the floor.
     pub rate: f64,
-    /// Up to this much a route is sampled whatever the rate. Not for reads with a key: all sidecars decide alike on those.
+    /// Each route is sampled up to this frequency whatever the rate. Does not apply to reads with a key, on which all
+    /// sidecars decide alike.
     pub per_route_floor: Frequency,
-    /// All routes together.
+    /// For all routes together.
     pub max_per_second: Frequency,
     pub by: By,
-    /// A request that carries it, with the `live_token`, is always sampled; `None`: none is.
+    /// A request with this header and the `live_token` is always sampled. `None` disables that.
     pub force_header: Option<HeaderName>,
 }
 
-/// What a decision rests on.
+/// Input of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
-    /// Drawn anew for each read, all bits random.
+    /// Drawn for each read, all bits random.
     pub chance: u64,
-    /// The route's own rate, which wins over the general one.
+    /// The route's own rate, which overrides the general one.
     pub route_rate: Option<f64>,
     pub wish: Wish,
 }
 
-/// What a caller who may say so wants for its read.
+/// What an authorized caller requests for its read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
     #[default]
     None,
-    /// That it is sampled.
+    /// To be sampled.
     Forced,
 }
 
-/// Why a read is sampled, or is not.
+/// Whether a read is sampled, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     Sampled,
-    /// The caller asked for it: no random draw, and so no evidence for the verdict.
+    /// Requested by the caller: not a random draw, and so no evidence for the verdict.
     Forced,
-    /// By its rate, and the floor was reached.
+    /// Not sampled by its rate, and the floor was reached.
     Passed,
-    /// It would have been, but for `max_per_second`: a bound that is to be counted.
+    /// Would have been sampled, but for `max_per_second`. Callers count this.
     Capped,
 }
 
 // === impl Sampling ===
 
 impl Sampling {
-    /// Decides on one read. `floor` and `cap` take a token of the route's and of the process's bucket and say
+    /// Decides on one read. `floor` and `cap` take a token from the bucket of the route and of the process, and return
     /// whether there was one.
     pub fn decide(
         &self,
@@ -72,7 +73,7 @@ impl Sampling {
             Some(key) => key_share(key) < rate,
             None => {
                 let by_chance = share(ask.chance) < rate;
-                // What chance samples fills the floor too, so that the floor adds only to routes below it.
+                // Reads sampled by chance count toward the floor too, so that the floor only adds to routes below it.
                 floor() || by_chance
             }
         };
@@ -83,7 +84,7 @@ impl Sampling {
         }
     }
 
-    /// A hash of the key by which a read is sampled; a read without one is a key of its own. `None`: by chance.
+    /// A hash of the key by which a read is sampled; a read without a key is its own key. `None` if sampled by chance.
     pub fn key_hash(&self, headers: &HeaderMap, chance: u64) -> Option<u64> {
         if self.by == By::Chance {
             return None;
@@ -113,14 +114,14 @@ impl Decision {
     }
 }
 
-/// 64 random bits as a number from 0 up to but not 1: their top 53 bits, which is what a double holds exactly.
+/// Maps 64 random bits to [0, 1) by their top 53 bits, which a double represents exactly.
 pub fn share(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The place of a key among all keys: the [`share`] of XXH64, seed 0, of its bytes
+/// Maps a key to a share: the [`share`] of the XXH64, seed 0, of its bytes
 /// (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>). Part of the contract: every sidecar of every
-/// version gives the same key the same place.
+/// version maps a key to the same share.
 fn key_share(key: &[u8]) -> f64 {
     share(xxh64(key, 0))
 }
@@ -224,7 +225,7 @@ mod tests {
         assert_eq!(decide(&none, LUCKY), Decision::Sampled);
     }
 
-    /// The hash values are those of the reference implementation (`xxhsum -H1`).
+    /// The hash values come from the reference implementation (`xxhsum -H1`).
     #[test]
     fn the_place_of_a_key_never_changes() {
         for (key, hash) in [

@@ -1,4 +1,4 @@
-//! One route under its limits: its rates with their bounds, and what speaks against `safe`.
+//! Assesses one route under its limits: its rates with their bounds, and what prevents `safe`.
 
 use super::{
     Checks, Code, Counts, Figures, Finding, Interval, Limits, Percent, RouteVerdict, Trials,
@@ -35,7 +35,7 @@ struct Bounded {
 // === impl Assessment ===
 
 impl<'e> Assessment<'e> {
-    /// `rank`: from 1, in the order in which routes became required.
+    /// `rank` counts from 1, in the order in which routes became required.
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
         let checks = figures.evidence.checks();
         let alpha = limits.alpha();
@@ -84,7 +84,7 @@ impl<'e> Assessment<'e> {
         }
     }
 
-    /// What speaks against `safe`. `is_by_key`: reads are sampled by key.
+    /// What prevents `safe`. `is_by_key`: reads are sampled by key.
     pub(super) fn findings(&self, is_by_key: bool) -> Vec<Finding> {
         let findings = [
             self.mismatch_rate(),
@@ -103,7 +103,7 @@ impl<'e> Assessment<'e> {
         findings.map(|finding| finding.of(route)).collect()
     }
 
-    /// The finding for the limit that is proven to be broken.
+    /// The finding for the limit that is proven to be exceeded.
     pub(super) fn proven(&self) -> Finding {
         let strongest = self.proof.strongest();
         let finding = match strongest.code {
@@ -114,7 +114,7 @@ impl<'e> Assessment<'e> {
         finding.of(&self.figures.route)
     }
 
-    /// What all checks of the route come to may hide what one part has proven.
+    /// The finding for one former route, because the pooled checks may hide what they prove.
     fn of_part(&self, term: Term) -> Finding {
         let what = match term.code {
             Code::ErrorRate => "were not answered by the new stack",
@@ -195,7 +195,8 @@ impl<'e> Assessment<'e> {
         })
     }
 
-    /// A rate that rose above its limit, which a clean record hides. It ends once the checks since then are within the limit.
+    /// A rate that rose above its limit, hidden by a clean record. It ends once the checks since then are within the
+    /// limit.
     fn regressed(&self) -> Option<Finding> {
         let evidence = &self.figures.evidence;
         let watched = [
@@ -296,7 +297,7 @@ impl<'e> Assessment<'e> {
         })
     }
 
-    /// What evidence is missing. A rate that looks too high has its own finding.
+    /// The missing evidence. A rate that looks too high has its own finding.
     fn more_checks(&self) -> Option<Finding> {
         let needed = self.checks_needed();
         if needed == Some(0) || self.rates().into_iter().any(Bounded::is_exceeded) {
@@ -314,7 +315,7 @@ impl<'e> Assessment<'e> {
         Some(self.awaiting(Code::MoreChecks, needed, detail))
     }
 
-    /// How many more clean checks bring all rates within their limits; `None`: more than can be waited for.
+    /// Clean checks needed to bring all rates within their limits; `None` if there are too many to wait for.
     fn checks_needed(&self) -> Option<u64> {
         let mut most = 0;
         for rate in self.rates() {
@@ -338,7 +339,7 @@ impl<'e> Assessment<'e> {
         let eta = needed
             .filter(|_| pace > 0.0)
             .map(|needed| needed as f64 / pace)
-            // Further away than a century is not an estimate.
+            // More than a century is not an estimate.
             .filter(|seconds| *seconds < 3.2e9);
         Finding {
             checks_needed: needed,
@@ -355,8 +356,8 @@ impl<'e> Assessment<'e> {
 // === impl Bounded ===
 
 impl Bounded {
-    /// `open`: checks of which nobody knows, or not in time, what they come to. They count as hits for the upper end and as
-    /// none for the lower one.
+    /// `open` counts checks whose result is unknown, or not known in time. They count as hits for the upper bound and
+    /// not for the lower one.
     fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), open: u64) -> Self {
         let trials = Trials::new(trials.total + open, trials.hits + open);
         let proven = Trials::new(proven.total + open, proven.hits);
@@ -381,7 +382,7 @@ impl Bounded {
         !self.is_within() && estimate > self.limit
     }
 
-    /// At least 1 while the upper end is above the limit.
+    /// At least 1 while the upper bound is above the limit.
     fn checks_needed(&self) -> Option<u64> {
         let needed = self.trials.checks_needed(self.limit, self.alpha);
         needed.map(|needed| needed.max(u64::from(!self.is_within())))
@@ -397,8 +398,8 @@ impl Bounded {
     }
 }
 
-/// The fewest answers of which the slowest lies, with confidence `1 - alpha`, beyond the latency that 1 % exceed:
-/// all `n` lie below it with probability `0.99^n`. With fewer, nothing that was measured bounds a p99.
+/// Minimum number of answers such that, with confidence `1 - alpha`, the slowest exceeds the true p99: all `n` are
+/// below it with probability `0.99^n`. Fewer measurements cannot bound a p99.
 fn answers_for_a_p99(alpha: f64) -> u64 {
     (alpha.ln() / 0.99_f64.ln()).ceil() as u64
 }

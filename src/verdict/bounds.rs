@@ -1,4 +1,4 @@
-//! Bounds on a rate that hold at every moment at once, so that looking at them all day does not spoil them.
+//! Bounds on a rate that hold at every moment at once, so that repeated looks do not invalidate them.
 //!
 //! After `k` hits in `n` trials two mixtures of test martingales are inverted (`docs/verdict.md`; Howard, Ramdas,
 //! McAuliffe, Sekhon 2021; Waudby-Smith and Ramdas 2024; Ville's inequality):
@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Both ends of an interval that holds a rate.
+/// Both bounds of a rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     pub lower: f64,
@@ -28,7 +28,7 @@ pub struct Trials {
     pub hits: u64,
 }
 
-/// `u_i` and `w_i` of S: rates of a share `u` of the limit are what it is quick to bound.
+/// `u_i` and `w_i` of S. It is quick to bound rates that are a share `u` of the limit.
 const UPPER: [(f64, f64); 10] = [
     (0.0, 0.38),
     (0.05, 0.10),
@@ -42,7 +42,7 @@ const UPPER: [(f64, f64); 10] = [
     (0.95, 0.01),
 ];
 
-/// `v_j` and `w_j` of T: rates of `v` times the limit are what it is quick to prove.
+/// `v_j` and `w_j` of T. It is quick to prove rates of `v` times the limit.
 pub(super) const LOWER: [(f64, f64); 11] = [
     (1.05, 0.05),
     (1.15, 0.07),
@@ -57,13 +57,13 @@ pub(super) const LOWER: [(f64, f64); 11] = [
     (300.0, 0.06),
 ];
 
-/// The width of the last bracket of a root, in the logarithm of the rate.
+/// Width of the last bracket of a root, in the logarithm of the rate.
 const PRECISION: f64 = 1e-10;
 
-/// Rates below this are as good as zero.
+/// Smaller rates count as zero.
 const SMALLEST: f64 = 1e-15;
 
-/// More checks than this are as good as never.
+/// More checks than this count as never.
 const MAX_CHECKS: u64 = 1 << 50;
 
 // === impl Trials ===
@@ -76,7 +76,7 @@ impl Trials {
         }
     }
 
-    /// What came since `earlier`.
+    /// The trials since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self::new(
             self.total.saturating_sub(earlier.total),
@@ -93,7 +93,7 @@ impl Trials {
         self.total - self.hits
     }
 
-    /// `ln S` at `p`, which lies between 0 and 1.
+    /// `ln S` at `p`, for `p` between 0 and 1.
     pub fn ln_upper(self, p: f64) -> f64 {
         let (hits, misses) = (self.hits as f64, self.misses() as f64);
         let terms = UPPER.map(|(u, weight)| {
@@ -106,7 +106,7 @@ impl Trials {
         ln_sum(terms)
     }
 
-    /// `ln T` at `p`, which lies between 0 and 1.
+    /// `ln T` at `p`, for `p` between 0 and 1.
     pub fn ln_lower(self, p: f64) -> f64 {
         let (hits, misses) = (self.hits as f64, self.misses() as f64);
         let terms = LOWER.map(|(v, weight)| {
@@ -120,7 +120,7 @@ impl Trials {
         ln_sum(terms)
     }
 
-    /// The upper end at level `alpha`, between 0 and 1.
+    /// The upper bound at level `alpha`, between 0 and 1.
     pub fn upper(self, alpha: f64) -> f64 {
         let threshold = -alpha.ln();
         let is_inside = |p: f64| self.ln_upper(p) < threshold;
@@ -141,7 +141,7 @@ impl Trials {
         root(inside, outside, |p| self.ln_upper(p) - threshold)
     }
 
-    /// The lower end at level `alpha`, between 0 and 1.
+    /// The lower bound at level `alpha`, between 0 and 1.
     pub fn lower(self, alpha: f64) -> f64 {
         let threshold = -alpha.ln();
         if self.hits == 0 {
@@ -166,12 +166,12 @@ impl Trials {
         }
     }
 
-    /// Whether the upper end is at or below `limit`.
+    /// Whether the upper bound is at or below `limit`.
     pub fn is_within(self, limit: f64, alpha: f64) -> bool {
         limit >= 1.0 || self.ln_upper(limit) >= -alpha.ln()
     }
 
-    /// How many more trials without a hit bring the upper end to `limit`; 0: it is there. `None`: as good as never.
+    /// Trials without a hit that bring the upper bound to `limit`; 0 if it is there. `None` if there are too many.
     pub fn checks_needed(self, limit: f64, alpha: f64) -> Option<u64> {
         let with = |more: u64| Self::new(self.total.saturating_add(more), self.hits);
         let is_enough = |more: u64| with(more).is_within(limit, alpha);
@@ -197,7 +197,7 @@ impl Trials {
         Some(enough)
     }
 
-    /// T at `limit`: the evidence that the rate is above it. It may be infinite.
+    /// T at `limit`: the evidence that the rate is above it. May be infinite.
     pub fn evidence_above(self, limit: f64) -> f64 {
         if limit >= 1.0 {
             return 0.0;
@@ -226,8 +226,8 @@ fn ln_sum<const N: usize>(terms: [f64; N]) -> f64 {
     largest + sum.ln()
 }
 
-/// Where `above` turns from negative at `inside` to positive at `outside`, seen from outside: regula falsi in the
-/// logarithm of the rate (Illinois; Dowell and Jarratt 1971), halved where that is slow.
+/// The point at which `above` turns from negative at `inside` to positive at `outside`, rounded to the outside. Uses
+/// regula falsi in the logarithm of the rate (Illinois; Dowell and Jarratt 1971), and bisection if that is slow.
 fn root(inside: f64, outside: f64, above: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (inside.ln(), outside.ln());
     let (mut at_low, mut at_high) = (above(inside), above(outside));

@@ -1,13 +1,13 @@
-//! Notices a stack that turns bad after a long clean record.
+//! Detects a stack that turns bad after a long clean record.
 //!
-//! The bounds speak of the mean since the epoch began: a million clean checks hide a rate of 1 % for 97 000 checks more.
-//! An e-detector (Shin, Ramdas, Rinaldo 2022) looks at the recent past alone. For each term `v` of T
+//! The bounds concern the mean since the epoch began: a million clean checks hide a rate of 1 % for 97 000 more checks.
+//! An e-detector (Shin, Ramdas, Rinaldo 2022) considers the recent past alone. For each term `v` of T
 //!
 //! ```text
 //! M_v <- max(M_v, 1) * (T's factor of the check at the limit)
 //! ```
 //!
-//! and the alarm is raised when `sum_v w_v M_v` reaches `run`. While the rate is at or below the limit, a false alarm
+//! and raises the alarm when `sum_v w_v M_v` reaches `run`. While the rate is at or below the limit, a false alarm
 //! comes after `run` checks on average, or later.
 
 use super::{
@@ -26,18 +26,18 @@ pub struct ChangeDetector {
     alarm: Option<Alarm>,
 }
 
-/// What one rate is watched for.
+/// Parameters for watching one rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Watch {
     pub limit: f64,
-    /// Average checks between two false alarms.
+    /// Average number of checks between two false alarms.
     pub run: f64,
 }
 
 /// The last alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// When the check was sampled that raised it.
+    /// When the check that raised it was sampled.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::required")]
     pub at: Timestamp,
     /// All checks of the epoch until then.
@@ -47,7 +47,7 @@ pub struct Alarm {
 // === impl ChangeDetector ===
 
 impl ChangeDetector {
-    /// Takes in one check. `so_far`: all checks of the epoch, this one included.
+    /// Records one check. `so_far` counts all checks of the epoch, including this one.
     pub fn check(&mut self, is_hit: bool, so_far: Trials, at: Timestamp, watch: Watch) {
         let Watch { limit, run } = watch;
         if limit >= 1.0 {
@@ -72,8 +72,8 @@ impl ChangeDetector {
         self.alarm
     }
 
-    /// Takes the last alarm of two routes that are one by now. `own` and `others`: what each had checked at some time, as far
-    /// as that is known.
+    /// Takes the later alarm of two routes that were merged. `own` and `others` return the checks of each at a given
+    /// time, as far as known.
     pub fn join(
         &mut self,
         other: &Self,
@@ -114,7 +114,7 @@ mod tests {
         run: 1e6,
     };
 
-    /// Checks until the alarm, of a stack that is wrong in every `period`th answer; `None`: not within 200 000.
+    /// Checks until the alarm for a stack that fails every `period`th answer; `None`: not within 200 000.
     fn until_alarm(detector: &mut ChangeDetector, period: u64) -> Option<u64> {
         detector.alarm = None;
         (1..200_000_u64).find(|check| {

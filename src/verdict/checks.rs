@@ -1,6 +1,6 @@
-//! What a route's checks come to as evidence: pure counts, in the order in which the checks were sampled.
+//! A route's checks as evidence: pure counts, in the order in which the checks were sampled.
 //!
-//! Who calls [`RouteEvidence::enter`] decides when a check becomes evidence; here nothing waits and nothing is forgotten.
+//! The caller of [`RouteEvidence::enter`] decides when a check becomes evidence; nothing is buffered or forgotten here.
 
 use super::{ChangeDetector, DistinctKeys, Limits, SoakClock, Trials};
 use crate::{
@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::ops::Add;
 
-/// One check that has ended and becomes evidence.
+/// One ended check that becomes evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
     pub outcome: Outcome,
     /// The stack that answered the caller.
     pub primary: Stack,
-    /// The hash of the key that it was sampled by, if it was.
+    /// The hash of the key that it was sampled by, if any.
     pub key: Option<u64>,
     /// When it was sampled.
     pub sampled: Timestamp,
@@ -27,22 +27,22 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RouteEvidence {
-    /// By primary: old's first.
+    /// By primary, old first.
     roles: [Checks; 2],
     pub mismatch_change: ChangeDetector,
     pub error_change: ChangeDetector,
-    /// Checks in time: the clock of the soak time.
+    /// Times of the checks, for the soak time.
     pub record: SoakClock,
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub last_mismatch: Option<Timestamp>,
-    /// Checks that an end of the process cut off before it was known what they came to.
+    /// Checks that the end of a process cut off before their outcome was known.
     pub cut: u64,
-    /// Since when the verdict depends on it.
+    /// Since when the verdict depends on the route.
     pub required: Option<Required>,
-    /// Of a route that others have become: what each of them has proven. Checks that are pooled prove less.
+    /// For a merged route, what each of its parts has proven, because pooled checks prove less.
     #[serde(skip)]
     joined: Vec<Claim>,
-    /// Stored apart.
+    /// Stored separately.
     #[serde(skip)]
     pub keys: Option<DistinctKeys>,
 }
@@ -51,37 +51,37 @@ pub struct RouteEvidence {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checks {
     pub matched: u64,
-    /// Confirmed by reading again, or without need for it.
+    /// Confirmed by a recheck, or without need for one.
     pub mismatched: u64,
-    /// Mismatches that were not read again, for want of budget.
+    /// Mismatches without a recheck, because the budget was exhausted.
     pub unconfirmed: u64,
     pub transient: u64,
     pub noise: u64,
-    /// Failures of the new stack, in either role.
+    /// Failures of the new stack, as primary or shadow.
     pub errors: u64,
-    /// Not compared for a cause that lies in the answer or in twinread itself.
+    /// Not compared for a cause in the answer or in twinread itself.
     pub uncompared: u64,
-    /// Everything else that was not compared, failures of the old stack among it.
+    /// Everything else that was not compared, including failures of the old stack.
     pub others: u64,
 }
 
 /// A route that the verdict depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Required {
-    /// From 2 on, in the order in which routes became required; 1 is the rest's.
+    /// From 2 on, in the order in which routes became required; 1 is the rank of the rest.
     pub rank: u64,
     /// All checks until then.
     pub before: Checks,
 }
 
-/// What a route has shown since the verdict depends on it: that counts for a proof of `unsafe`.
+/// A route's checks since the verdict depends on it; only these can prove `unsafe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     required: Required,
     checks: Checks,
 }
 
-/// What one check is to the rates.
+/// The category of a check for the rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Matched,
@@ -109,7 +109,7 @@ impl Entry {
 // === impl RouteEvidence ===
 
 impl RouteEvidence {
-    /// Takes in the next check, in the order of sampling.
+    /// Records the next check, in the order of sampling.
     pub fn enter(&mut self, entry: &Entry, limits: &Limits) {
         let kind = Kind::of(entry.outcome, entry.primary);
         *self.roles[entry.primary as usize].count(kind) += 1;
@@ -137,13 +137,13 @@ impl RouteEvidence {
         }
     }
 
-    /// Both roles together.
+    /// Checks of both roles.
     pub fn checks(&self) -> Checks {
         let [old, new] = self.roles;
         old + new
     }
 
-    /// A copy that takes little memory.
+    /// A copy without the keys, which take much memory.
     pub fn without_keys(&self) -> Self {
         Self {
             roles: self.roles,
@@ -158,7 +158,7 @@ impl RouteEvidence {
         }
     }
 
-    /// Whether it is that of several routes.
+    /// Whether it merges several routes.
     pub fn is_joined(&self) -> bool {
         !self.joined.is_empty()
     }
@@ -175,10 +175,10 @@ impl RouteEvidence {
         }
     }
 
-    /// Adds that of a route that is the same by now. The times are those of the one that was checked last.
+    /// Merges the evidence of another route. Takes the times of the route that was checked last.
     pub fn join(&mut self, other: &Self) {
         let (own, others) = (self.checks(), other.checks());
-        // What one of them checked only after an alarm of the other came after it.
+        // Checks of a route that began after an alarm of the other came after that alarm.
         let (own_first, others_first) = (self.record.first(), other.record.first());
         let had = |first: Option<Timestamp>, at: Timestamp, trials: Trials| match first {
             Some(first) if first <= at => trials,
@@ -206,7 +206,7 @@ impl RouteEvidence {
         self.roles = [old + other.roles[0], new + other.roles[1]];
     }
 
-    /// From now on the verdict depends on the route, until the epoch ends.
+    /// Makes the verdict depend on the route until the epoch ends.
     pub fn require(&mut self, rank: u64) {
         if self.required.is_none() {
             self.required = Some(Required {
@@ -266,12 +266,12 @@ impl Checks {
         self.mismatched + self.unconfirmed
     }
 
-    /// Mismatches among those that matched or did not.
+    /// Mismatches among the compared checks.
     pub fn mismatch(&self) -> Trials {
         Trials::new(self.matched + self.mismatches(), self.mismatches())
     }
 
-    /// The same for a proof of a rate above the limit: what was not confirmed proves nothing.
+    /// The same for proving a rate above the limit: unconfirmed mismatches prove nothing.
     pub fn confirmed_mismatch(&self) -> Trials {
         Trials::new(self.matched + self.mismatches(), self.mismatched)
     }

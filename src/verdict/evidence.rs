@@ -1,4 +1,4 @@
-//! What a verdict is made of: the figures of one epoch, and what else bears on the switch.
+//! Input of a verdict: the figures of one epoch, and other facts that affect the switch.
 
 use super::{Doubt, Requirement, RouteEvidence, Trials, Version};
 use crate::outcome::{Outcome, Via};
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Everything that is looked at for a verdict.
+/// Everything that a verdict considers.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     pub tallies: Tallies,
-    /// Routes declared `required: true`; `{name}` in one stands for whatever was captured.
+    /// Routes declared `required: true`; `{name}` stands for any captured text.
     pub required: Vec<Arc<str>>,
     /// Rules that no longer apply.
     pub expired_rules: Vec<Arc<str>>,
@@ -28,7 +28,7 @@ pub enum Activity {
     Sampling,
     /// By `paused`, or by a rate of 0.
     Paused,
-    /// They are, and the shadow is not asked, for it has failed to answer again and again.
+    /// Sampling is on, but the circuit breaker is open because the shadow has failed repeatedly.
     BreakerOpen,
 }
 
@@ -36,9 +36,9 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 pub struct Tallies {
     pub epoch: Epoch,
-    /// Whether they are those of the build that answers now.
+    /// Whether the figures may describe another build than the one that answers now.
     pub doubt: Option<Doubt>,
-    /// In order of their appearance in the epoch.
+    /// In order of first appearance in the epoch.
     pub routes: Vec<Figures>,
     /// Routes that are neither required nor exempt, judged together.
     pub rest: Figures,
@@ -51,14 +51,14 @@ pub struct Epoch {
     pub id: Arc<str>,
     #[schema(required)]
     pub label: Option<Arc<str>>,
-    /// The build of the new stack, as its version header names it; `None` where no answer did.
+    /// The new stack's build from its version header; `None` if no answer had one.
     #[schema(required, value_type = Option<String>)]
     pub version: Option<Version>,
     pub cause: Cause,
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
-    /// `None`: it is the present one.
+    /// `None` for the present epoch.
     #[serde(serialize_with = "as_optional_text")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
@@ -78,7 +78,7 @@ pub enum Cause {
     Stacks,
     /// Another version header of the new stack.
     Version,
-    /// Asked for by the API.
+    /// Requested through the API.
     Asked,
 }
 
@@ -91,32 +91,32 @@ pub struct Figures {
     /// Live requests that were reads.
     pub reads: u64,
     pub sampled: u64,
-    /// Of the samples: those that their callers asked for. They are no evidence.
+    /// Samples that callers requested. They are no evidence.
     pub forced: u64,
-    /// Of the samples: those that are not evidence yet.
+    /// Samples that are not evidence yet.
     pub waiting: u64,
-    /// Of those that wait: open for so long that the evidence no longer waits for them.
+    /// Waiting samples that have been open for so long that the evidence no longer waits for them.
     pub overdue: u64,
-    /// Checks that ended and had begun later, for what they read had just been written.
+    /// Ended checks that began later, because their record had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    /// Of the matches: of answers that are not, or not known to be, of the epoch's build.
+    /// Matches whose answers are not, or not known to be, of the epoch's build.
     pub unattributed: u64,
     /// The checks that are evidence; without their keys.
     pub evidence: RouteEvidence,
-    /// The first check of each key, where reads are sampled by key.
+    /// The first check of each key if reads are sampled by key.
     pub keys: Option<Trials>,
-    /// Matches per second that become evidence, at present.
+    /// Current rate of matches that become evidence, per second.
     pub pace: f64,
     pub latency: Latency,
 }
 
-/// How often each outcome was met.
+/// The count of each outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([u64; Outcome::ALL.len()]);
 
-/// How long whole answers took, from sending the request to the last byte, in the checks in which both stacks were
-/// measured alike; `None` where none was.
+/// Durations of whole answers, from sending the request to the last byte. Covers checks in which both stacks were
+/// measured alike; `None` without any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Latency {
     #[schema(required)]
@@ -127,7 +127,7 @@ pub struct Latency {
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Quantiles {
-    /// How many were measured.
+    /// Number of measurements.
     pub answers: u64,
     pub p50_ms: f64,
     pub p99_ms: f64,
@@ -145,7 +145,7 @@ impl Cause {
         Self::Asked,
     ];
 
-    /// The cause of that name.
+    /// The cause of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
     }
@@ -165,7 +165,7 @@ impl Cause {
 // === impl Figures ===
 
 impl Figures {
-    /// A route of which nothing is known yet.
+    /// A route without any figures yet.
     pub fn new(route: impl Into<Arc<str>>) -> Self {
         Self {
             route: route.into(),
@@ -186,7 +186,7 @@ impl Figures {
         }
     }
 
-    /// Adds those of a route that is the same by now.
+    /// Merges the figures of another route.
     pub fn join(&mut self, other: &Self) {
         self.requirement = self.requirement.stronger(other.requirement);
         self.live += other.live;
@@ -202,7 +202,7 @@ impl Figures {
             self.outcomes.add(outcome, count);
         }
         self.evidence.join(&other.evidence);
-        // Keys that both have seen count once, and each hit of either counts.
+        // A key that both have seen counts once, and each hit of either counts.
         let keys = |one: Trials, other: Trials| {
             let hits = one.hits + other.hits;
             Trials::new(one.total.max(other.total).max(hits), hits)
@@ -211,7 +211,7 @@ impl Figures {
             (Some(one), Some(other)) => Some(keys(one, other)),
             (one, other) => one.or(other),
         };
-        // What was measured of both is not mixed.
+        // Latencies of two routes are not mixed; those with more answers win.
         let answers = |latency: &Latency| latency.new.map_or(0, |quantiles| quantiles.answers);
         if answers(&other.latency) > answers(&self.latency) {
             self.latency = other.latency;
@@ -230,13 +230,13 @@ impl Outcomes {
         self.0[outcome.index()] += count;
     }
 
-    /// Each outcome that was met, and how often.
+    /// Each outcome that occurred, with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Outcome, u64)> {
         let counts = Outcome::ALL.into_iter().zip(self.0);
         counts.filter(|(_, count)| *count > 0)
     }
 
-    /// Checks that came to an end.
+    /// The number of ended checks.
     pub fn ended(&self) -> u64 {
         self.0.iter().sum()
     }

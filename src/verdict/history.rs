@@ -1,4 +1,4 @@
-//! When the verdict changed, and by what.
+//! When the verdict changed, and why.
 
 use super::{Cause, Decision, Finding, Verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -12,33 +12,33 @@ use utoipa::ToSchema;
 pub struct Change {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The id of the epoch whose verdict it is now.
+    /// The id of the epoch that the new verdict is about.
     pub epoch: Arc<str>,
-    /// Why that epoch began, where it has since the look before; in a process that has begun since, since the entry before.
+    /// Why that epoch began, if it began after the previous look; in a new process, after the previous entry.
     #[schema(required)]
     pub epoch_began: Option<Cause>,
-    /// What it was; null: nothing was told before.
+    /// The previous verdict; null: there was none.
     #[schema(required)]
     pub from: Option<Decision>,
     pub to: Decision,
-    /// Reasons that were none at the look before; the gravest 20.
+    /// Reasons that the previous look did not have; the gravest 20.
     pub appeared: Vec<Finding>,
-    /// Reasons that were told at the look before, and are none any more; the gravest 20.
+    /// Reasons of the previous look that no longer hold; the gravest 20.
     pub gone: Vec<Finding>,
-    /// Changes since the entry before that were too many to be kept one by one.
+    /// Changes since the previous entry that were too many to be kept one by one.
     pub skipped: u64,
 }
 
-/// Looks at verdicts and notes the changes: each of them while they are few, and of a verdict that flaps where it stands
-/// from time to time, with the number of changes in between.
+/// Records changes of the verdict: each of them while they are few. Of a verdict that flaps, it records the state from
+/// time to time, with the number of changes in between.
 #[derive(Clone, Debug, Default)]
 pub struct Historian {
-    /// As it was noted last.
+    /// The last recorded verdict.
     noted: Option<Decision>,
-    /// As it was at the last look.
+    /// The verdict at the last look.
     seen: Option<Seen>,
     skipped: u64,
-    /// When the newest were noted.
+    /// When the newest changes were recorded.
     recent: VecDeque<Timestamp>,
 }
 
@@ -49,21 +49,21 @@ struct Seen {
     reasons: Vec<Finding>,
 }
 
-/// So many changes are noted in this time at most.
+/// At most `MANY` changes are recorded within `SPAN`.
 const MANY: usize = 10;
 const SPAN: SignedDuration = SignedDuration::from_mins(10);
 
-/// Reasons of a kind that are kept of a change.
+/// Maximum number of appeared, and of gone, reasons kept with a change.
 const REASONS: usize = 20;
 
 // === impl Historian ===
 
 impl Historian {
-    /// Goes on after the last change that was noted, if any was.
+    /// Continues after the last recorded change, if any.
     pub fn resume(last: Option<&Change>) -> Self {
         Self {
             noted: last.map(|change| change.to),
-            // Which reasons it had is not known: all of the next change will have appeared.
+            // The earlier reasons are unknown, so all reasons of the next change will have appeared.
             seen: last.map(|change| Seen {
                 decision: change.to,
                 epoch: change.epoch.clone(),
@@ -73,7 +73,7 @@ impl Historian {
         }
     }
 
-    /// Looks at the verdict as it stands at `now`: the change to be noted, if there is one.
+    /// Compares the verdict with the previous one at `now`. Returns the change to record, if any.
     pub fn look(&mut self, verdict: &Verdict, now: Timestamp) -> Option<Change> {
         let to = verdict.verdict;
         let seen = self.seen.replace(Seen {
@@ -114,7 +114,7 @@ impl Historian {
     }
 }
 
-/// The first of `reasons` that are none of `others`, by code and route: their figures change all the time.
+/// The first of `reasons` that are not in `others`, by code and route: their figures change all the time.
 fn without(reasons: &[Finding], others: &[Finding]) -> Vec<Finding> {
     let is_other = |reason: &Finding| {
         let is_same = |other: &Finding| (other.code, &other.route) == (reason.code, &reason.route);

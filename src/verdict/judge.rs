@@ -1,8 +1,8 @@
 //! Judges the evidence: `safe`, `unsafe` or `undecided`, with every reason (`docs/verdict.md`).
 //!
-//! `safe` says that all required routes are within all limits, so each is tested at the whole alpha (an intersection-union
-//! test, Berger 1982). `unsafe` says that some route is above a limit: the evidence of all routes is summed, each weighted by
-//! its rank.
+//! `safe` means that all required routes are within all limits, so each is tested at the whole alpha (an
+//! intersection-union test, Berger 1982). `unsafe` means that some route is above a limit: the evidence of all routes
+//! is summed, each weighted by its rank.
 
 use super::{
     Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict,
@@ -10,10 +10,10 @@ use super::{
 };
 use jiff::Timestamp;
 
-/// The rank of the routes that are neither required nor exempt, judged together. It comes before that of any route.
+/// Rank of the routes that are neither required nor exempt, judged together. It precedes that of any route.
 const REST_RANK: u64 = 1;
 
-/// Judges the evidence as it stands at `now`.
+/// Judges the evidence at time `now`.
 pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     let mut reasons = Vec::new();
     let mut routes = Vec::new();
@@ -28,7 +28,7 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
             continue;
         }
         reasons.extend(findings);
-        // Only a rank gives a share: those of all ranks together are at most 1.
+        // Only a rank gives a share; the shares of all ranks sum to at most 1.
         if rank.is_none() {
             continue;
         }
@@ -43,7 +43,7 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     }
     let is_unsafe = sum >= 1.0 / limits.alpha();
     if is_unsafe && let Some(proven) = gravest.map(|gravest| gravest.proven()) {
-        // It may be there already; it is named in any case.
+        // Avoids a duplicate: the proven finding may already be in the list.
         reasons.retain(|reason: &Finding| {
             (reason.code, &reason.route) != (proven.code, &proven.route)
         });
@@ -52,7 +52,7 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     let (soak, shortest) = soak(evidence, limits, now);
     reasons.extend(soak_finding(soak, shortest));
     reasons.extend(findings_of_all(evidence));
-    // Stable: routes stay in order of appearance within a code.
+    // The sort is stable: within a code, routes stay in order of appearance.
     reasons.sort_by_key(|finding| finding.code);
 
     Verdict {
@@ -65,7 +65,7 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     }
 }
 
-/// What findings come to, of one route or of all.
+/// The decision that findings lead to, of one route or of all.
 pub(super) fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
     if is_above_a_limit {
         Decision::Unsafe
@@ -76,7 +76,7 @@ pub(super) fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
     }
 }
 
-/// All routes with their ranks, if they have one, then the rest where there is one.
+/// All routes with their ranks, if any, then the rest if there is one.
 fn judged(evidence: &Evidence) -> impl Iterator<Item = (&Figures, Option<u64>)> {
     let tallies = &evidence.tallies;
     let rank = |figures: &Figures| {
@@ -94,7 +94,7 @@ fn required(evidence: &Evidence) -> impl Iterator<Item = &Figures> {
     judged.filter(|figures| figures.requirement.is_required())
 }
 
-/// How long every required route has been clean, and the route that has been for the shortest time.
+/// How long every required route has been clean, and the route with the shortest time.
 fn soak<'e>(
     evidence: &'e Evidence,
     limits: &Limits,
@@ -124,7 +124,7 @@ fn soak_finding(soak: Soak, shortest: Option<&Figures>) -> Option<Finding> {
     let finding = Finding::new(Code::Soak, detail);
     Some(match shortest {
         Some(figures) => Finding {
-            // Where nothing is checked, no time that passes is clean.
+            // Without checks, no time counts as clean.
             eta_seconds: (figures.pace > 0.0).then_some(left),
             ..finding.of(&figures.route)
         },
@@ -132,7 +132,7 @@ fn soak_finding(soak: Soak, shortest: Option<&Figures>) -> Option<Finding> {
     })
 }
 
-/// What is not about the figures of one route.
+/// Findings that are not about one route.
 fn findings_of_all(evidence: &Evidence) -> Vec<Finding> {
     let routes = &evidence.tallies.routes;
     let mut findings = Vec::new();

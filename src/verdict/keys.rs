@@ -1,9 +1,9 @@
-//! Distinct keys of a route's checks, where reads are sampled by key: checks of one key are no independent draws.
+//! Counts distinct keys of a route's checks if reads are sampled by key, because checks of one key are not independent.
 
 use super::Trials;
 
-/// Two bitmaps of key hashes: keys that were checked, and keys whose first check mismatched. Two keys in one bucket count as
-/// one key, so the number is a lower bound.
+/// Two bitmaps of key hashes: keys that were checked, and keys whose first check mismatched. Two keys in one bucket
+/// count as one, so the count is a lower bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DistinctKeys {
     seen: Box<[u64]>,
@@ -17,10 +17,10 @@ const WORDS: usize = BUCKETS / 64;
 // === impl DistinctKeys ===
 
 impl DistinctKeys {
-    /// All keys that can be told apart. They bound no rate below that of as many clean checks.
+    /// Maximum number of distinguishable keys. They cannot bound a rate below what as many clean checks do.
     pub const MAX: u64 = BUCKETS as u64;
 
-    /// Takes in one check; only the first of a key counts.
+    /// Records one check; only the first of a key counts.
     pub fn check(&mut self, key: u64, is_hit: bool) {
         let bucket = key as usize % BUCKETS;
         let (word, bit) = (bucket / 64, 1_u64 << (bucket % 64));
@@ -44,7 +44,7 @@ impl DistinctKeys {
         words.flat_map(|word| word.to_le_bytes()).collect()
     }
 
-    /// As [`DistinctKeys::to_bytes`] wrote it; `None` for anything else.
+    /// Parses the output of [`DistinctKeys::to_bytes`]; `None` for anything else.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != 2 * WORDS * 8 {
             return None;

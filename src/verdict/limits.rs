@@ -1,4 +1,4 @@
-//! What has to hold before the switch may be made: the section `verdict` of the configuration.
+//! The conditions of a safe switch: the section `verdict` of the configuration.
 
 use super::change::Watch;
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields};
@@ -7,32 +7,33 @@ use std::{sync::Arc, time::Duration};
 /// When a verdict is `safe`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Of the mismatch rate of each required route; above 0, at most 1.
+    /// Limit of the mismatch rate of each required route; above 0, at most 1.
     pub max_mismatch: f64,
-    /// Of the failures of the new stack on each required route; above 0, at most 1.
+    /// Limit of the new stack's error rate on each required route; above 0, at most 1.
     pub max_error: f64,
-    /// Of the checks of each required route that differed first and were equal later; `None`: as `max_mismatch`.
+    /// Limit of the share of each required route's checks that first differed and later were equal; `None`: as
+    /// `max_mismatch`.
     pub max_transient: Option<f64>,
-    /// Of the checks of each required route whose differences are noise.
+    /// Limit of the share of each required route's checks whose differences are noise.
     pub max_noise: f64,
-    /// Of the checks of each required route that could not be compared for a cause in the answer itself.
+    /// Limit of the share of each required route's checks that could not be compared for a cause in the answer itself.
     pub max_uncompared: f64,
-    /// For all routes together, at every moment; between 0 and 1.
+    /// Confidence for all routes together, at every moment; between 0 and 1.
     pub confidence: f64,
-    /// A route with less of the epoch's live reads than this is required only if declared so.
+    /// A route with a smaller share of the epoch's live reads is required only if declared so.
     pub min_share: f64,
     pub required: RequiredRoutes,
-    /// Names of routes that are never required; `*` stands for any text.
+    /// Patterns of routes that are never required; `*` stands for any text.
     pub exempt: Vec<Arc<str>>,
-    /// Of the checks of each required route that came to a comparison.
+    /// Minimum share of each required route's checks that ended in a comparison.
     pub min_coverage: f64,
-    /// How long a clean record has to last.
+    /// Minimum duration of a clean record.
     pub soak: Duration,
-    /// Without a check for this long the soak clock starts again.
+    /// A gap between checks of this length restarts the soak clock.
     pub max_gap: Duration,
-    /// p99 of the new stack over p99 of the old.
+    /// Limit of the new stack's p99 divided by the old one's.
     pub max_latency_ratio: Option<f64>,
-    /// Average checks between two false alarms of the change detector; at least 1.
+    /// Average number of checks between two false alarms of the change detector; at least 1.
     pub change_run: f64,
 }
 
@@ -42,17 +43,17 @@ pub enum RequiredRoutes {
     /// Declared ones, those with at least `min_share` of the reads, and the rest together.
     #[default]
     Observed,
-    /// Those with `required: true` alone.
+    /// Only those with `required: true`.
     Declared,
 }
 
 // === impl Limits ===
 
 impl Limits {
-    /// Reads the section; what is absent keeps its default.
+    /// Reads the section; absent fields keep their defaults.
     ///
     /// # Errors
-    /// Every value out of its range, every unknown field.
+    /// Every value out of range, every unknown field.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let share = |at: &Cursor<'_>| at.number_within(0.0, 1.0);
         let rate = |at: &Cursor<'_>| at.number_within(1e-9, 1.0);
@@ -100,12 +101,12 @@ impl Limits {
         fields.finish().into_result(limits)
     }
 
-    /// What all routes together may be wrong by.
+    /// Probability of a wrong verdict, for all routes together.
     pub fn alpha(&self) -> f64 {
         1.0 - self.confidence
     }
 
-    /// What the change detector of a rate with this limit looks for.
+    /// The parameters of the change detector for a rate with this limit.
     pub fn watch(&self, limit: f64) -> Watch {
         Watch {
             limit,
@@ -131,7 +132,7 @@ fn names(at: &Cursor<'_>) -> Result<Vec<Arc<str>>, ConfigErrors> {
     at.each(|name| Ok(Arc::from(name.text()?)))
 }
 
-/// Shorter gaps are not told apart by [`super::SoakClock`].
+/// [`super::SoakClock`] does not distinguish shorter gaps.
 fn max_gap(at: &Cursor<'_>) -> Result<Duration, ConfigError> {
     match at.duration()? {
         gap if gap < Duration::from_secs(1) => Err(at.expected("a duration of at least 1s")),

@@ -1,4 +1,4 @@
-//! Rates as people read them.
+//! Rates formatted for people.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ pub struct Percent(pub f64);
 // === impl Percent ===
 
 impl Percent {
-    /// Without the sign.
+    /// Without the percent sign.
     pub fn digits(self) -> String {
         let percent = self.0 * 100.0;
-        // Rounded first: 9.96 has one digit before the point, 10 has two.
+        // Rounds first: 9.96 has one digit before the point, 10 has two.
         let rounded = format!("{percent:.1e}");
         let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse().ok());
         match exponent {

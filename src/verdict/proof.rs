@@ -1,22 +1,22 @@
 //! T at the limits: the evidence that a route is above one of them, counted since it became required.
 //!
-//! Routes that became one keep what each has proven, at its own rank. Each T is an e-process while its route is within the
-//! limits, so that the weighted sum is one too, before and after they are one. T of their pooled checks would forget.
+//! Merged routes keep what each has proven, at its own rank. Each T is an e-process while its route is within the
+//! limits, so the weighted sum is one too, before and after the merge. T of the pooled checks would lose that evidence.
 
 use super::{
     Checks, Code, Figures, Limits, Trials,
     checks::{Claim, Required},
 };
 
-/// T at the limits, of a route and of those that became one with it.
+/// T at the limits, of a route and of those merged into it.
 #[derive(Clone, Copy)]
 pub(super) struct Proof {
-    /// Of the sum over all routes.
+    /// Share of the sum over all routes.
     share: f64,
     strongest: Term,
 }
 
-/// T of one rate, by its rank.
+/// T of one rate, with its rank.
 #[derive(Clone, Copy)]
 pub(super) struct Term {
     pub(super) code: Code,
@@ -28,7 +28,7 @@ pub(super) struct Term {
 // === impl Proof ===
 
 impl Proof {
-    /// `rank`: that of a route which has none of its own.
+    /// `rank` applies to a route without one of its own.
     pub(super) fn new(figures: &Figures, limits: &Limits, rank: u64) -> Self {
         let evidence = &figures.evidence;
         let mut claims = evidence.claims();
@@ -52,12 +52,11 @@ impl Proof {
         }
     }
 
-    /// The route's share of the sum over all routes.
     pub(super) fn share(self) -> f64 {
         self.share
     }
 
-    /// What proves most.
+    /// The term with the most evidence.
     pub(super) fn strongest(self) -> Term {
         self.strongest
     }

@@ -1,4 +1,4 @@
-//! How fast something happens at present, whether it happens a thousand times a second or twice a day.
+//! The current rate of events, whether a thousand per second or two per day.
 
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
@@ -6,18 +6,18 @@ use std::collections::VecDeque;
 /// Counts events and remembers when the last of them were. Time is an argument.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventRate {
-    /// Points in time with the events counted until then, oldest first. It begins with the first event: what was before
-    /// has no pace.
+    /// Times with the event counts until then, oldest first. Begins with the first event, because before it there is no
+    /// rate.
     marks: VecDeque<(Timestamp, u64)>,
     events: u64,
 }
 
-/// Points in time that are remembered. Frequent events are told from about the last minute, rare ones from
-/// the last sixteen.
+/// Number of remembered times. The rate of frequent events covers about the last minute, that of rare ones the last
+/// sixteen events.
 const MARKS: usize = 16;
 const APART: SignedDuration = SignedDuration::from_secs(4);
 
-// === impl Pace ===
+// === impl EventRate ===
 
 impl EventRate {
     pub fn count(&mut self, at: Timestamp) {
@@ -31,7 +31,7 @@ impl EventRate {
         }
     }
 
-    /// Events per second since the oldest mark; what has stopped slows down with every second.
+    /// Events per second since the oldest mark. The rate decays when events stop.
     pub fn per_second(&self, now: Timestamp) -> f64 {
         let Some((since, before)) = self.marks.front() else {
             return 0.0;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 pub enum Requirement {
     /// Named in `verdict.exempt`.
     Exempt,
-    /// Until the epoch ends.
+    /// Required until the epoch ends.
     Required,
-    /// It has its share of the reads so far, but too few reads for that to be more than chance.
+    /// Has its share of the reads so far, but too few reads to rule out chance.
     Provisional,
     /// Judged together with all others that are not required.
     #[default]
@@ -20,14 +20,15 @@ pub enum Requirement {
 /// What makes a route required.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Requirements {
-    /// Routes with `required: true`; `{name}` in one stands for whatever was captured.
+    /// Routes with `required: true`; `{name}` stands for any captured text.
     pub declared: Vec<Arc<str>>,
     exempt: Vec<Arc<str>>,
     mode: RequiredRoutes,
     min_share: f64,
 }
 
-/// Live reads from which on a share of them is no chance: a route with a fourth of `min_share` gets there once in 3 000.
+/// Minimum live reads for a share that is not chance: a route with a fourth of `min_share` reaches it once in 3 000
+/// times.
 const FIRM_READS: u64 = 10;
 
 // === impl Requirement ===
@@ -37,7 +38,8 @@ impl Requirement {
         matches!(self, Self::Required | Self::Provisional)
     }
 
-    /// Whether a check that is sampled now counts in the rest. The first of a busy route do; more of them would hide others.
+    /// Whether a check sampled now counts in the rest. Only the first of a busy route do, because more would hide other
+    /// routes.
     pub fn is_of_rest(self, reads: u64) -> bool {
         match self {
             Self::Rest => true,
@@ -46,7 +48,7 @@ impl Requirement {
         }
     }
 
-    /// How the verdict depends on two routes that are one by now.
+    /// The requirement of two merged routes.
     pub fn stronger(self, other: Self) -> Self {
         let order = [Self::Required, Self::Provisional, Self::Rest, Self::Exempt];
         let mut order = order.into_iter();
@@ -67,7 +69,8 @@ impl Requirements {
         }
     }
 
-    /// `reads`: the route's live reads in the epoch. `all`: those of all routes. `was_required`: it was before in this epoch.
+    /// `reads` and `all` are the live reads of the route and of all routes in the epoch. `was_required`: it already was
+    /// required in this epoch.
     pub fn of(&self, route: &str, (reads, all): (u64, u64), was_required: bool) -> Requirement {
         if self.exempt.iter().any(|name| is_like(name, route)) {
             return Requirement::Exempt;
@@ -85,7 +88,7 @@ impl Requirements {
         Requirement::Rest
     }
 
-    /// Whether the routes of the rest are required together, with so many of all live reads.
+    /// Whether the rest is required, with `reads` of all live reads.
     pub fn is_rest_required(&self, reads: u64, all: u64) -> bool {
         self.mode == RequiredRoutes::Observed && reads > 0 && self.has_share(reads, all)
     }
@@ -99,7 +102,7 @@ impl Requirements {
     }
 }
 
-/// Whether a declared name is that of `route`: `{capture}` stands for any text.
+/// Whether a declared name matches `route`: `{capture}` stands for any text.
 pub(super) fn stands_for(declared: &str, route: &str) -> bool {
     let Some((before, after)) = declared.split_once('{') else {
         return declared == route;
@@ -115,7 +118,7 @@ pub(super) fn stands_for(declared: &str, route: &str) -> bool {
     starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
 }
 
-/// Whether a name with `*` for any text is that of `route`.
+/// Whether a pattern, with `*` for any text, matches `route`.
 fn is_like(name: &str, route: &str) -> bool {
     let mut parts = name.split('*');
     let first = parts.next().unwrap_or_default();

@@ -1,16 +1,16 @@
-//! When checks were made, and where the gaps between them are: the clock of the soak time.
+//! Records when checks were made and where the gaps between them are, to compute the soak time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A route's checks in time. Holds what it takes to tell, for any `max_gap`, when the last gap of that length ended.
+/// A route's checks over time. Keeps enough to compute, for any `max_gap`, when the last gap of that length ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Written", try_from = "Written")]
 pub struct SoakClock {
-    /// The first and the last check.
+    /// Times of the first and the last check.
     span: Option<(Timestamp, Timestamp)>,
-    /// Each longer than all after it, oldest first: what a later gap outlasts can never be asked for again.
+    /// Each longer than all after it, oldest first. A gap followed by a longer one is never needed again.
     gaps: Vec<Gap>,
 }
 
@@ -20,26 +20,26 @@ struct Gap {
     ended: Timestamp,
 }
 
-/// As it is stored.
+/// The stored form.
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
     /// The first and the last check, in milliseconds since 1970.
     span: Option<(i64, i64)>,
-    /// Seconds, and the end in milliseconds since 1970.
+    /// Length in seconds, and end in milliseconds since 1970.
     gaps: Vec<(f64, i64)>,
 }
 
-/// Gaps are told in whole steps, rounded up: one over the limit must never seem to be within it.
-/// Shorter ones are not remembered, which bounds their number: `n` of unlike length take n²/2 steps.
+/// Gaps are rounded up to whole steps, so that one over the limit never appears within it. Shorter gaps are not kept,
+/// which bounds their number: `n` gaps of distinct lengths take n²/2 steps.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A clock that goes back by more was set back, between two processes: what was noted before cannot be measured by it.
+/// A clock this far behind was set back between two processes; earlier times cannot be measured by it.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
-// === impl Record ===
+// === impl SoakClock ===
 
 impl SoakClock {
-    /// Notes a check that came to a comparison.
+    /// Records a check that ended in a comparison.
     pub fn check(&mut self, at: Timestamp) {
         let span = self
             .span
@@ -49,7 +49,7 @@ impl SoakClock {
             self.gaps.clear();
             return;
         };
-        // Checks end on several threads, and may be told in another order.
+        // Checks end on several threads and may arrive in another order.
         let length = at.duration_since(last);
         self.span = Some((first, last.max(at)));
         if let Ok(length) = Duration::try_from(length)
@@ -71,8 +71,8 @@ impl SoakClock {
         self.span.map(|(_, last)| last)
     }
 
-    /// How long checks have been coming without a gap over `max_gap` and without a mismatch; zero when
-    /// there has been none for `max_gap`. Time after the last check proves nothing and does not count.
+    /// How long checks have been coming without a gap over `max_gap` and without a mismatch; zero if there was none
+    /// within `max_gap`. Time after the last check proves nothing and does not count.
     pub fn clean(
         &self,
         last_mismatch: Option<Timestamp>,
@@ -83,7 +83,7 @@ impl SoakClock {
             return Duration::ZERO;
         };
         let is_over = |length: SignedDuration| length.unsigned_abs() > max_gap;
-        // Also where the last check is that far ahead of a clock that was set back.
+        // Also if the last check is that far ahead of a clock that was set back.
         if is_over(now.duration_since(last)) {
             return Duration::ZERO;
         }
@@ -206,7 +206,7 @@ mod tests {
     fn a_clock_that_was_set_back_starts_it_again_and_a_step_does_not() {
         assert_eq!(clean(&[1_000, 1_080, 1_050, 1_110], None, 90, 1_110), 110);
         assert_eq!(clean(&[9_000, 9_080, 1_000, 1_040], None, 90, 1_050), 40);
-        // Nobody has checked since.
+        // No check since.
         assert_eq!(clean(&[9_000, 9_080], None, 90, 1_000), 0);
     }
 

@@ -1,4 +1,4 @@
-//! The verdict document: what `GET /v1/verdict` answers.
+//! The document of `GET /v1/verdict`.
 
 use super::{
     Figures, Outcomes,
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use utoipa::ToSchema;
 
-/// May the switch be made, and why (not).
+/// Whether the switch is safe, and why (not).
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Verdict {
     pub verdict: Decision,
     pub epoch: Epoch,
     pub confidence: f64,
-    /// What speaks against `safe`; the gravest first.
+    /// What prevents `safe`; the gravest first.
     pub reasons: Vec<Finding>,
     pub soak: Soak,
     pub routes: Vec<RouteVerdict>,
@@ -33,16 +33,16 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     pub code: Code,
-    /// The route that it is about; absent where it is about all of them.
+    /// The route that it is about; absent if it is about all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Arc<str>>,
-    /// How many more clean checks would do.
+    /// How many more clean checks are needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks_needed: Option<u64>,
     /// How long that takes at the present pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta_seconds: Option<u64>,
-    /// For people.
+    /// A text for people.
     pub detail: String,
 }
 
@@ -69,14 +69,14 @@ pub enum Code {
     MoreChecks,
 }
 
-/// The clean record of all required routes: what the one with the shortest has.
+/// The clean record of all required routes: that of the route with the shortest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Soak {
     pub required_seconds: u64,
     pub clean_seconds: u64,
 }
 
-/// One route's share in the verdict.
+/// One route's part of the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RouteVerdict {
     pub route: Arc<str>,
@@ -91,39 +91,39 @@ pub struct RouteVerdict {
     pub transient_rate: Rate,
     pub noise_rate: Rate,
     pub uncompared_rate: Rate,
-    /// Checks that came to a comparison, of all that are evidence; `None` while none is.
+    /// Share of the evidence that ended in a comparison; `None` without evidence.
     #[schema(required)]
     pub coverage: Option<f64>,
-    /// Keys that were checked, where reads are sampled by key.
+    /// Number of distinct keys if reads are sampled by key.
     #[schema(required)]
     pub distinct_keys: Option<u64>,
     pub latency: Latency,
 }
 
-/// What was counted for a route.
+/// The counts of a route.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Counts {
     pub live: u64,
     pub reads: u64,
     pub sampled: u64,
-    /// Of the samples: those that are not evidence yet; over all epochs, those that have not ended.
+    /// Samples that are not evidence yet; over all epochs, samples that have not ended.
     pub waiting: u64,
-    /// Of the samples: those that their callers asked for. They are no evidence.
+    /// Samples that callers requested. They are no evidence.
     pub forced: u64,
-    /// Checks that ended and had begun later, for what they read had just been written.
+    /// Ended checks that began later, because their record had just been written.
     pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
-    /// Of the matches: of answers that are not, or not known to be, of the epoch's build. They are no evidence of it.
+    /// Matches whose answers are not, or not known to be, of the epoch's build. They are no evidence of it.
     pub unattributed: u64,
     pub mismatch: u64,
-    /// Of the mismatches: `auth`, `unconfirmed`. Only what was met.
+    /// Mismatches by mark: `auth`, `unconfirmed`. Only those that occurred.
     pub marked: BTreeMap<&'static str, u64>,
     pub transient: u64,
     pub noise: u64,
-    /// By kind; only what was met.
+    /// By kind; only those that occurred.
     pub shadow_error: BTreeMap<&'static str, u64>,
-    /// By reason; only what was met.
+    /// By reason; only those that occurred.
     pub not_compared: BTreeMap<&'static str, u64>,
 }
 
@@ -133,7 +133,7 @@ pub struct Matches {
     pub rules: u64,
 }
 
-/// A rate, its limit, and the ends between which it lies.
+/// A rate with its limit and its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rate {
     pub limit: f64,
@@ -206,7 +206,7 @@ impl fmt::Display for Code {
 
 // === impl Finding ===
 
-/// Without the figures, which change all the time.
+/// Omits the figures, which change all the time.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.route {

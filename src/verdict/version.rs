@@ -1,21 +1,22 @@
-//! What the version header of the new stack says.
+//! The new stack's version header.
 
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 use xxhash_rust::xxh64::xxh64;
 
-/// What a version header says, made safe to show. Equal where the header is, byte by byte.
+/// Value of a version header, made safe to show. Two are equal if the headers are, byte by byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Version(Arc<str>);
 
-/// Bytes of a header that are told whole.
+/// Maximum length of a header shown in full, in bytes.
 const MAX_LENGTH: usize = 100;
 
 // === impl Version ===
 
 impl Version {
-    /// `None` for an empty header. What is long is cut, and told apart by a hash; what is not visible ASCII is escaped.
+    /// `None` for an empty header. A long value is cut and ends in a hash; bytes that are not visible ASCII are
+    /// escaped.
     pub fn of(header: &[u8]) -> Option<Self> {
         let header = header.trim_ascii();
         if header.is_empty() {
@@ -29,7 +30,7 @@ impl Version {
         Some(Self(text.into()))
     }
 
-    /// As [`Version::of`] told it once.
+    /// Takes text that [`Version::of`] returned earlier.
     pub fn told(text: &str) -> Self {
         Self(text.into())
     }

@@ -1,82 +1,81 @@
 //! Which build of the new stack answered, and when a change of it begins an epoch.
 //!
-//! During a rolling deploy two builds alternate. A build that was never met begins an epoch at once. A check answered by
-//! a build that was met before counts in the epoch of that build, so that each epoch holds the evidence of one build
-//! however they alternate. Only when the present build has not answered for a while, and another has in its place (the
-//! deploy was taken back), that other one begins an epoch anew; one that came later than the present one does so at once,
-//! after an epoch that began for another reason. Until then, and where answers count in an epoch that may
-//! be of another build, there is [`Doubt`] about its figures: they are not enough for a switch.
+//! During a rolling deploy two builds alternate. A build that has not answered before begins an epoch at once. A check
+//! answered by a known build counts in the epoch of that build, so that each epoch holds the evidence of one build. If
+//! the deploy is rolled back, the present build stops answering. After a while, the known build that answers instead
+//! begins a new epoch. A build that came later than the present one does so at once, after an epoch that began for
+//! another reason. Until then, and while answers count in an epoch of possibly another build, there is [`Doubt`] about
+//! the figures: they do not suffice for a switch.
 
 use super::Version;
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::VecDeque, time::Duration};
 
-/// The builds of the new stack in time.
+/// Tracks the builds of the new stack over time.
 #[derive(Clone, Debug)]
 pub struct Versions {
-    /// The build of the present epoch; `None` where answers name none.
+    /// Build of the present epoch; `None` if answers name none.
     present: Option<Version>,
-    /// When it answered last.
+    /// When the present build last answered.
     seen: Timestamp,
-    /// Whether it has in this epoch.
+    /// Whether the present build has answered in this epoch.
     is_heard: bool,
-    /// Answers of other builds since.
+    /// Number of answers of other builds since.
     others: u32,
-    /// When an answer was last counted in the present epoch that is not of its build.
+    /// When an answer of possibly another build was last counted in the present epoch.
     mixed: Option<Timestamp>,
-    /// Builds that have had an epoch comparable with the present one, the newest last; itself included.
+    /// Builds with an epoch comparable to the present one, including the present build; newest last.
     known: VecDeque<Version>,
-    /// In the order in which they came, the newest last: of two that answer by turns, it is the newer that is looked at.
+    /// Builds in order of first appearance, newest last. Of two that alternate, the newer one is judged.
     met: VecDeque<Version>,
-    /// When a build that was never met last began an epoch.
+    /// When an unknown build last began an epoch.
     begun: Option<Timestamp>,
 }
 
-/// In which epoch a check counts.
+/// Which epoch a check counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// The present one, which is this build's.
+    /// The present epoch, which belongs to this build.
     Stays,
-    /// The present one, which is now known to be this build's.
+    /// The present epoch, which from now on belongs to this build.
     Adopts,
-    /// The last one of this build.
+    /// The latest epoch of this build.
     Returns,
-    /// One that begins with it.
+    /// A new epoch that begins with this check.
     Begins,
-    /// The present one: too many builds that were never met have come in too short a time.
+    /// The present epoch, because too many unknown builds have come in too short a time.
     Refused,
-    /// The present one, though the answer names no build and others have.
+    /// The present epoch, although the answer names no build and others have.
     Unnamed,
 }
 
-/// Why the figures of the present epoch may not be those of what answers now.
+/// Why the figures of the present epoch may not describe the build that answers now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Its build has not answered for that long, and others have since.
+    /// The present build has not answered for this long, and others have.
     Away(Duration),
-    /// That long ago an answer was counted in it that may be of another build.
+    /// This long ago, an answer of possibly another build was counted in the epoch.
     Mixed(Duration),
 }
 
-/// Builds that are remembered. One that was forgotten begins an epoch as if it had never been met.
+/// Maximum number of remembered builds. A forgotten build begins an epoch as an unknown one does.
 const MAX_KNOWN: usize = 16;
 
-/// What is no version but unlike in every answer begins no more than an epoch in this time.
+/// A header that is no version but differs in every answer begins at most one epoch in this time.
 const APART: SignedDuration = SignedDuration::from_secs(10);
 
-/// For this long, and for this many answers of others, the present build has to be away before another that was met
-/// before takes its place.
+/// The present build must be away for this long, and for this many answers of others, before a known build replaces it.
 const AWAY: SignedDuration = SignedDuration::from_secs(60);
 const OTHERS: u32 = 20;
 
-/// For this long, while others answer, nothing has to be thought of it that the present build does not.
+/// While others answer, the present build may be silent for this long without doubt.
 const MISSED: SignedDuration = SignedDuration::from_secs(10);
 
 // === impl Versions ===
 
 impl Versions {
-    /// `present`: the build of the present epoch, where one is known, and `last`, when a check of it last counted there.
-    /// `known`: those that have epochs comparable with it, `met`: those that have any; the newest last.
+    /// `present` is the build of the present epoch, if known; `last` is when a check of it last counted there. `known`
+    /// are the builds with epochs comparable to it, `met` those with any epoch; newest last.
     pub fn new(
         (present, last): (Option<Version>, Option<Timestamp>),
         (known, met): (Vec<Version>, Vec<Version>),
@@ -108,7 +107,7 @@ impl Versions {
         self.present.as_ref()
     }
 
-    /// An epoch begins for another reason: no other build than the present one has had one that is comparable with it.
+    /// Begins an epoch for another reason. Only the present build can have a comparable epoch from now on.
     pub fn begin_anew(&mut self) {
         self.known
             .retain(|known| self.present.as_ref() == Some(known));
@@ -116,14 +115,14 @@ impl Versions {
         self.mixed = None;
     }
 
-    /// Forgets the builds of which `is_kept` does not hold; the present one stays.
+    /// Forgets the builds that `is_kept` rejects, except the present one.
     pub fn keep_known(&mut self, is_kept: impl Fn(&Version) -> bool) {
         self.known
             .retain(|known| self.present.as_ref() == Some(known) || is_kept(known));
         self.met.retain(|met| self.known.contains(met));
     }
 
-    /// Hears which build answered a check; `None`: the answer does not say.
+    /// Observes which build answered a check; `None` if the answer names none.
     pub fn hear(&mut self, build: Option<&Version>, now: Timestamp) -> Turn {
         let turn = self.turn(build, now);
         match turn {
@@ -137,17 +136,17 @@ impl Versions {
         turn
     }
 
-    /// Another build has answered after the present one, before anything was heard.
+    /// Records that another build answered after the present one, before any check was observed.
     pub fn leave(&mut self) {
         self.others = self.others.max(1);
     }
 
-    /// An answer is counted in the present epoch that may not be of its build.
+    /// Records that an answer of possibly another build counts in the present epoch.
     pub fn mix(&mut self, now: Timestamp) {
         self.mixed = Some(now);
     }
 
-    /// What there is to doubt at `now`.
+    /// The doubt about the present epoch at `now`.
     pub fn doubt(&self, now: Timestamp) -> Option<Doubt> {
         let away = now.duration_since(self.seen);
         if self.others > 0 && away >= MISSED {
@@ -188,20 +187,20 @@ impl Versions {
             if is_new && turn == Turn::Begins {
                 self.begun = Some(now);
             }
-            // One that takes the place of a newer one, as that is away, is the newest from then on.
+            // A build that replaces a newer, absent one becomes the newest.
             let is_met = self.met.contains(version);
             if !is_met || !(is_new || is_newer) {
                 self.meet(version);
             }
         }
         self.present = build.cloned();
-        // The one before may answer still.
+        // The previous build may still answer.
         let was_another = turn == Turn::Begins && self.is_heard;
         self.mixed = was_another.then_some(self.seen);
         self.see(now);
     }
 
-    /// As the newest that is known; whether it was not.
+    /// Moves `version` to the newest known place. Returns whether it was unknown.
     fn know(&mut self, version: &Version) -> bool {
         let known = self.known.iter().position(|known| known == version);
         if let Some(index) = known {
@@ -215,7 +214,7 @@ impl Versions {
         known.is_none()
     }
 
-    /// As the newest of those that were met.
+    /// Moves `version` to the newest place in order of appearance.
     fn meet(&mut self, version: &Version) {
         self.met.retain(|met| met != version);
         self.met.push_back(version.clone());
@@ -224,7 +223,7 @@ impl Versions {
         }
     }
 
-    /// Whether it came after the present one.
+    /// Whether it appeared after the present one.
     fn is_newer(&self, version: &Version) -> bool {
         let place = |build: Option<&Version>| self.met.iter().position(|met| Some(met) == build);
         let present = place(self.present.as_ref());

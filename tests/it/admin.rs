@@ -1,4 +1,4 @@
-//! The admin API over real sockets, with handles that stand in for the rest of the process.
+//! The admin API over real sockets, with an `AdminState` that replaces the rest of the process.
 
 mod commands;
 mod harness;

@@ -1,7 +1,7 @@
-//! Answers made to hurt: each comparison ends in time, within memory, and says what is true.
+//! Hostile answers: each comparison ends in time, within memory, and with the right result.
 //!
-//! Memory is counted by the allocator, for each comparison on its own; time only has a generous bound, which nothing
-//! but work out of proportion misses.
+//! The allocator counts memory for each comparison. Time only has a generous limit, which only disproportionate work
+//! exceeds.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -31,7 +31,7 @@ static ALLOCATOR: Mockalloc<MiMalloc> = Mockalloc(MiMalloc);
 
 const TIME: Duration = Duration::from_secs(300);
 
-/// What one comparison may hold at most, for each byte of both bodies.
+/// Maximum memory of one comparison per byte of both bodies.
 const SHARE: usize = 64;
 
 /// Rule sets that make the engine search.
@@ -80,7 +80,7 @@ fn today() -> jiff::civil::Date {
     jiff::civil::date(2026, 11, 22)
 }
 
-/// Compares, and sees to time and memory.
+/// Compares, and asserts the limits of time and memory.
 fn compared(old: &Answer, new: &Answer, comparing: &CompareConfig) -> Comparison {
     let start = Instant::now();
     let context = Context {
@@ -112,7 +112,7 @@ fn is_equal(comparison: &Comparison) -> bool {
     }
 }
 
-/// Compares JSON both ways round without rules, and then under rules, which must not make it unequal.
+/// Compares JSON in both directions without rules, and then under rules, which must not make it unequal.
 fn check(old: impl Into<Bytes>, new: impl Into<Bytes>, equal: bool) {
     let (old, new) = (
         answer("application/json", old),
@@ -308,7 +308,7 @@ fn numbers_are_exact_at_any_size() {
     check("[1e999999999]", "[1e1000000000]", false);
     check("[1e999999999]", "[1]", false);
     check("[1e-999999999]", "[0]", false);
-    // Exponents of more than 30 digits are compared by their spelling.
+    // Exponents of more than 30 digits are compared as text.
     check(format!("[1e{long}]"), format!("[ 1e{long}]"), true);
     check(format!("[1e{long}]"), format!("[1e-{long}]"), false);
 }

@@ -1,4 +1,4 @@
-//! Configurations as operators write them: what is refused, with which words, and what holds where nothing is said.
+//! Configurations as operators write them: which are rejected, with which messages, and which defaults apply.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -22,7 +22,7 @@ use twinread::{
     verdict::Limits,
 };
 
-/// A folder with a configuration in it.
+/// A folder with a configuration.
 struct Folder(TempDir);
 
 impl Folder {
@@ -51,7 +51,7 @@ impl Folder {
         load(&self.origin(Flags::default()))
     }
 
-    /// The faults, with paths as seen from the folder.
+    /// The faults, with paths relative to the folder.
     fn faults(&self) -> String {
         let faults = self.load().unwrap_err().to_string();
         faults.replace(&format!("{}/", self.path().display()), "")
@@ -67,7 +67,7 @@ fn variable(name: &str) -> Option<String> {
     }
 }
 
-/// The least that a configuration has to say, on two lines.
+/// The minimal configuration, on two lines.
 const STACKS: &str = "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n";
 
 fn config(text: &str) -> Config {
@@ -110,7 +110,7 @@ fn every_fault_is_told_at_once_by_line() {
     );
 }
 
-/// Every line is a third line below [`STACKS`], and what is said of it.
+/// Each line is a third line below [`STACKS`], with its message.
 const REFUSED: &[(&str, &str)] = &[
     (
         "listen: 127.0.0.1",
@@ -408,7 +408,7 @@ fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Values of `old`, and what is said of them.
+/// Values of `old`, with their messages.
 const STACKS_REFUSED: &[(&str, &str)] = &[
     ("{}", "6: old: `url` is missing"),
     ("http://old", "6: old: expected a map, found `http://old`"),
@@ -579,7 +579,7 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
     assert_eq!(config.grace, Duration::from_secs(10));
 }
 
-/// Section 5 of the contract, but for what is not available yet.
+/// Section 5 of the contract, except what is not available yet.
 const SECTION_5: &str = r"
 listen: 127.0.0.1:8080
 admin: 127.0.0.1:9900
@@ -698,9 +698,9 @@ fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
     let config = |folder: &Folder| {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
         let mut config = Config::clone(loaded.config());
-        // Between the contract's defaults and silence stands the environment, which `report` asks.
+        // Absent values stay `None`, because `report` looks into the environment before the contract's defaults.
         config.telemetry.report = twinread::export::Config::default();
-        // Told by their fingerprint: the order in which they show themselves is by chance.
+        // Compared by fingerprint, because their debug output has a random order.
         let rules = config.comparing.rules.fingerprint();
         config.comparing = Arc::new(CompareConfig {
             rules: Arc::default(),
@@ -914,7 +914,7 @@ fn a_limit_that_no_number_of_keys_can_show_to_hold_is_a_warning() {
     assert!(warnings("null", "2e-5").is_empty());
 }
 
-/// Every section, and how a field is written into it.
+/// Every section, and how to write a field into it.
 const SECTIONS: &[(&str, &str)] = &[
     ("", "{}"),
     ("old", "old: {url: 'http://old:1', {}}"),

@@ -1,4 +1,4 @@
-//! `twinread check` and `twinread set` as they are called: what they print, where, and their exit codes.
+//! `twinread check` and `twinread set` on the command line: what they print, where, and their exit codes.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -90,12 +90,12 @@ fn check_prints_every_fault_with_its_place_on_stderr() {
     assert_eq!(told(&output), (64, "", expected));
 }
 
-/// A sidecar before stacks that nobody asks anything.
+/// A sidecar in front of stacks that receive no requests.
 fn sidecar(folder: &Path, text: &str) -> App {
     let file = folder.join("twinread.yaml");
     let addresses = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
                      old: {url: 'http://127.0.0.1:9'}\nnew: {url: 'http://127.0.0.1:10'}\n";
-    // Otherwise `set` would say that nothing survives a restart.
+    // Otherwise `set` would report that nothing survives a restart.
     let store = folder.join("evidence.db");
     let store = format!("store: {{path: {}}}\n", store.display());
     fs::write(&file, format!("{addresses}{store}{text}")).unwrap();
@@ -155,7 +155,7 @@ fn set_says_that_a_change_does_not_survive_a_restart() {
     let folder = folder("");
     let app = sidecar(folder.path(), "");
     fs::write(folder.path().join("other"), "").unwrap();
-    // Nothing more is written.
+    // Nothing more can be written.
     let (other, store) = ("other", "evidence.db");
     fs::rename(folder.path().join(other), folder.path().join(store)).unwrap();
     let admin = format!("http://{}", app.admin_addr());

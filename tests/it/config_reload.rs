@@ -1,4 +1,4 @@
-//! Reloads as the system brings them: files that change under the process, and SIGHUP.
+//! Reloads as the system triggers them: files that change under the process, and SIGHUP.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -77,7 +77,7 @@ fn text(rate: f64) -> String {
     )
 }
 
-/// Writes as careful editors do: beside the file, then over it.
+/// Writes as careful editors do: to a temporary file that is then renamed.
 fn replace(file: &Path, text: &str) {
     let beside = file.with_extension("tmp");
     fs::write(&beside, text).unwrap();
@@ -174,7 +174,7 @@ async fn a_hangup_reloads_what_no_event_told_of() {
     fs::write(&file, "sample: {rate: lots}").unwrap();
     let mut failures = 0;
     timeout(DEADLINE, async {
-        // The first failure may be of the event or of a signal; the rest can only be of signals.
+        // The first failure may come from the event or from a signal; later ones only from signals.
         while failures < 3 {
             let process = rustix::process::getpid();
             rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();

@@ -1,4 +1,4 @@
-//! Settings that change while the process runs: by patches of the API and by reloads, whole or not at all.
+//! Settings that change at runtime, by patches of the API and by reloads, as a whole or not at all.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -226,7 +226,7 @@ fn changes_from_many_sides_are_each_put_in_force_once() {
     assert_eq!(process.told("sample.rate").0, json!(last));
 }
 
-/// A patch of a few settings, some values of which are refused.
+/// A patch of a few settings, some of whose values are rejected.
 fn patches() -> impl Strategy<Value = Value> {
     let rate = prop_oneof![
         Just(Value::Null),

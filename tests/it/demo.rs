@@ -16,7 +16,7 @@ fn demo(arguments: &[&str]) -> Output {
     output
 }
 
-/// What tells classes apart: route, place and kind.
+/// The identity of classes: route, place and kind.
 fn classes(document: &Value, key: &str) -> BTreeSet<[String; 3]> {
     let text = |class: &Value, key: &str| class[key].as_str().unwrap().to_owned();
     let class = |class| ["route", "place", "kind"].map(|key| text(class, key));

@@ -1,8 +1,8 @@
-//! Holds `src/` to its layers: dependencies point downward only, the runtime's parts never import each
-//! other, and the core knows no I/O, clock, chance, lock or log.
+//! Holds `src/` to its layers: dependencies point downward only, the runtime's modules never import each other, and the
+//! core uses no I/O, clock, randomness, lock or log.
 //!
-//! What is looked at: `use` items, paths in code and types (through the file's own imports), and the
-//! tokens of macro calls. Unit tests are held to the layers too, but may read files and clocks.
+//! Examines `use` items, paths in code and types (through the file's own imports), and the tokens of macro calls. Unit
+//! tests are held to the layers too, but may read files and clocks.
 
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};
 use std::{
@@ -12,7 +12,7 @@ use std::{
 };
 use syn::visit::{self, Visit};
 
-/// How far a module is from the process; it may import what is lower.
+/// The layers from the lowest up; a module may import lower ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
     Core,
@@ -25,7 +25,7 @@ enum Layer {
     Process,
 }
 
-/// Within a layer a module may import those before it, so that there is no circle.
+/// Within a layer a module may import those listed before it, so that there is no circle.
 const LAYERS: [(Layer, &[&str]); 6] = [
     (
         Layer::Core,
@@ -94,7 +94,7 @@ const CLOCKS: [[&str; 2]; 4] = [
     ["Zoned", "now"],
 ];
 
-/// The crates whose every name the core avoids, by prefix.
+/// Prefixes of crates that the core must not name.
 const IMPURE_FAMILIES: [&str; 2] = ["tracing", "tower_"];
 
 /// One import that breaks the layers.
@@ -106,7 +106,7 @@ struct Violation {
     why: String,
 }
 
-/// A path as written, with the module it was written in.
+/// A path as written, with the module that contains it.
 #[derive(Debug)]
 struct Import {
     segments: Vec<String>,
@@ -122,7 +122,7 @@ struct Imports {
     module: Vec<String>,
     test_depth: usize,
     found: Vec<Import>,
-    /// What a name means that a `use` brought in.
+    /// What each imported name stands for.
     names: HashMap<String, Vec<String>>,
 }
 
@@ -200,7 +200,7 @@ fn module_of(name: &Path) -> Vec<String> {
     if parts == ["lib"] { Vec::new() } else { parts }
 }
 
-/// Why the module `top` must not name `path`, if so.
+/// Why the module `top` must not name `path`; `None` if it may.
 fn forbidden(top: &str, path: &[String], is_test: bool) -> Option<String> {
     let Some(own) = layer(top) else {
         return Some(format!("`{top}` stands in no layer"));
@@ -219,7 +219,7 @@ fn forbidden(top: &str, path: &[String], is_test: bool) -> Option<String> {
 
 fn upward(top: &str, own: Layer, target: &str) -> Option<String> {
     let Some(other) = layer(target) else {
-        // The root holds nothing but modules; a star would hide what is meant.
+        // The root holds only modules; a star would hide which one is meant.
         return (target == "*").then(|| "the crate's root is not imported whole".to_owned());
     };
     if other > own {
@@ -242,7 +242,7 @@ fn layer(module: &str) -> Option<Layer> {
     found.map(|(layer, _)| *layer)
 }
 
-/// The place of a module in its layer.
+/// The position of a module in its layer.
 fn place(module: &str) -> Option<usize> {
     let mut layers = LAYERS.iter().map(|(_, modules)| modules);
     layers.find_map(|modules| modules.iter().position(|name| *name == module))
@@ -257,7 +257,7 @@ fn is_impure(path: &[String]) -> bool {
     reads_clock || is_family || IMPURE.iter().any(|impure| reaches(path, impure))
 }
 
-/// Whether `path` names `impure` or something inside it, or takes it along with a star.
+/// Whether `path` names `impure` or something inside it, or includes it by a star.
 fn reaches(path: &[String], impure: &str) -> bool {
     let impure: Vec<_> = impure.split("::").collect();
     let path: Vec<_> = path
@@ -360,7 +360,7 @@ impl Imports {
         self.add(segments, name.span());
     }
 
-    /// Macro calls are not parsed: whatever looks like a path in them counts as one.
+    /// Macro calls are not parsed: every token sequence that resembles a path counts as one.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut span = Span::call_site();
@@ -462,7 +462,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// File, source, and the line and import that must be found; `None`: nothing.
+/// File, source, and the line and import to be found; `None` for no violation.
 type Case = (&'static str, &'static str, Option<(usize, &'static str)>);
 
 const CASES: [Case; 32] = [

@@ -1,4 +1,4 @@
-//! The live path over real sockets: what a caller sends and gets, byte for byte.
+//! The live path over real sockets: what a caller sends and receives, byte for byte.
 
 mod bodies;
 mod capture;

@@ -37,7 +37,7 @@ use twinread::{
     value::Kind,
 };
 
-/// Long enough for any machine; reached only by a test that fails.
+/// Long enough for any machine; only a failing test reaches it.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 // --- a collector ---
@@ -315,7 +315,7 @@ async fn a_dead_or_hanging_collector_holds_nobody_up_and_its_drops_are_counted()
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead_addr = dead.local_addr().unwrap();
     drop(dead);
-    // Accepts connections, by way of its backlog, and never says a word.
+    // Accepts connections into its backlog, and never responds.
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     for addr in [dead_addr, hanging.local_addr().unwrap()] {
         for protocol in [Protocol::Grpc, Protocol::Http] {
@@ -325,7 +325,7 @@ async fn a_dead_or_hanging_collector_holds_nobody_up_and_its_drops_are_counted()
             let (reports, traces) = traces(&config, Traced::All, &gauges);
             let running = tokio::spawn(traces.run());
 
-            // More than the queue takes: sending never waits.
+            // More than the queue holds: sending never waits.
             for _ in 0..3_000 {
                 reports.send(check(MISMATCH));
             }

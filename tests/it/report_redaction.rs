@@ -1,4 +1,4 @@
-//! Nothing personal leaves the process: whatever is planted into a check, its report does not hold it.
+//! Nothing personal leaves the process: a report holds no secret that was planted into its check.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -14,7 +14,7 @@ use twinread::{
     value::{Difference, Kind, Place, Step, Value},
 };
 
-/// Where secrets go in: bodies by content type.
+/// Content types of bodies that secrets are planted in.
 const CONTENT_TYPES: [&str; 9] = [
     "application/json",
     "application/problem+json; charset=utf-8",
@@ -27,7 +27,7 @@ const CONTENT_TYPES: [&str; 9] = [
     "no content type",
 ];
 
-/// A secret that nothing else in a report looks like.
+/// A secret that resembles nothing else in a report.
 fn secrets() -> impl Strategy<Value = String> {
     prop_oneof![
         "[A-Z]{3}zq[a-zA-Z0-9]{4,40}",
@@ -36,7 +36,7 @@ fn secrets() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A document that holds the secret in a leaf, some levels deep, beside others.
+/// A document that holds the secret in a leaf, some levels deep, among others.
 fn documents(secret: String) -> impl Strategy<Value = serde_json::Value> {
     let number = secret.parse::<u64>().ok();
     let leaf = prop_oneof![

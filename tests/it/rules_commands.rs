@@ -1,4 +1,4 @@
-//! `twinread rules` as it is called: what it prints, where, and its exit codes.
+//! `twinread rules` on the command line: what it prints, where, and its exit codes.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -119,7 +119,7 @@ bad.yaml: note: no case tests the rule `date`
     assert_eq!((code, told), (1, expected));
 }
 
-/// Every sort of fault at once.
+/// Every kind of fault at once.
 const WRONG: &str = "rules: [good, 'builtin:no']
 cases:
   - {nam: a, old: {json: 1, body: x}, new: {status: 99, headers: {a b: 1, x: [1, {}]}, tipe: a}}
@@ -140,7 +140,7 @@ wrong.test.yaml:4:103: cases[1].differences[0].kind: unknown kind `valeu`, did y
 wrong.test.yaml:4:124: cases[1].masked.a: expected a whole number of at least 1, found `0`
 ";
 
-/// Paths, and the whole of what is told of them.
+/// Paths, with the complete message for them.
 const REFUSED: &[(&str, &str)] = &[
     (
         "good lonely.test.yaml",

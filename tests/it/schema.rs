@@ -1,4 +1,4 @@
-//! `twinread schema`: what the schemas admit, the program admits, and the other way round.
+//! `twinread schema`: the schemas accept exactly what the program accepts.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -13,11 +13,11 @@ use std::{
 use tempfile::TempDir;
 use twinread::spanned_yaml::Node;
 
-/// What a schema describes, and how the program reads it.
+/// What a schema describes, and the command that reads it.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     name: &'static str,
-    /// The file as it has to be named, and the command that reads it.
+    /// The required file name, and the command that reads it.
     file: &'static str,
     command: &'static [&'static str],
 }
@@ -38,7 +38,7 @@ const CONFIG: Kind = Kind {
     command: &["check"],
 };
 
-/// Part of a document on the way from its root.
+/// A step on the path from a document's root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Member(String),
@@ -56,7 +56,7 @@ impl Kind {
         jsonschema::validator_for(&self.schema()).unwrap()
     }
 
-    /// What the program says of a document that it refuses.
+    /// The program's message if it rejects a document.
     fn refusal(self, text: &str) -> Option<String> {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("f.yaml"), "rules: []").unwrap();
@@ -72,7 +72,7 @@ fn json_of(text: &str) -> Value {
     node.to_json()
 }
 
-/// The first thing that a schema has against a document.
+/// The first error of a schema in a document.
 fn objection(validator: &Validator, text: &str) -> Option<String> {
     let document = json_of(text);
     let mut errors = validator.iter_errors(&document);
@@ -129,7 +129,7 @@ fn the_defaults_and_the_examples_of_the_documents_are_valid() {
     let mut count = 0;
     for example in examples.map(|rest| rest.split("```").next().unwrap()) {
         let objection = match example.lines().next().unwrap() {
-            // A manifest of Kubernetes is not ours to describe.
+            // A Kubernetes manifest is not part of our schemas.
             first if first.starts_with("apiVersion:") => continue,
             "# rules.yaml" => objection(&RULES.validator(), example),
             "# rules.test.yaml" => objection(&RULE_TESTS.validator(), example),
@@ -142,7 +142,7 @@ fn the_defaults_and_the_examples_of_the_documents_are_valid() {
     assert!(count >= 10, "{count}");
 }
 
-/// What people read: README, and the pages in `docs`.
+/// The README, and the pages in `docs`.
 fn documents() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let pages = fs::read_dir(folder).unwrap();
@@ -167,7 +167,7 @@ fn the_schema_of_the_configuration_tells_every_default() {
     assert_eq!(told("telemetry.otlp.headers"), json!({}));
 }
 
-/// The names that a schema knows, by where they may stand.
+/// The names that a schema knows, by path.
 #[derive(Debug, Default)]
 struct Vocabulary {
     /// The fields of each section.
@@ -214,7 +214,7 @@ impl Vocabulary {
     }
 }
 
-/// What the program says of a document with nothing in it but `strange`, from "expected" on.
+/// The program's message, from "expected" on, for a document that holds only `strange`.
 fn expected(kind: Kind, path: &[Step], strange: Value) -> BTreeSet<String> {
     let document = path.iter().rev().fold(strange, |below, step| match step {
         Step::Member(name) => Value::Object(Map::from_iter([(name.clone(), below)])),
@@ -222,14 +222,14 @@ fn expected(kind: Kind, path: &[Step], strange: Value) -> BTreeSet<String> {
     });
     let refusal = kind.refusal(&document.to_string()).unwrap();
     let line = |words: &str| refusal.lines().find(|line| line.contains(words));
-    // A few values are not repeated, only their place is told.
+    // A few values are not repeated; the message only gives their position.
     let told = line("strangest-of-all").or_else(|| line("[0]: expected "));
     let told = told.unwrap_or_else(|| panic!("{path:?}: {refusal}"));
     let (_, expected) = told.split_once("expected ").unwrap();
     let (expected, _) = expected.split_once(", found").unwrap_or((expected, ""));
     let expected = expected.strip_prefix("one of ").unwrap_or(expected);
     let words = expected.split(", ").flat_map(|words| words.split(" or "));
-    // Beside words there may be values, which are described.
+    // Words may be mixed with values, which are described.
     let words = words.filter(|word| !word.contains([' ', '{', '[']));
     words.map(str::to_owned).collect()
 }

@@ -192,7 +192,7 @@ async fn what_is_in_order_is_reported_only_where_all_is_traced() {
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Each of these ways ends a check so, the stack gets the read once, and the next check finds it well.
+/// Each of these ways ends a check with `expected`. The stack receives the read once, and works in the next check.
 async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
     let settings = Settings {
         timeout: Duration::from_millis(300),
@@ -398,7 +398,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
     }
     assert_eq!(shadow.gauges.breaker_open(), 1);
 
-    // While the probe is under way nothing else is let through.
+    // While the probe is under way, nothing else passes.
     new.becomes(Way::Waits(answer("200 OK", EQUAL)));
     let probing = async {
         while new.requests().len() == 3 {

@@ -1,4 +1,4 @@
-//! The verdict: each reason in a pair (held, broken), what can never happen, and how often it may be wrong.
+//! The verdict: each reason in a pair (kept, broken), impossible results, and how often it may be wrong.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 const TIMEOUT: Outcome = Outcome::ShadowError(ShadowError::Timeout);
 const QUEUE_FULL: Outcome = Outcome::NotCompared(Reason::QueueFull);
 
-/// The evidence is looked at here; its checks were made in the hour before.
+/// Time of judgement; the checks of the evidence were made in the hour before.
 const NOW: i64 = 100_000;
 
 /// Clean checks that are more than enough for a required route at the default limits.
@@ -51,7 +51,7 @@ fn route(name: &str, outcomes: &[(Outcome, u64)]) -> Figures {
     figures
 }
 
-/// From the start of the epoch on.
+/// Required since the start of the epoch.
 fn required(rank: u64) -> Option<Required> {
     Some(Required {
         rank,
@@ -59,7 +59,7 @@ fn required(rank: u64) -> Option<Required> {
     })
 }
 
-/// Counts checks as evidence, by what one of each comes to: the change detector sees none of them.
+/// Counts checks as evidence, except in the change detector.
 fn add(figures: &mut Figures, outcomes: &[(Outcome, u64)]) {
     for (outcome, count) in outcomes {
         figures.outcomes.add(*outcome, *count);
@@ -436,7 +436,7 @@ fn a_gap_starts_the_soak_clock_again() {
     };
     assert_safe(&evidence, &limits(60));
     assert_undecided(&evidence, &limits(59), &[(Code::Soak, Some("a"))]);
-    // Nobody checks any more.
+    // No more checks.
     let later = judge(&evidence, &limits(60), at(NOW + 61));
     assert_eq!(codes(&later), [(Code::Soak, Some("a"))]);
     assert_eq!(later.soak.clean_seconds, 0);
@@ -458,7 +458,7 @@ fn a_required_route_that_is_silent_is_not_clean_however_busy_the_others_are() {
     silent.evidence.record.check(at(NOW - 601));
     assert_undecided(&routes(&silent), &limits, &[(Code::Soak, Some("b"))]);
     assert_eq!(judged(&routes(&silent), &limits).soak.clean_seconds, 0);
-    // One on which nothing depends may be silent.
+    // A route that the verdict does not depend on may be silent.
     silent.requirement = Requirement::Rest;
     assert_safe(&routes(&silent), &limits);
 }
@@ -495,7 +495,7 @@ fn a_p99_of_too_few_answers_keeps_it_undecided_and_says_how_many_are_missing() {
     let few = judged(&with(100), &limits).reasons.remove(0);
     assert_eq!(few.code, Code::Latency);
     let missing = few.checks_needed.unwrap();
-    // Two a second.
+    // Two per second.
     assert_eq!(few.eta_seconds, Some(missing.div_ceil(2)));
     assert_safe(&with(100 + missing), &limits);
     assert_undecided(
@@ -548,7 +548,7 @@ fn nothing_checked_is_never_success() {
     written.live = 1_000;
     let written = evidence(vec![written]);
     assert_undecided(&written, &limits, &[(Code::NoTraffic, None)]);
-    // Nor are checks of routes on which nothing depends.
+    // Nor are checks of routes that the verdict does not depend on.
     let mut exempt = route("a", &[(MATCH, ENOUGH)]);
     exempt.requirement = Requirement::Exempt;
     let nobody = evidence(vec![exempt]);
@@ -595,7 +595,7 @@ fn a_later_route_needs_more_proof_to_be_unsafe() {
                 figures.evidence.required = required(rank);
                 let before = figures.evidence.checks();
                 figures.evidence.required.as_mut().unwrap().before = before;
-                // Only what came since it was required counts.
+                // Only checks since it became required count.
                 add(&mut figures, &[(MATCH, 1_000), (MISMATCH, *mismatches)]);
                 judged(&evidence(vec![figures]), &limits).verdict == Decision::Unsafe
             })
@@ -760,7 +760,7 @@ proptest! {
         for reason in &verdict.reasons {
             let Some(needed) = reason.checks_needed else { continue };
             let name = reason.route.clone().unwrap();
-            // Of routes under one name each asks for its own: giving all of it to each is enough, too.
+            // Each route of one name needs its own checks; giving all of them to each is enough, too.
             for figures in &mut evidence.tallies.routes {
                 if figures.route == name {
                     add(figures, &[(MATCH, needed)]);

@@ -1,4 +1,4 @@
-//! The ledger's figures by epoch: nothing lost between two of them, nothing counted twice.
+//! The ledger's figures by epoch: nothing is lost between two epochs, and nothing is counted twice.
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use twinread::{
 const MATCH: Outcome = Outcome::Match(Via::Exact);
 const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
-/// A ledger, and the second that its clock shows.
+/// A ledger, and the second on its clock.
 fn ledger() -> (Ledger, Arc<AtomicI64>) {
     let second = Arc::new(AtomicI64::new(1_000));
     let shown = second.clone();
@@ -62,7 +62,7 @@ fn a_check_counts_in_the_epoch_in_which_it_was_sampled() {
     assert_eq!(epochs[0].routes[0].outcomes.mismatches(), 0);
     assert_eq!(epochs[1].routes[0].outcomes.mismatches(), 1);
     assert_eq!(epochs[1].epoch.cause, Cause::Start);
-    // The totals of the process go on.
+    // The process totals continue.
     assert_eq!(route.sampled(), 2);
     assert_eq!(route.outcomes(MATCH) + route.outcomes(MISMATCH), 2);
 }
@@ -98,7 +98,7 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
     assert_eq!((routes[1].reads, routes[1].live), (0, 1));
 }
 
-/// One checked read under that name of an undeclared path; what it teaches is learned.
+/// One checked read under this name of an undeclared path, from which positions learn.
 fn check(ledger: &Ledger, name: &str, outcome: Outcome) {
     let route = ledger.undeclared(name);
     route.count_live(&Method::GET, Some(StatusCode::OK));
@@ -112,7 +112,7 @@ fn close(ledger: &Ledger, second: &AtomicI64) {
     ledger.close_seconds();
 }
 
-/// A ledger in which `/users/alice/orders` was proven wrong, and then became one with those of many others.
+/// A ledger in which `/users/alice/orders` was proven wrong, and then merged with many others.
 fn joined_after_proof(limits: &Limits) -> (Ledger, Arc<AtomicI64>) {
     let (ledger, second) = ledger();
     ledger.judge_by(limits, Vec::new());
@@ -174,7 +174,7 @@ fn requirement_goes_by_the_joined_name() {
 #[test]
 fn a_route_that_was_required_stays_so_under_its_new_name() {
     let (ledger, second) = joined_after_proof(&Limits::default());
-    // Beside these its share is too small for a route that was not.
+    // With these, its share is too small for a route that was not required.
     (0..1_000_000).for_each(|_| ledger.route("busy").count_live_read());
     close(&ledger, &second);
     let of_rest = ledger.tallies().rest.sampled;
@@ -371,7 +371,7 @@ fn latencies_outlive_their_epoch_as_quantiles() {
     assert!((7.9..8.2).contains(&after.new.unwrap().p99_ms));
 }
 
-/// One check that the build named answered: sampled before, ended after it was heard.
+/// One check answered by `build`: sampled before the build is observed, ended after.
 fn answered_by(ledger: &Ledger, build: &str) -> Turn {
     let mut ticket = ledger.route("get-user").sample();
     let turn = ledger.hear_version(Some(&version(build)), &mut ticket);
@@ -383,7 +383,7 @@ fn version(build: &str) -> Version {
     Version::of(build.as_bytes()).unwrap()
 }
 
-/// Of each epoch, the present one first: its build, and how many checks it has.
+/// The build and the number of checks of each epoch, the present one first.
 fn counted(ledger: &Ledger) -> Vec<(Option<String>, u64)> {
     let epochs = ledger.epochs().into_iter();
     epochs
@@ -411,7 +411,7 @@ fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
     assert_eq!(counted(&ledger), [of("b", 101), of("a", 101)]);
     assert_eq!(ledger.epochs()[0].epoch.cause, Cause::Version);
 
-    // Sampled before the new build was met, answered by it.
+    // Sampled before the new build answered, answered by it.
     let mut ticket = ledger.route("a route of its own").sample();
     ledger.route("get-user").sample().finish(MATCH);
     let turn = ledger.hear_version(Some(&version("a")), &mut ticket);
@@ -489,7 +489,7 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
     second.fetch_add(100, Ordering::SeqCst);
     answered_by(&ledger, "b");
     ledger.begin_epoch(None, Cause::Compare);
-    // The build of an epoch that is not comparable has to begin another.
+    // A build whose epoch is not comparable would begin another, which is too soon here.
     assert_eq!(
         ledger.hear_version(Some(&version("a")), &mut early),
         Turn::Refused
@@ -534,7 +534,7 @@ fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in
     second.fetch_add(100, Ordering::SeqCst);
     answered_by(&ledger, "b");
     second.fetch_add(5, Ordering::SeqCst);
-    // One that is not named, and one that comes too soon after b.
+    // An unnamed build, and one that comes too soon after b.
     for (build, outcome) in [(None, MATCH), (Some("c"), MATCH), (None, MISMATCH)] {
         let mut ticket = ledger.route("get-user").sample();
         ledger.hear_version(build.map(version).as_ref(), &mut ticket);

@@ -1,6 +1,6 @@
-//! How often a verdict that is looked at after every check is wrong, and how many clean checks it takes.
+//! How often a verdict that is judged after every check is wrong, and how many clean checks it takes.
 //!
-//! `cargo bench --bench verdict` shows the same, and more, with ten times as many runs.
+//! `cargo bench --bench verdict` shows the same and more, with ten times as many runs.
 
 #[path = "../../benches/verdict/change.rs"]
 mod change;
@@ -47,7 +47,7 @@ fn assert_seldom(share: f64) {
     assert!(share <= largest_share(RUNS), "{share}");
 }
 
-/// What a textbook asks for: so few hits in so many checks are unlikely at the limit. It is right at one look.
+/// The textbook test: so few hits in so many checks are unlikely at the limit. It is correct for one look.
 struct FixedSample {
     limit: f64,
 }
@@ -55,7 +55,7 @@ struct FixedSample {
 impl Bound for FixedSample {
     fn is_within(&self, trials: Trials) -> bool {
         let (checks, odds) = (trials.total as f64, self.limit / (1.0 - self.limit));
-        // The probability of at most so many hits: the sum of the binomial's terms.
+        // The probability of at most so many hits: the sum of binomial terms.
         let mut term = (checks * (-self.limit).ln_1p()).exp();
         let mut chance = term;
         for hit in 1..=trials.hits {

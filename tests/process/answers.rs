@@ -1,4 +1,4 @@
-//! How answers are compared and shown, from the caller to the admin API.
+//! Comparison and display of answers, from the caller to the admin API.
 
 use crate::{
     sidecar::{Sidecar, eventually},
@@ -61,7 +61,7 @@ fn equal_bytes_under_unlike_types_differ_in_the_header_alone() {
     let rules = folder.path().join("rules.yaml");
     let rule = "rules: [{id: kind, why: a test, at: header.content-type, do: ignore}]";
     std::fs::write(&rules, rule).unwrap();
-    // What is left is read as JSON, as the new stack declares it.
+    // The rest is parsed as JSON, as the new stack declares it.
     let spaced = answering("application/json", r#"{"a":1.0}"#);
     let config = format!("rules: [{}]\n", rules.display());
     let sidecar = checked(&old, &spaced, &config);

@@ -1,4 +1,4 @@
-//! Reads whose callers have the answer already, from the caller to the verdict.
+//! Conditional reads, from the caller to the verdict.
 
 use crate::{
     ONE,
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const CHECKS: u64 = 40;
 
-/// A stack that knows its content by this tag, and sends a 304 where `knows` admits the request.
+/// A stack that tags its content so, and sends a 304 if `knows` accepts the request.
 fn tagged(tag: &'static str, knows: fn(&str) -> bool) -> Stack {
     Stack::start(move |request| {
         let is_known = request.to_lowercase().contains("if-none-match") && knows(request);
@@ -25,7 +25,7 @@ fn tagged(tag: &'static str, knows: fn(&str) -> bool) -> Stack {
     })
 }
 
-/// The verdict after reads of callers that have what is tagged `1`. Stacks may tag as they like.
+/// The verdict after reads by callers that have the content tagged `1`. Stacks may use any tags.
 fn judged(old: &Stack, new: &Stack, serve_from: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.yaml");

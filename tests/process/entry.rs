@@ -1,4 +1,4 @@
-//! What callers may steer, and what the stacks get of it.
+//! What callers may control, and what the stacks receive of it.
 
 use crate::{
     sidecar::{Caller, Sidecar, eventually, twinread},
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 const BODY: &str = r#"{"a": 1}"#;
 
-/// A stack, and the heads of the requests that it gets.
+/// A stack, and the heads of the requests that it receives.
 fn recording() -> (Stack, Arc<Mutex<Vec<String>>>) {
     let heads = Arc::<Mutex<Vec<String>>>::default();
     let record = heads.clone();

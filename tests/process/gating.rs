@@ -1,4 +1,4 @@
-//! Pipelines ask for the verdict: by `twinread gate`, and by what `docs/operations.md` writes for Argo Rollouts and Flagger.
+//! Pipelines query the verdict: by `twinread gate`, and as `docs/operations.md` shows for Argo Rollouts and Flagger.
 
 use crate::{
     ONE, OTHER,
@@ -38,7 +38,7 @@ fn sidecars() -> [(&'static str, Sidecar); 3] {
     })
 }
 
-/// The document of that kind on the page for operators.
+/// The document of this kind on the operations page.
 fn written(kind: &str) -> Value {
     let blocks = OPERATIONS.split("```yaml\n").skip(1);
     let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
@@ -53,7 +53,7 @@ fn text(value: &Value) -> &str {
         .unwrap_or_else(|| panic!("{value} is no text"))
 }
 
-/// Asks what a url names of the sidecar instead of the host in there, with one header.
+/// Requests the url from the sidecar instead of its host, with one header.
 fn ask(sidecar: &Sidecar, url: &str, header: &str) -> Answer {
     let path = url.strip_prefix("http://twinread.shop:9900").expect(url);
     let request = format!("GET {path} HTTP/1.1\r\nhost: twinread.shop:9900\r\n{header}\r\n\r\n");
@@ -70,7 +70,7 @@ fn gate(sidecar: &Sidecar, more: &[&str]) -> Output {
 
 // === Argo Rollouts ===
 
-/// What its engine makes of one measurement (its `EvaluateResult`, with both conditions there).
+/// The result of one measurement in Argo's engine (its `EvaluateResult` with both conditions).
 fn measured(metric: &Value, sidecar: &Sidecar) -> &'static str {
     let web = &metric["provider"]["web"];
     let header = &web["headers"][0];
@@ -102,8 +102,8 @@ fn measured(metric: &Value, sidecar: &Sidecar) -> &'static str {
 
 // === Flagger ===
 
-/// Whether the load tester would answer that the command succeeded. Of a shell it knows what that page uses:
-/// `curl -fsS -H "…" "…"`, and after a pipe `grep -q '…'`; a pipe is what its last command is.
+/// Whether the load tester would report success for the command. Knows the shell features of that page: `curl -fsS -H
+/// "…" "…"`, and `grep -q '…'` after a pipe. A pipe returns the status of its last command.
 fn succeeds(command: &str, sidecar: &Sidecar) -> bool {
     let words = words(&command.replace("$TWINREAD_ADMIN_TOKEN", TOKEN));
     let words: Vec<_> = words.iter().map(String::as_str).collect();
@@ -112,7 +112,7 @@ fn succeeds(command: &str, sidecar: &Sidecar) -> bool {
     };
     let answer = ask(sidecar, url, header);
     let (is_answered, body) = match answer.status {
-        // That is what `-f` does: no output, and no success.
+        // `-f` means no output and no success.
         400.. => (false, String::new()),
         _ => (true, String::from_utf8(answer.body).unwrap()),
     };
@@ -147,7 +147,7 @@ fn words(command: &str) -> Vec<String> {
 fn the_analysis_template_lets_go_on_takes_back_and_waits() {
     let template = written("AnalysisTemplate");
     let metric = &template["spec"]["metrics"][0];
-    // With a count, so many inconclusive measurements would be a success.
+    // With a count, that many inconclusive measurements would be a success.
     assert!(metric.get("count").is_none() && metric["consecutiveSuccessLimit"] == 1);
     let secret = &template["spec"]["args"][0];
     assert_eq!(secret["name"], "token");
@@ -192,7 +192,7 @@ fn the_gate_ends_with_the_verdict_at_once_where_there_is_one() {
         let gate = gate(&sidecar, &["--json", "--wait", wait]);
         assert!(begun.elapsed() < Duration::from_secs(60));
         assert_eq!(gate.status.code(), Some(code), "{verdict}");
-        // Nothing but the document on stdout.
+        // Stdout holds only the document.
         let told: Value = serde_json::from_slice(&gate.stdout).unwrap();
         assert_eq!(told["verdict"], verdict);
         let progress = String::from_utf8(gate.stderr).unwrap();
@@ -208,7 +208,7 @@ fn the_gate_ends_with_the_verdict_at_once_where_there_is_one() {
 fn a_gate_that_gets_no_verdict_says_so_and_never_passes() {
     let stack = Stack::json(ONE);
     let sidecar = Sidecar::start(stack.addr, Stack::json(ONE).addr, LOOSE);
-    // A wrong token, and no twinread but something that answers.
+    // A wrong token, and a server that is no twinread.
     for addr in [sidecar.admin, stack.addr] {
         let mut gate = twinread();
         gate.args([

@@ -1,4 +1,4 @@
-//! The history of the settings, over the end of the process.
+//! The history of settings across the end of the process.
 
 use crate::{sidecar::Sidecar, stack::Stack};
 use rustix::process::Signal;

@@ -1,5 +1,5 @@
-//! Lag, writes that race, and noise, through the whole process: none of it is reported as a mismatch, and what is
-//! wrong beside it is found.
+//! Lag, racing writes, and noise, through the whole process: none of it is reported as a mismatch, and real defects are
+//! still found.
 
 use crate::{
     sidecar::{Sidecar, eventually},
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Records by key; what is written to the old stack shows on the new one only after its lag.
+/// Records by key. A write to the old stack becomes visible on the new one only after its lag.
 struct World(Mutex<Vec<Record>>);
 
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ struct Record {
     lag: Duration,
 }
 
-/// A twentieth of what they are in life, the delays of re-checks included.
+/// A twentieth of realistic values, including the delays of rechecks.
 const MAX_LAG_MS: u64 = 150;
 const RECHECK: &str = "after: [10ms, 100ms, 500ms], max_per_second: 100000";
 
@@ -55,7 +55,7 @@ impl World {
         Self(Mutex::new(vec![record; KEYS as usize]))
     }
 
-    /// The old stack: takes writes, and tells what was written.
+    /// The old stack: accepts writes, and returns what was written.
     fn old(&self, request: &str, chance: u64) -> String {
         let key = key(request);
         let mut records = self.0.lock().unwrap();
@@ -137,7 +137,7 @@ fn over_5_000_checks_no_lag_is_a_mismatch_and_each_of_five_corrupt_keys_is_found
         .collect();
     assert_eq!(keys, BTreeSet::from(CORRUPT));
     assert_eq!(count(&sidecar, "not_compared"), 0);
-    // Lag is noise where old's own readings are known to change as often, by the same writes.
+    // Lag counts as noise if old's own readings are known to change as often, by the same writes.
     let lagged = count(&sidecar, "transient") + count(&sidecar, "noise");
     assert!(lagged > 0, "it has lagged");
     let delayed = sidecar.metric("twinread_checks_delayed_total", r#"route="item""#);

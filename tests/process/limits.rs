@@ -1,4 +1,4 @@
-//! A process that may have few files open: what callers and the shadow take must not end it.
+//! A process with a low limit of open files: neither callers nor the shadow may end it.
 
 use super::{
     sidecar::{Caller, Sidecar, eventually},
@@ -8,7 +8,7 @@ use std::{thread, time::Duration};
 
 const ONE: &str = r#"{"id": 1}"#;
 
-/// A stack that takes requests and never answers.
+/// A stack that accepts requests and never answers.
 fn hanging() -> Stack {
     Stack::start(|_| {
         loop {

@@ -1,6 +1,6 @@
-//! The whole process, through the doors that its users have: sockets, signals, files, exit codes.
+//! The whole process through its users' interfaces: sockets, signals, files, exit codes.
 
-// Everything in here is test code, helpers included: a panic is how it fails, and nothing is reachable.
+// This is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod answers;
@@ -63,7 +63,7 @@ fn a_mismatch_is_found_counted_stored_and_judged() {
     assert_eq!(classes["classes"][0]["place"], "$.price");
     assert_eq!(classes["classes"][0]["kind"], "value");
     let page = sidecar.ask("/v1/mismatches?limit=1");
-    // Not the times beside them: a clock may say 9.5 as well.
+    // Excludes the neighbouring times: a clock may contain 9.5 as well.
     let told = &page["mismatches"][0];
     let text = ["differences", "/old/body", "/new/body"].map(|part| match told.pointer(part) {
         Some(body) => body.to_string(),
@@ -259,7 +259,7 @@ fn a_hanging_shadow_is_not_waited_for_by_any_caller() {
     });
     let more = "queue: {max_length: 4}\ndrain: {grace: 0s}\n";
     let mut sidecar = Sidecar::start(old.addr, new.addr, more);
-    // Longer than any caller waits, so that whoever waits for the shadow fails.
+    // Longer than any caller waits, so that a caller that waits for the shadow fails.
     assert_eq!(sidecar.patch(r#"{"new": {"timeout": "10m"}}"#).status, 200);
     let gate = Arc::new(Barrier::new(4));
     let callers: Vec<_> = (0..4)
@@ -277,7 +277,7 @@ fn a_hanging_shadow_is_not_waited_for_by_any_caller() {
         caller.join().unwrap();
     }
 
-    // All are answered, and the shadow has not given a single answer.
+    // All are answered before the shadow has given a single answer.
     assert_eq!(sidecar.metric("twinread_sampled_total", ""), 800.0);
     assert_eq!(
         sidecar.metric("twinread_checks_total", r#"outcome="match""#),

@@ -1,4 +1,4 @@
-//! What varies on both stacks makes no verdict `unsafe`, and leads to the rule that it needs.
+//! Variation on both stacks makes no verdict `unsafe`, and leads to the rule that it needs.
 
 use crate::{
     sidecar::{Sidecar, eventually},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::sync::Mutex;
 
-/// Lists the same two items in either order, at random.
+/// Lists the same two items in random order.
 fn batches(seed: u64) -> Stack {
     let state = Mutex::new(seed);
     Stack::start(move |_| {

@@ -1,4 +1,4 @@
-//! Every answer of the admin API is one that its own description knows, to the last member.
+//! Every answer of the admin API matches its own description, down to the last member.
 
 use crate::{
     sidecar::{Answer, Caller, Sidecar, eventually},
@@ -7,11 +7,11 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The description, and the calls that were held to it.
+/// The description, and the calls that were checked against it.
 struct Held<'s> {
     sidecar: &'s Sidecar,
     document: Value,
-    /// As `GET /v1/verdict 200`.
+    /// Such as `GET /v1/verdict 200`.
     met: BTreeSet<String>,
 }
 
@@ -33,7 +33,7 @@ impl<'s> Held<'s> {
         self.call("GET", described, path, "")
     }
 
-    /// Calls, with what follows the request line as it is, and holds the answer to what is described.
+    /// Sends a call, with `rest` after the request line, and checks the answer against the description.
     fn call(&mut self, method: &str, described: &str, path: &str, rest: &str) -> Value {
         let rest = if rest.is_empty() { "\r\n" } else { rest };
         let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{rest}");
@@ -65,7 +65,7 @@ impl<'s> Held<'s> {
         assert!(faults.is_empty(), "{told}: {faults:#?}\n{body:#}");
     }
 
-    /// The calls that the document describes and that none was held to.
+    /// Described calls that were never checked.
     fn missed(&self) -> Vec<String> {
         let paths = self.document["paths"].as_object().unwrap().iter();
         let operations = paths.flat_map(|(path, item)| {
@@ -83,7 +83,7 @@ fn media_type(answer: &Answer) -> &str {
     kind.unwrap_or_default()
 }
 
-/// Schemas that know each member; where one is a part of another (`allOf`), it is the whole that does.
+/// Schemas that reject unknown members; for a part of another (`allOf`), the whole rejects them.
 fn closed(schemas: &Value) -> Value {
     let text = schemas.to_string();
     let is_part = |name: &str| {

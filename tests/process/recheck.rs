@@ -1,4 +1,4 @@
-//! `twinread recheck`: which stored mismatches of a class are still there once the new stack was mended.
+//! `twinread recheck`: which stored mismatches of a class remain after the new stack was fixed.
 
 use crate::{
     sidecar::{Sidecar, eventually, twinread},
@@ -10,11 +10,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// A pair that differs in the price of every item, until the new one is mended up to some id.
+/// A pair that differs in the price of every item, until the new one is fixed up to some id.
 struct Pair {
     sidecar: Sidecar,
     mended: Arc<AtomicUsize>,
-    /// What the new stack was sent.
+    /// Requests that the new stack received.
     heads: Arc<Mutex<Vec<String>>>,
 }
 
@@ -54,7 +54,7 @@ impl Pair {
         }
     }
 
-    /// Reads with this after the request line, and gives the class that came of all of them.
+    /// Reads each path with `headers` after the request line, and returns the resulting class.
     fn read(&self, paths: &[&str], headers: &str) -> String {
         let mut caller = self.sidecar.caller();
         for path in paths {
@@ -188,7 +188,7 @@ fn what_was_masked_is_not_asked_and_never_sent_as_if_it_were_real() {
         assert_eq!(detail, format!("not stored as it was: {part}"));
         assert_eq!(pair.heads.lock().unwrap().len(), 1, "{part}");
     }
-    // Shown, it is sent as it was.
+    // A shown value is sent unchanged.
     let pair = Pair::start("redact: {values: shown}\n");
     let class = pair.read(&["/items/7?q=x"], "x-tenant: a\r\n");
     pair.mended.store(7, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What routes are called, and who has a place among them.
+//! Names of routes, and which requests get one.
 
 use crate::{
     ONE,
@@ -11,7 +11,7 @@ fn sidecar(more: &str) -> Sidecar {
     Sidecar::start(stack.addr, Stack::json(ONE).addr, more)
 }
 
-/// The requests counted under that name.
+/// The requests counted under this name.
 fn live(sidecar: &Sidecar, route: &str) -> f64 {
     let label = format!("route=\"{route}\"");
     sidecar.metric("twinread_live_requests_total", &label)
@@ -29,7 +29,7 @@ fn declared_routes_keep_their_place_past_max_routes() {
          {name: pay, path: /pay, required: true}]",
     );
     let mut caller = sidecar.caller();
-    // Each at a position of its own, so that no position has many values.
+    // Each at its own position, so that no position has many values.
     for made_up in 0..60 {
         caller.get(&format!(
             "/{}/x",
@@ -112,7 +112,7 @@ fn paths_under_which_there_is_nothing_collapse_no_position() {
     assert_eq!(live(&sidecar, "GET /cart"), 1.0);
 }
 
-/// A word of its own for each number.
+/// A distinct word for each number.
 fn letters(number: usize) -> String {
     let letter = |digit| char::from(b'a' + (number / digit % 10) as u8);
     [letter(100), letter(10), letter(1)].iter().collect()

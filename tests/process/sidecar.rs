@@ -1,4 +1,4 @@
-//! The real binary in front of two stacks, and a caller that keeps its connection.
+//! The real binary in front of two stacks, and a caller with a kept-alive connection.
 
 use serde_json::Value;
 use std::{
@@ -18,7 +18,7 @@ pub struct Sidecar {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub folder: TempDir,
-    /// A header that names the token, if there is one.
+    /// The header with the token, if there is one.
     authorization: String,
 }
 
@@ -33,14 +33,14 @@ pub struct Answer {
 }
 
 pub fn twinread() -> Command {
-    // Another binary, to compare a build with the one before.
+    // Another binary, to compare a build with the previous one.
     let binary = std::env::var("TWINREAD_UNDER_TEST");
     let mut command = Command::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_twinread")));
     command.env_remove("TWINREAD_ADMIN");
     command
 }
 
-/// Asks until there is an answer, or panics at the deadline.
+/// Polls until there is an answer, or panics at the deadline.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -55,17 +55,17 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 // === impl Sidecar ===
 
 impl Sidecar {
-    /// Starts it with every read sampled, none of them again, and no budget in the way; `more` is added to the configuration.
+    /// Starts it with every read sampled, no rechecks, and no limiting budget; `more` is added to the configuration.
     pub fn start(old: SocketAddr, new: SocketAddr, more: &str) -> Self {
         Self::rechecking(old, new, ("after: []", more))
     }
 
-    /// The same, with the fields of the section `recheck`.
+    /// The same with fields of the section `recheck`.
     pub fn rechecking(old: SocketAddr, new: SocketAddr, further: (&str, &str)) -> Self {
         Self::launch(twinread(), (old, new), further)
     }
 
-    /// As [`start`](Self::start), in a process that may have so many files open.
+    /// As [`start`](Self::start), in a process with this limit of open files.
     pub fn with_open_files(files: u32, (old, new): (SocketAddr, SocketAddr), more: &str) -> Self {
         let mut shell = Command::new("sh");
         let script =
@@ -105,7 +105,7 @@ impl Sidecar {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let (listen, admin) = addresses(&mut log);
-        // Somebody has to read on, or the process would wait for the pipe.
+        // Keeps reading, or the process would block on the pipe.
         thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Self {
             child,
@@ -140,7 +140,7 @@ impl Sidecar {
         Caller::connect(self.admin).send(&request)
     }
 
-    /// The sum of all series of a metric whose labels hold `label`.
+    /// The sum of all series of a metric whose labels contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let text = Caller::connect(self.admin).get("/metrics").body;
         let text = String::from_utf8(text).unwrap();
@@ -153,7 +153,7 @@ impl Sidecar {
             .sum()
     }
 
-    /// Waits until every sample has its outcome, and says how many there were.
+    /// Waits until every sample has its outcome. Returns their number.
     pub fn quiet(&self, samples: u64) -> u64 {
         eventually("every sample has its outcome", || {
             let sampled = self.metric("twinread_sampled_total", "") as u64;
@@ -163,7 +163,7 @@ impl Sidecar {
         })
     }
 
-    /// Waits until so many samples have ended and all of them are evidence: until their second is over.
+    /// Waits until this many samples have ended and are evidence, which is when their second is over.
     pub fn judged(&self, samples: u64) -> u64 {
         let sampled = self.quiet(samples);
         eventually("every check is evidence", || {
@@ -179,7 +179,7 @@ impl Sidecar {
         self.child.id()
     }
 
-    /// How many files the process has open.
+    /// The number of open files of the process.
     pub fn open_files(&self) -> usize {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
         files.unwrap().count()
@@ -241,7 +241,7 @@ impl Caller {
         self.read().expect("an answer")
     }
 
-    /// Whether the request was answered whole.
+    /// Whether the request was answered completely.
     pub fn try_send(&mut self, request: &str) -> bool {
         self.0.get_mut().write_all(request.as_bytes()).is_ok() && self.read().is_some()
     }
@@ -250,7 +250,7 @@ impl Caller {
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
     }
 
-    /// `None` where the connection ends before a whole answer.
+    /// `None` if the connection ends before a complete answer.
     pub fn read(&mut self) -> Option<Answer> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

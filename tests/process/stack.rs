@@ -1,4 +1,4 @@
-//! A stack of threads: one function from the request's head to what is written.
+//! A threaded stack: one function from the request's head to the reply.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -17,10 +17,10 @@ pub struct Stack {
     requests: Arc<AtomicUsize>,
 }
 
-/// What to do with a request.
+/// How to reply to a request.
 pub enum Reply {
     Write(String),
-    /// Closes the connection without a word.
+    /// Closes the connection without a reply.
     Close,
 }
 
@@ -38,7 +38,7 @@ impl Stack {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (own, answer) = (own.clone(), answer.clone());
-                // A connection that breaks is the caller's affair.
+                // A broken connection is the caller's problem.
                 thread::spawn(move || own.serve(&stream.unwrap(), &*answer));
             }
         });

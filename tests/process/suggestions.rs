@@ -1,4 +1,4 @@
-//! Rules that follow from what was found, from the stored mismatch to a rule file that masks it.
+//! Suggested rules, from the stored mismatch to a rule file that masks it.
 
 use crate::{
     sidecar::{Caller, Sidecar, eventually, twinread},
@@ -6,14 +6,14 @@ use crate::{
 };
 use serde_json::Value;
 
-/// Two stacks that differ by clock, chance, order and a name, and on one route by a real defect.
+/// Two stacks that differ in a clock, random values, order and a name, and on one route by a real defect.
 fn stacks() -> (Stack, Stack) {
     let old = Stack::start(|head| answer(head, "user_name", 0, ["a", "b", "c"], "9.50"));
     let new = Stack::start(|head| answer(head, "userName", 5, ["c", "a", "b"], "9.70"));
     (old, new)
 }
 
-/// What it answers depends on the path and the stack only.
+/// The answer depends on the path and the stack only.
 fn answer(head: &str, name: &str, late: u32, tags: [&str; 3], price: &str) -> Reply {
     if head.contains("/prices/") {
         return json(&format!(r#"{{"price": {price}}}"#));
@@ -54,7 +54,7 @@ fn preview(sidecar: &Sidecar, file: &str) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// The rules that are suggested, as `at do`; each explains all of its class and no mismatch alone.
+/// The suggested rules as `at do`; each explains its whole class and no mismatch alone.
 fn suggested(told: &Value) -> Vec<String> {
     let mut found: Vec<_> = told["suggestions"].as_array().unwrap().iter().collect();
     found.sort_by_key(|found| found["rule"]["at"].to_string());
@@ -74,7 +74,7 @@ fn suggested(told: &Value) -> Vec<String> {
     rules.collect()
 }
 
-/// What `twinread rules ...` prints.
+/// The output of `twinread rules ...`.
 fn command(sidecar: &Sidecar, arguments: &[&str]) -> String {
     let output = twinread()
         .arg("rules")
@@ -87,7 +87,7 @@ fn command(sidecar: &Sidecar, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Finds rules where values are masked.
+/// Also finds rules if values are masked.
 #[test]
 fn rules_are_suggested_for_what_differs_without_meaning() {
     let (old, new) = stacks();

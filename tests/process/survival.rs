@@ -1,4 +1,4 @@
-//! What survives the process, by whatever end, and what a failing disk does.
+//! State that outlives the process, however it ends, and the effects of a failing disk.
 
 use super::{
     sidecar::{Answer, Caller, DEADLINE, Sidecar, eventually, twinread},
@@ -47,7 +47,7 @@ impl Site {
     }
 }
 
-/// One route's figures in the verdict.
+/// A route's figures in the verdict.
 fn route(sidecar: &Sidecar, name: &str) -> Value {
     let verdict = sidecar.ask("/v1/verdict");
     let routes = verdict["routes"].as_array().unwrap();
@@ -63,7 +63,7 @@ fn sum(counts: &Value) -> u64 {
     }
 }
 
-/// What became of the samples of a route.
+/// The number of samples of a route that have an outcome.
 fn ended(route: &Value) -> u64 {
     let outcomes = [
         "match",
@@ -150,12 +150,12 @@ fn what_waits_to_be_read_again_at_sigterm_is_stored_as_no_mismatch() {
     assert_eq!(last.ask("/v1/mismatches")["mismatches"], json!([]));
 }
 
-/// Killed at random moments under load. The long form of this, 50 times, is `TWINREAD_KILLS=50`.
+/// Killed at random moments under load. `TWINREAD_KILLS=50` runs the long form with 50 kills.
 #[test]
 fn killed_at_random_moments_nothing_is_counted_twice_and_at_most_a_second_is_lost() {
     let kills = std::env::var("TWINREAD_KILLS").map_or(10, |kills| kills.parse::<u64>().unwrap());
     let site = Site::new();
-    // Of the life before: what it began with, and what was sent to it; until a second before its end, and in all.
+    // Bounds from the previous life: requests counted at its start plus those sent, until a second before its end and in all.
     let (mut least, mut most) = (0, 0);
     let mut epoch = None;
     for kill in 0..kills {
@@ -184,7 +184,7 @@ fn killed_at_random_moments_nothing_is_counted_twice_and_at_most_a_second_is_los
     }
 }
 
-/// Callers that ask as fast as they are answered.
+/// Callers that send as fast as they are answered.
 struct Load {
     sent: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -200,7 +200,7 @@ impl Load {
                 let mut caller = Caller::connect(addr);
                 let request = format!("GET /items/{number} HTTP/1.1\r\nhost: a\r\n\r\n");
                 while !is_over.load(Ordering::Relaxed) {
-                    // What is on its way may be counted or not.
+                    // A request under way may or may not be counted.
                     sent.fetch_add(1, Ordering::SeqCst);
                     if !caller.try_send(&request) {
                         return;
@@ -215,8 +215,8 @@ impl Load {
         }
     }
 
-    /// Lets them ask for so long, and says how many requests were answered a second before the end; where the machine
-    /// held this process up, as much earlier.
+    /// Lets them send for `life`. Returns how many requests were answered a second before the end, or earlier by as
+    /// much as the machine stalled this process.
     fn run(&self, life: Duration) -> u64 {
         let began = Instant::now();
         let (mut looks, mut stall) = (Vec::new(), Duration::ZERO);
@@ -235,7 +235,7 @@ impl Load {
             .map_or(0, |(_, sent)| sent.saturating_sub(on_their_way))
     }
 
-    /// How many requests were sent.
+    /// Stops the callers. Returns how many requests were sent.
     fn stop(self) -> u64 {
         self.is_over.store(true, Ordering::Relaxed);
         for caller in self.callers {
@@ -245,7 +245,7 @@ impl Load {
     }
 }
 
-/// The file opens, is whole, and its figures agree with one another.
+/// The file opens, is undamaged, and its figures are consistent.
 fn check_file(path: &Path) {
     let database = Connection::open(path).unwrap();
     let whole: String = database
@@ -259,7 +259,7 @@ fn check_file(path: &Path) {
                 .query_row(&sql, [], |row| row.get::<_, i64>(0))
                 .unwrap()
         };
-        // The checks of the rest are those of other routes.
+        // The checks of the rest belong to other routes.
         let routes = "tallies WHERE route <> '(rest)'";
         assert_eq!(of(routes), of("minutes"), "{column}");
     }
@@ -336,7 +336,7 @@ fn settings_changed_by_the_api_hold_after_a_restart() {
     second.signal(Signal::TERM);
     second.exited();
 
-    // What the file says meanwhile is another revision.
+    // A file that changed meanwhile makes another revision.
     let third = site.start("queue: {max_length: 77}\n");
     let settings = third.ask("/v1/settings");
     assert_eq!(settings["revision"], 4);
@@ -367,7 +367,7 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
         "SELECT count(*) FROM journal WHERE kind = 'refused_settings' AND document LIKE '%2KiB%'";
     assert_eq!(stored(&site.path(), aside), 1);
 
-    // It is told for as long as it does not fit, and holds again once it does.
+    // Reported for as long as it does not fit, and in force again once it does.
     let third = site.start("capture: {max_body: 4KiB}\n");
     assert_eq!(impaired(&third), told);
     stop(third);
@@ -378,7 +378,7 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
     assert_eq!(impaired(&fourth), "[]");
     stop(fourth);
 
-    // Other changes take its place.
+    // Other changes replace it.
     let fifth = site.start("capture: {max_body: 4KiB}\n");
     assert_eq!(impaired(&fifth), told);
     assert_eq!(fifth.patch(r#"{"sample": {"rate": 0.25}}"#).status, 200);
@@ -391,7 +391,7 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
     );
 }
 
-/// Has the next start fail to open the store, as on a disk that cannot be written.
+/// Makes the next start fail to open the store, as on a read-only disk.
 fn forbid_writing(site: &Site) {
     let lock = site.folder.path().join("evidence.db.lock");
     std::fs::remove_file(&lock).unwrap();
@@ -465,7 +465,7 @@ fn ids_that_met_before_a_restart_are_known_after_it_and_rules_count_on() {
     assert_eq!(rules["rules"][0]["applied"], 2, "{rules}");
 }
 
-/// How `twinread run` ends that does not start, and what it says.
+/// Exit code and output of a `twinread run` that does not start.
 fn refused(config: &Path) -> (Option<i32>, String) {
     let mut run = twinread();
     let ended = run.arg("run").arg("--config").arg(config).output().unwrap();
@@ -533,7 +533,7 @@ fn a_full_disk_harms_no_caller_and_once_there_is_room_all_is_stored() {
     let site = Site::new();
     let sidecar = site.start("");
     sidecar.caller().get("/items/1");
-    // As `ulimit -f` does it: from here on no file grows.
+    // As `ulimit -f` does: from here on no file grows.
     limit_files(&sidecar, 0);
     let mut caller = sidecar.caller();
     caller.get("/items/1");
@@ -573,11 +573,11 @@ fn an_end_while_the_disk_is_full_comes_in_time() {
     let began = Instant::now();
     stop(sidecar);
     assert!(began.elapsed() < DEADLINE);
-    // The file is as it was.
+    // The file is unchanged.
     check_file(&site.path());
 }
 
-/// `POST /v1/epoch` under that label, and how the answer tells that it is stored.
+/// `POST /v1/epoch` with this label. Returns the header that says whether it is stored.
 fn begin_epoch(sidecar: &Sidecar, label: &str) -> Option<String> {
     let body = json!({"label": label}).to_string();
     let request = format!(
@@ -680,7 +680,7 @@ fn a_clock_that_was_set_back_is_told_and_nothing_counted_twice() {
     first.caller().get("/items/1");
     first.quiet(1);
     stop(first);
-    // As if the process before had lived a year from now.
+    // As if the previous process had run a year from now.
     let year = 365 * 86_400 * 1_000_000_000_i64;
     let database = Connection::open(site.path()).unwrap();
     database

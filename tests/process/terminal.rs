@@ -1,4 +1,4 @@
-//! The commands of an operator at a terminal: the live view, settings, completions.
+//! An operator's commands on a terminal: the live view, settings, completions.
 
 use crate::{
     sidecar::{Sidecar, eventually, twinread},
@@ -24,16 +24,16 @@ use std::{
     thread,
 };
 
-/// A terminal of 200 by 50 with a command on it.
+/// A terminal of 200 by 50 that runs a command.
 struct Terminal {
     keys: File,
-    /// Set when nobody looks at it any more.
+    /// Set when nobody reads it any more.
     is_closed: Arc<AtomicBool>,
     /// Its other end, as the command sees it.
     slave: File,
     screen: Arc<Mutex<vt100::Parser>>,
     child: Child,
-    /// As they were before the command began.
+    /// Modes before the command began.
     modes: Termios,
 }
 
@@ -61,7 +61,7 @@ impl Terminal {
             .unwrap();
         let modes = tcgetattr(&slave).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
-        // A session of its own, so that its terminal is this one and not the one of whoever runs the test.
+        // Its own session, so that it uses this terminal and not the one that runs the test.
         let child = Command::new("setsid")
             .args(["--ctty", "--wait"])
             .arg(command.get_program())
@@ -100,7 +100,7 @@ impl Terminal {
         eventually(text, || self.contents().contains(text).then_some(()));
     }
 
-    /// Presses a key that ends the command, and asserts that the terminal is as it was.
+    /// Presses a key that ends the command, and asserts that the terminal is restored.
     fn ends_with(mut self, key: &[u8]) {
         self.keys.write_all(key).unwrap();
         self.ends();
@@ -109,7 +109,7 @@ impl Terminal {
     /// Closes the window, and asserts that the command ends.
     fn ends_when_closed(mut self) {
         self.is_closed.store(true, Ordering::Relaxed);
-        // The other owners are the thread that looks at it, and this one.
+        // The other owners are the reading thread, and this one.
         self.keys = File::open("/dev/null").unwrap();
         eventually("it ends", || self.child.try_wait().unwrap());
     }
@@ -176,7 +176,7 @@ fn set(sidecar: &Sidecar, changes: &[&str]) -> Output {
         .unwrap()
 }
 
-/// Before it, 20 reads have mismatched.
+/// A sidecar on which 20 reads have mismatched.
 fn unsafe_sidecar() -> Sidecar {
     let (old, new) = (Stack::json(crate::ONE), Stack::json(crate::OTHER));
     let sidecar = Sidecar::start(old.addr, new.addr, "");
@@ -345,7 +345,7 @@ fn settings_are_changed_together_or_not_at_all() {
     assert_eq!(told, "sample.rate = 1.0 (file)\n");
 }
 
-/// What bash would offer for the last of `words`, with the script that the program prints.
+/// What bash offers for the last of `words`, with the script that the program prints.
 fn offered(words: &str) -> String {
     let script = r#"
         source <("$TWINREAD" completions bash)

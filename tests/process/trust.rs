@@ -1,8 +1,8 @@
-//! Stacks that are wrong beyond the limit, each in a way that once passed for `safe`.
+//! Stacks that are wrong beyond the limit, each in a way that once passed as `safe`.
 //!
-//! `cargo test` reads each as fast as it can. With `TWINREAD_TRUST_SECONDS=600` each is read 80 times a second for so long,
-//! at the default re-checks, and a line of the verdict over time is printed (`--nocapture --ignored`); with
-//! `TWINREAD_UNDER_TEST=PATH` of another binary of twinread.
+//! `cargo test` reads each as fast as possible. With `TWINREAD_TRUST_SECONDS=600` each is read 80 times a second for
+//! that long, at the default rechecks, and the verdict over time is printed (`--nocapture --ignored`).
+//! `TWINREAD_UNDER_TEST=PATH` selects another binary of twinread.
 
 use crate::{
     sidecar::{Sidecar, eventually},
@@ -22,18 +22,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A pair of stacks, how they are read, and what the verdict must say of them.
+/// A pair of stacks, how they are read, and the required verdict.
 struct Scenario {
     name: &'static str,
-    /// The share of answers that are wrong, and its limit.
+    /// The share of wrong answers, and its limit.
     rates: (&'static str, &'static str),
     config: &'static str,
-    /// Changed once it runs.
+    /// Applied at runtime.
     settings: &'static str,
     old: fn() -> Stack,
     new: fn() -> Stack,
     request: fn(u64) -> String,
-    /// One of these is a reason.
+    /// One of these must be a reason.
     reasons: &'static [&'static str],
 }
 
@@ -230,7 +230,7 @@ fn missing() -> Reply {
     Reply::Write("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned())
 }
 
-/// A resource with that tag.
+/// A resource with this tag.
 fn validated(head: &str, body: &str, tag: &str) -> Reply {
     if head.contains(&format!("if-none-match: \"{tag}\"")) {
         return unmodified(tag);
@@ -324,7 +324,7 @@ impl Scenario {
         (sidecar, stacks)
     }
 
-    /// Reads as fast as possible, and never finds it safe.
+    /// Reads as fast as possible, and asserts that the verdict is never safe.
     fn assert_never_safe(&self) {
         let (sidecar, _stacks) = self.start(SHORT_RECHECK);
         let mut caller = sidecar.caller();
@@ -351,7 +351,7 @@ impl Scenario {
         assert!(is_named, "{}: {found:?}", self.name);
     }
 
-    /// Reads at a steady pace, and notes each change of the verdict.
+    /// Reads at a steady pace, and records each change of the verdict.
     fn watch(&self, seconds: u64) -> String {
         let (sidecar, _stacks) = self.start(RECHECK);
         let mut caller = sidecar.caller();
@@ -442,14 +442,14 @@ fn a_restart_every_moment_makes_no_stack_safe() {
             ("after: [60s], max_per_second: 1000", &more),
         );
         let mut caller = sidecar.caller();
-        // It differs: from its second on nothing becomes evidence.
+        // It differs, so nothing becomes evidence from its second on.
         caller.send(&item(0));
         for number in round * 400..(round + 1) * 400 {
             caller.send(&item(number));
         }
         let verdict = sidecar.ask("/v1/verdict");
         assert_eq!(verdict["verdict"], "undecided");
-        // The first difference of each earlier round, and nothing else.
+        // Only the first difference of each earlier round.
         let estimate = &verdict["routes"][0]["mismatch_rate"]["estimate"];
         assert!(
             estimate.is_null() || estimate == 1.0,
@@ -490,7 +490,7 @@ fn restarts_while_a_difference_waits_make_no_stack_safe() {
     }
     assert_eq!(verdict["verdict"], "undecided", "{verdict:#}");
     let rate = &verdict["routes"][0]["mismatch_rate"];
-    // Of each earlier round: eight matches, and a difference nobody had the time to confirm.
+    // From each earlier round: eight matches, and a difference that there was no time to confirm.
     assert_eq!(rate["estimate"], 5.0 / 53.0, "{verdict:#}");
 }
 

@@ -1,4 +1,4 @@
-//! Every reason that a verdict may give, brought about from outside, and what becomes of it over time.
+//! Every possible reason of a verdict, caused from outside, and how it changes over time.
 
 use crate::{
     ONE, OTHER,
@@ -12,18 +12,18 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-/// Limits that a few checks decide on; the section stays open for more.
+/// Limits that a few checks decide on; the section can be extended.
 const LOOSE: &str =
     "max_mismatch: 0.5, max_error: 0.5, max_noise: 0.5, max_uncompared: 0.5, confidence: 0.5";
 
-/// Enough for them.
+/// Enough for these limits.
 const CHECKS: u64 = 40;
 
 fn loose(more: &str) -> String {
     format!("verdict: {{{LOOSE}{more}}}\n")
 }
 
-/// The verdict after so many reads.
+/// The verdict after this many reads.
 fn judged(new: &Stack, config: &str, checks: u64) -> (Sidecar, Value) {
     let old = Stack::json(ONE);
     let sidecar = Sidecar::start(old.addr, new.addr, config);
@@ -92,7 +92,7 @@ fn a_stack_that_gives_no_answer_gives_error_rate() {
     let (old, new) = (Stack::json(ONE), Stack::start(|_| Reply::Close));
     let config = loose(", min_coverage: 0");
     let sidecar = Sidecar::start(old.addr, new.addr, &config);
-    // The breaker would leave the stack alone.
+    // Otherwise the breaker would stop requests to the stack.
     let patched = sidecar.patch(r#"{"new": {"breaker": {"failures": 1000000}}}"#);
     assert_eq!(patched.status, 200);
     read(&sidecar, CHECKS);
@@ -205,7 +205,7 @@ fn the_history_tells_each_change_and_survives_a_restart() {
         ("undecided".into(), "safe".into())
     );
     assert_eq!(told[0]["from"], "undecided");
-    // What was missing when it was looked at last: it is looked at once a second, and the checks may take longer.
+    // A reason of the previous look. Looks are a second apart, and the checks may take longer.
     let gone = told[0]["gone"][0]["code"].as_str().unwrap();
     assert!(
         ["no_traffic", "more_checks", "coverage"].contains(&gone),

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// In a folder, without any environment.
+/// In a folder, with an empty environment.
 pub(crate) fn twinread(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_twinread"))
         .current_dir(folder)

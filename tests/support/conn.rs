@@ -7,7 +7,6 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Bytes in, bytes out.
 #[derive(Debug)]
 pub(crate) struct Conn {
     stream: TcpStream,
@@ -35,25 +34,25 @@ impl Conn {
         self
     }
 
-    /// Sends and says whether the other side took it.
+    /// Sends, and returns whether the other side accepted it.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let sent = within("sending", self.stream.write_all(bytes.as_ref())).await;
         sent.is_ok()
     }
 
-    /// Sends however long that takes, and says whether the other side took it.
+    /// Sends without a time limit, and returns whether the other side accepted it.
     pub(crate) async fn send_some(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// Reads to the end, and says whether it was a reset.
+    /// Reads to the end, and returns whether it was a reset.
     pub(crate) async fn ends_in_reset(&mut self) -> bool {
         let mut rest = Vec::new();
         let end = within("the end", self.stream.read_to_end(&mut rest)).await;
         end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
     }
 
-    /// Everything up to and including `mark`; what follows is kept for later.
+    /// Everything up to and including `mark`; keeps the rest for later reads.
     pub(crate) async fn read_to(&mut self, mark: &str) -> String {
         let mark = mark.as_bytes();
         loop {
@@ -68,7 +67,7 @@ impl Conn {
         }
     }
 
-    /// One head, with the empty line; `None` when the other side ends instead.
+    /// One head with the empty line; `None` if the other side ends instead.
     pub(crate) async fn head(&mut self) -> Option<String> {
         if self.read.is_empty() && within("a head", self.fill()).await == 0 {
             return None;
@@ -86,25 +85,25 @@ impl Conn {
         std::mem::replace(&mut self.read, rest)
     }
 
-    /// What is left until the other side ends, cleanly or not.
+    /// The rest until the other side ends, cleanly or not.
     pub(crate) async fn rest(&mut self) -> String {
         while within("the end", self.fill()).await > 0 {}
         text(std::mem::take(&mut self.read))
     }
 
-    /// Waits until the other side has gone, and wants nothing more to come.
+    /// Waits until the other side has closed, and asserts that nothing more came.
     pub(crate) async fn gone(&mut self) {
         assert_eq!(self.rest().await, "");
     }
 
-    /// One head and the bytes of its `content-length`, chunks included as they came.
+    /// One head and the bytes of its `content-length`, or its raw chunks.
     pub(crate) async fn message(&mut self) -> String {
         let head = self.head().await.expect("a message");
         let body = self.body_of(&head).await;
         head + &body
     }
 
-    /// The body that a head announces, as it came.
+    /// The raw body that a head announces.
     pub(crate) async fn body_of(&mut self, head: &str) -> String {
         let lower = head.to_ascii_lowercase();
         if lower.contains("transfer-encoding: chunked") {
@@ -144,7 +143,7 @@ impl Conn {
         self
     }
 
-    /// Breaks the connection: the other side gets a reset.
+    /// Breaks the connection with a reset.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();

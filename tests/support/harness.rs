@@ -1,4 +1,4 @@
-//! Real sockets for tests: stacks that do what a script says, callers that write bytes, and the live path between them.
+//! Real sockets for tests: scripted stacks, callers that write bytes, and the live path between them.
 //!
 //! Every wait has a deadline, so a test that would hang fails.
 
@@ -17,7 +17,7 @@ use std::{future::Future, time::Duration};
 /// Longer than anything may take on a loaded machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Fails the test where `work` is not done by the deadline.
+/// Fails the test if `work` is not done by the deadline.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, work).await {
         Ok(done) => done,
@@ -25,7 +25,7 @@ pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Waits until `holds` does.
+/// Waits until `holds` returns true.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     within(what, async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! The live path on a port of its own, between two stacks.
+//! The live path on its own port, between two stacks.
 
 use super::{Conn, until, within};
 use http::uri::Authority;
@@ -15,7 +15,7 @@ use twinread::{
     settings::{self, Publisher},
 };
 
-/// The live path, with its ends open to the test.
+/// The live path, with its other ends accessible to the test.
 pub(crate) struct Sidecar {
     pub(crate) addr: SocketAddr,
     pub(crate) live: Publisher<LiveSettings>,
@@ -28,7 +28,7 @@ pub(crate) struct Sidecar {
     running: JoinHandle<()>,
 }
 
-/// How a sidecar is to be.
+/// Configuration of a sidecar.
 pub(crate) struct Plan {
     old: Target,
     new: Target,
@@ -39,12 +39,12 @@ pub(crate) struct Plan {
 }
 
 impl Sidecar {
-    /// Serves from `old`; nothing is sampled.
+    /// Serves from `old`; samples nothing.
     pub(crate) async fn before(old: SocketAddr) -> Self {
         Self::plan(old, old).start().await
     }
 
-    /// Serves from `old`, samples everything.
+    /// Serves from `old`; samples everything.
     pub(crate) async fn sampling(old: SocketAddr) -> Self {
         Self::plan(old, old).sample_all().start().await
     }
@@ -66,7 +66,7 @@ impl Sidecar {
         Conn::open(self.addr).await
     }
 
-    /// What comes back for these bytes on a connection of their own, up to its end.
+    /// Everything received for these bytes on a new connection, up to its end.
     pub(crate) async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut caller = self.caller().await;
         caller.send(bytes).await;
@@ -77,14 +77,14 @@ impl Sidecar {
         within("a sample", self.feed.next()).await.unwrap().open()
     }
 
-    /// Changes what is in force.
+    /// Changes the settings in force.
     pub(crate) fn set(&self, change: impl FnOnce(&mut LiveSettings)) {
         let mut live = (*self.live.get()).clone();
         change(&mut live);
         self.live.publish(live);
     }
 
-    /// How often an outcome was counted, on all routes.
+    /// The count of an outcome, on all routes.
     pub(crate) fn outcomes(&self, outcome: Outcome) -> u64 {
         let routes = self.ledger.routes();
         routes.iter().map(|route| route.outcomes(outcome)).sum()
@@ -104,12 +104,12 @@ impl Sidecar {
         assert_eq!(self.sampled(), 1);
     }
 
-    /// Whether it accepts nobody any more.
+    /// Whether it no longer accepts connections.
     pub(crate) fn is_stopped(&self) -> bool {
         self.running.is_finished()
     }
 
-    /// Begins the drain, and ends with it.
+    /// Begins the drain. The returned task ends with it.
     pub(crate) fn drain(&mut self) -> JoinHandle<()> {
         let signal = self.drain.take().expect("the first drain");
         tokio::spawn(signal.drain())

@@ -1,4 +1,4 @@
-//! Stacks that do what a script says.
+//! Scripted stacks.
 
 use super::Conn;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// A stack on a port of its own; ends when dropped.
+/// A stack on its own port; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Stack {
     addr: SocketAddr,
@@ -19,7 +19,7 @@ pub(crate) struct Stack {
     _tasks: JoinSet<()>,
 }
 
-/// What a stack has seen.
+/// What a stack has received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Inner>);
 
@@ -64,7 +64,7 @@ impl Stack {
         }
     }
 
-    /// Gives the same answer to every request, and goes on.
+    /// Sends the same answer to every request.
     pub(crate) async fn answering(answer: impl Into<String>) -> Self {
         let answer = Arc::new(answer.into());
         Self::script(move |mut conn, seen| {
@@ -80,7 +80,7 @@ impl Stack {
         .await
     }
 
-    /// Takes a request on each connection, sends `bytes` and breaks it.
+    /// Reads a request on each connection, sends `bytes` and breaks the connection.
     pub(crate) async fn breaking_after(bytes: &'static str) -> Self {
         Self::script(move |mut conn, seen| async move {
             if seen.message(&mut conn).await.is_some() {
@@ -91,7 +91,7 @@ impl Stack {
         .await
     }
 
-    /// Takes requests and never answers.
+    /// Reads requests and never answers.
     pub(crate) async fn silent() -> Self {
         Self::script(
             |mut conn, seen| async move { while seen.message(&mut conn).await.is_some() {} },
@@ -99,7 +99,7 @@ impl Stack {
         .await
     }
 
-    /// An address at which nobody listens.
+    /// An address without a listener.
     pub(crate) async fn nobody() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
@@ -113,19 +113,19 @@ impl Stack {
         self.seen.0.connections.load(Ordering::SeqCst)
     }
 
-    /// Remembers something for its scripts to find.
+    /// Stores a message for its scripts to find.
     pub(crate) fn note(&self, message: &str) {
         self.seen.note(message);
     }
 
-    /// The requests that came, each with its body as it came.
+    /// The received requests, each with its raw body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.0.requests.lock().unwrap().clone()
     }
 }
 
 impl Seen {
-    /// Reads one request and remembers it; `None` when the caller has gone.
+    /// Reads one request and stores it; `None` if the caller has closed.
     pub(crate) async fn message(&self, conn: &mut Conn) -> Option<String> {
         let head = conn.head().await?;
         let body = conn.body_of(&head).await;
@@ -139,7 +139,7 @@ impl Seen {
         requests.iter().any(|request| request == message)
     }
 
-    /// Remembers a request, or whatever else a test wants to find.
+    /// Stores a request, or anything else that a test wants to find.
     pub(crate) fn note(&self, message: &str) {
         self.0.requests.lock().unwrap().push(message.to_owned());
     }

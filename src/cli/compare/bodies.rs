@@ -1,4 +1,4 @@
-//! The bodies of both answers, read once more for what stands around a difference.
+//! Parses the bodies of both answers again, to show the context of differences.
 
 use crate::{
     compare::{Answer, xml},
@@ -16,11 +16,11 @@ use std::borrow::Cow;
 pub(super) struct Plain {
     bytes: Bytes,
     reading: Reading,
-    /// XML as the JSON in whose terms places are told.
+    /// XML converted to JSON, which the places of differences refer to.
     json: Option<Vec<u8>>,
 }
 
-/// What is known of both bodies; `None` where a body is none of that.
+/// Parsed forms of both bodies; `None` if a body has another form.
 #[derive(Debug)]
 pub(super) struct Bodies<'b> {
     pub documents: Option<[Document<'b>; 2]>,
@@ -28,13 +28,13 @@ pub(super) struct Bodies<'b> {
     pub bytes: [&'b [u8]; 2],
 }
 
-/// XML is nested no deeper than this where its context is shown.
+/// Maximum nesting of XML whose context is shown.
 const MAX_DEPTH: usize = 128;
 
 // === impl Plain ===
 
 impl Plain {
-    /// Both bodies. One that cannot be decoded is what it is undecoded.
+    /// Both bodies. One that cannot be decoded stays encoded.
     pub(super) fn of(answers: [&Answer; 2], max_decoded: usize) -> [Self; 2] {
         let mut both = answers.map(|answer| {
             let decoded = coding::decode(&answer.headers, answer.body.kept(), max_decoded);

@@ -1,4 +1,4 @@
-//! One difference with what stands around it, as rows that either view can show.
+//! One difference with its context, as rows for either view.
 
 use super::{bodies::Bodies, masks::Masks, print::harmless};
 use crate::{
@@ -15,19 +15,19 @@ use std::{collections::HashSet, ops::Range};
 /// A line of an excerpt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row {
-    /// Stands in both.
+    /// Equal in both.
     Same(String),
-    /// Differs, which rules mask.
+    /// A difference that rules mask.
     Masked {
         old: Option<String>,
         new: Option<String>,
     },
-    /// Stands in one of them, or in both and differs.
+    /// In one of them only, or different in both.
     Changed {
         old: Option<String>,
         new: Option<String>,
     },
-    /// Something is left out.
+    /// Omitted lines.
     Gap,
 }
 
@@ -35,23 +35,23 @@ pub(super) enum Row {
 #[derive(Debug)]
 pub(super) struct Excerpts<'b> {
     bodies: Bodies<'b>,
-    /// The ways to all nodes at or below which something differs.
+    /// Paths to all nodes at or below which something differs.
     differing: HashSet<&'b [Step]>,
     masks: Masks<'b>,
     hunks: Vec<Hunk>,
     columns: usize,
 }
 
-/// Lines that differ.
+/// A range of lines that differ.
 #[derive(Debug)]
 struct Hunk {
-    /// Old's, counted from 0.
+    /// Lines of old, counted from 0.
     olds: Range<usize>,
-    /// How many new has in their place; `None` where that is not told.
+    /// Number of lines in new; `None` if unknown.
     news: Option<usize>,
 }
 
-/// What a node is called where it stands, and the node.
+/// A node and its name in its parent.
 type Member = (Name, Id);
 
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +60,10 @@ enum Name {
     Index(usize),
 }
 
-/// Rows of context before and behind a difference.
+/// Rows of context before and after a difference.
 const AROUND: usize = 2;
 
-/// Lines of one value.
+/// Maximum number of lines of one value.
 const MAX_LINES: usize = 12;
 
 // === impl Excerpts ===
@@ -90,7 +90,7 @@ impl<'b> Excerpts<'b> {
         }
     }
 
-    /// What differs, with what stands around it.
+    /// The difference with its context.
     pub(super) fn of(&self, difference: &Difference) -> Vec<Row> {
         let around = match &difference.place {
             Place::Node(steps) => self.around_node(difference, steps),
@@ -104,7 +104,7 @@ impl<'b> Excerpts<'b> {
         [before, self.changed(difference), after].concat()
     }
 
-    /// What differs and nothing else.
+    /// The difference without context.
     pub(super) fn changed(&self, difference: &Difference) -> Vec<Row> {
         let label = match &difference.place {
             Place::Node(steps) => label(steps.last()),
@@ -117,7 +117,7 @@ impl<'b> Excerpts<'b> {
         paired(lines(&difference.old), lines(&difference.new))
     }
 
-    /// The members or elements beside a node, those left out that differ themselves.
+    /// The sibling members or elements of a node, except those that differ themselves.
     fn around_node(&self, difference: &Difference, steps: &[Step]) -> Option<(Vec<Row>, Vec<Row>)> {
         let (_, above) = steps.split_last()?;
         let [old, new] = self.bodies.documents.as_ref()?;
@@ -126,7 +126,7 @@ impl<'b> Excerpts<'b> {
             _ => (Stack::Old, old, difference.old.as_ref()),
         };
         let node = document.find(steps)?;
-        // Indices on the way are old's: in new they may lead elsewhere.
+        // Indices on the path are old's and may lead elsewhere in new.
         if Some(&document.value(node)) != value {
             return None;
         }
@@ -165,7 +165,7 @@ impl<'b> Excerpts<'b> {
         rows
     }
 
-    /// One line of a member that does not differ, or in no way that counts.
+    /// One line of a member that is equal, or whose differences rules mask.
     fn context(&self, (side, document): (Stack, &Document<'_>), way: &[Step], id: Id) -> Row {
         let line = |value: &str| harmless(&format!("{}{}", label(way.last()), one_line(value)));
         let own = line(document.raw(id));
@@ -189,7 +189,7 @@ impl<'b> Excerpts<'b> {
         }
     }
 
-    /// Lines are equal in both outside of what differs.
+    /// Context lines of a text. Lines outside of differences are equal in both.
     fn around_lines(
         &self,
         difference: &Difference,
@@ -224,7 +224,7 @@ impl<'b> Excerpts<'b> {
         (before, after.take_while(is_equal).map(shown).collect())
     }
 
-    /// Where new has a line of old's that does not differ, both counted from 0.
+    /// The line of new that corresponds to an equal line of old, both counted from 0.
     fn new_line(&self, line: usize) -> Option<usize> {
         let before = self.hunks.iter().filter(|hunk| hunk.olds.end <= line);
         let (olds, news) = before.fold((0, Some(0)), |(olds, news), hunk| {
@@ -264,7 +264,7 @@ impl<'b> Excerpts<'b> {
         rows.filter(is_any).collect()
     }
 
-    /// A value with its name: on one line where it fits, else a line for each member.
+    /// A value with its name: on one line if it fits, else one line per member.
     fn spelled(&self, label: &str, value: &Value) -> Vec<String> {
         match value {
             Value::Json(json) => self.json(label, json),
@@ -320,7 +320,7 @@ impl Hunk {
     }
 }
 
-/// Old and new lines beside each other. Lines that look alike are told with what they end with.
+/// Old and new lines next to each other. Lines that look alike are shown with their line ends.
 fn paired(olds: Vec<String>, news: Vec<String>) -> Vec<Row> {
     let count = olds.len().max(news.len());
     let plain = |line: &String| harmless(line.trim_end_matches('\n'));
@@ -338,7 +338,7 @@ fn paired(olds: Vec<String>, news: Vec<String>) -> Vec<Row> {
         .collect()
 }
 
-/// What is in a node, in order.
+/// The members or elements of a node, in order.
 fn members(document: &Document<'_>, parent: Id) -> Vec<Member> {
     let members = document.members(parent);
     let elements = document.elements(parent).enumerate();
@@ -357,7 +357,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// How a member is named on its line.
+/// The label of a member on its line.
 fn label(step: Option<&Step>) -> String {
     match step {
         Some(Step::Name(name)) => label_of_name(name),
@@ -370,7 +370,7 @@ fn label_of_name(name: &str) -> String {
     format!("{}: ", Json::from(name))
 }
 
-/// JSON as it is spelled, without line ends.
+/// Raw JSON without line ends.
 fn one_line(raw: &str) -> String {
     let short = &raw[..raw.floor_char_boundary(1_000)];
     let lines = short.lines().map(str::trim);

@@ -1,4 +1,4 @@
-//! What stands on the other side where rules mask that it differs.
+//! Looks up what the other side holds where rules mask a difference.
 
 use crate::{
     compare::Masked,
@@ -8,7 +8,7 @@ use crate::{
 use serde_json::Value as Json;
 use std::collections::HashMap;
 
-/// The differences that rules masked, by the ways to the nodes at or above them.
+/// Masked differences, keyed by the paths to the nodes at or above them.
 #[derive(Debug)]
 pub(super) struct Masks<'m>(HashMap<&'m [Step], Vec<&'m Difference>>);
 
@@ -27,15 +27,14 @@ impl<'m> Masks<'m> {
         Self(ways)
     }
 
-    /// What the other side has in the place of a node: `None` where it has the same, as far as is known, and
-    /// `Some(None)` where it has nothing. Places tell the indices of one side only, so a mask counts where the value
-    /// that it tells is found.
+    /// What the other side has in the place of a node. `None` means the same, as far as known; `Some(None)` means
+    /// nothing. A place holds the indices of one side only, so a mask applies only if the masked value is found there.
     pub(super) fn other(&self, way: &[Step], own: &Json, side: Stack) -> Option<Option<Json>> {
         let masked = self.0.get(way)?.iter();
         let mut masks: Vec<_> = masked
             .filter_map(|difference| Change::of(difference, way, side))
             .collect();
-        // What is taken out and put in moves what stands behind it.
+        // Removals and insertions shift what follows, so they come last.
         masks.sort_by_key(|change| match (&change.own, &change.other) {
             (Some(_), Some(_)) => 0,
             (Some(_), None) => 1,
@@ -55,7 +54,7 @@ impl<'m> Masks<'m> {
 /// A masked difference in a node, seen from one side.
 #[derive(Debug)]
 struct Change<'m> {
-    /// From the node on.
+    /// Path from the node.
     steps: &'m [Step],
     own: Option<&'m Json>,
     other: Option<&'m Json>,
@@ -85,7 +84,7 @@ impl<'m> Change<'m> {
         })
     }
 
-    /// Makes the change, if what is there is what it is told to be.
+    /// Applies the change if the current value is the expected one.
     fn apply(&self, whole: &mut Option<Json>) -> bool {
         let Some((last, above)) = self.steps.split_last() else {
             let is_own = whole.as_ref() == self.own;

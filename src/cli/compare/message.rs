@@ -7,17 +7,17 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
 };
 
-/// More headers than this are not a message.
+/// Maximum number of headers of a message.
 const MAX_HEADERS: usize = 1024;
 
-/// What is read as nothing else.
+/// The type of a body of unknown type.
 const BYTES: &str = "application/octet-stream";
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Debug)]
 pub(super) enum Message {
     Whole(Answer),
-    /// A body, and its media type.
+    /// A body with its media type.
     Bare(Bytes, HeaderValue),
 }
 
@@ -43,8 +43,8 @@ pub(super) enum Unreadable {
 // === impl Message ===
 
 impl Message {
-    /// Reads a file. What starts with `HTTP/` is a message; anything else is a body of the given type, which is
-    /// a media type or an extension.
+    /// Reads a file. Text that starts with `HTTP/` is a message; anything else is a body of type `kind`, a media type
+    /// or an extension.
     pub(super) fn read(bytes: Vec<u8>, method: &Method, kind: &str) -> Result<Self, Unreadable> {
         let bytes = Bytes::from(bytes);
         if bytes.starts_with(b"HTTP/") {
@@ -59,7 +59,7 @@ impl Message {
         matches!(self, Self::Bare(..))
     }
 
-    /// A bare body is an answer with the status of the other.
+    /// A bare body becomes an answer with the status of the other.
     pub(super) fn into_answers(old: Self, new: Self) -> (Answer, Answer) {
         let status = [&old, &new].into_iter().find_map(|message| match message {
             Self::Whole(answer) => Some(answer.status),
@@ -79,7 +79,7 @@ impl Message {
     }
 }
 
-/// Whether a media type or an extension says how a body is read.
+/// Whether it is a media type or an extension with a known body format.
 pub(super) fn is_type(kind: &str) -> bool {
     media_type(kind).is_some()
 }
@@ -105,7 +105,7 @@ fn read_message(mut bytes: Bytes, method: &Method) -> Result<Answer, Unreadable>
     loop {
         let (status, headers, length) = read_head(&bytes)?;
         let rest = bytes.slice(length..);
-        // Interim answers come before the one that is meant.
+        // Interim answers precede the final one.
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             bytes = rest;
             continue;
@@ -165,7 +165,7 @@ fn read_body(headers: &HeaderMap, rest: Bytes) -> Result<(Bytes, HeaderMap), Unr
     if rest.len() < length {
         return Err(Unreadable::CutBody);
     }
-    // Editors like to end a file with a line end.
+    // Editors often add a final line end.
     if !rest[length..].trim_ascii().is_empty() {
         return Err(Unreadable::Surplus);
     }

@@ -1,13 +1,13 @@
-//! Text on a terminal: nothing that could steer it, and nothing wider than it.
+//! Text on a terminal: it cannot steer the terminal and is no wider than it.
 
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Put where something was cut.
+/// Marks a cut.
 const CUT: char = '…';
 
-/// Escapes control characters, so that an answer cannot steer the terminal, and those that turn or hide what is
-/// beside them, so that two unlike values never look alike.
+/// Escapes control characters, so that an answer cannot steer the terminal. Also escapes characters that reorder or
+/// hide neighbouring text, so that two different values never look alike.
 pub(in crate::cli) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -19,7 +19,7 @@ pub(in crate::cli) fn harmless(text: &str) -> String {
     out
 }
 
-/// Whether it neither steers a terminal nor turns or hides what is beside it.
+/// Whether it neither steers a terminal nor reorders or hides neighbouring text.
 pub(in crate::cli) fn is_harmless(letter: char) -> bool {
     let turns_or_hides = matches!(
         letter,
@@ -34,20 +34,20 @@ pub(super) fn fit(line: &str, columns: usize) -> String {
     window(line, 0, columns)
 }
 
-/// Of two lines that differ, the part that fits into `columns` and holds the first character in which they do.
+/// For two different lines, the part that fits into `columns` and holds the first different character.
 pub(super) fn fit_both(old: &str, new: &str, columns: usize) -> (String, String) {
     if old.width().max(new.width()) <= columns {
         return (old.to_owned(), new.to_owned());
     }
     let pairs = old.chars().zip(new.chars());
     let alike = pairs.take_while(|(old, new)| old == new).count();
-    // A third of the line is for what comes before.
+    // A third of the width shows what comes before.
     let start = alike.saturating_sub(columns / 3);
     let start = if start <= 1 { 0 } else { start };
     (window(old, start, columns), window(new, start, columns))
 }
 
-/// What fits into `columns` of a line without its first `start` characters, which a mark stands for.
+/// The part of a line from character `start` that fits into `columns`. A mark replaces what is cut off.
 fn window(line: &str, start: usize, columns: usize) -> String {
     let mut rest: &str = match line.char_indices().nth(start) {
         Some((at, _)) => &line[at..],
@@ -69,7 +69,7 @@ fn window(line: &str, start: usize, columns: usize) -> String {
     out
 }
 
-/// Where the part of `text` ends that fits into `columns`.
+/// End of the longest prefix of `text` that fits into `columns`.
 fn end_within(text: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, letter) in text.char_indices() {
@@ -81,7 +81,7 @@ fn end_within(text: &str, columns: usize) -> usize {
     text.len()
 }
 
-/// The line with blanks up to `columns`.
+/// Pads the line with blanks to `columns`.
 pub(super) fn padded(line: &str, columns: usize) -> String {
     let blanks = columns.saturating_sub(line.width());
     format!("{line}{:blanks$}", "")

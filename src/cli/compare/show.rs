@@ -1,4 +1,4 @@
-//! What a comparison came to, as text or as JSON.
+//! Prints the result of a comparison, as text or as JSON.
 
 pub(in crate::cli) use super::print::{harmless, is_harmless};
 
@@ -20,12 +20,12 @@ pub(super) struct Showing<'s> {
     pub rules: &'s RuleSet,
     pub view: View,
     pub columns: usize,
-    /// Whether it is told what each rule masked, and where.
+    /// Whether to show what each rule masked, and where.
     pub explain: Explain,
     pub excerpts: Excerpts<'s>,
 }
 
-/// Differences shown with what stands around them; finding it takes time in large documents.
+/// Maximum number of differences shown with context, because finding it takes time in large documents.
 const WITH_CONTEXT: usize = 500;
 
 // === impl Showing ===
@@ -80,8 +80,8 @@ impl Showing<'_> {
     }
 }
 
-/// Writes `{"equal", "via", "differences": [{"place", "kind", "old", "new"}], "masked": [{"rule", "count"}]}`, and
-/// where it is to be explained, `explained`: what each rule masked; `uncompared` where the bodies were not compared.
+/// Writes `{"equal", "via", "differences": [{"place", "kind", "old", "new"}], "masked": [{"rule", "count"}]}`. Adds
+/// `explained` (what each rule masked) on request, and `uncompared` if the bodies were not compared.
 pub(super) fn json(
     comparison: &Comparison,
     (rules, explain): (&RuleSet, Explain),
@@ -126,7 +126,7 @@ pub(in crate::cli) fn document(difference: &Difference) -> serde_json::Value {
     })
 }
 
-/// As it is shown to people.
+/// The text form of a value.
 pub(in crate::cli) fn spelled(value: &Value) -> String {
     match value {
         Value::Json(value) => harmless(&value.to_string()),
@@ -145,7 +145,7 @@ fn plain(value: &Value) -> serde_json::Value {
     }
 }
 
-/// The rules that masked something, and how much.
+/// The rules that masked something, with their counts.
 fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
     let accounts = comparison.rules.iter().filter(|account| account.masked > 0);
     accounts

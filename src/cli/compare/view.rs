@@ -1,4 +1,4 @@
-//! Excerpts on the terminal: old above new, or beside each other.
+//! Excerpts on the terminal: old above new, or side by side.
 
 use super::{
     excerpt::Row,
@@ -22,16 +22,16 @@ pub(super) enum View {
     SideBySide,
 }
 
-/// Before each line of the unified view.
+/// Width before each line of the unified view.
 const MARGIN: usize = 4;
 
-/// Between the columns, of what is alike and of what differs.
+/// Separators of the columns, for equal and for different rows.
 const RULES: [&str; 2] = [" │ ", " ≠ "];
 
 // === impl View ===
 
 impl View {
-    /// What is left for a line, of so many columns.
+    /// Columns for each line, given the total width.
     pub(super) fn columns(self, width: usize) -> usize {
         match self {
             Self::Unified => width.saturating_sub(MARGIN).max(16),
@@ -52,7 +52,7 @@ impl View {
     }
 }
 
-/// In a run of changed rows, all of old come before all of new.
+/// In a run of changed rows, prints all of old before all of new.
 fn unified(rows: &[Row], columns: usize, out: &mut impl Write) -> io::Result<()> {
     let mut news = Vec::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! What the demo's sidecar found, beside what there was to find.
+//! Findings of the demo's sidecar next to the planted defects.
 
 use super::PAUSE;
 use crate::{
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The verdict and the classes of mismatches, as the admin API tells them.
+/// The verdict and the mismatch classes, read from the admin API.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
     verdict: Value,
@@ -27,17 +27,16 @@ pub(super) struct Findings {
     found: Vec<Found>,
 }
 
-/// One class of mismatches.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Found {
     route: String,
     place: String,
     kind: String,
-    /// Checks that showed it.
+    /// Number of checks that showed it.
     count: u64,
 }
 
-/// How long what was found is waited for; what takes longer is shown as it stands.
+/// How long to wait for findings; after that the current ones are shown.
 const STORED_WITHIN: Duration = Duration::from_secs(10);
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -46,7 +45,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 // === impl Findings ===
 
 impl Findings {
-    /// Asks for everything that there is to tell.
+    /// Fetches the verdict and the classes.
     pub(super) fn ask(client: &Client) -> Result<Self, Error> {
         let (verdict, told) = verdict::ask(client)?;
         let path = "/v1/classes";

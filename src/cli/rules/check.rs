@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{path::Path, process::ExitCode};
 
-/// Validate rule files; every fault is told with its line
+/// Validate rule files; report every fault with its line
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Rule files, folders of them, or builtin:NAME
@@ -16,7 +16,7 @@ pub(super) struct Args {
     paths: Vec<String>,
 }
 
-/// Prints every fault, or what was found. Exits with 0, or 64 where there are faults.
+/// Prints every fault, or a summary. Exits with 0, or 64 if there are faults.
 pub(super) fn run(args: &Args) -> ExitCode {
     match check(&args.paths) {
         Ok((rules, warnings)) => {
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// How many rules there are, and what should be looked at.
+/// The number of rules, and the warnings.
 fn check(paths: &[String]) -> Result<(usize, Vec<ConfigError>), ConfigErrors> {
     let mut files = RuleFiles::default();
     let mut faults = ConfigErrors::default();

@@ -7,7 +7,7 @@ use crate::cli::{
 use serde_json::Value;
 use std::{fs, path::PathBuf, process::ExitCode};
 
-/// Tell what a rule file would hide of the mismatches that a running twinread keeps
+/// Show what a rule file would hide of the mismatches that a running twinread keeps
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// A rule file
@@ -19,7 +19,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Prints what would be hidden. Exits with 0; 64 for what cannot be read or is refused, 69 where no twinread answers.
+/// Prints what would be hidden. Exits with 0; 64 if the file cannot be read or is refused, 69 if no twinread answers.
 pub(super) fn run(args: &Args) -> ExitCode {
     let file = match fs::read_to_string(&args.file) {
         Ok(file) => file,

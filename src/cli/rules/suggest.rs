@@ -15,7 +15,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What is read of the document of `GET /v1/rules/suggestions`.
+/// The parts of `GET /v1/rules/suggestions` that are printed.
 #[derive(Debug, Deserialize)]
 struct Told {
     suggestions: Vec<Suggestion>,
@@ -39,7 +39,7 @@ struct Suggestion {
     not_explained: Vec<String>,
 }
 
-/// Prints what is suggested. Exits with 0; 64 where the request is refused, 69 where no twinread answers.
+/// Prints the suggestions. Exits with 0; 64 if the request is refused, 69 if no twinread answers.
 pub(super) fn run(args: &Args) -> ExitCode {
     match suggest(args) {
         Ok(text) => {
@@ -66,7 +66,7 @@ fn suggest(args: &Args) -> Result<String, Error> {
     Ok(file(&told))
 }
 
-/// A rule file: what is said about the rules stands in comments.
+/// A rule file with remarks about the rules in comments.
 fn file(told: &Told) -> String {
     let mut text = format!(
         "# stored mismatches: {}, of which these rules together would mask {}\n\
@@ -107,7 +107,7 @@ fn file(told: &Told) -> String {
     text
 }
 
-/// One rule, below what is said about it.
+/// One rule below its remarks.
 fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
     let Suggestion {
         masks,
@@ -130,7 +130,7 @@ fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
     rule.for_each(|rule| line(text, rule));
 }
 
-/// Names may hold anything: what could steer the terminal is spelled as YAML and JSON do in quotes.
+/// Escapes names that could control the terminal as YAML and JSON do in quotes.
 fn line(text: &mut String, line: &str) {
     for letter in line.chars() {
         match letter {

@@ -1,8 +1,8 @@
 //! `twinread rules test`: runs the tests of rule files.
 //!
-//! A test file `NAME.test.yaml` holds pairs of answers and the differences to expect between them under the rules of
-//! `NAME.yaml` beside it. A case fails by what is found unexpected, by what is expected and not found, and by a rule
-//! that masks more or less than was said.
+//! A test file `NAME.test.yaml` holds pairs of answers and the differences to expect under the rules of `NAME.yaml`
+//! next to it. A case fails on an unexpected difference, on a missing expected one, and on a rule that masks more or
+//! less than stated.
 
 mod load;
 mod show;
@@ -31,18 +31,18 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// A test file that is ready to be run.
+/// A test file ready to run.
 #[derive(Debug)]
 struct Ready {
     file: Arc<str>,
     suite: Suite,
     comparing: CompareConfig,
-    /// Ids of the rules under test; what is built in and only stands beside them is none of those.
+    /// Ids of the rules under test; built-in rules that are only loaded with them do not count.
     own: Vec<String>,
     warnings: Vec<ConfigError>,
 }
 
-/// What came of one test file.
+/// Result of one test file.
 #[derive(Debug)]
 struct Report {
     file: Arc<str>,
@@ -51,7 +51,7 @@ struct Report {
     untested: Vec<String>,
 }
 
-/// What came of one case; it passed if there is nothing to tell.
+/// Result of one case; it passed if there is nothing to report.
 #[derive(Debug)]
 struct CaseReport {
     name: suite::Marked<String>,
@@ -61,7 +61,7 @@ struct CaseReport {
     masked: Vec<WrongCount>,
 }
 
-/// A rule that masked another number of differences than it should.
+/// A rule that masked another number of differences than expected.
 #[derive(Debug, PartialEq)]
 struct WrongCount {
     rule: String,
@@ -71,7 +71,7 @@ struct WrongCount {
 
 const FAILED: u8 = 1;
 
-/// Runs the command. Exits with 0 where every case passed, 1 where one failed, 64 for what cannot be read.
+/// Runs the command. Exits with 0 if every case passed, 1 if one failed, 64 if an input cannot be read.
 pub(super) fn run(args: &Args) -> ExitCode {
     let today = jiff::Zoned::now().date();
     let ready = match load::load(&args.paths, today) {
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         reports.push(ready.run(today));
     }
     let out = &mut anstream::stdout();
-    // Who closes the pipe has seen enough.
+    // A closed pipe is no error: the reader has seen enough.
     let _ = match args.json {
         true => show::json(&reports, out),
         false => show::text(&reports, out),
@@ -128,7 +128,7 @@ impl Ready {
     }
 }
 
-/// The rules that masked something, and how much.
+/// The rules that masked something, with their counts.
 fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
     let uses = comparison.rules.iter().filter(|rule| rule.masked > 0);
     uses.map(|rule| (rules.rules()[rule.rule].id.as_str(), rule.masked))

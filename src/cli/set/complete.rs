@@ -1,11 +1,11 @@
-//! What may stand in the place of `NAME=VALUE`: the names of the settings, and values where there are few.
+//! Completes `NAME=VALUE`: the names of settings, and their values if there are few.
 
 use crate::config::setting_schemas;
 use clap_complete::engine::CompletionCandidate;
 use serde_json::Value;
 use std::{env, ffi::OsStr};
 
-/// What begins as `current` does.
+/// The candidates that begin with `current`.
 pub(super) fn candidates(current: &OsStr) -> Vec<CompletionCandidate> {
     let words: Vec<_> = env::args_os().collect();
     let words = words.iter().filter_map(|word| word.to_str());
@@ -18,7 +18,7 @@ pub(super) fn candidates(current: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// With what is said about them; `words`: all that was written.
+/// The candidates with their descriptions; `words` is the whole command line.
 fn found(current: &str, words: &[&str]) -> Vec<(String, Option<String>)> {
     let settings = setting_schemas();
     let named = |name: &str| settings.iter().find(|(own, _)| own == name);
@@ -29,7 +29,7 @@ fn found(current: &str, words: &[&str]) -> Vec<(String, Option<String>)> {
             .map(|value| (format!("{name}={value}"), None))
             .collect();
     }
-    // bash takes `=` for a word of its own: a bare name before the cursor's word is one whose value is looked for.
+    // bash treats `=` as a word of its own, so a bare name before the cursor's word asks for its values.
     let name = words.iter().rev().skip(1).find(|word| **word != "=");
     if let Some((_, schema)) = name.and_then(|name| named(name)) {
         return values(schema)

@@ -1,7 +1,7 @@
 //! The view on a terminal, refreshed every second until a key, a signal or the end of the terminal ends it.
 //!
-//! Somebody else asks, on a thread of its own: keys work while an admin API is slow or away. What was seen last stays,
-//! and the trouble is told with it.
+//! A separate thread queries the admin API, so that keys work while it is slow or unreachable. The last data stays on
+//! the screen, with the error.
 
 use super::{look::Look, view::view};
 use crate::{
@@ -33,11 +33,11 @@ use std::{
 /// What the terminal shows.
 #[derive(Debug)]
 struct Screen {
-    /// The one before it gives the rates.
+    /// The older one gives the rates.
     looks: [Option<Look>; 2],
-    /// Why there is no newer look.
+    /// Why there is no newer data.
     trouble: Option<String>,
-    /// Lines and columns that are scrolled away.
+    /// Scroll offset in lines and columns.
     scrolled: (u16, u16),
 }
 
@@ -47,19 +47,19 @@ enum Next {
     Quit,
 }
 
-/// Between two looks.
+/// Interval between two queries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Keys are waited for this long before a new look is looked for.
+/// How long to wait for a key before checking for new data.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A terminal that takes nothing is not waited for longer, when a signal ends the view.
+/// Time limit for restoring an unresponsive terminal when a signal ends the view.
 const RESTORE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Columns that an arrow scrolls.
+/// Columns that an arrow key scrolls.
 const SIDEWAYS: u16 = 8;
 
-/// Shows `first`, and every second what there is then. The terminal is given back however that ends.
+/// Shows `first`, then the current state every second. Restores the terminal however that ends.
 ///
 /// # Errors
 /// The terminal is gone.
@@ -72,7 +72,7 @@ pub(super) fn show(client: Client, first: Look) -> io::Result<()> {
     ended
 }
 
-/// Ends with the first look that nobody wants.
+/// Queries the admin API until the receiver is dropped.
 fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
     let (tx, rx) = mpsc::sync_channel(1);
     thread::spawn(move || {
@@ -86,8 +86,8 @@ fn look_on(client: Client) -> Receiver<Result<Look, Error>> {
     rx
 }
 
-/// Ends the process at a signal, and when the terminal is gone. The view itself cannot: where the terminal is gone,
-/// waiting for a key never ends.
+/// Ends the process at a signal, and when the terminal is gone. The view itself cannot: on a closed terminal, waiting
+/// for a key never ends.
 fn end_from_outside() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
@@ -97,7 +97,7 @@ fn end_from_outside() -> io::Result<()> {
     });
     thread::spawn(|| {
         let stdout = io::stdout();
-        // No event is asked for: what is left is the hang-up.
+        // No event is requested, so only a hang-up is reported.
         let mut hangup = [PollFd::new(&stdout, PollFlags::empty())];
         while poll(&mut hangup, None).is_err() {}
         end();
@@ -105,7 +105,7 @@ fn end_from_outside() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back, if it can still be reached, and ends the process.
+/// Restores the terminal if it can still be reached, and ends the process.
 fn end() -> ! {
     let (tx, rx) = mpsc::channel();
     thread::spawn(move || tx.send(ratatui::try_restore()));
@@ -188,7 +188,7 @@ impl Screen {
         let [body, footer] =
             Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
         let lines = self.lines();
-        // The last line stays in sight.
+        // Keeps the last line visible.
         let last = u16::try_from(lines.len().saturating_sub(1)).unwrap_or(u16::MAX);
         self.scrolled.0 = self.scrolled.0.min(last);
         frame.render_widget(Paragraph::new(lines).scroll(self.scrolled), body);

@@ -1,4 +1,4 @@
-//! One look at a running twinread.
+//! One snapshot of a running twinread.
 
 use crate::{
     cli::{
@@ -12,16 +12,16 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// What its admin API said, all within a moment.
+/// Answers of the admin API, all within a moment.
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) at: Instant,
     pub(super) verdict: ToldVerdict,
-    /// The newest first.
+    /// Newest first.
     pub(super) classes: Vec<ToldClass>,
     pub(super) settings: Settings,
     pub(super) readiness: Readiness,
-    /// The documents as they came.
+    /// The raw documents.
     documents: [Value; 3],
 }
 
@@ -40,12 +40,11 @@ struct ToldClasses {
     classes: Vec<ToldClass>,
 }
 
-/// Whether it can do its work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Readiness {
-    /// Why not, each in a sentence; empty: it can.
+    /// Why it is not ready, each in a sentence; empty if ready.
     pub(super) missing: Vec<String>,
-    /// What is not as it should be, and does not keep it from its work.
+    /// Faults that do not stop it from working.
     pub(super) impaired: Vec<String>,
 }
 
@@ -54,14 +53,14 @@ struct ToldReadiness {
     impaired: Vec<String>,
 }
 
-/// Classes told, the newest first.
+/// Number of classes shown, the newest first.
 const CLASSES: usize = 10;
 
 // === impl Look ===
 
 impl Look {
     /// # Errors
-    /// No answer, or one that is an error or not a twinread's.
+    /// No answer, an error, or not a twinread's answer.
     pub(super) fn take(client: &Client) -> Result<Self, Error> {
         let (document, verdict) = ask(client)?;
         let (classes_document, told) =
@@ -77,7 +76,7 @@ impl Look {
         })
     }
 
-    /// All of it, for scripts.
+    /// The whole snapshot as JSON, for scripts.
     pub(super) fn document(&self) -> Value {
         let [verdict, classes, settings] = &self.documents;
         json!({
@@ -125,7 +124,7 @@ impl Readiness {
 pub(super) mod tests {
     use super::*;
 
-    /// At a twinread with one route, of which so many requests were read.
+    /// A twinread with one route and this many live reads.
     pub(in crate::cli::status) fn look(live: u64) -> Look {
         let rate = json!({"limit": 1e-3, "lower": 0.0, "estimate": null, "upper": 1.0});
         let verdict = json!({

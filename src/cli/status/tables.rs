@@ -8,7 +8,7 @@ use crate::{
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::collections::BTreeMap;
 
-/// Of the routes, those first on which the verdict depends.
+/// The table of routes; those that the verdict depends on come first.
 pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
     let header = [
         "route",
@@ -39,7 +39,7 @@ pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
     table
 }
 
-/// What the intervals of the table of routes promise.
+/// States the confidence of the intervals in the table of routes.
 pub(in crate::cli) fn bounds(verdict: &ToldVerdict) -> String {
     let percent = verdict.confidence * 100.0;
     format!("mismatch rate: each end holds at {percent} %, at every moment")

@@ -1,4 +1,4 @@
-//! A look as lines of text, without colours: the same once and live.
+//! A snapshot as lines of text without colours, the same for one-time and live output.
 
 use super::{
     look::Look,
@@ -8,7 +8,7 @@ use crate::{cli::verdict::Printable, settings::Source};
 use anstream::adapter::strip_str;
 use serde_json::Value;
 
-/// The lines, that of the verdict first; `before`: an earlier look, for rates.
+/// The lines, the verdict first. `before` is an earlier snapshot, for rates.
 pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
     let verdict = look.verdict.to_string();
     let mut lines = lines(&strip_str(&verdict).to_string());
@@ -64,7 +64,7 @@ fn sampling(look: &Look) -> String {
     )
 }
 
-/// What was counted in the epoch, and how fast that goes.
+/// The counts of the epoch, and their rates.
 fn counted(look: &Look, before: Option<&Look>) -> String {
     let sums = |look: &Look| {
         let routes = look.verdict.routes.iter();
@@ -87,7 +87,7 @@ fn counted(look: &Look, before: Option<&Look>) -> String {
     )
 }
 
-/// Settings that somebody has changed while it runs.
+/// Settings that were changed at runtime.
 fn changed(look: &Look) -> Option<String> {
     let settings = look.settings.settings.iter();
     let names: Vec<_> = settings

@@ -1,7 +1,7 @@
-//! The table of metrics: names, help and labels, and where each looks for its values.
+//! The table of metrics: names, help and labels, and the source of each value.
 //!
-//! Series of a known route are there from its first request on, at 0, so that a rate over them misses nothing. Only
-//! live requests are shown by what came: most of the ten methods times six status classes never do.
+//! Series of a known route exist from its first request on, at 0, so that a rate over them misses nothing. Live
+//! requests are the exception: most of their ten methods times six status classes never occur.
 
 use super::{Sources, VERDICTS};
 use crate::{
@@ -25,10 +25,10 @@ pub(super) const PER_ROUTE: [&str; 7] = [
     "twinread_mismatch_upper_bound",
 ];
 
-/// A value and its labels.
+/// A value with its labels.
 type Series<N> = (N, Vec<KeyValue>);
 
-/// One metric with a value that is looked up when it is read.
+/// A metric whose value is looked up on collection.
 struct Family<N: 'static> {
     name: &'static str,
     help: &'static str,
@@ -190,7 +190,7 @@ const RATIOS: [Family<f64>; 1] = [Family {
     read: upper_bounds,
 }];
 
-/// Makes an instrument of each family.
+/// Creates an instrument for each family.
 pub(super) fn register(meter: &Meter, sources: &Sources) {
     for Family {
         name,
@@ -276,7 +276,7 @@ fn per_rule(sources: &Sources, count: fn(&super::RuleFigures) -> u64) -> Vec<Ser
     series.collect()
 }
 
-/// No series before its first event.
+/// Omits a series until its first event.
 fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
     let causes = [("loop", sources.gauges.loops_refused())];
     let causes = causes.into_iter().filter(|(_, count)| *count > 0);

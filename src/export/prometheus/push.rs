@@ -16,10 +16,10 @@ use opentelemetry_sdk::metrics::{
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// As the OpenTelemetry specification has it, `OTEL_METRIC_EXPORT_INTERVAL`.
+/// Default of `OTEL_METRIC_EXPORT_INTERVAL` in the OpenTelemetry specification.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Pushes until the drain, and once more then.
+/// Pushes until the drain, and then once more.
 #[derive(Debug)]
 pub struct Push {
     metrics: Metrics,
@@ -32,10 +32,10 @@ pub struct Push {
 // === impl Push ===
 
 impl Push {
-    /// Has to be called within a tokio runtime; connects when there is something to send.
+    /// Must be called within a tokio runtime. Connects on first use.
     ///
     /// # Errors
-    /// [`Invalid`]: the exporter, or an interval in the environment that is no number of milliseconds.
+    /// [`Invalid`]: the exporter fails, or an interval in the environment is no number of milliseconds.
     pub fn new(
         metrics: Metrics,
         target: &Target,
@@ -51,11 +51,11 @@ impl Push {
         })
     }
 
-    /// Ends after the drain began and one last export was delivered or took too long.
+    /// Ends after the drain began and one last export was delivered or timed out.
     pub async fn run(mut self, mut drain: drain::Watch) {
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first tick is at once, when there is nothing to tell yet.
+        // The first tick is immediate, when there is nothing to export yet.
         ticks.tick().await;
         let mut is_last = false;
         while !is_last {

@@ -1,4 +1,4 @@
-//! Requests that a stack may take for something else than they look like: another method, path or header.
+//! Detects requests that a stack may interpret otherwise than they look: with another method, path or header.
 
 use super::parameters;
 use http::{HeaderMap, HeaderValue, Method};
@@ -7,7 +7,7 @@ use regex::{Regex, bytes};
 use serde_json::Value;
 use std::{borrow::Cow, sync::LazyLock};
 
-/// Headers, and `_method` of a form, by which frameworks let a request stand for another method.
+/// Headers, and the form field `_method`, by which frameworks override the method.
 const METHOD_OVERRIDES: [&str; 4] = [
     "x-http-method-override",
     "x-http-method",
@@ -15,7 +15,7 @@ const METHOD_OVERRIDES: [&str; 4] = [
     "-method",
 ];
 
-/// Dot segments, also as servers see them that cut or trim a segment, backslashes, and overlong UTF-8.
+/// Matches dot segments, also as seen by servers that cut or trim a segment, backslashes, and overlong UTF-8.
 static MOVING: LazyLock<bytes::Regex> = LazyLock::new(|| {
     let pattern = r"(?x)
         (^ | /) [\s\p{Cc}\p{Cf}]* \.{1,2} ([\s\p{Cc}\p{Cf};?\#/] | $)
@@ -24,32 +24,32 @@ static MOVING: LazyLock<bytes::Regex> = LazyLock::new(|| {
     bytes::Regex::new(pattern).expect("the pattern must be valid")
 });
 
-/// What is encoded more often than this is taken for a disguise.
+/// A path that is encoded more often than this counts as a disguise.
 const MAX_ENCODED: usize = 3;
 
-/// What has none of these names no method: neither in the names of parameters nor of JSON members, escapes included.
+/// A text without a match names no method: neither as a parameter nor as a JSON member, escapes included.
 static METHOD_OR_ESCAPE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)method|%|\\u").expect("the pattern must be valid"));
 
-/// What a body may hold that a framework takes for a method.
+/// Where a body may override the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Override {
-    /// Nothing.
+    /// Nowhere.
     Never,
-    /// A parameter of a form, which some frameworks assume where there is no content type.
+    /// In a parameter of a form. Some frameworks assume a form without a content type.
     InForm,
-    /// A member of the JSON object.
+    /// In a member of the JSON object.
     InJson,
-    /// Not known: it cannot be read here.
+    /// Unknown, because the body cannot be read here.
     Hidden,
 }
 
-/// Whether the request asks for another method, in a header or in its query string.
+/// Whether a header or the query string overrides the method.
 pub(super) fn overrides_method(headers: &HeaderMap, query: Option<&str>) -> bool {
     headers.keys().any(|name| is_override(name.as_str())) || query.is_some_and(has_override)
 }
 
-/// Whether a stack may find another resource under this path than the one that its segments name.
+/// Whether a stack may resolve this path to another resource than its segments name.
 pub(super) fn moves(path: &str) -> bool {
     if !path.contains(['%', '\\', '.']) {
         return false;
@@ -67,7 +67,7 @@ pub(super) fn moves(path: &str) -> bool {
         || matches!(Cow::from(percent_decode(&decoded)), Cow::Owned(_))
 }
 
-/// All values of the header, also under names that stacks behind CGI or WSGI cannot tell from its own.
+/// All values of the header, including those of names that CGI or WSGI stacks map to the same variable.
 pub(super) fn values<'h>(
     headers: &'h HeaderMap,
     name: &str,
@@ -81,9 +81,9 @@ pub(super) fn values<'h>(
 // === impl Override ===
 
 impl Override {
-    /// Where to look in the body of such a request.
+    /// Where the body of such a request may override the method.
     pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
-        // Of a method that is safe, no framework makes another.
+        // No framework overrides a safe method.
         if method.is_safe() {
             return Self::Never;
         }
@@ -113,7 +113,7 @@ impl Override {
         }
     }
 
-    /// Whether the body asks for another method.
+    /// Whether the body overrides the method.
     pub(super) fn is_in<'b>(self, body: &[u8], json: impl FnOnce() -> Option<&'b Value>) -> bool {
         let text = String::from_utf8_lossy(body);
         match self {
@@ -124,25 +124,25 @@ impl Override {
             Self::InJson => match json() {
                 Some(Value::Object(members)) => members.keys().any(|name| is_override(name)),
                 Some(_) => false,
-                // A stack may read what is no JSON here.
+                // A stack may parse what is no JSON here.
                 None => true,
             },
         }
     }
 }
 
-/// Whether one of the parameters is an override.
+/// Whether one of the parameters overrides the method.
 fn has_override(text: &str) -> bool {
     METHOD_OR_ESCAPE.is_match(text) && parameters::of(text).any(|(name, _)| is_override(&name))
 }
 
-/// Whether the name is one by which frameworks let a request stand for another method.
+/// Whether frameworks treat the name as a method override.
 pub(super) fn is_override(name: &str) -> bool {
     let name = parameters::bare(name);
     METHOD_OVERRIDES.iter().any(|own| is_same(name, own))
 }
 
-/// Case-blind, and any punctuation in place of a hyphen.
+/// Ignores case, and accepts any punctuation in place of a hyphen.
 fn is_same(name: &str, own: &str) -> bool {
     let is_like = |(byte, own): (u8, u8)| match own {
         b'-' => !byte.is_ascii_alphanumeric(),

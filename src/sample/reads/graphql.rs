@@ -1,8 +1,8 @@
-//! Requests of GraphQL over HTTP: whether the operation that is run is a query.
+//! Requests of GraphQL over HTTP: decides whether the executed operation is a query.
 //!
-//! Servers differ in where they look for a document and the name of the operation, so that whatever could be read in
-//! two ways is no query: a batch, a document in two places, two names, members that the specification does not know,
-//! a persisted document, whose text is not here.
+//! Servers differ in where they look for a document and the operation's name, so anything ambiguous is no query: a
+//! batch, a document in two places, two names, members that the specification does not define, or a persisted document,
+//! whose text is unknown here.
 
 use super::parameters;
 use async_graphql_parser::{
@@ -11,10 +11,10 @@ use async_graphql_parser::{
 };
 use serde_json::Value;
 
-/// What is longer takes the live path too long to parse: this much takes a few milliseconds.
+/// Limits the time that parsing takes on the live path: a document of this size takes a few milliseconds.
 const MAX_DOCUMENT: usize = 32 << 10;
 
-/// The parser recurses, without a bound of its own inside of lists, objects and types.
+/// Limits nesting, because the parser recurses without a bound inside lists, objects and types.
 const MAX_NESTING: usize = 100;
 
 /// The parameters of GraphQL over HTTP.
@@ -22,10 +22,10 @@ const QUERY: &str = "query";
 const OPERATION_NAME: &str = "operationName";
 const OTHERS: [&str; 2] = ["variables", "extensions"];
 
-/// Names by which servers know persisted documents.
+/// Names by which servers refer to persisted documents.
 const PERSISTED: [&str; 4] = ["id", "documentId", "queryId", "doc_id"];
 
-/// A document, and which of its operations is asked for.
+/// A document, and the requested operation.
 #[derive(Debug, Default)]
 struct Asked {
     document: Option<String>,
@@ -33,13 +33,13 @@ struct Asked {
     has_others: bool,
 }
 
-/// Whether a GET with that query string, which has no body, runs a query.
+/// Whether a GET with this query string and no body runs a query.
 pub(super) fn gets_query(query: Option<&str>) -> bool {
     let asked = Asked::of_query_string(query.unwrap_or_default());
     asked.is_some_and(|asked| asked.is_query())
 }
 
-/// Whether a POST with that query string and that body runs a query.
+/// Whether a POST with this query string and body runs a query.
 pub(super) fn posts_query(query: Option<&str>, body: Option<&Value>) -> bool {
     let asked = || {
         let elsewhere = Asked::of_query_string(query.unwrap_or_default())?;
@@ -85,7 +85,7 @@ impl Asked {
         Some(asked)
     }
 
-    /// As asked in the body, with what the query string says; `None` where both say something else.
+    /// The request in the body, completed by the query string; `None` if they contradict each other.
     fn with_name_of(self, elsewhere: Self) -> Option<Self> {
         let is_one = self.operation.is_none()
             || elsewhere.operation.is_none()
@@ -108,7 +108,7 @@ impl Asked {
         operation == Some(OperationType::Query)
     }
 
-    /// The operation that is run: the one of that name, or the only one.
+    /// The executed operation: the one of the given name, or the only one.
     fn operation_of(&self, document: &ExecutableDocument) -> Option<OperationType> {
         let name = self.operation.as_deref().filter(|name| !name.is_empty());
         let operation = match (name, &document.operations) {
@@ -123,7 +123,7 @@ impl Asked {
     }
 }
 
-/// Whether a server that is less strict about names could take it for a parameter of GraphQL.
+/// Whether a server that is lenient about names could take it for a GraphQL parameter.
 fn is_like_one_of_ours(name: &str) -> bool {
     let mut known = [QUERY, OPERATION_NAME]
         .into_iter()
@@ -133,7 +133,7 @@ fn is_like_one_of_ours(name: &str) -> bool {
     known.any(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Whether brackets of all kinds nest no deeper than [`MAX_NESTING`]; those in strings and comments are none.
+/// Whether brackets of all kinds nest no deeper than [`MAX_NESTING`]. Brackets in strings and comments do not count.
 fn is_shallow(document: &str) -> bool {
     let mut depth = 0_usize;
     let mut left = document.as_bytes();
@@ -166,7 +166,7 @@ fn behind_comment(text: &[u8]) -> &[u8] {
     &text[end.unwrap_or(text.len())..]
 }
 
-/// What follows the string that `text` begins with; `None` where it has no end.
+/// What follows the string at the start of `text`; `None` if it is not closed.
 fn behind_string(text: &[u8]) -> Option<&[u8]> {
     const BLOCK: &[u8] = b"\"\"\"";
     let is_block = text.starts_with(BLOCK);
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn deep_and_long_documents_are_not_parsed() {
-        // As little stack as a thread of the runtime has.
+        // With the stack size of a runtime thread.
         let deep = std::thread::Builder::new().stack_size(2 << 20).spawn(|| {
             for (open, close) in [
                 ("{a", "}"),
@@ -335,7 +335,7 @@ mod tests {
                 "[".repeat(200),
                 "]".repeat(200)
             )));
-            // An end in a string closes nothing.
+            // A closing bracket in a string closes nothing.
             let strings = "[\"]\" ".repeat(200);
             assert!(
                 !is_shallow(&strings)

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// Names and values, decoded; what is not UTF-8 is replaced. A semicolon separates as well, as some stacks have it.
+/// Decoded names and values; invalid UTF-8 is replaced. A semicolon also separates pairs, as in some stacks.
 pub(super) fn of(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
     let pairs = text.split(['&', ';']).filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
@@ -11,7 +11,7 @@ pub(super) fn of(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
     })
 }
 
-/// The name that some servers take this one for: they cut names at NUL and at a bracket, and trim them.
+/// The name as some servers read it: they cut names at NUL and at a bracket, and trim them.
 pub(super) fn bare(name: &str) -> &str {
     let is_blank = |c: char| c.is_whitespace() || c.is_control();
     let is_bracket = |c: char| matches!(c, '[' | ']');

@@ -1,4 +1,4 @@
-//! What is a read, and what is not.
+//! Tests of which requests are reads.
 
 use super::*;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -207,7 +207,7 @@ fn a_path_that_may_lead_elsewhere_fits_no_declaration_with_a_path() {
             );
         }
     }
-    // Which resource a GET reads is nobody's business where the declaration does not say.
+    // Without a path condition, it does not matter which resource a GET reads.
     assert_eq!(
         declared(&Reads::default(), "GET /a%2fb", &[]),
         Declared::Read

@@ -66,7 +66,7 @@ fn a_deploy_that_is_taken_back_begins_an_epoch_once_the_present_build_is_away() 
     assert_eq!(hear(&mut versions, "a", 59), Turn::Returns);
     assert_eq!(hear(&mut versions, "a", 60), Turn::Begins);
     assert_eq!(hear(&mut versions, "a", 61), Turn::Stays);
-    // Few answers in a long time say little.
+    // Few answers in a long time prove little.
     assert_eq!(hear(&mut versions, "b", 1_000), Turn::Returns);
 }
 
@@ -130,7 +130,7 @@ fn the_present_build_is_in_doubt_while_others_answer_in_its_place() {
     assert_eq!(versions.doubt(at(109)), mixed, "another answers as well");
     let away = |seconds| Some(Doubt::Away(Duration::from_secs(seconds)));
     assert_eq!(versions.doubt(at(110)), away(10));
-    // However few they are.
+    // Even if there are few.
     assert_eq!(versions.doubt(at(9_100)), away(9_000));
     assert_eq!(hear(&mut versions, "b", 9_200), Turn::Stays);
     assert_eq!(versions.doubt(at(9_300)), None);

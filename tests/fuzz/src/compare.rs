@@ -17,7 +17,7 @@ const TYPES: [&str; 8] = [
     "text/plain",
 ];
 
-/// Each may be in force or not: a bit of the input's second to fifth byte.
+/// Each may be in force: one bit of the input's second to fifth byte.
 const RULES: [(&str, &str); 28] = [
     ("$", "unordered"),
     ("$..*", "unordered"),
@@ -112,7 +112,7 @@ fn compared(old: &Answer, new: &Answer, mask: u32) -> Comparison {
         deadline: None,
     };
     COMPARING.with_borrow_mut(|known| {
-        // One for each of 2^28 choices of rules would fill the memory.
+        // An entry for each of 2^28 choices of rules would fill the memory.
         if known.len() > 1000 {
             known.clear();
         }

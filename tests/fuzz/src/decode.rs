@@ -1,4 +1,4 @@
-//! The decoder chain: any bytes under any row of codings, within the limit or refused.
+//! The decoder chain: any bytes under any sequence of codings are decoded within the limit or rejected.
 #![no_main]
 
 use bytes::Bytes;

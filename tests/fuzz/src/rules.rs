@@ -1,4 +1,4 @@
-//! The reader of rule files: any text is rules or a list of faults, each with a place within the text.
+//! The reader of rule files: any text gives rules or a list of faults, each with a position within the text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         }
         Err(faults) => assert!(!faults.to_string().is_empty(), "refused without a fault"),
     }
-    // A query of its own: through YAML the mutations seldom reach the grammar.
+    // A query of its own, because mutations rarely reach the grammar through YAML.
     if let Err(problem) = Query::parse(text) {
         assert!(!problem.reason.is_empty(), "refused without a reason");
     }

@@ -1,4 +1,4 @@
-//! The reader of XML: any two texts, and any text beside itself with a comment at its end.
+//! The XML reader: any two texts, and any text compared with itself plus a comment at its end.
 #![no_main]
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
@@ -10,7 +10,7 @@ fuzz_target!(|input: &[u8]| {
     let (old, new) = input.split_at(at.unwrap_or(input.len() / 2));
     assert_eq!(count(&compared(old, new)), count(&compared(new, old)));
     let comparison = compared(input, &[input, b"<!-- -->"].concat());
-    // What is not XML is compared as text, and has a line more.
+    // Text that is not XML is compared as text, and has one more line.
     if let Compared::Different { differences, .. } = &comparison.result {
         for difference in differences {
             assert!(

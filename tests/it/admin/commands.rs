@@ -1,4 +1,4 @@
-//! The commands that ask a running twinread.
+//! The commands that query a running twinread.
 
 use super::harness::{Running, check_clean, close};
 use clap::Parser;
@@ -20,7 +20,7 @@ enum Command {
     Rules(rules::Args),
 }
 
-/// What the command ends with, run on a thread of its own as it blocks.
+/// The exit code of the command, run on its own thread because it blocks.
 async fn end_of(arguments: &[&str], running: &Running) -> ExitCode {
     let admin = format!("--admin=http://{}", running.addr);
     let arguments: Vec<String> = ["twinread"]
@@ -91,7 +91,7 @@ async fn without_a_twinread_there_is_no_verdict() {
     );
 }
 
-/// Takes connections and says nothing.
+/// Accepts connections and sends nothing.
 #[tokio::test]
 async fn a_gate_waits_no_longer_for_an_answer_than_it_was_told_to() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -100,7 +100,7 @@ async fn a_gate_waits_no_longer_for_an_answer_than_it_was_told_to() {
         ..Running::start(None).await
     };
     let gate = end_of(&["gate", "--wait", "20ms"], &running);
-    // One answer alone may take 10 s otherwise.
+    // One answer alone may otherwise take 10 s.
     let ended = time::timeout(Duration::from_secs(8), gate).await;
     assert_eq!(ended.unwrap(), ExitCode::from(69));
 }

@@ -1,4 +1,4 @@
-//! An admin API on a port of its own, with handles that stand in for the rest of the process.
+//! An admin API on its own port, with an `AdminState` that replaces the rest of the process.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ use twinread::{
     verdict::{self, Activity, Evidence, Limits},
 };
 
-/// Settings with one number in them, `sample.rate`, from 0 to 1.
+/// Settings with one number, `sample.rate`, from 0 to 1.
 #[derive(Debug)]
 struct OneSetting {
     settings: Mutex<Settings>,
@@ -47,7 +47,7 @@ struct OneMismatch;
 #[derive(Debug)]
 struct OneRecheck;
 
-/// It is full.
+/// A full disk.
 #[derive(Debug)]
 struct OneDisk;
 
@@ -59,7 +59,7 @@ pub(crate) struct Running {
     pub(crate) gauges: Gauges,
     pub(crate) ledger: Ledger,
     pub(crate) readiness: Arc<Mutex<Readiness>>,
-    /// Met twice by a preview of `slow`: when it begins, and when it may end.
+    /// A preview of `slow` waits on it twice: when it begins, and when it may end.
     pub(crate) busy: Arc<Barrier>,
     pub(crate) signal: drain::Signal,
     pub(crate) task: JoinHandle<()>,
@@ -320,7 +320,7 @@ impl Running {
     async fn send(&self, request: &[u8]) -> Answer {
         let exchange = async {
             let mut stream = TcpStream::connect(self.addr).await.unwrap();
-            // Refused early, a large body cannot all be written.
+            // If the request is rejected early, a large body cannot be written completely.
             let _ = stream.write_all(request).await;
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
@@ -417,7 +417,7 @@ pub(crate) fn check_clean(ledger: &Ledger, count: usize) {
     close(ledger);
 }
 
-/// Waits until every check that has ended is evidence: until its second is over.
+/// Waits until every ended check is evidence, which is when its second is over.
 pub(crate) fn close(ledger: &Ledger) {
     let deadline = Instant::now() + Duration::from_secs(10);
     let waiting = || {

@@ -1,4 +1,4 @@
-//! The document of the API against the API.
+//! The OpenAPI document compared with the API.
 
 use super::harness::Running;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Old and new at one place, and listeners at a stack's address.
+//! Old and new at one endpoint, and listeners at a stack's address.
 
 use super::Folder;
 
@@ -9,7 +9,7 @@ fn stacks(old: &str, new: &str) -> String {
     format!("old: {{url: '{old}'}}\nnew: {{url: '{new}'}}\n")
 }
 
-/// The warnings of a configuration, and whether its stacks are one.
+/// The warnings of a configuration, and whether both stacks are the same.
 fn warned(text: &str) -> (String, bool) {
     let folder = Folder::with(text);
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));

@@ -5,7 +5,7 @@ use twinread::config::{Flags, Origin, load};
 
 const SECRET: &str = "hunter2hunter2";
 
-/// The faults of a file in which `SECRET` stands in a wrong place.
+/// The faults of a file with `SECRET` in a wrong position.
 fn faults(text: &str) -> String {
     let folder = Folder::with(text);
     let origin = Origin::new(Some(folder.path().join("twinread.yaml")), Flags::default());
@@ -51,7 +51,7 @@ fn a_fault_names_the_variable_and_not_its_value() {
         found.ends_with(":3:16: sample.rate: expected a number from 0 to 1, found `a${KEY}`"),
         "{found}"
     );
-    // What stands in the file anyway is shown.
+    // Text that is in the file anyway is shown.
     let found = faults(&format!("{STACKS}sample: {{rate: '${{GONE:-lots}}'}}\n"));
     assert!(found.ends_with("found \"lots\""), "{found}");
     let found = faults("old: {url: 'ftp://me:x@old/a'}\nnew: {url: 'http://new:2'}\n");

@@ -1,4 +1,4 @@
-//! Bodies stream both ways as they come, whole or visibly broken.
+//! Bodies stream both ways as they arrive, and end complete or visibly broken.
 
 use crate::support::{Conn, Sidecar, Stack, until};
 use std::sync::{
@@ -81,7 +81,7 @@ async fn each_chunk_passes_before_the_next_is_there() {
         let head = conn.head().await.unwrap();
         conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             .await;
-        // An echo: only what was passed on at once comes back.
+        // An echo, which only returns what was passed on at once.
         for _ in 0..3 {
             let line = conn.read_to("\r\n").await;
             let data = conn.read_to("\r\n").await;
@@ -164,7 +164,7 @@ async fn a_caller_that_does_not_read_holds_the_stack_back() {
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     caller.read_to("\r\n\r\n").await;
-    // Socket buffers take some megabytes; an unbounded reader would never stop.
+    // Socket buffers hold some megabytes; an unbounded reader would never stop.
     let at_rest = at_rest(&sent).await;
     assert!(at_rest < 64 << 20, "{at_rest}");
     caller.read_bytes(32 << 20).await;
@@ -305,7 +305,7 @@ async fn an_answer_may_come_before_the_request_is_whole() {
     assert!(answer.ends_with("\r\n\r\nno"), "{answer}");
 }
 
-/// What was counted once it counts no more.
+/// The count once it stops changing.
 async fn at_rest(count: &AtomicUsize) -> usize {
     let mut before = usize::MAX;
     let mut same = 0;

@@ -1,4 +1,4 @@
-//! Sampled reads are copied as they stream by; what cannot be copied is counted, and the caller never notices.
+//! Sampled reads are copied while they stream. A failed copy is counted and never affects the caller.
 
 use crate::support::{Sidecar, Stack, until};
 use http::Method;

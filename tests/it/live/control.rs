@@ -1,4 +1,4 @@
-//! Headers that steer twinread, and requests that come back to it.
+//! Headers that control twinread, and requests that loop back to it.
 
 use crate::support::{Conn, Sidecar, Stack};
 use http::HeaderName;
@@ -11,7 +11,7 @@ use twinread::{http_client::Instance, redact::Secret};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Sends a read with these headers, and says what the stack got of them.
+/// Sends a read with these headers. Returns those that the stack received.
 async fn passed_on(sidecar: &Sidecar, stack: &Stack, headers: &str) -> String {
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}X-Last: 1\r\n\r\n");
     sidecar.caller().await.send(request).await.message().await;
@@ -82,7 +82,7 @@ async fn a_forced_read_is_sampled_past_the_cap_and_replayed_without_the_token() 
     let headers = sidecar.sample().await.request.headers;
     let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
     assert_eq!(names, ["host", "x-last"]);
-    // What is forced takes nothing from what is drawn.
+    // Forced samples do not reduce drawn ones.
     passed_on(&sidecar, &stack, "").await;
     assert_eq!(sidecar.sampled(), 21);
 }
@@ -101,7 +101,7 @@ async fn a_caller_cannot_pass_for_a_replay() {
     ] {
         assert_eq!(passed_on(&sidecar, &stack, forged).await, "", "{forged}");
     }
-    // Other names are the stack's own.
+    // Other names belong to the stack.
     let other = "X-Twinreader: 1\r\n";
     assert_eq!(
         passed_on(&sidecar, &stack, other).await,
@@ -109,7 +109,7 @@ async fn a_caller_cannot_pass_for_a_replay() {
     );
 }
 
-/// A stack that passes every request on to where `to` says.
+/// A stack that forwards every request to `to`.
 async fn relay(to: Arc<OnceLock<SocketAddr>>) -> Stack {
     Stack::script(move |mut conn, seen| {
         let to = to.clone();

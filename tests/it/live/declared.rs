@@ -1,4 +1,4 @@
-//! A declared read is replayed only as what it was matched as: what a stack may take for something else is no sample.
+//! A declared read is replayed only as what it matched: a request that a stack may interpret otherwise is not sampled.
 
 use crate::support::{Sidecar, Stack};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const JSON: &str = "Content-Type: application/json\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
-/// A query and a mutation; which of them is run, the name says.
+/// A query and a mutation; the operation's name selects one.
 const TWO: &str = r#""query": "query A {a} mutation B {pay}""#;
 
 async fn sidecar(stack: &Stack, declared: &str) -> Sidecar {

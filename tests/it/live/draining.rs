@@ -1,4 +1,4 @@
-//! The drain lets what is being answered end, and nothing new begin.
+//! The drain lets answers under way end, and nothing new begin.
 
 use crate::support::{Sidecar, Stack, until};
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 async fn answers_under_way_end_and_their_connections_with_them() {
     let stack = Stack::script(|mut conn, seen| async move {
         while seen.message(&mut conn).await.is_some() {
-            // The test says when.
+            // The test decides when.
             conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
                 .await;
             until("the drain", || seen.has("draining")).await;
@@ -48,7 +48,7 @@ async fn a_kept_connection_closes_after_its_answer() {
     until("the request", || stack.requests().len() == 1).await;
     let drained = sidecar.drain();
     until("a closed door", || sidecar.is_stopped()).await;
-    // One more round of the loop, so that every connection has heard of it.
+    // One more round of the loop, so that every connection has observed it.
     tokio::task::yield_now().await;
     stack.note("draining");
     let answer = caller.rest().await;

@@ -1,4 +1,4 @@
-//! When the primary gives no answer the caller gets one of ours, and only then.
+//! Only if the primary gives no answer, the caller gets one of ours.
 
 use crate::support::{Sidecar, Stack, until};
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn nobody_listening_is_a_502() {
 
 #[tokio::test]
 async fn a_connection_that_does_not_come_about_is_a_504() {
-    // A listener whose backlog is full leaves new connections unanswered.
+    // A listener with a full backlog does not answer new connections.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(0).unwrap();
@@ -99,7 +99,7 @@ async fn a_problem_to_head_has_no_body() {
     }
 }
 
-/// Answers one request on each connection and closes it unannounced, the second one after the request has come.
+/// Answers the first request of each connection, and resets the connection once a second one has arrived.
 async fn closing() -> Stack {
     Stack::script(|mut conn, seen| async move {
         seen.message(&mut conn).await;
@@ -120,7 +120,7 @@ async fn a_dead_kept_connection_is_replaced_unnoticed() {
         let answer = caller.send(GET).await.message().await;
         assert_eq!(answer.to_lowercase(), OK.to_lowercase());
     }
-    // The second and the third request came twice.
+    // The second and the third request were sent twice.
     assert_eq!((stack.requests().len(), stack.connections()), (5, 3));
 }
 
@@ -154,7 +154,7 @@ async fn a_connection_that_was_closed_while_idle_is_not_used() {
         caller.send(request).await;
         assert_eq!(caller.message().await.to_lowercase(), OK.to_lowercase());
         until("the request", || stack.requests().len() == count).await;
-        // The end of the connection reaches us soon after the answer.
+        // The stack closes the connection soon after the answer.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

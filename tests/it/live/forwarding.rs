@@ -1,4 +1,4 @@
-//! Requests and answers pass unchanged, but for what is meant for one connection only.
+//! Requests and answers pass unchanged, except for hop-by-hop parts.
 
 use crate::support::{Sidecar, Stack, until};
 use http::{HeaderName, HeaderValue};
@@ -109,7 +109,7 @@ async fn a_caller_that_closes_gets_its_answer_first() {
         let answer = sidecar.exchange(request).await;
         assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
     }
-    // The connection to the stack outlives them both.
+    // The connection to the stack outlives both of them.
     assert_eq!(stack.connections(), 1);
 }
 
@@ -271,7 +271,7 @@ async fn live_requests_are_counted_by_route_method_and_status() {
     .await;
 }
 
-/// A message in parts: names of headers are case-blind, and the order of unlike ones means nothing.
+/// The parts of a message. Header names ignore case, and the order of different ones is irrelevant.
 fn sorted(message: &str) -> (String, Vec<String>, String) {
     let (head, body) = message.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n");

@@ -1,4 +1,4 @@
-//! What comes before the answer: `100 Continue` end to end, and other informational answers.
+//! Messages before the answer: `100 Continue` end to end, and other informational answers.
 
 use crate::support::{Sidecar, Stack, until, within};
 use twinread::ledger::Bound;
@@ -50,7 +50,7 @@ async fn the_caller_is_not_asked_for_a_body_that_the_primary_refuses() {
         "{answer}"
     );
     caller.gone().await;
-    // The connection that still waits for the body is not used again, and the next request is unharmed.
+    // The connection that still waits for the body is not reused, and the next request succeeds.
     let answer = sidecar.caller().await.send(EXPECT).await.message().await;
     assert!(answer.starts_with("HTTP/1.1 417 "), "{answer}");
     assert_eq!(stack.connections(), 2);
@@ -96,7 +96,7 @@ async fn an_informational_answer_is_passed_on_at_once() {
     let stack = Stack::script(|mut conn, _| async move {
         conn.head().await;
         conn.send(EARLY).await;
-        // Only a caller that has seen the hints sends this.
+        // Only a caller that has received the hints sends this.
         conn.read_to("0\r\n\r\n").await;
         conn.send(OK).await;
     })
@@ -167,7 +167,7 @@ async fn a_flood_of_informational_answers_is_dropped_and_counted() {
     let sidecar = Sidecar::before(stack.addr()).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
-    // Nobody takes any of it meanwhile.
+    // Meanwhile the caller reads nothing.
     until("64 MB are sent", || !stack.requests().is_empty()).await;
     let answer = within("the answer", caller.read_to("\r\n\r\nok")).await;
     let hints = answer.matches("103 Early Hints").count();

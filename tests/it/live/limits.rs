@@ -1,4 +1,4 @@
-//! What callers may take: each limit of the listener, and what none of them cuts.
+//! What callers may consume: each limit of the listener, and what the limits never cut.
 
 use crate::support::{Conn, Sidecar, Stack, until, within};
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
@@ -13,7 +13,7 @@ use twinread::ledger::Bound;
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const SHORT: Duration = Duration::from_millis(150);
-/// Longer than any limit in here.
+/// Longer than any limit in this file.
 const LONG: Duration = Duration::from_millis(600);
 
 /// Every time limit is [`SHORT`].
@@ -121,7 +121,7 @@ async fn a_slow_reader_is_not_cut() {
         .start()
         .await;
     let socket = TcpSocket::new_v4().unwrap();
-    // What is read makes room at once, and so little that the sender's buffer stays nearly full.
+    // Every read frees some space at once, but so little that the sender's buffer stays nearly full.
     socket.set_recv_buffer_size(16 << 10).unwrap();
     let mut stream = socket.connect(sidecar.addr).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes())
@@ -248,7 +248,7 @@ async fn a_head_past_the_limits_is_a_431() {
     assert_eq!(stack.requests().len(), 2);
 }
 
-/// Ends once nothing is left of any connection.
+/// Ends once no connection is left.
 async fn nothing_is_left(mut sidecar: Sidecar) {
     within("every connection ends", sidecar.drain())
         .await

@@ -1,4 +1,4 @@
-//! Requests that two parsers could read differently go nowhere.
+//! Requests that two parsers could read differently are rejected.
 
 use crate::support::{Sidecar, Stack};
 

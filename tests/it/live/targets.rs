@@ -1,13 +1,13 @@
-//! What a stack serves directly is served through us: targets, long heads, the order of headers, bodies that nobody asked for.
+//! What a stack serves directly is also served through us: targets, long heads, header order, unrequested bodies.
 
 use crate::support::{Sidecar, Stack, until};
 use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Raw targets, and what the stack gets.
+/// Raw targets, and what the stack receives.
 const TARGETS: &[(&[u8], &str)] = &[
-    // As they came.
+    // Unchanged.
     (b"/a\"b{c}|d\\e^f", "/a\"b{c}|d\\e^f"),
     (b"/a?b{c}|d\\e^f`g", "/a?b{c}|d\\e^f`g"),
     (b"/\xc3\xbc?\xc3\xbc", "/\u{c3}\u{bc}?\u{c3}\u{bc}"),
@@ -94,7 +94,7 @@ async fn raw_targets_without_an_end_are_refused() {
     while caller.try_send("<".repeat(1_000)).await {}
     let answer = caller.rest().await;
     assert!(!answer.contains("200"), "{answer}");
-    // A caller that goes in the middle of one leaves nothing behind.
+    // A caller that disconnects in the middle of one leaves nothing behind.
     let mut caller = sidecar.caller().await;
     let answer = caller.send("GET /<").await.end().await.rest().await;
     assert!(!answer.contains("200"), "{answer}");
@@ -150,7 +150,7 @@ async fn a_body_that_is_there_is_not_waited_for() {
         vec![length, "body".to_owned()],
         vec![chunked, chunks.to_owned()],
     ] {
-        // A primary that says nothing gets the body of a caller who waits after a second. The machine may be busy.
+        // An idle primary receives the body of a waiting caller after a second. The machine may be busy.
         let mut is_at_once = false;
         for _ in 0..5 {
             is_at_once |= answered(&sidecar, &parts).await < Duration::from_millis(900);
@@ -164,12 +164,12 @@ async fn a_body_that_is_there_is_not_waited_for() {
     }
 }
 
-/// How long the answer takes to a request that comes in parts.
+/// How long the answer takes for a request sent in parts.
 async fn answered(sidecar: &Sidecar, parts: &[String]) -> Duration {
     let begun = Instant::now();
     let mut caller = sidecar.caller().await;
     for (index, part) in parts.iter().enumerate() {
-        // The head is read before the body comes.
+        // The head is read before the body arrives.
         let pause = Duration::from_millis(50) * index as u32;
         until("some time", || begun.elapsed() >= pause).await;
         caller.send(part).await;

@@ -1,4 +1,4 @@
-//! Connections that leave HTTP pass byte for byte, and only when the primary agrees.
+//! Connections that leave HTTP pass byte for byte, but only if the primary agrees.
 
 use crate::support::{Sidecar, Stack, until};
 
@@ -11,7 +11,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 async fn an_upgrade_is_tunnelled_both_ways_until_either_side_ends() {
     let stack = Stack::script(|mut conn, seen| async move {
         seen.message(&mut conn).await;
-        // The first bytes of the other protocol come with the head.
+        // The first bytes of the other protocol arrive with the head.
         conn.send(format!("{GRANT}\x01\n\x02")).await;
         for _ in 0..3 {
             let bytes = conn.read_bytes(4).await;

@@ -1,4 +1,4 @@
-//! What callers write is noted while it is on its way, for the shadow to know.
+//! Writes of callers are recorded while under way, for the shadow's checks.
 
 use crate::support::{Sidecar, Stack, until};
 use http::{HeaderMap, Method};
@@ -27,7 +27,7 @@ fn request(method: &str, path: &str, body: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{json}Content-Length: {length}\r\n\r\n{body}")
 }
 
-/// Whether a read of that path, or with that body, is known to race a write.
+/// Whether a read of this path, or with this body, is known to race a write.
 fn is_written(sidecar: &Sidecar, path: &str, body: &str) -> bool {
     let head = Head {
         method: &Method::GET,

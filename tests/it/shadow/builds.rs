@@ -1,4 +1,4 @@
-//! Which build of the new stack answered, and how long both took.
+//! The build of the new stack that answered, and the latency of both stacks.
 
 use super::{
     EQUAL, MATCH,
@@ -21,7 +21,7 @@ fn settings_with_header() -> Settings {
     }
 }
 
-/// An answer by that build; `None`: it does not say.
+/// An answer by this build; `None` for an answer without the header.
 fn built(build: Option<&str>) -> String {
     let named = build.map_or(String::new(), |build| format!("x-version: {build}\r\n"));
     let length = EQUAL.len();
@@ -30,7 +30,7 @@ fn built(build: Option<&str>) -> String {
     )
 }
 
-/// Of each epoch, the present one first: its build, and how many matches it has.
+/// The build and the number of matches of each epoch, the present one first.
 fn counted(shadow: &Shadow) -> Vec<(Option<String>, u64)> {
     let epochs = shadow.ledger.epochs().into_iter();
     epochs

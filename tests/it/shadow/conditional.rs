@@ -1,4 +1,4 @@
-//! Reads whose callers had something already: `If-None-Match` and its like.
+//! Conditional reads: `If-None-Match` and similar headers.
 
 use super::{
     EQUAL, MATCH, MISMATCH,
@@ -14,7 +14,7 @@ use twinread::{
     stack,
 };
 
-/// A read whose caller had the answer already.
+/// A read whose caller already had the answer.
 fn unmodified() -> Read {
     Read {
         status: StatusCode::NOT_MODIFIED,
@@ -36,7 +36,7 @@ async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
     for stack in [&old, &new] {
         assert!(!stack.requests()[0].contains("if-"));
     }
-    // The new one is asked with them as well.
+    // The new one receives them as well.
     assert!(new.requests()[1].contains("if-none-match"));
     assert_eq!((marks(&old).len(), marks(&new).len()), (1, 2));
     new.becomes(Way::json(STALE));
@@ -53,7 +53,7 @@ async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
     assert_eq!(shadow.check(&unmodified()).await, failed);
 }
 
-/// A stack that knows its only content by this tag.
+/// A stack that tags its only content so.
 fn tagged(tag: &'static str) -> Way {
     Way::writing(move |request| {
         let knows = |name: &str| request.contains(&format!("{name}: {tag}\r\n"));
@@ -171,7 +171,7 @@ async fn what_the_caller_had_already_is_not_compared_where_it_is_skipped() {
     assert_eq!((old.requests().len(), new.requests().len()), (1, 2));
 }
 
-/// A stack with one content under these headers, which sends a 304 where `knows` admits the request.
+/// A stack with one content under these headers, which sends a 304 if `knows` accepts the request.
 fn validating(validator: &'static str, body: &'static str, knows: fn(&str) -> bool) -> Way {
     Way::writing(move |request| {
         let is_known = request.contains("\r\nif-") && knows(request);
@@ -191,7 +191,7 @@ fn knows_one(request: &str) -> bool {
     request.contains("if-none-match: \"1\"")
 }
 
-/// Both roles, with the sample that its caller got and the two stacks.
+/// In both roles, with the sample that its caller received and the two stacks.
 async fn in_both_roles(
     old: impl Fn() -> Way,
     new: impl Fn() -> Way,
@@ -215,7 +215,7 @@ async fn in_both_roles(
     }
 }
 
-/// A read that its caller got a 304 for, by this condition.
+/// A read that was answered 304 under this condition.
 fn known_by(condition: (&'static str, &'static str)) -> Read {
     Read {
         status: StatusCode::NOT_MODIFIED,
@@ -266,7 +266,7 @@ async fn a_304_by_the_own_validator_is_compared_by_its_content() {
         let stack = || validating(validator, EQUAL, |_| true);
         in_both_roles(stack, stack, known_by(condition), MATCH).await;
     }
-    // Each stack may know its content by a tag of its own.
+    // Each stack may use its own tag for the content.
     let other = || validating("etag: \"2\"", EQUAL, |request| request.contains("\"2\""));
     let own = || validating("etag: \"1\"", EQUAL, knows_one);
     for primary in [stack::Stack::Old, stack::Stack::New] {
@@ -307,7 +307,7 @@ async fn a_304_of_the_shadow_where_the_primary_sends_content_is_a_mismatch() {
 
 #[tokio::test]
 async fn a_304_that_was_overtaken_by_a_write_is_no_mismatch() {
-    // By the time that both are read it is another version, and both stacks know.
+    // By the time that both are read the version has changed on both stacks.
     let written = || validating("etag: \"2\"", EQUAL, |_| false);
     let (old, new) = pair(written(), written()).await;
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;

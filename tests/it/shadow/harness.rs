@@ -1,4 +1,4 @@
-//! A worker with its queue and figures, as the app would wire them, and samples to offer to it.
+//! A worker with its queue and figures, wired as in the app, and samples to offer to it.
 
 use super::stacks::Stack;
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub(crate) struct Shadow {
     pub(crate) budget: Budget,
     pub(crate) settings: Publisher<Settings>,
     pub(crate) reports: mpsc::Receiver<Sent>,
-    /// What the samples that are offered are compared under.
+    /// What offered samples are compared under.
     pub(crate) comparing: Arc<CompareConfig>,
     drain: drain::Signal,
     worker: JoinHandle<()>,
@@ -57,7 +57,7 @@ pub(crate) struct Read {
     pub(crate) answer: &'static str,
     /// How much of it was kept.
     pub(crate) copy: fn(&'static str) -> BodyCopy,
-    /// Beside the content type.
+    /// In addition to the content type.
     pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -159,20 +159,20 @@ impl Shadow {
         outcomes.map(|outcome| self.count(outcome)).sum()
     }
 
-    /// Every outcome that was counted, with its count.
+    /// Every outcome that occurred, with its count.
     pub(crate) fn outcomes(&self) -> Vec<(Outcome, u64)> {
         let counts = Outcome::ALL.map(|outcome| (outcome, self.count(outcome)));
         counts.into_iter().filter(|(_, count)| *count > 0).collect()
     }
 
-    /// Waits until every sample has ended, and checks what holds then.
+    /// Waits until every sample has ended, then checks invariants.
     pub(crate) async fn settle(&self) {
         eventually(|| self.ended() == self.route().sampled()).await;
         eventually(|| self.budget.held() == 0 && self.gauges.shadow_in_flight() == 0).await;
         assert_eq!(self.gauges.queue_length(), 0);
     }
 
-    /// One sample, to its end.
+    /// Checks one sample to its end.
     pub(crate) async fn check(&self, read: &Read) -> Outcome {
         let before = Outcome::ALL.map(|outcome| self.count(outcome));
         self.offer(read);
@@ -184,7 +184,7 @@ impl Shadow {
         outcome
     }
 
-    /// Drains, waits for the worker's end, and gives what was reported and not taken.
+    /// Drains, waits for the worker's end, and returns the remaining reports.
     pub(crate) async fn drain(mut self) -> Vec<Sent> {
         drop(self.queue);
         time::timeout(PATIENCE, self.drain.drain()).await.unwrap();
@@ -249,7 +249,7 @@ pub(crate) async fn eventually(holds: impl Fn() -> bool) {
     waited.expect("what was waited for must come");
 }
 
-/// A comparison that knows of nothing but bodies: what the shadow makes of it is what these tests are about.
+/// A comparison of bodies alone, because these tests are about the shadow.
 pub(crate) fn bytes_alone(
     (old, new): (&Answer, &Answer),
     _: &Context<'_>,

@@ -1,4 +1,4 @@
-//! Renumbered ids: which checks say what has met in the epoch.
+//! Renumbered ids: which checks establish pairs in the epoch.
 
 use super::{
     MISMATCH,
@@ -25,7 +25,7 @@ async fn renumbered(stacks: (&Stack, &Stack), settings: Settings) -> Shadow {
     shadow
 }
 
-/// Whether the old id may still meet a new one that it had not met.
+/// Whether the old id may still pair with another new one.
 async fn is_free(shadow: &mut Shadow, (old, new): (&Stack, &Stack)) -> bool {
     while shadow.reports.try_recv().is_ok() {}
     old.becomes(Way::json(OLD));
@@ -70,7 +70,7 @@ async fn what_met_in_a_check_that_is_unconfirmed_is_not_remembered() {
     let mut few = after(&[1, 2]);
     few.recheck.max_per_second = "3/h".parse().unwrap();
     let mut shadow = renumbered((&old, &new), few).await;
-    // With a reading that differed again, and without.
+    // With a second reading that differed again, and without.
     for _ in 0..2 {
         assert_eq!(shadow.check(&reading(OLD)).await, UNCONFIRMED);
     }

@@ -1,4 +1,4 @@
-//! Bodies that are too large to be kept: they are hashed, and equal hashes are equal bodies.
+//! Bodies too large to be kept are hashed; equal hashes mean equal bodies.
 
 use super::{
     MATCH, MISMATCH,
@@ -21,7 +21,7 @@ use twinread::{
 
 const TOO_LARGE: Outcome = Outcome::NotCompared(Reason::BodyTooLarge);
 
-/// Bytes of a body that are kept.
+/// Maximum size of kept bodies, in bytes.
 const KEPT: usize = 1 << 10;
 
 /// A body of 64 KiB that begins with these bytes.
@@ -86,7 +86,7 @@ async fn unequal_bodies_are_not_compared() {
         Way::json(large("b")),
         Way::json("a"),
         Way::Answers(chunked(&longer)),
-        // Of these not even the end is waited for.
+        // For these the check does not even wait for the end.
         Way::Hangs(hanging),
         Way::Streams(unframed, "x".repeat(1 << 10)),
     ] {
@@ -149,7 +149,7 @@ async fn lag_is_told_by_bodies_that_are_equal_later() {
     assert!(matches!(outcome, Outcome::Mismatch(_)), "{outcome:?}");
 }
 
-/// With a header that is another one in each answer.
+/// With a header that differs in each answer.
 fn stamped(body: &'static str) -> Way {
     static STAMP: AtomicUsize = AtomicUsize::new(1);
     Way::writing(move |_| {
@@ -158,7 +158,7 @@ fn stamped(body: &'static str) -> Way {
     })
 }
 
-/// With headers compared, and `date` and its like excused.
+/// With headers compared, except `date` and similar ones.
 fn whole(rules: &str) -> std::sync::Arc<CompareConfig> {
     let files = [("rules.yaml".into(), rules.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();

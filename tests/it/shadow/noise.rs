@@ -1,4 +1,4 @@
-//! What the old stack itself changes is noise in the kinds that it shows, in this check or in earlier ones.
+//! Variation of the old stack itself is noise in the kinds that it shows, in this check or in earlier ones.
 
 use super::{
     MATCH, MISMATCH,
@@ -19,13 +19,13 @@ use twinread::{
 const AB: &str = r#"{"items": ["a", "b"]}"#;
 const BA: &str = r#"{"items": ["b", "a"]}"#;
 
-/// A number that no answer had before.
+/// A number that no earlier answer had.
 fn next() -> usize {
     static ANSWERS: AtomicUsize = AtomicUsize::new(1);
     ANSWERS.fetch_add(1, Ordering::SeqCst)
 }
 
-/// One of the two orders at random.
+/// Either order at random.
 #[derive(Debug)]
 struct Order(AtomicU64);
 
@@ -54,7 +54,7 @@ fn at_random(seed: u64) -> Way {
     Way::doing(move |_| order.next().to_owned())
 }
 
-/// Under `/x` both orders by turns, elsewhere the one.
+/// Alternates both orders under `/x`; one order elsewhere.
 fn by_turns_under_x(elsewhere: &'static str) -> Way {
     let turns = AtomicUsize::new(0);
     Way::doing(move |request| {
@@ -88,7 +88,7 @@ async fn clock_that_new_drops_or_nulls_or_quotes_is_a_mismatch() {
         let old = Way::doing(|_| format!(r#"{{"at": {}}}"#, next()));
         let (old, new) = pair(old, Way::doing(move |_| body(next()))).await;
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
-        // Not only before something is known of the place.
+        // Not only before the place has a history.
         for _ in 0..10 {
             assert_eq!(shadow.check(&reading(r#"{"at": 0}"#)).await, MISMATCH);
             let report = shadow.reports.try_recv().unwrap();
@@ -196,6 +196,6 @@ async fn order_is_excused_no_more_often_than_old_has_shown_it() {
         }
         assert!(excused < 100);
     }
-    // So may some have been while they were learnt.
+    // Some may have been excused while they were learned.
     assert!((5..=11).contains(&excused), "{excused}");
 }

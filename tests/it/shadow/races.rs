@@ -1,4 +1,4 @@
-//! Checks of what has just been written begin later, with a reading of both stacks.
+//! Checks of just written records begin later, with a reading of both stacks.
 
 use super::{
     EQUAL, MATCH, MISMATCH,
@@ -17,7 +17,7 @@ use twinread::{
     stack,
 };
 
-/// What `PUT` of that path is noted as.
+/// Records a `PUT` of this path.
 pub(crate) fn write(shadow: &Shadow, path: &str) {
     let head = Head {
         method: &Method::PUT,
@@ -34,7 +34,7 @@ async fn what_was_written_is_read_afresh_on_both_after_the_first_delay_whichever
     for primary in [stack::Stack::Old, stack::Stack::New] {
         let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
         let shadow = comparing((&old, &new, None), after(&[50, 60_000])).await;
-        // What the caller got had been overwritten by the time that the shadow was asked.
+        // The caller's answer was overwritten before the shadow was read.
         let read = Read {
             primary,
             answer: STALE,

@@ -1,4 +1,4 @@
-//! What differs is read again on both stacks, and ends as lag, as noise or as a mismatch.
+//! Differences are read again on both stacks, and end as lag, as noise or as a mismatch.
 
 use super::{
     EQUAL, MATCH, MISMATCH,
@@ -30,7 +30,7 @@ use twinread::{
 pub(crate) const UNCONFIRMED: Outcome = Outcome::Mismatch(Mark::Unconfirmed);
 pub(crate) const STALE: &str = r#"{"a": 0}"#;
 
-/// Reads again after these milliseconds.
+/// Rechecks after these milliseconds.
 pub(crate) fn after(delays: &[u64]) -> Settings {
     let delays = delays.iter().copied().map(Duration::from_millis);
     Settings {
@@ -141,7 +141,7 @@ async fn an_empty_list_of_delays_switches_it_off_for_the_next_check() {
     assert_eq!(old.requests().len(), 1);
 }
 
-/// A clock, a random field, a random order and a list of random length, unlike on every reading; and a price.
+/// A clock, a random field, a random order and a list of random length, different on every reading; and a price.
 fn noisy(price: u32) -> Way {
     static READINGS: AtomicUsize = AtomicUsize::new(10);
     Way::doing(move |_| {
@@ -222,7 +222,7 @@ async fn noise_that_there_is_no_room_to_keep_in_mind_leaves_it_unconfirmed() {
     assert_eq!((report.rechecked.count, report.count), (2, 6_001));
 }
 
-/// A list each item of which has a clock, and a price behind it.
+/// A list of clocks, one per item, followed by a price.
 fn list(length: usize, now: usize, price: u32) -> String {
     let clocks: Vec<_> = (0..length).map(|item| now * length + item).collect();
     format!(r#"{{"clocks": {clocks:?}, "price": {price}}}"#)
@@ -261,7 +261,7 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
         assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{status}");
         let report = shadow.reports.try_recv().unwrap();
         assert!(report.rechecked.noise.is_empty());
-        // One that is made up for counts for nothing.
+        // A failed control reading does not count if a later one succeeds.
         let turned = AtomicUsize::new(0);
         control.becomes(Way::writing(move |_| {
             match turned.fetch_add(1, Ordering::SeqCst) {
@@ -272,7 +272,7 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
         assert_eq!(shadow.check(&Read::new()).await, MISMATCH, "{status}");
         assert_eq!(shadow.reports.try_recv().unwrap().rechecked.count, 2);
 
-        // What only the new stack's first answer held is not gone with it.
+        // A member that only the new stack's first answer held does not vanish with it.
         let more = r#"{"a": 1, "b": 2}"#;
         let answered = AtomicUsize::new(0);
         new.becomes(Way::writing(move |_| {
@@ -461,7 +461,7 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
     shadow.offer(&Read::new());
     eventually(|| shadow.count(MATCH) == 1).await;
 
-    // Drained, those that wait end unjudged, are kept as no mismatch, and use no grace.
+    // On a drain, waiting checks end unjudged, are not stored as mismatches, and use no grace.
     let (route, budget) = (shadow.route(), shadow.budget.clone());
     let reports = shadow.drain().await;
     let ended = not_compared(Reason::ShuttingDown);
@@ -519,7 +519,7 @@ async fn a_panic_in_a_later_comparison_leaves_it_unconfirmed() {
     assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
 }
 
-/// Records by key; what was written shows on the new stack only after its lag.
+/// Records by key; a write becomes visible on the new stack only after its lag.
 #[derive(Debug)]
 struct World(Mutex<Vec<Record>>);
 
@@ -532,7 +532,7 @@ struct Record {
 
 const KEYS: usize = 100;
 const CORRUPT: [usize; 5] = [3, 17, 42, 64, 99];
-/// What is 3 s in life.
+/// Corresponds to a realistic 3 s.
 const MAX_LAG: u64 = 30;
 
 impl World {
@@ -612,7 +612,7 @@ async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt()
         }
     }
     assert_eq!(reported, BTreeSet::from(CORRUPT));
-    // Lag is noise where old's own readings are known to change as often, by the same writes.
+    // Lag counts as noise if old's own readings are known to change as often, by the same writes.
     let lagged = [Outcome::Transient, Outcome::Noise].map(|outcome| shadow.count(outcome));
     assert!(lagged.iter().sum::<u64>() > 0, "it has lagged");
     let sampled = shadow.route().sampled();

@@ -16,28 +16,28 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What a stack does with each request.
+/// How a stack handles each request.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
     /// Sends these bytes and keeps the connection.
     Answers(String),
     /// Sends these bytes and closes.
     Closes(String),
-    /// Sends these bytes, and then the connection is reset.
+    /// Sends these bytes, then resets the connection.
     Resets(String),
-    /// Sends these bytes, and nothing more ever.
+    /// Sends these bytes, and nothing more.
     Hangs(String),
-    /// Sends the first bytes, and then the others over and over, as fast as they are taken.
+    /// Sends the first bytes, then repeats the others as fast as they are read.
     Streams(String, String),
-    /// Sends the first bytes, and then the others one by one.
+    /// Sends the first bytes, then the others one by one.
     Drips(String, String),
-    /// Answers so once it is [released](Stack::release).
+    /// Sends this answer once it is [released](Stack::release).
     Waits(String),
-    /// Answers each request with what this makes of it.
+    /// Computes the answer to each request.
     Does(Doing),
 }
 
-/// Makes the bytes of an answer of a request.
+/// Computes the bytes of an answer from a request.
 #[derive(Clone)]
 pub(crate) struct Doing(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
@@ -64,17 +64,17 @@ impl Way {
         Self::Answers(answer("200 OK", body))
     }
 
-    /// Makes a JSON body of each request.
+    /// Computes a JSON body for each request.
     pub(crate) fn doing(body: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::writing(move |request| answer("200 OK", &body(request)))
     }
 
-    /// Makes a whole answer of each request.
+    /// Computes a complete answer to each request.
     pub(crate) fn writing(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self::Does(Doing(Arc::new(answer)))
     }
 
-    /// JSON bodies one after the other; the last one stays.
+    /// JSON bodies in sequence; the last one repeats.
     pub(crate) fn sequence(bodies: &'static [&'static str]) -> Self {
         let next = AtomicUsize::new(0);
         Self::doing(move |_| {
@@ -84,7 +84,7 @@ impl Way {
     }
 }
 
-/// A whole answer with a JSON body.
+/// A complete answer with a JSON body.
 pub(crate) fn answer(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -131,7 +131,7 @@ impl Stack {
         *self.state.way.lock().unwrap() = way;
     }
 
-    /// The requests it has got, heads and bodies.
+    /// The received requests, heads and bodies.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.heads.lock().unwrap().clone()
     }
@@ -144,7 +144,7 @@ impl Stack {
         self.state.at_once.load(Ordering::SeqCst)
     }
 
-    /// Lets the requests end that wait.
+    /// Releases the waiting requests.
     pub(crate) fn release(&self) {
         self.state.released.notify_waiters();
     }
@@ -168,7 +168,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     }
 }
 
-/// `None`: the connection is over.
+/// `None` if the connection is over.
 async fn answer_by(stream: &mut TcpStream, way: Way, state: &State) -> Option<()> {
     match way {
         Way::Does(_) => None,
@@ -179,7 +179,7 @@ async fn answer_by(stream: &mut TcpStream, way: Way, state: &State) -> Option<()
         }
         Way::Resets(text) => {
             stream.write_all(text.as_bytes()).await.ok()?;
-            // What was written must have been read, or the reset would overtake it.
+            // The client must have read the data first, or the reset would overtake it.
             let _ = tokio::time::timeout(Duration::from_millis(50), stream.readable()).await;
             stream.set_zero_linger().unwrap();
             None

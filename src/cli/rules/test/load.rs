@@ -1,4 +1,4 @@
-//! Reads test files and the rules under test, and tells everything that is wrong with any of them.
+//! Reads test files and the rules under test, and reports every fault in them.
 
 use super::{Ready, suite::Suite};
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, ConfigE
     faults.into_result(ready)
 }
 
-/// A file is itself; a folder is the test files in it, by name.
+/// The path itself if it is a file; for a folder, the test files in it by name.
 fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -51,7 +51,8 @@ fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     }
 }
 
-/// The rule file that a test file is for: `NAME.yaml` for `NAME.test.yaml`. What begins with a dot is an editor's.
+/// The rule file of a test file: `NAME.yaml` for `NAME.test.yaml`. Skips names that begin with a dot, which are
+/// editors'.
 fn rules_beside(file: &Path) -> Option<PathBuf> {
     let name = file.file_name()?.to_str()?;
     let (name, extension) = name.rsplit_once(".test.")?;
@@ -91,7 +92,7 @@ impl Ready {
     }
 }
 
-/// The files with the rules under test, and those with all rules that are in force.
+/// The files with the rules under test, and those with all rules in force.
 fn rule_files(
     path: &Path,
     file: &Arc<str>,
@@ -113,14 +114,14 @@ fn rule_files(
         if let Err(unreadable) = all.add(&source.value, folder) {
             faults.push(ConfigError::at(file, source.mark, unreadable.to_string()));
         } else if !source.value.starts_with("builtin:") {
-            // What could be read a moment ago can be read again.
+            // It was read a moment ago, so it can be read again.
             let _ = own.add(&source.value, folder);
         }
     }
     faults.into_result((own, all))
 }
 
-/// A misspelled id would never be found to mask anything.
+/// Reports unknown rule ids, because a misspelled id would never mask anything.
 fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), ConfigErrors> {
     let known: BTreeSet<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
     let mut faults = ConfigErrors::default();

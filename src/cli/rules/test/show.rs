@@ -1,4 +1,4 @@
-//! What came of rule tests, as text or as JSON.
+//! Prints the results of rule tests, as text or as JSON.
 
 use super::{CaseReport, Report};
 use crate::{
@@ -16,7 +16,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const QUIET: Style = Style::new().dimmed();
 
-/// Writes what is wrong with each case that failed, what no case tests, and how many passed.
+/// Writes the faults of each failed case, the rules that no case tests, and how many cases passed.
 pub(super) fn text(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
     for report in reports {
         for case in report.cases.iter().filter(|case| !case.has_passed()) {

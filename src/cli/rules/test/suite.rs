@@ -1,4 +1,4 @@
-//! Rule tests as they are written: pairs of answers, and the differences to expect between them.
+//! The format of rule tests: pairs of answers, and the differences to expect between them.
 
 use crate::{
     compare::Answer,
@@ -8,15 +8,15 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use std::sync::Arc;
 
-/// What a `NAME.test.yaml` says.
+/// The contents of a `NAME.test.yaml`.
 #[derive(Debug)]
 pub(super) struct Suite {
-    /// The rules under test, if they are not those of `NAME.yaml` beside it.
+    /// The rules under test, unless they are those of the neighbouring `NAME.yaml`.
     pub(super) rules: Option<Vec<Marked<String>>>,
     pub(super) cases: Vec<Case>,
 }
 
-/// A pair of answers to one read, and what is to come of comparing them.
+/// A pair of answers to one read, and the expected result of comparing them.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) name: Marked<String>,
@@ -26,18 +26,18 @@ pub(super) struct Case {
     pub(super) new: Answer,
     /// Exactly these, in any order.
     pub(super) differences: Vec<Expected>,
-    /// How many differences each rule masks, exactly these; `None`: whatever they mask.
+    /// Exactly how many differences each rule masks; `None`: any number.
     pub(super) masked: Option<Vec<(Marked<String>, u64)>>,
 }
 
-/// A value, and where it stands.
+/// A value with its position.
 #[derive(Clone, Debug)]
 pub(super) struct Marked<T> {
     pub(super) value: T,
     pub(super) mark: Option<Position>,
 }
 
-/// A difference that has to be found.
+/// A difference that must be found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Expected {
     pub(super) place: String,
@@ -48,7 +48,7 @@ pub(super) struct Expected {
 
 impl Suite {
     /// # Errors
-    /// Everything that is wrong with the file.
+    /// Every fault of the file.
     pub(super) fn read(file: &Arc<str>, text: &str) -> Result<Self, ConfigErrors> {
         let node = Node::parse(file, text)?;
         let mut fields = Fields::of(Cursor::root(file, &node));
@@ -140,7 +140,7 @@ fn masked(at: &Cursor<'_>) -> Result<Vec<(Marked<String>, u64)>, ConfigErrors> {
     faults.into_result(masked)
 }
 
-/// `{status, headers, trailers, type, body}`, or `json` in the place of `body`.
+/// `{status, headers, trailers, type, body}`, or `json` in place of `body`.
 fn answer(at: &Cursor<'_>) -> Result<Answer, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let status = fields.optional("status", |at| {
