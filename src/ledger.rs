@@ -240,6 +240,10 @@ impl Ledger {
     pub fn close_seconds(&self) {
         let house = &self.0.house;
         let judged_by = house.judged_by();
+        // First, because what becomes evidence before its route is required proves nothing against the route.
+        let held = house.seconds.hold();
+        self.assess(&[self.present()]);
+        drop(held);
         house.seconds.close(house.clock.now(), |ended| {
             for tally in ended.sampled_in.iter().flatten() {
                 tally.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -248,8 +252,6 @@ impl Ledger {
                 tally.enter(&ended, &judged_by.limits);
             }
         });
-        let _held = house.seconds.hold();
-        self.assess(&[self.present()]);
     }
 
     /// The figures of the current epoch.

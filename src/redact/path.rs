@@ -29,7 +29,10 @@ impl<'f> Walk<'f> {
         let (own, fields) = (self.is_secret, self.fields);
         // Matrix parameters have names of their own.
         let base = segment.split(';').next().unwrap_or_default();
-        self.is_secret = names_secret(base, fields);
+        let is_blank = |c: char| c.is_whitespace() || c.is_control();
+        if !matches!(base.trim_matches(is_blank), "" | "." | "..") {
+            self.is_secret = names_secret(base, fields);
+        }
         if own {
             return Some(0);
         }
@@ -70,14 +73,15 @@ mod tests {
             ("a;token=7/x", [Some(8), None]),
             ("token./x", [None, Some(0)]),
             ("pins:7/x", [None, None]),
+            (";a=1/x", [None, None]),
         ] {
             let mut walk = Walk::new(&fields);
             let hidden: Vec<_> = path.split('/').map(|next| walk.hidden(next)).collect();
             assert_eq!(hidden, expected, "{path}");
         }
         let mut walk = Walk::new(&fields);
-        let hidden = ["token", "", ".", "x", "y"].map(|next| walk.hidden(next));
-        assert_eq!(hidden, [None, None, None, Some(0), None]);
+        let hidden = ["token", "", ".", ";", " ", "x", "y"].map(|next| walk.hidden(next));
+        assert_eq!(hidden, [None, None, None, Some(0), Some(0), Some(0), None]);
         assert_eq!(Walk::new(&fields).hidden("token/x"), Some(6));
     }
 }

@@ -3,8 +3,6 @@
 //! The allocator counts memory for each comparison. Time only has a generous limit, which only disproportionate work
 //! exceeds.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use bytes::Bytes;
 use flate2::{
     Compression,

@@ -1,7 +1,5 @@
 //! Configurations as operators write them: which are rejected, with which messages, and which defaults apply.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 mod places;
 mod secrets;
 

@@ -1,7 +1,5 @@
 //! `twinread check` and `twinread set` on the command line: what they print, where, and their exit codes.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use crate::command::twinread;
 use std::{
     fs,

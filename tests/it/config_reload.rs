@@ -1,7 +1,5 @@
 //! Reloads as the system triggers them: files that change under the process, and SIGHUP.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use std::{
     fs,
     os::unix::fs::symlink,

@@ -1,7 +1,5 @@
 //! Settings that change at runtime, by patches of the API and by reloads, as a whole or not at all.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{

@@ -1,7 +1,5 @@
 //! `twinread rules` on the command line: what it prints, where, and its exit codes.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 use tempfile::TempDir;

@@ -1,7 +1,5 @@
 //! `twinread schema`: the schemas accept exactly what the program accepts.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use crate::command::twinread;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};

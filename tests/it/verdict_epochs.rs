@@ -154,9 +154,20 @@ fn what_a_route_has_proven_stays_proven_when_it_becomes_one_with_others() {
     assert_eq!(verdict.verdict, Decision::Unsafe);
     let detail = &verdict.reasons[0].detail;
     assert!(
-        detail.contains("20 of 20 checks mismatched under one of the names"),
+        detail.contains("20 of 40 checks mismatched under one of the names"),
         "{detail}"
     );
+}
+
+#[test]
+fn checks_that_come_at_once_prove_what_they_show() {
+    let limits = Limits::default();
+    let (ledger, second) = ledger();
+    ledger.judge_by(&limits, Vec::new());
+    // All before anybody looked at which routes are required.
+    (0..20).for_each(|_| check(&ledger, "GET /items/{}", MISMATCH));
+    close(&ledger, &second);
+    assert_eq!(judged(&ledger, &limits).verdict, Decision::Unsafe);
 }
 
 #[test]

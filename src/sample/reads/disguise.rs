@@ -1,6 +1,7 @@
 //! Detects requests that a stack may interpret otherwise than they look: with another method, path or header.
 
 use super::parameters;
+use crate::value::content_type::ContentType;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
 use regex::{Regex, bytes};
@@ -15,12 +16,13 @@ const METHOD_OVERRIDES: [&str; 4] = [
     "-method",
 ];
 
-/// Matches dot segments, also as seen by servers that cut or trim a segment, backslashes, and overlong UTF-8.
+/// Matches dot segments and empty ones, also as seen by servers that cut or trim a segment, backslashes, and overlong UTF-8.
 static MOVING: LazyLock<bytes::Regex> = LazyLock::new(|| {
     let pattern = r"(?x)
         (^ | /) [\s\p{Cc}\p{Cf}]* \.{1,2} ([\s\p{Cc}\p{Cf};?\#/] | $)
+        | / ([\s\p{Cc}\p{Cf}]* ; | [\s\p{Cc}\p{Cf}]+ (/ | $))
         | \\
-        | (?-u: [\xc0\xc1] | \xe0[\x80-\x9f] | \xf0[\x80-\x8f] | \xf8[\x80-\x87] | \xfc[\x80-\x83])";
+        | (?-u: [\xc0\xc1][\x80-\xbf] | \xe0[\x80-\x9f] | \xf0[\x80-\x8f] | \xf8[\x80-\x87] | \xfc[\x80-\x83])";
     bytes::Regex::new(pattern).expect("the pattern must be valid")
 });
 
@@ -51,8 +53,16 @@ pub(super) fn overrides_method(headers: &HeaderMap, query: Option<&str>) -> bool
 
 /// Whether a stack may resolve this path to another resource than its segments name.
 pub(super) fn moves(path: &str) -> bool {
-    if !path.contains(['%', '\\', '.']) {
+    if !path.contains(['%', '\\', '.', ';']) {
         return false;
+    }
+    // `%u002f` is a character to some servers.
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !path.split('%').skip(1).all(is_escape) {
+        return true;
     }
     let mut decoded = Cow::Borrowed(path.as_bytes());
     for _ in 0..MAX_ENCODED {
@@ -93,7 +103,12 @@ impl Override {
             _ if second.is_some() => return Self::Hidden,
             None => Self::InForm,
             Some(Err(_)) => return Self::Hidden,
-            Some(Ok(content_type)) => Self::by_content_type(content_type),
+            Some(Ok(text)) if text.trim().is_empty() => Self::InForm,
+            Some(Ok(text)) => match first.and_then(ContentType::parse) {
+                Some(_) => Self::by_content_type(&text.to_ascii_lowercase()),
+                // Frameworks differ in where they cut it: `application/json, x`.
+                None => return Self::Hidden,
+            },
         };
         let is_encoded = || values(headers, "content-encoding").next().is_some();
         match place {
@@ -102,14 +117,16 @@ impl Override {
         }
     }
 
-    fn by_content_type(content_type: &str) -> Self {
-        let media_type = content_type.split(';').next().unwrap_or_default();
-        let media_type = media_type.trim().to_ascii_lowercase();
-        match media_type.as_str() {
-            "application/x-www-form-urlencoded" | "" => Self::InForm,
-            other if other.starts_with("multipart/") => Self::Hidden,
-            other if other.ends_with("/json") || other.ends_with("+json") => Self::InJson,
-            _ => Self::Never,
+    /// In lower case. Some frameworks look for `/json` anywhere in it.
+    fn by_content_type(text: &str) -> Self {
+        let is_form = text.contains("x-www-form-urlencoded");
+        let is_json = text.contains("/json") || text.contains("+json");
+        match (is_form, is_json) {
+            _ if text.contains("multipart/") => Self::Hidden,
+            (true, true) => Self::Hidden,
+            (true, false) => Self::InForm,
+            (false, true) => Self::InJson,
+            (false, false) => Self::Never,
         }
     }
 
@@ -186,6 +203,11 @@ mod tests {
             "/search%c0%afx",
             "/search/%25%32%65.",
             "/search/%25252525",
+            "/search/..%u002fadmin",
+            "/search/;x",
+            "/search/%20",
+            "/search/%00/",
+            "/a/%",
             "..",
         ] {
             assert!(moves(path), "{path}");
@@ -201,6 +223,8 @@ mod tests {
             "/caf%C3%A9",
             "/caf%E9",
             "/m%FCller",
+            "/%C0%20la",
+            "/%C1rbol",
             "/%F0%9F%98%80",
             "/what%3f",
             "/c%23",

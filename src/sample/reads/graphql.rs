@@ -100,7 +100,7 @@ impl Asked {
         let Some(text) = &self.document else {
             return false;
         };
-        if text.len() > MAX_DOCUMENT || !is_shallow(text) {
+        if text.len() > MAX_DOCUMENT || text.contains(ends_some_lines) || !is_shallow(text) {
             return false;
         }
         let document = parse_query(text).ok();
@@ -131,6 +131,11 @@ fn is_like_one_of_ours(name: &str) -> bool {
         .chain(PERSISTED);
     let name = parameters::bare(name);
     known.any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether some servers end a line, and so a comment, at a character at which the specification does not.
+fn ends_some_lines(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}') || c.is_control() && !matches!(c, '\t' | '\n' | '\r')
 }
 
 /// Whether brackets of all kinds nest no deeper than [`MAX_NESTING`]. Brackets in strings and comments do not count.
@@ -222,6 +227,8 @@ mod tests {
             "query A {a} query B {b}",
             "fragment F on T {a}",
             "query {a",
+            "#\u{2028}mutation A {pay(x:\"\"\"\nquery A {a} #\"\"\")}",
+            "#\u{b}\nquery A {a}",
             "type Query {a: Int}",
             "abc123",
         ] {

@@ -84,6 +84,8 @@ async fn a_graphql_request_is_a_read_if_it_runs_a_query() {
 async fn what_is_not_one_graphql_document_is_no_read() {
     let deep = format!(r#"{{"query": "{{a(x: {}"}}"#, "[".repeat(9_000));
     let form = r#"{"query": "{a}"}&query=mutation{pay}"#;
+    // Some grammars end the comment at the line separator.
+    let hidden = r##"{"query": "#\u2028mutation A {pay(x:\"\"\"\nquery A {a} #\"\"\")}"}"##;
     for (content_type, body) in [
         (JSON, r#"[{"query": "{a}"}]"#),
         (JSON, r#"{"query": "{a}", "query": "mutation {pay}"}"#),
@@ -92,6 +94,7 @@ async fn what_is_not_one_graphql_document_is_no_read() {
             r#"{"extensions": {"persistedQuery": {"sha256Hash": "ab"}}}"#,
         ),
         (JSON, deep.as_str()),
+        (JSON, hidden),
         (FORM, form),
         ("", r#"{"query": "{a}"}"#),
     ] {
@@ -129,6 +132,10 @@ async fn a_json_read_needs_one_json_content_type_and_no_coding() {
 async fn a_method_override_is_no_read_in_any_spelling() {
     let declared = "[{methods: [GET]}, {methods: [POST], path: /search}]";
     let none = String::new;
+    let typed = |value: &str| format!("Content-Type: {value}\r\n");
+    let cut_form = typed("application/x-www-form-urlencoded, x");
+    let cut_json = typed("application/json x");
+    let far_json = typed("text/plain; a=\"/json\"");
     assert_sampled(
         declared,
         &[
@@ -142,6 +149,24 @@ async fn a_method_override_is_no_read_in_any_spelling() {
             ("GET /?_method%00=DELETE", "", none(), false),
             ("POST /search", FORM, "q=a".to_owned(), true),
             ("POST /search", FORM, "q=a&_method=DELETE".to_owned(), false),
+            (
+                "POST /search",
+                &cut_form,
+                "_method=DELETE".to_owned(),
+                false,
+            ),
+            (
+                "POST /search",
+                &cut_json,
+                r#"{"_method": 1}"#.to_owned(),
+                false,
+            ),
+            (
+                "POST /search",
+                &far_json,
+                r#"{"_method": 1}"#.to_owned(),
+                false,
+            ),
             ("POST /search", JSON, r#"{"q": "a"}"#.to_owned(), true),
             (
                 "POST /search",
@@ -182,6 +207,11 @@ async fn what_a_path_or_header_could_also_mean_is_no_read() {
         "POST /search/..%3f",
         "POST /search/..%23x",
         "POST /search/%c0%ae%c0%ae",
+        "POST /search/;",
+        "POST /search/;x",
+        "POST /search/%20",
+        "POST /search/%00",
+        "POST /search/..%u002fpay",
     ] {
         requests.push((path, text, "q".to_owned(), false));
     }
