@@ -151,9 +151,10 @@ impl Redactor {
     }
 
     fn header(&self, name: &str, value: &HeaderValue) -> String {
-        let telling = match self.is_harmless(name) {
-            true => Telling::Shown,
-            false => self.header_telling(name),
+        let telling = if self.is_harmless(name) {
+            Telling::Shown
+        } else {
+            self.header_telling(name)
         };
         match value.to_str() {
             Ok(text) => self.text(text, telling),
@@ -179,9 +180,10 @@ impl Redactor {
 
     /// How a value of this name is reported.
     fn telling(&self, name: &str) -> Telling {
-        match self.names_secret(name) {
-            true => Telling::Masked,
-            false => self.config.values.telling(),
+        if self.names_secret(name) {
+            Telling::Masked
+        } else {
+            self.config.values.telling()
         }
     }
 

@@ -50,9 +50,10 @@ fn main() -> ExitCode {
     clean_checks(&mut report);
     mean_checks(&mut report);
     judge(&mut report);
-    match report.finish() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if report.finish() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

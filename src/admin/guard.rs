@@ -68,15 +68,16 @@ fn refused(detail: &str) -> Problem {
 }
 
 fn unauthorized(headers: &HeaderMap) -> Problem {
-    let (detail, challenge) = match headers.contains_key(header::AUTHORIZATION) {
-        true => (
+    let (detail, challenge) = if headers.contains_key(header::AUTHORIZATION) {
+        (
             "the token is wrong",
             r#"Bearer realm="twinread", error="invalid_token""#,
-        ),
-        false => (
+        )
+    } else {
+        (
             "a bearer token is needed: `Authorization: Bearer <admin_token>`",
             r#"Bearer realm="twinread""#,
-        ),
+        )
     };
     let challenge = HeaderValue::from_static(challenge);
     Problem::new(StatusCode::UNAUTHORIZED, detail).with_header(header::WWW_AUTHENTICATE, challenge)

@@ -186,9 +186,10 @@ fn named_revision(
     let current = current();
     let wanted = etag(current);
     // A weak tag never matches here (RFC 9110, 13.1.1).
-    match tags.iter().any(|tag| tag.as_bytes() == wanted.as_bytes()) {
-        true => Ok(Some(current)),
-        false => Err(stale(current)),
+    if tags.iter().any(|tag| tag.as_bytes() == wanted.as_bytes()) {
+        Ok(Some(current))
+    } else {
+        Err(stale(current))
     }
 }
 

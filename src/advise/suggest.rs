@@ -110,9 +110,10 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
         }
         looked_at += 1;
         let Some(candidate) = class.candidate(examples) else {
-            match class.is_tried(examples) {
-                true => unexplained.push(class.id.to_owned()),
-                false => not_tried.push(class.id.to_owned()),
+            if class.is_tried(examples) {
+                unexplained.push(class.id.to_owned())
+            } else {
+                not_tried.push(class.id.to_owned())
             }
             continue;
         };
@@ -138,9 +139,10 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
     found.sort_by(|one, other| one.candidate.cmp(&other.candidate));
     let mut suggestions = Vec::new();
     for found in &found {
-        match may_go_on() {
-            true => suggestions.push(found.judged(examples)),
-            false => looked_at = looked_at.saturating_sub(found.classes.len()),
+        if may_go_on() {
+            suggestions.push(found.judged(examples))
+        } else {
+            looked_at = looked_at.saturating_sub(found.classes.len())
         }
     }
     // A stable sort: equal ones stay in the order of their places.

@@ -71,9 +71,10 @@ fn understood<T: DeserializeOwned>(entry: Entry) -> Option<T> {
 
 impl Keeper for Keeping {
     fn keep(&self) -> Stored {
-        match self.0.keeps(PATIENCE) {
-            true => Stored::Yes,
-            false => Stored::No,
+        if self.0.keeps(PATIENCE) {
+            Stored::Yes
+        } else {
+            Stored::No
         }
     }
 }

@@ -133,9 +133,10 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         rules: Arc::new(rules),
         options: Options {
             // A bare body has no headers to compare.
-            headers: match old.is_bare() || new.is_bare() {
-                true => HeaderScope::None,
-                false => HeaderScope::All,
+            headers: if old.is_bare() || new.is_bare() {
+                HeaderScope::None
+            } else {
+                HeaderScope::All
             },
             max_differences: usize::MAX,
             max_decoded: MAX_DECODED,
@@ -157,45 +158,45 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         Compared::Different { .. } => Found::Different,
         Compared::NotCompared(reason) => return Err(Refused::NotCompared(reason.name())),
     };
-    let explain = match args.explain {
-        true => Explain::Places,
-        false => Explain::Counts,
+    let explain = if args.explain {
+        Explain::Places
+    } else {
+        Explain::Counts
     };
     // A closed pipe is no error: the reader has seen enough.
-    let _ = match args.json {
-        true => show::json(&comparison, (&comparing.rules, explain), out),
-        false => {
-            let plain = Plain::of([&old, &new], MAX_DECODED);
-            let bodies = Bodies::of(&plain, comparing.options.max_depth);
-            let columns = args.view.columns(width);
-            let showing = Showing {
-                rules: &comparing.rules,
-                view: args.view,
-                columns,
-                explain,
-                excerpts: Excerpts::new(bodies, &comparison, columns),
-            };
-            showing.text(&comparison, out)
-        }
+    let _ = if args.json {
+        show::json(&comparison, (&comparing.rules, explain), out)
+    } else {
+        let plain = Plain::of([&old, &new], MAX_DECODED);
+        let bodies = Bodies::of(&plain, comparing.options.max_depth);
+        let columns = args.view.columns(width);
+        let showing = Showing {
+            rules: &comparing.rules,
+            view: args.view,
+            columns,
+            explain,
+            excerpts: Excerpts::new(bodies, &comparison, columns),
+        };
+        showing.text(&comparison, out)
     };
     Ok(outcome)
 }
 
 /// Accepts a type that bodies can have.
 fn body_type(text: &str) -> Result<String, &'static str> {
-    match message::is_type(text) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("expected a media type such as application/json, or an extension such as json")
-        }
+    if message::is_type(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a media type such as application/json, or an extension such as json")
     }
 }
 
 /// Reads an answer. If the file name says nothing about the body's type, the other file's name decides.
 fn read(args: &Args, path: &Path, other: &Path) -> Result<Message, Refused> {
-    let bytes = match path == Path::new("-") {
-        true => read_stdin(),
-        false => fs::read(path),
+    let bytes = if path == Path::new("-") {
+        read_stdin()
+    } else {
+        fs::read(path)
     };
     let bytes = bytes.map_err(|cause| Refused::File {
         path: path.to_owned(),
@@ -249,9 +250,10 @@ mod tests {
         }
         let words = line.split_whitespace().map(|word| {
             let path = folder.path().join(word);
-            match path.exists() || word.starts_with("no-such") {
-                true => path.to_string_lossy().into_owned(),
-                false => word.to_owned(),
+            if path.exists() || word.starts_with("no-such") {
+                path.to_string_lossy().into_owned()
+            } else {
+                word.to_owned()
             }
         });
         let words = std::iter::once("compare".to_owned()).chain(words);

@@ -140,9 +140,10 @@ impl Demo {
         let sent = self.send(Duration::from_secs(args.seconds), args.rate);
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
-        match args.json {
-            true => println!("{:#}", findings.document()),
-            false => println!("{sent}\n{findings}"),
+        if args.json {
+            println!("{:#}", findings.document())
+        } else {
+            println!("{sent}\n{findings}")
         }
         if args.keep {
             self.keep();

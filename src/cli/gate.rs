@@ -46,9 +46,10 @@ pub fn run(args: Args) -> ExitCode {
     };
     match decided(client, args.wait) {
         Ok((document, told)) => {
-            match args.json {
-                true => println!("{document:#}"),
-                false => println!("{told}"),
+            if args.json {
+                println!("{document:#}")
+            } else {
+                println!("{told}")
             }
             ExitCode::from(exit_code(told.verdict))
         }

@@ -38,9 +38,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 pub fn run(args: Args) -> ExitCode {
     match recheck(&args) {
         Ok((document, told)) => {
-            match args.json {
-                true => println!("{document:#}"),
-                false => println!("{}", Told(&told)),
+            if args.json {
+                println!("{document:#}")
+            } else {
+                println!("{}", Told(&told))
             }
             ExitCode::from(exit_code(&told))
         }
@@ -70,9 +71,10 @@ fn exit_code(told: &ClassRecheck) -> u8 {
 
 /// Accepts only ids that can be part of a path.
 fn class(text: &str) -> Result<String, String> {
-    match !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
-        true => Ok(text.to_owned()),
-        false => Err("expected the id of a class, such as 8b26be61ce4c782c".to_owned()),
+    if !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the id of a class, such as 8b26be61ce4c782c".to_owned())
     }
 }
 

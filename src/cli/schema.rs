@@ -121,9 +121,10 @@ impl Variables {
             match (keyword.as_str(), below) {
                 ("properties", Value::Object(fields)) => {
                     for (name, field) in fields {
-                        let null = match is_required(name) {
-                            true => Null::Refused,
-                            false => Null::Admitted,
+                        let null = if is_required(name) {
+                            Null::Refused
+                        } else {
+                            Null::Admitted
                         };
                         self.admit(field, null);
                     }

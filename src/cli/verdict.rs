@@ -136,12 +136,13 @@ impl fmt::Display for ToldVerdict {
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .chars()
-            .try_for_each(|letter| match is_harmless(letter) {
-                true => write!(f, "{letter}"),
-                false => write!(f, "{}", letter.escape_default()),
-            })
+        self.0.chars().try_for_each(|letter| {
+            if is_harmless(letter) {
+                write!(f, "{letter}")
+            } else {
+                write!(f, "{}", letter.escape_default())
+            }
+        })
     }
 }
 

@@ -61,9 +61,10 @@ fn headers(at: &Cursor<'_>) -> Result<HeaderScope, ConfigErrors> {
 fn header_or_start(at: &Cursor<'_>) -> Result<HeaderName, ConfigError> {
     let name = stacks::header(at)?;
     let start = name.as_str().strip_suffix('*').unwrap_or(name.as_str());
-    match start.contains('*') {
-        true => Err(at.expected("`*` at the end of a name only")),
-        false => Ok(name),
+    if start.contains('*') {
+        Err(at.expected("`*` at the end of a name only"))
+    } else {
+        Ok(name)
     }
 }
 

@@ -171,11 +171,12 @@ pub(super) fn epoch(at: &Cursor<'_>, redacted: &[HeaderName]) -> Result<Epoch, C
     });
     let version_header = fields.optional("version_header", |at| {
         let name = stacks::header(at)?;
-        match redacted.contains(&name) {
-            true => Err(at.fault(format!(
+        if redacted.contains(&name) {
+            Err(at.fault(format!(
                 "`{name}` is one of redact.headers, and versions are shown"
-            ))),
-            false => Ok(name),
+            )))
+        } else {
+            Ok(name)
         }
     });
     fields.finish().into_result(Epoch {

@@ -90,9 +90,10 @@ fn unknown(path: &Path, settings: &[(Path, &Node)]) -> String {
         .map(String::as_str)
         .filter(|name| name.starts_with(&section))
         .collect();
-    let expected = match beside.is_empty() {
-        true => names.join(", "),
-        false => beside.join(", "),
+    let expected = if beside.is_empty() {
+        names.join(", ")
+    } else {
+        beside.join(", ")
     };
     format!("unknown setting `{name}`, expected one of {expected}")
 }

@@ -49,12 +49,11 @@ fn delays(at: &Cursor<'_>) -> Result<Vec<Duration>, ConfigErrors> {
     if after.len() > MAX_DELAYS {
         return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
     }
-    match after.is_sorted_by(|one, next| one < next) {
-        true => Ok(after),
-        false => {
-            let expected = "each delay is from the first difference on: expected them to grow";
-            Err(at.fault(expected).into())
-        }
+    if after.is_sorted_by(|one, next| one < next) {
+        Ok(after)
+    } else {
+        let expected = "each delay is from the first difference on: expected them to grow";
+        Err(at.fault(expected).into())
     }
 }
 
@@ -73,11 +72,11 @@ pub(super) fn control(
     let url = fields.optional("url", |at| {
         let url = stacks::url(at)?;
         let is_new = |new: &Target| (&new.authority, &new.base_path) == (&url.0, &url.1);
-        match new.is_some_and(is_new) {
-            // Otherwise every defect would count as noise.
-            true => Err(at.expected("another instance of the old stack, not the new one")),
-            false => Ok(url),
+        // Otherwise every defect would count as noise.
+        if new.is_some_and(is_new) {
+            return Err(at.expected("another instance of the old stack, not the new one"));
         }
+        Ok(url)
     });
     let control = old.zip(url).map(|(old, (authority, base_path))| Target {
         authority,

@@ -56,12 +56,11 @@ impl RuleFiles {
             return Ok(1);
         }
         let path = folder.join(source);
-        let files = match path.is_dir() {
-            false => vec![path],
-            true => {
-                self.paths.push(path.clone());
-                rule_files(&path).map_err(|cause| Unreadable::File { path, cause })?
-            }
+        let files = if path.is_dir() {
+            self.paths.push(path.clone());
+            rule_files(&path).map_err(|cause| Unreadable::File { path, cause })?
+        } else {
+            vec![path]
         };
         for path in &files {
             // A file of a folder may be a link to elsewhere.

@@ -100,9 +100,10 @@ fn follow_first_link(path: &Path) -> Option<PathBuf> {
         .find_map(|ancestor| Some((ancestor, ancestor.read_link().ok()?)))?;
     let rest = path.strip_prefix(link).ok()?;
     let target = link.parent()?.join(target);
-    Some(match rest.as_os_str().is_empty() {
-        true => target,
-        false => target.join(rest),
+    Some(if rest.as_os_str().is_empty() {
+        target
+    } else {
+        target.join(rest)
     })
 }
 

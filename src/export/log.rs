@@ -74,9 +74,10 @@ impl Config {
     /// A log is already set up.
     pub fn install(&self) -> Result<(), tracing::dispatcher::SetGlobalDefaultError> {
         let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let colours = match is_wanted && io::stderr().is_terminal() {
-            true => Colours::Coloured,
-            false => Colours::Plain,
+        let colours = if is_wanted && io::stderr().is_terminal() {
+            Colours::Coloured
+        } else {
+            Colours::Plain
         };
         tracing::dispatcher::set_global_default(self.dispatch(colours, io::stderr))
     }

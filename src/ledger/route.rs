@@ -285,9 +285,10 @@ impl Ticket {
             return;
         }
         let present = read(&self.route.0.seat).clone();
-        let seat = match Arc::ptr_eq(&present.epoch, epoch) {
-            true => present,
-            false => epoch.seat(&self.route.0.name),
+        let seat = if Arc::ptr_eq(&present.epoch, epoch) {
+            present
+        } else {
+            epoch.seat(&self.route.0.name)
         };
         seat.count_sample();
         self.seat.release_sample();
@@ -379,9 +380,10 @@ impl Drop for Ticket {
         if self.is_counted {
             return;
         }
-        let reason = match self.route.0.house.shutting_down.load(Ordering::Relaxed) {
-            true => Reason::ShuttingDown,
-            false => Reason::Internal,
+        let reason = if self.route.0.house.shutting_down.load(Ordering::Relaxed) {
+            Reason::ShuttingDown
+        } else {
+            Reason::Internal
         };
         self.count(Outcome::NotCompared(reason));
     }

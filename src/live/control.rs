@@ -40,9 +40,10 @@ fn is_same(name: &str, own: &str) -> bool {
 pub(super) fn wish(headers: &HeaderMap, marks: Marks, live: &LiveSettings) -> Wish {
     let force = live.sampling.force_header.as_ref();
     let is_asked = force.is_some_and(|name| headers.contains_key(name));
-    match is_asked && marks.have(Mark::Control) && has_token(headers, live) {
-        true => Wish::Forced,
-        false => Wish::None,
+    if is_asked && marks.have(Mark::Control) && has_token(headers, live) {
+        Wish::Forced
+    } else {
+        Wish::None
     }
 }
 

@@ -61,9 +61,10 @@ impl Switch {
     /// Waits until an expected body begins to arrive without `100 Continue`.
     pub(super) fn poll_body_begun(&self, cx: &Context<'_>) -> Poll<()> {
         self.0.body.register(cx.waker());
-        match self.0.has_body_begun.load(Ordering::Acquire) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if self.0.has_body_begun.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 

@@ -46,9 +46,10 @@ impl Redactor {
             return self.text(&name, Telling::Masked);
         }
         let semicolons = |text: &str| text.matches(';').count();
-        let text = match semicolons(&name) > semicolons(segment) {
-            true => &*name,
-            false => segment,
+        let text = if semicolons(&name) > semicolons(segment) {
+            &*name
+        } else {
+            segment
         };
         let (base, parameters) = match text.split_once(';') {
             Some((base, parameters)) => (base, Some(parameters)),
@@ -125,9 +126,10 @@ impl Redactor {
             Step::Name(name) => self.names_secret(name),
             Step::Index(_) => false,
         });
-        match is_secret {
-            true => Telling::Masked,
-            false => self.config.values.telling(),
+        if is_secret {
+            Telling::Masked
+        } else {
+            self.config.values.telling()
         }
     }
 

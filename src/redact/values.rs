@@ -74,9 +74,12 @@ impl Redactor {
 
     /// Unstructured text: a line that names a secret is masked, because the secret may be on that line.
     pub(super) fn lines(&self, text: &str) -> String {
-        let lines = text.split('\n').map(|line| match self.names_secret(line) {
-            true => Cow::Owned(self.text(line, Telling::Masked)),
-            false => Cow::Borrowed(line),
+        let lines = text.split('\n').map(|line| {
+            if self.names_secret(line) {
+                Cow::Owned(self.text(line, Telling::Masked))
+            } else {
+                Cow::Borrowed(line)
+            }
         });
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -75,9 +75,10 @@ impl Positions {
             collapsed.push_str(shown);
             position = position.and_then(|position| Some(&position.segments.get(shown)?.next));
         }
-        match collapsed == name {
-            true => Cow::Borrowed(name),
-            false => Cow::Owned(collapsed),
+        if collapsed == name {
+            Cow::Borrowed(name)
+        } else {
+            Cow::Owned(collapsed)
         }
     }
 }
@@ -110,9 +111,10 @@ impl Position {
 
     /// The text that stands for the segment in a name.
     fn shown<'s>(&self, segment: &'s str) -> &'s str {
-        match self.is_collapsed && is_value(segment) {
-            true => COLLAPSED,
-            false => segment,
+        if self.is_collapsed && is_value(segment) {
+            COLLAPSED
+        } else {
+            segment
         }
     }
 }

@@ -248,9 +248,10 @@ fn group<'h>(pattern: &Regex, text: Cow<'h, str>, name: &str) -> Option<Cow<'h, 
 
 fn read_methods(at: &Cursor<'_>) -> Result<Vec<Method>, ConfigErrors> {
     let methods = at.each(|at| Ok(at.method()?))?;
-    match methods.is_empty() {
-        true => Err(at.fault("expected at least one method").into()),
-        false => Ok(methods),
+    if methods.is_empty() {
+        Err(at.fault("expected at least one method").into())
+    } else {
+        Ok(methods)
     }
 }
 

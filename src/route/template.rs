@@ -119,9 +119,10 @@ impl Segment {
             ));
         }
         let name = name.to_owned();
-        Ok(match inner.ends_with('*') {
-            true => Self::Rest(name),
-            false => Self::One(name),
+        Ok(if inner.ends_with('*') {
+            Self::Rest(name)
+        } else {
+            Self::One(name)
         })
     }
 

@@ -86,9 +86,10 @@ impl Target {
                 _ => true,
             },
         };
-        match admitted {
-            true => Ok(()),
-            false => Err(format!("`{}` serves {}", action.name(), serves(action))),
+        if admitted {
+            Ok(())
+        } else {
+            Err(format!("`{}` serves {}", action.name(), serves(action)))
         }
     }
 }

@@ -52,11 +52,10 @@ impl When {
         });
         let content_type = fields.optional("content_type", |at| {
             let text = at.text()?.to_ascii_lowercase();
-            match text.contains('/') && !text.contains(';') {
-                true => Ok(text),
-                false => {
-                    Err(at.expected("a media type without parameters, such as application/json"))
-                }
+            if text.contains('/') && !text.contains(';') {
+                Ok(text)
+            } else {
+                Err(at.expected("a media type without parameters, such as application/json"))
             }
         });
         fields.finish().into_result(Self {
@@ -105,9 +104,10 @@ fn some<'n, T>(
     read: impl Fn(&Cursor<'n>) -> Result<T, ConfigErrors>,
 ) -> Result<Vec<T>, ConfigErrors> {
     let list = at.each(read)?;
-    match list.is_empty() {
-        true => Err(at.expected("at least one").into()),
-        false => Ok(list),
+    if list.is_empty() {
+        Err(at.expected("at least one").into())
+    } else {
+        Ok(list)
     }
 }
 

@@ -127,9 +127,10 @@ impl Declaration {
         if place == Override::Hidden || self.wants_json(head) && !is_json(head.headers) {
             return Declared::NotRead;
         }
-        match self.looks_into_body() || place != Override::Never {
-            true => Declared::ByBody,
-            false => Declared::Read,
+        if self.looks_into_body() || place != Override::Never {
+            Declared::ByBody
+        } else {
+            Declared::Read
         }
     }
 

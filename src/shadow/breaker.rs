@@ -96,11 +96,12 @@ impl Breaker {
             (State::Closed { .. }, Pass::Ordinary, End::Answered) => State::Closed { failures: 0 },
             // ## Closed => (Closed | Open)
             (State::Closed { failures }, Pass::Ordinary, End::Failed) => {
-                match failures + 1 >= limits.failures.get() {
-                    true => reopened,
-                    false => State::Closed {
+                if failures + 1 >= limits.failures.get() {
+                    reopened
+                } else {
+                    State::Closed {
                         failures: failures + 1,
-                    },
+                    }
                 }
             }
             // Sent before it opened: only the probe decides.

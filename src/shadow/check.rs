@@ -161,9 +161,10 @@ impl Check {
             let body = Some(&request.body[..]);
             sample.routes.keys(&request.head(), body, Access::Read)
         };
-        match self.bench.writes.touch(keys, Instant::now()) {
-            true => Some(ReplaceReason::Written),
-            false => self.is_conditional().then_some(ReplaceReason::Conditional),
+        if self.bench.writes.touch(keys, Instant::now()) {
+            Some(ReplaceReason::Written)
+        } else {
+            self.is_conditional().then_some(ReplaceReason::Conditional)
         }
     }
 
@@ -286,9 +287,10 @@ impl Check {
 
     /// Keeps paired ids if the byte budget has room for them.
     fn hold(&mut self, met: Met) -> Met {
-        match self.sample.held.grow(met.len() * PAIR) {
-            true => met,
-            false => Met::default(),
+        if self.sample.held.grow(met.len() * PAIR) {
+            met
+        } else {
+            Met::default()
         }
     }
 

@@ -73,9 +73,10 @@ impl GuardedClient {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let passage = self.passage(pass, settings);
         let now = now.saturating_duration_since(self.since);
-        match self.budget.take(now, settings.max_per_second) {
-            true => Ok(passage),
-            false => Err(Reason::OverBudget),
+        if self.budget.take(now, settings.max_per_second) {
+            Ok(passage)
+        } else {
+            Err(Reason::OverBudget)
         }
     }
 
@@ -120,9 +121,10 @@ impl GuardedClient {
         self.watched.set_open(is_open);
         drop(breaker);
         let stack = self.name;
-        match is_open {
-            true => tracing::warn!(stack, "the circuit breaker has opened"),
-            false => tracing::info!(stack, "the circuit breaker has closed"),
+        if is_open {
+            tracing::warn!(stack, "the circuit breaker has opened")
+        } else {
+            tracing::info!(stack, "the circuit breaker has closed")
         }
     }
 

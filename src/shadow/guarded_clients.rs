@@ -91,9 +91,12 @@ impl GuardedClients {
 
     /// The clients for reading both stacks again; the old stack's comes first.
     pub(super) fn again(&self, primary: Stack, instance: Instance) -> [&Arc<GuardedClient>; 2] {
-        let of = |stack| match stack == primary {
-            true => self.primary.of(stack),
-            false => self.shadow.of(stack),
+        let of = |stack| {
+            if stack == primary {
+                self.primary.of(stack)
+            } else {
+                self.shadow.of(stack)
+            }
         };
         let control = match instance {
             Instance::Own => None,

@@ -129,13 +129,12 @@ impl KnownNoise {
 
 impl Excuses for Excuse<'_> {
     fn excuse(&self, variation: &Variation) -> bool {
-        match self.is_evidence {
-            true => self.noise.claim(&self.subject, variation, self.sampled),
-            false => {
-                let variation = HashSet::from([variation.clone()]);
-                let known = self.noise.known(&self.subject, variation, self.sampled);
-                !known.is_empty()
-            }
+        if self.is_evidence {
+            self.noise.claim(&self.subject, variation, self.sampled)
+        } else {
+            let variation = HashSet::from([variation.clone()]);
+            let known = self.noise.known(&self.subject, variation, self.sampled);
+            !known.is_empty()
         }
     }
 }

@@ -95,9 +95,10 @@ async fn both(
     let expected = [check.sample.answer.body.kept(); 2];
     // If the new stack is the primary, its answer to the conditions is the live one.
     let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
-    let read = match is_asked {
-        true => check.read_both(ways, expected, &mut held).await,
-        false => check.reader().both(ways, expected, &mut held).await,
+    let read = if is_asked {
+        check.read_both(ways, expected, &mut held).await
+    } else {
+        check.reader().both(ways, expected, &mut held).await
     };
     let [old, new] = read.map_err(|obstacle| obstacle.outcome(primary))?;
     let (own, shadow) = match primary {

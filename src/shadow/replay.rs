@@ -210,9 +210,10 @@ fn kind_of_body(error: &hyper::Error) -> ShadowError {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
         )
     });
-    match is_invalid || error.is_parse() {
-        true => ShadowError::Protocol,
-        false => ShadowError::Reset,
+    if is_invalid || error.is_parse() {
+        ShadowError::Protocol
+    } else {
+        ShadowError::Reset
     }
 }
 

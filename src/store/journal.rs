@@ -76,12 +76,11 @@ impl Journal {
         let mut found = self
             .database
             .read(|from| entries(from, self.kind, before, limit.saturating_add(1)))?;
-        let next = match found.len() > limit {
-            true => {
-                found.truncate(limit);
-                found.last().map(|(number, _)| *number)
-            }
-            false => None,
+        let next = if found.len() > limit {
+            found.truncate(limit);
+            found.last().map(|(number, _)| *number)
+        } else {
+            None
         };
         let count = found.len();
         let entries: Vec<_> = found.into_iter().filter_map(|(_, entry)| entry).collect();

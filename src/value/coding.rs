@@ -103,9 +103,10 @@ fn whole(
 ) -> Result<Bytes, Undecodable> {
     let decoded = decoded?;
     let after = decoded.len();
-    match is_over {
-        true => Ok(decoded),
-        false => Err(Undecodable::Invalid { coding, after }),
+    if is_over {
+        Ok(decoded)
+    } else {
+        Err(Undecodable::Invalid { coding, after })
     }
 }
 

@@ -62,13 +62,15 @@ pub(crate) fn respelled(value: &Json, seed: &mut u64) -> String {
             let mut units = [0; 2];
             let spelled: String = text
                 .chars()
-                .map(|c| match escape || c < ' ' || c == '"' || c == '\\' {
-                    true => c
-                        .encode_utf16(&mut units)
-                        .iter()
-                        .map(|unit| format!("\\u{unit:04X}"))
-                        .collect(),
-                    false => c.to_string(),
+                .map(|c| {
+                    if escape || c < ' ' || c == '"' || c == '\\' {
+                        c.encode_utf16(&mut units)
+                            .iter()
+                            .map(|unit| format!("\\u{unit:04X}"))
+                            .collect()
+                    } else {
+                        c.to_string()
+                    }
                 })
                 .collect();
             format!("\"{spelled}\"")

@@ -236,9 +236,10 @@ fn root(inside: f64, outside: f64, above: impl Fn(f64) -> f64) -> f64 {
         step += 1;
         let secant = (low * at_high - high * at_low) / (at_high - at_low);
         let is_between = secant > low.min(high) && secant < low.max(high);
-        let middle = match is_between && step % 3 != 0 {
-            true => secant,
-            false => low + (high - low) / 2.0,
+        let middle = if is_between && step % 3 != 0 {
+            secant
+        } else {
+            low + (high - low) / 2.0
         };
         if middle == low || middle == high {
             break;

@@ -169,9 +169,10 @@ impl RouteEvidence {
             self.required
                 .map(|required| Claim::new(required, self.checks()))
         };
-        match self.is_joined() {
-            true => self.joined.clone(),
-            false => own().into_iter().collect(),
+        if self.is_joined() {
+            self.joined.clone()
+        } else {
+            own().into_iter().collect()
         }
     }
 

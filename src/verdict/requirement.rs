@@ -80,9 +80,10 @@ impl Requirements {
         }
         let is_observed = self.mode == RequiredRoutes::Observed;
         if is_observed && reads > 0 && self.has_share(reads, all) {
-            return match reads >= FIRM_READS {
-                true => Requirement::Required,
-                false => Requirement::Provisional,
+            return if reads >= FIRM_READS {
+                Requirement::Required
+            } else {
+                Requirement::Provisional
             };
         }
         Requirement::Rest

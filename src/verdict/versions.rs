@@ -168,15 +168,17 @@ impl Versions {
             return Turn::Adopts;
         }
         if self.known.contains(version) {
-            return match is_away || self.is_newer(version) {
-                true => Turn::Begins,
-                false => Turn::Returns,
+            return if is_away || self.is_newer(version) {
+                Turn::Begins
+            } else {
+                Turn::Returns
             };
         }
         let is_too_soon = |begun| now.duration_since(begun) < APART;
-        match self.begun.is_some_and(is_too_soon) {
-            true => Turn::Refused,
-            false => Turn::Begins,
+        if self.begun.is_some_and(is_too_soon) {
+            Turn::Refused
+        } else {
+            Turn::Begins
         }
     }
 

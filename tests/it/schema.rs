@@ -100,9 +100,10 @@ fn what_comes_along_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let validator = match path.to_str().unwrap().ends_with(".test.yaml") {
-            true => &tests,
-            false => &rules,
+        let validator = if path.to_str().unwrap().ends_with(".test.yaml") {
+            &tests
+        } else {
+            &rules
         };
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(objection(validator, &text), None, "{}", path.display());

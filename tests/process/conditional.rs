@@ -13,9 +13,10 @@ const CHECKS: u64 = 40;
 fn tagged(tag: &'static str, knows: fn(&str) -> bool) -> Stack {
     Stack::start(move |request| {
         let is_known = request.to_lowercase().contains("if-none-match") && knows(request);
-        let (status, body) = match is_known {
-            true => ("304 Not Modified", ""),
-            false => ("200 OK", ONE),
+        let (status, body) = if is_known {
+            ("304 Not Modified", "")
+        } else {
+            ("200 OK", ONE)
         };
         Reply::Write(format!(
             "HTTP/1.1 {status}\r\netag: \"{tag}\"\r\ncontent-type: application/json\r\n\

@@ -26,9 +26,12 @@ fn get(path: &str, headers: &str) -> String {
 #[test]
 fn forced_checks_are_reported_and_are_no_evidence() {
     let old = Stack::json(BODY);
-    let new = Stack::start(|head| match head.starts_with("GET /wrong") {
-        true => json(r#"{"a": 2}"#),
-        false => json(BODY),
+    let new = Stack::start(|head| {
+        if head.starts_with("GET /wrong") {
+            json(r#"{"a": 2}"#)
+        } else {
+            json(BODY)
+        }
     });
     let more =
         "live_token: s3cret\nverdict: {max_mismatch: 0.5, max_error: 0.5, confidence: 0.5}\n";

@@ -48,9 +48,10 @@ impl<'s> Held<'s> {
             "{told}: {}",
             answer.head
         );
-        let body = match kind.ends_with("json") {
-            true => serde_json::from_slice(&answer.body).expect(&told),
-            false => Value::String(String::from_utf8(answer.body).unwrap()),
+        let body = if kind.ends_with("json") {
+            serde_json::from_slice(&answer.body).expect(&told)
+        } else {
+            Value::String(String::from_utf8(answer.body).unwrap())
         };
         self.validate(&told, &content["schema"], &body);
         self.met.insert(told);

@@ -98,9 +98,12 @@ fn a_position_of_many_rare_values_is_collapsed() {
 fn paths_under_which_there_is_nothing_collapse_no_position() {
     let nothing = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     let stack = || {
-        Stack::start(move |head| match head.contains(" /made-up") {
-            true => Reply::Write(nothing.to_owned()),
-            false => json(ONE),
+        Stack::start(move |head| {
+            if head.contains(" /made-up") {
+                Reply::Write(nothing.to_owned())
+            } else {
+                json(ONE)
+            }
         })
     };
     let sidecar = Sidecar::start(stack().addr, stack().addr, "");

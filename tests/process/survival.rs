@@ -438,9 +438,12 @@ fn ids_that_met_before_a_restart_are_known_after_it_and_rules_count_on() {
     let old = Stack::start(|_| answer(r#"{"id": "a"}"#));
     let is_other = Arc::new(AtomicBool::new(false));
     let turns = is_other.clone();
-    let new = Stack::start(move |_| match turns.load(Ordering::SeqCst) {
-        false => answer(r#"{"id": "x"}"#),
-        true => answer(r#"{"id": "y"}"#),
+    let new = Stack::start(move |_| {
+        if turns.load(Ordering::SeqCst) {
+            answer(r#"{"id": "y"}"#)
+        } else {
+            answer(r#"{"id": "x"}"#)
+        }
     });
     let site = Site { old, new, ..site };
     let more = format!("rules: [{}]\n", rules.display());

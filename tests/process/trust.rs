@@ -121,9 +121,12 @@ fn scenarios() -> Vec<Scenario> {
             settings: r#"{"recheck": {"max_per_second": 1000}}"#,
             old: || Stack::start(|head| validated(head, PRICE, "v1")),
             ..wrong("a4 304 to any validator", &["mismatch_rate"], || {
-                Stack::start(|head| match head.contains("if-none-match") {
-                    true => unmodified("v1"),
-                    false => validated(head, r#"{"price": 0}"#, "v2"),
+                Stack::start(|head| {
+                    if head.contains("if-none-match") {
+                        unmodified("v1")
+                    } else {
+                        validated(head, r#"{"price": 0}"#, "v2")
+                    }
                 })
             })
         },
@@ -152,9 +155,12 @@ fn scenarios() -> Vec<Scenario> {
                 "a5 a thin tail of routes, all wrong",
                 &["mismatch_rate"],
                 || {
-                    Stack::start(|head| match head.contains("/tail-1000/") {
-                        true => json(PRICE),
-                        false => json(r#"{"price": 0}"#),
+                    Stack::start(|head| {
+                        if head.contains("/tail-1000/") {
+                            json(PRICE)
+                        } else {
+                            json(r#"{"price": 0}"#)
+                        }
                     })
                 },
             )
@@ -252,9 +258,10 @@ fn first_wrong() -> Stack {
     let seen = Mutex::new(HashSet::new());
     Stack::start(move |head| {
         let key = key_of(head);
-        match key.is_multiple_of(20) && seen.lock().unwrap().insert(key) {
-            true => json(r#"{"price": 0}"#),
-            false => json(PRICE),
+        if key.is_multiple_of(20) && seen.lock().unwrap().insert(key) {
+            json(r#"{"price": 0}"#)
+        } else {
+            json(PRICE)
         }
     })
 }
@@ -404,9 +411,12 @@ fn a_right_stack_is_safe_after_enough_reads() {
 fn a_stack_that_turns_bad_has_regressed() {
     let turned = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let turns = turned.clone();
-    let new = Stack::start(move |_| match turns.load(Ordering::SeqCst) && chance(20) {
-        true => missing(),
-        false => json(PRICE),
+    let new = Stack::start(move |_| {
+        if turns.load(Ordering::SeqCst) && chance(20) {
+            missing()
+        } else {
+            json(PRICE)
+        }
     });
     let sidecar = Sidecar::rechecking(right().addr, new.addr, ("after: []", ""));
     read(&sidecar, 1..=11_800);

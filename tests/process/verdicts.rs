@@ -63,9 +63,12 @@ fn without_a_reason_it_is_safe() {
 fn a_shadow_that_dies_after_it_was_safe_gives_paused() {
     let dead = Arc::new(AtomicBool::new(false));
     let dies = dead.clone();
-    let new = Stack::start(move |_| match dies.load(Ordering::SeqCst) {
-        true => Reply::Close,
-        false => stack::json(ONE),
+    let new = Stack::start(move |_| {
+        if dies.load(Ordering::SeqCst) {
+            Reply::Close
+        } else {
+            stack::json(ONE)
+        }
     });
     let (sidecar, verdict) = judged(&new, &loose(", min_coverage: 0.5"), CHECKS);
     assert_eq!(verdict["verdict"], "safe");

@@ -95,9 +95,10 @@ impl Hints {
         }
         // A rule cannot contain a name that must not be shown.
         for (difference, hints) in differences.iter().zip(&mut all) {
-            match prints.may_tell(&difference.place) {
-                true => hints.rules.retain(|hint| hint.may_be_told(prints)),
-                false => *hints = Self::default(),
+            if prints.may_tell(&difference.place) {
+                hints.rules.retain(|hint| hint.may_be_told(prints))
+            } else {
+                *hints = Self::default()
             }
         }
         all

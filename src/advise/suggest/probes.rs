@@ -235,9 +235,10 @@ fn decimal_places(old: &Subject<'_>, new: &Subject<'_>) -> Option<[usize; 2]> {
 /// The decimal places of a number as spelled, without trailing zeros.
 fn places(number: &str) -> usize {
     let fraction = number.split_once('.').map_or("", |(_, fraction)| fraction);
-    match fraction.contains(['e', 'E']) {
-        true => usize::MAX,
-        false => fraction.trim_end_matches('0').len(),
+    if fraction.contains(['e', 'E']) {
+        usize::MAX
+    } else {
+        fraction.trim_end_matches('0').len()
     }
 }
 

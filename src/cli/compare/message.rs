@@ -111,9 +111,10 @@ fn read_message(mut bytes: Bytes, method: &Method) -> Result<Answer, Unreadable>
             continue;
         }
         let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
-        let (body, trailers) = match bodiless || method == Method::HEAD {
-            true => (Bytes::new(), HeaderMap::new()),
-            false => read_body(&headers, rest)?,
+        let (body, trailers) = if bodiless || method == Method::HEAD {
+            (Bytes::new(), HeaderMap::new())
+        } else {
+            read_body(&headers, rest)?
         };
         return Ok(Answer {
             status,

@@ -11,9 +11,10 @@ const CUT: char = '…';
 pub(in crate::cli) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        match is_harmless(letter) {
-            true => out.push(letter),
-            false => write!(out, "{}", letter.escape_default()).expect("a string takes any text"),
+        if is_harmless(letter) {
+            out.push(letter)
+        } else {
+            write!(out, "{}", letter.escape_default()).expect("a string takes any text")
         }
     }
     out

@@ -36,9 +36,10 @@ impl Showing<'_> {
         let count = match &comparison.result {
             Compared::Different { differences, count } => {
                 for (index, difference) in differences.iter().enumerate() {
-                    let rows = match index < WITH_CONTEXT {
-                        true => self.excerpts.of(difference),
-                        false => self.excerpts.changed(difference),
+                    let rows = if index < WITH_CONTEXT {
+                        self.excerpts.of(difference)
+                    } else {
+                        self.excerpts.changed(difference)
                     };
                     self.show(difference, &rows, out)?;
                 }

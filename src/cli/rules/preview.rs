@@ -30,9 +30,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
     };
     match preview(args, file) {
         Ok(document) => {
-            match args.json {
-                true => anstream::println!("{document:#}"),
-                false => anstream::print!("{}", text(&document)),
+            if args.json {
+                anstream::println!("{document:#}")
+            } else {
+                anstream::print!("{}", text(&document))
             }
             ExitCode::SUCCESS
         }

@@ -89,14 +89,16 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
     let out = &mut anstream::stdout();
     // A closed pipe is no error: the reader has seen enough.
-    let _ = match args.json {
-        true => show::json(&reports, out),
-        false => show::text(&reports, out),
+    let _ = if args.json {
+        show::json(&reports, out)
+    } else {
+        show::text(&reports, out)
     };
     let mut cases = reports.iter().flat_map(|report| &report.cases);
-    match cases.all(CaseReport::has_passed) {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(FAILED),
+    if cases.all(CaseReport::has_passed) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
     }
 }
 

@@ -208,9 +208,10 @@ impl Screen {
             Span::raw(rest),
         ]);
         let others = lines.map(|line| {
-            match line.starts_with("not ready:") || line.starts_with("impaired:") {
-                true => Line::styled(line, Color::Yellow),
-                false => Line::raw(line),
+            if line.starts_with("not ready:") || line.starts_with("impaired:") {
+                Line::styled(line, Color::Yellow)
+            } else {
+                Line::raw(line)
             }
         });
         std::iter::once(verdict).chain(others).collect()

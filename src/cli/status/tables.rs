@@ -46,9 +46,10 @@ pub(in crate::cli) fn bounds(verdict: &ToldVerdict) -> String {
 }
 
 fn row(route: &ToldRoute) -> Vec<Cell> {
-    let state = match route.required {
-        true => route.state.name().to_owned(),
-        false => format!("({})", route.state),
+    let state = if route.required {
+        route.state.name().to_owned()
+    } else {
+        format!("({})", route.state)
     };
     let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
     vec![

@@ -224,10 +224,7 @@ fn body(records: &[Json]) -> Answer {
 
 /// Whether rules make unequal records equal.
 fn is_masked(olds: &[Json], news: &[Json], rules: &[(&str, &str)]) -> bool {
-    let via = match olds == news {
-        true => Via::Exact,
-        false => Via::Rules,
-    };
+    let via = if olds == news { Via::Exact } else { Via::Rules };
     compared(&body(olds), &body(news), rules).result == Compared::Equal(via)
 }
 

@@ -325,13 +325,12 @@ proptest! {
         };
         let list = children.get_mut(name).unwrap();
         list.remove(*index);
-        let place = match list.is_empty() {
-            // All elements of that name are removed with it.
-            true => {
-                children.remove(name);
-                format!("{}.{name}", Way(parent.to_vec()).place(&root))
-            }
-            false => way.place(&root),
+        // All elements of that name are removed with the last one.
+        let place = if list.is_empty() {
+            children.remove(name);
+            format!("{}.{name}", Way(parent.to_vec()).place(&root))
+        } else {
+            way.place(&root)
         };
         // The rest must not be empty, because an empty list cannot be rotated.
         if children.is_empty() {

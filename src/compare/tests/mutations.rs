@@ -129,10 +129,7 @@ proptest! {
         let mut swapped = document.clone();
         get(&mut swapped, &steps).as_array_mut().unwrap().swap(one, other);
         let told = json_differences(&document.to_string(), &respelled(&swapped, &mut { seed }), &[]);
-        let expected = match items[one] == items[other] {
-            true => Vec::new(),
-            false => vec![format!("{} order", place(&steps))],
-        };
+        let expected = if items[one] == items[other] { Vec::new() } else { vec![format!("{} order", place(&steps))] };
         prop_assert_eq!(told, expected);
     }
 

@@ -107,9 +107,10 @@ impl<'w, 'c> Walk<'w, 'c> {
                     Class::Array => self.array_digest(side, id),
                     _ => self.object_digest(side, id),
                 };
-                Some(match is_ruled && self.is_as_good_as_absent(side, id) {
-                    true => Digest::absent(digest.bare),
-                    false => digest,
+                Some(if is_ruled && self.is_as_good_as_absent(side, id) {
+                    Digest::absent(digest.bare)
+                } else {
+                    digest
                 })
             }
             _ if is_ruled => self.ruled_digest(side, id),
@@ -234,9 +235,10 @@ impl<'w, 'c> Walk<'w, 'c> {
         let mut sum = Digest::plain(7);
         for (key, value) in document.members(object) {
             let own = document.text(key).to_str();
-            let to = match renames {
-                true => self.renaming(side, (key, value), |_| true),
-                false => None,
+            let to = if renames {
+                self.renaming(side, (key, value), |_| true)
+            } else {
+                None
             };
             let to = to.map(|(_, to)| to);
             let before = self.enter_one(side, Move::Name(to.unwrap_or(&own)), value);
@@ -339,9 +341,10 @@ impl Digest {
         }
         self.bare = self
             .bare
-            .wrapping_add(match (bare, member.bare) == (name, member.hash) {
-                true => hash,
-                false => mix(bare, member.bare),
+            .wrapping_add(if (bare, member.bare) == (name, member.hash) {
+                hash
+            } else {
+                mix(bare, member.bare)
             });
         self.near |= member.near;
         self.rank += member.rank;

@@ -34,9 +34,10 @@ impl Matching {
             return;
         }
         let (olds, news) = self.elements(digests);
-        let found = match olds.len() + news.len() <= FEW {
-            true => Some(aligned(&olds, &news)),
-            false => stepped(&olds, &news),
+        let found = if olds.len() + news.len() <= FEW {
+            Some(aligned(&olds, &news))
+        } else {
+            stepped(&olds, &news)
         };
         if let Some(found) = found.filter(|found| found.pairs.len() == self.pairs.len()) {
             *self = found;

@@ -151,9 +151,10 @@ impl Walk<'_, '_> {
         let of = |at: &[usize], digests: &[Digest]| at.iter().map(|at| digests[*at]).collect();
         same.pair_bare(&(of(group, &digests.0), of(alike, &digests.1)));
         same.pairs.retain(|(old, new)| equal[*old][*new]);
-        let consistent = match self.meets() && group.len() == alike.len() {
-            true => consistent::pair_all(&choices, &same.pairs, &mut self.patience),
-            false => None,
+        let consistent = if self.meets() && group.len() == alike.len() {
+            consistent::pair_all(&choices, &same.pairs, &mut self.patience)
+        } else {
+            None
         };
         let taken = consistent.unwrap_or_else(|| align::assign(&equal, alike.len(), &same.pairs));
         let mut free: Vec<usize> = group.to_vec();

@@ -144,9 +144,10 @@ impl<'w, 'c> Walk<'w, 'c> {
         let depth = self.within.depth + self.path.len();
         Reading {
             numbers,
-            max_depth: match self.within.documents < super::trees::MAX_WITHIN {
-                true => max_depth.saturating_sub(depth),
-                false => 0,
+            max_depth: if self.within.documents < super::trees::MAX_WITHIN {
+                max_depth.saturating_sub(depth)
+            } else {
+                0
             },
         }
     }

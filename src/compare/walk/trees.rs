@@ -70,9 +70,10 @@ impl<'w, 'c> Walk<'w, 'c> {
         pair: Pair<'_>,
         walk: impl FnOnce(&mut Walk<'_, 'c>) -> R,
     ) -> R {
-        let above = match self.is_probing() {
-            true => Vec::new(),
-            false => self.steps(),
+        let above = if self.is_probing() {
+            Vec::new()
+        } else {
+            self.steps()
         };
         let mut nested = Walk {
             pair,

@@ -112,9 +112,10 @@ impl<'d> Layout<'d> {
         let items = standing.items();
         let is_text = |item: &Item<'_>| matches!(item, Item::Text(_));
         let is_mixed = items.iter().any(is_text) && !items.iter().all(is_text);
-        let order: Vec<_> = match is_mixed {
-            true => items.iter().map(Item::name).collect(),
-            false => Vec::new(),
+        let order: Vec<_> = if is_mixed {
+            items.iter().map(Item::name).collect()
+        } else {
+            Vec::new()
         };
         let mut before = None;
         let mut open = false;

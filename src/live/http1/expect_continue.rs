@@ -77,9 +77,10 @@ impl BodyGate {
             return Poll::Pending;
         }
         // An answer may have arrived in between.
-        match self.keeper.change(CLOSED, OPEN) {
-            true => Poll::Ready(Decision::Open),
-            false => Poll::Pending,
+        if self.keeper.change(CLOSED, OPEN) {
+            Poll::Ready(Decision::Open)
+        } else {
+            Poll::Pending
         }
     }
 }

@@ -125,9 +125,10 @@ fn tolerance(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
 fn places(at: &Cursor<'_>) -> Result<i32, ConfigError> {
     let what = format!("a whole number of decimal places from -{MAX_PLACES} to {MAX_PLACES}");
     let places: i32 = at.parse(&what)?;
-    match places.unsigned_abs() <= MAX_PLACES.unsigned_abs() {
-        true => Ok(places),
-        false => Err(at.expected(what)),
+    if places.unsigned_abs() <= MAX_PLACES.unsigned_abs() {
+        Ok(places)
+    } else {
+        Err(at.expected(what))
     }
 }
 
@@ -139,9 +140,10 @@ fn time(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
             let problem = |problem: String| at.fault(problem);
             Ok(Format::parse(at.text()?).map_err(problem)?)
         })?;
-        match formats.is_empty() {
-            true => Err(ConfigErrors::from(at.expected("at least one format"))),
-            false => Ok(formats),
+        if formats.is_empty() {
+            Err(ConfigErrors::from(at.expected("at least one format")))
+        } else {
+            Ok(formats)
         }
     });
     let action = Action::Time(Time {

@@ -158,9 +158,10 @@ fn argument(parsed: &model::FnArg) -> Result<Operand, String> {
             model::Test::Function(parsed) => function(parsed),
             query => {
                 let path = path(query)?;
-                match path.segments.iter().all(is_singular) {
-                    true => Ok(Operand::Value(path)),
-                    false => Err("expected a query that selects at most one node".to_owned()),
+                if path.segments.iter().all(is_singular) {
+                    Ok(Operand::Value(path))
+                } else {
+                    Err("expected a query that selects at most one node".to_owned())
                 }
             }
         },

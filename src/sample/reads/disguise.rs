@@ -173,6 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn paths_with_dot_segments_or_encoded_separators_move() {
         for path in [
             "/search/..",

@@ -226,9 +226,12 @@ fn a_file_that_is_found_damaged_while_the_process_runs_is_replaced_and_written_w
     database.add_source(source);
     assert!(database.settle(DEADLINE));
     let mut is_first = true;
-    let write = move |_: &Connection| match std::mem::take(&mut is_first) {
-        true => Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
-        false => Ok(()),
+    let write = move |_: &Connection| {
+        if std::mem::take(&mut is_first) {
+            Err(failure(rusqlite::ffi::SQLITE_CORRUPT))
+        } else {
+            Ok(())
+        }
     };
     database.write(1, write).unwrap();
     eventually("a new file", || anew.load(Ordering::Relaxed) == 1);

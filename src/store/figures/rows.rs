@@ -82,9 +82,10 @@ pub(super) fn put_tally(
     for (added, before) in added.iter_mut().zip(before) {
         *added -= before;
     }
-    match added.iter().all(|count| *count == 0) {
-        true => Ok(()),
-        false => add_minute(to, now.as_second().div_euclid(60), tally, added),
+    if added.iter().all(|count| *count == 0) {
+        Ok(())
+    } else {
+        add_minute(to, now.as_second().div_euclid(60), tally, added)
     }
 }
 

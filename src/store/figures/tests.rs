@@ -29,9 +29,10 @@ struct Process {
 impl Process {
     fn start(database: &Database, second: i64) -> Self {
         let past = database.read(Past::load).unwrap();
-        let opening = match past.epochs.is_empty() {
-            true => LedgerSnapshot::default(),
-            false => LedgerSnapshot::GoesOn(past.epochs),
+        let opening = if past.epochs.is_empty() {
+            LedgerSnapshot::default()
+        } else {
+            LedgerSnapshot::GoesOn(past.epochs)
         };
         Self::open(opening, second, past.rules)
     }

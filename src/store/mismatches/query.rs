@@ -94,9 +94,10 @@ pub(super) fn numbers(
     }
     found.sort_unstable_by_key(|number| Reverse(*number));
     found.truncate(limit);
-    match keys.hold(database, &found)? {
-        true => Ok(found),
-        false => Ok(Vec::new()),
+    if keys.hold(database, &found)? {
+        Ok(found)
+    } else {
+        Ok(Vec::new())
     }
 }
 

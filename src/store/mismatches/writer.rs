@@ -88,9 +88,10 @@ impl Source for Intake {
         shelf.put(&self.waiting)?;
         let has_room = shelf.make_room(Stamp(SystemTime::now()).millis())?;
         self.gone = shelf.gone;
-        self.room = match has_room {
-            true => Room::Until(Instant::now() + PERIOD),
-            false => Room::Wanted,
+        self.room = if has_room {
+            Room::Until(Instant::now() + PERIOD)
+        } else {
+            Room::Wanted
         };
         Ok(())
     }

@@ -148,9 +148,10 @@ impl Name {
 
 /// The key after the first of `keys`, which are the remaining ones of an object.
 fn behind(nodes: &[Node], keys: &Range<Id>) -> Id {
-    match keys.is_empty() {
-        true => keys.end,
-        false => nodes[keys.start as usize + 1].next,
+    if keys.is_empty() {
+        keys.end
+    } else {
+        nodes[keys.start as usize + 1].next
     }
 }
 
@@ -165,8 +166,9 @@ fn hash(text: Text<'_>) -> u32 {
 }
 
 fn text(name: &str, escaped: bool) -> Text<'_> {
-    match escaped {
-        true => Text::Escaped(name),
-        false => Text::Plain(name),
+    if escaped {
+        Text::Escaped(name)
+    } else {
+        Text::Plain(name)
     }
 }

@@ -133,11 +133,12 @@ impl Iterator for CodePoints<'_> {
             't' => 0x09,
             'u' => {
                 let unit = self.unit();
-                match (0xD800..0xDC00).contains(&unit) {
-                    true => self.low_surrogate().map_or(unit, |low| {
+                if (0xD800..0xDC00).contains(&unit) {
+                    self.low_surrogate().map_or(unit, |low| {
                         0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)
-                    }),
-                    false => unit,
+                    })
+                } else {
+                    unit
                 }
             }
             other => u32::from(other),

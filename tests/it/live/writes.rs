@@ -20,9 +20,10 @@ fn parse<T>(text: &str, read: impl Fn(&Cursor<'_>) -> T) -> T {
 
 fn request(method: &str, path: &str, body: &str) -> String {
     let length = body.len();
-    let json = match body.starts_with('{') {
-        true => "Content-Type: application/json\r\n",
-        false => "",
+    let json = if body.starts_with('{') {
+        "Content-Type: application/json\r\n"
+    } else {
+        ""
     };
     format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{json}Content-Length: {length}\r\n\r\n{body}")
 }
@@ -72,9 +73,10 @@ async fn only_what_is_neither_safe_nor_declared_a_read_is_a_write() {
         };
         let path = path.split('?').next().unwrap();
         let text = format!("{method} {path}");
-        match expected {
-            true => until(&text, || is_written(&sidecar, path, "")).await,
-            false => assert!(!is_written(&sidecar, path, ""), "{text}"),
+        if expected {
+            until(&text, || is_written(&sidecar, path, "")).await
+        } else {
+            assert!(!is_written(&sidecar, path, ""), "{text}")
         }
     }
     assert!(!is_written(&sidecar, "/users/1", ""));

@@ -61,9 +61,10 @@ fn tagged(tag: &'static str) -> Way {
             return answer("412 Precondition Failed", "");
         }
         let is_part = !request.contains("if-range: ") || knows("if-range");
-        match request.contains("\r\nrange: ") && is_part {
-            true => answer("206 Partial Content", EQUAL),
-            false => answer("200 OK", EQUAL),
+        if request.contains("\r\nrange: ") && is_part {
+            answer("206 Partial Content", EQUAL)
+        } else {
+            answer("200 OK", EQUAL)
         }
     })
 }
@@ -175,12 +176,13 @@ async fn what_the_caller_had_already_is_not_compared_where_it_is_skipped() {
 fn validating(validator: &'static str, body: &'static str, knows: fn(&str) -> bool) -> Way {
     Way::writing(move |request| {
         let is_known = request.contains("\r\nif-") && knows(request);
-        let (status, body) = match is_known {
-            true => ("304 Not Modified", String::new()),
-            false => (
+        let (status, body) = if is_known {
+            ("304 Not Modified", String::new())
+        } else {
+            (
                 "200 OK",
                 format!("content-length: {}\r\n\r\n{body}", body.len()),
-            ),
+            )
         };
         let end = if is_known { "\r\n" } else { "" };
         format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{validator}\r\n{body}{end}")
@@ -325,9 +327,12 @@ async fn a_304_that_was_overtaken_by_a_write_is_no_mismatch() {
 
 #[tokio::test]
 async fn a_new_stack_that_fails_on_conditions_alone_is_a_mismatch() {
-    let failing = Way::writing(|request| match request.contains("if-none-match") {
-        true => answer("500 Internal Server Error", "{}"),
-        false => answer("200 OK", EQUAL),
+    let failing = Way::writing(|request| {
+        if request.contains("if-none-match") {
+            answer("500 Internal Server Error", "{}")
+        } else {
+            answer("200 OK", EQUAL)
+        }
     });
     let (old, new) = pair(validating("etag: \"1\"", EQUAL, knows_one), failing).await;
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;

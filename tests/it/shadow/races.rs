@@ -109,9 +109,10 @@ async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditi
 
 #[tokio::test]
 async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_was() {
-    let tagged = Way::writing(|request| match request.contains("if-none-match") {
-        true => "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned(),
-        false => {
+    let tagged = Way::writing(|request| {
+        if request.contains("if-none-match") {
+            "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned()
+        } else {
             let answer = answer("200 OK", EQUAL);
             answer.replacen("\r\n", "\r\netag: \"7\"\r\n", 1)
         }

@@ -554,9 +554,10 @@ impl World {
         let record = self.0.lock().unwrap()[key];
         let is_behind = record.written.elapsed() < record.lag;
         let version = record.version - u64::from(is_behind);
-        let name = match CORRUPT.contains(&key) {
-            true => format!("N{key}"),
-            false => format!("n{key}"),
+        let name = if CORRUPT.contains(&key) {
+            format!("N{key}")
+        } else {
+            format!("n{key}")
         };
         format!(r#"{{"name": "{name}", "version": {version}}}"#)
     }

@@ -42,12 +42,13 @@ fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = entries.map_err(|cause| unreadable(path, &cause))?;
     files.retain(|file| rules_beside(file).is_some() && file.is_file());
     files.sort();
-    match files.is_empty() {
-        true => Err(ConfigError::bare(format!(
+    if files.is_empty() {
+        Err(ConfigError::bare(format!(
             "{} holds no tests of rules (*.test.yaml)",
             path.display()
-        ))),
-        false => Ok(files),
+        )))
+    } else {
+        Ok(files)
     }
 }
 

@@ -149,9 +149,12 @@ fn answer(at: &Cursor<'_>) -> Result<Answer, ConfigErrors> {
     });
     let mut headers = fields.optional("headers", headers).unwrap_or_default();
     let trailers = fields.optional("trailers", self::headers);
-    let media_type = fields.optional("type", |at| match headers.contains_key(CONTENT_TYPE) {
-        true => Err(at.fault("`content-type` stands in `headers` already")),
-        false => header_value(at),
+    let media_type = fields.optional("type", |at| {
+        if headers.contains_key(CONTENT_TYPE) {
+            Err(at.fault("`content-type` stands in `headers` already"))
+        } else {
+            header_value(at)
+        }
     });
     let text = fields.optional("body", |at| at.text().map(str::to_owned));
     // Null is a JSON value like others.

@@ -296,9 +296,10 @@ fn in_common(olds: &[u8], news: &[u8]) -> usize {
     for old in olds {
         let mut diagonal = 0;
         for (at, new) in news.iter().enumerate() {
-            let longest = match old == new {
-                true => diagonal + 1,
-                false => row[at].max(row[at + 1]),
+            let longest = if old == new {
+                diagonal + 1
+            } else {
+                row[at].max(row[at + 1])
             };
             diagonal = std::mem::replace(&mut row[at + 1], longest);
         }

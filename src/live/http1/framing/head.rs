@@ -30,9 +30,10 @@ impl Facts {
         if memchr(b'#', line).is_some() {
             return Err(AtFault);
         }
-        let version = match line.ends_with(b" HTTP/1.0") {
-            true => Version::Http10,
-            false => Version::Http11,
+        let version = if line.ends_with(b" HTTP/1.0") {
+            Version::Http10
+        } else {
+            Version::Http11
         };
         Ok(Self {
             version,
