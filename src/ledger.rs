@@ -10,6 +10,7 @@ pub mod gauges;
 pub mod latencies;
 mod locks;
 mod names;
+mod recovery;
 pub mod route;
 pub mod rule_counts;
 mod seconds;
@@ -35,6 +36,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use locks::{locked, read, write};
 use names::Places;
+use recovery::{forget, open, versions};
 use shared::{JudgedBy, LedgerShared};
 use snapshot::ChangeStamp;
 use std::{
@@ -340,81 +342,4 @@ impl Ledger {
         let epochs = read(&self.0.epochs);
         epochs.back().expect("an epoch is always open").clone()
     }
-}
-
-/// The past epochs, and the current one.
-fn open(
-    opening: LedgerSnapshot,
-    now: Timestamp,
-    house: &Arc<LedgerShared>,
-) -> VecDeque<Arc<Epoch>> {
-    let restored = |past: Vec<EpochState>| -> VecDeque<_> {
-        let past = past.into_iter();
-        past.map(|state| Epoch::restore(state, now, house.clone()))
-            .collect()
-    };
-    let (past, comparable, label, cause) = match opening {
-        LedgerSnapshot::GoesOn(epochs) => return restored(epochs),
-        LedgerSnapshot::Begins {
-            past,
-            comparable,
-            label,
-            cause,
-        } => (past, comparable, label, cause),
-    };
-    let mut epochs = restored(past);
-    let last = epochs.back().map(|last| {
-        last.end(now.max(last.since()));
-        (last.number(), last.since())
-    });
-    let (number, after) = last.unwrap_or((0, now));
-    let beginning = Beginning {
-        number: number + 1,
-        comparable,
-        series: number + 1,
-        label,
-        version: None,
-        cause,
-        since: now,
-        after,
-    };
-    epochs.push_back(Epoch::begin(beginning, house.clone()));
-    forget(&mut epochs);
-    epochs
-}
-
-/// The builds with epochs that are comparable with the current one.
-fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
-    let present = epochs.back().expect("an epoch is always open");
-    let comparable = epochs
-        .iter()
-        .filter(|epoch| epoch.series() == present.series());
-    let known = comparable.filter_map(|epoch| epoch.version().cloned());
-    let met = epochs.iter().filter_map(|epoch| epoch.version().cloned());
-    let past = (known.collect(), met.collect());
-    let last = present.last_check().map(|last| last.min(now));
-    let others = epochs.iter().rev().skip(1);
-    let mut others = others.filter(|epoch| epoch.series() == present.series());
-    let is_left = others.any(|other| other.last_check() > present.last_check());
-    let mut versions = Versions::new((present.version().cloned(), last), past, now);
-    if is_left {
-        versions.leave();
-    }
-    // It may have been a moment ago.
-    if present.has_unattributed() {
-        versions.mix(now);
-    }
-    versions
-}
-
-/// Drops the oldest epochs until the limits hold, but never the current one. Returns how many were dropped.
-fn forget(epochs: &mut VecDeque<Arc<Epoch>>) -> u64 {
-    let before = epochs.len();
-    let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
-    while epochs.len() > 1 && (epochs.len() > MAX_EPOCHS || tallies > MAX_TALLIES) {
-        if let Some(oldest) = epochs.pop_front() {
-            tallies -= oldest.seen();
-        }
-    }
-    (before - epochs.len()) as u64
 }

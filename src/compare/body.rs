@@ -29,7 +29,6 @@ const MAX_VALUE: usize = 16 << 10;
 
 /// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
 const MAX_GROWTH: usize = 4;
-
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A decoded body, or the original bytes if it cannot be decoded.

@@ -11,7 +11,6 @@ use super::{
 use crate::outcome::{Mark, Outcome};
 use jiff::SignedDuration;
 
-/// One route under its limits.
 pub(super) struct Assessment<'e> {
     figures: &'e Figures,
     limits: &'e Limits,

@@ -1,0 +1,88 @@
+//! What a ledger begins with: the epochs of the past, and how many of them stay.
+
+use super::{
+    MAX_EPOCHS, MAX_TALLIES,
+    epoch::{Beginning, Epoch},
+    shared::LedgerShared,
+    snapshot::{EpochState, LedgerSnapshot},
+};
+use crate::verdict::Versions;
+use jiff::Timestamp;
+use std::{collections::VecDeque, sync::Arc};
+
+/// The past epochs, and the current one.
+pub(super) fn open(
+    opening: LedgerSnapshot,
+    now: Timestamp,
+    house: &Arc<LedgerShared>,
+) -> VecDeque<Arc<Epoch>> {
+    let restored = |past: Vec<EpochState>| -> VecDeque<_> {
+        let past = past.into_iter();
+        past.map(|state| Epoch::restore(state, now, house.clone()))
+            .collect()
+    };
+    let (past, comparable, label, cause) = match opening {
+        LedgerSnapshot::GoesOn(epochs) => return restored(epochs),
+        LedgerSnapshot::Begins {
+            past,
+            comparable,
+            label,
+            cause,
+        } => (past, comparable, label, cause),
+    };
+    let mut epochs = restored(past);
+    let last = epochs.back().map(|last| {
+        last.end(now.max(last.since()));
+        (last.number(), last.since())
+    });
+    let (number, after) = last.unwrap_or((0, now));
+    let beginning = Beginning {
+        number: number + 1,
+        comparable,
+        series: number + 1,
+        label,
+        version: None,
+        cause,
+        since: now,
+        after,
+    };
+    epochs.push_back(Epoch::begin(beginning, house.clone()));
+    forget(&mut epochs);
+    epochs
+}
+
+/// The builds with epochs that are comparable with the current one.
+pub(super) fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
+    let present = epochs.back().expect("an epoch is always open");
+    let comparable = epochs
+        .iter()
+        .filter(|epoch| epoch.series() == present.series());
+    let known = comparable.filter_map(|epoch| epoch.version().cloned());
+    let met = epochs.iter().filter_map(|epoch| epoch.version().cloned());
+    let past = (known.collect(), met.collect());
+    let last = present.last_check().map(|last| last.min(now));
+    let others = epochs.iter().rev().skip(1);
+    let mut others = others.filter(|epoch| epoch.series() == present.series());
+    let is_left = others.any(|other| other.last_check() > present.last_check());
+    let mut versions = Versions::new((present.version().cloned(), last), past, now);
+    if is_left {
+        versions.leave();
+    }
+    // It may have been a moment ago.
+    if present.has_unattributed() {
+        versions.mix(now);
+    }
+    versions
+}
+
+/// Drops the oldest epochs until the limits hold, but never the current one. Returns how many were dropped.
+pub(super) fn forget(epochs: &mut VecDeque<Arc<Epoch>>) -> u64 {
+    let before = epochs.len();
+    let mut tallies: usize = epochs.iter().map(|epoch| epoch.seen()).sum();
+    while epochs.len() > 1 && (epochs.len() > MAX_EPOCHS || tallies > MAX_TALLIES) {
+        if let Some(oldest) = epochs.pop_front() {
+            tallies -= oldest.seen();
+        }
+    }
+    (before - epochs.len()) as u64
+}
