@@ -15,6 +15,7 @@ mod config;
 mod config_commands;
 mod config_reload;
 mod config_settings;
+mod configuration_page;
 mod demo;
 mod layers;
 mod live;
