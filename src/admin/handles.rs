@@ -166,7 +166,7 @@ pub enum NotRechecked {
     UnknownClass,
     #[error("another call is reading stored mismatches again: try again in a moment")]
     Busy,
-    #[error("what is stored cannot be read")]
+    #[error("stored data cannot be read")]
     Unreadable,
     #[error("the process is ending")]
     Ending,
@@ -193,7 +193,7 @@ pub enum QueryError {
     Cursor,
     #[error("nothing was looked at, for what is wrong with the rules")]
     Rules(ConfigErrors),
-    #[error("what is stored cannot be read")]
+    #[error("stored data cannot be read")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -230,8 +230,8 @@ pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "looking at what is stored panicked");
-        let detail = "looking at what is stored failed";
+        tracing::error!(%error, "a query of the store panicked");
+        let detail = "a query of the store failed";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     })
 }

@@ -67,7 +67,7 @@ impl From<QueryError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
             }
             QueryError::Store(error) => {
-                tracing::error!(error, "what is stored cannot be read");
+                tracing::error!(error, "stored data cannot be read");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }

@@ -164,7 +164,7 @@ impl Started {
         live.cut();
         // The shadow observes `grace` itself.
         if shadow.await.is_err() {
-            tracing::error!("the shadow came to no orderly end");
+            tracing::error!("shadow runtime failed to shut down cleanly");
         }
         shadow_threads.cut();
         join(&mut self.listeners).await;

@@ -93,7 +93,9 @@ impl Changes {
                 let at = (now.revision, Timestamp::now());
                 self.note_all(&changes((&before, &now.settings), at, By::Start));
             }
-            Err(error) => tracing::warn!(%error, "what settings the start changes is not noted"),
+            Err(error) => {
+                tracing::warn!(%error, "failed to record the settings that this start changes")
+            }
         }
     }
 

@@ -90,7 +90,7 @@ impl Rechecks {
         let stored = task::spawn_blocking(move || looked.0.stored(&id, limit)).await;
         let stored = stored.map_err(|_| NotRechecked::Ending)?;
         let stored = stored.map_err(|error| {
-            tracing::error!(%error, "what is stored cannot be read");
+            tracing::error!(%error, "stored data cannot be read");
             NotRechecked::Unreadable
         })?;
         let (class, newest) = stored.ok_or(NotRechecked::UnknownClass)?;

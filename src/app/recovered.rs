@@ -93,7 +93,9 @@ fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
     if matches!(path.try_exists(), Ok(false)) {
         return (in_memory, Past::default(), None);
     }
-    tracing::warn!("what can be read of the store holds, but nothing is added to it");
+    tracing::warn!(
+        "the store cannot be opened for writing: its data is used, and nothing is added"
+    );
     let past = Database::peek(path, Past::load);
     let kept = Database::peek(path, Kept::load);
     let past = past.unwrap_or_else(|error| unread(("the figures", &error), &in_memory));
@@ -105,7 +107,7 @@ const SETTINGS: &str = "the settings that the API had changed";
 
 /// Falls back to the default, and logs and reports the error.
 fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Database) -> T {
-    tracing::error!(what, %error, "what is stored cannot be read, and is not in force");
+    tracing::error!(what, %error, "stored data cannot be read, and is not in force");
     database.tell(format!(
         "{what} cannot be read from the store, and are not in force: {error}"
     ));
@@ -150,7 +152,7 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
 fn tell_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec<String> {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     for fault in &faults {
-        tracing::warn!(fault, changed = %kept.changed, "what the API had changed does not fit the configuration any more");
+        tracing::warn!(fault, changed = %kept.changed, "settings changed by the API no longer fit the configuration");
     }
     database.tell(format!(
         "the settings that the API had changed do not fit the configuration any more, and none of them is in force until it \
@@ -166,7 +168,7 @@ fn notice_clock(past: &Past, (database, gauges): (&Database, &Gauges)) {
     };
     let now = Timestamp::now();
     if latest.duration_since(now) > SET_BACK {
-        tracing::warn!(%latest, %now, "the clock stands before what is stored: it was set back, and the soak time starts again");
+        tracing::warn!(%latest, %now, "the clock is behind the stored data: it was set back, and the soak time starts again");
         gauges.set_clock_set_back();
         database.tell(format!(
             "the clock was set back to before {latest}, of which something is stored: the soak time starts again"

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> ExitCode {
         anstream::eprintln!("twinread: {error}");
     }
     for warning in loaded.warnings() {
-        tracing::warn!(%warning, "the configuration asks for attention");
+        tracing::warn!(%warning, "configuration warning");
     }
     match serve(origin, loaded) {
         Ok(()) => ExitCode::SUCCESS,

@@ -172,7 +172,7 @@ impl Running {
         }
         tracing::info!(changed = ?reloaded.changed, "the configuration was reloaded");
         for warning in next.warnings() {
-            tracing::warn!(%warning, "the configuration asks for attention");
+            tracing::warn!(%warning, "configuration warning");
         }
         self.put(state, next, By::File);
         Ok(reloaded)

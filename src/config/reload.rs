@@ -76,7 +76,7 @@ impl Reloads {
             // Reading files and compiling rules must not block a thread that serves.
             let reload = task::spawn_blocking(move || running.reload(cause));
             if let Err(error) = reload.await {
-                tracing::error!(%error, "the reload came to no end");
+                tracing::error!(%error, "a reload did not finish");
             }
             self.follow();
         }

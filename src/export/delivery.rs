@@ -56,7 +56,7 @@ impl Delivery {
     fn failed(&mut self, count: u64, error: &dyn std::fmt::Display) {
         self.gauges.export_dropped(self.signal, count);
         if self.state == State::Delivering {
-            tracing::warn!(signal = self.signal.name(), %error, "the collector does not take what it is sent; dropping it");
+            tracing::warn!(signal = self.signal.name(), %error, "the collector rejects what it is sent; dropping it");
         }
         self.state = State::Failing;
     }

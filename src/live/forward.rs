@@ -262,7 +262,7 @@ impl Pending {
     ) -> Response<ResponseBody> {
         let marks = Marks::of(answer.headers());
         if let Err(error) = hop::check_answer(&mut answer, marks) {
-            tracing::debug!(%error, stack = %self.primary, "an answer was refused");
+            tracing::debug!(%error, stack = %self.primary, "an answer was rejected");
             return Problem::NotHttp.answer();
         }
         let status = answer.status();

@@ -101,7 +101,7 @@ impl Bound {
                     }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "accepting rests");
+                        tracing::warn!(%error, "failed to accept a connection; backing off");
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -118,7 +118,7 @@ async fn serve(
     mut drain: drain::Watch,
 ) {
     if let Err(error) = guard.set_nodelay() {
-        return tracing::debug!(%error, "a caller went before it was served");
+        return tracing::debug!(%error, "a caller left before it was served");
     }
     poll_fn(|cx| {
         caller.line.written_by(cx.waker());

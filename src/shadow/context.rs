@@ -233,7 +233,7 @@ impl CheckContext {
                     .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
                 self.reports.send(report);
             }
-            Err(_) => tracing::error!("a report could not be made, for making it panicked"),
+            Err(_) => tracing::error!("a report is lost because building it panicked"),
         }
     }
 }

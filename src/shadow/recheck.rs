@@ -204,7 +204,7 @@ impl<'c> Series<'c> {
         let [later_old, later_new] = match read.await {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {
-                tracing::debug!(?obstacle, "a re-check could not be made");
+                tracing::debug!(?obstacle, "a re-check failed");
                 return Look::Missed;
             }
         };
@@ -214,13 +214,13 @@ impl<'c> Series<'c> {
             is_turned_away(first_new, &later_new) && !fails_still(first_new, &later_new);
         if is_turned_away(first_old, &later_old) || is_new_away {
             let (old, new) = (later_old.status, later_new.status);
-            tracing::debug!(%old, %new, "a re-check was turned away");
+            tracing::debug!(%old, %new, "a stack rejected a re-check");
             return Look::Missed;
         }
         // A control instance whose status differs from the start serves something else, most often because its address
         // is wrong.
         if lanes.has_control() && later_old.status != first_old.status {
-            tracing::debug!(status = %later_old.status, "the control instance answers otherwise than the old stack did");
+            tracing::debug!(status = %later_old.status, "the control instance answered with another status than the old stack");
             return Look::Missed;
         }
         if self.check.build(first_new) != self.check.build(&later_new) {

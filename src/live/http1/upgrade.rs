@@ -10,11 +10,11 @@ pub(crate) fn open(caller: OnUpgrade, stack: OnUpgrade, drain: drain::Watch) {
     tokio::spawn(async move {
         let (caller, stack) = match tokio::try_join!(caller, stack) {
             Ok(ends) => ends,
-            Err(error) => return tracing::debug!(%error, "an upgrade did not come about"),
+            Err(error) => return tracing::debug!(%error, "an upgrade failed"),
         };
         let (mut caller, mut stack) = (TokioIo::new(caller), TokioIo::new(stack));
         if let Err(error) = copy_bidirectional(&mut caller, &mut stack).await {
-            tracing::debug!(%error, "a tunnel broke");
+            tracing::debug!(%error, "a tunnel failed");
         }
         drop(drain);
     });

@@ -33,7 +33,7 @@ impl Store {
     pub async fn run(self, reports: mpsc::Receiver<Sent>) {
         let listening = task::spawn_blocking(move || self.listen(reports));
         if let Err(error) = listening.await {
-            tracing::error!(%error, "no examples are kept any more");
+            tracing::error!(%error, "no further mismatches are stored");
         }
     }
 
