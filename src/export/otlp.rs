@@ -145,22 +145,10 @@ impl Target {
     /// [`Invalid::Exporter`].
     pub fn span_exporter(&self) -> Result<SpanExporter, Invalid> {
         let builder = SpanExporter::builder();
-        let exporter = match self.protocol {
-            Protocol::Grpc => builder
-                .with_tonic()
-                .with_endpoint(&self.url)
-                .with_timeout(self.timeout)
-                .with_metadata(self.metadata())
-                .build()?,
-            Protocol::Http => builder
-                .with_http()
-                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                .with_endpoint(&self.url)
-                .with_timeout(self.timeout)
-                .with_headers(self.header_map())
-                .build()?,
-        };
-        Ok(exporter)
+        Ok(match self.protocol {
+            Protocol::Grpc => self.grpc(builder.with_tonic()).build()?,
+            Protocol::Http => self.http(builder.with_http()).build()?,
+        })
     }
 
     /// Connects on first use. Must be called within a tokio runtime.
@@ -170,26 +158,26 @@ impl Target {
     pub fn metric_exporter(&self) -> Result<MetricExporter, Invalid> {
         let builder = MetricExporter::builder()
             .with_temporality(opentelemetry_sdk::metrics::Temporality::Cumulative);
-        let exporter = match self.protocol {
-            Protocol::Grpc => builder
-                .with_tonic()
-                .with_endpoint(&self.url)
-                .with_timeout(self.timeout)
-                .with_metadata(self.metadata())
-                .build()?,
-            Protocol::Http => builder
-                .with_http()
-                .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-                .with_endpoint(&self.url)
-                .with_timeout(self.timeout)
-                .with_headers(self.header_map())
-                .build()?,
-        };
-        Ok(exporter)
+        Ok(match self.protocol {
+            Protocol::Grpc => self.grpc(builder.with_tonic()).build()?,
+            Protocol::Http => self.http(builder.with_http()).build()?,
+        })
     }
 
-    fn metadata(&self) -> MetadataMap {
-        MetadataMap::from_headers(self.headers.iter().cloned().collect())
+    fn grpc<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {
+        let headers = self.headers.iter().cloned().collect();
+        builder
+            .with_endpoint(&self.url)
+            .with_timeout(self.timeout)
+            .with_metadata(MetadataMap::from_headers(headers))
+    }
+
+    fn http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> B {
+        builder
+            .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
+            .with_endpoint(&self.url)
+            .with_timeout(self.timeout)
+            .with_headers(self.header_map())
     }
 
     fn header_map(&self) -> HashMap<String, String> {
