@@ -220,8 +220,8 @@ impl Closer {
         slots.get_mut(index)
     }
 
-    /// The tallies of the checks that a shutdown would cut off, once per check: the first open one, and the hits that
-    /// ended before it in its second. Later samples are lost, however they ended.
+    /// The tallies of the checks that a shutdown would cut off, once per check: the first open one, and the hits before
+    /// it that are not evidence yet. Later samples are lost, however they ended.
     pub(super) fn cut(&mut self) -> Vec<Arc<Tally>> {
         self.receive();
         let mut cut = Vec::new();
