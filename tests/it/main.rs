@@ -11,6 +11,7 @@ mod support;
 
 mod admin;
 mod adversarial;
+mod arguments;
 mod config;
 mod config_commands;
 mod config_reload;
