@@ -1,9 +1,6 @@
 //! Callers, and the cost in the sidecar's process.
 
-use super::{
-    sidecar::Sidecar,
-    stack::{Stack, json},
-};
+use super::support::{Sidecar, Stack, json};
 use std::{fs, thread};
 
 const CALLERS: usize = 8;

@@ -9,21 +9,16 @@
 
 mod fill;
 mod load;
-#[allow(dead_code, reason = "a part of it serves here")]
-#[path = "../../tests/process/sidecar.rs"]
-mod sidecar;
-#[allow(dead_code, reason = "a part of it serves here")]
-#[path = "../../tests/process/stack.rs"]
-mod stack;
+#[path = "../../tests/support/harness.rs"]
+mod support;
 
 use fill::{config, fill};
-use sidecar::{Caller, Sidecar, eventually};
-use stack::Stack;
 use std::{
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
+use support::{Caller, Sidecar, Stack, eventually};
 
 const MISMATCHES: u64 = 1_000_000;
 

@@ -1,6 +1,6 @@
 //! `twinread check` and `twinread set` on the command line: what they print, where, and their exit codes.
 
-use crate::command::twinread;
+use crate::support::run_in;
 use std::{
     fs,
     path::Path,
@@ -28,7 +28,7 @@ fn told(output: &Output) -> (i32, &str, &str) {
 #[test]
 fn the_help_says_of_each_command_what_that_one_does() {
     let folder = TempDir::new().unwrap();
-    let help = twinread(folder.path(), &["--help"]);
+    let help = run_in(folder.path(), &["--help"]);
     let (code, stdout, _) = told(&help);
     assert_eq!(code, 0);
     let commands = stdout.lines().skip_while(|line| *line != "Commands:");
@@ -58,7 +58,7 @@ fn check_tells_what_it_found_on_one_line() {
                  - {id: b, why: clocks, expires: 2020-01-01, at: header.age, do: ignore}\n";
     fs::write(folder.path().join("own.yaml"), rules).unwrap();
 
-    let output = twinread(folder.path(), &["check", "twinread.yaml"]);
+    let output = run_in(folder.path(), &["check", "twinread.yaml"]);
 
     let (code, stdout, stderr) = told(&output);
     assert_eq!(code, 0, "{stderr}");
@@ -76,14 +76,14 @@ fn check_tells_what_it_found_on_one_line() {
 fn check_prints_every_fault_with_its_place_on_stderr() {
     let folder = folder("old: {url: 'http://old:1'}\nnwe: {}\nsample: {rate: 7}\n");
 
-    let output = twinread(folder.path(), &["check", "twinread.yaml"]);
+    let output = run_in(folder.path(), &["check", "twinread.yaml"]);
 
     let expected = "twinread.yaml:1:1: new: `url` is missing\n\
                     twinread.yaml:2:1: unknown field `nwe`, did you mean `new`?\n\
                     twinread.yaml:3:16: sample.rate: expected a number from 0 to 1, found `7`\n";
     assert_eq!(told(&output), (64, "", expected));
 
-    let output = twinread(folder.path(), &["check", "gone.yaml"]);
+    let output = run_in(folder.path(), &["check", "gone.yaml"]);
     let expected = "cannot read gone.yaml: No such file or directory (os error 2)\n";
     assert_eq!(told(&output), (64, "", expected));
 }
@@ -109,7 +109,7 @@ fn set_changes_settings_and_prints_what_they_are_now() {
     let admin = format!("http://{}", app.admin_addr());
     let set = |changes: &[&str]| {
         let arguments = [&["set", "--admin", &admin, "--token", "s3cret"], changes].concat();
-        twinread(folder.path(), &arguments)
+        run_in(folder.path(), &arguments)
     };
 
     let output = set(&["sample.rate=0.2", "new.timeout=3s", "serve_from=new"]);
@@ -128,7 +128,7 @@ fn set_changes_settings_and_prints_what_they_are_now() {
                     queue.max_length: expected a whole number from 1 to 1000000, found `0`\n";
     assert_eq!(told(&output), (64, "", expected));
 
-    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
     let (code, stdout, stderr) = told(&output);
     assert_eq!((code, stdout), (64, ""), "without the token: {stderr}");
     app.stop();
@@ -157,7 +157,7 @@ fn set_says_that_a_change_does_not_survive_a_restart() {
     let (other, store) = ("other", "evidence.db");
     fs::rename(folder.path().join(other), folder.path().join(store)).unwrap();
     let admin = format!("http://{}", app.admin_addr());
-    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
     let expected = "in force, but not stored: it does not survive a restart\n";
     assert_eq!(told(&output), (0, "paused = true (api)\n", expected));
     app.stop();
@@ -172,14 +172,14 @@ fn set_tells_bad_usage_from_nobody_there() {
         &["set"],
         &["set", "--admin", "nowhere", "paused=true"],
     ] {
-        let output = twinread(folder.path(), arguments);
+        let output = run_in(folder.path(), arguments);
         let (code, stdout, stderr) = told(&output);
         assert_eq!((code, stdout), (64, ""), "{arguments:?}\n{stderr}");
     }
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("http://{}", unused.local_addr().unwrap());
     drop(unused);
-    let output = twinread(folder.path(), &["set", "--admin", &admin, "paused=true"]);
+    let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
     let (code, stdout, stderr) = told(&output);
     assert_eq!((code, stdout), (69, ""), "{stderr}");
 }

@@ -1,6 +1,6 @@
 //! The table of all fields in `docs/configuration.md`, which is made from the printed schema.
 
-use crate::command::twinread;
+use crate::support::run_in;
 use serde_json::Value;
 use std::{env, fmt::Write, fs, path::Path};
 
@@ -50,7 +50,7 @@ fn every_field_has_a_meaning_and_values() {
 }
 
 fn schema() -> Value {
-    let printed = twinread(Path::new("."), &["schema", "config"]);
+    let printed = run_in(Path::new("."), &["schema", "config"]);
     serde_json::from_slice(&printed.stdout).unwrap()
 }
 

@@ -67,7 +67,7 @@ fn every_sample_has_one_outcome_and_healthy_routes_only_match() {
 
 #[test]
 fn people_get_tables_without_colours_when_not_on_a_terminal() {
-    let output = demo(&["--seconds", "1"]);
+    let output = demo(&["--seconds", "3"]);
     let text = String::from_utf8(output.stdout).unwrap();
 
     assert!(

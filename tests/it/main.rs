@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "../support/command.rs"]
-mod command;
 #[path = "../support/harness.rs"]
 mod support;
 

@@ -15,9 +15,9 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 /// Exit code, stdout, stderr.
-fn twinread(folder: &Path, line: &str) -> (i32, String, String) {
+fn run(folder: &Path, line: &str) -> (i32, String, String) {
     let arguments: Vec<_> = line.split(' ').collect();
-    let output = crate::command::twinread(folder, &arguments);
+    let output = crate::support::run_in(folder, &arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(output.stdout), text(output.stderr))
@@ -50,7 +50,7 @@ const GOOD: &str = "cases:
 fn tests_that_hold_pass() {
     let folder = folder(&[("r.yaml", RULES), ("r.test.yaml", GOOD)]);
     for path in [".", "r.test.yaml"] {
-        let (code, stdout, stderr) = twinread(folder.path(), &format!("rules test {path}"));
+        let (code, stdout, stderr) = run(folder.path(), &format!("rules test {path}"));
         assert_eq!(
             (code, &*stdout),
             (0, "2 cases, 2 passed, 0 failed\n"),
@@ -78,7 +78,7 @@ cases:
 fn what_fails_is_told_by_case_and_difference() {
     let rules = RULES.replace("header.date", "header.x-date");
     let folder = folder(&[("rules/r.yaml", &rules), ("bad.yaml", BAD)]);
-    let (code, stdout, _) = twinread(folder.path(), "rules test bad.yaml");
+    let (code, stdout, _) = run(folder.path(), "rules test bad.yaml");
     let expected = "\
 failed too much is expected  bad.yaml:3:11
   not found: $.at value
@@ -94,7 +94,7 @@ bad.yaml: note: no case tests the rule `date`
 ";
     assert_eq!((code, &*stdout), (1, expected));
 
-    let (code, stdout, _) = twinread(folder.path(), "rules test bad.yaml --json");
+    let (code, stdout, _) = run(folder.path(), "rules test bad.yaml --json");
     let told: Value = serde_json::from_str(&stdout).unwrap();
     let n = json!({"place": "$.n", "kind": "type", "old": serde_json::from_str::<Value>("1.50").unwrap(), "new": "x"});
     let expected = json!({
@@ -194,7 +194,7 @@ fn what_cannot_be_read_is_told_whole_and_nothing_is_run() {
         ),
     ]);
     for (paths, told) in REFUSED {
-        let (code, stdout, stderr) = twinread(folder.path(), &format!("rules test {paths}"));
+        let (code, stdout, stderr) = run(folder.path(), &format!("rules test {paths}"));
         assert_eq!((code, &*stdout, &*stderr), (64, "", *told), "{paths}");
     }
 }
@@ -214,7 +214,7 @@ fn rule_files_are_checked_together() {
         ),
         ("empty/x.txt", ""),
     ]);
-    let (code, stdout, stderr) = twinread(
+    let (code, stdout, stderr) = run(
         folder.path(),
         "rules check rules gone.yaml empty builtin:htp",
     );
@@ -228,7 +228,7 @@ rules/b.yml:1:45: rules[0].do: unknown action `ignor`, did you mean `ignore`?
 ";
     assert_eq!((code, &*stdout, &*stderr), (64, "", expected));
 
-    let (code, stdout, stderr) = twinread(
+    let (code, stdout, stderr) = run(
         folder.path(),
         "rules check rules/a.yaml old.yaml builtin:http",
     );
@@ -245,8 +245,7 @@ rules/b.yml:1:45: rules[0].do: unknown action `ignor`, did you mean `ignore`?
 
 #[test]
 fn the_rules_that_come_along_pass_their_tests() {
-    let (code, stdout, stderr) =
-        twinread(Path::new(env!("CARGO_MANIFEST_DIR")), "rules test rules");
+    let (code, stdout, stderr) = run(Path::new(env!("CARGO_MANIFEST_DIR")), "rules test rules");
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(!stdout.contains("note: "), "{stdout}");
 }

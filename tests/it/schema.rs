@@ -1,6 +1,6 @@
 //! `twinread schema`: the schemas accept exactly what the program accepts.
 
-use crate::command::twinread;
+use crate::support::run_in;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::{
@@ -45,7 +45,7 @@ enum Step {
 
 impl Kind {
     fn schema(self) -> Value {
-        let output = twinread(Path::new("/"), &["schema", self.name]);
+        let output = run_in(Path::new("/"), &["schema", self.name]);
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -59,7 +59,7 @@ impl Kind {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("f.yaml"), "rules: []").unwrap();
         fs::write(folder.path().join(self.file), text).unwrap();
-        let output = twinread(folder.path(), &[self.command, &[self.file]].concat());
+        let output = run_in(folder.path(), &[self.command, &[self.file]].concat());
         let is_refused = output.status.code() == Some(64);
         is_refused.then(|| String::from_utf8(output.stderr).unwrap())
     }

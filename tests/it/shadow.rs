@@ -8,11 +8,10 @@ mod large;
 mod noise;
 mod races;
 mod recheck;
-mod stacks;
 
-use harness::{Read, Shadow, eventually};
+use crate::support::{Reply, Script, Stack, answer, json, until};
+use harness::{Read, Shadow};
 use http::{Method, StatusCode};
-use stacks::{Stack, Way, answer};
 use std::{
     num::{NonZeroU32, NonZeroUsize},
     sync::Arc,
@@ -55,16 +54,13 @@ fn not_compared(reason: Reason) -> Outcome {
 }
 
 /// A pair of stacks, the old one healthy.
-async fn stacks(way: Way) -> (Stack, Stack) {
-    (
-        Stack::start(Way::json(EQUAL)).await,
-        Stack::start(way).await,
-    )
+fn stacks(script: impl Into<Script>) -> (Stack, Stack) {
+    (Stack::replying(json(EQUAL)), Stack::replying(script))
 }
 
 #[tokio::test]
 async fn the_shadow_gets_the_read_once_and_marked() {
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let shadow = Shadow::start(&old, &new, settings()).await;
     let read = Read {
         method: Method::POST,
@@ -104,7 +100,7 @@ async fn the_shadow_gets_the_read_once_and_marked() {
 
 #[tokio::test]
 async fn a_check_may_stay_within_the_live_trace() {
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let settings = Settings {
         trace: Trace::Child,
         ..settings()
@@ -126,9 +122,9 @@ async fn a_check_may_stay_within_the_live_trace() {
 #[tokio::test]
 async fn a_mismatch_is_counted_and_reported_by_stack_not_by_role() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
-        let shadow_way = Way::Answers(answer("203 Non-Authoritative", r#"{"a": 2}"#));
-        let other = Stack::start(shadow_way).await;
-        let unasked = Stack::start(Way::json(EQUAL)).await;
+        let shadow_way = Reply::Write(answer("203 Non-Authoritative", r#"{"a": 2}"#));
+        let other = Stack::replying(shadow_way);
+        let unasked = Stack::replying(json(EQUAL));
         let (old, new) = match primary {
             stack::Stack::Old => (&unasked, &other),
             stack::Stack::New => (&other, &unasked),
@@ -161,7 +157,7 @@ async fn a_mismatch_is_counted_and_reported_by_stack_not_by_role() {
 #[tokio::test]
 async fn a_refusal_on_the_new_side_alone_is_marked() {
     for status in ["401 Unauthorized", "403 Forbidden"] {
-        let (old, new) = stacks(Way::Answers(answer(status, "{}"))).await;
+        let (old, new) = stacks(Reply::Write(answer(status, "{}")));
         let shadow = Shadow::start(&old, &new, settings()).await;
         let outcome = shadow.check(&Read::new()).await;
         assert_eq!(outcome, Outcome::Mismatch(Mark::Auth));
@@ -177,7 +173,7 @@ async fn a_refusal_on_the_new_side_alone_is_marked() {
 #[tokio::test]
 async fn what_is_in_order_is_reported_only_where_all_is_traced() {
     for (traced, expected) in [(Traced::Mismatch, 0), (Traced::None, 0), (Traced::All, 1)] {
-        let (old, new) = stacks(Way::json(EQUAL)).await;
+        let (old, new) = stacks(json(EQUAL));
         let settings = Settings {
             traced,
             ..settings()
@@ -193,7 +189,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// Each of these ways ends a check with `expected`. The stack receives the read once, and works in the next check.
-async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
+async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Reply)>) {
     let settings = Settings {
         timeout: Duration::from_millis(300),
         max_body: 64 << 10,
@@ -203,7 +199,7 @@ async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
         },
         ..settings()
     };
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let mut shadow = Shadow::start(&old, &new, settings).await;
     for (index, (name, way)) in ways.into_iter().enumerate() {
         new.becomes(way);
@@ -211,7 +207,7 @@ async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Way)>) {
         assert_eq!(new.requests().len(), 2 * index + 1, "{name}: sent once");
         let is_error = matches!(expected, Outcome::ShadowError(_));
         assert_eq!(shadow.reports.try_recv().is_ok(), is_error, "{name}");
-        new.becomes(Way::json(EQUAL));
+        new.becomes(json(EQUAL));
         assert_eq!(shadow.check(&Read::new()).await, MATCH, "after {name}");
     }
 }
@@ -221,16 +217,16 @@ async fn a_shadow_that_is_not_done_in_time_is_a_timeout() {
     let early = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let within = format!("{CHUNKED}8\r\nxx");
     let ways = vec![
-        ("hangs before the head", Way::Hangs(String::new())),
-        ("hangs within the head", Way::Hangs("HTTP/1.1 200".into())),
-        ("hangs after the head", Way::Hangs(HEAD.into())),
-        ("hangs within a chunk", Way::Hangs(within)),
+        ("hangs before the head", Reply::Hang(String::new())),
+        ("hangs within the head", Reply::Hang("HTTP/1.1 200".into())),
+        ("hangs after the head", Reply::Hang(HEAD.into())),
+        ("hangs within a chunk", Reply::Hang(within)),
         (
             "never gets past 103",
-            Way::Streams(String::new(), early.into()),
+            Reply::Stream(String::new(), early.into()),
         ),
-        ("drips a head", Way::Drips(String::new(), HEAD.repeat(9))),
-        ("drips a body", Way::Drips(HEAD.into(), "x".repeat(99))),
+        ("drips a head", Reply::Drip(String::new(), HEAD.repeat(9))),
+        ("drips a body", Reply::Drip(HEAD.into(), "x".repeat(99))),
     ];
     each_ends_in(Outcome::ShadowError(ShadowError::Timeout), ways).await;
 }
@@ -239,15 +235,15 @@ async fn a_shadow_that_is_not_done_in_time_is_a_timeout() {
 async fn a_shadow_that_breaks_off_is_a_reset() {
     let within = format!("{CHUNKED}8\r\nxx");
     let ways = vec![
-        ("closes at once", Way::Closes(String::new())),
+        ("closes at once", Reply::Close(String::new())),
         (
             "closes in the head",
-            Way::Closes("HTTP/1.1 200 OK\r\n".into()),
+            Reply::Close("HTTP/1.1 200 OK\r\n".into()),
         ),
-        ("closes in the body", Way::Closes(format!("{HEAD}abc"))),
-        ("closes in a chunk", Way::Closes(within)),
-        ("resets at once", Way::Resets(String::new())),
-        ("resets in the body", Way::Resets(format!("{HEAD}abc"))),
+        ("closes in the body", Reply::Close(format!("{HEAD}abc"))),
+        ("closes in a chunk", Reply::Close(within)),
+        ("resets at once", Reply::Reset(String::new())),
+        ("resets in the body", Reply::Reset(format!("{HEAD}abc"))),
     ];
     each_ends_in(Outcome::ShadowError(ShadowError::Reset), ways).await;
 }
@@ -259,11 +255,11 @@ async fn a_shadow_that_speaks_no_http_is_a_protocol_error() {
     let ways = vec![
         (
             "another protocol",
-            Way::Closes("SSH-2.0-OpenSSH\r\n\r\n".into()),
+            Reply::Close("SSH-2.0-OpenSSH\r\n\r\n".into()),
         ),
-        ("binary", Way::Closes("\0\x01\x02\r\n\r\n".into())),
-        ("no chunk", Way::Closes(format!("{CHUNKED}zz\r\n"))),
-        ("100 000 headers", Way::Closes(many)),
+        ("binary", Reply::Close("\0\x01\x02\r\n\r\n".into())),
+        ("no chunk", Reply::Close(format!("{CHUNKED}zz\r\n"))),
+        ("100 000 headers", Reply::Close(many)),
     ];
     each_ends_in(Outcome::ShadowError(ShadowError::Protocol), ways).await;
 }
@@ -274,11 +270,11 @@ async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
     let unframed = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
     let long = HEAD.replace("100", "99999999");
     let ways = vec![
-        ("says that it is long", Way::Hangs(long)),
-        ("endless", Way::Streams(unframed, kib.clone())),
+        ("says that it is long", Reply::Hang(long)),
+        ("endless", Reply::Stream(unframed, kib.clone())),
         (
             "endless chunks",
-            Way::Streams(CHUNKED.into(), format!("400\r\n{kib}\r\n")),
+            Reply::Stream(CHUNKED.into(), format!("400\r\n{kib}\r\n")),
         ),
     ];
     each_ends_in(not_compared(Reason::BodyTooLarge), ways).await;
@@ -286,9 +282,9 @@ async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_stack_that_is_not_there_is_a_failed_connection() {
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let shadow = Shadow::start(&old, &new, settings()).await;
-    drop(new);
+    new.stop().await;
     let connect = Outcome::ShadowError(ShadowError::Connect);
     assert_eq!(shadow.check(&Read::new()).await, connect);
 }
@@ -297,7 +293,7 @@ async fn a_stack_that_is_not_there_is_a_failed_connection() {
 async fn trailers_and_chunked_bodies_are_whole_answers() {
     let body = "3\r\n{\"a\r\n5\r\n\": 1}\r\n0\r\nx-sum: 7\r\n\r\n";
     let way = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
-    let (old, new) = stacks(Way::Answers(way)).await;
+    let (old, new) = stacks(Reply::Write(way));
     fn with_trailers(
         answers: (&Answer, &Answer),
         context: &Context<'_>,
@@ -313,7 +309,7 @@ async fn trailers_and_chunked_bodies_are_whole_answers() {
 
 #[tokio::test]
 async fn an_answer_to_head_has_the_headers_of_a_body_and_none() {
-    let (old, new) = stacks(Way::Answers(HEAD.replace("100", "99999999"))).await;
+    let (old, new) = stacks(Reply::Write(HEAD.replace("100", "99999999")));
     let shadow = Shadow::start(&old, &new, settings()).await;
     let read = Read {
         method: Method::HEAD,
@@ -327,7 +323,7 @@ async fn an_answer_to_head_has_the_headers_of_a_body_and_none() {
 
 #[tokio::test]
 async fn an_answer_that_the_budget_has_no_room_for_is_not_compared() {
-    let (old, new) = stacks(Way::json(&"x".repeat(100))).await;
+    let (old, new) = stacks(json(&"x".repeat(100)));
     let shadow = Shadow::start(&old, &new, settings()).await;
     shadow.budget.set_limit(EQUAL.len() + 99);
     let outcome = shadow.check(&Read::new()).await;
@@ -345,11 +341,11 @@ async fn a_panic_in_the_comparison_ends_one_check_alone() {
         assert_ne!(answers.1.body.kept(), "panic");
         harness::bytes_alone(answers, context, comparing, tables)
     }
-    let (old, new) = stacks(Way::json("panic")).await;
+    let (old, new) = stacks(json("panic"));
     let shadow = Shadow::comparing(&old, &new, settings(), panicking).await;
     let outcome = shadow.check(&Read::new()).await;
     assert_eq!(outcome, not_compared(Reason::Internal));
-    new.becomes(Way::json(EQUAL));
+    new.becomes(json(EQUAL));
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
 }
 
@@ -358,7 +354,7 @@ async fn ids_that_met_are_remembered_until_the_epoch_ends() {
     let rule = "rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]";
     let files = [("rules.yaml".into(), rule.to_owned())];
     let (rules, _) = RuleSet::compile(&files, jiff::civil::date(2026, 11, 22)).unwrap();
-    let (old, new) = stacks(Way::json(r#"{"id": 7}"#)).await;
+    let (old, new) = stacks(json(r#"{"id": 7}"#));
     let mut shadow = Shadow::comparing(&old, &new, settings(), compare_within).await;
     shadow.comparing = Arc::new(CompareConfig {
         rules: rules.into(),
@@ -382,7 +378,7 @@ async fn ids_that_met_are_remembered_until_the_epoch_ends() {
 
 #[tokio::test]
 async fn the_breaker_opens_and_probes_once_and_closes() {
-    let (old, new) = stacks(Way::Closes(String::new())).await;
+    let (old, new) = stacks(Reply::Close(String::new()));
     let limits = |cool_down| Limits {
         failures: NonZeroU32::new(3).unwrap(),
         cool_down,
@@ -399,7 +395,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
     assert_eq!(shadow.gauges.breaker_open(), 1);
 
     // While the probe is under way, nothing else passes.
-    new.becomes(Way::Waits(answer("200 OK", EQUAL)));
+    new.becomes(Reply::Wait(answer("200 OK", EQUAL)));
     let probing = async {
         while new.requests().len() == 3 {
             shadow.offer(&Read::new());
@@ -412,7 +408,10 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
     for _ in 0..10 {
         shadow.offer(&Read::new());
     }
-    eventually(|| shadow.ended() + 1 == shadow.route().sampled()).await;
+    until("the state that the test waits for", || {
+        shadow.ended() + 1 == shadow.route().sampled()
+    })
+    .await;
     assert_eq!(new.requests().len(), 4);
     let open = not_compared(Reason::BreakerOpen);
     let refused = shadow.count(open);
@@ -426,7 +425,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
 
 #[tokio::test]
 async fn past_the_rate_budget_a_sample_is_over_budget() {
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let settings = Settings {
         max_per_second: "3/h".parse().unwrap(),
         ..settings()
@@ -443,7 +442,7 @@ async fn past_the_rate_budget_a_sample_is_over_budget() {
 
 #[tokio::test]
 async fn a_sample_that_waited_too_long_is_expired() {
-    let (old, new) = stacks(Way::json(EQUAL)).await;
+    let (old, new) = stacks(json(EQUAL));
     let settings = Settings {
         max_age: Duration::ZERO,
         ..settings()
@@ -456,7 +455,7 @@ async fn a_sample_that_waited_too_long_is_expired() {
 
 #[tokio::test]
 async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_runtime() {
-    let (old, new) = stacks(Way::Waits(answer("200 OK", EQUAL))).await;
+    let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
     let bounded = |max_in_flight| Settings {
         max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
         timeout: Duration::from_secs(60),
@@ -466,22 +465,28 @@ async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_run
     for _ in 0..10 {
         shadow.offer(&Read::new());
     }
-    eventually(|| new.at_once() == 2 && shadow.gauges.queue_length() == 8).await;
+    until("the state that the test waits for", || {
+        new.in_flight() == 2 && shadow.gauges.queue_length() == 8
+    })
+    .await;
     assert_eq!(shadow.gauges.shadow_in_flight(), 2);
 
     shadow.settings.publish(bounded(5));
     new.release();
-    eventually(|| new.at_once() == 5 && shadow.gauges.queue_length() == 3).await;
-    new.becomes(Way::json(EQUAL));
+    until("the state that the test waits for", || {
+        new.in_flight() == 5 && shadow.gauges.queue_length() == 3
+    })
+    .await;
+    new.becomes(json(EQUAL));
     new.release();
     shadow.settle().await;
-    assert_eq!(new.most_at_once(), 5);
+    assert_eq!(new.most_in_flight(), 5);
     assert_eq!(shadow.count(MATCH), 10);
 }
 
 #[tokio::test]
 async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
-    let (old, new) = stacks(Way::Hangs(String::new())).await;
+    let (old, new) = stacks(Reply::Hang(String::new()));
     let settings = Settings {
         max_in_flight: NonZeroUsize::new(2).unwrap(),
         grace: Duration::from_millis(50),
@@ -491,7 +496,7 @@ async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
     for _ in 0..10 {
         shadow.offer(&Read::new());
     }
-    eventually(|| new.at_once() == 2).await;
+    until("the state that the test waits for", || new.in_flight() == 2).await;
     let (route, queue) = (shadow.route(), shadow.queue.clone());
     let (budget, gauges) = (shadow.budget.clone(), shadow.gauges.clone());
 
@@ -506,13 +511,16 @@ async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
 
 #[tokio::test]
 async fn accepted_checks_end_within_the_grace_and_the_worker_with_its_queues() {
-    let (old, new) = stacks(Way::Waits(answer("200 OK", EQUAL))).await;
+    let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
     let shadow = Shadow::start(&old, &new, settings()).await;
     let route = shadow.route();
     for _ in 0..10 {
         shadow.offer(&Read::new());
     }
-    eventually(|| new.at_once() == 10).await;
+    until("the state that the test waits for", || {
+        new.in_flight() == 10
+    })
+    .await;
     let ending = tokio::spawn(shadow.end());
     new.release();
     ending.await.unwrap();

@@ -1,9 +1,6 @@
 //! Comparison and display of answers, from the caller to the admin API.
 
-use crate::{
-    sidecar::{Sidecar, eventually},
-    stack::{Reply, Stack},
-};
+use crate::support::{Reply, Sidecar, Stack, eventually};
 use serde_json::{Value, json};
 
 const CHECKS: u64 = 20;

@@ -2,8 +2,7 @@
 
 use crate::{
     ONE,
-    sidecar::{Sidecar, eventually},
-    stack::{Reply, Stack},
+    support::{Reply, Sidecar, Stack, eventually},
 };
 use serde_json::Value;
 

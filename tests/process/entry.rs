@@ -1,9 +1,6 @@
 //! What callers may control, and what the stacks receive of it.
 
-use crate::{
-    sidecar::{Caller, Sidecar, eventually, twinread},
-    stack::{Reply, Stack, json},
-};
+use crate::support::{Caller, Reply, Sidecar, Stack, eventually, json, twinread};
 use std::sync::{Arc, Mutex};
 
 const BODY: &str = r#"{"a": 1}"#;
@@ -51,7 +48,7 @@ fn forced_checks_are_reported_and_are_no_evidence() {
     }
     caller.send(&get("/wrong", forced));
     assert_eq!(sidecar.quiet(241), 241);
-    assert_eq!(new.requests(), 241);
+    assert_eq!(new.request_count(), 241);
     assert_eq!(
         sidecar.metric("twinread_checks_total", "outcome=\"mismatch\""),
         41.0
@@ -169,7 +166,7 @@ fn a_loop_is_answered_with_508_and_shown() {
         sidecar.metric("twinread_live_failures_total", "cause=\"loop\""),
         1.0
     );
-    assert_eq!(old.requests(), 1);
+    assert_eq!(old.request_count(), 1);
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use crate::{
     ONE, OTHER,
-    sidecar::{Answer, Caller, Sidecar, twinread},
-    stack::Stack,
+    support::{Answer, Caller, Sidecar, Stack, twinread},
 };
 use expr::Context;
 use jsonpath_rust::JsonPath;

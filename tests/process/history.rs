@@ -1,6 +1,6 @@
 //! The history of settings across the end of the process.
 
-use crate::{sidecar::Sidecar, stack::Stack};
+use crate::support::{Sidecar, Stack};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

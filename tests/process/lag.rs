@@ -1,10 +1,7 @@
 //! Lag, racing writes, and noise, through the whole process: none of it is reported as a mismatch, and real defects are
 //! still found.
 
-use crate::{
-    sidecar::{Sidecar, eventually},
-    stack::{self, Stack},
-};
+use crate::support::{Sidecar, Stack, eventually, json};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -101,8 +98,8 @@ fn over_5_000_checks_no_lag_is_a_mismatch_and_each_of_five_corrupt_keys_is_found
     let world = Arc::new(World::new());
     let (of_old, of_new) = (world.clone(), world);
     let state = AtomicU64::new(7);
-    let old = Stack::start(move |request| stack::json(&of_old.old(request, chance(&state))));
-    let new = Stack::start(move |request| stack::json(&of_new.new_stack(request)));
+    let old = Stack::start(move |request| json(&of_old.old(request, chance(&state))));
+    let new = Stack::start(move |request| json(&of_new.new_stack(request)));
     let more = "routes: [{name: item, path: '/items/{id}'}]\nstore: {keep_per_class: 1000}\n\
                 queue: {max_length: 10000}\n";
     let sidecar = Sidecar::rechecking(old.addr, new.addr, (RECHECK, more));
@@ -162,10 +159,10 @@ fn noisy(state: &AtomicU64, price: u64) -> String {
 fn random_fields_random_order_and_clocks_on_both_sides_are_noise_and_a_defect_beside_them_is_found()
 {
     let (of_old, of_new) = (AtomicU64::new(3), AtomicU64::new(5));
-    let old = Stack::start(move |_| stack::json(&noisy(&of_old, 9)));
+    let old = Stack::start(move |_| json(&noisy(&of_old, 9)));
     let new = Stack::start(move |request| {
         let price = if request.contains("/bad") { 8 } else { 9 };
-        stack::json(&noisy(&of_new, price))
+        json(&noisy(&of_new, price))
     });
     let more = "queue: {max_length: 10000}\n";
     let recheck = "after: [1ms, 5ms, 10ms], max_per_second: 100000";

@@ -1,9 +1,6 @@
 //! A process with a low limit of open files: neither callers nor the shadow may end it.
 
-use super::{
-    sidecar::{Caller, Sidecar, eventually},
-    stack::{Stack, json},
-};
+use crate::support::{Caller, Sidecar, Stack, eventually, json};
 use std::{thread, time::Duration};
 
 const ONE: &str = r#"{"id": 1}"#;

@@ -3,6 +3,9 @@
 // This is test code, helpers included: a panic is how it fails, and nothing is reachable.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+#[path = "../support/harness.rs"]
+mod support;
+
 mod answers;
 mod conditional;
 mod entry;
@@ -14,8 +17,6 @@ mod noise;
 mod openapi;
 mod recheck;
 mod routes;
-mod sidecar;
-mod stack;
 mod suggestions;
 mod survival;
 mod terminal;
@@ -24,8 +25,6 @@ mod verdicts;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sidecar::{Caller, Sidecar, eventually, twinread};
-use stack::{Reply, Stack};
 use std::{
     net::TcpListener,
     sync::{
@@ -35,6 +34,7 @@ use std::{
     },
     thread,
 };
+use support::{Caller, Reply, Sidecar, Stack, eventually, json as answer, twinread};
 
 const ONE: &str = r#"{"id": 1, "price": 9.5}"#;
 const OTHER: &str = r#"{"id": 1, "price": 9.7}"#;
@@ -101,7 +101,7 @@ fn only_reads_reach_the_new_stack() {
     caller.get("/items");
 
     assert_eq!(sidecar.quiet(1), 1);
-    assert_eq!((old.requests(), new.requests()), (6, 1));
+    assert_eq!((old.request_count(), new.request_count()), (6, 1));
 }
 
 #[test]
@@ -154,8 +154,8 @@ fn under_load_with_a_failing_shadow_and_a_short_queue_every_sample_is_accounted_
     let failing = AtomicUsize::new(0);
     let new = Stack::start(
         move |_| match failing.fetch_add(1, Ordering::Relaxed) % 50 {
-            49 => Reply::Close,
-            _ => stack::json(ONE),
+            49 => Reply::NOTHING,
+            _ => answer(ONE),
         },
     );
     let more = "queue: {max_length: 16}\ncapture: {max_total: 1MiB}\n";
@@ -203,7 +203,7 @@ fn sigterm_lets_the_live_request_end_and_finishes_its_check() {
     let old = Stack::start(move |_| {
         entered.send(()).unwrap();
         leaves.lock().unwrap().recv().unwrap();
-        stack::json(ONE)
+        answer(ONE)
     });
     let new = Stack::json(ONE);
     let mut sidecar = Sidecar::start(old.addr, new.addr, "");
@@ -222,7 +222,7 @@ fn sigterm_lets_the_live_request_end_and_finishes_its_check() {
 
     assert_eq!(caller.read().unwrap().body, ONE.as_bytes());
     assert_eq!(sidecar.exited().code(), Some(0));
-    assert_eq!(new.requests(), 1, "the accepted check was made");
+    assert_eq!(new.request_count(), 1, "the accepted check was made");
 }
 
 #[test]

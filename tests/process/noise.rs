@@ -1,9 +1,6 @@
 //! Variation on both stacks makes no verdict `unsafe`, and leads to the rule that it needs.
 
-use crate::{
-    sidecar::{Sidecar, eventually},
-    stack::{self, Stack},
-};
+use crate::support::{Sidecar, Stack, eventually, json};
 use std::sync::Mutex;
 
 /// Lists the same two items in random order.
@@ -18,7 +15,7 @@ fn batches(seed: u64) -> Stack {
         if *state >> 63 == 1 {
             items.reverse();
         }
-        stack::json(&format!(
+        json(&format!(
             r#"{{"Responses": {{"Music": [{}]}}}}"#,
             items.join(", ")
         ))

@@ -1,9 +1,6 @@
 //! Every answer of the admin API matches its own description, down to the last member.
 
-use crate::{
-    sidecar::{Answer, Caller, Sidecar, eventually},
-    stack::Stack,
-};
+use crate::support::{Answer, Caller, Sidecar, Stack, eventually};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 

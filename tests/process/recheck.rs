@@ -1,9 +1,6 @@
 //! `twinread recheck`: which stored mismatches of a class remain after the new stack was fixed.
 
-use crate::{
-    sidecar::{Sidecar, eventually, twinread},
-    stack::{self, Reply, Stack},
-};
+use crate::support::{Reply, Sidecar, Stack, eventually, json, twinread};
 use serde_json::Value;
 use std::sync::{
     Arc, Mutex,
@@ -28,9 +25,8 @@ fn id(request: &str) -> usize {
 
 impl Pair {
     fn start(more: &str) -> Self {
-        let old = Stack::start(|request| {
-            stack::json(&format!(r#"{{"id": {}, "price": 9}}"#, id(request)))
-        });
+        let old =
+            Stack::start(|request| json(&format!(r#"{{"id": {}, "price": 9}}"#, id(request))));
         let (mended, heads) = (
             Arc::<AtomicUsize>::default(),
             Arc::<Mutex<Vec<_>>>::default(),
@@ -44,7 +40,7 @@ impl Pair {
             } else {
                 8
             };
-            stack::json(&format!(r#"{{"id": {id}, "price": {price}}}"#))
+            json(&format!(r#"{{"id": {id}, "price": {price}}}"#))
         });
         let sidecar = Sidecar::start(old.addr, new.addr, more);
         Self {
@@ -139,7 +135,7 @@ fn an_error_of_the_new_stack_is_no_fix() {
     let fails = Arc::<AtomicUsize>::default();
     let is_failing = fails.clone();
     let new = Stack::start(move |_| match is_failing.load(Ordering::SeqCst) {
-        0 => stack::json(r#"{"id": 1, "leak": "x"}"#),
+        0 => json(r#"{"id": 1, "leak": "x"}"#),
         _ => Reply::Write(
             "HTTP/1.1 500 Oops\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
                 .to_owned(),

@@ -2,8 +2,7 @@
 
 use crate::{
     ONE,
-    sidecar::{Caller, Sidecar},
-    stack::{Reply, Stack, json},
+    support::{Caller, Reply, Sidecar, Stack, json},
 };
 
 fn sidecar(more: &str) -> Sidecar {

@@ -1,9 +1,6 @@
 //! Suggested rules, from the stored mismatch to a rule file that masks it.
 
-use crate::{
-    sidecar::{Caller, Sidecar, eventually, twinread},
-    stack::{Reply, Stack, json},
-};
+use crate::support::{Caller, Reply, Sidecar, Stack, eventually, json, twinread};
 use serde_json::Value;
 
 /// Two stacks that differ in a clock, random values, order and a name, and on one route by a real defect.

@@ -1,8 +1,7 @@
 //! State that outlives the process, however it ends, and the effects of a failing disk.
 
-use super::{
-    sidecar::{Answer, Caller, DEADLINE, Sidecar, eventually, twinread},
-    stack::{Stack, json as answer},
+use crate::support::{
+    Answer, Caller, DEADLINE, Sidecar, Stack, eventually, json as answer, twinread,
 };
 use rusqlite::Connection;
 use rustix::process::Signal;
@@ -136,7 +135,7 @@ fn what_waits_to_be_read_again_at_sigterm_is_stored_as_no_mismatch() {
             sidecar.caller().get("/items/17");
         }
         eventually("the new stack is asked", || {
-            (site.new.requests() == 3 * restarts).then_some(())
+            (site.new.request_count() == 3 * restarts).then_some(())
         });
         stop(sidecar);
     }

@@ -1,9 +1,6 @@
 //! An operator's commands on a terminal: the live view, settings, completions.
 
-use crate::{
-    sidecar::{Sidecar, eventually, twinread},
-    stack::Stack,
-};
+use crate::support::{Sidecar, Stack, eventually, twinread};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, kill_process},

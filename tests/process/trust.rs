@@ -4,10 +4,7 @@
 //! that long, at the default rechecks, and the verdict over time is printed (`--nocapture --ignored`).
 //! `TWINREAD_UNDER_TEST=PATH` selects another binary of twinread.
 
-use crate::{
-    sidecar::{Sidecar, eventually},
-    stack::{Reply, Stack, json},
-};
+use crate::support::{Reply, Sidecar, Stack, eventually, json};
 use serde_json::Value;
 use std::{
     collections::HashSet,

@@ -2,8 +2,7 @@
 
 use crate::{
     ONE, OTHER,
-    sidecar::{Caller, Sidecar, eventually, twinread},
-    stack::{self, Reply, Stack},
+    support::{Caller, Reply, Sidecar, Stack, eventually, json, twinread},
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -65,9 +64,9 @@ fn a_shadow_that_dies_after_it_was_safe_gives_paused() {
     let dies = dead.clone();
     let new = Stack::start(move |_| {
         if dies.load(Ordering::SeqCst) {
-            Reply::Close
+            Reply::NOTHING
         } else {
-            stack::json(ONE)
+            json(ONE)
         }
     });
     let (sidecar, verdict) = judged(&new, &loose(", min_coverage: 0.5"), CHECKS);
@@ -92,7 +91,7 @@ fn mismatches_give_mismatch_rate() {
 
 #[test]
 fn a_stack_that_gives_no_answer_gives_error_rate() {
-    let (old, new) = (Stack::json(ONE), Stack::start(|_| Reply::Close));
+    let (old, new) = (Stack::json(ONE), Stack::start(|_| Reply::NOTHING));
     let config = loose(", min_coverage: 0");
     let sidecar = Sidecar::start(old.addr, new.addr, &config);
     // Otherwise the breaker would stop requests to the stack.
@@ -246,8 +245,8 @@ fn another_version_of_the_new_stack_begins_an_epoch() {
     let build = Arc::new(AtomicUsize::new(812));
     let shown = build.clone();
     let new = Stack::start(move |_| {
-        let Reply::Write(answer) = stack::json(ONE) else {
-            return Reply::Close;
+        let Reply::Write(answer) = json(ONE) else {
+            return Reply::NOTHING;
         };
         let named = format!("\r\nx-version: {}\r\n\r\n", shown.load(Ordering::SeqCst));
         Reply::Write(answer.replacen("\r\n\r\n", &named, 1))

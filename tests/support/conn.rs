@@ -103,6 +103,26 @@ impl Conn {
         head + &body
     }
 
+    /// One message; `None` if the other side closes before. Waits without a deadline for its head.
+    pub(crate) async fn try_message(&mut self) -> Option<String> {
+        while !self.read.windows(4).any(|part| part == b"\r\n\r\n") {
+            if self.fill().await == 0 {
+                return None;
+            }
+        }
+        Some(self.message().await)
+    }
+
+    /// Sends without a deadline; `None` if the other side is gone.
+    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
+        self.stream.write_all(bytes.as_ref()).await.ok()
+    }
+
+    /// Waits without a deadline until the other side has closed.
+    pub(crate) async fn closed(&mut self) {
+        while self.fill().await > 0 {}
+    }
+
     /// The raw body that a head announces.
     pub(crate) async fn body_of(&mut self, head: &str) -> String {
         let lower = head.to_ascii_lowercase();
@@ -145,6 +165,11 @@ impl Conn {
 
     /// Breaks the connection with a reset.
     pub(crate) fn reset(self) {
+        self.set_zero_linger();
+    }
+
+    /// Makes the coming close a reset.
+    pub(crate) fn set_zero_linger(&self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
     }

@@ -1,21 +1,34 @@
-//! Real sockets for tests: scripted stacks, callers that write bytes, and the live path between them.
+//! What the tests of both binaries and the benchmarks share: scripted stacks, callers that write bytes, the live path
+//! alone, and the real program.
 //!
 //! Every wait has a deadline, so a test that would hang fails.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
 
+mod command;
 mod conn;
+mod live_path;
 mod sidecar;
 mod stack;
 
+pub(crate) use command::{run_in, twinread};
 pub(crate) use conn::Conn;
-pub(crate) use sidecar::Sidecar;
-pub(crate) use stack::Stack;
+pub(crate) use live_path::LivePath;
+pub(crate) use sidecar::{Answer, Caller, Sidecar};
+pub(crate) use stack::{Reply, Script, Stack, answer, json};
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Longer than anything may take on a loaded machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Fails the test if `work` is not done by the deadline.
 pub(crate) async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
@@ -33,4 +46,16 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
     })
     .await;
+}
+
+/// Polls until there is an answer, or panics at the deadline.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        thread::yield_now();
+    }
 }

@@ -1,6 +1,6 @@
 //! Bodies stream both ways as they arrive, and end complete or visibly broken.
 
-use crate::support::{Conn, Sidecar, Stack, until};
+use crate::support::{Conn, LivePath, Stack, until};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -12,8 +12,8 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[tokio::test]
 async fn chunked_bodies_pass_both_ways() {
-    let stack = Stack::answering(CHUNKED_OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(CHUNKED_OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for method in ["POST", "GET"] {
         let request = format!(
@@ -39,8 +39,8 @@ async fn trailers_pass_both_ways_announced_or_not() {
         let answer = format!(
             "HTTP/1.1 200 OK\r\n{announced}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\nX-More: a\r\nContent-Length: 3\r\n\r\n"
         );
-        let stack = Stack::answering(answer).await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        let stack = Stack::answering(answer);
+        let sidecar = LivePath::before(stack.addr).await;
         let mut caller = sidecar.caller().await;
         for _ in 0..2 {
             caller
@@ -62,9 +62,8 @@ async fn a_body_that_ends_with_its_connection_is_chunked_for_the_caller() {
             seen.message(&mut conn).await;
             conn.send(format!("HTTP/{version} 200 OK\r\n\r\nall of it"))
                 .await;
-        })
-        .await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        });
+        let sidecar = LivePath::before(stack.addr).await;
         let mut caller = sidecar.caller().await;
         for _ in 0..2 {
             let answer = caller.send(GET).await.message().await;
@@ -90,9 +89,8 @@ async fn each_chunk_passes_before_the_next_is_there() {
         conn.read_to("0\r\n\r\n").await;
         conn.send("0\r\n\r\n").await;
         seen.note(&head);
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller
         .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -120,9 +118,8 @@ async fn bodies_far_larger_than_any_budget_stream_both_ways() {
                 conn.send(vec![b'd'; 1 << 20]).await;
             }
         }
-    })
-    .await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    });
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .budget(1 << 20)
         .start()
@@ -158,9 +155,8 @@ async fn a_caller_that_does_not_read_holds_the_stack_back() {
                 count.fetch_add(0x10000, Ordering::SeqCst);
             }
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     caller.read_to("\r\n\r\n").await;
@@ -177,9 +173,8 @@ async fn a_stack_that_does_not_read_holds_the_caller_back() {
         conn.head().await;
         seen.note("head");
         std::future::pending().await
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller
         .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -216,9 +211,8 @@ async fn a_primary_that_breaks_off_leaves_a_broken_body() {
         let stack = Stack::script(move |mut conn, seen| async move {
             seen.message(&mut conn).await;
             conn.send(answer).await;
-        })
-        .await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        });
+        let sidecar = LivePath::before(stack.addr).await;
         let answer = sidecar.exchange(GET).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
@@ -232,9 +226,8 @@ async fn an_http_1_0_caller_sees_a_broken_body_as_a_reset() {
         seen.message(&mut conn).await;
         conn.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
             .await;
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send("GET / HTTP/1.0\r\n\r\n").await;
     assert!(caller.ends_in_reset().await, "a clean end");
@@ -251,9 +244,8 @@ async fn a_caller_that_goes_takes_its_request_along() {
             seen.note("head");
             conn.rest().await;
             seen.note("gone");
-        })
-        .await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        });
+        let sidecar = LivePath::before(stack.addr).await;
         let mut caller = sidecar.caller().await;
         caller.send(request).await;
         until("the request", || stack.requests() == ["head"]).await;
@@ -273,9 +265,8 @@ async fn a_caller_that_goes_midway_frees_the_primary() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         seen.note("gone");
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     caller.read_to("1\r\nx\r\n").await;
@@ -292,9 +283,8 @@ async fn an_answer_may_come_before_the_request_is_whole() {
         )
         .await;
         conn.rest().await;
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller: Conn = sidecar.caller().await;
     caller
         .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")

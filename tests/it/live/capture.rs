@@ -1,6 +1,6 @@
 //! Sampled reads are copied while they stream. A failed copy is counted and never affects the caller.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Reply, Stack, until};
 use http::Method;
 use std::{
     sync::Arc,
@@ -40,8 +40,8 @@ fn routes(text: &str) -> Arc<Routes> {
 
 #[tokio::test]
 async fn a_sample_is_the_request_as_it_came_and_the_answer_as_it_went() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::sampling(stack.addr).await;
     let mut caller = sidecar.caller().await;
 
     caller.send(GET).await.message().await;
@@ -78,9 +78,8 @@ async fn a_sample_is_the_request_as_it_came_and_the_answer_as_it_went() {
 async fn chunked_answers_are_copied_with_their_trailers() {
     let stack = Stack::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\nX-Sum: 1\r\n\r\n",
-    )
-    .await;
-    let mut sidecar = Sidecar::sampling(stack.addr()).await;
+    );
+    let mut sidecar = LivePath::sampling(stack.addr).await;
     sidecar.caller().await.send(GET).await.message().await;
     let sample = sidecar.sample().await;
     assert_eq!(&sample.answer.body.kept()[..], b"abcde");
@@ -98,8 +97,8 @@ async fn answers_without_a_body_are_samples() {
         ),
         ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ] {
-        let stack = Stack::answering(answer).await;
-        let mut sidecar = Sidecar::sampling(stack.addr()).await;
+        let stack = Stack::answering(answer);
+        let mut sidecar = LivePath::sampling(stack.addr).await;
         let mut caller = sidecar.caller().await;
         caller
             .send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -112,8 +111,8 @@ async fn answers_without_a_body_are_samples() {
 
 #[tokio::test]
 async fn only_reads_are_sampled() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::sampling(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"] {
         let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
@@ -124,8 +123,8 @@ async fn only_reads_are_sampled() {
 
 #[tokio::test]
 async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| {
             live.reads = reads("[{methods: [GET]}, {methods: [POST], json: {$.q: '^get'}}]")
         })
@@ -162,8 +161,8 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
 
 #[tokio::test]
 async fn a_read_told_by_its_body_is_sampled_with_it() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| {
             live.reads = reads(r"[{methods: [POST], path: /graphql, json: {$.query: '^query'}}]");
@@ -211,8 +210,8 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
 
 #[tokio::test]
 async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| live.reads = reads("[{methods: [POST]}]"))
         .start()
@@ -235,8 +234,8 @@ async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack(
 
 #[tokio::test]
 async fn a_change_of_the_rate_is_in_force_for_the_next_request() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::sampling(stack.addr).await;
     let mut caller = sidecar.caller().await;
     let mut expected = 0;
     for round in 0..30 {
@@ -258,8 +257,8 @@ async fn a_change_of_the_rate_is_in_force_for_the_next_request() {
 
 #[tokio::test]
 async fn the_cap_holds_and_is_counted() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| live.sampling.max_per_second = 1.into())
         .start()
@@ -275,8 +274,8 @@ async fn the_cap_holds_and_is_counted() {
 
 #[tokio::test]
 async fn a_rare_route_is_sampled_up_to_its_floor() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| live.sampling.rate = 1e-12)
         .start()
         .await;
@@ -297,8 +296,8 @@ async fn a_body_past_the_limit_passes_and_is_hashed() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nnine \r\n4\r\nbyte\r\n0\r\n\r\n"
             .to_owned(),
     ] {
-        let stack = Stack::answering(answer.clone()).await;
-        let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        let stack = Stack::answering(answer.clone());
+        let mut sidecar = LivePath::plan(stack.addr, stack.addr)
             .sample_all()
             .live(|live| live.max_body = 8)
             .start()
@@ -322,9 +321,8 @@ async fn a_long_body_takes_no_memory_while_it_is_hashed() {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
         conn.send(head + &"x".repeat(LENGTH)).await;
         conn.rest().await;
-    })
-    .await;
-    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    });
+    let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .budget(4 << 10)
         .live(|live| live.max_body = 1 << 10)
@@ -338,8 +336,8 @@ async fn a_long_body_takes_no_memory_while_it_is_hashed() {
 
 #[tokio::test]
 async fn a_request_body_past_the_limit_passes_and_is_not_compared() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| live.max_body = 8)
         .start()
@@ -363,8 +361,8 @@ async fn a_budget_that_is_used_up_is_counted() {
             "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}",
             "x".repeat(500)
         );
-        let stack = Stack::answering(answer.clone()).await;
-        let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+        let stack = Stack::answering(answer.clone());
+        let sidecar = LivePath::plan(stack.addr, stack.addr)
             .sample_all()
             .budget(budget)
             .start()
@@ -380,8 +378,8 @@ async fn a_budget_that_is_used_up_is_counted() {
 
 #[tokio::test]
 async fn a_full_queue_sheds_and_counts() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .queue(3)
         .start()
@@ -400,8 +398,8 @@ async fn what_streams_without_end_is_not_compared() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\n\n\r\n0\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     ] {
-        let stack = Stack::answering(answer).await;
-        let sidecar = Sidecar::sampling(stack.addr()).await;
+        let stack = Stack::answering(answer);
+        let sidecar = LivePath::sampling(stack.addr).await;
         let mut caller = sidecar.caller().await;
         caller
             .send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
@@ -415,18 +413,20 @@ async fn what_streams_without_end_is_not_compared() {
 #[tokio::test]
 async fn a_primary_that_fails_is_counted() {
     for stack in [
-        Stack::breaking_after("").await,
-        Stack::breaking_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await,
-        Stack::breaking_after("garbage\r\n\r\n").await,
+        Stack::replying(Reply::Reset(String::new())),
+        Stack::replying(Reply::Reset(
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".into(),
+        )),
+        Stack::replying(Reply::Reset("garbage\r\n\r\n".into())),
     ] {
-        let sidecar = Sidecar::sampling(stack.addr()).await;
+        let sidecar = LivePath::sampling(stack.addr).await;
         sidecar.exchange(GET.replace("x-mine", "close")).await;
         sidecar
             .until_outcome(not_compared(Reason::PrimaryError))
             .await;
         assert_eq!(sidecar.budget.held(), 0);
     }
-    let sidecar = Sidecar::sampling(Stack::nobody().await).await;
+    let sidecar = LivePath::sampling(Stack::nobody()).await;
     sidecar.caller().await.send(GET).await.message().await;
     sidecar
         .until_outcome(not_compared(Reason::PrimaryError))
@@ -435,8 +435,8 @@ async fn a_primary_that_fails_is_counted() {
 
 #[tokio::test]
 async fn a_caller_that_goes_is_counted() {
-    let silent = Stack::silent().await;
-    let sidecar = Sidecar::sampling(silent.addr()).await;
+    let silent = Stack::replying(Reply::Hang(String::new()));
+    let sidecar = LivePath::sampling(silent.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     until("the request", || silent.requests().len() == 1).await;
@@ -450,9 +450,8 @@ async fn a_caller_that_goes_is_counted() {
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             .await;
         conn.rest().await;
-    })
-    .await;
-    let sidecar = Sidecar::sampling(endless.addr()).await;
+    });
+    let sidecar = LivePath::sampling(endless.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await.head().await;
     drop(caller);
@@ -464,8 +463,8 @@ async fn a_caller_that_goes_is_counted() {
 
 #[tokio::test]
 async fn errors_of_the_primary_are_answers_too() {
-    let stack = Stack::answering("HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno").await;
-    let mut sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::answering("HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno");
+    let mut sidecar = LivePath::sampling(stack.addr).await;
     sidecar.caller().await.send(GET).await.message().await;
     assert_eq!(sidecar.sample().await.answer.status.as_u16(), 500);
 }

@@ -1,6 +1,6 @@
 //! Headers that control twinread, and requests that loop back to it.
 
-use crate::support::{Conn, Sidecar, Stack};
+use crate::support::{Conn, LivePath, Stack};
 use http::HeaderName;
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Sends a read with these headers. Returns those that the stack received.
-async fn passed_on(sidecar: &Sidecar, stack: &Stack, headers: &str) -> String {
+async fn passed_on(sidecar: &LivePath, stack: &Stack, headers: &str) -> String {
     let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}X-Last: 1\r\n\r\n");
     sidecar.caller().await.send(request).await.message().await;
     let request = stack.requests().pop().unwrap().to_lowercase();
@@ -23,8 +23,8 @@ async fn passed_on(sidecar: &Sidecar, stack: &Stack, headers: &str) -> String {
 
 #[tokio::test]
 async fn forcing_takes_the_live_token_and_nothing_of_it_is_passed_on() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| live.live_token = Some(Secret::new("secret")))
         .start()
         .await;
@@ -48,8 +48,8 @@ async fn forcing_takes_the_live_token_and_nothing_of_it_is_passed_on() {
 
 #[tokio::test]
 async fn without_a_live_token_nobody_forces_a_sample() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| live.sampling.force_header = Some(HeaderName::from_static("x-force")))
         .start()
         .await;
@@ -65,8 +65,8 @@ async fn without_a_live_token_nobody_forces_a_sample() {
 
 #[tokio::test]
 async fn a_forced_read_is_sampled_past_the_cap_and_replayed_without_the_token() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| {
             live.sampling.max_per_second = 1.into();
@@ -89,8 +89,8 @@ async fn a_forced_read_is_sampled_past_the_cap_and_replayed_without_the_token() 
 
 #[tokio::test]
 async fn a_caller_cannot_pass_for_a_replay() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for forged in [
         "X-Twinread: shadow\r\nX-Twinread: recheck\r\n",
         "X_Twinread: shadow\r\n",
@@ -121,11 +121,10 @@ async fn relay(to: Arc<OnceLock<SocketAddr>>) -> Stack {
             }
         }
     })
-    .await
 }
 
-async fn sidecar(old: &Stack, instance: u64) -> Sidecar {
-    Sidecar::plan(old.addr(), old.addr())
+async fn sidecar(old: &Stack, instance: u64) -> LivePath {
+    LivePath::plan(old.addr, old.addr)
         .with_old(|old| old.instance = Some(Instance::new(instance)))
         .start()
         .await
@@ -176,7 +175,7 @@ async fn a_loop_over_two_instances_is_noticed() {
 
 #[tokio::test]
 async fn a_caller_cannot_hide_a_loop_behind_connection() {
-    let stack = Stack::answering(OK).await;
+    let stack = Stack::answering(OK);
     let sidecar = sidecar(&stack, 1).await;
     let headers = "X-Twinread-Hop: 7\r\nConnection: x-twinread-hop\r\n";
     let passed = passed_on(&sidecar, &stack, headers).await;

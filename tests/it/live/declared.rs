@@ -1,6 +1,6 @@
 //! A declared read is replayed only as what it matched: a request that a stack may interpret otherwise is not sampled.
 
-use crate::support::{Sidecar, Stack};
+use crate::support::{LivePath, Stack};
 use std::sync::Arc;
 use twinread::{
     sample::Reads,
@@ -14,11 +14,11 @@ const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 /// A query and a mutation; the operation's name selects one.
 const TWO: &str = r#""query": "query A {a} mutation B {pay}""#;
 
-async fn sidecar(stack: &Stack, declared: &str) -> Sidecar {
+async fn sidecar(stack: &Stack, declared: &str) -> LivePath {
     let file = Arc::from("f");
     let node = Node::parse(&file, declared).unwrap();
     let reads = Arc::new(Reads::read(&Cursor::root(&file, &node)).unwrap());
-    Sidecar::plan(stack.addr(), stack.addr())
+    LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| live.reads = reads)
         .start()
@@ -27,7 +27,7 @@ async fn sidecar(stack: &Stack, declared: &str) -> Sidecar {
 
 /// Sends each of them, and asserts which are sampled.
 async fn assert_sampled(declared: &str, requests: &[(&str, &str, String, bool)]) {
-    let stack = Stack::answering(OK).await;
+    let stack = Stack::answering(OK);
     let mut sidecar = sidecar(&stack, declared).await;
     let mut caller = sidecar.caller().await;
     for (line, headers, body, is_read) in requests {

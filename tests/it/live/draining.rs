@@ -1,6 +1,6 @@
 //! The drain lets answers under way end, and nothing new begin.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Stack, until};
 use tokio::net::TcpStream;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -15,9 +15,8 @@ async fn answers_under_way_end_and_their_connections_with_them() {
             until("the drain", || seen.has("draining")).await;
             conn.send("lf").await;
         }
-    })
-    .await;
-    let mut sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let mut sidecar = LivePath::before(stack.addr).await;
     let mut idle = sidecar.caller().await;
     let mut busy = sidecar.caller().await;
     busy.send(GET).await.read_to("ha").await;
@@ -40,9 +39,8 @@ async fn a_kept_connection_closes_after_its_answer() {
         conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             .await;
         conn.rest().await;
-    })
-    .await;
-    let mut sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let mut sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     until("the request", || stack.requests().len() == 1).await;
@@ -59,8 +57,8 @@ async fn a_kept_connection_closes_after_its_answer() {
 
 #[tokio::test]
 async fn a_caller_in_the_middle_of_its_request_may_end_it() {
-    let stack = Stack::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    let mut sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller
         .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")

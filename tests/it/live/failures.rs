@@ -1,6 +1,6 @@
 //! Only if the primary gives no answer, the caller gets one of ours.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Stack, until};
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -9,7 +9,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 #[tokio::test]
 async fn nobody_listening_is_a_502() {
-    let sidecar = Sidecar::before(Stack::nobody().await).await;
+    let sidecar = LivePath::before(Stack::nobody()).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         let answer = caller.send(GET).await.message().await;
@@ -32,7 +32,7 @@ async fn a_connection_that_does_not_come_about_is_a_504() {
         filling.iter().any(|one| one.is_finished())
     })
     .await;
-    let sidecar = Sidecar::plan(addr, addr)
+    let sidecar = LivePath::plan(addr, addr)
         .with_old(|old| old.connect_timeout = Duration::from_millis(300))
         .start()
         .await;
@@ -66,9 +66,8 @@ async fn what_is_no_answer_is_a_502() {
                 seen.message(&mut conn).await;
                 conn.try_send(sent).await;
             }
-        })
-        .await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        });
+        let sidecar = LivePath::before(stack.addr).await;
         let answer = sidecar.caller().await.send(GET).await.message().await;
         assert_problem(&answer, 502, detail);
         assert_eq!(stack.connections(), 1, "{sent:.60?} was asked for twice");
@@ -81,8 +80,8 @@ async fn lengths_that_say_the_same_go_on_as_one() {
         "Content-Length: 2\r\nContent-Length: 2",
         "Content-Length: 2, 2",
     ] {
-        let stack = Stack::answering(format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nok")).await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        let stack = Stack::answering(format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nok"));
+        let sidecar = LivePath::before(stack.addr).await;
         let answer = sidecar.caller().await.send(GET).await.message().await;
         assert_eq!(answer.to_lowercase(), OK.to_lowercase());
     }
@@ -90,7 +89,7 @@ async fn lengths_that_say_the_same_go_on_as_one() {
 
 #[tokio::test]
 async fn a_problem_to_head_has_no_body() {
-    let sidecar = Sidecar::before(Stack::nobody().await).await;
+    let sidecar = LivePath::before(Stack::nobody()).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -108,13 +107,12 @@ async fn closing() -> Stack {
             conn.reset();
         }
     })
-    .await
 }
 
 #[tokio::test]
 async fn a_dead_kept_connection_is_replaced_unnoticed() {
     let stack = closing().await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..3 {
         let answer = caller.send(GET).await.message().await;
@@ -131,7 +129,7 @@ async fn what_could_do_harm_is_not_sent_twice() {
         "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
     ] {
         let stack = closing().await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        let sidecar = LivePath::before(stack.addr).await;
         let mut caller = sidecar.caller().await;
         caller.send(request).await.message().await;
         let answer = caller.send(request).await.message().await;
@@ -145,9 +143,8 @@ async fn a_connection_that_was_closed_while_idle_is_not_used() {
     let stack = Stack::script(|mut conn, seen| async move {
         seen.message(&mut conn).await;
         conn.send(OK).await;
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for count in 1..5 {
         let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
@@ -161,8 +158,8 @@ async fn a_connection_that_was_closed_while_idle_is_not_used() {
 
 #[tokio::test]
 async fn a_kept_connection_is_closed_after_its_idle_timeout() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .with_old(|old| old.idle_timeout = Duration::ZERO)
         .start()
         .await;

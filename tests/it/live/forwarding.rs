@@ -1,6 +1,6 @@
 //! Requests and answers pass unchanged, except for hop-by-hop parts.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Stack, until};
 use http::{HeaderName, HeaderValue};
 use twinread::{http_client::HostPolicy, stack};
 
@@ -9,8 +9,8 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 #[tokio::test]
 async fn a_request_and_its_answer_pass_byte_for_byte() {
     let answer = "HTTP/1.1 200 Quite OK\r\nServer: x/1\r\nX-Odd:  a  b \r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-Forwarded-For: y\r\nContent-Length: 5\r\n\r\nh\0i\x7f\n";
-    let stack = Stack::answering(answer).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(answer);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     let request = "POST /a%2Fb/../c?x=%20&y=+ HTTP/1.1\r\nHost: caller.example:8080\r\nX-Forwarded-For: 10.0.0.1\r\nVia: 1.1 other\r\nX-CaSe: KePt\r\nContent-Length: 4\r\n\r\n\x01b\nc";
 
@@ -28,9 +28,8 @@ async fn a_request_and_its_answer_pass_byte_for_byte() {
 async fn headers_for_one_connection_stay_on_it() {
     let stack = Stack::answering(
         "HTTP/1.1 200 OK\r\nConnection: x-theirs, close\r\nX-Theirs: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nUpgrade: h2\r\nX-Kept: 1\r\nContent-Length: 0\r\n\r\n",
-    )
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    );
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
 
     caller
@@ -72,8 +71,8 @@ async fn answers_without_a_body_keep_their_headers() {
         ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ("DELETE", "HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n"),
     ] {
-        let stack = Stack::answering(answer).await;
-        let sidecar = Sidecar::before(stack.addr()).await;
+        let stack = Stack::answering(answer);
+        let sidecar = LivePath::before(stack.addr).await;
         let mut caller = sidecar.caller().await;
         for _ in 0..2 {
             caller
@@ -88,8 +87,8 @@ async fn answers_without_a_body_keep_their_headers() {
 
 #[tokio::test]
 async fn connections_are_kept_on_both_sides() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..10 {
         caller.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -100,8 +99,8 @@ async fn connections_are_kept_on_both_sides() {
 
 #[tokio::test]
 async fn a_caller_that_closes_gets_its_answer_first() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
@@ -117,23 +116,22 @@ async fn a_caller_that_closes_gets_its_answer_first() {
 async fn an_http_1_0_caller_gets_no_chunks() {
     let stack = Stack::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-    )
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    );
+    let sidecar = LivePath::before(stack.addr).await;
     let answer = sidecar.exchange("GET / HTTP/1.0\r\n\r\n").await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
     assert_eq!(body, "ok");
     let request = stack.requests().remove(0).to_lowercase();
-    let host = format!("host: {}", stack.addr());
+    let host = format!("host: {}", stack.addr);
     assert!(request.starts_with("get / http/1.1\r\n"), "{request}");
     assert!(request.contains(&host), "{request}");
 }
 
 #[tokio::test]
 async fn an_http_1_0_caller_may_keep_its_connection() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller
@@ -152,9 +150,8 @@ async fn pipelined_requests_are_answered_in_turn() {
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}");
             conn.send(answer).await;
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     let requests: String = (0..20)
         .map(|index| match index % 2 {
@@ -171,8 +168,8 @@ async fn pipelined_requests_are_answered_in_turn() {
 
 #[tokio::test]
 async fn request_targets_of_every_form() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for (sent, line, host) in [
         (
             "GET http://uri.example/x?y HTTP/1.1\r\nHost: other",
@@ -204,8 +201,8 @@ async fn request_targets_of_every_form() {
 
 #[tokio::test]
 async fn connect_and_targets_without_a_path_are_refused() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller
         .send("CONNECT other.example:443 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -223,9 +220,9 @@ async fn connect_and_targets_without_a_path_are_refused() {
 
 #[tokio::test]
 async fn a_request_is_fitted_to_the_stack_that_serves() {
-    let old = Stack::answering(OK).await;
-    let new = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(old.addr(), new.addr())
+    let old = Stack::answering(OK);
+    let new = Stack::answering(OK);
+    let sidecar = LivePath::plan(old.addr, new.addr)
         .with_old(|old| {
             old.base_path = "/base".to_owned();
             old.host = HostPolicy::Stack;
@@ -245,7 +242,7 @@ async fn a_request_is_fitted_to_the_stack_that_serves() {
     sidecar.set(|live| live.serve_from = stack::Stack::New);
     caller.send(request).await.message().await;
 
-    let host = format!("GET /base/x HTTP/1.1\r\nHost: {}\r\n\r\n", old.addr());
+    let host = format!("GET /base/x HTTP/1.1\r\nHost: {}\r\n\r\n", old.addr);
     assert_eq!(sorted(&old.requests()[0]), sorted(&host));
     let expected = "GET /x HTTP/1.1\r\nHost: new.example\r\nX-Secret: new\r\n\r\n";
     assert_eq!(sorted(&new.requests()[0]), sorted(expected));
@@ -254,8 +251,8 @@ async fn a_request_is_fitted_to_the_stack_that_serves() {
 
 #[tokio::test]
 async fn live_requests_are_counted_by_route_method_and_status() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for path in ["/users/7", "/users/8"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -1,6 +1,6 @@
 //! Messages before the answer: `100 Continue` end to end, and other informational answers.
 
-use crate::support::{Sidecar, Stack, until, within};
+use crate::support::{LivePath, Stack, until, within};
 use twinread::ledger::Bound;
 
 const EXPECT: &str =
@@ -19,9 +19,8 @@ async fn the_caller_sends_its_body_when_the_primary_agrees() {
             seen.note(&conn.body_of(&head).await);
             conn.send(OK).await;
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller.send(EXPECT).await;
@@ -39,9 +38,8 @@ async fn the_caller_is_not_asked_for_a_body_that_the_primary_refuses() {
         conn.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno")
             .await;
         seen.note(&conn.rest().await);
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     let answer = caller.send(EXPECT).await.message().await;
     assert!(answer.starts_with("HTTP/1.1 417 "), "{answer}");
@@ -58,8 +56,8 @@ async fn the_caller_is_not_asked_for_a_body_that_the_primary_refuses() {
 
 #[tokio::test]
 async fn a_primary_that_says_nothing_gets_the_body_in_the_end() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(EXPECT).await;
     assert_eq!(caller.head().await.unwrap(), CONTINUE);
@@ -68,8 +66,8 @@ async fn a_primary_that_says_nothing_gets_the_body_in_the_end() {
 
 #[tokio::test]
 async fn a_body_sent_without_waiting_is_welcome() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(format!("{EXPECT}body")).await;
     let answer = caller.read_to("ok").await;
@@ -81,8 +79,8 @@ async fn a_body_sent_without_waiting_is_welcome() {
 async fn informational_answers_come_before_the_answer_in_order() {
     let informational = "HTTP/1.1 102 Processing\r\n\r\n".to_owned() + EARLY + EARLY;
     let expected = informational.to_lowercase() + &OK.to_lowercase();
-    let stack = Stack::answering(informational + OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(informational + OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..10 {
         let answer = caller.send(GET).await.read_to("ok").await;
@@ -99,9 +97,8 @@ async fn an_informational_answer_is_passed_on_at_once() {
         // Only a caller that has received the hints sends this.
         conn.read_to("0\r\n\r\n").await;
         conn.send(OK).await;
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller
         .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -122,9 +119,8 @@ async fn pipelined_answers_and_informational_ones_do_not_mix() {
             ))
             .await;
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET.repeat(20)).await;
     for _ in 0..20 {
@@ -139,8 +135,8 @@ async fn pipelined_answers_and_informational_ones_do_not_mix() {
 
 #[tokio::test]
 async fn an_http_1_0_caller_gets_no_informational_answer() {
-    let stack = Stack::answering(EARLY.to_owned() + OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(EARLY.to_owned() + OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let answer = sidecar.exchange("GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
 }
@@ -162,9 +158,8 @@ async fn a_flood_of_informational_answers_is_dropped_and_counted() {
             seen.note("sent");
             conn.rest().await;
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
     // Meanwhile the caller reads nothing.
@@ -179,8 +174,8 @@ async fn a_flood_of_informational_answers_is_dropped_and_counted() {
 async fn informational_answers_lose_what_is_for_one_connection() {
     let early = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\nconnection: x-hop\r\nx-hop: 1\r\n\
         keep-alive: timeout=5\r\nupgrade: h2c\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n";
-    let stack = Stack::answering(early.to_owned() + OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(early.to_owned() + OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     assert_eq!(caller.send(GET).await.head().await.unwrap(), EARLY);
     assert!(caller.message().await.ends_with("ok"));

@@ -1,6 +1,6 @@
 //! What callers may consume: each limit of the listener, and what the limits never cut.
 
-use crate::support::{Conn, Sidecar, Stack, until, within};
+use crate::support::{Conn, LivePath, Stack, until, within};
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
@@ -17,8 +17,8 @@ const SHORT: Duration = Duration::from_millis(150);
 const LONG: Duration = Duration::from_millis(600);
 
 /// Every time limit is [`SHORT`].
-async fn short(stack: &Stack) -> Sidecar {
-    let plan = Sidecar::plan(stack.addr(), stack.addr()).limits(|limits| {
+async fn short(stack: &Stack) -> LivePath {
+    let plan = LivePath::plan(stack.addr, stack.addr).limits(|limits| {
         limits.head_timeout = SHORT;
         limits.idle_timeout = SHORT;
         limits.body_stall = SHORT;
@@ -32,7 +32,7 @@ fn count(count: usize) -> NonZeroUsize {
 
 #[tokio::test]
 async fn connections_without_a_whole_head_are_closed() {
-    let stack = Stack::answering(OK).await;
+    let stack = Stack::answering(OK);
     let sidecar = short(&stack).await;
     for begun in ["", "G", "GET / HTTP/1.1\r\nHos"] {
         let mut caller = sidecar.caller().await;
@@ -43,7 +43,7 @@ async fn connections_without_a_whole_head_are_closed() {
 
 #[tokio::test]
 async fn a_kept_connection_is_closed_when_no_request_comes() {
-    let stack = Stack::answering(OK).await;
+    let stack = Stack::answering(OK);
     let sidecar = short(&stack).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..3 {
@@ -58,8 +58,7 @@ async fn half_a_body_is_a_408() {
     let stack = Stack::script(|mut conn, _| async move {
         conn.head().await;
         conn.rest().await;
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     for half in [
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf",
@@ -79,8 +78,7 @@ async fn an_expectation_and_then_nothing_is_a_408() {
         conn.head().await;
         conn.send("HTTP/1.1 100 Continue\r\n\r\n").await;
         conn.rest().await;
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     let expect = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
     let answer = sidecar.exchange(expect).await;
@@ -98,8 +96,7 @@ async fn an_answer_that_is_not_taken_ends_for_caller_and_primary() {
         let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
         while conn.send_some(&chunk).await {}
         seen.note("it ended");
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     let mut caller = sidecar.caller().await;
     caller.send(GET).await;
@@ -115,8 +112,8 @@ async fn a_slow_reader_is_not_cut() {
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let stack = Stack::answering(answer).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(answer);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .limits(|limits| limits.body_stall = Duration::from_millis(400))
         .start()
         .await;
@@ -146,8 +143,7 @@ async fn a_silent_primary_is_waited_for() {
             sleep(LONG).await;
             conn.send(OK).await;
         }
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
@@ -167,8 +163,7 @@ async fn slow_events_are_waited_for() {
         }
         conn.send("0\r\n\r\n").await;
         conn.rest().await;
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     let mut caller = sidecar.caller().await;
     let answer = caller.send(GET).await.message().await;
@@ -185,8 +180,7 @@ async fn a_silent_tunnel_stays_open() {
         sleep(LONG).await;
         conn.send(format!("{asked}!")).await;
         conn.rest().await;
-    })
-    .await;
+    });
     let sidecar = short(&stack).await;
     let mut caller = sidecar.caller().await;
     let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
@@ -198,8 +192,8 @@ async fn a_silent_tunnel_stays_open() {
 
 #[tokio::test]
 async fn callers_past_the_limit_wait_until_one_leaves() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .limits(|limits| limits.connections = count(2))
         .start()
         .await;
@@ -221,8 +215,8 @@ async fn callers_past_the_limit_wait_until_one_leaves() {
 
 #[tokio::test]
 async fn a_head_past_the_limits_is_a_431() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .limits(|limits| {
             limits.header_bytes = 2_000;
             limits.headers = count(150);
@@ -249,7 +243,7 @@ async fn a_head_past_the_limits_is_a_431() {
 }
 
 /// Ends once no connection is left.
-async fn nothing_is_left(mut sidecar: Sidecar) {
+async fn nothing_is_left(mut sidecar: LivePath) {
     within("every connection ends", sidecar.drain())
         .await
         .unwrap();
@@ -257,8 +251,8 @@ async fn nothing_is_left(mut sidecar: Sidecar) {
 
 #[tokio::test]
 async fn refused_requests_for_an_upgrade_leave_nothing_behind() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for target in ["*", "ftp://t/", "t:80"] {
         let ask = format!(
             "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -287,9 +281,8 @@ async fn callers_that_leave_before_an_upgrade_leave_nothing_behind() {
             conn.rest().await;
             ended.notify_one();
         }
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let ask = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     for (index, early) in ["", "early"].iter().enumerate() {
         let mut caller: Conn = sidecar.caller().await;

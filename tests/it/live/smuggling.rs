@@ -1,6 +1,6 @@
 //! Requests that two parsers could read differently are rejected.
 
-use crate::support::{Sidecar, Stack};
+use crate::support::{LivePath, Stack};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -61,8 +61,8 @@ const CHUNKS: &[&str] = &[
 
 #[tokio::test]
 async fn heads_of_smuggling_shapes_are_refused_and_the_connection_closed() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for head in HEADS {
         let answer = sidecar.exchange(format!("{head}{GET}")).await;
         assert!(
@@ -76,8 +76,8 @@ async fn heads_of_smuggling_shapes_are_refused_and_the_connection_closed() {
 
 #[tokio::test]
 async fn they_are_refused_byte_by_byte_too() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for head in HEADS.iter().step_by(3) {
         let mut caller = sidecar.caller().await;
         for byte in head.bytes() {
@@ -96,8 +96,8 @@ async fn they_are_refused_byte_by_byte_too() {
 
 #[tokio::test]
 async fn after_good_requests_they_are_refused_in_their_turn() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for head in HEADS {
         let answer = sidecar.exchange(format!("{GET}{GET}{head}{GET}")).await;
         assert_eq!(answer.matches("200 OK").count(), 2, "{head:?} {answer:?}");
@@ -109,8 +109,8 @@ async fn after_good_requests_they_are_refused_in_their_turn() {
 
 #[tokio::test]
 async fn bad_chunks_are_refused_and_never_make_a_whole_request() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for chunks in CHUNKS {
         let answer = sidecar
             .exchange(format!(
@@ -133,8 +133,8 @@ async fn bad_chunks_are_refused_and_never_make_a_whole_request() {
 
 #[tokio::test]
 async fn good_requests_of_odd_shapes_pass() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for request in [
         "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost:\r\n\r\n",
@@ -152,8 +152,8 @@ async fn good_requests_of_odd_shapes_pass() {
 
 #[tokio::test]
 async fn a_head_without_end_is_refused() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for (begin, more) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n", "X-More: x\r\n"),
         ("GET / HTTP/1.1\r\nHost: a\r\nX: ", "xxxxxxxxxxxxxxxxxxxx"),

@@ -1,6 +1,6 @@
 //! What a stack serves directly is also served through us: targets, long heads, header order, unrequested bodies.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Stack, until};
 use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -20,8 +20,8 @@ const TARGETS: &[(&[u8], &str)] = &[
 
 #[tokio::test]
 async fn raw_bytes_in_a_target_reach_the_stack_and_the_replay() {
-    let stack = Stack::answering(OK).await;
-    let mut sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::sampling(stack.addr).await;
     for (target, expected) in TARGETS {
         let mut caller = sidecar.caller().await;
         let request = [b"GET ", *target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
@@ -39,8 +39,8 @@ async fn raw_bytes_in_a_target_reach_the_stack_and_the_replay() {
 
 #[tokio::test]
 async fn raw_bytes_after_an_authority_pass_as_those_of_a_path_do() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     for step in [1, 100] {
         for (target, expected) in TARGETS {
             let mut caller = sidecar.caller().await;
@@ -60,8 +60,8 @@ async fn raw_bytes_after_an_authority_pass_as_those_of_a_path_do() {
 
 #[tokio::test]
 async fn raw_targets_pass_byte_by_byte_and_pipelined() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let requests: Vec<u8> = TARGETS
         .iter()
         .flat_map(|(target, _)| [b"GET ", *target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat())
@@ -87,8 +87,8 @@ async fn raw_targets_pass_byte_by_byte_and_pipelined() {
 
 #[tokio::test]
 async fn raw_targets_without_an_end_are_refused() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send("GET /").await;
     while caller.try_send("<".repeat(1_000)).await {}
@@ -105,8 +105,8 @@ async fn raw_targets_without_an_end_are_refused() {
 async fn an_answer_of_many_header_lines_passes() {
     let lines: String = (0..250).map(|index| format!("x-{index}: 1\r\n")).collect();
     let answer = format!("HTTP/1.1 200 OK\r\n{lines}content-length: 2\r\n\r\nok");
-    let stack = Stack::answering(answer.clone()).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(answer.clone());
+    let sidecar = LivePath::before(stack.addr).await;
     let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     let answered = sidecar.caller().await.send(request).await.message().await;
     assert_eq!(answered, answer);
@@ -115,8 +115,8 @@ async fn an_answer_of_many_header_lines_passes() {
 #[tokio::test]
 async fn unlike_headers_keep_their_order_both_ways() {
     let answer = "HTTP/1.1 200 OK\r\nserver: x\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=5\r\netag: y\r\ncontent-length: 2\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-last: 1\r\n\r\nok";
-    let stack = Stack::answering(answer).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(answer);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .with_old(|old| old.remove = vec!["x-secret".parse().unwrap()])
         .start()
         .await;
@@ -136,8 +136,8 @@ async fn unlike_headers_keep_their_order_both_ways() {
 
 #[tokio::test]
 async fn a_body_that_is_there_is_not_waited_for() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let head = |framing: &str| {
         format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{framing}\r\n\r\n")
     };
@@ -165,7 +165,7 @@ async fn a_body_that_is_there_is_not_waited_for() {
 }
 
 /// How long the answer takes for a request sent in parts.
-async fn answered(sidecar: &Sidecar, parts: &[String]) -> Duration {
+async fn answered(sidecar: &LivePath, parts: &[String]) -> Duration {
     let begun = Instant::now();
     let mut caller = sidecar.caller().await;
     for (index, part) in parts.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Connections that leave HTTP pass byte for byte, but only if the primary agrees.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Stack, until};
 
 const ASK: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, x-mine\r\nX-Mine: 1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n";
 const GRANT: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s\r\n\r\n";
@@ -18,9 +18,8 @@ async fn an_upgrade_is_tunnelled_both_ways_until_either_side_ends() {
             conn.send(bytes).await;
         }
         seen.note(&conn.rest().await);
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     let head = caller.send(ASK).await.head().await.unwrap();
     let lower = head.to_lowercase();
@@ -50,9 +49,8 @@ async fn bytes_sent_before_the_grant_are_tunnelled_unseen() {
         seen.message(&mut conn).await;
         conn.send(GRANT).await;
         seen.note(&conn.read_to("end").await);
-    })
-    .await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    });
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(format!("{ASK}\n\0\nbefore")).await;
     caller.head().await;
@@ -63,8 +61,8 @@ async fn bytes_sent_before_the_grant_are_tunnelled_unseen() {
 
 #[tokio::test]
 async fn after_a_refused_upgrade_requests_go_on_guarded() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller.send(format!("{ASK}{GET}")).await;
@@ -81,8 +79,8 @@ async fn after_a_refused_upgrade_requests_go_on_guarded() {
 
 #[tokio::test]
 async fn http_2_is_not_tunnelled() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller
@@ -99,8 +97,8 @@ async fn http_2_is_not_tunnelled() {
 
 #[tokio::test]
 async fn an_upgrade_with_a_body_is_an_ordinary_request() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::before(stack.addr()).await;
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::before(stack.addr).await;
     let mut caller = sidecar.caller().await;
     for _ in 0..2 {
         caller

@@ -1,6 +1,6 @@
 //! Writes of callers are recorded while under way, for the shadow's checks.
 
-use crate::support::{Sidecar, Stack, until};
+use crate::support::{LivePath, Reply, Stack, until};
 use http::{HeaderMap, Method};
 use std::{sync::Arc, time::Instant};
 use twinread::{
@@ -29,7 +29,7 @@ fn request(method: &str, path: &str, body: &str) -> String {
 }
 
 /// Whether a read of this path, or with this body, is known to race a write.
-fn is_written(sidecar: &Sidecar, path: &str, body: &str) -> bool {
+fn is_written(sidecar: &LivePath, path: &str, body: &str) -> bool {
     let head = Head {
         method: &Method::GET,
         path,
@@ -43,11 +43,11 @@ fn is_written(sidecar: &Sidecar, path: &str, body: &str) -> bool {
 
 #[tokio::test]
 async fn only_what_is_neither_safe_nor_declared_a_read_is_a_write() {
-    let stack = Stack::answering(OK).await;
+    let stack = Stack::answering(OK);
     let reads = "[{methods: [GET, HEAD]}, {methods: [POST], path: /search}, \
                   {methods: [POST], path: /graphql, json: {$.query: '^query'}}]";
     let reads = Arc::new(parse(reads, Reads::read).unwrap());
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .live(|live| live.reads = reads)
         .start()
@@ -84,8 +84,8 @@ async fn only_what_is_neither_safe_nor_declared_a_read_is_a_write() {
 
 #[tokio::test]
 async fn a_write_counts_before_it_is_answered_and_when_its_caller_gives_it_up() {
-    let stack = Stack::silent().await;
-    let sidecar = Sidecar::sampling(stack.addr()).await;
+    let stack = Stack::replying(Reply::Hang(String::new()));
+    let sidecar = LivePath::sampling(stack.addr).await;
     let mut caller = sidecar.caller().await;
     caller.send(request("PUT", "/users/7", "")).await;
     until("the write", || is_written(&sidecar, "/users/7", "")).await;
@@ -107,8 +107,8 @@ async fn a_write_counts_before_it_is_answered_and_when_its_caller_gives_it_up() 
 
 #[tokio::test]
 async fn while_checks_are_paused_nothing_is_noted() {
-    let stack = Stack::answering(OK).await;
-    let sidecar = Sidecar::plan(stack.addr(), stack.addr())
+    let stack = Stack::answering(OK);
+    let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| live.checks = Checks::Paused)
         .start()
         .await;

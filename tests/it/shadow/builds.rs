@@ -5,8 +5,8 @@ use super::{
     harness::{Read, Shadow},
     recheck::{STALE, UNCONFIRMED, after, comparing},
     settings,
-    stacks::{Stack, Way},
 };
+use crate::support::{Reply, Script, Stack, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use twinread::{
     shadow::Settings,
@@ -51,14 +51,14 @@ fn of(build: &str, matches: u64) -> (Option<String>, u64) {
 
 #[tokio::test]
 async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternate_do_not() {
-    let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::Answers(built(Some("812")))).await;
+    let old = Stack::replying(json(EQUAL));
+    let new = Stack::replying(Reply::Write(built(Some("812"))));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
     assert_eq!(counted(&shadow), [of("812", 1)]);
 
     let next = AtomicUsize::new(0);
-    new.becomes(Way::writing(move |_| {
+    new.becomes(Script::answers(move |_| {
         built(Some(
             ["813", "812"][next.fetch_add(1, Ordering::SeqCst) % 2],
         ))
@@ -74,15 +74,15 @@ async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternat
 
 #[tokio::test]
 async fn what_answers_that_name_no_build_proved_is_not_that_of_one_which_is_named_later() {
-    let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::Answers(built(None))).await;
+    let old = Stack::replying(json(EQUAL));
+    let new = Stack::replying(Reply::Write(built(None)));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
     shadow.check(&Read::new()).await;
-    new.becomes(Way::Answers(built(Some("812"))));
+    new.becomes(Reply::Write(built(Some("812"))));
     shadow.check(&Read::new()).await;
     assert_eq!(counted(&shadow), [of("812", 1), (None, 1)]);
 
-    new.becomes(Way::Answers(built(None)));
+    new.becomes(Reply::Write(built(None)));
     shadow.check(&Read::new()).await;
     assert_eq!(counted(&shadow), [of("812", 2), (None, 1)]);
     let doubt = shadow.ledger.tallies().doubt;
@@ -91,15 +91,14 @@ async fn what_answers_that_name_no_build_proved_is_not_that_of_one_which_is_name
 
 #[tokio::test]
 async fn a_reading_that_another_build_answered_takes_no_mismatch_back() {
-    let old = Stack::start(Way::json(EQUAL)).await;
+    let old = Stack::replying(json(EQUAL));
     let answered = AtomicUsize::new(0);
-    let new = Stack::start(Way::writing(move |_| {
+    let new = Stack::replying(Script::answers(move |_| {
         match answered.fetch_add(1, Ordering::SeqCst) {
             0 => built(Some("813")).replace(EQUAL, STALE),
             _ => built(Some("812")),
         }
-    }))
-    .await;
+    }));
     let settings = Settings {
         version_header: Some("x-version".parse().unwrap()),
         ..after(&[1, 2])
@@ -111,11 +110,11 @@ async fn a_reading_that_another_build_answered_takes_no_mismatch_back() {
 
 #[tokio::test]
 async fn an_error_of_what_stands_before_the_new_stack_puts_no_build_in_doubt() {
-    let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::Answers(built(Some("812")))).await;
+    let old = Stack::replying(json(EQUAL));
+    let new = Stack::replying(Reply::Write(built(Some("812"))));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
     shadow.check(&Read::new()).await;
-    new.becomes(Way::Answers(
+    new.becomes(Reply::Write(
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n".to_owned(),
     ));
     shadow.check(&Read::new()).await;
@@ -125,8 +124,8 @@ async fn an_error_of_what_stands_before_the_new_stack_puts_no_build_in_doubt() {
 
 #[tokio::test]
 async fn the_build_is_that_of_the_new_stack_also_where_it_is_the_primary() {
-    let old = Stack::start(Way::Answers(built(Some("of old")))).await;
-    let new = Stack::start(Way::json(EQUAL)).await;
+    let old = Stack::replying(Reply::Write(built(Some("of old"))));
+    let new = Stack::replying(json(EQUAL));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
     let read = |build: &'static str| Read {
         primary: stack::Stack::New,
@@ -140,8 +139,8 @@ async fn the_build_is_that_of_the_new_stack_also_where_it_is_the_primary() {
 
 #[tokio::test]
 async fn without_a_version_header_in_the_settings_none_is_looked_at() {
-    let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::Answers(built(Some("812")))).await;
+    let old = Stack::replying(json(EQUAL));
+    let new = Stack::replying(Reply::Write(built(Some("812"))));
     let shadow = Shadow::start(&old, &new, settings()).await;
     shadow.check(&Read::new()).await;
     assert_eq!(counted(&shadow), [(None, 1)]);
@@ -150,8 +149,8 @@ async fn without_a_version_header_in_the_settings_none_is_looked_at() {
 #[tokio::test]
 async fn latencies_are_told_of_answers_that_a_slow_caller_cannot_have_held_up() {
     let long: &'static str = Box::leak(" ".repeat(300 << 10).into_boxed_str());
-    let old = Stack::start(Way::json(EQUAL)).await;
-    let new = Stack::start(Way::json(long)).await;
+    let old = Stack::replying(json(EQUAL));
+    let new = Stack::replying(json(long));
     let shadow = Shadow::start(&old, &new, settings()).await;
     let read = Read {
         answer: long,
@@ -161,7 +160,7 @@ async fn latencies_are_told_of_answers_that_a_slow_caller_cannot_have_held_up() 
     let latency = || shadow.ledger.tallies().routes[0].latency;
     assert!(latency().old.is_none() && latency().new.is_none());
 
-    new.becomes(Way::json(EQUAL));
+    new.becomes(json(EQUAL));
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
     assert_eq!(latency().old.unwrap().answers, 1);
     assert_eq!(latency().new.unwrap().answers, 1);

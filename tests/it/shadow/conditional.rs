@@ -5,8 +5,8 @@ use super::{
     harness::Read,
     not_compared, races,
     recheck::{STALE, after, comparing, marks, pair, places},
-    stacks::{Way, answer},
 };
+use crate::support::{Reply, Script, answer, json};
 use http::StatusCode;
 use twinread::{
     outcome::{Outcome, Reason, ShadowError},
@@ -30,7 +30,7 @@ fn unmodified() -> Read {
 
 #[tokio::test]
 async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut shadow = comparing((&old, &new, None), after(&[1])).await;
     assert_eq!(shadow.check(&unmodified()).await, MATCH);
     for stack in [&old, &new] {
@@ -39,23 +39,23 @@ async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
     // The new one receives them as well.
     assert!(new.requests()[1].contains("if-none-match"));
     assert_eq!((marks(&old).len(), marks(&new).len()), (1, 2));
-    new.becomes(Way::json(STALE));
+    new.becomes(json(STALE));
     assert_eq!(shadow.check(&unmodified()).await, MISMATCH);
     assert_eq!((old.requests().len(), new.requests().len()), (3, 6));
     let report = shadow.reports.try_recv().unwrap();
     assert_eq!(report.old.as_ref().unwrap().status, 200);
 
-    new.becomes(Way::Closes(String::new()));
+    new.becomes(Reply::Close(String::new()));
     let reset = Outcome::ShadowError(ShadowError::Reset);
     assert_eq!(shadow.check(&unmodified()).await, reset);
-    old.becomes(Way::Closes(String::new()));
+    old.becomes(Reply::Close(String::new()));
     let failed = not_compared(Reason::PrimaryError);
     assert_eq!(shadow.check(&unmodified()).await, failed);
 }
 
 /// A stack that tags its only content so.
-fn tagged(tag: &'static str) -> Way {
-    Way::writing(move |request| {
+fn tagged(tag: &'static str) -> Script {
+    Script::answers(move |request| {
         let knows = |name: &str| request.contains(&format!("{name}: {tag}\r\n"));
         if request.contains("if-match: ") && !knows("if-match") {
             return answer("412 Precondition Failed", "");
@@ -76,7 +76,7 @@ async fn conditions_that_the_primary_goes_by_are_left_out() {
         ("if-match", "gone", StatusCode::PRECONDITION_FAILED),
         ("if-range", "old", StatusCode::PARTIAL_CONTENT),
     ] {
-        let (old, new) = pair(tagged("old"), tagged("new")).await;
+        let (old, new) = pair(tagged("old"), tagged("new"));
         let shadow = comparing((&old, &new, None), after(&[1])).await;
         let read = Read {
             status: live,
@@ -101,7 +101,7 @@ async fn conditions_that_the_primary_goes_by_are_left_out() {
 #[tokio::test]
 async fn conditions_that_only_the_shadow_goes_by_are_a_mismatch() {
     for (condition, tag) in [("if-match", "old"), ("if-range", "new")] {
-        let (old, new) = pair(tagged("old"), tagged("new")).await;
+        let (old, new) = pair(tagged("old"), tagged("new"));
         let mut shadow = comparing((&old, &new, None), after(&[1])).await;
         let read = Read {
             headers: vec![
@@ -124,7 +124,7 @@ async fn conditions_that_only_the_shadow_goes_by_are_a_mismatch() {
 #[tokio::test]
 async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() {
     for (condition, read_again) in [(("if-range", "old"), 2), (("x-own", "1"), 1)] {
-        let (old, new) = pair(tagged("old"), Way::json(EQUAL)).await;
+        let (old, new) = pair(tagged("old"), json(EQUAL));
         let mut shadow = comparing((&old, &new, None), after(&[1])).await;
         let read = Read {
             status: StatusCode::PARTIAL_CONTENT,
@@ -139,7 +139,7 @@ async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() 
 
 #[tokio::test]
 async fn a_read_with_and_without_its_conditions_takes_two_of_the_rate() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let slow = |rate: &str| Settings {
         max_per_second: rate.parse().unwrap(),
         ..after(&[1])
@@ -153,7 +153,7 @@ async fn a_read_with_and_without_its_conditions_takes_two_of_the_rate() {
 
 #[tokio::test]
 async fn what_the_caller_had_already_is_not_compared_where_it_is_skipped() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let skip = Settings {
         conditional: Conditional::Skip,
         ..after(&[1])
@@ -173,8 +173,8 @@ async fn what_the_caller_had_already_is_not_compared_where_it_is_skipped() {
 }
 
 /// A stack with one content under these headers, which sends a 304 if `knows` accepts the request.
-fn validating(validator: &'static str, body: &'static str, knows: fn(&str) -> bool) -> Way {
-    Way::writing(move |request| {
+fn validating(validator: &'static str, body: &'static str, knows: fn(&str) -> bool) -> Script {
+    Script::answers(move |request| {
         let is_known = request.contains("\r\nif-") && knows(request);
         let (status, body) = if is_known {
             ("304 Not Modified", String::new())
@@ -195,13 +195,13 @@ fn knows_one(request: &str) -> bool {
 
 /// In both roles, with the sample that its caller received and the two stacks.
 async fn in_both_roles(
-    old: impl Fn() -> Way,
-    new: impl Fn() -> Way,
+    old: impl Fn() -> Script,
+    new: impl Fn() -> Script,
     read: Read,
     expected: Outcome,
 ) {
     for primary in [stack::Stack::Old, stack::Stack::New] {
-        let (old, new) = pair(old(), new()).await;
+        let (old, new) = pair(old(), new());
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         let read = Read {
             primary,
@@ -273,8 +273,8 @@ async fn a_304_by_the_own_validator_is_compared_by_its_content() {
     let own = || validating("etag: \"1\"", EQUAL, knows_one);
     for primary in [stack::Stack::Old, stack::Stack::New] {
         let (old, new) = match primary {
-            stack::Stack::Old => pair(own(), other()).await,
-            stack::Stack::New => pair(other(), own()).await,
+            stack::Stack::Old => pair(own(), other()),
+            stack::Stack::New => pair(other(), own()),
         };
         let shadow = comparing((&old, &new, None), after(&[1])).await;
         let read = Read {
@@ -291,8 +291,8 @@ async fn a_304_of_the_shadow_where_the_primary_sends_content_is_a_mismatch() {
     let moved = || validating("etag: \"2\"", EQUAL, |_| false);
     for primary in [stack::Stack::Old, stack::Stack::New] {
         let (old, new) = match primary {
-            stack::Stack::Old => pair(moved(), stale()).await,
-            stack::Stack::New => pair(stale(), moved()).await,
+            stack::Stack::Old => pair(moved(), stale()),
+            stack::Stack::New => pair(stale(), moved()),
         };
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         let read = Read {
@@ -311,7 +311,7 @@ async fn a_304_of_the_shadow_where_the_primary_sends_content_is_a_mismatch() {
 async fn a_304_that_was_overtaken_by_a_write_is_no_mismatch() {
     // By the time that both are read the version has changed on both stacks.
     let written = || validating("etag: \"2\"", EQUAL, |_| false);
-    let (old, new) = pair(written(), written()).await;
+    let (old, new) = pair(written(), written());
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     let read = Read {
         primary: stack::Stack::New,
@@ -327,14 +327,14 @@ async fn a_304_that_was_overtaken_by_a_write_is_no_mismatch() {
 
 #[tokio::test]
 async fn a_new_stack_that_fails_on_conditions_alone_is_a_mismatch() {
-    let failing = Way::writing(|request| {
+    let failing = Script::answers(|request| {
         if request.contains("if-none-match") {
             answer("500 Internal Server Error", "{}")
         } else {
             answer("200 OK", EQUAL)
         }
     });
-    let (old, new) = pair(validating("etag: \"1\"", EQUAL, knows_one), failing).await;
+    let (old, new) = pair(validating("etag: \"1\"", EQUAL, knows_one), failing);
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     assert_eq!(shadow.check(&known_by(BY_TAG)).await, MISMATCH);
     let report = shadow.reports.try_recv().unwrap();
@@ -353,7 +353,7 @@ async fn what_was_written_is_asked_for_with_its_conditions_too() {
     let own = || validating("etag: \"2\"", EQUAL, |_| false);
     let anything = || validating("etag: \"2\"", EQUAL, |_| true);
     for (new, expected) in [(own(), MATCH), (anything(), MISMATCH)] {
-        let (old, new) = pair(own(), new).await;
+        let (old, new) = pair(own(), new);
         let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         races::write(&shadow, "/x");
         assert_eq!(shadow.check(&known_by(BY_TAG)).await, expected);

@@ -1,6 +1,6 @@
 //! A worker with its queue and figures, wired as in the app, and samples to offer to it.
 
-use super::stacks::Stack;
+use crate::support::{Stack, until};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::{
@@ -167,8 +167,14 @@ impl Shadow {
 
     /// Waits until every sample has ended, then checks invariants.
     pub(crate) async fn settle(&self) {
-        eventually(|| self.ended() == self.route().sampled()).await;
-        eventually(|| self.budget.held() == 0 && self.gauges.shadow_in_flight() == 0).await;
+        until("every sample has ended", || {
+            self.ended() == self.route().sampled()
+        })
+        .await;
+        until("nothing is held", || {
+            self.budget.held() == 0 && self.gauges.shadow_in_flight() == 0
+        })
+        .await;
         assert_eq!(self.gauges.queue_length(), 0);
     }
 
@@ -237,16 +243,6 @@ impl Read {
             trailers: HeaderMap::new(),
         }
     }
-}
-
-pub(crate) async fn eventually(holds: impl Fn() -> bool) {
-    let holds = async {
-        while !holds() {
-            time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    let waited = time::timeout(PATIENCE, holds).await;
-    waited.expect("what was waited for must come");
 }
 
 /// A comparison of bodies alone, because these tests are about the shadow.

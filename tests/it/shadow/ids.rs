@@ -5,8 +5,8 @@ use super::{
     harness::Shadow,
     not_compared,
     recheck::{UNCONFIRMED, after, comparing, pair, places, reading, under},
-    stacks::{Stack, Way},
 };
+use crate::support::{Script, Stack, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use twinread::{
     compare::{Answer, Bijections, CompareConfig, Comparison, Context, compare_within},
@@ -28,8 +28,8 @@ async fn renumbered(stacks: (&Stack, &Stack), settings: Settings) -> Shadow {
 /// Whether the old id may still pair with another new one.
 async fn is_free(shadow: &mut Shadow, (old, new): (&Stack, &Stack)) -> bool {
     while shadow.reports.try_recv().is_ok() {}
-    old.becomes(Way::json(OLD));
-    new.becomes(Way::json(NEW));
+    old.becomes(json(OLD));
+    new.becomes(json(NEW));
     match shadow.check(&reading(OLD)).await {
         MATCH => true,
         MISMATCH => {
@@ -44,7 +44,7 @@ async fn is_free(shadow: &mut Shadow, (old, new): (&Stack, &Stack)) -> bool {
 async fn what_met_in_a_match_and_to_the_end_of_a_mismatch_is_remembered() {
     for (version, expected) in [(1, MATCH), (2, MISMATCH)] {
         let body = format!(r#"{{"id": 7, "v": {version}}}"#);
-        let (old, new) = pair(Way::json(OLD), Way::json(&body)).await;
+        let (old, new) = pair(json(OLD), json(&body));
         let mut shadow = renumbered((&old, &new), after(&[1, 2])).await;
         assert_eq!(shadow.check(&reading(OLD)).await, expected);
         assert!(!is_free(&mut shadow, (&old, &new)).await, "{expected:?}");
@@ -57,7 +57,7 @@ async fn what_met_while_the_new_stack_lagged_is_not_remembered() {
     let broken = [r#"{"id": 7, "v": 0}"#, r#"{"id": 8, "v": 0}"#];
     for (bodies, expected) in [(ahead, Outcome::Transient), (broken, MISMATCH)] {
         let bodies = Box::leak(Box::new(bodies));
-        let (old, new) = pair(Way::json(OLD), Way::sequence(bodies)).await;
+        let (old, new) = pair(json(OLD), Script::sequence(bodies));
         let mut shadow = renumbered((&old, &new), after(&[1])).await;
         assert_eq!(shadow.check(&reading(OLD)).await, expected);
         assert!(is_free(&mut shadow, (&old, &new)).await, "{expected:?}");
@@ -66,7 +66,7 @@ async fn what_met_while_the_new_stack_lagged_is_not_remembered() {
 
 #[tokio::test]
 async fn what_met_in_a_check_that_is_unconfirmed_is_not_remembered() {
-    let (old, new) = pair(Way::json(OLD), Way::json(r#"{"id": 7, "v": 0}"#)).await;
+    let (old, new) = pair(json(OLD), json(r#"{"id": 7, "v": 0}"#));
     let mut few = after(&[1, 2]);
     few.recheck.max_per_second = "3/h".parse().unwrap();
     let mut shadow = renumbered((&old, &new), few).await;
@@ -80,11 +80,11 @@ async fn what_met_in_a_check_that_is_unconfirmed_is_not_remembered() {
 #[tokio::test]
 async fn what_met_beside_noise_alone_is_not_remembered() {
     let version = AtomicUsize::new(5);
-    let clock = Way::doing(move |_| {
+    let clock = Script::bodies(move |_| {
         let version = version.fetch_add(1, Ordering::SeqCst);
         format!(r#"{{"id": 1, "v": {version}}}"#)
     });
-    let (old, new) = pair(clock, Way::json(r#"{"id": 7, "v": 0}"#)).await;
+    let (old, new) = pair(clock, json(r#"{"id": 7, "v": 0}"#));
     let mut shadow = renumbered((&old, &new), after(&[1])).await;
     assert_eq!(shadow.check(&reading(OLD)).await, Outcome::Noise);
     assert!(is_free(&mut shadow, (&old, &new)).await);
@@ -102,7 +102,7 @@ async fn what_met_in_a_comparison_that_panicked_is_not_remembered() {
         assert_ne!(answers.1.body.kept(), r#"{"id": 7, "v": 1}"#);
         comparison
     }
-    let (old, new) = pair(Way::json(OLD), Way::json(r#"{"id": 7, "v": 1}"#)).await;
+    let (old, new) = pair(json(OLD), json(r#"{"id": 7, "v": 1}"#));
     let mut shadow = Shadow::comparing(&old, &new, after(&[1]), panicking).await;
     shadow.comparing =
         under("rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]");

@@ -4,8 +4,8 @@ use super::{
     MATCH, MISMATCH,
     harness::{Read, Shadow},
     recheck::{after, comparing, pair, places, under},
-    stacks::{Stack, Way, answer},
 };
+use crate::support::{Reply, Script, Stack, answer, json};
 use http::{Method, StatusCode};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -64,8 +64,8 @@ fn chunked(body: &str) -> String {
 #[tokio::test]
 async fn equal_bodies_are_a_match_whichever_is_primary_and_take_no_memory() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
-        for way in [Way::json(large("a")), Way::Answers(chunked(large("a")))] {
-            let (old, new) = pair(way.clone(), way).await;
+        for way in [json(large("a")), Reply::Write(chunked(large("a")))] {
+            let (old, new) = pair(way.clone(), way);
             let shadow = checking(&old, &new).await;
             shadow.budget.set_limit(4 * KEPT);
             let read = Read {
@@ -83,14 +83,14 @@ async fn unequal_bodies_are_not_compared() {
     let unframed = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".to_owned();
     let hanging = answer("200 OK", &longer).replace(&longer, "");
     for way in [
-        Way::json(large("b")),
-        Way::json("a"),
-        Way::Answers(chunked(&longer)),
+        json(large("b")),
+        json("a"),
+        Reply::Write(chunked(&longer)),
         // For these the check does not even wait for the end.
-        Way::Hangs(hanging),
-        Way::Streams(unframed, "x".repeat(1 << 10)),
+        Reply::Hang(hanging),
+        Reply::Stream(unframed, "x".repeat(1 << 10)),
     ] {
-        let (old, new) = pair(Way::json(large("a")), way).await;
+        let (old, new) = pair(json(large("a")), way);
         let shadow = checking(&old, &new).await;
         let begun = Instant::now();
         assert_eq!(shadow.check(&read(large("a"))).await, TOO_LARGE);
@@ -101,9 +101,9 @@ async fn unequal_bodies_are_not_compared() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_in_time_is_too_large_and_no_error() {
-    let (old, new) = pair(Way::json(large("a")), Way::json("{}")).await;
+    let (old, new) = pair(json(large("a")), json("{}"));
     let half = answer("200 OK", large("a"));
-    new.becomes(Way::Hangs(half[..half.len() / 2].to_owned()));
+    new.becomes(Reply::Hang(half[..half.len() / 2].to_owned()));
     let shadow = checking(&old, &new).await;
     assert_eq!(shadow.check(&read(large("a"))).await, TOO_LARGE);
 }
@@ -112,10 +112,10 @@ async fn a_body_that_does_not_come_in_time_is_too_large_and_no_error() {
 async fn a_status_that_differs_is_a_mismatch_whatever_the_body() {
     let failing = answer("500 Internal Server Error", large("b"));
     for way in [
-        Way::Answers(failing),
-        Way::Answers(answer("404 Not Found", "{}")),
+        Reply::Write(failing),
+        Reply::Write(answer("404 Not Found", "{}")),
     ] {
-        let (old, new) = pair(Way::json(large("a")), way).await;
+        let (old, new) = pair(json(large("a")), way);
         let mut shadow = checking(&old, &new).await;
         assert_eq!(shadow.check(&read(large("a"))).await, MISMATCH);
         let report = shadow.reports.try_recv().unwrap();
@@ -129,9 +129,9 @@ async fn a_status_that_differs_is_a_mismatch_whatever_the_body() {
 }
 
 /// Answers 404 once, and then with this body.
-fn late(body: &'static str) -> Way {
+fn late(body: &'static str) -> Script {
     let asked = AtomicUsize::new(0);
-    Way::writing(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+    Script::answers(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
         0 => answer("404 Not Found", "{}"),
         _ => answer("200 OK", body),
     })
@@ -139,20 +139,20 @@ fn late(body: &'static str) -> Way {
 
 #[tokio::test]
 async fn lag_is_told_by_bodies_that_are_equal_later() {
-    let (old, new) = pair(Way::json(large("a")), late(large("a"))).await;
+    let (old, new) = pair(json(large("a")), late(large("a")));
     let shadow = checking(&old, &new).await;
     assert_eq!(shadow.check(&read(large("a"))).await, Outcome::Transient);
 
-    let (old, new) = pair(Way::json(large("a")), late(large("b"))).await;
+    let (old, new) = pair(json(large("a")), late(large("b")));
     let shadow = checking(&old, &new).await;
     let outcome = shadow.check(&read(large("a"))).await;
     assert!(matches!(outcome, Outcome::Mismatch(_)), "{outcome:?}");
 }
 
 /// With a header that differs in each answer.
-fn stamped(body: &'static str) -> Way {
+fn stamped(body: &'static str) -> Script {
     static STAMP: AtomicUsize = AtomicUsize::new(1);
-    Way::writing(move |_| {
+    Script::answers(move |_| {
         let stamp = STAMP.fetch_add(1, Ordering::SeqCst);
         answer("200 OK", body).replacen("\r\n", &format!("\r\nx-stamp: {stamp}\r\n"), 1)
     })
@@ -171,7 +171,7 @@ fn whole(rules: &str) -> std::sync::Arc<CompareConfig> {
 #[tokio::test]
 async fn noise_elsewhere_does_not_excuse_bodies_that_were_not_compared() {
     for (body, expected) in [("a", Outcome::Noise), ("b", TOO_LARGE)] {
-        let (old, new) = pair(stamped(large("a")), stamped(large(body))).await;
+        let (old, new) = pair(stamped(large("a")), stamped(large(body)));
         let mut shadow = checking(&old, &new).await;
         shadow.comparing = whole("rules: []");
         let read = Read {
@@ -192,11 +192,11 @@ async fn bodies_that_no_primary_answer_stands_for_are_hashed_on_both() {
     };
     let unframed = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
     for (way, expected) in [
-        (Way::json(large("a")), MATCH),
-        (Way::json(large("b")), TOO_LARGE),
-        (Way::Streams(unframed, "x".repeat(1 << 10)), TOO_LARGE),
+        (json(large("a")), MATCH),
+        (json(large("b")), TOO_LARGE),
+        (Reply::Stream(unframed, "x".repeat(1 << 10)), TOO_LARGE),
     ] {
-        let (old, new) = pair(Way::json(large("a")), way).await;
+        let (old, new) = pair(json(large("a")), way);
         let shadow = checking(&old, &new).await;
         assert_eq!(shadow.check(&unmodified).await, expected);
     }
@@ -206,7 +206,7 @@ async fn bodies_that_no_primary_answer_stands_for_are_hashed_on_both() {
 async fn the_size_that_an_answer_to_head_tells_is_compared() {
     for (length, expected) in [("100", MATCH), ("7", MISMATCH)] {
         let head = |length| answer("200 OK", "").replace("length: 0", &format!("length: {length}"));
-        let (old, new) = pair(Way::Answers(head("100")), Way::Answers(head(length))).await;
+        let (old, new) = pair(Reply::Write(head("100")), Reply::Write(head(length)));
         for primary in [stack::Stack::Old, stack::Stack::New] {
             let mut shadow = checking(&old, &new).await;
             shadow.comparing = whole("rules: []");

@@ -4,8 +4,8 @@ use super::{
     MATCH, MISMATCH,
     harness::{Read, Shadow},
     recheck::{after, comparing, pair, places, reading},
-    stacks::{Way, answer},
 };
+use crate::support::{Script, answer, json};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -49,15 +49,15 @@ impl Order {
     }
 }
 
-fn at_random(seed: u64) -> Way {
+fn at_random(seed: u64) -> Script {
     let order = Order::seeded(seed);
-    Way::doing(move |_| order.next().to_owned())
+    Script::bodies(move |_| order.next().to_owned())
 }
 
 /// Alternates both orders under `/x`; one order elsewhere.
-fn by_turns_under_x(elsewhere: &'static str) -> Way {
+fn by_turns_under_x(elsewhere: &'static str) -> Script {
     let turns = AtomicUsize::new(0);
-    Way::doing(move |request| {
+    Script::bodies(move |request| {
         let is_x = request.starts_with("GET /x ");
         match is_x && turns.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
             true => BA.to_owned(),
@@ -85,8 +85,8 @@ async fn clock_that_new_drops_or_nulls_or_quotes_is_a_mismatch() {
         .into_iter()
         .zip([Kind::Missing, Kind::Type, Kind::Type])
     {
-        let old = Way::doing(|_| format!(r#"{{"at": {}}}"#, next()));
-        let (old, new) = pair(old, Way::doing(move |_| body(next()))).await;
+        let old = Script::bodies(|_| format!(r#"{{"at": {}}}"#, next()));
+        let (old, new) = pair(old, Script::bodies(move |_| body(next())));
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         // Not only before the place has a history.
         for _ in 0..10 {
@@ -104,17 +104,17 @@ async fn clock_that_new_drops_or_nulls_or_quotes_is_a_mismatch() {
 #[tokio::test]
 async fn header_that_varies_on_old_and_is_missing_on_new_is_a_mismatch() {
     let with_id = || {
-        Way::writing(|_| {
+        Script::answers(|_| {
             let id = format!("200 OK\r\nx-request-id: {}", next());
             answer(&id, "{}")
         })
     };
     let cases = [
-        (Way::json("{}"), MISMATCH, Kind::Missing),
+        (json("{}").into(), MISMATCH, Kind::Missing),
         (with_id(), Outcome::Noise, Kind::Value),
     ];
     for (new, expected, kind) in cases {
-        let (old, new) = pair(with_id(), new).await;
+        let (old, new) = pair(with_id(), new);
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         shadow.comparing = Arc::new(CompareConfig {
             options: Options::default(),
@@ -135,7 +135,7 @@ async fn header_that_varies_on_old_and_is_missing_on_new_is_a_mismatch() {
 #[tokio::test]
 async fn order_at_random_on_both_is_noise_once_it_is_known() {
     for seed in [1, 2, 3] {
-        let (old, new) = pair(at_random(seed), at_random(seed + 10)).await;
+        let (old, new) = pair(at_random(seed), at_random(seed + 10));
         let shadow = comparing((&old, &new, None), after(&[1, 2, 3])).await;
         let live = Order::seeded(seed + 20);
         while shadow.ended() < 100 {
@@ -154,7 +154,7 @@ async fn order_at_random_on_both_is_noise_once_it_is_known() {
 
 #[tokio::test]
 async fn order_that_new_never_changes_is_a_mismatch_where_old_keeps_its_own() {
-    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(BA)).await;
+    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(BA));
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     learn(&shadow, 20).await;
     let before = new.requests().len();
@@ -170,7 +170,7 @@ async fn order_that_new_never_changes_is_a_mismatch_where_old_keeps_its_own() {
         "six more after the last delay"
     );
     // Another kind at the same place gets no more readings.
-    new.becomes(Way::json(r#"{"items": ["a"]}"#));
+    new.becomes(json(r#"{"items": ["a"]}"#));
     let before = new.requests().len();
     assert_eq!(shadow.check(&wrong).await, MISMATCH);
     assert_eq!(new.requests().len() - before, 3);
@@ -178,7 +178,7 @@ async fn order_that_new_never_changes_is_a_mismatch_where_old_keeps_its_own() {
 
 #[tokio::test]
 async fn order_is_excused_no_more_often_than_old_has_shown_it() {
-    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(AB)).await;
+    let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(AB));
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     learn(&shadow, 10).await;
     // New gives the other order first, and old's at the next reading, which would be lag.
@@ -189,7 +189,7 @@ async fn order_is_excused_no_more_often_than_old_has_shown_it() {
         ..Read::new()
     };
     loop {
-        new.becomes(Way::sequence(&[BA, AB]));
+        new.becomes(Script::sequence(&[BA, AB]));
         match shadow.check(&read).await {
             Outcome::Noise => excused += 1,
             outcome => break assert_eq!(outcome, Outcome::Transient),

@@ -2,11 +2,11 @@
 
 use super::{
     EQUAL, MATCH, MISMATCH,
-    harness::{Read, Shadow, eventually},
+    harness::{Read, Shadow},
     not_compared,
     recheck::{STALE, after, comparing, marks, pair},
-    stacks::{Way, answer},
 };
+use crate::support::{Reply, Script, answer, json, until};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::{Duration, Instant};
 use twinread::{
@@ -32,7 +32,7 @@ pub(crate) fn write(shadow: &Shadow, path: &str) {
 #[tokio::test]
 async fn what_was_written_is_read_afresh_on_both_after_the_first_delay_whichever_is_primary() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
-        let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+        let (old, new) = pair(json(EQUAL), json(EQUAL));
         let shadow = comparing((&old, &new, None), after(&[50, 60_000])).await;
         // The caller's answer was overwritten before the shadow was read.
         let read = Read {
@@ -58,7 +58,7 @@ async fn what_was_written_is_read_afresh_on_both_after_the_first_delay_whichever
 
 #[tokio::test]
 async fn what_was_not_written_is_not_delayed() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let shadow = comparing((&old, &new, None), after(&[60_000])).await;
     write(&shadow, "/y");
     assert_eq!(shadow.check(&Read::new()).await, MATCH);
@@ -68,7 +68,7 @@ async fn what_was_not_written_is_not_delayed() {
 
 #[tokio::test]
 async fn a_defect_in_what_was_written_is_found_all_the_same() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     write(&shadow, "/x");
     assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
@@ -79,7 +79,7 @@ async fn a_defect_in_what_was_written_is_found_all_the_same() {
 
 #[tokio::test]
 async fn lag_that_outlives_the_first_delay_is_transient() {
-    let (old, new) = pair(Way::json(EQUAL), Way::sequence(&[STALE, STALE, EQUAL])).await;
+    let (old, new) = pair(json(EQUAL), Script::sequence(&[STALE, STALE, EQUAL]));
     let shadow = comparing((&old, &new, None), after(&[1, 2, 3])).await;
     write(&shadow, "/x");
     assert_eq!(shadow.check(&Read::new()).await, Outcome::Transient);
@@ -87,7 +87,7 @@ async fn lag_that_outlives_the_first_delay_is_transient() {
 
 #[tokio::test]
 async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditions() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let shadow = comparing((&old, &new, None), after(&[1])).await;
     let read = Read {
         status: StatusCode::NOT_MODIFIED,
@@ -109,7 +109,7 @@ async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditi
 
 #[tokio::test]
 async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_was() {
-    let tagged = Way::writing(|request| {
+    let tagged = Script::answers(|request| {
         if request.contains("if-none-match") {
             "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned()
         } else {
@@ -117,7 +117,7 @@ async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_wa
             answer.replacen("\r\n", "\r\netag: \"7\"\r\n", 1)
         }
     });
-    let (old, new) = pair(Way::json(EQUAL), tagged).await;
+    let (old, new) = pair(json(EQUAL), tagged);
     let shadow = comparing((&old, &new, None), after(&[1])).await;
     let read = Read {
         headers: vec![("host", "caller"), ("if-none-match", "\"7\"")],
@@ -129,7 +129,7 @@ async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_wa
 
 #[tokio::test]
 async fn without_a_budget_for_it_what_was_written_is_not_compared() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut few = after(&[1]);
     few.recheck.max_per_second = "3/h".parse().unwrap();
     let shadow = comparing((&old, &new, None), few).await;
@@ -150,8 +150,8 @@ async fn they_leave_room_in_the_budget_for_confirming_what_differs() {
             EQUAL
         }
     };
-    let new = Way::doing(move |request| differs(request).to_owned());
-    let (old, new) = pair(Way::json(EQUAL), new).await;
+    let new = Script::bodies(move |request| differs(request).to_owned());
+    let (old, new) = pair(json(EQUAL), new);
     let mut few = after(&[1]);
     few.recheck.max_per_second = "4/s".parse().unwrap();
     let shadow = comparing((&old, &new, None), few).await;
@@ -160,7 +160,10 @@ async fn they_leave_room_in_the_budget_for_confirming_what_differs() {
         shadow.offer(&Read::new());
     }
     let over = not_compared(Reason::OverBudget);
-    eventually(|| shadow.count(over) >= 10).await;
+    until("the state that the test waits for", || {
+        shadow.count(over) >= 10
+    })
+    .await;
     let other = Read {
         uri: "/other",
         ..Read::new()
@@ -172,7 +175,7 @@ async fn they_leave_room_in_the_budget_for_confirming_what_differs() {
 
 #[tokio::test]
 async fn a_stack_that_fails_then_counts_as_that() {
-    let (old, new) = pair(Way::Closes(String::new()), Way::json(EQUAL)).await;
+    let (old, new) = pair(Reply::Close(String::new()), json(EQUAL));
     let shadow = comparing((&old, &new, None), after(&[1])).await;
     write(&shadow, "/x");
     let failed = not_compared(Reason::PrimaryError);
@@ -181,7 +184,7 @@ async fn a_stack_that_fails_then_counts_as_that() {
 
 #[tokio::test]
 async fn delayed_checks_are_bounded_hold_no_place_and_end_with_the_process() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(EQUAL)).await;
+    let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut settings = after(&[3_600_000]);
     settings.recheck.max_waiting = 2;
     settings.max_in_flight = std::num::NonZeroUsize::MIN;
@@ -192,14 +195,20 @@ async fn delayed_checks_are_bounded_hold_no_place_and_end_with_the_process() {
         shadow.offer(&Read::new());
     }
     let over = not_compared(Reason::OverBudget);
-    eventually(|| shadow.count(over) == 3).await;
+    until("the state that the test waits for", || {
+        shadow.count(over) == 3
+    })
+    .await;
     assert_eq!(shadow.gauges.bounds_reached(Bound::Rechecks), 3);
     let other = Read {
         uri: "/other",
         ..Read::new()
     };
     shadow.offer(&other);
-    eventually(|| shadow.count(MATCH) == 1).await;
+    until("the state that the test waits for", || {
+        shadow.count(MATCH) == 1
+    })
+    .await;
 
     let (route, budget) = (shadow.route(), shadow.budget.clone());
     shadow.drain().await;

@@ -2,10 +2,10 @@
 
 use super::{
     EQUAL, MATCH, MISMATCH,
-    harness::{Read, Shadow, bytes_alone, eventually},
+    harness::{Read, Shadow, bytes_alone},
     not_compared, settings,
-    stacks::{Stack, Way, answer},
 };
+use crate::support::{Reply, Script, Stack, answer, json, until};
 use std::{
     collections::BTreeSet,
     num::{NonZeroU32, NonZeroUsize},
@@ -43,8 +43,8 @@ pub(crate) fn after(delays: &[u64]) -> Settings {
     }
 }
 
-pub(crate) async fn pair(old: Way, new: Way) -> (Stack, Stack) {
-    (Stack::start(old).await, Stack::start(new).await)
+pub(crate) fn pair(old: impl Into<Script>, new: impl Into<Script>) -> (Stack, Stack) {
+    (Stack::replying(old), Stack::replying(new))
 }
 
 /// With the real comparison, of bodies alone.
@@ -94,7 +94,7 @@ pub(crate) fn marks(stack: &Stack) -> Vec<String> {
 
 #[tokio::test]
 async fn what_vanishes_is_lag_and_both_stacks_can_tell_the_readings() {
-    let (old, new) = pair(Way::json(EQUAL), Way::sequence(&[STALE, STALE, EQUAL])).await;
+    let (old, new) = pair(json(EQUAL), Script::sequence(&[STALE, STALE, EQUAL]));
     let mut shadow = comparing((&old, &new, None), after(&[20, 60, 5_000])).await;
 
     assert_eq!(shadow.check(&Read::new()).await, Outcome::Transient);
@@ -112,7 +112,7 @@ async fn what_vanishes_is_lag_and_both_stacks_can_tell_the_readings() {
 #[tokio::test]
 async fn what_differs_to_the_last_reading_is_a_mismatch_whichever_is_primary() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
-        let (own, other) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+        let (own, other) = pair(json(EQUAL), json(STALE));
         let (old, new) = match primary {
             stack::Stack::Old => (&own, &other),
             stack::Stack::New => (&other, &own),
@@ -132,7 +132,7 @@ async fn what_differs_to_the_last_reading_is_a_mismatch_whichever_is_primary() {
 
 #[tokio::test]
 async fn an_empty_list_of_delays_switches_it_off_for_the_next_check() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let shadow = comparing((&old, &new, None), after(&[1])).await;
     shadow.check(&Read::new()).await;
     assert_eq!(old.requests().len(), 1);
@@ -142,9 +142,9 @@ async fn an_empty_list_of_delays_switches_it_off_for_the_next_check() {
 }
 
 /// A clock, a random field, a random order and a list of random length, different on every reading; and a price.
-fn noisy(price: u32) -> Way {
+fn noisy(price: u32) -> Script {
     static READINGS: AtomicUsize = AtomicUsize::new(10);
-    Way::doing(move |_| {
+    Script::bodies(move |_| {
         let n = READINGS.fetch_add(1, Ordering::SeqCst);
         let mut tags = [1, 2, 3, 4, 5, 6, 7, 8];
         tags.rotate_left(n % 7);
@@ -163,7 +163,7 @@ const NOISY: &str =
 #[tokio::test]
 async fn what_the_old_stack_itself_changes_is_noise_and_a_defect_beside_it_is_found() {
     for (price, expected) in [(9, Outcome::Noise), (8, MISMATCH)] {
-        let (old, new) = pair(noisy(9), noisy(price)).await;
+        let (old, new) = pair(noisy(9), noisy(price));
         let mut shadow = comparing((&old, &new, None), after(&[1, 2, 3, 4])).await;
         for _ in 0..20 {
             assert_eq!(shadow.check(&reading(NOISY)).await, expected);
@@ -181,7 +181,7 @@ async fn what_the_old_stack_itself_changes_is_noise_and_a_defect_beside_it_is_fo
 #[tokio::test]
 async fn more_noise_than_a_report_keeps_is_noise_all_the_same() {
     for length in [500, 6_000] {
-        let (old, new) = pair(priced(length, 9), priced(length, 9)).await;
+        let (old, new) = pair(priced(length, 9), priced(length, 9));
         let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
         let first = Box::leak(list(length, 0, 9).into_boxed_str());
         assert_eq!(shadow.check(&reading(first)).await, Outcome::Noise);
@@ -192,7 +192,7 @@ async fn more_noise_than_a_report_keeps_is_noise_all_the_same() {
 
 #[tokio::test]
 async fn a_defect_behind_more_noise_than_a_report_keeps_is_all_that_is_told() {
-    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8)).await;
+    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     let first = Box::leak(list(6_000, 0, 9).into_boxed_str());
     assert_eq!(shadow.check(&reading(first)).await, MISMATCH);
@@ -202,7 +202,7 @@ async fn a_defect_behind_more_noise_than_a_report_keeps_is_all_that_is_told() {
 
 #[tokio::test]
 async fn too_much_noise_to_tell_it_from_a_defect_stays_unconfirmed_and_is_shown() {
-    let (old, new) = pair(priced(20_000, 9), priced(20_000, 9)).await;
+    let (old, new) = pair(priced(20_000, 9), priced(20_000, 9));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     let first = Box::leak(list(20_000, 0, 9).into_boxed_str());
     assert_eq!(shadow.check(&reading(first)).await, UNCONFIRMED);
@@ -212,7 +212,7 @@ async fn too_much_noise_to_tell_it_from_a_defect_stays_unconfirmed_and_is_shown(
 
 #[tokio::test]
 async fn noise_that_there_is_no_room_to_keep_in_mind_leaves_it_unconfirmed() {
-    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8)).await;
+    let (old, new) = pair(priced(6_000, 9), priced(6_000, 8));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     // Enough for the answers.
     shadow.budget.set_limit(600_000);
@@ -228,20 +228,20 @@ fn list(length: usize, now: usize, price: u32) -> String {
     format!(r#"{{"clocks": {clocks:?}, "price": {price}}}"#)
 }
 
-fn priced(length: usize, price: u32) -> Way {
+fn priced(length: usize, price: u32) -> Script {
     static READINGS: AtomicUsize = AtomicUsize::new(1);
-    Way::doing(move |_| list(length, READINGS.fetch_add(1, Ordering::SeqCst), price))
+    Script::bodies(move |_| list(length, READINGS.fetch_add(1, Ordering::SeqCst), price))
 }
 
 #[tokio::test]
 async fn with_a_control_instance_the_noise_reading_goes_there() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
-    let control = Stack::start(Way::json(r#"{"a": 7}"#)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
+    let control = Stack::replying(json(r#"{"a": 7}"#));
     let shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
     assert_eq!(shadow.check(&Read::new()).await, Outcome::Noise);
     assert_eq!(marks(&control), ["recheck"]);
     assert!(old.requests().is_empty());
-    control.becomes(Way::json(EQUAL));
+    control.becomes(json(EQUAL));
     assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
     assert!(old.requests().is_empty());
 }
@@ -254,16 +254,16 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
         "503 Service Unavailable",
     ];
     for status in statuses {
-        let away = || Way::Answers(answer(status, "{}"));
-        let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
-        let control = Stack::start(away()).await;
+        let away = || Reply::Write(answer(status, "{}"));
+        let (old, new) = pair(json(EQUAL), json(STALE));
+        let control = Stack::replying(away());
         let mut shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
         assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{status}");
         let report = shadow.reports.try_recv().unwrap();
         assert!(report.rechecked.noise.is_empty());
         // A failed control reading does not count if a later one succeeds.
         let turned = AtomicUsize::new(0);
-        control.becomes(Way::writing(move |_| {
+        control.becomes(Script::answers(move |_| {
             match turned.fetch_add(1, Ordering::SeqCst) {
                 0 => answer(status, "{}"),
                 _ => answer("200 OK", EQUAL),
@@ -275,7 +275,7 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
         // A member that only the new stack's first answer held does not vanish with it.
         let more = r#"{"a": 1, "b": 2}"#;
         let answered = AtomicUsize::new(0);
-        new.becomes(Way::writing(move |_| {
+        new.becomes(Script::answers(move |_| {
             match answered.fetch_add(1, Ordering::SeqCst) {
                 0 => answer("200 OK", more),
                 _ => answer(status, EQUAL),
@@ -288,8 +288,8 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
 #[tokio::test]
 async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defect() {
     for elsewhere in ["404 Not Found", "302 Found"] {
-        let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
-        let control = Stack::start(Way::Answers(answer(elsewhere, "{}"))).await;
+        let (old, new) = pair(json(EQUAL), json(STALE));
+        let control = Stack::replying(Reply::Write(answer(elsewhere, "{}")));
         let mut shadow = comparing((&old, &new, Some(&control)), after(&[1, 2])).await;
         assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED, "{elsewhere}");
         let report = shadow.reports.try_recv().unwrap();
@@ -301,12 +301,12 @@ async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defec
 async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() {
     let failing = |times: usize| {
         let answered = AtomicUsize::new(0);
-        Way::writing(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
+        Script::answers(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
             count if count < times => answer("500 Internal Server Error", "{}"),
             _ => answer("200 OK", EQUAL),
         })
     };
-    let (old, new) = pair(Way::json(EQUAL), failing(1)).await;
+    let (old, new) = pair(json(EQUAL), failing(1));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     assert_eq!(
         shadow.check(&Read::new()).await,
@@ -319,11 +319,11 @@ async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() 
 #[tokio::test]
 async fn a_new_stack_that_fails_in_another_way_when_it_is_read_again_is_a_mismatch() {
     let answered = AtomicUsize::new(0);
-    let failing = Way::writing(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
+    let failing = Script::answers(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
         0 => answer("503 Service Unavailable", "{}"),
         _ => answer("502 Bad Gateway", "{}"),
     });
-    let (old, new) = pair(Way::json(EQUAL), failing).await;
+    let (old, new) = pair(json(EQUAL), failing);
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
 }
@@ -331,10 +331,9 @@ async fn a_new_stack_that_fails_in_another_way_when_it_is_read_again_is_a_mismat
 #[tokio::test]
 async fn rules_for_one_side_make_no_noise_of_a_defect() {
     let (old, new) = pair(
-        Way::json(r#"{"state": "A", "n": 1}"#),
-        Way::json(r#"{"state": "gone", "m": 1}"#),
-    )
-    .await;
+        json(r#"{"state": "A", "n": 1}"#),
+        json(r#"{"state": "gone", "m": 1}"#),
+    );
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     shadow.comparing = under(
         "rules:\n\
@@ -351,14 +350,13 @@ async fn rules_for_one_side_make_no_noise_of_a_defect() {
 #[tokio::test]
 async fn ids_that_meet_in_later_readings_are_not_remembered() {
     let (old, new) = pair(
-        Way::json(r#"{"id": 2, "v": 1}"#),
-        Way::sequence(&[
+        json(r#"{"id": 2, "v": 1}"#),
+        Script::sequence(&[
             r#"{"id": 7, "v": 2}"#,
             r#"{"id": 9, "v": 2}"#,
             r#"{"id": 6, "v": 1}"#,
         ]),
-    )
-    .await;
+    );
     let mut shadow = comparing((&old, &new, None), after(&[1])).await;
     shadow.comparing =
         under("rules: [{id: ids, why: renumbered, at: $.id, do: {bijection: epoch}}]");
@@ -370,7 +368,7 @@ async fn ids_that_meet_in_later_readings_are_not_remembered() {
 
 #[tokio::test]
 async fn past_its_budget_what_differs_stays_unconfirmed() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let mut few = after(&[1, 2]);
     few.recheck.max_per_second = "3/h".parse().unwrap();
     let mut shadow = comparing((&old, &new, None), few).await;
@@ -384,7 +382,7 @@ async fn past_its_budget_what_differs_stays_unconfirmed() {
 
 #[tokio::test]
 async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_alone() {
-    let (old, new) = pair(Way::Closes(String::new()), Way::json(STALE)).await;
+    let (old, new) = pair(Reply::Close(String::new()), json(STALE));
     let settings = Settings {
         breaker: Limits {
             failures: NonZeroU32::new(2).unwrap(),
@@ -406,7 +404,7 @@ async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_al
 
 #[tokio::test]
 async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let settings = Settings {
         breaker: Limits {
             failures: NonZeroU32::new(1).unwrap(),
@@ -416,8 +414,11 @@ async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
     };
     let shadow = comparing((&old, &new, None), settings).await;
     shadow.offer(&Read::new());
-    eventually(|| new.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0).await;
-    new.becomes(Way::Closes(String::new()));
+    until("the state that the test waits for", || {
+        new.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0
+    })
+    .await;
+    new.becomes(Reply::Close(String::new()));
     shadow.settle().await;
     assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 1)]);
     assert_eq!(shadow.gauges.breaker_open(), 1);
@@ -427,20 +428,23 @@ async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
 
 #[tokio::test]
 async fn a_missed_reading_is_made_up_for_by_the_next() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
-    old.becomes(Way::Closes(String::new()));
+    let (old, new) = pair(json(EQUAL), json(STALE));
+    old.becomes(Reply::Close(String::new()));
     let shadow = comparing((&old, &new, None), after(&[1, 1_000])).await;
     shadow.offer(&Read::new());
-    eventually(|| old.requests().len() == 1).await;
-    old.becomes(Way::json(EQUAL));
-    new.becomes(Way::json(EQUAL));
+    until("the state that the test waits for", || {
+        old.requests().len() == 1
+    })
+    .await;
+    old.becomes(json(EQUAL));
+    new.becomes(json(EQUAL));
     shadow.settle().await;
     assert_eq!(shadow.outcomes(), [(Outcome::Transient, 1)]);
 }
 
 #[tokio::test]
 async fn checks_that_wait_hold_no_place_and_are_bounded() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let mut settings = Settings {
         max_in_flight: NonZeroUsize::MIN,
         grace: Duration::from_secs(3_600),
@@ -451,15 +455,21 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
     for _ in 0..5 {
         shadow.offer(&Read::new());
     }
-    eventually(|| shadow.ended() == 3).await;
+    until("the state that the test waits for", || shadow.ended() == 3).await;
     assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 3)]);
     assert_eq!(shadow.gauges.bounds_reached(Bound::Rechecks), 3);
-    eventually(|| shadow.gauges.shadow_in_flight() == 0).await;
+    until("the state that the test waits for", || {
+        shadow.gauges.shadow_in_flight() == 0
+    })
+    .await;
     let held = shadow.budget.held();
     assert!(held >= 2 * (EQUAL.len() + STALE.len()), "{held}");
-    new.becomes(Way::json(EQUAL));
+    new.becomes(json(EQUAL));
     shadow.offer(&Read::new());
-    eventually(|| shadow.count(MATCH) == 1).await;
+    until("the state that the test waits for", || {
+        shadow.count(MATCH) == 1
+    })
+    .await;
 
     // On a drain, waiting checks end unjudged, are not stored as mismatches, and use no grace.
     let (route, budget) = (shadow.route(), shadow.budget.clone());
@@ -473,12 +483,15 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
 
 #[tokio::test]
 async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_mismatch() {
-    let refused = Way::Answers(answer("401 Unauthorized", "{}"));
-    for new in [Way::json(STALE), refused] {
-        let (old, new) = pair(Way::json(EQUAL), new).await;
+    let refused = Reply::Write(answer("401 Unauthorized", "{}"));
+    for new in [json(STALE), refused] {
+        let (old, new) = pair(json(EQUAL), new);
         let shadow = comparing((&old, &new, None), after(&[1, 3_600_000])).await;
         shadow.offer(&Read::new());
-        eventually(|| old.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0).await;
+        until("the state that the test waits for", || {
+            old.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0
+        })
+        .await;
         let route = shadow.route();
         assert!(shadow.drain().await.is_empty());
         let ended = not_compared(Reason::ShuttingDown);
@@ -488,7 +501,7 @@ async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_m
 
 #[tokio::test]
 async fn no_more_than_allowed_are_in_flight_later_readings_included() {
-    let (old, new) = pair(Way::json(EQUAL), Way::json(STALE)).await;
+    let (old, new) = pair(json(EQUAL), json(STALE));
     let settings = Settings {
         max_in_flight: NonZeroUsize::new(2).unwrap(),
         ..after(&[1, 2])
@@ -500,7 +513,7 @@ async fn no_more_than_allowed_are_in_flight_later_readings_included() {
     shadow.settle().await;
     assert_eq!(shadow.outcomes(), [(MISMATCH, 40)]);
     assert_eq!(new.requests().len(), 120);
-    assert!(new.most_at_once() <= 2 && old.most_at_once() <= 2);
+    assert!(new.most_in_flight() <= 2 && old.most_in_flight() <= 2);
 }
 
 #[tokio::test]
@@ -514,7 +527,7 @@ async fn a_panic_in_a_later_comparison_leaves_it_unconfirmed() {
         assert_ne!(answers.1.body.kept(), "panic");
         bytes_alone(answers, context, comparing, tables)
     }
-    let (old, new) = pair(Way::json(EQUAL), Way::sequence(&[STALE, "panic"])).await;
+    let (old, new) = pair(json(EQUAL), Script::sequence(&[STALE, "panic"]));
     let shadow = Shadow::comparing(&old, &new, after(&[1]), panicking).await;
     assert_eq!(shadow.check(&Read::new()).await, UNCONFIRMED);
 }
@@ -578,10 +591,9 @@ async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt()
     let world = Arc::new(World(Mutex::new(vec![record; KEYS])));
     let (of_old, of_new) = (world.clone(), world.clone());
     let (old, new) = pair(
-        Way::doing(move |request| of_old.in_old(key(request))),
-        Way::doing(move |request| of_new.in_new(key(request))),
-    )
-    .await;
+        Script::bodies(move |request| of_old.in_old(key(request))),
+        Script::bodies(move |request| of_new.in_new(key(request))),
+    );
     let mut shadow = comparing((&old, &new, None), after(&[10, 25, 60])).await;
     let uris: Vec<&'static str> = (0..KEYS)
         .map(|key| &*Box::leak(format!("/items/{key}").into_boxed_str()))
@@ -626,8 +638,8 @@ fn key_of(report: &Sent) -> usize {
 
 #[tokio::test]
 async fn a_refused_credential_is_told_as_that_confirmed_or_not() {
-    let refused = Way::Answers(answer("401 Unauthorized", "{}"));
-    let (old, new) = pair(Way::json(EQUAL), refused).await;
+    let refused = Reply::Write(answer("401 Unauthorized", "{}"));
+    let (old, new) = pair(json(EQUAL), refused);
     let mut few = after(&[1]);
     few.recheck.max_per_second = "3/h".parse().unwrap();
     let shadow = comparing((&old, &new, None), few).await;
