@@ -42,8 +42,6 @@
 //!   body.
 
 mod action;
-#[cfg(test)]
-mod compliance;
 mod query;
 mod read;
 mod target;

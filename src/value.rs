@@ -7,10 +7,10 @@ pub mod coding;
 pub mod content_type;
 pub mod difference;
 pub mod format;
-#[cfg(test)]
-pub(crate) mod generated;
 pub mod json;
 pub mod number;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use difference::{Difference, Kind, Place, Step, Value};
 pub use number::Numbers;

@@ -1,5 +1,7 @@
 //! Rule files: what they mean, and what is wrong with them.
 
+mod compliance;
+
 use super::*;
 
 fn compile(text: &str) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {

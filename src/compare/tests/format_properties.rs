@@ -4,7 +4,7 @@ use super::{
     properties::{mirrored, straight},
     *,
 };
-use crate::value::generated::{distinct, documents, respelled};
+use crate::value::tests::generated::{distinct, documents, respelled};
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,

@@ -5,7 +5,7 @@
 use super::*;
 use crate::{
     compare::tests::properties::{get, pick, place},
-    value::generated::respelled,
+    value::tests::generated::respelled,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Map, Value as Json};

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::value::{
-    generated::{documents, respelled},
     json::Document,
+    tests::generated::{documents, respelled},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Value as Json, json};

@@ -168,7 +168,7 @@ pub(super) fn begin_alike(one: &[u8], other: &[u8], length: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::generated::{documents, respelled};
+    use crate::value::tests::generated::{documents, respelled};
     use crate::value::json::Framing;
     use proptest::prelude::*;
     use serde_json::Value as Json;

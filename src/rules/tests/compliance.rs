@@ -1,10 +1,12 @@
 //! The published JSONPath compliance cases, for evaluated queries and for the tree.
 
-use super::{Move, Query, State, Tree};
-use crate::value::json::{Class, Document, Id};
+use crate::{
+    rules::{Move, Query, State, Tree},
+    value::json::{Class, Document, Id},
+};
 use serde_json::Value;
 
-const CASES: &str = include_str!("../../tests/data/jsonpath/cts.json");
+const CASES: &str = include_str!("../../../tests/data/jsonpath/cts.json");
 
 fn cases() -> Vec<Value> {
     let suite: Value = serde_json::from_str(CASES).unwrap();

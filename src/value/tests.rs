@@ -1,0 +1,3 @@
+//! What tests of this module and of others share.
+
+pub(crate) mod generated;
