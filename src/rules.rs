@@ -51,8 +51,8 @@ mod tree;
 mod when;
 
 pub use action::{
-    Action, Bijection, Form, Format, Literal, Map, Members, Near, On, Parse, Pattern, Rename,
-    Replace, Same, Scope, Subject, Time, Transform, Tree as ParsedTree,
+    Action, Bijection, Format, Map, Members, Near, On, Parse, Pattern, Rename, Replace, Same,
+    Scope, Subject, TextForm, Time, Transform, Tree as ParsedTree,
 };
 pub use query::{InvalidPath, Query};
 pub use target::{InvalidTarget, Target};

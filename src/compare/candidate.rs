@@ -2,7 +2,7 @@
 
 use super::{Options, bijection::Ids};
 use crate::{
-    rules::{Action, Literal, Members, Subject, Transform},
+    rules::{Action, Members, Subject, Transform},
     stack::Stack,
     value::{Difference, Kind, Numbers, Place, Value, number::Decimal},
 };
@@ -150,14 +150,13 @@ impl<'v> Candidate<'v> {
         })
     }
 
-    fn is_absent(&self, absent: &[Literal]) -> bool {
+    fn is_absent(&self, absent: &[Subject<'static>]) -> bool {
         let present = match self.kind {
             Kind::Missing => &self.olds,
             Kind::Extra => &self.news,
             _ => return false,
         };
-        let mut present = present.iter();
-        present.all(|value| absent.iter().any(|literal| literal.is(value)))
+        present.iter().all(|value| value.is_listed(absent))
     }
 
     /// Whether the values of a header are the same in another order.

@@ -1,22 +1,24 @@
 //! What a rule does at its place.
+//!
+//! [`read`] has the table of all actions and reads them. [`text`] has those that only change how a text is spelled:
+//! one more of those is one more entry there.
 
 mod parse;
 mod read;
 mod same;
 mod subject;
+mod text;
 mod time;
 mod transform;
 
 pub use parse::Parse;
 pub use same::Same;
 pub use subject::{Subject, Tree};
+pub use text::TextForm;
 pub use time::{Format, Near, Time};
-pub use transform::{Form, Map, On, Pattern, Replace, Transform};
+pub use transform::{Map, On, Pattern, Replace, Transform};
 
-use crate::{
-    stack::Stack,
-    value::{Numbers, json::Class, number::Tolerance},
-};
+use crate::{stack::Stack, value::number::Tolerance};
 use std::fmt;
 
 /// What counts as equal at a place.
@@ -25,7 +27,7 @@ pub enum Action {
     /// Anything, absence included.
     Ignore,
     /// A missing member and any of these values.
-    Optional(Vec<Literal>),
+    Optional(Vec<Subject<'static>>),
     /// Numbers that are close to each other.
     Tolerance(Tolerance),
     /// Numbers that are equal once rounded to this many decimal places, halves away from zero.
@@ -70,21 +72,11 @@ pub enum Scope {
     Epoch,
 }
 
+/// Another name for a member.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rename {
     pub to: String,
     pub on: On,
-}
-
-/// A value as spelled in a rule file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Literal {
-    Null,
-    Boolean(bool),
-    Number(String),
-    Text(String),
-    EmptyArray,
-    EmptyObject,
 }
 
 // === impl Action ===
@@ -92,23 +84,36 @@ pub enum Literal {
 impl Action {
     /// The name of the action in rule files.
     pub fn name(&self) -> &'static str {
+        self.spelling().0
+    }
+
+    /// The name and the argument as in rule files; an empty argument if there is none.
+    fn spelling(&self) -> (&'static str, String) {
         match self {
-            Self::Ignore => "ignore",
-            Self::Optional(_) => "optional",
-            Self::Tolerance(_) => "tolerance",
-            Self::Round(_) => "round",
-            Self::Time(_) => "time",
-            Self::Unordered(_) => "unordered",
-            Self::Same(_) => "same",
-            Self::Bijection(_) => "bijection",
-            Self::Status(_) => "status",
-            Self::Rename(_) => "rename",
-            Self::Transform(Transform::Parse(_)) => "parse",
-            Self::Transform(Transform::Replace(_)) => "replace",
-            Self::Transform(Transform::Map(_)) => "map",
-            Self::Transform(Transform::CaseFold) => "case",
-            Self::Transform(Transform::SpaceCollapse) => "space",
-            Self::Transform(Transform::Unicode(_)) => "unicode",
+            Self::Ignore => ("ignore", String::new()),
+            Self::Optional(values) => ("optional", format!("[{}]", listed(values))),
+            Self::Tolerance(Tolerance { abs, rel }) => {
+                let parts = [("abs", abs), ("rel", rel)].into_iter();
+                let parts = parts
+                    .filter_map(|(name, amount)| Some(format!("{name}: {}", amount.as_ref()?)));
+                ("tolerance", format!("{{{}}}", listed(parts)))
+            }
+            Self::Round(places) => ("round", places.to_string()),
+            Self::Time(time) => ("time", time.to_string()),
+            Self::Unordered(Members::AsSet) => ("unordered", String::new()),
+            Self::Unordered(Members::ByKey(key)) => ("unordered", format!("{{key: {key}}}")),
+            Self::Same(same) => ("same", same.to_string()),
+            Self::Bijection(Bijection { scope, name }) => {
+                let scope = spelled(&Scope::NAMED, scope);
+                let argument = match name {
+                    None => scope.to_owned(),
+                    Some(name) => format!("{{scope: {scope}, name: {name:?}}}"),
+                };
+                ("bijection", argument)
+            }
+            Self::Status(groups) => ("status", format!("{{equal: {groups:?}}}")),
+            Self::Rename(Rename { to, on }) => ("rename", format!("{{to: {to:?}, on: {on}}}")),
+            Self::Transform(transform) => transform.spelling(),
         }
     }
 
@@ -130,6 +135,7 @@ impl Action {
         Some(action)
     }
 
+    /// Whether it pairs ids.
     pub fn is_bijection(&self) -> bool {
         matches!(self, Self::Bijection(_))
     }
@@ -142,92 +148,27 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ignore => f.write_str("ignore"),
-            Self::Optional(values) => write!(f, "{{optional: [{}]}}", listed(values)),
-            Self::Tolerance(Tolerance { abs, rel }) => {
-                let parts = [("abs", abs), ("rel", rel)].into_iter();
-                let parts: Vec<_> = parts
-                    .filter_map(|(name, amount)| Some(format!("{name}: {}", amount.as_ref()?)))
-                    .collect();
-                write!(f, "{{tolerance: {{{}}}}}", parts.join(", "))
-            }
-            Self::Round(places) => write!(f, "{{round: {places}}}"),
-            Self::Time(time) => time.fmt(f),
-            Self::Unordered(Members::AsSet) => f.write_str("unordered"),
-            Self::Unordered(Members::ByKey(key)) => write!(f, "{{unordered: {{key: {key}}}}}"),
-            Self::Same(same) => same.fmt(f),
-            Self::Bijection(Bijection { scope, name: None }) => {
-                write!(f, "{{bijection: {}}}", scope.name())
-            }
-            Self::Bijection(Bijection {
-                scope,
-                name: Some(name),
-            }) => {
-                let scope = scope.name();
-                write!(f, "{{bijection: {{scope: {scope}, name: {name:?}}}}}")
-            }
-            Self::Status(groups) => write!(f, "{{status: {{equal: {groups:?}}}}}"),
-            Self::Rename(Rename { to, on }) => {
-                write!(f, "{{rename: {{to: {to:?}, on: {}}}}}", on.name())
-            }
-            Self::Transform(transform) => transform.fmt(f),
+        match self.spelling() {
+            (name, argument) if argument.is_empty() => f.write_str(name),
+            (name, argument) => write!(f, "{{{name}: {argument}}}"),
         }
     }
 }
 
-fn listed(values: &[Literal]) -> String {
-    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-    values.join(", ")
+/// Values in a row, with commas.
+fn listed(values: impl IntoIterator<Item: ToString>) -> String {
+    let values = values.into_iter().map(|value| value.to_string());
+    values.collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a value in rule files, from the table of its type; empty for a value without a name.
+fn spelled<T: PartialEq>(named: &[(&'static str, T)], value: &T) -> &'static str {
+    let found = named.iter().find(|(_, known)| known == value);
+    found.map_or("", |(name, _)| name)
 }
 
 // === impl Scope ===
 
 impl Scope {
-    pub const ALL: [Self; 2] = [Self::Check, Self::Epoch];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Check => "check",
-            Self::Epoch => "epoch",
-        }
-    }
-}
-
-// === impl Literal ===
-
-impl Literal {
-    /// The value as rules see it; arrays and objects are empty here.
-    pub fn subject(&self) -> Subject<'static> {
-        match self {
-            Self::Null => Subject::Null,
-            Self::Boolean(flag) => Subject::Boolean(*flag),
-            Self::Number(text) => Subject::Number(text.clone().into()),
-            Self::Text(text) => Subject::Text(text.clone().into()),
-            Self::EmptyArray => Subject::Tree(Tree::empty(Class::Array)),
-            Self::EmptyObject => Subject::Tree(Tree::empty(Class::Object)),
-        }
-    }
-
-    /// Whether a value equals this one.
-    pub fn is(&self, subject: &Subject<'_>) -> bool {
-        let own = self.subject();
-        match (own.container(), subject.container()) {
-            (Some(one), Some(other)) => one == other && subject.is_empty(),
-            _ => own.equals(subject, Numbers::Numeric),
-        }
-    }
-}
-
-impl fmt::Display for Literal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Boolean(flag) => flag.fmt(f),
-            Self::Number(text) => f.write_str(text),
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::EmptyArray => f.write_str("[]"),
-            Self::EmptyObject => f.write_str("{}"),
-        }
-    }
+    const NAMED: [(&'static str, Self); 2] = [("check", Self::Check), ("epoch", Self::Epoch)];
 }

@@ -61,58 +61,48 @@ impl Target {
         }
     }
 
-    /// Whether an action has a meaning here; if not, where it has one.
+    /// Whether an action has a meaning here.
+    ///
+    /// # Errors
+    /// Where it has one.
     pub fn admits(&self, action: &Action) -> Result<(), String> {
-        let admitted = match self {
-            Self::Status => matches!(
-                action,
-                Action::Ignore | Action::Status(_) | Action::Transform(Transform::Map(_))
+        let is_path = matches!(self, Self::Path { .. });
+        let is_value =
+            is_path || matches!(self, Self::Header(_) | Self::Trailer(_) | Self::Form(_));
+        let is_status = matches!(self, Self::Status);
+        let (is_admitted, places) = match action {
+            Action::Ignore => (true, "everywhere"),
+            Action::Status(_) => (is_status, "at `status` only"),
+            Action::Rename(_) => (
+                matches!(self, Self::Path { query, .. } if query.selects_by_name()),
+                "only at a JSONPath whose last step is a name, such as $.user.user_name",
             ),
-            Self::Header(_) | Self::Trailer(_) | Self::Form(_) => !matches!(
-                action,
-                Action::Status(_) | Action::Rename(_) | Action::Unordered(Members::ByKey(_))
+            Action::Unordered(members) => (
+                is_path || is_value && *members == Members::AsSet,
+                "at a JSONPath only (and without a key at a header, trailer or form field)",
             ),
-            Self::Body => match action {
-                Action::Ignore => true,
-                Action::Transform(Transform::Parse(parse)) => {
-                    !matches!(parse, Parse::Number | Parse::Url)
-                }
-                Action::Transform(transform) => !matches!(transform, Transform::Map(_)),
-                _ => false,
-            },
-            Self::Path { query, .. } => match action {
-                Action::Status(_) => false,
-                Action::Rename(_) => query.selects_by_name(),
-                _ => true,
-            },
+            Action::Transform(Transform::Map(_)) => (
+                is_value || is_status,
+                "at `status`, a JSONPath, a header, a trailer or a form field, not at the whole body",
+            ),
+            Action::Transform(Transform::Parse(Parse::Number | Parse::Url)) => (
+                is_value,
+                "with `number` and `url` at a JSONPath, a header, a trailer or a form field only",
+            ),
+            Action::Transform(_) => (
+                is_value || matches!(self, Self::Body),
+                "at a JSONPath, a header, a trailer, a form field or `body` only",
+            ),
+            _ => (
+                is_value,
+                "at a JSONPath, a header, a trailer or a form field only",
+            ),
         };
-        if admitted {
+        if is_admitted {
             Ok(())
         } else {
-            Err(format!("`{}` serves {}", action.name(), serves(action)))
+            Err(format!("`{}` serves {places}", action.name()))
         }
-    }
-}
-
-/// Where an action has a meaning.
-fn serves(action: &Action) -> &'static str {
-    match action {
-        Action::Ignore => "everywhere",
-        Action::Status(_) => "at `status` only",
-        Action::Rename(_) => {
-            "only at a JSONPath whose last step is a name, such as $.user.user_name"
-        }
-        Action::Unordered(_) => {
-            "at a JSONPath only (and without a key at a header, trailer or form field)"
-        }
-        Action::Transform(Transform::Map(_)) => {
-            "at `status`, a JSONPath, a header, a trailer or a form field, not at the whole body"
-        }
-        Action::Transform(Transform::Parse(Parse::Number | Parse::Url)) => {
-            "with `number` and `url` at a JSONPath, a header, a trailer or a form field only"
-        }
-        Action::Transform(_) => "at a JSONPath, a header, a trailer, a form field or `body` only",
-        _ => "at a JSONPath, a header, a trailer or a form field only",
     }
 }
 

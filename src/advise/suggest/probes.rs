@@ -180,7 +180,7 @@ fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
         Action::Same(_) => texts(old, new)
             .is_some_and(|[old, new]| old.len() == new.len() && old.len() >= SHORTEST_ID),
         Action::Transform(Transform::Parse(_)) => [old, new].iter().all(|side| is_numeric(side)),
-        Action::Transform(Transform::Unicode(_)) => {
+        Action::Transform(Transform::Text(form)) if form.name == "unicode" => {
             texts(old, new).is_some_and(|[old, new]| !(old.is_ascii() && new.is_ascii()))
         }
         Action::Transform(_) => texts(old, new).is_some(),

@@ -139,7 +139,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             match &rule.action {
                 Action::Transform(_) => {}
                 Action::Optional(absent) => {
-                    let is_absent = absent.iter().any(|literal| literal.is(&subject));
+                    let is_absent = subject.is_listed(absent);
                     optional = Some(optional.unwrap_or(false) || is_absent);
                 }
                 Action::Bijection(_) => {
@@ -265,7 +265,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     fn is_as_good_as_absent(&self, side: Stack, id: Id) -> bool {
         let subject = Subject::of(self.document(side), id);
         self.here(|action| match action {
-            Action::Optional(absent) => absent.iter().any(|literal| literal.is(&subject)),
+            Action::Optional(absent) => subject.is_listed(absent),
             _ => false,
         })
     }

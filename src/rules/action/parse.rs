@@ -35,23 +35,13 @@ const BASE64: [GeneralPurpose; 2] = [
 // === impl Parse ===
 
 impl Parse {
-    pub const ALL: [Self; 5] = [
-        Self::Json,
-        Self::Base64,
-        Self::Number,
-        Self::Url,
-        Self::Query,
+    pub(super) const NAMED: [(&'static str, Self); 5] = [
+        ("json", Self::Json),
+        ("base64", Self::Base64),
+        ("number", Self::Number),
+        ("url", Self::Url),
+        ("query", Self::Query),
     ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Base64 => "base64",
-            Self::Number => "number",
-            Self::Url => "url",
-            Self::Query => "query",
-        }
-    }
 
     /// Reads a text; JSON in it at most `max_depth` deep.
     pub fn read(self, text: Cow<'_, str>, max_depth: usize) -> Subject<'_> {

@@ -1,34 +1,58 @@
 //! Reads the field `do` of a rule.
 
 use super::{
-    Action, Bijection, Form, Format, Literal, Map, Members, On, Parse, Pattern, Rename, Replace,
-    Same, Scope, Time, Transform,
+    Action, Bijection, Format, Map, Members, On, Parse, Pattern, Rename, Replace, Same, Scope,
+    Subject, TextForm, Time, Transform, Tree, listed, text,
 };
 use crate::{
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, closest},
-    value::number::{Amount, Decimal, Tolerance},
+    value::{
+        json::Class,
+        number::{Amount, Decimal, Tolerance},
+    },
 };
 use std::time::Duration;
 
-/// Every action with an example of its spelling.
-const ACTIONS: [(&str, &str); 16] = [
-    ("ignore", "ignore"),
-    ("optional", "optional"),
-    ("tolerance", "{tolerance: {abs: 0.01}}"),
-    ("round", "{round: 2}"),
-    ("time", "{time: {within: 2s}}"),
-    ("unordered", "unordered"),
-    ("same", "{same: uuid}"),
-    ("bijection", "{bijection: check}"),
-    ("status", "{status: {equal: [[200, 203]]}}"),
-    ("rename", "{rename: {to: userName, on: old}}"),
-    ("parse", "{parse: json}"),
-    ("replace", "{replace: {regex: '[0-9]+', with: '', on: new}}"),
-    ("map", "{map: {table: {A: active}, on: old}}"),
-    ("case", "{case: fold}"),
-    ("space", "{space: collapse}"),
-    ("unicode", "{unicode: nfc}"),
+/// How rule files spell one action.
+struct Spelling {
+    name: &'static str,
+    example: &'static str,
+    /// Reads its argument.
+    read: fn(&Cursor<'_>) -> Result<Action, ConfigErrors>,
+}
+
+/// Every action but those of [`text`].
+const ACTIONS: [Spelling; 13] = [
+    spelling("ignore", "ignore", ignore),
+    spelling("optional", "optional", optional),
+    spelling("tolerance", "{tolerance: {abs: 0.01}}", tolerance),
+    spelling("round", "{round: 2}", round),
+    spelling("time", "{time: {within: 2s}}", time),
+    spelling("unordered", "unordered", unordered),
+    spelling("same", "{same: uuid}", same),
+    spelling("bijection", "{bijection: check}", bijection),
+    spelling("status", "{status: {equal: [[200, 203]]}}", status),
+    spelling("rename", "{rename: {to: userName, on: old}}", rename),
+    spelling("parse", "{parse: json}", parse),
+    spelling(
+        "replace",
+        "{replace: {regex: '[0-9]+', with: '', on: new}}",
+        replace,
+    ),
+    spelling("map", "{map: {table: {A: active}, on: old}}", map),
 ];
+
+const fn spelling(
+    name: &'static str,
+    example: &'static str,
+    read: fn(&Cursor<'_>) -> Result<Action, ConfigErrors>,
+) -> Spelling {
+    Spelling {
+        name,
+        example,
+        read,
+    }
+}
 
 /// The maximum number of decimal places, on either side of the point.
 const MAX_PLACES: i32 = 1_000;
@@ -45,7 +69,10 @@ impl Action {
             Data::Map(entries) if entries.len() == 1 => {
                 let entries = at.entries()?;
                 let (key, with) = &entries[0];
-                read_with(&key.name, at, with)
+                match ACTIONS.iter().find(|action| action.name == key.name) {
+                    Some(action) => (action.read)(with),
+                    None => text_form(&key.name, at, with),
+                }
             }
             Data::Map(_) => Err(at.expected("one action").into()),
             Data::List(_) => Err(at.expected("an action").into()),
@@ -68,46 +95,37 @@ impl Action {
         }
     }
 
+    /// The names of all actions.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        ACTIONS.into_iter().map(|(name, _)| name)
+        let mut forms: Vec<_> = text::ALL.iter().map(|form| form.name).collect();
+        forms.dedup();
+        ACTIONS.iter().map(|action| action.name).chain(forms)
     }
 }
 
-fn read_with(name: &str, at: &Cursor<'_>, with: &Cursor<'_>) -> Result<Action, ConfigErrors> {
-    match name {
-        "ignore" => Err(with
-            .fault("`ignore` takes nothing: write `do: ignore`")
-            .into()),
-        "optional" => Ok(Action::Optional(with.each(|at| Ok(literal(at)?))?)),
-        "tolerance" => tolerance(with),
-        "round" => Ok(Action::Round(places(with)?)),
-        "time" => time(with),
-        "unordered" => unordered(with),
-        "same" => same(with),
-        "bijection" => bijection(with),
-        "status" => status(with),
-        "rename" => rename(with),
-        "parse" => {
-            let choices = Parse::ALL.map(|parse| (parse.name(), parse));
-            Ok(transform(Transform::Parse(one_of(with, &choices)?)))
-        }
-        "replace" => replace(with),
-        "map" => map(with),
-        "case" => one_of(with, &[("fold", transform(Transform::CaseFold))]).map_err(Into::into),
-        "space" => {
-            let choices = [("collapse", transform(Transform::SpaceCollapse))];
-            Ok(one_of(with, &choices)?)
-        }
-        "unicode" => {
-            let choices = [("nfc", Form::Nfc), ("nfkc", Form::Nfkc)];
-            Ok(transform(Transform::Unicode(one_of(with, &choices)?)))
-        }
-        name => Err(unknown(at, name).into()),
+fn text_form(name: &str, at: &Cursor<'_>, with: &Cursor<'_>) -> Result<Action, ConfigErrors> {
+    let forms = text::ALL.iter().filter(|form| form.name == name);
+    let choices: Vec<(_, &'static TextForm)> = forms.map(|form| (form.how, form)).collect();
+    if choices.is_empty() {
+        return Err(unknown(at, name).into());
     }
+    let form = one_of(with, &choices)?;
+    Ok(Action::Transform(Transform::Text(form)))
 }
 
-fn transform(transform: Transform) -> Action {
-    Action::Transform(transform)
+fn ignore(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
+    let fault = at.fault("`ignore` takes nothing: write `do: ignore`");
+    Err(fault.into())
+}
+
+fn optional(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
+    let values = at.each(|at| Ok(literal(at)?))?;
+    Ok(Action::Optional(values))
+}
+
+fn parse(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
+    let parse = one_of(at, &Parse::NAMED)?;
+    Ok(Action::Transform(Transform::Parse(parse)))
 }
 
 fn tolerance(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
@@ -122,13 +140,13 @@ fn tolerance(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     fields.finish().into_result(action)
 }
 
-fn places(at: &Cursor<'_>) -> Result<i32, ConfigError> {
+fn round(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let what = format!("a whole number of decimal places from -{MAX_PLACES} to {MAX_PLACES}");
     let places: i32 = at.parse(&what)?;
     if places.unsigned_abs() <= MAX_PLACES.unsigned_abs() {
-        Ok(places)
+        Ok(Action::Round(places))
     } else {
-        Err(at.expected(what))
+        Err(at.expected(what).into())
     }
 }
 
@@ -179,13 +197,12 @@ fn same(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
 }
 
 fn bijection(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
-    let choices = Scope::ALL.map(|scope| (scope.name(), scope));
     if !matches!(at.node.data, Data::Map(_)) {
-        let scope = one_of(at, &choices)?;
+        let scope = one_of(at, &Scope::NAMED)?;
         return Ok(Action::Bijection(Bijection { scope, name: None }));
     }
     let mut fields = Fields::of(at.clone());
-    let scope = fields.required("scope", |at| one_of(at, &choices));
+    let scope = fields.required("scope", |at| one_of(at, &Scope::NAMED));
     let name = fields.optional("name", |at| match at.text()? {
         "" => Err(at.expected("a name")),
         name => Ok(name.to_owned()),
@@ -237,7 +254,8 @@ fn replace(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let faults = fields.finish();
     match pattern.zip(with) {
         Some((pattern, with)) => {
-            faults.into_result(transform(Transform::Replace(Replace { pattern, with, on })))
+            let replace = Transform::Replace(Replace { pattern, with, on });
+            faults.into_result(Action::Transform(replace))
         }
         None => Err(faults),
     }
@@ -261,34 +279,34 @@ fn map(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let table = table.unwrap_or_default();
     fields
         .finish()
-        .into_result(transform(Transform::Map(Map { table, on })))
+        .into_result(Action::Transform(Transform::Map(Map { table, on })))
 }
 
 /// Defaults to both sides.
 fn on(fields: &mut Fields<'_>) -> On {
-    let choices = [On::Old, On::New, On::Both].map(|on| (on.name(), on));
-    let on = fields.optional("on", |at| one_of(at, &choices));
+    let on = fields.optional("on", |at| one_of(at, &On::NAMED));
     on.unwrap_or(On::Both)
 }
 
 /// The default values that count as absent.
-fn absent() -> Vec<Literal> {
-    let nothing = Literal::Text(String::new());
-    vec![Literal::Null, nothing, Literal::EmptyArray]
+fn absent() -> Vec<Subject<'static>> {
+    let array = Subject::Tree(Tree::empty(Class::Array));
+    vec![Subject::Null, Subject::Text("".into()), array]
 }
 
-fn literal(at: &Cursor<'_>) -> Result<Literal, ConfigError> {
+/// A value as rule files spell it.
+fn literal(at: &Cursor<'_>) -> Result<Subject<'static>, ConfigError> {
     match &at.node.data {
-        _ if at.node.is_null() => Ok(Literal::Null),
+        _ if at.node.is_null() => Ok(Subject::Null),
         Data::Plain(text) => Ok(match text.as_str() {
-            "true" => Literal::Boolean(true),
-            "false" => Literal::Boolean(false),
-            number if Decimal::parse(number).is_some() => Literal::Number(text.clone()),
-            _ => Literal::Text(text.clone()),
+            "true" => Subject::Boolean(true),
+            "false" => Subject::Boolean(false),
+            number if Decimal::parse(number).is_some() => Subject::Number(text.clone().into()),
+            _ => Subject::Text(text.clone().into()),
         }),
-        Data::Quoted(text) => Ok(Literal::Text(text.clone())),
-        Data::List(items) if items.is_empty() => Ok(Literal::EmptyArray),
-        Data::Map(entries) if entries.is_empty() => Ok(Literal::EmptyObject),
+        Data::Quoted(text) => Ok(Subject::Text(text.clone().into())),
+        Data::List(items) if items.is_empty() => Ok(Subject::Tree(Tree::empty(Class::Array))),
+        Data::Map(entries) if entries.is_empty() => Ok(Subject::Tree(Tree::empty(Class::Object))),
         _ => Err(at.expected("null, a boolean, a number, a text, [] or {}")),
     }
 }
@@ -302,20 +320,18 @@ fn one_of<T: Clone>(at: &Cursor<'_>, choices: &[(&str, T)]) -> Result<T, ConfigE
     })
 }
 
-fn example(name: &str) -> Option<&'static str> {
-    let mut actions = ACTIONS.iter();
-    actions
-        .find(|(known, _)| *known == name)
-        .map(|(_, example)| *example)
+/// How an action is spelled, by its name.
+fn example(name: &str) -> Option<String> {
+    let action = ACTIONS.iter().find(|action| action.name == name);
+    let form = text::ALL.iter().find(|form| form.name == name);
+    let action = action.map(|action| action.example.to_owned());
+    action.or_else(|| form.map(|form| format!("{{{name}: {}}}", form.how)))
 }
 
 fn unknown(at: &Cursor<'_>, name: &str) -> ConfigError {
-    match closest(name, Action::names()) {
-        Some(meant) => at.fault(format!("unknown action `{name}`, did you mean `{meant}`?")),
-        None => {
-            let names: Vec<_> = Action::names().collect();
-            let names = names.join(", ");
-            at.fault(format!("unknown action `{name}`, expected one of {names}"))
-        }
-    }
+    let hint = match closest(name, Action::names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("expected one of {}", listed(Action::names())),
+    };
+    at.fault(format!("unknown action `{name}`, {hint}"))
 }

@@ -1,6 +1,6 @@
 //! The action `same`: two values need the same shape, not the same value.
 
-use super::{Pattern, Subject, time::Format};
+use super::{Format, Pattern, Subject, spelled};
 use regex::Regex;
 use std::{fmt, sync::LazyLock};
 
@@ -28,7 +28,7 @@ static UUID: LazyLock<Regex> = LazyLock::new(|| {
 // === impl Same ===
 
 impl Same {
-    pub const NAMED: [(&'static str, Self); 5] = [
+    pub(super) const NAMED: [(&'static str, Self); 5] = [
         ("uuid", Self::Uuid),
         ("rfc3339", Self::Rfc3339),
         ("number", Self::Number),
@@ -51,12 +51,8 @@ impl Same {
 impl fmt::Display for Same {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Regex { text, .. } => write!(f, "{{same: {{regex: {text:?}}}}}"),
-            named => {
-                let mut names = Self::NAMED.iter();
-                let name = names.find(|(_, same)| same == named);
-                write!(f, "{{same: {}}}", name.map_or("", |(name, _)| name))
-            }
+            Self::Regex { text, .. } => write!(f, "{{regex: {text:?}}}"),
+            named => f.write_str(spelled(&Self::NAMED, named)),
         }
     }
 }

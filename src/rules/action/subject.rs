@@ -6,7 +6,7 @@ use crate::value::{
     number::Decimal,
 };
 use serde_json::Value as Json;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 use xxhash_rust::xxh3::xxh3_128;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,15 @@ impl<'v> Subject<'v> {
         }
     }
 
+    /// Whether it equals one of the values that a rule file lists. Listed arrays and objects are empty.
+    pub fn is_listed(&self, listed: &[Subject<'static>]) -> bool {
+        listed.iter().any(|value| match value {
+            Self::Tree(tree) => self.container() == Some(tree.class) && self.is_empty(),
+            value => value.equals(self, Numbers::Numeric),
+        })
+    }
+
+    /// The type, if it is an array or object.
     pub fn container(&self) -> Option<Class> {
         match self {
             Self::Container(class, _) => Some(*class),
@@ -135,6 +144,20 @@ impl<'v> From<&'v Json> for Subject<'v> {
             Json::String(text) => Self::Text(text.into()),
             Json::Array(elements) => Self::Container(Class::Array, elements.len()),
             Json::Object(members) => Self::Container(Class::Object, members.len()),
+        }
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    /// As in rule files, which can hold the value of a leaf, and an empty array or object.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Boolean(flag) => flag.fmt(f),
+            Self::Number(text) => f.write_str(text),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Tree(tree) => f.write_str(&tree.text),
+            Self::Bytes(_) | Self::Container(..) | Self::Opaque => Ok(()),
         }
     }
 }

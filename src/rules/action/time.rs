@@ -1,6 +1,6 @@
 //! The action `time`: instants, exact to the nanosecond, in any spelling.
 
-use super::Subject;
+use super::{Subject, listed, spelled};
 use crate::value::number::Decimal;
 use jiff::{Timestamp, civil, fmt::strtime, tz::TimeZone};
 use regex::Regex;
@@ -94,9 +94,8 @@ pub struct Near(pub i128);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let formats: Vec<_> = self.formats.iter().map(ToString::to_string).collect();
-        let (within, formats) = (self.within, formats.join(", "));
-        write!(f, "{{time: {{within: {within:?}, formats: [{formats}]}}}}")
+        let (within, formats) = (self.within, listed(&self.formats));
+        write!(f, "{{within: {within:?}, formats: [{formats}]}}")
     }
 }
 
@@ -110,10 +109,6 @@ impl Format {
         ("unix_ms", Self::UnixMs),
     ];
 
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::NAMED.iter().map(|(name, _)| *name)
-    }
-
     /// A format by its name, or a pattern that can read an instant.
     ///
     /// # Errors
@@ -124,8 +119,7 @@ impl Format {
             return Ok(format.clone());
         }
         if !text.contains('%') {
-            let names: Vec<_> = Self::names().collect();
-            let names = names.join(", ");
+            let names = listed(Self::NAMED.map(|(name, _)| name));
             return Err(format!("expected {names} or a pattern such as '%d/%m/%Y'"));
         }
         let format = Self::Pattern(text.to_owned());
@@ -183,11 +177,7 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pattern(pattern) => write!(f, "{pattern:?}"),
-            named => {
-                let mut names = Self::NAMED.iter();
-                let name = names.find(|(_, format)| format == named);
-                f.write_str(name.map_or("", |(name, _)| name))
-            }
+            named => f.write_str(spelled(&Self::NAMED, named)),
         }
     }
 }

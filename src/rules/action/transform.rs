@@ -1,24 +1,24 @@
 //! Actions that replace a value before other rules judge it.
 
-use super::{Literal, Subject, parse::Parse};
+use super::{Parse, Subject, TextForm, listed, spelled};
 use crate::{stack::Stack, value::number::Decimal};
 use regex::Regex;
 use std::{borrow::Cow, fmt, sync::LazyLock};
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 /// Replaces a value. A value to which it does not apply stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Transform {
+    /// Reads a text as something else.
     Parse(Parse),
+    /// Replaces what a pattern matches.
     Replace(Replace),
+    /// Translates values by a table.
     Map(Map),
-    /// Unicode case folding, independent of language.
-    CaseFold,
-    /// Collapses each run of white space to one space, and removes it at the ends.
-    SpaceCollapse,
-    Unicode(Form),
+    /// Changes how a text is spelled.
+    Text(&'static TextForm),
 }
 
+/// A substitution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replace {
     pub pattern: Pattern,
@@ -27,10 +27,11 @@ pub struct Replace {
     pub on: On,
 }
 
+/// A translation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
     /// Maps a text, or the spelling of a number or boolean, to its replacement.
-    pub table: Vec<(String, Literal)>,
+    pub table: Vec<(String, Subject<'static>)>,
     pub on: On,
 }
 
@@ -40,12 +41,6 @@ pub enum On {
     Old,
     New,
     Both,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    Nfc,
-    Nfkc,
 }
 
 /// A regular expression, compared by its text.
@@ -60,73 +55,51 @@ static TAKEN: LazyLock<Regex> = LazyLock::new(|| {
 // === impl Transform ===
 
 impl Transform {
+    /// The sides whose values it replaces.
     pub fn on(&self) -> On {
         match self {
             Self::Replace(replace) => replace.on,
             Self::Map(map) => map.on,
-            _ => On::Both,
+            Self::Parse(_) | Self::Text(_) => On::Both,
         }
     }
 
     /// Replaces a value. JSON in it is read at most `max_depth` deep.
     pub fn apply<'v>(&self, subject: Subject<'v>, max_depth: usize) -> Subject<'v> {
-        let text = match (self, subject) {
-            (Self::Map(map), subject) => return map.apply(subject),
-            (_, Subject::Text(text)) => text,
-            (_, other) => return other,
-        };
-        match self {
-            Self::Parse(parse) => parse.read(text, max_depth),
-            Self::Map(_) => Subject::Text(text),
-            _ => Subject::Text(self.text(text)),
+        match (self, subject) {
+            (Self::Map(map), subject) => map.apply(subject),
+            (Self::Parse(parse), Subject::Text(text)) => parse.read(text, max_depth),
+            (Self::Replace(replace), Subject::Text(text)) => Subject::Text(replace.apply(text)),
+            (Self::Text(form), Subject::Text(text)) => Subject::Text((form.apply)(text)),
+            (_, other) => other,
         }
     }
 
-    /// Replaces a text, for transforms that return a text.
-    pub fn text<'v>(&self, text: Cow<'v, str>) -> Cow<'v, str> {
+    /// The name and the argument as in rule files.
+    pub(super) fn spelling(&self) -> (&'static str, String) {
         match self {
-            Self::Replace(replace) => {
-                match replace.pattern.0.replace_all(&text, replace.with.as_str()) {
-                    Cow::Borrowed(_) => text,
-                    Cow::Owned(replaced) => replaced.into(),
-                }
+            Self::Parse(parse) => ("parse", spelled(&Parse::NAMED, parse).to_owned()),
+            Self::Replace(Replace { pattern, with, on }) => {
+                let pattern = pattern.as_str();
+                let argument = format!("{{regex: {pattern:?}, with: {with:?}, on: {on}}}");
+                ("replace", argument)
             }
-            Self::CaseFold => caseless::default_case_fold_str(&text).into(),
-            Self::SpaceCollapse => text.split_whitespace().collect::<Vec<_>>().join(" ").into(),
-            Self::Unicode(Form::Nfc) if is_nfc_quick(text.chars()) != IsNormalized::Yes => {
-                text.nfc().collect::<String>().into()
+            Self::Map(Map { table, on }) => {
+                let table = table.iter().map(|(from, to)| format!("{from:?}: {to}"));
+                ("map", format!("{{table: {{{}}}, on: {on}}}", listed(table)))
             }
-            Self::Unicode(Form::Nfkc) if is_nfkc_quick(text.chars()) != IsNormalized::Yes => {
-                text.nfkc().collect::<String>().into()
-            }
-            Self::Unicode(_) | Self::Parse(_) | Self::Map(_) => text,
+            Self::Text(form) => (form.name, form.how.to_owned()),
         }
     }
 }
 
-impl fmt::Display for Transform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Parse(parse) => write!(f, "{{parse: {}}}", parse.name()),
-            Self::Replace(Replace { pattern, with, on }) => {
-                let (pattern, on) = (pattern.as_str(), on.name());
-                write!(
-                    f,
-                    "{{replace: {{regex: {pattern:?}, with: {with:?}, on: {on}}}}}"
-                )
-            }
-            Self::Map(Map { table, on }) => {
-                let table: Vec<_> = table
-                    .iter()
-                    .map(|(from, to)| format!("{from:?}: {to}"))
-                    .collect();
-                let (table, on) = (table.join(", "), on.name());
-                write!(f, "{{map: {{table: {{{table}}}, on: {on}}}}}")
-            }
-            Self::CaseFold => f.write_str("{case: fold}"),
-            Self::SpaceCollapse => f.write_str("{space: collapse}"),
-            Self::Unicode(Form::Nfc) => f.write_str("{unicode: nfc}"),
-            Self::Unicode(Form::Nfkc) => f.write_str("{unicode: nfkc}"),
+// === impl Replace ===
+
+impl Replace {
+    fn apply<'v>(&self, text: Cow<'v, str>) -> Cow<'v, str> {
+        match self.pattern.0.replace_all(&text, self.with.as_str()) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(replaced) => replaced.into(),
         }
     }
 }
@@ -143,13 +116,17 @@ impl Map {
             Subject::Boolean(flag) => from == if *flag { "true" } else { "false" },
             _ => false,
         });
-        found.map_or(subject, |(_, to)| to.subject())
+        found.map_or(subject, |(_, to)| to.clone())
     }
 }
 
 // === impl On ===
 
 impl On {
+    pub(super) const NAMED: [(&'static str, Self); 3] =
+        [("old", Self::Old), ("new", Self::New), ("both", Self::Both)];
+
+    /// Whether values of that side change.
     pub fn covers(self, side: Stack) -> bool {
         match self {
             Self::Old => side == Stack::Old,
@@ -157,13 +134,11 @@ impl On {
             Self::Both => true,
         }
     }
+}
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Old => "old",
-            Self::New => "new",
-            Self::Both => "both",
-        }
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(spelled(&Self::NAMED, self))
     }
 }
 

@@ -168,8 +168,8 @@ pub(super) fn begin_alike(one: &[u8], other: &[u8], length: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::tests::generated::{documents, respelled};
     use crate::value::json::Framing;
+    use crate::value::tests::generated::{documents, respelled};
     use proptest::prelude::*;
     use serde_json::Value as Json;
 
