@@ -32,7 +32,7 @@ use crate::{
     rules::{Facts, RuleSet, Side},
     value::{Difference, Numbers, format::media_type},
 };
-use findings::{Findings, Found};
+use findings::Findings;
 use http::Method;
 use jiff::civil::Date;
 use std::{sync::Arc, time::Instant};
@@ -186,11 +186,25 @@ pub fn compare_within(
             media_type: media_type(&answer.headers),
         }),
     };
-    let options = &comparing.options;
     let mut findings = Findings::new(comparing, facts, context.today, epoch);
-    let types = heads::compare((old, new), context.method, &options.headers, &mut findings);
-    let bodies = body::compare((old, new), types, (context, comparing), &mut findings);
-    conclude(findings.close(), bodies)
+    let pair = Pair {
+        old,
+        new,
+        context,
+        comparing,
+    };
+    let types = heads::compare(pair, &mut findings);
+    let bodies = body::compare(pair, types, &mut findings);
+    findings.close(bodies)
+}
+
+/// Two answers, and how they are compared.
+#[derive(Clone, Copy, Debug)]
+struct Pair<'c> {
+    old: &'c Answer,
+    new: &'c Answer,
+    context: &'c Context<'c>,
+    comparing: &'c CompareConfig,
 }
 
 /// The hard limit for the depth of JSON, whatever the options say, because each level uses stack.
@@ -202,26 +216,6 @@ fn is_same(old: &Answer, new: &Answer) -> bool {
         && old.body == new.body
         && old.headers == new.headers
         && old.trailers == new.trailers
-}
-
-fn conclude(found: Found, bodies: Result<(), Reason>) -> Comparison {
-    let result = match bodies {
-        _ if found.count > 0 => Compared::Different {
-            differences: found.differences,
-            count: found.count,
-        },
-        Err(reason) => Compared::NotCompared(reason),
-        Ok(()) if found.uses.iter().any(|account| account.masked > 0) => {
-            Compared::Equal(Via::Rules)
-        }
-        Ok(()) => Compared::Equal(Via::Exact),
-    };
-    Comparison {
-        result,
-        rules: found.uses,
-        masked: found.masked,
-        uncompared: bodies.err(),
-    }
 }
 
 // === impl Comparison ===

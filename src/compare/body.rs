@@ -3,10 +3,10 @@
 mod rewrite;
 
 use super::{
-    Answer, BodyCopy, CompareConfig, Context, DEEPEST,
+    Answer, BodyCopy, CompareConfig, Context, DEEPEST, Pair,
     findings::Findings,
     form, lines,
-    walk::{self, Pair},
+    walk::{self, Documents},
     xml::{self, Refused},
 };
 use crate::{
@@ -24,9 +24,6 @@ use bytes::Bytes;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use std::{borrow::Cow, fmt::Display};
 
-/// Longer bodies, in bytes, are only summarized in a difference.
-const MAX_VALUE: usize = 16 << 10;
-
 /// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
 const MAX_GROWTH: usize = 4;
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -40,48 +37,41 @@ struct Body {
     undecodable: Option<Undecodable>,
 }
 
+/// Two bodies, and how they are compared.
+struct Bodies<'c> {
+    old: Body,
+    new: Body,
+    context: &'c Context<'c>,
+    comparing: &'c CompareConfig,
+}
+
 /// Compares the bodies.
 ///
 /// # Errors
 /// Why they cannot be compared.
 pub(super) fn compare(
-    (old, new): (&Answer, &Answer),
+    pair: Pair<'_>,
     types: Types,
-    (context, comparing): (&Context<'_>, &CompareConfig),
     findings: &mut Findings<'_>,
 ) -> Result<(), Reason> {
-    let copies = [sent(old, context.method), sent(new, context.method)];
+    let Pair { old, new, .. } = pair;
+    let copies = [old, new].map(|answer| sent(answer, pair.context.method));
     let same_bytes =
         copies[0] == copies[1] && coding::codings(&old.headers) == coding::codings(&new.headers);
     // Equal bodies are compared anyway if pairs of ids in them count for later checks.
-    let is_same = same_bytes && are_read_alike(old, new) && !comparing.rules.remembers();
+    let is_same = same_bytes && are_read_alike(old, new) && !pair.comparing.rules.remembers();
     if is_same || copies.iter().all(|copy| copy.length() == Some(0)) {
         return Ok(());
     }
-    let compared = Body::decode_both([old, new], copies, comparing.options.max_decoded).and_then(
-        |[mut old, mut new]| {
-            agree(types, [&mut old, &mut new]);
-            rewrite::compare((old, new), (context, comparing), findings)
-        },
-    );
+    let compared = Bodies::decode(pair, copies).and_then(|mut bodies| {
+        bodies.agree(types);
+        bodies.rewrite_and_compare(findings)
+    });
     match compared {
         // Too large to be read, but known to be equal.
         Err(Reason::BodyTooLarge) if same_bytes => Ok(()),
         compared => compared,
     }
-}
-
-/// Chooses one format if the content types alone do not decide.
-fn agree(types: Types, [old, new]: [&mut Body; 2]) {
-    let formats = [old.reading.format, new.reading.format];
-    let format = match (types, formats) {
-        (_, [Format::Json, Format::Ndjson]) if new.is_one_record() => Format::Json,
-        (_, [Format::Ndjson, Format::Json]) if old.is_one_record() => Format::Json,
-        (Types::EqualByRule, [old, new]) => old.min(new),
-        (Types::AsDeclared, _) => return,
-    };
-    old.reading.format = format;
-    new.reading.format = format;
 }
 
 /// Whether the same bytes mean the same body on both sides.
@@ -100,32 +90,9 @@ fn sent<'a>(answer: &'a Answer, method: &Method) -> &'a BodyCopy {
     &answer.body
 }
 
-/// Two whole bodies.
-struct Whole<'b, 'f, 'c> {
-    old: &'b Body,
-    new: &'b Body,
-    findings: &'f mut Findings<'c>,
-    context: &'b Context<'b>,
-    comparing: &'b CompareConfig,
-}
-
 // === impl Body ===
 
 impl Body {
-    fn decode_both(
-        [old, new]: [&Answer; 2],
-        copies: [&BodyCopy; 2],
-        max: usize,
-    ) -> Result<[Self; 2], Reason> {
-        let [BodyCopy::Whole(old_raw), BodyCopy::Whole(new_raw)] = copies else {
-            return Err(Reason::BodyTooLarge);
-        };
-        Ok([
-            Self::decode(old, old_raw, max)?,
-            Self::decode(new, new_raw, max)?,
-        ])
-    }
-
     fn decode(answer: &Answer, raw: &Bytes, max: usize) -> Result<Self, Reason> {
         let (bytes, undecodable) = match coding::decode(&answer.headers, raw, max) {
             Ok(bytes) => (bytes, None),
@@ -163,68 +130,92 @@ impl Body {
     }
 }
 
-// === impl Whole ===
+// === impl Bodies ===
 
-impl<'b> Whole<'b, '_, '_> {
-    fn compare(&mut self) -> Result<(), Reason> {
-        let (old, new) = (self.old, self.new);
+impl<'c> Bodies<'c> {
+    fn decode(pair: Pair<'c>, copies: [&BodyCopy; 2]) -> Result<Self, Reason> {
+        let [BodyCopy::Whole(old), BodyCopy::Whole(new)] = copies else {
+            return Err(Reason::BodyTooLarge);
+        };
+        let max = pair.comparing.options.max_decoded;
+        Ok(Self {
+            old: Body::decode(pair.old, old, max)?,
+            new: Body::decode(pair.new, new, max)?,
+            context: pair.context,
+            comparing: pair.comparing,
+        })
+    }
+
+    /// Chooses one format if the content types alone do not decide.
+    fn agree(&mut self, types: Types) {
+        let formats = [self.old.reading.format, self.new.reading.format];
+        let format = match (types, formats) {
+            (_, [Format::Json, Format::Ndjson]) if self.new.is_one_record() => Format::Json,
+            (_, [Format::Ndjson, Format::Json]) if self.old.is_one_record() => Format::Json,
+            (Types::EqualByRule, [old, new]) => old.min(new),
+            (Types::AsDeclared, _) => return,
+        };
+        self.old.reading.format = format;
+        self.new.reading.format = format;
+    }
+
+    fn compare(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
+        let (old, new) = (&self.old, &self.new);
         let is_same = old.bytes == new.bytes && old.reading == new.reading;
         match (&old.undecodable, &new.undecodable) {
-            (Some(why), None) => self.unreadable([Some(why), None]),
-            (None, Some(why)) => self.unreadable([None, Some(why)]),
-            (Some(_), Some(_)) if self.is_of(Format::Bytes) => self.bytes(),
-            (Some(_), Some(_)) => self.plain(),
             (None, None) => match (old.bytes.is_empty(), new.bytes.is_empty()) {
                 (true, true) => {}
-                (false, true) => self.differs(Kind::Missing),
-                (true, false) => self.differs(Kind::Extra),
+                (false, true) => self.differs(Kind::Missing, findings),
+                (true, false) => self.differs(Kind::Extra, findings),
                 // Equal bytes are equal in any format.
                 _ if old.reading.format != new.reading.format => {
                     if old.bytes != new.bytes {
-                        self.formats();
+                        self.formats(findings);
                     }
                 }
                 _ if is_same && !self.comparing.rules.remembers() => {}
-                _ => return self.read(),
+                _ => return self.read(findings),
             },
+            (Some(_), Some(_)) if self.is_of(Format::Bytes) => self.bytes(findings),
+            (Some(_), Some(_)) => self.plain(findings),
+            (old, new) => self.unreadable([old.as_ref(), new.as_ref()], findings),
         }
         Ok(())
     }
 
     /// Compares bodies of one format.
-    fn read(&mut self) -> Result<(), Reason> {
+    fn read(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
         match self.old.reading.format {
-            Format::Json => self.json(Framing::One),
-            Format::Ndjson => self.json(Framing::Lines),
-            Format::JsonSeq => self.json(Framing::Sequence),
-            Format::Xml => return self.xml(),
+            Format::Json => self.json(Framing::One, findings),
+            Format::Ndjson => self.json(Framing::Lines, findings),
+            Format::JsonSeq => self.json(Framing::Sequence, findings),
+            Format::Xml => return self.xml(findings),
             Format::Form => {
-                let ignoring = self.ignoring();
-                form::compare(&self.old.bytes, &self.new.bytes, &ignoring, self.findings);
+                let ignoring = ignoring(findings);
+                form::compare(&self.old.bytes, &self.new.bytes, &ignoring, findings);
             }
-            Format::Text => self.text(),
-            Format::Bytes => self.bytes(),
+            Format::Text => self.text(findings),
+            Format::Bytes => self.bytes(findings),
         }
         Ok(())
     }
 
     fn is_of(&self, format: Format) -> bool {
-        [self.old, self.new]
-            .iter()
-            .any(|body| body.reading.format == format)
+        let bodies = [&self.old, &self.new];
+        bodies.iter().any(|body| body.reading.format == format)
     }
 
     /// RFC 8259 forbids a byte order mark but lets parsers ignore it. Marks on both sides do not matter. A mark on one
     /// side may break a caller, so it is kept.
-    fn without_marks(&self) -> [&'b [u8]; 2] {
-        let [old, new]: [&'b [u8]; 2] = [&self.old.bytes, &self.new.bytes];
+    fn without_marks(&self) -> [&[u8]; 2] {
+        let [old, new]: [&[u8]; 2] = [&self.old.bytes, &self.new.bytes];
         let stripped = old
             .strip_prefix(UTF_8_MARK)
             .zip(new.strip_prefix(UTF_8_MARK));
         stripped.map_or([old, new], |(old, new)| [old, new])
     }
 
-    fn json(&mut self, framing: Framing) {
+    fn json(&self, framing: Framing, findings: &mut Findings<'_>) {
         let max_depth = self.max_depth();
         let [old, new] = self.without_marks();
         let old = Document::read(old, framing, max_depth);
@@ -232,14 +223,14 @@ impl<'b> Whole<'b, '_, '_> {
             Ok(old) => Document::read_beside(new, framing, max_depth, old),
             Err(_) => Document::read(new, framing, max_depth),
         };
-        if let Some(documents) = self.both([old.as_ref(), new.as_ref()]) {
-            self.walk(documents);
+        if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {
+            self.walk(documents, findings);
         }
     }
 
-    fn xml(&mut self) -> Result<(), Reason> {
+    fn xml(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
         let max_depth = self.max_depth();
-        let Some(texts) = self.both([self.old.xml(), self.new.xml()]) else {
+        let Some(texts) = self.both([self.old.xml(), self.new.xml()], findings) else {
             return Ok(());
         };
         let sources = texts
@@ -249,147 +240,142 @@ impl<'b> Whole<'b, '_, '_> {
         if sources.iter().any(is_too_large) {
             return Err(Reason::BodyTooLarge);
         }
-        let Some([old, new]) = self.both(sources) else {
+        let Some([old, new]) = self.both(sources, findings) else {
             return Ok(());
         };
-        let max = self
-            .comparing
-            .options
-            .max_decoded
-            .saturating_mul(MAX_GROWTH);
+        let max_decoded = self.comparing.options.max_decoded;
+        let max = max_decoded.saturating_mul(MAX_GROWTH);
         let [old, new] = xml::json([&old, &new], max).map_err(|_| Reason::BodyTooLarge)?;
         let documents = [&old, &new].map(|text| Document::parse(text, max_depth));
-        if let Some(documents) = self.both(documents) {
-            self.walk(documents.each_ref());
+        if let Some(documents) = self.both(documents, findings) {
+            self.walk(documents.each_ref(), findings);
         }
         Ok(())
     }
 
-    fn walk(&mut self, [old, new]: [&Document<'_>; 2]) {
-        let pair = Pair {
+    fn walk(&self, [old, new]: [&Document<'_>; 2], findings: &mut Findings<'_>) {
+        let documents = Documents {
             old,
             new,
             numbers: self.comparing.options.numbers,
             deadline: self.context.deadline,
         };
-        let body = self.ignoring();
-        walk::documents(pair, self.findings, body);
+        let body = ignoring(findings);
+        walk::compare(documents, findings, body);
     }
 
     /// Both results. If one side is unreadable, that is a difference; if both are, they are compared as plain bodies.
-    fn both<T, E: Display>(&mut self, read: [Result<T, E>; 2]) -> Option<[T; 2]> {
+    fn both<T, E: Display>(
+        &self,
+        read: [Result<T, E>; 2],
+        findings: &mut Findings<'_>,
+    ) -> Option<[T; 2]> {
         match read {
             [Ok(old), Ok(new)] => return Some([old, new]),
-            [Err(_), Err(_)] => self.plain(),
-            [old, new] => self.unreadable([old.err().as_ref(), new.err().as_ref()]),
+            [Err(_), Err(_)] => self.plain(findings),
+            [old, new] => self.unreadable([old.err().as_ref(), new.err().as_ref()], findings),
         }
         None
     }
 
     /// A body with an unknown charset cannot be malformed, so it is compared as bytes.
-    fn text(&mut self) {
+    fn text(&self, findings: &mut Findings<'_>) {
         match (self.old.text(), self.new.text()) {
-            (Ok(_), Err(why @ NoText::Malformed { .. })) => self.unreadable([None, Some(&why)]),
-            (Err(why @ NoText::Malformed { .. }), Ok(_)) => self.unreadable([Some(&why), None]),
-            _ => self.plain(),
+            (Ok(_), Err(why @ NoText::Malformed { .. })) => {
+                self.unreadable([None, Some(&why)], findings);
+            }
+            (Err(why @ NoText::Malformed { .. }), Ok(_)) => {
+                self.unreadable([Some(&why), None], findings);
+            }
+            _ => self.plain(findings),
         }
     }
 
     /// As text if both are text, as bytes otherwise.
-    fn plain(&mut self) {
+    fn plain(&self, findings: &mut Findings<'_>) {
         let (Ok(old), Ok(new)) = (self.old.text(), self.new.text()) else {
-            return self.bytes();
+            return self.bytes(findings);
         };
         for difference in lines::differences(&old, &new, self.context.deadline) {
-            self.judge(|| difference);
+            judge(difference, findings);
         }
     }
 
-    fn bytes(&mut self) {
-        if self.old.bytes != self.new.bytes {
-            let difference = self.first_byte();
-            self.judge(|| difference);
+    /// Compares bytes: reports the first that differs.
+    fn bytes(&self, findings: &mut Findings<'_>) {
+        let (old, new) = (&self.old.bytes, &self.new.bytes);
+        if old == new {
+            return;
         }
+        let pairs = old.iter().zip(new);
+        let alike = pairs.take_while(|(old, new)| old == new).count();
+        let difference = Difference {
+            place: Place::Byte(alike),
+            kind: Kind::Bytes,
+            old: Some(summary(old)),
+            new: Some(summary(new)),
+        };
+        judge(difference, findings);
     }
 
     fn max_depth(&self) -> usize {
         self.comparing.options.max_depth.min(DEEPEST)
     }
 
-    fn first_byte(&self) -> Difference {
-        let (old, new) = (&self.old.bytes, &self.new.bytes);
-        let alike = old
-            .iter()
-            .zip(new)
-            .take_while(|(old, new)| old == new)
-            .count();
-        Difference {
-            place: Place::Byte(alike),
-            kind: Kind::Bytes,
-            old: Some(summary(old)),
-            new: Some(summary(new)),
-        }
-    }
-
-    fn formats(&mut self) {
+    fn formats(&self, findings: &mut Findings<'_>) {
         let value = |body: &Body| Some(Value::Text(body.reading.format.name().to_owned()));
-        let (old, new) = (value(self.old), value(self.new));
-        self.judge(|| Difference {
-            place: Place::Body,
-            kind: Kind::Format,
-            old,
-            new,
-        });
+        let (old, new) = (value(&self.old), value(&self.new));
+        judge(whole(Kind::Format, old, new), findings);
     }
 
     /// Reports that one of the bodies cannot be read, with the reason.
-    fn unreadable(&mut self, whys: [Option<&impl Display>; 2]) {
-        let [old, new] = [(self.old, whys[0]), (self.new, whys[1])].map(|(body, why)| match why {
-            None => told(&body.bytes),
-            Some(why) => Value::Unreadable {
-                why: why.to_string(),
-                length: body.bytes.len(),
-            },
+    fn unreadable(&self, whys: [Option<&impl Display>; 2], findings: &mut Findings<'_>) {
+        let sides = [(&self.old, whys[0]), (&self.new, whys[1])];
+        let [old, new] = sides.map(|(body, why)| {
+            Some(match why {
+                None => value(&body.bytes),
+                Some(why) => Value::Unreadable {
+                    why: why.to_string(),
+                    length: body.bytes.len(),
+                },
+            })
         });
-        self.judge(|| Difference {
-            place: Place::Body,
-            kind: Kind::Undecodable,
-            old: Some(old),
-            new: Some(new),
-        });
+        judge(whole(Kind::Undecodable, old, new), findings);
     }
 
-    fn differs(&mut self, kind: Kind) {
-        let (old, new) = (&self.old.bytes, &self.new.bytes);
-        self.judge(|| Difference {
-            place: Place::Body,
-            kind,
-            old: Some(told(old)).filter(|_| kind != Kind::Extra),
-            new: Some(told(new)).filter(|_| kind != Kind::Missing),
-        });
-    }
-
-    /// Records a difference of the whole body unless a rule ignores it.
-    fn judge(&mut self, difference: impl FnOnce() -> Difference) {
-        let rules = self.ignoring();
-        self.findings.ignore(&rules, difference);
-    }
-
-    /// The rules that ignore the whole body.
-    fn ignoring(&mut self) -> Vec<usize> {
-        let mut rules = self.findings.rules.at_body().to_vec();
-        rules.retain(|rule| {
-            self.findings.applies(*rule) && self.findings.rule(*rule).action == Action::Ignore
-        });
-        rules
+    fn differs(&self, kind: Kind, findings: &mut Findings<'_>) {
+        let old = Some(value(&self.old.bytes)).filter(|_| kind != Kind::Extra);
+        let new = Some(value(&self.new.bytes)).filter(|_| kind != Kind::Missing);
+        judge(whole(kind, old, new), findings);
     }
 }
 
-fn told(bytes: &Bytes) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= MAX_VALUE => Value::Text(text.to_owned()),
-        _ => summary(bytes),
+/// A difference of the whole body.
+fn whole(kind: Kind, old: Option<Value>, new: Option<Value>) -> Difference {
+    let place = Place::Body;
+    Difference {
+        place,
+        kind,
+        old,
+        new,
     }
+}
+
+/// Records a difference unless a rule ignores the whole body.
+fn judge(difference: Difference, findings: &mut Findings<'_>) {
+    let rules = ignoring(findings);
+    findings.ignore(&rules, || difference);
+}
+
+/// The rules that ignore the whole body.
+fn ignoring(findings: &mut Findings<'_>) -> Vec<usize> {
+    let mut rules = findings.rules.at_body().to_vec();
+    rules.retain(|rule| findings.applies(*rule) && findings.rule(*rule).action == Action::Ignore);
+    rules
+}
+
+fn value(bytes: &Bytes) -> Value {
+    std::str::from_utf8(bytes).map_or_else(|_| summary(bytes), |text| Value::text(text, "bytes"))
 }
 
 fn summary(bytes: &Bytes) -> Value {

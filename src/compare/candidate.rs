@@ -50,13 +50,25 @@ impl<'v> Candidate<'v> {
             Some(Value::Text(text)) => Some(vec![Subject::Text(text.into())]),
             Some(Value::Summary { .. } | Value::Unreadable { .. }) => None,
         };
-        Some(Self {
-            kind: difference.kind,
-            olds: subjects(&difference.old)?,
-            news: subjects(&difference.new)?,
+        let (olds, news) = (subjects(&difference.old)?, subjects(&difference.new)?);
+        let reading = Reading::of(&Options::default());
+        Some(Self::whole(difference.kind, olds, news, reading))
+    }
+
+    /// Values that are compared as a whole.
+    pub(super) fn whole(
+        kind: Kind,
+        olds: Vec<Subject<'v>>,
+        news: Vec<Subject<'v>>,
+        reading: Reading,
+    ) -> Self {
+        Self {
+            kind,
+            olds,
+            news,
             trees: Trees::Whole,
-            reading: Reading::of(&Options::default()),
-        })
+            reading,
+        }
     }
 
     /// The values of both sides, if each side has one.

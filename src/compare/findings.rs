@@ -1,11 +1,12 @@
 //! The findings of a comparison: differences, and what each rule did about them.
 
 use super::{
-    CompareConfig, Explain, Masked, Options, RuleUse,
+    CompareConfig, Compared, Comparison, Explain, Masked, Options, RuleUse,
     bijection::{Bijections, Meeting, Tables},
     candidate::{Candidate, Reading},
 };
 use crate::{
+    outcome::{Reason, Via},
     rules::{Action, Facts, Rule, RuleSet, Subject},
     stack::Stack,
     value::Difference,
@@ -32,16 +33,6 @@ pub(super) struct Findings<'c> {
     options: &'c Options,
     pub reading: Reading,
     tables: Tables<'c>,
-}
-
-/// The final findings.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub differences: Vec<Difference>,
-    pub count: usize,
-    /// Sorted by the index of the rule.
-    pub uses: Vec<RuleUse>,
-    pub masked: Vec<Masked>,
 }
 
 /// The result of applying rules to a candidate.
@@ -246,11 +237,17 @@ impl<'c> Findings<'c> {
         mut case: Candidate<'_>,
         difference: impl FnOnce() -> Difference,
     ) {
-        let mut candidates: Vec<usize> = rules.to_vec();
-        candidates.retain(|rule| self.applies(*rule));
-        self.arrange(&mut candidates);
+        let candidates = self.applicable(rules);
         let looked = self.look(&candidates, &[], &mut case);
         self.settle(looked, &candidates, Some(&case), difference);
+    }
+
+    /// Those of some rules that apply in this check, in the order in which they are looked at.
+    fn applicable(&mut self, rules: &[usize]) -> Vec<usize> {
+        let mut applicable = rules.to_vec();
+        applicable.retain(|rule| self.applies(*rule));
+        self.arrange(&mut applicable);
+        applicable
     }
 
     /// Masks a difference by the first of some rules that ignore it, or reports it if there are none.
@@ -266,10 +263,7 @@ impl<'c> Findings<'c> {
 
     /// Records the ids at a place that is not in a document and does not differ.
     pub(super) fn meet(&mut self, rules: &[usize], mut case: Candidate<'_>) {
-        let mut candidates: Vec<usize> = rules.to_vec();
-        candidates.retain(|rule| self.applies(*rule));
-        self.arrange(&mut candidates);
-        for rule in candidates {
+        for rule in self.applicable(rules) {
             match &self.rule(rule).action {
                 Action::Transform(transform) => case.transform(transform),
                 _ => self.remember(rule, &case),
@@ -296,14 +290,29 @@ impl<'c> Findings<'c> {
         }
     }
 
-    pub(super) fn close(self) -> Found {
-        let mut uses: Vec<_> = self.uses.into_values().collect();
-        uses.sort_unstable_by_key(|account| account.rule);
-        Found {
-            differences: self.differences,
-            count: self.count,
-            uses,
+    /// The result, given why the bodies could not be compared, if so.
+    pub(super) fn close(self, bodies: Result<(), Reason>) -> Comparison {
+        let mut rules: Vec<_> = self.uses.into_values().collect();
+        rules.sort_unstable_by_key(|account| account.rule);
+        let result = match bodies {
+            _ if self.count > 0 => Compared::Different {
+                differences: self.differences,
+                count: self.count,
+            },
+            Err(reason) => Compared::NotCompared(reason),
+            Ok(()) if rules.iter().any(|account| account.masked > 0) => Compared::Equal(Via::Rules),
+            Ok(()) => Compared::Equal(Via::Exact),
+        };
+        Comparison {
+            result,
+            rules,
             masked: self.masked,
+            uncompared: bodies.err(),
         }
+    }
+
+    /// The first difference that no rule masks.
+    pub(super) fn into_first(self) -> Option<Difference> {
+        self.differences.into_iter().next()
     }
 }

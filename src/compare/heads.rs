@@ -4,12 +4,7 @@
 //! compared: the caller gets the same from two stacks that compress differently. `content-length` frames a body; it is
 //! compared only in answers without one (to HEAD, and 304).
 
-use super::{
-    Answer, HeaderScope,
-    candidate::{Candidate, Trees},
-    findings::Findings,
-    values,
-};
+use super::{Answer, HeaderScope, Pair, candidate::Candidate, findings::Findings, values};
 use crate::{
     rules::{RuleSet, Subject},
     value::{
@@ -90,14 +85,11 @@ impl HeaderScope {
 }
 
 /// Compares everything but the bodies, and returns what rules decide about the content types.
-pub(super) fn compare(
-    (old, new): (&Answer, &Answer),
-    method: &Method,
-    scope: &HeaderScope,
-    findings: &mut Findings<'_>,
-) -> Types {
+pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
+    let Pair { old, new, .. } = pair;
+    let scope = &pair.comparing.options.headers;
     let mut types = Types::AsDeclared;
-    let tell_size = tell_size((old, new), method);
+    let tell_size = tell_size((old, new), pair.context.method);
     statuses(old.status, new.status, findings);
     for section in [Section::Headers, Section::Trailers] {
         let (olds, news) = (&section.of(old), &section.of(new));
@@ -131,13 +123,7 @@ fn statuses(old: StatusCode, new: StatusCode, findings: &mut Findings<'_>) {
         return;
     }
     let subject = |status: StatusCode| vec![Subject::Number(status.as_str().to_owned().into())];
-    let case = Candidate {
-        kind: Kind::Status,
-        olds: subject(old),
-        news: subject(new),
-        trees: Trees::Whole,
-        reading: findings.reading,
-    };
+    let case = Candidate::whole(Kind::Status, subject(old), subject(new), findings.reading);
     let value = |status: StatusCode| Some(Value::Json(status.as_u16().into()));
     findings.judge(findings.rules.at_status(), case, || Difference {
         place: Place::Status,

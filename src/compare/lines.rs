@@ -2,11 +2,7 @@
 
 use super::align;
 use crate::value::difference::{Difference, Kind, Place, Value};
-use similar::DiffOp;
 use std::time::Instant;
-
-/// A longer run of lines, in bytes, is reported by length only.
-const MAX_VALUE: usize = 16 << 10;
 
 /// The runs of lines that differ. A line includes its end, so `a` and `a\n` differ.
 ///
@@ -14,34 +10,20 @@ const MAX_VALUE: usize = 16 << 10;
 pub(super) fn differences(old: &str, new: &str, deadline: Option<Instant>) -> Vec<Difference> {
     let olds: Vec<&str> = old.split_inclusive('\n').collect();
     let news: Vec<&str> = new.split_inclusive('\n').collect();
-    align::steps(&olds, &news, deadline)
+    let value = |lines: &[&str]| (!lines.is_empty()).then(|| Value::text(&lines.concat(), "text"));
+    align::runs(&olds, &news, deadline)
         .into_iter()
-        .filter(|op| !matches!(op, DiffOp::Equal { .. }))
-        .map(|op| {
-            let (lines, range) = (op.old_range(), op.new_range());
-            Difference {
-                place: Place::Lines {
-                    first: lines.start + 1,
-                    last: lines.end.max(lines.start + 1),
-                },
-                kind: Kind::Text,
-                old: told(&olds[lines]),
-                new: told(&news[range]),
-            }
+        .filter(|run| !run.is_equal)
+        .map(|run| Difference {
+            place: Place::Lines {
+                first: run.olds.start + 1,
+                last: run.olds.end.max(run.olds.start + 1),
+            },
+            kind: Kind::Text,
+            old: value(&olds[run.olds]),
+            new: value(&news[run.news]),
         })
         .collect()
-}
-
-fn told(lines: &[&str]) -> Option<Value> {
-    let length = lines.iter().map(|line| line.len()).sum();
-    match lines {
-        [] => None,
-        _ if length > MAX_VALUE => Some(Value::Summary {
-            class: "text",
-            length,
-        }),
-        _ => Some(Value::Text(lines.concat())),
-    }
 }
 
 #[cfg(test)]

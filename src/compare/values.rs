@@ -1,9 +1,6 @@
 //! Compares all values of one name: of a header, a trailer, a field of a form.
 
-use super::{
-    candidate::{Candidate, Trees},
-    findings::Findings,
-};
+use super::{candidate::Candidate, findings::Findings};
 use crate::{
     rules::Subject,
     value::difference::{Difference, Kind, Place, Value},
@@ -23,13 +20,7 @@ pub(super) fn compare<V: AsRef<[u8]>>(
         _ if !is_equal && sorted(olds) == sorted(news) => Kind::Order,
         _ => Kind::Value,
     };
-    let case = Candidate {
-        kind,
-        olds: subjects(olds),
-        news: subjects(news),
-        trees: Trees::Whole,
-        reading: findings.reading,
-    };
+    let case = Candidate::whole(kind, subjects(olds), subjects(news), findings.reading);
     if is_equal {
         return findings.meet(rules, case);
     }

@@ -8,6 +8,7 @@
 //! Where renumbered ids may be paired, values with the same spelling are walked too, because their pairs count for
 //! later places. Unordered arrays wait for what the rest of the documents reveals about the ids in them.
 
+mod active;
 mod align;
 mod arrays;
 mod consistent;
@@ -23,7 +24,7 @@ mod trees;
 
 use super::findings::Findings;
 use crate::{
-    rules::{Action, Move, Same, State},
+    rules::{Action, Move, Same},
     stack::Stack,
     value::{
         Numbers,
@@ -32,14 +33,15 @@ use crate::{
         number::Decimal,
     },
 };
-use std::{collections::HashMap, ops::Range, time::Instant};
+use active::{Active, Selected};
+use std::time::Instant;
 
 /// The maximum number of nodes visited in search of near elements; beyond it, elements are paired in order.
 const PATIENCE: usize = 1 << 18;
 
 /// Two documents, and how they are compared.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pair<'d> {
+pub(super) struct Documents<'d> {
     pub old: &'d Document<'d>,
     pub new: &'d Document<'d>,
     pub numbers: Numbers,
@@ -49,23 +51,14 @@ pub(super) struct Pair<'d> {
 /// A walk at one place of both documents.
 #[derive(Debug)]
 pub(super) struct Walk<'w, 'c> {
-    pair: Pair<'w>,
+    pair: Documents<'w>,
     findings: &'w mut Findings<'c>,
     mode: Mode,
     /// The path to the root, if the documents were parsed from texts in others.
     above: Vec<Step>,
     path: Vec<Crumb>,
-    scope: Scope,
-    /// The states of all places on the path; the scope says which belong to this place.
-    states: Vec<State>,
-    /// The rules that apply at those places; the scope says which belong to this place.
-    rules: Vec<usize>,
-    /// The rules that ignore this place or one above it.
-    ignoring: Vec<usize>,
-    /// Nodes that queries select, with the rules.
-    picked: [HashMap<Id, Vec<usize>>; 2],
-    /// What these rules do, at any place.
-    anywhere: Anywhere,
+    active: Active,
+    selected: Selected,
     members: objects::Members,
     candidates: Vec<usize>,
     /// How many more nodes may be visited in search of near elements.
@@ -75,13 +68,6 @@ pub(super) struct Walk<'w, 'c> {
     doubt: deferred::Resolution,
     /// The ids paired in a probe, if they are requested.
     met: Option<Vec<consistent::Met>>,
-}
-
-/// What the rules that are not in the tree do.
-#[derive(Clone, Copy, Debug, Default)]
-struct Anywhere {
-    meets: bool,
-    renames: bool,
 }
 
 /// The nesting level of documents within documents.
@@ -117,73 +103,43 @@ enum Crumb {
     Index(usize),
 }
 
-/// The parts of the walk's lists that belong to a place.
-#[derive(Clone, Debug, Default)]
-struct Scope {
-    states: Range<usize>,
-    rules: Range<usize>,
-    ignoring: usize,
-}
-
-/// Compares two documents and reports every difference. `body` holds the applicable rules at the whole body.
-pub(super) fn documents(pair: Pair<'_>, findings: &mut Findings<'_>, body: Vec<usize>) {
-    let picked = [pair.old, pair.new].map(|document| picked(findings, document));
-    let anywhere = Anywhere::of(&picked, findings);
+/// Compares two documents and reports every difference. `body` holds the applicable rules that ignore the whole body.
+pub(super) fn compare(pair: Documents<'_>, findings: &mut Findings<'_>, body: Vec<usize>) {
+    let selected = Selected::of(pair, findings);
     let mut walk = Walk {
-        pair,
-        findings,
-        mode: Mode::Telling,
-        above: Vec::new(),
-        path: Vec::new(),
-        scope: Scope::default(),
-        states: Vec::new(),
-        rules: Vec::new(),
-        ignoring: body,
-        picked,
-        anywhere,
-        members: objects::Members::default(),
-        candidates: Vec::new(),
-        patience: PATIENCE,
-        within: Within::default(),
-        later: Vec::new(),
-        doubt: deferred::Resolution::default(),
-        met: None,
+        active: Active::below(body),
+        selected,
+        ..Walk::new(pair, findings)
     };
     walk.start();
     walk.whole(Document::ROOT, Document::ROOT);
 }
 
-/// The nodes that rules select by more than the path.
-fn picked(findings: &mut Findings<'_>, document: &Document<'_>) -> HashMap<Id, Vec<usize>> {
-    let mut picked: HashMap<Id, Vec<usize>> = HashMap::new();
-    for (rule, query) in findings.rules.queries() {
-        if findings.applies(*rule) {
-            for node in query.select(document) {
-                picked.entry(node).or_default().push(*rule);
-            }
-        }
-    }
-    picked
-}
-
 // === impl Walk ===
 
-impl<'w> Walk<'w, '_> {
-    fn start(&mut self) {
-        let tree = self.findings.rules.tree();
-        if !tree.is_empty() {
-            tree.start(&mut self.states);
+impl<'w, 'c> Walk<'w, 'c> {
+    fn new(pair: Documents<'w>, findings: &'w mut Findings<'c>) -> Self {
+        Self {
+            pair,
+            findings,
+            mode: Mode::Telling,
+            above: Vec::new(),
+            path: Vec::new(),
+            active: Active::default(),
+            selected: Selected::default(),
+            members: objects::Members::default(),
+            candidates: Vec::new(),
+            patience: PATIENCE,
+            within: Within::default(),
+            later: Vec::new(),
+            doubt: deferred::Resolution::default(),
+            met: None,
         }
-        self.settle(0, Some(Document::ROOT), Some(Document::ROOT));
     }
 
     /// Compares the nodes of this place.
     fn nodes(&mut self, old: Id, new: Id) {
-        let Pair {
-            old: olds,
-            new: news,
-            ..
-        } = self.pair;
+        let (olds, news) = (self.pair.old, self.pair.new);
         let is_alike = self.is_spelled_alike(old, new);
         if is_alike && !self.meets() {
             return;
@@ -208,41 +164,32 @@ impl<'w> Walk<'w, '_> {
 
     /// Compares two arrays or two objects.
     fn containers(&mut self, old: Id, new: Id) {
-        let above = self.ignoring.len();
+        let above = self.active.ignoring.len();
         // Under `{same: any}`, everything inside is ignored.
-        for at in self.scope.rules.clone() {
-            let rule = self.rules[at];
-            if matches!(self.findings.rule(rule).action, Action::Same(Same::Any)) {
-                self.ignoring.push(rule);
+        for at in 0..self.active.rules().len() {
+            let rule = self.active.rules()[at];
+            if self.findings.rule(rule).action == Action::Same(Same::Any) {
+                self.active.ignoring.push(rule);
             }
         }
         match self.pair.old.class(old) {
             Class::Object => self.objects(old, new),
             _ => self.arrays(old, new),
         }
-        self.ignoring.truncate(above);
+        self.active.ignoring.truncate(above);
     }
 
     fn same_number(&self, old: Id, new: Id) -> bool {
-        let Pair {
-            old: olds,
-            new: news,
-            numbers,
-            ..
-        } = self.pair;
+        let (olds, news) = (self.pair.old, self.pair.new);
         // Equal spellings were handled before.
-        numbers == Numbers::Numeric
+        self.pair.numbers == Numbers::Numeric
             && Decimal::parse(olds.raw(old))
                 .is_some_and(|number| Some(number) == Decimal::parse(news.raw(new)))
     }
 
     /// Whether members are equal because they have the same spelling, or because the parser found them equal.
     fn is_spelled_alike(&self, old: Id, new: Id) -> bool {
-        let Pair {
-            old: olds,
-            new: news,
-            ..
-        } = self.pair;
+        let (olds, news) = (self.pair.old, self.pair.new);
         olds.spelling(old) == news.spelling(new) || news.equals(new, (olds, old))
     }
 
@@ -258,66 +205,15 @@ impl<'w> Walk<'w, '_> {
     /// Whether ids here or below may have to be recorded.
     fn meets(&self) -> bool {
         let tree = self.findings.rules.tree();
-        let mut states = self.states[self.scope.states.clone()].iter();
-        self.anywhere.meets || states.any(|state| tree.meets(*state))
+        let mut states = self.active.states().iter();
+        self.selected.pairs_ids || states.any(|state| tree.meets(*state))
     }
 
     /// Whether any rule may matter here or below.
     fn is_ruled(&self) -> bool {
-        !self.scope.states.is_empty()
-            || !self.ignoring.is_empty()
-            || self.picked.iter().any(|picked| !picked.is_empty())
-    }
-
-    /// Steps to a member, and returns the previous scope.
-    fn enter(&mut self, step: Move<'_>, old: Option<Id>, new: Option<Id>) -> Scope {
-        let base = self.states.len();
-        let tree = self.findings.rules.tree();
-        for at in self.scope.states.clone() {
-            tree.advance(self.states[at], &step, base, &mut self.states);
-        }
-        self.settle(base, old, new)
-    }
-
-    /// Makes the states from `base` on those of this place, and collects the rules that apply.
-    fn settle(&mut self, base: usize, old: Option<Id>, new: Option<Id>) -> Scope {
-        let scope = Scope {
-            states: base..self.states.len(),
-            rules: self.rules.len()..self.rules.len(),
-            ignoring: self.ignoring.len(),
-        };
-        let before = std::mem::replace(&mut self.scope, scope);
-        let tree = self.findings.rules.tree();
-        for at in self.scope.states.clone() {
-            for rule in tree.rules(self.states[at]) {
-                self.admit(*rule);
-            }
-        }
-        for (side, id) in [old, new].into_iter().enumerate() {
-            let picked = id.and_then(|id| self.picked[side].get(&id));
-            for rule in picked.cloned().unwrap_or_default() {
-                self.admit(rule);
-            }
-        }
-        self.scope.rules.end = self.rules.len();
-        before
-    }
-
-    fn admit(&mut self, rule: usize) {
-        if self.findings.applies(rule) {
-            match self.findings.rules.rules()[rule].action {
-                Action::Ignore => self.ignoring.push(rule),
-                _ => self.rules.push(rule),
-            }
-        }
-    }
-
-    /// Steps back to where [`enter`](Self::enter) was called.
-    fn leave(&mut self, before: Scope) {
-        self.states.truncate(self.scope.states.start);
-        self.rules.truncate(self.scope.rules.start);
-        self.ignoring.truncate(self.scope.ignoring);
-        self.scope = before;
+        !self.active.states().is_empty()
+            || !self.active.ignoring.is_empty()
+            || !self.selected.is_empty()
     }
 
     /// Compares two elements, each with its index.
@@ -379,21 +275,6 @@ impl<'w> Walk<'w, '_> {
             Stack::Old => self.pair.old,
             Stack::New => self.pair.new,
         }
-    }
-}
-
-// === impl Anywhere ===
-
-impl Anywhere {
-    fn of(picked: &[HashMap<Id, Vec<usize>>; 2], findings: &Findings<'_>) -> Self {
-        let rules = picked.iter().flat_map(HashMap::values).flatten();
-        let mut anywhere = Self::default();
-        for rule in rules {
-            let action = &findings.rule(*rule).action;
-            anywhere.meets |= matches!(action, Action::Bijection(_));
-            anywhere.renames |= matches!(action, Action::Rename(_));
-        }
-        anywhere
     }
 }
 

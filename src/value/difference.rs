@@ -79,6 +79,9 @@ pub enum Value {
     },
 }
 
+/// Longer values, in bytes, are reported by type and length only.
+pub(super) const MAX_VALUE: usize = 16 << 10;
+
 /// How indices are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Indices {
@@ -156,6 +159,20 @@ fn escape(c: char, out: &mut String) {
         '\t' => out.push_str("\\t"),
         c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
         c => out.push(c),
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    /// A text; its type, which is `class`, and its length if it is long.
+    pub fn text(text: &str, class: &'static str) -> Self {
+        if text.len() <= MAX_VALUE {
+            Self::Text(text.to_owned())
+        } else {
+            let length = text.len();
+            Self::Summary { class, length }
+        }
     }
 }
 

@@ -17,10 +17,7 @@ pub use names::name_hash;
 pub use records::Framing;
 pub use text::Text;
 
-use super::difference::{Step, Value};
-
-/// Longer values, in bytes, are reported by type and length only.
-const MAX_VALUE: usize = 16 << 10;
+use super::difference::{MAX_VALUE, Step, Value};
 
 /// The problem of an object with two members of one name; reported at the second.
 pub const KEY_TWICE: &str = "a key is given twice";

@@ -3,9 +3,9 @@
 //! Bodies that are equal under the other rules stay as they are. Remaining differences are reported for the transformed
 //! bodies.
 
-use super::{Body, Whole};
+use super::{Bodies, Body};
 use crate::{
-    compare::{CompareConfig, Context, findings::Findings},
+    compare::findings::Findings,
     outcome::Reason,
     rules::{Action, Parse, Subject, Transform},
     stack::Stack,
@@ -17,56 +17,30 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// Two bodies, and how they are compared.
-struct Bodies<'c> {
-    old: Body,
-    new: Body,
-    context: &'c Context<'c>,
-    comparing: &'c CompareConfig,
-}
-
-/// Compares two bodies under all rules.
-///
-/// # Errors
-/// Why they cannot be compared.
-pub(super) fn compare(
-    (old, new): (Body, Body),
-    (context, comparing): (&Context<'_>, &CompareConfig),
-    findings: &mut Findings<'_>,
-) -> Result<(), Reason> {
-    let mut bodies = Bodies {
-        old,
-        new,
-        context,
-        comparing,
-    };
-    let mut rules = findings.rules.at_body().to_vec();
-    rules.retain(|rule| findings.rule(*rule).action.is_transform() && findings.applies(*rule));
-    for rule in rules {
-        let Some(difference) = bodies.first_difference(findings)? else {
-            break;
-        };
-        if let Action::Transform(transform) = &findings.rule(rule).action {
-            bodies.transform(transform, findings.reading.max_depth);
-        }
-        let is_equal = bodies.first_difference(findings)?.is_none();
-        findings.rewritten(rule, is_equal.then_some(difference));
-    }
-    bodies.compare(findings)
-}
-
 // === impl Bodies ===
 
 impl Bodies<'_> {
-    fn compare(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
-        let mut whole = Whole {
-            old: &self.old,
-            new: &self.new,
-            findings,
-            context: self.context,
-            comparing: self.comparing,
-        };
-        whole.compare()
+    /// Compares two bodies under all rules.
+    ///
+    /// # Errors
+    /// Why they cannot be compared.
+    pub(super) fn rewrite_and_compare(
+        &mut self,
+        findings: &mut Findings<'_>,
+    ) -> Result<(), Reason> {
+        let mut rules = findings.rules.at_body().to_vec();
+        rules.retain(|rule| findings.rule(*rule).action.is_transform() && findings.applies(*rule));
+        for rule in rules {
+            let Some(difference) = self.first_difference(findings)? else {
+                break;
+            };
+            if let Action::Transform(transform) = &findings.rule(rule).action {
+                self.transform(transform, findings.reading.max_depth);
+            }
+            let is_equal = self.first_difference(findings)?.is_none();
+            findings.rewritten(rule, is_equal.then_some(difference));
+        }
+        self.compare(findings)
     }
 
     /// The first difference of the current bodies.
@@ -74,7 +48,7 @@ impl Bodies<'_> {
         let mut epoch = findings.epoch();
         let mut trial = findings.trial(self.comparing, &mut epoch);
         self.compare(&mut trial)?;
-        Ok(trial.close().differences.into_iter().next())
+        Ok(trial.into_first())
     }
 
     fn transform(&mut self, transform: &Transform, max_depth: usize) {

@@ -1,11 +1,8 @@
 //! Aligns two arrays by the digests of their elements.
 
 use super::digest::Digest;
-use crate::compare::align::steps;
-use similar::{
-    DiffOp,
-    algorithms::{Capture, Replace, myers},
-};
+use crate::compare::align::{Run, runs};
+use similar::algorithms::{Capture, Replace, myers};
 use std::time::Instant;
 
 /// Whether the elements at two positions, of old and of new, are equal.
@@ -18,18 +15,18 @@ struct Member<'n> {
     near: Near<'n>,
 }
 
-/// The steps from old to new, by Myers. They become coarser after the deadline.
+/// The runs from old to new, by Myers. They become coarser after the deadline.
 pub(super) fn align(
     olds: &[Digest],
     news: &[Digest],
     near: Near<'_>,
     deadline: Option<Instant>,
-) -> Vec<DiffOp> {
+) -> Vec<Run> {
     if olds.iter().chain(news).any(|digest| digest.near) {
         return align_near(olds, news, near, deadline);
     }
     let hashes = |digests: &[Digest]| digests.iter().map(|digest| digest.hash).collect::<Vec<_>>();
-    steps(&hashes(olds), &hashes(news), deadline)
+    runs(&hashes(olds), &hashes(news), deadline)
 }
 
 fn align_near(
@@ -37,7 +34,7 @@ fn align_near(
     news: &[Digest],
     near: Near<'_>,
     deadline: Option<Instant>,
-) -> Vec<DiffOp> {
+) -> Vec<Run> {
     let members = |digests: &[Digest]| -> Vec<Member<'_>> {
         let digests = digests.iter().enumerate();
         digests
@@ -58,7 +55,8 @@ fn align_near(
         0..news.len(),
         deadline,
     );
-    ops.into_inner().into_ops()
+    let ops = ops.into_inner().into_ops();
+    ops.into_iter().map(Run::from).collect()
 }
 
 /// Pairs as many equal elements as possible, those of `same` first: the old element for each new one.

@@ -6,7 +6,6 @@ use crate::{
     stack::Stack,
     value::{difference::Kind, json::Id},
 };
-use similar::DiffOp;
 use std::cell::RefCell;
 
 /// An element and its index.
@@ -48,7 +47,7 @@ impl<'c> Walk<'_, 'c> {
     /// How a rule makes the arrays at this place unordered.
     fn unordered(&mut self) -> Option<&'c Members> {
         let rules = self.findings.rules.rules();
-        let mut here: Vec<usize> = self.rules[self.scope.rules.clone()].to_vec();
+        let mut here: Vec<usize> = self.active.rules().to_vec();
         here.sort_unstable();
         here.into_iter().find_map(|rule| match &rules[rule].action {
             Action::Unordered(members) => Some(members),
@@ -156,18 +155,9 @@ impl<'c> Walk<'_, 'c> {
         let deadline = self.pair.deadline;
         let walk = RefCell::new(&mut *self);
         let near = |old: usize, new: usize| walk.borrow_mut().is_alike(olds[old], news[new]);
-        let ops = align::align(&digests.0, &digests.1, &near, deadline);
-        for op in ops {
-            let (olds, news) = (&olds[op.old_range()], &news[op.new_range()]);
-            match op {
-                // Equal digests do not prove equality, so the pairs are compared.
-                DiffOp::Equal { .. } => {
-                    for (old, new) in olds.iter().zip(news) {
-                        self.elements(*old, *new);
-                    }
-                }
-                _ => self.replaced(olds, news),
-            }
+        // Equal digests do not prove equality, so pairs are compared in any run.
+        for run in align::align(&digests.0, &digests.1, &near, deadline) {
+            self.replaced(&olds[run.olds], &news[run.news]);
         }
     }
 

@@ -3,11 +3,9 @@
 //! Elements that differ only in ids without a pair are ambiguous. The rest of the documents may pair these ids, which
 //! is better than a guess, so such arrays are compared last.
 
-use super::{Crumb, Scope, Walk, arrays::Element, digest::Digest};
-use crate::{
-    rules::{Members, State},
-    value::json::Id,
-};
+use super::{Crumb, Walk, active::Active, arrays::Element, digest::Digest};
+use crate::{rules::Members, value::json::Id};
+use std::mem;
 
 /// The maximum number of rounds over waiting arrays. It is bounded because each may cost as much as the comparison.
 const MAX_ROUNDS: usize = 8;
@@ -20,9 +18,7 @@ pub(super) struct DeferredArray<'c> {
     news: Vec<Element>,
     members: &'c Members,
     path: Vec<Crumb>,
-    states: Vec<State>,
-    rules: Vec<usize>,
-    ignoring: Vec<usize>,
+    active: Active,
 }
 
 /// How ambiguous arrays are handled.
@@ -41,15 +37,15 @@ impl<'c> Walk<'_, 'c> {
     pub(super) fn whole(&mut self, old: Id, new: Id) {
         self.nodes(old, new);
         for _ in 0..MAX_ROUNDS {
-            let waiting = std::mem::take(&mut self.later);
+            let waiting = mem::take(&mut self.later);
             let count = waiting.len();
             waiting.into_iter().for_each(|array| self.resume(array));
             if self.later.len() == count {
                 break;
             }
         }
-        let before = std::mem::replace(&mut self.doubt, Resolution::Ends);
-        let waiting = std::mem::take(&mut self.later);
+        let before = mem::replace(&mut self.doubt, Resolution::Ends);
+        let waiting = mem::take(&mut self.later);
         waiting.into_iter().for_each(|array| self.resume(array));
         self.doubt = before;
     }
@@ -72,32 +68,18 @@ impl<'c> Walk<'_, 'c> {
             news: news.to_vec(),
             members,
             path: self.path.clone(),
-            states: self.states[self.scope.states.clone()].to_vec(),
-            rules: self.rules[self.scope.rules.clone()].to_vec(),
-            ignoring: self.ignoring.clone(),
+            active: self.active.here(),
         });
     }
 
     /// Moves to where an array was left, compares it, and moves back.
     fn resume(&mut self, mut array: DeferredArray<'c>) {
-        let scope = Scope {
-            states: 0..array.states.len(),
-            rules: 0..array.rules.len(),
-            ignoring: array.ignoring.len(),
-        };
-        let before = std::mem::replace(&mut self.scope, scope);
-        self.trade_places(&mut array);
+        mem::swap(&mut self.path, &mut array.path);
+        mem::swap(&mut self.active, &mut array.active);
         let runs = (&array.olds[..], &array.news[..]);
         self.set(array.arrays.0, array.arrays.1, runs, array.members);
-        self.trade_places(&mut array);
-        self.scope = before;
-    }
-
-    fn trade_places(&mut self, array: &mut DeferredArray<'c>) {
-        std::mem::swap(&mut self.path, &mut array.path);
-        std::mem::swap(&mut self.states, &mut array.states);
-        std::mem::swap(&mut self.rules, &mut array.rules);
-        std::mem::swap(&mut self.ignoring, &mut array.ignoring);
+        self.path = array.path;
+        self.active = array.active;
     }
 }
 

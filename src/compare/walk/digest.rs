@@ -3,7 +3,7 @@
 //! A value is represented by what rules make of it, without what they ignore. If no single value can represent all
 //! equal ones (a tolerance, renumbered ids), all have the same digest and must be compared.
 
-use super::{Pair, Scope, Walk, match_key::MatchKey};
+use super::{Documents, Walk, active::Scope, match_key::MatchKey};
 use crate::{
     rules::{Action, Move, Same, Subject},
     stack::Stack,
@@ -93,11 +93,11 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     /// `None` if the node is ignored.
     fn digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
-        if self.scope.ignoring < self.ignoring.len() {
+        if self.active.is_ignored_here() {
             return None;
         }
         let document = self.document(side);
-        let is_ruled = !self.scope.rules.is_empty();
+        let is_ruled = !self.active.rules().is_empty();
         match document.class(id) {
             _ if is_ruled && self.here(|action| *action == Action::Same(Same::Any)) => {
                 Some(Digest::plain(8))
@@ -195,7 +195,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     /// The rules of this place, in the order in which they are looked at.
     fn arranged(&self) -> Vec<usize> {
-        let mut rules = self.rules[self.scope.rules.clone()].to_vec();
+        let mut rules = self.active.rules().to_vec();
         self.findings.arrange(&mut rules);
         rules
     }
@@ -206,7 +206,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         document: &Document<'_>,
         look: impl FnOnce(&mut Walk<'_, 'c>) -> R,
     ) -> R {
-        let pair = Pair {
+        let pair = Documents {
             old: document,
             new: document,
             ..self.pair
@@ -272,7 +272,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     /// Whether a rule at this place has such an action.
     fn here(&self, does: impl Fn(&Action) -> bool) -> bool {
-        let mut here = self.rules[self.scope.rules.clone()].iter();
+        let mut here = self.active.rules().iter();
         here.any(|rule| does(&self.findings.rule(*rule).action))
     }
 

@@ -4,8 +4,7 @@
 //! there is one. Otherwise a set that only lost a member would also seem to be reordered.
 
 use super::{digest::Digest, matching::Matching};
-use crate::compare::align::steps;
-use similar::DiffOp;
+use crate::compare::align::runs;
 use std::collections::HashMap;
 
 /// What makes elements interchangeable.
@@ -72,15 +71,14 @@ fn aligned(olds: &Elements, news: &Elements) -> Matching {
     let positions =
         |elements: &[(usize, Sort)]| elements.iter().map(|(at, _)| *at).collect::<Vec<_>>();
     let mut found = Matching::default();
-    for op in steps(&sorts(olds), &sorts(news), None) {
-        let olds = positions(&olds[op.old_range()]);
-        let news = positions(&news[op.new_range()]);
-        match op {
-            DiffOp::Equal { .. } => found.pairs.extend(olds.into_iter().zip(news)),
-            _ => {
-                found.olds.extend(olds);
-                found.news.extend(news);
-            }
+    for run in runs(&sorts(olds), &sorts(news), None) {
+        let olds = positions(&olds[run.olds]);
+        let news = positions(&news[run.news]);
+        if run.is_equal {
+            found.pairs.extend(olds.into_iter().zip(news));
+        } else {
+            found.olds.extend(olds);
+            found.news.extend(news);
         }
     }
     found

@@ -1,6 +1,6 @@
 //! One place: what rules make of it, and what is reported.
 
-use super::{Crumb, Likeness, Mode, Pair, Walk};
+use super::{Crumb, Documents, Likeness, Mode, Walk};
 use crate::{
     compare::{
         bijection,
@@ -21,8 +21,8 @@ impl<'w, 'c> Walk<'w, 'c> {
     /// Reports a difference at this place unless a rule masks it.
     pub(super) fn differ(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
         let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.extend_from_slice(&self.ignoring);
-        candidates.extend_from_slice(&self.rules[self.scope.rules.clone()]);
+        candidates.extend_from_slice(&self.active.ignoring);
+        candidates.extend_from_slice(self.active.rules());
         if !candidates.is_empty() {
             self.findings.arrange(&mut candidates);
             // Only the members of arrays decide about order, and no rule transforms those.
@@ -41,7 +41,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     fn judge(&mut self, candidates: &[usize], kind: Kind, (old, new): (Option<Id>, Option<Id>)) {
         let mut case = self.case(kind, old, new);
-        let mut looked = (self.findings).look(candidates, &self.ignoring, &mut case);
+        let mut looked = (self.findings).look(candidates, &self.active.ignoring, &mut case);
         if looked.outcome == Outcome::Apart && self.is_alike_inside(&case, (old, new)) {
             looked.outcome = Outcome::Masked;
         }
@@ -111,7 +111,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         if self.is_probing() && self.met.is_none() || !self.meets() {
             return;
         }
-        let mut candidates = self.rules[self.scope.rules.clone()].to_vec();
+        let mut candidates = self.active.rules().to_vec();
         self.findings.arrange(&mut candidates);
         let mut case = self.case(Kind::Value, Some(old), Some(new));
         for rule in candidates {
@@ -154,7 +154,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 }
 
 fn difference(
-    pair: Pair<'_>,
+    pair: Documents<'_>,
     steps: Vec<Step>,
     kind: Kind,
     (old, new): (Option<Id>, Option<Id>),
@@ -167,7 +167,11 @@ fn difference(
     }
 }
 
-fn steps((above, path): (&Vec<Step>, &Vec<Crumb>), pair: Pair<'_>, rules: &[Rule]) -> Vec<Step> {
+fn steps(
+    (above, path): (&Vec<Step>, &Vec<Crumb>),
+    pair: Documents<'_>,
+    rules: &[Rule],
+) -> Vec<Step> {
     let own = path.iter().map(|crumb| crumb.step(pair, rules));
     above.iter().cloned().chain(own).collect()
 }
@@ -175,7 +179,7 @@ fn steps((above, path): (&Vec<Step>, &Vec<Crumb>), pair: Pair<'_>, rules: &[Rule
 // === impl Crumb ===
 
 impl Crumb {
-    fn step(self, pair: Pair<'_>, rules: &[Rule]) -> Step {
+    fn step(self, pair: Documents<'_>, rules: &[Rule]) -> Step {
         match self {
             Self::Key(Stack::Old, key) => Step::Name(pair.old.text(key).to_str().into_owned()),
             Self::Key(Stack::New, key) => Step::Name(pair.new.text(key).to_str().into_owned()),

@@ -26,8 +26,8 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
     /// Whether members of the objects here may count under another name.
     pub(super) fn renames(&self) -> bool {
         let tree = self.findings.rules.tree();
-        let mut states = self.states[self.scope.states.clone()].iter();
-        self.anywhere.renames || states.any(|state| tree.renames(*state))
+        let mut states = self.active.states().iter();
+        self.selected.renames || states.any(|state| tree.renames(*state))
     }
 
     /// Compares two objects whose members may count under another name.
@@ -113,7 +113,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
     ) -> Option<(usize, &'c str)> {
         let name = self.document(side).text(key).to_str();
         let before = self.enter_one(side, Move::Name(&name), value);
-        let here = self.rules[self.scope.rules.clone()].iter();
+        let here = self.active.rules().iter();
         let renaming = here.filter_map(|rule| match &self.findings.rule(*rule).action {
             Action::Rename(rename) if is_asked(rename.on) => Some((*rule, rename.to.as_str())),
             _ => None,

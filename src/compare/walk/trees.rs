@@ -1,11 +1,12 @@
 //! Documents within documents: texts that a rule reads as JSON, a URL or a query.
 
-use super::{Likeness, Mode, Pair, Walk, Within, objects};
+use super::{Documents, Likeness, Mode, Walk, Within};
 use crate::{
     compare::candidate::Candidate,
     rules::Subject,
     value::json::{self, Document, Id},
 };
+use std::mem;
 
 /// The maximum nesting of documents within documents.
 pub(super) const MAX_WITHIN: usize = 8;
@@ -31,14 +32,9 @@ impl<'w, 'c> Walk<'w, 'c> {
     /// Walks equal documents in equal texts to record the ids in them.
     pub(super) fn meet_inside(&mut self, case: &Candidate<'_>, (old, new): (Id, Id)) {
         self.inside(case, (Some(old), Some(new)), |walk, old, new| {
-            let Pair {
-                old: olds,
-                new: news,
-                numbers,
-                ..
-            } = walk.pair;
+            let pair = walk.pair;
             // Rules that change only one side may have made them different, although the texts are equal.
-            if json::are_equal(olds, news, numbers) {
+            if json::are_equal(pair.old, pair.new, pair.numbers) {
                 walk.whole(old, new);
             }
         });
@@ -56,7 +52,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             None => id.unwrap_or(Document::ROOT),
         };
         let roots = (root(&olds, old), root(&news, new));
-        let pair = Pair {
+        let pair = Documents {
             old: olds.as_ref().unwrap_or(self.pair.old),
             new: news.as_ref().unwrap_or(self.pair.new),
             ..self.pair
@@ -67,7 +63,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     /// Walks other documents at the same place, under the same rules.
     pub(super) fn nested<R>(
         &mut self,
-        pair: Pair<'_>,
+        pair: Documents<'_>,
         walk: impl FnOnce(&mut Walk<'_, 'c>) -> R,
     ) -> R {
         let above = if self.is_probing() {
@@ -76,42 +72,28 @@ impl<'w, 'c> Walk<'w, 'c> {
             self.steps()
         };
         let mut nested = Walk {
-            pair,
-            findings: &mut *self.findings,
             mode: self.mode,
             above,
-            path: Vec::new(),
-            scope: self.scope.clone(),
-            states: std::mem::take(&mut self.states),
-            rules: std::mem::take(&mut self.rules),
-            ignoring: std::mem::take(&mut self.ignoring),
-            picked: Default::default(),
-            anywhere: super::Anywhere::default(),
-            members: objects::Members::default(),
-            candidates: Vec::new(),
+            active: mem::take(&mut self.active),
             patience: self.patience,
-            later: Vec::new(),
             doubt: self.doubt,
             met: self.met.take(),
             within: Within {
                 documents: self.within.documents + 1,
                 depth: self.within.depth + self.path.len(),
             },
+            ..Walk::new(pair, &mut *self.findings)
         };
         let result = walk(&mut nested);
         let Walk {
             mode,
-            states,
-            rules,
-            ignoring,
+            active,
             patience,
             met,
             ..
         } = nested;
         self.mode = mode;
-        self.states = states;
-        self.rules = rules;
-        self.ignoring = ignoring;
+        self.active = active;
         self.patience = patience;
         self.met = met;
         result
