@@ -6,18 +6,10 @@
 mod builder;
 mod clock;
 mod control;
-mod described;
-mod history;
-mod mismatches;
 mod open_files;
-mod reachable;
-mod recheck;
 mod recovered;
-mod rule_advisor;
 mod settings_publisher;
 mod threads;
-mod verdict_source;
-mod verdicts;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};

@@ -5,7 +5,7 @@ mod history;
 pub use history::{By, Change, Occasion, changes};
 
 use crate::spanned_yaml::ConfigErrors;
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
@@ -51,27 +51,6 @@ pub enum Refused {
     Invalid(ConfigErrors),
 }
 
-/// Reads and changes the settings of the running process.
-pub trait Edit: Send + Sync + 'static {
-    fn settings(&self) -> Settings;
-
-    /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
-    /// the history name `caller`.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing has changed then.
-    fn patch(
-        &self,
-        patch: &serde_json::Value,
-        if_match: Option<u64>,
-        caller: SocketAddr,
-    ) -> Result<Settings, Refused>;
-}
-
-/// A handle to the settings. Cheap to clone.
-#[derive(Clone)]
-pub struct Editor(pub Arc<dyn Edit>);
-
 pub fn channel<T>(initial: T) -> (Publisher<T>, Current<T>) {
     let (tx, rx) = watch::channel(Arc::new(initial));
     (Publisher(tx), Current(rx))
@@ -109,13 +88,5 @@ impl<T> Publisher<T> {
     /// The current value.
     pub fn get(&self) -> Arc<T> {
         self.0.borrow().clone()
-    }
-}
-
-// === impl Editor ===
-
-impl fmt::Debug for Editor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Editor")
     }
 }

@@ -3,11 +3,12 @@
 //! Both examine much of the store, so they run on a blocking thread, one call at a time.
 
 use super::{
-    AdminState, QueryError,
+    AdminState,
     documents::{Preview, Suggestions},
-    handles::aside,
     openapi::Fails,
     problem::Problem,
+    service::rules,
+    state::blocking,
 };
 use axum::{
     Extension, Json,
@@ -37,11 +38,12 @@ pub(super) struct Turn(Arc<Semaphore>);
     ),
 )]
 pub(super) async fn suggestions(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     Extension(turn): Extension<Turn>,
 ) -> Result<Json<Suggestions>, Problem> {
-    let advisor = handles.advisor;
-    turn.take(move || advisor.suggestions()).await.map(Json)
+    turn.take(move || rules::suggestions(&state.store))
+        .await
+        .map(Json)
 }
 
 /// What rules would hide of the stored mismatches
@@ -63,7 +65,7 @@ pub(super) async fn suggestions(
     ),
 )]
 pub(super) async fn preview(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     Extension(turn): Extension<Turn>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Preview>, Problem> {
@@ -72,8 +74,9 @@ pub(super) async fn preview(
         let detail = "the body is no text: expected a rule file, as YAML or JSON";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    let advisor = handles.advisor;
-    turn.take(move || advisor.preview(&file)).await.map(Json)
+    turn.take(move || rules::preview(&state.store, &file))
+        .await
+        .map(Json)
 }
 
 // === impl Turn ===
@@ -85,18 +88,18 @@ impl Turn {
 
     async fn take<T: Send + 'static>(
         &self,
-        look: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+        look: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let Ok(permit) = self.0.clone().try_acquire_owned() else {
             let detail = "another call is looking at the stored mismatches: try again in a moment";
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
         };
         // Holds the permit until the work ends, because a caller that hangs up does not stop it.
-        let looked = aside(move || {
+        blocking(move || {
             let found = look();
             drop(permit);
             found
-        });
-        looked.await?.map_err(Problem::from)
+        })
+        .await?
     }
 }

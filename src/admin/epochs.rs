@@ -67,11 +67,11 @@ const MAX_LABEL: usize = 200;
     responses((status = OK, body = Epochs, description = "The epochs"), Fails<400>),
 )]
 pub(super) async fn list(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Epochs>, Problem> {
     asked.map_err(bad_query)?;
-    let epochs = handles.ledger.epochs();
+    let epochs = state.ledger.epochs();
     let epochs = epochs.into_iter().map(EpochFigures::from).collect();
     Ok(Json(Epochs { epochs }))
 }
@@ -98,15 +98,15 @@ pub(super) async fn list(
     ),
 )]
 pub(super) async fn begin(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     Extension(caller): Extension<SocketAddr>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let label = read_label(body)?;
-    handles.ledger.begin_epoch(label.as_deref(), Cause::Asked);
-    let epoch = handles.ledger.tallies().epoch;
+    state.ledger.begin_epoch(label.as_deref(), Cause::Asked);
+    let epoch = state.ledger.tallies().epoch;
     info!(epoch = %epoch.id, label, by = %caller, "an epoch began");
-    Ok((StatusCode::CREATED, [handles.store().await], Json(epoch)))
+    Ok((StatusCode::CREATED, [state.stored().await], Json(epoch)))
 }
 
 fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {

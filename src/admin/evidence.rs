@@ -7,6 +7,7 @@ use super::{
     paging::{self, AskedPage},
     problem::Problem,
     router::{NoQuery, bad_query},
+    service::history,
 };
 use crate::{
     ledger::{
@@ -91,11 +92,11 @@ pub(super) struct VerdictHistory {
     ),
 )]
 pub(super) async fn verdict(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<AskedVerdict>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
-    let verdict = handles.verdict.get();
+    let verdict = state.verdict.verdict();
     let status = match asked.format {
         Format::Gate if !verdict.is_safe() => StatusCode::PRECONDITION_FAILED,
         _ => StatusCode::OK,
@@ -119,14 +120,14 @@ pub(super) async fn verdict(
     ),
 )]
 pub(super) async fn history(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<AskedPage>, QueryRejection>,
 ) -> Result<Json<VerdictHistory>, Problem> {
-    let noted = paging::page(handles.verdicts, asked).await?;
+    let page = paging::page(history::of_verdict(&state.database), asked).await?;
     Ok(Json(VerdictHistory {
-        changes: noted.entries,
-        next: noted.next.map(|next| next.to_string()),
-        unreadable: noted.unreadable,
+        changes: page.entries,
+        next: page.next.map(|next| next.to_string()),
+        unreadable: page.unreadable,
     }))
 }
 
@@ -139,11 +140,11 @@ pub(super) async fn history(
     responses((status = OK, body = Routes, description = "The routes"), Fails<400>),
 )]
 pub(super) async fn routes(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Routes>, Problem> {
     asked.map_err(bad_query)?;
-    let routes = handles.ledger.routes();
+    let routes = state.ledger.routes();
     let routes = routes.iter().map(RouteFigures::from).collect();
     Ok(Json(Routes { routes }))
 }
@@ -159,11 +160,11 @@ pub(super) async fn routes(
     responses((status = OK, body = Rules, description = "The rules"), Fails<400>),
 )]
 pub(super) async fn rules(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<NoQuery>, QueryRejection>,
 ) -> Result<Json<Rules>, Problem> {
     asked.map_err(bad_query)?;
-    Ok(Json(handles.rules.get()))
+    Ok(Json(state.verdict.rules()))
 }
 
 // === impl RouteFigures ===

@@ -1,21 +1,23 @@
 //! Mismatch classes and stored examples.
 
 use super::{
-    AdminState, ClassQuery, Order, Query, openapi::Fails, paging, problem::Problem,
-    router::bad_query,
+    AdminState, openapi::Fails, paging, problem::Problem, router::bad_query, state::blocking,
 };
-use crate::outcome::Outcome;
+use crate::{
+    outcome::Outcome,
+    store::{Class, Classes, Filter, Mismatch, Order, Page},
+};
 use axum::{
     Json,
     extract::{
-        self, Path, State,
+        Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
 };
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use std::time::SystemTime;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -72,7 +74,7 @@ const DEFAULT_CLASSES: usize = 100;
     responses(
         (
             status = OK,
-            body = ref("#/components/schemas/Classes"),
+            body = Classes,
             description = "A page of classes, the most frequent first where nothing else is asked for",
             links(
                 ("class" = (
@@ -86,19 +88,18 @@ const DEFAULT_CLASSES: usize = 100;
     ),
 )]
 pub(super) async fn classes(
-    State(handles): State<AdminState>,
-    asked: Result<extract::Query<AskedClasses>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let extract::Query(asked) = asked.map_err(bad_query)?;
+    State(state): State<AdminState>,
+    asked: Result<Query<AskedClasses>, QueryRejection>,
+) -> Result<Json<Classes>, Problem> {
+    let Query(asked) = asked.map_err(bad_query)?;
     let mut faults = Vec::new();
-    let query = ClassQuery {
-        order: asked.order,
-        limit: paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults),
-        cursor: asked.cursor,
-    };
+    let limit = paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults);
     paging::accept(faults)?;
-    let page = handles.look(move |stored| stored.classes(&query)).await;
-    page.map(Json)
+    let read = move || {
+        let cursor = asked.cursor.as_deref();
+        state.store.classes(asked.order, cursor, limit)
+    };
+    Ok(Json(blocking(read).await??))
 }
 
 /// A mismatch class
@@ -111,7 +112,7 @@ pub(super) async fn classes(
     responses(
         (
             status = OK,
-            body = ref("#/components/schemas/Class"),
+            body = Class,
             description = "The class, with its 50 newest examples",
         ),
         Fails<400>,
@@ -120,12 +121,12 @@ pub(super) async fn classes(
     ),
 )]
 pub(super) async fn class(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Class>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
     let asked = id.clone();
-    let class = handles.look(move |stored| stored.class(&asked)).await?;
+    let class = blocking(move || state.store.class(&asked)).await??;
     class
         .map(Json)
         .ok_or_else(|| Problem::unknown("mismatch class", &id))
@@ -143,7 +144,7 @@ pub(super) async fn class(
     responses(
         (
             status = OK,
-            body = ref("#/components/schemas/MismatchPage"),
+            body = Page,
             description = "A page of examples",
             links(
                 ("example" = (
@@ -157,13 +158,14 @@ pub(super) async fn class(
     ),
 )]
 pub(super) async fn mismatches(
-    State(handles): State<AdminState>,
-    asked: Result<extract::Query<AskedMismatches>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
-    let extract::Query(asked) = asked.map_err(bad_query)?;
-    let query = asked.validate()?;
-    let page = handles.look(move |stored| stored.mismatches(&query)).await;
-    page.map(Json)
+    State(state): State<AdminState>,
+    asked: Result<Query<AskedMismatches>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(asked) = asked.map_err(bad_query)?;
+    let filter = asked.validate()?;
+    Ok(Json(
+        blocking(move || state.store.mismatches(&filter)).await??,
+    ))
 }
 
 /// A stored example
@@ -176,19 +178,19 @@ pub(super) async fn mismatches(
     tag = "evidence",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = OK, body = ref("#/components/schemas/Mismatch"), description = "The example"),
+        (status = OK, body = Mismatch, description = "The example"),
         Fails<400>,
         Fails<404>,
         Fails<503>,
     ),
 )]
 pub(super) async fn mismatch(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Mismatch>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
     let asked = id.clone();
-    let mismatch = handles.look(move |stored| stored.mismatch(&asked)).await?;
+    let mismatch = blocking(move || state.store.mismatch(&asked)).await??;
     mismatch
         .map(Json)
         .ok_or_else(|| Problem::unknown("stored mismatch", &id))
@@ -215,7 +217,7 @@ fn outcomes() -> Schema {
 
 impl AskedMismatches {
     /// Reports every fault at once.
-    fn validate(self) -> Result<Query, Problem> {
+    fn validate(self) -> Result<Filter, Problem> {
         let mut faults = Vec::new();
         if let Some(asked) = &self.outcome
             && !names().contains(&asked.as_str())
@@ -229,11 +231,11 @@ impl AskedMismatches {
             None
         });
         paging::accept(faults)?;
-        Ok(Query {
+        Ok(Filter {
             route: self.route,
             class: self.class,
             outcome: self.outcome,
-            since,
+            since: since.map(SystemTime::from),
             limit,
             cursor: self.cursor,
         })

@@ -2,7 +2,8 @@
 //!
 //! Adds what holds for many calls: who may call, and the errors that any call may return.
 
-use super::{AdminState, problem::Problem};
+use super::problem::Problem;
+use crate::config;
 use axum::{Extension, Json};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -54,11 +55,7 @@ pub(super) async fn show(Extension(described): Extension<Described>) -> Json<Arc
 }
 
 /// Completes the document that the routes provide. `token` is the required credential.
-pub(super) fn describe(
-    mut document: openapi::OpenApi,
-    handles: &AdminState,
-    token: Option<&str>,
-) -> Described {
+pub(super) fn describe(mut document: openapi::OpenApi, token: Option<&str>) -> Described {
     let components = document.components.get_or_insert_default();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -83,9 +80,7 @@ pub(super) fn describe(
         }
     }
     let mut document = serde_json::to_value(document).expect("a description must be JSON");
-    for (name, schema) in &*handles.schemas {
-        document["components"]["schemas"][name] = schema.clone();
-    }
+    document["components"]["schemas"]["SettingsPatch"] = config::patch_schema();
     Described(Arc::new(document))
 }
 

@@ -1,10 +1,10 @@
 //! Shared parts of the calls that answer in pages.
 
-use super::{History, JournalPage, handles::aside, problem::Problem, router::bad_query};
+use super::{problem::Problem, router::bad_query, service::history, state::blocking};
+use crate::store::Journal;
 use axum::extract::{Query, rejection::QueryRejection};
 use http::StatusCode;
-use serde::Deserialize;
-use std::sync::Arc;
+use serde::{Deserialize, de::DeserializeOwned};
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -40,26 +40,20 @@ fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
 }
 
 /// The requested page of a history.
-pub(super) async fn page<T: Send + 'static>(
-    history: Arc<dyn History<T>>,
+pub(super) async fn page<T: DeserializeOwned + Send + 'static>(
+    journal: Journal,
     asked: Result<Query<AskedPage>, QueryRejection>,
-) -> Result<JournalPage<T>, Problem> {
+) -> Result<history::Page<T>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
     let mut faults = Vec::new();
     let limit = limit(asked.limit, &mut faults);
     let cursor = cursor(asked.cursor.as_deref(), &mut faults);
     accept(faults)?;
-    read(history, limit, cursor).await
-}
-
-/// Reads a page on a blocking thread.
-async fn read<T: Send + 'static>(
-    history: Arc<dyn History<T>>,
-    limit: usize,
-    cursor: Option<u64>,
-) -> Result<JournalPage<T>, Problem> {
-    let page = aside(move || history.page(limit, cursor)).await?;
-    page.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+    let page = blocking(move || history::page(&journal, limit, cursor)).await?;
+    page.map_err(|error| {
+        let detail = format!("the store cannot be read: {error}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })
 }
 
 /// Rejects a call with all faults of its parameters.

@@ -48,20 +48,14 @@ pub(super) async fn livez() -> Json<Alive> {
     tag = "probes",
     responses((status = OK, body = Ready, description = "It can"), Fails<503>),
 )]
-pub(super) async fn readyz(State(handles): State<AdminState>) -> Response {
-    let readiness = handles.readiness.get();
-    if readiness.missing.is_empty() {
-        let impaired = readiness.impaired;
-        let ready = Ready {
-            status: "ready",
-            impaired,
-        };
-        return Json(ready).into_response();
+pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
+    let (missing, impaired) = (state.readiness.missing(), state.readiness.impaired());
+    if missing.is_empty() {
+        let status = "ready";
+        return Json(Ready { status, impaired }).into_response();
     }
-    let detail = readiness.missing.join("; ");
-    let faults = [readiness.missing, readiness.impaired].concat();
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        .with_faults(faults)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, missing.join("; "))
+        .with_faults([missing, impaired].concat())
         .into_response()
 }
 
@@ -75,7 +69,7 @@ pub(super) async fn readyz(State(handles): State<AdminState>) -> Response {
     tag = "probes",
     responses((status = OK, body = String, content_type = "text/plain", description = "The metrics")),
 )]
-pub(super) async fn metrics(State(handles): State<AdminState>) -> impl IntoResponse {
+pub(super) async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, PROMETHEUS_TEXT)];
-    (kind, handles.metrics.get())
+    (kind, state.metrics.text())
 }

@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use super::QueryError;
+use crate::{spanned_yaml::ConfigErrors, store::LookError};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -52,23 +52,30 @@ impl Problem {
         }
     }
 
+    /// What was sent can be read, but not be followed.
+    pub(super) fn invalid(detail: &str, faults: &ConfigErrors) -> Self {
+        let faults = faults.iter().map(ToString::to_string).collect();
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+    }
+
     pub(super) fn unknown(what: &str, id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} `{id}`"))
     }
 }
 
-impl From<QueryError> for Problem {
-    fn from(unanswered: QueryError) -> Self {
-        let detail = unanswered.to_string();
-        match unanswered {
-            QueryError::Cursor => Self::new(StatusCode::BAD_REQUEST, detail),
-            QueryError::Rules(faults) => {
-                let faults = faults.iter().map(ToString::to_string).collect();
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+impl From<LookError> for Problem {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Cursor(_) => {
+                let detail = "the cursor is not one that an earlier page gave";
+                Self::new(StatusCode::BAD_REQUEST, detail)
             }
-            QueryError::Store(error) => {
-                tracing::error!(error, "stored data cannot be read");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            LookError::Database(error) => {
+                tracing::error!(%error, "stored data cannot be read");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "stored data cannot be read",
+                )
             }
         }
     }

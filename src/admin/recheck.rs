@@ -1,8 +1,8 @@
 //! `/v1/classes/{id}/recheck`: whether the stored mismatches of a class remain.
 
 use super::{
-    AdminState, documents::ClassRecheck, handles::NotRechecked, openapi::Fails, paging,
-    problem::Problem, router::bad_query,
+    AdminState, documents::ClassRecheck, openapi::Fails, paging, problem::Problem,
+    router::bad_query,
 };
 use axum::{
     Json,
@@ -41,7 +41,7 @@ pub(super) struct AskedRecheck {
     ),
 )]
 pub(super) async fn recheck(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     id: Result<Path<String>, PathRejection>,
     asked: Result<extract::Query<AskedRecheck>, QueryRejection>,
 ) -> Result<Json<ClassRecheck>, Problem> {
@@ -51,12 +51,5 @@ pub(super) async fn recheck(
     let mut faults = Vec::new();
     let limit = paging::limit(asked.limit, &mut faults);
     paging::accept(faults)?;
-    let rechecked = handles.rechecker.recheck(&id, limit).await;
-    rechecked.map(Json).map_err(|error| match error {
-        NotRechecked::UnknownClass => Problem::unknown("mismatch class", &id),
-        NotRechecked::Busy => Problem::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
-        NotRechecked::Unreadable | NotRechecked::Ending => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-        }
-    })
+    state.rechecks.recheck(id, limit).await.map(Json)
 }

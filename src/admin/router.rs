@@ -36,15 +36,15 @@ const MAX_BODY: usize = 1 << 20;
 /// Time from the request's head to the answer's, including the request's body.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) fn router(handles: AdminState, config: &Config) -> Router {
+pub(super) fn router(state: AdminState, config: &Config) -> Router {
     let token = config.token.as_deref();
-    let calls = Calls::new(config, handles.gauges.clone());
+    let calls = Calls::new(config, state.gauges.clone());
     let (router, document) = routes().split_for_parts();
-    let described = openapi::describe(document, &handles, token);
+    let described = openapi::describe(document, token);
     router
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .with_state(handles)
+        .with_state(state)
         .layer(Extension(Turn::new()))
         .layer(Extension(described))
         .layer(middleware::from_fn_with_state(calls, under_way))

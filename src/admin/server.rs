@@ -56,7 +56,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// The address cannot be bound, or is no loopback address while there is no token.
-pub async fn bind(config: Config, handles: AdminState) -> io::Result<Bound> {
+pub async fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
     if config.token.is_none() && !config.listen.ip().is_loopback() {
         let message = format!(
             "without a token the admin API listens on loopback addresses only, not on {}",
@@ -68,9 +68,9 @@ pub async fn bind(config: Config, handles: AdminState) -> io::Result<Bound> {
     Ok(Bound {
         addr: listener.local_addr()?,
         listener,
-        gauges: handles.gauges.clone(),
+        gauges: state.gauges.clone(),
         connections: config.connections,
-        router: router(handles, &config),
+        router: router(state, &config),
     })
 }
 

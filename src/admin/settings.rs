@@ -6,6 +6,7 @@ use super::{
     paging::{self, AskedPage},
     problem::Problem,
     router::read_json,
+    service::history,
 };
 use crate::settings::{Change, Refused, Settings};
 use axum::{
@@ -54,8 +55,8 @@ const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/jso
         headers(("etag" = String, description = "The revision, for `If-Match`")),
     )),
 )]
-pub(super) async fn show(State(handles): State<AdminState>) -> Response {
-    told(handles.editor.0.settings())
+pub(super) async fn show(State(state): State<AdminState>) -> Response {
+    told(state.running.settings())
 }
 
 /// Change settings
@@ -90,16 +91,16 @@ pub(super) async fn show(State(handles): State<AdminState>) -> Response {
     ),
 )]
 pub(super) async fn patch(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     Extension(caller): Extension<SocketAddr>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let patch = read_patch(&headers, body)?;
-    let editor = &handles.editor.0;
-    let if_match = named_revision(&headers, || editor.settings().revision)?;
-    let settings = editor.patch(&patch, if_match, caller).map_err(refused)?;
-    Ok(([handles.store().await], told(settings)).into_response())
+    let running = &state.running;
+    let if_match = named_revision(&headers, || running.settings().revision)?;
+    let settings = running.patch(&patch, if_match, caller).map_err(refused)?;
+    Ok(([state.stored().await], told(settings)).into_response())
 }
 
 fn refused(refused: Refused) -> Problem {
@@ -107,8 +108,7 @@ fn refused(refused: Refused) -> Problem {
         Refused::Stale(current) => stale(current),
         Refused::Invalid(faults) => {
             let detail = "nothing was changed, for what is wrong with the patch";
-            let faults = faults.iter().map(ToString::to_string).collect();
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(faults)
+            Problem::invalid(detail, &faults)
         }
     }
 }
@@ -129,14 +129,14 @@ fn refused(refused: Refused) -> Problem {
     ),
 )]
 pub(super) async fn history(
-    State(handles): State<AdminState>,
+    State(state): State<AdminState>,
     asked: Result<Query<AskedPage>, QueryRejection>,
 ) -> Result<Json<SettingsHistory>, Problem> {
-    let noted = paging::page(handles.changes, asked).await?;
+    let page = paging::page(history::of_settings(&state.database), asked).await?;
     Ok(Json(SettingsHistory {
-        changes: noted.entries,
-        next: noted.next.map(|next| next.to_string()),
-        unreadable: noted.unreadable,
+        changes: page.entries,
+        next: page.next.map(|next| next.to_string()),
+        unreadable: page.unreadable,
     }))
 }
 

@@ -1,21 +1,23 @@
 //! What the modules share, and how each is built from it.
 
 use super::{
-    StartError, clock, described,
-    history::{Changes, Keeping, Kept},
-    mismatches::Stored,
+    StartError, clock,
     open_files::Shares,
-    reachable::Reachable,
-    recheck::{self, Rechecks},
     recovered::Recovered,
-    rule_advisor::RuleAdvisor,
     settings_publisher::{SettingsPublisher, SettingsReaders},
     threads::Threads,
-    verdict_source::VerdictSource,
-    verdicts::{self, Verdicts},
 };
 use crate::{
-    admin::{self, AdminState, Ask, Readiness},
+    admin::{
+        self, AdminState,
+        service::{
+            history,
+            readiness::Readiness,
+            recheck::{self, Rechecks},
+            verdict::VerdictSource,
+            verdict_history,
+        },
+    },
     budget::Budget,
     compare,
     config::{Config, Loaded, Origin, Running, reload::Reloads},
@@ -25,7 +27,6 @@ use crate::{
     ledger::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
     live,
     pipeline::{Pairs, QueueReceiver, Reports, Writes, queue},
-    settings::{Edit, Editor},
     shadow,
     stack::Stack,
     store::{Database, KeptSettings, Store},
@@ -49,6 +50,7 @@ pub(super) struct AppBuilder {
     pub(super) database: Database,
     switched: SettingsReaders,
     pub(super) switchboard: Arc<SettingsPublisher>,
+    pub(super) readiness: Readiness,
 }
 
 /// Maximum number of reports that a listener may fall behind.
@@ -97,12 +99,13 @@ impl AppBuilder {
             database: restored.database.clone(),
             switched,
             switchboard: Arc::new(switchboard),
+            readiness: Readiness::new(gauges.clone(), restored.database.clone()),
         };
         shared.metrics.observe(&Sources {
             ledger: shared.ledger.clone(),
             gauges: shared.gauges.clone(),
             budget: shared.budget.clone(),
-            figures: Arc::new(shared.standing()),
+            figures: Arc::new(shared.verdict_source()),
         });
         (shared, queue, feed)
     }
@@ -173,11 +176,11 @@ impl AppBuilder {
         self.metrics.timings()
     }
 
-    fn standing(&self) -> VerdictSource {
+    fn verdict_source(&self) -> VerdictSource {
         VerdictSource {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
-            judging: self.switched.judging.clone(),
+            config: self.switched.config.clone(),
             rule_counts: self.rule_counts.clone(),
         }
     }
@@ -208,7 +211,7 @@ impl AppBuilder {
         rereader: shadow::Rereader,
         shadow: &runtime::Handle,
     ) -> Rechecks {
-        Rechecks::new(recheck::Parts {
+        Rechecks {
             store,
             rereader,
             shadow: shadow.clone(),
@@ -218,7 +221,7 @@ impl AppBuilder {
             budget: self.budget.clone(),
             supplied: recheck::supplied(&self.config),
             turn: Arc::new(Semaphore::new(1)),
-        })
+        }
     }
 
     /// The admin API, and the reloads that change what it shows.
@@ -234,32 +237,27 @@ impl AppBuilder {
         let keep = move |changed: &Value, settings| kept.keep(changed, settings);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
         let running = running.going_on(revision, keep);
-        let changes = Changes::new(self.database.clone(), "settings");
-        changes.note_start(&running.settings());
-        let noted = changes.clone();
-        let running = Arc::new(running.noting(move |changes| noted.note_all(&changes)));
-        let reachable = Reachable::default();
-        let handles = self.handles(
-            (running.clone(), changes),
-            (store, rechecks),
-            reachable.clone(),
-        );
+        let changes = history::of_settings(&self.database);
+        history::record_start(&changes, &running.settings());
+        let running = running.noting(move |new| history::record(&changes, &new));
+        let running = Arc::new(running);
+        let state = self.admin_state(running.clone(), store, rechecks);
         let addr = self.config.admin;
         let config = admin::Config {
             listen: addr,
             token: self.config.admin_token.clone(),
             connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };
-        let bound = admin::bind(config, handles).await;
+        let bound = admin::bind(config, state).await;
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
         let addr = bound.addr();
         servers.spawn(bound.run(drain.clone()));
-        servers.spawn(verdicts::watch(
-            self.standing(),
-            self.verdicts(),
+        servers.spawn(verdict_history::watch(
+            self.verdict_source(),
+            history::of_verdict(&self.database),
             drain.clone(),
         ));
-        servers.spawn(verdicts::close(self.ledger.clone(), drain.clone()));
+        servers.spawn(clock::close_seconds(self.ledger.clone(), drain.clone()));
         let clock = clock::Watch {
             ledger: self.ledger.clone(),
             wall: Clock::new(Timestamp::now),
@@ -272,53 +270,27 @@ impl AppBuilder {
             Stack::Old => self.config.old.clone(),
             Stack::New => self.config.new.clone(),
         };
-        let mut signal = drain.clone();
+        let (mut signal, readiness) = (drain.clone(), self.readiness.clone());
         servers.spawn(async move {
             tokio::select! {
-                () = reachable.find(primary) => {}
+                () = readiness.reach(primary) => {}
                 () = signal.signaled() => {}
             }
         });
         Ok(addr)
     }
 
-    fn verdicts(&self) -> Verdicts {
-        Kept::new(self.database.clone(), "verdict")
-    }
-
-    fn handles(
-        &self,
-        (running, changes): (Arc<Running>, Changes),
-        (store, rechecks): (Store, Rechecks),
-        reachable: Reachable,
-    ) -> AdminState {
-        let (verdict, rules) = (self.standing(), self.standing());
-        let metrics = self.metrics.clone();
-        let (gauges, switchboard) = (self.gauges.clone(), self.switchboard.clone());
-        let database = self.database.clone();
+    fn admin_state(&self, running: Arc<Running>, store: Store, rechecks: Rechecks) -> AdminState {
         AdminState {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
-            editor: Editor(running),
-            changes: Arc::new(changes),
-            verdicts: Arc::new(self.verdicts()),
-            advisor: Arc::new(RuleAdvisor(store.clone())),
-            mismatches: Arc::new(Stored(store)),
-            rechecker: Arc::new(rechecks),
-            keeper: Arc::new(Keeping(database.clone())),
-            verdict: Ask::new(move || verdict.verdict()),
-            rules: Ask::new(move || rules.rules()),
-            metrics: Ask::new(move || metrics.text()),
-            schemas: Arc::new(described::schemas()),
-            readiness: Ask::new(move || {
-                let mut readiness = readiness(&reachable, &gauges);
-                readiness.impaired.extend(database.impairments());
-                if switchboard.is_ending() {
-                    let missing = "it is ending, and takes no new connections";
-                    readiness.missing.push(missing.to_owned());
-                }
-                readiness
-            }),
+            running,
+            database: self.database.clone(),
+            store,
+            verdict: self.verdict_source(),
+            rechecks: Arc::new(rechecks),
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
         }
     }
 
@@ -334,28 +306,4 @@ impl AppBuilder {
         }
         Ok(())
     }
-}
-
-fn readiness(reachable: &Reachable, gauges: &Gauges) -> Readiness {
-    let mut readiness = Readiness::default();
-    if !reachable.get() {
-        let missing = "the primary has not been reachable yet".to_owned();
-        readiness.missing.push(missing);
-    }
-    let impaired = &mut readiness.impaired;
-    if gauges.breaker_open() > 0 {
-        impaired.push("the shadow's circuit breaker is open".to_owned());
-    }
-    if gauges.control_open() > 0 {
-        let told = "the control instance does not answer, its circuit breaker is open: differences stay unconfirmed";
-        impaired.push(told.to_owned());
-    }
-    for signal in Signal::ALL {
-        let dropped = gauges.exports_dropped(signal);
-        if dropped > 0 {
-            let name = signal.name();
-            impaired.push(format!("{dropped} of {name} were dropped since the start"));
-        }
-    }
-    readiness
 }

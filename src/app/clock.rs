@@ -1,4 +1,4 @@
-//! Detects a clock that is set back while the process runs.
+//! Closes the seconds of the ledger, and detects a clock that is set back while the process runs.
 //!
 //! The ledger uses a monotonic clock, so figures and soak time are unaffected. Timestamps of the time of day then
 //! precede earlier ones; this is reported until the process ends.
@@ -11,7 +11,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use std::time::Duration;
-use tokio::time;
+use tokio::time::{self, MissedTickBehavior};
 
 /// Compares the time of day with the clock of the ledger.
 #[derive(Debug)]
@@ -24,6 +24,22 @@ pub(super) struct Watch {
 
 /// Interval between two comparisons.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Interval at which checks become evidence.
+const CLOSE: Duration = Duration::from_millis(100);
+
+/// Closes the seconds of the ledger until the drain. Checks that end after that are no evidence.
+pub(super) async fn close_seconds(ledger: Ledger, mut drain: drain::Watch) {
+    let mut ticks = time::interval(CLOSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.signaled() => return,
+            _ = ticks.tick() => ledger.close_seconds(),
+        }
+    }
+}
 
 // === impl Watch ===
 

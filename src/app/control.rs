@@ -5,6 +5,7 @@ use super::{
     threads::Threads,
 };
 use crate::{
+    admin::service::readiness::Readiness,
     config::{Loaded, Origin},
     drain,
     ledger::Ledger,
@@ -41,6 +42,7 @@ struct Started {
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
     switchboard: Arc<SettingsPublisher>,
+    readiness: Readiness,
     ledger: Ledger,
     database: Database,
     /// They end when the shadow has reported its last check.
@@ -138,6 +140,7 @@ async fn start(
         shadow_signal,
         control_signal,
         switchboard: shared.switchboard.clone(),
+        readiness: shared.readiness.clone(),
         ledger: shared.ledger.clone(),
         database: shared.database.clone(),
         listeners,
@@ -151,6 +154,7 @@ impl Started {
     /// Ends live requests first, then checks, then their exporters. `grace` bounds the first two together.
     async fn end(mut self, live: Threads, shadow_threads: Threads) {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
+        self.readiness.end();
         self.switchboard.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
         if time::timeout(self.grace, self.live_signal.drain())

@@ -1,7 +1,8 @@
 //! Puts a configuration in force through one publisher for each module that reads settings at runtime.
 
-use super::{recovered::EpochFingerprint, verdict_source::required};
+use super::recovered::EpochFingerprint;
 use crate::{
+    admin::service::verdict::required,
     budget::Budget,
     config::{Comparable, Config},
     ledger::Ledger,
@@ -10,7 +11,6 @@ use crate::{
     redact::{HashKey, Redactor},
     settings::{self, Current, Publisher},
     shadow,
-    verdict::Limits,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ pub(super) struct SettingsPublisher {
     live: Publisher<live::LiveSettings>,
     shadow: Publisher<shadow::Settings>,
     redactor: Publisher<Redactor>,
-    judging: Publisher<Judging>,
+    config: Publisher<Config>,
     key: HashKey,
     budget: Budget,
     ledger: Ledger,
@@ -35,14 +35,7 @@ pub(super) struct SettingsReaders {
     pub(super) live: Current<live::LiveSettings>,
     pub(super) shadow: Current<shadow::Settings>,
     pub(super) redactor: Current<Redactor>,
-    pub(super) judging: Current<Judging>,
-}
-
-/// What a verdict depends on in addition to the figures.
-#[derive(Clone, Debug)]
-pub(super) struct Judging {
-    pub(super) config: Arc<Config>,
-    pub(super) limits: Limits,
+    pub(super) config: Current<Config>,
 }
 
 /// The share of captured bytes that may wait for a recheck is 1 / `WAITING`; the rest is for new samples.
@@ -62,19 +55,19 @@ impl SettingsPublisher {
         let (shadow, shadow_now) = settings::channel(shadow(config));
         let redactor = Redactor::new(config.redact.clone(), key.clone());
         let (redactor, redactor_now) = settings::channel(redactor);
-        let (judging, judging_now) = settings::channel(Judging::new(config));
+        let (current, current_now) = settings::channel(Config::clone(config));
         let switched = SettingsReaders {
             live: live_now,
             shadow: shadow_now,
             redactor: redactor_now,
-            judging: judging_now,
+            config: current_now,
         };
         ledger.judge_by(&config.limits, required(config));
         let switchboard = Self {
             live,
             shadow,
             redactor,
-            judging,
+            config: current,
             key,
             budget,
             ledger,
@@ -86,24 +79,23 @@ impl SettingsPublisher {
 
     /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.
     pub(super) fn put(&self, config: &Config) {
-        let config = Arc::new(config.clone());
         self.budget.set_limit(config.capture.max_total);
         self.writes.set_window(config.recheck.window());
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             queue.set_max_length(config.queue.max_length);
         }
-        let before = self.judging.get();
-        self.shadow.publish(shadow(&config));
+        let before = self.config.get();
+        self.shadow.publish(shadow(config));
         let redactor = Redactor::new(config.redact.clone(), self.key.clone());
         self.redactor.publish(redactor);
-        self.judging.publish(Judging::new(&config));
-        self.ledger.judge_by(&config.limits, required(&config));
+        self.config.publish(config.clone());
+        self.ledger.judge_by(&config.limits, required(config));
         self.ledger.declare(config.routes.declared());
-        self.live.publish(live(&config));
+        self.live.publish(live(config));
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
-        let comparable = Comparable::of(&config);
-        if let Some(cause) = comparable.cause(&Comparable::of(&before.config)) {
-            let yardstick = EpochFingerprint::of(&config).text();
+        let comparable = Comparable::of(config);
+        if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
+            let yardstick = EpochFingerprint::of(config).text();
             self.ledger
                 .begin_comparable(yardstick, config.epoch.label.as_deref(), cause);
         }
@@ -113,23 +105,6 @@ impl SettingsPublisher {
     pub(super) fn close_queue(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = None;
-    }
-
-    /// Whether the queue is closed because the process is ending.
-    pub(super) fn is_ending(&self) -> bool {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.is_none()
-    }
-}
-
-// === impl Judging ===
-
-impl Judging {
-    fn new(config: &Arc<Config>) -> Self {
-        Self {
-            config: config.clone(),
-            limits: config.limits.clone(),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     client::{Address, Error},
     verdict::Printable,
 };
-use crate::admin::{ClassRecheck, Found, Rechecked};
+use crate::admin::documents::{ClassRecheck, Found, Rechecked};
 use anstream::{eprintln, println};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::Gauges,
-    settings::{self, By, Edit, Refused, Setting, Settings},
+    settings::{self, By, Refused, Setting, Settings},
     spanned_yaml::{ConfigError, ConfigErrors},
 };
 use jiff::Timestamp;
@@ -200,14 +200,17 @@ impl Running {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Edit for Running {
-    fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         self.lock().settings()
     }
 
-    fn patch(
+    /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
+    /// the history name `caller`.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing has changed then.
+    pub fn patch(
         &self,
         patch: &Value,
         if_match: Option<u64>,

@@ -53,7 +53,7 @@ pub struct Mismatch {
 }
 
 /// A class of differences.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Class {
     pub id: String,
     pub route: Arc<str>,

@@ -22,6 +22,7 @@ use crate::ledger::Gauges;
 use pile::Pile;
 use query::{After, Found};
 use record::Record;
+use serde::{Deserialize, Serialize};
 use std::{
     sync::mpsc::{SyncSender, sync_channel},
     time::SystemTime,
@@ -57,17 +58,18 @@ pub struct Filter {
 }
 
 /// How classes are sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// By the number of checks, descending.
+    /// Most checks first.
     #[default]
     Frequent,
-    /// By the last occurrence, descending.
+    /// Most recently seen first.
     Recent,
 }
 
 /// Examples, newest first.
-#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = MismatchPage)]
 pub struct Page {
     pub mismatches: Vec<Mismatch>,
@@ -79,7 +81,7 @@ pub struct Page {
 }
 
 /// A page of sorted classes.
-#[derive(Clone, Debug, serde::Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Classes {
     pub classes: Vec<Class>,
     /// The cursor of the next page; null on the last page.

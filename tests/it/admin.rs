@@ -1,22 +1,20 @@
-//! The admin API over real sockets, with an `AdminState` that replaces the rest of the process.
+//! The admin API over real sockets, on a state without a live path.
 
 mod commands;
 mod harness;
 mod openapi;
 
-use harness::{Running, check_clean, handles};
+use harness::{Answer, Mismatched, Running, check_clean, state};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
     time,
 };
-use twinread::{
-    admin,
-    ledger::{Bound, Gauges, Ledger},
-};
+use twinread::{admin, ledger::Bound};
 
 #[tokio::test]
 async fn the_probes_are_open_and_tell_what_is_missing() {
@@ -24,17 +22,16 @@ async fn the_probes_are_open_and_tell_what_is_missing() {
     assert_eq!(running.get("/livez").await.status, 200);
     assert_eq!(running.get("/readyz").await.status, 200);
     let metrics = running.get("/metrics").await;
-    assert_eq!(metrics.body, "twinread_up 1\n");
+    assert!(metrics.body.contains("twinread_build_info"), "{metrics:?}");
     assert_eq!(
         metrics.header("content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
     );
 
-    let missing = "the primary was not reached yet".to_owned();
-    running.readiness.lock().unwrap().missing.push(missing);
+    running.state.readiness.end();
     let unready = running.get("/readyz").await;
     unready.assert_problem(503);
-    assert!(unready.body.contains("not reached yet"));
+    assert!(unready.body.contains("it is ending"), "{unready:?}");
 }
 
 #[tokio::test]
@@ -78,8 +75,9 @@ async fn settings_are_told_with_their_revision_and_changed_under_it() {
         refused.assert_problem(412);
         assert_eq!(refused.header("etag"), "\"8\"");
     }
-    for current in ["*", "\"9\"", "\"1\", \"10\""] {
-        let taken = running.patch(&[("if-match", current)], patch).await;
+    for (current, rate) in [("*", 0.5), ("\"9\"", 0.75), ("\"1\", \"10\"", 1.0)] {
+        let patch = format!(r#"{{"sample": {{"rate": {rate}}}}}"#);
+        let taken = running.patch(&[("if-match", current)], &patch).await;
         assert_eq!(taken.status, 200, "{current}: {taken:?}");
     }
 }
@@ -117,7 +115,8 @@ async fn what_was_changed_is_told_page_by_page() {
 #[tokio::test]
 async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
     let running = Running::start(None).await;
-    let invalid = running.patch(&[], r#"{"sample": {"rate": 12}}"#).await;
+    let wrong = r#"{"sample": {"rate": 12}, "paused": 3}"#;
+    let invalid = running.patch(&[], wrong).await;
     invalid.assert_problem(422);
     assert_eq!(invalid.json()["faults"].as_array().unwrap().len(), 2);
     running.patch(&[], "{").await.assert_problem(400);
@@ -226,38 +225,35 @@ async fn routes_classes_and_mismatches_are_told() {
     assert_eq!(told["sampled"], 2);
     assert_eq!(told["match"]["exact"], 2);
 
-    assert_eq!(running.get("/v1/rules").await.json(), json!({"rules": []}));
+    let rules = running.get("/v1/rules").await.json();
+    let rule = &rules["rules"][0];
+    assert_eq!(
+        (&rule["id"], &rule["applied"]),
+        (&json!("http-date"), &json!(0))
+    );
+    running.store(&THREE);
     let classes = running.get("/v1/classes").await.json();
-    assert_eq!(
-        (&classes["limit"], &classes["recent"]),
-        (&json!(100), &json!(false))
-    );
-    let classes = running
-        .get("/v1/classes?order=recent&limit=1000")
-        .await
-        .json();
-    assert_eq!(
-        (&classes["limit"], &classes["recent"]),
-        (&json!(1000), &json!(true))
-    );
-    for wrong in ["limit=1001", "order=up", "since=x"] {
+    assert_eq!(ids(&classes["classes"]), [FREQUENT, RECENT]);
+    let recent = running.get("/v1/classes?order=recent&limit=1").await.json();
+    assert_eq!(ids(&recent["classes"]), [RECENT]);
+    assert!(recent["next"].is_string(), "{recent}");
+    for wrong in ["limit=1001", "order=up", "since=x", "cursor=x"] {
         let refused = running.get(&format!("/v1/classes?{wrong}")).await;
         refused.assert_problem(400);
     }
-    running
-        .get("/v1/classes?cursor=x")
-        .await
-        .assert_problem(503);
-    assert_eq!(running.get("/v1/classes/c1").await.json()["id"], "c1");
-    running.get("/v1/classes/c2").await.assert_problem(404);
+    let class = running.get(&format!("/v1/classes/{FREQUENT}")).await.json();
     assert_eq!(
-        running.get("/v1/mismatches/m%201").await.json()["id"],
-        "m 1"
+        (&class["id"], &class["count"]),
+        (&json!(FREQUENT), &json!(2))
     );
-    running.get("/v1/mismatches/2").await.assert_problem(404);
+    running.get("/v1/classes/c2").await.assert_problem(404);
+    let mismatch = running.get("/v1/mismatches/000000000000000%32").await;
+    assert_eq!(mismatch.json()["id"], "0000000000000002");
+    running.get("/v1/mismatches/9").await.assert_problem(404);
     running.get("/v1/classes/%ff").await.assert_problem(400);
-    let page = running.get("/v1/mismatches?route=a%20b&limit=3").await;
-    assert_eq!(page.json(), json!({"route": "a b", "limit": 3}));
+    let page = running.get("/v1/mismatches?route=a%20b&limit=1").await;
+    assert_eq!(ids(&page.json()["mismatches"]), ["0000000000000002"]);
+    assert_eq!(page.json()["mismatches"][0]["route"], "a b");
     for wrong in [
         "limit=0",
         "limit=many",
@@ -269,6 +265,39 @@ async fn routes_classes_and_mismatches_are_told() {
         let refused = running.get(&format!("/v1/mismatches?{wrong}")).await;
         refused.assert_problem(400);
     }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_told_as_a_problem() {
+    let running = Running::start(None).await;
+    let spoil = "ALTER TABLE mismatch_classes RENAME TO gone";
+    let spoilt = running.state.database.read(|to| to.execute_batch(spoil));
+    spoilt.unwrap();
+    running.get("/v1/classes").await.assert_problem(503);
+}
+
+const FREQUENT: &str = "00000000000000c1";
+const RECENT: &str = "00000000000000c2";
+
+/// Two classes; the one that is not so frequent was seen last.
+const THREE: [Mismatched<'static>; 3] = [
+    mismatched("get-user", FREQUENT),
+    mismatched("a b", FREQUENT),
+    mismatched("get-user", RECENT),
+];
+
+const fn mismatched(route: &'static str, class: &'static str) -> Mismatched<'static> {
+    Mismatched {
+        route,
+        path: "/users/1",
+        class,
+        masked: &[],
+    }
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|one| one["id"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -285,12 +314,11 @@ async fn what_is_not_there_is_told_as_a_problem() {
 
 #[tokio::test]
 async fn without_a_token_only_loopback_is_listened_on() {
-    let ledger = Ledger::new(1, Gauges::default());
     let config = admin::Config {
         listen: ([0, 0, 0, 0], 0).into(),
         ..admin::Config::default()
     };
-    let refused = admin::bind(config, handles(&ledger, &Arc::default())).await;
+    let refused = admin::bind(config, state().await.0).await;
     assert_eq!(
         refused.unwrap_err().kind(),
         std::io::ErrorKind::InvalidInput
@@ -319,17 +347,21 @@ async fn the_drain_ends_idle_connections_and_the_listener() {
 #[tokio::test]
 async fn rules_are_suggested_and_previewed_and_their_faults_told() {
     let running = Running::start(None).await;
+    let three = [FREQUENT; 3].map(|class| mismatched("get-user", class));
+    running.store(&three);
     let suggested = running.get("/v1/rules/suggestions").await;
     assert_eq!(suggested.json()["suggestions"][0]["masks"], 3);
     let previewed = running
         .call("POST", "/v1/rules/preview", &[], "rules: []")
         .await;
-    assert_eq!(previewed.json()["mismatches"], 9);
-    let refused = running.call("POST", "/v1/rules/preview", &[], "x").await;
+    assert_eq!(previewed.json()["mismatches"], 3);
+    let refused = running
+        .call("POST", "/v1/rules/preview", &[], "rules: 3")
+        .await;
     refused.assert_problem(422);
     assert_eq!(
         refused.json()["faults"],
-        json!(["rules:1:1: what is this?"])
+        json!(["rules:1:8: rules: expected a list, found `3`"])
     );
     running.get("/v1/rules/preview").await.assert_problem(405);
     let foreign = [("origin", "http://evil.example")];
@@ -352,50 +384,47 @@ async fn what_a_call_does_not_take_is_refused() {
 #[tokio::test]
 async fn one_look_at_what_is_stored_at_a_time() {
     let running = Arc::new(Running::start(None).await);
-    let (begun, busy) = (running.clone(), running.busy.clone());
-    let slow =
-        tokio::spawn(async move { begun.call("POST", "/v1/rules/preview", &[], "slow").await });
-    let met = busy.clone();
-    tokio::task::spawn_blocking(move || met.wait())
-        .await
-        .unwrap();
-
-    let refused = running.get("/v1/rules/suggestions").await;
-    refused.assert_problem(429);
+    let hold = running.hold_store();
+    let slow = look(&running).await;
     assert_eq!(
         running.get("/v1/rules").await.status,
         200,
         "nobody else waits"
     );
 
-    tokio::task::spawn_blocking(move || busy.wait())
-        .await
-        .unwrap();
+    drop(hold);
     assert_eq!(slow.await.unwrap().status, 200);
     assert_eq!(running.get("/v1/rules/suggestions").await.status, 200);
+}
+
+/// A look at what is stored that waits for the held store: the other one of two is refused.
+async fn look(running: &Arc<Running>) -> JoinHandle<Answer> {
+    let begin = |running: Arc<Running>| {
+        tokio::spawn(async move { running.get("/v1/rules/suggestions").await })
+    };
+    let (mut one, mut other) = (begin(running.clone()), begin(running.clone()));
+    let (refused, slow) = tokio::select! {
+        refused = &mut one => (refused, other),
+        refused = &mut other => (refused, one),
+    };
+    refused.unwrap().assert_problem(429);
+    slow
 }
 
 #[tokio::test]
 async fn connections_that_do_nothing_make_room_and_those_with_a_call_under_way_stay() {
     let running = Arc::new(Running::start(None).await);
-    let (begun, busy) = (running.clone(), running.busy.clone());
-    let slow =
-        tokio::spawn(async move { begun.call("POST", "/v1/rules/preview", &[], "slow").await });
-    let met = busy.clone();
-    tokio::task::spawn_blocking(move || met.wait())
-        .await
-        .unwrap();
+    let hold = running.hold_store();
+    let slow = look(&running).await;
 
     let mut idle = Vec::new();
     for _ in 0..400 {
         idle.push(TcpStream::connect(running.addr).await.unwrap());
     }
     assert_eq!(running.get("/livez").await.status, 200);
-    assert!(running.gauges.bounds_reached(Bound::AdminConnections) > 0);
+    assert!(running.state.gauges.bounds_reached(Bound::AdminConnections) > 0);
 
-    tokio::task::spawn_blocking(move || busy.wait())
-        .await
-        .unwrap();
+    drop(hold);
     assert_eq!(slow.await.unwrap().status, 200);
 }
 
@@ -422,8 +451,9 @@ async fn half_bodies_keep_nobody_waiting() {
 #[tokio::test]
 async fn calls_under_way_leave_room_for_the_probes() {
     let running = Running::start(None).await;
+    let _hold = running.hold_store();
     let request = format!(
-        "POST /v1/classes/slow/recheck HTTP/1.1\r\nhost: {}\r\ncontent-length: 0\r\n\r\n",
+        "GET /v1/mismatches HTTP/1.1\r\nhost: {}\r\n\r\n",
         running.addr
     );
     let mut slow = Vec::new();
@@ -439,7 +469,7 @@ async fn calls_under_way_leave_room_for_the_probes() {
     };
     let refused = time::timeout(Duration::from_secs(10), refused).await;
     refused.expect("all 64 are under way in the end");
-    assert!(running.gauges.bounds_reached(Bound::AdminCalls) > 0);
+    assert!(running.state.gauges.bounds_reached(Bound::AdminCalls) > 0);
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(running.get(path).await.status, 200, "{path}");
     }
@@ -448,33 +478,40 @@ async fn calls_under_way_leave_room_for_the_probes() {
 #[tokio::test]
 async fn stored_mismatches_are_read_again_for_those_who_may() {
     let running = Running::start(None).await;
+    running.store_rechecked();
     let post = |path: &'static str, headers: &'static [(&str, &str)]| {
         running.call("POST", path, headers, "")
     };
-    let answer = post("/v1/classes/left/recheck?limit=7", &[]).await;
+    let answer = post("/v1/classes/00000000000000a1/recheck?limit=2", &[]).await;
     assert_eq!(answer.status, 200);
     let document = answer.json();
     assert_eq!(document["still_there"], 1, "{document}");
-    assert_eq!(document["examples"][0]["path"], "/7");
+    assert_eq!(document["examples"].as_array().unwrap().len(), 2);
     for (path, status) in [
-        ("/v1/classes/none/recheck", 404),
-        ("/v1/classes/busy/recheck", 429),
-        ("/v1/classes/ending/recheck", 503),
-        ("/v1/classes/left/recheck?limit=0", 400),
-        ("/v1/classes/left/recheck?limit=x", 400),
-        ("/v1/classes/left/recheck?all=1", 400),
+        ("/v1/classes/0000000000000001/recheck", 404),
+        ("/v1/classes/00000000000000a1/recheck?limit=0", 400),
+        ("/v1/classes/00000000000000a1/recheck?limit=x", 400),
+        ("/v1/classes/00000000000000a1/recheck?all=1", 400),
         ("/v1/classes/%ff/recheck", 400),
     ] {
         post(path, &[]).await.assert_problem(status);
     }
+    let turn = running.state.rechecks.turn.acquire().await.unwrap();
+    post("/v1/classes/00000000000000a1/recheck", &[])
+        .await
+        .assert_problem(429);
+    drop(turn);
     let foreign = &[("origin", "http://evil.example")];
-    let refused = post("/v1/classes/left/recheck", foreign).await;
+    let refused = post("/v1/classes/00000000000000a1/recheck", foreign).await;
     refused.assert_problem(403);
     running
-        .get("/v1/classes/left/recheck")
+        .get("/v1/classes/00000000000000a1/recheck")
         .await
         .assert_problem(405);
     let guarded = Running::start(Some("s3cret")).await;
-    let answer = guarded.call("POST", "/v1/classes/left/recheck", &[], "");
+    let answer = guarded.call("POST", "/v1/classes/00000000000000a1/recheck", &[], "");
     answer.await.assert_problem(401);
+    let ending = Running::start_ending(None).await;
+    let answer = ending.call("POST", "/v1/classes/00000000000000a1/recheck", &[], "");
+    answer.await.assert_problem(503);
 }

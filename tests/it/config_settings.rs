@@ -13,7 +13,7 @@ use twinread::{
     config::{Config, Flags, Origin, Running, load, reload::Cause},
     ledger::Gauges,
     live::Checks,
-    settings::{Change, Edit, Refused, Source},
+    settings::{Change, Refused, Source},
 };
 
 const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);

@@ -532,8 +532,8 @@ const CASES: [Case; 32] = [
     ),
     (
         "config/read.rs",
-        "use crate::admin::Handles;",
-        Some((1, "crate::admin::Handles")),
+        "use crate::admin::AdminState;",
+        Some((1, "crate::admin::AdminState")),
     ),
     // outside the layers
     (

@@ -1,6 +1,6 @@
 //! The commands that query a running twinread.
 
-use super::harness::{Running, check_clean, close};
+use super::harness::{GONE, LEFT, MASKED, Running, check_clean, close};
 use clap::Parser;
 use std::{process::ExitCode, thread, time::Duration};
 use tokio::{net::TcpListener, time};
@@ -120,22 +120,20 @@ async fn the_token_goes_along() {
 #[tokio::test]
 async fn a_recheck_ends_with_what_is_left_of_the_class() {
     let running = Running::start(Some("s3cret")).await;
-    for (class, code) in [
-        ("left", 1),
-        ("gone", 0),
-        ("masked", 2),
-        ("none", 64),
-        ("busy", 64),
-        ("ending", 69),
-    ] {
-        let with = ["recheck", "--class", class, "--token", "s3cret"];
-        assert_eq!(
-            end_of(&with, &running).await,
-            ExitCode::from(code),
-            "{class}"
-        );
+    running.store_rechecked();
+    let recheck = |class| ["recheck", "--class", class, "--token", "s3cret"];
+    for (class, code) in [(LEFT, 1), (GONE, 0), (MASKED, 2), ("0", 64)] {
+        let ended = end_of(&recheck(class), &running).await;
+        assert_eq!(ended, ExitCode::from(code), "{class}");
     }
-    let without = ["recheck", "--class", "gone"];
+    let turn = running.state.rechecks.turn.acquire().await.unwrap();
+    let busy = end_of(&recheck(GONE), &running).await;
+    assert_eq!(busy, ExitCode::from(64));
+    drop(turn);
+    let ending = Running::start_ending(Some("s3cret")).await;
+    let ended = end_of(&recheck(GONE), &ending).await;
+    assert_eq!(ended, ExitCode::from(69));
+    let without = ["recheck", "--class", GONE];
     assert_eq!(end_of(&without, &running).await, ExitCode::from(64));
 }
 
@@ -182,10 +180,10 @@ async fn the_client_reads_patches_and_tells_what_was_refused() {
 
         let stale = client.patch("/v1/settings", &patch, Some("\"7\""));
         assert!(matches!(stale, Err(Error::Refused { status, .. }) if status == 412));
-        let wrong = serde_json::json!({"sample": {"rate": 5}});
+        let wrong = serde_json::json!({"sample": {"rate": 5}, "paused": 3});
         let refused = client.patch("/v1/settings", &wrong, None).unwrap_err();
         assert!(
-            refused.to_string().contains("and another fault"),
+            refused.to_string().contains("rate") && refused.to_string().contains("paused"),
             "{refused}"
         );
         let begun = client.post("/v1/epoch", &serde_json::json!({"label": "b"}));

@@ -1,68 +1,62 @@
-//! An admin API on its own port, with an `AdminState` that replaces the rest of the process.
+//! An admin API on its own port: real figures, settings and store, without a live path.
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
-    fmt, future,
+    collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Barrier, Mutex},
+    sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    runtime,
+    sync::Semaphore,
     task::JoinHandle,
     time,
 };
 use twinread::{
     admin::{
-        self, AdminState, Advisor, Ask, ClassQuery, ClassRecheck, Found, History, JournalPage,
-        Keeper, Mismatches, NotRechecked, Order, Preview, Query, QueryError, Readiness, Rechecked,
-        Rechecker, Rechecking, Rules, Stored, Suggestion, Suggestions, Unreadable,
+        self, AdminState,
+        service::{history, readiness::Readiness, recheck::Rechecks, verdict::VerdictSource},
     },
+    budget::Budget,
+    compare,
+    config::{self, Config, Origin, Running as Configuration},
     drain,
-    ledger::{Gauges, Ledger},
-    outcome::{Outcome, Via},
-    settings::{self, By, Change, Edit, Editor, Refused, Setting, Settings, Source},
-    spanned_yaml::{ConfigError, ConfigErrors},
-    verdict::{self, Activity, Evidence, Limits},
+    export::{Metrics, Sources},
+    http_client::{Client, Target},
+    ledger::{Gauges, Ledger, RuleCounts, Signal, Timings},
+    live::LiveSettings,
+    outcome::{Mark, Outcome, Via},
+    pipeline::{
+        self, Pairs, Rechecked, Report, ReportedDifference, Reports, RuleEvidence, Writes,
+        report::ReportedAnswer,
+    },
+    redact::{self, HashKey, Redactor},
+    settings::{self, Publisher},
+    shadow,
+    store::{self, Database, Store},
+    trace_context::TraceContext,
+    value::Kind,
 };
-
-/// Settings with one number, `sample.rate`, from 0 to 1.
-#[derive(Debug)]
-struct OneSetting {
-    settings: Mutex<Settings>,
-    changes: Noting<Change>,
-}
-
-/// Numbered from 0.
-#[derive(Clone, Debug)]
-struct Noting<T>(Arc<Mutex<Vec<T>>>);
-
-#[derive(Debug)]
-struct OneMismatch;
-
-#[derive(Debug)]
-struct OneRecheck;
-
-/// A full disk.
-#[derive(Debug)]
-struct OneDisk;
-
-#[derive(Debug)]
-struct OneSuggestion(Arc<Barrier>);
 
 pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
-    pub(crate) gauges: Gauges,
+    pub(crate) state: AdminState,
     pub(crate) ledger: Ledger,
-    pub(crate) readiness: Arc<Mutex<Readiness>>,
-    /// A preview of `slow` waits on it twice: when it begins, and when it may end.
-    pub(crate) busy: Arc<Barrier>,
     pub(crate) signal: drain::Signal,
     pub(crate) task: JoinHandle<()>,
+    pub(crate) parts: Parts,
+}
+
+/// What the state refers to, but does not own.
+pub(crate) struct Parts {
+    reports: Reports,
+    _worker: shadow::Worker,
+    _live: Publisher<LiveSettings>,
+    _redactor: Publisher<Redactor>,
 }
 
 #[derive(Debug)]
@@ -72,221 +66,125 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-// === impl OneSetting ===
-
-impl Edit for OneSetting {
-    fn settings(&self) -> Settings {
-        self.settings.lock().unwrap().clone()
-    }
-
-    fn patch(
-        &self,
-        patch: &Value,
-        if_match: Option<u64>,
-        caller: SocketAddr,
-    ) -> Result<Settings, Refused> {
-        assert!(caller.ip().is_loopback());
-        let mut settings = self.settings.lock().unwrap();
-        if if_match.is_some_and(|revision| revision != settings.revision) {
-            return Err(Refused::Stale(settings.revision));
-        }
-        let rate = &patch["sample"]["rate"];
-        if !rate.as_f64().is_some_and(|rate| rate <= 1.0) {
-            let mut faults =
-                ConfigErrors::from(ConfigError::bare("sample.rate: expected a number"));
-            faults.push(ConfigError::bare("and another fault"));
-            return Err(Refused::Invalid(faults));
-        }
-        settings.revision += 1;
-        let setting = Setting {
-            value: rate.clone(),
-            source: Source::Api,
-        };
-        let before = settings.settings.clone();
-        settings.settings.insert("sample.rate".to_owned(), setting);
-        let at = (settings.revision, Timestamp::UNIX_EPOCH);
-        let values = (&before, &settings.settings);
-        let changes = settings::changes(values, at, By::Api(caller));
-        self.changes.0.lock().unwrap().extend(changes);
-        Ok(settings.clone())
-    }
+/// A mismatch to store, of `GET path`.
+pub(crate) struct Mismatched<'t> {
+    pub(crate) route: &'t str,
+    pub(crate) path: &'t str,
+    /// The id of its class.
+    pub(crate) class: &'t str,
+    /// Parts of the request that redaction changed.
+    pub(crate) masked: &'t [&'t str],
 }
 
-// === impl Noting ===
-
-impl<T> Default for Noting<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
+/// While it lives, no query of the store is answered.
+pub(crate) struct Hold {
+    _until: mpsc::Sender<()>,
 }
 
-impl<T: Clone + fmt::Debug + Send + 'static> History<T> for Noting<T> {
-    fn page(&self, limit: usize, cursor: Option<u64>) -> Result<JournalPage<T>, Unreadable> {
-        let changes = self.0.lock().unwrap();
-        let end = cursor.map_or(changes.len(), |cursor| cursor as usize);
-        let begin = end.saturating_sub(limit);
-        Ok(JournalPage {
-            entries: changes[begin..end].iter().rev().cloned().collect(),
-            next: (begin > 0).then_some(begin as u64),
-            unreadable: 0,
-        })
-    }
-}
+const CONFIG: &str = "{old: {url: http://127.0.0.1:1}, new: {url: http://127.0.0.1:2}}";
 
-// === impl OneDisk ===
+/// A class of which one mismatch of three remains, and another cannot be judged.
+pub(crate) const LEFT: &str = "00000000000000a1";
 
-impl Keeper for OneDisk {
-    fn keep(&self) -> Stored {
-        Stored::No
-    }
-}
+/// A class of which none remains.
+pub(crate) const GONE: &str = "00000000000000a2";
 
-// === impl OneMismatch ===
+/// A class that cannot be judged.
+pub(crate) const MASKED: &str = "00000000000000a3";
 
-impl Mismatches for OneMismatch {
-    fn classes(&self, query: &ClassQuery) -> Result<Value, QueryError> {
-        if query.cursor.is_some() {
-            return Err(QueryError::Store("disk I/O error".into()));
-        }
-        let is_recent = query.order == Order::Recent;
-        Ok(
-            json!({"limit": query.limit, "recent": is_recent, "classes": [{
-                "id": "c1", "route": "get-user", "place": "$.items[*].price", "kind": "value",
-                "count": 3, "last_seen": "2026-11-22T10:00:00Z",
-            }]}),
-        )
-    }
+/// The revision of the settings at the start.
+const REVISION: u64 = 7;
 
-    fn class(&self, id: &str) -> Result<Option<Value>, QueryError> {
-        Ok((id == "c1").then(|| json!({"id": "c1"})))
-    }
-
-    fn mismatches(&self, query: &Query) -> Result<Value, QueryError> {
-        match query.cursor.as_deref() {
-            None => Ok(json!({"route": query.route, "limit": query.limit})),
-            Some(_) => Err(QueryError::Cursor),
-        }
-    }
-
-    fn mismatch(&self, id: &str) -> Result<Option<Value>, QueryError> {
-        Ok((id == "m 1").then(|| json!({"id": id})))
-    }
-}
-
-// === impl OneSuggestion ===
-
-impl Advisor for OneSuggestion {
-    fn suggestions(&self) -> Result<Suggestions, QueryError> {
-        let suggestion = Suggestion {
-            rule: json!({"id": "served-at-time"}),
-            yaml: "- id: \"served-at-time\"\n".to_owned(),
-            classes: vec!["c1".to_owned()],
-            masks: 3,
-            explains: 4,
-            of: 5,
-            not_tried: 0,
-            not_explained: vec!["m 1".to_owned()],
-        };
-        Ok(Suggestions {
-            suggestions: vec![suggestion],
-            masked_together: 3,
-            unexplained: vec!["c2".to_owned()],
-            not_tried: Vec::new(),
-            differences_not_tried: 0,
-            mismatches: 9,
-            looked_at: 9,
-            newest_per_class: 50,
-            classes: 3,
-            classes_looked_at: 2,
-        })
-    }
-
-    fn preview(&self, file: &str) -> Result<Preview, QueryError> {
-        match file {
-            "slow" => {
-                self.0.wait();
-                self.0.wait();
-                Ok(Preview::default())
-            }
-            "rules: []" => Ok(Preview {
-                mismatches: 9,
-                ..Preview::default()
-            }),
-            _ => {
-                let faults = ConfigErrors::from(ConfigError::bare("rules:1:1: what is this?"));
-                Err(QueryError::Rules(faults))
-            }
-        }
-    }
-}
-
-// === impl OneRecheck ===
-
-impl Rechecker for OneRecheck {
-    fn recheck(&self, class: &str, limit: usize) -> Rechecking {
-        let (still_there, vanished, not_judged) = match class {
-            "left" => (1, 2, 1),
-            "gone" => (0, 3, 0),
-            "masked" => (0, 0, 1),
-            "busy" => return Box::pin(async { Err(NotRechecked::Busy) }),
-            "ending" => return Box::pin(async { Err(NotRechecked::Ending) }),
-            "slow" => return Box::pin(future::pending()),
-            _ => return Box::pin(async { Err(NotRechecked::UnknownClass) }),
-        };
-        let example = Rechecked {
-            id: "m1".to_owned(),
-            method: "GET".to_owned(),
-            path: format!("/{limit}"),
-            found: Found::StillThere,
-            detail: None,
-            old_status: Some(200),
-            new_status: Some(200),
-        };
-        let document = ClassRecheck {
-            class: class.to_owned(),
-            route: "get-user".into(),
-            place: "$.price".to_owned(),
-            kind: "value".to_owned(),
-            still_there,
-            vanished,
-            not_judged,
-            not_read: 0,
-            examples: vec![example],
-        };
-        Box::pin(async { Ok(document) })
-    }
-}
+/// Long enough for anything that is going to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 // === impl Running ===
 
 impl Running {
     pub(crate) async fn start(token: Option<&str>) -> Self {
-        let gauges = Gauges::default();
-        let ledger = Ledger::new(500, gauges.clone());
-        let readiness = Arc::<Mutex<Readiness>>::default();
+        let (state, parts) = state().await;
+        Self::serve(token, state, parts).await
+    }
+
+    /// Starts it as it is while the process ends: the threads that would read the stacks are gone.
+    pub(crate) async fn start_ending(token: Option<&str>) -> Self {
+        let (mut state, parts) = state().await;
+        let gone = runtime::Builder::new_current_thread().build().unwrap();
+        let handle = gone.handle().clone();
+        gone.shutdown_background();
+        let rechecks = Arc::get_mut(&mut state.rechecks).unwrap();
+        rechecks.shadow = handle;
+        Self::serve(token, state, parts).await
+    }
+
+    async fn serve(token: Option<&str>, state: AdminState, parts: Parts) -> Self {
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             token: token.map(str::to_owned),
             ..admin::Config::default()
         };
-        let busy = Arc::new(Barrier::new(2));
-        let handles = AdminState {
-            advisor: Arc::new(OneSuggestion(busy.clone())),
-            gauges: gauges.clone(),
-            ..handles(&ledger, &readiness)
-        };
-        let bound = admin::bind(config, handles).await.unwrap();
+        let bound = admin::bind(config, state.clone()).await.unwrap();
         let addr = bound.addr();
+        let primary = Target::new(addr.to_string().parse().unwrap());
+        let readiness = state.readiness.clone();
+        // The backlog of its own listener takes the connection.
+        readiness.reach(Arc::new(primary)).await;
         let (signal, watch) = drain::channel();
         Self {
             addr,
-            gauges,
-            ledger,
-            readiness,
-            busy,
+            ledger: state.ledger.clone(),
+            state,
             signal,
             task: tokio::spawn(bound.run(watch)),
+            parts: parts,
         }
+    }
+
+    /// Stores mismatches in this order, and waits until they are.
+    pub(crate) fn store(&self, mismatches: &[Mismatched<'_>]) {
+        for (number, mismatch) in (1..).zip(mismatches) {
+            self.parts.reports.send(mismatch.report(number));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.state.gauges.store_waiting() > 0 {
+            assert!(Instant::now() < deadline);
+            self.state.database.settle(Duration::from_secs(1));
+        }
+    }
+
+    /// Stores mismatches of three classes: [`LEFT`], [`GONE`] and [`MASKED`].
+    pub(crate) fn store_rechecked(&self) {
+        let mismatched = |class, path, masked| Mismatched {
+            route: "get-price",
+            path,
+            class,
+            masked,
+        };
+        self.store(&[
+            mismatched(LEFT, "/same/1", &["query"][..]),
+            mismatched(LEFT, "/same/2", &[]),
+            mismatched(LEFT, "/same/3", &[]),
+            mismatched(LEFT, "/differs/4", &[]),
+            mismatched(GONE, "/same/5", &[]),
+            mismatched(GONE, "/same/6", &[]),
+            mismatched(GONE, "/same/7", &[]),
+            mismatched(MASKED, "/same/8", &["query"]),
+        ]);
+    }
+
+    pub(crate) fn hold_store(&self) -> Hold {
+        let (held, is_held) = mpsc::channel();
+        let (_until, until) = mpsc::channel();
+        let database = self.state.database.clone();
+        thread::spawn(move || {
+            database.read(|_| {
+                held.send(()).unwrap();
+                let _ = until.recv();
+                Ok(())
+            })
+        });
+        is_held.recv().unwrap();
+        Hold { _until }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -332,41 +230,198 @@ impl Running {
     }
 }
 
-pub(crate) fn handles(ledger: &Ledger, readiness: &Arc<Mutex<Readiness>>) -> AdminState {
-    let (judged, told) = (ledger.clone(), readiness.clone());
-    let changes = Noting::<Change>::default();
-    let settings = Settings {
-        revision: 7,
-        settings: BTreeMap::new(),
-    };
-    AdminState {
+/// A state without live path, and with two stacks that differ in `/differs`.
+pub(crate) async fn state() -> (AdminState, Parts) {
+    let gauges = Gauges::default();
+    let ledger = Ledger::new(500, gauges.clone());
+    let database = Database::open(None, gauges.clone()).unwrap();
+    let store = Store::new(database.clone(), store::Config::default(), gauges.clone());
+    let mut reports = Reports::new(gauges.clone());
+    let reported = reports.listen(Signal::Store, 1_000);
+    tokio::spawn(store.clone().run(reported));
+
+    let (config, running) = configuration(&database, &gauges);
+    let rule_counts = RuleCounts::default();
+    let verdict = VerdictSource {
         ledger: ledger.clone(),
-        gauges: Gauges::default(),
-        editor: Editor(Arc::new(OneSetting {
-            settings: Mutex::new(settings),
-            changes: changes.clone(),
-        })),
-        changes: Arc::new(changes),
-        verdicts: Arc::new(Noting::default()),
-        mismatches: Arc::new(OneMismatch),
-        advisor: Arc::new(OneSuggestion(Arc::new(Barrier::new(2)))),
-        rechecker: Arc::new(OneRecheck),
-        keeper: Arc::new(OneDisk),
-        verdict: Ask::new(move || {
-            let evidence = Evidence {
-                tallies: judged.tallies(),
-                required: Vec::new(),
-                expired_rules: Vec::new(),
-                activity: Activity::Sampling,
-                is_by_key: false,
-                is_same_stack: false,
-            };
-            verdict::judge(&evidence, &Limits::default(), judged.now())
-        }),
-        rules: Ask::new(|| Rules { rules: Vec::new() }),
-        metrics: Ask::new(|| "twinread_up 1\n".to_owned()),
-        readiness: Ask::new(move || told.lock().unwrap().clone()),
-        schemas: Arc::default(),
+        gauges: gauges.clone(),
+        config: config.clone(),
+        rule_counts: rule_counts.clone(),
+    };
+    let metrics = Metrics::new(config.get().telemetry.report.resource(&|_| None), 10);
+    metrics.observe(&Sources {
+        ledger: ledger.clone(),
+        gauges: gauges.clone(),
+        budget: Budget::new(1 << 20),
+        figures: Arc::new(verdict.clone()),
+    });
+    let (rechecks, parts) = rechecks(&store, &ledger, (gauges.clone(), reports)).await;
+    let state = AdminState {
+        readiness: Readiness::new(gauges.clone(), database.clone()),
+        ledger,
+        gauges,
+        running,
+        database,
+        store,
+        verdict,
+        rechecks: Arc::new(rechecks),
+        metrics,
+    };
+    (state, parts)
+}
+
+fn configuration(
+    database: &Database,
+    gauges: &Gauges,
+) -> (settings::Current<Config>, Arc<Configuration>) {
+    let origin = Origin::written("test", CONFIG);
+    let loaded = config::load(&origin).unwrap();
+    let (publisher, current) = settings::channel(Config::clone(loaded.config()));
+    let publish = move |config: &Config| publisher.publish(config.clone());
+    let changes = history::of_settings(database);
+    let running = Configuration::new(origin, loaded, gauges.clone(), publish)
+        .going_on(REVISION, |_, _| ())
+        .noting(move |new| history::record(&changes, &new));
+    (current, Arc::new(running))
+}
+
+async fn rechecks(
+    store: &Store,
+    ledger: &Ledger,
+    (gauges, reports): (Gauges, Reports),
+) -> (Rechecks, Parts) {
+    let (old, new) = (stack(1).await, stack(2).await);
+    let (_live, live) = settings::channel(LiveSettings::default());
+    let redactor = Redactor::new(redact::Config::default(), HashKey([7; 16]));
+    let (_redactor, redactor) = settings::channel(redactor);
+    // Only samples would need the sending ends.
+    let (_, feed) = pipeline::queue::channel(1, gauges.clone());
+    let (_, settings) = settings::channel(shadow::Settings::default());
+    let worker = shadow::Worker::new(shadow::Parts {
+        feed,
+        old: client(old),
+        new: client(new),
+        control: None,
+        settings,
+        compare: compare::compare_within,
+        ledger: ledger.clone(),
+        gauges: gauges.clone(),
+        timings: Timings::default(),
+        rule_counts: RuleCounts::default(),
+        pairs: Pairs::default(),
+        reports: reports.clone(),
+        writes: Writes::new(PATIENCE, gauges),
+        redactor: redactor.clone(),
+    });
+    let rechecks = Rechecks {
+        store: store.clone(),
+        rereader: worker.rereader(),
+        shadow: runtime::Handle::current(),
+        live,
+        redactor,
+        ledger: ledger.clone(),
+        budget: Budget::new(1 << 20),
+        supplied: Vec::new(),
+        turn: Arc::new(Semaphore::new(1)),
+    };
+    let parts = Parts {
+        reports,
+        _worker: worker,
+        _live,
+        _redactor,
+    };
+    (rechecks, parts)
+}
+
+fn client<B>(addr: SocketAddr) -> Client<B> {
+    Client::new(Arc::new(Target::new(addr.to_string().parse().unwrap())))
+}
+
+/// Answers `{"price": 1}`, and below `/differs` the given price.
+async fn stack(price: u32) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_all(stream, price));
+        }
+    });
+    addr
+}
+
+async fn answer_all(mut stream: TcpStream, price: u32) {
+    let mut head = Vec::new();
+    while let Ok(byte) = stream.read_u8().await {
+        head.push(byte);
+        if !head.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let price = if head.starts_with(b"GET /differs") {
+            price
+        } else {
+            1
+        };
+        let body = format!("{{\"price\": {price}}}");
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        head.clear();
+    }
+}
+
+// === impl Mismatched ===
+
+impl Mismatched<'_> {
+    /// The differing price of a class, which the first probe would explain.
+    fn report(&self, number: u64) -> Report {
+        let answer = ReportedAnswer {
+            status: 200,
+            duration: Duration::from_millis(1),
+            headers: Vec::new(),
+            body: None,
+            trailers: Vec::new(),
+        };
+        let difference = ReportedDifference {
+            place: "$.price".to_owned(),
+            kind: Kind::Value,
+            class: self.class.to_owned(),
+            class_place: "$.price".to_owned(),
+            old: Some("number".to_owned()),
+            new: Some("number".to_owned()),
+            basis: RuleEvidence {
+                hints: serde_json::from_str(r#"{"probes": 1, "rules": [], "prints": null}"#)
+                    .unwrap(),
+                ..RuleEvidence::default()
+            },
+        };
+        let ended = SystemTime::now() - Duration::from_secs(1_000) + Duration::from_secs(number);
+        Report {
+            outcome: Outcome::Mismatch(Mark::Plain),
+            route: self.route.into(),
+            epoch: "e1".into(),
+            method: "GET".to_owned(),
+            path: self.path.to_owned(),
+            query: None,
+            request_headers: Vec::new(),
+            request_body: None,
+            request_masked: self.masked.iter().map(|part| (*part).to_owned()).collect(),
+            span: TraceContext {
+                trace_id: 1,
+                span_id: number,
+                flags: 1,
+                state: String::new(),
+            },
+            live: None,
+            started: ended,
+            ended,
+            old: Some(answer.clone()),
+            new: Some(answer),
+            differences: vec![difference],
+            count: 1,
+            rechecked: Rechecked::default(),
+        }
     }
 }
 

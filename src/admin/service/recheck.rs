@@ -1,7 +1,10 @@
 //! `POST /v1/classes/{id}/recheck`: reads the stored mismatches of a class again and reports which remain.
 
 use crate::{
-    admin::{ClassRecheck, Found, NotRechecked, Rechecked, Rechecker, Rechecking},
+    admin::{
+        documents::{ClassRecheck, Found, Rechecked},
+        problem::Problem,
+    },
     budget::Budget,
     compare::Compared,
     config::Config,
@@ -15,7 +18,7 @@ use crate::{
     store::{Class, Filter, LookError, Mismatch, Store},
     value::Difference,
 };
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -27,24 +30,21 @@ use tokio::{
     time,
 };
 
-/// Re-reads stored mismatches. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Rechecks(Arc<Parts>);
-
+/// Re-reads stored mismatches on both stacks.
 #[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) store: Store,
-    pub(super) rereader: Rereader,
+pub struct Rechecks {
+    pub store: Store,
+    pub rereader: Rereader,
     /// Runtime that drives requests to the stacks.
-    pub(super) shadow: runtime::Handle,
-    pub(super) live: Current<live::LiveSettings>,
-    pub(super) redactor: Current<Redactor>,
-    pub(super) ledger: Ledger,
-    pub(super) budget: Budget,
+    pub shadow: runtime::Handle,
+    pub live: Current<live::LiveSettings>,
+    pub redactor: Current<Redactor>,
+    pub ledger: Ledger,
+    pub budget: Budget,
     /// Headers that the configuration adds to every request to either stack.
-    pub(super) supplied: Vec<HeaderName>,
+    pub supplied: Vec<HeaderName>,
     /// Permits one call at a time.
-    pub(super) turn: Arc<Semaphore>,
+    pub turn: Arc<Semaphore>,
 }
 
 /// Result of re-reading one example.
@@ -58,7 +58,7 @@ struct Ending {
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// The headers that the configuration sets on both stacks.
-pub(super) fn supplied(config: &Config) -> Vec<HeaderName> {
+pub fn supplied(config: &Config) -> Vec<HeaderName> {
     let names = config.old.set.iter().map(|(name, _)| name);
     let on_new = |name: &&HeaderName| config.new.set.iter().any(|(own, _)| own == *name);
     names.filter(on_new).cloned().collect()
@@ -74,60 +74,50 @@ struct Newest {
 // === impl Rechecks ===
 
 impl Rechecks {
-    pub(super) fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Re-reads up to `limit` mismatches of a class, the newest first.
+    pub(in crate::admin) async fn recheck(
+        self: Arc<Self>,
+        id: String,
+        limit: usize,
+    ) -> Result<ClassRecheck, Problem> {
+        let Ok(permit) = self.turn.clone().try_acquire_owned() else {
+            let detail = "another call is reading stored mismatches again: try again in a moment";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail));
+        };
+        let shadow = self.shadow.clone();
+        // Dropping the set when the caller hangs up cancels the work.
+        let mut run = JoinSet::new();
+        run.spawn_on(self.run(id, limit, permit), &shadow);
+        match run.join_next().await {
+            Some(Ok(rechecked)) => rechecked,
+            // Cancelled by the end of the process.
+            _ => Err(ending()),
+        }
     }
 
     async fn run(
-        self,
+        self: Arc<Self>,
         id: String,
         limit: usize,
         permit: OwnedSemaphorePermit,
-    ) -> Result<ClassRecheck, NotRechecked> {
+    ) -> Result<ClassRecheck, Problem> {
         let begun = Instant::now();
-        let looked = self.clone();
+        let (parts, asked) = (self.clone(), id.clone());
         // Reading the store may block on disk I/O.
-        let stored = task::spawn_blocking(move || looked.0.stored(&id, limit)).await;
-        let stored = stored.map_err(|_| NotRechecked::Ending)?;
-        let stored = stored.map_err(|error| {
-            tracing::error!(%error, "stored data cannot be read");
-            NotRechecked::Unreadable
-        })?;
-        let (class, newest) = stored.ok_or(NotRechecked::UnknownClass)?;
+        let stored = task::spawn_blocking(move || parts.stored(&asked, limit)).await;
+        let stored = stored.map_err(|_| ending())??;
+        let (class, newest) = stored.ok_or_else(|| Problem::unknown("mismatch class", &id))?;
         let mut examples = Vec::new();
         for mismatch in &newest.mismatches {
             let left = WITHIN.saturating_sub(begun.elapsed());
-            let reading = time::timeout(left, self.0.recheck(&class, mismatch, left));
+            let reading = time::timeout(left, self.reread(&class, mismatch, left));
             let ending = reading.await.unwrap_or_else(|_| Ending::not("time was up"));
             examples.push(ending.told(mismatch));
         }
         drop(permit);
         Ok(document(class, examples, newest.older))
     }
-}
 
-impl Rechecker for Rechecks {
-    fn recheck(&self, id: &str, limit: usize) -> Rechecking {
-        let Ok(permit) = self.0.turn.clone().try_acquire_owned() else {
-            return Box::pin(async { Err(NotRechecked::Busy) });
-        };
-        // Dropping the set when the caller hangs up cancels the work.
-        let mut run = JoinSet::new();
-        let rechecked = self.clone().run(id.to_owned(), limit, permit);
-        run.spawn_on(rechecked, &self.0.shadow);
-        Box::pin(async move {
-            match run.join_next().await {
-                Some(Ok(rechecked)) => rechecked,
-                // Cancelled by the end of the process.
-                _ => Err(NotRechecked::Ending),
-            }
-        })
-    }
-}
-
-// === impl Parts ===
-
-impl Parts {
     /// The class with the newest of its mismatches, and the number of older ones.
     fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Newest)>, LookError> {
         let Some(class) = self.store.class(id)? else {
@@ -148,7 +138,7 @@ impl Parts {
         Ok(Some((class, newest)))
     }
 
-    async fn recheck(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
+    async fn reread(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
         let live = self.live.get();
         let request = match mismatch.request.rebuild(&self.supplied) {
             Ok(request) => request,
@@ -212,6 +202,10 @@ impl Parts {
         let detail = format!("differs elsewhere now: {count}");
         ending(Found::Vanished, Some(detail))
     }
+}
+
+fn ending() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the process is ending")
 }
 
 fn document(class: Class, examples: Vec<Rechecked>, not_read: u64) -> ClassRecheck {

@@ -1,8 +1,7 @@
 //! The current verdict: the ledger's figures under the configuration in force.
 
-use super::settings_publisher::Judging;
 use crate::{
-    admin,
+    admin::documents,
     config::Config,
     export::{Figures, prometheus},
     ledger::{Gauges, Ledger, RuleCounts, today},
@@ -18,44 +17,44 @@ use std::sync::Arc;
 
 /// Answers queries of the admin API and the metrics. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct VerdictSource {
-    pub(super) ledger: Ledger,
-    pub(super) gauges: Gauges,
-    pub(super) judging: Current<Judging>,
-    pub(super) rule_counts: RuleCounts,
+pub struct VerdictSource {
+    pub ledger: Ledger,
+    pub gauges: Gauges,
+    pub config: Current<Config>,
+    pub rule_counts: RuleCounts,
 }
 
 // === impl VerdictSource ===
 
 impl VerdictSource {
-    pub(super) fn verdict(&self) -> Verdict {
-        let judging = self.judging.get();
+    pub fn verdict(&self) -> Verdict {
+        let config = self.config.get();
         let now = self.ledger.now();
         let evidence = Evidence {
             tallies: self.ledger.tallies(),
-            required: required(&judging.config),
-            expired_rules: expired(&judging.config),
-            activity: match activity(&judging.config) {
+            required: required(&config),
+            expired_rules: expired(&config),
+            activity: match activity(&config) {
                 Activity::Sampling if self.gauges.breaker_open() > 0 => Activity::BreakerOpen,
                 activity => activity,
             },
-            is_by_key: judging.config.sampling.by != By::Chance,
-            is_same_stack: judging.config.is_same_stack,
+            is_by_key: config.sampling.by != By::Chance,
+            is_same_stack: config.is_same_stack,
         };
-        judge(&evidence, &judging.limits, now)
+        judge(&evidence, &config.limits, now)
     }
 
-    pub(super) fn rules(&self) -> admin::Rules {
-        let judging = self.judging.get();
+    pub(in crate::admin) fn rules(&self) -> documents::Rules {
+        let config = self.config.get();
         let today = today();
-        let rules = judging.config.comparing.rules.rules().iter();
+        let rules = config.comparing.rules.rules().iter();
         let rules = rules.map(|rule| self.rule(rule, today)).collect();
-        admin::Rules { rules }
+        documents::Rules { rules }
     }
 
-    fn rule(&self, rule: &Rule, today: Date) -> admin::Rule {
+    fn rule(&self, rule: &Rule, today: Date) -> documents::Rule {
         let count = self.rule_counts.get(&rule.id);
-        admin::Rule {
+        documents::Rule {
             id: rule.id.clone(),
             why: rule.why.clone(),
             owner: rule.owner.clone(),
@@ -80,8 +79,8 @@ impl Figures for VerdictSource {
     }
 
     fn rules(&self) -> Vec<prometheus::RuleFigures> {
-        let judging = self.judging.get();
-        let rules = judging.config.comparing.rules.rules().iter();
+        let config = self.config.get();
+        let rules = config.comparing.rules.rules().iter();
         rules
             .map(|rule| {
                 let count = self.rule_counts.get(&rule.id);
@@ -95,7 +94,8 @@ impl Figures for VerdictSource {
     }
 }
 
-pub(super) fn required(config: &Config) -> Vec<Arc<str>> {
+/// The routes that the configuration requires.
+pub fn required(config: &Config) -> Vec<Arc<str>> {
     config.routes.required().map(Arc::from).collect()
 }
 

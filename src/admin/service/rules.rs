@@ -1,0 +1,144 @@
+//! The effect of rules on the stored mismatches, as the admin API queries it.
+
+use crate::{
+    admin::{
+        documents::{self, Affected, Hiding},
+        problem::Problem,
+    },
+    advise::{
+        preview::{Effect, Placed, Preview, Stored},
+        suggest::{Example, Seen, Suggestion, suggest},
+    },
+    ledger,
+    rules::RuleSet,
+    store::{Mismatch, Store},
+};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Time limit; after it, the answer says that only a part was examined.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Ids listed for each effect of a preview.
+const NAMED: usize = 3;
+
+/// Rules that would explain the stored mismatches. Takes long, and may block on disk I/O.
+pub(in crate::admin) fn suggestions(store: &Store) -> Result<documents::Suggestions, Problem> {
+    let begun = Instant::now();
+    let selection = store.selection()?;
+    let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
+    let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
+    Ok(documents::Suggestions {
+        suggestions: found.suggestions.into_iter().map(suggested).collect(),
+        masked_together: found.together,
+        unexplained: found.unexplained,
+        not_tried: found.not_tried,
+        differences_not_tried: found.differences_not_tried,
+        mismatches: selection.stored,
+        looked_at: selection.mismatches.len(),
+        newest_per_class: selection.newest_per_class,
+        classes: found.classes,
+        classes_looked_at: found.looked_at,
+    })
+}
+
+/// What the rules of a file would hide. Takes long, and may block on disk I/O.
+pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::Preview, Problem> {
+    let begun = Instant::now();
+    let today = ledger::today();
+    let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
+    let (rules, warnings) = compiled.map_err(|faults| {
+        let detail = "nothing was looked at, for what is wrong with the rules";
+        Problem::invalid(detail, &faults)
+    })?;
+    let preview = Preview::new(rules, today);
+    let selection = store.selection()?;
+    let mut hides = vec![0_u64; preview.rules().rules().len()];
+    let mut told = documents::Preview {
+        mismatches: selection.stored,
+        newest_per_class: selection.newest_per_class,
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+        ..documents::Preview::default()
+    };
+    for mismatch in &selection.mismatches {
+        if begun.elapsed() >= LOOK_WITHIN {
+            break;
+        }
+        told.looked_at += 1;
+        let affected = match preview.effect(&stored(mismatch), &mut hides) {
+            Effect::Hidden => &mut told.hidden,
+            Effect::Kept => &mut told.kept,
+            Effect::Unknown => &mut told.cannot_be_judged,
+        };
+        add(affected, &mismatch.id);
+    }
+    let rules = preview.rules().rules().iter().zip(hides);
+    told.rules = rules
+        .map(|(rule, differences_hidden)| Hiding {
+            id: rule.id.clone(),
+            differences_hidden,
+        })
+        .collect();
+    Ok(told)
+}
+
+fn add(affected: &mut Affected, id: &str) {
+    affected.count += 1;
+    if affected.examples.len() < NAMED {
+        affected.examples.push(id.to_owned());
+    }
+}
+
+fn suggested(suggestion: Suggestion) -> documents::Suggestion {
+    documents::Suggestion {
+        yaml: suggestion.yaml(),
+        rule: suggestion.rule,
+        classes: suggestion.classes,
+        masks: suggestion.masks,
+        explains: suggestion.explains,
+        of: suggestion.of,
+        not_tried: suggestion.not_tried,
+        not_explained: suggestion.not,
+    }
+}
+
+fn example(mismatch: &Mismatch) -> Example<'_> {
+    let seen = mismatch.differences.iter().map(|told| Seen {
+        class: &told.class,
+        at: &told.class_place,
+        hints: &told.basis.hints,
+        values: texts(told.basis.shown.as_ref()),
+    });
+    Example {
+        id: &mismatch.id,
+        route: &mismatch.route,
+        count: mismatch.count,
+        differences: seen.collect(),
+    }
+}
+
+/// Both values if both are texts.
+fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
+    match shown?.as_ref() {
+        [Some(Value::String(old)), Some(Value::String(new))] => Some([old, new]),
+        _ => None,
+    }
+}
+
+fn stored(mismatch: &Mismatch) -> Stored<'_> {
+    let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
+    let differences = mismatch.differences.iter().map(|told| Placed {
+        at: told.basis.at.as_ref(),
+        kind: told.kind,
+        hints: &told.basis.hints,
+        shown: told.basis.shown.as_ref(),
+    });
+    Stored {
+        route: &mismatch.route,
+        method: &mismatch.request.method,
+        statuses: sides.map(|side| side.map_or(0, |answer| answer.status)),
+        content_types: sides.map(|side| side.and_then(|answer| answer.header("content-type"))),
+        count: mismatch.count,
+        differences: differences.collect(),
+    }
+}
