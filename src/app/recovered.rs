@@ -52,9 +52,8 @@ impl Recovered {
         notice_clock(&past, (&database, &gauges));
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
+            // Stores the initial state at once, in case the process ends early.
             database.add_source(Figures::new(counted.clone(), config.store.keep));
-            // Stores the initial state soon, in case the process ends early.
-            database.hasten();
         }
         Ok(Self {
             loaded,

@@ -106,7 +106,8 @@ impl Bijections {
     }
 
     /// Makes every pair fresh again.
-    pub fn forget_taken(&mut self) {
+    #[cfg(test)]
+    pub(crate) fn forget_taken(&mut self) {
         for table in self.tables.values_mut() {
             table.fresh = table.news.iter().map(|(old, new)| (*old, *new)).collect();
         }

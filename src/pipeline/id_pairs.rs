@@ -73,14 +73,6 @@ impl Pairs {
         }
     }
 
-    /// Marks all pairs as fresh again.
-    pub fn forget_taken(&self) {
-        let epochs = self.epochs().clone();
-        for (_, tables) in epochs {
-            tables.lock().forget_taken();
-        }
-    }
-
     fn epochs(&self) -> MutexGuard<'_, Epochs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

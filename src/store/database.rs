@@ -4,44 +4,47 @@
 //! block on the disk, so call them from threads that may block. A failing disk is never an error for other parts:
 //! writes are kept, within bounds, and retried, and the condition is reported.
 
-mod backend;
-mod file;
 mod health;
-mod lock;
-mod queue;
+mod open;
 mod schema;
 mod writer;
 
-use crate::ledger::{Gauges, Signal};
-use backend::{Filed, Place};
-use health::Condition;
-use lock::Lock;
-use queue::{Job, Queue};
+use crate::{
+    budget::Budget,
+    ledger::{Gauges, Signal},
+};
+use health::Health;
+use open::{Opened, StoreFile, Trouble};
 use rusqlite::Connection;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Sender},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
-use writer::Writer;
 pub(super) use writer::apart;
+use writer::{Command, Job, Writer};
 
 /// The database of the process. Clones share it.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    path: Option<PathBuf>,
-    queue: Arc<Queue>,
+    /// `None` once it is closed.
+    commands: Mutex<Option<Sender<Command>>>,
+    /// What may be queued.
+    queue: Budget,
+    writer: Mutex<Option<JoinHandle<()>>>,
     /// Without a file, this is the writer's connection.
     reader: SharedConnection,
-    condition: Condition,
+    health: Health,
     gauges: Gauges,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    /// Held for the lifetime of the process.
-    _lock: Option<Arc<Lock>>,
+    /// Dropped after the connections.
+    file: Option<Arc<StoreFile>>,
 }
 
 type SharedConnection = Arc<Mutex<Connection>>;
@@ -62,9 +65,6 @@ pub trait Source: Send + 'static {
 
     /// The last write was committed.
     fn committed(&mut self) {}
-
-    /// The database was corrupt or removed, and is now new and empty: everything must be written again.
-    fn begun_anew(&mut self) {}
 }
 
 /// Why no database can be opened. Any other failure falls back to a database in memory and is reported.
@@ -94,8 +94,9 @@ pub enum OpenError {
 #[error("the store is too far behind")]
 pub struct Behind;
 
-/// How long the writer keeps trying during shutdown.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Limits on queued writes: their bytes, and so many of the smallest.
+const MAX_BYTES: usize = 32 << 20;
+const MAX_JOBS: usize = 10_000;
 
 // === impl OpenError ===
 
@@ -118,32 +119,22 @@ impl Database {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: Option<&Path>, gauges: Gauges) -> Result<Self, OpenError> {
-        let condition = Condition::new(gauges.clone());
+        let health = Health::new(gauges.clone());
         let opened = match path {
-            Some(path) => match file::open_locked(path) {
-                Ok(opened) => Some(opened),
-                Err(file::Trouble::Refused(refused)) => return Err(refused),
-                Err(file::Trouble::Disk(error)) => {
-                    condition.cannot_open(path, &*error);
-                    None
+            None => {
+                health.in_memory();
+                open::in_memory()?
+            }
+            Some(path) => match open::file(path, &health) {
+                Ok(opened) => opened,
+                Err(Trouble::Refused(refused)) => return Err(refused),
+                Err(trouble) => {
+                    health.cannot_open(path, trouble.to_string());
+                    open::in_memory()?
                 }
             },
-            None => {
-                condition.in_memory();
-                None
-            }
         };
-        match opened {
-            Some(opened) => {
-                if let Some(set_aside) = &opened.set_aside {
-                    condition.set_aside(set_aside);
-                }
-                let (lock, reader) = (opened.lock.clone(), opened.reader.clone());
-                let place = Place::File(Filed::new(opened));
-                Self::start(place, reader, (condition, gauges), Some(lock))
-            }
-            None => Self::start_in_memory(condition, gauges),
-        }
+        Self::start(opened, health, gauges)
     }
 
     /// Opens a database in memory, as if opening the file at `path` had failed with `error`.
@@ -155,9 +146,9 @@ impl Database {
         error: &rusqlite::Error,
         gauges: Gauges,
     ) -> Result<Self, OpenError> {
-        let condition = Condition::new(gauges.clone());
-        condition.cannot_open(path, error);
-        Self::start_in_memory(condition, gauges)
+        let health = Health::new(gauges.clone());
+        health.cannot_open(path, error.to_string());
+        Self::start(open::in_memory()?, health, gauges)
     }
 
     /// Reads the file at `path` without writing, for a file that cannot be opened otherwise.
@@ -168,49 +159,39 @@ impl Database {
         path: &Path,
         read: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        file::peek(path, read)
+        open::peek(path, read)
     }
 
-    fn start_in_memory(condition: Condition, gauges: Gauges) -> Result<Self, OpenError> {
-        let connection = file::in_memory().map_err(|error| OpenError::Failed(error.into()))?;
-        let shared = Arc::new(Mutex::new(connection));
-        let place = Place::Memory(shared.clone());
-        Self::start(place, shared, (condition, gauges), None)
-    }
-
-    fn start(
-        place: Place,
-        reader: SharedConnection,
-        (condition, gauges): (Condition, Gauges),
-        lock: Option<Arc<Lock>>,
-    ) -> Result<Self, OpenError> {
-        let queue = Arc::new(Queue::default());
-        let path = place.path().map(Path::to_owned);
+    fn start(opened: Opened, health: Health, gauges: Gauges) -> Result<Self, OpenError> {
+        let (commands, received) = mpsc::channel();
         let writer = Writer {
-            place,
-            queue: queue.clone(),
-            condition: condition.clone(),
+            commands: received,
+            connection: opened.writer,
+            health: health.clone(),
             gauges: gauges.clone(),
             sources: Vec::new(),
+            jobs: Vec::new(),
+            settling: Vec::new(),
+            file: opened.file.clone(),
         };
         let spawned = thread::Builder::new()
             .name("twinread-store".to_owned())
             .spawn(move || writer.run());
         let failed = |error: io::Error| OpenError::Failed(error.into());
         Ok(Self(Arc::new(Inner {
-            path,
-            queue,
-            reader,
-            condition,
-            gauges,
+            commands: Mutex::new(Some(commands)),
+            queue: Budget::new(MAX_BYTES),
             writer: Mutex::new(Some(spawned.map_err(failed)?)),
-            _lock: lock,
+            reader: opened.reader,
+            health,
+            gauges,
+            file: opened.file,
         })))
     }
 
     /// The file; `None` if everything is in memory.
     pub fn path(&self) -> Option<&Path> {
-        self.0.path.as_deref()
+        self.0.file.as_ref().map(|file| &*file.path)
     }
 
     /// Queues a write without waiting. It runs in a transaction with others, and again if that failed. `bytes` is its
@@ -223,25 +204,23 @@ impl Database {
         bytes: usize,
         write: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(), Behind> {
-        let job = Job {
-            bytes,
-            write: Box::new(write),
-        };
-        let taken = self.0.queue.push(job);
-        if taken.is_err() {
+        let mut held = self.0.queue.share();
+        let is_queued = held.grow(bytes.max(MAX_BYTES / MAX_JOBS))
+            && self.0.send(Command::Write(Job {
+                write: Box::new(write),
+                _held: held,
+            }));
+        if is_queued {
+            Ok(())
+        } else {
             self.0.gauges.export_dropped(Signal::Store, 1);
+            Err(Behind)
         }
-        taken
     }
 
-    /// Adds a source for all later rounds.
+    /// Adds a source for all later rounds, and starts the next one at once.
     pub fn add_source(&self, source: impl Source) {
-        self.0.queue.add_source(Box::new(source));
-    }
-
-    /// Starts the next round at once.
-    pub fn hasten(&self) {
-        self.0.queue.hasten();
+        self.0.send(Command::Add(Box::new(source)));
     }
 
     /// Runs `read`. Blocks on the disk and on other readers; call it from a thread that may block.
@@ -258,7 +237,8 @@ impl Database {
     /// Waits until all earlier writes are committed, at most `within`. Returns `false` if they are not, at once if the
     /// disk fails. Call it from a thread that may block.
     pub fn settle(&self, within: Duration) -> bool {
-        self.0.queue.settle(within)
+        let (written, settled) = mpsc::channel();
+        self.0.send(Command::Settle(written)) && settled.recv_timeout(within).is_ok()
     }
 
     /// Waits until all earlier writes and every source are in the file, at most `within`. Returns `false` if they may
@@ -269,12 +249,12 @@ impl Database {
 
     /// Adds a problem to `/readyz` until the process ends.
     pub fn tell(&self, sentence: String) {
-        self.0.condition.lasts(sentence);
+        self.0.health.lasts(sentence);
     }
 
     /// The current problems, one sentence each.
     pub fn impairments(&self) -> Vec<String> {
-        self.0.condition.sentences()
+        self.0.health.sentences()
     }
 
     /// Writes all sources and queued writes a last time and stops the writer. Later writes are refused. If the disk
@@ -287,7 +267,7 @@ impl Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
-            .field("path", &self.0.path)
+            .field("path", &self.path())
             .finish_non_exhaustive()
     }
 }
@@ -295,8 +275,16 @@ impl fmt::Debug for Database {
 // === impl Inner ===
 
 impl Inner {
+    /// Returns `false` if the writer has ended.
+    fn send(&self, command: Command) -> bool {
+        let commands = locked(&self.commands);
+        commands
+            .as_ref()
+            .is_some_and(|commands| commands.send(command).is_ok())
+    }
+
     fn close(&self) {
-        self.queue.close();
+        locked(&self.commands).take();
         let writer = locked(&self.writer).take();
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the writer of the store panicked");

@@ -183,12 +183,6 @@ impl Source for Figures {
         self.fresh.drain(..mem::take(&mut written.fresh));
         self.stored.extend(written);
     }
-
-    fn begun_anew(&mut self) {
-        self.stored = Marks::default();
-        self.fresh.clear();
-        self.counted.pairs.forget_taken();
-    }
 }
 
 // === impl Marks ===

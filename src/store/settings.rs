@@ -114,10 +114,6 @@ impl Source for Writing {
     fn committed(&mut self) {
         self.stored = self.written;
     }
-
-    fn begun_anew(&mut self) {
-        self.stored = 0;
-    }
 }
 
 // === impl Kept ===

@@ -654,25 +654,28 @@ fn entries_of_a_history_that_cannot_be_read_are_counted_and_the_others_shown() {
 }
 
 #[test]
-fn a_file_that_is_removed_while_the_process_runs_is_written_anew_with_all_that_is_known() {
+fn a_file_removed_while_open_is_an_error_until_a_restart_begins_another() {
     let site = Site::new();
     let first = site.start("");
     first.caller().get("/items/1");
     first.quiet(1);
-    let before = first.ask("/v1/verdict")["epoch"].clone();
-    assert_eq!(first.patch(r#"{"sample": {"rate": 0.5}}"#).status, 200);
     std::fs::remove_file(site.path()).unwrap();
-    eventually("it is told", || {
+    eventually("it is reported", || {
         impaired(&first).contains("was removed").then_some(())
     });
+    assert_eq!(first.metric("twinread_store_failing", ""), 1.0);
+    let patched = first.patch(r#"{"sample": {"rate": 0.5}}"#);
+    assert_eq!(told_stored(&patched).as_deref(), Some("false"));
+    assert_eq!(first.caller().get("/items/1").status, 200);
     stop(first);
+    assert!(!site.path().exists());
 
     let second = site.start("");
-    assert_eq!(second.ask("/v1/verdict")["epoch"], before);
-    assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
-    let settings = second.ask("/v1/settings");
-    assert_eq!(settings["settings"]["sample.rate"]["value"], 0.5);
     assert_eq!(impaired(&second), "[]");
+    second.caller().get("/items/1");
+    second.quiet(1);
+    assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
+    assert_eq!(second.ask("/v1/mismatches")["mismatches"], json!([]));
 }
 
 #[test]

@@ -199,93 +199,61 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
     }
 }
 
-/// Writes one row, and counts how often it was written again.
-#[derive(Default)]
-struct Whole(Arc<AtomicU64>);
-
-impl Source for Whole {
-    fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        to.execute(
-            "INSERT OR IGNORE INTO journal VALUES ('whole', 1, 0, '0')",
-            [],
-        )?;
-        Ok(())
-    }
-
-    fn begun_anew(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
-fn a_file_that_is_found_damaged_while_the_process_runs_is_replaced_and_written_whole() {
+fn a_file_damaged_while_open_is_set_aside_and_the_next_start_begins_another() {
     let (folder, path) = scratch();
     let (database, gauges) = open(&path);
-    let source = Whole::default();
-    let anew = source.0.clone();
-    database.add_source(source);
-    assert!(database.settle(DEADLINE));
-    let mut is_first = true;
-    let write = move |_: &Connection| {
-        if std::mem::take(&mut is_first) {
-            Err(failure(rusqlite::ffi::SQLITE_CORRUPT))
-        } else {
-            Ok(())
-        }
-    };
-    database.write(1, write).unwrap();
-    eventually("a new file", || anew.load(Ordering::Relaxed) == 1);
-    eventually("written whole", || kinds(&database) == ["whole"]);
-    eventually("all is well", || gauges.store_failing() == 0);
-    assert_eq!(gauges.stores_set_aside(), 1);
-    assert_eq!(files(&folder, ".corrupt-").len(), 1);
-    drop(database);
-    let (database, _) = open(&path);
-    assert_eq!(kinds(&database), ["whole"]);
-}
-
-#[test]
-fn a_file_that_is_removed_while_the_process_runs_is_begun_anew_and_written_whole() {
-    let (folder, path) = scratch();
-    let (database, gauges) = open(&path);
-    let source = Whole::default();
-    let anew = source.0.clone();
-    database.add_source(source);
-    put(&database, "lost");
-    assert!(database.settle(DEADLINE));
-    fs::remove_file(&path).unwrap();
-    eventually("a new file", || anew.load(Ordering::Relaxed) == 1);
-    put(&database, "later");
-    assert!(database.settle(DEADLINE));
-    assert_eq!(kinds(&database), ["later", "whole"]);
-    let told = database.impairments().join(" ");
-    assert!(told.contains("evidence.db was removed"), "{told}");
-    assert_eq!((gauges.store_failures(), gauges.store_failing()), (1, 0));
-    let refused = Database::open(Some(&path), Gauges::default()).unwrap_err();
-    assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
-    drop(database);
-    assert_eq!(files(&folder, ".corrupt-"), [] as [PathBuf; 0]);
-    let (database, _) = open(&path);
-    assert_eq!(kinds(&database), ["later", "whole"]);
-}
-
-#[test]
-fn a_file_that_is_put_in_the_place_of_the_store_is_told_and_stays_as_it_is() {
-    let (folder, path) = scratch();
-    let (database, gauges) = open(&path);
-    let other = folder.path().join("other");
-    fs::write(&other, "of somebody else").unwrap();
-    fs::rename(&other, &path).unwrap();
-    eventually("it is told", || gauges.store_failing() == 1);
     put(&database, "one");
-    let told = database.impairments().join(" ");
-    assert!(told.contains("another file was put in its place"), "{told}");
-    assert_eq!(fs::read(&path).unwrap(), b"of somebody else");
-
-    fs::remove_file(&path).unwrap();
-    eventually("a new file", || gauges.store_failing() == 0);
     assert!(database.settle(DEADLINE));
-    assert_eq!(kinds(&database), ["one"]);
+    let write = |_: &Connection| Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
+    database.write(1, write).unwrap();
+    eventually("set aside", || gauges.stores_set_aside() == 1);
+    assert!(!database.settle(DEADLINE));
+    assert_eq!((gauges.stores_set_aside(), gauges.store_failing()), (1, 1));
+    let aside = files(&folder, ".corrupt-").remove(0);
+    let shown = database.impairments().join(" ");
+    assert!(shown.contains(aside.to_str().unwrap()), "{shown}");
+    assert!(shown.contains("was removed or replaced"), "{shown}");
+    drop(database);
+    assert_eq!(gauges.exports_dropped(Signal::Store), 1);
+    let (database, _) = open(&path);
+    put(&database, "two");
+    assert!(database.settle(DEADLINE));
+    assert_eq!(kinds(&database), ["two"]);
+    let aside = Connection::open(aside).unwrap();
+    let kept = aside.query_row("SELECT kind FROM journal", [], |row| {
+        row.get::<_, String>(0)
+    });
+    assert_eq!(kept.unwrap(), "one");
+}
+
+#[test]
+fn a_file_removed_or_replaced_while_open_is_an_error_and_nothing_else() {
+    let other = |path: &Path| fs::write(path, "of somebody else").unwrap();
+    let none = |_: &Path| {};
+    for replace in [none as fn(&Path), other] {
+        let (folder, path) = scratch();
+        let (database, gauges) = open(&path);
+        put(&database, "one");
+        assert!(database.settle(DEADLINE));
+        let away = folder.path().join("away");
+        fs::rename(&path, &away).unwrap();
+        replace(&path);
+        let found = fs::read(&path).ok();
+        eventually("it is an error", || gauges.store_failing() == 1);
+        put(&database, "two");
+        assert!(!database.settle(DEADLINE));
+        let shown = database.impairments().join(" ");
+        let expected = "evidence.db was removed or replaced while it was in use";
+        assert!(shown.contains(expected), "{shown}");
+        assert_eq!(fs::read(&path).ok(), found);
+
+        // Nothing is lost if the file comes back.
+        fs::rename(&away, &path).unwrap();
+        eventually("it works", || gauges.store_failing() == 0);
+        assert_eq!(kinds(&database), ["one", "two"]);
+        assert_eq!(gauges.exports_dropped(Signal::Store), 0);
+    }
 }
 
 fn failure(code: i32) -> rusqlite::Error {
@@ -317,22 +285,6 @@ fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
     eventually("all is written", || kinds(&database) == ["after", "big"]);
     eventually("and well", || database.impairments().is_empty());
     assert_eq!(gauges.exports_dropped(Signal::Store), 0);
-}
-
-#[test]
-fn files_are_set_aside_only_so_often() {
-    let (folder, path) = scratch();
-    let (database, gauges) = open(&path);
-    let attempts = Arc::new(AtomicU64::new(0));
-    let attempted = attempts.clone();
-    let write = move |_: &Connection| match attempted.fetch_add(1, Ordering::Relaxed) {
-        5.. => Ok(()),
-        _ => Err(failure(rusqlite::ffi::SQLITE_CORRUPT)),
-    };
-    database.write(1, write).unwrap();
-    eventually("written", || attempts.load(Ordering::Relaxed) == 6);
-    eventually("told", || gauges.store_failing() == 0);
-    assert_eq!(files(&folder, ".corrupt-").len(), 3);
 }
 
 #[test]

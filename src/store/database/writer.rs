@@ -1,38 +1,60 @@
 //! The thread that writes to the database.
 
 use super::{
-    LAST_WORDS, Source,
-    backend::{Anew, NotReady, Place},
-    file,
-    health::{Condition, chain},
-    queue::{Job, Queue},
+    SharedConnection, Source,
+    health::Health,
+    locked,
+    open::{self, StoreFile, Trouble},
 };
-use crate::ledger::{Gauges, Signal};
+use crate::{
+    budget::Held,
+    ledger::{Gauges, Signal},
+};
 use rusqlite::{Connection, ErrorCode};
 use std::{
-    collections::VecDeque,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-pub(super) struct Writer {
-    pub(super) place: Place,
-    pub(super) queue: Arc<Queue>,
-    pub(super) condition: Condition,
-    pub(super) gauges: Gauges,
-    pub(super) sources: Vec<Box<dyn Source>>,
+/// What callers send to the writer. Once the last sender is dropped, it writes a last time and ends.
+pub(super) enum Command {
+    Write(Job),
+    Add(Box<dyn Source>),
+    /// Reports when all earlier writes are committed; dropped if that fails.
+    Settle(Sender<()>),
 }
 
-/// The result of an attempt to write a round.
-enum Attempt {
-    /// With the error of a source that keeps its data and tries again, if any.
-    Committed(Option<rusqlite::Error>),
-    NotReady(NotReady),
-    /// A later attempt may succeed.
-    Failed(rusqlite::Error),
-    /// No later attempt can succeed.
-    Damaged(rusqlite::Error),
+/// One write. It may run several times.
+pub(super) struct Job {
+    pub(super) write: Write,
+    /// Its share of what may be queued.
+    pub(super) _held: Held,
+}
+
+type Write = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+
+pub(super) struct Writer {
+    pub(super) commands: Receiver<Command>,
+    pub(super) connection: SharedConnection,
+    pub(super) health: Health,
+    pub(super) gauges: Gauges,
+    pub(super) sources: Vec<Box<dyn Source>>,
+    pub(super) jobs: Vec<Job>,
+    /// Who waits for the round.
+    pub(super) settling: Vec<Sender<()>>,
+    /// Dropped after the connection.
+    pub(super) file: Option<Arc<StoreFile>>,
+}
+
+/// Whether there will be another round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Regular,
+    Last,
 }
 
 /// Interval between rounds if nobody waits.
@@ -44,118 +66,133 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The same during shutdown.
 const SHORT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long the writer keeps trying during shutdown.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(3);
+
 // === impl Writer ===
 
 impl Writer {
     pub(super) fn run(mut self) {
-        loop {
-            let mut round = self.queue.next(PERIOD);
-            self.sources.append(&mut round.sources);
-            let bytes = round.jobs.iter().map(|job| job.bytes).sum();
-            if !self.commit(&mut round.jobs) {
-                let left = round.jobs.len() + self.queue.left();
-                tracing::error!(
-                    left,
-                    "the store could not be written at the end: what was found out last is lost"
-                );
-                self.gauges.export_dropped(Signal::Store, left as u64);
-                return;
-            }
-            self.queue.written(bytes);
-            if round.is_last {
-                self.place.write_back();
-                return;
-            }
-        }
-    }
-
-    /// Writes the round and retries until it succeeds. Returns `false` if it gave up because the process ends.
-    fn commit(&mut self, jobs: &mut VecDeque<Job>) -> bool {
+        let mut pause = PERIOD;
         let mut give_up = None;
         loop {
-            match self.attempt(jobs) {
-                Attempt::Committed(refused) => {
-                    match refused {
-                        Some(refused) => self.condition.fails(refused.to_string()),
-                        None => self.condition.works(),
+            let round = self.receive(pause);
+            let is_written = self.write();
+            match (round, is_written) {
+                (Round::Regular, true) => pause = PERIOD,
+                (Round::Regular, false) => pause = PAUSE,
+                (Round::Last, true) => return self.checkpoint(),
+                (Round::Last, false) => {
+                    let now = Instant::now();
+                    if now > *give_up.get_or_insert(now + LAST_ATTEMPTS) {
+                        return self.give_up();
                     }
-                    return true;
+                    thread::sleep(SHORT_PAUSE);
                 }
-                Attempt::NotReady(error) => self.condition.fails(chain(&error)),
-                Attempt::Failed(error) => self.condition.fails(error.to_string()),
-                Attempt::Damaged(error) => {
-                    self.condition.fails(error.to_string());
-                    self.place.abandon();
-                }
-            }
-            let pause = if give_up.is_some() {
-                SHORT_PAUSE
-            } else {
-                PAUSE
-            };
-            if self.queue.failed(pause) {
-                let now = Instant::now();
-                if now > *give_up.get_or_insert(now + LAST_WORDS) {
-                    return false;
-                }
-                thread::sleep(SHORT_PAUSE);
             }
         }
     }
 
-    fn attempt(&mut self, jobs: &mut VecDeque<Job>) -> Attempt {
-        match self.place.ready() {
-            Ok(None) => {}
-            Ok(Some(anew)) => self.has_begun(&anew),
-            Err(error) => return Attempt::NotReady(error),
-        }
-        let (sources, gauges) = (&mut self.sources, &self.gauges);
-        let result = self.place.with(|connection| {
-            let mut good = vec![false; sources.len()];
-            let mut refused = None;
-            let transaction = connection.transaction()?;
-            for (source, good) in sources.iter_mut().zip(&mut good) {
-                let written = apart(&transaction, |to| source.write(to))?;
-                *good = written.is_ok();
-                let error = written.err().or_else(|| source.refused());
-                refused = refused.or(error);
-            }
-            for job in jobs.iter_mut() {
-                if let Err(error) = apart(&transaction, |to| (job.write)(to))? {
-                    tracing::error!(%error, "the store refuses a write, which is lost");
-                    gauges.export_dropped(Signal::Store, 1);
+    /// Collects the input of the next round, for `pause` or until somebody waits for it.
+    fn receive(&mut self, pause: Duration) -> Round {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.commands.recv_timeout(left) {
+                Ok(Command::Write(job)) => self.jobs.push(job),
+                Ok(Command::Add(source)) => {
+                    self.sources.push(source);
+                    return Round::Regular;
                 }
-            }
-            transaction.commit()?;
-            Ok((good, refused))
-        });
-        match result {
-            Ok((good, refused)) => {
-                let sources = self.sources.iter_mut().zip(good);
-                for (source, _) in sources.filter(|(_, is_good)| *is_good) {
-                    source.committed();
+                Ok(Command::Settle(settling)) => {
+                    self.settling.push(settling);
+                    return Round::Regular;
                 }
-                jobs.clear();
-                Attempt::Committed(refused)
+                Err(RecvTimeoutError::Timeout) => return Round::Regular,
+                Err(RecvTimeoutError::Disconnected) => return Round::Last,
             }
-            Err(error) if file::is_damage(&error) => Attempt::Damaged(error),
-            Err(error) => Attempt::Failed(error),
         }
     }
 
-    /// Reports that the file is new and empty.
-    fn has_begun(&mut self, anew: &Anew) {
-        match anew {
-            Anew::SetAside(aside) => self.condition.set_aside(aside),
-            Anew::Removed => {
-                if let Some(path) = self.place.path() {
-                    self.condition.removed(path);
+    /// Writes the round; `false` if it must be retried.
+    fn write(&mut self) -> bool {
+        let settling = std::mem::take(&mut self.settling);
+        match self.attempt() {
+            Ok(refused) => {
+                match refused {
+                    Some(refused) => self.health.fails(refused.to_string()),
+                    None => self.health.works(),
                 }
+                for settled in settling {
+                    // Whoever no longer waits misses nothing.
+                    let _ = settled.send(());
+                }
+                true
+            }
+            Err(trouble) => {
+                self.health.fails(trouble.to_string());
+                if let (Trouble::Damaged(_), Some(file)) = (trouble, &self.file) {
+                    match open::set_aside(&file.path) {
+                        Ok(aside) => self
+                            .health
+                            .set_aside(&aside, "and nothing is stored until a restart"),
+                        Err(error) => self.health.fails(error.to_string()),
+                    }
+                }
+                false
             }
         }
+    }
+
+    /// Writes all sources and jobs in one transaction. Returns the error of a source that keeps its data and tries again,
+    /// if any.
+    fn attempt(&mut self) -> Result<Option<rusqlite::Error>, Trouble> {
+        if let Some(file) = &self.file {
+            file.check()?;
+        }
+        let mut refused = None;
+        let mut good = Vec::new();
+        let mut connection = locked(&self.connection);
+        let transaction = connection.transaction()?;
         for source in &mut self.sources {
-            source.begun_anew();
+            let written = apart(&transaction, |to| source.write(to))?;
+            good.push(written.is_ok());
+            let error = written.err().or_else(|| source.refused());
+            refused = refused.or(error);
         }
+        for job in &mut self.jobs {
+            if let Err(error) = apart(&transaction, |to| (job.write)(to))? {
+                tracing::error!(%error, "the store refuses a write, which is lost");
+                self.gauges.export_dropped(Signal::Store, 1);
+            }
+        }
+        transaction.commit()?;
+        drop(connection);
+        for (source, is_good) in self.sources.iter_mut().zip(good) {
+            if is_good {
+                source.committed();
+            }
+        }
+        self.jobs.clear();
+        Ok(refused)
+    }
+
+    /// Moves the write-ahead log into the file.
+    fn checkpoint(&self) {
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let written = locked(&self.connection).query_row(checkpoint, [], |_| Ok(()));
+        if let Err(error) = written {
+            tracing::warn!(%error, "the log of the store stays next to it, for the next start to read");
+        }
+    }
+
+    fn give_up(&self) {
+        let left = self.jobs.len();
+        tracing::error!(
+            left,
+            "the store could not be written at the end: what was found out last is lost"
+        );
+        self.gauges.export_dropped(Signal::Store, left as u64);
     }
 }
 

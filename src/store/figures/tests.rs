@@ -519,23 +519,6 @@ fn ids_that_have_met_are_stored_once_and_known_again() {
 }
 
 #[test]
-fn a_new_database_gets_everything_again() {
-    let (old, new) = (database(), database());
-    let mut process = Process::start(&old, 0);
-    process.live("a");
-    process.check("a", Outcome::Noise);
-    process.write(&old);
-    process.figures.begun_anew();
-    process.write(&new);
-    assert_eq!(Process::start(&new, 1).tallies().routes, {
-        let past = old.read(Past::load).unwrap();
-        Process::open(LedgerSnapshot::GoesOn(past.epochs), 1, Vec::new())
-            .tallies()
-            .routes
-    });
-}
-
-#[test]
 fn what_cannot_be_read_again_is_left_out_and_the_law_holds() {
     let database = database();
     let mut first = Process::start(&database, 0);
