@@ -1,8 +1,9 @@
 //! Bounded channels and shared state between the parts of the runtime. The live side hands samples to the shadow side
 //! and records writes; the shadow side hands redacted reports to exporters and the store. Sending never waits.
 
-pub mod checked;
+mod captured_read;
 mod compact_head;
+mod finished_check;
 mod id_pairs;
 mod masked;
 pub mod queue;
@@ -10,10 +11,13 @@ pub mod report;
 pub mod report_bus;
 mod write_tracker;
 
-pub use checked::{FinishedCheck, TimedAnswer};
+pub use captured_read::{CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer};
 pub use compact_head::{CompactAnswer, CompactHead, CompactRequest};
+pub use finished_check::{FinishedCheck, Span};
 pub use id_pairs::{Fresh, Pairs, Tables};
-pub use queue::{CapturedRead, CheckInput, Queue, QueueReceiver, ReadRequest};
-pub use report::{Rechecked, Report, ReportedAnswer, ReportedDifference, RuleEvidence, Traced};
+pub use queue::{Queue, QueueReceiver};
+pub use report::{
+    Rechecked, Report, ReportedAnswer, ReportedDifference, ReportedRequest, RuleEvidence, Traced,
+};
 pub use report_bus::{Reports, Sent};
 pub use write_tracker::Writes;

@@ -19,7 +19,6 @@ mod recheck;
 mod recheck_slots;
 mod replace_primary;
 mod replay;
-mod span;
 mod suggestion_budget;
 mod worker;
 

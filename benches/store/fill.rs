@@ -10,7 +10,8 @@ use twinread::{
     ledger::{Bound, Gauges, Signal},
     outcome::{Mark, Outcome},
     pipeline::{
-        Rechecked, Report, ReportedDifference, Reports, RuleEvidence, report::ReportedAnswer,
+        Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence,
+        report::ReportedAnswer,
     },
     store::{self, Database, Store},
     trace_context::TraceContext,
@@ -106,12 +107,13 @@ fn report(number: u64) -> Report {
         outcome,
         route: route(number).into(),
         epoch: "20261122T100000000-0001-0123abcd".into(),
-        method: "GET".to_owned(),
-        path: format!("/items/{:016x}", scattered(number)),
-        query: Some("page=number(2)&expand=string(5)".to_owned()),
-        request_headers: pairs(number, ["host", "accept", "user-agent", "x-request-id"]),
-        request_body: None,
-        request_masked: Vec::new(),
+        request: ReportedRequest {
+            method: "GET".to_owned(),
+            path: format!("/items/{:016x}", scattered(number)),
+            query: Some("page=number(2)&expand=string(5)".to_owned()),
+            headers: pairs(number, ["host", "accept", "user-agent", "x-request-id"]),
+            ..ReportedRequest::default()
+        },
         span: TraceContext {
             trace_id: u128::from(scattered(number)) << 64 | 1,
             span_id: scattered(number),

@@ -164,7 +164,7 @@ mod tests {
     use crate::{
         ledger::{Gauges, Signal},
         outcome::Mark,
-        pipeline::{Rechecked, Reports, RuleEvidence},
+        pipeline::{Rechecked, ReportedRequest, Reports, RuleEvidence},
         trace_context::TraceContext,
         value::Kind,
     };
@@ -320,12 +320,7 @@ mod tests {
             outcome,
             route: "get-item".into(),
             epoch: "e1".into(),
-            method: "GET".to_owned(),
-            path: "/items/7".to_owned(),
-            query: None,
-            request_headers: Vec::new(),
-            request_body: None,
-            request_masked: Vec::new(),
+            request: ReportedRequest::default(),
             span: TraceContext {
                 trace_id: 0xabc,
                 span_id: 1,

@@ -86,14 +86,14 @@ fn event(told: &ReportedDifference, at: SystemTime) -> Event {
 
 fn attributes(report: &Report) -> Vec<KeyValue> {
     let mut attributes = vec![
-        KeyValue::new("http.request.method", report.method.clone()),
+        KeyValue::new("http.request.method", report.request.method.clone()),
         KeyValue::new("http.route", report.route.clone()),
-        KeyValue::new("url.path", report.path.clone()),
+        KeyValue::new("url.path", report.request.path.clone()),
         KeyValue::new("twinread.outcome", report.outcome.name()),
         KeyValue::new("twinread.epoch", report.epoch.clone()),
         KeyValue::new("twinread.differences", integer(report.count)),
     ];
-    if let Some(query) = &report.query {
+    if let Some(query) = &report.request.query {
         attributes.push(KeyValue::new("url.query", query.clone()));
     }
     match (report.outcome, report.outcome.detail()) {

@@ -50,8 +50,8 @@ struct Counts {
     house: Arc<LedgerShared>,
 }
 
-/// One sample until its outcome. Dropped without one, it counts as `not_compared{internal}`, or as
-/// `not_compared{shutting_down}` during shutdown.
+/// One sample until its outcome. Dropped without one, it counts as `not_compared` with the reason of
+/// [`Ticket::set_drop_reason`], or with `shutting_down` during shutdown.
 #[derive(Debug)]
 #[must_use = "a dropped ticket counts as not compared"]
 pub struct Ticket {
@@ -59,6 +59,7 @@ pub struct Ticket {
     /// In the epoch in which the sample was taken.
     seat: EpochSlot,
     is_counted: bool,
+    drop_reason: Reason,
     is_delayed: bool,
     /// Whether that epoch's build answered it, as far as known.
     is_attributed: bool,
@@ -176,6 +177,7 @@ impl Route {
             route: self.clone(),
             seat,
             is_counted: false,
+            drop_reason: Reason::Internal,
             is_delayed: false,
             is_attributed: true,
             draw,
@@ -263,6 +265,11 @@ impl Ticket {
         &self.route
     }
 
+    /// The stack that was primary when the read was sampled.
+    pub fn primary(&self) -> Stack {
+        self.draw.primary
+    }
+
     /// The id of the check's epoch.
     pub fn epoch(&self) -> &Arc<str> {
         self.seat.epoch.id()
@@ -318,15 +325,9 @@ impl Ticket {
         self.count(outcome);
     }
 
-    /// Finishes the check without a comparison: `shutting_down` during shutdown, otherwise `reason`.
-    pub fn give_up(self, reason: Reason) {
-        let is_ending = self.route.0.house.shutting_down.load(Ordering::Relaxed);
-        let reason = if is_ending {
-            Reason::ShuttingDown
-        } else {
-            reason
-        };
-        self.finish(Outcome::NotCompared(reason));
+    /// Why the check is not compared if the ticket is dropped from now on; `internal` at first.
+    pub fn set_drop_reason(&mut self, reason: Reason) {
+        self.drop_reason = reason;
     }
 
     /// The tally of the rest, if the check counts there. That was decided when it was sampled.
@@ -383,7 +384,7 @@ impl Drop for Ticket {
         let reason = if self.route.0.house.shutting_down.load(Ordering::Relaxed) {
             Reason::ShuttingDown
         } else {
-            Reason::Internal
+            self.drop_reason
         };
         self.count(Outcome::NotCompared(reason));
     }

@@ -1,252 +1,145 @@
-//! A bounded copy of a streamed body, or its hash.
+//! A sampled read while it passes: its request and its answer are copied, and offered to the shadow once complete.
 
+use super::{
+    body::{
+        bounded_copy::{BoundedCopy, End, SharedCopy},
+        response::{Origin, ResponseBody},
+    },
+    problem::Problem,
+};
 use crate::{
-    budget::{Budget, Held},
-    compare::{BodyCopy, Hashing},
     outcome::Reason,
+    pipeline::{CapturedRead, CompactAnswer, CompactHead, CompactRequest, Queue, ReadMeta},
 };
 use bytes::Bytes;
-use http_body::SizeHint;
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use std::time::Instant;
 
-/// The copy so far. A refused copy keeps nothing, because half a body proves nothing.
+/// A sampled read without an answer yet. If it is dropped, its caller is gone.
 #[derive(Debug)]
-pub(super) struct BoundedCopy {
-    kept: Vec<u8>,
-    held: Held,
-    max_body: usize,
-    beyond: Beyond,
-    /// Set once the body is larger than `max_body`.
-    hashing: Option<Hashing>,
-    end: End,
-    /// When it ended.
-    ended: Option<Instant>,
+pub(super) struct Capture {
+    pub(super) meta: ReadMeta,
+    pub(super) request: CompactRequest,
+    /// `None` if it has no body.
+    pub(super) request_body: Option<SharedCopy>,
+    pub(super) answer_body: BoundedCopy,
+    pub(super) queue: Queue,
 }
 
-/// What to do with a body larger than `max_body`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Beyond {
-    Refused,
-    /// Hash it, which takes no memory.
-    Hashed,
+/// A sampled read whose answer has begun. If it is dropped, its caller is gone.
+#[derive(Debug)]
+pub(super) struct AnswerCapture {
+    capture: Box<Capture>,
+    /// Without its body.
+    answer: CompactAnswer,
+    sent: Instant,
 }
 
-/// The state of the body.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum End {
-    Streaming,
-    Whole,
-    /// It broke before its end.
-    Broken,
-    /// The copy was given up: too large, or no memory.
-    Refused(Reason),
-}
+// === impl Capture ===
 
-/// A copy of a request body, written while it streams and read when the answer arrives. Clones share it.
-#[derive(Clone, Debug)]
-pub(super) struct SharedCopy(Arc<Mutex<BoundedCopy>>);
-
-// === impl BoundedCopy ===
-
-impl BoundedCopy {
-    pub(super) fn new(budget: &Budget, max_body: usize) -> Self {
-        Self {
-            kept: Vec::new(),
-            held: budget.share(),
-            max_body,
-            beyond: Beyond::Refused,
-            hashing: None,
-            end: End::Streaming,
-            ended: None,
-        }
-    }
-
-    /// Hashes bodies larger than `max_body`.
-    pub(super) fn hashing_beyond(mut self) -> Self {
-        self.beyond = Beyond::Hashed;
-        self
-    }
-
-    /// Reserves room for a body of known length.
-    pub(super) fn expect(&mut self, size: &SizeHint) {
-        if let Some(length) = size.exact() {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if self.admits(length) {
-                self.kept.reserve_exact(length);
-            }
-        }
-    }
-
-    pub(super) fn observe(&mut self, data: &Bytes) {
-        if self.end != End::Streaming {
-            return;
-        }
-        let length = self.kept.len() + data.len();
-        let is_kept =
-            self.hashing.is_none() && (length <= self.held.bytes() || self.admits(length));
-        match &mut self.hashing {
-            _ if is_kept => self.kept.extend_from_slice(data),
-            Some(hashing) => hashing.update(data),
-            None => {}
-        }
-    }
-
-    pub(super) fn finish(&mut self, end: End) {
-        if self.end == End::Streaming {
-            self.end = end;
-        }
-    }
-
-    /// Like [`BoundedCopy::finish`], and records the time.
-    pub(super) fn finish_now(&mut self, end: End) {
-        self.finish(end);
-        self.ended = Some(Instant::now());
-    }
-
-    pub(super) fn ended(&self) -> Option<Instant> {
-        self.ended
-    }
-
-    pub(super) fn end(&self) -> End {
-        self.end
-    }
-
-    /// The bytes kept so far.
-    pub(super) fn kept(&self) -> &[u8] {
-        &self.kept
-    }
-
-    /// Takes the complete body, or its hash, and its share of the budget.
-    pub(super) fn take(&mut self) -> (BodyCopy, Held) {
-        let held = self.held.split();
-        let copy = match self.hashing.take() {
-            Some(hashing) => BodyCopy::Hashed(hashing.digest()),
-            None => std::mem::take(&mut self.kept).into(),
+impl Capture {
+    /// Copies the answer while it streams, or ends the check if there is nothing to compare.
+    pub(super) fn begin(mut self: Box<Self>, answer: &mut Response<ResponseBody>) {
+        let sent = match answer.body().origin() {
+            Origin::Stack(sent) => sent,
+            Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => return,
+            Origin::Own(_) => return self.fail(),
         };
-        (copy, held)
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(answer.headers()) {
+            return self.meta.not_compared(Reason::Streaming);
+        }
+        let head = CompactHead::of_headers(answer.headers());
+        if !self.meta.held.grow(head.weight()) {
+            return self.meta.not_compared(Reason::MemoryFull);
+        }
+        let capture = AnswerCapture {
+            capture: self,
+            answer: CompactAnswer {
+                status: answer.status(),
+                head,
+                body: Bytes::new().into(),
+                trailers: HeaderMap::new(),
+            },
+            sent,
+        };
+        answer.body_mut().copy_for(Box::new(capture));
     }
 
-    /// Takes budget for a body of `length` bytes in all, or gives the copy up.
-    fn admits(&mut self, length: usize) -> bool {
-        if length > self.max_body {
-            match self.beyond {
-                Beyond::Hashed => self.hashing = Some(Hashing::begin(&self.kept)),
-                Beyond::Refused => self.end = End::Refused(Reason::BodyTooLarge),
+    /// The primary is at fault, unless the process ends.
+    fn fail(mut self: Box<Self>) {
+        self.meta.ticket.set_drop_reason(Reason::PrimaryError);
+    }
+}
+
+// === impl AnswerCapture ===
+
+impl AnswerCapture {
+    pub(super) fn expect(&mut self, size: &SizeHint) {
+        self.capture.answer_body.expect(size);
+    }
+
+    pub(super) fn observe(&mut self, frame: &Frame<Bytes>) {
+        if let Some(data) = frame.data_ref() {
+            self.capture.answer_body.observe(data);
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            self.answer.trailers = trailers.clone();
+        }
+    }
+
+    /// The answer is complete: offers both messages to the shadow.
+    pub(super) fn complete(self: Box<Self>) {
+        let Self {
+            capture,
+            mut answer,
+            mut sent,
+        } = *self;
+        let Capture {
+            mut meta,
+            mut request,
+            request_body,
+            mut answer_body,
+            queue,
+        } = *capture;
+        answer_body.finish(End::Whole);
+        if let End::Refused(reason) = answer_body.end() {
+            return meta.not_compared(reason);
+        }
+        if let Some(request_body) = request_body {
+            let mut body = request_body.lock();
+            // A caller that sends the body slowly must not count as a delay of the stack.
+            sent = body.ended().map_or(sent, |ended| ended.max(sent));
+            match body.end() {
+                End::Whole => {}
+                // The answer came before the request was complete, so the request cannot be replayed.
+                End::Streaming => return meta.not_compared(Reason::Streaming),
+                End::Broken => return,
+                End::Refused(reason) => return meta.not_compared(reason),
             }
-        } else if self.held.grow(length - self.held.bytes()) {
-            return true;
-        } else {
-            self.end = End::Refused(Reason::MemoryFull);
+            request.body = body.take(&mut meta.held).kept().clone();
         }
-        self.kept = Vec::new();
-        self.held.shrink_to(0);
-        false
+        answer.body = answer_body.take(&mut meta.held);
+        meta.ticket.set_drop_reason(Reason::Internal);
+        let offered = Instant::now();
+        queue.offer(Box::new(CapturedRead {
+            meta,
+            request,
+            answer,
+            took: offered - sent,
+            offered,
+        }));
+    }
+
+    /// The primary broke off the answer.
+    pub(super) fn fail(self: Box<Self>) {
+        self.capture.fail();
     }
 }
 
-// === impl SharedCopy ===
-
-impl SharedCopy {
-    pub(super) fn new(tape: BoundedCopy) -> Self {
-        Self(Arc::new(Mutex::new(tape)))
-    }
-
-    pub(super) fn tape(&self) -> MutexGuard<'_, BoundedCopy> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tape(budget: &Budget) -> BoundedCopy {
-        BoundedCopy::new(budget, 8)
-    }
-
-    fn hashed(budget: &Budget, parts: &[&'static [u8]]) -> BodyCopy {
-        let mut tape = BoundedCopy::new(budget, 8).hashing_beyond();
-        for part in parts {
-            tape.observe(&Bytes::from_static(part));
-        }
-        tape.finish(End::Whole);
-        assert_eq!(
-            (tape.end(), tape.kept(), budget.held()),
-            (End::Whole, &b""[..], 0)
-        );
-        tape.take().0
-    }
-
-    #[test]
-    fn body_past_the_limit_is_hashed_however_it_streams() {
-        let budget = Budget::new(100);
-        let expected = BodyCopy::Hashed(Hashing::begin(b"abcdefghi").digest());
-        assert_eq!(hashed(&budget, &[b"abcde", b"fghi"]), expected);
-        assert_eq!(hashed(&budget, &[b"abcdefghi"]), expected);
-        assert_eq!(hashed(&budget, &[b"abcdefgh", b"i"]), expected);
-        assert_ne!(hashed(&budget, &[b"abcdefgh", b"j"]), expected);
-
-        let mut declared = BoundedCopy::new(&budget, 8).hashing_beyond();
-        declared.expect(&SizeHint::with_exact(9));
-        declared.observe(&Bytes::from_static(b"abcd"));
-        assert_eq!(budget.held(), 0, "nothing is kept of it at any time");
-        declared.observe(&Bytes::from_static(b"efghi"));
-        assert_eq!(declared.take().0, expected);
-    }
-
-    #[test]
-    fn what_streamed_by_is_kept_within_the_budget() {
-        let budget = Budget::new(100);
-        let mut tape = tape(&budget);
-        tape.observe(&Bytes::from_static(b"abc"));
-        tape.observe(&Bytes::from_static(b"defgh"));
-        tape.finish(End::Whole);
-        assert_eq!((tape.end(), budget.held()), (End::Whole, 8));
-
-        let (body, held) = tape.take();
-        drop(tape);
-        assert_eq!(
-            (&body.kept()[..], held.bytes(), budget.held()),
-            (&b"abcdefgh"[..], 8, 8)
-        );
-        drop(held);
-        assert_eq!(budget.held(), 0);
-    }
-
-    #[test]
-    fn a_body_past_the_limit_is_dropped_at_once() {
-        let budget = Budget::new(100);
-        let mut tape = tape(&budget);
-        tape.observe(&Bytes::from_static(b"abcde"));
-        tape.observe(&Bytes::from_static(b"fghi"));
-        tape.finish(End::Whole);
-        assert_eq!(tape.end(), End::Refused(Reason::BodyTooLarge));
-        assert_eq!((tape.kept(), budget.held()), (&b""[..], 0));
-    }
-
-    #[test]
-    fn a_body_past_the_budget_is_dropped_at_once() {
-        let budget = Budget::new(6);
-        let mut tape = tape(&budget);
-        tape.observe(&Bytes::from_static(b"abcde"));
-        tape.observe(&Bytes::from_static(b"fg"));
-        assert_eq!(tape.end(), End::Refused(Reason::MemoryFull));
-        assert_eq!(budget.held(), 0);
-    }
-
-    #[test]
-    fn a_body_of_known_length_is_refused_before_it_comes() {
-        let budget = Budget::new(100);
-        let mut tape = tape(&budget);
-        tape.expect(&SizeHint::with_exact(9));
-        assert_eq!(tape.end(), End::Refused(Reason::BodyTooLarge));
-
-        let mut tape = self::tape(&budget);
-        tape.expect(&SizeHint::with_exact(3));
-        tape.observe(&Bytes::from_static(b"abc"));
-        assert_eq!((tape.kept(), budget.held()), (&b"abc"[..], 3));
-    }
+/// Answers of this type never end.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
+    kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }

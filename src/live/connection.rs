@@ -1,62 +1,139 @@
-//! The entry point of a connection's requests: removes the headers of this connection, and passes the requests to the
-//! layers.
+//! The requests of one connection: each is checked, freed of the headers of this connection, observed and forwarded.
 
 use super::{
     body::{request::RequestBody, response::ResponseBody},
-    call::{Call, Caller, Upgrade},
     control,
+    forward::{Forward, Forwarding},
     http1::hop::{self, Mark, Marks},
+    limits::ListenerLimits,
     problem::Problem,
+    sample::{Observed, Sampler},
     settings::LiveSettings,
-    switch::Undecided,
+    switch::{Switch, Undecided},
 };
-use crate::{http_client::Instance, ledger::Gauges, settings::Current};
+use crate::{
+    http_client::{Instance, WriterHandle},
+    ledger::Gauges,
+    sample::Wish,
+    settings::Current,
+};
 use futures_util::future::Either;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, header::UPGRADE};
+use http::{HeaderValue, Method, Request, Response, Version, header::UPGRADE};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
-    cell::RefCell,
     convert::Infallible,
-    future::{Ready, ready},
-    sync::Arc,
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Instant,
 };
-use tower::Service;
 
 /// The service of one connection.
 #[derive(Debug)]
-pub(super) struct ConnectionService<S> {
-    layers: RefCell<S>,
-    live: Current<LiveSettings>,
-    caller: Arc<Caller>,
-    loops: Loops,
+pub(super) struct ConnectionService {
+    pub(super) shared: Arc<Shared>,
+    pub(super) caller: Arc<Caller>,
 }
 
-/// Refuses requests that run in a loop.
-#[derive(Clone, Debug)]
-pub(super) struct Loops {
-    instance: Option<Instance>,
-    gauges: Gauges,
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) live: Current<LiveSettings>,
+    /// For finding requests that run in a loop.
+    pub(super) instance: Option<Instance>,
+    pub(super) sampler: Arc<Sampler>,
+    pub(super) forward: Forward,
+}
+
+/// The caller's side of a connection.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) line: Arc<WriterHandle>,
+    pub(super) switch: Switch,
+    pub(super) limits: ListenerLimits,
+    pub(super) gauges: Gauges,
+    /// Requests whose answer has not ended.
+    exchanges: AtomicUsize,
+}
+
+/// Exists from a request to the end of its answer. Meanwhile, the idle timeout for the caller does not run.
+#[derive(Debug)]
+pub(super) struct Exchange(Arc<Caller>);
+
+/// A request without the headers of the caller's connection.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) request: Request<RequestBody>,
+    /// The settings for this request, from its beginning to its end.
+    pub(super) live: Arc<LiveSettings>,
+    pub(super) caller: Exchange,
+    pub(super) version: Version,
+    pub(super) received: Instant,
+    pub(super) marks: Marks,
+    pub(super) upgrade: Option<Box<Upgrade>>,
+    pub(super) wish: Wish,
+}
+
+/// A request to switch protocols.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) protocol: HeaderValue,
+    pub(super) connection: OnUpgrade,
+    pub(super) decision: Undecided,
+}
+
+/// Waits for the answer to a request.
+pub(super) struct Answering {
+    answer: Forwarding,
+    observed: Option<Observed>,
+}
+
+// === impl Caller ===
+
+impl Caller {
+    pub(super) fn new(limits: ListenerLimits, gauges: Gauges) -> Self {
+        Self {
+            line: Arc::default(),
+            switch: Switch::default(),
+            limits,
+            gauges,
+            exchanges: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Exchange(self.clone())
+    }
+
+    /// Whether every answer has ended.
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchanges.load(Ordering::Relaxed) == 0
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    pub(super) fn caller(&self) -> &Arc<Caller> {
+        &self.0
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 // === impl ConnectionService ===
 
-impl<S> ConnectionService<S> {
-    pub(super) fn new(
-        layers: S,
-        live: Current<LiveSettings>,
-        caller: Arc<Caller>,
-        loops: Loops,
-    ) -> Self {
-        Self {
-            layers: RefCell::new(layers),
-            live,
-            caller,
-            loops,
-        }
-    }
-
+impl ConnectionService {
     fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
         let received = Instant::now();
         let mut request = request.map(RequestBody::new);
@@ -66,9 +143,13 @@ impl<S> ConnectionService<S> {
         // From here on every end of the request, including a drop, decides the upgrade.
         let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
         check_target(&request)?;
-        self.loops.check(request.headers())?;
+        let instance = self.shared.instance.as_ref();
+        if instance.is_some_and(|instance| instance.is_in_loop(request.headers())) {
+            self.caller.gauges.loop_refused();
+            return Err(Problem::Loop);
+        }
         let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
-        let live = self.live.get();
+        let live = self.shared.live.get();
         let wish = control::wish(request.headers(), marks, &live);
         let force = live.sampling.force_header.as_ref();
         hop::strip_request(request.headers_mut(), marks, force);
@@ -85,37 +166,36 @@ impl<S> ConnectionService<S> {
     }
 }
 
-// === impl Loops ===
-
-impl Loops {
-    pub(super) fn new(instance: Option<Instance>, gauges: Gauges) -> Self {
-        Self { instance, gauges }
-    }
-
-    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let instance = self.instance.as_ref();
-        if instance.is_some_and(|instance| instance.is_in_loop(headers)) {
-            self.gauges.loop_refused();
-            return Err(Problem::Loop);
-        }
-        Ok(())
-    }
-}
-
-impl<S> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
-where
-    S: Service<Call, Response = Response<ResponseBody>, Error = Infallible>,
-{
+impl hyper::service::Service<Request<Incoming>> for ConnectionService {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response<ResponseBody>, Infallible>>>;
+    type Future = Either<Answering, Ready<Result<Response<ResponseBody>, Infallible>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match self.admit(request) {
-            // The layers are always ready.
-            Ok(call) => Either::Left(self.layers.borrow_mut().call(call)),
+            Ok(mut call) => {
+                let observed = self.shared.sampler.observe(&mut call);
+                Either::Left(Answering {
+                    answer: self.shared.forward.send(call),
+                    observed: Some(observed),
+                })
+            }
             Err(problem) => Either::Right(ready(Ok(problem.answer()))),
         }
+    }
+}
+
+// === impl Answering ===
+
+impl Future for Answering {
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(self.answer.as_mut().poll(cx));
+        if let Some(observed) = self.observed.take() {
+            observed.answered(&mut answer);
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     body::{request::RequestBody, response::ResponseBody},
-    call::{Call, Exchange, Upgrade},
+    connection::{Call, Exchange, Upgrade},
     http1::{
         expect_continue::{BodyGate, GateHandle},
         hop::{self, Mark, Marks},
@@ -26,7 +26,6 @@ use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use std::{
-    convert::Infallible,
     error::Error as _,
     future::Future,
     io,
@@ -35,7 +34,6 @@ use std::{
     task::{Context, Poll, ready},
     time::Instant,
 };
-use tower::Service;
 
 /// Forwards requests to the serving stack.
 #[derive(Clone, Debug)]
@@ -61,12 +59,14 @@ struct Pending {
     primary: Stack,
 }
 
+/// Resolves to the answer for the caller.
+pub(super) type Forwarding = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 type Answered = Result<Response<PooledBody<RequestBody>>, Error>;
 type Retry = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 pin_project! {
     /// Waits for the primary's answer. Written by hand, because an async block would store the answer's future twice.
-    struct Forwarding<F> {
+    struct Waiting<F> {
         #[pin]
         answer: F,
         again: Option<ReplayableRequest>,
@@ -101,18 +101,9 @@ impl Forward {
         self.0.old.sweep();
         self.0.new.sweep();
     }
-}
 
-impl Service<Call> for Forward {
-    type Response = Response<ResponseBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
+    /// Sends a request to the primary.
+    pub(super) fn send(&self, call: Call) -> Forwarding {
         let stacks = self.0.clone();
         let primary = call.live.serve_from;
         let client = stacks.client(primary);
@@ -122,7 +113,7 @@ impl Service<Call> for Forward {
         let sent = Instant::now();
         // `send` starts before the future is created, so that the future does not hold the request.
         let answer = client.send(request);
-        Box::pin(Forwarding {
+        Box::pin(Waiting {
             answer,
             again,
             retry: None,
@@ -133,10 +124,10 @@ impl Service<Call> for Forward {
     }
 }
 
-// === impl Forwarding ===
+// === impl Waiting ===
 
-impl<F: Future<Output = Answered>> Future for Forwarding<F> {
-    type Output = Result<Response<ResponseBody>, Infallible>;
+impl<F: Future<Output = Answered>> Future for Waiting<F> {
+    type Output = Response<ResponseBody>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -155,7 +146,7 @@ impl<F: Future<Output = Answered>> Future for Forwarding<F> {
             },
         };
         let pending = this.pending.take().expect(UNFINISHED);
-        Poll::Ready(Ok(this.stacks.answer(pending, answer, *this.sent)))
+        Poll::Ready(this.stacks.answer(pending, answer, *this.sent))
     }
 }
 
@@ -271,7 +262,7 @@ impl Pending {
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
             return Problem::NotHttp.answer();
         }
-        let mut answer = answer.map(|body| ResponseBody::new(body, self.primary, sent));
+        let mut answer = answer.map(|body| ResponseBody::new(body, sent));
         self.refuse_body(&mut answer);
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();

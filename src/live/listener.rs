@@ -1,24 +1,26 @@
-//! The listener: serves each connection on its own task until the drain.
+//! Accepts callers up to the connection limit, and serves each on a task of its own until the drain.
 
 use super::{
-    accept::Acceptor,
-    call::Caller,
-    connection::{ConnectionService, Loops},
+    connection::{Caller, ConnectionService, Shared},
     forward::Forward,
     http1::guard::Guard,
-    route::{Route, RouteLayer},
-    sample::{Sample, SampleLayer},
+    limits::ListenerLimits,
+    sample::Sampler,
     settings::{Config, Handles},
 };
-use crate::{drain, http_client::Http1Writer, ledger::Bound as Limit};
+use crate::{
+    drain,
+    http_client::Http1Writer,
+    ledger::{self, Gauges},
+};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, sleep},
 };
-use tower::Layer;
 
 /// Connections that the system completes before we accept them.
 const BACKLOG: u32 = 1024;
@@ -38,7 +40,18 @@ pub struct Bound {
     handles: Handles,
 }
 
-type Layers = Route<Sample<Forward>>;
+/// Accepts callers. Those past the limit wait in the system's backlog.
+#[derive(Debug)]
+struct Acceptor {
+    listener: TcpListener,
+    slots: Arc<Semaphore>,
+    /// Reserved for the next caller.
+    next: Option<OwnedSemaphorePermit>,
+    /// Callers are waiting, and that is already counted.
+    is_full: bool,
+    limits: ListenerLimits,
+    gauges: Gauges,
+}
 
 /// Binds the listening address.
 ///
@@ -78,26 +91,26 @@ impl Bound {
             ..
         } = self;
         let timings = handles.timings.clone();
-        let forward = Forward::new(&config.old, &config.new, timings, drain.clone());
-        let layers = RouteLayer::new(handles.ledger.clone(), handles.budget.clone())
-            .layer(SampleLayer::new(handles.clone()).layer(forward.clone()));
-        let loops = Loops::new(config.old.instance.clone(), handles.gauges.clone());
+        let gauges = handles.gauges.clone();
+        let shared = Arc::new(Shared {
+            live: handles.live.clone(),
+            instance: config.old.instance.clone(),
+            forward: Forward::new(&config.old, &config.new, timings, drain.clone()),
+            sampler: Arc::new(Sampler::new(handles)),
+        });
         let connection_drain = drain.clone();
-        let mut acceptor = Acceptor::new(listener, &config.limits, handles.gauges.clone());
+        let mut acceptor = Acceptor::new(listener, config.limits, gauges);
         let mut signaled = pin!(drain.signaled());
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut signaled => return,
-                _ = sweep.tick() => forward.sweep(),
+                _ = sweep.tick() => shared.forward.sweep(),
                 accepted = acceptor.next() => match accepted {
-                    Ok((stream, place)) => {
-                        let caller = Caller::new(config.limits, handles.gauges.clone());
-                        let caller = Arc::new(caller);
-                        let entrance = ConnectionService::new(layers.clone(), handles.live.clone(), caller.clone(), loops.clone());
-                        let guard = Guard::new(stream, caller.clone(), place);
-                        tokio::spawn(serve(guard, entrance, caller, connection_drain.clone()));
+                    Ok(guard) => {
+                        let connection = serve(guard, shared.clone(), connection_drain.clone());
+                        tokio::spawn(connection);
                     }
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
@@ -110,13 +123,52 @@ impl Bound {
     }
 }
 
+// === impl Acceptor ===
+
+impl Acceptor {
+    fn new(listener: TcpListener, limits: ListenerLimits, gauges: Gauges) -> Self {
+        let slots = limits.connections.get().min(Semaphore::MAX_PERMITS);
+        Self {
+            listener,
+            slots: Arc::new(Semaphore::new(slots)),
+            next: None,
+            is_full: false,
+            limits,
+            gauges,
+        }
+    }
+
+    /// Accepts the next caller. Cancel safe.
+    ///
+    /// # Errors
+    /// Those of the system.
+    async fn next(&mut self) -> io::Result<Guard> {
+        if self.next.is_none() {
+            self.next = Some(self.free_slot().await);
+        }
+        let (stream, _) = self.listener.accept().await?;
+        let permit = self.next.take().expect("a slot was taken above");
+        let caller = Caller::new(self.limits, self.gauges.clone());
+        Ok(Guard::new(stream, Arc::new(caller), permit))
+    }
+
+    async fn free_slot(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = self.slots.clone().try_acquire_owned() {
+            return permit;
+        }
+        if !self.is_full {
+            self.is_full = true;
+            self.gauges.bound_reached(ledger::Bound::Connections);
+        }
+        let permit = self.slots.clone().acquire_owned().await;
+        self.is_full = false;
+        permit.expect("the semaphore is never closed")
+    }
+}
+
 /// Serves one connection until it ends.
-async fn serve(
-    guard: Guard,
-    entrance: ConnectionService<Layers>,
-    caller: Arc<Caller>,
-    mut drain: drain::Watch,
-) {
+async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
+    let caller = guard.caller().clone();
     if let Err(error) = guard.set_nodelay() {
         return tracing::debug!(%error, "a caller left before it was served");
     }
@@ -133,7 +185,11 @@ async fn serve(
     if caller.limits.headers.get() != HEADERS {
         builder.max_headers(caller.limits.headers.get());
     }
-    let connection = builder.serve_connection(io, entrance).with_upgrades();
+    let service = ConnectionService {
+        shared,
+        caller: caller.clone(),
+    };
+    let connection = builder.serve_connection(io, service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -145,7 +201,7 @@ async fn serve(
     };
     if let Err(error) = ended {
         if error.is_parse_too_large() {
-            caller.gauges.bound_reached(Limit::Headers);
+            caller.gauges.bound_reached(ledger::Bound::Headers);
         }
         tracing::debug!(%error, "a connection to a caller ended");
     }

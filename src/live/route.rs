@@ -1,147 +1,61 @@
-//! Middleware that finds the route of a request and counts the request under it.
+//! The route of a request, under which it is counted.
 
-use super::{
-    body::response::ResponseBody,
-    call::{Call, Named, OwnedHead, Routing, Unnamed},
-    capture::{BoundedCopy, SharedCopy},
+use super::settings::LiveSettings;
+use crate::{
+    ledger::{Ledger, Route},
+    route::{Head, Naming},
 };
-use crate::{budget::Budget, ledger::Ledger};
-use http::{Method, Response};
-use pin_project_lite::pin_project;
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
-use tower::{Layer, Service};
+use http::{Method, Request, StatusCode};
 
-/// Applies [`Route`] to a service.
-#[derive(Clone, Debug)]
-pub(super) struct RouteLayer {
-    ledger: Ledger,
-    budget: Budget,
-}
-
-/// Names and counts requests.
-#[derive(Clone, Debug)]
-pub(super) struct Route<S> {
-    inner: S,
-    ledger: Ledger,
-    budget: Budget,
-}
-
-/// A request with its route.
+/// A route, and its own sampling rate.
 #[derive(Debug)]
-pub(super) struct Routed {
-    pub(super) call: Call,
-    pub(super) routing: Routing,
+pub(super) struct Named {
+    pub(super) route: Route,
+    pub(super) rate: Option<f64>,
+    is_declared: bool,
 }
 
-pin_project! {
-    /// Counts the request when its answer arrives, or when it is dropped.
-    #[derive(Debug)]
-    pub(super) struct Counted<F> {
-        #[pin]
-        inner: F,
-        count: Count,
+// === impl Named ===
+
+impl Named {
+    /// `None` if the name depends on a body that is not given.
+    pub(super) fn of(
+        live: &LiveSettings,
+        ledger: &Ledger,
+        head: &Head<'_>,
+        body: Option<&[u8]>,
+    ) -> Option<Self> {
+        match live.routes.name(head, body) {
+            Naming::Named(name, Some(entry)) => Some(Self {
+                route: ledger.route(&name),
+                rate: entry.sample(),
+                is_declared: true,
+            }),
+            Naming::Named(name, None) => Some(Self {
+                route: ledger.undeclared(&name),
+                rate: None,
+                is_declared: false,
+            }),
+            Naming::NeedsBody => None,
+        }
     }
-}
 
-#[derive(Debug)]
-struct Count {
-    method: Method,
-    ledger: Ledger,
-    routing: Option<Routing>,
-}
-
-// === impl RouteLayer ===
-
-impl RouteLayer {
-    pub(super) fn new(ledger: Ledger, budget: Budget) -> Self {
-        Self { ledger, budget }
-    }
-}
-
-impl<S> Layer<S> for RouteLayer {
-    type Service = Route<S>;
-
-    fn layer(&self, inner: S) -> Route<S> {
-        Route {
-            inner,
-            ledger: self.ledger.clone(),
-            budget: self.budget.clone(),
+    /// Counts the request; `None` if there was no answer. Names are only learned from paths that exist, so that probes
+    /// of invented paths do not blur other names.
+    pub(super) fn count(&self, ledger: &Ledger, method: &Method, status: Option<StatusCode>) {
+        self.route.count_live(method, status);
+        let exists = |status: StatusCode| status.is_success() || status == StatusCode::NOT_MODIFIED;
+        if !self.is_declared && status.is_some_and(exists) {
+            ledger.learn(&self.route);
         }
     }
 }
 
-// === impl Route ===
-
-impl<S> Route<S> {
-    fn route(&self, call: &mut Call) -> Routing {
-        if let Some(named) = Named::of(&call.live, &self.ledger, &call.head(), None) {
-            return Routing::Known(named);
-        }
-        let recording = SharedCopy::new(BoundedCopy::new(&self.budget, call.live.max_body));
-        call.request.body_mut().record(recording.clone());
-        let head = OwnedHead::of(&call.request);
-        let unnamed = Unnamed::new(head, recording, call.live.clone(), self.ledger.clone());
-        Routing::ByBody(Arc::new(unnamed))
-    }
-}
-
-impl<S, E> Service<Call> for Route<S>
-where
-    S: Service<Routed, Response = Response<ResponseBody>, Error = E>,
-{
-    type Response = Response<ResponseBody>;
-    type Error = E;
-    type Future = Counted<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut call: Call) -> Self::Future {
-        let routing = self.route(&mut call);
-        let count = Count {
-            method: call.request.method().clone(),
-            ledger: self.ledger.clone(),
-            routing: Some(routing.clone()),
-        };
-        Counted {
-            inner: self.inner.call(Routed { call, routing }),
-            count,
-        }
-    }
-}
-
-// === impl Counted ===
-
-impl<F, E> Future for Counted<F>
-where
-    F: Future<Output = Result<Response<ResponseBody>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let answer = ready!(this.inner.poll(cx));
-        if let (Ok(answer), Some(routing)) = (&answer, this.count.routing.take()) {
-            let count = &this.count;
-            let named = routing.named();
-            named.count_answer(&count.ledger, &count.method, answer.status());
-        }
-        Poll::Ready(answer)
-    }
-}
-
-// === impl Count ===
-
-impl Drop for Count {
-    fn drop(&mut self) {
-        if let Some(routing) = &self.routing {
-            routing.named().route.count_live(&self.method, None);
-        }
+pub(super) fn head<B>(request: &Request<B>) -> Head<'_> {
+    Head {
+        method: request.method(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: request.headers(),
     }
 }

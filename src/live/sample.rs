@@ -1,118 +1,337 @@
-//! Middleware that selects reads to check, and copies them and their answers while they stream.
+//! Selects the live reads to check, and begins to copy them.
 //!
 //! The live request is forwarded unchanged, and nothing here waits. What cannot be copied is counted by reason.
 
 use super::{
-    body::response::ResponseBody,
-    call::Call,
-    route::Routed,
-    sampler::{Plan, Sampler},
-    settings::Handles,
+    body::{
+        bounded_copy::{BoundedCopy, End, SharedCopy},
+        response::ResponseBody,
+    },
+    capture::Capture,
+    connection::Call,
+    route::{Named, head},
+    settings::{Checks, Handles, LiveSettings},
 };
-use http::Response;
-use pin_project_lite::pin_project;
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+use crate::{
+    budget::Bucket,
+    ledger::{Bound, Draw, Ledger, SampleCause, Ticket},
+    outcome::Reason,
+    pipeline::{CompactHead, CompactRequest, ReadMeta, ReadRequest},
+    route::{Access, Keys},
+    sample::{Ask, Decision, Declared, Wish},
 };
-use tower::{Layer, Service};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, StatusCode, Uri, header::TRANSFER_ENCODING};
+use http_body::Body;
+use std::{mem, sync::Arc, time::Instant};
 
-/// Applies [`Sample`] to a service.
-#[derive(Clone, Debug)]
-pub(super) struct SampleLayer(Arc<Sampler>);
+/// Sampling state shared by all connections.
+#[derive(Debug)]
+pub(super) struct Sampler {
+    handles: Handles,
+    /// The zero of the buckets' clock.
+    start: Instant,
+    cap: Bucket,
+}
 
-/// Samples reads.
-#[derive(Clone, Debug)]
-pub(super) struct Sample<S> {
-    inner: S,
+/// A request on its way. Counted under its route when dropped.
+#[derive(Debug)]
+pub(super) struct Observed {
     sampler: Arc<Sampler>,
+    method: Method,
+    /// `None` until the body is complete, if the route depends on it.
+    named: Option<Named>,
+    /// Kept if something depends on the body.
+    deferred: Option<Box<Deferred>>,
+    plan: Plan,
+    /// Of the answer, if there was one.
+    status: Option<StatusCode>,
 }
 
-pin_project! {
-    /// Receives the answer of a sampled read.
-    #[derive(Debug)]
-    pub(super) struct Watched<F> {
-        #[pin]
-        inner: F,
-        plan: Plan,
-        sampler: Option<Arc<Sampler>>,
-    }
+/// What to do when the answer arrives.
+#[derive(Debug, Default)]
+enum Plan {
+    #[default]
+    Pass,
+    Capture(Box<Capture>),
+    /// Decide whether to check it: its route, or whether it is a read, depends on the body.
+    Decide,
+    /// Record the end of a write: it may happen at any time until then. `None` if its keys depend on the body.
+    Write(Option<Keys>),
 }
 
-// === impl SampleLayer ===
+/// A request that is named or classified once its body is complete.
+#[derive(Debug)]
+struct Deferred {
+    live: Arc<LiveSettings>,
+    /// Without its body.
+    request: ReadRequest,
+    body: SharedCopy,
+    declared: Declared,
+    wish: Wish,
+}
 
-impl SampleLayer {
+// === impl Sampler ===
+
+impl Sampler {
     pub(super) fn new(handles: Handles) -> Self {
-        Self(Arc::new(Sampler::new(handles)))
-    }
-}
-
-impl<S> Layer<S> for SampleLayer {
-    type Service = Sample<S>;
-
-    fn layer(&self, inner: S) -> Sample<S> {
-        Sample {
-            inner,
-            sampler: self.0.clone(),
+        Self {
+            handles,
+            start: Instant::now(),
+            cap: Bucket::default(),
         }
     }
-}
 
-// === impl Sample ===
-
-impl<S, E> Service<Routed> for Sample<S>
-where
-    S: Service<Call, Response = Response<ResponseBody>, Error = E>,
-{
-    type Response = Response<ResponseBody>;
-    type Error = E;
-    type Future = Watched<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, Routed { mut call, routing }: Routed) -> Self::Future {
-        let plan = self.sampler.plan(&mut call, routing);
-        let sampler = matches!(plan, Plan::Decide(_)).then(|| self.sampler.clone());
-        Watched {
-            inner: self.inner.call(call),
+    /// Names and classifies a request, and begins to copy it if necessary.
+    pub(super) fn observe(self: &Arc<Self>, call: &mut Call) -> Observed {
+        let declared = call.live.reads.classify(&head(&call.request));
+        let ledger = &self.handles.ledger;
+        let named = Named::of(&call.live, ledger, &head(&call.request), None);
+        let plan = self.plan(call, declared, named.as_ref());
+        let is_deferred = named.is_none() || matches!(plan, Plan::Decide);
+        Observed {
+            sampler: self.clone(),
+            method: call.request.method().clone(),
+            named,
+            deferred: is_deferred.then(|| Box::new(self.defer(call, declared))),
             plan,
-            sampler,
+            status: None,
+        }
+    }
+
+    fn plan(&self, call: &mut Call, declared: Declared, named: Option<&Named>) -> Plan {
+        if let (Declared::Read, Some(named)) = (declared, named) {
+            named.route.count_live_read();
+        }
+        match (declared, named) {
+            _ if call.live.checks == Checks::Paused => Plan::Pass,
+            (Declared::NotRead, named) => self.begin_write(call, named),
+            (Declared::Read, Some(named)) => self.decide_now(call, named),
+            // Also if none is sampled, because reads and writes are counted anyway.
+            _ => Plan::Decide,
+        }
+    }
+
+    /// Records a write, because what it changes may differ for a while wherever it is read.
+    fn begin_write(&self, call: &Call, named: Option<&Named>) -> Plan {
+        let writes = &self.handles.writes;
+        if call.request.method().is_safe() || !writes.are_noted() {
+            return Plan::Pass;
+        }
+        let routes = &call.live.routes;
+        let keys = named.map(|_| routes.keys(&head(&call.request), None, Access::Write));
+        if let Some(keys) = &keys {
+            writes.note(keys, call.received);
+        }
+        Plan::Write(keys)
+    }
+
+    fn decide_now(&self, call: &mut Call, named: &Named) -> Plan {
+        let rate = named.rate.unwrap_or(call.live.sampling.rate);
+        if call.wish == Wish::None && rate <= 0.0 {
+            return Plan::Pass;
+        }
+        let request = &call.request;
+        let Some(draw) = self.draw(&call.live, named, request.headers(), call.wish) else {
+            return Plan::Pass;
+        };
+        let kept = replayable(request.method(), request.uri(), request.headers());
+        let body = (!request.body().is_end_stream()).then(|| self.record(call));
+        let captured = self.capture(&call.live, named.route.sample_by(draw), kept, body);
+        captured.map_or(Plan::Pass, Plan::Capture)
+    }
+
+    fn defer(&self, call: &mut Call, declared: Declared) -> Deferred {
+        Deferred {
+            live: call.live.clone(),
+            body: self.record(call),
+            request: ReadRequest {
+                method: call.request.method().clone(),
+                uri: call.request.uri().clone(),
+                headers: call.request.headers().clone(),
+                body: Bytes::new(),
+            },
+            declared,
+            wish: call.wish,
+        }
+    }
+
+    /// Decides on one read; `None` if it is not checked.
+    fn draw(
+        &self,
+        live: &LiveSettings,
+        named: &Named,
+        headers: &HeaderMap,
+        wish: Wish,
+    ) -> Option<Draw> {
+        let chance = rand::random();
+        let ask = Ask {
+            headers,
+            chance,
+            route_rate: named.rate,
+            wish,
+        };
+        let sampling = &live.sampling;
+        let now = self.start.elapsed();
+        let floor = || named.route.floor().take(now, sampling.per_route_floor);
+        let cap = || self.cap.take(now, sampling.max_per_second);
+        let cause = match sampling.decide(&ask, floor, cap) {
+            Decision::Sampled => SampleCause::Drawn,
+            Decision::Forced => SampleCause::Forced,
+            Decision::Passed => return None,
+            Decision::Capped => {
+                self.handles.gauges.bound_reached(Bound::SamplesPerSecond);
+                return None;
+            }
+        };
+        Some(Draw {
+            primary: live.serve_from,
+            key: sampling.key_hash(headers, chance),
+            cause,
+        })
+    }
+
+    /// Begins a check; `None` if the budget has no room even for its head.
+    fn capture(
+        &self,
+        live: &LiveSettings,
+        mut ticket: Ticket,
+        request: CompactRequest,
+        request_body: Option<SharedCopy>,
+    ) -> Option<Box<Capture>> {
+        ticket.set_drop_reason(Reason::ClientGone);
+        let mut meta = ReadMeta {
+            ticket,
+            routes: live.routes.clone(),
+            comparing: live.comparing.clone(),
+            held: self.handles.budget.share(),
+        };
+        if !meta.held.grow(request.head.weight()) {
+            meta.not_compared(Reason::MemoryFull);
+            return None;
+        }
+        Some(Box::new(Capture {
+            meta,
+            request,
+            request_body,
+            answer_body: self.copy(live).hashing_beyond(),
+            queue: self.handles.queue.clone(),
+        }))
+    }
+
+    /// Copies the request's body while it streams.
+    fn record(&self, call: &mut Call) -> SharedCopy {
+        let copy = SharedCopy::new(self.copy(&call.live));
+        call.request.body_mut().record(copy.clone());
+        copy
+    }
+
+    fn copy(&self, live: &LiveSettings) -> BoundedCopy {
+        BoundedCopy::new(&self.handles.budget, live.max_body)
+    }
+}
+
+/// The request for a replay, without the framing of a body that will be sent whole.
+fn replayable(method: &Method, uri: &Uri, headers: &HeaderMap) -> CompactRequest {
+    CompactRequest {
+        method: method.clone(),
+        head: CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING),
+        body: Bytes::new(),
+    }
+}
+
+// === impl Observed ===
+
+impl Observed {
+    /// Takes the head of the answer, and copies its body if the read is checked.
+    pub(super) fn answered(mut self, answer: &mut Response<ResponseBody>) {
+        self.status = Some(answer.status());
+        let capture = match mem::take(&mut self.plan) {
+            Plan::Pass => None,
+            Plan::Capture(capture) => Some(capture),
+            Plan::Decide => self.decide(),
+            write @ Plan::Write(_) => {
+                self.plan = write;
+                None
+            }
+        };
+        if let Some(capture) = capture {
+            capture.begin(answer);
+        }
+    }
+
+    /// Decides once the body is known. An incomplete body is not known to be a read.
+    fn decide(&mut self) -> Option<Box<Capture>> {
+        let deferred = self.deferred.as_deref()?;
+        if !deferred.is_read() {
+            if !self.method.is_safe() {
+                self.plan = Plan::Write(None);
+            }
+            return None;
+        }
+        let sampler = &self.sampler;
+        let named = deferred.name(&mut self.named, &sampler.handles.ledger)?;
+        named.route.count_live_read();
+        let (live, request) = (&deferred.live, &deferred.request);
+        let draw = sampler.draw(live, named, &request.headers, deferred.wish)?;
+        let kept = replayable(&request.method, &request.uri, &request.headers);
+        let ticket = named.route.sample_by(draw);
+        sampler.capture(live, ticket, kept, Some(deferred.body.clone()))
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        let handles = &self.sampler.handles;
+        if let Plan::Write(keys) = self.plan
+            && let Some(keys) = keys.or_else(|| Some(self.deferred.as_ref()?.keys()))
+        {
+            handles.writes.note(&keys, Instant::now());
+        }
+        if let Some(deferred) = &self.deferred {
+            deferred.name(&mut self.named, &handles.ledger);
+        }
+        if let Some(named) = &self.named {
+            named.count(&handles.ledger, &self.method, self.status);
         }
     }
 }
 
-// === impl Watched ===
+// === impl Deferred ===
 
-impl<F, E> Future for Watched<F>
-where
-    F: Future<Output = Result<Response<ResponseBody>, E>>,
-{
-    type Output = F::Output;
+impl Deferred {
+    fn is_read(&self) -> bool {
+        let body = self.body.lock();
+        body.end() == End::Whole
+            && (self.declared == Declared::Read
+                || self
+                    .live
+                    .reads
+                    .admits_body(&self.request.head(), body.kept()))
+    }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let mut answer = ready!(this.inner.poll(cx));
-        if let Ok(answer) = &mut answer {
-            let sampled = match std::mem::replace(this.plan, Plan::Pass) {
-                Plan::Pass => None,
-                Plan::Write(writing) => {
-                    drop(writing);
-                    None
-                }
-                Plan::Copy(copying) => copying.take(),
-                Plan::Decide(undecided) => {
-                    let sampler = this.sampler.take();
-                    sampler.and_then(|sampler| sampler.decide_later(*undecided))
-                }
-            };
-            if let Some(sampled) = sampled {
-                sampled.answered(answer);
-            }
+    /// Names the request if that has not happened.
+    fn name<'n>(&self, named: &'n mut Option<Named>, ledger: &Ledger) -> Option<&'n Named> {
+        if named.is_none() {
+            let name =
+                |body: &[u8]| Named::of(&self.live, ledger, &self.request.head(), Some(body));
+            *named = self.with_body(name);
         }
-        Poll::Ready(answer)
+        named.as_ref()
+    }
+
+    /// The keys that it writes, as far as its body is known.
+    fn keys(&self) -> Keys {
+        let (routes, head) = (&self.live.routes, self.request.head());
+        self.with_body(|body| routes.keys(&head, Some(body), Access::Write))
+    }
+
+    /// An incomplete body counts as empty.
+    fn with_body<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
+        let body = self.body.lock();
+        use_it(match body.end() {
+            End::Whole => body.kept(),
+            _ => &[],
+        })
     }
 }

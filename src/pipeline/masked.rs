@@ -3,34 +3,25 @@
 //! A redacted value can look like an ordinary value, so only a comparison with the original request can detect the
 //! change.
 
-use super::ReadRequest;
+use super::{ReadRequest, ReportedRequest};
 use http::header::CONTENT_ENCODING;
 use serde_json::Value;
 
-/// The redacted parts of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ToldRequest<'t> {
-    pub(super) path: &'t str,
-    pub(super) query: Option<&'t str>,
-    pub(super) headers: &'t [(String, String)],
-    pub(super) body: Option<&'t str>,
-}
-
 /// Returns `path`, `query`, `body`, `header.NAME`; `headers` if redaction removed some of them.
-pub(super) fn masked(request: &ReadRequest, told: &ToldRequest<'_>) -> Vec<String> {
+pub(super) fn masked(request: &ReadRequest, reported: &ReportedRequest) -> Vec<String> {
     let mut masked = Vec::new();
-    let mut unless = |is_told: bool, part: &str| {
-        if !is_told {
+    let mut unless = |is_same: bool, part: &str| {
+        if !is_same {
             masked.push(part.to_owned());
         }
     };
-    unless(told.path == request.uri.path(), "path");
-    unless(told.query == request.uri.query(), "query");
-    unless(is_told_body(request, told.body), "body");
-    unless(told.headers.len() == request.headers.len(), "headers");
-    for ((name, value), (_, told)) in request.headers.iter().zip(told.headers) {
+    unless(reported.path == request.uri.path(), "path");
+    unless(reported.query.as_deref() == request.uri.query(), "query");
+    unless(is_same_body(request, reported.body.as_deref()), "body");
+    unless(reported.headers.len() == request.headers.len(), "headers");
+    for ((name, value), (_, redacted)) in request.headers.iter().zip(&reported.headers) {
         unless(
-            value.as_bytes() == told.as_bytes(),
+            value.as_bytes() == redacted.as_bytes(),
             &format!("header.{name}"),
         );
     }
@@ -39,12 +30,12 @@ pub(super) fn masked(request: &ReadRequest, told: &ToldRequest<'_>) -> Vec<Strin
 }
 
 /// JSON may differ in white space: it is still the same document.
-fn is_told_body(request: &ReadRequest, told: Option<&str>) -> bool {
-    let told = told.unwrap_or_default().as_bytes();
+fn is_same_body(request: &ReadRequest, redacted: Option<&str>) -> bool {
+    let redacted = redacted.unwrap_or_default().as_bytes();
     let json = |text| serde_json::from_slice::<Value>(text).ok();
-    told == request.body
+    redacted == request.body
         || (!request.headers.contains_key(CONTENT_ENCODING)
-            && json(told).is_some_and(|told| json(&request.body) == Some(told)))
+            && json(redacted).is_some_and(|redacted| json(&request.body) == Some(redacted)))
 }
 
 #[cfg(test)]
@@ -52,7 +43,7 @@ mod tests {
     use super::*;
     use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
-    fn parts(told: &ToldRequest<'_>, encoding: Option<&'static str>) -> Vec<String> {
+    fn parts(reported: &ReportedRequest, encoding: Option<&'static str>) -> Vec<String> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static("a/b"));
         headers.append(header::COOKIE, HeaderValue::from_static("a"));
@@ -66,7 +57,7 @@ mod tests {
             headers,
             body: br#"{"a": [1.50, "x"]}"#.as_slice().into(),
         };
-        masked(&request, told)
+        masked(&request, reported)
     }
 
     fn headers(cookie: &str) -> Vec<(String, String)> {
@@ -79,25 +70,27 @@ mod tests {
     fn each_part_that_is_told_otherwise_is_named_once() {
         let shown = [("accept", "a/b"), ("cookie", "a"), ("cookie", "b")];
         let shown = shown.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let whole = ToldRequest {
-            path: "/users/7",
-            query: Some("q=x"),
-            headers: &shown,
-            body: Some(r#"{"a":[1.50,"x"]}"#),
+        let whole = ReportedRequest {
+            path: "/users/7".to_owned(),
+            query: Some("q=x".to_owned()),
+            headers: shown.to_vec(),
+            body: Some(r#"{"a":[1.50,"x"]}"#.to_owned()),
+            ..ReportedRequest::default()
         };
         assert_eq!(parts(&whole, None), [""; 0]);
-        let hidden = ToldRequest {
-            path: "/users/string(1)",
-            query: Some("q=string(1)"),
-            headers: &headers("string(1)"),
-            body: Some(r#"{"a":["number(4)","string(1)"]}"#),
+        let hidden = ReportedRequest {
+            path: "/users/string(1)".to_owned(),
+            query: Some("q=string(1)".to_owned()),
+            headers: headers("string(1)"),
+            body: Some(r#"{"a":["number(4)","string(1)"]}"#.to_owned()),
+            ..ReportedRequest::default()
         };
         let all = ["path", "query", "body", "header.cookie"];
         assert_eq!(parts(&hidden, None), all);
-        let cut = ToldRequest {
+        let cut = ReportedRequest {
             query: None,
-            headers: &shown[..1],
-            body: Some(r#"{"a":[1.5"#),
+            headers: shown[..1].to_vec(),
+            body: Some(r#"{"a":[1.5"#.to_owned()),
             ..whole
         };
         assert_eq!(parts(&cut, None), ["query", "body", "headers"]);
@@ -105,14 +98,14 @@ mod tests {
 
     #[test]
     fn what_was_sent_in_a_coding_cannot_be_sent_as_it_is_told() {
-        let headers = headers("x");
-        let told = ToldRequest {
-            path: "/users/7",
-            query: Some("q=x"),
-            headers: &headers,
-            body: Some(r#"{"a":[1.50,"x"]}"#),
+        let reported = ReportedRequest {
+            path: "/users/7".to_owned(),
+            query: Some("q=x".to_owned()),
+            headers: headers("x"),
+            body: Some(r#"{"a":[1.50,"x"]}"#.to_owned()),
+            ..ReportedRequest::default()
         };
-        let found = parts(&told, Some("gzip"));
+        let found = parts(&reported, Some("gzip"));
         assert_eq!(found, ["body", "headers", "header.cookie"]);
     }
 }

@@ -1,71 +1,12 @@
 //! The queue of samples from the live side to the shadow.
 
-use super::{CompactAnswer, CompactRequest};
-use crate::{
-    budget::Held,
-    compare::{Answer, CompareConfig},
-    ledger::{Gauges, Ticket},
-    outcome::{Outcome, Reason},
-    route::{Head, Routes},
-    stack::Stack,
-};
-use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+use super::CapturedRead;
+use crate::{ledger::Gauges, outcome::Reason};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::mpsc;
-
-/// One sampled read with the primary's complete answer, queued for a check.
-#[derive(Debug)]
-pub struct CapturedRead {
-    pub ticket: Ticket,
-    pub request: CompactRequest,
-    /// The primary's answer.
-    pub answer: CompactAnswer,
-    /// The stack that answered.
-    pub primary: Stack,
-    /// From sending the request, including its body, to the last byte of the answer.
-    pub took: Duration,
-    /// When the live request arrived.
-    pub received: SystemTime,
-    /// When the answer was complete. The sample's age counts from here.
-    pub offered: Instant,
-    /// The routes, rules and options in force when the read was sampled.
-    pub routes: Arc<Routes>,
-    pub comparing: Arc<CompareConfig>,
-    /// The bytes of the budget that request and answer use.
-    pub held: Held,
-}
-
-/// A sample taken out of the queue.
-#[derive(Debug)]
-pub struct CheckInput {
-    pub ticket: Ticket,
-    pub request: ReadRequest,
-    pub answer: Answer,
-    pub primary: Stack,
-    pub took: Duration,
-    /// When the primary's answer was complete.
-    pub offered: Instant,
-    pub routes: Arc<Routes>,
-    pub comparing: Arc<CompareConfig>,
-    pub held: Held,
-}
-
-/// A read as the caller sent it, without hop-by-hop headers.
-#[derive(Clone, Debug)]
-pub struct ReadRequest {
-    pub method: Method,
-    /// Path and query as received.
-    pub uri: Uri,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
 
 /// Offers samples without waiting. Cheap to clone; the [`QueueReceiver`] ends when all clones are dropped.
 #[derive(Clone, Debug)]
@@ -94,37 +35,6 @@ pub fn channel(max_length: usize, gauges: Gauges) -> (Queue, QueueReceiver) {
     (queue, QueueReceiver { rx, gauges })
 }
 
-// === impl CapturedRead ===
-
-impl CapturedRead {
-    pub fn open(self) -> CheckInput {
-        CheckInput {
-            ticket: self.ticket,
-            request: self.request.open(),
-            answer: self.answer.open(),
-            primary: self.primary,
-            took: self.took,
-            offered: self.offered,
-            routes: self.routes,
-            comparing: self.comparing,
-            held: self.held,
-        }
-    }
-}
-
-// === impl ReadRequest ===
-
-impl ReadRequest {
-    pub fn head(&self) -> Head<'_> {
-        Head {
-            method: &self.method,
-            path: self.uri.path(),
-            query: self.uri.query(),
-            headers: &self.headers,
-        }
-    }
-}
-
 // === impl Queue ===
 
 impl Queue {
@@ -133,14 +43,11 @@ impl Queue {
         let max_length = self.max_length.load(Ordering::Relaxed) as u64;
         if self.gauges.enter_queue() >= max_length {
             self.gauges.leave_queue();
-            let reason = Reason::QueueFull;
-            sample.ticket.finish(Outcome::NotCompared(reason));
-            return;
+            return sample.meta.not_compared(Reason::QueueFull);
         }
         if let Err(mpsc::error::SendError(sample)) = self.tx.send(sample) {
             self.gauges.leave_queue();
-            let reason = Reason::ShuttingDown;
-            sample.ticket.finish(Outcome::NotCompared(reason));
+            sample.meta.not_compared(Reason::ShuttingDown);
         }
     }
 
@@ -156,18 +63,12 @@ impl QueueReceiver {
     /// Returns the next sample; `None` when every [`Queue`] is dropped and the queue is empty.
     pub async fn next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.recv().await;
-        if sample.is_some() {
-            self.gauges.leave_queue();
-        }
-        sample
+        sample.inspect(|_| self.gauges.leave_queue())
     }
 
     /// Returns the next sample if one is queued.
     pub fn try_next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.try_recv().ok();
-        if sample.is_some() {
-            self.gauges.leave_queue();
-        }
-        sample
+        sample.inspect(|_| self.gauges.leave_queue())
     }
 }

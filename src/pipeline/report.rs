@@ -33,14 +33,7 @@ pub struct Report {
     pub route: Arc<str>,
     /// The id of the epoch.
     pub epoch: Arc<str>,
-    pub method: String,
-    pub path: String,
-    pub query: Option<String>,
-    pub request_headers: Vec<(String, String)>,
-    /// `None` if there was none.
-    pub request_body: Option<String>,
-    /// The parts of the request that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
-    pub request_masked: Vec<String>,
+    pub request: ReportedRequest,
     /// The check's own span; the replay carried it as `traceparent`.
     pub span: TraceContext,
     /// The span of the live request, if it had one.
@@ -54,6 +47,19 @@ pub struct Report {
     /// The total number of differences.
     pub count: usize,
     pub rechecked: Rechecked<String>,
+}
+
+/// The request of a check after redaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportedRequest {
+    pub method: String,
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: Vec<(String, String)>,
+    /// `None` if there was none.
+    pub body: Option<String>,
+    /// The parts that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
+    pub masked: Vec<String>,
 }
 
 /// The result of reading both stacks again. `P` is the type of a place.
@@ -134,12 +140,13 @@ impl Report {
                 + optional(told.old.as_ref())
                 + optional(told.new.as_ref())
         });
+        let request = &self.request;
         size_of::<Self>()
-            + self.path.len()
-            + optional(self.query.as_ref())
-            + optional(self.request_body.as_ref())
-            + pairs(&self.request_headers)
-            + self.request_masked.iter().map(String::len).sum::<usize>()
+            + request.path.len()
+            + optional(request.query.as_ref())
+            + optional(request.body.as_ref())
+            + pairs(&request.headers)
+            + request.masked.iter().map(String::len).sum::<usize>()
             + answers.sum::<usize>()
             + differences.sum::<usize>()
             + self.rechecked.noise.iter().map(String::len).sum::<usize>()

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::{
         outcome::{Mark, Outcome},
-        pipeline::Rechecked,
+        pipeline::{Rechecked, ReportedRequest},
         trace_context::TraceContext,
     };
     use std::time::SystemTime;
@@ -114,12 +114,10 @@ mod tests {
             outcome: Outcome::Mismatch(Mark::Plain),
             route: "route".into(),
             epoch: "epoch".into(),
-            method: "GET".to_owned(),
-            path: "/".to_owned(),
-            query: None,
-            request_headers: Vec::new(),
-            request_body: Some("x".repeat(bytes)),
-            request_masked: Vec::new(),
+            request: ReportedRequest {
+                body: Some("x".repeat(bytes)),
+                ..ReportedRequest::default()
+            },
             span: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
                 .unwrap(),
             live: None,

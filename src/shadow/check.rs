@@ -4,21 +4,20 @@ use super::{
     Settings,
     concurrency::Place,
     conditions,
-    context::{CheckContext, ComparisonOutput, IdMemory, Subject},
-    dual_read::{DualReader, ReadError, Reading, StackAccess},
+    context::{CheckContext, ComparisonOutput, IdMemory, Subject, start_span},
+    dual_read::{DualReader, ReadError, StackAccess},
     guarded_client::Permit,
     guarded_clients::Instance,
     recheck,
     replace_primary::{self, ReplaceReason},
-    replay::{self, Purpose, Room},
-    span::Span,
+    replay::{self, Failure, Purpose, Room},
 };
 use crate::{
     budget::Held,
     compare::{Answer, Compared, Met},
     drain,
     outcome::{Mark, Outcome, Reason},
-    pipeline::{CapturedRead, CheckInput, ReadRequest, Rechecked},
+    pipeline::{CapturedRead, CheckInput, ReadRequest, Rechecked, Span, TimedAnswer},
     route::Access,
     stack::Stack,
     value,
@@ -101,9 +100,10 @@ pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, ent
     if let Outcome::Mismatch(_) = finding.outcome {
         check.bench.learn(&check, mem::take(&mut finding.met));
     }
+    finding.rechecked.is_conditional = check.conditional.is_some();
     check.bench.count_differences(&check, &finding);
     check.bench.report(&check, shadow.as_ref(), &finding);
-    check.sample.ticket.finish(finding.outcome);
+    check.sample.meta.ticket.finish(finding.outcome);
 }
 
 /// Finishes a sample whose read is not sent.
@@ -116,7 +116,7 @@ pub(super) fn refuse(
     let check = Check::open(bench.clone(), sample, settings);
     let finding = Finding::from(Outcome::NotCompared(reason));
     bench.report(&check, None, &finding);
-    check.sample.ticket.finish(finding.outcome);
+    check.sample.meta.ticket.finish(finding.outcome);
 }
 
 // === impl Check ===
@@ -124,7 +124,7 @@ pub(super) fn refuse(
 impl Check {
     fn open(bench: Arc<CheckContext>, sample: Box<CapturedRead>, settings: Arc<Settings>) -> Self {
         let sample = sample.open();
-        let span = Span::new(&sample.request, &settings);
+        let span = start_span(&sample.request, &settings);
         Self {
             bench,
             sample,
@@ -136,7 +136,7 @@ impl Check {
 
     /// Describes the answers for a comparison.
     pub(super) fn subject(&self) -> Subject<'_> {
-        let ticket = &self.sample.ticket;
+        let ticket = &self.sample.meta.ticket;
         Subject {
             route: ticket.route().name(),
             epoch: ticket.epoch(),
@@ -159,7 +159,7 @@ impl Check {
         let keys = || {
             let request = &sample.request;
             let body = Some(&request.body[..]);
-            sample.routes.keys(&request.head(), body, Access::Read)
+            sample.meta.routes.keys(&request.head(), body, Access::Read)
         };
         if self.bench.writes.touch(keys, Instant::now()) {
             Some(ReplaceReason::Written)
@@ -173,21 +173,21 @@ impl Check {
         why: ReplaceReason,
         passage: Option<Permit>,
         drain: &Arc<drain::Watch>,
-    ) -> (Option<Reading>, Finding) {
+    ) -> (Option<TimedAnswer>, Finding) {
         let shadow = Box::pin(replace_primary::read(self, why, passage, drain)).await;
         self.judge(shadow)
     }
 
     /// Whether the primary's answer has nothing to compare because of what the caller already had.
     pub(super) fn is_conditional(&self) -> bool {
-        conditions::has_decided(&self.sample.request.headers, &self.sample.answer)
+        conditions::has_decided(&self.sample.request.headers, &self.sample.primary.answer)
     }
 
     /// Whether the primary sends a part and the shadow the whole, because the shadow does not know the caller's
     /// validator.
     fn is_part_of(&self, shadow: &Answer) -> bool {
         let headers = &self.sample.request.headers;
-        conditions::is_part_of(headers, &self.sample.answer, shadow)
+        conditions::is_part_of(headers, &self.sample.primary.answer, shadow)
     }
 
     /// Removes the conditions, so that later reads ask for the whole answer.
@@ -206,7 +206,7 @@ impl Check {
         ways: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
-    ) -> Result<[Reading; 2], ReadError> {
+    ) -> Result<[TimedAnswer; 2], ReadError> {
         let [old, new] = self.reader().both(ways, expected, held).await?;
         let may_be_unmodified =
             |request: &&ReadRequest| conditions::may_be_unmodified(&request.headers);
@@ -218,7 +218,10 @@ impl Check {
             ..self.reader()
         };
         let mut share = held.beside();
-        let [_, lane] = self.bench.lanes.again(self.sample.primary, Instance::Own);
+        let [_, lane] = self
+            .bench
+            .lanes
+            .again(self.sample.meta.ticket.primary(), Instance::Own);
         let body = new.answer.body.kept();
         let asked = reader.new_again(lane, body, &mut share).await?;
         if !self.is_broken(&asked.answer, &new.answer) {
@@ -234,27 +237,25 @@ impl Check {
         request.is_some_and(|request| conditions::is_broken(&request.headers, answer, whole))
     }
 
-    async fn replay(&mut self, passage: Permit) -> Result<Reading, Outcome> {
+    async fn replay(&mut self, passage: Permit) -> Result<TimedAnswer, Outcome> {
         let begun = Instant::now();
         let sample = &mut self.sample;
         let target = passage.lane().client().target();
         let request = replay::request(&sample.request, target, &self.span.own, Purpose::Shadow);
         let room = Room {
             max_body: self.settings.max_body,
-            held: &mut sample.held,
-            expected: sample.answer.body.kept().clone(),
-            rival: sample.answer.body.length(),
+            held: &mut sample.meta.held,
+            expected: sample.primary.answer.body.kept().clone(),
+            rival: sample.primary.answer.body.length(),
         };
         let answer = replay::send(passage, request, room, self.settings.timeout).await;
+        let answer = answer.map_err(Failure::outcome)?;
         let took = begun.elapsed();
-        match answer {
-            Ok(answer) => Ok(Reading { answer, took }),
-            Err(failure) => Err(failure.outcome()),
-        }
+        Ok(TimedAnswer { answer, took })
     }
 
     /// Compares the first answers, if the shadow answered.
-    fn judge(&mut self, shadow: Result<Reading, Outcome>) -> (Option<Reading>, Finding) {
+    fn judge(&mut self, shadow: Result<TimedAnswer, Outcome>) -> (Option<TimedAnswer>, Finding) {
         let shadow = match shadow {
             Ok(shadow) => shadow,
             Err(outcome) => return (None, Finding::from(outcome)),
@@ -262,7 +263,7 @@ impl Check {
         // This comes first, because the epoch determines which ids have been paired.
         self.hear_version(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
-        let comparing = &self.sample.comparing;
+        let comparing = &self.sample.meta.comparing;
         let compared = self
             .bench
             .compare(&self.subject(), (old, new), comparing, IdMemory::Kept);
@@ -287,7 +288,7 @@ impl Check {
 
     /// Keeps paired ids if the byte budget has room for them.
     fn hold(&mut self, met: Met) -> Met {
-        if self.sample.held.grow(met.len() * PAIR) {
+        if self.sample.meta.held.grow(met.len() * PAIR) {
             met
         } else {
             Met::default()
@@ -307,7 +308,7 @@ impl Check {
         if version.is_none() && may_lack_it {
             return;
         }
-        let ticket = &mut self.sample.ticket;
+        let ticket = &mut self.sample.meta.ticket;
         if self.bench.ledger.hear_version(version.as_ref(), ticket) == Turn::Begins {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
@@ -323,9 +324,9 @@ impl Check {
 
     /// The first answers; the old one's comes first.
     pub(super) fn sides<'a>(&'a self, shadow: &'a Answer) -> (&'a Answer, &'a Answer) {
-        match self.sample.primary {
-            Stack::Old => (&self.sample.answer, shadow),
-            Stack::New => (shadow, &self.sample.answer),
+        match self.sample.meta.ticket.primary() {
+            Stack::Old => (&self.sample.primary.answer, shadow),
+            Stack::New => (shadow, &self.sample.primary.answer),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Shared state of all checks. It compares, counts and reports.
 
 use super::{
-    Compare, Settings,
+    Compare, Settings, Trace,
     check::{Check, Finding},
     concurrency::Places,
-    dual_read::Reading,
     guarded_clients::GuardedClients,
     noise::KnownNoise,
     recheck_slots::Waiting,
@@ -14,10 +13,10 @@ use crate::{
     compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, Met},
     ledger::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
     outcome::Outcome,
-    pipeline::{FinishedCheck, Pairs, Rechecked, Reports, TimedAnswer, Traced, Writes},
+    pipeline::{FinishedCheck, Pairs, ReadRequest, Reports, Span, TimedAnswer, Traced, Writes},
     redact::Redactor,
     settings::Current,
-    stack::Stack,
+    trace_context::TraceContext,
 };
 use http::Method;
 use std::{
@@ -135,14 +134,14 @@ impl CheckContext {
     /// Remembers a check's paired ids for later checks of its epoch.
     pub(super) fn learn(&self, check: &Check, met: Met) {
         if !met.is_empty() {
-            let tables = self.pairs.tables(check.sample.ticket.epoch());
+            let tables = self.pairs.tables(check.sample.meta.ticket.epoch());
             tables.lock().learn(met);
         }
     }
 
     /// Counts what rules did, and how long both stacks took.
-    pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &Reading) {
-        let rules = check.sample.comparing.rules.rules();
+    pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &TimedAnswer) {
+        let rules = check.sample.meta.comparing.rules.rules();
         for used in &comparison.rules {
             let count = RuleCount {
                 applied: used.applied,
@@ -152,16 +151,20 @@ impl CheckContext {
                 self.rule_counts.add(&rule.id, count);
             }
         }
-        let bodies = [&check.sample.answer.body, &new.answer.body];
+        let ticket = &check.sample.meta.ticket;
+        let primary = ticket.primary();
+        let timed = [(primary, &check.sample.primary), (primary.other(), new)];
         let is_long = |length: Option<u64>| length.is_none_or(|length| length > MAX_TIMED);
-        if bodies.into_iter().any(|body| is_long(body.length())) {
+        if timed
+            .iter()
+            .any(|(_, timed)| is_long(timed.answer.body.length()))
+        {
             return;
         }
-        let ticket = &check.sample.ticket;
-        let primary = check.sample.primary;
-        for (stack, took) in [(primary, check.sample.took), (primary.other(), new.took)] {
-            ticket.answered(stack, took);
-            self.timings.answer(stack, ticket.route().name(), took);
+        for (stack, timed) in timed {
+            ticket.answered(stack, timed.took);
+            self.timings
+                .answer(stack, ticket.route().name(), timed.took);
         }
     }
 
@@ -173,7 +176,7 @@ impl CheckContext {
         if finding.outcome == Outcome::Noise {
             return;
         }
-        let route = check.sample.ticket.route();
+        let route = check.sample.meta.ticket.route();
         differences
             .iter()
             .for_each(|difference| route.count_difference(difference.kind));
@@ -183,57 +186,58 @@ impl CheckContext {
     }
 
     /// Sends a redacted report to the listeners, of every deviation and of every traced check.
-    pub(super) fn report(&self, check: &Check, shadow: Option<&Reading>, finding: &Finding) {
+    pub(super) fn report(&self, check: &Check, shadow: Option<&TimedAnswer>, finding: &Finding) {
         let outcome = finding.outcome;
         if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
             return;
         }
-        let sample = &check.sample;
-        let shadow = shadow.map(|reading| TimedAnswer {
-            answer: &reading.answer,
-            took: reading.took,
-        });
-        let primary = Some(TimedAnswer {
-            answer: &sample.answer,
-            took: sample.took,
-        });
-        let (old, new) = match sample.primary {
-            Stack::Old => (primary, shadow),
-            Stack::New => (shadow, primary),
-        };
-        let rechecked = &finding.rechecked;
-        let differences = finding.compared.differences();
-        let checked = FinishedCheck {
+        let compared = &finding.compared;
+        let finished = FinishedCheck {
+            input: &check.sample,
+            request: check.conditional.as_ref().unwrap_or(&check.sample.request),
+            span: &check.span,
+            shadow,
             outcome,
-            route: sample.ticket.route().name().clone(),
-            epoch: sample.ticket.epoch().clone(),
-            request: check.conditional.as_ref().unwrap_or(&sample.request),
-            span: check.span.own.clone(),
-            live: check.span.live.clone(),
-            started: check.span.started,
-            ended: SystemTime::now(),
-            old,
-            new,
-            differences,
-            count: finding.compared.count(),
-            rechecked: Rechecked {
-                count: rechecked.count,
-                is_conditional: check.conditional.is_some(),
-                lag: rechecked.lag,
-                noise: rechecked.noise.iter().collect(),
-            },
-            room: self.tries.room(differences.len(), Instant::now()),
+            compared,
+            rechecked: &finding.rechecked,
+            room: self
+                .tries
+                .room(compared.differences().len(), Instant::now()),
         };
         let redactor = self.redactor.get();
         // Hints are found by comparing. A panic there must only lose the report.
-        match catch_unwind(AssertUnwindSafe(|| checked.report(&redactor))) {
+        match catch_unwind(AssertUnwindSafe(|| finished.report(&redactor))) {
             Ok(report) => {
-                let told = report.differences.iter();
-                told.filter(|told| !told.basis.hints.are_tried())
+                let reported = report.differences.iter();
+                reported
+                    .filter(|difference| !difference.basis.hints.are_tried())
                     .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
                 self.reports.send(report);
             }
             Err(_) => tracing::error!("a report is lost because building it panicked"),
         }
+    }
+}
+
+/// Starts the span of a check, in a trace of its own or within the live one.
+pub(super) fn start_span(request: &ReadRequest, settings: &Settings) -> Span {
+    let live = TraceContext::of(&request.headers);
+    let span_id = rand::random_range(1..=u64::MAX);
+    let own = match (&live, settings.trace) {
+        (Some(live), Trace::Child) => TraceContext {
+            span_id,
+            ..live.clone()
+        },
+        _ => TraceContext {
+            trace_id: rand::random_range(1..=u128::MAX),
+            span_id,
+            flags: u8::from(settings.traced != Traced::None),
+            state: String::new(),
+        },
+    };
+    Span {
+        own,
+        live,
+        started: SystemTime::now(),
     }
 }

@@ -9,9 +9,8 @@ use super::{
 };
 use crate::{
     budget::Held,
-    compare::Answer,
     outcome::{Outcome, Reason},
-    pipeline::ReadRequest,
+    pipeline::{ReadRequest, TimedAnswer},
     stack::Stack,
     trace_context::TraceContext,
 };
@@ -20,13 +19,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// A complete answer of a stack.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) answer: Answer,
-    pub(super) took: Duration,
-}
 
 /// How long an additional request waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -66,7 +58,7 @@ impl DualReader<'_> {
         [old, new]: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
-    ) -> Result<[Reading; 2], ReadError> {
+    ) -> Result<[TimedAnswer; 2], ReadError> {
         let _place = self.place().await;
         let now = Instant::now();
         let admit = |way| match way {
@@ -92,7 +84,7 @@ impl DualReader<'_> {
         lane: &Arc<GuardedClient>,
         expected: &Bytes,
         held: &mut Held,
-    ) -> Result<Reading, ReadError> {
+    ) -> Result<TimedAnswer, ReadError> {
         let passage = lane.admit_within(PATIENCE, self.settings).await;
         let passage = passage.map_err(ReadError::Refused)?;
         let _place = self.place().await;
@@ -112,7 +104,7 @@ impl DualReader<'_> {
         passage: Permit,
         expected: &Bytes,
         held: &mut Held,
-    ) -> Result<Reading, Failure> {
+    ) -> Result<TimedAnswer, Failure> {
         let begun = Instant::now();
         let target = passage.lane().client().target();
         let request = replay::request(self.request, target, self.span, Purpose::Recheck);
@@ -123,7 +115,7 @@ impl DualReader<'_> {
             rival: None,
         };
         let answer = replay::send(passage, request, room, self.settings.timeout).await?;
-        Ok(Reading {
+        Ok(TimedAnswer {
             answer,
             took: begun.elapsed(),
         })

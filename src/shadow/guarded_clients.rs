@@ -17,13 +17,6 @@ use std::{
 
 /// Clients of both stacks, and of a second instance of the old one.
 #[derive(Debug)]
-pub(super) struct Clients {
-    pub(super) old: Client<Full<Bytes>>,
-    pub(super) new: Client<Full<Bytes>>,
-    pub(super) control: Option<Client<Full<Bytes>>>,
-}
-
-#[derive(Debug)]
 pub(super) struct GuardedClients {
     shadow: ByStack,
     primary: ByStack,
@@ -51,25 +44,27 @@ pub(super) enum Instance {
 // === impl GuardedClients ===
 
 impl GuardedClients {
-    pub(super) fn new(clients: Clients, gauges: &Gauges) -> Self {
-        let Clients { old, new, control } = clients;
-        let by_stack = |watched: &dyn Fn() -> BreakerGauge| ByStack {
-            old: Arc::new(GuardedClient::new(
-                Stack::Old.name(),
-                old.clone(),
-                watched(),
-            )),
-            new: Arc::new(GuardedClient::new(
-                Stack::New.name(),
-                new.clone(),
-                watched(),
-            )),
+    pub(super) fn new(
+        old: Client<Full<Bytes>>,
+        new: Client<Full<Bytes>>,
+        control: Option<Client<Full<Bytes>>>,
+        gauges: &Gauges,
+    ) -> Self {
+        let by_stack = |gauge: BreakerGauge| {
+            let guarded = |stack: Stack, client: &Client<Full<Bytes>>| {
+                let gauge = gauge.clone();
+                Arc::new(GuardedClient::new(stack.name(), client.clone(), gauge))
+            };
+            ByStack {
+                old: guarded(Stack::Old, &old),
+                new: guarded(Stack::New, &new),
+            }
         };
-        let watched = || BreakerGauge::AsControl(gauges.clone());
-        let control = control.map(|client| GuardedClient::new("control", client, watched()));
+        let gauge = BreakerGauge::AsControl(gauges.clone());
+        let control = control.map(|client| GuardedClient::new("control", client, gauge));
         Self {
-            shadow: by_stack(&|| BreakerGauge::AsShadow(gauges.clone())),
-            primary: by_stack(&|| BreakerGauge::Not),
+            shadow: by_stack(BreakerGauge::AsShadow(gauges.clone())),
+            primary: by_stack(BreakerGauge::Not),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
             since: Instant::now(),
@@ -86,7 +81,9 @@ impl GuardedClients {
         if now.saturating_duration_since(sample.offered) > settings.max_age {
             return Err(Reason::Expired);
         }
-        self.shadow.of(sample.primary.other()).admit(now, settings)
+        self.shadow
+            .of(sample.meta.ticket.primary().other())
+            .admit(now, settings)
     }
 
     /// The clients for reading both stacks again; the old stack's comes first.
@@ -98,10 +95,8 @@ impl GuardedClients {
                 self.shadow.of(stack)
             }
         };
-        let control = match instance {
-            Instance::Own => None,
-            Instance::Control => self.control.as_ref(),
-        };
+        let control = self.control.as_ref();
+        let control = control.filter(|_| instance == Instance::Control);
         [control.unwrap_or(of(Stack::Old)), of(Stack::New)]
     }
 
@@ -118,9 +113,10 @@ impl GuardedClients {
 
     /// Closes connections that have been idle for too long. Clients of one stack share their connections.
     pub(super) fn sweep(&self) {
-        let lanes = [Some(&self.shadow.old), Some(&self.shadow.new)];
-        let lanes = lanes.into_iter().chain([self.control.as_ref()]).flatten();
-        lanes.for_each(|lane| lane.client().sweep());
+        let lanes = [&self.shadow.old, &self.shadow.new].into_iter();
+        lanes
+            .chain(&self.control)
+            .for_each(|lane| lane.client().sweep());
     }
 }
 

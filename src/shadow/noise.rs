@@ -154,13 +154,13 @@ impl Check {
             noise: &self.bench.noise,
             subject: self.subject(),
             sampled: self.sample.offered,
-            is_evidence: self.sample.ticket.is_evidence(),
+            is_evidence: self.sample.meta.ticket.is_evidence(),
         }
     }
 
     /// Remembers what this check has shown for later ones.
     pub(super) fn learn_noise(&self, suspects: &RecheckState) {
-        if !self.sample.ticket.is_evidence() {
+        if !self.sample.meta.ticket.is_evidence() {
             return;
         }
         let (shown, now) = (suspects.variations(), Instant::now());

@@ -1,11 +1,10 @@
 //! Reads both stacks on request, with the guards and the budget of a re-check. No tally counts these readings.
 
 use super::{
-    context::{CheckContext, IdMemory, Subject},
+    context::{CheckContext, IdMemory, Subject, start_span},
     dual_read::{DualReader, ReadError, StackAccess},
     guarded_clients::Instance,
     replay::Failure,
-    span::Span,
 };
 use crate::{
     budget::Held,
@@ -84,7 +83,7 @@ impl Rereader {
         let settings = bench.settings.get();
         let wait = bench.lanes.book(&settings, patience);
         time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
-        let span = Span::new(&asked.request, &settings).own;
+        let span = start_span(&asked.request, &settings).own;
         let reader = DualReader {
             bench: &bench,
             settings: &settings,

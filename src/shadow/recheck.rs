@@ -11,7 +11,7 @@
 use super::{
     check::{Check, Finding},
     context::{ComparisonOutput, IdMemory},
-    dual_read::{Reading, StackAccess},
+    dual_read::StackAccess,
     guarded_clients::Instance,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     drain,
     ledger::Bound,
     outcome::{Mark, Outcome, Reason},
+    pipeline::TimedAnswer,
     stack::Stack,
 };
 use http::StatusCode;
@@ -83,11 +84,11 @@ struct Series<'c> {
 /// Reads both stacks again after each delay, and corrects the finding accordingly.
 pub(super) async fn confirm(
     check: &Check,
-    shadow: &Reading,
+    shadow: &TimedAnswer,
     finding: &mut Finding,
     drain: &Arc<drain::Watch>,
 ) {
-    let bytes = check.sample.held.bytes();
+    let bytes = check.sample.meta.held.bytes();
     let bounds = &check.settings.recheck;
     let Some(_waits) = check.bench.waiting.enter(bytes, bounds) else {
         check.bench.gauges.bound_reached(Bound::Rechecks);
@@ -135,8 +136,8 @@ pub(super) async fn confirm(
 // === impl Series ===
 
 impl<'c> Series<'c> {
-    fn new(check: &'c Check, shadow: &'c Reading, compared: &'c Compared) -> Self {
-        let mut comparing = CompareConfig::clone(&check.sample.comparing);
+    fn new(check: &'c Check, shadow: &'c TimedAnswer, compared: &'c Compared) -> Self {
+        let mut comparing = CompareConfig::clone(&check.sample.meta.comparing);
         let kept = &mut comparing.options.max_differences;
         *kept = KEPT.max(*kept);
         Self {
@@ -147,7 +148,7 @@ impl<'c> Series<'c> {
             own: [None, None],
             known: HashSet::new(),
             comparing,
-            held: check.sample.held.beside(),
+            held: check.sample.meta.held.beside(),
             found: Instant::now(),
             lag: None,
             uncompared: None,
@@ -197,7 +198,7 @@ impl<'c> Series<'c> {
         let (old, new) = self.first;
         let mut held = self.held.beside();
         let lanes = &self.check.bench.lanes;
-        let ways = lanes.again(self.check.sample.primary, Instance::Control);
+        let ways = lanes.again(self.check.sample.meta.ticket.primary(), Instance::Control);
         let expected = [old.body.kept(), new.body.kept()];
         let check = self.check;
         let read = check.read_both(ways.map(StackAccess::Asks), expected, &mut held);
@@ -299,7 +300,7 @@ impl<'c> Series<'c> {
     }
 
     fn max_told(&self) -> usize {
-        self.check.sample.comparing.options.max_differences
+        self.check.sample.meta.comparing.options.max_differences
     }
 
     fn compare(&self, old: &Answer, new: &Answer) -> Option<ComparisonOutput> {

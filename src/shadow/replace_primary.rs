@@ -5,16 +5,14 @@
 //! check ends as `not_compared{over_budget}`.
 
 use super::{
-    Conditional,
-    check::Check,
-    dual_read::{Reading, StackAccess},
-    guarded_client::Permit,
+    Conditional, check::Check, dual_read::StackAccess, guarded_client::Permit,
     guarded_clients::Instance,
 };
 use crate::{
     drain,
     ledger::Bound,
     outcome::{Outcome, Reason},
+    pipeline::TimedAnswer,
     stack::Stack,
 };
 use std::{sync::Arc, time::Duration};
@@ -40,7 +38,7 @@ pub(super) async fn read(
     why: ReplaceReason,
     passage: Option<Permit>,
     drain: &Arc<drain::Watch>,
-) -> Result<Reading, Outcome> {
+) -> Result<TimedAnswer, Outcome> {
     let is_conditional = why == ReplaceReason::Conditional || check.is_conditional();
     if is_conditional && check.settings.conditional == Conditional::Skip {
         return Err(Outcome::NotCompared(Reason::Conditional));
@@ -50,7 +48,7 @@ pub(super) async fn read(
     match why {
         ReplaceReason::Conditional => both(check, why, passage).await,
         ReplaceReason::Written => {
-            check.sample.ticket.delay();
+            check.sample.meta.ticket.delay();
             // Return the permit: kept unused for so long, it would block others.
             drop(passage);
             wait(check, drain).await?;
@@ -62,7 +60,7 @@ pub(super) async fn read(
 /// Waits for the first delay, within the bounds on waiting checks.
 async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
     let bounds = &check.settings.recheck;
-    let bytes = check.sample.held.bytes();
+    let bytes = check.sample.meta.held.bytes();
     let Some(_waits) = check.bench.waiting.enter(bytes, bounds) else {
         check.bench.gauges.bound_reached(Bound::Rechecks);
         return Err(Outcome::NotCompared(Reason::OverBudget));
@@ -80,19 +78,19 @@ async fn both(
     check: &mut Check,
     why: ReplaceReason,
     passage: Option<Permit>,
-) -> Result<Reading, Outcome> {
+) -> Result<TimedAnswer, Outcome> {
     let lanes = &check.bench.lanes;
     let Some(wait) = lanes.book(&check.settings, PATIENCE) else {
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     time::sleep(wait).await;
-    let primary = check.sample.primary;
+    let primary = check.sample.meta.ticket.primary();
     let mut ways = lanes.again(primary, Instance::Own).map(StackAccess::Asks);
     if let Some(passage) = passage {
         ways[primary.other() as usize] = StackAccess::Granted(passage);
     }
-    let mut held = check.sample.held.beside();
-    let expected = [check.sample.answer.body.kept(); 2];
+    let mut held = check.sample.meta.held.beside();
+    let expected = [check.sample.primary.answer.body.kept(); 2];
     // If the new stack is the primary, its answer to the conditions is the live one.
     let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
     let read = if is_asked {
@@ -105,10 +103,9 @@ async fn both(
         Stack::Old => (old, new),
         Stack::New => (new, old),
     };
-    check.sample.held.merge(held);
-    if is_asked || !check.is_broken(&check.sample.answer, &own.answer) {
-        check.sample.answer = own.answer;
-        check.sample.took = own.took;
+    check.sample.meta.held.merge(held);
+    if is_asked || !check.is_broken(&check.sample.primary.answer, &own.answer) {
+        check.sample.primary = own;
     }
     Ok(shadow)
 }

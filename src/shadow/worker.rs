@@ -9,7 +9,7 @@ use super::{
     check::{self, Entry},
     concurrency::{Place, Places},
     context::CheckContext,
-    guarded_clients::{Clients, GuardedClients},
+    guarded_clients::GuardedClients,
     noise::KnownNoise,
     on_demand::Rereader,
     recheck_slots::Waiting,
@@ -20,7 +20,7 @@ use crate::{
     drain::Watch,
     http_client::Client,
     ledger::{Gauges, Ledger, RuleCounts, Timings},
-    outcome::{Outcome, Reason},
+    outcome::Reason,
     pipeline::{CapturedRead, Pairs, QueueReceiver, Reports, Writes},
     redact::Redactor,
     settings::Current,
@@ -58,8 +58,6 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Worker {
     feed: QueueReceiver,
-    settings: Current<Settings>,
-    ledger: Ledger,
     bench: Arc<CheckContext>,
     /// Includes checks that wait for a re-check and hold no slot.
     checks: JoinSet<()>,
@@ -78,20 +76,13 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 impl Worker {
     pub fn new(parts: Parts) -> Self {
-        let clients = Clients {
-            old: parts.old,
-            new: parts.new,
-            control: parts.control,
-        };
         Self {
             feed: parts.feed,
-            settings: parts.settings.clone(),
-            ledger: parts.ledger.clone(),
             bench: Arc::new(CheckContext {
                 compare: parts.compare,
                 pairs: parts.pairs,
                 noise: KnownNoise::default(),
-                lanes: GuardedClients::new(clients, &parts.gauges),
+                lanes: GuardedClients::new(parts.old, parts.new, parts.control, &parts.gauges),
                 places: Places::new(parts.gauges.clone()),
                 ledger: parts.ledger,
                 waiting: Waiting::default(),
@@ -117,7 +108,7 @@ impl Worker {
     /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
     /// threads, as do the checks.
     pub async fn run(mut self, drain: Watch) {
-        let settings = self.settings.clone();
+        let settings = self.bench.settings.clone();
         let mut signal = drain.clone();
         let drain = Arc::new(drain);
         let over = pin!(async move {
@@ -163,14 +154,14 @@ impl Worker {
     /// Waits until another request may be in flight.
     async fn place(&mut self) -> Place {
         while self.checks.try_join_next().is_some() {}
-        let settings = &self.settings;
+        let settings = &self.bench.settings;
         let places = &self.bench.places;
         places.take(|| settings.get().max_in_flight.get()).await
     }
 
     /// Starts the check of a sample, or finishes the sample at once.
     fn begin(&mut self, sample: Box<CapturedRead>, place: Place, drain: &Arc<Watch>) {
-        let settings = self.settings.get();
+        let settings = self.bench.settings.get();
         match self.bench.lanes.admit(&sample, &settings) {
             Ok(passage) => {
                 let entry = Entry {
@@ -189,11 +180,10 @@ impl Worker {
 
     /// Finishes and counts what is left.
     async fn cut(&mut self) {
-        self.ledger.shut_down();
+        self.bench.ledger.shut_down();
         self.checks.shutdown().await;
         while let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
-            let reason = Reason::ShuttingDown;
-            sample.ticket.finish(Outcome::NotCompared(reason));
+            sample.meta.not_compared(Reason::ShuttingDown);
         }
     }
 }

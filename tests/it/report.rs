@@ -29,7 +29,7 @@ use twinread::{
     ledger::{Gauges, Ledger, Signal},
     outcome::{Mark, Outcome, Via},
     pipeline::{
-        Rechecked, Report, ReportedDifference, Reports, RuleEvidence, Traced,
+        Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Traced,
         report::ReportedAnswer,
     },
     stack::Stack,
@@ -151,12 +151,12 @@ fn check(outcome: Outcome) -> Report {
         outcome,
         route: "get-item".into(),
         epoch: "e1".into(),
-        method: "GET".to_owned(),
-        path: "/items/7".to_owned(),
-        query: Some("page=string(1)".to_owned()),
-        request_headers: Vec::new(),
-        request_body: None,
-        request_masked: Vec::new(),
+        request: ReportedRequest {
+            method: "GET".to_owned(),
+            path: "/items/7".to_owned(),
+            query: Some("page=string(1)".to_owned()),
+            ..ReportedRequest::default()
+        },
         span: context(0xabc, 0xdef),
         live: Some(context(0x123, 0x456)),
         started: ended - Duration::from_millis(5),

@@ -4,11 +4,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use proptest::prelude::*;
 use serde_json::json;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 use twinread::{
-    compare::Answer,
+    budget::Budget,
+    compare::{Answer, Compared},
+    ledger::{Gauges, Ledger},
     outcome::{Mark, Outcome},
-    pipeline::{FinishedCheck, ReadRequest, Rechecked, Report, TimedAnswer},
+    pipeline::{
+        CheckInput, FinishedCheck, ReadMeta, ReadRequest, Rechecked, Report, Span, TimedAnswer,
+    },
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
     value::{Difference, Kind, Place, Step, Value},
@@ -148,37 +155,53 @@ fn report(
         body: body.into(),
         trailers: headers,
     };
-    let timed = TimedAnswer {
-        answer: &answer,
+    let timed = || TimedAnswer {
+        answer: answer.clone(),
         took: Duration::from_millis(1),
     };
     let differences = differences(secret, document);
-    let span = TraceContext {
-        trace_id: 1,
-        span_id: 2,
-        flags: 1,
-        state: String::new(),
-    };
-    let checked = FinishedCheck {
-        outcome: Outcome::Mismatch(Mark::Plain),
-        route: "route".into(),
-        epoch: "epoch".into(),
-        request: &request,
-        span,
+    let span = Span {
+        own: TraceContext {
+            trace_id: 1,
+            span_id: 2,
+            flags: 1,
+            state: String::new(),
+        },
         live: None,
         started: SystemTime::UNIX_EPOCH,
-        ended: SystemTime::UNIX_EPOCH,
-        old: Some(timed),
-        new: Some(timed),
-        differences: &differences,
-        count: differences.len(),
-        rechecked: Rechecked {
-            count: 1,
-            is_conditional: false,
-            lag: None,
-            noise: differences.iter().map(|found| &found.place).collect(),
+    };
+    let input = CheckInput {
+        meta: ReadMeta {
+            ticket: Ledger::new(10, Gauges::default()).route("route").sample(),
+            routes: Arc::default(),
+            comparing: Arc::default(),
+            held: Budget::new(0).share(),
         },
+        request,
+        primary: timed(),
+        offered: Instant::now(),
+    };
+    let rechecked = Rechecked {
+        count: 1,
+        is_conditional: false,
+        lag: None,
+        noise: differences
+            .iter()
+            .map(|found| found.place.clone())
+            .collect(),
+    };
+    let checked = FinishedCheck {
+        input: &input,
+        request: &input.request,
+        span: &span,
+        shadow: Some(&timed()),
+        outcome: Outcome::Mismatch(Mark::Plain),
+        rechecked: &rechecked,
         room: differences.len(),
+        compared: &Compared::Different {
+            count: differences.len(),
+            differences,
+        },
     };
     let config = Config {
         values,
@@ -205,7 +228,7 @@ proptest! {
 fn what_is_asked_for_is_shown_but_for_what_is_named() {
     let document = json!({"name": "Anna", "login": {"password": "hunter2", "tokens": ["abc"]}});
     let report = report("Anna", &document, (Values::Shown, "application/json"));
-    let body = report.request_body.unwrap();
+    let body = report.request.body.unwrap();
     assert_eq!(
         body,
         r#"{"name":"Anna","login":{"password":"string(7)","tokens":"array(1)"}}"#
@@ -213,13 +236,21 @@ fn what_is_asked_for_is_shown_but_for_what_is_named() {
     assert!(!format!("{:?}", report.differences).contains("hunter2"));
     assert!(
         report
-            .request_headers
+            .request
+            .headers
             .contains(&("x-user".to_owned(), "Anna".to_owned()))
     );
     assert!(
         report
-            .request_headers
+            .request
+            .headers
             .contains(&("cookie".to_owned(), "string(4)".to_owned()))
     );
-    assert!(report.query.unwrap().contains("api_token=string(4)"));
+    assert!(
+        report
+            .request
+            .query
+            .unwrap()
+            .contains("api_token=string(4)")
+    );
 }

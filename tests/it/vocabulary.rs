@@ -64,7 +64,7 @@ const VOCABULARY: [Entry; 19] = [
     entry(&["shelf", "shelves"], "retention", 21),
     entry(&["bench"], "context", 70),
     entry(&["lane", "lanes"], "client", 36),
-    entry(&["entrance"], "connection", 4),
+    entry(&["entrance"], "connection", 0),
     entry(&["house"], "shared", 42),
     entry(&["keeper", "keepers"], "handle", 39),
     entry(&["mend", "mends", "mended"], "fix", 10),

@@ -1,9 +1,7 @@
 //! The body of a live request, streamed to the primary.
 
-use crate::live::{
-    capture::{End, SharedCopy},
-    http1::expect_continue::{BodyGate, Decision},
-};
+use super::bounded_copy::{End, SharedCopy};
+use crate::live::http1::expect_continue::{BodyGate, Decision};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -46,9 +44,9 @@ impl RequestBody {
 
     pub(crate) fn record(&mut self, recording: SharedCopy) {
         match &self.inner {
-            None => recording.tape().finish(End::Whole),
+            None => recording.lock().finish(End::Whole),
             Some(inner) => {
-                recording.tape().expect(&inner.size_hint());
+                recording.lock().expect(&inner.size_hint());
                 self.recording = Some(recording);
             }
         }
@@ -60,18 +58,18 @@ impl RequestBody {
         let (Some(recording), Some(inner)) = (&self.recording, &self.inner) else {
             return;
         };
-        let mut tape = recording.tape();
+        let mut copy = recording.lock();
         match frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    tape.observe(data);
+                    copy.observe(data);
                 }
                 if frame.is_trailers() || inner.is_end_stream() {
-                    tape.finish_now(End::Whole);
+                    copy.finish_now(End::Whole);
                 }
             }
-            Some(Err(_)) => tape.finish(End::Broken),
-            None => tape.finish_now(End::Whole),
+            Some(Err(_)) => copy.finish(End::Broken),
+            None => copy.finish_now(End::Whole),
         }
     }
 }

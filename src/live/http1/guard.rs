@@ -13,7 +13,7 @@
 use super::framing::{Found, Framing, Stage};
 use crate::{
     ledger::Bound,
-    live::{call::Caller, deadline::Deadline, switch::Decision},
+    live::{connection::Caller, deadline::Deadline, switch::Decision},
 };
 use memchr::memchr;
 use socket2::SockRef;
@@ -92,6 +92,10 @@ impl Guard {
             linger: None,
             _place: place,
         }
+    }
+
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
+        &self.caller
     }
 
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {

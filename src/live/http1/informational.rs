@@ -3,7 +3,7 @@
 use super::{expect_continue::GateHandle, hop};
 use crate::{
     ledger::Bound,
-    live::{body::request::RequestBody, call::Caller},
+    live::{body::request::RequestBody, connection::Caller},
 };
 use http::{HeaderMap, Request, StatusCode};
 use std::sync::Arc;

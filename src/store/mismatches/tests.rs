@@ -5,7 +5,7 @@ use crate::{
     advise::suggest::{Hints, Prints},
     ledger::{Bound, Signal},
     outcome::{Mark, Outcome, ShadowError, Via},
-    pipeline::{Rechecked, Report, ReportedDifference, Reports, RuleEvidence},
+    pipeline::{Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence},
     trace_context::TraceContext,
     value::{Kind, Place, Step},
 };
@@ -92,12 +92,11 @@ fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
         outcome,
         route: "get-item".into(),
         epoch: "e1".into(),
-        method: "GET".to_owned(),
-        path: number.to_string(),
-        query: None,
-        request_headers: Vec::new(),
-        request_body: None,
-        request_masked: Vec::new(),
+        request: ReportedRequest {
+            method: "GET".to_owned(),
+            path: number.to_string(),
+            ..ReportedRequest::default()
+        },
         span: TraceContext {
             trace_id: 1,
             span_id: number,

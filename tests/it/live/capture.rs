@@ -47,7 +47,7 @@ async fn a_sample_is_the_request_as_it_came_and_the_answer_as_it_went() {
     caller.send(GET).await.message().await;
     let sample = sidecar.sample().await;
 
-    assert_eq!(&**sample.ticket.route().name(), "GET /users/{}");
+    assert_eq!(&**sample.meta.ticket.route().name(), "GET /users/{}");
     assert_eq!(sample.request.method, Method::GET);
     assert_eq!(sample.request.uri, "/users/7?x=%20");
     let names: Vec<_> = sample
@@ -60,16 +60,16 @@ async fn a_sample_is_the_request_as_it_came_and_the_answer_as_it_went() {
     assert_eq!(sample.request.headers["host"], "a");
     assert_eq!(
         (
-            sample.answer.status.as_u16(),
-            &sample.answer.body.kept()[..]
+            sample.primary.answer.status.as_u16(),
+            &sample.primary.answer.body.kept()[..]
         ),
         (200, &b"ok"[..])
     );
-    assert_eq!(sample.answer.headers["x-kept"], "1");
-    assert_eq!(sample.primary, stack::Stack::Old);
+    assert_eq!(sample.primary.answer.headers["x-kept"], "1");
+    assert_eq!(sample.meta.ticket.primary(), stack::Stack::Old);
     assert_eq!((sidecar.sampled(), stack.requests().len()), (1, 1));
     let held = sidecar.budget.held();
-    assert_eq!(held, sample.held.bytes());
+    assert_eq!(held, sample.meta.held.bytes());
     drop(sample);
     assert_eq!(sidecar.budget.held(), 0);
 }
@@ -82,8 +82,8 @@ async fn chunked_answers_are_copied_with_their_trailers() {
     let mut sidecar = LivePath::sampling(stack.addr).await;
     sidecar.caller().await.send(GET).await.message().await;
     let sample = sidecar.sample().await;
-    assert_eq!(&sample.answer.body.kept()[..], b"abcde");
-    assert_eq!(sample.answer.trailers["x-sum"], "1");
+    assert_eq!(&sample.primary.answer.body.kept()[..], b"abcde");
+    assert_eq!(sample.primary.answer.trailers["x-sum"], "1");
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn answers_without_a_body_are_samples() {
             .await;
         caller.head().await;
         let sample = sidecar.sample().await;
-        assert_eq!(&sample.answer.body.kept()[..], b"", "{answer}");
+        assert_eq!(&sample.primary.answer.body.kept()[..], b"", "{answer}");
     }
 }
 
@@ -185,7 +185,7 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
             .message()
             .await;
         let sample = sidecar.sample().await;
-        assert_eq!(&**sample.ticket.route().name(), name);
+        assert_eq!(&**sample.meta.ticket.route().name(), name);
         assert_eq!(sample.request.body, body);
     }
     let size = r#"{"query":"mutation m","op":"Buy"}"#;
@@ -229,7 +229,11 @@ async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack(
     caller.send("{}").await.message().await;
     let sample = sidecar.sample().await;
     assert_eq!(&sample.request.body[..], b"{}");
-    assert!(sample.took <= sent.elapsed(), "{:?}", sample.took);
+    assert!(
+        sample.primary.took <= sent.elapsed(),
+        "{:?}",
+        sample.primary.took
+    );
 }
 
 #[tokio::test]
@@ -306,8 +310,8 @@ async fn a_body_past_the_limit_passes_and_is_hashed() {
         assert_eq!(got.to_lowercase(), answer.to_lowercase());
         let sample = sidecar.sample().await;
         let expected = Hashing::begin(b"nine byte").digest();
-        assert_eq!(sample.answer.body, BodyCopy::Hashed(expected));
-        assert_eq!(sidecar.budget.held(), sample.held.bytes());
+        assert_eq!(sample.primary.answer.body, BodyCopy::Hashed(expected));
+        assert_eq!(sidecar.budget.held(), sample.meta.held.bytes());
         drop(sample);
         assert_eq!(sidecar.budget.held(), 0);
     }
@@ -331,7 +335,7 @@ async fn a_long_body_takes_no_memory_while_it_is_hashed() {
     sidecar.caller().await.send(GET).await.message().await;
     let sample = sidecar.sample().await;
     let expected = Hashing::begin("x".repeat(LENGTH).as_bytes()).digest();
-    assert_eq!(sample.answer.body, BodyCopy::Hashed(expected));
+    assert_eq!(sample.primary.answer.body, BodyCopy::Hashed(expected));
 }
 
 #[tokio::test]
@@ -466,5 +470,5 @@ async fn errors_of_the_primary_are_answers_too() {
     let stack = Stack::answering("HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno");
     let mut sidecar = LivePath::sampling(stack.addr).await;
     sidecar.caller().await.send(GET).await.message().await;
-    assert_eq!(sidecar.sample().await.answer.status.as_u16(), 500);
+    assert_eq!(sidecar.sample().await.primary.answer.status.as_u16(), 500);
 }

@@ -341,7 +341,7 @@ async fn a_new_stack_that_fails_on_conditions_alone_is_a_mismatch() {
     let statuses = [&report.old, &report.new].map(|told| told.as_ref().unwrap().status);
     assert_eq!(statuses, [200, 500]);
     assert!(report.rechecked.is_conditional);
-    let mut names = report.request_headers.iter().map(|(name, _)| name.as_str());
+    let mut names = report.request.headers.iter().map(|(name, _)| name.as_str());
     assert!(
         names.any(|name| name == "if-none-match"),
         "as its caller sent it"

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::{
@@ -15,11 +15,11 @@ use twinread::{
     },
     drain,
     http_client::{Client, Target},
-    ledger::{Gauges, Ledger, Route, RuleCounts, Signal, Timings},
+    ledger::{Draw, Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     outcome::{Outcome, Reason, Via},
     pipeline::{
-        self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, Reports,
-        Sent, Writes,
+        self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, ReadMeta,
+        Reports, Sent, Writes,
     },
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
@@ -137,16 +137,19 @@ impl Shadow {
             assert!(held.grow(body.len()));
         }
         self.queue.offer(Box::new(CapturedRead {
-            ticket: self.route().sample(),
+            meta: ReadMeta {
+                ticket: self.route().sample_by(Draw {
+                    primary: read.primary,
+                    ..Draw::default()
+                }),
+                routes: Arc::default(),
+                comparing: self.comparing.clone(),
+                held,
+            },
             request: read.request(),
             answer: read.answer(),
-            primary: read.primary,
             took: Duration::from_millis(1),
-            received: SystemTime::now(),
             offered: Instant::now(),
-            routes: Arc::default(),
-            comparing: self.comparing.clone(),
-            held,
         }));
     }
 

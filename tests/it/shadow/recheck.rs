@@ -633,7 +633,14 @@ async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt()
 }
 
 fn key_of(report: &Sent) -> usize {
-    report.path.rsplit('/').next().unwrap().parse().unwrap()
+    report
+        .request
+        .path
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]

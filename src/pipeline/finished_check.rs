@@ -1,0 +1,194 @@
+//! The facts of a finished check, and the [`Report`] built from them.
+
+use super::{
+    CheckInput, ReadRequest, Rechecked, Report, ReportedAnswer, ReportedDifference,
+    ReportedRequest, RuleEvidence, TimedAnswer, masked::masked,
+};
+use crate::{
+    advise::suggest::Hints,
+    compare::{BodyCopy, Class, Compared},
+    outcome::Outcome,
+    redact::Redactor,
+    stack::Stack,
+    trace_context::TraceContext,
+    value::{Difference, Kind, Place, Value, format},
+};
+use serde_json::Value as Json;
+use std::time::SystemTime;
+
+/// The facts of one finished check, before redaction.
+#[derive(Clone, Copy, Debug)]
+pub struct FinishedCheck<'c> {
+    pub input: &'c CheckInput,
+    /// The read as the caller sent it.
+    pub request: &'c ReadRequest,
+    pub span: &'c Span,
+    /// `None` if the shadow gave no complete answer.
+    pub shadow: Option<&'c TimedAnswer>,
+    pub outcome: Outcome,
+    pub compared: &'c Compared,
+    pub rechecked: &'c Rechecked<Place>,
+    /// At most this many differences are probed for rule suggestions.
+    pub room: usize,
+}
+
+/// The span of a check.
+#[derive(Debug)]
+pub struct Span {
+    /// Sent to the shadow as the parent of its own spans.
+    pub own: TraceContext,
+    /// The span of the live request, if it had one.
+    pub live: Option<TraceContext>,
+    pub started: SystemTime,
+}
+
+// === impl FinishedCheck ===
+
+impl FinishedCheck<'_> {
+    /// Redacts the check into a report.
+    pub fn report(self, redactor: &Redactor) -> Report {
+        let ticket = &self.input.meta.ticket;
+        let route = ticket.route().name();
+        let [old, new] = self.answers();
+        let answers = old.zip(new);
+        let answers = answers.map(|(old, new)| (&old.answer, &new.answer));
+        let differences = self.compared.differences();
+        let hints = Hints::of(differences, answers, redactor, self.room).into_iter();
+        let reported =
+            |(difference, hints)| ReportedDifference::of(difference, hints, route, redactor);
+        Report {
+            outcome: self.outcome,
+            route: route.clone(),
+            epoch: ticket.epoch().clone(),
+            request: ReportedRequest::of(self.request, redactor),
+            span: self.span.own.clone(),
+            live: self.span.live.clone(),
+            started: self.span.started,
+            ended: SystemTime::now(),
+            old: old.map(|timed| ReportedAnswer::of(timed, redactor)),
+            new: new.map(|timed| ReportedAnswer::of(timed, redactor)),
+            differences: differences.iter().zip(hints).map(reported).collect(),
+            count: self.compared.count(),
+            rechecked: self.rechecked.redacted(redactor),
+        }
+    }
+
+    /// The old stack's first.
+    fn answers(&self) -> [Option<&TimedAnswer>; 2] {
+        let primary = Some(&self.input.primary);
+        match self.input.meta.ticket.primary() {
+            Stack::Old => [primary, self.shadow],
+            Stack::New => [self.shadow, primary],
+        }
+    }
+}
+
+// === impl Rechecked ===
+
+impl Rechecked<Place> {
+    fn redacted(&self, redactor: &Redactor) -> Rechecked<String> {
+        let noise = self.noise.iter();
+        Rechecked {
+            count: self.count,
+            is_conditional: self.is_conditional,
+            lag: self.lag,
+            noise: noise
+                .map(|place| redactor.place(place).to_string())
+                .collect(),
+        }
+    }
+}
+
+// === impl ReportedRequest ===
+
+impl ReportedRequest {
+    fn of(request: &ReadRequest, redactor: &Redactor) -> Self {
+        let mut reported = Self {
+            method: request.method.to_string(),
+            path: redactor.path(request.uri.path()),
+            query: request.uri.query().map(|query| redactor.query(query)),
+            headers: redactor.headers(&request.headers),
+            body: redactor.body(&request.headers, &request.body),
+            masked: Vec::new(),
+        };
+        reported.masked = masked(request, &reported);
+        reported
+    }
+}
+
+// === impl ReportedAnswer ===
+
+impl ReportedAnswer {
+    fn of(timed: &TimedAnswer, redactor: &Redactor) -> Self {
+        let answer = &timed.answer;
+        Self {
+            status: answer.status.as_u16(),
+            duration: timed.took,
+            headers: redactor.headers(&answer.headers),
+            body: match &answer.body {
+                BodyCopy::Whole(body) => redactor.body(&answer.headers, body),
+                BodyCopy::Hashed(digest) => {
+                    let format = format::Reading::of(&answer.headers).format.name();
+                    Some(format!("{format}({} bytes)", digest.length))
+                }
+                BodyCopy::Cut => None,
+            },
+            trailers: redactor.headers(&answer.trailers),
+        }
+    }
+}
+
+// === impl ReportedDifference ===
+
+impl ReportedDifference {
+    fn of(difference: &Difference, hints: Hints, route: &str, redactor: &Redactor) -> Self {
+        let redacted = |value: &Option<_>| {
+            let value = value.as_ref()?;
+            Some(redactor.value(difference, value))
+        };
+        let place = redactor.place(&difference.place);
+        // Uses the redacted place: an id made of the original place would confirm guesses of a masked name.
+        let class = Class {
+            route: route.to_owned(),
+            place: place.class_text(),
+            kind: difference.kind,
+        };
+        let (old, new) = (redacted(&difference.old), redacted(&difference.new));
+        let basis = RuleEvidence {
+            at: (*place == difference.place).then(|| difference.place.clone()),
+            hints,
+            shown: whole(difference.kind, difference.old.as_ref(), old.as_deref())
+                .zip(whole(
+                    difference.kind,
+                    difference.new.as_ref(),
+                    new.as_deref(),
+                ))
+                .map(<[_; 2]>::from),
+        };
+        Self {
+            place: place.to_string(),
+            kind: difference.kind,
+            class: class.id(),
+            class_place: class.place,
+            old,
+            new,
+            basis,
+        }
+    }
+}
+
+/// The value, if the report shows all of it. An absent value counts as shown.
+fn whole(kind: Kind, value: Option<&Value>, redacted: Option<&str>) -> Option<Option<Json>> {
+    let json = match value {
+        None => return Some(None),
+        Some(Value::Json(json)) => json.clone(),
+        Some(Value::Text(text)) => Json::from(text.as_str()),
+        Some(Value::Summary { .. } | Value::Unreadable { .. }) => return None,
+    };
+    let is_whole = match &json {
+        // Values of unlike types are shown as JSON text.
+        Json::String(text) if kind != Kind::Type => Some(text.as_str()) == redacted,
+        json => Some(json.to_string().as_str()) == redacted,
+    };
+    is_whole.then_some(Some(json))
+}
