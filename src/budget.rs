@@ -81,7 +81,7 @@ impl Held {
     }
 
     /// An empty share of the same budget.
-    pub fn beside(&self) -> Self {
+    pub fn empty_share(&self) -> Self {
         self.budget.share()
     }
 

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn an_abandoned_probe_leaves_the_place_to_the_next() {
+    fn an_abandoned_probe_leaves_its_turn_to_the_next() {
         let mut breaker = Breaker::new();
         let begin = Instant::now();
         breaker.settle(Pass::Ordinary, End::Failed, begin, &limits(1));

@@ -2,7 +2,7 @@
 
 use super::{
     Settings,
-    concurrency::Place,
+    concurrency::Slot,
     conditions,
     context::{CheckContext, ComparisonOutput, IdMemory, Subject, start_span},
     dual_read::{DualReader, ReadError, StackAccess},
@@ -30,8 +30,8 @@ use std::{mem, sync::Arc, time::Instant};
 /// The resources that a check starts with.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) passage: Permit,
-    pub(super) place: Place,
+    pub(super) permit: Permit,
+    pub(super) slot: Slot,
     pub(super) settings: Arc<Settings>,
     pub(super) drain: Arc<drain::Watch>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Entry {
 /// A check in progress.
 #[derive(Debug)]
 pub(super) struct Check {
-    pub(super) bench: Arc<CheckContext>,
+    pub(super) context: Arc<CheckContext>,
     pub(super) sample: CheckInput,
     /// The original read with its conditions, once `sample` has none.
     pub(super) conditional: Option<ReadRequest>,
@@ -63,32 +63,34 @@ pub(super) struct Finding {
 const PAIR: usize = 64;
 
 /// Processes one sample up to its outcome.
-pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, entry: Entry) {
+pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, entry: Entry) {
     let Entry {
-        passage,
-        place,
+        permit,
+        slot,
         settings,
         drain,
     } = entry;
-    let mut check = Check::open(bench, sample, settings);
-    let (shadow, mut finding) = match check.why_afresh() {
+    let mut check = Check::open(context, sample, settings);
+    let (shadow, mut finding) = match check.replace_reason() {
         None => {
-            let shadow = check.replay(passage).await;
+            let shadow = check.replay(permit).await;
             if let Ok(reading) = &shadow
                 && check.is_part_of(&reading.answer)
             {
-                drop(place);
-                check.afresh(ReplaceReason::Conditional, None, &drain).await
+                drop(slot);
+                check
+                    .replace_primary(ReplaceReason::Conditional, None, &drain)
+                    .await
             } else {
                 let judged = check.judge(shadow);
-                drop(place);
+                drop(slot);
                 judged
             }
         }
         Some(why) => {
             // It may wait, and must not occupy a slot that others could use.
-            drop(place);
-            check.afresh(why, Some(passage), &drain).await
+            drop(slot);
+            check.replace_primary(why, Some(permit), &drain).await
         }
     };
     if let Some(shadow) = &shadow
@@ -98,35 +100,39 @@ pub(super) async fn run(bench: Arc<CheckContext>, sample: Box<CapturedRead>, ent
         Box::pin(recheck::confirm(&check, shadow, &mut finding, &drain)).await;
     }
     if let Outcome::Mismatch(_) = finding.outcome {
-        check.bench.learn(&check, mem::take(&mut finding.met));
+        check.context.learn(&check, mem::take(&mut finding.met));
     }
     finding.rechecked.is_conditional = check.conditional.is_some();
-    check.bench.count_differences(&check, &finding);
-    check.bench.report(&check, shadow.as_ref(), &finding);
+    check.context.count_differences(&check, &finding);
+    check.context.report(&check, shadow.as_ref(), &finding);
     check.sample.meta.ticket.finish(finding.outcome);
 }
 
 /// Finishes a sample whose read is not sent.
 pub(super) fn refuse(
-    bench: &Arc<CheckContext>,
+    context: &Arc<CheckContext>,
     sample: Box<CapturedRead>,
     reason: Reason,
     settings: Arc<Settings>,
 ) {
-    let check = Check::open(bench.clone(), sample, settings);
+    let check = Check::open(context.clone(), sample, settings);
     let finding = Finding::from(Outcome::NotCompared(reason));
-    bench.report(&check, None, &finding);
+    context.report(&check, None, &finding);
     check.sample.meta.ticket.finish(finding.outcome);
 }
 
 // === impl Check ===
 
 impl Check {
-    fn open(bench: Arc<CheckContext>, sample: Box<CapturedRead>, settings: Arc<Settings>) -> Self {
+    fn open(
+        context: Arc<CheckContext>,
+        sample: Box<CapturedRead>,
+        settings: Arc<Settings>,
+    ) -> Self {
         let sample = sample.open();
         let span = start_span(&sample.request, &settings);
         Self {
-            bench,
+            context,
             sample,
             conditional: None,
             span,
@@ -147,34 +153,34 @@ impl Check {
 
     pub(super) fn reader(&self) -> DualReader<'_> {
         DualReader {
-            bench: &self.bench,
+            context: &self.context,
             settings: &self.settings,
             request: &self.sample.request,
             span: &self.span.own,
         }
     }
 
-    fn why_afresh(&self) -> Option<ReplaceReason> {
+    fn replace_reason(&self) -> Option<ReplaceReason> {
         let sample = &self.sample;
         let keys = || {
             let request = &sample.request;
             let body = Some(&request.body[..]);
             sample.meta.routes.keys(&request.head(), body, Access::Read)
         };
-        if self.bench.writes.touch(keys, Instant::now()) {
+        if self.context.writes.touch(keys, Instant::now()) {
             Some(ReplaceReason::Written)
         } else {
             self.is_conditional().then_some(ReplaceReason::Conditional)
         }
     }
 
-    async fn afresh(
+    async fn replace_primary(
         &mut self,
         why: ReplaceReason,
-        passage: Option<Permit>,
+        permit: Option<Permit>,
         drain: &Arc<drain::Watch>,
     ) -> (Option<TimedAnswer>, Finding) {
-        let shadow = Box::pin(replace_primary::read(self, why, passage, drain)).await;
+        let shadow = Box::pin(replace_primary::read(self, why, permit, drain)).await;
         self.judge(shadow)
     }
 
@@ -203,11 +209,11 @@ impl Check {
     /// with them. That answer is returned instead if the new stack's own answer without conditions proves it wrong.
     pub(super) async fn read_both(
         &self,
-        ways: [StackAccess<'_>; 2],
+        accesses: [StackAccess<'_>; 2],
         expected: [&Bytes; 2],
         held: &mut Held,
     ) -> Result<[TimedAnswer; 2], ReadError> {
-        let [old, new] = self.reader().both(ways, expected, held).await?;
+        let [old, new] = self.reader().both(accesses, expected, held).await?;
         let may_be_unmodified =
             |request: &&ReadRequest| conditions::may_be_unmodified(&request.headers);
         let Some(request) = self.conditional.as_ref().filter(may_be_unmodified) else {
@@ -217,13 +223,13 @@ impl Check {
             request,
             ..self.reader()
         };
-        let mut share = held.beside();
-        let [_, lane] = self
-            .bench
-            .lanes
+        let mut share = held.empty_share();
+        let [_, client] = self
+            .context
+            .clients
             .again(self.sample.meta.ticket.primary(), Instance::Own);
         let body = new.answer.body.kept();
-        let asked = reader.new_again(lane, body, &mut share).await?;
+        let asked = reader.new_again(client, body, &mut share).await?;
         if !self.is_broken(&asked.answer, &new.answer) {
             return Ok([old, new]);
         }
@@ -237,10 +243,10 @@ impl Check {
         request.is_some_and(|request| conditions::is_broken(&request.headers, answer, whole))
     }
 
-    async fn replay(&mut self, passage: Permit) -> Result<TimedAnswer, Outcome> {
+    async fn replay(&mut self, permit: Permit) -> Result<TimedAnswer, Outcome> {
         let begun = Instant::now();
         let sample = &mut self.sample;
-        let target = passage.lane().client().target();
+        let target = permit.client().target();
         let request = replay::request(&sample.request, target, &self.span.own, Purpose::Shadow);
         let room = Room {
             max_body: self.settings.max_body,
@@ -248,7 +254,7 @@ impl Check {
             expected: sample.primary.answer.body.kept().clone(),
             rival: sample.primary.answer.body.length(),
         };
-        let answer = replay::send(passage, request, room, self.settings.timeout).await;
+        let answer = replay::send(permit, request, room, self.settings.timeout).await;
         let answer = answer.map_err(Failure::outcome)?;
         let took = begun.elapsed();
         Ok(TimedAnswer { answer, took })
@@ -261,15 +267,15 @@ impl Check {
             Err(outcome) => return (None, Finding::from(outcome)),
         };
         // This comes first, because the epoch determines which ids have been paired.
-        self.hear_version(&shadow.answer);
+        self.attribute_build(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
         let comparing = &self.sample.meta.comparing;
         let compared = self
-            .bench
+            .context
             .compare(&self.subject(), (old, new), comparing, IdMemory::Kept);
         let finding = match compared {
             Ok(ComparisonOutput { comparison, met }) => {
-                self.bench.count(self, &comparison, &shadow);
+                self.context.count(self, &comparison, &shadow);
                 Finding {
                     outcome: outcome(&comparison.result, old, new),
                     met: match comparison.result {
@@ -296,7 +302,7 @@ impl Check {
     }
 
     /// Counts the check in the epoch of the build that answered it, if answers name one.
-    fn hear_version(&mut self, shadow: &Answer) {
+    fn attribute_build(&mut self, shadow: &Answer) {
         if self.settings.version_header.is_none() {
             return;
         }
@@ -309,7 +315,7 @@ impl Check {
             return;
         }
         let ticket = &mut self.sample.meta.ticket;
-        if self.bench.ledger.hear_version(version.as_ref(), ticket) == Turn::Begins {
+        if self.context.ledger.hear_version(version.as_ref(), ticket) == Turn::Begins {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
         }

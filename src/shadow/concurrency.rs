@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// Counts the slots in use. Clones share the count.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Inner>);
+pub(super) struct Slots(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -20,15 +20,15 @@ struct Inner {
 
 /// A slot in use until dropped.
 #[derive(Debug)]
-#[must_use = "a place is taken only while it lives"]
-pub(super) struct Place {
+#[must_use = "a slot is taken only while it lives"]
+pub(super) struct Slot {
     inner: Arc<Inner>,
     _in_flight: InFlight,
 }
 
-// === impl Places ===
+// === impl Slots ===
 
-impl Places {
+impl Slots {
     pub(super) fn new(gauges: Gauges) -> Self {
         Self(Arc::new(Inner {
             taken: AtomicUsize::new(0),
@@ -38,32 +38,32 @@ impl Places {
     }
 
     /// Takes a slot if fewer than `max` are in use.
-    pub(super) fn try_take(&self, max: usize) -> Option<Place> {
+    pub(super) fn try_take(&self, max: usize) -> Option<Slot> {
         let one_more = |taken: usize| (taken < max).then_some(taken + 1);
         let taken = &self.0.taken;
         taken
             .try_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .ok()?;
-        Some(Place {
+        Some(Slot {
             inner: self.0.clone(),
             _in_flight: self.0.gauges.begin_replay(),
         })
     }
 
     /// Waits until fewer than `max` slots are in use. Evaluates `max` again at each attempt.
-    pub(super) async fn take(&self, max: impl Fn() -> usize) -> Place {
+    pub(super) async fn take(&self, max: impl Fn() -> usize) -> Slot {
         loop {
-            if let Some(place) = self.try_take(max()) {
-                return place;
+            if let Some(slot) = self.try_take(max()) {
+                return slot;
             }
             self.0.freed.notified().await;
         }
     }
 }
 
-// === impl Place ===
+// === impl Slot ===
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.inner.taken.fetch_sub(1, Ordering::Relaxed);
         self.inner.freed.notify_one();

@@ -171,13 +171,13 @@ mod tests {
             ((IF_MODIFIED_SINCE, "then"), (LAST_MODIFIED, SUNDAY), false),
             ((IF_RANGE, "\"a\""), (ETAG, "\"a\""), false),
         ] {
-            let told = format!("{request:?} {whole:?}");
+            let case = format!("{request:?} {whole:?}");
             let (request, whole) = (headers(&[request]), answer(200, &[whole]));
             let unmodified = answer(304, &[]);
             assert_eq!(
                 !is_broken(&request, &unmodified, &whole),
                 is_right,
-                "{told}"
+                "{case}"
             );
         }
     }

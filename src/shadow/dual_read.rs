@@ -2,7 +2,7 @@
 
 use super::{
     Settings,
-    concurrency::Place,
+    concurrency::Slot,
     context::CheckContext,
     guarded_client::{GuardedClient, Permit},
     replay::{self, Failure, Purpose, Room},
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Reads stacks with the same request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DualReader<'r> {
-    pub(super) bench: &'r CheckContext,
+    pub(super) context: &'r CheckContext,
     pub(super) settings: &'r Settings,
     pub(super) request: &'r ReadRequest,
     /// Sent to the stacks as the parent of their own spans.
@@ -59,14 +59,16 @@ impl DualReader<'_> {
         expected: [&Bytes; 2],
         held: &mut Held,
     ) -> Result<[TimedAnswer; 2], ReadError> {
-        let _place = self.place().await;
+        let _slot = self.slot().await;
         let now = Instant::now();
-        let admit = |way| match way {
-            StackAccess::Granted(passage) => Ok(passage),
-            StackAccess::Asks(lane) => lane.admit(now, self.settings).map_err(ReadError::Refused),
+        let admit = |access| match access {
+            StackAccess::Granted(permit) => Ok(permit),
+            StackAccess::Asks(client) => {
+                client.admit(now, self.settings).map_err(ReadError::Refused)
+            }
         };
         let (old, new) = (admit(old)?, admit(new)?);
-        let mut shares = [held.beside(), held.beside()];
+        let mut shares = [held.empty_share(), held.empty_share()];
         let [of_old, of_new] = &mut shares;
         let (old, new) = tokio::join!(
             self.one(old, expected[0], of_old),
@@ -81,32 +83,32 @@ impl DualReader<'_> {
     /// Reads the new stack once more, when a permit is available.
     pub(super) async fn new_again(
         self,
-        lane: &Arc<GuardedClient>,
+        client: &Arc<GuardedClient>,
         expected: &Bytes,
         held: &mut Held,
     ) -> Result<TimedAnswer, ReadError> {
-        let passage = lane.admit_within(PATIENCE, self.settings).await;
-        let passage = passage.map_err(ReadError::Refused)?;
-        let _place = self.place().await;
-        let read = self.one(passage, expected, held).await;
+        let permit = client.admit_within(PATIENCE, self.settings).await;
+        let permit = permit.map_err(ReadError::Refused)?;
+        let _slot = self.slot().await;
+        let read = self.one(permit, expected, held).await;
         read.map_err(|failure| ReadError::Failed(Stack::New, failure))
     }
 
     /// Takes a slot for a request in flight.
-    async fn place(self) -> Place {
-        let current = &self.bench.settings;
+    async fn slot(self) -> Slot {
+        let current = &self.context.settings;
         let max = || current.get().max_in_flight.get();
-        self.bench.places.take(max).await
+        self.context.slots.take(max).await
     }
 
     async fn one(
         self,
-        passage: Permit,
+        permit: Permit,
         expected: &Bytes,
         held: &mut Held,
     ) -> Result<TimedAnswer, Failure> {
         let begun = Instant::now();
-        let target = passage.lane().client().target();
+        let target = permit.client().target();
         let request = replay::request(self.request, target, self.span, Purpose::Recheck);
         let room = Room {
             max_body: self.settings.max_body,
@@ -114,7 +116,7 @@ impl DualReader<'_> {
             expected: expected.clone(),
             rival: None,
         };
-        let answer = replay::send(passage, request, room, self.settings.timeout).await?;
+        let answer = replay::send(permit, request, room, self.settings.timeout).await?;
         Ok(TimedAnswer {
             answer,
             took: begun.elapsed(),

@@ -36,7 +36,7 @@ pub(super) enum BreakerGauge {
 #[derive(Debug)]
 #[must_use = "without a request the leave is given back"]
 pub(super) struct Permit {
-    lane: Arc<GuardedClient>,
+    client: Arc<GuardedClient>,
     pass: Pass,
     limits: Limits,
     end: End,
@@ -71,10 +71,10 @@ impl GuardedClient {
         settings: &Settings,
     ) -> Result<Permit, Reason> {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
-        let passage = self.passage(pass, settings);
+        let permit = self.permit(pass, settings);
         let now = now.saturating_duration_since(self.since);
         if self.budget.take(now, settings.max_per_second) {
-            Ok(passage)
+            Ok(permit)
         } else {
             Err(Reason::OverBudget)
         }
@@ -90,13 +90,13 @@ impl GuardedClient {
         let wait = self.budget.book(self.since.elapsed(), limit, patience);
         time::sleep(wait.ok_or(Reason::OverBudget)?).await;
         let pass = self.pass(Instant::now(), settings);
-        pass.map(|pass| self.passage(pass, settings))
+        pass.map(|pass| self.permit(pass, settings))
             .ok_or(Reason::BreakerOpen)
     }
 
-    fn passage(self: &Arc<Self>, pass: Pass, settings: &Settings) -> Permit {
+    fn permit(self: &Arc<Self>, pass: Pass, settings: &Settings) -> Permit {
         Permit {
-            lane: self.clone(),
+            client: self.clone(),
             pass,
             limits: settings.breaker,
             end: End::Abandoned,
@@ -148,8 +148,8 @@ impl BreakerGauge {
 // === impl Permit ===
 
 impl Permit {
-    pub(super) fn lane(&self) -> &GuardedClient {
-        &self.lane
+    pub(super) fn client(&self) -> &Client<Full<Bytes>> {
+        &self.client.client
     }
 
     /// The stack answered, with whatever status.
@@ -164,6 +164,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.lane.settle(self.pass, self.end, &self.limits);
+        self.client.settle(self.pass, self.end, &self.limits);
     }
 }

@@ -113,10 +113,10 @@ impl GuardedClients {
 
     /// Closes connections that have been idle for too long. Clients of one stack share their connections.
     pub(super) fn sweep(&self) {
-        let lanes = [&self.shadow.old, &self.shadow.new].into_iter();
-        lanes
+        let clients = [&self.shadow.old, &self.shadow.new].into_iter();
+        clients
             .chain(&self.control)
-            .for_each(|lane| lane.client().sweep());
+            .for_each(|client| client.client().sweep());
     }
 }
 

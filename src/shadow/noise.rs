@@ -144,14 +144,14 @@ impl Excuses for Excuse<'_> {
 impl Check {
     /// Which differences of this check earlier checks have shown to be noise.
     pub(super) fn known_noise(&self, suspects: &RecheckState) -> HashSet<Variation> {
-        let noise = &self.bench.noise;
+        let noise = &self.context.noise;
         noise.known(&self.subject(), suspects.left(), self.sample.offered)
     }
 
     /// What earlier checks excuse in this one.
     pub(super) fn excuse(&self) -> impl Excuses {
         Excuse {
-            noise: &self.bench.noise,
+            noise: &self.context.noise,
             subject: self.subject(),
             sampled: self.sample.offered,
             is_evidence: self.sample.meta.ticket.is_evidence(),
@@ -164,8 +164,8 @@ impl Check {
             return;
         }
         let (shown, now) = (suspects.variations(), Instant::now());
-        let refused = self.bench.noise.learn(&self.subject(), shown, now);
-        let gauges = &self.bench.gauges;
+        let refused = self.context.noise.learn(&self.subject(), shown, now);
+        let gauges = &self.context.gauges;
         gauges.bound_reached_times(Bound::Noise, refused);
     }
 }

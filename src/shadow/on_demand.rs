@@ -66,8 +66,8 @@ pub enum RereadError {
 // === impl Rereader ===
 
 impl Rereader {
-    pub(super) fn new(bench: &Arc<CheckContext>) -> Self {
-        Self(Arc::downgrade(bench))
+    pub(super) fn new(context: &Arc<CheckContext>) -> Self {
+        Self(Arc::downgrade(context))
     }
 
     /// Reads both stacks once, after waiting at most `patience` for its turn. Call it on the shadow's threads.
@@ -79,24 +79,28 @@ impl Rereader {
         mut asked: RereadRequest,
         patience: Duration,
     ) -> Result<Reread, RereadError> {
-        let bench = self.0.upgrade().ok_or(RereadError::Ending)?;
-        let settings = bench.settings.get();
-        let wait = bench.lanes.book(&settings, patience);
+        let context = self.0.upgrade().ok_or(RereadError::Ending)?;
+        let settings = context.settings.get();
+        let wait = context.clients.book(&settings, patience);
         time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
         let span = start_span(&asked.request, &settings).own;
         let reader = DualReader {
-            bench: &bench,
+            context: &context,
             settings: &settings,
             request: &asked.request,
             span: &span,
         };
-        let ways = bench.lanes.again(asked.primary, Instance::Own);
+        let accesses = context.clients.again(asked.primary, Instance::Own);
         let nothing = Bytes::new();
         let read = reader
-            .both(ways.map(StackAccess::Asks), [&nothing; 2], &mut asked.held)
+            .both(
+                accesses.map(StackAccess::Asks),
+                [&nothing; 2],
+                &mut asked.held,
+            )
             .await;
         let [old, new] = read?.map(|reading| reading.answer);
-        let compared = asked.compare(&bench, (&old, &new), settings.deadline)?;
+        let compared = asked.compare(&context, (&old, &new), settings.deadline)?;
         Ok(Reread {
             compared,
             statuses: [old.status, new.status],
@@ -109,7 +113,7 @@ impl Rereader {
 impl RereadRequest {
     fn compare(
         &self,
-        bench: &CheckContext,
+        context: &CheckContext,
         answers: (&Answer, &Answer),
         deadline: Duration,
     ) -> Result<Compared, RereadError> {
@@ -119,7 +123,7 @@ impl RereadRequest {
             method: &self.request.method,
             deadline,
         };
-        let compared = bench.compare(&subject, answers, &self.comparing, IdMemory::Known);
+        let compared = context.compare(&subject, answers, &self.comparing, IdMemory::Known);
         match compared {
             Ok(seen) => match seen.comparison.result {
                 Compared::NotCompared(reason) => Err(RereadError::NotCompared(reason)),

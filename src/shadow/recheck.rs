@@ -90,8 +90,8 @@ pub(super) async fn confirm(
 ) {
     let bytes = check.sample.meta.held.bytes();
     let bounds = &check.settings.recheck;
-    let Some(_waits) = check.bench.waiting.enter(bytes, bounds) else {
-        check.bench.gauges.bound_reached(Bound::Rechecks);
+    let Some(_waits) = check.context.waiting.enter(bytes, bounds) else {
+        check.context.gauges.bound_reached(Bound::Rechecks);
         finding.unconfirmed();
         return;
     };
@@ -103,7 +103,7 @@ pub(super) async fn confirm(
         last = series.run() => Some(last),
     };
     let suspects = last.and(series.suspects.as_ref());
-    let told = suspects.map(|suspects| series.tell(suspects));
+    let reported = suspects.map(|suspects| series.reported(suspects));
     let Series {
         suspects,
         lag,
@@ -115,9 +115,9 @@ pub(super) async fn confirm(
     match last {
         None => *finding = Finding::from(Outcome::NotCompared(Reason::ShuttingDown)),
         Some(last) => {
-            if let Some((suspects, told)) = suspects.zip(told) {
+            if let Some((suspects, reported)) = suspects.zip(reported) {
                 check.learn_noise(&suspects);
-                finding.compared = told;
+                finding.compared = reported;
                 finding.correct(&suspects, lag);
                 finding.met.intersect(&met);
             }
@@ -148,7 +148,7 @@ impl<'c> Series<'c> {
             own: [None, None],
             known: HashSet::new(),
             comparing,
-            held: check.sample.meta.held.beside(),
+            held: check.sample.meta.held.empty_share(),
             found: Instant::now(),
             lag: None,
             uncompared: None,
@@ -189,19 +189,19 @@ impl<'c> Series<'c> {
     /// Reads both once more when the budget allows; `None` if that takes longer than `patience`.
     async fn turn(&mut self, patience: Duration) -> Option<Look> {
         let check = self.check;
-        let wait = check.bench.lanes.book(&check.settings, patience)?;
+        let wait = check.context.clients.book(&check.settings, patience)?;
         time::sleep(wait).await;
         Some(self.look().await)
     }
 
     async fn look(&mut self) -> Look {
         let (old, new) = self.first;
-        let mut held = self.held.beside();
-        let lanes = &self.check.bench.lanes;
-        let ways = lanes.again(self.check.sample.meta.ticket.primary(), Instance::Control);
+        let mut held = self.held.empty_share();
+        let clients = &self.check.context.clients;
+        let accesses = clients.again(self.check.sample.meta.ticket.primary(), Instance::Control);
         let expected = [old.body.kept(), new.body.kept()];
         let check = self.check;
-        let read = check.read_both(ways.map(StackAccess::Asks), expected, &mut held);
+        let read = check.read_both(accesses.map(StackAccess::Asks), expected, &mut held);
         let [later_old, later_new] = match read.await {
             Ok(read) => read.map(|reading| reading.answer),
             Err(obstacle) => {
@@ -220,7 +220,7 @@ impl<'c> Series<'c> {
         }
         // A control instance whose status differs from the start serves something else, most often because its address
         // is wrong.
-        if lanes.has_control() && later_old.status != first_old.status {
+        if clients.has_control() && later_old.status != first_old.status {
             tracing::debug!(status = %later_old.status, "the control instance answered with another status than the old stack");
             return Look::Missed;
         }
@@ -228,10 +228,10 @@ impl<'c> Series<'c> {
             tracing::debug!("another build of the new stack answered a re-check");
             return Look::Missed;
         }
-        let Some(standing) = self.hear(&later_old, &later_new) else {
+        let Some(classification) = self.observe(&later_old, &later_new) else {
             return Look::Missed;
         };
-        match standing {
+        match classification {
             Classification::Open | Classification::Unclear if !self.is_held() => {
                 self.suspects = None;
                 Look::Missed
@@ -247,7 +247,7 @@ impl<'c> Series<'c> {
     }
 
     /// Compares the later answers; `None` if that is not possible.
-    fn hear(&mut self, old: &Answer, new: &Answer) -> Option<Classification> {
+    fn observe(&mut self, old: &Answer, new: &Answer) -> Option<Classification> {
         let ComparisonOutput { comparison, met } = self.compare(old, new)?;
         self.met = met;
         self.uncompared = comparison.uncompared;
@@ -284,28 +284,28 @@ impl<'c> Series<'c> {
     /// Whether the budget has room for the places kept until the next reading, beyond those in a report.
     fn is_held(&mut self) -> bool {
         let places = self.suspects.as_ref().map_or(0, RecheckState::places);
-        let bytes = places.saturating_sub(self.max_told()) * PLACE;
+        let bytes = places.saturating_sub(self.max_reported()) * PLACE;
         let more = bytes.saturating_sub(self.held.bytes());
         more == 0 || self.held.grow(more)
     }
 
     /// The first differences as a report shows them.
-    fn tell(&self, suspects: &RecheckState) -> Compared {
+    fn reported(&self, suspects: &RecheckState) -> Compared {
         let (old, new) = self.first;
         // The remaining differences may be among those that a report does not keep.
         let is_enough = self.compared.is_whole() || suspects.standing() == Classification::Noise;
         let seen = (!is_enough).then(|| self.compare(old, new)).flatten();
         let all = seen.as_ref().map(|seen| &seen.comparison.result);
-        suspects.tell(all.unwrap_or(self.compared), self.max_told())
+        suspects.tell(all.unwrap_or(self.compared), self.max_reported())
     }
 
-    fn max_told(&self) -> usize {
+    fn max_reported(&self) -> usize {
         self.check.sample.meta.comparing.options.max_differences
     }
 
     fn compare(&self, old: &Answer, new: &Answer) -> Option<ComparisonOutput> {
-        let (bench, subject) = (&self.check.bench, self.check.subject());
-        let compared = bench.compare(&subject, (old, new), &self.comparing, IdMemory::Known);
+        let (context, subject) = (&self.check.context, self.check.subject());
+        let compared = context.compare(&subject, (old, new), &self.comparing, IdMemory::Known);
         let seen = compared.ok()?;
         (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
@@ -317,8 +317,8 @@ impl<'c> Series<'c> {
             rules: comparing.rules.between_readings_of(stack).into(),
             options: comparing.options.clone(),
         });
-        let (bench, subject) = (&self.check.bench, self.check.subject());
-        match bench.compare(&subject, (one, other), own, IdMemory::Blank) {
+        let (context, subject) = (&self.check.context, self.check.subject());
+        match context.compare(&subject, (one, other), own, IdMemory::Blank) {
             Ok(seen) => seen.comparison.result,
             Err(_) => Compared::NotCompared(Reason::Internal),
         }

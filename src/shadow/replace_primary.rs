@@ -36,7 +36,7 @@ pub(super) enum ReplaceReason {
 pub(super) async fn read(
     check: &mut Check,
     why: ReplaceReason,
-    passage: Option<Permit>,
+    permit: Option<Permit>,
     drain: &Arc<drain::Watch>,
 ) -> Result<TimedAnswer, Outcome> {
     let is_conditional = why == ReplaceReason::Conditional || check.is_conditional();
@@ -46,11 +46,11 @@ pub(super) async fn read(
     // Also after a write, because by now only one stack may know the caller's tag.
     check.drop_conditions();
     match why {
-        ReplaceReason::Conditional => both(check, why, passage).await,
+        ReplaceReason::Conditional => both(check, why, permit).await,
         ReplaceReason::Written => {
             check.sample.meta.ticket.delay();
             // Return the permit: kept unused for so long, it would block others.
-            drop(passage);
+            drop(permit);
             wait(check, drain).await?;
             both(check, why, None).await
         }
@@ -61,8 +61,8 @@ pub(super) async fn read(
 async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
     let bounds = &check.settings.recheck;
     let bytes = check.sample.meta.held.bytes();
-    let Some(_waits) = check.bench.waiting.enter(bytes, bounds) else {
-        check.bench.gauges.bound_reached(Bound::Rechecks);
+    let Some(_waits) = check.context.waiting.enter(bytes, bounds) else {
+        check.context.gauges.bound_reached(Bound::Rechecks);
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     let delay = bounds.after.first().copied().unwrap_or_default();
@@ -77,26 +77,26 @@ async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
 async fn both(
     check: &mut Check,
     why: ReplaceReason,
-    passage: Option<Permit>,
+    permit: Option<Permit>,
 ) -> Result<TimedAnswer, Outcome> {
-    let lanes = &check.bench.lanes;
-    let Some(wait) = lanes.book(&check.settings, PATIENCE) else {
+    let clients = &check.context.clients;
+    let Some(wait) = clients.book(&check.settings, PATIENCE) else {
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     time::sleep(wait).await;
     let primary = check.sample.meta.ticket.primary();
-    let mut ways = lanes.again(primary, Instance::Own).map(StackAccess::Asks);
-    if let Some(passage) = passage {
-        ways[primary.other() as usize] = StackAccess::Granted(passage);
+    let mut accesses = clients.again(primary, Instance::Own).map(StackAccess::Asks);
+    if let Some(permit) = permit {
+        accesses[primary.other() as usize] = StackAccess::Granted(permit);
     }
-    let mut held = check.sample.meta.held.beside();
+    let mut held = check.sample.meta.held.empty_share();
     let expected = [check.sample.primary.answer.body.kept(); 2];
     // If the new stack is the primary, its answer to the conditions is the live one.
     let is_asked = why == ReplaceReason::Written || primary == Stack::Old;
     let read = if is_asked {
-        check.read_both(ways, expected, &mut held).await
+        check.read_both(accesses, expected, &mut held).await
     } else {
-        check.reader().both(ways, expected, &mut held).await
+        check.reader().both(accesses, expected, &mut held).await
     };
     let [old, new] = read.map_err(|obstacle| obstacle.outcome(primary))?;
     let (own, shadow) = match primary {

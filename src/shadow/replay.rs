@@ -82,13 +82,13 @@ enum Taken {
 
 /// Sends the read with the permit, and records the result in its breaker.
 pub(super) async fn send(
-    passage: Permit,
+    permit: Permit,
     request: Request<Full<Bytes>>,
     room: Room<'_>,
     timeout: Duration,
 ) -> Result<Answer, Failure> {
     let mut intake = Intake::new(room);
-    let replayed = replay(passage.lane().client(), request, &mut intake);
+    let replayed = replay(permit.client(), request, &mut intake);
     let replayed = match time::timeout(timeout, replayed).await {
         Ok(replayed) => replayed,
         // A body too large to be kept may well be too large to arrive in time.
@@ -99,10 +99,10 @@ pub(super) async fn send(
         Err(_) => Err(Failure::Shadow(ShadowError::Timeout)),
     };
     match replayed {
-        Err(Failure::Shadow(_)) => passage.failed(),
+        Err(Failure::Shadow(_)) => permit.failed(),
         // It says nothing about the stack.
-        Err(Failure::NoRoom) => drop(passage),
-        _ => passage.answered(),
+        Err(Failure::NoRoom) => drop(permit),
+        _ => permit.answered(),
     }
     replayed.map(|()| intake.into_answer())
 }

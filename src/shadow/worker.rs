@@ -1,13 +1,13 @@
 //! Takes samples from the queue and starts their checks, within the limits that protect the shadow.
 //!
 //! A sample leaves the queue only when a slot is free for its check, so that waiting samples are counted and shed in
-//! one place. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
+//! one slot. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
 //! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`.
 
 use super::{
     Settings,
     check::{self, Entry},
-    concurrency::{Place, Places},
+    concurrency::{Slot, Slots},
     context::CheckContext,
     guarded_clients::GuardedClients,
     noise::KnownNoise,
@@ -58,7 +58,7 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Worker {
     feed: QueueReceiver,
-    bench: Arc<CheckContext>,
+    context: Arc<CheckContext>,
     /// Includes checks that wait for a re-check and hold no slot.
     checks: JoinSet<()>,
     /// Taken from the queue and waiting for a slot, because re-checks took all of them when it arrived.
@@ -78,12 +78,12 @@ impl Worker {
     pub fn new(parts: Parts) -> Self {
         Self {
             feed: parts.feed,
-            bench: Arc::new(CheckContext {
+            context: Arc::new(CheckContext {
                 compare: parts.compare,
                 pairs: parts.pairs,
                 noise: KnownNoise::default(),
-                lanes: GuardedClients::new(parts.old, parts.new, parts.control, &parts.gauges),
-                places: Places::new(parts.gauges.clone()),
+                clients: GuardedClients::new(parts.old, parts.new, parts.control, &parts.gauges),
+                slots: Slots::new(parts.gauges.clone()),
                 ledger: parts.ledger,
                 waiting: Waiting::default(),
                 tries: Tries::new(),
@@ -102,13 +102,13 @@ impl Worker {
 
     /// For reading both stacks on demand.
     pub fn rereader(&self) -> Rereader {
-        Rereader::new(&self.bench)
+        Rereader::new(&self.context)
     }
 
     /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
     /// threads, as do the checks.
     pub async fn run(mut self, drain: Watch) {
-        let settings = self.bench.settings.clone();
+        let settings = self.context.settings.clone();
         let mut signal = drain.clone();
         let drain = Arc::new(drain);
         let over = pin!(async move {
@@ -127,19 +127,19 @@ impl Worker {
     async fn serve(&mut self, drain: &Arc<Watch>) {
         let mut sweep = time::interval(SWEEP);
         loop {
-            let place = self.place().await;
+            let slot = self.slot().await;
             if let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
-                self.begin(sample, place, drain);
+                self.begin(sample, slot, drain);
                 continue;
             }
-            drop(place);
+            drop(slot);
             // Nobody waits on the queue meanwhile, so that no thread has to be woken.
             time::sleep(GATHER).await;
             let next = tokio::select! {
                 biased;
                 next = self.feed.next() => next,
                 _ = sweep.tick() => {
-                    self.bench.lanes.sweep();
+                    self.context.clients.sweep();
                     continue;
                 }
             };
@@ -152,35 +152,35 @@ impl Worker {
     }
 
     /// Waits until another request may be in flight.
-    async fn place(&mut self) -> Place {
+    async fn slot(&mut self) -> Slot {
         while self.checks.try_join_next().is_some() {}
-        let settings = &self.bench.settings;
-        let places = &self.bench.places;
-        places.take(|| settings.get().max_in_flight.get()).await
+        let settings = &self.context.settings;
+        let slots = &self.context.slots;
+        slots.take(|| settings.get().max_in_flight.get()).await
     }
 
     /// Starts the check of a sample, or finishes the sample at once.
-    fn begin(&mut self, sample: Box<CapturedRead>, place: Place, drain: &Arc<Watch>) {
-        let settings = self.bench.settings.get();
-        match self.bench.lanes.admit(&sample, &settings) {
-            Ok(passage) => {
+    fn begin(&mut self, sample: Box<CapturedRead>, slot: Slot, drain: &Arc<Watch>) {
+        let settings = self.context.settings.get();
+        match self.context.clients.admit(&sample, &settings) {
+            Ok(permit) => {
                 let entry = Entry {
-                    passage,
-                    place,
+                    permit,
+                    slot,
                     settings,
                     drain: drain.clone(),
                 };
-                let check = check::run(self.bench.clone(), sample, entry);
+                let check = check::run(self.context.clone(), sample, entry);
                 // Boxed, because spawning would copy a future of this size several times.
                 self.checks.spawn(Box::pin(check));
             }
-            Err(reason) => check::refuse(&self.bench, sample, reason, settings),
+            Err(reason) => check::refuse(&self.context, sample, reason, settings),
         }
     }
 
     /// Finishes and counts what is left.
     async fn cut(&mut self) {
-        self.bench.ledger.shut_down();
+        self.context.ledger.shut_down();
         self.checks.shutdown().await;
         while let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
             sample.meta.not_compared(Reason::ShuttingDown);
