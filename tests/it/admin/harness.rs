@@ -31,8 +31,8 @@ use twinread::{
     live::LiveSettings,
     outcome::{Mark, Outcome, Via},
     pipeline::{
-        self, Pairs, Rechecked, Report, ReportedDifference, Reports, RuleEvidence, Writes,
-        report::ReportedAnswer,
+        self, Pairs, Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence,
+        Writes, report::ReportedAnswer,
     },
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
@@ -401,12 +401,12 @@ impl Mismatched<'_> {
             outcome: Outcome::Mismatch(Mark::Plain),
             route: self.route.into(),
             epoch: "e1".into(),
-            method: "GET".to_owned(),
-            path: self.path.to_owned(),
-            query: None,
-            request_headers: Vec::new(),
-            request_body: None,
-            request_masked: self.masked.iter().map(|part| (*part).to_owned()).collect(),
+            request: ReportedRequest {
+                method: "GET".to_owned(),
+                path: self.path.to_owned(),
+                masked: self.masked.iter().map(|part| (*part).to_owned()).collect(),
+                ..ReportedRequest::default()
+            },
             span: TraceContext {
                 trace_id: 1,
                 span_id: number,
