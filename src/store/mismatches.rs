@@ -6,7 +6,6 @@
 //! Reads block on the disk, so call them from threads that may block.
 
 mod ingest;
-mod pile;
 mod query;
 mod record;
 mod retention;
@@ -19,7 +18,6 @@ use super::{
     document::{Class, Mismatch},
 };
 use crate::ledger::Gauges;
-use pile::Pile;
 use query::{After, Found};
 use record::Record;
 use serde::{Deserialize, Serialize};
@@ -28,7 +26,7 @@ use std::{
     time::SystemTime,
 };
 use utoipa::ToSchema;
-use writer::Intake;
+use writer::MismatchWriter;
 
 /// The examples and classes. Clones share them.
 #[derive(Clone, Debug)]
@@ -128,9 +126,9 @@ const CHUNK: usize = 64;
 impl Store {
     pub fn new(database: Database, config: Config, gauges: Gauges) -> Self {
         // One batch is written while another is prepared. More would only wait.
-        let (intake, heard) = sync_channel(1);
+        let (intake, received) = sync_channel(1);
         let keep_per_class = config.keep_per_class;
-        database.add_source(Intake::new(heard, config, gauges.clone()));
+        database.add_source(MismatchWriter::new(received, config, gauges.clone()));
         Self {
             database,
             intake,
@@ -216,18 +214,13 @@ impl Store {
     /// # Errors
     /// [`LookError::Database`].
     pub fn selection(&self) -> Result<Selection, LookError> {
-        let piles = [Pile::Unclassed, Pile::Noise];
-        let (numbers, newest_per_class, stored) = self.database.read(|from| {
-            let holders = query::holders(from, piles.len())?;
-            let per_class = (SELECTED / holders.max(1)).clamp(1, SELECTED_PER_CLASS);
-            let numbers = query::newest_of_each(from, &piles, per_class)?;
-            let stored = query::kept(from, &[Pile::Classed, Pile::Unclassed, Pile::Noise])?;
-            Ok((numbers, per_class, stored))
-        })?;
+        let selected = self
+            .database
+            .read(|from| query::select(from, SELECTED, SELECTED_PER_CLASS))?;
         Ok(Selection {
-            mismatches: self.documents(&numbers, SELECTED_BYTES)?,
-            stored,
-            newest_per_class,
+            mismatches: self.documents(&selected.numbers, SELECTED_BYTES)?,
+            stored: selected.stored,
+            newest_per_class: selected.per_class,
         })
     }
 

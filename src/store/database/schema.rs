@@ -3,12 +3,13 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The step from version `n` to `n + 1` is at index `n`.
-pub(super) const STEPS: [&str; 5] = [
+pub(super) const STEPS: [&str; 6] = [
     include_str!("../schema/0001.sql"),
     include_str!("../schema/0002.sql"),
     include_str!("../schema/0003.sql"),
     include_str!("../schema/0004.sql"),
     include_str!("../schema/0005.sql"),
+    include_str!("../schema/0006.sql"),
 ];
 
 /// Marks our files: `twnr`.

@@ -152,6 +152,67 @@ fn every_step_of_the_schema_keeps_what_the_steps_before_have_stored() {
     }
 }
 
+/// Two classes of mismatches that share an example, a mismatch past the limit on classes, and two checks that were noise.
+const EXAMPLES_OF_VERSION_5: &str = "
+    INSERT INTO mismatch_routes VALUES (1, 'get-item');
+    INSERT INTO mismatch_classes VALUES (17, 1, '$.a', 'value', 9, 0, 0, 2), (18, 1, '$.b', 'value', 9, 0, 0, 1);
+    INSERT INTO mismatches VALUES
+      (1, 101, 1, 0, 5, 5, x'00000000000000110000000000000012', x'00'),
+      (2, 102, 1, 0, 5, 5, x'0000000000000011', x'0000'),
+      (3, 103, 1, 1, 5, 5, x'', x'00'),
+      (4, 104, 1, 3, 5, 5, x'0000000000000011', x'00'),
+      (5, 105, 1, 3, 5, 5, x'', x'00');
+    INSERT INTO mismatch_shown VALUES (17, 0, 1), (18, 0, 1), (17, 0, 2), (17, 3, 4);
+    INSERT INTO mismatch_piles VALUES (1, 0, 2, 443), (1, 1, 1, 161), (1, 3, 2, 362);";
+
+#[test]
+fn examples_of_an_earlier_version_are_kept_and_retained_as_new_ones() {
+    let (_folder, path) = scratch();
+    let mut raw = Connection::open(&path).unwrap();
+    schema::migrate(&mut raw, &schema::STEPS[..5]).unwrap();
+    raw.execute_batch(EXAMPLES_OF_VERSION_5).unwrap();
+    drop(raw);
+    let (database, gauges) = open(&path);
+    let numbers = |database: &Database| {
+        let read = |from: &Connection| {
+            let mut found = from.prepare("SELECT number FROM mismatches ORDER BY number")?;
+            found.query_map([], |row| row.get(0))?.collect()
+        };
+        database.read::<Vec<i64>>(read).unwrap()
+    };
+    assert_eq!(numbers(&database), [1, 2, 3, 4, 5]);
+    let config = |keep_per_class| crate::store::Config {
+        keep_per_class,
+        keep: Duration::from_secs(1 << 40),
+        ..Default::default()
+    };
+    let store = crate::store::Store::new(database.clone(), config(2), gauges.clone());
+    assert!(database.settle(DEADLINE));
+    let class = store.class("0000000000000011").unwrap().unwrap();
+    assert_eq!(class.kept, 2);
+    assert_eq!(class.examples, ["0000000000000066", "0000000000000065"]);
+    assert_eq!(
+        store
+            .classes(Default::default(), None, 9)
+            .unwrap()
+            .classes
+            .len(),
+        2
+    );
+    assert_eq!(store.selection().unwrap().stored, 5);
+    assert_eq!(numbers(&database), [1, 2, 3, 4, 5]);
+    drop((store, database));
+
+    let (database, gauges) = open(&path);
+    let _store = crate::store::Store::new(database.clone(), config(1), gauges.clone());
+    assert!(database.settle(DEADLINE));
+    assert_eq!(numbers(&database), [1, 2, 3, 5], "class 18 holds 1");
+    let totals = "SELECT kept, bytes FROM mismatch_totals";
+    let totals =
+        database.read(|from| from.query_row(totals, [], |row| Ok((row.get(0)?, row.get(1)?))));
+    assert_eq!(totals.unwrap(), (4, 4 * 161 + 1 + 4 * 60));
+}
+
 #[test]
 fn a_step_that_fails_leaves_the_version_before_it() {
     let mut raw = Connection::open_in_memory().unwrap();

@@ -5,18 +5,18 @@
 
 use super::{
     Store,
-    pile::Pile,
-    record::{self, Record},
+    record::{self, MISMATCH, Record},
 };
 use crate::{ledger::Signal, pipeline::Sent};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::mpsc, task};
 
-/// What retains an example: a class, or a route and outcome.
+/// What retains an example. Without a class, the route and outcome do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Holder {
-    Class(i64),
-    Route(Arc<str>, i64),
+pub(super) struct Holder {
+    route: Arc<str>,
+    outcome: i64,
+    class: Option<i64>,
 }
 
 /// How many examples of one batch each holder retains.
@@ -39,18 +39,18 @@ impl Store {
 
     /// Does the same on this thread.
     pub fn listen(&self, mut reports: mpsc::Receiver<Sent>) {
-        let mut heard = Vec::new();
-        while reports.blocking_recv_many(&mut heard, BATCH) > 0 {
-            let records = self.records(&heard);
+        let mut received = Vec::new();
+        while reports.blocking_recv_many(&mut received, BATCH) > 0 {
+            let records = self.records(&received);
             self.gauges
-                .leave_store((heard.len() - records.len()) as u64);
-            heard.clear();
-            self.hand_over(records);
+                .leave_store((received.len() - records.len()) as u64);
+            received.clear();
+            self.queue(records);
         }
     }
 
     /// Waits while the database is behind.
-    fn hand_over(&self, records: Vec<Record>) {
+    fn queue(&self, records: Vec<Record>) {
         let count = records.len() as u64;
         if count > 0 && self.intake.send(records).is_err() {
             tracing::debug!("the store is closed");
@@ -78,16 +78,20 @@ impl Store {
 
     /// Whether some holder of the example has not enough newer ones. `taken` counts those.
     pub(super) fn has_room(&self, record: &Record, taken: &mut Taken) -> bool {
-        let classes = record.classes.iter().map(|class| Holder::Class(class.id));
-        let mut holders: Vec<_> = match record.pile {
-            Pile::Unclassed => classes.collect(),
+        let mut classes: Vec<_> = match record.outcome {
+            MISMATCH => record.classes.iter().map(|class| Some(class.id)).collect(),
             _ => Vec::new(),
         };
-        if holders.is_empty() {
-            holders.push(Holder::Route(record.route.clone(), record.pile.code()));
+        if classes.is_empty() {
+            classes.push(None);
         }
         let mut has_room = false;
-        for holder in holders {
+        for class in classes {
+            let holder = Holder {
+                route: record.route.clone(),
+                outcome: record.outcome,
+                class,
+            };
             let taken = taken.entry(holder).or_default();
             has_room |= *taken < self.keep_per_class;
             *taken += 1;

@@ -2,11 +2,10 @@
 
 use super::{
     Filter, LookError, Order,
-    pile::Pile,
-    record::{id_of, number_of},
+    record::{MISMATCH, NOISE, OUTCOMES, id_of, number_of},
 };
 use crate::store::document::{Class, Stamp};
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, params_from_iter};
 use std::{cmp::Reverse, fmt};
 
 /// A stored example: its number and its stored document.
@@ -14,6 +13,17 @@ use std::{cmp::Reverse, fmt};
 pub(super) struct Found {
     pub(super) number: i64,
     pub(super) document: Vec<u8>,
+}
+
+/// Examples that rules are judged by.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    /// Newest first.
+    pub(super) numbers: Vec<i64>,
+    /// At most so many of each class.
+    pub(super) per_class: usize,
+    /// How many there are to select from.
+    pub(super) stored: u64,
 }
 
 /// The position of a page of classes: after the last class of the previous page.
@@ -31,32 +41,27 @@ pub(super) struct Listed {
     pub(super) after: After,
 }
 
-/// A filter in terms of the tables.
-#[derive(Clone, Copy, Debug)]
-struct Keys {
-    class: Option<i64>,
-    route: Option<i64>,
-    since: i64,
-    /// No lower number ended at `since` or later.
-    first: i64,
-}
-
-/// The newest `?5` numbers of one group, from `?2` to below `?3`, that ended at `?4` or later. `?6` is their class or
-/// route.
+/// The newest `?5` numbers of one outcome, from `?2` to below `?3`, that ended at `?4` or later, of a class or a route.
 const BY_CLASS: &str = "SELECT shown.number FROM mismatch_shown shown
     JOIN mismatches USING (number)
-    WHERE shown.class = ?6 AND shown.pile = ?1 AND shown.number >= ?2 AND shown.number < ?3 AND ended >= ?4
+    WHERE shown.class = ?6 AND shown.outcome = ?1 AND shown.number >= ?2 AND shown.number < ?3
+      AND ended >= ?4 AND (?7 IS NULL OR route = ?7)
     ORDER BY shown.number DESC LIMIT ?5";
 const BY_ROUTE: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_route
-    WHERE route = ?6 AND pile = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
+    WHERE route = ?6 AND outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
     ORDER BY number DESC LIMIT ?5";
-const BY_PILE: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_pile
-    WHERE pile = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
+const BY_OUTCOME: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_outcome
+    WHERE outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
     ORDER BY number DESC LIMIT ?5";
+
+/// The newest `?3` numbers of a class.
+const NEWEST: &str = "SELECT number FROM mismatch_shown WHERE class = ?1 AND outcome = ?2
+    ORDER BY number DESC LIMIT ?3";
 
 const CLASS: &str =
     "SELECT class.id, route.name AS route, place, kind, count, first_seen, last_seen, kept
-    FROM mismatch_classes class JOIN mismatch_routes route ON route.id = class.route";
+    FROM mismatch_classes class JOIN mismatch_routes route ON route.id = class.route
+    WHERE kind <> ''";
 
 /// The first number filed at `?1` or later.
 const FIRST: &str =
@@ -66,7 +71,7 @@ const BY_ID: &str =
 
 /// The queries on tables that may be large.
 #[cfg(test)]
-pub(super) const QUESTIONS: [&str; 5] = [BY_CLASS, BY_ROUTE, BY_PILE, FIRST, BY_ID];
+pub(super) const QUERIES: [&str; 6] = [BY_CLASS, BY_ROUTE, BY_OUTCOME, NEWEST, FIRST, BY_ID];
 
 /// The numbers of the newest examples that match `filter`, below `before`.
 pub(super) fn numbers(
@@ -75,30 +80,39 @@ pub(super) fn numbers(
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<i64>> {
-    let Some(keys) = Keys::of(database, filter)? else {
-        return Ok(Vec::new());
+    let named = |name: &String| {
+        let id = "SELECT id FROM mismatch_routes WHERE name = ?1";
+        let mut id = database.prepare_cached(id)?;
+        id.query_row([name], number).optional()
     };
-    let (sql, of) = keys.question();
+    let route = filter.route.as_ref().map(named).transpose()?;
+    let class = filter.class.as_deref().map(number_of);
+    if route == Some(None) || class == Some(None) {
+        return Ok(Vec::new());
+    }
+    let (sql, of) = match (class.flatten(), route.flatten()) {
+        (Some(class), route) => (BY_CLASS, vec![Some(class), route]),
+        (None, Some(route)) => (BY_ROUTE, vec![Some(route)]),
+        (None, None) => (BY_OUTCOME, Vec::new()),
+    };
+    let (mut since, mut first) = (i64::MIN, i64::MIN);
+    if let Some(time) = filter.since {
+        since = Stamp(time).millis();
+        let found = database.prepare_cached(FIRST)?.query_row([since], number);
+        first = found.optional()?.unwrap_or(i64::MAX);
+    }
     let mut found = Vec::new();
     let mut statement = database.prepare_cached(sql)?;
-    let is_wanted = |pile: &Pile| {
-        let outcome = filter.outcome.as_deref();
-        outcome.is_none_or(|outcome| outcome == pile.outcome())
-    };
-    for pile in Pile::ALL.into_iter().filter(is_wanted) {
-        let range = [pile.code(), keys.first, before, keys.since, limit as i64];
-        let rows = statement.query_map(params_from_iter(range.into_iter().chain(of)), number)?;
-        for row in rows {
-            found.push(row?);
+    for (outcome, name) in OUTCOMES {
+        if filter.outcome.as_ref().is_none_or(|wanted| wanted == name) {
+            let range = [outcome, first, before, since, limit as i64].map(Some);
+            let params = params_from_iter(range.into_iter().chain(of.iter().copied()));
+            found.append(&mut numbers_of(&mut statement, params)?);
         }
     }
     found.sort_unstable_by_key(|number| Reverse(*number));
     found.truncate(limit);
-    if keys.hold(database, &found)? {
-        Ok(found)
-    } else {
-        Ok(Vec::new())
-    }
+    Ok(found)
 }
 
 /// The documents with these numbers, without those deleted meanwhile.
@@ -130,7 +144,7 @@ pub(super) fn classes(
         Order::Recent => "last_seen",
     };
     let sql = format!(
-        "{CLASS} WHERE ({key}, class.id) < (?1, ?2) ORDER BY {key} DESC, class.id DESC LIMIT ?3"
+        "{CLASS} AND ({key}, class.id) < (?1, ?2) ORDER BY {key} DESC, class.id DESC LIMIT ?3"
     );
     let mut statement = database.prepare_cached(&sql)?;
     let listed = statement.query_map(params![after.key, after.id, limit as i64], |row| {
@@ -154,60 +168,42 @@ pub(super) fn class_by_id(
     id: i64,
     examples: usize,
 ) -> rusqlite::Result<Option<Class>> {
-    let sql = format!("{CLASS} WHERE class.id = ?1");
+    let sql = format!("{CLASS} AND class.id = ?1");
     let mut statement = database.prepare_cached(&sql)?;
     let found = statement.query_row([id], class).optional()?;
     let found = found.map(|class| with_examples(database, id, class, examples));
     found.transpose()
 }
 
-/// The numbers of the newest `per_class` mismatches of each class, and as many of each route in each of `piles`.
-pub(super) fn newest_of_each(
+/// What rules are judged by: the newest examples of each class of mismatches, and of the noise of each route. Their number
+/// is `most` at most, but one of each.
+pub(super) fn select(
     database: &Connection,
-    piles: &[Pile],
+    most: usize,
     per_class: usize,
-) -> rusqlite::Result<Vec<i64>> {
+) -> rusqlite::Result<Selected> {
+    let classes = "SELECT id, outcome FROM mismatch_classes WHERE outcome IN (?1, ?2)";
+    let mut classes = database.prepare_cached(classes)?;
+    let classes = classes.query_map([MISMATCH, NOISE], |row| Ok([row.get(0)?, row.get(1)?]))?;
+    let classes: Vec<[i64; 2]> = classes.collect::<Result<_, _>>()?;
+    let per_class = (most / classes.len().max(1)).clamp(1, per_class);
     let mut numbers = Vec::new();
-    let mut add = |sql: &str, of: i64, pile: Pile| -> rusqlite::Result<()> {
-        let mut statement = database.prepare_cached(sql)?;
-        let (all, below, since) = (i64::MIN, i64::MAX, i64::MIN);
-        let range = [pile.code(), all, below, since, per_class as i64, of];
-        for row in statement.query_map(range, number)? {
-            numbers.push(row?);
-        }
-        Ok(())
-    };
-    for class in ids(database, "SELECT id FROM mismatch_classes")? {
-        add(BY_CLASS, class, Pile::Classed)?;
-    }
-    for route in ids(database, "SELECT id FROM mismatch_routes")? {
-        for pile in piles {
-            add(BY_ROUTE, route, *pile)?;
-        }
+    let mut newest = database.prepare_cached(NEWEST)?;
+    for [class, outcome] in classes {
+        let params = [class, outcome, per_class as i64];
+        numbers.append(&mut numbers_of(&mut newest, params)?);
     }
     numbers.sort_unstable_by_key(|number| Reverse(*number));
     numbers.dedup();
-    Ok(numbers)
-}
-
-/// The number of examples in these groups.
-pub(super) fn kept(database: &Connection, piles: &[Pile]) -> rusqlite::Result<u64> {
-    let kept = "SELECT coalesce(sum(kept), 0) FROM mismatch_piles WHERE pile = ?1";
-    let mut kept = database.prepare_cached(kept)?;
-    let mut all = 0;
-    for pile in piles {
-        all += kept.query_row([pile.code()], number)?;
-    }
-    Ok(all.unsigned_abs())
-}
-
-/// The number of holders: every class, and every route once per each of `piles`.
-pub(super) fn holders(database: &Connection, piles: usize) -> rusqlite::Result<usize> {
-    let count =
-        "SELECT (SELECT count(*) FROM mismatch_classes), (SELECT count(*) FROM mismatch_routes)";
-    let (classes, routes): (u32, u32) =
-        database.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(classes as usize + routes as usize * piles)
+    // One class retains an example of another outcome.
+    let stored = "SELECT kept - (SELECT coalesce(sum(kept), 0) FROM mismatch_classes
+                  WHERE outcome NOT IN (?1, ?2)) FROM mismatch_totals";
+    let stored = database.query_row(stored, [MISMATCH, NOISE], number)?;
+    Ok(Selected {
+        numbers,
+        per_class,
+        stored: stored.unsigned_abs(),
+    })
 }
 
 fn with_examples(
@@ -218,9 +214,9 @@ fn with_examples(
 ) -> rusqlite::Result<Class> {
     let newest =
         "SELECT example.id FROM mismatch_shown shown JOIN mismatches example USING (number)
-                  WHERE shown.class = ?1 AND shown.pile = ?2 ORDER BY shown.number DESC LIMIT ?3";
+                  WHERE shown.class = ?1 AND shown.outcome = ?2 ORDER BY shown.number DESC LIMIT ?3";
     let mut newest = database.prepare_cached(newest)?;
-    let newest = newest.query_map(params![id, Pile::Classed.code(), limit as i64], number)?;
+    let newest = newest.query_map(params![id, MISMATCH, limit as i64], number)?;
     let examples = newest.map(|id| id.map(id_of)).collect::<Result<_, _>>()?;
     Ok(Class { examples, ..class })
 }
@@ -251,58 +247,8 @@ fn number(row: &Row<'_>) -> rusqlite::Result<i64> {
     row.get(0)
 }
 
-fn ids(database: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = database.prepare_cached(sql)?;
-    statement.query_map([], number)?.collect()
-}
-
-// === impl Keys ===
-
-impl Keys {
-    /// `None` if nothing stored has that route or class.
-    fn of(database: &Connection, filter: &Filter) -> rusqlite::Result<Option<Self>> {
-        let mut keys = Self {
-            class: None,
-            route: None,
-            since: i64::MIN,
-            first: i64::MIN,
-        };
-        if let Some(name) = &filter.route {
-            let id = "SELECT id FROM mismatch_routes WHERE name = ?1";
-            let mut id = database.prepare_cached(id)?;
-            keys.route = id.query_row([name], number).optional()?;
-        }
-        if let Some(id) = &filter.class {
-            keys.class = number_of(id);
-        }
-        if let Some(since) = filter.since {
-            keys.since = Stamp(since).millis();
-            let mut first = database.prepare_cached(FIRST)?;
-            let found = first.query_row([keys.since], number).optional()?;
-            keys.first = found.unwrap_or(i64::MAX);
-        }
-        let is_known = keys.route.is_some() == filter.route.is_some()
-            && keys.class.is_some() == filter.class.is_some();
-        Ok(is_known.then_some(keys))
-    }
-
-    /// The query with the best index, and its parameter.
-    fn question(&self) -> (&'static str, Option<i64>) {
-        match (self.class, self.route) {
-            (Some(_), _) => (BY_CLASS, self.class),
-            (None, Some(_)) => (BY_ROUTE, self.route),
-            (None, None) => (BY_PILE, None),
-        }
-    }
-
-    /// Whether the examples found by class also belong to the route. All examples of a class share one route.
-    fn hold(&self, database: &Connection, found: &[i64]) -> rusqlite::Result<bool> {
-        let (Some(_), Some(route), Some(any)) = (self.class, self.route, found.first()) else {
-            return Ok(true);
-        };
-        let is_of_route = "SELECT 1 FROM mismatches WHERE number = ?1 AND route = ?2";
-        database.prepare_cached(is_of_route)?.exists([*any, route])
-    }
+fn numbers_of(statement: &mut Statement<'_>, params: impl Params) -> rusqlite::Result<Vec<i64>> {
+    statement.query_map(params, number)?.collect()
 }
 
 // === impl After ===

@@ -1,6 +1,5 @@
 //! The stored form of an example: its compressed document, and the keys that find it.
 
-use super::pile::Pile;
 use crate::{
     advise::suggest::Hints,
     pipeline::{Report, RuleEvidence},
@@ -16,8 +15,8 @@ use std::{collections::HashSet, io, mem, sync::Arc};
 pub(super) struct Record {
     pub(super) id: i64,
     pub(super) route: Arc<str>,
-    /// Its group if no class retains it.
-    pub(super) pile: Pile,
+    /// One of [`OUTCOMES`].
+    pub(super) outcome: i64,
     /// Milliseconds since 1970.
     pub(super) ended: i64,
     /// The classes of its differences, without duplicates.
@@ -63,6 +62,16 @@ struct Beside {
     shown: Option<[Vec<Json>; 2]>,
 }
 
+/// The outcomes of examples, and how they are stored, which must never change.
+pub(super) const OUTCOMES: [(i64, &str); 4] = [
+    (MISMATCH, "mismatch"),
+    (2, "transient"),
+    (NOISE, "noise"),
+    (4, "shadow_error"),
+];
+pub(super) const MISMATCH: i64 = 0;
+pub(super) const NOISE: i64 = 3;
+
 /// The zstd compression level.
 const LEVEL: i32 = 1;
 
@@ -74,7 +83,8 @@ const MAX_DOCUMENT: usize = 64 << 20;
 impl Record {
     /// Returns the record without its document; `None` if the check showed nothing.
     pub(super) fn of(report: &Report) -> Option<Self> {
-        let pile = Pile::of(report.outcome)?;
+        let mut outcomes = OUTCOMES.into_iter();
+        let (outcome, _) = outcomes.find(|(_, name)| *name == report.outcome.name())?;
         let mut seen = HashSet::new();
         let classes = report.differences.iter().filter_map(|told| {
             let id = number_of(&told.class)?;
@@ -87,7 +97,7 @@ impl Record {
         Some(Self {
             id: report.span.span_id.cast_signed(),
             route: report.route.clone(),
-            pile,
+            outcome,
             ended: Stamp(report.ended).millis(),
             classes: classes.collect(),
             document: None,
@@ -99,18 +109,6 @@ impl Record {
         let document = self.document.as_ref().map_or(0, Vec::len);
         size_of::<Self>() + size_of_val(&self.classes[..]) + places.sum::<usize>() + document
     }
-
-    /// The ids of the classes, eight bytes each.
-    pub(super) fn class_list(&self) -> Vec<u8> {
-        let classes = self.classes.iter();
-        classes.flat_map(|class| class.id.to_be_bytes()).collect()
-    }
-}
-
-/// The classes in the output of `class_list`.
-pub(super) fn classes_of(list: &[u8]) -> impl Iterator<Item = i64> {
-    let (classes, _) = list.as_chunks();
-    classes.iter().map(|class| i64::from_be_bytes(*class))
 }
 
 /// Parses the id of a class or example: 16 hexadecimal digits.
@@ -175,5 +173,20 @@ impl Beside {
             hints: self.hints,
             shown: self.shown.map(|sides| sides.map(|mut side| side.pop())),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Outcome;
+
+    #[test]
+    fn outcomes_of_examples_are_named_as_those_of_checks() {
+        for outcome in Outcome::ALL {
+            let mut names = OUTCOMES.iter().map(|(_, name)| *name);
+            let is_kept = names.any(|name| name == outcome.name());
+            assert_eq!(is_kept, outcome.is_deviation(), "{outcome:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Retention and queries, on a database in memory, through the interfaces that the process uses.
 
-use super::*;
+use super::{retention::Retention, *};
 use crate::{
     advise::suggest::{Hints, Prints},
     ledger::{Bound, Signal},
@@ -29,9 +29,9 @@ impl Kept {
         let database = Database::open(None, gauges.clone()).unwrap();
         let store = Store::new(database, config, gauges.clone());
         let mut reports = Reports::new(gauges.clone());
-        let heard = reports.listen(Signal::Store, 1_000);
+        let received = reports.listen(Signal::Store, 1_000);
         let listening = store.clone();
-        thread::spawn(move || listening.listen(heard));
+        thread::spawn(move || listening.listen(received));
         Self {
             store,
             reports,
@@ -286,12 +286,12 @@ fn lower_bounds_are_reached_step_by_step() {
     let database = &wide.store.database;
     database
         .read(|connection| {
-            let mut shelf = retention::Shelf::new(connection, &narrow, 30);
-            assert!(!shelf.make_room(0)?, "more has to go");
-            assert_eq!(shelf.gone.examples, 30);
-            let mut shelf = retention::Shelf::new(connection, &narrow, 30);
-            assert!(shelf.make_room(0)?);
-            assert_eq!(shelf.gone.examples, 10);
+            let mut retention = Retention::new(connection, &narrow, 30);
+            assert!(!retention.make_room(0)?, "more has to go");
+            assert_eq!(retention.dropped.examples, 30);
+            let mut retention = Retention::new(connection, &narrow, 30);
+            assert!(retention.make_room(0)?);
+            assert_eq!(retention.dropped.examples, 10);
             Ok(())
         })
         .unwrap();
@@ -430,7 +430,7 @@ fn every_question_is_answered_by_an_index() {
     kept.keep(&[mismatch(1, &["one"])]);
     let plans = kept.store.database.read(|from| {
         let mut plans = Vec::new();
-        for sql in query::QUESTIONS {
+        for sql in query::QUERIES {
             let mut plan = from.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
             let parameters = vec![1; plan.parameter_count()];
             let rows = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;

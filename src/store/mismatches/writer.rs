@@ -2,7 +2,7 @@
 
 use super::{
     record::Record,
-    retention::{Gone, Shelf},
+    retention::{Dropped, Retention},
 };
 use crate::{
     ledger::{Bound, Gauges},
@@ -17,14 +17,14 @@ use std::{
 
 /// Receives records, and writes them once the database can.
 #[derive(Debug)]
-pub(super) struct Intake {
-    heard: Receiver<Vec<Record>>,
+pub(super) struct MismatchWriter {
+    received: Receiver<Vec<Record>>,
     /// Received, but not committed.
     waiting: Vec<Record>,
     bytes: usize,
-    bounds: Config,
+    limits: Config,
     gauges: Gauges,
-    gone: Gone,
+    dropped: Dropped,
     room: Room,
 }
 
@@ -45,26 +45,26 @@ const PERIOD: Duration = Duration::from_secs(60);
 
 /// Examples that may be removed per round, in addition to twice the arriving ones, so that a lowered limit is reached
 /// step by step.
-const MAY_GO: usize = 1_000;
+const MAX_REMOVALS: usize = 1_000;
 
-// === impl Intake ===
+// === impl MismatchWriter ===
 
-impl Intake {
-    pub(super) fn new(heard: Receiver<Vec<Record>>, bounds: Config, gauges: Gauges) -> Self {
+impl MismatchWriter {
+    pub(super) fn new(received: Receiver<Vec<Record>>, limits: Config, gauges: Gauges) -> Self {
         Self {
-            heard,
+            received,
             waiting: Vec::new(),
             bytes: 0,
-            bounds,
+            limits,
             gauges,
-            gone: Gone::default(),
+            dropped: Dropped::default(),
             room: Room::Wanted,
         }
     }
 
     fn take(&mut self) {
         while self.bytes < MAX_WAITING
-            && let Ok(records) = self.heard.try_recv()
+            && let Ok(records) = self.received.try_recv()
         {
             self.bytes += records.iter().map(Record::bytes).sum::<usize>();
             self.waiting.extend(records);
@@ -72,22 +72,22 @@ impl Intake {
     }
 }
 
-impl Source for Intake {
+impl Source for MismatchWriter {
     fn write(&mut self, database: &Connection) -> rusqlite::Result<()> {
         self.take();
         let is_due = match self.room {
             Room::Until(next) => next <= Instant::now(),
             Room::Wanted => true,
         };
-        self.gone = Gone::default();
+        self.dropped = Dropped::default();
         if self.waiting.is_empty() && !is_due {
             return Ok(());
         }
-        let may_go = 2 * self.waiting.len() + MAY_GO;
-        let mut shelf = Shelf::new(database, &self.bounds, may_go as i64);
-        shelf.put(&self.waiting)?;
-        let has_room = shelf.make_room(Stamp(SystemTime::now()).millis())?;
-        self.gone = shelf.gone;
+        let removals = 2 * self.waiting.len() + MAX_REMOVALS;
+        let mut retention = Retention::new(database, &self.limits, removals as i64);
+        retention.add(&self.waiting)?;
+        let has_room = retention.make_room(Stamp(SystemTime::now()).millis())?;
+        self.dropped = retention.dropped;
         self.room = if has_room {
             Room::Until(Instant::now() + PERIOD)
         } else {
@@ -100,10 +100,10 @@ impl Source for Intake {
         self.gauges.leave_store(self.waiting.len() as u64);
         self.waiting.clear();
         self.bytes = 0;
-        let gone = mem::take(&mut self.gone);
+        let dropped = mem::take(&mut self.dropped);
         self.gauges
-            .bound_reached_times(Bound::Mismatches, gone.examples);
+            .bound_reached_times(Bound::Mismatches, dropped.examples);
         self.gauges
-            .bound_reached_times(Bound::Classes, gone.classes);
+            .bound_reached_times(Bound::Classes, dropped.classes);
     }
 }

@@ -1,5 +1,5 @@
--- Examples of checks that showed something, and the classes of mismatches. `pile` is one of mismatches/pile.rs; times
--- are milliseconds since 1970.
+-- Examples of checks that showed something, and the classes of mismatches. `pile` is 0 (retained by
+-- a class), 1 (past the limit on classes), 2 (transient), 3 (noise) or 4 (shadow error); times are milliseconds since 1970.
 
 CREATE TABLE mismatch_routes (
   id INTEGER PRIMARY KEY,
