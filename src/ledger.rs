@@ -29,14 +29,14 @@ pub use timings::Timings;
 
 use crate::{
     route::Positions,
-    verdict::{Cause, Limits, Requirements, Tallies, Turn, Version, Versions},
+    verdict::{Builds, Cause, Limits, Requirements, Tallies, Version},
 };
 use epoch::{Beginning, Epoch};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use locks::{locked, read, write};
 use names::Places;
-use recovery::{forget, open, versions};
+use recovery::{builds, forget, open};
 use shared::{JudgedBy, LedgerShared};
 use snapshot::ChangeStamp;
 use std::{
@@ -56,7 +56,7 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     routes: RwLock<HashMap<Arc<str>, Route, RandomState>>,
     other: Route,
-    /// Lock order: before all others except `versions`.
+    /// Lock order: before all others except `builds`.
     positions: RwLock<Positions>,
     /// Lock order: after `routes`.
     places: Mutex<Places>,
@@ -65,7 +65,7 @@ struct Inner {
     /// The number of epochs begun, over all processes. Updated when an epoch begins.
     begun: watch::Sender<u64>,
     /// Lock order: before all others.
-    versions: Mutex<Versions>,
+    builds: Mutex<Builds>,
     house: Arc<LedgerShared>,
     gauges: Gauges,
 }
@@ -99,7 +99,7 @@ impl Ledger {
             positions: RwLock::default(),
             places: Mutex::new(Places::new(max_routes)),
             begun: watch::Sender::new(present.number()),
-            versions: Mutex::new(versions(&epochs, now)),
+            builds: Mutex::new(builds(&epochs, now)),
             epochs: RwLock::new(epochs),
             house,
             gauges,
@@ -128,64 +128,62 @@ impl Ledger {
         label: Option<&str>,
         cause: Cause,
     ) -> Arc<str> {
-        let mut versions = locked(&self.0.versions);
-        match cause {
-            // A different header is used now, so the old builds' names mean nothing.
-            Cause::Version => {
-                *versions = Versions::new((None, None), Default::default(), self.now());
-            }
-            _ => versions.begin_anew(),
-        }
-        let version = versions.present().cloned();
-        self.begin((comparable, version), label, cause)
+        let mut builds = locked(&self.0.builds);
+        builds.begin(self.now());
+        let version = match cause {
+            // A different header is used now, so the old build's name means nothing.
+            Cause::Version => None,
+            _ => self.present().version().cloned(),
+        };
+        self.begin((comparable, version.map(Some)), label, cause)
     }
 
     /// Counts the check of `ticket` in the epoch of the build that answered it, and begins one for an unknown build.
-    /// `None` means that the answer names no build. Returns what was done.
-    pub fn hear_version(&self, build: Option<&Version>, ticket: &mut Ticket) -> Turn {
-        let mut versions = locked(&self.0.versions);
-        let turn = versions.hear(build, self.now());
-        match turn {
-            Turn::Stays => ticket.move_to(&self.present()),
-            Turn::Adopts => self.present().adopt(build),
-            Turn::Returns => {
-                if let Some(epoch) = self.last_of(build) {
-                    ticket.move_to(&epoch);
-                }
-            }
-            Turn::Begins => {
-                // A build keeps its label.
-                let series = self.present().series();
-                let before = self.last_of(build);
-                let before = before.filter(|epoch| epoch.series() == series);
-                let label = before.as_ref().and_then(|epoch| epoch.label());
-                self.begin((None, build.cloned()), label, Cause::Version);
-                ticket.move_to(&self.present());
-            }
-            Turn::Refused => self.0.gauges.bound_reached(Bound::Versions),
-            Turn::Unnamed => {}
+    /// `None` means that the answer names no build. Returns whether an epoch began.
+    pub fn attribute(&self, build: Option<&Version>, ticket: &mut Ticket) -> bool {
+        let mut builds = locked(&self.0.builds);
+        let (present, now) = (self.present(), self.now());
+        if present.is_of(build) {
+            builds.newest_answered(now);
+            ticket.move_to(&present);
+            return false;
         }
-        ticket.attribute(build);
-        turn
+        let own = self.last_of(build, present.series());
+        let is_unknown = own.is_none() && build.is_some();
+        if builds.another_answered(is_unknown, now) {
+            // A build keeps its label.
+            let label = own.as_ref().and_then(|epoch| epoch.label());
+            self.begin((None, Some(build.cloned())), label, Cause::Version);
+            ticket.move_to(&self.present());
+            return true;
+        }
+        match own {
+            Some(epoch) => ticket.move_to(&epoch),
+            None if is_unknown => self.0.gauges.bound_reached(Bound::Versions),
+            None => {}
+        }
+        ticket.is_of_another = true;
+        false
     }
 
-    /// The newest epoch of that build. The ticket decides whether it is comparable.
-    fn last_of(&self, build: Option<&Version>) -> Option<Arc<Epoch>> {
+    /// The newest epoch of that build in a series.
+    fn last_of(&self, build: Option<&Version>, series: u64) -> Option<Arc<Epoch>> {
         let epochs = read(&self.0.epochs);
-        let mut newest = epochs.iter().rev();
-        newest.find(|epoch| epoch.version() == build).cloned()
+        let of_series = epochs.iter().filter(|epoch| epoch.series() == series);
+        let mut newest = of_series.rev();
+        newest.find(|epoch| epoch.build() == Some(build)).cloned()
     }
 
     fn begin(
         &self,
-        (comparable, version): (Option<Arc<str>>, Option<Version>),
+        (comparable, build): (Option<Arc<str>>, Option<Option<Version>>),
         label: Option<&str>,
         cause: Cause,
     ) -> Arc<str> {
         // Held throughout, so that no route is added to the ending epoch.
         let routes = write(&self.0.routes);
         let now = self.0.house.clock.now();
-        // Every caller holds `versions`, so `begun` cannot change.
+        // Every caller holds `builds`, so `begun` cannot change.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
         let series = match (cause, &comparable) {
@@ -197,7 +195,7 @@ impl Ledger {
             comparable: comparable.unwrap_or_else(|| present.comparable().clone()),
             series,
             label: label.map(Arc::from),
-            version,
+            build,
             cause,
             since: now,
             after: present.since(),
@@ -251,20 +249,22 @@ impl Ledger {
                 tally.waiting.fetch_sub(1, Ordering::Relaxed);
             }
             for tally in ended.tallies.iter().flatten() {
-                tally.enter(&ended, &judged_by.limits);
+                tally.enter(&ended.entry, &judged_by.limits);
+            }
+            if ended.is_of_another {
+                let present = ended.sampled_in.iter().flatten();
+                present.for_each(|tally| tally.another_answered());
             }
         });
     }
 
     /// The figures of the current epoch.
     pub fn tallies(&self) -> Tallies {
-        let versions = locked(&self.0.versions);
         let now = self.now();
-        let doubt = versions.doubt(now);
-        drop(versions);
+        let mixed = locked(&self.0.builds).mixed(now);
         let _held = self.0.house.seconds.hold();
         Tallies {
-            doubt,
+            mixed,
             ..self.joined(self.present().tallies(now))
         }
     }
@@ -316,7 +316,6 @@ impl Ledger {
 
     /// Drops past epochs with nothing recorded since `oldest`. A build without any epoch left is new again.
     pub fn forget_ended(&self, oldest: Timestamp) {
-        let mut versions = locked(&self.0.versions);
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
         let is_old = |epoch: &Epoch| epoch.ended().is_some_and(|ended| ended < oldest);
         let old: Vec<_> = epochs.into_iter().filter(|epoch| is_old(epoch)).collect();
@@ -325,7 +324,6 @@ impl Ledger {
         }
         let mut epochs = write(&self.0.epochs);
         epochs.retain(|epoch| !old.iter().any(|old| Arc::ptr_eq(old, epoch)));
-        versions.keep_known(|known| epochs.iter().any(|epoch| epoch.version() == Some(known)));
     }
 
     /// The time of the ledger's clock.

@@ -2,6 +2,7 @@
 
 mod assessment;
 pub mod bounds;
+pub mod builds;
 pub mod change;
 pub mod checks;
 pub mod evidence;
@@ -16,9 +17,9 @@ pub mod requirement;
 pub mod soak;
 pub mod told;
 pub mod version;
-pub mod versions;
 
 pub use bounds::{Interval, Trials};
+pub use builds::Builds;
 pub use change::ChangeDetector;
 pub use checks::{Checks, Entry, RouteEvidence};
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
@@ -31,4 +32,3 @@ pub use requirement::{Requirement, Requirements};
 pub use soak::SoakClock;
 pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
 pub use version::Version;
-pub use versions::{Doubt, Turn, Versions};

@@ -161,7 +161,7 @@ fn judged(routes: Vec<Judged>, limits: &Limits) -> Verdict {
             since: Timestamp::UNIX_EPOCH,
             until: None,
         },
-        doubt: None,
+        mixed: None,
         routes: routes.iter().map(|route| route.figures()).collect(),
         rest: rest
             .first()

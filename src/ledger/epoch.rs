@@ -26,8 +26,8 @@ pub(super) struct Epoch {
     /// What makes its checks comparable.
     comparable: Arc<str>,
     label: Option<Arc<str>>,
-    /// Set once an answer of the new stack has named it.
-    version: OnceLock<Version>,
+    /// Set once an answer of the new stack has shown it. `None`: its answers name none.
+    build: OnceLock<Option<Version>>,
     cause: Cause,
     since: Timestamp,
     until: Mutex<Option<Timestamp>>,
@@ -47,7 +47,7 @@ pub(super) struct Beginning {
     /// The same in epochs that differ only in the build of the new stack.
     pub(super) series: u64,
     pub(super) label: Option<Arc<str>>,
-    pub(super) version: Option<Version>,
+    pub(super) build: Option<Option<Version>>,
     pub(super) cause: Cause,
     pub(super) since: Timestamp,
     /// The id sorts after the epochs up to this time, even if the clock was set back.
@@ -63,7 +63,7 @@ impl Epoch {
             comparable,
             series,
             label,
-            version,
+            build,
             cause,
             since,
             after,
@@ -76,7 +76,7 @@ impl Epoch {
             series,
             comparable,
             label,
-            version: version.map(OnceLock::from).unwrap_or_default(),
+            build: build.map(OnceLock::from).unwrap_or_default(),
             cause,
             since,
             until: Mutex::default(),
@@ -103,13 +103,15 @@ impl Epoch {
         let routes = state.routes.into_iter();
         let restored = routes.map(|route| Arc::new(Tally::restore(route, now)));
         let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
-        Arc::new(Self {
+        let epoch = Self {
             id,
             number: state.number,
             series: state.series,
             comparable: state.comparable,
             label,
-            version: version.map(OnceLock::from).unwrap_or_default(),
+            build: version
+                .map(|version| Some(version).into())
+                .unwrap_or_default(),
             cause,
             since,
             until: Mutex::new(until),
@@ -118,7 +120,11 @@ impl Epoch {
                 .pop()
                 .unwrap_or_else(|| Arc::new(Tally::new(REST.into()))),
             house,
-        })
+        };
+        if epoch.last_check().is_some() {
+            epoch.is_of(None);
+        }
+        Arc::new(epoch)
     }
 
     /// The figures of all routes for which `is_stored` returns `false`. `cut` holds the tallies of checks that a
@@ -185,23 +191,19 @@ impl Epoch {
         self.series
     }
 
-    /// The build of the new stack that answered its checks.
+    /// The build of the new stack that answered its checks: `None` before any answer, `Some(None)` if they name none.
+    pub(super) fn build(&self) -> Option<Option<&Version>> {
+        self.build.get().map(Option::as_ref)
+    }
+
+    /// The name of that build.
     pub(super) fn version(&self) -> Option<&Version> {
-        self.version.get()
+        self.build().flatten()
     }
 
-    /// Sets the version. Once known, it stays.
-    pub(super) fn adopt(&self, build: Option<&Version>) {
-        if let Some(version) = build {
-            self.version.get_or_init(|| version.clone());
-        }
-    }
-
-    /// Whether a match may belong to another build.
-    pub(super) fn has_unattributed(&self) -> bool {
-        let seen = locked(&self.seen);
-        seen.iter()
-            .any(|tally| tally.unattributed.load(Ordering::Relaxed) > 0)
+    /// Whether it is the epoch of that build, which it is from now on if nothing has answered before.
+    pub(super) fn is_of(&self, build: Option<&Version>) -> bool {
+        self.build.get_or_init(|| build.cloned()).as_ref() == build
     }
 
     /// When a check of its build last led to a comparison.
@@ -311,7 +313,7 @@ impl Epoch {
         }
         Tallies {
             epoch: self.told(until),
-            doubt: None,
+            mixed: None,
             routes,
             rest,
         }
@@ -321,7 +323,7 @@ impl Epoch {
         verdict::Epoch {
             id: self.id.clone(),
             label: self.label.clone(),
-            version: self.version.get().cloned(),
+            version: self.version().cloned(),
             cause: self.cause,
             since: self.since,
             until,

@@ -6,7 +6,7 @@ use super::{
     shared::LedgerShared,
     snapshot::{EpochState, LedgerSnapshot},
 };
-use crate::verdict::Versions;
+use crate::verdict::Builds;
 use jiff::Timestamp;
 use std::{collections::VecDeque, sync::Arc};
 
@@ -41,7 +41,7 @@ pub(super) fn open(
         comparable,
         series: number + 1,
         label,
-        version: None,
+        build: None,
         cause,
         since: now,
         after,
@@ -51,28 +51,13 @@ pub(super) fn open(
     epochs
 }
 
-/// The builds with epochs that are comparable with the current one.
-pub(super) fn versions(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Versions {
+/// When the build of the current epoch last answered, and when another one did.
+pub(super) fn builds(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Builds {
     let present = epochs.back().expect("an epoch is always open");
-    let comparable = epochs
-        .iter()
-        .filter(|epoch| epoch.series() == present.series());
-    let known = comparable.filter_map(|epoch| epoch.version().cloned());
-    let met = epochs.iter().filter_map(|epoch| epoch.version().cloned());
-    let past = (known.collect(), met.collect());
-    let last = present.last_check().map(|last| last.min(now));
-    let others = epochs.iter().rev().skip(1);
-    let mut others = others.filter(|epoch| epoch.series() == present.series());
-    let is_left = others.any(|other| other.last_check() > present.last_check());
-    let mut versions = Versions::new((present.version().cloned(), last), past, now);
-    if is_left {
-        versions.leave();
-    }
-    // It may have been a moment ago.
-    if present.has_unattributed() {
-        versions.mix(now);
-    }
-    versions
+    let past = epochs.iter().rev().skip(1);
+    let others = past.filter(|epoch| epoch.series() == present.series());
+    let another = others.filter_map(|epoch| epoch.last_check()).max();
+    Builds::resume(present.last_check(), another, now)
 }
 
 /// Drops the oldest epochs until the limits hold, but never the current one. Returns how many were dropped.

@@ -14,7 +14,7 @@ use crate::{
     route::ENOUGH,
     stack::Stack,
     value::Kind,
-    verdict::{Entry, Version},
+    verdict::Entry,
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -61,8 +61,8 @@ pub struct Ticket {
     is_counted: bool,
     drop_reason: Reason,
     is_delayed: bool,
-    /// Whether that epoch's build answered it, as far as known.
-    is_attributed: bool,
+    /// Whether another build answered it than the one of the present epoch.
+    pub(super) is_of_another: bool,
     draw: Draw,
     sampled: Timestamp,
     /// Its place among the checks that become evidence. A forced check never does.
@@ -179,7 +179,7 @@ impl Route {
             is_counted: false,
             drop_reason: Reason::Internal,
             is_delayed: false,
-            is_attributed: true,
+            is_of_another: false,
             draw,
             sampled,
             place,
@@ -275,9 +275,9 @@ impl Ticket {
         self.seat.epoch.id()
     }
 
-    /// Whether the check becomes evidence for the build of its epoch.
+    /// Whether the check becomes evidence.
     pub fn is_evidence(&self) -> bool {
-        self.place.is_some() && self.is_attributed
+        self.place.is_some()
     }
 
     /// Marks the check as delayed because of a write. It is counted with the outcome.
@@ -306,14 +306,9 @@ impl Ticket {
         self.seat = seat;
     }
 
-    /// Records the build that answered the check; `None` if the answer does not say.
-    pub(super) fn attribute(&mut self, build: Option<&Version>) {
-        self.is_attributed = self.seat.epoch.version() == build;
-    }
-
     /// Records how long a stack took for its complete answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
-        if self.is_attributed && self.draw.cause == SampleCause::Drawn {
+        if self.draw.cause == SampleCause::Drawn {
             self.seat.count_latency(stack, took);
             if let Some(rest) = self.rest() {
                 rest.count_latency(stack, took);
@@ -343,9 +338,9 @@ impl Ticket {
             self.seat.count_delay();
         }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        self.seat.tally.count_outcome(outcome, self.is_attributed);
+        self.seat.tally.count_outcome(outcome);
         if let Some(rest) = self.rest() {
-            rest.count_outcome(outcome, self.is_attributed);
+            rest.count_outcome(outcome);
         }
         if let Some((place, sampled_in)) = self.place.take() {
             let is_of_rest = sampled_in[1].is_some();
@@ -359,7 +354,7 @@ impl Ticket {
                 },
                 tallies,
                 sampled_in,
-                is_attributed: self.is_attributed,
+                is_of_another: self.is_of_another,
             };
             self.route.0.house.seconds.end(place, ended);
         }

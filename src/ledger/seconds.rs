@@ -61,8 +61,8 @@ pub(super) struct Ended {
     pub(super) tallies: Tallies,
     /// In the epoch in which it was sampled, where it counts as waiting.
     pub(super) sampled_in: Tallies,
-    /// Whether the epoch's build answered it, as far as known.
-    pub(super) is_attributed: bool,
+    /// Whether another build answered it than the one of that epoch.
+    pub(super) is_of_another: bool,
 }
 
 #[derive(Debug)]

@@ -33,15 +33,17 @@ pub struct RouteState {
     /// Checks that began later because of a write.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    /// Matches of answers that are not, or not known to be, of the epoch's build.
-    pub unattributed: u64,
     /// The checks that are evidence.
     pub evidence: RouteEvidence,
     pub latencies: Latencies,
 }
 
-/// Live, reads, sampled, ended, evidence, rank and cut off. Every recorded event changes at least one of them.
-pub type ChangeStamp = [u64; 7];
+/// Live, reads, sampled, ended, evidence, rank, since another build, and cut off. Every recorded event changes at least
+/// one of them.
+pub type ChangeStamp = [u64; 8];
+
+/// The place of the checks that were cut off.
+pub(super) const CUT: usize = 7;
 
 /// The name under which routes that are neither required nor exempt are judged together.
 pub const REST: &str = "(rest)";
@@ -89,7 +91,17 @@ pub(super) fn mark(
 ) -> ChangeStamp {
     let rank = evidence.required.map_or(0, |required| required.rank);
     let entered = evidence.checks().sampled();
-    [live, reads, sampled, ended, entered, rank, evidence.cut]
+    let alone = evidence.alone.map_or(0, |alone| alone.total + 1);
+    [
+        live,
+        reads,
+        sampled,
+        ended,
+        entered,
+        rank,
+        alone,
+        evidence.cut,
+    ]
 }
 
 // === impl LedgerSnapshot ===

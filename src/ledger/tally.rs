@@ -1,12 +1,17 @@
 //! Counters and evidence of one route in one epoch.
 
 use super::{
-    RouteState, latencies::Latencies, locks::locked, seconds::Ended, snapshot::ChangeStamp,
+    RouteState,
+    latencies::Latencies,
+    locks::locked,
+    snapshot::{CUT, ChangeStamp},
 };
 use crate::{
     outcome::Outcome,
     stack::Stack,
-    verdict::{DistinctKeys, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence},
+    verdict::{
+        DistinctKeys, Entry, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence,
+    },
 };
 use jiff::Timestamp;
 use std::ptr;
@@ -33,8 +38,6 @@ pub(super) struct Tally {
     pub(super) overdue: AtomicU64,
     pub(super) delayed: AtomicU64,
     pub(super) outcomes: [AtomicU64; Outcome::ALL.len()],
-    /// Matches of answers that are not, or not known to be, of the epoch's build.
-    pub(super) unattributed: AtomicU64,
     pub(super) course: Mutex<Course>,
 }
 
@@ -69,7 +72,6 @@ impl Tally {
             overdue: AtomicU64::new(0),
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
-            unattributed: AtomicU64::new(0),
             course: Mutex::default(),
         }
     }
@@ -90,7 +92,6 @@ impl Tally {
             forced: AtomicU64::new(state.forced),
             delayed: AtomicU64::new(state.delayed),
             outcomes: Outcome::ALL.map(counted),
-            unattributed: AtomicU64::new(state.unattributed),
             course: Mutex::new(Course {
                 evidence,
                 pace: EventRate::default(),
@@ -115,7 +116,6 @@ impl Tally {
             forced: self.forced.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
-            unattributed: self.unattributed.load(Ordering::Relaxed),
             evidence,
             latencies: course.latencies.clone(),
         }
@@ -131,11 +131,9 @@ impl Tally {
         let counted = [&self.live, &self.reads, &self.sampled];
         let [live, reads, sampled] = counted.map(|count| count.load(Ordering::Relaxed));
         let course = locked(&self.course);
-        let [all @ .., cut_before] =
-            super::snapshot::mark([live, reads, sampled, ended], &course.evidence);
-        let [live, reads, sampled, ended, entered, rank] = all;
-        let cut = cut_before + self.cut_off(cut);
-        [live, reads, sampled, ended, entered, rank, cut]
+        let mut stamp = super::snapshot::mark([live, reads, sampled, ended], &course.evidence);
+        stamp[CUT] += self.cut_off(cut);
+        stamp
     }
 
     /// A sampled request was a read, even if it was not counted as one.
@@ -152,12 +150,7 @@ impl Tally {
         self.requirement.store(requirement as u8, Ordering::Relaxed);
     }
 
-    /// Counts the outcome of a check. `is_attributed` says whether the epoch's build answered it, as far as known.
-    pub(super) fn count_outcome(&self, outcome: Outcome, is_attributed: bool) {
-        if !is_attributed && matches!(outcome, Outcome::Match(_)) {
-            // Counted first, so that no reader sees the match without it.
-            self.unattributed.fetch_add(1, Ordering::Release);
-        }
+    pub(super) fn count_outcome(&self, outcome: Outcome) {
         self.outcomes[outcome.index()].fetch_add(1, Ordering::Release);
     }
 
@@ -165,17 +158,18 @@ impl Tally {
         locked(&self.course).latencies.record(stack, took);
     }
 
-    /// Adds a check to the evidence. If another build answered it or may have, only a mismatch is added.
-    pub(super) fn enter(&self, ended: &Ended, limits: &Limits) {
-        let outcome = ended.entry.outcome;
-        if !ended.is_attributed && !matches!(outcome, Outcome::Mismatch(_)) {
-            return;
-        }
+    /// Adds a check to the evidence.
+    pub(super) fn enter(&self, entry: &Entry, limits: &Limits) {
         let course = &mut *locked(&self.course);
-        course.evidence.enter(&ended.entry, limits);
-        if let Outcome::Match(_) = outcome {
-            course.pace.count(ended.entry.sampled);
+        course.evidence.enter(entry, limits);
+        if let Outcome::Match(_) = entry.outcome {
+            course.pace.count(entry.sampled);
         }
+    }
+
+    /// Records that another build answered a check that was sampled here.
+    pub(super) fn another_answered(&self) {
+        locked(&self.course).evidence.another_answered();
     }
 
     /// Reduces its memory, because few checks, if any, still end in a past epoch.
@@ -208,7 +202,6 @@ impl Tally {
             overdue: self.overdue.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
-            unattributed: self.unattributed.load(Ordering::Relaxed),
             evidence: course.evidence.without_keys(),
             keys: course.evidence.keys.as_ref().map(DistinctKeys::trials),
             pace: course.pace.per_second(now),

@@ -21,7 +21,7 @@ use crate::{
     route::Access,
     stack::Stack,
     value,
-    verdict::{Turn, Version},
+    verdict::Version,
 };
 use bytes::Bytes;
 use http::StatusCode;
@@ -315,7 +315,7 @@ impl Check {
             return;
         }
         let ticket = &mut self.sample.meta.ticket;
-        if self.context.ledger.hear_version(version.as_ref(), ticket) == Turn::Begins {
+        if self.context.ledger.attribute(version.as_ref(), ticket) {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
         }

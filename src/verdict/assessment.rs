@@ -94,6 +94,7 @@ impl<'e> Assessment<'e> {
             self.uncompared(),
             self.too_little_compared(),
             self.latency(),
+            self.mixed_builds(),
             if is_by_key { self.more_keys() } else { None },
             self.more_checks(),
         ];
@@ -276,6 +277,20 @@ impl<'e> Assessment<'e> {
             new.p99_ms, old.p99_ms
         );
         Some(Finding::new(Code::Latency, detail))
+    }
+
+    /// Whether the checks since another build answered suffice on their own.
+    fn mixed_builds(&self) -> Option<Finding> {
+        let alone = self.figures.evidence.alone?;
+        let needed = alone.checks_needed(self.mismatch.limit, self.mismatch.alpha);
+        if needed == Some(0) || self.checks_needed() != Some(0) {
+            return None;
+        }
+        let detail = format!(
+            "{} of {} checks mismatched since another build of the new stack, or one that is not named, answered",
+            alone.hits, alone.total
+        );
+        Some(self.awaiting(Code::MixedBuilds, needed, detail))
     }
 
     fn more_keys(&self) -> Option<Finding> {

@@ -37,6 +37,8 @@ pub struct RouteEvidence {
     pub last_mismatch: Option<Timestamp>,
     /// Checks that the end of a process cut off before their outcome was known.
     pub cut: u64,
+    /// Matches and mismatches since another build answered a check of the route, if one did.
+    pub alone: Option<Trials>,
     /// Since when the verdict depends on the route.
     pub required: Option<Required>,
     /// For a merged route, what each of its parts has proven, because pooled checks prove less.
@@ -125,6 +127,10 @@ impl RouteEvidence {
             let watch = limits.watch(limits.max_mismatch);
             self.mismatch_change
                 .check(is_hit, all.mismatch(), at, watch);
+            if let Some(alone) = &mut self.alone {
+                alone.total += 1;
+                alone.hits += u64::from(kind.is_mismatch());
+            }
             if let Some(key) = entry.key {
                 let keys = self.keys.get_or_insert_default();
                 keys.check(key, kind.is_mismatch());
@@ -135,6 +141,11 @@ impl RouteEvidence {
             let is_hit = kind == Kind::Error;
             self.error_change.check(is_hit, all.error(), at, watch);
         }
+    }
+
+    /// Records that another build of the new stack answered a check of the route.
+    pub fn another_answered(&mut self) {
+        self.alone = Some(Trials::default());
     }
 
     /// Checks of both roles.
@@ -152,6 +163,7 @@ impl RouteEvidence {
             record: self.record.clone(),
             last_mismatch: self.last_mismatch,
             cut: self.cut,
+            alone: self.alone,
             required: self.required,
             joined: self.joined.clone(),
             keys: None,
@@ -195,7 +207,12 @@ impl RouteEvidence {
             |at| had(own_first, at, own.error()),
             |at| had(others_first, at, others.error()),
         );
-        if other.record.last() > self.record.last() {
+        let is_later = other.record.last() > self.record.last();
+        if self.alone.is_some() || other.alone.is_some() {
+            let later = if is_later { other } else { &*self };
+            self.alone = later.alone.or(Some(later.checks().mismatch()));
+        }
+        if is_later {
             self.record = other.record.clone();
         }
         self.last_mismatch = self.last_mismatch.max(other.last_mismatch);

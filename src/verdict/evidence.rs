@@ -1,10 +1,10 @@
 //! Input of a verdict: the figures of one epoch, and other facts that affect the switch.
 
-use super::{Doubt, Requirement, RouteEvidence, Trials, Version};
+use super::{Requirement, RouteEvidence, Trials, Version};
 use crate::outcome::{Outcome, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// Everything that a verdict considers.
@@ -36,8 +36,8 @@ pub enum Activity {
 #[derive(Clone, Debug)]
 pub struct Tallies {
     pub epoch: Epoch,
-    /// Whether the figures may describe another build than the one that answers now.
-    pub doubt: Option<Doubt>,
+    /// How long ago another build of the new stack answered, if recently.
+    pub mixed: Option<Duration>,
     /// In order of first appearance in the epoch.
     pub routes: Vec<Figures>,
     /// Routes that are neither required nor exempt, judged together.
@@ -100,8 +100,6 @@ pub struct Figures {
     /// Ended checks that began later, because their record had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    /// Matches whose answers are not, or not known to be, of the epoch's build.
-    pub unattributed: u64,
     /// The checks that are evidence; without their keys.
     pub evidence: RouteEvidence,
     /// The first check of each key if reads are sampled by key.
@@ -178,7 +176,6 @@ impl Figures {
             overdue: 0,
             delayed: 0,
             outcomes: Outcomes::default(),
-            unattributed: 0,
             evidence: RouteEvidence::default(),
             keys: None,
             pace: 0.0,
@@ -196,7 +193,6 @@ impl Figures {
         self.waiting += other.waiting;
         self.overdue += other.overdue;
         self.delayed += other.delayed;
-        self.unattributed += other.unattributed;
         self.pace += other.pace;
         for (outcome, count) in other.outcomes.iter() {
             self.outcomes.add(outcome, count);

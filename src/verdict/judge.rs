@@ -5,10 +5,11 @@
 //! is summed, each weighted by its rank.
 
 use super::{
-    Activity, Code, Decision, Doubt, Evidence, Figures, Finding, Limits, Verdict,
-    assessment::Assessment, requirement::stands_for, told::Soak,
+    Activity, Code, Decision, Evidence, Figures, Finding, Limits, Verdict, assessment::Assessment,
+    requirement::stands_for, told::Soak,
 };
 use jiff::Timestamp;
+use std::time::Duration;
 
 /// Rank of the routes that are neither required nor exempt, judged together. It precedes that of any route.
 const REST_RANK: u64 = 1;
@@ -152,7 +153,7 @@ fn findings_of_all(evidence: &Evidence) -> Vec<Finding> {
         let detail = "old and new are the same place (allow_same_stack)";
         findings.push(Finding::new(Code::SameStack, detail));
     }
-    findings.extend(evidence.tallies.doubt.map(mixed_builds));
+    findings.extend(evidence.tallies.mixed.map(mixed_builds));
     for declared in &evidence.required {
         let is_seen = |figures: &Figures| stands_for(declared, &figures.route);
         if !routes.iter().any(is_seen) {
@@ -170,16 +171,10 @@ fn findings_of_all(evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
-fn mixed_builds(doubt: Doubt) -> Finding {
-    let detail = match doubt {
-        Doubt::Away(away) => format!(
-            "the build of this epoch has not answered for {}s, others of the new stack have",
-            away.as_secs()
-        ),
-        Doubt::Mixed(ago) => format!(
-            "another build of the new stack, or one that is not named, answered {}s ago",
-            ago.as_secs()
-        ),
-    };
+fn mixed_builds(ago: Duration) -> Finding {
+    let detail = format!(
+        "another build of the new stack, or one that is not named, answered {}s ago",
+        ago.as_secs()
+    );
     Finding::new(Code::MixedBuilds, detail)
 }

@@ -114,8 +114,6 @@ pub struct Counts {
     pub delayed: u64,
     #[serde(rename = "match")]
     pub matched: Matches,
-    /// Matches whose answers are not, or not known to be, of the epoch's build. They are no evidence of it.
-    pub unattributed: u64,
     pub mismatch: u64,
     /// Mismatches by mark: `auth`, `unconfirmed`. Only those that occurred.
     pub marked: BTreeMap<&'static str, u64>,
@@ -251,7 +249,6 @@ impl From<&Figures> for Counts {
                 exact: outcomes.get(Outcome::Match(Via::Exact)),
                 rules: outcomes.get(Outcome::Match(Via::Rules)),
             },
-            unattributed: figures.unattributed,
             mismatch: outcomes.mismatches(),
             marked: details(
                 outcomes,

@@ -24,6 +24,7 @@ mod rules_commands;
 mod schema;
 mod shadow;
 mod verdict;
+mod verdict_builds;
 mod verdict_epochs;
 mod verdict_statistics;
 mod vocabulary;

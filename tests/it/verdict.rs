@@ -8,7 +8,7 @@ use twinread::{
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
     stack::Stack,
     verdict::{
-        Activity, Cause, Checks, Code, Decision, Doubt, Entry, Epoch, Evidence, Figures, Limits,
+        Activity, Cause, Checks, Code, Decision, Entry, Epoch, Evidence, Figures, Limits,
         Requirement, RouteEvidence, SoakClock, Tallies, Trials, Verdict, Version,
         checks::Required,
         evidence::{Latency, Quantiles},
@@ -99,7 +99,7 @@ fn evidence(routes: Vec<Figures>) -> Evidence {
     Evidence {
         tallies: Tallies {
             epoch,
-            doubt: None,
+            mixed: None,
             routes,
             rest: Figures::new("(rest)"),
         },
@@ -170,19 +170,33 @@ fn enough_clean_checks_are_safe_and_too_few_are_not() {
 }
 
 #[test]
-fn evidence_that_may_be_of_another_build_than_answers_now_is_not_enough() {
-    let second = Duration::from_secs(1);
-    for (doubt, told) in [
-        (Doubt::Away(second * 12), "has not answered for 12s"),
-        (Doubt::Mixed(second * 3), "not named, answered 3s ago"),
-    ] {
-        let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
-        evidence.tallies.doubt = Some(doubt);
-        let verdict = judged(&evidence, &Limits::default());
-        assert_eq!(codes(&verdict), [(Code::MixedBuilds, None)]);
-        assert_eq!(verdict.verdict, Decision::Undecided);
-        let detail = &verdict.reasons[0].detail;
-        assert!(detail.contains(told), "{detail}");
+fn while_another_build_answers_it_is_not_safe() {
+    let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
+    evidence.tallies.mixed = Some(Duration::from_secs(3));
+    let verdict = judged(&evidence, &Limits::default());
+    assert_eq!(codes(&verdict), [(Code::MixedBuilds, None)]);
+    assert_eq!(verdict.verdict, Decision::Undecided);
+    let detail = &verdict.reasons[0].detail;
+    assert!(detail.contains("not named, answered 3s ago"), "{detail}");
+}
+
+#[test]
+fn checks_since_another_build_answered_have_to_suffice_alone() {
+    let limits = Limits::default();
+    let mut mixed = route("a", &[(MATCH, ENOUGH)]);
+    mixed.evidence.another_answered();
+    let evidence = evidence(vec![mixed.clone()]);
+    let verdict = judged(&evidence, &limits);
+    assert_eq!(codes(&verdict), [(Code::MixedBuilds, Some("a"))]);
+    let more = verdict.reasons[0].checks_needed.unwrap();
+    assert_eq!(more, Trials::default().checks_needed(1e-3, 0.05).unwrap());
+
+    let (mut few, mut enough) = (mixed.clone(), mixed);
+    (1..more).for_each(|_| few.evidence.enter(&entry(MATCH), &limits));
+    (0..more).for_each(|_| enough.evidence.enter(&entry(MATCH), &limits));
+    for (figures, expected) in [(few, Decision::Undecided), (enough, Decision::Safe)] {
+        let evidence = self::evidence(vec![figures]);
+        assert_eq!(judged(&evidence, &limits).verdict, expected);
     }
 }
 
@@ -687,7 +701,7 @@ fn the_document_is_that_of_the_contract() {
     let expected = json!({
         "required": true, "exempt": false, "state": "undecided", "live": 81_200, "reads": 81_200, "sampled": 4_060,
         "waiting": 0, "forced": 0, "distinct_keys": null,
-        "match": {"exact": 3_800, "rules": 255}, "unattributed": 0, "mismatch": 1, "marked": {"unconfirmed": 1},
+        "match": {"exact": 3_800, "rules": 255}, "mismatch": 1, "marked": {"unconfirmed": 1},
         "transient": 2, "noise": 0, "shadow_error": {"timeout": 1}, "not_compared": {"queue_full": 1},
         "latency": {
             "old": {"answers": 6_000, "p50_ms": 9.0, "p99_ms": 18.0},

@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 use twinread::{
-    ledger::{Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
+    ledger::{Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
     outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
     verdict::{
         Activity, Cause, Decision, Evidence, Figures, Limits, RequiredRoutes, Requirement, Tallies,
-        Turn, Verdict, Version, judge,
+        Verdict, judge,
     },
 };
 
@@ -382,77 +382,6 @@ fn latencies_outlive_their_epoch_as_quantiles() {
     assert!((7.9..8.2).contains(&after.new.unwrap().p99_ms));
 }
 
-/// One check answered by `build`: sampled before the build is observed, ended after.
-fn answered_by(ledger: &Ledger, build: &str) -> Turn {
-    let mut ticket = ledger.route("get-user").sample();
-    let turn = ledger.hear_version(Some(&version(build)), &mut ticket);
-    ticket.finish(MATCH);
-    turn
-}
-
-fn version(build: &str) -> Version {
-    Version::of(build.as_bytes()).unwrap()
-}
-
-/// The build and the number of checks of each epoch, the present one first.
-fn counted(ledger: &Ledger) -> Vec<(Option<String>, u64)> {
-    let epochs = ledger.epochs().into_iter();
-    epochs
-        .map(|tallies| {
-            let version = tallies.epoch.version;
-            let sampled = tallies.routes.iter().map(|figures| {
-                assert_eq!(figures.sampled, figures.outcomes.ended());
-                figures.sampled
-            });
-            (version.map(|version| version.to_string()), sampled.sum())
-        })
-        .collect()
-}
-
-#[test]
-fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
-    let (ledger, _) = ledger();
-    assert_eq!(answered_by(&ledger, "a"), Turn::Adopts);
-    assert_eq!(answered_by(&ledger, "b"), Turn::Begins);
-    for _ in 0..100 {
-        assert_eq!(answered_by(&ledger, "a"), Turn::Returns);
-        assert_eq!(answered_by(&ledger, "b"), Turn::Stays);
-    }
-    let of = |build: &str, checks| (Some(build.to_owned()), checks);
-    assert_eq!(counted(&ledger), [of("b", 101), of("a", 101)]);
-    assert_eq!(ledger.epochs()[0].epoch.cause, Cause::Version);
-
-    // Sampled before the new build answered, answered by it.
-    let mut ticket = ledger.route("a route of its own").sample();
-    ledger.route("get-user").sample().finish(MATCH);
-    let turn = ledger.hear_version(Some(&version("a")), &mut ticket);
-    ticket.finish(MATCH);
-    assert_eq!(turn, Turn::Returns);
-    assert_eq!(counted(&ledger), [of("b", 102), of("a", 102)]);
-}
-
-#[test]
-fn what_another_build_answered_counts_in_the_rest_of_its_epoch_alone() {
-    let (ledger, second) = ledger();
-    answered_by(&ledger, "1");
-    ledger.close_seconds();
-    let mut ticket = ledger.route("thin").sample();
-    ledger.hear_version(Some(&version("2")), &mut ticket);
-    ticket.finish(MISMATCH);
-    close(&ledger, &second);
-    let counts = |tallies: &Tallies| {
-        let rest = &tallies.rest;
-        (
-            rest.sampled,
-            rest.outcomes.ended(),
-            rest.outcomes.mismatches(),
-        )
-    };
-    let epochs = ledger.epochs();
-    assert_eq!(counts(&epochs[0]), (1, 1, 1));
-    assert_eq!(counts(&epochs[1]), (1, 1, 0));
-}
-
 #[test]
 fn an_epoch_of_another_process_shows_which_routes_it_depended_on() {
     let limits = Limits {
@@ -480,104 +409,6 @@ fn an_epoch_of_another_process_shows_which_routes_it_depended_on() {
     assert_eq!(shown(&first)[1].0, Requirement::Exempt);
     assert_eq!(shown(&first).last().unwrap().0, Requirement::Required);
     assert_eq!(shown(&again), shown(&first));
-}
-
-#[test]
-fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
-    let (ledger, second) = ledger();
-    answered_by(&ledger, "a");
-    let mut early = ledger.route("get-user").sample();
-    ledger.begin_epoch(None, Cause::Rules);
-    assert_eq!(
-        ledger.hear_version(Some(&version("a")), &mut early),
-        Turn::Stays
-    );
-    early.finish(MATCH);
-    let of = |build: &str, checks| (Some(build.to_owned()), checks);
-    assert_eq!(counted(&ledger), [of("a", 0), of("a", 2)]);
-
-    let mut early = ledger.route("get-user").sample();
-    second.fetch_add(100, Ordering::SeqCst);
-    answered_by(&ledger, "b");
-    ledger.begin_epoch(None, Cause::Compare);
-    // A build whose epoch is not comparable would begin another, which is too soon here.
-    assert_eq!(
-        ledger.hear_version(Some(&version("a")), &mut early),
-        Turn::Refused
-    );
-    early.finish(MATCH);
-    second.fetch_add(100, Ordering::SeqCst);
-    assert_eq!(answered_by(&ledger, "a"), Turn::Begins);
-    let expected = [of("a", 1), of("b", 0), of("b", 1), of("a", 1), of("a", 2)];
-    assert_eq!(counted(&ledger), expected);
-}
-
-#[test]
-fn a_label_stays_with_the_build_that_it_was_given_to() {
-    let (ledger, second) = ledger();
-    answered_by(&ledger, "a");
-    answered_by(&ledger, "b");
-    second.fetch_add(60, Ordering::SeqCst);
-    ledger.begin_epoch(Some("b"), Cause::Asked);
-    answered_by(&ledger, "b");
-    assert_eq!(answered_by(&ledger, "a"), Turn::Begins);
-    assert_eq!(ledger.tallies().epoch.label, None);
-    assert_eq!(answered_by(&ledger, "b"), Turn::Begins);
-    assert_eq!(ledger.tallies().epoch.label.as_deref(), Some("b"));
-}
-
-#[test]
-fn under_another_version_header_no_build_is_known() {
-    let (ledger, _) = ledger();
-    answered_by(&ledger, "a");
-    ledger.begin_comparable(Arc::from("other header"), None, Cause::Version);
-    assert_eq!(ledger.tallies().epoch.version, None);
-    ledger.begin_epoch(None, Cause::Asked);
-    assert_eq!(answered_by(&ledger, "a"), Turn::Adopts);
-    ledger.begin_epoch(None, Cause::Asked);
-    assert_eq!(ledger.tallies().epoch.version, Some(version("a")));
-}
-
-#[test]
-fn what_another_build_matched_is_no_evidence_of_the_one_whose_epoch_it_counts_in() {
-    let (ledger, second) = ledger();
-    answered_by(&ledger, "a");
-    second.fetch_add(100, Ordering::SeqCst);
-    answered_by(&ledger, "b");
-    second.fetch_add(5, Ordering::SeqCst);
-    // An unnamed build, and one that comes too soon after b.
-    for (build, outcome) in [(None, MATCH), (Some("c"), MATCH), (None, MISMATCH)] {
-        let mut ticket = ledger.route("get-user").sample();
-        ledger.hear_version(build.map(version).as_ref(), &mut ticket);
-        ticket.answered(Stack::New, Duration::from_millis(4));
-        ticket.finish(outcome);
-        second.fetch_add(1, Ordering::SeqCst);
-        ledger.close_seconds();
-        if outcome == MATCH {
-            let told = ledger.tallies();
-            let record = &figures(&told, "get-user").evidence.record;
-            assert_eq!(record.last(), Some(at(1_100)));
-        }
-    }
-    let told = ledger.tallies();
-    assert_eq!(told.epoch.version, Some(version("b")));
-    let figures = figures(&told, "get-user");
-    assert_eq!((figures.sampled, figures.outcomes.ended()), (4, 4));
-    assert_eq!((figures.outcomes.matches(), figures.unattributed), (3, 2));
-    assert_eq!(figures.outcomes.mismatches(), 1);
-    assert_eq!(figures.evidence.last_mismatch, Some(at(1_107)));
-    assert_eq!(figures.latency.new, None);
-}
-
-#[test]
-fn a_header_that_is_no_version_is_counted_as_a_bound() {
-    let gauges = Gauges::default();
-    let ledger = Ledger::new(10, gauges.clone());
-    for request in 0..50 {
-        answered_by(&ledger, &format!("request {request}"));
-    }
-    assert_eq!(gauges.bounds_reached(Bound::Versions), 48);
-    assert_eq!(ledger.epochs().len(), 2);
 }
 
 #[test]

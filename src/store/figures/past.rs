@@ -90,7 +90,7 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
 fn routes(from: &Connection, epoch: u64) -> rusqlite::Result<Vec<RouteState>> {
     let mut found = from.prepare_cached(
         "SELECT route, place, live, reads, sampled, delayed, outcomes, evidence, keys, old_latency,
-           new_latency, forced, unattributed
+           new_latency, forced
          FROM tallies WHERE epoch = ?1 ORDER BY place",
     )?;
     let routes = found.query_map([rows::signed(epoch)], route)?;
@@ -125,7 +125,6 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
         forced: count(11)?,
         delayed: count(5)?,
         outcomes,
-        unattributed: count(12)?,
         evidence,
         latencies: Latencies {
             old: sketch(row.get(9)?),

@@ -47,13 +47,12 @@ pub(super) fn put_tally(
     let before = stored(to, epoch, &state.route)?;
     let mut put = to.prepare_cached(
         "INSERT INTO tallies (epoch, route, place, live, reads, sampled, delayed, outcomes, evidence, keys,
-           old_latency, new_latency, forced, unattributed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+           old_latency, new_latency, forced)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (epoch, route) DO UPDATE SET live = excluded.live, reads = excluded.reads,
            sampled = excluded.sampled, delayed = excluded.delayed, outcomes = excluded.outcomes,
            evidence = excluded.evidence, keys = excluded.keys, old_latency = excluded.old_latency,
-           new_latency = excluded.new_latency, forced = excluded.forced,
-           unattributed = excluded.unattributed
+           new_latency = excluded.new_latency, forced = excluded.forced
          RETURNING id",
     )?;
     let values = (
@@ -70,7 +69,6 @@ pub(super) fn put_tally(
         state.latencies.old.to_bytes(),
         state.latencies.new.to_bytes(),
         signed(state.forced),
-        signed(state.unattributed),
     );
     let tally: i64 = put.query_row(values, |row| row.get(0))?;
     // Its checks belong to other routes and count in their minutes.

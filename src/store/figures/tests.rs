@@ -5,7 +5,7 @@ use crate::{
     outcome::{Outcome, Reason, Via},
     stack::Stack,
     store::Database,
-    verdict::{Cause, Doubt, Limits, RouteEvidence, Tallies, Version},
+    verdict::{Cause, Limits, RouteEvidence, Tallies, Trials, Version},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -185,29 +185,25 @@ fn evidence_outlives_the_process_and_open_seconds_do_not() {
 }
 
 #[test]
-fn what_another_build_matched_proves_no_more_after_a_restart() {
+fn what_was_checked_since_another_build_answered_is_known_after_a_restart() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
     let ledger = first.counted.ledger.clone();
     let build = Version::told("812");
-    for build in [Some(&build), None] {
+    for build in [Some(&build), None, Some(&build)] {
         let mut ticket = ledger.route("a").sample();
-        ledger.hear_version(build, &mut ticket);
+        ledger.attribute(build, &mut ticket);
         ticket.finish(Outcome::Match(Via::Exact));
     }
     first.write(&database);
     let told = Process::start(&database, 2_000).tallies();
     let figures = &told.routes[0];
-    assert_eq!((figures.outcomes.matches(), figures.unattributed), (2, 1));
-    assert!(
-        matches!(told.doubt, Some(Doubt::Mixed(_))),
-        "{:?}",
-        told.doubt
-    );
+    assert_eq!(figures.evidence.checks().matched, 3);
+    assert_eq!(figures.evidence.alone, Some(Trials::new(1, 0)));
 }
 
 #[test]
-fn a_build_that_another_had_replaced_is_in_doubt_from_the_start() {
+fn a_build_that_another_replaced_is_not_judged_alone_after_a_restart() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
     check_of(&first, "1");
@@ -215,9 +211,9 @@ fn a_build_that_another_had_replaced_is_in_doubt_from_the_start() {
     first.at(1_005);
     check_of(&first, "1");
     first.write(&database);
-    let at = |second| Process::start(&database, second).tallies().doubt;
-    assert_eq!(at(1_006), None);
-    assert!(matches!(at(1_012), Some(Doubt::Away(_))), "{:?}", at(1_012));
+    let at = |second| Process::start(&database, second).tallies().mixed;
+    assert_eq!(at(1_006), Some(Duration::from_secs(1)));
+    assert_eq!(at(9_005), Some(Duration::from_secs(8_000)));
 }
 
 #[test]
@@ -381,7 +377,7 @@ fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
 fn check_of(process: &Process, build: &str) {
     let ledger = &process.counted.ledger;
     let mut ticket = ledger.route("a").sample();
-    ledger.hear_version(Some(&Version::told(build)), &mut ticket);
+    ledger.attribute(Some(&Version::told(build)), &mut ticket);
     ticket.finish(Outcome::Match(Via::Exact));
 }
 
