@@ -2,3 +2,57 @@
 
 pub mod preview;
 pub mod suggest;
+
+use crate::value::{Kind, Place};
+use serde_json::Value as Json;
+use suggest::Hints;
+
+/// A stored mismatch.
+#[derive(Clone, Debug)]
+pub struct Example<'e> {
+    pub id: &'e str,
+    pub route: &'e str,
+    pub method: &'e str,
+    pub statuses: [u16; 2],
+    /// As stored, possibly masked.
+    pub content_types: [Option<&'e str>; 2],
+    /// The number of all differences; some may not be kept.
+    pub count: usize,
+    pub differences: Vec<ExampleDifference<'e>>,
+}
+
+/// One difference of a stored mismatch.
+#[derive(Clone, Debug)]
+pub struct ExampleDifference<'e> {
+    /// The id of its class.
+    pub class: &'e str,
+    /// The place of its class, where a rule would apply.
+    pub class_place: &'e str,
+    /// `None` if the place was redacted.
+    pub place: Option<&'e Place>,
+    pub kind: Kind,
+    pub hints: &'e Hints,
+    /// Both values, if both are shown whole.
+    pub shown: Option<&'e [Option<Json>; 2]>,
+}
+
+// === impl Example ===
+
+impl Example<'_> {
+    /// Whether all its differences were kept: nothing explains those that were not.
+    fn is_whole(&self) -> bool {
+        self.count == self.differences.len() && self.count > 0
+    }
+}
+
+// === impl ExampleDifference ===
+
+impl<'e> ExampleDifference<'e> {
+    /// Both values, if both are shown whole and are texts.
+    fn texts(&self) -> Option<[&'e str; 2]> {
+        match self.shown? {
+            [Some(Json::String(old)), Some(Json::String(new))] => Some([old, new]),
+            _ => None,
+        }
+    }
+}

@@ -225,6 +225,13 @@ impl Comparison {
     pub fn differences(&self) -> &[Difference] {
         self.result.differences()
     }
+
+    /// The ids of the rules that masked something, with the number of differences.
+    pub fn masked_counts<'r>(&self, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
+        let masking = self.rules.iter().filter(|used| used.masked > 0);
+        let counts = masking.map(|used| (rules.rules()[used.rule].id.as_str(), used.masked));
+        counts.collect()
+    }
 }
 
 // === impl Compared ===

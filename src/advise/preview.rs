@@ -9,7 +9,7 @@ mod pair;
 #[cfg(test)]
 mod tests;
 
-use super::suggest::Hints;
+use super::{Example, ExampleDifference};
 use crate::{
     compare::{Answer, CompareConfig, Comparison, Context, Explain, Options, compare},
     rules::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target},
@@ -17,37 +17,12 @@ use crate::{
 };
 use http::{Method, StatusCode};
 use jiff::civil::Date;
-use serde_json::Value as Json;
 
 /// Rules to try on stored mismatches.
 #[derive(Debug)]
 pub struct Preview {
     comparing: CompareConfig,
     today: Date,
-}
-
-/// A stored mismatch.
-#[derive(Clone, Debug)]
-pub struct Stored<'s> {
-    pub route: &'s str,
-    pub method: &'s str,
-    pub statuses: [u16; 2],
-    /// As stored, possibly masked.
-    pub content_types: [Option<&'s str>; 2],
-    /// The number of all differences; some may not be kept.
-    pub count: usize,
-    pub differences: Vec<Placed<'s>>,
-}
-
-/// One difference of a stored mismatch.
-#[derive(Clone, Debug)]
-pub struct Placed<'s> {
-    /// `None` if the place was redacted.
-    pub at: Option<&'s Place>,
-    pub kind: Kind,
-    pub hints: &'s Hints,
-    /// Both values, if both are shown whole.
-    pub shown: Option<&'s [Option<Json>; 2]>,
 }
 
 /// What rules would do to a mismatch.
@@ -91,39 +66,45 @@ impl Preview {
     }
 
     /// What the rules would do to a mismatch. Counts in `hides` how many differences each rule would hide.
-    pub fn effect(&self, stored: &Stored<'_>, hides: &mut [u64]) -> Effect {
+    pub fn effect(&self, example: &Example<'_>, hides: &mut [u64]) -> Effect {
         let mut effects = Vec::new();
-        for placed in &stored.differences {
-            let (effect, rule) = self.one(stored, placed);
+        for difference in &example.differences {
+            let (effect, rule) = self.one(example, difference);
             if let (Effect::Hidden, Some(rule)) = (effect, rule) {
                 hides[rule] += 1;
             }
             effects.push(effect);
         }
-        let are_all_there = stored.count == effects.len() && !effects.is_empty();
-        match are_all_there && effects.iter().all(|effect| *effect == Effect::Hidden) {
-            true => Effect::Hidden,
-            false if effects.contains(&Effect::Kept) => Effect::Kept,
-            false => Effect::Unknown,
+        let are_hidden = effects.iter().all(|effect| *effect == Effect::Hidden);
+        if are_hidden && example.is_whole() {
+            Effect::Hidden
+        } else if effects.contains(&Effect::Kept) {
+            Effect::Kept
+        } else {
+            Effect::Unknown
         }
     }
 
     /// What the rules would do to one difference, and the rule that hides it.
-    fn one(&self, stored: &Stored<'_>, placed: &Placed<'_>) -> (Effect, Option<usize>) {
+    fn one(
+        &self,
+        example: &Example<'_>,
+        difference: &ExampleDifference<'_>,
+    ) -> (Effect, Option<usize>) {
         let unknown = (Effect::Unknown, None);
-        let Some(at) = placed.at else {
-            return match self.of_whole_body(stored) {
+        let Some(at) = difference.place else {
+            return match self.of_whole_body(example) {
                 Some(rule) => (Effect::Hidden, Some(rule)),
                 None => unknown,
             };
         };
-        if let Some(rule) = self.by_hints(stored, placed, at) {
+        if let Some(rule) = self.by_hints(example, difference, at) {
             return (Effect::Hidden, Some(rule));
         }
-        let Some((old, new)) = pair::of(stored, at, placed) else {
+        let Some((old, new)) = pair::of(example, at, difference) else {
             return unknown;
         };
-        let comparison = self.compared(stored, (&old, &new));
+        let comparison = self.compared(example, (&old, &new));
         let is_here = |place: &Place| Section::of(place) == Section::of(at);
         let is_left = comparison
             .differences()
@@ -138,18 +119,18 @@ impl Preview {
             .iter()
             .any(|used| Section::at(&targets[used.rule].at) == Section::of(at));
         let effect = match (is_left, masked) {
-            (false, Some(rule)) if self.is_certain(rule, placed) => Effect::Hidden,
-            (true, _) if self.depends(stored, placed, at) => Effect::Unknown,
-            (true, _) if placed.shown.is_some() || !is_looked_at => Effect::Kept,
+            (false, Some(rule)) if self.is_certain(rule, difference) => Effect::Hidden,
+            (true, _) if self.depends(example, difference, at) => Effect::Unknown,
+            (true, _) if difference.shown.is_some() || !is_looked_at => Effect::Kept,
             _ => Effect::Unknown,
         };
         (effect, masked)
     }
 
-    fn compared(&self, stored: &Stored<'_>, (old, new): (&Answer, &Answer)) -> Comparison {
-        let method = stored.method.parse().unwrap_or(Method::GET);
+    fn compared(&self, example: &Example<'_>, (old, new): (&Answer, &Answer)) -> Comparison {
+        let method = example.method.parse().unwrap_or(Method::GET);
         let context = Context {
-            route: stored.route,
+            route: example.route,
             method: &method,
             today: self.today,
             deadline: None,
@@ -158,32 +139,38 @@ impl Preview {
     }
 
     /// The rule that was tried successfully while the values were known.
-    fn by_hints(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> Option<usize> {
+    fn by_hints(
+        &self,
+        example: &Example<'_>,
+        difference: &ExampleDifference<'_>,
+        at: &Place,
+    ) -> Option<usize> {
         let at = at.class_text();
         let is_tried = |rule: &Rule| {
             let rule_at = rule.at.to_string();
-            placed.hints.suffices(&at, &rule_at, &rule.action)
+            difference.hints.suffices(&at, &rule_at, &rule.action)
         };
         let rules = self.rules().rules();
-        (0..rules.len()).find(|rule| is_tried(&rules[*rule]) && self.applies(&rules[*rule], stored))
+        (0..rules.len())
+            .find(|rule| is_tried(&rules[*rule]) && self.applies(&rules[*rule], example))
     }
 
     /// The rule that ignores the whole body. Only places in the body have redacted names.
-    fn of_whole_body(&self, stored: &Stored<'_>) -> Option<usize> {
+    fn of_whole_body(&self, example: &Example<'_>) -> Option<usize> {
         let rules = self.rules().rules();
         let ignores = |rule: &usize| rules[*rule].action == Action::Ignore;
         let mut at_body = self.rules().at_body().iter().copied().filter(ignores);
-        at_body.find(|rule| self.applies(&rules[*rule], stored))
+        at_body.find(|rule| self.applies(&rules[*rule], example))
     }
 
-    fn applies(&self, rule: &Rule, stored: &Stored<'_>) -> bool {
-        let method = stored.method.parse().unwrap_or(Method::GET);
+    fn applies(&self, rule: &Rule, example: &Example<'_>) -> bool {
+        let method = example.method.parse().unwrap_or(Method::GET);
         let [old, new] = [0, 1].map(|side| Side {
-            status: StatusCode::from_u16(stored.statuses[side]).unwrap_or_default(),
-            media_type: essence(stored.content_types[side]),
+            status: StatusCode::from_u16(example.statuses[side]).unwrap_or_default(),
+            media_type: essence(example.content_types[side]),
         });
         let facts = Facts {
-            route: stored.route,
+            route: example.route,
             method: &method,
             sides: [old, new],
         };
@@ -191,22 +178,27 @@ impl Preview {
     }
 
     /// Whether a rule certainly hides what it masked, whatever replaced the values.
-    fn is_certain(&self, rule: usize, placed: &Placed<'_>) -> bool {
+    fn is_certain(&self, rule: usize, difference: &ExampleDifference<'_>) -> bool {
         let rules = self.rules();
         let is_queried = rules.queries().iter().any(|(queried, _)| *queried == rule);
         match &rules.rules()[rule].action {
             _ if is_queried => false,
             Action::Ignore => true,
-            Action::Unordered(Members::AsSet) => placed.kind == Kind::Order,
-            _ => placed.shown.is_some(),
+            Action::Unordered(Members::AsSet) => difference.kind == Kind::Order,
+            _ => difference.shown.is_some(),
         }
     }
 
     /// Whether the effect on a difference depends on its surroundings, which are not stored.
-    fn depends(&self, stored: &Stored<'_>, placed: &Placed<'_>, at: &Place) -> bool {
+    fn depends(
+        &self,
+        example: &Example<'_>,
+        difference: &ExampleDifference<'_>,
+        at: &Place,
+    ) -> bool {
         let rules = self.rules();
         let of_body = |rule: &Rule| Section::at(&rule.at) == Section::Body;
-        let may_rename = matches!(placed.kind, Kind::Missing | Kind::Extra)
+        let may_rename = matches!(difference.kind, Kind::Missing | Kind::Extra)
             && rules
                 .rules()
                 .iter()
@@ -215,7 +207,7 @@ impl Preview {
             .rules()
             .iter()
             .any(|rule| of_body(rule) && rule.when.content_type.is_some());
-        let is_typed = stored
+        let is_typed = example
             .content_types
             .iter()
             .all(|kind| Format::of(essence(*kind)) == Format::Json);

@@ -19,32 +19,11 @@ mod values;
 
 pub use hints::{Hint, Hints, Prints};
 
+use super::{Example, ExampleDifference};
 use found::Found;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::{cmp::Reverse, collections::HashMap};
 use values::Translation;
-
-/// A stored mismatch.
-#[derive(Clone, Debug)]
-pub struct Example<'e> {
-    pub id: &'e str,
-    pub route: &'e str,
-    /// The number of all differences; nothing can explain those that were not kept.
-    pub count: usize,
-    pub differences: Vec<Seen<'e>>,
-}
-
-/// One difference of a stored mismatch.
-#[derive(Clone, Debug)]
-pub struct Seen<'e> {
-    /// The id of its class.
-    pub class: &'e str,
-    /// The place of its class, where a rule would apply.
-    pub at: &'e str,
-    pub hints: &'e Hints,
-    /// Both values, if both are shown whole.
-    pub values: Option<[&'e str; 2]>,
-}
 
 /// The result of searching stored mismatches.
 #[derive(Clone, Debug)]
@@ -131,8 +110,9 @@ pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Sugges
         .iter()
         .take_while(|_| may_go_on())
         .filter(|example| {
-            let explains =
-                |seen: &Seen<'_>| found.iter().any(|found| found.explains(example, seen));
+            let explains = |seen: &ExampleDifference<'_>| {
+                found.iter().any(|found| found.explains(example, seen))
+            };
             example.is_whole() && example.differences.iter().all(explains)
         });
     let together = together.count();
@@ -182,15 +162,6 @@ fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
         .collect()
 }
 
-// === impl Example ===
-
-impl Example<'_> {
-    /// Whether all its differences were kept: nothing explains those that were not.
-    fn is_whole(&self) -> bool {
-        self.count == self.differences.len() && self.count > 0
-    }
-}
-
 // === impl Suggestion ===
 
 impl Suggestion {
@@ -219,14 +190,13 @@ impl Candidate {
 
     /// Whether a rule file may contain it: not every action has a meaning at every place.
     pub(super) fn is_valid(&self) -> bool {
-        let rule = json!({"id": "s", "why": PROMPT, "at": self.at, "do": self.action()});
-        trial::compile(&json!({"rules": [rule]})).is_ok()
+        trial::compile([(self.at.as_str(), &self.action())]).is_ok()
     }
 
-    pub(super) fn explains(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn explains(&self, seen: &ExampleDifference<'_>) -> bool {
         let is_same = |hint: &Hint| hint.at == self.at && hint.action == self.action;
         match self.probe {
-            Some(probe) => seen.at == self.at && seen.hints.probes.has(probe),
+            Some(probe) => seen.class_place == self.at && seen.hints.probes.has(probe),
             None => seen.hints.rules.iter().any(is_same),
         }
     }

@@ -9,6 +9,7 @@ pub(super) mod show;
 mod view;
 
 use crate::{
+    cli::exit,
     compare::{CompareConfig, Compared, Context, Explain, HeaderScope, Options, compare},
     config::{self, RuleFiles},
     ledger::today,
@@ -29,7 +30,6 @@ use std::{
 use view::View;
 
 const DIFFERENT: u8 = 1;
-const BAD_USAGE: u8 = 64;
 
 /// Time limit for aligning arrays and texts. Only the user waits for it.
 const ALIGNING: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(Found::Different) => ExitCode::from(DIFFERENT),
         Err(refused) => {
             anstream::eprintln!("{refused}");
-            ExitCode::from(BAD_USAGE)
+            ExitCode::from(exit::USAGE)
         }
     }
 }

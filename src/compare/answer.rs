@@ -1,7 +1,7 @@
 //! One whole response from a stack.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use std::fmt;
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -39,6 +39,25 @@ pub struct Hashing {
     // Boxed, because its state is larger than half a KiB.
     state: Box<Xxh3Default>,
     length: u64,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// An answer with status 200, a content type and a body.
+    pub fn ok(content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]),
+            body: body.into().into(),
+            trailers: HeaderMap::new(),
+        }
+    }
+
+    /// An answer with status 200 and a JSON body.
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self::ok(HeaderValue::from_static("application/json"), body)
+    }
 }
 
 // === impl BodyCopy ===

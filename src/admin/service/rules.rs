@@ -6,14 +6,14 @@ use crate::{
         problem::Problem,
     },
     advise::{
-        preview::{Effect, Placed, Preview, Stored},
-        suggest::{Example, Seen, Suggestion, suggest},
+        Example, ExampleDifference,
+        preview::{Effect, Preview},
+        suggest::{Suggestion, suggest},
     },
     ledger,
     rules::RuleSet,
     store::{Mismatch, Store},
 };
-use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Time limit; after it, the answer says that only a part was examined.
@@ -65,7 +65,7 @@ pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::
             break;
         }
         told.looked_at += 1;
-        let affected = match preview.effect(&stored(mismatch), &mut hides) {
+        let affected = match preview.effect(&example(mismatch), &mut hides) {
             Effect::Hidden => &mut told.hidden,
             Effect::Kept => &mut told.kept,
             Effect::Unknown => &mut told.cannot_be_judged,
@@ -103,37 +103,20 @@ fn suggested(suggestion: Suggestion) -> documents::Suggestion {
 }
 
 fn example(mismatch: &Mismatch) -> Example<'_> {
-    let seen = mismatch.differences.iter().map(|told| Seen {
-        class: &told.class,
-        at: &told.class_place,
-        hints: &told.basis.hints,
-        values: texts(told.basis.shown.as_ref()),
-    });
+    let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
+    let differences = mismatch
+        .differences
+        .iter()
+        .map(|difference| ExampleDifference {
+            class: &difference.class,
+            class_place: &difference.class_place,
+            place: difference.basis.at.as_ref(),
+            kind: difference.kind,
+            hints: &difference.basis.hints,
+            shown: difference.basis.shown.as_ref(),
+        });
     Example {
         id: &mismatch.id,
-        route: &mismatch.route,
-        count: mismatch.count,
-        differences: seen.collect(),
-    }
-}
-
-/// Both values if both are texts.
-fn texts(shown: Option<&[Option<Value>; 2]>) -> Option<[&str; 2]> {
-    match shown?.as_ref() {
-        [Some(Value::String(old)), Some(Value::String(new))] => Some([old, new]),
-        _ => None,
-    }
-}
-
-fn stored(mismatch: &Mismatch) -> Stored<'_> {
-    let sides = [&mismatch.old, &mismatch.new].map(Option::as_ref);
-    let differences = mismatch.differences.iter().map(|told| Placed {
-        at: told.basis.at.as_ref(),
-        kind: told.kind,
-        hints: &told.basis.hints,
-        shown: told.basis.shown.as_ref(),
-    });
-    Stored {
         route: &mismatch.route,
         method: &mismatch.request.method,
         statuses: sides.map(|side| side.map_or(0, |answer| answer.status)),

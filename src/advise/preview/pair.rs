@@ -1,12 +1,12 @@
 //! Builds two answers that contain one stored difference at its place, and nothing else.
 
-use super::{Placed, Stored, essence};
+use super::{Example, ExampleDifference, essence};
 use crate::{
     compare::Answer,
     value::{Kind, Place, Step, format::Format},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
@@ -14,22 +14,19 @@ use serde_json::{Value as Json, json};
 const MAX_INDEX: usize = 1_000;
 
 /// `None` if the place cannot be built.
-pub(super) fn of(stored: &Stored<'_>, at: &Place, placed: &Placed<'_>) -> Option<(Answer, Answer)> {
-    let [old, new] = match placed.shown {
+pub(super) fn of(
+    example: &Example<'_>,
+    at: &Place,
+    difference: &ExampleDifference<'_>,
+) -> Option<(Answer, Answer)> {
+    let [old, new] = match difference.shown {
         Some(shown) => shown.clone(),
-        None => stand_ins(placed.kind),
+        None => stand_ins(difference.kind),
     };
     let side = |index: usize, value: Option<Json>| {
-        let mut answer = Answer {
-            status: StatusCode::from_u16(stored.statuses[index]).ok()?,
-            headers: HeaderMap::new(),
-            body: Bytes::new().into(),
-            trailers: HeaderMap::new(),
-        };
-        let kind = media_type(at, essence(stored.content_types[index]));
-        answer
-            .headers
-            .insert(CONTENT_TYPE, HeaderValue::from_str(kind).ok()?);
+        let kind = media_type(at, essence(example.content_types[index]));
+        let mut answer = Answer::ok(HeaderValue::from_str(kind).ok()?, Bytes::new());
+        answer.status = StatusCode::from_u16(example.statuses[index]).ok()?;
         put(&mut answer, at, value)?;
         Some(answer)
     };
@@ -78,24 +75,22 @@ fn put(answer: &mut Answer, at: &Place, value: Option<Json>) -> Option<()> {
 fn put_values(headers: &mut HeaderMap, name: &str, value: Option<Json>) -> Option<()> {
     let name = HeaderName::try_from(name).ok()?;
     headers.remove(&name);
-    let values = match value {
-        None => Vec::new(),
-        Some(Json::Array(values)) => values,
-        Some(value) => vec![value],
-    };
-    for value in values {
+    for value in all(value) {
         headers.append(&name, HeaderValue::from_str(value.as_str()?).ok()?);
     }
     Some(())
 }
 
-fn form(name: &str, value: Option<Json>) -> Option<String> {
-    let values = match value {
-        None => Vec::new(),
+/// Several values of one name are shown as a list.
+fn all(value: Option<Json>) -> Vec<Json> {
+    match value {
         Some(Json::Array(values)) => values,
-        Some(value) => vec![value],
-    };
-    let pairs = values.iter().map(|value| {
+        value => value.into_iter().collect(),
+    }
+}
+
+fn form(name: &str, value: Option<Json>) -> Option<String> {
+    let pairs = all(value).into_iter().map(|value| {
         let [name, value] = [name, value.as_str()?]
             .map(|part| utf8_percent_encode(part, NON_ALPHANUMERIC).to_string());
         Some(format!("{name}={value}"))

@@ -1,7 +1,8 @@
 //! Which effects on stored differences are certain, and which are not.
 
 use super::*;
-use serde_json::json;
+use crate::advise::suggest::Hints;
+use serde_json::{Value as Json, json};
 
 fn preview(rules: &str) -> Preview {
     let today = jiff::civil::date(2026, 11, 22);
@@ -21,14 +22,17 @@ fn node(steps: &[Json]) -> Place {
 fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>) -> Effect {
     let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
     let hints = Hints::default();
-    let stored = Stored {
+    let stored = Example {
+        id: "m",
         route: "get-item",
         method: "GET",
         statuses: [200, 200],
         content_types: [Some("application/json"); 2],
         count: 1,
-        differences: vec![Placed {
-            at: Some(at),
+        differences: vec![ExampleDifference {
+            class: "c",
+            class_place: "",
+            place: Some(at),
             kind,
             hints: &hints,
             shown,
@@ -150,14 +154,17 @@ fn of_masked_values_only_what_does_not_depend_on_them_is_certain() {
 fn where_a_name_is_masked_only_what_ignores_the_whole_body_is_certain() {
     let hints = Hints::default();
     let effect = |rule: &str| {
-        let stored = Stored {
+        let stored = Example {
+            id: "m",
             route: "get-item",
             method: "GET",
             statuses: [200, 200],
             content_types: [Some("application/json"); 2],
             count: 1,
-            differences: vec![Placed {
-                at: None,
+            differences: vec![ExampleDifference {
+                class: "c",
+                class_place: "",
+                place: None,
                 kind: Kind::Value,
                 hints: &hints,
                 shown: None,
@@ -225,14 +232,17 @@ fn statuses_and_whole_bodies_are_judged() {
     let stored = |rule: &str| {
         let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
         let hints = Hints::default();
-        let stored = Stored {
+        let stored = Example {
+            id: "m",
             route: "r",
             method: "GET",
             statuses: [200, 203],
             content_types: [None; 2],
             count: 1,
-            differences: vec![Placed {
-                at: Some(&Place::Status),
+            differences: vec![ExampleDifference {
+                class: "c",
+                class_place: "",
+                place: Some(&Place::Status),
                 kind: Kind::Status,
                 hints: &hints,
                 shown: Some(&shown),
@@ -267,13 +277,16 @@ fn statuses_and_whole_bodies_are_judged() {
 fn a_mismatch_whose_differences_are_not_all_kept_is_never_hidden() {
     let preview = preview("rules: [{id: r, why: w, at: $.a, do: ignore}]");
     let (at, hints) = (node(&[json!("a")]), Hints::default());
-    let placed = |at| Placed {
-        at,
+    let placed = |at| ExampleDifference {
+        class: "c",
+        class_place: "",
+        place: at,
         kind: Kind::Value,
         hints: &hints,
         shown: None,
     };
-    let stored = |count, at| Stored {
+    let stored = |count, at| Example {
+        id: "m",
         route: "r",
         method: "GET",
         statuses: [200, 200],

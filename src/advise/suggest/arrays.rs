@@ -5,7 +5,7 @@ use super::{
     trial,
 };
 use crate::{
-    compare::{Answer, CompareConfig, Options},
+    compare::Answer,
     value::{
         Difference, Place, Step, coding,
         format::{Format, media_type},
@@ -126,23 +126,18 @@ fn best_key(
         .take(keys)
         .collect();
     // One comparison tries all keys: the arrays appear once under a name for each key.
-    let rules = keys.iter().enumerate().map(|(n, key)| {
-        let action = json!({"unordered": {"key": key}});
-        json!({"id": n.to_string(), "why": "probe", "at": format!("$.k{n}"), "do": action})
-    });
-    let rules = json!({"rules": rules.collect::<Vec<_>>()});
-    let comparing = CompareConfig {
-        rules: trial::compile(&rules).ok()?.into(),
-        options: Options {
-            max_differences: usize::MAX,
-            ..Options::default()
-        },
-    };
+    let places: Vec<_> = (0..keys.len()).map(|n| format!("$.k{n}")).collect();
+    let actions: Vec<_> = keys
+        .iter()
+        .map(|key| json!({"unordered": {"key": key}}))
+        .collect();
+    let rules = places.iter().map(String::as_str).zip(&actions);
+    let rules = trial::compile(rules).ok()?;
     let [old, new] = [old.raw(old_array), new.raw(new_array)].map(|raw| {
         let arrays = (0..keys.len()).map(|n| format!("\"k{n}\":{raw}"));
         format!("{{{}}}", arrays.collect::<Vec<_>>().join(","))
     });
-    let comparison = trial::compare_json(&old, &new, &comparing);
+    let comparison = trial::compare_json(&old, &new, rules);
     let mut left = vec![HashSet::new(); keys.len()];
     for difference in comparison.differences() {
         let under = |n: &usize| Step::Name(format!("k{n}"));

@@ -1,6 +1,6 @@
 //! Chooses the rule for one class: the narrowest that explains most of it.
 
-use super::{Candidate, Example, FEWEST, Hint, Seen, probes::Probes, values};
+use super::{Candidate, Example, ExampleDifference, FEWEST, Hint, probes::Probes, values};
 use std::collections::{BTreeMap, HashMap};
 
 /// A class, with what is stored of it.
@@ -31,7 +31,7 @@ pub(super) fn of<'e>(examples: &'e [Example<'e>]) -> Vec<Class<'e>> {
             let class = classes.entry(seen.class).or_insert_with(|| Class {
                 id: seen.class,
                 route: example.route,
-                at: seen.at,
+                at: seen.class_place,
                 members: Vec::new(),
             });
             match class.members.last_mut() {
@@ -67,7 +67,7 @@ impl<'e> Class<'e> {
     pub(super) fn tried<'x>(
         &'x self,
         examples: &'x [Example<'e>],
-    ) -> impl Iterator<Item = impl Iterator<Item = &'x Seen<'e>> + Clone> {
+    ) -> impl Iterator<Item = impl Iterator<Item = &'x ExampleDifference<'e>> + Clone> {
         let seen = self.members.iter().map(move |member| {
             let all = &examples[member.example].differences;
             let seen = member.differences.iter().map(move |index| &all[*index]);

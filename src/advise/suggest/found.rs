@@ -1,6 +1,8 @@
 //! A rule that explains some classes, and its effect on all stored mismatches.
 
-use super::{Candidate, Example, PROMPT, Seen, Suggestion, classes::Class, values::Translation};
+use super::{
+    Candidate, Example, ExampleDifference, PROMPT, Suggestion, classes::Class, values::Translation,
+};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -34,7 +36,7 @@ impl<'f> Found<'f> {
     }
 
     /// Whether the rule would make a difference vanish.
-    pub(super) fn explains(&self, example: &Example<'_>, seen: &Seen<'_>) -> bool {
+    pub(super) fn explains(&self, example: &Example<'_>, seen: &ExampleDifference<'_>) -> bool {
         self.routes.contains(example.route)
             && match &self.translation {
                 Some(translation) => {
@@ -61,10 +63,10 @@ impl<'f> Found<'f> {
             not: Vec::new(),
         };
         for example in examples {
-            let is_gone = |seen: &Seen<'_>| self.explains(example, seen);
+            let is_gone = |seen: &ExampleDifference<'_>| self.explains(example, seen);
             let is_masked = example.is_whole() && example.differences.iter().all(is_gone);
             suggestion.masks += usize::from(is_masked);
-            let is_of_class = |seen: &&Seen<'_>| self.classes.contains(seen.class);
+            let is_of_class = |seen: &&ExampleDifference<'_>| self.classes.contains(seen.class);
             let mut of_class = example.differences.iter().filter(is_of_class).peekable();
             if of_class.peek().is_none() {
                 continue;

@@ -100,11 +100,8 @@ impl Probes {
 impl Bench {
     fn new() -> Self {
         let spelled = actions();
-        let rules = spelled.iter().enumerate().map(|(index, action)| {
-            json!({"id": index.to_string(), "why": "probe", "at": "$.p", "do": action})
-        });
-        let file = json!({"rules": rules.collect::<Vec<_>>()});
-        let rules = trial::compile(&file).expect("the probes must be valid rules");
+        let rules = trial::compile(spelled.iter().map(|action| ("$.p", action)));
+        let rules = rules.expect("the probes must be valid rules");
         let actions = rules.rules().iter().map(|rule| rule.action.clone());
         Self {
             actions: actions.collect(),

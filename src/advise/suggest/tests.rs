@@ -3,10 +3,11 @@
 use super::*;
 use crate::{
     compare::{Answer, Class, CompareConfig, Context, compare},
-    value::{Difference, Place, Value},
+    value::{Difference, Kind, Place, Value},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use jiff::civil::Date;
+use serde_json::json;
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -83,26 +84,44 @@ fn looked_at(kept: &[Kept]) -> Suggestions {
     let examples = kept.iter().zip(&ids).map(|(kept, ids)| Example {
         id: &kept.id,
         route: "get-item",
+        method: "GET",
+        statuses: [200; 2],
+        content_types: [Some("application/json"); 2],
         count: kept.differences.len(),
         differences: kept
             .differences
             .iter()
             .zip(ids)
-            .map(|((difference, class, hints), id)| Seen {
+            .map(|((difference, class, hints), id)| ExampleDifference {
                 class: id,
-                at: &class.place,
+                class_place: &class.place,
+                place: Some(&difference.place),
+                kind: difference.kind,
                 hints,
-                values: match (&difference.old, &difference.new) {
-                    (
-                        Some(Value::Json(Json::String(old))),
-                        Some(Value::Json(Json::String(new))),
-                    ) => Some([old, new]),
-                    _ => None,
-                },
+                shown: None,
             })
             .collect(),
     });
-    suggest(&examples.collect::<Vec<_>>(), &|| true)
+    let mut examples: Vec<_> = examples.collect();
+    let json = |value: &Option<Value>| match value {
+        Some(Value::Json(json)) => Some(json.clone()),
+        _ => None,
+    };
+    let shown: Vec<Vec<_>> = kept
+        .iter()
+        .map(|kept| {
+            let differences = kept.differences.iter();
+            differences
+                .map(|(difference, ..)| [json(&difference.old), json(&difference.new)])
+                .collect()
+        })
+        .collect();
+    for (example, shown) in examples.iter_mut().zip(&shown) {
+        for (difference, shown) in example.differences.iter_mut().zip(shown) {
+            difference.shown = Some(shown);
+        }
+    }
+    suggest(&examples, &|| true)
 }
 
 /// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
@@ -249,12 +268,17 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
         .map(|(kept, id)| Example {
             id: &kept.id,
             route: "get-item",
+            method: "GET",
+            statuses: [200; 2],
+            content_types: [Some("application/json"); 2],
             count: 1,
-            differences: vec![Seen {
+            differences: vec![ExampleDifference {
                 class: id,
-                at: "$.id",
+                class_place: "$.id",
+                place: None,
+                kind: Kind::Value,
                 hints: &kept.differences[0].2,
-                values: None,
+                shown: None,
             }],
         })
         .collect();

@@ -1,28 +1,34 @@
 //! Small comparisons that show what a rule would do.
 
 use crate::{
-    compare::{Answer, CompareConfig, Comparison, Context, compare},
+    compare::{Answer, CompareConfig, Comparison, Context, Options, compare},
     rules::RuleSet,
     spanned_yaml::ConfigErrors,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
+use http::Method;
 use jiff::civil::Date;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-/// Compiles a rule file given as JSON, which is also YAML.
-pub(super) fn compile(file: &Json) -> Result<RuleSet, ConfigErrors> {
+/// Compiles rules, each given by its place and its action. JSON is also YAML.
+pub(super) fn compile<'r>(
+    rules: impl IntoIterator<Item = (&'r str, &'r Json)>,
+) -> Result<RuleSet, ConfigErrors> {
+    let rules = rules.into_iter().enumerate().map(|(index, (at, action))| {
+        json!({"id": index.to_string(), "why": "probe", "at": at, "do": action})
+    });
+    let file = json!({"rules": rules.collect::<Vec<_>>()});
     let files = [("suggested".into(), file.to_string())];
     RuleSet::compile(&files, Date::MIN).map(|(rules, _)| rules)
 }
 
-/// Compares two JSON texts.
-pub(super) fn compare_json(old: &str, new: &str, comparing: &CompareConfig) -> Comparison {
-    let json = HeaderValue::from_static("application/json");
-    let answer = |body: &str| Answer {
-        status: StatusCode::OK,
-        headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone())]),
-        body: body.to_owned().into(),
-        trailers: HeaderMap::new(),
+/// Compares two JSON texts, and keeps all differences.
+pub(super) fn compare_json(old: &str, new: &str, rules: RuleSet) -> Comparison {
+    let comparing = CompareConfig {
+        rules: rules.into(),
+        options: Options {
+            max_differences: usize::MAX,
+            ..Options::default()
+        },
     };
     let context = Context {
         route: "",
@@ -30,5 +36,6 @@ pub(super) fn compare_json(old: &str, new: &str, comparing: &CompareConfig) -> C
         today: Date::MIN,
         deadline: None,
     };
-    compare(&answer(old), &answer(new), &context, comparing)
+    let [old, new] = [old, new].map(|body| Answer::json(body.to_owned()));
+    compare(&old, &new, &context, &comparing)
 }

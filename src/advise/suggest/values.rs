@@ -1,9 +1,8 @@
 //! Finds rules that follow from the values of several checks: renumbered ids, translated names.
 
-use super::{Candidate, Example, Seen, classes::Class, trial};
-use crate::compare::CompareConfig;
+use super::{Candidate, Example, ExampleDifference, classes::Class, trial};
 use regex::Regex;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::LazyLock,
@@ -39,7 +38,7 @@ pub(super) fn candidate(class: &Class<'_>, examples: &[Example<'_>]) -> Option<C
 }
 
 /// Ids where each old one always maps to the same new one, and the other way round.
-fn renumbered(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
+fn renumbered(at: &str, seen: &[&ExampleDifference<'_>]) -> Option<Candidate> {
     if !ID.is_match(at) {
         return None;
     }
@@ -49,21 +48,17 @@ fn renumbered(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
     if pairs.len() < 2 || pairs.len() == seen.len() {
         return None;
     }
-    let document = |side: usize| {
-        let members = pairs.iter().enumerate();
-        let members =
-            members.map(|(index, pair)| (index.to_string(), pair[side].to_string().into()));
-        Json::Object(members.collect::<Map<_, _>>())
-    };
-    let tried = (&json!({"bijection": "check"}), &document(0), &document(1));
-    is_equal(tried).then(|| Candidate::new(at, &json!({"bijection": {"scope": "epoch"}})))
+    let document = |side: usize| numbered(pairs.iter().map(|pair| pair[side].to_string()));
+    let (old, new) = (document(0), document(1));
+    is_equal(&json!({"bijection": "check"}), &old, &new)
+        .then(|| Candidate::new(at, &json!({"bijection": {"scope": "epoch"}})))
 }
 
 /// Words where each old one always maps to the same new one. Needs shown values.
-fn translated(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
+fn translated(at: &str, seen: &[&ExampleDifference<'_>]) -> Option<Candidate> {
     let mut table: BTreeMap<String, String> = BTreeMap::new();
     for seen in seen {
-        let [old, new] = seen.values?.map(word);
+        let [old, new] = seen.texts()?.map(word);
         let (old, new) = old.zip(new)?;
         let known = table.entry(old.clone()).or_insert_with(|| new.clone());
         if *known != new || table.len() > MAX_TABLE {
@@ -74,14 +69,18 @@ fn translated(at: &str, seen: &[&Seen<'_>]) -> Option<Candidate> {
         return None;
     }
     let action = json!({"map": {"table": table, "on": "old"}});
-    let document = |of: fn((&String, &String)) -> Json| {
-        let members = table.iter().enumerate();
-        let members = members.map(|(index, pair)| (index.to_string(), of(pair)));
-        Json::Object(members.collect::<Map<_, _>>())
-    };
-    let olds = document(|(old, _)| Json::from(old.as_str()));
-    let news = document(|(_, new)| Json::from(new.as_str()));
-    is_equal((&action, &olds, &news)).then(|| Candidate::new(at, &action))
+    let (old, new) = (
+        numbered(table.keys().cloned()),
+        numbered(table.values().cloned()),
+    );
+    is_equal(&action, &old, &new).then(|| Candidate::new(at, &action))
+}
+
+/// An object with these values, whose names are numbers.
+fn numbered(values: impl Iterator<Item = String>) -> Json {
+    let members = values.enumerate();
+    let members = members.map(|(index, value)| (index.to_string(), value.into()));
+    Json::Object(members.collect())
 }
 
 /// A value that names something: neither a number nor running text.
@@ -92,17 +91,11 @@ fn word(value: &str) -> Option<String> {
 }
 
 /// Whether the members of two objects are equal under a rule at each of them.
-fn is_equal((action, old, new): (&Json, &Json, &Json)) -> bool {
-    let rule = json!({"id": "v", "why": "probe", "at": "$.*", "do": action});
-    let Ok(rules) = trial::compile(&json!({"rules": [rule]})) else {
-        return false;
-    };
-    let comparing = CompareConfig {
-        rules: rules.into(),
-        ..CompareConfig::default()
-    };
-    let comparison = trial::compare_json(&old.to_string(), &new.to_string(), &comparing);
-    comparison.differences().is_empty()
+fn is_equal(action: &Json, old: &Json, new: &Json) -> bool {
+    trial::compile([("$.*", action)]).is_ok_and(|rules| {
+        let comparison = trial::compare_json(&old.to_string(), &new.to_string(), rules);
+        comparison.differences().is_empty()
+    })
 }
 
 // === impl Translation ===
@@ -121,8 +114,8 @@ impl Translation {
     }
 
     /// Whether it explains a difference at its place. A bijection was tried with all of them.
-    pub(super) fn explains(&self, seen: &Seen<'_>) -> bool {
-        match (self, seen.values) {
+    pub(super) fn explains(&self, seen: &ExampleDifference<'_>) -> bool {
+        match (self, seen.texts()) {
             (Self::Bijection, _) => seen.hints.prints.is_some(),
             (Self::Map(table), Some([old, new])) => {
                 table.get(old).is_some_and(|known| known == new)

@@ -12,23 +12,13 @@ use crate::{
 use serde_json::Value as Json;
 use std::{collections::HashSet, ops::Range};
 
-/// A line of an excerpt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Row {
-    /// Equal in both.
-    Same(String),
-    /// A difference that rules mask.
-    Masked {
-        old: Option<String>,
-        new: Option<String>,
-    },
-    /// In one of them only, or different in both.
-    Changed {
-        old: Option<String>,
-        new: Option<String>,
-    },
-    /// Omitted lines.
-    Gap,
+/// A line of an excerpt, as old and new have it.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Whether it is reported as a difference. Others are equal, or rules mask how they differ.
+    pub is_changed: bool,
+    pub old: Option<String>,
+    pub new: Option<String>,
 }
 
 /// Makes excerpts of the differences between two bodies.
@@ -38,17 +28,9 @@ pub(super) struct Excerpts<'b> {
     /// Paths to all nodes at or below which something differs.
     differing: HashSet<&'b [Step]>,
     masks: Masks<'b>,
-    hunks: Vec<Hunk>,
+    /// The lines of old that differ, counted from 0.
+    hunks: Vec<Range<usize>>,
     columns: usize,
-}
-
-/// A range of lines that differ.
-#[derive(Debug)]
-struct Hunk {
-    /// Lines of old, counted from 0.
-    olds: Range<usize>,
-    /// Number of lines in new; `None` if unknown.
-    news: Option<usize>,
 }
 
 /// A node and its name in its parent.
@@ -77,7 +59,7 @@ impl<'b> Excerpts<'b> {
                 Place::Node(steps) => {
                     differing.extend((0..=steps.len()).map(|length| &steps[..length]));
                 }
-                Place::Lines { first, last } => hunks.push(Hunk::of(difference, *first, *last)),
+                Place::Lines { first, last } => hunks.push(lines_of_old(difference, *first, *last)),
                 _ => {}
             }
         }
@@ -155,7 +137,7 @@ impl<'b> Excerpts<'b> {
             way.push(step);
             if !self.differing.contains(&way[..]) {
                 if rows.len() == AROUND {
-                    rows.push(Row::Gap);
+                    rows.push(Row::same("…".to_owned()));
                     break;
                 }
                 rows.push(self.context((side, document), &way, *value));
@@ -174,18 +156,17 @@ impl<'b> Excerpts<'b> {
             _ => None,
         };
         let Some(other) = other else {
-            return Row::Same(own);
+            return Row::same(own);
         };
         let other = other.map(|json| line(&json.to_string()));
-        match side {
-            Stack::Old => Row::Masked {
-                old: Some(own),
-                new: other,
-            },
-            Stack::New => Row::Masked {
-                old: other,
-                new: Some(own),
-            },
+        let (old, new) = match side {
+            Stack::Old => (Some(own), other),
+            Stack::New => (other, Some(own)),
+        };
+        Row {
+            is_changed: false,
+            old,
+            new,
         }
     }
 
@@ -196,42 +177,16 @@ impl<'b> Excerpts<'b> {
         first: usize,
         last: usize,
     ) -> (Vec<Row>, Vec<Row>) {
-        let (lines, news) = match &self.bodies.lines {
-            Some([olds, news]) => (&olds[..], &news[..]),
-            None => (&[][..], &[][..]),
-        };
-        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.olds.contains(line));
-        let plain = |line: &String| harmless(line.trim_end_matches('\n'));
-        let shown = |line: usize| {
-            let new = self.new_line(line).and_then(|line| news.get(line));
-            match (plain(&lines[line]), new.map(plain)) {
-                (old, Some(new)) if old != new => Row::Masked {
-                    old: Some(old),
-                    new: Some(new),
-                },
-                (old, _) => Row::Same(old),
-            }
-        };
-        let start = (first - 1).min(lines.len());
-        let end = match difference.old {
-            Some(_) => last.min(lines.len()),
-            None => start,
-        };
+        let lines = self.bodies.lines_of_old.as_deref().unwrap_or_default();
+        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.contains(line));
+        let shown = |line: usize| Row::same(harmless(lines[line].trim_end_matches('\n')));
+        let own = lines_of_old(difference, first, last);
+        let (start, end) = (own.start.min(lines.len()), own.end.min(lines.len()));
         let before = (start.saturating_sub(AROUND)..start).rev();
         let mut before: Vec<Row> = before.take_while(is_equal).map(shown).collect();
         before.reverse();
         let after = end..(end + AROUND).min(lines.len());
         (before, after.take_while(is_equal).map(shown).collect())
-    }
-
-    /// The line of new that corresponds to an equal line of old, both counted from 0.
-    fn new_line(&self, line: usize) -> Option<usize> {
-        let before = self.hunks.iter().filter(|hunk| hunk.olds.end <= line);
-        let (olds, news) = before.fold((0, Some(0)), |(olds, news), hunk| {
-            let more = news.zip(hunk.news).map(|(news, more)| news + more);
-            (olds + hunk.olds.len(), more)
-        });
-        (line + news?).checked_sub(olds)
     }
 
     /// The bytes around the first that differs.
@@ -250,18 +205,14 @@ impl<'b> Excerpts<'b> {
         let first = start.saturating_sub(length);
         let rows = (first..=start + length).step_by(length).map(|start| {
             let (old, new) = (line(old, start), line(new, start));
-            match (old, new) {
-                (Some(old), new) if Some(&old) == new.as_ref() => Row::Same(old),
-                (old, new) => Row::Changed { old, new },
+            Row {
+                is_changed: old != new,
+                old,
+                new,
             }
         });
-        let is_any = |row: &Row| {
-            *row != Row::Changed {
-                old: None,
-                new: None,
-            }
-        };
-        rows.filter(is_any).collect()
+        rows.filter(|row| row.old.is_some() || row.new.is_some())
+            .collect()
     }
 
     /// A value with its name: on one line if it fits, else one line per member.
@@ -301,41 +252,51 @@ impl<'b> Excerpts<'b> {
     }
 }
 
-// === impl Hunk ===
+// === impl Row ===
 
-impl Hunk {
-    fn of(difference: &Difference, first: usize, last: usize) -> Self {
-        let start = first - 1;
+impl Row {
+    fn same(line: String) -> Self {
         Self {
-            olds: match difference.old {
-                Some(_) => start..last,
-                None => start..start,
-            },
-            news: match &difference.new {
-                None => Some(0),
-                Some(Value::Text(text)) => Some(text.split_inclusive('\n').count()),
-                Some(_) => None,
-            },
+            is_changed: false,
+            old: Some(line.clone()),
+            new: Some(line),
         }
     }
 }
 
+/// The lines of old, counted from 0, at a difference between texts: none if only new has some.
+fn lines_of_old(difference: &Difference, first: usize, last: usize) -> Range<usize> {
+    let start = first - 1;
+    let end = if difference.old.is_some() {
+        last
+    } else {
+        start
+    };
+    start..end
+}
+
 /// Old and new lines next to each other. Lines that look alike are shown with their line ends.
 fn paired(olds: Vec<String>, news: Vec<String>) -> Vec<Row> {
-    let count = olds.len().max(news.len());
-    let plain = |line: &String| harmless(line.trim_end_matches('\n'));
-    (0..count)
-        .map(|index| match (olds.get(index), news.get(index)) {
-            (Some(old), Some(new)) if old != new && plain(old) == plain(new) => Row::Changed {
-                old: Some(harmless(old)),
-                new: Some(harmless(new)),
-            },
-            (old, new) => Row::Changed {
-                old: old.map(plain),
-                new: new.map(plain),
-            },
-        })
-        .collect()
+    let plain = |line: &str| harmless(line.trim_end_matches('\n'));
+    let rows = (0..olds.len().max(news.len())).map(|index| {
+        let (old, new) = (olds.get(index), news.get(index));
+        let looks_alike = old
+            .zip(new)
+            .is_some_and(|(old, new)| old != new && plain(old) == plain(new));
+        let shown = |line: &String| {
+            if looks_alike {
+                harmless(line)
+            } else {
+                plain(line)
+            }
+        };
+        Row {
+            is_changed: true,
+            old: old.map(shown),
+            new: new.map(shown),
+        }
+    });
+    rows.collect()
 }
 
 /// The members or elements of a node, in order.

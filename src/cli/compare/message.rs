@@ -4,7 +4,7 @@ use crate::compare::Answer;
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 
 /// Maximum number of headers of a message.
@@ -70,9 +70,7 @@ impl Message {
             Self::Whole(answer) => answer,
             Self::Bare(body, media_type) => Answer {
                 status,
-                headers: HeaderMap::from_iter([(CONTENT_TYPE, media_type)]),
-                body: body.into(),
-                trailers: HeaderMap::new(),
+                ..Answer::ok(media_type, body)
             },
         };
         (answer(old), answer(new))

@@ -47,7 +47,7 @@ impl Showing<'_> {
             }
             _ => 0,
         };
-        let masked = masked(comparison, self.rules);
+        let masked = comparison.masked_counts(self.rules);
         let told = match self.explain {
             Explain::Places => &comparison.masked[..],
             Explain::Counts => &[],
@@ -93,7 +93,7 @@ pub(super) fn json(
         Compared::Different { .. } | Compared::NotCompared(_) => None,
     };
     let differences = comparison.differences().iter().map(document);
-    let masked = masked(comparison, rules).into_iter();
+    let masked = comparison.masked_counts(rules).into_iter();
     let masked = masked.map(|(rule, count)| json!({"rule": rule, "count": count}));
     let mut told = json!({
         "equal": matches!(comparison.result, Compared::Equal(_)),
@@ -144,14 +144,6 @@ fn plain(value: &Value) -> serde_json::Value {
         Value::Summary { class, length } => json!({"class": class, "bytes": length}),
         Value::Unreadable { why, length } => json!({"unreadable": why, "bytes": length}),
     }
-}
-
-/// The rules that masked something, with their counts.
-fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
-    let accounts = comparison.rules.iter().filter(|account| account.masked > 0);
-    accounts
-        .map(|account| (rules.rules()[account.rule].id.as_str(), account.masked))
-        .collect()
 }
 
 #[cfg(test)]

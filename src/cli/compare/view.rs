@@ -25,9 +25,6 @@ pub(super) enum View {
 /// Width before each line of the unified view.
 const MARGIN: usize = 4;
 
-/// Separators of the columns, for equal and for different rows.
-const RULES: [&str; 2] = [" │ ", " ≠ "];
-
 // === impl View ===
 
 impl View {
@@ -47,7 +44,9 @@ impl View {
     ) -> io::Result<()> {
         match self {
             Self::Unified => unified(rows, columns, out),
-            Self::SideBySide => rows.iter().try_for_each(|row| beside(row, columns, out)),
+            Self::SideBySide => rows
+                .iter()
+                .try_for_each(|row| side_by_side(row, columns, out)),
         }
     }
 }
@@ -56,31 +55,20 @@ impl View {
 fn unified(rows: &[Row], columns: usize, out: &mut impl Write) -> io::Result<()> {
     let mut news = Vec::new();
     for row in rows {
-        if !matches!(row, Row::Changed { .. }) {
+        if row.is_changed {
+            let (old, new) = fitted(row, columns);
+            if let Some(old) = old {
+                writeln!(out, "{OLD}  - {old}{OLD:#}")?;
+            }
+            news.extend(new);
+        } else {
             write_news(&mut news, out)?;
-        }
-        match row {
-            Row::Same(line) => same(line, columns, out)?,
-            Row::Masked { old, new } => {
-                let line = old.as_ref().or(new.as_ref());
-                line.map_or(Ok(()), |line| same(line, columns, out))?;
-            }
-            Row::Gap => writeln!(out, "{FAINT}    …{FAINT:#}")?,
-            Row::Changed { old, new } => {
-                let (old, new) = cut(old.as_deref(), new.as_deref(), columns);
-                if let Some(old) = old {
-                    writeln!(out, "{OLD}  - {old}{OLD:#}")?;
-                }
-                news.extend(new);
-            }
+            let line = row.old.as_deref().or(row.new.as_deref());
+            let line = fit(line.unwrap_or_default(), columns);
+            writeln!(out, "{FAINT}    {line}{FAINT:#}")?;
         }
     }
     write_news(&mut news, out)
-}
-
-fn same(line: &str, columns: usize, out: &mut impl Write) -> io::Result<()> {
-    let line = fit(line, columns);
-    writeln!(out, "{FAINT}    {line}{FAINT:#}")
 }
 
 fn write_news(news: &mut Vec<String>, out: &mut impl Write) -> io::Result<()> {
@@ -88,34 +76,30 @@ fn write_news(news: &mut Vec<String>, out: &mut impl Write) -> io::Result<()> {
         .try_for_each(|new| writeln!(out, "{NEW}  + {new}{NEW:#}"))
 }
 
-fn beside(row: &Row, columns: usize, out: &mut impl Write) -> io::Result<()> {
-    let ((old, new), [left, right], rule) = match row {
-        Row::Same(line) => {
-            let line = fit(line, columns);
-            ((line.clone(), line), [FAINT; 2], RULES[0])
-        }
-        Row::Gap => (("…".to_owned(), "…".to_owned()), [FAINT; 2], RULES[0]),
-        Row::Masked { old, new } => (both(old, new, columns), [FAINT; 2], RULES[0]),
-        Row::Changed { old, new } => (both(old, new, columns), [OLD, NEW], RULES[1]),
+fn side_by_side(row: &Row, columns: usize, out: &mut impl Write) -> io::Result<()> {
+    let (left, rule, right) = if row.is_changed {
+        (OLD, " ≠ ", NEW)
+    } else {
+        (FAINT, " │ ", FAINT)
     };
-    let old = padded(&old, columns);
+    let (old, new) = fitted(row, columns);
+    let (old, new) = (
+        padded(&old.unwrap_or_default(), columns),
+        new.unwrap_or_default(),
+    );
     writeln!(out, "  {left}{old}{left:#}{rule}{right}{new}{right:#}")
 }
 
-fn both(old: &Option<String>, new: &Option<String>, columns: usize) -> (String, String) {
-    let (old, new) = cut(old.as_deref(), new.as_deref(), columns);
-    (old.unwrap_or_default(), new.unwrap_or_default())
-}
-
-fn cut(old: Option<&str>, new: Option<&str>, columns: usize) -> (Option<String>, Option<String>) {
-    match (old, new) {
-        (Some(old), Some(new)) => {
+/// Both lines, cut where they differ.
+fn fitted(row: &Row, columns: usize) -> (Option<String>, Option<String>) {
+    match (&row.old, &row.new) {
+        (Some(old), Some(new)) if old != new => {
             let (old, new) = fit_both(old, new, columns);
             (Some(old), Some(new))
         }
-        (old, new) => (
-            old.map(|line| fit(line, columns)),
-            new.map(|line| fit(line, columns)),
-        ),
+        (old, new) => {
+            let fit = |line: &String| fit(line, columns);
+            (old.as_ref().map(fit), new.as_ref().map(fit))
+        }
     }
 }

@@ -12,7 +12,6 @@ use crate::{
     cli::{exit, warn},
     compare::{CompareConfig, Compared, Comparison, Context, compare},
     outcome::Reason,
-    rules::RuleSet,
     spanned_yaml::ConfigError,
     value::Difference,
 };
@@ -116,7 +115,7 @@ impl Ready {
                 deadline: None,
             };
             let comparison = compare(&case.old, &case.new, &context, &self.comparing);
-            let counts = masked(&comparison, &self.comparing.rules);
+            let counts = comparison.masked_counts(&self.comparing.rules);
             masking.extend(counts.iter().map(|(rule, _)| *rule));
             cases.push(CaseReport::of(case, &comparison, &counts));
         }
@@ -128,13 +127,6 @@ impl Ready {
             untested: untested.cloned().collect(),
         }
     }
-}
-
-/// The rules that masked something, with their counts.
-fn masked<'r>(comparison: &Comparison, rules: &'r RuleSet) -> Vec<(&'r str, u64)> {
-    let uses = comparison.rules.iter().filter(|rule| rule.masked > 0);
-    uses.map(|rule| (rules.rules()[rule.rule].id.as_str(), rule.masked))
-        .collect()
 }
 
 // === impl CaseReport ===
