@@ -3,6 +3,8 @@
 //! First status, headers and trailers, then bodies, which are decoded, parsed by their content type, and compared place
 //! by place. Nothing here does I/O or uses time or randomness, except to check a deadline.
 
+#![deny(missing_docs)]
+
 mod align;
 pub mod answer;
 mod bijection;
@@ -40,20 +42,26 @@ use std::{sync::Arc, time::Instant};
 /// The rules and options of a comparison. A check uses one of these from its sampling to its end.
 #[derive(Clone, Debug, Default)]
 pub struct CompareConfig {
+    /// The rules in force.
     pub rules: Arc<RuleSet>,
+    /// What is compared, and the bounds.
     pub options: Options,
 }
 
 /// The section `compare` of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
+    /// Which headers and trailers are compared.
     pub headers: HeaderScope,
+    /// When two JSON numbers are equal without a rule.
     pub numbers: Numbers,
     /// The maximum number kept per check; all of them are counted.
     pub max_differences: usize,
+    /// The maximum nesting of JSON and XML. More than 1024 counts as 1024.
     pub max_depth: usize,
     /// The maximum size of one body after decompression, in bytes.
     pub max_decoded: usize,
+    /// Whether differences that rules mask are kept.
     pub explain: Explain,
 }
 
@@ -70,16 +78,22 @@ pub enum Explain {
 /// Which headers and trailers are compared. A name that ends in `*` matches every name with that prefix.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderScope {
+    /// Every header.
     All,
+    /// These only.
     Listed(Vec<http::HeaderName>),
+    /// Every header but these.
     Except(Vec<http::HeaderName>),
+    /// No header.
     None,
 }
 
 /// What the comparison needs to know about the check.
 #[derive(Clone, Debug)]
 pub struct Context<'c> {
+    /// The name of the route, for rules that apply to some routes.
     pub route: &'c str,
+    /// The method of the read. An answer to HEAD has no body.
     pub method: &'c Method,
     /// Rules that expire before this day do not apply.
     pub today: Date,
@@ -90,6 +104,7 @@ pub struct Context<'c> {
 /// The result of comparing two answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
+    /// Whether the answers are equal.
     pub result: Compared,
     /// For each rule that was looked at: its index in the [`RuleSet`], and how many differences it masked.
     pub rules: Vec<RuleUse>,
@@ -104,15 +119,20 @@ pub struct Comparison {
 pub struct Masked {
     /// The index of the rule in the [`RuleSet`].
     pub rule: usize,
+    /// What would have been reported.
     pub difference: Difference,
 }
 
+/// Whether two answers are equal.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Compared {
+    /// No difference is left.
     Equal(Via),
     /// At most `max_differences` of them, in document order, and the number of all.
     Different {
+        /// The kept differences.
         differences: Vec<Difference>,
+        /// The number of all differences, at least 1.
         count: usize,
     },
     /// No comparison was possible.
@@ -122,8 +142,11 @@ pub enum Compared {
 /// How often one rule mattered in one comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RuleUse {
+    /// The index of the rule in the [`RuleSet`].
     pub rule: usize,
+    /// How many differences it was looked at for.
     pub applied: u64,
+    /// How many differences it masked.
     pub masked: u64,
 }
 

@@ -5,6 +5,26 @@
 //! grow with their number. Selectors that depend on more than the path to a node (filters, indices from the end) are
 //! evaluated once for a document, by [`Query`].
 //!
+//! ```
+//! use twinread::rules::{Action, RuleSet};
+//!
+//! let compile = |text: &str| {
+//!     let files = [("rules.yaml".into(), text.to_owned())];
+//!     RuleSet::compile(&files, jiff::civil::date(2026, 11, 22))
+//! };
+//! let text = "rules: [{id: date, why: each server has a clock, at: header.date, do: ignore}]";
+//! let (set, warnings) = compile(text).expect("the file is valid");
+//! assert!(warnings.is_empty());
+//! let rules = set.at_header(&http::header::DATE);
+//! assert_eq!(set.rules()[rules[0]].action, Action::Ignore);
+//!
+//! let faults = compile("rules: [{id: date, why: w, at: header.date, do: ignroe}]").unwrap_err();
+//! assert_eq!(
+//!     faults.to_string(),
+//!     "rules.yaml:1:49: rules[0].do: unknown action `ignroe`, did you mean `ignore`?"
+//! );
+//! ```
+//!
 //! # What rules do at one place
 //!
 //! Rules are looked at only where two values differ: equal values stay equal, whatever rules would make of them.
@@ -41,6 +61,8 @@
 //! * Selectors that need a search (filters, indices from the end) do not select in values parsed from texts in the
 //!   body.
 
+#![deny(missing_docs)]
+
 mod action;
 mod query;
 mod read;
@@ -73,12 +95,17 @@ use xxhash_rust::xxh64::xxh64;
 pub struct Rule {
     /// Unique across all files.
     pub id: String,
+    /// The reason, for people.
     pub why: String,
+    /// Who is responsible.
     pub owner: Option<String>,
     /// The last day on which it applies.
     pub expires: Option<Date>,
+    /// The checks in which it applies.
     pub when: When,
+    /// The places where it applies.
     pub at: Target,
+    /// What counts as equal there.
     pub action: Action,
 }
 
@@ -163,6 +190,7 @@ impl RuleSet {
         builtin.find_map(|(own, text)| (own == name).then_some(text))
     }
 
+    /// All rules in file order. Other functions identify them by the index in this list.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }

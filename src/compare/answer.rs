@@ -8,7 +8,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 /// Status, headers, body and trailers of one response.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// The status code.
     pub status: StatusCode,
+    /// As sent. Names of hop-by-hop headers may be among them; they are not compared.
     pub headers: HeaderMap,
     /// As sent, still encoded.
     pub body: BodyCopy,
@@ -19,6 +21,7 @@ pub struct Answer {
 /// The kept part of a body. A body that was cut equals nothing, not even another cut body.
 #[derive(Clone, Debug)]
 pub enum BodyCopy {
+    /// All of it.
     Whole(Bytes),
     /// Too large to be kept; it was hashed while it was streamed.
     Hashed(Digest),
@@ -29,7 +32,9 @@ pub enum BodyCopy {
 /// Length and XXH3-128 of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
+    /// In bytes.
     pub length: u64,
+    /// XXH3-128 of the bytes.
     pub hash: u128,
 }
 
@@ -114,6 +119,7 @@ impl Hashing {
         hashing
     }
 
+    /// Adds the next bytes of the body.
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.length += bytes.len() as u64;
@@ -124,6 +130,7 @@ impl Hashing {
         self.length
     }
 
+    /// The length and hash of the bytes so far.
     pub fn digest(&self) -> Digest {
         Digest {
             length: self.length,

@@ -173,6 +173,7 @@ impl Met {
         self.0.values().map(HashSet::len).sum()
     }
 
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -6,15 +6,18 @@ use xxhash_rust::xxh64::xxh64;
 /// Differences of the same route, place (indices as `[*]`) and kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Class {
+    /// The name of the route.
     pub route: String,
     /// The place, with `[*]` for every index, and without the numbers of lines and bytes.
     pub place: String,
+    /// How the answers differ there.
     pub kind: Kind,
 }
 
 // === impl Class ===
 
 impl Class {
+    /// The class of a difference at a route.
     pub fn of(route: &str, difference: &Difference) -> Self {
         Self {
             route: route.to_owned(),

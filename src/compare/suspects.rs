@@ -160,6 +160,7 @@ impl RecheckState {
         }
     }
 
+    /// The classification after the last reading.
     pub fn standing(&self) -> Classification {
         self.standing
     }

@@ -39,13 +39,16 @@ pub struct Source<'t>(roxmltree::Document<'t>);
 /// Why a text is not compared as XML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// It is not well-formed, or has a DTD.
     #[error("not well-formed XML without a DTD at byte {at}")]
     Malformed {
         /// Offset from 0, in UTF-8.
         at: usize,
     },
+    /// Its elements are nested too deep.
     #[error("nested too deep")]
     TooDeep,
+    /// Reading it would take too long or too much memory.
     #[error("too large or too involved to be read in time")]
     TooLarge,
 }

@@ -60,6 +60,7 @@ pub enum Members {
 /// Each old value always maps to the same new one, and the other way round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bijection {
+    /// How long a pair is remembered.
     pub scope: Scope,
     /// Rules with the same name share their pairs; a rule without a name has its own.
     pub name: Option<String>,
@@ -68,14 +69,18 @@ pub struct Bijection {
 /// How long pairs are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
+    /// Within one check.
     Check,
+    /// Within the epoch, across checks.
     Epoch,
 }
 
 /// Another name for a member.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rename {
+    /// The name under which the member counts.
     pub to: String,
+    /// The sides whose member is renamed.
     pub on: On,
 }
 

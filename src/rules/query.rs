@@ -115,6 +115,7 @@ impl Query {
         Ok(Self { segments })
     }
 
+    /// The steps of the query in order.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }

@@ -7,8 +7,11 @@ use std::fmt;
 /// Where a rule applies.
 #[derive(Clone, Debug)]
 pub enum Target {
+    /// The status.
     Status,
+    /// The values of a header.
     Header(HeaderName),
+    /// The values of a trailer.
     Trailer(HeaderName),
     /// A field of a form, by its percent-decoded name.
     Form(String),
@@ -16,6 +19,7 @@ pub enum Target {
     Body,
     /// Nodes of a document.
     Path {
+        /// What it selects.
         query: Query,
         /// As written.
         text: String,
@@ -25,12 +29,16 @@ pub enum Target {
 /// Why a text is not a valid place for a rule.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum InvalidTarget {
+    /// Not the name of a header or trailer.
     #[error("`{0}` is not the name of a header")]
     Name(String),
+    /// No name after `form.`.
     #[error("expected the name of a form field after `form.`")]
     Form,
+    /// Not a JSONPath.
     #[error(transparent)]
     Path(#[from] InvalidPath),
+    /// None of the places that there are.
     #[error(
         "expected `status`, `header.NAME`, `trailer.NAME`, `form.NAME`, `body` or a JSONPath that starts with `$`"
     )]

@@ -25,6 +25,7 @@ pub struct Tree {
 /// One step from a node of both documents to one of its members.
 #[derive(Clone, Copy, Debug)]
 pub enum Move<'k> {
+    /// To the member of that name.
     Name(&'k str),
     /// The index in old and in new, if the element is in both: a rule at either applies.
     Index(Option<usize>, Option<usize>),

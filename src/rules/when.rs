@@ -11,7 +11,9 @@ use std::fmt;
 pub struct When {
     /// Names of routes; `*` matches any run of characters.
     pub routes: Option<Vec<String>>,
+    /// The methods of the read.
     pub methods: Option<Vec<Method>>,
+    /// Both answers have one of these statuses.
     pub status: Option<Vec<StatusCode>>,
     /// Media types without parameters; `*` matches any run of characters.
     pub content_type: Option<String>,
@@ -20,14 +22,18 @@ pub struct When {
 /// What conditions are evaluated on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'c> {
+    /// The name of the route.
     pub route: &'c str,
+    /// The method of the read.
     pub method: &'c Method,
+    /// Old, then new.
     pub sides: [Side<'c>; 2],
 }
 
 /// One of the answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Side<'c> {
+    /// The status of the answer.
     pub status: StatusCode,
     /// The media type without parameters; empty if the answer has none.
     pub media_type: &'c str,
@@ -66,6 +72,7 @@ impl When {
         })
     }
 
+    /// Whether all conditions hold.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         let any = |list: &Option<Vec<String>>, text: &str| {
             list.as_ref()

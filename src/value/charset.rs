@@ -10,10 +10,13 @@ use std::borrow::Cow;
 /// Why bytes are not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoText {
+    /// No charset has that label.
     #[error("its charset is not known")]
     UnknownCharset,
+    /// The bytes are not allowed in their charset.
     #[error("not {charset} at byte {at}")]
     Malformed {
+        /// The name of the charset.
         charset: &'static str,
         /// Offset from 0 of the bytes that the charset does not allow.
         at: usize,

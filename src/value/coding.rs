@@ -11,12 +11,16 @@ use std::io::{Cursor, Read};
 /// Why a body could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
+    /// It has more than the allowed bytes after one of its codings.
     #[error("decoded, it is larger than allowed")]
     TooLarge,
+    /// The coding is none of those that are known.
     #[error("`{0}` is not a content coding that can be undone")]
     Unknown(String),
+    /// The bytes do not match their coding.
     #[error("not {coding} from decoded byte {after} on")]
     Invalid {
+        /// The name of the coding.
         coding: &'static str,
         /// The number of bytes that could be decoded.
         after: usize,

@@ -6,7 +6,9 @@ use std::fmt;
 /// One place where two answers differ under the rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
+    /// Where.
     pub place: Place,
+    /// How.
     pub kind: Kind,
     /// The value in old; `None` if old has nothing there.
     pub old: Option<Value>,
@@ -17,15 +19,21 @@ pub struct Difference {
 /// A place in an answer. Reports, rules and the API all spell it as its `Display` does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Place {
+    /// The status code.
     Status,
+    /// All values of a header, by its name in lower case.
     Header(String),
+    /// All values of a trailer, by its name in lower case.
     Trailer(String),
     /// A node of a JSON, NDJSON or XML document.
     Node(Vec<Step>),
+    /// All values of a form field, by its decoded name.
     Form(String),
     /// Lines of a text, numbered from 1 in old; `first == last` for one line.
     Lines {
+        /// The first line, from 1.
         first: usize,
+        /// The last line, included.
         last: usize,
     },
     /// Offset of the first differing byte, from 0.
@@ -37,19 +45,24 @@ pub enum Place {
 /// One step from a node to one of its members.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Step {
+    /// To the member of that name.
     Name(String),
+    /// To the element at that index, from 0: the index in old, for `extra` the index in new.
     Index(usize),
 }
 
 /// How a place differs: a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
+    /// The statuses differ.
     Status,
     /// Old has it, new does not.
     Missing,
     /// New has it, old does not.
     Extra,
+    /// The values have different types; null is a type.
     Type,
+    /// The values differ, but not their type.
     Value,
     /// The same members in another order.
     Order,
@@ -57,7 +70,9 @@ pub enum Kind {
     Format,
     /// A body cannot be read as its format or encoding, on one side only.
     Undecodable,
+    /// Lines of a text differ.
     Text,
+    /// Bytes differ.
     Bytes,
 }
 
@@ -66,15 +81,20 @@ pub enum Kind {
 pub enum Value {
     /// A JSON value with exact numbers.
     Json(serde_json::Value),
+    /// A text that is not JSON: a header, lines, a body.
     Text(String),
     /// Too large to keep, or not text: the type (`object`, `array`, `string`, `bytes`, ...) and the length in bytes.
     Summary {
+        /// Its type.
         class: &'static str,
+        /// In bytes.
         length: usize,
     },
     /// A body that cannot be read as declared: the reason and position, without any content, and the length in bytes.
     Unreadable {
+        /// The reason, for people.
         why: String,
+        /// In bytes.
         length: usize,
     },
 }
@@ -179,6 +199,7 @@ impl Value {
 // === impl Kind ===
 
 impl Kind {
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Status,
         Self::Missing,
@@ -192,6 +213,7 @@ impl Kind {
         Self::Bytes,
     ];
 
+    /// The name in reports, the API and rule tests.
     pub fn name(self) -> &'static str {
         match self {
             Self::Status => "status",

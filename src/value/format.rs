@@ -10,22 +10,26 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 /// How a body is read. More structured formats come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
+    /// A JSON text.
     Json,
     /// A JSON text on each line.
     Ndjson,
     /// JSON texts, each after a record separator (RFC 7464).
     JsonSeq,
+    /// XML, compared as a tree.
     Xml,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// Line by line.
     Text,
+    /// Anything else.
     Bytes,
 }
 
 /// How the body of one message is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
+    /// How the body is read.
     pub format: Format,
     /// The charset in the content type of a text or XML, in lower case. `None` for all other formats.
     pub charset: Option<String>,
@@ -68,6 +72,7 @@ impl Format {
         }
     }
 
+    /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -84,6 +89,7 @@ impl Format {
 // === impl Reading ===
 
 impl Reading {
+    /// As the content type of a message says.
     pub fn of(headers: &HeaderMap) -> Self {
         let format = Format::of(media_type(headers));
         let content_type = headers.get(CONTENT_TYPE).and_then(ContentType::parse);

@@ -44,18 +44,26 @@ pub struct Document<'b> {
 pub struct Invalid {
     /// Offset from 0.
     pub at: usize,
+    /// What is wrong, for people.
     pub problem: &'static str,
 }
 
 /// The type of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
+    /// `null`
     Null,
+    /// `false`
     False,
+    /// `true`
     True,
+    /// A number of any size.
     Number,
+    /// A string.
     String,
+    /// An array.
     Array,
+    /// An object.
     Object,
     /// The name of a member; its value is the next node.
     Key,
@@ -81,8 +89,10 @@ struct Node {
 // === impl Document ===
 
 impl<'b> Document<'b> {
+    /// The value of the whole text.
     pub const ROOT: Id = 0;
 
+    /// The type of a node.
     pub fn class(&self, id: Id) -> Class {
         self.node(id).class
     }
@@ -140,6 +150,7 @@ impl<'b> Document<'b> {
         self.node(id).next
     }
 
+    /// The elements of an array in order; none for other nodes.
     pub fn elements(&self, array: Id) -> impl Iterator<Item = Id> {
         let (first, end) = match self.class(array) {
             Class::Array => self.inside(array),
@@ -149,6 +160,7 @@ impl<'b> Document<'b> {
         std::iter::successors(Some(first).filter(|id| *id < end), follow)
     }
 
+    /// The keys and values of an object in order; none for other nodes.
     pub fn members(&self, object: Id) -> impl Iterator<Item = (Id, Id)> {
         let (first, end) = match self.class(object) {
             Class::Object => self.inside(object),
@@ -212,6 +224,7 @@ impl Node {
 // === impl Class ===
 
 impl Class {
+    /// The name of the type in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Null => "null",

@@ -16,6 +16,7 @@ pub(super) struct Kinds(u16);
 // === impl Variation ===
 
 impl Variation {
+    /// A difference of that kind at that place. `missing` and `extra` are the same variation.
     pub fn of(place: &Place, kind: Kind) -> Self {
         Self {
             place: place.class_text(),

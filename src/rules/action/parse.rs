@@ -17,10 +17,15 @@ use std::borrow::Cow;
 /// What a text is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parse {
+    /// A JSON text.
     Json,
+    /// Base64 in either alphabet, with or without padding: a text, or bytes that are no text.
     Base64,
+    /// A number as JSON spells it, with blanks around it allowed.
     Number,
+    /// A URL: an object of its parts.
     Url,
+    /// A query string: an object of its names.
     Query,
 }
 

@@ -7,15 +7,21 @@ use std::{fmt, sync::LazyLock};
 /// The shape that both values need.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Same {
+    /// A UUID in any version and case.
     Uuid,
+    /// An instant as RFC 3339 spells it.
     Rfc3339,
+    /// A number, not the text of one.
     Number,
+    /// A text.
     String,
     /// Any value, as long as there is one.
     Any,
-    /// A text that the pattern matches as a whole; `text` is the pattern as written, `pattern` the anchored one.
+    /// A text that the pattern matches as a whole.
     Regex {
+        /// The pattern as written.
         text: String,
+        /// The anchored pattern.
         pattern: Pattern,
     },
 }
@@ -36,6 +42,7 @@ impl Same {
         ("any", Self::Any),
     ];
 
+    /// Whether a value has this shape.
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
         match (self, subject) {
             (Self::Any, _) | (Self::Number, Subject::Number(_)) => true,

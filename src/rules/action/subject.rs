@@ -9,12 +9,16 @@ use serde_json::Value as Json;
 use std::{borrow::Cow, fmt};
 use xxhash_rust::xxh3::xxh3_128;
 
+/// A value as rules see it: a leaf of a document, a value of a header, or what a rule made of either.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subject<'v> {
+    /// JSON null.
     Null,
+    /// A JSON boolean.
     Boolean(bool),
     /// As spelled.
     Number(Cow<'v, str>),
+    /// A text without lone surrogates.
     Text(Cow<'v, str>),
     /// Bytes that are not text.
     Bytes(Vec<u8>),
@@ -29,14 +33,18 @@ pub enum Subject<'v> {
 /// The JSON text of an array or object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
+    /// Valid JSON.
     pub text: String,
+    /// [`Class::Array`] or [`Class::Object`].
     pub class: Class,
+    /// The number of elements or members.
     pub members: usize,
 }
 
 // === impl Subject ===
 
 impl<'v> Subject<'v> {
+    /// The value of a node.
     pub fn of(document: &Document<'v>, id: Id) -> Self {
         match document.class(id) {
             Class::Null => Self::Null,
@@ -165,6 +173,7 @@ impl fmt::Display for Subject<'_> {
 // === impl Tree ===
 
 impl Tree {
+    /// An array or object without members.
     pub fn empty(class: Class) -> Self {
         let text = if class == Class::Array { "[]" } else { "{}" };
         Self {

@@ -9,18 +9,22 @@ use std::{fmt, sync::LazyLock, time::Duration};
 /// Instants this close count as equal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Time {
+    /// The maximum distance of two equal instants.
     pub within: Duration,
+    /// The spellings that are read; at least one.
     pub formats: Vec<Format>,
 }
 
 /// The spelling of an instant. A value that several formats can read has several instants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// RFC 3339, section 5.6, without leap seconds.
     Rfc3339,
     /// HTTP dates in all three spellings of RFC 9110, section 5.6.7.
     Rfc9110,
     /// Seconds since 1970, as a number or the text of one.
     Unix,
+    /// Milliseconds since 1970, as a number or the text of one.
     UnixMs,
     /// A `strftime` pattern; UTC if it has no zone, midnight if it has no time.
     Pattern(String),

@@ -21,9 +21,11 @@ pub enum Transform {
 /// A substitution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replace {
+    /// What is replaced, each time that it occurs.
     pub pattern: Pattern,
     /// `$1` and `${name}` refer to groups.
     pub with: String,
+    /// The sides that change.
     pub on: On,
 }
 
@@ -32,14 +34,18 @@ pub struct Replace {
 pub struct Map {
     /// Maps a text, or the spelling of a number or boolean, to its replacement.
     pub table: Vec<(String, Subject<'static>)>,
+    /// The sides that change.
     pub on: On,
 }
 
 /// The sides that an action changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
+    /// The old stack's values.
     Old,
+    /// The new stack's values.
     New,
+    /// The values of both stacks.
     Both,
 }
 
@@ -145,6 +151,10 @@ impl fmt::Display for On {
 // === impl Pattern ===
 
 impl Pattern {
+    /// A pattern that may match any part of a text.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
     pub fn new(text: &str) -> Result<Self, regex::Error> {
         Regex::new(text).map(Self)
     }
@@ -159,6 +169,7 @@ impl Pattern {
             .map(Self)
     }
 
+    /// Whether it matches.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
@@ -175,6 +186,7 @@ impl Pattern {
         })
     }
 
+    /// The pattern as compiled.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

@@ -10,6 +10,7 @@ use pest::error::{ErrorVariant, InputLocation};
 pub struct InvalidPath {
     /// In characters from 1, if it is known.
     pub column: Option<usize>,
+    /// What is wrong, for people.
     pub reason: String,
 }
 

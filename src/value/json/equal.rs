@@ -4,6 +4,7 @@ use super::{Class, Document, Id, Text};
 use crate::value::{Numbers, number::Decimal};
 use std::collections::HashMap;
 
+/// Whether two documents are equal, whatever the order of members.
 pub fn are_equal(one: &Document<'_>, other: &Document<'_>, numbers: Numbers) -> bool {
     nodes((one, Document::ROOT), (other, Document::ROOT), numbers)
 }

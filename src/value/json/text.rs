@@ -10,6 +10,7 @@ use std::{
 pub enum Text<'b> {
     /// Without escapes: the raw text is the value.
     Plain(&'b str),
+    /// With escapes, as written.
     Escaped(&'b str),
 }
 

@@ -9,7 +9,9 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 /// How far apart two numbers may be and still count as equal: within `abs`, or within `rel` of the larger.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tolerance {
+    /// The maximum distance.
     pub abs: Option<Amount>,
+    /// The maximum distance as a share of the larger number.
     pub rel: Option<Amount>,
 }
 
