@@ -15,6 +15,7 @@ mod findings;
 mod form;
 mod heads;
 mod lines;
+mod options;
 pub mod suspects;
 mod values;
 mod walk;
@@ -27,12 +28,13 @@ pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, Ids, Met};
 pub use candidate::Candidate;
 pub use class::Class;
+pub use options::{Explain, HeaderScope, Options};
 pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variation};
 
 use crate::{
     outcome::{Reason, Via},
     rules::{Facts, RuleSet, Side},
-    value::{Difference, Numbers, format::media_type},
+    value::{Difference, format::media_type},
 };
 use findings::Findings;
 use http::Method;
@@ -46,46 +48,6 @@ pub struct CompareConfig {
     pub rules: Arc<RuleSet>,
     /// What is compared, and the bounds.
     pub options: Options,
-}
-
-/// The section `compare` of the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Options {
-    /// Which headers and trailers are compared.
-    pub headers: HeaderScope,
-    /// When two JSON numbers are equal without a rule.
-    pub numbers: Numbers,
-    /// The maximum number kept per check; all of them are counted.
-    pub max_differences: usize,
-    /// The maximum nesting of JSON and XML. More than 1024 counts as 1024.
-    pub max_depth: usize,
-    /// The maximum size of one body after decompression, in bytes.
-    pub max_decoded: usize,
-    /// Whether differences that rules mask are kept.
-    pub explain: Explain,
-}
-
-/// What happens to the differences that rules masked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Explain {
-    /// They are only counted.
-    #[default]
-    Counts,
-    /// They are kept as well, at most `max_differences` of them.
-    Places,
-}
-
-/// Which headers and trailers are compared. A name that ends in `*` matches every name with that prefix.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HeaderScope {
-    /// Every header.
-    All,
-    /// These only.
-    Listed(Vec<http::HeaderName>),
-    /// Every header but these.
-    Except(Vec<http::HeaderName>),
-    /// No header.
-    None,
 }
 
 /// What the comparison needs to know about the check.
@@ -279,20 +241,5 @@ impl Compared {
     /// Whether every difference was kept.
     pub fn is_whole(&self) -> bool {
         self.count() == self.differences().len()
-    }
-}
-
-// === impl Options ===
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            headers: HeaderScope::All,
-            numbers: Numbers::Numeric,
-            max_differences: 100,
-            max_depth: 128,
-            max_decoded: 16 << 20,
-            explain: Explain::Counts,
-        }
     }
 }

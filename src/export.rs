@@ -14,19 +14,44 @@ pub use otlp::{Invalid, Protocol, Target};
 pub use prometheus::{Figures, Metrics, Push, Sources};
 pub use traces::Traces;
 
+use crate::{
+    pipeline::{Trace, Traced},
+    spanned_yaml::{Form, settings},
+};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
+use serde_json::json;
 use std::collections::BTreeMap;
 
-/// The section `telemetry` of the configuration: what is sent where.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Config {
-    pub otlp: otlp::Config,
-    /// `None`: `OTEL_SERVICE_NAME`, or else `twinread`.
-    pub service_name: Option<String>,
-    /// Resource attributes, in addition to those of `OTEL_RESOURCE_ATTRIBUTES`.
-    pub resource: BTreeMap<String, String>,
+settings! {
+    /// The section `telemetry` of the configuration: what is sent where.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Config: Default {
+        /// An OpenTelemetry collector; OTEL_EXPORTER_OTLP_* stand in for what is absent.
+        #[setting]
+        pub otlp: otlp::Config,
+        /// The attribute service.name; null: OTEL_SERVICE_NAME, or twinread.
+        #[setting(form: NAME)]
+        pub service_name: Option<String>,
+        /// Attributes of the resource.
+        #[setting(default: "{}")]
+        pub resource: BTreeMap<String, String>,
+        /// link: a check is a trace of its own, linked to the live one; child: it is in the live trace.
+        #[setting(default: "link")]
+        pub trace: Trace,
+        /// Which checks become spans: those that did not match, all or none.
+        #[setting(default: "mismatch")]
+        pub traced: Traced,
+    }
 }
+
+const NAME: Form<String> = Form {
+    read: |at, _| match at.text()? {
+        "" => Err(at.expected("a name").into()),
+        name => Ok(name.to_owned()),
+    },
+    schema: |_| json!({"type": "string", "minLength": 1}),
+};
 
 const SERVICE_NAME: &str = "twinread";
 

@@ -17,7 +17,8 @@ pub use finished_check::{FinishedCheck, Span};
 pub use id_pairs::{Fresh, Pairs, Tables};
 pub use queue::{Queue, QueueReceiver};
 pub use report::{
-    Rechecked, Report, ReportedAnswer, ReportedDifference, ReportedRequest, RuleEvidence, Traced,
+    Rechecked, Report, ReportedAnswer, ReportedDifference, ReportedRequest, RuleEvidence, Trace,
+    Traced,
 };
 pub use report_bus::{Reports, Sent};
 pub use write_tracker::Writes;

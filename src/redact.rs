@@ -14,24 +14,33 @@ mod values;
 pub use path::Walk;
 pub use secret::Secret;
 
+use crate::spanned_yaml::{Choice, settings};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;
 
-/// The section `redact` of the configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Headers and trailers whose values are always masked.
-    pub headers: Vec<HeaderName>,
-    /// JSON members, form fields, query parameters and headers whose values are always masked, by name.
-    pub fields: Vec<Regex>,
-    /// How every other value is reported.
-    pub values: Values,
-    /// The maximum number of characters kept of one value.
-    pub max_value: usize,
-    /// The maximum number of bytes kept of one body, after redaction.
-    pub max_body: usize,
-    /// Larger bodies, in decoded bytes, are reported by length only, because reading them would delay the next check.
-    pub max_read: usize,
+settings! {
+    /// The section `redact` of the configuration, with limits that it does not expose.
+    #[derive(Clone, Debug)]
+    pub struct Config: Default {
+        /// Headers whose values are never shown.
+        #[setting(default: "[authorization, cookie, set-cookie, proxy-authorization, x-api-key]")]
+        pub headers: Vec<HeaderName>,
+        /// Patterns of names (JSON keys, parameters, path segments) whose values are never shown.
+        #[setting(default: "['(?i)pass(word)?|secret|token|card|iban|ssn|e?mail|phone']")]
+        pub fields: Vec<Regex>,
+        /// How all other values are shown.
+        #[setting(default: "masked")]
+        pub values: Values,
+        /// Characters kept of a value.
+        #[setting(default: "256", range: "1..1048576")]
+        pub max_value: usize,
+        ..
+        /// The maximum number of bytes kept of one body, after redaction.
+        pub max_body: usize = 16 << 10,
+        /// Larger bodies, in decoded bytes, are reported by length only, because reading them would delay the next
+        /// check.
+        pub max_read: usize = 256 << 10,
+    }
 }
 
 /// How values are reported.
@@ -89,29 +98,15 @@ const HARMLESS: [&str; 19] = [
     "vary",
 ];
 
-// === impl Config ===
-
-impl Default for Config {
-    fn default() -> Self {
-        let fields = "(?i)pass(word)?|secret|token|card|iban|ssn|e?mail|phone";
-        Self {
-            headers: vec![
-                http::header::AUTHORIZATION,
-                http::header::COOKIE,
-                http::header::SET_COOKIE,
-                http::header::PROXY_AUTHORIZATION,
-                HeaderName::from_static("x-api-key"),
-            ],
-            fields: vec![Regex::new(fields).expect("the default pattern must be valid")],
-            values: Values::default(),
-            max_value: 256,
-            max_body: 16 << 10,
-            max_read: 256 << 10,
-        }
-    }
-}
-
 // === impl Values ===
+
+impl Choice for Values {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("shown", Self::Shown),
+        ("masked", Self::Masked),
+        ("hashed", Self::Hashed),
+    ];
+}
 
 impl Values {
     fn telling(self) -> Telling {

@@ -21,9 +21,10 @@ pub use keys::{Access, Keys};
 pub use positions::{ENOUGH, Positions};
 pub use selector::{Fit, Selector};
 
-use crate::spanned_yaml::{ConfigErrors, Cursor};
+use crate::spanned_yaml::{ConfigErrors, Cursor, Form, Setting, reference};
 use http::{HeaderMap, Method};
 use regex::Regex;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use tree::Tree;
 
@@ -57,6 +58,13 @@ pub enum Naming<'r> {
 
 // === impl Routes ===
 
+impl Setting for Routes {
+    const FORM: Form<Self> = Form {
+        read: |at, _| Self::read(at),
+        schema: |_| Self::schema(),
+    };
+}
+
 impl Routes {
     /// Parses the section `routes`.
     ///
@@ -73,6 +81,34 @@ impl Routes {
             tree,
             secrets: Vec::new(),
         })
+    }
+
+    fn schema() -> Value {
+        let mut fields = json!({});
+        Selector::describe(&mut fields);
+        fields["name"] = json!({
+            "description": "Captures of path, header or json may stand in it as {name}.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 100,
+            "not": {"const": "other"},
+        });
+        fields["required"] = json!({
+            "description": "Whether no verdict is safe without this route.",
+            "type": "boolean",
+            "default": false,
+        });
+        let mut sample = json!({"description": "The route's own sampling rate."});
+        sample["$ref"] = reference("share")["$ref"].take();
+        fields["sample"] = sample;
+        let one_of = ["methods", "path", "header", "json"].map(|name| json!({"required": [name]}));
+        json!({"type": "array", "items": {
+            "type": "object",
+            "required": ["name"],
+            "additionalProperties": false,
+            "anyOf": one_of,
+            "properties": fields,
+        }})
     }
 
     /// Keeps values that follow one of these names in a path out of route names.

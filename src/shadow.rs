@@ -27,7 +27,11 @@ pub use on_demand::{Reread, RereadError, RereadRequest, Rereader};
 pub use priority::yield_to_others;
 pub use worker::{Compare, Parts, Worker};
 
-use crate::{pipeline::Traced, sample::Frequency};
+use crate::{
+    pipeline::{Trace, Traced},
+    sample::Frequency,
+    spanned_yaml::Choice,
+};
 use http::HeaderName;
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -79,14 +83,11 @@ pub enum Conditional {
     Skip,
 }
 
-/// The trace that a check's span belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Trace {
-    /// A trace of its own, linked to the live one.
-    #[default]
-    Link,
-    /// The live trace, if there is one.
-    Child,
+// === impl Conditional ===
+
+impl Choice for Conditional {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("reread", Self::Reread), ("skip", Self::Skip)];
 }
 
 // === impl Settings ===

@@ -1,15 +1,24 @@
 //! A YAML or JSON document whose nodes all know their position, and a reader that collects every fault.
 //!
 //! Configuration and rule files are read through [`Fields`]. Each section takes the fields it knows, and every
-//! remaining field is a fault too, so that one edit can fix everything.
+//! remaining field is a fault too, so that one edit can fix everything. `settings!` declares the sections of the
+//! configuration: a field with its range, default and description, from which its reader and its schema come.
 
 mod fault;
 mod fields;
+mod forms;
 mod node;
 mod read;
 mod scalar;
+mod setting;
 
 pub use fault::{ConfigError, ConfigErrors};
 pub use fields::{Fields, closest};
+pub use forms::{
+    NOT_YET_TRUE, NotYet, SHARE, SIZE, definitions, header_values, http_url, is_reachable, number,
+    reference,
+};
 pub use node::{Data, Key, Node, Position};
 pub use read::{Cursor, parse_duration, without_user};
+pub(crate) use setting::settings;
+pub use setting::{Change, Choice, Facts, Form, Members, Range, Section, Setting, Slot, built_in};

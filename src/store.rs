@@ -15,36 +15,34 @@ pub use journal::{Entries, Entry, Journal};
 pub use mismatches::{Classes, Filter, LookError, Order, Page, Selection, Store};
 pub use settings::{Kept, KeptSettings};
 
+use crate::spanned_yaml::{SIZE, settings};
 use std::{path::PathBuf, time::Duration};
 
-/// The section `store` of the configuration, with limits that it does not expose.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// The file; `None` keeps everything in memory.
-    pub path: Option<PathBuf>,
-    pub keep_mismatches: usize,
-    pub keep_per_class: usize,
-    pub max_classes: usize,
-    /// Bytes of all stored examples, with their share of the indexes; `None`: 32 MiB in memory, 2 GiB in a file.
-    pub max_bytes: Option<usize>,
-    /// How long past figures and examples are kept.
-    pub keep: Duration,
+settings! {
+    /// The section `store` of the configuration, with limits that it does not expose.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Config: Default {
+        /// The file, of this process alone; relative to the folder that twinread is started in. Null: in memory.
+        #[setting]
+        pub path: Option<PathBuf>,
+        /// Mismatches that are kept in all.
+        #[setting(default: "10000", range: "1..10000000")]
+        pub keep_mismatches: usize,
+        /// Mismatches that are kept of one class.
+        #[setting(default: "50", range: "1..100000")]
+        pub keep_per_class: usize,
+        /// Of all stored mismatches; null: 32MiB in memory, 2GiB in a file.
+        #[setting(form: SIZE)]
+        pub max_bytes: Option<usize>,
+        /// How long figures and mismatches are kept.
+        #[setting(default: "30d", range: "1h..3650d")]
+        pub keep: Duration,
+        ..
+        pub max_classes: usize = 1_000,
+    }
 }
 
 // === impl Config ===
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            path: None,
-            keep_mismatches: 10_000,
-            keep_per_class: 50,
-            max_classes: 1_000,
-            max_bytes: None,
-            keep: Duration::from_secs(30 * 86_400),
-        }
-    }
-}
 
 impl Config {
     pub(crate) fn max_bytes(&self) -> usize {

@@ -74,9 +74,9 @@ impl AppBuilder {
             gauges, counted, ..
         } = restored;
         let ledger = counted.ledger.clone();
-        let budget = Budget::new(config.capture.max_total);
-        let (queue, feed) = queue::channel(config.queue.max_length, gauges.clone());
-        let writes = Writes::new(config.recheck.window(), gauges.clone());
+        let budget = Budget::new(config.settings.capture.max_total);
+        let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
+        let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
         let switched = (
             budget.clone(),
             ledger.clone(),
@@ -84,8 +84,11 @@ impl AppBuilder {
             queue.clone(),
         );
         let (switchboard, switched) = SettingsPublisher::new(config, switched);
-        let max_routes = config.max_routes.max(config.routes.declared().count());
-        let metrics = Metrics::new(config.telemetry.report.resource(env), max_routes);
+        let max_routes = config
+            .settings
+            .max_routes
+            .max(config.routes.declared().count());
+        let metrics = Metrics::new(config.settings.telemetry.resource(env), max_routes);
         let shared = Self {
             config: config.clone(),
             shares: Shares::take(),
@@ -116,12 +119,12 @@ impl AppBuilder {
         queue: queue::Queue,
     ) -> Result<live::Bound, StartError> {
         let config = &self.config;
-        let addr = config.listen;
+        let addr = config.settings.listen;
         let settings = live::Config {
             listen: addr,
             old: config.old.clone(),
             new: config.new.clone(),
-            limits: self.shares.of_callers(config.listener),
+            limits: self.shares.of_callers(config.settings.limits),
         };
         let handles = live::Handles {
             live: self.switched.live.clone(),
@@ -143,7 +146,7 @@ impl AppBuilder {
 
     pub(super) fn store(&self) -> Store {
         let database = self.database.clone();
-        let mut config = self.config.store.clone();
+        let mut config = self.config.settings.store.clone();
         // If the file cannot be opened, the bounds of the in-memory store apply.
         config.path = database.path().map(Into::into);
         Store::new(database, config, self.gauges.clone())
@@ -161,10 +164,10 @@ impl AppBuilder {
         listeners.spawn(lines.run());
         let kept = reports.listen(Signal::Store, BEHIND);
         listeners.spawn(store.clone().run(kept));
-        let telemetry = &self.config.telemetry;
-        if let Some(target) = telemetry.report.otlp.target(Signal::Traces, env)? {
+        let telemetry = &self.config.settings.telemetry;
+        if let Some(target) = telemetry.otlp.target(Signal::Traces, env)? {
             let heard = reports.listen(Signal::Traces, BEHIND);
-            let resource = telemetry.report.resource(env);
+            let resource = telemetry.resource(env);
             let to = (&target, &resource);
             let traces = Traces::new(heard, telemetry.traced, to, self.gauges.clone())?;
             listeners.spawn(traces.run());
@@ -242,10 +245,10 @@ impl AppBuilder {
         let running = running.noting(move |new| history::record(&changes, &new));
         let running = Arc::new(running);
         let state = self.admin_state(running.clone(), store, rechecks);
-        let addr = self.config.admin;
+        let addr = self.config.settings.admin;
         let config = admin::Config {
             listen: addr,
-            token: self.config.admin_token.clone(),
+            token: self.config.settings.admin_token.clone(),
             connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };
         let bound = admin::bind(config, state).await;
@@ -266,7 +269,7 @@ impl AppBuilder {
         };
         servers.spawn(clock.run(drain.clone()));
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
-        let primary = match self.config.serve_from {
+        let primary = match self.config.settings.serve_from {
             Stack::Old => self.config.old.clone(),
             Stack::New => self.config.new.clone(),
         };
@@ -299,7 +302,7 @@ impl AppBuilder {
         (servers, drain): (&mut JoinSet<()>, &drain::Watch),
         env: export::otlp::Env<'_>,
     ) -> Result<(), StartError> {
-        let otlp = &self.config.telemetry.report.otlp;
+        let otlp = &self.config.settings.telemetry.otlp;
         if let Some(target) = otlp.target(Signal::Metrics, env)? {
             let push = Push::new(self.metrics.clone(), &target, self.gauges.clone(), env)?;
             servers.spawn(push.run(drain.clone()));

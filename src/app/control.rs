@@ -135,7 +135,7 @@ async fn start(
     live.handle().spawn(bound.run(live_watch));
     Ok(Started {
         addresses: Addresses { listen, admin },
-        grace: config.grace,
+        grace: config.settings.drain.grace,
         live_signal,
         shadow_signal,
         control_signal,

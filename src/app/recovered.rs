@@ -53,7 +53,7 @@ impl Recovered {
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             // Stores the initial state at once, in case the process ends early.
-            database.add_source(Figures::new(counted.clone(), config.store.keep));
+            database.add_source(Figures::new(counted.clone(), config.settings.store.keep));
         }
         Ok(Self {
             loaded,
@@ -68,7 +68,7 @@ impl Recovered {
 
 /// Opens the store and reads it. A store that cannot be read is treated as one that cannot be opened.
 fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept>), StartError> {
-    let path = config.store.path.as_deref();
+    let path = config.settings.store.path.as_deref();
     let database = Database::open(path, gauges.clone())?;
     let read = match (path, database.path()) {
         (Some(path), None) => return Ok(peek(path, database)),
@@ -183,7 +183,12 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
     } = past;
     let opening = opening(epochs, config);
     let goes_on = matches!(opening, LedgerSnapshot::GoesOn(_));
-    let ledger = Ledger::open(config.max_routes, gauges.clone(), Clock::system(), opening);
+    let ledger = Ledger::open(
+        config.settings.max_routes,
+        gauges.clone(),
+        Clock::system(),
+        opening,
+    );
     let counted = Counted {
         ledger,
         rule_counts: RuleCounts::default(),
@@ -209,7 +214,7 @@ fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
         Some(cause) => LedgerSnapshot::Begins {
             past,
             comparable: yardstick.text(),
-            label: config.epoch.label.as_deref().map(Arc::from),
+            label: config.settings.epoch.label.as_deref().map(Arc::from),
             cause,
         },
     }
@@ -221,7 +226,7 @@ impl EpochFingerprint {
     pub(super) fn of(config: &Config) -> Self {
         Self {
             comparable: Comparable::of(config),
-            label: config.epoch.label.clone(),
+            label: config.settings.epoch.label.clone(),
         }
     }
 

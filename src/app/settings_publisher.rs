@@ -53,7 +53,7 @@ impl SettingsPublisher {
         ledger.relearn();
         let (live, live_now) = settings::channel(live(config));
         let (shadow, shadow_now) = settings::channel(shadow(config));
-        let redactor = Redactor::new(config.redact.clone(), key.clone());
+        let redactor = Redactor::new(config.settings.redact.clone(), key.clone());
         let (redactor, redactor_now) = settings::channel(redactor);
         let (current, current_now) = settings::channel(Config::clone(config));
         let switched = SettingsReaders {
@@ -62,7 +62,7 @@ impl SettingsPublisher {
             redactor: redactor_now,
             config: current_now,
         };
-        ledger.judge_by(&config.limits, required(config));
+        ledger.judge_by(&config.settings.verdict, required(config));
         let switchboard = Self {
             live,
             shadow,
@@ -79,17 +79,18 @@ impl SettingsPublisher {
 
     /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.
     pub(super) fn put(&self, config: &Config) {
-        self.budget.set_limit(config.capture.max_total);
-        self.writes.set_window(config.recheck.window());
+        self.budget.set_limit(config.settings.capture.max_total);
+        self.writes.set_window(config.settings.recheck.window());
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            queue.set_max_length(config.queue.max_length);
+            queue.set_max_length(config.settings.queue.max_length);
         }
         let before = self.config.get();
         self.shadow.publish(shadow(config));
-        let redactor = Redactor::new(config.redact.clone(), self.key.clone());
+        let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
         self.redactor.publish(redactor);
         self.config.publish(config.clone());
-        self.ledger.judge_by(&config.limits, required(config));
+        self.ledger
+            .judge_by(&config.settings.verdict, required(config));
         self.ledger.declare(config.routes.declared());
         self.live.publish(live(config));
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
@@ -97,7 +98,7 @@ impl SettingsPublisher {
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
             let yardstick = EpochFingerprint::of(config).text();
             self.ledger
-                .begin_comparable(yardstick, config.epoch.label.as_deref(), cause);
+                .begin_comparable(yardstick, config.settings.epoch.label.as_deref(), cause);
         }
     }
 
@@ -110,36 +111,36 @@ impl SettingsPublisher {
 
 fn live(config: &Config) -> live::LiveSettings {
     live::LiveSettings {
-        serve_from: config.serve_from,
-        checks: config.checks,
-        reads: config.reads.clone(),
+        serve_from: config.settings.serve_from,
+        checks: config.settings.paused,
+        reads: config.settings.reads.clone(),
         routes: config.routes.clone(),
-        sampling: config.sampling.clone(),
-        max_body: config.capture.max_body,
-        live_token: config.live_token.clone(),
+        sampling: config.settings.sample.clone(),
+        max_body: config.settings.capture.max_body,
+        live_token: config.settings.live_token.clone(),
         comparing: config.comparing.clone(),
     }
 }
 
 fn shadow(config: &Config) -> shadow::Settings {
     shadow::Settings {
-        timeout: config.protection.timeout,
-        max_in_flight: config.protection.max_in_flight,
-        max_per_second: config.protection.max_per_second,
-        breaker: config.protection.breaker,
-        max_age: config.queue.max_age,
-        max_body: config.capture.max_body,
-        deadline: config.deadline,
-        trace: config.telemetry.trace,
-        traced: config.telemetry.traced,
+        timeout: config.settings.new.timeout,
+        max_in_flight: config.settings.new.max_in_flight,
+        max_per_second: config.settings.new.max_per_second,
+        breaker: config.settings.new.breaker,
+        max_age: config.settings.queue.max_age,
+        max_body: config.settings.capture.max_body,
+        deadline: config.comparing.options.deadline,
+        trace: config.settings.telemetry.trace,
+        traced: config.settings.telemetry.traced,
         recheck: shadow::Recheck {
-            after: config.recheck.after.clone(),
-            max_per_second: config.recheck.max_per_second,
-            max_waiting: config.queue.max_length,
-            max_waiting_bytes: config.capture.max_total / WAITING,
+            after: config.settings.recheck.after.clone(),
+            max_per_second: config.settings.recheck.max_per_second,
+            max_waiting: config.settings.queue.max_length,
+            max_waiting_bytes: config.settings.capture.max_total / WAITING,
         },
-        conditional: config.conditional,
-        version_header: config.epoch.version_header.clone(),
-        grace: config.grace,
+        conditional: config.settings.conditional,
+        version_header: config.settings.epoch.version_header.clone(),
+        grace: config.settings.drain.grace,
     }
 }

@@ -54,7 +54,7 @@ pub fn run(args: Args) -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    if let Err(error) = loaded.config().log.install() {
+    if let Err(error) = loaded.config().settings.log.install() {
         anstream::eprintln!("twinread: {error}");
     }
     for warning in loaded.warnings() {

@@ -1,8 +1,8 @@
 //! `twinread schema`: prints the JSON Schema of the files that operators write, so that editors complete and check
 //! them.
 //!
-//! The schemas are written by hand, as the parsers are; a test holds both to the same fields. This module adds what can
-//! be derived: defaults, and what every field accepts in addition to its own values.
+//! That of the configuration comes from its settings. Those of rules are written by hand, as the parsers are; a test
+//! holds both to the same fields. This module adds what every field accepts in addition to its own values.
 
 use crate::{config, spanned_yaml::Node};
 use serde_json::{Map, Value, json};
@@ -47,7 +47,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn schema(what: Described) -> Value {
-    let (written, variables) = match what {
+    let (mut schema, variables) = match what {
         Described::Rules => (read(include_str!("schema/rules.yaml")), Variables::Kept),
         Described::RuleTests => (
             read(include_str!("schema/rule-tests.yaml")),
@@ -55,11 +55,7 @@ fn schema(what: Described) -> Value {
         ),
         Described::Config => (config::schema(), Variables::Replaced),
     };
-    let mut schema = take_over(written);
     variables.relax(&mut schema);
-    if variables == Variables::Replaced {
-        add_defaults(&mut schema, &config::defaults().to_json());
-    }
     schema
 }
 
@@ -67,39 +63,6 @@ fn read(text: &str) -> Value {
     let node = Node::parse(&Arc::from("schema"), text);
     let node = node.expect("a schema that is compiled in must be a document");
     node.to_json()
-}
-
-/// Merges the members under `<<` into the map that holds it.
-fn take_over(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut all = Map::new();
-            for (name, member) in members {
-                match (name.as_str(), take_over(member)) {
-                    ("<<", Value::Object(others)) => all.extend(others),
-                    (_, member) => drop(all.insert(name, member)),
-                }
-            }
-            Value::Object(all)
-        }
-        Value::Array(items) => items.into_iter().map(take_over).collect(),
-        scalar => scalar,
-    }
-}
-
-/// Adds its default to every field.
-fn add_defaults(schema: &mut Value, defaults: &Value) {
-    let (Some(fields), Some(defaults)) = (schema.get_mut("properties"), defaults.as_object())
-    else {
-        return;
-    };
-    for (name, default) in defaults {
-        match fields.get_mut(name) {
-            Some(field) if field.get("properties").is_some() => add_defaults(field, default),
-            Some(Value::Object(field)) => drop(field.insert("default".to_owned(), default.clone())),
-            _ => {}
-        }
-    }
 }
 
 // === impl Variables ===
@@ -163,8 +126,13 @@ impl Variables {
             return;
         }
         let mut whole = Map::new();
-        for told in ["description", "default", "examples"] {
-            whole.extend(members.shift_remove_entry(told));
+        for (keyword, value) in members.clone() {
+            let is_annotation =
+                ["description", "default", "examples", "writeOnly"].contains(&keyword.as_str());
+            if is_annotation || keyword.starts_with("x-twinread") {
+                members.shift_remove(&keyword);
+                whole.insert(keyword, value);
+            }
         }
         others.insert(0, std::mem::take(schema));
         whole.insert("anyOf".to_owned(), Value::Array(others));

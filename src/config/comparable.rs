@@ -25,7 +25,7 @@ pub struct Comparable {
 impl Comparable {
     pub fn of(config: &Config) -> Self {
         let stacks = [&config.old, &config.new].map(|target| url(target));
-        let version_header = config.epoch.version_header.as_ref();
+        let version_header = config.settings.epoch.version_header.as_ref();
         Self {
             rules: config.comparing.rules.fingerprint(),
             compare: compare(&config.comparing.options),
@@ -55,6 +55,7 @@ fn compare(options: &Options) -> String {
         numbers,
         max_differences,
         max_depth,
+        deadline: _,
         max_decoded,
         explain: _,
     } = options;

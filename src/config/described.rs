@@ -1,61 +1,176 @@
-//! JSON Schemas of the configuration file, and of patches at runtime.
+//! What the declarations of the settings say: the JSON Schema of the configuration file, that of patches at runtime,
+//! the defaults, and how each setting can change.
 
-use super::{layers::Change, tree::Path};
-use crate::spanned_yaml::Node;
+use super::{
+    sections::Sections,
+    tree::{self, Path},
+};
+use crate::spanned_yaml::{Change, Node, Section, definitions};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-/// The JSON Schema of the configuration source: without defaults, and with `<<`.
+/// One field of the configuration.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) path: Path,
+    pub(super) schema: Value,
+    pub(super) change: Change,
+}
+
+/// Every field, a section before its members.
+static FIELDS: LazyLock<Vec<Described>> = LazyLock::new(|| {
+    let mut fields = Vec::new();
+    gather(
+        &Sections::schema(),
+        &mut Path::new(),
+        Change::Restart,
+        &mut fields,
+    );
+    fields
+});
+
+/// The JSON Schema of the configuration source.
 pub fn schema() -> Value {
-    let node = Node::parse(&Arc::from("schema"), include_str!("schema.yaml"));
-    let node = node.expect("a schema that is compiled in must be a document");
-    node.to_json()
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "twinread configuration",
+    });
+    let sections = Sections::schema();
+    for (keyword, value) in sections.as_object().into_iter().flatten() {
+        schema[keyword] = value.clone();
+    }
+    schema["$defs"] = definitions();
+    schema
 }
 
 /// The JSON Schema of a patch: that of the configuration, reduced to the settings that change at runtime. Every part
 /// may be null, because a null returns to the file's value.
 pub fn patch_schema() -> Value {
-    let schema = schema();
-    let whole = inlined(&schema, &schema["$defs"]);
-    let mut patch = cut(&whole, &mut Path::new()).expect("some settings change at runtime");
-    patch["type"] = json!("object");
-    patch["description"] =
-        json!("A JSON merge patch (RFC 7396); null returns to the value of the file");
+    let mut patch = json!({
+        "description": "A JSON merge patch (RFC 7396); null returns to the value of the file",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {},
+    });
+    for field in FIELDS.iter().filter(|field| field.is_setting()) {
+        let (name, sections) = field.path.split_last().expect("a field has a name");
+        let mut place = &mut patch;
+        for depth in 0..sections.len() {
+            let section = described(&field.path[..=depth]);
+            let members = place["properties"].as_object_mut();
+            let members = members.expect("a section has properties");
+            place = members.entry(&field.path[depth]).or_insert_with(|| {
+                json!({
+                    "description": section.map(|section| &section.schema["description"]),
+                    "type": ["object", "null"],
+                    "additionalProperties": false,
+                    "properties": {},
+                })
+            });
+        }
+        place["properties"][name] = json!({
+            "description": field.schema["description"],
+            "anyOf": [field.values(), {"type": "null"}],
+        });
+    }
     patch
 }
 
-/// Every runtime setting by its dotted name, with the JSON Schema of its value.
+/// Every runtime setting by its dotted name, with its description and the JSON Schema of its value.
 pub fn setting_schemas() -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    collect(&patch_schema(), &mut Path::new(), &mut found);
-    found
+    let settings = FIELDS.iter().filter(|field| field.is_setting());
+    let settings = settings.map(|field| (field.path.join("."), field.schema.clone()));
+    settings.collect()
 }
 
-/// Whether `path` is a field, or is within one.
-pub(super) fn is_field(path: &Path) -> bool {
-    let schema = schema();
-    let whole = inlined(&schema, &schema["$defs"]);
-    let mut field = &whole;
-    for name in path {
-        let Some(fields) = field["properties"].as_object() else {
-            return true;
-        };
-        match fields.get(name).or_else(|| fields.get("<<")?.get(name)) {
-            Some(found) => field = found,
-            None => return false,
-        }
+/// The tree of all defaults.
+pub fn defaults() -> Node {
+    let mut tree = Node::from(&json!({}));
+    for field in FIELDS.iter() {
+        let default = field.schema.get("default").map(Node::from);
+        tree::put(&mut tree, &field.path, default);
     }
-    true
+    tree
 }
 
-fn collect(schema: &Value, path: &mut Path, found: &mut Vec<(String, Value)>) {
-    let Some(fields) = schema["properties"].as_object() else {
-        return found.push((path.join("."), schema.clone()));
-    };
-    for (name, field) in fields {
+/// The runtime settings with their defaults.
+pub(super) fn runtime_settings() -> impl Iterator<Item = (&'static Path, &'static Value)> {
+    let settings = FIELDS.iter().filter(|field| field.is_setting());
+    settings.map(|field| (&field.path, &field.schema["default"]))
+}
+
+/// Secrets, and sections that hold secrets: a section that is mistakenly a text may contain them as well.
+pub(super) fn secrets() -> impl Iterator<Item = &'static Path> {
+    let secrets = FIELDS
+        .iter()
+        .filter(|field| field.schema["writeOnly"] == true);
+    secrets.map(|field| &field.path)
+}
+
+/// Fields of which a null in the file is its own value, not the default.
+pub(super) fn with_own_null() -> impl Iterator<Item = &'static Path> {
+    let fields = FIELDS
+        .iter()
+        .filter(|field| field.schema.get("x-twinread-null").is_some());
+    fields.map(|field| &field.path)
+}
+
+/// How the setting at `path` can change, or the one that it is within.
+pub(super) fn change_of(path: &[String]) -> Change {
+    let around = FIELDS.iter().rfind(|field| path.starts_with(&field.path));
+    around.map_or(Change::Restart, |field| field.change)
+}
+
+/// Whether `path` is a field, or is within one that is no section.
+pub(super) fn is_field(path: &[String]) -> bool {
+    let is_within = |field: &Described| field.is_leaf() && path.starts_with(&field.path);
+    described(path).is_some() || FIELDS.iter().any(is_within)
+}
+
+fn described(path: &[String]) -> Option<&'static Described> {
+    FIELDS.iter().find(|field| field.path == path)
+}
+
+fn gather(section: &Value, path: &mut Path, around: Change, fields: &mut Vec<Described>) {
+    for (name, schema) in section["properties"].as_object().into_iter().flatten() {
         path.push(name.clone());
-        collect(field, path, found);
+        let change = match schema["x-twinread-change"].as_str() {
+            Some("runtime") => Change::Runtime,
+            Some("file") => Change::File,
+            _ => around,
+        };
+        fields.push(Described {
+            path: path.clone(),
+            schema: schema.clone(),
+            change,
+        });
+        gather(schema, path, change, fields);
         path.pop();
+    }
+}
+
+// === impl Described ===
+
+impl Described {
+    fn is_leaf(&self) -> bool {
+        self.schema.get("properties").is_none()
+    }
+
+    /// Whether it can change at runtime.
+    fn is_setting(&self) -> bool {
+        self.is_leaf() && self.change == Change::Runtime
+    }
+
+    /// The schema of its values alone, without references.
+    fn values(&self) -> Value {
+        let mut schema = inlined(&self.schema, &definitions());
+        if let Value::Object(members) = &mut schema {
+            members.retain(|keyword, _| {
+                !matches!(keyword.as_str(), "description" | "default" | "writeOnly")
+                    && !keyword.starts_with("x-")
+            });
+        }
+        schema
     }
 }
 
@@ -81,60 +196,26 @@ fn inlined(schema: &Value, types: &Value) -> Value {
     }
 }
 
-/// The part of the schema at `path` that describes runtime settings; `None` if there are none.
-fn cut(schema: &Value, path: &mut Path) -> Option<Value> {
-    let description = schema.get("description");
-    let Some(fields) = schema["properties"].as_object() else {
-        let mut setting = schema.clone();
-        let members = setting.as_object_mut()?;
-        let description = members.shift_remove("description");
-        let or_null = json!({"description": description, "anyOf": [setting, {"type": "null"}]});
-        return (Change::of(path) == Change::Api).then(|| without_nulls(or_null));
-    };
-    let mut left = Map::new();
-    for (name, field) in fields {
-        path.push(name.clone());
-        left.extend(cut(field, path).map(|field| (name.clone(), field)));
-        path.pop();
-    }
-    let section = json!({
-        "description": description,
-        "type": ["object", "null"],
-        "additionalProperties": false,
-        "properties": left,
-    });
-    let is_empty = section["properties"] == json!({});
-    (!is_empty).then(|| without_nulls(section))
-}
-
-fn without_nulls(mut schema: Value) -> Value {
-    if let Value::Object(members) = &mut schema {
-        members.retain(|_, member| !member.is_null());
-    }
-    schema
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{layers, tree};
 
     #[test]
-    fn a_patch_may_hold_every_runtime_setting_and_nothing_else() {
-        let described = setting_schemas().into_iter();
-        let mut described: Vec<_> = described.map(|(name, _)| name).collect();
-        described.sort();
-        let default = layers::defaults();
-        let settings = layers::runtime_settings(&default);
-        let mut names: Vec<_> = settings.iter().map(|(path, _)| path.join(".")).collect();
-        names.sort();
-        assert_eq!(described, names);
-        assert!(tree::leaves(&default).len() > names.len());
+    fn runtime_settings_are_the_leaves_of_their_sections() {
+        let names: Vec<_> = runtime_settings().map(|(path, _)| path.join(".")).collect();
+        let expected = "serve_from paused new.timeout new.max_in_flight new.max_per_second \
+            new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
+            sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
+            queue.max_length queue.max_age recheck.after recheck.max_per_second verdict.max_mismatch \
+            verdict.max_error verdict.max_transient verdict.max_noise verdict.max_uncompared verdict.confidence \
+            verdict.min_share verdict.required verdict.exempt verdict.min_coverage verdict.soak verdict.max_gap \
+            verdict.max_latency_ratio verdict.change_run";
+        assert_eq!(names.join(" "), expected);
     }
 
     #[test]
     fn fields_are_told_from_what_is_none() {
-        let path = |name: &str| name.split('.').map(str::to_owned).collect();
+        let path = |name: &str| -> Path { name.split('.').map(str::to_owned).collect() };
         for name in [
             "listen",
             "new.url",
@@ -156,5 +237,43 @@ mod tests {
         let timeout = &patch["properties"]["new"]["properties"]["timeout"];
         assert_eq!(timeout["anyOf"][0]["type"], "string");
         assert_eq!(timeout["anyOf"][1]["type"], "null");
+    }
+
+    /// Each setting says what it means, what it is at first, and what it may be.
+    #[test]
+    fn every_setting_has_a_description_a_default_and_a_range() {
+        for field in FIELDS.iter() {
+            let name = field.path.join(".");
+            let schema = &field.schema;
+            let description = schema["description"].as_str().unwrap_or_default();
+            assert!(!description.is_empty(), "{name} has no description");
+            let is_required = ["old.url", "new.url"].contains(&name.as_str());
+            let has_default = schema.get("default").is_some();
+            assert_eq!(
+                has_default,
+                field.is_leaf() && !is_required,
+                "{name}: its default"
+            );
+            if matches!(schema["type"].as_str(), Some("integer" | "number")) {
+                let is_bounded = schema["minimum"].is_number() && schema["maximum"].is_number();
+                assert!(is_bounded, "{name} has no range");
+            }
+            let names = schema.as_object().unwrap().keys();
+            let mut forms = names
+                .filter(|name| ["type", "enum", "const", "anyOf", "$ref"].contains(&name.as_str()));
+            assert!(forms.next().is_some(), "{name} may be anything");
+        }
+    }
+
+    #[test]
+    fn the_patch_holds_every_setting() {
+        let patch = patch_schema();
+        for (name, _) in setting_schemas() {
+            let pointer = name.replace('.', "/properties/");
+            assert!(
+                patch.pointer(&format!("/properties/{pointer}")).is_some(),
+                "{name}"
+            );
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The layers that settings come from: defaults, file, flags, and changes made through the API.
 
-use super::tree::{self, Path};
+use super::{described, tree};
 use crate::{
     settings::{Setting, Source},
     spanned_yaml::{Data, Node},
@@ -20,49 +20,12 @@ pub(super) struct Layers {
     api: Value,
 }
 
-/// How a field can change at runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Through the API, or in the file.
-    Api,
-    /// In the file only.
-    File,
-    /// Not at runtime.
-    Restart,
-}
-
-/// Fields that are not listed need a restart.
-const CHANGES: [(&str, Change); 19] = [
-    ("serve_from", Change::Api),
-    ("paused", Change::Api),
-    ("sample", Change::Api),
-    ("capture", Change::Api),
-    ("queue", Change::Api),
-    ("recheck", Change::Api),
-    ("verdict", Change::Api),
-    ("new.timeout", Change::Api),
-    ("new.max_in_flight", Change::Api),
-    ("new.max_per_second", Change::Api),
-    ("new.breaker", Change::Api),
-    ("admin_token", Change::Restart),
-    ("live_token", Change::File),
-    ("reads", Change::File),
-    ("routes", Change::File),
-    ("rules", Change::File),
-    ("compare", Change::File),
-    ("conditional", Change::File),
-    ("redact", Change::File),
-];
-
-/// `sample.force_header`: a null in the file is its own value and means that no header forces a sample.
-const NULLABLE: [&str; 2] = ["sample", "force_header"];
-
 // === impl Layers ===
 
 impl Layers {
     pub(super) fn new(file: Node, flags: Node) -> Self {
         Self {
-            default: defaults(),
+            default: described::defaults(),
             file,
             text: Arc::default(),
             flags,
@@ -97,9 +60,10 @@ impl Layers {
     /// Defaults, file and flags merged.
     pub(super) fn base(&self) -> Node {
         let mut tree = tree::overlay(self.default.clone(), self.file.clone());
-        let none = NULLABLE.map(str::to_owned);
-        if let Some(null) = tree::find(&self.file, &none).filter(|node| node.is_null()) {
-            tree::put(&mut tree, &none, Some(null.clone()));
+        for path in described::with_own_null() {
+            if let Some(null) = tree::find(&self.file, path).filter(|node| node.is_null()) {
+                tree::put(&mut tree, path, Some(null.clone()));
+            }
         }
         let root = tree.mark;
         tree::settle(&mut tree, root);
@@ -114,11 +78,10 @@ impl Layers {
     /// Every runtime setting with its value and source.
     pub(super) fn settings(&self) -> BTreeMap<String, Setting> {
         let tree = self.tree();
-        let names = runtime_settings(&self.default);
-        let settings = names.into_iter().filter_map(|(path, default)| {
+        let settings = described::runtime_settings().filter_map(|(path, default)| {
             let setting = Setting {
-                value: value(tree::find(&tree, &path)?, default),
-                source: self.source(&path),
+                value: value(tree::find(&tree, path)?, default),
+                source: self.source(path),
             };
             Some((path.join("."), setting))
         });
@@ -126,8 +89,9 @@ impl Layers {
     }
 
     fn source(&self, path: &[String]) -> Source {
+        let may_be_null = described::with_own_null().any(|own| own == path);
         let says = |layer: &Node| {
-            tree::find(layer, path).is_some_and(|node| !node.is_null() || path == NULLABLE)
+            tree::find(layer, path).is_some_and(|node| may_be_null || !node.is_null())
         };
         if says(&Node::from(&self.api)) {
             Source::Api
@@ -141,46 +105,18 @@ impl Layers {
     }
 }
 
-// === impl Change ===
-
-impl Change {
-    pub(super) fn of(path: &[String]) -> Self {
-        let dotted = path.join(".");
-        let named = CHANGES.iter().find(|(name, _)| {
-            dotted
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
-        named.map_or(Self::Restart, |(_, change)| *change)
-    }
-}
-
 /// Every runtime setting with its default.
 pub fn default_settings() -> BTreeMap<String, Setting> {
     let nothing = Node::from(&Value::Object(serde_json::Map::new()));
     Layers::new(nothing.clone(), nothing).settings()
 }
 
-/// The tree of all defaults.
-pub fn defaults() -> Node {
-    let text = include_str!("defaults.yaml");
-    let node = Node::parse(&Arc::from("defaults.yaml"), text);
-    tree::strip(node.expect("the defaults are YAML"))
-}
-
-/// The runtime settings, with their defaults.
-pub(super) fn runtime_settings(default: &Node) -> Vec<(Path, &Node)> {
-    let mut leaves = tree::leaves(default);
-    leaves.retain(|(path, _)| Change::of(path) == Change::Api);
-    leaves
-}
-
 /// As JSON. A number stays a number even if it was quoted or came from the environment.
-fn value(node: &Node, default: &Node) -> Value {
+fn value(node: &Node, default: &Value) -> Value {
     let (Data::Plain(text) | Data::Quoted(text)) = &node.data else {
         return node.to_json();
     };
-    match default.to_json() {
+    match default {
         Value::Number(_) => {
             let number = text.parse::<f64>().ok();
             let number = number.and_then(serde_json::Number::from_f64);
@@ -222,22 +158,5 @@ mod tests {
         );
         assert_eq!(told("paused"), ("true".to_owned(), Source::Api));
         assert_eq!(told("sample.by"), ("null".to_owned(), Source::Default));
-    }
-
-    #[test]
-    fn runtime_settings_are_the_leaves_of_their_sections() {
-        let default = defaults();
-        let names: Vec<_> = runtime_settings(&default)
-            .into_iter()
-            .map(|(path, _)| path.join("."))
-            .collect();
-        let expected = "serve_from paused new.timeout new.max_in_flight new.max_per_second \
-            new.breaker.failures new.breaker.cool_down sample.rate sample.per_route_floor \
-            sample.max_per_second sample.by sample.force_header capture.max_body capture.max_total \
-            queue.max_length queue.max_age recheck.after recheck.max_per_second verdict.max_mismatch \
-            verdict.max_error verdict.max_transient verdict.max_noise verdict.max_uncompared verdict.confidence \
-            verdict.min_share verdict.required verdict.exempt verdict.min_coverage verdict.soak verdict.max_gap \
-            verdict.max_latency_ratio verdict.change_run";
-        assert_eq!(names.join(" "), expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Config, Loaded, Origin,
-    layers::Change,
+    described::change_of,
     load::{load_noting, resolve},
     patch,
     reload::Cause,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ledger::Gauges,
     settings::{self, By, Refused, Setting, Settings},
-    spanned_yaml::{ConfigError, ConfigErrors},
+    spanned_yaml::{Change, ConfigError, ConfigErrors},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -269,7 +269,7 @@ impl Loaded {
         let mut reloaded = Reloaded::default();
         for path in tree::changes(&running, &next.layers.base()) {
             let name = path.join(".");
-            if Change::of(&path) == Change::Restart {
+            if change_of(&path) == Change::Restart {
                 next.layers
                     .keep(&path, tree::find(&running, &path).cloned());
                 reloaded.needs_restart.push(name);

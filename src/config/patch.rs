@@ -1,11 +1,10 @@
 //! JSON merge patches (RFC 7396) over the runtime settings.
 
 use super::{
-    described::is_field,
-    layers::{self, Change},
+    described::{change_of, is_field, runtime_settings},
     tree::Path,
 };
-use crate::spanned_yaml::{ConfigError, ConfigErrors, Node, closest};
+use crate::spanned_yaml::{Change, ConfigError, ConfigErrors, closest};
 use serde_json::{Map, Value};
 
 /// Merges `patch` into the changes made through the API. A null reverts a change.
@@ -36,51 +35,42 @@ pub(super) fn admit(patch: &Value) -> (Value, ConfigErrors) {
         faults.push(ConfigError::bare("expected an object of settings"));
         return (Value::Object(Map::new()), faults);
     }
-    let default = layers::defaults();
-    let mut path = Path::new();
-    let admitted = walk(patch, &default, &mut path, &mut faults);
+    let admitted = walk(patch, &mut Path::new(), &mut faults);
     (
         admitted.unwrap_or_else(|| Value::Object(Map::new())),
         faults,
     )
 }
 
-fn walk(
-    patch: &Value,
-    default: &Node,
-    path: &mut Path,
-    faults: &mut ConfigErrors,
-) -> Option<Value> {
+fn walk(patch: &Value, path: &mut Path, faults: &mut ConfigErrors) -> Option<Value> {
     if let Value::Object(members) = patch {
         let mut admitted = Map::new();
         for (name, value) in members {
             path.push(name.clone());
-            let value = walk(value, default, path, faults);
+            let value = walk(value, path, faults);
             path.pop();
             admitted.extend(value.map(|value| (name.clone(), value)));
         }
         let is_refused = admitted.is_empty() && !members.is_empty();
         return (!is_refused).then_some(Value::Object(admitted));
     }
-    let settings = layers::runtime_settings(default);
     // The section validates what is within a setting.
-    let is_of =
-        |(setting, _): &(Path, &Node)| setting.starts_with(path) || path.starts_with(setting);
-    if settings.iter().any(is_of) {
+    let is_of = |setting: &Path| setting.starts_with(path) || path.starts_with(setting);
+    if runtime_settings().any(|(setting, _)| is_of(setting)) {
         return Some(patch.clone());
     }
     let name = path.join(".");
-    faults.push(ConfigError::bare(match Change::of(path) {
+    faults.push(ConfigError::bare(match change_of(path) {
         Change::File => format!("{name}: change the file"),
         Change::Restart if is_field(path) => format!("{name} needs a restart"),
-        _ => unknown(path, &settings),
+        _ => unknown(path),
     }));
     None
 }
 
-fn unknown(path: &Path, settings: &[(Path, &Node)]) -> String {
+fn unknown(path: &Path) -> String {
     let name = path.join(".");
-    let names: Vec<_> = settings.iter().map(|(path, _)| path.join(".")).collect();
+    let names: Vec<_> = runtime_settings().map(|(path, _)| path.join(".")).collect();
     if let Some(meant) = closest(&name, names.iter().map(String::as_str)) {
         return format!("unknown setting `{name}`, did you mean `{meant}`?");
     }

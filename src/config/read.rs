@@ -1,103 +1,47 @@
 //! Reads the whole configuration from the merged tree.
 
 use super::{
-    capture::{Capture, Queue},
-    comparison, listener, not_yet,
-    outputs::{self, Epoch, Telemetry},
-    places::{Checked, Hosts, Places, SameStack},
-    recheck::{self, Recheck},
-    redaction, sampling,
-    stacks::{self, Protection},
-    values::{self, HOUR},
+    places::{self, Checked, Hosts, Places, SameStack},
+    sections::Sections,
+    stacks::{NewStack, OldStack, StackUrl},
 };
 use crate::{
     compare::CompareConfig,
-    export::log,
     http_client::{Instance, Target},
-    live::{Checks, ListenerLimits},
-    redact::{self, Secret},
+    live::ListenerLimits,
     route::Routes,
     rules::RuleSet,
-    sample::{Reads, Sampling},
-    shadow::Conditional,
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Node},
-    stack::Stack,
-    store,
-    verdict::Limits,
+    sample::By,
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
+    verdict::{DistinctKeys, Percent, Trials},
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use http::HeaderName;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: SocketAddr,
-    pub admin: SocketAddr,
-    pub admin_token: Option<String>,
-    /// Authorizes callers to control twinread by headers.
-    pub live_token: Option<Secret>,
-    /// Whether old and new are the same stack, as `allow_same_stack` permits. A verdict on such a run is never safe.
-    pub is_same_stack: bool,
-    /// Warnings: not errors, but worth attention.
-    pub warnings: Vec<ConfigError>,
-    /// The section `limits`; the field `limits` below is the section `verdict`.
-    pub listener: ListenerLimits,
-    /// The primary.
-    pub serve_from: Stack,
-    pub checks: Checks,
+    /// As the layers say it.
+    pub settings: Sections,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
     /// A second instance of the old stack.
     pub control: Option<Arc<Target>>,
-    /// For the new stack while it is the shadow.
-    pub protection: Protection,
-    pub reads: Arc<Reads>,
+    /// Those of the settings; they hide what `redact.fields` names.
     pub routes: Arc<Routes>,
-    pub max_routes: usize,
-    pub sampling: Sampling,
-    pub capture: Capture,
-    pub queue: Queue,
-    pub recheck: Recheck,
-    pub conditional: Conditional,
+    /// The compiled rules, with the section `compare`.
     pub comparing: Arc<CompareConfig>,
-    /// Time limit for aligning arrays and text.
-    pub deadline: Duration,
-    pub redact: redact::Config,
-    pub telemetry: Telemetry,
-    pub log: log::Config,
-    pub store: store::Config,
-    pub limits: Limits,
-    pub epoch: Epoch,
-    /// How long accepted checks may take after SIGTERM.
-    pub grace: Duration,
+    /// Whether old and new are the same stack, as `allow_same_stack` permits. A verdict on such a run is never safe.
+    pub is_same_stack: bool,
+    /// Warnings: not errors, but worth attention.
+    pub warnings: Vec<ConfigError>,
 }
 
-/// The part of a [`Config`] about the results of checks.
-struct OutputConfig {
-    redact: redact::Config,
-    telemetry: Telemetry,
-    log: log::Config,
-    store: store::Config,
-    limits: Limits,
-    epoch: Epoch,
-    grace: Duration,
-}
-
-/// The part of a [`Config`] about listening: addresses and limits.
-struct Addresses {
-    listen: SocketAddr,
-    listener: ListenerLimits,
-    admin: SocketAddr,
-    admin_token: Option<String>,
-    live_token: Option<Secret>,
-    same_stack: SameStack,
-}
-
-/// The part of a [`Config`] about the addresses of the stacks.
+/// The stacks' addresses, compared with each other and with our own.
 struct Stacks {
     old: Target,
     new: Target,
     control: Option<Target>,
-    protection: Protection,
     checked: Checked,
 }
 
@@ -113,72 +57,33 @@ impl Config {
         rules: &Arc<RuleSet>,
         hosts: &Hosts,
     ) -> Result<Self, ConfigErrors> {
-        let mut fields = not_yet::open(at.clone());
-        let addresses = Addresses::take(&mut fields);
-        let stacks = [("old", Stack::Old), ("new", Stack::New)];
-        let serve_from = fields.optional("serve_from", |at| values::one_of(at, &stacks));
-        let paused = [("true", Checks::Paused), ("false", Checks::Running)];
-        let checks = fields.optional("paused", |at| values::one_of(at, &paused));
-        let stacks = Stacks::take(&mut fields, addresses.as_ref(), hosts);
-        let reads = fields.optional("reads", Reads::read);
-        let routes = fields.optional("routes", Routes::read);
-        let max_routes = fields.optional("max_routes", |at| values::count(at, 100_000));
-        let sampling = fields.optional("sample", sampling::read);
-        let capture = fields.optional("capture", Capture::read);
-        let queue = fields.optional("queue", Queue::read);
-        let recheck = fields.optional("recheck", Recheck::read);
-        let conditional = fields.optional("conditional", recheck::conditional);
-        fields.take("rules");
-        let comparison = fields.optional("compare", comparison::read);
-        let telling = OutputConfig::take(&mut fields);
-        let read = || {
-            let addresses = addresses?;
-            let telling = telling?;
-            let stacks = stacks?;
-            let (options, deadline) = comparison?;
-            let rules = rules.clone();
-            Some(Self {
-                listen: addresses.listen,
-                admin: addresses.admin,
-                admin_token: addresses.admin_token,
-                live_token: addresses.live_token,
-                is_same_stack: stacks.checked.is_same_stack,
-                warnings: stacks.checked.warnings,
-                listener: addresses.listener,
-                serve_from: serve_from?,
-                checks: checks?,
-                old: Arc::new(stacks.old),
-                new: Arc::new(stacks.new),
-                control: stacks.control.map(Arc::new),
-                protection: stacks.protection,
-                reads: Arc::new(reads?),
-                routes: Arc::new(routes?.hiding(telling.redact.fields.clone())),
-                max_routes: max_routes?.get(),
-                sampling: sampling?,
-                capture: capture?,
-                queue: queue?,
-                recheck: recheck?,
-                conditional: conditional?,
-                comparing: Arc::new(CompareConfig { rules, options }),
-                deadline,
-                redact: telling.redact,
-                telemetry: telling.telemetry,
-                log: telling.log,
-                store: telling.store,
-                limits: telling.limits,
-                epoch: telling.epoch,
-                grace: telling.grace,
-            })
+        let mut faults = ConfigErrors::default();
+        let settings = faults.collect(Sections::read(at));
+        // Each check reads its own part, because it must not be left out for a fault elsewhere.
+        faults.collect(check_admin(at).map_err(Into::into));
+        faults.collect(check_capture(at).map_err(Into::into));
+        faults.collect(check_version_header(at).map_err(Into::into));
+        let stacks = faults.collect(Stacks::read(at, hosts)).flatten();
+        let Some((settings, stacks)) = settings.zip(stacks) else {
+            return Err(faults);
         };
-        let read = read().map(|config| config.warned(at));
-        values::complete(fields, read)
-    }
-
-    /// Adds warnings about sections that do not fit together.
-    fn warned(mut self, at: &Cursor<'_>) -> Self {
-        let keys = sampling::too_few_keys(at, &self.sampling, &self.limits);
-        self.warnings.extend(keys);
-        self
+        let mut warnings = stacks.checked.warnings;
+        warnings.extend(too_few_keys(at, &settings));
+        let routes = settings.routes.clone();
+        let comparing = CompareConfig {
+            rules: rules.clone(),
+            options: settings.compare.clone(),
+        };
+        faults.into_result(Self {
+            old: Arc::new(stacks.old),
+            new: Arc::new(stacks.new),
+            control: stacks.control.map(Arc::new),
+            routes: Arc::new(routes.hiding(settings.redact.fields.clone())),
+            comparing: Arc::new(comparing),
+            is_same_stack: stacks.checked.is_same_stack,
+            warnings,
+            settings,
+        })
     }
 
     /// Marks every request to a stack with the instance that sends it.
@@ -198,105 +103,93 @@ impl Config {
     }
 }
 
-// === impl OutputConfig ===
-
-impl OutputConfig {
-    fn take(fields: &mut Fields<'_>) -> Option<Self> {
-        let redact = fields.optional("redact", redaction::read);
-        let telemetry = fields.optional("telemetry", Telemetry::read);
-        let log = fields.optional("log", outputs::log);
-        let store = fields.optional("store", outputs::store);
-        let limits = fields.optional("verdict", Limits::read);
-        let redacted = redact.as_ref().map_or(&[][..], |redact| &redact.headers);
-        let epoch = fields.optional("epoch", |at| outputs::epoch(at, redacted));
-        let grace = fields.optional("drain", drain);
-        Some(Self {
-            redact: redact?,
-            telemetry: telemetry?,
-            log: log?,
-            store: store?,
-            limits: limits?,
-            epoch: epoch?,
-            grace: grace?,
-        })
-    }
-}
-
 // === impl Stacks ===
 
 impl Stacks {
-    /// `addresses` is `None` if they have a fault; then nothing is compared with them.
-    fn take(fields: &mut Fields<'_>, addresses: Option<&Addresses>, hosts: &Hosts) -> Option<Self> {
-        let old = fields.required("old", stacks::old);
-        let new = fields.required("new", stacks::new);
-        let of_control =
-            |at: &Cursor<'_>| recheck::control(at, old.as_ref(), new.as_ref().map(|(new, _)| new));
-        let control = fields.optional("control", of_control).flatten();
-        let (addresses, mut old) = (addresses?, old?);
-        let (mut new, protection) = new?;
-        let mut control = control;
-        let max_headers = addresses.listener.headers.get().max(Target::MIN_HEADERS);
-        for target in [&mut old, &mut new].into_iter().chain(&mut control) {
-            target.max_headers = max_headers;
-        }
+    /// `None` if one of the stacks or of our own addresses cannot be read, which is reported elsewhere.
+    fn read(root: &Cursor<'_>, hosts: &Hosts) -> Result<Option<Self>, ConfigErrors> {
+        let old = value::<OldStack>(root, &["old"]);
+        let new = value::<NewStack>(root, &["new"]);
+        let limits = value::<ListenerLimits>(root, &["limits"]);
+        let max_headers = limits.map_or(0, |limits| limits.headers.get());
+        let max_headers = max_headers.max(Target::MIN_HEADERS);
+        let [old, new] = [old, new.map(|new| new.stack)]
+            .map(|stack| stack.map(|stack| stack.target(max_headers)));
+        let control = control(root, old.as_ref(), new.as_ref())?;
+        let listen = value::<SocketAddr>(root, &["listen"]);
+        let admin = value::<SocketAddr>(root, &["admin"]);
+        let same_stack = value::<bool>(root, &["allow_same_stack"]);
+        let ours = listen.zip(admin.filter(|_| check_admin(root).is_ok()));
+        let all = old.zip(new).zip(ours.zip(same_stack.zip(limits)));
+        let Some(((old, new), ((listen, admin), (is_allowed, _)))) = all else {
+            return Ok(None);
+        };
         let places = Places {
-            listeners: [("listen", addresses.listen), ("admin", addresses.admin)],
+            listeners: [("listen", listen), ("admin", admin)],
             old: &old,
             new: &new,
             control: control.as_ref(),
-            same_stack: addresses.same_stack,
+            same_stack: if is_allowed {
+                SameStack::Allowed
+            } else {
+                SameStack::Refused
+            },
         };
-        let checked = places.check(fields.at(), hosts);
-        let checked = fields.collect(checked)?;
-        Some(Self {
+        let checked = places.check(root, hosts)?;
+        Ok(Some(Self {
             old,
             new,
             control,
-            protection,
             checked,
-        })
+        }))
     }
 }
 
-// === impl Addresses ===
-
-impl Addresses {
-    fn take(fields: &mut Fields<'_>) -> Option<Self> {
-        let listen = fields.optional("listen", address);
-        let listener = fields.optional("limits", listener::read);
-        let admin_token = fields.optional("admin_token", token);
-        let live_token =
-            fields.optional("live_token", |at| token(at).map(|text| Secret::new(&text)));
-        let choices = [("true", SameStack::Allowed), ("false", SameStack::Refused)];
-        let same_stack = fields.optional("allow_same_stack", |at| values::one_of(at, &choices));
-        let token = fields.at().node.get("admin_token");
-        let is_open = token.is_none_or(Node::is_null);
-        let admin = fields.optional("admin", |at| {
-            let admin = address(at)?;
-            if is_open && !admin.ip().is_loopback() {
-                let message = format!(
-                    "without an admin_token only a loopback address is accepted, found `{admin}`"
-                );
-                return Err(at.fault(message));
-            }
-            match listen.filter(|listen| collide(*listen, admin)) {
-                Some(listen) => Err(at.fault(format!("`{admin}` is taken by listen, `{listen}`"))),
-                None => Ok(admin),
-            }
-        });
-        Some(Self {
-            listen: listen?,
-            listener: listener?,
-            admin: admin?,
-            admin_token,
-            live_token,
-            same_stack: same_stack?,
-        })
+/// The control instance: the old stack at another address.
+fn control(
+    root: &Cursor<'_>,
+    old: Option<&Target>,
+    new: Option<&Target>,
+) -> Result<Option<Target>, ConfigError> {
+    let Some(url) = value::<StackUrl>(root, &["control", "url"]) else {
+        return Ok(None);
+    };
+    let is_new =
+        |new: &Target| (&new.authority, &new.base_path) == (&url.authority, &url.base_path);
+    // Otherwise every defect would count as noise.
+    if new.is_some_and(is_new) {
+        let at = places::at(root, &["control", "url"]);
+        return Err(at.expected("another instance of the old stack, not the new one"));
     }
+    Ok(old.map(|old| Target {
+        authority: url.authority,
+        base_path: url.base_path,
+        ..old.clone()
+    }))
 }
 
-fn address(at: &Cursor<'_>) -> Result<SocketAddr, ConfigError> {
-    at.parse("an address and port such as 127.0.0.1:8080")
+/// The value at `path`, if it is there and has no fault.
+fn value<T: Setting>(root: &Cursor<'_>, path: &[&str]) -> Option<T> {
+    let at = places::at(root, path);
+    T::of_node(&at).ok().filter(|_| !at.node.is_null())
+}
+
+fn check_admin(root: &Cursor<'_>) -> Result<(), ConfigError> {
+    let Some(admin) = value::<SocketAddr>(root, &["admin"]) else {
+        return Ok(());
+    };
+    let at = places::at(root, &["admin"]);
+    let token = root.node.get("admin_token");
+    if token.is_none_or(Node::is_null) && !admin.ip().is_loopback() {
+        let message =
+            format!("without an admin_token only a loopback address is accepted, found `{admin}`");
+        return Err(at.fault(message));
+    }
+    let listen = value::<SocketAddr>(root, &["listen"]);
+    match listen.filter(|listen| collide(*listen, admin)) {
+        Some(listen) => Err(at.fault(format!("`{admin}` is taken by listen, `{listen}`"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether both cannot be bound at once. Port 0 is any free one.
@@ -306,17 +199,41 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && same_ip
 }
 
-/// A bearer token. It never appears in a fault.
-fn token(at: &Cursor<'_>) -> Result<String, ConfigError> {
-    let token = at.text().map_err(|_| at.fault("expected a text"))?;
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(at.fault("expected one or more visible ASCII characters"));
+fn check_capture(root: &Cursor<'_>) -> Result<(), ConfigError> {
+    let capture = value::<super::Capture>(root, &["capture"]);
+    if capture.is_some_and(|capture| capture.max_body > capture.max_total) {
+        let at = places::at(root, &["capture"]);
+        return Err(at.fault("max_body is more than max_total"));
     }
-    Ok(token.to_owned())
+    Ok(())
 }
 
-fn drain(at: &Cursor<'_>) -> Result<Duration, ConfigErrors> {
-    let mut fields = not_yet::open(at.clone());
-    let grace = fields.optional("grace", |at| values::duration(at, Duration::ZERO, HOUR));
-    values::complete(fields, grace)
+/// A redacted header cannot name the build, because its value would be shown.
+fn check_version_header(root: &Cursor<'_>) -> Result<(), ConfigError> {
+    let path = ["epoch", "version_header"];
+    let redacted = value::<Vec<HeaderName>>(root, &["redact", "headers"]).unwrap_or_default();
+    match value::<HeaderName>(root, &path).filter(|name| redacted.contains(name)) {
+        Some(name) => Err(places::at(root, &path).fault(format!(
+            "`{name}` is one of redact.headers, and versions are shown"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Warns of a limit that no number of keys can prove if reads are sampled by key: under it, the verdict is never
+/// `safe`.
+fn too_few_keys(root: &Cursor<'_>, settings: &Sections) -> Option<ConfigError> {
+    let most = Trials::new(DistinctKeys::MAX, 0);
+    let (limit, alpha) = (settings.verdict.max_mismatch, settings.verdict.alpha());
+    if settings.sample.by == By::Chance || most.is_within(limit, alpha) {
+        return None;
+    }
+    let by = places::at(root, &["sample", "by"]);
+    Some(by.fault(format!(
+        "the {} keys that are told apart cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
+         sample by chance (`by: null`), or set the limit to {} or more",
+        DistinctKeys::MAX,
+        Percent(limit),
+        Percent(most.upper(alpha) * 1.05),
+    )))
 }

@@ -1,26 +1,14 @@
 //! Hides secret values from faults.
 
-use super::tree;
+use super::{described, tree};
 use crate::spanned_yaml::{Data, Node};
-
-/// Secrets, and sections that hold secrets: a section that is mistakenly a text may contain them as well.
-const SECRETS: [&str; 7] = [
-    "admin_token",
-    "live_token",
-    "old.headers",
-    "old.headers.set",
-    "new.headers",
-    "new.headers.set",
-    "telemetry.otlp.headers",
-];
 
 const SHOWN: &str = "(not shown)";
 
 /// Hides the secrets of a whole configuration from its faults.
 pub(super) fn hide(root: &mut Node) {
-    for path in SECRETS {
-        let path: Vec<_> = path.split('.').map(str::to_owned).collect();
-        let Some(node) = tree::find_mut(root, &path) else {
+    for path in described::secrets() {
+        let Some(node) = tree::find_mut(root, path) else {
             continue;
         };
         match &mut node.data {

@@ -3,6 +3,7 @@
 use crate::{
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, Sent},
+    spanned_yaml::{Choice, settings},
 };
 use std::{
     io::{self, IsTerminal as _},
@@ -16,12 +17,17 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter},
 };
 
-/// The section `log` of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    pub format: Format,
-    /// The least severe level that is written.
-    pub level: LevelFilter,
+settings! {
+    /// The section `log` of the configuration.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Config: Default {
+        /// Lines for people, or JSON for collectors.
+        #[setting(default: "text")]
+        pub format: Format,
+        /// The least severe level that is logged.
+        #[setting(default: "info")]
+        pub level: LevelFilter,
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,16 +62,25 @@ pub const MAX_PER_SECOND: u32 = 10;
 const QUIET: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
     hyper_util=warn,hyper=warn,h2=warn,tonic=warn,tower=warn";
 
-// === impl Config ===
+// === impl Format ===
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            format: Format::default(),
-            level: LevelFilter::INFO,
-        }
-    }
+impl Choice for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
+
+// === impl LevelFilter ===
+
+impl Choice for LevelFilter {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::ERROR),
+        ("warn", Self::WARN),
+        ("info", Self::INFO),
+        ("debug", Self::DEBUG),
+        ("trace", Self::TRACE),
+    ];
+}
+
+// === impl Config ===
 
 impl Config {
     /// Installs the log of the whole process, written to stderr.

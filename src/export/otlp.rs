@@ -4,23 +4,33 @@
 //! (<https://opentelemetry.io/docs/specs/otel/protocol/exporter/>). The exporters themselves read headers and
 //! compression from the environment.
 
-use crate::{ledger::Signal, spanned_yaml::without_user};
+use crate::{
+    ledger::Signal,
+    spanned_yaml::{Choice, Form, http_url, is_reachable, reference, settings, without_user},
+};
 use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig, tonic_types::metadata::MetadataMap,
 };
 use std::{collections::HashMap, time::Duration};
 
-/// The section `telemetry.otlp` of the configuration; the environment decides fields that are `None`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Config {
-    /// The collector's base url; `None` here and in the environment: nothing is exported.
-    pub endpoint: Option<String>,
-    /// `None`: the environment's, else gRPC.
-    pub protocol: Option<Protocol>,
-    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
-    /// Timeout of one export; `None`: the environment's, else 5 s.
-    pub timeout: Option<Duration>,
+settings! {
+    /// The section `telemetry.otlp` of the configuration; the environment decides fields that are `None`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Config: Default {
+        /// Where the collector listens.
+        #[setting(form: ENDPOINT)]
+        pub endpoint: Option<String>,
+        /// How it is spoken to.
+        #[setting]
+        pub protocol: Option<Protocol>,
+        /// Sent with every export, such as a key of the collector.
+        #[setting(default: "{}", secret: true)]
+        pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+        /// How long one export may take.
+        #[setting(range: "1ms..1m")]
+        pub timeout: Option<Duration>,
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,21 +69,27 @@ pub enum Invalid {
 /// Looks up an environment variable; an empty one counts as absent.
 pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
+const ENDPOINT: Form<String> = Form {
+    read: |at, _| {
+        let what = "an absolute url such as http://127.0.0.1:4317";
+        let (_, host) = http_url(at, what)?;
+        if is_reachable(&host) {
+            Ok(at.text()?.to_owned())
+        } else {
+            Err(at.expected(what).into())
+        }
+    },
+    schema: |_| reference("url"),
+};
+
 /// Timeout of one export if neither configuration nor environment sets it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 // === impl Protocol ===
 
-impl std::str::FromStr for Protocol {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "grpc" => Ok(Self::Grpc),
-            "http/protobuf" => Ok(Self::Http),
-            _ => Err(()),
-        }
-    }
+impl Choice for Protocol {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("grpc", Self::Grpc), ("http/protobuf", Self::Http)];
 }
 
 // === impl Config ===
@@ -115,9 +131,9 @@ impl Config {
         }
         match first(env, signal, "PROTOCOL") {
             None => Ok(Protocol::default()),
-            Some((name, value)) => match value.parse() {
-                Ok(protocol) => Ok(protocol),
-                Err(()) => Err(Invalid::Protocol { name, value }),
+            Some((name, value)) => match Protocol::from_word(&value) {
+                Some(protocol) => Ok(protocol),
+                None => Err(Invalid::Protocol { name, value }),
             },
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     route::Routes,
     sample::{Reads, Sampling},
     settings::Current,
+    spanned_yaml::Choice,
     stack::Stack,
 };
 use std::{net::SocketAddr, sync::Arc};
@@ -57,6 +58,14 @@ pub struct Handles {
     pub queue: Queue,
     pub timings: Timings,
     pub writes: Writes,
+}
+
+// === impl Checks ===
+
+/// The values of the setting `paused`.
+impl Choice for Checks {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("true", Self::Paused), ("false", Self::Running)];
 }
 
 // === impl LiveSettings ===

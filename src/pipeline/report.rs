@@ -6,6 +6,7 @@
 use crate::{
     advise::suggest::Hints,
     outcome::Outcome,
+    spanned_yaml::Choice,
     trace_context::TraceContext,
     value::{Kind, Place},
 };
@@ -24,6 +25,16 @@ pub enum Traced {
     Mismatch,
     All,
     None,
+}
+
+/// The trace that a check's span belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// A trace of its own, linked to the live one.
+    #[default]
+    Link,
+    /// The live trace, if there is one.
+    Child,
 }
 
 /// The report of one check, after redaction.
@@ -110,7 +121,21 @@ pub struct RuleEvidence {
     pub shown: Option<[Option<Json>; 2]>,
 }
 
+// === impl Trace ===
+
+impl Choice for Trace {
+    const WORDS: &'static [(&'static str, Self)] = &[("link", Self::Link), ("child", Self::Child)];
+}
+
 // === impl Traced ===
+
+impl Choice for Traced {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("mismatch", Self::Mismatch),
+        ("all", Self::All),
+        ("none", Self::None),
+    ];
+}
 
 impl Traced {
     /// Whether a check with this outcome is exported as a trace.

@@ -4,7 +4,7 @@
 use super::{Head, JsonBody, template::Template};
 use crate::{
     rules::InvalidPath,
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Key},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Key, reference},
 };
 use http::{HeaderName, Method};
 use jsonpath_rust::{
@@ -12,7 +12,7 @@ use jsonpath_rust::{
     query::js_path_process,
 };
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{borrow::Cow, collections::BTreeSet};
 
 /// Conditions on a request. All must hold; an absent condition always holds.
@@ -71,6 +71,33 @@ impl Selector {
             fields.fault(fault);
         }
         selector
+    }
+
+    /// Adds the schemas of the fields that [`take`](Self::take) takes.
+    pub(crate) fn describe(fields: &mut Value) {
+        let patterns = |names: Value, description: &str| {
+            json!({
+                "description": description,
+                "type": "object",
+                "propertyNames": names,
+                "additionalProperties": reference("pattern"),
+            })
+        };
+        fields["methods"] = json!({
+            "description": "Methods in upper case.",
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Z-]+$"},
+        });
+        fields["path"] = json!({
+            "description": "A template such as /users/{id}, or a pattern that begins with ^.",
+            "type": "string",
+            "pattern": "^[/^]",
+        });
+        let about = "Patterns by header name; captures, (?<op>…), may stand in the route's name.";
+        fields["header"] = patterns(reference("header"), about);
+        let about = "Patterns by JSONPath into the body.";
+        fields["json"] = patterns(json!({"pattern": r"^\$"}), about);
     }
 
     /// Whether the request is selected. Without a `body`, JSON fields are undecided.

@@ -1,5 +1,7 @@
 //! Frequencies of events.
 
+use crate::spanned_yaml::{Form, Setting, number};
+use serde_json::json;
 use std::{fmt, str::FromStr};
 
 /// Events per second: `1/s`, `30/m`, `10/h`. Finite and not negative.
@@ -15,6 +17,12 @@ pub struct NotAFrequency;
 impl Frequency {
     pub const ZERO: Self = Self(0.0);
 
+    /// Written as a number of events in one second.
+    pub const PER_SECOND: Form<Self> = Form {
+        read: |at, range| (f64::FORM.read)(at, range).map(Self),
+        schema: number,
+    };
+
     /// `None` if negative or not finite.
     pub fn per_second(events: f64) -> Option<Self> {
         (events.is_finite() && events >= 0.0).then_some(Self(events))
@@ -29,6 +37,13 @@ impl From<u32> for Frequency {
     fn from(events: u32) -> Self {
         Self(events.into())
     }
+}
+
+impl Setting for Frequency {
+    const FORM: Form<Self> = Form {
+        read: |at, _| Ok(at.parse("a frequency such as 1/s, 30/m or 10/h")?),
+        schema: |_| json!({"type": "string", "pattern": r"^\s*[0-9.eE+-]+\s*/\s*[smh]\s*$"}),
+    };
 }
 
 impl FromStr for Frequency {

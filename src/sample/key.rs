@@ -1,7 +1,11 @@
 //! The key that a read may be sampled by, so that every sidecar decides alike.
 
-use crate::trace_context::TraceContext;
+use crate::{
+    spanned_yaml::{Form, Setting},
+    trace_context::TraceContext,
+};
 use http::{HeaderMap, HeaderName, header::COOKIE};
+use serde_json::json;
 use std::{fmt, str::FromStr};
 
 /// What decides whether a read is sampled.
@@ -47,6 +51,18 @@ impl FromStr for By {
             _ => Err(NotAKey),
         }
     }
+}
+
+impl Setting for By {
+    const FORM: Form<Self> = Form {
+        read: |at, _| {
+            if at.node.is_null() {
+                return Ok(Self::Chance);
+            }
+            Ok(at.parse("null, header:NAME, cookie:NAME or trace")?)
+        },
+        schema: |_| json!({"type": "string", "pattern": r"^(trace|(header|cookie):\S+)$"}),
+    };
 }
 
 impl fmt::Display for By {

@@ -8,13 +8,12 @@ mod tests;
 
 use crate::{
     route::{Fit, Head, JsonBody, Selector},
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Form, Setting, built_in},
     value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;
 use http::HeaderMap;
-use serde_json::Value;
-use std::sync::Arc;
+use serde_json::{Value, json};
 
 /// The section `reads`. A request is a read if it fits one declaration completely and no stack can interpret it
 /// otherwise.
@@ -88,13 +87,30 @@ impl Reads {
 }
 
 impl Default for Reads {
-    /// `[{methods: [GET, HEAD]}]`.
     fn default() -> Self {
-        let file = Arc::from("default");
-        let node = Node::parse(&file, "[{methods: [GET, HEAD]}]");
-        let node = node.expect("the default must be a document");
-        Self::read(&Cursor::root(&file, &node)).expect("the default must be valid")
+        built_in(Self::DEFAULT, Self::read)
     }
+}
+
+impl Setting for Reads {
+    const DEFAULT: &'static str = "[{methods: [GET, HEAD]}]";
+    const FORM: Form<Self> = Form {
+        read: |at, _| Self::read(at),
+        schema: |_| {
+            let mut fields = json!({"graphql": {
+                "description": "Requests of GraphQL of which the operation that is run is a query: by the document in \
+                                the body, parsed.",
+                "enum": ["query"],
+            }});
+            Selector::describe(&mut fields);
+            json!({"type": "array", "items": {
+                "type": "object",
+                "required": ["methods"],
+                "additionalProperties": false,
+                "properties": fields,
+            }})
+        },
+    };
 }
 
 // === impl Declaration ===

@@ -1,22 +1,31 @@
 //! Decides whether a read is checked: by rate, floor and cap, by chance or by key, or at the caller's request.
 
 use super::{By, Frequency};
+use crate::spanned_yaml::{SHARE, settings};
 use http::{HeaderMap, HeaderName};
 use xxhash_rust::xxh64::xxh64;
 
-/// The section `sample`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampling {
-    /// Share of the reads that are checked, from 0 to 1; 0 samples nothing, not even up to the floor.
-    pub rate: f64,
-    /// Each route is sampled up to this frequency whatever the rate. Does not apply to reads with a key, on which all
-    /// sidecars decide alike.
-    pub per_route_floor: Frequency,
-    /// For all routes together.
-    pub max_per_second: Frequency,
-    pub by: By,
-    /// A request with this header and the `live_token` is always sampled. `None` disables that.
-    pub force_header: Option<HeaderName>,
+settings! {
+    /// The section `sample`. The floor does not apply to reads with a key, on which all sidecars decide alike.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Sampling: Default {
+        /// Share of the reads; 0 samples nothing, floor included.
+        #[setting(default: "0.05", form: SHARE)]
+        pub rate: f64,
+        /// Rare routes are sampled up to this much whatever the rate: a number per s, m or h, such as 1/s.
+        #[setting(default: "1/s")]
+        pub per_route_floor: Frequency,
+        /// All routes together.
+        #[setting(default: "100", range: "0.001..1000000", form: Frequency::PER_SECOND)]
+        pub max_per_second: Frequency,
+        /// Samples by key instead of by chance, alike on every sidecar: trace, header:NAME or cookie:NAME.
+        #[setting(default: "null")]
+        pub by: By,
+        /// A request that carries it and the live_token is always sampled, and never counted in the verdict; null: none
+        /// is.
+        #[setting(default: "x-twinread-sample")]
+        pub force_header: Option<HeaderName>,
+    }
 }
 
 /// Input of a decision.
@@ -91,18 +100,6 @@ impl Sampling {
         }
         let key = self.by.key(headers);
         Some(key.map_or(chance, |key| xxh64(key, 0)))
-    }
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self {
-            rate: 0.05,
-            per_route_floor: Frequency::from(1),
-            max_per_second: Frequency::from(100),
-            by: By::Chance,
-            force_header: Some(HeaderName::from_static("x-twinread-sample")),
-        }
     }
 }
 

@@ -1,17 +1,22 @@
 //! A circuit breaker; callers pass in the time.
 
+use crate::spanned_yaml::settings;
 use std::{
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 
-/// When a breaker opens, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Consecutive failures that open it.
-    pub failures: NonZeroU32,
-    /// How long it rejects everything before it admits one probe.
-    pub cool_down: Duration,
+settings! {
+    /// The section `new.breaker`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Limits: Default {
+        /// Failures in a row that open it.
+        #[setting(default: "10", range: "1..1000000")]
+        pub failures: NonZeroU32,
+        /// How long it stays open before one probe.
+        #[setting(default: "10s", range: "1ms..1d")]
+        pub cool_down: Duration,
+    }
 }
 
 /// Protects a failing stack from requests.
@@ -45,17 +50,6 @@ pub(super) enum End {
     Failed,
     /// It was not sent, or we gave it up for reasons of our own.
     Abandoned,
-}
-
-// === impl Limits ===
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            failures: NonZeroU32::new(10).expect("10 is not zero"),
-            cool_down: Duration::from_secs(10),
-        }
-    }
 }
 
 // === impl Breaker ===

@@ -8,6 +8,7 @@ mod tolerance;
 
 pub use tolerance::{Amount, Tolerance};
 
+use crate::spanned_yaml::Choice;
 use std::{
     cmp::Ordering,
     hash::{Hash, Hasher},
@@ -21,6 +22,7 @@ pub enum Numbers {
     /// Only the same spelling is equal.
     Lexical,
 }
+
 /// A JSON number: `0.d₁d₂… × 10^top`, without zeros at either end.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'t> {
@@ -38,6 +40,13 @@ pub struct Rounded {
     negative: bool,
     digits: Vec<u8>,
     top: i128,
+}
+
+// === impl Numbers ===
+
+impl Choice for Numbers {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("numeric", Self::Numeric), ("lexical", Self::Lexical)];
 }
 
 // === impl Decimal ===

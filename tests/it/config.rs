@@ -12,9 +12,8 @@ use twinread::{
     export::log::Format,
     http_client::{HostPolicy, Target},
     live::{Checks, ListenerLimits},
-    pipeline::Traced,
+    pipeline::{Trace, Traced},
     sample::{Reads, Sampling},
-    shadow::Trace,
     spanned_yaml::ConfigErrors,
     stack::Stack,
     verdict::Limits,
@@ -518,38 +517,41 @@ fn without_a_file_or_a_stack_it_is_told_what_is_missing() {
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let config = config("");
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:9900");
-    assert_eq!(config.admin_token, None);
-    assert_eq!(config.live_token, None);
+    assert_eq!(config.settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.settings.admin.to_string(), "127.0.0.1:9900");
+    assert_eq!(config.settings.admin_token, None);
+    assert_eq!(config.settings.live_token, None);
     assert!(!config.is_same_stack && config.warnings.is_empty());
-    assert_eq!(config.serve_from, Stack::Old);
-    assert_eq!(config.checks, Checks::Running);
-    assert_eq!(config.listener, ListenerLimits::default());
+    assert_eq!(config.settings.serve_from, Stack::Old);
+    assert_eq!(config.settings.paused, Checks::Running);
+    assert_eq!(config.settings.limits, ListenerLimits::default());
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
-    assert_eq!(config.protection.timeout, Duration::from_secs(5));
-    assert_eq!(config.protection.max_in_flight.get(), 32);
-    assert_eq!(config.protection.max_per_second.as_per_second(), 200.0);
-    assert_eq!(config.protection.breaker.failures.get(), 10);
-    assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
+    assert_eq!(config.settings.new.timeout, Duration::from_secs(5));
+    assert_eq!(config.settings.new.max_in_flight.get(), 32);
+    assert_eq!(config.settings.new.max_per_second.as_per_second(), 200.0);
+    assert_eq!(config.settings.new.breaker.failures.get(), 10);
     assert_eq!(
-        format!("{:?}", config.reads),
+        config.settings.new.breaker.cool_down,
+        Duration::from_secs(10)
+    );
+    assert_eq!(
+        format!("{:?}", config.settings.reads),
         format!("{:?}", Reads::default())
     );
     assert!(config.routes.entries().is_empty());
-    assert_eq!(config.max_routes, 500);
-    assert_eq!(config.sampling, Sampling::default());
+    assert_eq!(config.settings.max_routes, 500);
+    assert_eq!(config.settings.sample, Sampling::default());
     let capture = Capture {
         max_body: 1 << 20,
         max_total: 64 << 20,
     };
-    assert_eq!(config.capture, capture);
+    assert_eq!(config.settings.capture, capture);
     let queue = Queue {
         max_length: 1_024,
         max_age: Duration::from_secs(30),
     };
-    assert_eq!(config.queue, queue);
+    assert_eq!(config.settings.queue, queue);
 }
 
 #[test]
@@ -560,21 +562,30 @@ fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
         !config.comparing.rules.rules().is_empty(),
         "builtin:http is on"
     );
-    assert_eq!(config.deadline, Duration::from_millis(50));
+    assert_eq!(config.comparing.options.deadline, Duration::from_millis(50));
     let redact = twinread::redact::Config::default();
-    assert_eq!(format!("{:?}", config.redact), format!("{redact:?}"));
-    assert_eq!(config.telemetry.report, twinread::export::Config::default());
-    assert_eq!(config.telemetry.trace, Trace::Link);
-    assert_eq!(config.telemetry.traced, Traced::Mismatch);
-    assert_eq!(config.log.format, Format::Text);
-    assert_eq!(config.log.level, tracing::level_filters::LevelFilter::INFO);
-    assert_eq!(config.store.keep_mismatches, 10_000);
-    assert_eq!(config.store.keep_per_class, 50);
-    assert_eq!(config.store.path, None);
-    assert_eq!(config.store.keep, Duration::from_secs(30 * 86_400));
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.epoch.label, None);
-    assert_eq!(config.grace, Duration::from_secs(10));
+    assert_eq!(
+        format!("{:?}", config.settings.redact),
+        format!("{redact:?}")
+    );
+    assert_eq!(
+        config.settings.telemetry,
+        twinread::export::Config::default()
+    );
+    assert_eq!(config.settings.telemetry.trace, Trace::Link);
+    assert_eq!(config.settings.telemetry.traced, Traced::Mismatch);
+    assert_eq!(config.settings.log.format, Format::Text);
+    assert_eq!(
+        config.settings.log.level,
+        tracing::level_filters::LevelFilter::INFO
+    );
+    assert_eq!(config.settings.store.keep_mismatches, 10_000);
+    assert_eq!(config.settings.store.keep_per_class, 50);
+    assert_eq!(config.settings.store.path, None);
+    assert_eq!(config.settings.store.keep, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.settings.verdict, Limits::default());
+    assert_eq!(config.settings.epoch.label, None);
+    assert_eq!(config.settings.drain.grace, Duration::from_secs(10));
 }
 
 /// Section 5 of the contract, except what is not available yet.
@@ -584,6 +595,7 @@ admin: 127.0.0.1:9900
 admin_token: null             # bearer token; without one, only a loopback address is accepted for admin
 live_token: null              # in header x-twinread-token of a live request (always stripped)
 allow_same_stack: false       # true: old and new may be the same place, to see the noise of an A/A run
+paused: false
 serve_from: old               # which stack is primary; changeable at runtime
 limits:                       # of the listener; reaching one is counted
   {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s}
@@ -658,12 +670,18 @@ store: {path: null, keep_mismatches: 10000, keep_per_class: 50, max_bytes: null,
 verdict:
   max_mismatch: 1e-3
   max_error: 1e-2
+  max_transient: null
+  max_noise: 0.05
+  max_uncompared: 0.01
   confidence: 0.95
   min_share: 0.001
+  required: observed
+  exempt: []
   min_coverage: 0.9
   soak: 0s
   max_gap: 1h
   max_latency_ratio: null
+  change_run: 1e6
 epoch: {label: null, version_header: null}
 drain: {grace: 10s}
 ";
@@ -676,11 +694,11 @@ fn the_configuration_of_the_contract_is_read() {
     assert_eq!(config.routes.entries().len(), 2);
     assert_eq!(config.old.authority.as_str(), "127.0.0.1:9001");
     assert_eq!(
-        config.telemetry.report.service_name.as_deref(),
+        config.settings.telemetry.service_name.as_deref(),
         Some("twinread")
     );
     assert_eq!(
-        config.telemetry.report.otlp.timeout,
+        config.settings.telemetry.otlp.timeout,
         Some(Duration::from_secs(5))
     );
 }
@@ -697,7 +715,8 @@ fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
         let mut config = Config::clone(loaded.config());
         // Absent values stay `None`, because `report` looks into the environment before the contract's defaults.
-        config.telemetry.report = twinread::export::Config::default();
+        config.settings.telemetry.otlp = twinread::export::otlp::Config::default();
+        config.settings.telemetry.service_name = None;
         // Compared by fingerprint, because their debug output has a random order.
         let rules = config.comparing.rules.fingerprint();
         config.comparing = Arc::new(CompareConfig {
@@ -723,22 +742,22 @@ fn values_are_read() {
          verdict: {soak: 7d, max_latency_ratio: 1.5}\n\
          epoch: {label: build 812}\n",
     );
-    assert_eq!(config.admin_token.as_deref(), Some("s3cret"));
-    assert_eq!(config.serve_from, Stack::New);
-    assert_eq!(config.checks, Checks::Paused);
-    assert_eq!(config.sampling.rate, 1.0);
-    assert_eq!(config.sampling.per_route_floor.as_per_second(), 0.5);
-    assert_eq!(config.sampling.by.to_string(), "cookie:sid");
-    assert_eq!(config.sampling.force_header, None);
-    assert_eq!(config.telemetry.trace, Trace::Child);
-    assert_eq!(config.telemetry.traced, Traced::All);
+    assert_eq!(config.settings.admin_token.as_deref(), Some("s3cret"));
+    assert_eq!(config.settings.serve_from, Stack::New);
+    assert_eq!(config.settings.paused, Checks::Paused);
+    assert_eq!(config.settings.sample.rate, 1.0);
+    assert_eq!(config.settings.sample.per_route_floor.as_per_second(), 0.5);
+    assert_eq!(config.settings.sample.by.to_string(), "cookie:sid");
+    assert_eq!(config.settings.sample.force_header, None);
+    assert_eq!(config.settings.telemetry.trace, Trace::Child);
+    assert_eq!(config.settings.telemetry.traced, Traced::All);
     assert_eq!(
-        config.telemetry.report.resource["deployment.environment"],
+        config.settings.telemetry.resource["deployment.environment"],
         "live"
     );
-    assert_eq!(config.log.format, Format::Json);
-    assert_eq!(config.limits.soak, Duration::from_secs(604_800));
-    assert_eq!(config.epoch.label.as_deref(), Some("build 812"));
+    assert_eq!(config.settings.log.format, Format::Json);
+    assert_eq!(config.settings.verdict.soak, Duration::from_secs(604_800));
+    assert_eq!(config.settings.epoch.label.as_deref(), Some("build 812"));
 }
 
 #[test]
@@ -763,8 +782,11 @@ fn a_stack_is_read() {
     assert_eq!(config.new.authority.as_str(), "[::1]:2");
     assert_eq!(config.new.host, HostPolicy::Stack);
     assert_eq!(config.new.idle_timeout, Duration::from_secs(5));
-    assert_eq!(config.protection.breaker.failures.get(), 3);
-    assert_eq!(config.protection.breaker.cool_down, Duration::from_secs(10));
+    assert_eq!(config.settings.new.breaker.failures.get(), 3);
+    assert_eq!(
+        config.settings.new.breaker.cool_down,
+        Duration::from_secs(10)
+    );
 }
 
 #[test]
@@ -790,9 +812,12 @@ fn variables_are_replaced_and_their_faults_are_told_once() {
     let config = loaded.config();
     assert_eq!(config.old.authority.as_str(), "old:1");
     assert_eq!(config.new.base_path, "/api");
-    assert_eq!(config.sampling.rate, 0.25);
-    assert_eq!(config.admin_token, None);
-    assert_eq!(config.epoch.label.as_deref(), Some("costs ${RATE}"));
+    assert_eq!(config.settings.sample.rate, 0.25);
+    assert_eq!(config.settings.admin_token, None);
+    assert_eq!(
+        config.settings.epoch.label.as_deref(),
+        Some("costs ${RATE}")
+    );
 
     let told = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
     assert_eq!(
@@ -818,11 +843,11 @@ fn flags_serve_without_a_file_and_win_over_one() {
     let folder = Folder::with("listen: 127.0.0.1:5\nsample: {rate: 0.1}\nqueue: {max_length: 7}\n");
     let loaded = load(&folder.origin(flags)).unwrap();
     let config = loaded.config();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:0");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:1");
+    assert_eq!(config.settings.listen.to_string(), "127.0.0.1:0");
+    assert_eq!(config.settings.admin.to_string(), "127.0.0.1:1");
     assert_eq!(config.old.authority.as_str(), "a");
-    assert_eq!(config.sampling.rate, 1.0);
-    assert_eq!(config.queue.max_length, 7);
+    assert_eq!(config.settings.sample.rate, 1.0);
+    assert_eq!(config.settings.queue.max_length, 7);
 
     let wrong = Flags {
         sample: text("lots"),

@@ -107,9 +107,9 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
     assert_eq!(process.gauges.settings_revision(), 2);
     let published = process.published.lock().unwrap();
     let config = published.last().unwrap();
-    assert_eq!(config.sampling.rate, 0.2);
-    assert_eq!(config.protection.breaker.failures.get(), 3);
-    assert_eq!(config.checks, Checks::Paused);
+    assert_eq!(config.settings.sample.rate, 0.2);
+    assert_eq!(config.settings.new.breaker.failures.get(), 3);
+    assert_eq!(config.settings.paused, Checks::Paused);
     assert_eq!(published.len(), 1);
 }
 
@@ -215,10 +215,10 @@ fn changes_from_many_sides_are_each_put_in_force_once() {
     let revision = process.running.settings().revision;
     assert_eq!(usize::try_from(revision).unwrap(), 1 + process.published());
     let published = process.published.lock().unwrap();
-    let last = published.last().unwrap().sampling.rate;
+    let last = published.last().unwrap().settings.sample.rate;
     assert_eq!(
         last,
-        process.running.config().sampling.rate,
+        process.running.config().settings.sample.rate,
         "the last one stays"
     );
     assert_eq!(process.told("sample.rate").0, json!(last));
@@ -279,7 +279,7 @@ proptest! {
         }
         process.patch(&json!({"sample": null, "queue": {"max_age": null}, "paused": null})).unwrap();
         prop_assert_eq!(process.running.settings().settings, first.settings);
-        prop_assert_eq!(process.running.config().sampling.rate, 0.1);
+        prop_assert_eq!(process.running.config().settings.sample.rate, 0.1);
     }
 }
 
@@ -310,10 +310,10 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
     assert_eq!(needs_restart, ["listen", "drain.grace"]);
 
     let config = process.running.config();
-    assert_eq!(config.sampling.rate, 0.3);
+    assert_eq!(config.settings.sample.rate, 0.3);
     assert_eq!(config.routes.entries().len(), 1);
-    assert_eq!(config.listen.port(), 8080, "what runs stays");
-    assert_eq!(config.grace.as_secs(), 10, "what runs stays");
+    assert_eq!(config.settings.listen.port(), 8080, "what runs stays");
+    assert_eq!(config.settings.drain.grace.as_secs(), 10, "what runs stays");
     assert_eq!(process.gauges.settings_revision(), 2);
 
     let (changed, needs_restart) = process.changed();
@@ -334,7 +334,7 @@ fn a_stack_that_moves_needs_a_restart_but_its_protection_does_not() {
     let config = process.running.config();
     assert_eq!(config.new.authority.as_str(), "new:2");
     assert!(config.old.set.is_empty());
-    assert_eq!(config.protection.timeout.as_secs(), 1);
+    assert_eq!(config.settings.new.timeout.as_secs(), 1);
 }
 
 #[test]

@@ -129,6 +129,19 @@ fn forms(field: &Value) -> Vec<&Value> {
     }
 }
 
+fn article(name: &str) -> &'static str {
+    if name == "address" { "an" } else { "a" }
+}
+
+/// The range of a duration or a size.
+fn ends(form: &Value) -> String {
+    match (form["x-minimum"].as_str(), form["x-maximum"].as_str()) {
+        (Some(least), Some(most)) => format!(" from {least} to {most}"),
+        (Some(least), None) => format!(" of at least {least}"),
+        _ => String::new(),
+    }
+}
+
 fn values(form: &Value) -> String {
     if let Some(name) = form["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap_or_default();
@@ -138,7 +151,7 @@ fn values(form: &Value) -> String {
             "header_or_start" => "a header's name, or `x-*`".to_owned(),
             "pairs" => "texts by header name".to_owned(),
             "pattern" => "a regular expression".to_owned(),
-            name => format!("{} {name}", if name == "address" { "an" } else { "a" }),
+            name => format!("{} {name}{}", article(name), ends(form)),
         };
     }
     if let Some(words) = form["enum"].as_array() {

@@ -99,6 +99,7 @@ fn config(addr: SocketAddr, protocol: Protocol) -> export::Config {
         },
         service_name: None,
         resource: [("deployment.environment.name".to_owned(), "test".to_owned())].into(),
+        ..export::Config::default()
     }
 }
 

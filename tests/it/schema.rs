@@ -115,7 +115,7 @@ const STACKS: &str = "\nold: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n
 #[test]
 fn the_defaults_and_the_examples_of_the_documents_are_valid() {
     let config = CONFIG.validator();
-    let mut defaults = json_of(&here("src/config/defaults.yaml"));
+    let mut defaults = twinread::config::defaults().to_json();
     for stack in ["old", "new"] {
         defaults[stack]["url"] = json!("http://stack:1");
     }

@@ -38,10 +38,10 @@ impl VerdictSource {
                 Activity::Sampling if self.gauges.breaker_open() > 0 => Activity::BreakerOpen,
                 activity => activity,
             },
-            is_by_key: config.sampling.by != By::Chance,
+            is_by_key: config.settings.sample.by != By::Chance,
             is_same_stack: config.is_same_stack,
         };
-        judge(&evidence, &config.limits, now)
+        judge(&evidence, &config.settings.verdict, now)
     }
 
     pub(in crate::admin) fn rules(&self) -> documents::Rules {
@@ -110,8 +110,8 @@ fn expired(config: &Config) -> Vec<Arc<str>> {
 
 fn activity(config: &Config) -> Activity {
     let mut own = config.routes.entries().iter().filter_map(Entry::sample);
-    let is_sampling = config.sampling.rate > 0.0 || own.any(|rate| rate > 0.0);
-    match config.checks {
+    let is_sampling = config.settings.sample.rate > 0.0 || own.any(|rate| rate > 0.0);
+    match config.settings.paused {
         Checks::Running if is_sampling => Activity::Sampling,
         Checks::Running | Checks::Paused => Activity::Paused,
     }

@@ -49,13 +49,12 @@ fn text(value: &Value) -> Option<String> {
 
 /// The values that can be listed; `null` is always one.
 fn values(schema: &Value) -> Vec<String> {
-    let branches = schema["anyOf"].as_array().into_iter().flatten();
-    let listed = branches.flat_map(|branch| match &branch["enum"] {
-        Value::Array(values) => values.iter().filter_map(text).collect(),
-        _ if branch["type"] == "boolean" => vec!["true".to_owned(), "false".to_owned()],
+    let words = match &schema["enum"] {
+        Value::Array(words) => words.iter().filter_map(text).collect(),
+        _ if schema["type"] == "boolean" => vec!["true".to_owned(), "false".to_owned()],
         _ => Vec::new(),
-    });
-    listed.chain(["null".to_owned()]).collect()
+    };
+    words.into_iter().chain(["null".to_owned()]).collect()
 }
 
 #[cfg(test)]

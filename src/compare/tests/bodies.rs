@@ -1,6 +1,7 @@
 //! Bodies without rules.
 
 use super::*;
+use crate::value::Numbers;
 
 #[test]
 fn json_is_equal_however_it_is_spelled() {

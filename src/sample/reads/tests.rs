@@ -1,7 +1,9 @@
 //! Tests of which requests are reads.
 
 use super::*;
+use crate::spanned_yaml::Node;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::sync::Arc;
 
 fn reads(text: &str) -> Result<Reads, ConfigErrors> {
     let file = Arc::from("f.yaml");

@@ -248,7 +248,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         config: config.clone(),
         rule_counts: rule_counts.clone(),
     };
-    let metrics = Metrics::new(config.get().telemetry.report.resource(&|_| None), 10);
+    let metrics = Metrics::new(config.get().settings.telemetry.resource(&|_| None), 10);
     metrics.observe(&Sources {
         ledger: ledger.clone(),
         gauges: gauges.clone(),

@@ -1,0 +1,247 @@
+//! All settings: the root of the configuration, and the sections that no other module owns.
+
+use super::stacks::{Control, NewStack, OldStack};
+use crate::{
+    compare, export,
+    live::{Checks, ListenerLimits},
+    redact::{self, Secret},
+    route::Routes,
+    sample::{Frequency, Reads, Sampling},
+    shadow::Conditional,
+    spanned_yaml::{Change, Form, SIZE, Setting, reference, settings},
+    stack::Stack,
+    store, verdict,
+};
+use http::HeaderName;
+use serde_json::json;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+settings! {
+    /// Every setting, by its name in the file.
+    #[derive(Clone, Debug)]
+    pub struct Sections {
+        /// Where callers send their requests.
+        #[setting(default: "127.0.0.1:8080")]
+        pub listen: SocketAddr,
+        /// Where the admin API listens; without an admin_token only a loopback address is accepted.
+        #[setting(default: "127.0.0.1:9900")]
+        pub admin: SocketAddr,
+        /// The bearer token that the admin API asks for.
+        #[setting(secret: true, form: TOKEN)]
+        pub admin_token: Option<String>,
+        /// Whoever sends it in the header x-twinread-token of a live request may use control headers such as
+        /// sample.force_header.
+        #[setting(secret: true, change: Change::File)]
+        pub live_token: Option<Secret>,
+        /// Whether old and new may be the same place, to see the noise of an A/A run; the verdict is then never safe.
+        #[setting(default: "false")]
+        pub allow_same_stack: bool,
+        /// Which stack answers the caller; changeable at runtime.
+        #[setting(default: "old", change: Change::Runtime)]
+        pub serve_from: Stack,
+        /// Whether nothing is sampled for now.
+        #[setting(default: "false", change: Change::Runtime)]
+        pub paused: Checks,
+        /// How much callers of the listener may take; each limit that is reached is counted.
+        #[setting]
+        pub limits: ListenerLimits,
+        /// The stack that is to be replaced.
+        #[setting]
+        pub old: OldStack,
+        /// The stack that is to serve in the end.
+        #[setting]
+        pub new: NewStack,
+        /// A second instance of the old stack, to tell noise from difference; without one the old stack itself is read
+        /// again.
+        #[setting]
+        pub control: Control,
+        /// What may be replayed; the first that fits wins. Everything else is only forwarded.
+        #[setting(change: Change::File)]
+        pub reads: Arc<Reads>,
+        /// Names for figures and rules, tried in order.
+        #[setting(default: "[]", change: Change::File)]
+        pub routes: Routes,
+        /// Past so many every new route that is not declared is `other`.
+        #[setting(default: "500", range: "1..100000")]
+        pub max_routes: usize,
+        /// Which reads are checked.
+        #[setting(change: Change::Runtime)]
+        pub sample: Sampling,
+        /// What may be kept of live reads until their checks.
+        #[setting(change: Change::Runtime)]
+        pub capture: Capture,
+        /// Samples that wait for their check.
+        #[setting(change: Change::Runtime)]
+        pub queue: Queue,
+        /// What differs is read again on both stacks.
+        #[setting(change: Change::Runtime)]
+        pub recheck: Recheck,
+        /// A sampled read that the primary answered by its conditions (304, 412, a part by If-Range): read both again
+        /// without them, or skip it.
+        #[setting(default: "reread", change: Change::File)]
+        pub conditional: Conditional,
+        /// Rule files, folders of them, and builtin:NAME, in order.
+        #[setting(default: "['builtin:http']", change: Change::File, form: RULES)]
+        pub rules: Vec<String>,
+        /// How answers are compared.
+        #[setting(change: Change::File)]
+        pub compare: compare::Options,
+        /// What is hidden of answers before they are logged, exported, stored or shown.
+        #[setting(change: Change::File)]
+        pub redact: redact::Config,
+        /// Where checks are reported.
+        #[setting]
+        pub telemetry: export::Config,
+        /// What the process logs about itself.
+        #[setting]
+        pub log: export::log::Config,
+        /// What survives a restart.
+        #[setting]
+        pub store: store::Config,
+        /// When the switch is safe.
+        #[setting(change: Change::Runtime)]
+        pub verdict: verdict::Limits,
+        /// When figures begin again.
+        #[setting]
+        pub epoch: Epoch,
+        /// How the process ends.
+        #[setting]
+        pub drain: Drain,
+    }
+}
+
+settings! {
+    /// The section `capture`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Capture: Default {
+        /// Of one body. A larger answer is hashed.
+        #[setting(default: "1MiB", form: SIZE)]
+        pub max_body: usize,
+        /// Of all bodies.
+        #[setting(default: "64MiB", form: SIZE)]
+        pub max_total: usize,
+    }
+}
+
+settings! {
+    /// The section `queue`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Queue: Default {
+        /// Samples that may wait for a check; further ones are counted as queue_full.
+        #[setting(default: "1024", range: "1..1000000")]
+        pub max_length: usize,
+        /// A sample that has waited longer is not compared.
+        #[setting(default: "30s", range: "1ms..1h")]
+        pub max_age: Duration,
+    }
+}
+
+settings! {
+    /// The section `recheck`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Recheck: Default {
+        /// Delays from the first difference on, each longer than the one before; [] switches it off.
+        #[setting(default: "[200ms, 2s, 10s]", range: "1ms..1h", form: DELAYS)]
+        pub after: Vec<Duration>,
+        /// Readings of both stacks in one second.
+        #[setting(default: "10", range: "0.001..1000000", form: Frequency::PER_SECOND)]
+        pub max_per_second: Frequency,
+    }
+}
+
+settings! {
+    /// The section `epoch`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Epoch: Default {
+        /// Of the epoch that begins with the process.
+        #[setting]
+        pub label: Option<String>,
+        /// In answers of the new stack: another value is another build, and begins an epoch.
+        #[setting]
+        pub version_header: Option<HeaderName>,
+    }
+}
+
+settings! {
+    /// The section `drain`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Drain: Default {
+        /// How long accepted checks may take after SIGTERM.
+        #[setting(default: "10s", range: "0s..1h")]
+        pub grace: Duration,
+    }
+}
+
+/// Each delay costs a request to either stack, so there must be few.
+const MAX_DELAYS: usize = 10;
+
+const DELAYS: Form<Vec<Duration>> = Form {
+    read: |at, range| {
+        let after = (Vec::<Duration>::FORM.read)(at, range)?;
+        if after.len() > MAX_DELAYS {
+            return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
+        }
+        if after.is_sorted_by(|one, next| one < next) {
+            Ok(after)
+        } else {
+            let expected = "each delay is from the first difference on: expected them to grow";
+            Err(at.fault(expected).into())
+        }
+    },
+    schema: |range| {
+        let mut schema = (Vec::<Duration>::FORM.schema)(range);
+        schema["maxItems"] = json!(MAX_DELAYS);
+        schema
+    },
+};
+
+/// A bearer token. It never appears in a fault.
+const TOKEN: Form<String> = Form {
+    read: |at, _| {
+        let token = at.text().map_err(|_| at.fault("expected a text"))?;
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(at
+                .fault("expected one or more visible ASCII characters")
+                .into());
+        }
+        Ok(token.to_owned())
+    },
+    schema: |_| json!({"type": "string", "pattern": "^[!-~]+$"}),
+};
+
+/// Faults of this list are reported where its files are read.
+const RULES: Form<Vec<String>> = Form {
+    read: |at, _| {
+        let items = at.items().unwrap_or_default();
+        let texts = items.iter().filter_map(|at| at.text().ok());
+        Ok(texts.map(str::to_owned).collect())
+    },
+    schema: |_| json!({"type": "array", "items": {"type": "string"}}),
+};
+
+// === impl Recheck ===
+
+impl Recheck {
+    /// How long after a write its effect may still differ: until the last recheck. Zero without rechecks.
+    pub fn window(&self) -> Duration {
+        self.after.last().copied().unwrap_or_default()
+    }
+}
+
+// === impl SocketAddr ===
+
+impl Setting for SocketAddr {
+    const FORM: Form<Self> = Form {
+        read: |at, _| Ok(at.parse("an address and port such as 127.0.0.1:8080")?),
+        schema: |_| reference("address"),
+    };
+}
+
+// === impl Secret ===
+
+impl Setting for Secret {
+    const FORM: Form<Self> = Form {
+        read: |at, range| (TOKEN.read)(at, range).map(|token| Self::new(&token)),
+        schema: TOKEN.schema,
+    };
+}
