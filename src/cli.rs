@@ -16,7 +16,7 @@ mod verdict;
 
 use crate::spanned_yaml::ConfigError;
 use clap::{Parser, Subcommand, error::ErrorKind};
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 /// Exit codes, as in sysexits.h where it has one.
 pub mod exit {
@@ -83,6 +83,13 @@ fn warn(warning: &ConfigError) {
         ..warning.clone()
     };
     anstream::eprintln!("{warning}");
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    format!("{error}{causes}")
 }
 
 /// `1 rule`, `2 rules`.

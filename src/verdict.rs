@@ -1,12 +1,12 @@
 //! From tallies to a verdict: outcomes of checks, confidence, and whether the switch is safe.
 
-mod assessment;
+pub mod assessment;
 pub mod bounds;
 pub mod builds;
 pub mod change;
 pub mod checks;
 pub mod evidence;
-pub mod history;
+pub mod finding;
 pub mod judge;
 pub mod keys;
 pub mod limits;
@@ -15,20 +15,20 @@ mod proof;
 pub mod rate;
 pub mod requirement;
 pub mod soak;
-pub mod told;
 pub mod version;
 
+pub use assessment::Assessment;
 pub use bounds::{Interval, Trials};
 pub use builds::Builds;
 pub use change::ChangeDetector;
 pub use checks::{Checks, Entry, RouteEvidence};
 pub use evidence::{Activity, Cause, Epoch, Evidence, Figures, Outcomes, Tallies};
-pub use judge::judge;
+pub use finding::{Code, Decision, Finding};
+pub use judge::{Judgement, Soak, judge};
 pub use keys::DistinctKeys;
 pub use limits::{Limits, RequiredRoutes};
 pub use percent::Percent;
 pub use rate::EventRate;
 pub use requirement::{Requirement, Requirements};
 pub use soak::SoakClock;
-pub use told::{Code, Counts, Decision, Finding, RouteVerdict, Verdict};
 pub use version::Version;

@@ -4,11 +4,12 @@ use super::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
 use rand::{RngExt, rngs::StdRng};
 use twinread::{
+    admin::documents::Verdict,
     outcome::{Mark, Outcome, ShadowError, Via},
     stack::Stack,
     verdict::{
         Activity, Cause, Decision, Entry, Epoch, Evidence, Figures, Limits, Outcomes, Requirement,
-        RouteEvidence, Tallies, Trials, Verdict, judge,
+        RouteEvidence, Tallies, Trials, judge,
     },
 };
 
@@ -175,5 +176,5 @@ fn judged(routes: Vec<Judged>, limits: &Limits) -> Verdict {
         is_by_key: false,
         is_same_stack: false,
     };
-    judge(&evidence, limits, Timestamp::UNIX_EPOCH)
+    judge(&evidence, limits, Timestamp::UNIX_EPOCH).into()
 }

@@ -1,153 +1,49 @@
-//! Documents that other parts of the process fill in.
+//! The documents of the API: the calls write them, and the command line reads them.
+
+mod figures;
+mod names;
+mod recheck;
+mod rules;
+mod verdict;
+
+pub use crate::{
+    settings::{Change as SettingChange, Settings},
+    store::{Class, Classes, Mismatch, Page as MismatchPage},
+};
+pub use figures::{EpochFigures, EpochRoute, Epochs, LiveRoute, Routes};
+pub use recheck::{ClassRecheck, Found, Rechecked};
+pub use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
+pub use verdict::{
+    Counts, Epoch, Finding, Latency, Matches, Quantiles, Rate, RouteVerdict, Soak, Verdict,
+    VerdictChange, VerdictHistory,
+};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Every rule in force.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Rules {
-    pub rules: Vec<Rule>,
-}
-
-/// A rule in force, and what it did.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Rule {
-    pub id: String,
-    pub why: String,
-    #[schema(required)]
-    pub owner: Option<String>,
-    /// The last day on which it applies.
-    #[schema(required, format = Date)]
-    pub expires: Option<String>,
-    pub expired: bool,
-    /// How often it was evaluated.
-    pub applied: u64,
-    /// Differences that would have been reported without it.
-    pub masked: u64,
-}
-
-/// Rules that would explain stored mismatches.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Suggestions {
-    /// Those that would mask the most first.
-    pub suggestions: Vec<Suggestion>,
-    /// Mismatches that would be none under all suggestions together.
-    pub masked_together: usize,
-    /// Ids of classes that no single rule explains.
-    pub unexplained: Vec<String>,
-    /// Ids of classes for which that is unknown, because too few of their differences were tried.
-    pub not_tried: Vec<String>,
-    /// Differences on which no rule was tried, for lack of space.
-    pub differences_not_tried: usize,
-    /// Number of stored mismatches.
-    pub mismatches: u64,
-    /// How many of them were examined.
-    pub looked_at: usize,
-    /// At most this many of each class are examined.
-    pub newest_per_class: usize,
-    pub classes: usize,
-    /// Fewer than `classes` if time was up.
-    pub classes_looked_at: usize,
-}
-
-/// A rule, and its effect on the stored mismatches.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Suggestion {
-    /// As in a rule file, without its reason.
-    #[schema(value_type = Object)]
-    pub rule: Value,
-    /// The same as YAML, as an item of a rule file.
-    pub yaml: String,
-    /// Ids of the classes that it explains.
-    pub classes: Vec<String>,
-    /// Mismatches that would be none under it.
-    pub masks: usize,
-    /// Of the mismatches that show one of the classes, those in which it explains the class entirely.
-    pub explains: usize,
-    /// Mismatches that show one of the classes.
-    pub of: usize,
-    /// Those of them for which it is unknown.
-    pub not_tried: usize,
-    /// Ids of up to three that it does not explain.
-    pub not_explained: Vec<String>,
-}
-
-/// What rules would hide of the stored mismatches.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Preview {
-    /// Number of stored mismatches.
-    pub mismatches: u64,
-    /// How many of them were examined.
-    pub looked_at: usize,
-    /// At most this many of each class are examined.
-    pub newest_per_class: usize,
-    pub rules: Vec<Hiding>,
-    pub warnings: Vec<String>,
-    pub hidden: Affected,
-    pub kept: Affected,
-    /// Unknown, because the stored values are redacted.
-    pub cannot_be_judged: Affected,
-}
-
-/// What one rule would hide.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Hiding {
-    pub id: String,
-    pub differences_hidden: u64,
-}
-
-/// Mismatches with the same result.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Affected {
-    pub count: usize,
-    /// Ids of up to three.
-    pub examples: Vec<String>,
-}
-
-/// Result of reading the stored mismatches of a class again.
+/// The process answers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ClassRecheck {
-    /// The id of the class.
-    pub class: String,
-    pub route: Arc<str>,
-    pub place: String,
-    pub kind: String,
-    pub still_there: usize,
-    pub vanished: usize,
-    pub not_judged: usize,
-    /// Stored mismatches of the class that are older than these and were not read.
-    pub not_read: u64,
-    /// The newest first.
-    pub examples: Vec<Rechecked>,
+pub struct Alive {
+    #[schema(example = "alive")]
+    pub status: String,
 }
 
-/// A stored mismatch that was to be read again.
+/// The process does its work.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Rechecked {
-    /// As at `/v1/mismatches/{id}`.
-    pub id: String,
-    pub method: String,
-    pub path: String,
-    pub found: Found,
-    /// Why it was not judged, or a further remark.
-    #[schema(required)]
-    pub detail: Option<String>,
-    /// What the stacks answer now; null: not asked, or no answer.
-    #[schema(required)]
-    pub old_status: Option<u16>,
-    #[schema(required)]
-    pub new_status: Option<u16>,
+pub struct Ready {
+    #[schema(example = "ready")]
+    pub status: String,
+    /// Faults that do not stop the process from working, each in a sentence.
+    pub impaired: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Found {
-    /// The answers differ at the place of the class, or the place can no longer be compared.
-    StillThere,
-    /// They no longer differ there.
-    Vanished,
-    /// It could not be requested or not be compared.
-    NotJudged,
+/// Changes of settings, the newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SettingsHistory {
+    pub changes: Vec<SettingChange>,
+    /// The `cursor` of the next page; null on the last one.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// Changes of this page that are left out because they cannot be read.
+    pub unreadable: u64,
 }

@@ -2,11 +2,12 @@
 
 use super::{
     AdminState,
+    documents::{Epoch, EpochFigures, Epochs},
     openapi::Fails,
     problem::Problem,
     router::{NoQuery, bad_query, read_json},
 };
-use crate::verdict::{Cause, Counts, Epoch, Figures, Tallies, evidence::Latency};
+use crate::verdict::Cause;
 use axum::{
     Json,
     body::Bytes,
@@ -17,8 +18,8 @@ use axum::{
     response::IntoResponse,
 };
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, sync::Arc};
+use serde::Deserialize;
+use std::net::SocketAddr;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -29,30 +30,6 @@ pub(super) struct Beginning {
     /// Its label, such as a build number.
     #[schema(max_length = 200)]
     label: Option<String>,
-}
-
-/// Every epoch, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Epochs {
-    epochs: Vec<EpochFigures>,
-}
-
-/// An epoch with its figures.
-#[derive(Debug, Serialize, ToSchema)]
-struct EpochFigures {
-    #[serde(flatten)]
-    epoch: Epoch,
-    routes: Vec<RouteFigures>,
-}
-
-/// A route's figures in one epoch.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EpochRoute)]
-struct RouteFigures {
-    route: Arc<str>,
-    #[serde(flatten)]
-    counts: Counts,
-    latency: Latency,
 }
 
 /// Maximum length of a label, in characters.
@@ -104,7 +81,7 @@ pub(super) async fn begin(
 ) -> Result<impl IntoResponse, Problem> {
     let label = read_label(body)?;
     state.ledger.begin_epoch(label.as_deref(), Cause::Asked);
-    let epoch = state.ledger.tallies().epoch;
+    let epoch = Epoch::from(&state.ledger.tallies().epoch);
     info!(epoch = %epoch.id, label, by = %caller, "an epoch began");
     Ok((StatusCode::CREATED, [state.stored().await], Json(epoch)))
 }
@@ -122,28 +99,5 @@ fn read_label(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Pro
             "label: expected at most {MAX_LABEL} characters"
         ))),
         label => Ok(label),
-    }
-}
-
-// === impl EpochFigures ===
-
-impl From<Tallies> for EpochFigures {
-    fn from(tallies: Tallies) -> Self {
-        Self {
-            epoch: tallies.epoch,
-            routes: tallies.routes.iter().map(RouteFigures::from).collect(),
-        }
-    }
-}
-
-// === impl RouteFigures ===
-
-impl From<&Figures> for RouteFigures {
-    fn from(figures: &Figures) -> Self {
-        Self {
-            route: figures.route.clone(),
-            counts: Counts::from(figures),
-            latency: figures.latency,
-        }
     }
 }

@@ -2,21 +2,12 @@
 
 use super::{
     AdminState,
-    documents::Rules,
+    documents::{LiveRoute, Routes, Rules, Verdict, VerdictHistory},
     openapi::Fails,
     paging::{self, AskedPage},
     problem::Problem,
     router::{NoQuery, bad_query},
     service::history,
-};
-use crate::{
-    ledger::{
-        Route,
-        route::{METHODS, STATUS_CLASSES},
-    },
-    outcome::Outcome,
-    value::Kind,
-    verdict::{Counts, Figures, Verdict, history::Change},
 };
 use axum::{
     Json,
@@ -24,8 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -44,36 +34,6 @@ enum Format {
     Json,
     /// The status says it, too.
     Gate,
-}
-
-/// The live figures of every route.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Routes {
-    routes: Vec<RouteFigures>,
-}
-
-/// A route's figures since the process began.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LiveRoute)]
-struct RouteFigures {
-    route: Arc<str>,
-    /// By method and status class; only those that occurred.
-    requests: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
-    #[serde(flatten)]
-    counts: Counts,
-    /// By kind; only those that occurred.
-    differences: BTreeMap<&'static str, u64>,
-}
-
-/// Changes of the verdict, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct VerdictHistory {
-    changes: Vec<Change>,
-    /// The `cursor` of the next page; null on the last one.
-    #[schema(required)]
-    next: Option<String>,
-    /// Changes of this page that are left out because they cannot be read.
-    unreadable: u64,
 }
 
 /// May the switch be made, and why (not)
@@ -145,7 +105,7 @@ pub(super) async fn routes(
 ) -> Result<Json<Routes>, Problem> {
     asked.map_err(bad_query)?;
     let routes = state.ledger.routes();
-    let routes = routes.iter().map(RouteFigures::from).collect();
+    let routes = routes.iter().map(LiveRoute::from).collect();
     Ok(Json(Routes { routes }))
 }
 
@@ -165,46 +125,4 @@ pub(super) async fn rules(
 ) -> Result<Json<Rules>, Problem> {
     asked.map_err(bad_query)?;
     Ok(Json(state.verdict.rules()))
-}
-
-// === impl RouteFigures ===
-
-impl From<&Route> for RouteFigures {
-    fn from(route: &Route) -> Self {
-        let mut figures = Figures::new(route.name().clone());
-        figures.live = route.live_total();
-        figures.reads = route.reads();
-        figures.sampled = route.sampled();
-        figures.delayed = route.delayed();
-        let outcomes = Outcome::ALL.into_iter();
-        figures.outcomes = outcomes
-            .map(|outcome| (outcome, route.outcomes(outcome)))
-            .collect();
-        figures.forced = route.forced();
-        figures.waiting = figures.sampled.saturating_sub(figures.outcomes.ended());
-        let differences = Kind::ALL.into_iter();
-        Self {
-            route: route.name().clone(),
-            requests: requests(route),
-            counts: Counts::from(&figures),
-            differences: differences
-                .map(|kind| (kind.name(), route.differences(kind)))
-                .filter(|(_, count)| *count > 0)
-                .collect(),
-        }
-    }
-}
-
-fn requests(route: &Route) -> BTreeMap<&'static str, BTreeMap<&'static str, u64>> {
-    let mut requests = BTreeMap::<_, BTreeMap<_, _>>::new();
-    for (method, method_name) in METHODS.into_iter().enumerate() {
-        for (class, class_name) in STATUS_CLASSES.into_iter().enumerate() {
-            let count = route.live(method, class);
-            if count > 0 {
-                let classes = requests.entry(method_name).or_default();
-                classes.insert(class_name, count);
-            }
-        }
-    }
-    requests
 }

@@ -1,11 +1,17 @@
 //! Mismatch classes and stored examples.
 
 use super::{
-    AdminState, openapi::Fails, paging, problem::Problem, router::bad_query, state::blocking,
+    AdminState,
+    documents::{Class, Classes, Mismatch, MismatchPage},
+    openapi::Fails,
+    paging,
+    problem::Problem,
+    router::bad_query,
+    state::blocking,
 };
 use crate::{
     outcome::Outcome,
-    store::{Class, Classes, Filter, Mismatch, Order, Page},
+    store::{Filter, Order},
 };
 use axum::{
     Json,
@@ -144,7 +150,7 @@ pub(super) async fn class(
     responses(
         (
             status = OK,
-            body = Page,
+            body = MismatchPage,
             description = "A page of examples",
             links(
                 ("example" = (
@@ -160,7 +166,7 @@ pub(super) async fn class(
 pub(super) async fn mismatches(
     State(state): State<AdminState>,
     asked: Result<Query<AskedMismatches>, QueryRejection>,
-) -> Result<Json<Page>, Problem> {
+) -> Result<Json<MismatchPage>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
     let filter = asked.validate()?;
     Ok(Json(

@@ -1,30 +1,17 @@
 //! `/livez`, `/readyz` and `/metrics`: for the orchestrator and Prometheus.
 
-use super::{AdminState, openapi::Fails, problem::Problem};
+use super::{
+    AdminState,
+    documents::{Alive, Ready},
+    openapi::Fails,
+    problem::Problem,
+};
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// The process answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Alive {
-    #[schema(example = "alive")]
-    status: &'static str,
-}
-
-/// The process does its work.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Ready {
-    #[schema(example = "ready")]
-    status: &'static str,
-    /// Faults that do not stop the process from working, each in a sentence.
-    impaired: Vec<String>,
-}
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -37,7 +24,9 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     responses((status = OK, body = Alive, description = "It does")),
 )]
 pub(super) async fn livez() -> Json<Alive> {
-    Json(Alive { status: "alive" })
+    Json(Alive {
+        status: "alive".to_owned(),
+    })
 }
 
 /// Whether the process can do its work
@@ -51,7 +40,7 @@ pub(super) async fn livez() -> Json<Alive> {
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
     let (missing, impaired) = (state.readiness.missing(), state.readiness.impaired());
     if missing.is_empty() {
-        let status = "ready";
+        let status = "ready".to_owned();
         return Json(Ready { status, impaired }).into_response();
     }
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, missing.join("; "))

@@ -1,5 +1,6 @@
 //! What the calls do, apart from HTTP.
 
+mod historian;
 pub mod history;
 pub mod readiness;
 pub mod recheck;

@@ -2,13 +2,14 @@
 
 use super::{
     AdminState,
+    documents::{Settings, SettingsHistory},
     openapi::Fails,
     paging::{self, AskedPage},
     problem::Problem,
     router::read_json,
     service::history,
 };
-use crate::settings::{Change, Refused, Settings};
+use crate::settings::Refused;
 use axum::{
     Json,
     body::Bytes,
@@ -19,21 +20,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
 use serde_json::Value;
 use std::net::SocketAddr;
-use utoipa::ToSchema;
-
-/// Changes of settings, the newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct SettingsHistory {
-    changes: Vec<Change>,
-    /// The `cursor` of the next page; null on the last one.
-    #[schema(required)]
-    next: Option<String>,
-    /// Changes of this page that are left out because they cannot be read.
-    unreadable: u64,
-}
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 

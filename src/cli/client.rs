@@ -2,12 +2,14 @@
 //!
 //! It blocks, because a command has nothing else to do while it waits.
 
-use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
+use super::{chain, exit};
+use http::{HeaderMap, Request, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy, rt::TokioExecutor};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{io, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 use tokio::{runtime, time};
 
 // The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
@@ -40,9 +42,9 @@ pub struct Client {
 /// A successful answer of the admin API.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Value,
+    url: String,
 }
 
 /// Why there is no usable answer.
@@ -75,6 +77,14 @@ pub enum Error {
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
+/// The exit code of a command that asks the admin API. Prints why there is no usable answer.
+pub(super) fn exit_code(ended: Result<ExitCode, Error>) -> ExitCode {
+    ended.unwrap_or_else(|error| {
+        anstream::eprintln!("{}", chain(&error));
+        ExitCode::from(error.exit_code())
+    })
+}
+
 // === impl Address ===
 
 impl Address {
@@ -88,21 +98,14 @@ impl Address {
         if !is_url {
             return Err(Error::NotAUrl(self.admin.clone()));
         }
-        let authorization = self
-            .token
-            .as_ref()
-            .map(|token| format!("Bearer {token}").parse())
-            .transpose()
-            .map_err(|_| Error::NotAToken)?;
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Error::Runtime)?;
+        let token = self.token.as_ref();
+        let authorization = token.map(|token| format!("Bearer {token}").parse());
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
         Ok(Client {
             base,
-            authorization,
+            authorization: authorization.transpose().map_err(|_| Error::NotAToken)?,
             within: ANSWER_WITHIN,
-            runtime,
+            runtime: runtime.map_err(Error::Runtime)?,
             http: legacy::Client::builder(TokioExecutor::new()).build_http(),
         })
     }
@@ -121,7 +124,7 @@ impl Client {
     /// # Errors
     /// No answer, or an error.
     pub fn get(&self, path_and_query: &str) -> Result<Reply, Error> {
-        self.send(Method::GET, path_and_query, HeaderMap::new(), String::new())
+        self.send(Request::get(self.url(path_and_query)), String::new())
     }
 
     /// Sends a JSON merge patch; `if_match` is the value of an ETag.
@@ -129,35 +132,21 @@ impl Client {
     /// # Errors
     /// No answer, or an error. In the latter case nothing has changed.
     pub fn patch(&self, path: &str, patch: &Value, if_match: Option<&str>) -> Result<Reply, Error> {
-        let mut headers = HeaderMap::new();
-        let kind = header::HeaderValue::from_static("application/merge-patch+json");
-        headers.insert(header::CONTENT_TYPE, kind);
-        if let Some(tag) = if_match.and_then(|tag| tag.parse().ok()) {
-            headers.insert(header::IF_MATCH, tag);
+        let mut request = Request::patch(self.url(path))
+            .header(header::CONTENT_TYPE, "application/merge-patch+json");
+        if let Some(tag) = if_match {
+            request = request.header(header::IF_MATCH, tag);
         }
-        self.send(Method::PATCH, path, headers, patch.to_string())
+        self.send(request, patch.to_string())
     }
 
-    /// Sends a JSON document.
+    /// Sends a text of a media type.
     ///
     /// # Errors
     /// No answer, or an error.
-    pub fn post(&self, path: &str, document: &Value) -> Result<Reply, Error> {
-        let mut headers = HeaderMap::new();
-        let kind = header::HeaderValue::from_static("application/json");
-        headers.insert(header::CONTENT_TYPE, kind);
-        self.send(Method::POST, path, headers, document.to_string())
-    }
-
-    /// Sends YAML text.
-    ///
-    /// # Errors
-    /// No answer, or an error.
-    pub fn post_text(&self, path: &str, text: String) -> Result<Reply, Error> {
-        let mut headers = HeaderMap::new();
-        let kind = header::HeaderValue::from_static("application/yaml");
-        headers.insert(header::CONTENT_TYPE, kind);
-        self.send(Method::POST, path, headers, text)
+    pub fn post(&self, path: &str, media_type: &str, text: String) -> Result<Reply, Error> {
+        let request = Request::post(self.url(path)).header(header::CONTENT_TYPE, media_type);
+        self.send(request, text)
     }
 
     /// Sleeps between two polls.
@@ -165,41 +154,30 @@ impl Client {
         self.runtime.block_on(async { time::sleep(pause).await });
     }
 
-    fn send(
-        &self,
-        method: Method,
-        path_and_query: &str,
-        headers: HeaderMap,
-        body: String,
-    ) -> Result<Reply, Error> {
-        let url = format!("{}{path_and_query}", self.base);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| Error::NotAUrl(url.clone()))?;
-        *request.headers_mut() = headers;
-        if let Some(authorization) = &self.authorization {
-            let authorization = authorization.clone();
-            request
-                .headers_mut()
-                .insert(header::AUTHORIZATION, authorization);
+    fn url(&self, path_and_query: &str) -> String {
+        format!("{}{path_and_query}", self.base)
+    }
+
+    fn send(&self, request: request::Builder, body: String) -> Result<Reply, Error> {
+        let request = request.body(Full::from(body));
+        let mut request = request.map_err(|_| Error::NotAUrl(self.base.clone()))?;
+        if let Some(authorization) = self.authorization.clone() {
+            let headers = request.headers_mut();
+            headers.insert(header::AUTHORIZATION, authorization);
         }
+        let url = request.uri().to_string();
         let exchange = self.exchange(request, &url);
         let timed = self
             .runtime
             .block_on(async { time::timeout(self.within, exchange).await });
-        timed.unwrap_or_else(|_| {
-            Err(Error::TimedOut {
-                url: url.clone(),
-                within: self.within,
-            })
-        })
+        let within = self.within;
+        timed.unwrap_or_else(|_| Err(Error::TimedOut { url, within }))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {
+        let url = url.to_owned();
         let unreachable = |source| Error::Unreachable {
-            url: url.to_owned(),
+            url: url.clone(),
             source,
         };
         let answer = self.http.request(request).await;
@@ -208,19 +186,31 @@ impl Client {
             .into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
         let body = body.map_err(unreachable)?.to_bytes();
-        let body: Value = serde_json::from_slice(&body).map_err(|_| Error::NotTwinread {
-            url: url.to_owned(),
-        })?;
+        let Ok(body) = serde_json::from_slice(&body) else {
+            return Err(Error::NotTwinread { url });
+        };
         if is_problem(&head.headers) {
             return Err(Error::Refused {
                 status: head.status,
-                detail: told_problem(&body),
+                detail: detail(&body),
             });
         }
         Ok(Reply {
-            status: head.status,
             headers: head.headers,
             body,
+            url,
+        })
+    }
+}
+
+// === impl Reply ===
+
+impl Reply {
+    /// # Errors
+    /// Not a document of this type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_value(self.body.clone()).map_err(|_| Error::NotTwinread {
+            url: self.url.clone(),
         })
     }
 }
@@ -228,23 +218,12 @@ impl Client {
 // === impl Error ===
 
 impl Error {
-    /// The error and its causes, on one line.
-    pub fn told(&self) -> String {
-        let mut told = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            told = format!("{told}: {error}");
-            cause = error.source();
-        }
-        told
-    }
-
     /// 64 for a mistake of the caller, 69 if no twinread answers.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAUrl(_) | Self::NotAToken => 64,
-            Self::Refused { status, .. } if status.is_client_error() => 64,
-            _ => 69,
+            Self::NotAUrl(_) | Self::NotAToken => exit::USAGE,
+            Self::Refused { status, .. } if status.is_client_error() => exit::USAGE,
+            _ => exit::UNAVAILABLE,
         }
     }
 }
@@ -254,21 +233,15 @@ fn is_problem(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
 }
 
-/// Every fault if the problem lists them, else its detail.
-fn told_problem(problem: &Value) -> String {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let faults: Vec<String> = problem["faults"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(text)
-        .collect();
+/// Every fault of a problem if it lists them, else its detail.
+fn detail(problem: &Value) -> String {
+    let faults = problem["faults"].as_array().into_iter().flatten();
+    let faults: Vec<_> = faults.filter_map(Value::as_str).collect();
     if !faults.is_empty() {
         return faults.join("\n");
     }
-    text(&problem["detail"])
-        .or_else(|| text(&problem["title"]))
-        .unwrap_or_else(|| problem.to_string())
+    let text = problem["detail"].as_str().or(problem["title"].as_str());
+    text.map_or_else(|| problem.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -302,17 +275,14 @@ mod tests {
             .get("/v1/verdict")
             .unwrap_err();
         assert_eq!(error.exit_code(), 69);
-        assert!(
-            error.told().contains("cannot be reached: "),
-            "{}",
-            error.told()
-        );
+        let text = chain(&error);
+        assert!(text.contains("cannot be reached: "), "{text}");
     }
 
     #[test]
     fn a_problem_is_told_with_all_its_faults() {
         let problem = serde_json::json!({"title": "t", "detail": "d", "faults": ["one", "two"]});
-        assert_eq!(told_problem(&problem), "one\ntwo");
-        assert_eq!(told_problem(&serde_json::json!({"title": "t"})), "t");
+        assert_eq!(detail(&problem), "one\ntwo");
+        assert_eq!(detail(&serde_json::json!({"title": "t"})), "t");
     }
 }

@@ -3,12 +3,12 @@
 mod findings;
 
 use super::{
+    chain,
     client::{self, Address, Client},
     exit,
-    run::chain,
-    verdict,
 };
 use crate::{
+    admin::documents::{RouteVerdict, Verdict},
     app::{App, StartError},
     config::{self, Origin},
     demo::{BoundStack, Traffic, traffic::Sent},
@@ -169,8 +169,9 @@ impl Demo {
     fn wait_until_quiet(&self) -> Result<(), Error> {
         let deadline = Instant::now() + QUIET_WITHIN;
         while Instant::now() < deadline {
-            let (_, told) = verdict::ask(&self.client)?;
-            if told.routes.iter().all(verdict::ToldRoute::is_quiet) && !told.routes.is_empty() {
+            let verdict: Verdict = self.client.get("/v1/verdict")?.read()?;
+            let is_quiet = |route: &RouteVerdict| route.counts.waiting == 0;
+            if verdict.routes.iter().all(is_quiet) && !verdict.routes.is_empty() {
                 break;
             }
             self.client.wait(PAUSE);

@@ -1,10 +1,12 @@
 //! `twinread gate`: the verdict as an exit code, for pipelines.
 
 use super::{
+    chain,
     client::{ANSWER_WITHIN, Address, Client, Error},
-    verdict::{ToldVerdict, ask},
+    exit::UNAVAILABLE,
+    verdict::Summary,
 };
-use crate::{spanned_yaml::parse_duration, verdict::Decision};
+use crate::{admin::documents::Verdict, spanned_yaml::parse_duration, verdict::Decision};
 use anstream::{eprintln, println};
 use serde_json::Value;
 use std::{
@@ -26,8 +28,6 @@ pub struct Args {
     json: bool,
 }
 
-const UNREACHABLE: u8 = 69;
-
 /// Minimum timeout of one answer, even if less time is left.
 const SHORTEST: Duration = Duration::from_millis(500);
 
@@ -40,29 +40,29 @@ pub fn run(args: Args) -> ExitCode {
     let client = match args.address.client() {
         Ok(client) => client,
         Err(error) => {
-            eprintln!("{}", error.told());
+            eprintln!("{}", chain(&error));
             return ExitCode::from(error.exit_code());
         }
     };
     match decided(client, args.wait) {
-        Ok((document, told)) => {
+        Ok((document, verdict)) => {
             if args.json {
                 println!("{document:#}")
             } else {
-                println!("{told}")
+                println!("{}", Summary(&verdict))
             }
-            ExitCode::from(exit_code(told.verdict))
+            ExitCode::from(exit_code(verdict.verdict))
         }
         Err(error) => {
-            eprintln!("{}", error.told());
+            eprintln!("{}", chain(&error));
             // Refusals exit with 69 as well, so that no failure reads as a verdict.
-            ExitCode::from(UNREACHABLE)
+            ExitCode::from(UNAVAILABLE)
         }
     }
 }
 
 /// Polls until the verdict is safe or unsafe, or time is up. Retries an unreachable twinread.
-fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVerdict), Error> {
+fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, Verdict), Error> {
     let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
     loop {
@@ -72,7 +72,7 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVer
         }
         let asked = ask(&client);
         let is_decided = match &asked {
-            Ok((_, told)) => told.verdict != Decision::Undecided,
+            Ok((_, verdict)) => verdict.verdict != Decision::Undecided,
             Err(Error::Refused { .. }) => true,
             Err(_) => false,
         };
@@ -83,6 +83,12 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, ToldVer
         progress.tell(&asked);
         client.wait(PAUSE.min(left));
     }
+}
+
+fn ask(client: &Client) -> Result<(Value, Verdict), Error> {
+    let reply = client.get("/v1/verdict")?;
+    let verdict = reply.read()?;
+    Ok((reply.body, verdict))
 }
 
 fn exit_code(decision: Decision) -> u8 {
@@ -104,15 +110,15 @@ struct Progress(String);
 // === impl Progress ===
 
 impl Progress {
-    fn tell(&mut self, asked: &Result<(Value, ToldVerdict), Error>) {
+    fn tell(&mut self, asked: &Result<(Value, Verdict), Error>) {
         let now = match asked {
-            Ok((_, told)) => waits_for(told),
-            Err(error) => error.told(),
+            Ok((_, verdict)) => waits_for(verdict),
+            Err(error) => chain(error),
         };
         if self.0 != now {
             if writeln!(anstream::stderr(), "waiting: {now}").is_err() {
                 // The reader has closed the pipe.
-                exit(UNREACHABLE.into());
+                exit(UNAVAILABLE.into());
             }
             self.0 = now;
         }
@@ -120,7 +126,7 @@ impl Progress {
 }
 
 /// The reasons by code, without figures: those change at every query and would be printed each time.
-fn waits_for(told: &ToldVerdict) -> String {
-    let reasons = told.reasons.iter().map(ToString::to_string);
+fn waits_for(verdict: &Verdict) -> String {
+    let reasons = verdict.reasons.iter().map(ToString::to_string);
     reasons.collect::<Vec<_>>().join(", ")
 }

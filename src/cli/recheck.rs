@@ -1,13 +1,11 @@
 //! `twinread recheck`: shows whether the stored mismatches of a class remain.
 
 use super::{
-    client::{Address, Error},
+    client::{self, Address, Error},
     verdict::Printable,
 };
 use crate::admin::documents::{ClassRecheck, Found, Rechecked};
-use anstream::{eprintln, println};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use anstream::println;
 use std::{fmt, process::ExitCode, time::Duration};
 
 /// Read stored mismatches of a class again on both stacks and report which remain: 0 none, 1 some, 2 none known, but
@@ -28,7 +26,7 @@ pub struct Args {
 }
 
 /// Text output.
-struct Told<'t>(&'t ClassRecheck);
+struct Summary<'r>(&'r ClassRecheck);
 
 /// The server works on the call for at most 20 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -36,34 +34,32 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 /// Exits with 0 if none remains, 1 if some do, 2 if none is known to and not all could be judged; 64 if the call is
 /// refused, 69 if no twinread answers.
 pub fn run(args: Args) -> ExitCode {
-    match recheck(&args) {
-        Ok((document, told)) => {
-            if args.json {
-                println!("{document:#}")
-            } else {
-                println!("{}", Told(&told))
-            }
-            ExitCode::from(exit_code(&told))
-        }
-        Err(error) => {
-            eprintln!("{}", error.told());
-            ExitCode::from(error.exit_code())
-        }
-    }
+    client::exit_code(recheck(&args))
 }
 
-fn recheck(args: &Args) -> Result<(Value, ClassRecheck), Error> {
+fn recheck(args: &Args) -> Result<ExitCode, Error> {
     let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
     let client = args.address.client()?.answering_within(ANSWER_WITHIN);
-    let document = client.post(&path, &json!({}))?.body;
-    let told = ClassRecheck::deserialize(&document);
-    let told = told.map_err(|_| Error::NotTwinread { url: path })?;
-    Ok((document, told))
+    let reply = client.post(&path, "application/json", "{}".to_owned())?;
+    let rechecked = reply.read()?;
+    if args.json {
+        println!("{:#}", reply.body)
+    } else {
+        println!("{}", Summary(&rechecked))
+    }
+    Ok(ExitCode::from(exit_code(&rechecked)))
 }
 
-fn exit_code(told: &ClassRecheck) -> u8 {
-    match (told.still_there, told.vanished, told.not_judged) {
-        (0, 1.., 0) if told.not_read == 0 => 0,
+fn exit_code(rechecked: &ClassRecheck) -> u8 {
+    let ClassRecheck {
+        still_there,
+        vanished,
+        not_judged,
+        not_read,
+        ..
+    } = rechecked;
+    match (still_there, vanished, not_judged) {
+        (0, 1.., 0) if *not_read == 0 => 0,
         (0, _, _) => 2,
         _ => 1,
     }
@@ -78,9 +74,9 @@ fn class(text: &str) -> Result<String, String> {
     }
 }
 
-// === impl Told ===
+// === impl Summary ===
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(told) = self;
         let (route, place) = (Printable(&told.route), Printable(&told.place));
@@ -160,7 +156,7 @@ mod tests {
             ..told(0, 3, 0)
         };
         assert_eq!(exit_code(&some), 2, "an older one may be there still");
-        let text = Told(&some).to_string();
+        let text = Summary(&some).to_string();
         assert!(
             text.ends_with(", 7 older ones not read (--limit)"),
             "{text}"
@@ -169,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_judged_is_told_with_its_reason_and_nothing_steers_the_terminal() {
-        let text = Told(&told(0, 0, 1)).to_string();
+        let text = Summary(&told(0, 0, 1)).to_string();
         let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
         assert!(text.ends_with(reason), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");

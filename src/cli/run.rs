@@ -1,11 +1,11 @@
 //! `twinread run`: the sidecar.
 
-use super::exit;
+use super::{chain, exit};
 use crate::{
     app::{App, StartError},
     config::{self, Flags, Origin},
 };
-use std::{error::Error, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -93,13 +93,6 @@ fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
         }
     });
     Ok(())
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    format!("{error}{causes}")
 }
 
 // === impl Args ===

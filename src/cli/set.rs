@@ -2,7 +2,10 @@
 
 mod complete;
 
-use super::client::{Address, Error};
+use super::{
+    chain,
+    client::{Address, Error},
+};
 use crate::{
     settings::{Settings, Source},
     spanned_yaml::Node,
@@ -63,7 +66,7 @@ pub fn run(args: Args) -> ExitCode {
             ExitCode::from(BAD_USAGE)
         }
         Err(error) => {
-            anstream::eprintln!("{}", error.told());
+            anstream::eprintln!("{}", chain(&error));
             ExitCode::from(error.exit_code())
         }
     }
@@ -78,9 +81,7 @@ fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
     {
         anstream::eprintln!("in force, but not stored: it does not survive a restart");
     }
-    serde_json::from_value(reply.body).map_err(|_| Error::NotTwinread {
-        url: address.admin.clone(),
-    })
+    reply.read()
 }
 
 /// Parses a value as in the configuration file, so that `5s`, `new` and `[1s, 5s]` need no quotes.

@@ -7,7 +7,7 @@ mod view;
 
 pub(super) use tables::{bounds, routes, table};
 
-use super::client::{Address, Error};
+use super::client::{self, Address, Error};
 use look::Look;
 use std::{
     io::{IsTerminal, stdout},
@@ -32,16 +32,10 @@ pub struct Args {
 
 /// Exits with 0 whatever the verdict; 64 if the request is refused, 69 if no twinread answers at first.
 pub fn run(args: Args) -> ExitCode {
-    match show(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            anstream::eprintln!("{}", error.told());
-            ExitCode::from(error.exit_code())
-        }
-    }
+    client::exit_code(show(&args))
 }
 
-fn show(args: &Args) -> Result<(), Error> {
+fn show(args: &Args) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
     let look = Look::take(&client)?;
     if args.json {
@@ -51,5 +45,5 @@ fn show(args: &Args) -> Result<(), Error> {
     } else {
         live::show(client, look).map_err(Error::Terminal)?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,73 +1,21 @@
-//! The verdict of a running twinread, read from its admin API and printed for people.
+//! The verdict of a running twinread, printed for people.
 
-use super::{
-    client::{Client, Error},
-    compare::show::is_harmless,
-};
-use crate::verdict::{
-    Decision, Finding,
-    told::{Matches, Rate, Soak},
+use super::compare::show::is_harmless;
+use crate::{
+    admin::documents::{Soak, Verdict},
+    verdict::Decision,
 };
 use anstyle::{AnsiColor, Style};
-use serde::Deserialize;
-use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-/// The parts of `GET /v1/verdict` that are printed.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ToldVerdict {
-    pub(super) verdict: Decision,
-    pub(super) epoch: ToldEpoch,
-    pub(super) confidence: f64,
-    pub(super) reasons: Vec<Finding>,
-    pub(super) soak: Soak,
-    pub(super) routes: Vec<ToldRoute>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ToldEpoch {
-    pub(super) id: String,
-    label: Option<String>,
-    version: Option<String>,
-    since: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ToldRoute {
-    pub(super) route: String,
-    pub(super) required: bool,
-    pub(super) state: Decision,
-    pub(super) live: u64,
-    pub(super) sampled: u64,
-    pub(super) delayed: u64,
-    #[serde(rename = "match")]
-    pub(super) matched: Matches,
-    pub(super) mismatch: u64,
-    pub(super) transient: u64,
-    pub(super) noise: u64,
-    pub(super) shadow_error: BTreeMap<String, u64>,
-    pub(super) not_compared: BTreeMap<String, u64>,
-    pub(super) mismatch_rate: Rate,
-}
+/// The verdict on one line, and one line per reason.
+pub(super) struct Summary<'v>(pub(super) &'v Verdict);
 
 /// A span of time, in its two largest units.
 pub(super) struct Span(pub(super) u64);
 
 /// Text from live traffic. Escapes what would steer a terminal, or reorder or hide neighbouring text.
 pub(super) struct Printable<'t>(pub(super) &'t str);
-
-/// Fetches the verdict: the raw document, and its parsed form.
-pub(super) fn ask(client: &Client) -> Result<(Value, ToldVerdict), Error> {
-    let path = "/v1/verdict";
-    let document = client.get(path)?.body;
-    let told = serde_json::from_value(document.clone());
-    match told {
-        Ok(told) => Ok((document, told)),
-        Err(_) => Err(Error::NotTwinread {
-            url: path.to_owned(),
-        }),
-    }
-}
 
 fn style(decision: Decision) -> Style {
     let colour = match decision {
@@ -78,39 +26,27 @@ fn style(decision: Decision) -> Style {
     colour.on_default().bold()
 }
 
-// === impl ToldRoute ===
+// === impl Summary ===
 
-impl ToldRoute {
-    /// Whether every sample has its outcome.
-    pub(super) fn is_quiet(&self) -> bool {
-        let compared = self.matched.exact + self.matched.rules + self.mismatch;
-        let others = self.shadow_error.values().chain(self.not_compared.values());
-        let ended = compared + self.transient + self.noise + others.sum::<u64>();
-        ended == self.sampled
-    }
-}
-
-// === impl ToldVerdict ===
-
-/// The verdict on one line, and one line per reason.
-impl fmt::Display for ToldVerdict {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (verdict, style) = (self.verdict, style(self.verdict));
-        write!(f, "{style}{verdict}{style:#}  epoch ")?;
-        match &self.epoch.label {
-            Some(label) => write!(f, "{} ({})", Printable(label), self.epoch.id)?,
-            None => f.write_str(&self.epoch.id)?,
+        let Self(verdict) = self;
+        let (decision, style) = (verdict.verdict, style(verdict.verdict));
+        write!(f, "{style}{decision}{style:#}  epoch ")?;
+        match &verdict.epoch.label {
+            Some(label) => write!(f, "{} ({})", Printable(label), verdict.epoch.id)?,
+            None => f.write_str(&verdict.epoch.id)?,
         }
-        if let Some(version) = &self.epoch.version {
+        if let Some(version) = &verdict.epoch.version {
             write!(f, " of version {}", Printable(version))?;
         }
-        write!(f, " since {}", self.epoch.since)?;
-        write!(f, ", confidence {} %", self.confidence * 100.0)?;
-        if self.soak.required_seconds > 0 {
+        write!(f, " since {}", verdict.epoch.since)?;
+        write!(f, ", confidence {} %", verdict.confidence * 100.0)?;
+        if verdict.soak.required_seconds > 0 {
             let Soak {
                 clean_seconds,
                 required_seconds,
-            } = self.soak;
+            } = verdict.soak;
             write!(
                 f,
                 ", clean for {} of {}",
@@ -118,8 +54,8 @@ impl fmt::Display for ToldVerdict {
                 Span(required_seconds)
             )?;
         }
-        for reason in &self.reasons {
-            write!(f, "\n  {:<14}", reason.code.name())?;
+        for reason in &verdict.reasons {
+            write!(f, "\n  {:<14}", reason.code)?;
             if let Some(route) = &reason.route {
                 write!(f, " {}:", Printable(route))?;
             }

@@ -8,7 +8,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 use utoipa::ToSchema;
 
 /// One stored example.
@@ -237,11 +237,17 @@ impl Stamp {
     }
 }
 
-impl Serialize for Stamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A clock that is this far off does not justify an error.
         let timestamp = Timestamp::try_from(self.0).unwrap_or(Timestamp::MAX);
-        serializer.collect_str(&format_args!("{timestamp:.3}"))
+        write!(f, "{timestamp:.3}")
+    }
+}
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Filter {
     pub cursor: Option<String>,
 }
 
-/// How classes are sorted.
+/// Order of classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {

@@ -1,34 +1,37 @@
 //! Assesses one route under its limits: its rates with their bounds, and what prevents `safe`.
 
 use super::{
-    Checks, Code, Counts, Figures, Finding, Interval, Limits, Percent, RouteVerdict, Trials,
+    Checks, Code, Decision, Figures, Finding, Interval, Limits, Percent, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
-    judge::decide,
     proof::{Proof, Term},
-    told::Rate,
 };
 use crate::outcome::{Mark, Outcome};
 use jiff::SignedDuration;
 
-pub(super) struct Assessment<'e> {
-    figures: &'e Figures,
+/// One route's part of the verdict.
+#[derive(Debug)]
+pub struct Assessment<'e> {
+    pub figures: &'e Figures,
+    /// Undecided until it is judged.
+    pub state: Decision,
+    pub mismatch: Bounded,
+    pub error: Bounded,
+    pub transient: Bounded,
+    pub noise: Bounded,
+    pub uncompared: Bounded,
     limits: &'e Limits,
     checks: Checks,
-    mismatch: Bounded,
-    error: Bounded,
-    transient: Bounded,
-    noise: Bounded,
-    uncompared: Bounded,
     proof: Proof,
 }
 
 /// A rate with its bounds, which hold at every moment.
-struct Bounded {
-    limit: f64,
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded {
+    pub limit: f64,
+    pub trials: Trials,
+    pub interval: Interval,
     alpha: f64,
-    trials: Trials,
-    interval: Interval,
 }
 
 // === impl Assessment ===
@@ -44,6 +47,7 @@ impl<'e> Assessment<'e> {
         };
         let plain = |limit, trials: Trials| bounded(limit, trials, trials);
         Self {
+            state: Decision::Undecided,
             mismatch: bounded(
                 limits.max_mismatch,
                 checks.mismatch(),
@@ -62,25 +66,6 @@ impl<'e> Assessment<'e> {
 
     pub(super) fn proof(&self) -> Proof {
         self.proof
-    }
-
-    pub(super) fn verdict(&self, is_required: bool, findings: &[Finding]) -> RouteVerdict {
-        let is_above = self.proof.share() >= 1.0 / self.limits.alpha();
-        RouteVerdict {
-            route: self.figures.route.clone(),
-            required: is_required,
-            exempt: self.figures.requirement == super::Requirement::Exempt,
-            state: decide(findings, is_above),
-            counts: Counts::from(self.figures),
-            mismatch_rate: self.mismatch.rate(),
-            error_rate: self.error.rate(),
-            transient_rate: self.transient.rate(),
-            noise_rate: self.noise.rate(),
-            uncompared_rate: self.uncompared.rate(),
-            coverage: self.coverage(),
-            distinct_keys: self.figures.keys.map(|keys| keys.total),
-            latency: self.figures.latency,
-        }
     }
 
     /// What prevents `safe`. `is_by_key`: reads are sampled by key.
@@ -362,7 +347,8 @@ impl<'e> Assessment<'e> {
         }
     }
 
-    fn coverage(&self) -> Option<f64> {
+    /// Share of the evidence that ended in a comparison; `None` without evidence.
+    pub fn coverage(&self) -> Option<f64> {
         Trials::new(self.checks.sampled(), self.checks.compared()).estimate()
     }
 }
@@ -400,15 +386,6 @@ impl Bounded {
     fn checks_needed(&self) -> Option<u64> {
         let needed = self.trials.checks_needed(self.limit, self.alpha);
         needed.map(|needed| needed.max(u64::from(!self.is_within())))
-    }
-
-    fn rate(&self) -> Rate {
-        Rate {
-            limit: self.limit,
-            lower: self.interval.lower,
-            estimate: self.trials.estimate(),
-            upper: self.interval.upper,
-        }
     }
 }
 

@@ -3,9 +3,8 @@
 use super::{Requirement, RouteEvidence, Trials, Version};
 use crate::outcome::{Outcome, Via};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
-use utoipa::ToSchema;
 
 /// Everything that a verdict considers.
 #[derive(Clone, Debug)]
@@ -45,27 +44,21 @@ pub struct Tallies {
 }
 
 /// The span in which checks are comparable: same rules, same stacks, same new build.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Epoch {
     /// Unique; later epochs sort after earlier ones.
     pub id: Arc<str>,
-    #[schema(required)]
     pub label: Option<Arc<str>>,
     /// The new stack's build from its version header; `None` if no answer had one.
-    #[schema(required, value_type = Option<String>)]
     pub version: Option<Version>,
     pub cause: Cause,
-    #[serde(serialize_with = "as_text")]
-    #[schema(value_type = String, format = DateTime)]
     pub since: Timestamp,
     /// `None` for the present epoch.
-    #[serde(serialize_with = "as_optional_text")]
-    #[schema(value_type = Option<String>, format = DateTime, required)]
     pub until: Option<Timestamp>,
 }
 
 /// Why an epoch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The process started.
@@ -115,15 +108,13 @@ pub struct Outcomes([u64; Outcome::ALL.len()]);
 
 /// Durations of whole answers, from sending the request to the last byte. Covers checks in which both stacks were
 /// measured alike; `None` without any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
-    #[schema(required)]
     pub old: Option<Quantiles>,
-    #[schema(required)]
     pub new: Option<Quantiles>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantiles {
     /// Number of measurements.
     pub answers: u64,
@@ -268,20 +259,6 @@ impl FromIterator<(Outcome, u64)> for Outcomes {
             outcomes.add(outcome, count);
         }
         outcomes
-    }
-}
-
-fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(at)
-}
-
-fn as_optional_text<S: Serializer>(
-    at: &Option<Timestamp>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => as_text(at, serializer),
-        None => serializer.serialize_none(),
     }
 }
 

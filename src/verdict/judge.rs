@@ -5,45 +5,59 @@
 //! is summed, each weighted by its rank.
 
 use super::{
-    Activity, Code, Decision, Evidence, Figures, Finding, Limits, Verdict, assessment::Assessment,
-    requirement::stands_for, told::Soak,
+    Activity, Assessment, Code, Decision, Epoch, Evidence, Figures, Finding, Limits,
+    requirement::stands_for,
 };
 use jiff::Timestamp;
 use std::time::Duration;
+
+/// The decision about some evidence, and what led to it.
+#[derive(Debug)]
+pub struct Judgement<'e> {
+    pub decision: Decision,
+    pub epoch: &'e Epoch,
+    pub confidence: f64,
+    /// What prevents `safe`; the gravest first.
+    pub findings: Vec<Finding>,
+    pub soak: Soak,
+    pub routes: Vec<Assessment<'e>>,
+}
+
+/// The clean record of all required routes: that of the route with the shortest.
+#[derive(Clone, Copy, Debug)]
+pub struct Soak {
+    pub required_seconds: u64,
+    pub clean_seconds: u64,
+}
 
 /// Rank of the routes that are neither required nor exempt, judged together. It precedes that of any route.
 const REST_RANK: u64 = 1;
 
 /// Judges the evidence at time `now`.
-pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
+pub fn judge<'e>(evidence: &'e Evidence, limits: &'e Limits, now: Timestamp) -> Judgement<'e> {
     let mut reasons = Vec::new();
     let mut routes = Vec::new();
     let mut sum = 0.0;
-    let mut gravest: Option<Assessment<'_>> = None;
+    let mut gravest: Option<(f64, Finding)> = None;
     for (figures, rank) in judged(evidence) {
-        let assessment = Assessment::new(figures, limits, rank.unwrap_or(REST_RANK));
-        let is_required = figures.requirement.is_required();
+        let mut assessment = Assessment::new(figures, limits, rank.unwrap_or(REST_RANK));
         let findings = assessment.findings(evidence.is_by_key);
-        routes.push(assessment.verdict(is_required, &findings));
-        if !is_required {
-            continue;
-        }
-        reasons.extend(findings);
-        // Only a rank gives a share; the shares of all ranks sum to at most 1.
-        if rank.is_none() {
-            continue;
-        }
         let share = assessment.proof().share();
-        sum += share;
-        if gravest
-            .as_ref()
-            .is_none_or(|gravest| share > gravest.proof().share())
-        {
-            gravest = Some(assessment);
+        assessment.state = decide(&findings, share >= 1.0 / limits.alpha());
+        if figures.requirement.is_required() {
+            reasons.extend(findings);
+            // Only a rank gives a share; the shares of all ranks sum to at most 1.
+            if rank.is_some() {
+                sum += share;
+                if gravest.as_ref().is_none_or(|(most, _)| share > *most) {
+                    gravest = Some((share, assessment.proven()));
+                }
+            }
         }
+        routes.push(assessment);
     }
     let is_unsafe = sum >= 1.0 / limits.alpha();
-    if is_unsafe && let Some(proven) = gravest.map(|gravest| gravest.proven()) {
+    if is_unsafe && let Some((_, proven)) = gravest {
         // Avoids a duplicate: the proven finding may already be in the list.
         reasons.retain(|reason: &Finding| {
             (reason.code, &reason.route) != (proven.code, &proven.route)
@@ -56,18 +70,18 @@ pub fn judge(evidence: &Evidence, limits: &Limits, now: Timestamp) -> Verdict {
     // The sort is stable: within a code, routes stay in order of appearance.
     reasons.sort_by_key(|finding| finding.code);
 
-    Verdict {
-        verdict: decide(&reasons, is_unsafe),
-        epoch: evidence.tallies.epoch.clone(),
+    Judgement {
+        decision: decide(&reasons, is_unsafe),
+        epoch: &evidence.tallies.epoch,
         confidence: limits.confidence,
-        reasons,
+        findings: reasons,
         soak,
         routes,
     }
 }
 
 /// The decision that findings lead to, of one route or of all.
-pub(super) fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
+fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
     if is_above_a_limit {
         Decision::Unsafe
     } else if findings.is_empty() {

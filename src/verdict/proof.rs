@@ -9,7 +9,7 @@ use super::{
 };
 
 /// T at the limits, of a route and of those merged into it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Proof {
     /// Share of the sum over all routes.
     share: f64,
@@ -17,7 +17,7 @@ pub(super) struct Proof {
 }
 
 /// T of one rate, with its rank.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Term {
     pub(super) code: Code,
     pub(super) trials: Trials,

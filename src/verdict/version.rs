@@ -1,12 +1,10 @@
 //! The new stack's version header.
 
-use serde::Serialize;
 use std::{fmt, sync::Arc};
 use xxhash_rust::xxh64::xxh64;
 
 /// Value of a version header, made safe to show. Two are equal if the headers are, byte by byte.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(Arc<str>);
 
 /// Maximum length of a header shown in full, in bytes.

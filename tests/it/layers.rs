@@ -62,7 +62,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
 ];
 
 /// What the core must not name: whole crates, and parts of the standard library.
-const IMPURE: [&str; 21] = [
+const IMPURE: [&str; 22] = [
     "axum",
     "getrandom",
     "hyper",
@@ -84,6 +84,7 @@ const IMPURE: [&str; 21] = [
     "std::thread",
     "tokio",
     "tower",
+    "utoipa",
 ];
 
 /// Calls that read a clock, however the type was imported.

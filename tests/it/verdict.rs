@@ -5,11 +5,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use twinread::{
+    admin::documents::Verdict,
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
     stack::Stack,
     verdict::{
         Activity, Cause, Checks, Code, Decision, Entry, Epoch, Evidence, Figures, Limits,
-        Requirement, RouteEvidence, SoakClock, Tallies, Trials, Verdict, Version,
+        Requirement, RouteEvidence, SoakClock, Tallies, Trials, Version,
         checks::Required,
         evidence::{Latency, Quantiles},
         judge,
@@ -112,7 +113,7 @@ fn evidence(routes: Vec<Figures>) -> Evidence {
 }
 
 fn judged(evidence: &Evidence, limits: &Limits) -> Verdict {
-    judge(evidence, limits, at(NOW))
+    judge(evidence, limits, at(NOW)).into()
 }
 
 fn codes(verdict: &Verdict) -> Vec<(Code, Option<&str>)> {
@@ -451,7 +452,7 @@ fn a_gap_starts_the_soak_clock_again() {
     assert_safe(&evidence, &limits(60));
     assert_undecided(&evidence, &limits(59), &[(Code::Soak, Some("a"))]);
     // No more checks.
-    let later = judge(&evidence, &limits(60), at(NOW + 61));
+    let later = Verdict::from(judge(&evidence, &limits(60), at(NOW + 61)));
     assert_eq!(codes(&later), [(Code::Soak, Some("a"))]);
     assert_eq!(later.soak.clean_seconds, 0);
 }

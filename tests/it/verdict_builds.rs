@@ -281,7 +281,7 @@ impl Deployment {
             is_same_stack: false,
         };
         let verdict = judge(&evidence, &self.limits, self.ledger.now());
-        verdict.verdict == Decision::Safe
+        verdict.decision == Decision::Safe
     }
 
     /// Answers for that many seconds, one each. Returns whether it was ever safe.

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 use twinread::{
+    admin::documents::Verdict,
     ledger::{Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
     outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
     verdict::{
         Activity, Cause, Decision, Evidence, Figures, Limits, RequiredRoutes, Requirement, Tallies,
-        Verdict, judge,
+        judge,
     },
 };
 
@@ -138,7 +139,7 @@ fn judged(ledger: &Ledger, limits: &Limits) -> Verdict {
         is_by_key: false,
         is_same_stack: false,
     };
-    judge(&evidence, limits, ledger.now())
+    judge(&evidence, limits, ledger.now()).into()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     rules::Rule,
     sample::By,
     settings::Current,
-    verdict::{Activity, Evidence, Verdict, judge},
+    verdict::{Activity, Evidence, judge},
 };
 use jiff::civil::Date;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct VerdictSource {
 // === impl VerdictSource ===
 
 impl VerdictSource {
-    pub fn verdict(&self) -> Verdict {
+    pub(in crate::admin) fn verdict(&self) -> documents::Verdict {
         let config = self.config.get();
         let now = self.ledger.now();
         let evidence = Evidence {
@@ -41,7 +41,7 @@ impl VerdictSource {
             is_by_key: config.settings.sample.by != By::Chance,
             is_same_stack: config.is_same_stack,
         };
-        judge(&evidence, &config.settings.verdict, now)
+        judge(&evidence, &config.settings.verdict, now).into()
     }
 
     pub(in crate::admin) fn rules(&self) -> documents::Rules {

@@ -1,13 +1,10 @@
 //! Records each change of the verdict, whether or not anyone queries it.
 
-use super::{history, verdict::VerdictSource};
+use super::{historian::Historian, history, verdict::VerdictSource};
 use crate::{
+    admin::documents::{Finding, VerdictChange},
     drain,
     store::Journal,
-    verdict::{
-        Finding,
-        history::{Change, Historian},
-    },
 };
 use std::time::Duration;
 use tokio::{
@@ -41,7 +38,7 @@ pub async fn watch(source: VerdictSource, journal: Journal, mut drain: drain::Wa
 }
 
 /// Blocks on disk I/O, on a blocking thread.
-async fn last(journal: Journal) -> Option<Change> {
+async fn last(journal: Journal) -> Option<VerdictChange> {
     let page = task::spawn_blocking(move || history::page(&journal, 1, None)).await;
     let error = match page {
         Ok(Ok(page)) => return page.entries.into_iter().next(),
@@ -55,7 +52,7 @@ async fn last(journal: Journal) -> Option<Change> {
     None
 }
 
-fn log(change: &Change) {
+fn log(change: &VerdictChange) {
     let from = change.from.map(|from| from.name());
     let codes = |findings: &[Finding]| {
         let codes = findings.iter().map(ToString::to_string);

@@ -2,16 +2,16 @@
 
 use super::PAUSE;
 use crate::{
+    admin::documents::{Class, Classes, Verdict},
     cli::{
         client::{Client, Error},
         status,
-        verdict::{self, ToldVerdict},
+        verdict::Summary,
     },
     demo::{PLANTED, Planted},
 };
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     fmt,
@@ -21,19 +21,9 @@ use std::{
 /// The verdict and the mismatch classes, read from the admin API.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
-    verdict: Value,
-    told: ToldVerdict,
-    classes: Value,
-    found: Vec<Found>,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Found {
-    route: String,
-    place: String,
-    kind: String,
-    /// Number of checks that showed it.
-    count: u64,
+    document: Value,
+    verdict: Verdict,
+    classes: Vec<Class>,
 }
 
 /// How long to wait for findings; after that the current ones are shown.
@@ -47,23 +37,20 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 impl Findings {
     /// Fetches the verdict and the classes.
     pub(super) fn ask(client: &Client) -> Result<Self, Error> {
-        let (verdict, told) = verdict::ask(client)?;
-        let path = "/v1/classes";
-        let mut document = client.get(path)?.body;
+        let verdict = client.get("/v1/verdict")?;
         let deadline = Instant::now() + STORED_WITHIN;
-        while document["waiting"] != 0 && Instant::now() < deadline {
+        let classes = loop {
+            let reply = client.get("/v1/classes")?;
+            let page: Classes = reply.read()?;
+            if page.waiting == 0 || Instant::now() >= deadline {
+                break page.classes;
+            }
             client.wait(PAUSE);
-            document = client.get(path)?.body;
-        }
-        let classes = document["classes"].take();
-        let found = Deserialize::deserialize(&classes).map_err(|_| Error::NotTwinread {
-            url: path.to_owned(),
-        })?;
+        };
         Ok(Self {
-            verdict,
-            told,
+            verdict: verdict.read()?,
+            document: verdict.body,
             classes,
-            found,
         })
     }
 
@@ -79,20 +66,20 @@ impl Findings {
                 "found": self.class_of(planted).is_some(),
             })
         });
-        let mut document = self.verdict.clone();
+        let mut document = self.document.clone();
         document["planted"] = planted.collect();
-        document["classes"] = self.classes.clone();
+        document["classes"] = json!(self.classes);
         document
     }
 
-    fn class_of(&self, planted: &Planted) -> Option<&Found> {
-        self.found.iter().find(|found| found.is(planted))
+    fn class_of(&self, planted: &Planted) -> Option<&Class> {
+        self.classes.iter().find(|class| shows(class, planted))
     }
 
     /// Classes that no planted defect explains.
-    fn invented(&self) -> impl Iterator<Item = &Found> {
-        let is_planted = |found: &&Found| PLANTED.iter().any(|planted| found.is(planted));
-        self.found.iter().filter(move |found| !is_planted(found))
+    fn invented(&self) -> impl Iterator<Item = &Class> {
+        let is_planted = |class: &Class| PLANTED.iter().any(|planted| shows(class, planted));
+        self.classes.iter().filter(move |class| !is_planted(class))
     }
 
     fn summary(&self) -> String {
@@ -146,18 +133,14 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = status::routes(&self.told);
+        let routes = status::routes(&self.verdict);
         writeln!(f, "{}\n\n{}", self.summary(), self.defects())?;
-        writeln!(f, "\n{routes}\n{}\n", status::bounds(&self.told))?;
-        write!(f, "{}", self.told)
+        writeln!(f, "\n{routes}\n{}\n", status::bounds(&self.verdict))?;
+        write!(f, "{}", Summary(&self.verdict))
     }
 }
 
-// === impl Found ===
-
-impl Found {
-    fn is(&self, planted: &Planted) -> bool {
-        let own = (self.route.as_str(), self.place.as_str(), self.kind.as_str());
-        own == (planted.route, planted.place, planted.kind)
-    }
+fn shows(class: &Class, planted: &Planted) -> bool {
+    let own = (&*class.route, class.place.as_str(), class.kind.as_str());
+    own == (planted.route, planted.place, planted.kind)
 }

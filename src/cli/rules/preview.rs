@@ -1,10 +1,12 @@
 //! `twinread rules preview FILE`: what a rule file would hide of the stored mismatches.
 
-use crate::cli::{
-    client::{Address, Error},
-    exit,
+use crate::{
+    admin::documents::Preview,
+    cli::{
+        client::{self, Address, Error},
+        exit,
+    },
 };
-use serde_json::Value;
 use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Show what a rule file would hide of the mismatches that a running twinread keeps
@@ -28,41 +30,28 @@ pub(super) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(exit::USAGE);
         }
     };
-    match preview(args, file) {
-        Ok(document) => {
-            if args.json {
-                anstream::println!("{document:#}")
-            } else {
-                anstream::print!("{}", text(&document))
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            anstream::eprintln!("{}", error.told());
-            ExitCode::from(error.exit_code())
-        }
+    client::exit_code(preview(args, file))
+}
+
+fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
+    let client = args.address.client()?;
+    let reply = client.post("/v1/rules/preview", "application/yaml", file)?;
+    if args.json {
+        anstream::println!("{:#}", reply.body)
+    } else {
+        anstream::print!("{}", text(&reply.read()?))
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn preview(args: &Args, file: String) -> Result<Value, Error> {
-    let reply = args
-        .address
-        .client()?
-        .post_text("/v1/rules/preview", file)?;
-    Ok(reply.body)
-}
-
-fn text(document: &Value) -> String {
-    let number = |value: &Value| value.as_u64().unwrap_or_default();
-    let count = |effect: &str| number(&document[effect]["count"]);
-    let (looked, all) = (
-        number(&document["looked_at"]),
-        number(&document["mismatches"]),
-    );
-    let (hidden, kept) = (count("hidden"), count("kept"));
-    let unknown = count("cannot_be_judged");
+fn text(preview: &Preview) -> String {
     format!(
-        "looked at {looked} of {all} stored mismatches\nhidden            {hidden}\nkept              {kept}\n\
-         cannot be judged  {unknown}\n"
+        "looked at {} of {} stored mismatches\nhidden            {}\nkept              {}\n\
+         cannot be judged  {}\n",
+        preview.looked_at,
+        preview.mismatches,
+        preview.hidden.count,
+        preview.kept.count,
+        preview.cannot_be_judged.count
     )
 }

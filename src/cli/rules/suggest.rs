@@ -1,8 +1,9 @@
 //! `twinread rules suggest`: the smallest rules that would explain stored mismatches, as a rule file to edit.
 
-use crate::cli::client::{Address, Error};
-use serde::Deserialize;
-use serde_json::Value;
+use crate::{
+    admin::documents::{Suggestion, Suggestions},
+    cli::client::{self, Address, Error},
+};
 use std::{fmt::Write as _, process::ExitCode};
 
 /// Suggest rules that would explain stored mismatches; puts none in force
@@ -15,59 +16,23 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The parts of `GET /v1/rules/suggestions` that are printed.
-#[derive(Debug, Deserialize)]
-struct Told {
-    suggestions: Vec<Suggestion>,
-    masked_together: usize,
-    unexplained: Vec<String>,
-    not_tried: Vec<String>,
-    differences_not_tried: usize,
-    mismatches: usize,
-    looked_at: usize,
-    classes: usize,
-    classes_looked_at: usize,
-}
-
-#[derive(Debug, Deserialize)]
-struct Suggestion {
-    yaml: String,
-    masks: usize,
-    explains: usize,
-    of: usize,
-    not_tried: usize,
-    not_explained: Vec<String>,
-}
-
 /// Prints the suggestions. Exits with 0; 64 if the request is refused, 69 if no twinread answers.
 pub(super) fn run(args: &Args) -> ExitCode {
-    match suggest(args) {
-        Ok(text) => {
-            anstream::print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            anstream::eprintln!("{}", error.told());
-            ExitCode::from(error.exit_code())
-        }
-    }
+    client::exit_code(suggest(args))
 }
 
-fn suggest(args: &Args) -> Result<String, Error> {
-    let path = "/v1/rules/suggestions";
-    let document: Value = args.address.client()?.get(path)?.body;
+fn suggest(args: &Args) -> Result<ExitCode, Error> {
+    let reply = args.address.client()?.get("/v1/rules/suggestions")?;
     if args.json {
-        return Ok(format!("{document:#}\n"));
+        anstream::println!("{:#}", reply.body)
+    } else {
+        anstream::print!("{}", file(&reply.read()?))
     }
-    let told = Told::deserialize(&document);
-    let told = told.map_err(|_| Error::NotTwinread {
-        url: path.to_owned(),
-    })?;
-    Ok(file(&told))
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A rule file with remarks about the rules in comments.
-fn file(told: &Told) -> String {
+fn file(told: &Suggestions) -> String {
     let mut text = format!(
         "# stored mismatches: {}, of which these rules together would mask {}\n\
          # classes that no single rule would explain: {}\n",
@@ -75,7 +40,7 @@ fn file(told: &Told) -> String {
         told.masked_together,
         told.unexplained.len()
     );
-    if told.looked_at < told.mismatches {
+    if (told.looked_at as u64) < told.mismatches {
         let (looked, all) = (told.looked_at, told.mismatches);
         let said = format!("# these are the newest {looked} of {all}, so many of each class");
         line(&mut text, &said);
@@ -153,8 +118,10 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_a_rule_file() {
-        let told = Told {
+        let told = Suggestions {
             suggestions: vec![Suggestion {
+                rule: serde_json::Value::Null,
+                classes: Vec::new(),
                 yaml:
                     "- id: \"a\"\n  why: \"say why\"\n  at: \"$['\u{9b}']\"\n  do: \"unordered\"\n"
                         .to_owned(),
@@ -170,6 +137,7 @@ mod tests {
             differences_not_tried: 6,
             mismatches: 9,
             looked_at: 4,
+            newest_per_class: 50,
             classes: 2,
             classes_looked_at: 1,
         };

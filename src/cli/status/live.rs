@@ -5,7 +5,10 @@
 
 use super::{look::Look, view::view};
 use crate::{
-    cli::client::{Client, Error},
+    cli::{
+        chain,
+        client::{Client, Error},
+    },
     verdict::Decision,
 };
 use ratatui::{
@@ -159,7 +162,7 @@ impl Screen {
                 self.looks = [self.looks[1].take(), Some(look)];
                 self.trouble = None;
             }
-            Err(error) => self.trouble = Some(error.told()),
+            Err(error) => self.trouble = Some(chain(&error)),
         }
     }
 

@@ -1,15 +1,15 @@
 //! The tables of routes and classes.
 
-use super::look::ToldClass;
 use crate::{
-    cli::verdict::{Printable, ToldRoute, ToldVerdict},
-    verdict::{Percent, told::Rate},
+    admin::documents::{Class, Rate, RouteVerdict, Verdict},
+    cli::verdict::Printable,
+    verdict::Percent,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use std::collections::BTreeMap;
 
 /// The table of routes; those that the verdict depends on come first.
-pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
+pub(in crate::cli) fn routes(verdict: &Verdict) -> Table {
     let header = [
         "route",
         "state",
@@ -27,7 +27,7 @@ pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
         "limit",
     ];
     let mut table = table(&header);
-    let mut routes: Vec<_> = told.routes.iter().collect();
+    let mut routes: Vec<_> = verdict.routes.iter().collect();
     routes.sort_by_key(|route| !route.required);
     for route in routes {
         table.add_row(row(route));
@@ -40,31 +40,32 @@ pub(in crate::cli) fn routes(told: &ToldVerdict) -> Table {
 }
 
 /// States the confidence of the intervals in the table of routes.
-pub(in crate::cli) fn bounds(verdict: &ToldVerdict) -> String {
+pub(in crate::cli) fn bounds(verdict: &Verdict) -> String {
     let percent = verdict.confidence * 100.0;
     format!("mismatch rate: each end holds at {percent} %, at every moment")
 }
 
-fn row(route: &ToldRoute) -> Vec<Cell> {
+fn row(route: &RouteVerdict) -> Vec<Cell> {
     let state = if route.required {
         route.state.name().to_owned()
     } else {
         format!("({})", route.state)
     };
     let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
+    let counts = &route.counts;
     vec![
         Cell::new(Printable(&route.route)),
         Cell::new(state),
-        Cell::new(route.live),
-        Cell::new(route.sampled),
-        Cell::new(route.delayed),
-        Cell::new(route.matched.exact + route.matched.rules),
-        Cell::new(route.matched.rules),
-        Cell::new(route.mismatch),
-        Cell::new(route.transient),
-        Cell::new(route.noise),
-        Cell::new(sum(&route.shadow_error)),
-        Cell::new(sum(&route.not_compared)),
+        Cell::new(counts.live),
+        Cell::new(counts.sampled),
+        Cell::new(counts.delayed),
+        Cell::new(counts.matched.exact + counts.matched.rules),
+        Cell::new(counts.matched.rules),
+        Cell::new(counts.mismatch),
+        Cell::new(counts.transient),
+        Cell::new(counts.noise),
+        Cell::new(sum(&counts.shadow_error)),
+        Cell::new(sum(&counts.not_compared)),
         Cell::new(interval(&route.mismatch_rate)),
         Cell::new(Percent(route.mismatch_rate.limit)),
     ]
@@ -75,11 +76,11 @@ fn interval(rate: &Rate) -> String {
     format!("{lower} to {}", Percent(rate.upper))
 }
 
-pub(super) fn classes(classes: &[ToldClass]) -> Table {
+pub(super) fn classes(classes: &[Class]) -> Table {
     let mut table = table(&["last seen", "count", "route", "kind", "place", "class"]);
     for class in classes {
         table.add_row([
-            Cell::new(&class.last_seen),
+            Cell::new(class.last_seen),
             Cell::new(class.count).set_alignment(CellAlignment::Right),
             Cell::new(Printable(&class.route)),
             Cell::new(&class.kind),

@@ -4,13 +4,16 @@ use super::{
     look::Look,
     tables::{bounds, classes, routes},
 };
-use crate::{cli::verdict::Printable, settings::Source};
+use crate::{
+    cli::verdict::{Printable, Summary},
+    settings::Source,
+};
 use anstream::adapter::strip_str;
 use serde_json::Value;
 
 /// The lines, the verdict first. `before` is an earlier snapshot, for rates.
 pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
-    let verdict = look.verdict.to_string();
+    let verdict = Summary(&look.verdict).to_string();
     let mut lines = lines(&strip_str(&verdict).to_string());
     lines.push(String::new());
     lines.push(sampling(look));
@@ -25,10 +28,10 @@ pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
         lines.extend(self::lines(&routes(&look.verdict).to_string()));
         lines.push(bounds(&look.verdict));
     }
-    if !look.classes.is_empty() {
+    if !look.classes.classes.is_empty() {
         lines.push(String::new());
         lines.push("newest mismatch classes".to_owned());
-        lines.extend(self::lines(&classes(&look.classes).to_string()));
+        lines.extend(self::lines(&classes(&look.classes.classes).to_string()));
     }
     lines
 }
@@ -69,7 +72,7 @@ fn counted(look: &Look, before: Option<&Look>) -> String {
     let sums = |look: &Look| {
         let routes = look.verdict.routes.iter();
         routes.fold((0, 0), |(live, sampled), route| {
-            (live + route.live, sampled + route.sampled)
+            (live + route.counts.live, sampled + route.counts.sampled)
         })
     };
     let (live, sampled) = sums(look);

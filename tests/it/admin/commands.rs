@@ -186,7 +186,11 @@ async fn the_client_reads_patches_and_tells_what_was_refused() {
             refused.to_string().contains("rate") && refused.to_string().contains("paused"),
             "{refused}"
         );
-        let begun = client.post("/v1/epoch", &serde_json::json!({"label": "b"}));
+        let begun = client.post(
+            "/v1/epoch",
+            "application/json",
+            r#"{"label": "b"}"#.to_owned(),
+        );
         assert_eq!(begun.unwrap().body["label"], "b");
     })
     .await;

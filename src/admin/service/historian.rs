@@ -1,38 +1,16 @@
 //! When the verdict changed, and why.
 
-use super::{Cause, Decision, Finding, Verdict};
+use crate::{
+    admin::documents::{Finding, Verdict, VerdictChange},
+    verdict::Decision,
+};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, sync::Arc};
-use utoipa::ToSchema;
-
-/// One change of the verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = VerdictChange)]
-pub struct Change {
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// The id of the epoch that the new verdict is about.
-    pub epoch: Arc<str>,
-    /// Why that epoch began, if it began after the previous look; in a new process, after the previous entry.
-    #[schema(required)]
-    pub epoch_began: Option<Cause>,
-    /// The previous verdict; null: there was none.
-    #[schema(required)]
-    pub from: Option<Decision>,
-    pub to: Decision,
-    /// Reasons that the previous look did not have; the gravest 20.
-    pub appeared: Vec<Finding>,
-    /// Reasons of the previous look that no longer hold; the gravest 20.
-    pub gone: Vec<Finding>,
-    /// Changes since the previous entry that were too many to be kept one by one.
-    pub skipped: u64,
-}
 
 /// Records changes of the verdict: each of them while they are few. Of a verdict that flaps, it records the state from
 /// time to time, with the number of changes in between.
 #[derive(Clone, Debug, Default)]
-pub struct Historian {
+pub(super) struct Historian {
     /// The last recorded verdict.
     noted: Option<Decision>,
     /// The verdict at the last look.
@@ -60,7 +38,7 @@ const REASONS: usize = 20;
 
 impl Historian {
     /// Continues after the last recorded change, if any.
-    pub fn resume(last: Option<&Change>) -> Self {
+    pub(super) fn resume(last: Option<&VerdictChange>) -> Self {
         Self {
             noted: last.map(|change| change.to),
             // The earlier reasons are unknown, so all reasons of the next change will have appeared.
@@ -74,7 +52,7 @@ impl Historian {
     }
 
     /// Compares the verdict with the previous one at `now`. Returns the change to record, if any.
-    pub fn look(&mut self, verdict: &Verdict, now: Timestamp) -> Option<Change> {
+    pub(super) fn look(&mut self, verdict: &Verdict, now: Timestamp) -> Option<VerdictChange> {
         let to = verdict.verdict;
         let seen = self.seen.replace(Seen {
             decision: to,
@@ -93,7 +71,7 @@ impl Historian {
         let is_new = seen
             .as_ref()
             .is_none_or(|seen| seen.epoch != verdict.epoch.id);
-        Some(Change {
+        Some(VerdictChange {
             at: now,
             epoch: verdict.epoch.id.clone(),
             epoch_began: is_new.then_some(verdict.epoch.cause),
@@ -127,7 +105,10 @@ fn without(reasons: &[Finding], others: &[Finding]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Code, Epoch, told::Soak};
+    use crate::{
+        admin::documents::{Epoch, Soak},
+        verdict::{Cause, Code},
+    };
     use Decision::{Safe, Undecided, Unsafe};
 
     fn at(second: i64) -> Timestamp {
@@ -135,7 +116,13 @@ mod tests {
     }
 
     fn verdict(decision: Decision, epoch: &str, codes: &[Code]) -> Verdict {
-        let reasons = codes.iter().map(|code| Finding::new(*code, "of a time"));
+        let reasons = codes.iter().map(|code| Finding {
+            code: *code,
+            route: None,
+            checks_needed: None,
+            eta_seconds: None,
+            detail: "of a time".to_owned(),
+        });
         Verdict {
             verdict: decision,
             epoch: Epoch {
@@ -143,7 +130,7 @@ mod tests {
                 label: None,
                 version: None,
                 cause: Cause::Version,
-                since: at(0),
+                since: at(0).to_string(),
                 until: None,
             },
             confidence: 0.95,
