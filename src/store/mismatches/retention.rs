@@ -153,8 +153,9 @@ impl<'t> Retention<'t> {
         let unused =
             "DELETE FROM mismatch_classes WHERE kept = 0 AND (kind = '' OR last_seen < ?1)";
         self.run(unused, [oldest])?;
-        let unused =
-            "DELETE FROM mismatch_routes WHERE id NOT IN (SELECT route FROM mismatch_classes)";
+        let unused = "DELETE FROM mismatch_routes
+            WHERE id NOT IN (SELECT route FROM mismatch_classes)
+            AND NOT EXISTS (SELECT 1 FROM mismatches WHERE route = mismatch_routes.id)";
         self.run(unused, [])?;
         Ok(true)
     }
