@@ -11,7 +11,7 @@ mod settings;
 pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};
 pub use figures::{Counted, Figures, Past};
-pub use journal::{Entries, Entry, Journal};
+pub use journal::{Entries, Journal};
 pub use mismatches::{Classes, Filter, LookError, Order, Page, Selection, Store};
 pub use settings::{Kept, KeptSettings};
 

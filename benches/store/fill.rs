@@ -157,7 +157,7 @@ fn answer(number: u64, digits: u64) -> ReportedAnswer {
     let id = scattered(number) % 100;
     ReportedAnswer {
         status: 200,
-        duration: Duration::from_micros(number % 10_000),
+        duration_ms: (number % 10_000) as f64 / 1e3,
         headers: pairs(number, ["content-type", "content-length", "date", "etag"]),
         body: Some(format!(
             r#"{{"id":"string({id})","lines":[{}]}}"#,

@@ -1,7 +1,7 @@
 //! Shared parts of the calls that answer in pages.
 
-use super::{problem::Problem, router::bad_query, service::history, state::blocking};
-use crate::store::Journal;
+use super::{problem::Problem, router::bad_query, state::blocking};
+use crate::store::{Entries, Journal};
 use axum::extract::{Query, rejection::QueryRejection};
 use http::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -43,13 +43,13 @@ fn cursor(asked: Option<&str>, faults: &mut Vec<String>) -> Option<u64> {
 pub(super) async fn page<T: DeserializeOwned + Send + 'static>(
     journal: Journal,
     asked: Result<Query<AskedPage>, QueryRejection>,
-) -> Result<history::Page<T>, Problem> {
+) -> Result<Entries<T>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
     let mut faults = Vec::new();
     let limit = limit(asked.limit, &mut faults);
     let cursor = cursor(asked.cursor.as_deref(), &mut faults);
     accept(faults)?;
-    let page = blocking(move || history::page(&journal, limit, cursor)).await?;
+    let page = blocking(move || journal.page(cursor, limit)).await?;
     page.map_err(|error| {
         let detail = format!("the store cannot be read: {error}");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)

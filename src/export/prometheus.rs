@@ -11,7 +11,7 @@ pub use push::Push;
 
 use crate::{
     budget::Budget,
-    ledger::{Gauges, Ledger, Timings, timings::ANSWER_SECONDS},
+    ledger::{Gauges, Ledger, RuleCount, Timings, timings::ANSWER_SECONDS},
 };
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_prometheus::PrometheusExporter;
@@ -58,7 +58,7 @@ pub trait Figures: fmt::Debug + Send + Sync + 'static {
     fn verdict(&self) -> Verdict;
 
     /// How often each rule was evaluated, and how many differences it masked, since the start of the process.
-    fn rules(&self) -> Vec<RuleFigures>;
+    fn rules(&self) -> Vec<(Arc<str>, RuleCount)>;
 }
 
 /// The verdict in metrics.
@@ -68,14 +68,6 @@ pub struct Verdict {
     pub name: &'static str,
     /// Upper bound of each route's mismatch rate, from 0 to 1.
     pub upper_bounds: Vec<(Arc<str>, f64)>,
-}
-
-/// One rule in metrics.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RuleFigures {
-    pub rule: Arc<str>,
-    pub applied: u64,
-    pub masked: u64,
 }
 
 /// The values of the label `verdict`.

@@ -141,7 +141,7 @@ const NEW: Names = Names {
 fn of_answer(answer: &ReportedAnswer, names: Names) -> [KeyValue; 2] {
     [
         KeyValue::new(names.status, i64::from(answer.status)),
-        KeyValue::new(names.duration, answer.duration_ms()),
+        KeyValue::new(names.duration, answer.duration_ms),
     ]
 }
 

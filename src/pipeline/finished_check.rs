@@ -123,7 +123,7 @@ impl ReportedAnswer {
         let answer = &timed.answer;
         Self {
             status: answer.status.as_u16(),
-            duration: timed.took,
+            duration_ms: timed.took.as_micros() as f64 / 1e3,
             headers: redactor.headers(&answer.headers),
             body: match &answer.body {
                 BodyCopy::Whole(body) => redactor.body(&answer.headers, body),

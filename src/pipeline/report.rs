@@ -10,12 +10,14 @@ use crate::{
     trace_context::TraceContext,
     value::{Kind, Place},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{
     mem::size_of,
     sync::Arc,
     time::{Duration, SystemTime},
 };
+use utoipa::ToSchema;
 
 /// Which checks are exported as traces: `telemetry.traced`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,13 +63,16 @@ pub struct Report {
 }
 
 /// The request of a check after redaction.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Request)]
 pub struct ReportedRequest {
     pub method: String,
     pub path: String,
+    #[schema(required)]
     pub query: Option<String>,
+    /// Name and value, in order.
     pub headers: Vec<(String, String)>,
-    /// `None` if there was none.
+    #[schema(required)]
     pub body: Option<String>,
     /// The parts that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
     pub masked: Vec<String>,
@@ -87,27 +92,35 @@ pub struct Rechecked<P> {
 }
 
 /// An answer after redaction.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Answer)]
 pub struct ReportedAnswer {
     pub status: u16,
-    pub duration: Duration,
+    pub duration_ms: f64,
+    /// Name and value, in order.
     pub headers: Vec<(String, String)>,
-    /// `None` if there is nothing to show.
+    #[schema(required)]
     pub body: Option<String>,
     pub trailers: Vec<(String, String)>,
 }
 
 /// A difference after redaction.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Difference)]
 pub struct ReportedDifference {
     pub place: String,
+    #[schema(value_type = String)]
     pub kind: Kind,
     /// The id of its class.
     pub class: String,
     /// The place with array indices as `[*]`.
+    #[serde(skip)]
     pub class_place: String,
+    #[schema(required)]
     pub old: Option<String>,
+    #[schema(required)]
     pub new: Option<String>,
+    #[serde(skip)]
     pub basis: RuleEvidence,
 }
 
@@ -202,9 +215,10 @@ impl<P> Rechecked<P> {
 // === impl ReportedAnswer ===
 
 impl ReportedAnswer {
-    /// The duration in milliseconds, to the microsecond.
-    pub fn duration_ms(&self) -> f64 {
-        self.duration.as_micros() as f64 / 1e3
+    /// The redacted value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let named = self.headers.iter().find(|(own, _)| own == name);
+        named.map(|(_, value)| value.as_str())
     }
 }
 

@@ -1,10 +1,8 @@
 //! Stored examples, as the admin API shows them.
 
 use crate::{
-    outcome::Outcome,
-    pipeline::{Report, ReportedAnswer, ReportedDifference, RuleEvidence},
+    pipeline::{Report, ReportedAnswer, ReportedDifference, ReportedRequest},
     trace_context::TraceContext,
-    value::Kind,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -16,17 +14,10 @@ use utoipa::ToSchema;
 pub struct Mismatch {
     pub id: String,
     pub route: Arc<str>,
-    #[serde(deserialize_with = "outcome")]
-    #[schema(value_type = String)]
-    pub outcome: Name,
+    pub outcome: String,
     /// `auth`, `unconfirmed`, `vanished`, or the kind of a shadow error.
-    #[serde(
-        skip_serializing_if = "str::is_empty",
-        deserialize_with = "detail",
-        default
-    )]
-    #[schema(value_type = String)]
-    pub detail: Name,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub detail: String,
     pub epoch: Arc<str>,
     pub started: Stamp,
     pub ended: Stamp,
@@ -35,11 +26,11 @@ pub struct Mismatch {
     /// The trace of the live request, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_trace_id: Option<String>,
-    pub request: Request,
+    pub request: ReportedRequest,
     #[schema(required)]
-    pub old: Option<Answer>,
+    pub old: Option<ReportedAnswer>,
     #[schema(required)]
-    pub new: Option<Answer>,
+    pub new: Option<ReportedAnswer>,
     /// The total number of differences; not all of them may be kept.
     pub count: usize,
     /// How often both stacks were read again.
@@ -49,7 +40,7 @@ pub struct Mismatch {
     /// Places where the old stack's own readings differ.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub noise: Vec<String>,
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ReportedDifference>,
 }
 
 /// A class of differences.
@@ -70,57 +61,10 @@ pub struct Class {
     pub examples: Vec<String>,
 }
 
-/// One of a fixed list of names. An alias, because serde would otherwise borrow it from the input.
-type Name = &'static str;
-
 /// A point in time, serialized as RFC 3339 with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Stamp(pub SystemTime);
-
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    #[schema(required)]
-    pub query: Option<String>,
-    /// Name and value, in order.
-    pub headers: Vec<(String, String)>,
-    #[schema(required)]
-    pub body: Option<String>,
-    /// The parts that redaction changed: `path`, `query`, `body`, `header.NAME`, `headers`.
-    pub masked: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Answer {
-    pub status: u16,
-    pub duration_ms: f64,
-    /// Name and value, in order.
-    pub headers: Vec<(String, String)>,
-    #[schema(required)]
-    pub body: Option<String>,
-    pub trailers: Vec<(String, String)>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Difference {
-    pub place: String,
-    #[serde(serialize_with = "by_name", deserialize_with = "kind")]
-    #[schema(value_type = String)]
-    pub kind: Kind,
-    /// The id of its class.
-    pub class: String,
-    #[schema(required)]
-    pub old: Option<String>,
-    #[schema(required)]
-    pub new: Option<String>,
-    /// With array indices as `[*]`.
-    #[serde(skip)]
-    pub class_place: String,
-    #[serde(skip)]
-    pub basis: RuleEvidence,
-}
 
 // === impl Mismatch ===
 
@@ -132,94 +76,24 @@ impl Mismatch {
             // The random span id identifies one check, so that a trace leads to its example.
             id: span_id.clone(),
             route: report.route.clone(),
-            outcome: report.outcome.name(),
-            detail: report.outcome.detail(),
+            outcome: report.outcome.name().to_owned(),
+            detail: report.outcome.detail().to_owned(),
             epoch: report.epoch.clone(),
             started: Stamp(report.started),
             ended: Stamp(report.ended),
             trace_id: trace_id(&report.span),
             span_id,
             live_trace_id: report.live.as_ref().map(trace_id),
-            request: Request {
-                method: report.request.method.clone(),
-                path: report.request.path.clone(),
-                query: report.request.query.clone(),
-                headers: report.request.headers.clone(),
-                body: report.request.body.clone(),
-                masked: report.request.masked.clone(),
-            },
-            old: report.old.as_ref().map(Answer::of),
-            new: report.new.as_ref().map(Answer::of),
+            request: report.request.clone(),
+            old: report.old.clone(),
+            new: report.new.clone(),
             count: report.count,
             rechecks: report.rechecked.count,
             lag_ms: report.rechecked.lag_ms(),
             noise: report.rechecked.noise.clone(),
-            differences: report.differences.iter().map(Difference::of).collect(),
+            differences: report.differences.clone(),
         }
     }
-}
-
-// === impl Answer ===
-
-impl Answer {
-    /// The redacted value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let named = self.headers.iter().find(|(own, _)| own == name);
-        named.map(|(_, value)| value.as_str())
-    }
-
-    fn of(told: &ReportedAnswer) -> Self {
-        Self {
-            status: told.status,
-            duration_ms: told.duration_ms(),
-            headers: told.headers.clone(),
-            body: told.body.clone(),
-            trailers: told.trailers.clone(),
-        }
-    }
-}
-
-// === impl Difference ===
-
-impl Difference {
-    fn of(told: &ReportedDifference) -> Self {
-        Self {
-            place: told.place.clone(),
-            kind: told.kind,
-            class: told.class.clone(),
-            old: told.old.clone(),
-            new: told.new.clone(),
-            class_place: told.class_place.clone(),
-            basis: told.basis.clone(),
-        }
-    }
-}
-
-fn by_name<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(kind.name())
-}
-
-fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    found.ok_or_else(|| de::Error::custom(format_args!("no kind of differences: {name}")))
-}
-
-fn outcome<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
-    one_of(Outcome::ALL.map(Outcome::name), deserializer)
-}
-
-fn detail<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
-    one_of(Outcome::ALL.map(Outcome::detail), deserializer)
-}
-
-fn one_of<'de, D: Deserializer<'de>>(
-    names: impl IntoIterator<Item = Name>,
-    deserializer: D,
-) -> Result<Name, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    let found = names.into_iter().find(|known| *known == name);
-    found.ok_or_else(|| de::Error::custom(format_args!("no name of an outcome: {name}")))
 }
 
 // === impl Stamp ===

@@ -36,12 +36,13 @@ pub struct Counted {
 pub struct Figures {
     counted: Counted,
     keep: Duration,
-    /// What has been committed.
+    /// What is written. If a transaction fails, everything is written again.
     stored: Marks,
-    /// What the open transaction writes.
-    written: Marks,
+    state: State,
     /// Taken from the tables, not yet stored.
     fresh: Vec<Fresh>,
+    /// How many of them the open transaction writes.
+    fresh_written: usize,
     /// Why a part of the current write failed.
     refused: Option<rusqlite::Error>,
     folded: Option<Instant>,
@@ -50,17 +51,16 @@ pub struct Figures {
 /// Shows whether something has changed since it was written.
 #[derive(Debug, Default)]
 struct Marks {
-    epochs: HashMap<u64, EpochMark>,
+    /// Whether it has ended, and whether its version is known.
+    epochs: HashMap<u64, [bool; 2]>,
     tallies: HashMap<(u64, Arc<str>), ChangeStamp>,
     rules: HashMap<(u64, Arc<str>), RuleCount>,
-    /// How many of the fresh ones.
-    fresh: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct EpochMark {
-    has_ended: bool,
-    has_version: bool,
+enum State {
+    Committed,
+    Writing,
 }
 
 /// Interval between two passes over old figures.
@@ -75,8 +75,9 @@ impl Figures {
             counted,
             keep,
             stored: Marks::default(),
-            written: Marks::default(),
+            state: State::Committed,
             fresh: Vec::new(),
+            fresh_written: 0,
             refused: None,
             folded: None,
         }
@@ -90,7 +91,7 @@ impl Figures {
     ) -> rusqlite::Result<()> {
         let mut written = Marks::default();
         match apart(to, |_| write(self, &mut written))? {
-            Ok(()) => self.written.extend(written),
+            Ok(()) => self.stored.extend(written),
             Err(refused) => self.refused = Some(refused),
         }
         Ok(())
@@ -99,7 +100,7 @@ impl Figures {
     fn write_epoch(&mut self, to: &Connection, epoch: &EpochState) -> rusqlite::Result<()> {
         self.part(to, |figures, written| {
             let (number, now) = (epoch.number, figures.counted.ledger.now());
-            let mark = EpochMark::of(epoch);
+            let mark = [epoch.epoch.until.is_some(), epoch.epoch.version.is_some()];
             if figures.stored.epochs.get(&number) != Some(&mark) {
                 rows::put_epoch(to, epoch)?;
                 written.epochs.insert(number, mark);
@@ -127,11 +128,15 @@ impl Figures {
     }
 
     fn write_pairs(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        self.part(to, |figures, written| {
-            written.fresh = figures.fresh.len();
+        let mut count = 0;
+        self.part(to, |figures, _| {
             let mut fresh = figures.fresh.iter();
-            fresh.try_for_each(|fresh| rows::put_pairs(to, fresh))
-        })
+            fresh.try_for_each(|fresh| rows::put_pairs(to, fresh))?;
+            count = figures.fresh.len();
+            Ok(())
+        })?;
+        self.fresh_written = count;
+        Ok(())
     }
 
     fn fold(&mut self, to: &Connection) -> rusqlite::Result<()> {
@@ -154,7 +159,9 @@ impl Figures {
 
 impl Source for Figures {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        self.written = Marks::default();
+        if mem::replace(&mut self.state, State::Writing) == State::Writing {
+            self.stored = Marks::default();
+        }
         self.refused = None;
         // Before the epochs are read, so that they include those of the new pairs.
         self.fresh.append(&mut self.counted.pairs.take_fresh());
@@ -179,9 +186,8 @@ impl Source for Figures {
     }
 
     fn committed(&mut self) {
-        let mut written = mem::take(&mut self.written);
-        self.fresh.drain(..mem::take(&mut written.fresh));
-        self.stored.extend(written);
+        self.state = State::Committed;
+        self.fresh.drain(..mem::take(&mut self.fresh_written));
     }
 }
 
@@ -192,7 +198,6 @@ impl Marks {
         self.epochs.extend(more.epochs);
         self.tallies.extend(more.tallies);
         self.rules.extend(more.rules);
-        self.fresh += more.fresh;
     }
 
     /// Keeps the marks of these epochs only.
@@ -201,17 +206,6 @@ impl Marks {
         self.tallies
             .retain(|(number, _), _| numbers.contains(number));
         self.rules.retain(|(number, _), _| numbers.contains(number));
-    }
-}
-
-// === impl EpochMark ===
-
-impl EpochMark {
-    fn of(epoch: &EpochState) -> Self {
-        Self {
-            has_ended: epoch.epoch.until.is_some(),
-            has_version: epoch.epoch.version.is_some(),
-        }
     }
 }
 

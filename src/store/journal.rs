@@ -3,8 +3,7 @@
 use super::Database;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// One history. Cheap to clone.
@@ -15,22 +14,13 @@ pub struct Journal {
     keep: u32,
 }
 
-/// A document of a history.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Starts at 1 and increases by one per document.
-    pub number: u64,
-    pub at: Timestamp,
-    pub document: Value,
-}
-
 /// Documents, newest first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entries {
-    pub entries: Vec<Entry>,
+pub struct Entries<T> {
+    pub entries: Vec<T>,
     /// The cursor of the next page; `None` on the last page.
     pub next: Option<u64>,
-    /// Documents left out of this page because they are not JSON.
+    /// Documents left out of this page because they cannot be read.
     pub unreadable: u64,
 }
 
@@ -70,26 +60,45 @@ impl Journal {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn page(&self, cursor: Option<u64>, limit: usize) -> rusqlite::Result<Entries> {
+    pub fn page<T: DeserializeOwned>(
+        &self,
+        cursor: Option<u64>,
+        limit: usize,
+    ) -> rusqlite::Result<Entries<T>> {
         self.database.settle(PATIENCE);
         let before = cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
-        let mut found = self
-            .database
-            .read(|from| entries(from, self.kind, before, limit.saturating_add(1)))?;
-        let next = if found.len() > limit {
-            found.truncate(limit);
-            found.last().map(|(number, _)| *number)
-        } else {
-            None
-        };
+        let asked = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let mut found = self.database.read(|from| {
+            let mut found = from.prepare_cached(
+                "SELECT number, document FROM journal
+                 WHERE kind = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+            )?;
+            let found = found.query_map((self.kind, before, asked), |row| {
+                let number = row.get::<_, i64>(0)?.unsigned_abs();
+                Ok((number, self.parsed(number, row.get_ref(1)?.as_bytes()?)))
+            })?;
+            found.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| has_more).map(|(number, _)| *number);
         let count = found.len();
         let entries: Vec<_> = found.into_iter().filter_map(|(_, entry)| entry).collect();
-        let unreadable = (count - entries.len()) as u64;
         Ok(Entries {
+            unreadable: (count - entries.len()) as u64,
             entries,
             next,
-            unreadable,
         })
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, number: u64, document: &[u8]) -> Option<T> {
+        let parsed = serde_json::from_slice(document);
+        parsed
+            .inspect_err(|error| {
+                let kind = self.kind;
+                tracing::warn!(kind, number, %error, "a stored document cannot be read, and is left out");
+            })
+            .ok()
     }
 }
 
@@ -111,35 +120,6 @@ fn append(
     to.prepare_cached("DELETE FROM journal WHERE kind = ?1 AND number <= ?2")?
         .execute((kind, number - i64::from(keep)))?;
     Ok(())
-}
-
-/// Entries with their numbers; `None` if the document is not JSON.
-fn entries(
-    from: &Connection,
-    kind: &str,
-    before: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<(u64, Option<Entry>)>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found = from.prepare_cached(
-        "SELECT number, at_ns, document FROM journal
-         WHERE kind = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
-    )?;
-    let entries = found.query_map((kind, before, limit), |row| {
-        let number = row.get::<_, i64>(0)?.unsigned_abs();
-        let at = instant(row.get(1)?);
-        let document = serde_json::from_slice(row.get_ref(2)?.as_bytes()?);
-        let document = document.inspect_err(|error| {
-            tracing::warn!(kind, number, %error, "a stored document cannot be read, and is left out");
-        });
-        let entry = document.map(|document| Entry {
-            number,
-            at,
-            document,
-        });
-        Ok((number, entry.ok()))
-    })?;
-    entries.collect()
 }
 
 /// The database form of an instant. The years 1678 to 2261 fit.
@@ -164,23 +144,21 @@ mod tests {
         Journal::new(database, "changes", keep)
     }
 
-    fn numbers(entries: &Entries) -> Vec<u64> {
-        entries.entries.iter().map(|entry| entry.number).collect()
-    }
-
     #[test]
     fn the_newest_documents_stay_and_pages_follow_one_another() {
         let journal = journal(5);
         for second in 1..=7 {
             journal.append(instant(second * 1_000_000_000), &second);
         }
-        let first = journal.page(None, 3).unwrap();
-        assert_eq!(numbers(&first), [7, 6, 5]);
-        assert_eq!(first.entries[0].document, 7);
-        assert_eq!(first.entries[0].at, Timestamp::from_second(7).unwrap());
+        let first = journal.page::<u64>(None, 3).unwrap();
+        assert_eq!(first.entries, [7, 6, 5]);
+        let last = "SELECT at_ns FROM journal WHERE number = 7";
+        let last = |from: &Connection| from.query_row(last, [], |row| row.get(0));
+        let last = instant(journal.database.read(last).unwrap());
+        assert_eq!(last, Timestamp::from_second(7).unwrap());
         journal.append(Timestamp::UNIX_EPOCH, &"later");
-        let second = journal.page(first.next, 3).unwrap();
-        assert_eq!(numbers(&second), [4]);
+        let second = journal.page::<u64>(first.next, 3).unwrap();
+        assert_eq!(second.entries, [4]);
         assert_eq!(second.next, None);
     }
 
@@ -190,14 +168,14 @@ mod tests {
         for number in 1..=4 {
             journal.append(Timestamp::UNIX_EPOCH, &number);
         }
-        journal.page(None, 1).unwrap();
+        journal.page::<u64>(None, 1).unwrap();
         let spoil = "UPDATE journal SET document = '{\"cut' WHERE number >= 3";
         let spoilt = journal.database.read(|to| to.execute_batch(spoil));
         spoilt.unwrap();
-        let first = journal.page(None, 3).unwrap();
-        assert_eq!((numbers(&first), first.unreadable), (vec![2], 2));
-        let second = journal.page(first.next, 3).unwrap();
-        assert_eq!((numbers(&second), second.unreadable), (vec![1], 0));
+        let first = journal.page::<u64>(None, 3).unwrap();
+        assert_eq!((first.entries, first.unreadable), (vec![2], 2));
+        let second = journal.page::<u64>(first.next, 3).unwrap();
+        assert_eq!((second.entries, second.unreadable), (vec![1], 0));
     }
 
     #[test]
@@ -205,8 +183,8 @@ mod tests {
         let one = journal(2);
         let other = Journal::new(one.database.clone(), "others", 2);
         one.append(Timestamp::UNIX_EPOCH, &1);
-        assert!(numbers(&other.page(None, 9).unwrap()).is_empty());
+        assert!(other.page::<u64>(None, 9).unwrap().entries.is_empty());
         other.append(Timestamp::UNIX_EPOCH, &2);
-        assert_eq!(numbers(&other.page(None, 9).unwrap()), [1]);
+        assert_eq!(other.page::<u64>(None, 9).unwrap().entries, [2]);
     }
 }

@@ -4,8 +4,7 @@
 //! request are left out, because answers usually do not depend on them. A request with any other masked part is not
 //! sent.
 
-use super::document::Request;
-use crate::pipeline::ReadRequest;
+use crate::pipeline::{ReadRequest, ReportedRequest};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{
@@ -54,9 +53,9 @@ const DROPPED: [HeaderName; 9] = [
     HeaderName::from_static("tracestate"),
 ];
 
-// === impl Request ===
+// === impl ReportedRequest ===
 
-impl Request {
+impl ReportedRequest {
     /// The request as it arrived, without masked headers that identify the caller or that the configuration `supplied`
     /// for both stacks.
     ///
@@ -114,7 +113,7 @@ fn is_aside(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn request(masked: &[&str]) -> Request {
+    fn request(masked: &[&str]) -> ReportedRequest {
         let headers = [
             ("host", "shop"),
             ("accept", "application/json"),
@@ -124,7 +123,7 @@ mod tests {
             ("content-length", "17"),
         ];
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Request {
+        ReportedRequest {
             method: "GET".to_owned(),
             path: "/users/7".to_owned(),
             query: Some("a=b".to_owned()),

@@ -24,9 +24,9 @@ use twinread::{
     drain,
     export::{
         self, Metrics, Protocol, Push, Sources, Traces, otlp,
-        prometheus::{Figures, RuleFigures, Verdict},
+        prometheus::{Figures, Verdict},
     },
-    ledger::{Gauges, Ledger, Signal},
+    ledger::{Gauges, Ledger, RuleCount, Signal},
     outcome::{Mark, Outcome, Via},
     pipeline::{
         Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Traced,
@@ -130,7 +130,7 @@ fn context(trace_id: u128, span_id: u64) -> TraceContext {
 fn answer(status: u16) -> ReportedAnswer {
     ReportedAnswer {
         status,
-        duration: Duration::from_micros(1_500),
+        duration_ms: 1.5,
         headers: Vec::new(),
         body: None,
         trailers: Vec::new(),
@@ -373,13 +373,12 @@ impl Figures for Fixed {
         }
     }
 
-    fn rules(&self) -> Vec<RuleFigures> {
-        let rule = RuleFigures {
-            rule: "http-date".into(),
+    fn rules(&self) -> Vec<(Arc<str>, RuleCount)> {
+        let count = RuleCount {
             applied: 7,
             masked: 3,
         };
-        vec![rule]
+        vec![("http-date".into(), count)]
     }
 }
 

@@ -3,21 +3,10 @@
 use crate::{
     config::default_settings,
     settings::{By, Change, Setting, Settings, changes},
-    store::{Database, Entry, Journal},
+    store::{Database, Journal},
 };
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-
-/// A page of a history, the newest entry first.
-#[derive(Clone, Debug)]
-pub(in crate::admin) struct Page<T> {
-    pub(in crate::admin) entries: Vec<T>,
-    /// The cursor of the next page; `None` on the last one.
-    pub(in crate::admin) next: Option<u64>,
-    /// Entries of this page that are left out because they cannot be read.
-    pub(in crate::admin) unreadable: u64,
-}
 
 /// Entries kept of each history.
 const KEPT: u32 = 10_000;
@@ -30,32 +19,6 @@ pub fn of_settings(database: &Database) -> Journal {
 /// Changes of the verdict.
 pub fn of_verdict(database: &Database) -> Journal {
     Journal::new(database.clone(), "verdict", KEPT)
-}
-
-/// Up to `limit` entries; only those before `cursor` if given. May block on disk I/O.
-pub(in crate::admin) fn page<T: DeserializeOwned>(
-    journal: &Journal,
-    limit: usize,
-    cursor: Option<u64>,
-) -> rusqlite::Result<Page<T>> {
-    let page = journal.page(cursor, limit)?;
-    let count = page.entries.len();
-    let entries: Vec<_> = page.entries.into_iter().filter_map(parsed).collect();
-    let unreadable = page.unreadable + (count - entries.len()) as u64;
-    Ok(Page {
-        entries,
-        next: page.next,
-        unreadable,
-    })
-}
-
-fn parsed<T: DeserializeOwned>(entry: Entry) -> Option<T> {
-    let number = entry.number;
-    let read = serde_json::from_value(entry.document);
-    read.inspect_err(|error| {
-        tracing::warn!(number, %error, "an entry of a history cannot be understood, and is left out");
-    })
-    .ok()
 }
 
 /// Records changes of settings.
@@ -81,7 +44,7 @@ pub fn record_start(journal: &Journal, now: &Settings) {
 /// Every setting as of the last recorded change.
 fn last_settings(journal: &Journal) -> rusqlite::Result<BTreeMap<String, Setting>> {
     let mut settings = default_settings();
-    let all = page::<Change>(journal, KEPT as usize, None)?;
+    let all = journal.page::<Change>(None, KEPT as usize)?;
     for change in all.entries.into_iter().rev() {
         if let Some(setting) = settings.get_mut(&change.setting) {
             setting.value = change.to;

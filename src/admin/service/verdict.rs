@@ -4,7 +4,7 @@ use crate::{
     admin::documents,
     config::Config,
     export::{Figures, prometheus},
-    ledger::{Gauges, Ledger, RuleCounts, today},
+    ledger::{Gauges, Ledger, RuleCount, RuleCounts, today},
     live::Checks,
     route::Entry,
     rules::Rule,
@@ -78,18 +78,11 @@ impl Figures for VerdictSource {
         }
     }
 
-    fn rules(&self) -> Vec<prometheus::RuleFigures> {
+    fn rules(&self) -> Vec<(Arc<str>, RuleCount)> {
         let config = self.config.get();
         let rules = config.comparing.rules.rules().iter();
-        rules
-            .map(|rule| {
-                let count = self.rule_counts.get(&rule.id);
-                prometheus::RuleFigures {
-                    rule: Arc::from(rule.id.as_str()),
-                    applied: count.applied,
-                    masked: count.masked,
-                }
-            })
+        let ids = rules.map(|rule| Arc::from(rule.id.as_str()));
+        ids.map(|id| (Arc::clone(&id), self.rule_counts.get(&id)))
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Records each change of the verdict, whether or not anyone queries it.
 
-use super::{historian::Historian, history, verdict::VerdictSource};
+use super::{historian::Historian, verdict::VerdictSource};
 use crate::{
     admin::documents::{Finding, VerdictChange},
     drain,
@@ -39,7 +39,7 @@ pub async fn watch(source: VerdictSource, journal: Journal, mut drain: drain::Wa
 
 /// Blocks on disk I/O, on a blocking thread.
 async fn last(journal: Journal) -> Option<VerdictChange> {
-    let page = task::spawn_blocking(move || history::page(&journal, 1, None)).await;
+    let page = task::spawn_blocking(move || journal.page(None, 1)).await;
     let error = match page {
         Ok(Ok(page)) => return page.entries.into_iter().next(),
         Ok(Err(error)) => error.to_string(),

@@ -6,13 +6,16 @@
 use super::{Sources, VERDICTS};
 use crate::{
     ledger::{
-        Bound, Route, Signal,
+        Bound, Route, RuleCount, Signal,
         route::{METHODS, STATUS_CLASSES},
     },
     outcome::Outcome,
     value::Kind,
 };
-use opentelemetry::{KeyValue, metrics::Meter};
+use opentelemetry::{
+    KeyValue,
+    metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter},
+};
 
 /// The metrics whose series grow with the routes.
 pub(super) const PER_ROUTE: [&str; 7] = [
@@ -192,62 +195,35 @@ const RATIOS: [Family<f64>; 1] = [Family {
 
 /// Creates an instrument for each family.
 pub(super) fn register(meter: &Meter, sources: &Sources) {
-    for Family {
-        name,
-        help,
-        unit,
-        read,
-    } in COUNTERS
-    {
-        let sources = sources.clone();
-        meter
-            .u64_observable_counter(name)
-            .with_description(help)
-            .with_unit(unit)
-            .with_callback(move |observer| {
-                for (value, labels) in read(&sources) {
-                    observer.observe(value, &labels);
-                }
-            })
-            .build();
+    for family in COUNTERS {
+        let builder = meter.u64_observable_counter(family.name);
+        family.observe(builder, sources).build();
     }
-    for Family {
-        name,
-        help,
-        unit,
-        read,
-    } in GAUGES
-    {
-        let sources = sources.clone();
-        meter
-            .u64_observable_gauge(name)
-            .with_description(help)
-            .with_unit(unit)
-            .with_callback(move |observer| {
-                for (value, labels) in read(&sources) {
-                    observer.observe(value, &labels);
-                }
-            })
-            .build();
+    for family in GAUGES {
+        let builder = meter.u64_observable_gauge(family.name);
+        family.observe(builder, sources).build();
     }
-    for Family {
-        name,
-        help,
-        unit,
-        read,
-    } in RATIOS
-    {
+    for family in RATIOS {
+        let builder = meter.f64_observable_gauge(family.name);
+        family.observe(builder, sources).build();
+    }
+}
+
+impl<N: 'static> Family<N> {
+    fn observe<'m, I>(
+        self,
+        builder: AsyncInstrumentBuilder<'m, I, N>,
+        sources: &Sources,
+    ) -> AsyncInstrumentBuilder<'m, I, N> {
         let sources = sources.clone();
-        meter
-            .f64_observable_gauge(name)
-            .with_description(help)
-            .with_unit(unit)
-            .with_callback(move |observer| {
-                for (value, labels) in read(&sources) {
+        builder
+            .with_description(self.help)
+            .with_unit(self.unit)
+            .with_callback(move |observer: &dyn AsyncInstrument<N>| {
+                for (value, labels) in (self.read)(&sources) {
                     observer.observe(value, &labels);
                 }
             })
-            .build();
     }
 }
 
@@ -267,12 +243,9 @@ fn per_route(sources: &Sources, count: fn(&Route) -> u64) -> Vec<Series<u64>> {
     series.collect()
 }
 
-fn per_rule(sources: &Sources, count: fn(&super::RuleFigures) -> u64) -> Vec<Series<u64>> {
+fn per_rule(sources: &Sources, count: fn(RuleCount) -> u64) -> Vec<Series<u64>> {
     let rules = sources.figures.rules().into_iter();
-    let series = rules.map(|rule| {
-        let count = count(&rule);
-        (count, vec![KeyValue::new("rule", rule.rule)])
-    });
+    let series = rules.map(|(rule, counts)| (count(counts), vec![KeyValue::new("rule", rule)]));
     series.collect()
 }
 

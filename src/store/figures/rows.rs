@@ -9,7 +9,7 @@ use crate::{
     verdict::{DistinctKeys, Outcomes},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::collections::BTreeMap;
 
 /// The counters of a minute: live, reads, sampled, match_exact, match_rules, mismatch, transient, noise, shadow_error,
@@ -105,36 +105,11 @@ pub(super) const ADD: &str = "live = live + excluded.live, reads = reads + exclu
    shadow_error = shadow_error + excluded.shadow_error, not_compared = not_compared + excluded.not_compared";
 
 fn add_minute(to: &Connection, minute: i64, tally: i64, added: Minute) -> rusqlite::Result<()> {
-    let [
-        live,
-        reads,
-        sampled,
-        exact,
-        rules,
-        mismatch,
-        transient,
-        noise,
-        error,
-        not_compared,
-    ] = added;
     to.prepare_cached(&format!(
         "INSERT INTO minutes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (minute, tally) DO UPDATE SET {ADD}"
     ))?
-    .execute((
-        minute,
-        tally,
-        live,
-        reads,
-        sampled,
-        exact,
-        rules,
-        mismatch,
-        transient,
-        noise,
-        error,
-        not_compared,
-    ))?;
+    .execute(params_from_iter([minute, tally].into_iter().chain(added)))?;
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     advise::suggest::Hints,
-    pipeline::{Report, RuleEvidence},
-    store::document::{Difference, Mismatch, Stamp},
+    pipeline::{Report, ReportedDifference, RuleEvidence},
+    store::document::{Mismatch, Stamp},
     value::{Kind, Place},
 };
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable
 // === impl Beside ===
 
 impl Beside {
-    fn take(difference: &mut Difference) -> Self {
+    fn take(difference: &mut ReportedDifference) -> Self {
         let RuleEvidence { at, hints, shown } = mem::take(&mut difference.basis);
         Self {
             class_place: mem::take(&mut difference.class_place),
@@ -166,7 +166,7 @@ impl Beside {
         }
     }
 
-    fn give(self, difference: &mut Difference) {
+    fn give(self, difference: &mut ReportedDifference) {
         difference.class_place = self.class_place;
         difference.basis = RuleEvidence {
             at: self.at,

@@ -378,7 +378,7 @@ impl Mismatched<'_> {
     fn report(&self, number: u64) -> Report {
         let answer = ReportedAnswer {
             status: 200,
-            duration: Duration::from_millis(1),
+            duration_ms: 1.0,
             headers: Vec::new(),
             body: None,
             trailers: Vec::new(),
