@@ -31,5 +31,5 @@ pub use live_config::{Reloaded, Running};
 pub use load::{Loaded, Origin, load};
 pub use read::Config;
 pub use rule_files::{RuleFiles, Unreadable};
-pub use sections::{Capture, Drain, Epoch, Queue, Recheck, Sections};
+pub use sections::{Epoch, Sections};
 pub use stacks::{Control, Headers, NewStack, OldStack, StackUrl, Tls};

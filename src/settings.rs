@@ -1,8 +1,10 @@
 //! Values that change while the process runs: one writer, many readers, one snapshot per unit of work.
 
 mod history;
+mod sections;
 
 pub use history::{By, Change, Occasion, changes};
+pub use sections::{Capture, Drain, Queue};
 
 use crate::spanned_yaml::ConfigErrors;
 use std::{collections::BTreeMap, sync::Arc};

@@ -30,47 +30,63 @@ pub use worker::{Compare, Parts, Worker};
 use crate::{
     pipeline::{Trace, Traced},
     sample::Frequency,
-    spanned_yaml::Choice,
+    settings::{Capture, Drain, Queue},
+    spanned_yaml::{Change, Choice, Form, Setting, settings},
 };
 use http::HeaderName;
+use serde_json::json;
 use std::{num::NonZeroUsize, time::Duration};
 
 /// Settings that may change at runtime. A check uses one snapshot from its beginning to its end.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// For the shadow's complete answer, body included.
-    pub timeout: Duration,
-    pub max_in_flight: NonZeroUsize,
-    /// Requests to the shadow. A sample beyond this limit is `over_budget`.
-    pub max_per_second: Frequency,
-    pub breaker: Limits,
-    /// A sample that waited longer is `expired`.
-    pub max_age: Duration,
-    /// Bytes of an answer's body that are kept, as it was sent.
-    pub max_body: usize,
-    /// For aligning arrays and text. After it, a coarser difference is reported, never equality.
-    pub deadline: Duration,
-    pub trace: Trace,
-    pub traced: Traced,
+    pub protection: Protection,
+    pub queue: Queue,
+    pub capture: Capture,
     pub recheck: Recheck,
     pub conditional: Conditional,
+    pub trace: Trace,
+    pub traced: Traced,
     /// The header of the new stack's answers that names its build.
     pub version_header: Option<HeaderName>,
-    /// How long accepted checks may continue during shutdown.
-    pub grace: Duration,
+    pub drain: Drain,
 }
 
-/// When both stacks are read again after a difference, and the limits on that.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recheck {
-    /// Delays after the first difference. If empty, a difference is a mismatch at once.
-    pub after: Vec<Duration>,
-    /// Readings of both stacks, over all checks.
-    pub max_per_second: Frequency,
-    /// Checks that may wait at the same time.
-    pub max_waiting: usize,
-    /// Bytes that the waiting checks may hold in total.
-    pub max_waiting_bytes: usize,
+settings! {
+    /// The part of the section `new` that protects the stack while it is the shadow.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Protection: Default {
+        /// How long a whole answer may take, body included, while it is the shadow.
+        #[setting(default: "5s", range: "1ms..1h", change: Change::Runtime)]
+        pub timeout: Duration,
+        /// Replays under way at once.
+        #[setting(default: "32", range: "1..100000", change: Change::Runtime)]
+        pub max_in_flight: NonZeroUsize,
+        /// Replays in one second.
+        #[setting(
+            default: "200",
+            range: "0.001..1000000",
+            change: Change::Runtime,
+            form: Frequency::PER_SECOND,
+        )]
+        pub max_per_second: Frequency,
+        /// Leaves a failing shadow alone.
+        #[setting(change: Change::Runtime)]
+        pub breaker: Limits,
+    }
+}
+
+settings! {
+    /// The section `recheck`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Recheck: Default {
+        /// Delays from the first difference on, each longer than the one before; [] switches it off.
+        #[setting(default: "[200ms, 2s, 10s]", range: "1ms..1h", form: DELAYS)]
+        pub after: Vec<Duration>,
+        /// Readings of both stacks in one second.
+        #[setting(default: "10", range: "0.001..1000000", form: Frequency::PER_SECOND)]
+        pub max_per_second: Frequency,
+    }
 }
 
 /// How to handle a read that the primary answered by its conditions (304, 412, and 206 against 200 with `If-Range`).
@@ -83,6 +99,29 @@ pub enum Conditional {
     Skip,
 }
 
+/// Each delay costs a request to either stack, so there must be few.
+const MAX_DELAYS: usize = 10;
+
+const DELAYS: Form<Vec<Duration>> = Form {
+    read: |at, range| {
+        let after = (Vec::<Duration>::FORM.read)(at, range)?;
+        if after.len() > MAX_DELAYS {
+            return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
+        }
+        if after.is_sorted_by(|one, next| one < next) {
+            Ok(after)
+        } else {
+            let expected = "each delay is from the first difference on: expected them to grow";
+            Err(at.fault(expected).into())
+        }
+    },
+    schema: |range| {
+        let mut schema = (Vec::<Duration>::FORM.schema)(range);
+        schema["maxItems"] = json!(MAX_DELAYS);
+        schema
+    },
+};
+
 // === impl Conditional ===
 
 impl Choice for Conditional {
@@ -92,35 +131,18 @@ impl Choice for Conditional {
 
 // === impl Settings ===
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            max_in_flight: NonZeroUsize::new(32).expect("32 is not zero"),
-            max_per_second: Frequency::from(200),
-            breaker: Limits::default(),
-            max_age: Duration::from_secs(30),
-            max_body: 1 << 20,
-            deadline: Duration::from_millis(50),
-            trace: Trace::default(),
-            traced: Traced::default(),
-            recheck: Recheck::default(),
-            conditional: Conditional::default(),
-            version_header: None,
-            grace: Duration::from_secs(10),
-        }
+impl Settings {
+    /// Bytes that checks may hold in total while they wait for a recheck. The rest is for new samples.
+    fn max_waiting_bytes(&self) -> usize {
+        self.capture.max_total / 4
     }
 }
 
 // === impl Recheck ===
 
-impl Default for Recheck {
-    fn default() -> Self {
-        Self {
-            after: [200, 2_000, 10_000].map(Duration::from_millis).to_vec(),
-            max_per_second: Frequency::from(10),
-            max_waiting: 1_024,
-            max_waiting_bytes: 16 << 20,
-        }
+impl Recheck {
+    /// How long after a write its effect may still differ: until the last recheck. Zero without rechecks.
+    pub fn window(&self) -> Duration {
+        self.after.last().copied().unwrap_or_default()
     }
 }

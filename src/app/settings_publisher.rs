@@ -38,9 +38,6 @@ pub(super) struct SettingsReaders {
     pub(super) config: Current<Config>,
 }
 
-/// The share of captured bytes that may wait for a recheck is 1 / `WAITING`; the rest is for new samples.
-const WAITING: usize = 4;
-
 // === impl SettingsPublisher ===
 
 impl SettingsPublisher {
@@ -110,37 +107,30 @@ impl SettingsPublisher {
 }
 
 fn live(config: &Config) -> live::LiveSettings {
+    let settings = config.settings.clone();
     live::LiveSettings {
-        serve_from: config.settings.serve_from,
-        checks: config.settings.paused,
-        reads: config.settings.reads.clone(),
+        serve_from: settings.serve_from,
+        checks: settings.paused,
+        reads: settings.reads,
         routes: config.routes.clone(),
-        sampling: config.settings.sample.clone(),
-        max_body: config.settings.capture.max_body,
-        live_token: config.settings.live_token.clone(),
+        sampling: settings.sample,
+        capture: settings.capture,
+        live_token: settings.live_token,
         comparing: config.comparing.clone(),
     }
 }
 
 fn shadow(config: &Config) -> shadow::Settings {
+    let settings = config.settings.clone();
     shadow::Settings {
-        timeout: config.settings.new.timeout,
-        max_in_flight: config.settings.new.max_in_flight,
-        max_per_second: config.settings.new.max_per_second,
-        breaker: config.settings.new.breaker,
-        max_age: config.settings.queue.max_age,
-        max_body: config.settings.capture.max_body,
-        deadline: config.comparing.options.deadline,
-        trace: config.settings.telemetry.trace,
-        traced: config.settings.telemetry.traced,
-        recheck: shadow::Recheck {
-            after: config.settings.recheck.after.clone(),
-            max_per_second: config.settings.recheck.max_per_second,
-            max_waiting: config.settings.queue.max_length,
-            max_waiting_bytes: config.settings.capture.max_total / WAITING,
-        },
-        conditional: config.settings.conditional,
-        version_header: config.settings.epoch.version_header.clone(),
-        grace: config.settings.drain.grace,
+        protection: settings.new.protection,
+        queue: settings.queue,
+        capture: settings.capture,
+        recheck: settings.recheck,
+        conditional: settings.conditional,
+        trace: settings.telemetry.trace,
+        traced: settings.telemetry.traced,
+        version_header: settings.epoch.version_header,
+        drain: settings.drain,
     }
 }

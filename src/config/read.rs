@@ -12,6 +12,7 @@ use crate::{
     route::Routes,
     rules::RuleSet,
     sample::By,
+    settings::Capture,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
     verdict::{DistinctKeys, Percent, Trials},
 };
@@ -200,7 +201,7 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn check_capture(root: &Cursor<'_>) -> Result<(), ConfigError> {
-    let capture = value::<super::Capture>(root, &["capture"]);
+    let capture = value::<Capture>(root, &["capture"]);
     if capture.is_some_and(|capture| capture.max_body > capture.max_total) {
         let at = places::at(root, &["capture"]);
         return Err(at.fault("max_body is more than max_total"));

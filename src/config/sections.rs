@@ -6,15 +6,16 @@ use crate::{
     live::{Checks, ListenerLimits},
     redact::{self, Secret},
     route::Routes,
-    sample::{Frequency, Reads, Sampling},
-    shadow::Conditional,
-    spanned_yaml::{Change, Form, SIZE, Setting, reference, settings},
+    sample::{Reads, Sampling},
+    settings::{Capture, Drain, Queue},
+    shadow::{Conditional, Recheck},
+    spanned_yaml::{Change, Form, Setting, reference, settings},
     stack::Stack,
     store, verdict,
 };
 use http::HeaderName;
 use serde_json::json;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 settings! {
     /// Every setting, by its name in the file.
@@ -111,45 +112,6 @@ settings! {
 }
 
 settings! {
-    /// The section `capture`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Capture: Default {
-        /// Of one body. A larger answer is hashed.
-        #[setting(default: "1MiB", form: SIZE)]
-        pub max_body: usize,
-        /// Of all bodies.
-        #[setting(default: "64MiB", form: SIZE)]
-        pub max_total: usize,
-    }
-}
-
-settings! {
-    /// The section `queue`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Queue: Default {
-        /// Samples that may wait for a check; further ones are counted as queue_full.
-        #[setting(default: "1024", range: "1..1000000")]
-        pub max_length: usize,
-        /// A sample that has waited longer is not compared.
-        #[setting(default: "30s", range: "1ms..1h")]
-        pub max_age: Duration,
-    }
-}
-
-settings! {
-    /// The section `recheck`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Recheck: Default {
-        /// Delays from the first difference on, each longer than the one before; [] switches it off.
-        #[setting(default: "[200ms, 2s, 10s]", range: "1ms..1h", form: DELAYS)]
-        pub after: Vec<Duration>,
-        /// Readings of both stacks in one second.
-        #[setting(default: "10", range: "0.001..1000000", form: Frequency::PER_SECOND)]
-        pub max_per_second: Frequency,
-    }
-}
-
-settings! {
     /// The section `epoch`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Epoch: Default {
@@ -161,39 +123,6 @@ settings! {
         pub version_header: Option<HeaderName>,
     }
 }
-
-settings! {
-    /// The section `drain`.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Drain: Default {
-        /// How long accepted checks may take after SIGTERM.
-        #[setting(default: "10s", range: "0s..1h")]
-        pub grace: Duration,
-    }
-}
-
-/// Each delay costs a request to either stack, so there must be few.
-const MAX_DELAYS: usize = 10;
-
-const DELAYS: Form<Vec<Duration>> = Form {
-    read: |at, range| {
-        let after = (Vec::<Duration>::FORM.read)(at, range)?;
-        if after.len() > MAX_DELAYS {
-            return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
-        }
-        if after.is_sorted_by(|one, next| one < next) {
-            Ok(after)
-        } else {
-            let expected = "each delay is from the first difference on: expected them to grow";
-            Err(at.fault(expected).into())
-        }
-    },
-    schema: |range| {
-        let mut schema = (Vec::<Duration>::FORM.schema)(range);
-        schema["maxItems"] = json!(MAX_DELAYS);
-        schema
-    },
-};
 
 /// A bearer token. It never appears in a fault.
 const TOKEN: Form<String> = Form {
@@ -218,15 +147,6 @@ const RULES: Form<Vec<String>> = Form {
     },
     schema: |_| json!({"type": "array", "items": {"type": "string"}}),
 };
-
-// === impl Recheck ===
-
-impl Recheck {
-    /// How long after a write its effect may still differ: until the last recheck. Zero without rechecks.
-    pub fn window(&self) -> Duration {
-        self.after.last().copied().unwrap_or_default()
-    }
-}
 
 // === impl SocketAddr ===
 

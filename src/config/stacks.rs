@@ -2,15 +2,14 @@
 
 use crate::{
     http_client::{HostPolicy, Target},
-    sample::Frequency,
     shadow,
     spanned_yaml::{
-        Change, ConfigError, Cursor, Form, NOT_YET_TRUE, NotYet, Setting, header_values, http_url,
+        ConfigError, Cursor, Form, NOT_YET_TRUE, NotYet, Setting, header_values, http_url,
         is_reachable, reference, settings,
     },
 };
 use http::{HeaderName, HeaderValue, uri::Authority};
-use std::{num::NonZeroUsize, time::Duration};
+use std::time::Duration;
 
 settings! {
     /// The section `old`: what both stacks have.
@@ -41,28 +40,13 @@ settings! {
 }
 
 settings! {
-    /// The section `new`, with limits that protect the stack while it is the shadow.
+    /// The section `new`.
     #[derive(Clone, Debug)]
     pub struct NewStack {
         #[flatten]
         pub stack: OldStack,
-        /// How long a whole answer may take, body included, while it is the shadow.
-        #[setting(default: "5s", range: "1ms..1h", change: Change::Runtime)]
-        pub timeout: Duration,
-        /// Replays under way at once.
-        #[setting(default: "32", range: "1..100000", change: Change::Runtime)]
-        pub max_in_flight: NonZeroUsize,
-        /// Replays in one second.
-        #[setting(
-            default: "200",
-            range: "0.001..1000000",
-            change: Change::Runtime,
-            form: Frequency::PER_SECOND,
-        )]
-        pub max_per_second: Frequency,
-        /// Leaves a failing shadow alone.
-        #[setting(change: Change::Runtime)]
-        pub breaker: shadow::Limits,
+        #[flatten]
+        pub protection: shadow::Protection,
     }
 }
 

@@ -227,7 +227,7 @@ impl Sampler {
     }
 
     fn copy(&self, live: &LiveSettings) -> BoundedCopy {
-        BoundedCopy::new(&self.handles.budget, live.max_body)
+        BoundedCopy::new(&self.handles.budget, live.capture.max_body)
     }
 }
 

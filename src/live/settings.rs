@@ -10,7 +10,7 @@ use crate::{
     redact::Secret,
     route::Routes,
     sample::{Reads, Sampling},
-    settings::Current,
+    settings::{Capture, Current},
     spanned_yaml::Choice,
     stack::Stack,
 };
@@ -34,8 +34,7 @@ pub struct LiveSettings {
     pub reads: Arc<Reads>,
     pub routes: Arc<Routes>,
     pub sampling: Sampling,
-    /// Bytes kept of one body, request or answer. Beyond it, the check ends as `body_too_large`.
-    pub max_body: usize,
+    pub capture: Capture,
     /// Lets a caller control twinread; `None` lets nobody.
     pub live_token: Option<Secret>,
     pub comparing: Arc<CompareConfig>,
@@ -78,7 +77,7 @@ impl Default for LiveSettings {
             reads: Arc::default(),
             routes: Arc::default(),
             sampling: Sampling::default(),
-            max_body: 1 << 20,
+            capture: Capture::default(),
             live_token: None,
             comparing: Arc::default(),
         }

@@ -147,7 +147,6 @@ impl Check {
             route: ticket.route().name(),
             epoch: ticket.epoch(),
             method: &self.sample.request.method,
-            deadline: self.settings.deadline,
         }
     }
 
@@ -249,12 +248,12 @@ impl Check {
         let target = permit.client().target();
         let request = replay::request(&sample.request, target, &self.span.own, Purpose::Shadow);
         let room = Room {
-            max_body: self.settings.max_body,
+            max_body: self.settings.capture.max_body,
             held: &mut sample.meta.held,
             expected: sample.primary.answer.body.kept().clone(),
             rival: sample.primary.answer.body.length(),
         };
-        let answer = replay::send(permit, request, room, self.settings.timeout).await;
+        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await;
         let answer = answer.map_err(Failure::outcome)?;
         let took = begun.elapsed();
         Ok(TimedAnswer { answer, took })

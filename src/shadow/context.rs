@@ -22,7 +22,7 @@ use http::Method;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 /// Both stacks are measured alike up to this many bytes of body. Beyond it, a slow caller can hold up the primary once
@@ -55,8 +55,6 @@ pub(super) struct Subject<'s> {
     /// The id of the epoch.
     pub(super) epoch: &'s Arc<str>,
     pub(super) method: &'s Method,
-    /// For aligning arrays and text.
-    pub(super) deadline: Duration,
 }
 
 /// Which earlier id pairs a comparison uses.
@@ -98,7 +96,7 @@ impl CheckContext {
             route,
             method: subject.method,
             today: today(),
-            deadline: Instant::now().checked_add(subject.deadline),
+            deadline: Instant::now().checked_add(comparing.options.deadline),
         };
         let within = |tables: &mut Bijections| {
             let comparison = (self.compare)(answers, &context, comparing, tables);

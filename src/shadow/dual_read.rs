@@ -97,7 +97,7 @@ impl DualReader<'_> {
     /// Takes a slot for a request in flight.
     async fn slot(self) -> Slot {
         let current = &self.context.settings;
-        let max = || current.get().max_in_flight.get();
+        let max = || current.get().protection.max_in_flight.get();
         self.context.slots.take(max).await
     }
 
@@ -111,12 +111,12 @@ impl DualReader<'_> {
         let target = permit.client().target();
         let request = replay::request(self.request, target, self.span, Purpose::Recheck);
         let room = Room {
-            max_body: self.settings.max_body,
+            max_body: self.settings.capture.max_body,
             held,
             expected: expected.clone(),
             rival: None,
         };
-        let answer = replay::send(permit, request, room, self.settings.timeout).await?;
+        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await?;
         Ok(TimedAnswer {
             answer,
             took: begun.elapsed(),

@@ -73,7 +73,7 @@ impl GuardedClient {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let permit = self.permit(pass, settings);
         let now = now.saturating_duration_since(self.since);
-        if self.budget.take(now, settings.max_per_second) {
+        if self.budget.take(now, settings.protection.max_per_second) {
             Ok(permit)
         } else {
             Err(Reason::OverBudget)
@@ -86,7 +86,7 @@ impl GuardedClient {
         patience: Duration,
         settings: &Settings,
     ) -> Result<Permit, Reason> {
-        let limit = settings.max_per_second;
+        let limit = settings.protection.max_per_second;
         let wait = self.budget.book(self.since.elapsed(), limit, patience);
         time::sleep(wait.ok_or(Reason::OverBudget)?).await;
         let pass = self.pass(Instant::now(), settings);
@@ -98,7 +98,7 @@ impl GuardedClient {
         Permit {
             client: self.clone(),
             pass,
-            limits: settings.breaker,
+            limits: settings.protection.breaker,
             end: End::Abandoned,
         }
     }
@@ -107,7 +107,7 @@ impl GuardedClient {
         let mut breaker = self.lock();
         // Set it again here: which stack is the shadow, and so which breaker counts, may have changed.
         self.watched.set_open(breaker.is_open());
-        breaker.admit(now, &settings.breaker)
+        breaker.admit(now, &settings.protection.breaker)
     }
 
     fn settle(&self, pass: Pass, end: End, limits: &Limits) {

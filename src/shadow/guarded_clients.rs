@@ -78,7 +78,7 @@ impl GuardedClients {
         settings: &Settings,
     ) -> Result<Permit, Reason> {
         let now = Instant::now();
-        if now.saturating_duration_since(sample.offered) > settings.max_age {
+        if now.saturating_duration_since(sample.offered) > settings.queue.max_age {
             return Err(Reason::Expired);
         }
         self.shadow

@@ -235,7 +235,6 @@ mod tests {
             route,
             epoch,
             method: &Method::GET,
-            deadline: Duration::ZERO,
         }
     }
 

@@ -100,7 +100,7 @@ impl Rereader {
             )
             .await;
         let [old, new] = read?.map(|reading| reading.answer);
-        let compared = asked.compare(&context, (&old, &new), settings.deadline)?;
+        let compared = asked.compare(&context, (&old, &new))?;
         Ok(Reread {
             compared,
             statuses: [old.status, new.status],
@@ -115,13 +115,11 @@ impl RereadRequest {
         &self,
         context: &CheckContext,
         answers: (&Answer, &Answer),
-        deadline: Duration,
     ) -> Result<Compared, RereadError> {
         let subject = Subject {
             route: &self.route,
             epoch: &self.epoch,
             method: &self.request.method,
-            deadline,
         };
         let compared = context.compare(&subject, answers, &self.comparing, IdMemory::Known);
         match compared {

@@ -89,8 +89,7 @@ pub(super) async fn confirm(
     drain: &Arc<drain::Watch>,
 ) {
     let bytes = check.sample.meta.held.bytes();
-    let bounds = &check.settings.recheck;
-    let Some(_waits) = check.context.waiting.enter(bytes, bounds) else {
+    let Some(_waits) = check.context.waiting.enter(bytes, &check.settings) else {
         check.context.gauges.bound_reached(Bound::Rechecks);
         finding.unconfirmed();
         return;

@@ -1,6 +1,6 @@
 //! Limits the checks that wait for a re-check, by number and by the bytes that they hold.
 
-use super::Recheck;
+use super::Settings;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -28,7 +28,7 @@ pub(super) struct Waits {
 
 impl Waiting {
     /// Adds a check that holds `bytes`; `None` if there is no room.
-    pub(super) fn enter(&self, bytes: usize, bounds: &Recheck) -> Option<Waits> {
+    pub(super) fn enter(&self, bytes: usize, settings: &Settings) -> Option<Waits> {
         let checks = self.0.checks.fetch_add(1, Ordering::Relaxed);
         let held = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         // Dropping it undoes the addition.
@@ -36,8 +36,8 @@ impl Waiting {
             waiting: self.clone(),
             bytes,
         };
-        let fits = held.saturating_add(bytes) <= bounds.max_waiting_bytes;
-        (checks < bounds.max_waiting && fits).then_some(waits)
+        let fits = held.saturating_add(bytes) <= settings.max_waiting_bytes();
+        (checks < settings.queue.max_length && fits).then_some(waits)
     }
 }
 
@@ -57,17 +57,15 @@ mod tests {
 
     #[test]
     fn neither_too_many_nor_too_large_ones_wait_and_who_leaves_makes_room() {
-        let bounds = Recheck {
-            max_waiting: 2,
-            max_waiting_bytes: 10,
-            ..Recheck::default()
-        };
+        let mut settings = Settings::default();
+        settings.queue.max_length = 2;
+        settings.capture.max_total = 40;
         let waiting = Waiting::default();
-        let first = waiting.enter(6, &bounds).unwrap();
-        assert!(waiting.enter(5, &bounds).is_none());
-        let second = waiting.enter(4, &bounds).unwrap();
-        assert!(waiting.enter(0, &bounds).is_none());
+        let first = waiting.enter(6, &settings).unwrap();
+        assert!(waiting.enter(5, &settings).is_none());
+        let second = waiting.enter(4, &settings).unwrap();
+        assert!(waiting.enter(0, &settings).is_none());
         drop((first, second));
-        assert!(waiting.enter(10, &bounds).is_some());
+        assert!(waiting.enter(10, &settings).is_some());
     }
 }

@@ -59,13 +59,13 @@ pub(super) async fn read(
 
 /// Waits for the first delay, within the bounds on waiting checks.
 async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
-    let bounds = &check.settings.recheck;
+    let settings = &check.settings;
     let bytes = check.sample.meta.held.bytes();
-    let Some(_waits) = check.context.waiting.enter(bytes, bounds) else {
+    let Some(_waits) = check.context.waiting.enter(bytes, settings) else {
         check.context.gauges.bound_reached(Bound::Rechecks);
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
-    let delay = bounds.after.first().copied().unwrap_or_default();
+    let delay = settings.recheck.after.first().copied().unwrap_or_default();
     let mut drain = drain::Watch::clone(drain);
     tokio::select! {
         biased;

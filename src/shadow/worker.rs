@@ -113,7 +113,7 @@ impl Worker {
         let drain = Arc::new(drain);
         let over = pin!(async move {
             signal.signaled().await;
-            time::sleep(settings.get().grace).await;
+            time::sleep(settings.get().drain.grace).await;
         });
         tokio::select! {
             biased;
@@ -156,7 +156,9 @@ impl Worker {
         while self.checks.try_join_next().is_some() {}
         let settings = &self.context.settings;
         let slots = &self.context.slots;
-        slots.take(|| settings.get().max_in_flight.get()).await
+        slots
+            .take(|| settings.get().protection.max_in_flight.get())
+            .await
     }
 
     /// Starts the check of a sample, or finishes the sample at once.

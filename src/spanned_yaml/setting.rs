@@ -130,7 +130,7 @@ macro_rules! settings {
     (
         $(#[$($attribute:tt)*])*
         $vis:vis struct $name:ident $(: $default:ident)? {
-            $(#[flatten] $flat_vis:vis $flat:ident: $flat_type:ty,)?
+            $(#[flatten] $flat_vis:vis $flat:ident: $flat_type:ty,)*
             $(
                 $(#[doc = $doc:literal])*
                 #[setting $(($($fact:ident: $fact_value:expr),* $(,)?))?]
@@ -146,31 +146,35 @@ macro_rules! settings {
     ) => {
         $(#[$($attribute)*])*
         $vis struct $name {
-            $($flat_vis $flat: $flat_type,)?
+            $($flat_vis $flat: $flat_type,)*
             $($(#[doc = $doc])* $field_vis $field: $type,)*
             $($($(#[doc = $own_doc])* $own_vis $own: $own_type,)*)?
         }
 
         impl $crate::spanned_yaml::Section for $name {
             fn take(fields: &mut $crate::spanned_yaml::Fields<'_>) -> Option<Self> {
-                use $crate::spanned_yaml::Facts;
-                $(let $flat = $crate::spanned_yaml::Section::take(fields);)?
+                $(let $flat = $crate::spanned_yaml::Section::take(fields);)*
                 $(
-                    let facts = Facts { $($($fact: $fact_value,)*)? ..Facts::NONE };
+                    let facts = $crate::spanned_yaml::Facts {
+                        $($($fact: $fact_value,)*)?
+                        ..$crate::spanned_yaml::Facts::NONE
+                    };
                     let $field = fields.setting::<$type>(stringify!($field), &facts);
                 )*
                 Some(Self {
-                    $($flat: $flat?,)?
+                    $($flat: $flat?,)*
                     $($field: $field?,)*
                     $($($own: $own_value,)*)?
                 })
             }
 
             fn describe(members: &mut $crate::spanned_yaml::Members) {
-                use $crate::spanned_yaml::Facts;
-                $(<$flat_type as $crate::spanned_yaml::Section>::describe(members);)?
+                $(<$flat_type as $crate::spanned_yaml::Section>::describe(members);)*
                 $(
-                    let facts = Facts { $($($fact: $fact_value,)*)? ..Facts::NONE };
+                    let facts = $crate::spanned_yaml::Facts {
+                        $($($fact: $fact_value,)*)?
+                        ..$crate::spanned_yaml::Facts::NONE
+                    };
                     members.add::<$type>(stringify!($field), concat!($($doc),*), &facts);
                 )*
             }

@@ -8,12 +8,13 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use twinread::{
     compare::{CompareConfig, Options},
-    config::{Capture, Config, Flags, Loaded, Origin, Queue, load},
+    config::{Config, Flags, Loaded, Origin, load},
     export::log::Format,
     http_client::{HostPolicy, Target},
     live::{Checks, ListenerLimits},
     pipeline::{Trace, Traced},
     sample::{Reads, Sampling},
+    settings::{Capture, Queue},
     spanned_yaml::ConfigErrors,
     stack::Stack,
     verdict::Limits,
@@ -527,12 +528,23 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.settings.limits, ListenerLimits::default());
     assert_eq!(*config.old, Target::new("old:1".parse().unwrap()));
     assert_eq!(*config.new, Target::new("new:2".parse().unwrap()));
-    assert_eq!(config.settings.new.timeout, Duration::from_secs(5));
-    assert_eq!(config.settings.new.max_in_flight.get(), 32);
-    assert_eq!(config.settings.new.max_per_second.as_per_second(), 200.0);
-    assert_eq!(config.settings.new.breaker.failures.get(), 10);
     assert_eq!(
-        config.settings.new.breaker.cool_down,
+        config.settings.new.protection.timeout,
+        Duration::from_secs(5)
+    );
+    assert_eq!(config.settings.new.protection.max_in_flight.get(), 32);
+    assert_eq!(
+        config
+            .settings
+            .new
+            .protection
+            .max_per_second
+            .as_per_second(),
+        200.0
+    );
+    assert_eq!(config.settings.new.protection.breaker.failures.get(), 10);
+    assert_eq!(
+        config.settings.new.protection.breaker.cool_down,
         Duration::from_secs(10)
     );
     assert_eq!(
@@ -782,9 +794,9 @@ fn a_stack_is_read() {
     assert_eq!(config.new.authority.as_str(), "[::1]:2");
     assert_eq!(config.new.host, HostPolicy::Stack);
     assert_eq!(config.new.idle_timeout, Duration::from_secs(5));
-    assert_eq!(config.settings.new.breaker.failures.get(), 3);
+    assert_eq!(config.settings.new.protection.breaker.failures.get(), 3);
     assert_eq!(
-        config.settings.new.breaker.cool_down,
+        config.settings.new.protection.breaker.cool_down,
         Duration::from_secs(10)
     );
 }

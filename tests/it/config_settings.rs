@@ -108,7 +108,7 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
     let published = process.published.lock().unwrap();
     let config = published.last().unwrap();
     assert_eq!(config.settings.sample.rate, 0.2);
-    assert_eq!(config.settings.new.breaker.failures.get(), 3);
+    assert_eq!(config.settings.new.protection.breaker.failures.get(), 3);
     assert_eq!(config.settings.paused, Checks::Paused);
     assert_eq!(published.len(), 1);
 }
@@ -334,7 +334,7 @@ fn a_stack_that_moves_needs_a_restart_but_its_protection_does_not() {
     let config = process.running.config();
     assert_eq!(config.new.authority.as_str(), "new:2");
     assert!(config.old.set.is_empty());
-    assert_eq!(config.settings.new.timeout.as_secs(), 1);
+    assert_eq!(config.settings.new.protection.timeout.as_secs(), 1);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use twinread::{
     pipeline::{Trace, Traced},
     rules::RuleSet,
     sample::Frequency,
-    shadow::{Limits, Recheck, Settings},
+    shadow::{Limits, Settings},
     stack,
     value::Kind,
     verdict::Cause,
@@ -39,14 +39,10 @@ const MATCH: Outcome = Outcome::Match(Via::Exact);
 const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
 fn settings() -> Settings {
-    Settings {
-        max_per_second: Frequency::from(1_000_000),
-        recheck: Recheck {
-            after: Vec::new(),
-            ..Recheck::default()
-        },
-        ..Settings::default()
-    }
+    let mut settings = Settings::default();
+    settings.protection.max_per_second = Frequency::from(1_000_000);
+    settings.recheck.after = Vec::new();
+    settings
 }
 
 fn not_compared(reason: Reason) -> Outcome {
@@ -190,14 +186,12 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// Each of these ways ends a check with `expected`. The stack receives the read once, and works in the next check.
 async fn each_ends_in(expected: Outcome, ways: Vec<(&str, Reply)>) {
-    let settings = Settings {
-        timeout: Duration::from_millis(300),
-        max_body: 64 << 10,
-        breaker: Limits {
-            failures: NonZeroU32::MAX,
-            ..Limits::default()
-        },
-        ..settings()
+    let mut settings = settings();
+    settings.protection.timeout = Duration::from_millis(300);
+    settings.capture.max_body = 64 << 10;
+    settings.protection.breaker = Limits {
+        failures: NonZeroU32::MAX,
+        ..Limits::default()
     };
     let (old, new) = stacks(json(EQUAL));
     let mut shadow = Shadow::start(&old, &new, settings).await;
@@ -383,9 +377,10 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
         failures: NonZeroU32::new(3).unwrap(),
         cool_down,
     };
-    let settings = |cool_down| Settings {
-        breaker: limits(cool_down),
-        ..settings()
+    let settings = |cool_down| {
+        let mut settings = settings();
+        settings.protection.breaker = limits(cool_down);
+        settings
     };
     let shadow = Shadow::start(&old, &new, settings(Duration::from_millis(100))).await;
     let reset = Outcome::ShadowError(ShadowError::Reset);
@@ -426,10 +421,8 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
 #[tokio::test]
 async fn past_the_rate_budget_a_sample_is_over_budget() {
     let (old, new) = stacks(json(EQUAL));
-    let settings = Settings {
-        max_per_second: "3/h".parse().unwrap(),
-        ..settings()
-    };
+    let mut settings = settings();
+    settings.protection.max_per_second = "3/h".parse().unwrap();
     let shadow = Shadow::start(&old, &new, settings).await;
     for _ in 0..20 {
         shadow.offer(&Read::new());
@@ -443,10 +436,8 @@ async fn past_the_rate_budget_a_sample_is_over_budget() {
 #[tokio::test]
 async fn a_sample_that_waited_too_long_is_expired() {
     let (old, new) = stacks(json(EQUAL));
-    let settings = Settings {
-        max_age: Duration::ZERO,
-        ..settings()
-    };
+    let mut settings = settings();
+    settings.queue.max_age = Duration::ZERO;
     let shadow = Shadow::start(&old, &new, settings).await;
     let outcome = shadow.check(&Read::new()).await;
     assert_eq!(outcome, not_compared(Reason::Expired));
@@ -456,10 +447,11 @@ async fn a_sample_that_waited_too_long_is_expired() {
 #[tokio::test]
 async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_runtime() {
     let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
-    let bounded = |max_in_flight| Settings {
-        max_in_flight: NonZeroUsize::new(max_in_flight).unwrap(),
-        timeout: Duration::from_secs(60),
-        ..settings()
+    let bounded = |max_in_flight| {
+        let mut settings = settings();
+        settings.protection.max_in_flight = NonZeroUsize::new(max_in_flight).unwrap();
+        settings.protection.timeout = Duration::from_secs(60);
+        settings
     };
     let shadow = Shadow::start(&old, &new, bounded(2)).await;
     for _ in 0..10 {
@@ -487,11 +479,9 @@ async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_run
 #[tokio::test]
 async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
     let (old, new) = stacks(Reply::Hang(String::new()));
-    let settings = Settings {
-        max_in_flight: NonZeroUsize::new(2).unwrap(),
-        grace: Duration::from_millis(50),
-        ..settings()
-    };
+    let mut settings = settings();
+    settings.protection.max_in_flight = NonZeroUsize::new(2).unwrap();
+    settings.drain.grace = Duration::from_millis(50);
     let shadow = Shadow::start(&old, &new, settings).await;
     for _ in 0..10 {
         shadow.offer(&Read::new());

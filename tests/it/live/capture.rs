@@ -303,7 +303,7 @@ async fn a_body_past_the_limit_passes_and_is_hashed() {
         let stack = Stack::answering(answer.clone());
         let mut sidecar = LivePath::plan(stack.addr, stack.addr)
             .sample_all()
-            .live(|live| live.max_body = 8)
+            .live(|live| live.capture.max_body = 8)
             .start()
             .await;
         let got = sidecar.caller().await.send(GET).await.message().await;
@@ -329,7 +329,7 @@ async fn a_long_body_takes_no_memory_while_it_is_hashed() {
     let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
         .budget(4 << 10)
-        .live(|live| live.max_body = 1 << 10)
+        .live(|live| live.capture.max_body = 1 << 10)
         .start()
         .await;
     sidecar.caller().await.send(GET).await.message().await;
@@ -343,7 +343,7 @@ async fn a_request_body_past_the_limit_passes_and_is_not_compared() {
     let stack = Stack::answering(OK);
     let sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
-        .live(|live| live.max_body = 8)
+        .live(|live| live.capture.max_body = 8)
         .start()
         .await;
     let mut caller = sidecar.caller().await;

@@ -140,9 +140,10 @@ async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() 
 #[tokio::test]
 async fn a_read_with_and_without_its_conditions_takes_two_of_the_rate() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
-    let slow = |rate: &str| Settings {
-        max_per_second: rate.parse().unwrap(),
-        ..after(&[1])
+    let slow = |rate: &str| {
+        let mut settings = after(&[1]);
+        settings.protection.max_per_second = rate.parse().unwrap();
+        settings
     };
     let shadow = comparing((&old, &new, None), slow("2/s")).await;
     assert_eq!(shadow.check(&unmodified()).await, MATCH, "the second waits");

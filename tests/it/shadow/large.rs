@@ -15,7 +15,6 @@ use twinread::{
     compare::{BodyCopy, CompareConfig, Hashing},
     outcome::{Outcome, Reason},
     rules::RuleSet,
-    shadow::Settings,
     stack,
 };
 
@@ -45,11 +44,9 @@ fn read(body: &'static str) -> Read {
 }
 
 async fn checking(old: &Stack, new: &Stack) -> Shadow {
-    let settings = Settings {
-        max_body: KEPT,
-        timeout: Duration::from_millis(500),
-        ..after(&[1, 2])
-    };
+    let mut settings = after(&[1, 2]);
+    settings.capture.max_body = KEPT;
+    settings.protection.timeout = Duration::from_millis(500);
     comparing((old, new, None), settings).await
 }
 

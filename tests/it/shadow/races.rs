@@ -186,9 +186,9 @@ async fn a_stack_that_fails_then_counts_as_that() {
 async fn delayed_checks_are_bounded_hold_no_place_and_end_with_the_process() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut settings = after(&[3_600_000]);
-    settings.recheck.max_waiting = 2;
-    settings.max_in_flight = std::num::NonZeroUsize::MIN;
-    settings.grace = Duration::from_secs(3_600);
+    settings.queue.max_length = 2;
+    settings.protection.max_in_flight = std::num::NonZeroUsize::MIN;
+    settings.drain.grace = Duration::from_secs(3_600);
     let shadow = comparing((&old, &new, None), settings).await;
     write(&shadow, "/x");
     for _ in 0..5 {

@@ -37,7 +37,6 @@ pub(crate) fn after(delays: &[u64]) -> Settings {
         recheck: Recheck {
             after: delays.collect(),
             max_per_second: Frequency::from(100_000),
-            ..Recheck::default()
         },
         ..settings()
     }
@@ -383,12 +382,10 @@ async fn past_its_budget_what_differs_stays_unconfirmed() {
 #[tokio::test]
 async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_alone() {
     let (old, new) = pair(Reply::Close(String::new()), json(STALE));
-    let settings = Settings {
-        breaker: Limits {
-            failures: NonZeroU32::new(2).unwrap(),
-            cool_down: Duration::from_secs(3_600),
-        },
-        ..after(&[1])
+    let mut settings = after(&[1]);
+    settings.protection.breaker = Limits {
+        failures: NonZeroU32::new(2).unwrap(),
+        cool_down: Duration::from_secs(3_600),
     };
     let shadow = comparing((&old, &new, None), settings).await;
     for asked in [1, 2, 2, 2] {
@@ -405,12 +402,10 @@ async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_al
 #[tokio::test]
 async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
     let (old, new) = pair(json(EQUAL), json(STALE));
-    let settings = Settings {
-        breaker: Limits {
-            failures: NonZeroU32::new(1).unwrap(),
-            cool_down: Duration::from_secs(3_600),
-        },
-        ..after(&[1_000])
+    let mut settings = after(&[1_000]);
+    settings.protection.breaker = Limits {
+        failures: NonZeroU32::new(1).unwrap(),
+        cool_down: Duration::from_secs(3_600),
     };
     let shadow = comparing((&old, &new, None), settings).await;
     shadow.offer(&Read::new());
@@ -445,12 +440,10 @@ async fn a_missed_reading_is_made_up_for_by_the_next() {
 #[tokio::test]
 async fn checks_that_wait_hold_no_place_and_are_bounded() {
     let (old, new) = pair(json(EQUAL), json(STALE));
-    let mut settings = Settings {
-        max_in_flight: NonZeroUsize::MIN,
-        grace: Duration::from_secs(3_600),
-        ..after(&[3_600_000])
-    };
-    settings.recheck.max_waiting = 2;
+    let mut settings = after(&[3_600_000]);
+    settings.protection.max_in_flight = NonZeroUsize::MIN;
+    settings.drain.grace = Duration::from_secs(3_600);
+    settings.queue.max_length = 2;
     let shadow = comparing((&old, &new, None), settings).await;
     for _ in 0..5 {
         shadow.offer(&Read::new());
@@ -502,10 +495,8 @@ async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_m
 #[tokio::test]
 async fn no_more_than_allowed_are_in_flight_later_readings_included() {
     let (old, new) = pair(json(EQUAL), json(STALE));
-    let settings = Settings {
-        max_in_flight: NonZeroUsize::new(2).unwrap(),
-        ..after(&[1, 2])
-    };
+    let mut settings = after(&[1, 2]);
+    settings.protection.max_in_flight = NonZeroUsize::new(2).unwrap();
     let shadow = comparing((&old, &new, None), settings).await;
     for _ in 0..40 {
         shadow.offer(&Read::new());

@@ -1,0 +1,40 @@
+//! Sections that several modules go by.
+
+use crate::spanned_yaml::{SIZE, settings};
+use std::time::Duration;
+
+settings! {
+    /// The section `capture`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Capture: Default {
+        /// Of one body. A larger answer is hashed.
+        #[setting(default: "1MiB", form: SIZE)]
+        pub max_body: usize,
+        /// Of all bodies.
+        #[setting(default: "64MiB", form: SIZE)]
+        pub max_total: usize,
+    }
+}
+
+settings! {
+    /// The section `queue`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Queue: Default {
+        /// Samples that may wait for a check; further ones are counted as queue_full.
+        #[setting(default: "1024", range: "1..1000000")]
+        pub max_length: usize,
+        /// A sample that has waited longer is not compared.
+        #[setting(default: "30s", range: "1ms..1h")]
+        pub max_age: Duration,
+    }
+}
+
+settings! {
+    /// The section `drain`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Drain: Default {
+        /// How long accepted checks may take after SIGTERM.
+        #[setting(default: "10s", range: "0s..1h")]
+        pub grace: Duration,
+    }
+}
