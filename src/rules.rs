@@ -158,7 +158,7 @@ impl RuleSet {
                 Target::Trailer(name) => set.trailers.entry(name.clone()).or_default().push(index),
                 Target::Form(name) => set.forms.entry(name.clone()).or_default().push(index),
                 Target::Body => set.body.push(index),
-                Target::Path { query, .. } => {
+                Target::Path(query) => {
                     if !set.tree.insert(query.segments(), index) {
                         set.queries.push((index, query.clone()));
                     }

@@ -36,15 +36,6 @@ pub enum Effect {
     Unknown,
 }
 
-/// The part of an answer that a place or a rule belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Section<'p> {
-    Status,
-    Header(&'p str),
-    Trailer(&'p str),
-    Body,
-}
-
 // === impl Preview ===
 
 impl Preview {
@@ -105,19 +96,14 @@ impl Preview {
             return unknown;
         };
         let comparison = self.compared(example, (&old, &new));
-        let is_here = |place: &Place| Section::of(place) == Section::of(at);
-        let is_left = comparison
-            .differences()
-            .iter()
-            .any(|left| is_here(&left.place));
+        let is_here = |place: &Place| are_together(place, at);
+        let mut left = comparison.differences().iter();
+        let is_left = left.any(|left| is_here(&left.place));
         let mut masked = comparison.masked.iter();
         let masked = masked.find(|masked| is_here(&masked.difference.place));
         let masked = masked.map(|masked| masked.rule);
-        let targets = self.rules().rules();
-        let is_looked_at = comparison
-            .rules
-            .iter()
-            .any(|used| Section::at(&targets[used.rule].at) == Section::of(at));
+        let (rules, mut used) = (self.rules().rules(), comparison.rules.iter());
+        let is_looked_at = used.any(|used| is_about(&rules[used.rule].at, at));
         let effect = match (is_left, masked) {
             (false, Some(rule)) if self.is_certain(rule, difference) => Effect::Hidden,
             (true, _) if self.depends(example, difference, at) => Effect::Unknown,
@@ -197,20 +183,12 @@ impl Preview {
         at: &Place,
     ) -> bool {
         let rules = self.rules();
-        let of_body = |rule: &Rule| Section::at(&rule.at) == Section::Body;
+        let any = |does: fn(&Rule) -> bool| rules.rules().iter().any(does);
         let may_rename = matches!(difference.kind, Kind::Missing | Kind::Extra)
-            && rules
-                .rules()
-                .iter()
-                .any(|rule| matches!(rule.action, Action::Rename(_)));
-        let asks_type = rules
-            .rules()
-            .iter()
-            .any(|rule| of_body(rule) && rule.when.content_type.is_some());
-        let is_typed = example
-            .content_types
-            .iter()
-            .all(|kind| Format::of(essence(*kind)) == Format::Json);
+            && any(|rule| matches!(rule.action, Action::Rename(_)));
+        let asks_type = any(|rule| is_of_body(&rule.at) && rule.when.content_type.is_some());
+        let mut types = example.content_types.iter();
+        let is_typed = types.all(|kind| Format::of(essence(*kind)) == Format::Json);
         match at {
             Place::Node(steps) => {
                 may_rename
@@ -253,26 +231,27 @@ impl Preview {
     }
 }
 
-// === impl Section ===
-
-impl<'p> Section<'p> {
-    fn of(place: &'p Place) -> Self {
-        match place {
-            Place::Status => Self::Status,
-            Place::Header(name) => Self::Header(name),
-            Place::Trailer(name) => Self::Trailer(name),
-            _ => Self::Body,
-        }
+/// Whether a rule may concern a place: it is at the same header, or both are in the body.
+fn is_about(target: &Target, place: &Place) -> bool {
+    match (target, place) {
+        (Target::Status, Place::Status) => true,
+        (Target::Header(name), Place::Header(other))
+        | (Target::Trailer(name), Place::Trailer(other)) => name.as_str() == other,
+        (target, place) => is_of_body(target) && !is_outside(place),
     }
+}
 
-    fn at(target: &'p Target) -> Self {
-        match target {
-            Target::Status => Self::Status,
-            Target::Header(name) => Self::Header(name.as_str()),
-            Target::Trailer(name) => Self::Trailer(name.as_str()),
-            _ => Self::Body,
-        }
-    }
+/// Whether both places are the same, or both are in the body.
+fn are_together(one: &Place, other: &Place) -> bool {
+    one == other || !is_outside(one) && !is_outside(other)
+}
+
+fn is_of_body(target: &Target) -> bool {
+    matches!(target, Target::Form(_) | Target::Body | Target::Path(_))
+}
+
+fn is_outside(place: &Place) -> bool {
+    matches!(place, Place::Status | Place::Header(_) | Place::Trailer(_))
 }
 
 /// A media type without parameters.

@@ -64,9 +64,7 @@ pub struct Suggestion {
 /// A rule that may be suggested, before its effect is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    pub at: String,
-    /// As JSON.
-    pub action: String,
+    pub rule: Hint,
     /// The index of the probe, if it is one.
     pub probe: Option<usize>,
 }
@@ -177,27 +175,23 @@ impl Suggestion {
 
 impl Candidate {
     pub(super) fn new(at: &str, action: &Json) -> Self {
-        Self {
-            at: at.to_owned(),
-            action: action.to_string(),
-            probe: None,
-        }
+        let rule = Hint::new(at.to_owned(), action);
+        Self { rule, probe: None }
     }
 
     pub(super) fn action(&self) -> Json {
-        serde_json::from_str(&self.action).expect("an action was made from JSON")
+        serde_json::from_str(&self.rule.action).expect("an action was made from JSON")
     }
 
     /// Whether a rule file may contain it: not every action has a meaning at every place.
     pub(super) fn is_valid(&self) -> bool {
-        trial::compile([(self.at.as_str(), &self.action())]).is_ok()
+        trial::compile([(self.rule.at.as_str(), &self.action())]).is_ok()
     }
 
     pub(super) fn explains(&self, seen: &ExampleDifference<'_>) -> bool {
-        let is_same = |hint: &Hint| hint.at == self.at && hint.action == self.action;
         match self.probe {
-            Some(probe) => seen.class_place == self.at && seen.hints.probes.has(probe),
-            None => seen.hints.rules.iter().any(is_same),
+            Some(probe) => seen.class_place == self.rule.at && seen.hints.probes.has(probe),
+            None => seen.hints.rules.contains(&self.rule),
         }
     }
 
@@ -208,7 +202,7 @@ impl Candidate {
             Json::Object(members) => members.keys().next().map_or("", String::as_str),
             action => action.as_str().unwrap_or_default(),
         };
-        let words = format!("{}-{action}", self.at).to_lowercase();
+        let words = format!("{}-{action}", self.rule.at).to_lowercase();
         let words = words.split(|letter: char| !letter.is_alphanumeric());
         let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
         words.join("-")

@@ -13,11 +13,13 @@ pub use fault::InvalidPath;
 use pattern::Pattern;
 
 use jsonpath_rust::parser::parse_json_path;
-use std::num::NonZeroUsize;
+use std::{fmt, num::NonZeroUsize};
 
 /// A valid query.
 #[derive(Clone, Debug)]
 pub struct Query {
+    /// As written.
+    text: String,
     segments: Vec<Segment>,
 }
 
@@ -112,7 +114,8 @@ impl Query {
         let parsed = parse_json_path(text).map_err(|error| InvalidPath::new(text, &error))?;
         InvalidPath::check_spaces(text)?;
         let segments = compile::segments(&parsed.segments).map_err(InvalidPath::without_column)?;
-        Ok(Self { segments })
+        let text = text.to_owned();
+        Ok(Self { text, segments })
     }
 
     /// The steps of the query in order.
@@ -125,5 +128,11 @@ impl Query {
         let is_name = |selector: &Selector| matches!(selector, Selector::Name(_));
         let last = self.segments.last();
         last.is_some_and(|segment| segment.selectors.iter().all(is_name))
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }

@@ -18,12 +18,7 @@ pub enum Target {
     /// The whole body in any format.
     Body,
     /// Nodes of a document.
-    Path {
-        /// What it selects.
-        query: Query,
-        /// As written.
-        text: String,
-    },
+    Path(Query),
 }
 
 /// Why a text is not a valid place for a rule.
@@ -61,10 +56,7 @@ impl Target {
             _ if text.starts_with("trailer.") => name(&text["trailer.".len()..]).map(Self::Trailer),
             "form." => Err(InvalidTarget::Form),
             _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
-            _ if text.starts_with('$') => Ok(Self::Path {
-                query: Query::parse(text)?,
-                text: text.to_owned(),
-            }),
+            _ if text.starts_with('$') => Ok(Self::Path(Query::parse(text)?)),
             _ => Err(InvalidTarget::Unknown),
         }
     }
@@ -74,7 +66,7 @@ impl Target {
     /// # Errors
     /// Where it has one.
     pub fn admits(&self, action: &Action) -> Result<(), String> {
-        let is_path = matches!(self, Self::Path { .. });
+        let is_path = matches!(self, Self::Path(_));
         let is_value =
             is_path || matches!(self, Self::Header(_) | Self::Trailer(_) | Self::Form(_));
         let is_status = matches!(self, Self::Status);
@@ -82,7 +74,7 @@ impl Target {
             Action::Ignore => (true, "everywhere"),
             Action::Status(_) => (is_status, "at `status` only"),
             Action::Rename(_) => (
-                matches!(self, Self::Path { query, .. } if query.selects_by_name()),
+                matches!(self, Self::Path(query) if query.selects_by_name()),
                 "only at a JSONPath whose last step is a name, such as $.user.user_name",
             ),
             Action::Unordered(members) => (
@@ -122,7 +114,7 @@ impl fmt::Display for Target {
             Self::Trailer(name) => write!(f, "trailer.{name}"),
             Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
-            Self::Path { text, .. } => f.write_str(text),
+            Self::Path(query) => query.fmt(f),
         }
     }
 }

@@ -147,22 +147,16 @@ impl Tree {
             Move::Name(name) => node
                 .names
                 .get(*name)
-                .copied()
                 .into_iter()
-                .for_each(&mut found),
+                .for_each(|next| found(*next)),
             Move::Index(old, new) => {
-                for index in old
-                    .iter()
-                    .chain(new.iter().filter(|index| Some(**index) != *old))
-                {
-                    node.indices
-                        .get(index)
-                        .copied()
-                        .into_iter()
-                        .for_each(&mut found);
+                let new = new.filter(|new| Some(*new) != *old);
+                for index in old.iter().copied().chain(new) {
                     let slices = node.slices.iter();
-                    let slices = slices.filter(|(slice, _)| slice.contains(*index));
-                    slices.for_each(|(_, next)| found(*next));
+                    let slices = slices.filter(|(slice, _)| slice.contains(index));
+                    let slices = slices.map(|(_, next)| next);
+                    let reached = node.indices.get(&index).into_iter().chain(slices);
+                    reached.for_each(|next| found(*next));
                 }
             }
         }

@@ -66,14 +66,13 @@ fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
         "gzip" | "x-gzip" => drain("gzip", MultiGzDecoder::new(body), max),
         // Named after the bare format but specified as zlib: both are in use.
         "deflate" => {
-            let coding = "deflate";
             let mut zlib = ZlibDecoder::new(body);
-            let decoded = drain(coding, &mut zlib, max);
-            match whole(coding, decoded, zlib.get_ref().is_empty()) {
+            let decoded = drain("deflate", &mut zlib, max);
+            match whole("deflate", decoded, zlib.get_ref().is_empty()) {
                 Err(Undecodable::Invalid { .. }) => {
                     let mut bare = DeflateDecoder::new(body);
-                    let decoded = drain(coding, &mut bare, max);
-                    whole(coding, decoded, bare.get_ref().is_empty())
+                    let decoded = drain("deflate", &mut bare, max);
+                    whole("deflate", decoded, bare.get_ref().is_empty())
                 }
                 decoded => decoded,
             }

@@ -119,12 +119,7 @@ impl<'b> Document<'b> {
     /// The text of a string or key.
     pub fn text(&self, id: Id) -> Text<'b> {
         let raw = self.raw(id);
-        let inner = &raw[1..raw.len() - 1];
-        if self.node(id).escaped {
-            Text::Escaped(inner)
-        } else {
-            Text::Plain(inner)
-        }
+        Text::of(&raw[1..raw.len() - 1], self.node(id).escaped)
     }
 
     /// The number of members of a container.

@@ -125,8 +125,7 @@ impl<'e> Class<'e> {
             .max_by_key(|(hint, count)| (*count, std::cmp::Reverse(&hint.action)));
         let (hint, count) = best.filter(|(_, count)| self.is_enough(*count, examples))?;
         let candidate = Candidate {
-            at: hint.at.clone(),
-            action: hint.action.clone(),
+            rule: hint.clone(),
             probe: None,
         };
         Some((candidate, count))

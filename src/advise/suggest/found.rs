@@ -52,7 +52,7 @@ impl<'f> Found<'f> {
                 "id": self.candidate.name(),
                 "why": PROMPT,
                 "when": {"routes": self.routes},
-                "at": self.candidate.at,
+                "at": self.candidate.rule.at,
                 "do": self.candidate.action(),
             }),
             classes: self.classes.iter().map(|id| (*id).to_owned()).collect(),

@@ -235,7 +235,7 @@ impl<'c> Walk<'_, 'c> {
         olds: &[Element],
         news: &[Element],
     ) -> (Vec<Digest>, Vec<Digest>) {
-        let mut of = |side, elements: &[Element]| -> Vec<Digest> {
+        let mut of = |side, elements: &[Element]| {
             let elements = elements.iter();
             elements
                 .map(|element| self.element_digest(side, *element))

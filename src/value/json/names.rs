@@ -94,7 +94,7 @@ impl Parser<'_> {
         let name = &self.source[start + 1..self.at - 1];
         let open = self.open.last().expect("a key stands in an object");
         Ok(Name {
-            hash: hash(text(name, escaped)),
+            hash: hash(Text::of(name, escaped)),
             escaped,
             like: self.beside.find(open.like, &self.bytes[start..]),
         })
@@ -130,7 +130,7 @@ impl Parser<'_> {
     fn code_points(&self, key: Id) -> Vec<u32> {
         let node = &self.nodes[key as usize];
         let name = &self.source[node.start as usize + 1..node.end as usize - 1];
-        text(name, node.escaped).code_points().collect()
+        Text::of(name, node.escaped).code_points().collect()
     }
 }
 
@@ -163,12 +163,4 @@ pub fn name_hash(name: &str) -> u32 {
 fn hash(text: Text<'_>) -> u32 {
     let hash = HASHES.hash_one(text);
     (hash ^ (hash >> 32)) as u32
-}
-
-fn text(name: &str, escaped: bool) -> Text<'_> {
-    if escaped {
-        Text::Escaped(name)
-    } else {
-        Text::Plain(name)
-    }
 }

@@ -23,6 +23,15 @@ struct CodePoints<'b> {
 // === impl Text ===
 
 impl<'b> Text<'b> {
+    /// The inside of a string, given whether it has escapes.
+    pub(super) fn of(inside: &'b str, escaped: bool) -> Self {
+        if escaped {
+            Self::Escaped(inside)
+        } else {
+            Self::Plain(inside)
+        }
+    }
+
     /// As characters; a lone surrogate becomes U+FFFD.
     pub fn to_str(self) -> Cow<'b, str> {
         match self {
