@@ -2,6 +2,18 @@
 //!
 //! First status, headers and trailers, then bodies, which are decoded, parsed by their content type, and compared place
 //! by place. Nothing here does I/O or uses time or randomness, except to check a deadline.
+//!
+//! # Where a difference gets its place
+//!
+//! | place | made in |
+//! |---|---|
+//! | `status`, `header.NAME`, `trailer.NAME` | `heads.rs` |
+//! | `$.items[3].total`, in JSON, records and XML | `walk/place.rs`, from the path of the walk |
+//! | `form.NAME` | `form.rs` |
+//! | `line 3`, `lines 3-5` | `lines.rs` |
+//! | `byte 1024`, `body` | `body.rs` |
+//!
+//! `findings.rs` then decides whether a rule masks it.
 
 #![deny(missing_docs)]
 

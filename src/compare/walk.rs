@@ -34,6 +34,7 @@ use crate::{
     },
 };
 use active::{Active, Selected};
+use arrays::Element;
 use std::time::Instant;
 
 /// The maximum number of nodes visited in search of near elements; beyond it, elements are paired in order.
@@ -67,7 +68,7 @@ pub(super) struct Walk<'w, 'c> {
     later: Vec<deferred::DeferredArray<'c>>,
     doubt: deferred::Resolution,
     /// The ids paired in a probe, if they are requested.
-    met: Option<Vec<consistent::Met>>,
+    met: Option<Vec<consistent::IdPair>>,
 }
 
 /// The nesting level of documents within documents.
@@ -216,21 +217,21 @@ impl<'w, 'c> Walk<'w, 'c> {
             || !self.selected.is_empty()
     }
 
-    /// Compares two elements, each with its index.
-    fn elements(&mut self, old: (usize, Id), new: (usize, Id)) {
-        if self.is_spelled_alike(old.1, new.1) && !self.meets() {
+    /// Compares two elements.
+    fn elements(&mut self, old: Element, new: Element) {
+        if self.is_spelled_alike(old.id, new.id) && !self.meets() {
             return;
         }
-        let step = Move::Index(Some(old.0), Some(new.0));
-        let before = self.enter(step, Some(old.1), Some(new.1));
-        self.path.push(Crumb::Index(old.0));
-        self.nodes(old.1, new.1);
+        let step = Move::Index(Some(old.index), Some(new.index));
+        let before = self.enter(step, Some(old.id), Some(new.id));
+        self.path.push(Crumb::Index(old.index));
+        self.nodes(old.id, new.id);
         self.path.pop();
         self.leave(before);
     }
 
     /// Reports an element that only one side has.
-    fn lone_element(&mut self, side: Stack, (index, id): (usize, Id)) {
+    fn lone_element(&mut self, side: Stack, Element { index, id }: Element) {
         let (kind, old, new) = sides(side, id);
         let step = Move::Index(old.map(|_| index), new.map(|_| index));
         let before = self.enter(step, old, new);

@@ -249,3 +249,18 @@ fn the_rules_that_come_along_pass_their_tests() {
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(!stdout.contains("note: "), "{stdout}");
 }
+
+#[test]
+fn every_action_is_in_the_schema_and_on_the_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/rules.md")).unwrap();
+    let schema = fs::read_to_string(root.join("src/cli/schema/rules.yaml")).unwrap();
+    for name in twinread::rules::Action::names() {
+        let is_in_table =
+            page.contains(&format!("| `{name}`")) || page.contains(&format!("`{{{name}: "));
+        assert!(is_in_table, "{name} is not in the table of docs/rules.md");
+        let is_in_schema =
+            schema.contains(&format!("const: {name}")) || schema.contains(&format!(" {name}:"));
+        assert!(is_in_schema, "{name} is not in the schema");
+    }
+}

@@ -1,15 +1,31 @@
 //! Compares arrays: elements are paired by alignment or, if a rule says so, in any order.
 
-use super::{Likeness, Mode, Walk, align, consistent::Met, digest::Digest};
+use super::{Likeness, Mode, Walk, align, consistent::IdPair, digest::Digest};
 use crate::{
     rules::{Action, Members},
     stack::Stack,
-    value::{difference::Kind, json::Id},
+    value::{
+        difference::Kind,
+        json::{Document, Id},
+    },
 };
 use std::cell::RefCell;
 
-/// An element and its index.
-pub(super) type Element = (usize, Id);
+/// An element of an array.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element {
+    pub index: usize,
+    pub id: Id,
+}
+
+// === impl Element ===
+
+impl Element {
+    fn all(document: &Document<'_>, array: Id) -> Vec<Self> {
+        let elements = document.elements(array).enumerate();
+        elements.map(|(index, id)| Self { index, id }).collect()
+    }
+}
 
 // === impl Walk ===
 
@@ -20,8 +36,10 @@ impl<'c> Walk<'_, 'c> {
         if self.is_probing() && members.is_none() {
             return self.in_step(old, new);
         }
-        let olds: Vec<Element> = self.pair.old.elements(old).enumerate().collect();
-        let news: Vec<Element> = self.pair.new.elements(new).enumerate().collect();
+        let (olds, news) = (
+            Element::all(self.pair.old, old),
+            Element::all(self.pair.new, new),
+        );
         // Only one pairing is possible.
         if let ([old], [new], None | Some(Members::AsSet)) = (&olds[..], &news[..], members) {
             return self.elements(*old, *new);
@@ -62,7 +80,7 @@ impl<'c> Walk<'_, 'c> {
     ) -> usize {
         let mut count = 0;
         for (old, new) in pairs {
-            if !self.is_spelled_alike(old.1, new.1) {
+            if !self.is_spelled_alike(old.id, new.id) {
                 break;
             }
             self.elements(*old, *new);
@@ -78,10 +96,11 @@ impl<'c> Walk<'_, 'c> {
         let (mut ahead, new_end) = news.inside(new);
         let mut index = 0;
         while !self.is_done() && (at < end || ahead < new_end) {
+            let (old, new) = (Element { index, id: at }, Element { index, id: ahead });
             match (at < end, ahead < new_end) {
-                (true, true) => self.elements((index, at), (index, ahead)),
-                (true, false) => self.lone_element(Stack::Old, (index, at)),
-                _ => self.lone_element(Stack::New, (index, ahead)),
+                (true, true) => self.elements(old, new),
+                (true, false) => self.lone_element(Stack::Old, old),
+                _ => self.lone_element(Stack::New, new),
             }
             if at < end {
                 at = olds.next(at);
@@ -104,7 +123,7 @@ impl<'c> Walk<'_, 'c> {
     }
 
     /// The ids that two elements would pair; `None` if they differ.
-    pub(super) fn met(&mut self, old: Element, new: Element) -> Option<Vec<Met>> {
+    pub(super) fn met(&mut self, old: Element, new: Element) -> Option<Vec<IdPair>> {
         let before = self.met.replace(Vec::new());
         let is_alike = self.is_alike(old, new);
         let met = std::mem::replace(&mut self.met, before);

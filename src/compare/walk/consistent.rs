@@ -3,14 +3,18 @@
 //! An element may be similar to several others, and all pairs have to agree on the ids. This is a search in a bounded
 //! number of steps, starting with the elements that have the fewest choices.
 
-use crate::compare::bijection::Ids;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-/// A table, with an old id and a new one that it would pair.
-pub(super) type Met = (u64, Ids);
+/// An old id and a new one that a table would pair.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IdPair {
+    pub table: u64,
+    pub old: u128,
+    pub new: u128,
+}
 
 /// For each old element and each new one, the ids that would be paired; `None` if the elements differ.
-pub(super) type Choices = Vec<Vec<Option<Vec<Met>>>>;
+pub(super) type Choices = Vec<Vec<Option<Vec<IdPair>>>>;
 
 /// The maximum number of steps for each element; every choice and every retry is a step.
 const STEPS: usize = 64;
@@ -57,8 +61,8 @@ pub(super) fn pair_all(
 
 /// Whether an id is in more than one element.
 fn shares_ids(choices: &Choices) -> bool {
-    let old = |met: &Vec<Met>| met.iter().map(|(table, ids)| (*table, ids.0)).collect();
-    let new = |met: &Vec<Met>| met.iter().map(|(table, ids)| (*table, ids.1)).collect();
+    let old = |met: &Vec<IdPair>| met.iter().map(|ids| (ids.table, ids.old)).collect();
+    let new = |met: &Vec<IdPair>| met.iter().map(|ids| (ids.table, ids.new)).collect();
     let olds = choices
         .iter()
         .filter_map(|news| news.iter().flatten().next().map(old));
@@ -98,7 +102,7 @@ impl Search<'_> {
                 return true;
             }
             self.taken[new] = None;
-            for (table, (old, new)) in met {
+            for IdPair { table, old, new } in met {
                 self.news.remove(&(table, old));
                 self.olds.remove(&(table, new));
             }
@@ -117,8 +121,8 @@ impl Search<'_> {
     }
 
     /// Whether pairs of ids contradict neither the known pairs nor each other.
-    fn agrees(&self, met: &[Met]) -> bool {
-        met.iter().all(|(table, (old, new))| {
+    fn agrees(&self, met: &[IdPair]) -> bool {
+        met.iter().all(|IdPair { table, old, new }| {
             let known = (
                 self.news.get(&(*table, *old)),
                 self.olds.get(&(*table, *new)),
@@ -128,21 +132,20 @@ impl Search<'_> {
                 (Some(known), _) => known == new,
                 (None, Some(_)) => false,
             };
-            let mut others = met.iter().filter(|(other, _)| other == table);
-            is_known && others.all(|(_, other)| (other.0 == *old) == (other.1 == *new))
+            let mut others = met.iter().filter(|other| other.table == *table);
+            is_known && others.all(|other| (other.old == *old) == (other.new == *new))
         })
     }
 
     /// Records the ids of a pair, and returns those that are new.
-    fn meet(&mut self, old: usize, new: usize) -> Vec<Met> {
+    fn meet(&mut self, old: usize, new: usize) -> Vec<IdPair> {
         let choices = self.choices;
-        let met = choices[old][new].iter().flatten();
         let mut fresh = Vec::new();
-        for (table, (old, new)) in met {
-            if let Entry::Vacant(free) = self.news.entry((*table, *old)) {
-                free.insert(*new);
-                self.olds.insert((*table, *new), *old);
-                fresh.push((*table, (*old, *new)));
+        for ids in choices[old][new].iter().flatten() {
+            if let Entry::Vacant(free) = self.news.entry((ids.table, ids.old)) {
+                free.insert(ids.new);
+                self.olds.insert((ids.table, ids.new), ids.old);
+                fresh.push(*ids);
             }
         }
         fresh

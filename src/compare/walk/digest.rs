@@ -3,7 +3,7 @@
 //! A value is represented by what rules make of it, without what they ignore. If no single value can represent all
 //! equal ones (a tolerance, renumbered ids), all have the same digest and must be compared.
 
-use super::{Documents, Walk, active::Scope, match_key::MatchKey};
+use super::{Documents, Walk, active::Scope, arrays::Element, match_key::MatchKey};
 use crate::{
     rules::{Action, Move, Same, Subject},
     stack::Stack,
@@ -37,7 +37,8 @@ pub(super) struct Digest {
 
 impl<'w, 'c> Walk<'w, 'c> {
     /// The digest of an element of the array at this place.
-    pub(super) fn element_digest(&mut self, side: Stack, (index, id): (usize, Id)) -> Digest {
+    pub(super) fn element_digest(&mut self, side: Stack, element: Element) -> Digest {
+        let Element { index, id } = element;
         let before = self.enter_one(side, index_of(side, index), id);
         let digest = self.digest(side, id);
         self.leave(before);
@@ -48,9 +49,10 @@ impl<'w, 'c> Walk<'w, 'c> {
     pub(super) fn key_digest(
         &mut self,
         side: Stack,
-        (index, id): (usize, Id),
+        element: Element,
         name: &str,
     ) -> Option<Digest> {
+        let Element { index, id } = element;
         let before = self.enter_one(side, index_of(side, index), id);
         let digest = self.member_digest(side, id, name);
         self.leave(before);

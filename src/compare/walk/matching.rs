@@ -123,7 +123,7 @@ impl Walk<'_, '_> {
         let document = self.pair.old;
         let sizes = group
             .iter()
-            .map(|old| document.next(olds[*old].1) - olds[*old].1);
+            .map(|old| document.next(olds[*old].id) - olds[*old].id);
         let cost = sizes.map(|size| size as usize).sum::<usize>() * alike.len();
         let is_single = group.len() == 1 && alike.len() == 1;
         if is_single {

@@ -1,6 +1,6 @@
 //! One place: what rules make of it, and what is reported.
 
-use super::{Crumb, Documents, Likeness, Mode, Walk};
+use super::{Crumb, Documents, Likeness, Mode, Walk, consistent::IdPair};
 use crate::{
     compare::{
         bijection,
@@ -134,7 +134,7 @@ impl<'w, 'c> Walk<'w, 'c> {
             && let Some(table) = bijection::table_key(self.findings.rule(rule))
         {
             let ids = case.ids().unwrap_or_default();
-            met.extend(ids.into_iter().map(|ids| (table, ids)));
+            met.extend(ids.into_iter().map(|(old, new)| IdPair { table, old, new }));
         }
     }
 
