@@ -20,16 +20,16 @@ use crate::{
     },
     budget::Budget,
     compare,
-    config::{Config, Loaded, Origin, Running, reload::Reloads},
+    config::{Config, Origin, Running, reload::Reloads},
     drain,
     export::{self, Metrics, Push, Sources, Traces, log},
     http_client::{Client, Instance},
-    ledger::{Clock, Gauges, Ledger, RuleCounts, Signal, Timings},
+    ledger::{Clock, Gauges, Ledger, RuleCounts, Signal},
     live,
     pipeline::{Pairs, QueueReceiver, Reports, Writes, queue},
     shadow,
     stack::Stack,
-    store::{Database, KeptSettings, Store},
+    store::{Database, Store},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -132,7 +132,7 @@ impl AppBuilder {
             gauges: self.gauges.clone(),
             budget: self.budget.clone(),
             queue,
-            timings: self.timings(),
+            timings: self.metrics.timings(),
             writes: self.writes.clone(),
         };
         // Must run on the runtime whose threads poll the listener.
@@ -175,10 +175,6 @@ impl AppBuilder {
         Ok(reports)
     }
 
-    fn timings(&self) -> Timings {
-        self.metrics.timings()
-    }
-
     fn verdict_source(&self) -> VerdictSource {
         VerdictSource {
             ledger: self.ledger.clone(),
@@ -199,7 +195,7 @@ impl AppBuilder {
             compare: compare::compare_within,
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
-            timings: self.timings(),
+            timings: self.metrics.timings(),
             rule_counts: self.rule_counts.clone(),
             pairs: self.pairs.clone(),
             reports,
@@ -227,14 +223,14 @@ impl AppBuilder {
         }
     }
 
-    /// The admin API, and the reloads that change what it shows.
-    pub(super) async fn serve_admin(
-        &self,
-        (origin, loaded): (Origin, Loaded),
-        (revision, kept): (u64, KeptSettings),
-        (store, rechecks): (Store, Rechecks),
-        (servers, drain): (&mut JoinSet<()>, &drain::Watch),
-    ) -> Result<SocketAddr, StartError> {
+    /// The configuration in force, which the API and reloads change.
+    pub(super) fn running(&self, origin: Origin, restored: Recovered) -> Arc<Running> {
+        let Recovered {
+            loaded,
+            revision,
+            settings: kept,
+            ..
+        } = restored;
         let switchboard = self.switchboard.clone();
         let publish = move |config: &Config| switchboard.put(config);
         let keep = move |changed: &Value, settings| kept.keep(changed, settings);
@@ -243,8 +239,17 @@ impl AppBuilder {
         let changes = history::of_settings(&self.database);
         history::record_start(&changes, &running.settings());
         let running = running.noting(move |new| history::record(&changes, &new));
-        let running = Arc::new(running);
-        let state = self.admin_state(running.clone(), store, rechecks);
+        Arc::new(running)
+    }
+
+    /// The admin API, and what keeps its answers current.
+    pub(super) async fn serve_admin(
+        &self,
+        state: AdminState,
+        servers: &mut JoinSet<()>,
+        drain: &drain::Watch,
+    ) -> Result<SocketAddr, StartError> {
+        let running = state.running.clone();
         let addr = self.config.settings.admin;
         let config = admin::Config {
             listen: addr,
@@ -283,7 +288,12 @@ impl AppBuilder {
         Ok(addr)
     }
 
-    fn admin_state(&self, running: Arc<Running>, store: Store, rechecks: Rechecks) -> AdminState {
+    pub(super) fn admin_state(
+        &self,
+        running: Arc<Running>,
+        store: Store,
+        rechecks: Rechecks,
+    ) -> AdminState {
         AdminState {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
@@ -299,7 +309,8 @@ impl AppBuilder {
 
     pub(super) fn push_metrics(
         &self,
-        (servers, drain): (&mut JoinSet<()>, &drain::Watch),
+        servers: &mut JoinSet<()>,
+        drain: &drain::Watch,
         env: export::otlp::Env<'_>,
     ) -> Result<(), StartError> {
         let otlp = &self.config.settings.telemetry.otlp;

@@ -120,15 +120,12 @@ async fn start(
 
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
+    let running = shared.running(origin, restored);
+    let state = shared.admin_state(running, store, rechecks);
     let admin = shared
-        .serve_admin(
-            (origin, restored.loaded),
-            (restored.revision, restored.settings),
-            (store, rechecks),
-            (&mut servers, &control_watch),
-        )
+        .serve_admin(state, &mut servers, &control_watch)
         .await?;
-    shared.push_metrics((&mut servers, &control_watch), &env)?;
+    shared.push_metrics(&mut servers, &control_watch, &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
     shadow.handle().spawn(worker.run(shadow_watch));

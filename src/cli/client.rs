@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{io, process::ExitCode, time::Duration};
 use tokio::{runtime, time};
@@ -77,6 +77,11 @@ pub enum Error {
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
+/// A document as text for scripts.
+pub(super) fn pretty(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document).expect("a document must be JSON")
+}
+
 /// The exit code of a command that asks the admin API. Prints why there is no usable answer.
 pub(super) fn exit_code(ended: Result<ExitCode, Error>) -> ExitCode {
     ended.unwrap_or_else(|error| {
@@ -119,12 +124,13 @@ impl Client {
         Self { within, ..self }
     }
 
-    /// Sends a GET for `path_and_query`, which begins with a slash.
+    /// The document at `path_and_query`, which begins with a slash.
     ///
     /// # Errors
     /// No answer, or an error.
-    pub fn get(&self, path_and_query: &str) -> Result<Reply, Error> {
-        self.send(Request::get(self.url(path_and_query)), String::new())
+    pub fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, Error> {
+        let request = Request::get(self.url(path_and_query));
+        self.send(request, String::new())?.read()
     }
 
     /// Sends a JSON merge patch; `if_match` is the value of an ETag.
@@ -144,9 +150,14 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or an error.
-    pub fn post(&self, path: &str, media_type: &str, text: String) -> Result<Reply, Error> {
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &str,
+        text: String,
+    ) -> Result<T, Error> {
         let request = Request::post(self.url(path)).header(header::CONTENT_TYPE, media_type);
-        self.send(request, text)
+        self.send(request, text)?.read()
     }
 
     /// Sleeps between two polls.
@@ -208,10 +219,9 @@ impl Client {
 impl Reply {
     /// # Errors
     /// Not a document of this type.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_value(self.body.clone()).map_err(|_| Error::NotTwinread {
-            url: self.url.clone(),
-        })
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let url = self.url;
+        serde_json::from_value(self.body).map_err(|_| Error::NotTwinread { url })
     }
 }
 
@@ -272,7 +282,7 @@ mod tests {
         let error = address(&admin)
             .client()
             .unwrap()
-            .get("/v1/verdict")
+            .get::<Value>("/v1/verdict")
             .unwrap_err();
         assert_eq!(error.exit_code(), 69);
         let text = chain(&error);

@@ -141,7 +141,7 @@ impl Demo {
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
         if args.json {
-            println!("{:#}", findings.document())
+            println!("{}", client::pretty(&findings.document()))
         } else {
             println!("{sent}\n{findings}")
         }
@@ -169,7 +169,7 @@ impl Demo {
     fn wait_until_quiet(&self) -> Result<(), Error> {
         let deadline = Instant::now() + QUIET_WITHIN;
         while Instant::now() < deadline {
-            let verdict: Verdict = self.client.get("/v1/verdict")?.read()?;
+            let verdict: Verdict = self.client.get("/v1/verdict")?;
             let is_quiet = |route: &RouteVerdict| route.counts.waiting == 0;
             if verdict.routes.iter().all(is_quiet) && !verdict.routes.is_empty() {
                 break;

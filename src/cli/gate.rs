@@ -2,13 +2,12 @@
 
 use super::{
     chain,
-    client::{ANSWER_WITHIN, Address, Client, Error},
+    client::{ANSWER_WITHIN, Address, Client, Error, pretty},
     exit::UNAVAILABLE,
     verdict::Summary,
 };
 use crate::{admin::documents::Verdict, spanned_yaml::parse_duration, verdict::Decision};
 use anstream::{eprintln, println};
-use serde_json::Value;
 use std::{
     io::Write as _,
     process::{ExitCode, exit},
@@ -45,9 +44,9 @@ pub fn run(args: Args) -> ExitCode {
         }
     };
     match decided(client, args.wait) {
-        Ok((document, verdict)) => {
+        Ok(verdict) => {
             if args.json {
-                println!("{document:#}")
+                println!("{}", pretty(&verdict))
             } else {
                 println!("{}", Summary(&verdict))
             }
@@ -62,7 +61,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Polls until the verdict is safe or unsafe, or time is up. Retries an unreachable twinread.
-fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, Verdict), Error> {
+fn decided(mut client: Client, wait: Option<Duration>) -> Result<Verdict, Error> {
     let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
     loop {
@@ -70,9 +69,9 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, Verdict
             let left = deadline.saturating_duration_since(Instant::now());
             client = client.answering_within(left.clamp(SHORTEST, ANSWER_WITHIN));
         }
-        let asked = ask(&client);
+        let asked = client.get::<Verdict>("/v1/verdict");
         let is_decided = match &asked {
-            Ok((_, verdict)) => verdict.verdict != Decision::Undecided,
+            Ok(verdict) => verdict.verdict != Decision::Undecided,
             Err(Error::Refused { .. }) => true,
             Err(_) => false,
         };
@@ -83,12 +82,6 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<(Value, Verdict
         progress.tell(&asked);
         client.wait(PAUSE.min(left));
     }
-}
-
-fn ask(client: &Client) -> Result<(Value, Verdict), Error> {
-    let reply = client.get("/v1/verdict")?;
-    let verdict = reply.read()?;
-    Ok((reply.body, verdict))
 }
 
 fn exit_code(decision: Decision) -> u8 {
@@ -110,9 +103,9 @@ struct Progress(String);
 // === impl Progress ===
 
 impl Progress {
-    fn tell(&mut self, asked: &Result<(Value, Verdict), Error>) {
+    fn tell(&mut self, asked: &Result<Verdict, Error>) {
         let now = match asked {
-            Ok((_, verdict)) => waits_for(verdict),
+            Ok(verdict) => waits_for(verdict),
             Err(error) => chain(error),
         };
         if self.0 != now {

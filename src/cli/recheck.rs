@@ -1,7 +1,7 @@
 //! `twinread recheck`: shows whether the stored mismatches of a class remain.
 
 use super::{
-    client::{self, Address, Error},
+    client::{self, Address, Error, pretty},
     verdict::Printable,
 };
 use crate::admin::documents::{ClassRecheck, Found, Rechecked};
@@ -40,10 +40,9 @@ pub fn run(args: Args) -> ExitCode {
 fn recheck(args: &Args) -> Result<ExitCode, Error> {
     let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
     let client = args.address.client()?.answering_within(ANSWER_WITHIN);
-    let reply = client.post(&path, "application/json", "{}".to_owned())?;
-    let rechecked = reply.read()?;
+    let rechecked: ClassRecheck = client.post(&path, "application/json", "{}".to_owned())?;
     if args.json {
-        println!("{:#}", reply.body)
+        println!("{}", pretty(&rechecked))
     } else {
         println!("{}", Summary(&rechecked))
     }

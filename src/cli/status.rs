@@ -39,7 +39,7 @@ fn show(args: &Args) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
     let look = Look::take(&client)?;
     if args.json {
-        anstream::println!("{:#}", look.document());
+        anstream::println!("{}", client::pretty(&look.document()));
     } else if args.once || !stdout().is_terminal() {
         anstream::println!("{}", view(&look, None).join("\n"));
     } else {

@@ -21,7 +21,6 @@ use std::{
 /// The verdict and the mismatch classes, read from the admin API.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
-    document: Value,
     verdict: Verdict,
     classes: Vec<Class>,
 }
@@ -40,18 +39,13 @@ impl Findings {
         let verdict = client.get("/v1/verdict")?;
         let deadline = Instant::now() + STORED_WITHIN;
         let classes = loop {
-            let reply = client.get("/v1/classes")?;
-            let page: Classes = reply.read()?;
+            let page: Classes = client.get("/v1/classes")?;
             if page.waiting == 0 || Instant::now() >= deadline {
                 break page.classes;
             }
             client.wait(PAUSE);
         };
-        Ok(Self {
-            verdict: verdict.read()?,
-            document: verdict.body,
-            classes,
-        })
+        Ok(Self { verdict, classes })
     }
 
     /// The verdict document with `classes` and `planted`.
@@ -66,7 +60,7 @@ impl Findings {
                 "found": self.class_of(planted).is_some(),
             })
         });
-        let mut document = self.document.clone();
+        let mut document = json!(self.verdict);
         document["planted"] = planted.collect();
         document["classes"] = json!(self.classes);
         document

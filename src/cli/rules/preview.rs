@@ -35,11 +35,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
-    let reply = client.post("/v1/rules/preview", "application/yaml", file)?;
+    let preview = client.post("/v1/rules/preview", "application/yaml", file)?;
     if args.json {
-        anstream::println!("{:#}", reply.body)
+        anstream::println!("{}", client::pretty(&preview))
     } else {
-        anstream::print!("{}", text(&reply.read()?))
+        anstream::print!("{}", text(&preview))
     }
     Ok(ExitCode::SUCCESS)
 }

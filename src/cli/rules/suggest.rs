@@ -22,11 +22,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn suggest(args: &Args) -> Result<ExitCode, Error> {
-    let reply = args.address.client()?.get("/v1/rules/suggestions")?;
+    let suggestions = args.address.client()?.get("/v1/rules/suggestions")?;
     if args.json {
-        anstream::println!("{:#}", reply.body)
+        anstream::println!("{}", client::pretty(&suggestions))
     } else {
-        anstream::print!("{}", file(&reply.read()?))
+        anstream::print!("{}", file(&suggestions))
     }
     Ok(ExitCode::SUCCESS)
 }

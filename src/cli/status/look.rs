@@ -5,6 +5,7 @@ use crate::{
     cli::client::{Client, Error},
 };
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -17,11 +18,9 @@ pub(super) struct Look {
     pub(super) classes: Classes,
     pub(super) settings: Settings,
     pub(super) readiness: Readiness,
-    /// The raw documents.
-    documents: [Value; 3],
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Readiness {
     /// Why it is not ready, each in a sentence; empty if ready.
     pub(super) missing: Vec<String>,
@@ -38,30 +37,22 @@ impl Look {
     /// # Errors
     /// No answer, an error, or not a twinread's answer.
     pub(super) fn take(client: &Client) -> Result<Self, Error> {
-        let verdict = client.get("/v1/verdict")?;
-        let classes = client.get(&format!("/v1/classes?order=recent&limit={CLASSES}"))?;
-        let settings = client.get("/v1/settings")?;
         Ok(Self {
             at: Instant::now(),
-            verdict: verdict.read()?,
-            classes: classes.read()?,
-            settings: settings.read()?,
+            verdict: client.get("/v1/verdict")?,
+            classes: client.get(&format!("/v1/classes?order=recent&limit={CLASSES}"))?,
+            settings: client.get("/v1/settings")?,
             readiness: Readiness::ask(client)?,
-            documents: [verdict.body, classes.body, settings.body],
         })
     }
 
     /// The whole snapshot as JSON, for scripts.
     pub(super) fn document(&self) -> Value {
-        let [verdict, classes, settings] = &self.documents;
         json!({
-            "verdict": verdict,
-            "classes": classes["classes"],
-            "settings": settings["settings"],
-            "readiness": {
-                "missing": self.readiness.missing,
-                "impaired": self.readiness.impaired,
-            },
+            "verdict": self.verdict,
+            "classes": self.classes.classes,
+            "settings": self.settings.settings,
+            "readiness": self.readiness,
         })
     }
 }
@@ -71,9 +62,9 @@ impl Look {
 impl Readiness {
     fn ask(client: &Client) -> Result<Self, Error> {
         match client.get("/readyz") {
-            Ok(reply) => Ok(Self {
+            Ok(Ready { impaired, .. }) => Ok(Self {
                 missing: Vec::new(),
-                impaired: reply.read::<Ready>()?.impaired,
+                impaired,
             }),
             Err(Error::Refused { status, detail }) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 Ok(Self {
@@ -118,11 +109,10 @@ pub(super) mod tests {
         let settings = json!({"revision": 1, "settings": {"sample.rate": rate}});
         Look {
             at: Instant::now(),
-            verdict: serde_json::from_value(verdict.clone()).unwrap(),
-            classes: serde_json::from_value(classes.clone()).unwrap(),
-            settings: serde_json::from_value(settings.clone()).unwrap(),
+            verdict: serde_json::from_value(verdict).unwrap(),
+            classes: serde_json::from_value(classes).unwrap(),
+            settings: serde_json::from_value(settings).unwrap(),
             readiness: Readiness::default(),
-            documents: [verdict, classes, settings],
         }
     }
 }
