@@ -1,7 +1,7 @@
 //! Limits concurrent calls so that probes are always answered. A call counts only once its body is complete, so a slow
 //! sender blocks nobody.
 
-use super::{Config, connections::Seat, guard::is_guarded, problem::Problem};
+use super::{Config, connections::Slot, guard::is_guarded, problem::Problem};
 use crate::ledger::{Bound, Gauges};
 use axum::{
     body::{Body, Bytes},
@@ -50,8 +50,8 @@ pub(super) async fn under_way(
         let detail = "too many calls are under way";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
     };
-    let seat = request.extensions().get::<Arc<Seat>>().cloned();
-    let _busy = seat.as_ref().map(|seat| seat.busy());
+    let slot = request.extensions().get::<Arc<Slot>>().cloned();
+    let _busy = slot.as_ref().map(|slot| slot.busy());
     next.run(request).await
 }
 

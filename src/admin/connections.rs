@@ -18,12 +18,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Connections {
     served: JoinSet<()>,
     max: usize,
-    seats: Vec<Arc<Seat>>,
+    slots: Vec<Arc<Slot>>,
     gauges: Gauges,
 }
 
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Slot {
     state: Mutex<State>,
     leave: Notify,
 }
@@ -42,7 +42,7 @@ impl Connections {
         Self {
             max,
             served: JoinSet::new(),
-            seats: Vec::new(),
+            slots: Vec::new(),
             gauges,
         }
     }
@@ -51,13 +51,13 @@ impl Connections {
     pub(super) async fn make_room(&mut self) {
         // Ended tasks would otherwise be kept.
         while self.served.try_join_next().is_some() {}
-        self.seats.retain(|seat| Arc::strong_count(seat) > 1);
+        self.slots.retain(|slot| Arc::strong_count(slot) > 1);
         if self.served.len() < self.max {
             return;
         }
         self.gauges.bound_reached(Bound::AdminConnections);
         while self.served.len() >= self.max {
-            let idle = self.seats.iter().filter_map(|seat| seat.idle_since());
+            let idle = self.slots.iter().filter_map(|slot| slot.idle_since());
             if let Some((_, idlest)) = idle.min_by_key(|(since, _)| *since) {
                 idlest.leave.notify_one();
             }
@@ -68,14 +68,14 @@ impl Connections {
 
     pub(super) fn serve<F: Future<Output = ()> + Send + 'static>(
         &mut self,
-        serve: impl FnOnce(Arc<Seat>) -> F,
+        serve: impl FnOnce(Arc<Slot>) -> F,
     ) {
-        let seat = Arc::new(Seat {
+        let slot = Arc::new(Slot {
             state: Mutex::new(State::Idle(Instant::now())),
             leave: Notify::new(),
         });
-        self.seats.push(seat.clone());
-        self.served.spawn(serve(seat));
+        self.slots.push(slot.clone());
+        self.served.spawn(serve(slot));
     }
 
     pub(super) async fn ended(&mut self) {
@@ -83,9 +83,9 @@ impl Connections {
     }
 }
 
-// === impl Seat ===
+// === impl Slot ===
 
-impl Seat {
+impl Slot {
     /// Records a call: connections idle for longer are closed first.
     pub(super) fn touch(&self) {
         self.become_(State::Idle(Instant::now()));
@@ -93,7 +93,7 @@ impl Seat {
 
     /// Marks a call as under way until the guard is dropped.
     pub(super) fn busy(self: &Arc<Self>) -> impl Drop + use<> {
-        struct Busy(Arc<Seat>);
+        struct Busy(Arc<Slot>);
         impl Drop for Busy {
             fn drop(&mut self) {
                 self.0.become_(State::Idle(Instant::now()));

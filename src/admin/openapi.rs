@@ -97,7 +97,7 @@ fn add(operation: &mut Operation, responses: BTreeMap<String, RefOr<Response>>) 
 
 impl<const STATUS: u16> IntoResponses for Fails<STATUS> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let told = match STATUS {
+        let description = match STATUS {
             400 => "A parameter or the body cannot be read",
             401 => "The token is missing or wrong",
             403 => "The `Host` or the `Origin` is foreign",
@@ -113,7 +113,7 @@ impl<const STATUS: u16> IntoResponses for Fails<STATUS> {
         };
         let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
         let response = ResponseBuilder::new()
-            .description(told)
+            .description(description)
             .content("application/problem+json", problem.build());
         BTreeMap::from([(STATUS.to_string(), RefOr::T(response.build()))])
     }

@@ -158,7 +158,7 @@ mod tests {
         assert_ne!(
             paths(&more),
             described,
-            "a route beside the document is seen"
+            "a route that is not described is seen"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     AdminState,
-    connections::{Connections, MAX_CONNECTIONS, Seat},
+    connections::{Connections, MAX_CONNECTIONS, Slot},
     router::router,
 };
 use crate::{drain::Watch, ledger::Gauges};
@@ -106,7 +106,7 @@ impl Bound {
                 accepted = accepted => accepted,
             };
             let (router, drain) = (self.router.clone(), drain.clone());
-            connections.serve(|seat| serve((stream, caller), seat, router, drain));
+            connections.serve(|slot| serve((stream, caller), slot, router, drain));
         }
         drop(self.listener);
         // Dropping the connections cancels those that have not ended.
@@ -128,11 +128,11 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 async fn serve(
     (stream, caller): (TcpStream, SocketAddr),
-    seat: Arc<Seat>,
+    slot: Arc<Slot>,
     router: Router,
     mut drain: Watch,
 ) {
-    let own = seat.clone();
+    let own = slot.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         own.touch();
         let mut request = request.map(Body::new);
@@ -147,7 +147,7 @@ async fn serve(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = seat.leave() => return,
+        () = slot.leave() => return,
         () = drain.signaled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -44,7 +44,7 @@ const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/jso
     )),
 )]
 pub(super) async fn show(State(state): State<AdminState>) -> Response {
-    told(state.running.settings())
+    answer(state.running.settings())
 }
 
 /// Change settings
@@ -88,7 +88,7 @@ pub(super) async fn patch(
     let running = &state.running;
     let if_match = named_revision(&headers, || running.settings().revision)?;
     let settings = running.patch(&patch, if_match, caller).map_err(refused)?;
-    Ok(([state.stored().await], told(settings)).into_response())
+    Ok(([state.stored().await], answer(settings)).into_response())
 }
 
 fn refused(refused: Refused) -> Problem {
@@ -128,7 +128,7 @@ pub(super) async fn history(
     }))
 }
 
-fn told(settings: Settings) -> Response {
+fn answer(settings: Settings) -> Response {
     let tag = etag(settings.revision);
     ([(header::ETAG, tag)], Json(settings)).into_response()
 }

@@ -48,8 +48,8 @@ pub(super) struct AppBuilder {
     pairs: Pairs,
     metrics: Metrics,
     pub(super) database: Database,
-    switched: SettingsReaders,
-    pub(super) switchboard: Arc<SettingsPublisher>,
+    readers: SettingsReaders,
+    pub(super) publisher: Arc<SettingsPublisher>,
     pub(super) readiness: Readiness,
 }
 
@@ -77,13 +77,13 @@ impl AppBuilder {
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
         let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
-        let switched = (
+        let readers = (
             budget.clone(),
             ledger.clone(),
             writes.clone(),
             queue.clone(),
         );
-        let (switchboard, switched) = SettingsPublisher::new(config, switched);
+        let (publisher, readers) = SettingsPublisher::new(config, readers);
         let max_routes = config
             .settings
             .max_routes
@@ -100,8 +100,8 @@ impl AppBuilder {
             pairs: counted.pairs.clone(),
             metrics,
             database: restored.database.clone(),
-            switched,
-            switchboard: Arc::new(switchboard),
+            readers,
+            publisher: Arc::new(publisher),
             readiness: Readiness::new(gauges.clone(), restored.database.clone()),
         };
         shared.metrics.observe(&Sources {
@@ -127,7 +127,7 @@ impl AppBuilder {
             limits: self.shares.of_callers(config.settings.limits),
         };
         let handles = live::Handles {
-            live: self.switched.live.clone(),
+            live: self.readers.live.clone(),
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
             budget: self.budget.clone(),
@@ -166,10 +166,10 @@ impl AppBuilder {
         listeners.spawn(store.clone().run(kept));
         let telemetry = &self.config.settings.telemetry;
         if let Some(target) = telemetry.otlp.target(Signal::Traces, env)? {
-            let heard = reports.listen(Signal::Traces, BEHIND);
+            let received = reports.listen(Signal::Traces, BEHIND);
             let resource = telemetry.resource(env);
             let to = (&target, &resource);
-            let traces = Traces::new(heard, telemetry.traced, to, self.gauges.clone())?;
+            let traces = Traces::new(received, telemetry.traced, to, self.gauges.clone())?;
             listeners.spawn(traces.run());
         }
         Ok(reports)
@@ -179,7 +179,7 @@ impl AppBuilder {
         VerdictSource {
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
-            config: self.switched.config.clone(),
+            config: self.readers.config.clone(),
             rule_counts: self.rule_counts.clone(),
         }
     }
@@ -191,7 +191,7 @@ impl AppBuilder {
             old: client(self.config.old.clone()),
             new: client(self.config.new.clone()),
             control: self.config.control.clone().map(client),
-            settings: self.switched.shadow.clone(),
+            settings: self.readers.shadow.clone(),
             compare: compare::compare_within,
             ledger: self.ledger.clone(),
             gauges: self.gauges.clone(),
@@ -200,7 +200,7 @@ impl AppBuilder {
             pairs: self.pairs.clone(),
             reports,
             writes: self.writes.clone(),
-            redactor: self.switched.redactor.clone(),
+            redactor: self.readers.redactor.clone(),
         })
     }
 
@@ -214,8 +214,8 @@ impl AppBuilder {
             store,
             rereader,
             shadow: shadow.clone(),
-            live: self.switched.live.clone(),
-            redactor: self.switched.redactor.clone(),
+            live: self.readers.live.clone(),
+            redactor: self.readers.redactor.clone(),
             ledger: self.ledger.clone(),
             budget: self.budget.clone(),
             supplied: recheck::supplied(&self.config),
@@ -231,8 +231,8 @@ impl AppBuilder {
             settings: kept,
             ..
         } = restored;
-        let switchboard = self.switchboard.clone();
-        let publish = move |config: &Config| switchboard.put(config);
+        let publisher = self.publisher.clone();
+        let publish = move |config: &Config| publisher.put(config);
         let keep = move |changed: &Value, settings| kept.keep(changed, settings);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
         let running = running.going_on(revision, keep);

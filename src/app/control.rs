@@ -41,7 +41,7 @@ struct Started {
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
-    switchboard: Arc<SettingsPublisher>,
+    publisher: Arc<SettingsPublisher>,
     readiness: Readiness,
     ledger: Ledger,
     database: Database,
@@ -136,7 +136,7 @@ async fn start(
         live_signal,
         shadow_signal,
         control_signal,
-        switchboard: shared.switchboard.clone(),
+        publisher: shared.publisher.clone(),
         readiness: shared.readiness.clone(),
         ledger: shared.ledger.clone(),
         database: shared.database.clone(),
@@ -152,7 +152,7 @@ impl Started {
     async fn end(mut self, live: Threads, shadow_threads: Threads) {
         tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
         self.readiness.end();
-        self.switchboard.close_queue();
+        self.publisher.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
         if time::timeout(self.grace, self.live_signal.drain())
             .await

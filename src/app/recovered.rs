@@ -138,7 +138,7 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
     let is_another = loaded.settings() != kept.in_force;
     let revision = kept.revision + u64::from(is_another);
     let misfit = faults.map(|faults| {
-        let faults = tell_misfit(&kept, &faults, database);
+        let faults = report_misfit(&kept, &faults, database);
         // Set aside once, and reported at every start.
         if is_another {
             kept.set_aside(database, &faults);
@@ -148,7 +148,7 @@ fn again(loaded: Loaded, kept: Option<Kept>, database: &Database) -> (Loaded, u6
     (loaded, revision, misfit)
 }
 
-fn tell_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec<String> {
+fn report_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec<String> {
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     for fault in &faults {
         tracing::warn!(fault, changed = %kept.changed, "settings changed by the API no longer fit the configuration");
@@ -203,17 +203,17 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
 
 /// Continues the last epoch if its checks are comparable with those to come.
 fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
-    let yardstick = EpochFingerprint::of(config);
+    let fingerprint = EpochFingerprint::of(config);
     let cause = match past.last() {
         None => Some(Cause::Start),
         Some(last) if last.epoch.until.is_some() => Some(Cause::Start),
-        Some(last) => yardstick.cause(&last.comparable),
+        Some(last) => fingerprint.cause(&last.comparable),
     };
     match cause {
         None => LedgerSnapshot::GoesOn(past),
         Some(cause) => LedgerSnapshot::Begins {
             past,
-            comparable: yardstick.text(),
+            comparable: fingerprint.text(),
             label: config.settings.epoch.label.as_deref().map(Arc::from),
             cause,
         },
@@ -241,8 +241,8 @@ impl EpochFingerprint {
         let Ok(before) = serde_json::from_str::<Self>(stored) else {
             return Some(Cause::Start);
         };
-        let is_labelled_anew = self.label != before.label;
+        let has_new_label = self.label != before.label;
         let changed = self.comparable.cause(&before.comparable);
-        changed.or(is_labelled_anew.then_some(Cause::Asked))
+        changed.or(has_new_label.then_some(Cause::Asked))
     }
 }

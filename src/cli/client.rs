@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_with_all_its_faults() {
+    fn a_problem_is_shown_with_all_its_faults() {
         let problem = serde_json::json!({"title": "t", "detail": "d", "faults": ["one", "two"]});
         assert_eq!(detail(&problem), "one\ntwo");
         assert_eq!(detail(&serde_json::json!({"title": "t"})), "t");

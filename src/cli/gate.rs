@@ -79,7 +79,7 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<Verdict, Error>
         if is_decided || left.is_zero() {
             return asked;
         }
-        progress.tell(&asked);
+        progress.report(&asked);
         client.wait(PAUSE.min(left));
     }
 }
@@ -103,7 +103,7 @@ struct Progress(String);
 // === impl Progress ===
 
 impl Progress {
-    fn tell(&mut self, asked: &Result<Verdict, Error>) {
+    fn report(&mut self, asked: &Result<Verdict, Error>) {
         let now = match asked {
             Ok(verdict) => waits_for(verdict),
             Err(error) => chain(error),

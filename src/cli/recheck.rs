@@ -77,18 +77,18 @@ fn class(text: &str) -> Result<String, String> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(told) = self;
-        let (route, place) = (Printable(&told.route), Printable(&told.place));
-        writeln!(f, "{route}  {place}  {}", told.kind)?;
-        for example in &told.examples {
+        let Self(rechecked) = self;
+        let (route, place) = (Printable(&rechecked.route), Printable(&rechecked.place));
+        writeln!(f, "{route}  {place}  {}", rechecked.kind)?;
+        for example in &rechecked.examples {
             line(f, example)?;
         }
         write!(
             f,
             "{} still there, {} vanished, {} not judged",
-            told.still_there, told.vanished, told.not_judged
+            rechecked.still_there, rechecked.vanished, rechecked.not_judged
         )?;
-        match told.not_read {
+        match rechecked.not_read {
             0 => Ok(()),
             older => write!(f, ", {older} older ones not read (--limit)"),
         }
@@ -113,7 +113,7 @@ fn line(f: &mut fmt::Formatter<'_>, example: &Rechecked) -> fmt::Result {
 mod tests {
     use super::*;
 
-    fn told(still_there: usize, vanished: usize, not_judged: usize) -> ClassRecheck {
+    fn rechecked(still_there: usize, vanished: usize, not_judged: usize) -> ClassRecheck {
         ClassRecheck {
             class: "c1".to_owned(),
             route: "get-user".into(),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_what_is_left() {
+    fn the_exit_code_says_what_is_left() {
         for (counts, code) in [
             ((0, 0, 1), 2),
             ((0, 0, 0), 2),
@@ -147,12 +147,12 @@ mod tests {
             ((1, 0, 0), 1),
         ] {
             let (still_there, vanished, not_judged) = counts;
-            let told = told(still_there, vanished, not_judged);
-            assert_eq!(exit_code(&told), code, "{counts:?}");
+            let rechecked = rechecked(still_there, vanished, not_judged);
+            assert_eq!(exit_code(&rechecked), code, "{counts:?}");
         }
         let some = ClassRecheck {
             not_read: 7,
-            ..told(0, 3, 0)
+            ..rechecked(0, 3, 0)
         };
         assert_eq!(exit_code(&some), 2, "an older one may be there still");
         let text = Summary(&some).to_string();
@@ -163,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_judged_is_told_with_its_reason_and_nothing_steers_the_terminal() {
-        let text = Summary(&told(0, 0, 1)).to_string();
+    fn what_could_not_be_judged_is_shown_with_its_reason_and_nothing_steers_the_terminal() {
+        let text = Summary(&rechecked(0, 0, 1)).to_string();
         let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
         assert!(text.ends_with(reason), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");

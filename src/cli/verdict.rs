@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_told_in_two_units() {
-        let told = |seconds| Span(seconds).to_string();
-        assert_eq!(told(0), "0 s");
-        assert_eq!(told(59), "59 s");
-        assert_eq!(told(60), "1 min");
-        assert_eq!(told(1_900), "31 min 40 s");
-        assert_eq!(told(7_200), "2 h");
-        assert_eq!(told(604_800 + 3_660), "7 d 1 h");
+    fn a_span_is_shown_in_two_units() {
+        let text = |seconds| Span(seconds).to_string();
+        assert_eq!(text(0), "0 s");
+        assert_eq!(text(59), "59 s");
+        assert_eq!(text(60), "1 min");
+        assert_eq!(text(1_900), "31 min 40 s");
+        assert_eq!(text(7_200), "2 h");
+        assert_eq!(text(604_800 + 3_660), "7 d 1 h");
     }
 }

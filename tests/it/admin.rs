@@ -17,7 +17,7 @@ use tokio::{
 use twinread::{admin, ledger::Bound};
 
 #[tokio::test]
-async fn the_probes_are_open_and_tell_what_is_missing() {
+async fn the_probes_are_open_and_say_what_is_missing() {
     let running = Running::start(Some("s3cret")).await;
     assert_eq!(running.get("/livez").await.status, 200);
     assert_eq!(running.get("/readyz").await.status, 200);
@@ -57,7 +57,7 @@ async fn the_gate_shuts_until_the_verdict_is_safe() {
 }
 
 #[tokio::test]
-async fn settings_are_told_with_their_revision_and_changed_under_it() {
+async fn settings_are_shown_with_their_revision_and_changed_under_it() {
     let running = Running::start(None).await;
     let before = running.get("/v1/settings").await;
     assert_eq!(before.header("etag"), "\"7\"");
@@ -83,7 +83,7 @@ async fn settings_are_told_with_their_revision_and_changed_under_it() {
 }
 
 #[tokio::test]
-async fn what_was_changed_is_told_page_by_page() {
+async fn what_was_changed_is_shown_page_by_page() {
     let running = Running::start(None).await;
     for rate in ["0.25", "0.5", "0.75"] {
         let patch = format!(r#"{{"sample": {{"rate": {rate}}}}}"#);
@@ -113,7 +113,7 @@ async fn what_was_changed_is_told_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
+async fn a_bad_patch_changes_nothing_and_every_fault_is_reported() {
     let running = Running::start(None).await;
     let wrong = r#"{"sample": {"rate": 12}, "paused": 3}"#;
     let invalid = running.patch(&[], wrong).await;
@@ -129,10 +129,10 @@ async fn a_bad_patch_changes_nothing_and_every_fault_is_told() {
             .await,
     ] {
         refused.assert_problem(400);
-        let told = refused.json()["detail"].to_string();
+        let shown = refused.json()["detail"].to_string();
         assert!(
-            told.contains("rate") && told.contains("given twice"),
-            "{told}"
+            shown.contains("rate") && shown.contains("given twice"),
+            "{shown}"
         );
     }
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(2 << 20));
@@ -214,16 +214,16 @@ async fn epochs_begin_with_a_label_and_stay_readable() {
 }
 
 #[tokio::test]
-async fn routes_classes_and_mismatches_are_told() {
+async fn routes_classes_and_mismatches_are_shown() {
     let running = Running::start(None).await;
     check_clean(&running.ledger, 2);
     let route = running.ledger.route("get-user");
     route.count_live(&http::Method::GET, Some(http::StatusCode::OK));
     let routes = running.get("/v1/routes").await.json();
-    let told = &routes["routes"][0];
-    assert_eq!(told["requests"], json!({"GET": {"2xx": 1}}));
-    assert_eq!(told["sampled"], 2);
-    assert_eq!(told["match"]["exact"], 2);
+    let shown = &routes["routes"][0];
+    assert_eq!(shown["requests"], json!({"GET": {"2xx": 1}}));
+    assert_eq!(shown["sampled"], 2);
+    assert_eq!(shown["match"]["exact"], 2);
 
     let rules = running.get("/v1/rules").await.json();
     let rule = &rules["rules"][0];
@@ -268,7 +268,7 @@ async fn routes_classes_and_mismatches_are_told() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_read_is_told_as_a_problem() {
+async fn a_store_that_cannot_be_read_is_a_problem() {
     let running = Running::start(None).await;
     let spoil = "ALTER TABLE mismatch_classes RENAME TO gone";
     let spoilt = running.state.database.read(|to| to.execute_batch(spoil));
@@ -301,7 +301,7 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_as_a_problem() {
+async fn what_is_not_there_is_a_problem() {
     let running = Running::start(None).await;
     running.get("/").await.assert_problem(404);
     running.get("/v1/verdicts").await.assert_problem(404);
@@ -345,7 +345,7 @@ async fn the_drain_ends_idle_connections_and_the_listener() {
 }
 
 #[tokio::test]
-async fn rules_are_suggested_and_previewed_and_their_faults_told() {
+async fn rules_are_suggested_and_previewed_and_their_faults_reported() {
     let running = Running::start(None).await;
     let three = [FREQUENT; 3].map(|class| mismatched("get-user", class));
     running.store(&three);

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_with_what_appeared_and_what_went() {
+    fn a_change_is_recorded_with_what_appeared_and_what_went() {
         let mut historian = Historian::default();
         let mut look = |decision, epoch: &str, codes: &[Code], second| {
             historian.look(&verdict(decision, epoch, codes), at(second))
@@ -173,11 +173,11 @@ mod tests {
     fn a_verdict_that_flaps_is_noted_from_time_to_time_and_no_change_is_lost_from_the_count() {
         let mut historian = Historian::default();
         let mut noted = Vec::new();
-        let mut told = None;
+        let mut last = None;
         let mut changes = 0;
         for second in 0..3_600 {
             let decision = [Safe, Undecided, Undecided, Unsafe][second as usize % 4];
-            changes += u64::from(told.replace(decision).is_some_and(|told| told != decision));
+            changes += u64::from(last.replace(decision).is_some_and(|last| last != decision));
             noted.extend(historian.look(&verdict(decision, "1", &[]), at(second)));
         }
         assert!((50..=70).contains(&noted.len()), "{}", noted.len());

@@ -112,7 +112,7 @@ impl Rechecks {
             let left = WITHIN.saturating_sub(begun.elapsed());
             let reading = time::timeout(left, self.reread(&class, mismatch, left));
             let ending = reading.await.unwrap_or_else(|_| Ending::not("time was up"));
-            examples.push(ending.told(mismatch));
+            examples.push(ending.document(mismatch));
         }
         drop(permit);
         Ok(document(class, examples, newest.older))
@@ -256,7 +256,7 @@ impl Ending {
         }
     }
 
-    fn told(self, mismatch: &Mismatch) -> Rechecked {
+    fn document(self, mismatch: &Mismatch) -> Rechecked {
         Rechecked {
             id: mismatch.id.clone(),
             method: mismatch.request.method.clone(),

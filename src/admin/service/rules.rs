@@ -54,7 +54,7 @@ pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::
     let preview = Preview::new(rules, today);
     let selection = store.selection()?;
     let mut hides = vec![0_u64; preview.rules().rules().len()];
-    let mut told = documents::Preview {
+    let mut answer = documents::Preview {
         mismatches: selection.stored,
         newest_per_class: selection.newest_per_class,
         warnings: warnings.iter().map(ToString::to_string).collect(),
@@ -64,22 +64,22 @@ pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::
         if begun.elapsed() >= LOOK_WITHIN {
             break;
         }
-        told.looked_at += 1;
+        answer.looked_at += 1;
         let affected = match preview.effect(&example(mismatch), &mut hides) {
-            Effect::Hidden => &mut told.hidden,
-            Effect::Kept => &mut told.kept,
-            Effect::Unknown => &mut told.cannot_be_judged,
+            Effect::Hidden => &mut answer.hidden,
+            Effect::Kept => &mut answer.kept,
+            Effect::Unknown => &mut answer.cannot_be_judged,
         };
         add(affected, &mismatch.id);
     }
     let rules = preview.rules().rules().iter().zip(hides);
-    told.rules = rules
+    answer.rules = rules
         .map(|(rule, differences_hidden)| Hiding {
             id: rule.id.clone(),
             differences_hidden,
         })
         .collect();
-    Ok(told)
+    Ok(answer)
 }
 
 fn add(affected: &mut Affected, id: &str) {

@@ -47,7 +47,7 @@ async fn last(journal: Journal) -> Option<VerdictChange> {
     };
     tracing::warn!(
         error,
-        "the last verdict cannot be read: its history begins anew"
+        "the last verdict cannot be read: its history starts again"
     );
     None
 }

@@ -32,21 +32,24 @@ fn suggest(args: &Args) -> Result<ExitCode, Error> {
 }
 
 /// A rule file with remarks about the rules in comments.
-fn file(told: &Suggestions) -> String {
+fn file(suggestions: &Suggestions) -> String {
     let mut text = format!(
         "# stored mismatches: {}, of which these rules together would mask {}\n\
          # classes that no single rule would explain: {}\n",
-        told.looked_at,
-        told.masked_together,
-        told.unexplained.len()
+        suggestions.looked_at,
+        suggestions.masked_together,
+        suggestions.unexplained.len()
     );
-    if (told.looked_at as u64) < told.mismatches {
-        let (looked, all) = (told.looked_at, told.mismatches);
+    if (suggestions.looked_at as u64) < suggestions.mismatches {
+        let (looked, all) = (suggestions.looked_at, suggestions.mismatches);
         let said = format!("# these are the newest {looked} of {all}, so many of each class");
         line(&mut text, &said);
     }
-    if told.differences_not_tried > 0 {
-        let (differences, classes) = (told.differences_not_tried, told.not_tried.len());
+    if suggestions.differences_not_tried > 0 {
+        let (differences, classes) = (
+            suggestions.differences_not_tried,
+            suggestions.not_tried.len(),
+        );
         line(
             &mut text,
             &format!(
@@ -54,20 +57,20 @@ fn file(told: &Suggestions) -> String {
             ),
         );
     }
-    if told.classes_looked_at < told.classes {
-        let (looked, all) = (told.classes_looked_at, told.classes);
+    if suggestions.classes_looked_at < suggestions.classes {
+        let (looked, all) = (suggestions.classes_looked_at, suggestions.classes);
         line(
             &mut text,
             &format!("# only {looked} of {all} classes were looked at in time"),
         );
     }
-    if told.suggestions.is_empty() {
+    if suggestions.suggestions.is_empty() {
         line(&mut text, "# nothing to suggest");
         return text;
     }
     line(&mut text, "rules:");
-    for suggestion in &told.suggestions {
-        entry(suggestion, told.looked_at, &mut text);
+    for suggestion in &suggestions.suggestions {
+        entry(suggestion, suggestions.looked_at, &mut text);
     }
     text
 }
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_a_rule_file() {
-        let told = Suggestions {
+        let suggestions = Suggestions {
             suggestions: vec![Suggestion {
                 rule: serde_json::Value::Null,
                 classes: Vec::new(),
@@ -141,7 +144,7 @@ mod tests {
             classes: 2,
             classes_looked_at: 1,
         };
-        let text = file(&told);
+        let text = file(&suggestions);
         for said in [
             "# stored mismatches: 4, of which these rules together would mask 3\n",
             "# only 1 of 2 classes were looked at",

@@ -225,8 +225,8 @@ impl Screen {
         match &self.trouble {
             Some(trouble) => {
                 let ago = now.saturating_duration_since(seen).as_secs();
-                let told = format!("{trouble}; what is shown was seen {ago} s ago (q quits)");
-                Line::styled(told, Style::new().fg(Color::Red).bold())
+                let text = format!("{trouble}; what is shown was seen {ago} s ago (q quits)");
+                Line::styled(text, Style::new().fg(Color::Red).bold())
             }
             None => Line::styled("q quits, arrows scroll", Color::DarkGray),
         }

@@ -104,7 +104,7 @@ mod tests {
     use crate::cli::status::look::tests::look;
 
     #[test]
-    fn what_was_delayed_is_told_of_each_route() {
+    fn what_was_delayed_is_shown_of_each_route() {
         let table = routes(&look(70).verdict).to_string();
         let rows: Vec<Vec<_>> = table
             .lines()

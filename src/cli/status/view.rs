@@ -44,7 +44,12 @@ fn lines(text: &str) -> Vec<String> {
 
 /// Which stack serves, and what is sampled.
 fn sampling(look: &Look) -> String {
-    let setting = |name: &str| match look.settings.settings.get(name).map(|told| &told.value) {
+    let setting = |name: &str| match look
+        .settings
+        .settings
+        .get(name)
+        .map(|setting| &setting.value)
+    {
         Some(Value::String(text)) => Printable(text).to_string(),
         Some(value) => value.to_string(),
         None => "?".to_owned(),

@@ -93,7 +93,7 @@ async fn without_a_twinread_there_is_no_verdict() {
 
 /// Accepts connections and sends nothing.
 #[tokio::test]
-async fn a_gate_waits_no_longer_for_an_answer_than_it_was_told_to() {
+async fn a_gate_waits_no_longer_for_an_answer_than_it_may() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let running = Running {
         addr: silent.local_addr().unwrap(),
@@ -138,7 +138,7 @@ async fn a_recheck_ends_with_what_is_left_of_the_class() {
 }
 
 #[tokio::test]
-async fn the_status_is_told_with_routes_and_without() {
+async fn the_status_is_shown_with_routes_and_without() {
     let running = Running::start(None).await;
     assert_eq!(
         end_of(&["status", "--once"], &running).await,
@@ -165,7 +165,7 @@ async fn rules_are_suggested_by_a_running_twinread_only() {
 }
 
 #[tokio::test]
-async fn the_client_reads_patches_and_tells_what_was_refused() {
+async fn the_client_reads_patches_and_says_what_was_refused() {
     let running = Running::start(None).await;
     let address = Address {
         admin: format!("http://{}", running.addr),
