@@ -4,18 +4,14 @@
 //! send it again is up to the caller; [`Error::Reset`] carries what is known.
 
 mod client;
-mod error;
 mod headers;
-mod hop;
 mod pool;
 mod pooled_body;
 mod target;
 mod writer;
 
-pub use client::Client;
-pub use error::Error;
-pub use headers::remove_in_order;
-pub use hop::{HOP, Instance};
+pub use client::{Client, Error};
+pub use headers::{HOP, Instance, remove_in_order};
 pub use pooled_body::PooledBody;
 pub use target::{HostPolicy, Target};
 pub use writer::{Http1Writer, WriterHandle};

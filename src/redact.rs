@@ -67,14 +67,6 @@ pub struct Redactor {
     key: HashKey,
 }
 
-/// How one value is reported, once its name is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Telling {
-    Shown,
-    Masked,
-    Hashed,
-}
-
 /// Headers that HTTP itself needs and that identify nobody: their values help to read a report.
 const HARMLESS: [&str; 19] = [
     "accept",
@@ -108,16 +100,6 @@ impl Choice for Values {
     ];
 }
 
-impl Values {
-    fn telling(self) -> Telling {
-        match self {
-            Self::Shown => Telling::Shown,
-            Self::Masked => Telling::Masked,
-            Self::Hashed => Telling::Hashed,
-        }
-    }
-}
-
 // === impl Redactor ===
 
 impl Redactor {
@@ -128,57 +110,56 @@ impl Redactor {
     /// The headers or trailers with redacted values; harmless protocol headers are shown. Beyond `max_body` bytes, only
     /// the number of remaining headers is reported.
     pub fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        let mut told = Vec::new();
+        let mut redacted = Vec::new();
         let mut bytes = 0;
         for (name, value) in headers {
             if bytes > self.config.max_body {
-                told.push((
+                redacted.push((
                     "…".to_owned(),
-                    format!("{} more", headers.len() - told.len()),
+                    format!("{} more", headers.len() - redacted.len()),
                 ));
                 break;
             }
             let value = self.header(name.as_str(), value);
             bytes += name.as_str().len() + value.len();
-            told.push((name.as_str().to_owned(), value));
+            redacted.push((name.as_str().to_owned(), value));
         }
-        told
+        redacted
     }
 
     fn header(&self, name: &str, value: &HeaderValue) -> String {
-        let telling = if self.is_harmless(name) {
-            Telling::Shown
+        let is_harmless = HARMLESS.contains(&name) && !self.hides_header(name);
+        let mode = if is_harmless {
+            Values::Shown
         } else {
-            self.header_telling(name)
+            self.header_mode(name)
         };
         match value.to_str() {
-            Ok(text) => self.text(text, telling),
+            Ok(text) => self.text(text, mode),
             // Even where values are shown, bytes that are not text would be shown as something else.
-            Err(_) => self.bytes("bytes", value.as_bytes(), telling),
+            Err(_) => self.bytes("bytes", value.as_bytes(), mode),
         }
     }
 
-    fn header_telling(&self, name: &str) -> Telling {
-        let is_listed = |listed: &HeaderName| listed.as_str().eq_ignore_ascii_case(name);
-        if self.config.headers.iter().any(is_listed) {
-            return Telling::Masked;
+    fn header_mode(&self, name: &str) -> Values {
+        if self.hides_header(name) {
+            Values::Masked
+        } else {
+            self.config.values
         }
-        self.telling(name)
     }
 
-    fn is_harmless(&self, name: &str) -> bool {
+    fn hides_header(&self, name: &str) -> bool {
         let is_listed = |listed: &HeaderName| listed.as_str().eq_ignore_ascii_case(name);
-        HARMLESS.contains(&name)
-            && !self.config.headers.iter().any(is_listed)
-            && !self.names_secret(name)
+        self.config.headers.iter().any(is_listed) || self.names_secret(name)
     }
 
     /// How a value of this name is reported.
-    fn telling(&self, name: &str) -> Telling {
+    fn mode_of(&self, name: &str) -> Values {
         if self.names_secret(name) {
-            Telling::Masked
+            Values::Masked
         } else {
-            self.config.values.telling()
+            self.config.values
         }
     }
 
@@ -205,7 +186,7 @@ mod tests {
         headers.insert("server", HeaderValue::from_static("nginx"));
         headers.insert("x-request-id", HeaderValue::from_static("4711"));
         headers.insert("cookie", HeaderValue::from_static("a=b"));
-        let told = |config| Redactor::new(config, HashKey([7; 16])).headers(&headers);
+        let redacted = |config| Redactor::new(config, HashKey([7; 16])).headers(&headers);
         let owned = |pairs: [(&str, &str); 3]| {
             pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
         };
@@ -215,7 +196,7 @@ mod tests {
             ("x-request-id", "string(4)"),
             ("cookie", "string(3)"),
         ];
-        assert_eq!(told(Config::default()), owned(expected));
+        assert_eq!(redacted(Config::default()), owned(expected));
 
         let listed = Config {
             headers: vec![HeaderName::from_static("server")],
@@ -227,17 +208,17 @@ mod tests {
             ("x-request-id", "4711"),
             ("cookie", "a=b"),
         ];
-        assert_eq!(told(listed), owned(expected));
+        assert_eq!(redacted(listed), owned(expected));
     }
 
     #[test]
-    fn very_many_headers_are_told_up_to_a_bound() {
+    fn very_many_headers_are_reported_up_to_a_bound() {
         let mut headers = HeaderMap::new();
         for _ in 0..10_000 {
             headers.append("x-a", HeaderValue::from_static("some value"));
         }
-        let told = Redactor::new(Config::default(), HashKey([7; 16])).headers(&headers);
-        let (last, rest) = told.split_last().unwrap();
+        let redacted = Redactor::new(Config::default(), HashKey([7; 16])).headers(&headers);
+        let (last, rest) = redacted.split_last().unwrap();
         assert_eq!(last.1, format!("{} more", 10_000 - rest.len()));
         assert!(rest.len() < 2_000);
     }

@@ -5,7 +5,6 @@
 mod frequency;
 mod key;
 mod reads;
-pub mod recent_keys;
 mod sampling;
 
 pub use frequency::Frequency;

@@ -1,8 +1,8 @@
 //! A pooled HTTP/1.1 client for one stack.
 
 use super::{
-    Error, PooledBody, Target,
-    pool::{Connection, Origin, Pool},
+    PooledBody, Target,
+    pool::{Connection, Lease, Origin, Pool},
     pooled_body::Outgoing,
     writer::{Http1Writer, WriterHandle},
 };
@@ -26,6 +26,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     net::TcpStream,
@@ -52,6 +53,32 @@ enum Room {
     Bounded(Arc<Semaphore>, Gauges),
 }
 
+/// Why a stack gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no connection")]
+    Connect(#[source] io::Error),
+    /// The limit of open connections is reached.
+    #[error("no room for another connection")]
+    NoRoom,
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// The connection broke before the complete head of an answer.
+    #[error("the connection broke before an answer")]
+    Reset {
+        #[source]
+        source: hyper::Error,
+        /// The connection had answered before, so it may already have been closed when the request was sent.
+        was_reused: bool,
+    },
+    /// The answer was not HTTP, or its head was too large.
+    #[error("the answer is not acceptable HTTP")]
+    Protocol(#[source] hyper::Error),
+    /// The body of the request failed before its end.
+    #[error("the request body failed")]
+    RequestBody(#[source] hyper::Error),
+}
+
 type Answer<B> = Result<Response<PooledBody<B>>, Error>;
 
 pin_project! {
@@ -59,7 +86,7 @@ pin_project! {
     struct Sending<B, F> {
         #[pin]
         sent: F,
-        lease: Option<(Client<B>, Connection<B>)>,
+        lease: Option<Lease<B>>,
         // Set if sending did not even start: the next attempt.
         next: Option<Pin<Box<dyn Future<Output = Answer<B>> + Send>>>,
     }
@@ -147,7 +174,10 @@ where
         let request = request.map(|body| Outgoing::new(body, &connection.line));
         Sending {
             sent: connection.tx.try_send_request(request),
-            lease: Some((self, connection)),
+            lease: Some(Lease {
+                client: self,
+                connection,
+            }),
             next: None,
         }
     }
@@ -232,25 +262,22 @@ where
         }
         let sent = ready!(this.sent.poll(cx));
         let lease = this.lease.take();
-        let (client, connection) = lease.expect("a future must not be polled after its end");
+        let lease = lease.expect("a future must not be polled after its end");
         let mut failed = match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Poll::Ready(Ok(answer.map(PooledBody::last)));
             }
             Ok(answer) => {
-                let answering = |body| PooledBody::new(body, client, connection);
-                return Poll::Ready(Ok(answer.map(answering)));
+                return Poll::Ready(Ok(answer.map(|body| PooledBody::new(body, lease))));
             }
             Err(failed) => failed,
         };
+        let origin = lease.connection.origin;
         let Some(request) = failed.take_message() else {
-            let error = Error::of(failed.into_error(), connection.origin);
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(Error::of(failed.into_error(), origin)));
         };
         let request = request.map(Outgoing::into_inner);
-        let next = this
-            .next
-            .insert(client.send_next(request, connection.origin));
+        let next = this.next.insert(lease.client.send_next(request, origin));
         next.as_mut().poll(cx)
     }
 }
@@ -263,6 +290,26 @@ async fn dial(target: &Target) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+// === impl Error ===
+
+impl Error {
+    pub(super) fn of(source: hyper::Error, origin: Origin) -> Self {
+        if source.is_parse() {
+            return Self::Protocol(source);
+        }
+        if source.is_user() {
+            return Self::RequestBody(source);
+        }
+        let was_reused = origin == Origin::Reused;
+        Self::Reset { source, was_reused }
+    }
+
+    /// Whether the request may have been sent on a connection that was closed while idle.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Self::Reset { was_reused, .. } if *was_reused)
+    }
 }
 
 impl<B> Clone for Client<B> {

@@ -1,6 +1,6 @@
 //! The pool of idle connections to one stack. The last used comes first.
 
-use super::{pooled_body::Outgoing, writer::WriterHandle};
+use super::{Client, pooled_body::Outgoing, writer::WriterHandle};
 use hyper::client::conn::http1::SendRequest;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,6 +22,12 @@ pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
     pub(super) line: Arc<WriterHandle>,
     pub(super) origin: Origin,
+}
+
+/// A connection on its way back to its client's pool.
+pub(super) struct Lease<B> {
+    pub(super) client: Client<B>,
+    pub(super) connection: Connection<B>,
 }
 
 /// Whether a connection has answered before.

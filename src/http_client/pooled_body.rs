@@ -1,6 +1,6 @@
 //! The bodies of an exchange with a stack. The answer's body returns the connection to the pool.
 
-use super::{Client, pool::Connection, writer::WriterHandle};
+use super::{pool::Lease, writer::WriterHandle};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -27,11 +27,6 @@ pin_project! {
 pub struct PooledBody<B> {
     inner: Incoming,
     lease: Option<Lease<B>>,
-}
-
-struct Lease<B> {
-    client: Client<B>,
-    connection: Connection<B>,
 }
 
 // === impl Outgoing ===
@@ -85,15 +80,15 @@ impl<B: Body> Body for Outgoing<B> {
 // === impl PooledBody ===
 
 impl<B> PooledBody<B> {
-    pub(super) fn new(inner: Incoming, client: Client<B>, connection: Connection<B>) -> Self {
-        let mut answering = Self {
+    pub(super) fn new(inner: Incoming, lease: Lease<B>) -> Self {
+        let mut body = Self {
             inner,
-            lease: Some(Lease { client, connection }),
+            lease: Some(lease),
         };
-        if answering.inner.is_end_stream() {
-            answering.end();
+        if body.inner.is_end_stream() {
+            body.end();
         }
-        answering
+        body
     }
 
     /// The body of an answer after which the connection no longer speaks HTTP.
@@ -136,7 +131,7 @@ impl<B> Body for PooledBody<B> {
 
 impl<B> fmt::Debug for PooledBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Answering").field(&self.inner).finish()
+        f.debug_tuple("PooledBody").field(&self.inner).finish()
     }
 }
 

@@ -7,7 +7,6 @@
 use crate::{
     ledger::{Bound, Gauges},
     route::Keys,
-    sample::recent_keys::{Mark, Seat, Window, is_recent, seat},
 };
 use std::{
     sync::{
@@ -32,12 +31,38 @@ struct Inner {
 
 type Set = [AtomicU64; WAYS];
 
+/// A key and the time of its last write; 0 if empty.
+///
+/// The upper bits hold the key, the lower ones the time in milliseconds, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark(u64);
+
+/// A time window in milliseconds that ends at `now`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    /// On any clock that begins at 1 or later.
+    now: u64,
+    length: u64,
+}
+
+/// Where a mark goes in its set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    index: usize,
+    /// Whether it evicts another mark that is still recent.
+    evicts: bool,
+}
+
 /// 64 Ki marks in all, half a MiB.
 const SETS: usize = 1 << 14;
 const WAYS: usize = 4;
 
 /// Attempts to update a set that others update at the same time.
 const ATTEMPTS: usize = 4;
+
+/// Enough for 34 years of milliseconds.
+const MOMENT: u32 = 40;
+const MOMENTS: u64 = (1 << MOMENT) - 1;
 
 // === impl Writes ===
 
@@ -104,6 +129,45 @@ impl Writes {
     }
 }
 
+// === impl Mark ===
+
+impl Mark {
+    fn new(key: u64, at: u64) -> Self {
+        Self((key & !MOMENTS) | (at & MOMENTS))
+    }
+
+    /// Whether the mark is for `key`. Another key matches by chance once in 16 million.
+    fn is_of(self, key: u64) -> bool {
+        self.0 != 0 && (self.0 ^ key) & !MOMENTS == 0
+    }
+
+    fn is_within(self, window: Window) -> bool {
+        self.0 != 0 && self.at().saturating_add(window.length) >= window.now
+    }
+
+    fn at(self) -> u64 {
+        self.0 & MOMENTS
+    }
+}
+
+/// Whether one of the marks shows a write of the key within the window.
+fn is_recent(set: &[Mark], key: u64, window: Window) -> bool {
+    set.iter()
+        .any(|mark| mark.is_of(key) && mark.is_within(window))
+}
+
+/// Replaces the key's own mark, else one outside the window, else the oldest.
+fn slot(set: &[Mark], key: u64, window: Window) -> Slot {
+    let own = set.iter().position(|mark| mark.is_of(key));
+    let free = || set.iter().position(|mark| !mark.is_within(window));
+    let oldest = || (0..set.len()).min_by_key(|index| set[*index].at());
+    let kept = own.or_else(free);
+    Slot {
+        index: kept.or_else(oldest).unwrap_or_default(),
+        evicts: kept.is_none(),
+    }
+}
+
 fn set(sets: &[Set], key: u64) -> &Set {
     // Uses the lower bits, which marks do not contain.
     &sets[(key as usize) & (SETS - 1)]
@@ -117,14 +181,14 @@ fn marks(set: &Set) -> [Mark; WAYS] {
 fn put(set: &Set, key: u64, window: Window) -> bool {
     for _ in 0..ATTEMPTS {
         let before = marks(set);
-        let Seat { index, displaces } = seat(&before, key, window);
+        let Slot { index, evicts } = slot(&before, key, window);
         let mark = Mark::new(key, window.now).0;
         let order = Ordering::Relaxed;
         if set[index]
             .compare_exchange(before[index].0, mark, order, order)
             .is_ok()
         {
-            return !displaces;
+            return !evicts;
         }
     }
     false
@@ -135,6 +199,8 @@ mod tests {
     use super::*;
     use crate::route::{Access, Head, Routes};
     use http::{HeaderMap, Method};
+    use proptest::prelude::*;
+    use std::collections::HashMap;
 
     fn keys(path: &str) -> Keys {
         let head = Head {
@@ -208,5 +274,65 @@ mod tests {
         let bound = writes.0.gauges.bounds_reached(Bound::Writes) as usize;
         assert!(known.count() + bound >= 8_000);
         assert!(bound < 80, "{bound}");
+    }
+
+    const A: u64 = 1 << 60;
+    const B: u64 = 2 << 60;
+
+    fn window(now: u64) -> Window {
+        Window { now, length: 10 }
+    }
+
+    #[test]
+    fn a_key_counts_to_the_end_of_the_window_and_no_longer() {
+        let set = [Mark(0), Mark::new(A, 100)];
+        assert!(is_recent(&set, A, window(100)));
+        assert!(is_recent(&set, A, window(110)));
+        assert!(!is_recent(&set, A, window(111)));
+        assert!(!is_recent(&set, B, window(100)));
+        // A write may be recorded while another thread queries an earlier time.
+        assert!(is_recent(&set, A, window(99)));
+        assert!(!is_recent(&[Mark(0)], 0, window(1)));
+    }
+
+    #[test]
+    fn the_oldest_goes_where_all_still_count() {
+        let set = [Mark::new(A, 105), Mark::new(B, 103)];
+        let at = |key, now| slot(&set, key, window(now));
+        let free = |index| Slot {
+            index,
+            evicts: false,
+        };
+        assert_eq!(at(B, 110), free(1));
+        assert_eq!(at(3 << 60, 114), free(1));
+        let oldest = Slot {
+            index: 1,
+            evicts: true,
+        };
+        assert_eq!(at(3 << 60, 110), oldest);
+    }
+
+    proptest! {
+        /// Checks against a map of every key to its last write: no key too many, and a key too few only if it was
+        /// evicted.
+        #[test]
+        fn marks_say_what_a_map_would(writes in prop::collection::vec((0..6u64, 0..6u64), 1..60)) {
+            let mut set = [Mark(0); 4];
+            let (mut last, mut now, mut evicted) = (HashMap::new(), 1, 0);
+            for (key, pause) in writes {
+                now += pause;
+                let slot = slot(&set, key << 50, window(now));
+                evicted += u64::from(slot.evicts);
+                set[slot.index] = Mark::new(key << 50, now);
+                last.insert(key, now);
+                let missing = (0..6).filter(|key| {
+                    let expected = last.get(key).is_some_and(|at| at + 10 >= now);
+                    let found = is_recent(&set, key << 50, window(now));
+                    assert!(expected || !found);
+                    expected != found
+                });
+                prop_assert!(missing.count() as u64 <= evicted);
+            }
+        }
     }
 }

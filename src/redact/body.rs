@@ -1,6 +1,6 @@
 //! Redacts whole bodies: the shape stays, the values are masked.
 
-use super::{Redactor, Telling, values};
+use super::{Redactor, Values, values};
 use crate::{
     compare::xml,
     value::{
@@ -25,28 +25,28 @@ impl Redactor {
         if body.is_empty() {
             return None;
         }
-        let telling = self.config.values.telling();
+        let mode = self.config.values;
         let Reading { format, charset } = Reading::of(headers);
         let charset = charset.as_deref();
         let Ok(plain) = coding::decode(headers, body, self.config.max_read) else {
             let is_plain = coding::codings(headers).is_empty();
             let class = if is_plain { format.name() } else { "encoded" };
-            return Some(self.bytes(class, body, telling));
+            return Some(self.bytes(class, body, mode));
         };
-        let told = match (format, telling) {
+        let redacted = match (format, mode) {
             (Format::Json, _) => self.json_body(&plain),
             (Format::Ndjson | Format::JsonSeq, _) => self.documents(&plain),
             (Format::Xml, _) => self.xml_body(&plain, charset),
             (Format::Form, _) => std::str::from_utf8(&plain)
                 .ok()
                 .map(|text| self.pairs(text)),
-            (Format::Text, Telling::Shown) => charset::decode(&plain, charset)
+            (Format::Text, Values::Shown) => charset::decode(&plain, charset)
                 .ok()
                 .map(|text| self.lines(&text)),
             (Format::Text | Format::Bytes, _) => None,
         };
-        let told = told.unwrap_or_else(|| self.bytes(format.name(), &plain, telling));
-        Some(cut(told, self.config.max_body))
+        let redacted = redacted.unwrap_or_else(|| self.bytes(format.name(), &plain, mode));
+        Some(cut(redacted, self.config.max_body))
     }
 
     fn json_body(&self, body: &[u8]) -> Option<String> {
@@ -62,32 +62,32 @@ impl Redactor {
     }
 
     fn document(&self, json: &Json) -> String {
-        self.tree(json, self.config.values.telling(), self.config.max_body)
+        self.tree(json, self.config.values, self.config.max_body)
     }
 
     fn documents(&self, body: &[u8]) -> Option<String> {
-        let mut told = String::new();
+        let mut redacted = String::new();
         // Only `json-seq` uses the record separator; for every other parser it becomes white space.
         let spaced = |byte: &u8| if *byte == 0x1E { b'\n' } else { *byte };
         let body: Vec<u8> = body.iter().map(spaced).collect();
         for document in serde_json::Deserializer::from_slice(&body).into_iter::<Json>() {
-            told.push_str(&self.document(&document.ok()?));
-            told.push('\n');
-            if told.len() > self.config.max_body {
+            redacted.push_str(&self.document(&document.ok()?));
+            redacted.push('\n');
+            if redacted.len() > self.config.max_body {
                 break;
             }
         }
-        Some(told)
+        Some(redacted)
     }
 
     /// The document as JSON text, each leaf redacted by the names above it. Stops soon after `max` bytes.
-    pub(super) fn tree(&self, json: &Json, telling: Telling, max: usize) -> String {
+    pub(super) fn tree(&self, json: &Json, mode: Values, max: usize) -> String {
         let mut text = String::new();
-        self.write(&mut text, json, telling, max);
+        self.write(&mut text, json, mode, max);
         text
     }
 
-    fn write(&self, out: &mut String, json: &Json, telling: Telling, max: usize) {
+    fn write(&self, out: &mut String, json: &Json, mode: Values, max: usize) {
         if out.len() > max {
             return;
         }
@@ -96,7 +96,7 @@ impl Redactor {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
                     separate(out, index);
-                    self.write(out, item, telling, max);
+                    self.write(out, item, mode, max);
                     if out.len() > max {
                         return;
                     }
@@ -107,35 +107,32 @@ impl Redactor {
                 out.push('{');
                 for (index, (name, value)) in members.iter().enumerate() {
                     separate(out, index);
-                    self.member(out, (name, value), telling, max);
+                    quote(out, &self.name(name));
+                    out.push(':');
+                    // A secret name hides even the shape of what is below it.
+                    if self.names_secret(name) {
+                        quote(out, &values::class(value));
+                    } else {
+                        self.write(out, value, mode, max);
+                    }
                     if out.len() > max {
                         return;
                     }
                 }
                 out.push('}');
             }
-            leaf => self.leaf(out, leaf, telling),
+            leaf => self.leaf(out, leaf, mode),
         }
     }
 
-    fn member(&self, out: &mut String, (name, value): (&str, &Json), telling: Telling, max: usize) {
-        quote(out, &self.name(name));
-        out.push(':');
-        match self.telling(name) {
-            // A secret name hides even the shape of what is below it.
-            Telling::Masked if self.names_secret(name) => quote(out, &values::class(value)),
-            _ => self.write(out, value, telling, max),
-        }
-    }
-
-    fn leaf(&self, out: &mut String, leaf: &Json, telling: Telling) {
-        match (leaf, telling) {
-            (Json::String(text), _) => quote(out, &self.text(text, telling)),
-            (Json::Null | Json::Bool(_), Telling::Masked | Telling::Hashed) => {
+    fn leaf(&self, out: &mut String, leaf: &Json, mode: Values) {
+        match (leaf, mode) {
+            (Json::String(text), _) => quote(out, &self.text(text, mode)),
+            (Json::Null | Json::Bool(_), Values::Masked | Values::Hashed) => {
                 quote(out, &values::class(leaf));
             }
-            (_, Telling::Shown) => out.push_str(&leaf.to_string()),
-            (_, _) => quote(out, &self.json(leaf, telling)),
+            (_, Values::Shown) => out.push_str(&leaf.to_string()),
+            (_, _) => quote(out, &self.json(leaf, mode)),
         }
     }
 }
@@ -165,7 +162,7 @@ mod tests {
     use crate::redact::{Config, HashKey, Values};
     use http::{HeaderValue, header};
 
-    fn told(values: Values, content_type: &'static str, body: &[u8]) -> Option<String> {
+    fn redacted(values: Values, content_type: &'static str, body: &[u8]) -> Option<String> {
         let config = Config {
             values,
             max_body: 100,
@@ -179,12 +176,12 @@ mod tests {
     #[test]
     fn the_shape_of_json_is_kept_and_its_leaves_are_masked() {
         let body = br#"{"name": "Anna", "card": {"no": 4711}, "tags": ["a", null, 1.50, true]}"#;
-        let masked = told(Values::Masked, "application/json; charset=utf-8", body).unwrap();
+        let masked = redacted(Values::Masked, "application/json; charset=utf-8", body).unwrap();
         assert_eq!(
             masked,
             r#"{"name":"string(4)","card":"object(1)","tags":["string(1)","null","number(4)","boolean"]}"#
         );
-        let shown = told(Values::Shown, "application/problem+json", body).unwrap();
+        let shown = redacted(Values::Shown, "application/problem+json", body).unwrap();
         assert_eq!(
             shown,
             r#"{"name":"Anna","card":"object(1)","tags":["a",null,1.50,true]}"#
@@ -194,7 +191,7 @@ mod tests {
     #[test]
     fn the_shape_of_xml_is_kept_and_its_texts_are_masked() {
         let body = b"<u:user xmlns:u='urn:u' id='7'><u:n>Anna</u:n><u:card>4711</u:card></u:user>";
-        let masked = told(Values::Masked, "text/xml", body).unwrap();
+        let masked = redacted(Values::Masked, "text/xml", body).unwrap();
         assert_eq!(
             masked,
             r##"{"user":{"@xmlns":"string(5)","@id":"string(1)","n":{"#text":"string(4)"},"card":"object(1)"}}"##
@@ -202,7 +199,7 @@ mod tests {
         let body = "<card>4711</card>"
             .encode_utf16()
             .flat_map(u16::to_le_bytes);
-        let shown = told(
+        let shown = redacted(
             Values::Shown,
             "text/xml; charset=utf-16le",
             &body.collect::<Vec<_>>(),
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_by_its_length() {
+    fn what_is_not_json_is_reported_by_its_length() {
         for (content_type, body, expected) in [
             ("application/json", &b"{\"a\": "[..], "json(6 bytes)"),
             ("text/plain", b"hunter2", "text(7 bytes)"),
@@ -233,15 +230,18 @@ mod tests {
                 "\"number(1)\"\n[\"number(1)\"]\n",
             ),
         ] {
-            assert_eq!(told(Values::Masked, content_type, body).unwrap(), expected);
+            assert_eq!(
+                redacted(Values::Masked, content_type, body).unwrap(),
+                expected
+            );
         }
-        assert_eq!(told(Values::Masked, "text/plain", b""), None);
+        assert_eq!(redacted(Values::Masked, "text/plain", b""), None);
     }
 
     #[test]
     fn text_is_shown_where_values_are() {
         assert_eq!(
-            told(Values::Shown, "text/plain", b"hello").unwrap(),
+            redacted(Values::Shown, "text/plain", b"hello").unwrap(),
             "hello"
         );
     }
@@ -249,13 +249,13 @@ mod tests {
     #[test]
     fn a_large_body_is_cut() {
         let body = format!("[{}1]", "1,".repeat(10_000));
-        let masked = told(Values::Masked, "application/json", body.as_bytes()).unwrap();
+        let masked = redacted(Values::Masked, "application/json", body.as_bytes()).unwrap();
         assert!(masked.len() <= 104, "{}", masked.len());
         assert!(masked.ends_with('…'));
     }
 
     #[test]
-    fn an_encoded_body_is_told_as_what_it_encodes() {
+    fn an_encoded_body_is_reported_as_what_it_encodes() {
         use std::io::Write as _;
         let redactor = Redactor::new(Config::default(), HashKey([7; 16]));
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -269,16 +269,16 @@ mod tests {
             (header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         ];
         let mut headers: HeaderMap = headers.into_iter().collect();
-        let told = redactor.body(&headers, &body).unwrap();
-        assert_eq!(told, r#"{"name":"string(4)"}"#);
+        let redacted = redactor.body(&headers, &body).unwrap();
+        assert_eq!(redacted, r#"{"name":"string(4)"}"#);
 
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
-        let told = redactor.body(&headers, &body).unwrap();
-        assert_eq!(told, format!("encoded({} bytes)", body.len()));
+        let redacted = redactor.body(&headers, &body).unwrap();
+        assert_eq!(redacted, format!("encoded({} bytes)", body.len()));
     }
 
     #[test]
-    fn a_body_that_would_take_long_to_read_is_told_by_its_length() {
+    fn a_body_that_would_take_long_to_read_is_reported_by_its_length() {
         let config = Config {
             max_read: 4,
             ..Config::default()
@@ -289,9 +289,9 @@ mod tests {
             HeaderValue::from_static("application/json"),
         )];
         let body = Bytes::from_static(b"[1, 2]");
-        let told = redactor
+        let redacted = redactor
             .body(&headers.into_iter().collect(), &body)
             .unwrap();
-        assert_eq!(told, "json(6 bytes)");
+        assert_eq!(redacted, "json(6 bytes)");
     }
 }

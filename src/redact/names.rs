@@ -1,7 +1,7 @@
 //! Redacts names: places, paths, queries, forms.
 
 use super::{
-    Redactor, Telling, Walk,
+    Redactor, Values, Walk,
     personal::{is_address, is_somebodys},
 };
 use crate::value::{Place, Step};
@@ -19,12 +19,12 @@ const MAX_DIGITS: usize = 6;
 impl Redactor {
     /// The place with personal names masked; unchanged where values are shown.
     pub fn place<'p>(&self, place: &'p Place) -> Cow<'p, Place> {
-        let told = match place {
+        let redacted = match place {
             Place::Node(steps) => Place::Node(steps.iter().map(|step| self.step(step)).collect()),
             Place::Form(name) => Place::Form(self.name(name).into_owned()),
             _ => return Cow::Borrowed(place),
         };
-        Cow::Owned(told)
+        Cow::Owned(redacted)
     }
 
     /// The path of a request. A segment is masked if it looks personal (an address, a card, account or telephone
@@ -33,17 +33,17 @@ impl Redactor {
     /// again without them. Matrix parameters are redacted like those of a query.
     pub fn path(&self, path: &str) -> String {
         let mut walk = Walk::new(&self.config.fields);
-        let told = path
+        let redacted = path
             .split('/')
             .map(|segment| self.segment_of(segment, &mut walk));
-        told.collect::<Vec<_>>().join("/")
+        redacted.collect::<Vec<_>>().join("/")
     }
 
     fn segment_of(&self, segment: &str, walk: &mut Walk<'_>) -> String {
         let name = percent_decode_str(segment).decode_utf8_lossy();
         let hidden = walk.hidden(&name);
         if hidden == Some(0) {
-            return self.text(&name, Telling::Masked);
+            return self.text(&name, Values::Masked);
         }
         let semicolons = |text: &str| text.matches(';').count();
         let text = if semicolons(&name) > semicolons(segment) {
@@ -56,23 +56,23 @@ impl Redactor {
             None => (text, None),
         };
         let name = name.split(';').next().unwrap_or_default();
-        let mut told = match hidden.and_then(|at| name.split_at_checked(at)) {
-            Some((shown, secret)) => self.segment(shown) + &self.text(secret, Telling::Masked),
+        let mut redacted = match hidden.and_then(|at| name.split_at_checked(at)) {
+            Some((shown, secret)) => self.segment(shown) + &self.text(secret, Values::Masked),
             None => self.segment(base),
         };
         if let Some(parameters) = parameters {
-            told.push(';');
-            told.push_str(&self.joined(parameters, ';'));
+            redacted.push(';');
+            redacted.push_str(&self.joined(parameters, ';'));
         }
-        told
+        redacted
     }
 
     /// A segment of a path, without matrix parameters.
     fn segment(&self, segment: &str) -> String {
         let name = percent_decode_str(segment).decode_utf8_lossy();
         let is_masked = is_somebodys(&name) || name.chars().count() > MAX_NAME;
-        match self.config.values.telling() {
-            telling if is_masked => self.text(&name, telling),
+        match self.config.values {
+            mode if is_masked => self.text(&name, mode),
             _ => segment.to_owned(),
         }
     }
@@ -88,8 +88,9 @@ impl Redactor {
     }
 
     fn joined(&self, pairs: &str, separator: char) -> String {
-        let told = pairs.split(separator).map(|pair| self.pair(pair));
-        told.collect::<Vec<_>>()
+        let redacted = pairs.split(separator).map(|pair| self.pair(pair));
+        redacted
+            .collect::<Vec<_>>()
             .join(separator.encode_utf8(&mut [0; 4]))
     }
 
@@ -97,39 +98,39 @@ impl Redactor {
         match pair.split_once('=') {
             Some((name, value)) => {
                 let name = decoded(name);
-                let told = match self.telling(&name) {
-                    Telling::Shown => value.to_owned(),
-                    telling => self.text(&decoded(value), telling),
+                let redacted = match self.mode_of(&name) {
+                    Values::Shown => value.to_owned(),
+                    mode => self.text(&decoded(value), mode),
                 };
-                format!("{}={told}", self.name(&name))
+                format!("{}={redacted}", self.name(&name))
             }
             None if pair.is_empty() => String::new(),
-            None => match self.telling(pair) {
-                Telling::Shown => pair.to_owned(),
-                telling => self.text(&decoded(pair), telling),
+            None => match self.mode_of(pair) {
+                Values::Shown => pair.to_owned(),
+                mode => self.text(&decoded(pair), mode),
             },
         }
     }
 
     /// The name of a member or parameter, masked if it looks personal.
     pub(super) fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        match self.config.values.telling() {
-            Telling::Shown => Cow::Borrowed(name),
-            telling if is_personal(name) => Cow::Owned(self.text(name, telling)),
+        match self.config.values {
+            Values::Shown => Cow::Borrowed(name),
+            mode if is_personal(name) => Cow::Owned(self.text(name, mode)),
             _ => Cow::Borrowed(name),
         }
     }
 
     /// How the value at the end of these steps is reported: masked if `fields` matches any name on the way.
-    pub(super) fn step_telling(&self, steps: &[Step]) -> Telling {
+    pub(super) fn mode_of_steps(&self, steps: &[Step]) -> Values {
         let is_secret = steps.iter().any(|step| match step {
             Step::Name(name) => self.names_secret(name),
             Step::Index(_) => false,
         });
         if is_secret {
-            Telling::Masked
+            Values::Masked
         } else {
-            self.config.values.telling()
+            self.config.values
         }
     }
 
@@ -147,34 +148,9 @@ fn is_personal(name: &str) -> bool {
 }
 
 /// Undoes well-formed percent-encoding and `+`; replaces what is not UTF-8 afterwards.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains(['%', '+']) {
-        return Cow::Borrowed(text);
-    }
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = match byte {
-            b'%' => bytes.get(at + 1..at + 3).and_then(hex_byte),
-            _ => None,
-        };
-        at += if escaped.is_some() { 3 } else { 1 };
-        decoded.push(match escaped {
-            Some(byte) => byte,
-            None if byte == b'+' => b' ',
-            None => byte,
-        });
-    }
-    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
-}
-
-fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    match digits {
-        [high, low] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
-        _ => None,
-    }
+fn decoded(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -193,7 +169,7 @@ mod tests {
     #[test]
     fn a_path_keeps_ids_and_loses_addresses_and_what_follows_a_secret_name() {
         let redactor = redactor(Values::Masked);
-        for (path, told) in [
+        for (path, redacted) in [
             ("/users/42", "/users/42"),
             ("/", "/"),
             ("/users/anna@example.com/orders", "/users/string(16)/orders"),
@@ -221,18 +197,19 @@ mod tests {
             ("/call/%2B49%20151%2023456789", "/call/string(16)"),
             ("/orders/1732271234567", "/orders/1732271234567"),
         ] {
-            assert_eq!(redactor.path(path), told, "{path}");
+            assert_eq!(redactor.path(path), redacted, "{path}");
         }
         let shown = self::redactor(Values::Shown);
         let path = "/call/+4915123456789;a=1;pin-token=2/secret/x/secret=x";
-        let told = "/call/+4915123456789;a=1;pin-token=string(1)/secret/string(1)/secret=string(1)";
-        assert_eq!(shown.path(path), told);
+        let redacted =
+            "/call/+4915123456789;a=1;pin-token=string(1)/secret/string(1)/secret=string(1)";
+        assert_eq!(shown.path(path), redacted);
         let long = format!("/v/{}", "x".repeat(65));
         assert_eq!(redactor.path(&long), "/v/string(65)");
     }
 
     #[test]
-    fn query_values_are_told_by_their_names() {
+    fn query_values_are_reported_by_their_names() {
         let query = "page=2&e%6Dail=anna%40example.com&q=a+b&flag&&x=";
         let masked = redactor(Values::Masked).query(query);
         assert_eq!(
@@ -244,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_named_by_an_address_is_told_without_it() {
+    fn a_member_named_by_an_address_is_reported_without_it() {
         let place = Place::Node(vec![
             Step::Name("@type".to_owned()),
             Step::Name("anna@example.com".to_owned()),

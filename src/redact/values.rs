@@ -1,6 +1,6 @@
 //! Redacts single values.
 
-use super::{Redactor, Telling};
+use super::{Redactor, Values};
 use crate::{
     advise::suggest::Prints,
     value::{Difference, Kind, Place, Value},
@@ -17,66 +17,57 @@ const CUT: char = '…';
 impl Redactor {
     /// Redacts the value of one side of a difference.
     pub fn value(&self, difference: &Difference, value: &Value) -> String {
-        let telling = match (&difference.place, difference.kind) {
+        let mode = match (&difference.place, difference.kind) {
             // A status or the name of a format is not secret, and a reader needs it first.
-            (_, Kind::Status | Kind::Format) => Telling::Shown,
-            (Place::Header(name) | Place::Trailer(name), _) => self.header_telling(name),
-            (Place::Form(name), _) => self.telling(name),
-            (Place::Node(steps), _) => self.step_telling(steps),
-            _ => self.config.values.telling(),
+            (_, Kind::Status | Kind::Format) => Values::Shown,
+            (Place::Header(name) | Place::Trailer(name), _) => self.header_mode(name),
+            (Place::Form(name), _) => self.mode_of(name),
+            (Place::Node(steps), _) => self.mode_of_steps(steps),
+            _ => self.config.values,
         };
         match value {
-            Value::Json(json) if difference.kind == Kind::Type => self.literal(json, telling),
-            Value::Json(json) => self.json(json, telling),
-            Value::Text(text) if is_of_text(&difference.place) && telling == Telling::Shown => {
+            // Where the other side has another type, quotes keep `"1"` from looking like `1`.
+            Value::Json(json @ Json::String(_))
+                if difference.kind == Kind::Type && mode == Values::Shown =>
+            {
+                cut(&json.to_string(), self.config.max_value)
+            }
+            Value::Json(json) => self.json(json, mode),
+            Value::Text(text) if is_of_text(&difference.place) && mode == Values::Shown => {
                 cut(&self.lines(text), self.config.max_value)
             }
-            Value::Text(text) => self.text(text, telling),
+            Value::Text(text) => self.text(text, mode),
             Value::Summary { class, length } => format!("{class}({length} bytes)"),
             Value::Unreadable { why, length } => format!("{why} ({length} bytes)"),
         }
     }
 
-    /// A JSON value where the other side has another type: a string keeps its quotes, so that `"1"` does not look like
-    /// `1`.
-    fn literal(&self, json: &Json, telling: Telling) -> String {
-        match (json, telling) {
-            (Json::String(_), Telling::Shown) => cut(&json.to_string(), self.config.max_value),
-            _ => self.json(json, telling),
-        }
-    }
-
     /// A JSON value on one line; members that `fields` matches are masked even where values are shown.
-    pub(super) fn json(&self, json: &Json, telling: Telling) -> String {
-        match (json, telling) {
-            (Json::String(text), _) => self.text(text, telling),
-            (_, Telling::Shown) => {
+    pub(super) fn json(&self, json: &Json, mode: Values) -> String {
+        match (json, mode) {
+            (Json::String(text), _) => self.text(text, mode),
+            (_, Values::Shown) => {
                 let max_bytes = self.config.max_value.saturating_mul(4);
-                cut(&self.tree(json, telling, max_bytes), self.config.max_value)
+                cut(&self.tree(json, mode, max_bytes), self.config.max_value)
             }
-            (_, Telling::Masked) => class(json),
-            (_, Telling::Hashed) => {
-                format!("{}#{}", class(json), self.hash(json.to_string().as_bytes()))
-            }
+            (_, Values::Masked) => class(json),
+            (_, Values::Hashed) => self.hidden(class(json), json.to_string().as_bytes(), mode),
         }
     }
 
-    pub(super) fn text(&self, text: &str, telling: Telling) -> String {
-        match telling {
-            Telling::Shown => cut(text, self.config.max_value),
-            Telling::Masked => format!("string({})", text.chars().count()),
-            Telling::Hashed => {
-                let length = text.chars().count();
-                format!("string({length})#{}", self.hash(text.as_bytes()))
-            }
+    pub(super) fn text(&self, text: &str, mode: Values) -> String {
+        if mode == Values::Shown {
+            return cut(text, self.config.max_value);
         }
+        let class = format!("string({})", text.chars().count());
+        self.hidden(class, text.as_bytes(), mode)
     }
 
     /// Unstructured text: a line that names a secret is masked, because the secret may be on that line.
     pub(super) fn lines(&self, text: &str) -> String {
         let lines = text.split('\n').map(|line| {
             if self.names_secret(line) {
-                Cow::Owned(self.text(line, Telling::Masked))
+                Cow::Owned(self.text(line, Values::Masked))
             } else {
                 Cow::Borrowed(line)
             }
@@ -85,20 +76,21 @@ impl Redactor {
     }
 
     /// Bytes are never shown.
-    pub(super) fn bytes(&self, class: &str, bytes: &[u8], telling: Telling) -> String {
-        let length = bytes.len();
-        match telling {
-            Telling::Shown | Telling::Masked => format!("{class}({length} bytes)"),
-            Telling::Hashed => format!("{class}({length} bytes)#{}", self.hash(bytes)),
+    pub(super) fn bytes(&self, class: &str, bytes: &[u8], mode: Values) -> String {
+        let class = format!("{class}({} bytes)", bytes.len());
+        self.hidden(class, bytes, mode)
+    }
+
+    /// The class of a value, with its hash if values are hashed.
+    fn hidden(&self, class: String, bytes: &[u8], mode: Values) -> String {
+        match mode {
+            Values::Shown | Values::Masked => class,
+            Values::Hashed => format!("{class}#{:016x}", self.digest(bytes)),
         }
     }
 
     /// 64 bits of SipHash-2-4 (Aumasson and Bernstein, 2012), a keyed function: without the key a value cannot be
     /// confirmed by hashing guesses.
-    fn hash(&self, bytes: &[u8]) -> String {
-        format!("{:016x}", self.digest(bytes))
-    }
-
     fn digest(&self, bytes: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key.0);
         hasher.write(bytes);
@@ -185,7 +177,7 @@ mod tests {
     #[test]
     fn a_masked_value_is_its_class_and_length() {
         let redactor = redactor(Values::Masked);
-        for (json, told) in [
+        for (json, redacted) in [
             (json!(null), "null"),
             (json!(true), "boolean"),
             (serde_json::from_str("9.90").unwrap(), "number(4)"),
@@ -193,15 +185,15 @@ mod tests {
             (json!([1, 2, 3]), "array(3)"),
             (json!({"a": {"b": 1}}), "object(1)"),
         ] {
-            assert_eq!(redactor.value(&node("price"), &Value::Json(json)), told);
+            assert_eq!(redactor.value(&node("price"), &Value::Json(json)), redacted);
         }
     }
 
     #[test]
     fn a_shown_value_is_cut_between_characters() {
         let redactor = redactor(Values::Shown);
-        let told = redactor.value(&node("name"), &Value::Text("grüße aus Köln".to_owned()));
-        assert_eq!(told, "grüße au…");
+        let redacted = redactor.value(&node("name"), &Value::Text("grüße aus Köln".to_owned()));
+        assert_eq!(redacted, "grüße au…");
     }
 
     #[test]
@@ -209,7 +201,7 @@ mod tests {
         let place = || node("price").place;
         let (by_type, by_value) = (at(place(), Kind::Type), at(place(), Kind::Value));
         let shown = redactor(Values::Shown);
-        for (json, told) in [
+        for (json, redacted) in [
             (json!(1), "1"),
             (json!("1"), "\"1\""),
             (json!(null), "null"),
@@ -217,13 +209,13 @@ mod tests {
             (json!("grüße"), "\"grüße\""),
             (json!("grüße aus Köln"), "\"grüße a…"),
         ] {
-            assert_eq!(shown.value(&by_type, &Value::Json(json)), told);
+            assert_eq!(shown.value(&by_type, &Value::Json(json)), redacted);
         }
         assert_eq!(shown.value(&by_value, &Value::Json(json!("1"))), "1");
         let masked = redactor(Values::Masked);
-        let told = |json| masked.value(&by_type, &Value::Json(json));
+        let redacted = |json| masked.value(&by_type, &Value::Json(json));
         assert_eq!(
-            (told(json!("1")), told(json!(1))),
+            (redacted(json!("1")), redacted(json!(1))),
             ("string(1)".into(), "number(1)".into())
         );
         let secret = at(Place::Node(vec![Step::Name("token".into())]), Kind::Type);
@@ -241,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hashed_value_can_be_told_from_another_and_depends_on_the_key() {
+    fn a_hashed_value_can_be_reported_from_another_and_depends_on_the_key() {
         let redactor = redactor(Values::Hashed);
-        let told = |text: &str| redactor.value(&node("name"), &Value::Text(text.to_owned()));
-        assert_eq!(told("anna"), told("anna"));
-        assert_ne!(told("anna"), told("hans"));
+        let redacted = |text: &str| redactor.value(&node("name"), &Value::Text(text.to_owned()));
+        assert_eq!(redacted("anna"), redacted("anna"));
+        assert_ne!(redacted("anna"), redacted("hans"));
         let other = Redactor::new(redactor.config.clone(), HashKey([8; 16]));
         let by_other = other.value(&node("name"), &Value::Text("anna".to_owned()));
-        assert_ne!(told("anna"), by_other);
+        assert_ne!(redacted("anna"), by_other);
     }
 
     #[test]
@@ -267,7 +259,7 @@ mod tests {
     fn a_line_that_names_a_secret_is_masked_even_where_values_are_shown() {
         let redactor = redactor(Values::Shown);
         let lines = at(Place::Lines { first: 1, last: 2 }, Kind::Text);
-        let told = redactor.value(&lines, &Value::Text("a=1\npassword=hunter2".to_owned()));
-        assert_eq!(told, "a=1\nstri…");
+        let redacted = redactor.value(&lines, &Value::Text("a=1\npassword=hunter2".to_owned()));
+        assert_eq!(redacted, "a=1\nstri…");
     }
 }

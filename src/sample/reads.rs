@@ -23,7 +23,6 @@ use serde_json::{Value, json};
 ///   that has this header twice.
 /// - A declaration that inspects the body requires strict JSON under one content type that says so. A body that names a
 ///   member twice in one object (ignoring case), or also in the query string, is no read.
-///   member twice in one object (case aside), or in the query string as well, is no read.
 #[derive(Clone, Debug)]
 pub struct Reads(Vec<Declaration>);
 
@@ -78,11 +77,11 @@ impl Reads {
     /// Whether a request classified as [`Declared::ByBody`] is a read, by its whole body.
     pub fn admits_body(&self, head: &Head<'_>, body: &[u8]) -> bool {
         let json = JsonBody::new(body);
-        let place = Override::of(head.method, head.headers);
+        let method_override = Override::of(head.method, head.headers);
         self.0
             .iter()
-            .any(|declaration| declaration.admits(head, (body, &json)))
-            && !place.is_in(body, || json.json())
+            .any(|declaration| declaration.admits(head, body, &json))
+            && !method_override.is_in(body, || json.json())
     }
 }
 
@@ -139,18 +138,18 @@ impl Declaration {
         if self.selector.fit(head, None) == Fit::Misses || self.is_ambiguous(head) {
             return Declared::NotRead;
         }
-        let place = Override::of(head.method, head.headers);
-        if place == Override::Hidden || self.wants_json(head) && !is_json(head.headers) {
+        let method_override = Override::of(head.method, head.headers);
+        if method_override == Override::Hidden || self.wants_json(head) && !is_json(head.headers) {
             return Declared::NotRead;
         }
-        if self.looks_into_body() || place != Override::Never {
+        if self.looks_into_body() || method_override != Override::Never {
             Declared::ByBody
         } else {
             Declared::Read
         }
     }
 
-    fn admits(&self, head: &Head<'_>, (body, json): (&[u8], &JsonBody<'_>)) -> bool {
+    fn admits(&self, head: &Head<'_>, body: &[u8], json: &JsonBody<'_>) -> bool {
         self.classify(head) != Declared::NotRead
             && self.selector.fit(head, Some(json)) == Fit::Fits
             && !(self.selector.has_json() && is_said_twice(head, json))

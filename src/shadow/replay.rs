@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
     header::{CONNECTION, EXPECT},
     response::Parts,
 };
@@ -64,7 +64,7 @@ pub(super) struct Room<'h> {
 #[derive(Debug)]
 struct Intake<'h> {
     room: Room<'h>,
-    head: Option<(StatusCode, HeaderMap)>,
+    head: Option<Parts>,
     body: Taken,
     trailers: HeaderMap,
 }
@@ -174,7 +174,7 @@ where
 
 /// Removes plain connection headers, as a proxy does for a caller. The primary's headers are kept without them, so that
 /// identical answers compare equal at once. The comparison handles other headers that `connection` names.
-fn without_connection(mut headers: HeaderMap) -> HeaderMap {
+fn remove_plain_connection(headers: &mut HeaderMap) {
     let is_plain = headers.get(CONNECTION).is_some_and(|value| {
         let options = [b"keep-alive".as_slice(), b"close"];
         options
@@ -185,7 +185,6 @@ fn without_connection(mut headers: HeaderMap) -> HeaderMap {
         headers.remove(CONNECTION);
         headers.remove(KEEP_ALIVE);
     }
-    headers
 }
 
 /// `None` if the stack is not at fault.
@@ -252,8 +251,9 @@ impl<'h> Intake<'h> {
         }
     }
 
-    fn begin(&mut self, head: Parts, size: &SizeHint) {
-        self.head = Some((head.status, without_connection(head.headers)));
+    fn begin(&mut self, mut head: Parts, size: &SizeHint) {
+        remove_plain_connection(&mut head.headers);
+        self.head = Some(head);
         if let Some(length) = size.exact()
             && length > self.room.max_body as u64
         {
@@ -277,12 +277,11 @@ impl<'h> Intake<'h> {
             self.hash(data);
             return Ok(());
         };
-        match &mut self.body {
-            Taken::Same(same) if self.room.expected[*same..].starts_with(data) => {
-                *same += data.len();
-                return Ok(());
-            }
-            _ => {}
+        if let Taken::Same(same) = &mut self.body
+            && self.room.expected[*same..].starts_with(data)
+        {
+            *same += data.len();
+            return Ok(());
         }
         let more = usize::try_from(more).unwrap_or(usize::MAX).min(left);
         self.keep(data, more)
@@ -290,25 +289,20 @@ impl<'h> Intake<'h> {
 
     /// Keeps data that differs from what was expected.
     fn keep(&mut self, data: &[u8], more: usize) -> Result<(), Failure> {
-        let held = &mut self.room.held;
-        match &mut self.body {
-            Taken::Same(same) => {
-                let before = &self.room.expected[..*same];
-                if !held.grow(before.len() + data.len()) {
-                    return Err(Failure::MemoryFull);
-                }
-                let mut own = BytesMut::with_capacity(before.len() + data.len() + more);
-                own.extend_from_slice(before);
-                own.extend_from_slice(data);
-                self.body = Taken::Own(own);
-            }
-            Taken::Own(own) => {
-                if !held.grow(data.len()) {
-                    return Err(Failure::MemoryFull);
-                }
-                own.extend_from_slice(data);
-            }
-            Taken::Hashing(_) | Taken::Cut => {}
+        let before = match &self.body {
+            Taken::Same(same) => &self.room.expected[..*same],
+            _ => &[],
+        };
+        if !self.room.held.grow(before.len() + data.len()) {
+            return Err(Failure::MemoryFull);
+        }
+        if let Taken::Own(own) = &mut self.body {
+            own.extend_from_slice(data);
+        } else {
+            let mut own = BytesMut::with_capacity(before.len() + data.len() + more);
+            own.extend_from_slice(before);
+            own.extend_from_slice(data);
+            self.body = Taken::Own(own);
         }
         Ok(())
     }
@@ -330,11 +324,8 @@ impl<'h> Intake<'h> {
     fn hash(&mut self, data: &[u8]) {
         if let Taken::Hashing(hashing) = &mut self.body {
             hashing.update(data);
-            if self
-                .room
-                .rival
-                .is_some_and(|rival| hashing.length() > rival)
-            {
+            let length = hashing.length();
+            if self.room.rival.is_some_and(|rival| length > rival) {
                 self.body = Taken::Cut;
             }
         }
@@ -345,10 +336,10 @@ impl<'h> Intake<'h> {
     }
 
     fn into_answer(self) -> Answer {
-        let (status, headers) = self.head.expect("an answer begins with its head");
+        let head = self.head.expect("an answer begins with its head");
         Answer {
-            status,
-            headers,
+            status: head.status,
+            headers: head.headers,
             body: match self.body {
                 Taken::Same(same) => self.room.expected.slice(..same).into(),
                 Taken::Own(own) => own.freeze().into(),
@@ -372,7 +363,9 @@ mod tests {
                 let name = HeaderName::from_static(name);
                 (name, HeaderValue::from_static(value))
             });
-            without_connection(pairs.into_iter().collect()).len()
+            let mut headers = pairs.into_iter().collect();
+            remove_plain_connection(&mut headers);
+            headers.len()
         };
         assert_eq!(headers("Keep-Alive"), 1);
         assert_eq!(headers("close"), 1);

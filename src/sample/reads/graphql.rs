@@ -54,7 +54,7 @@ impl Asked {
     fn of_query_string(text: &str) -> Option<Self> {
         let mut asked = Self::default();
         for (name, value) in parameters::of(text) {
-            let place = match name.as_str() {
+            let member = match name.as_str() {
                 QUERY => &mut asked.document,
                 OPERATION_NAME => &mut asked.operation,
                 name if OTHERS.contains(&name) => {
@@ -64,7 +64,7 @@ impl Asked {
                 name if is_like_one_of_ours(name) => return None,
                 _ => continue,
             };
-            if place.replace(value).is_some() {
+            if member.replace(value).is_some() {
                 return None;
             }
         }
