@@ -4,28 +4,25 @@
 //! budget and counters with them. Every sample taken from the queue ends in exactly one outcome, because it owns its
 //! ticket until then.
 
+mod bounds;
 mod breaker;
 mod check;
-mod concurrency;
 mod conditions;
 mod context;
 mod dual_read;
 mod guarded_client;
-mod guarded_clients;
 mod noise;
 mod on_demand;
 mod priority;
 mod recheck;
-mod recheck_slots;
 mod replace_primary;
 mod replay;
-mod suggestion_budget;
 mod worker;
 
 pub use breaker::Limits;
 pub use on_demand::{Reread, RereadError, RereadRequest, Rereader};
 pub use priority::yield_to_others;
-pub use worker::{Compare, Parts, Worker};
+pub use worker::{Compare, Handles, Parts, Worker};
 
 use crate::{
     pipeline::{Trace, Traced},

@@ -191,16 +191,18 @@ impl AppBuilder {
             old: client(self.config.old.clone()),
             new: client(self.config.new.clone()),
             control: self.config.control.clone().map(client),
-            settings: self.readers.shadow.clone(),
-            compare: compare::compare_within,
-            ledger: self.ledger.clone(),
-            gauges: self.gauges.clone(),
-            timings: self.metrics.timings(),
-            rule_counts: self.rule_counts.clone(),
-            pairs: self.pairs.clone(),
-            reports,
-            writes: self.writes.clone(),
-            redactor: self.readers.redactor.clone(),
+            handles: shadow::Handles {
+                settings: self.readers.shadow.clone(),
+                compare: compare::compare_within,
+                ledger: self.ledger.clone(),
+                gauges: self.gauges.clone(),
+                timings: self.metrics.timings(),
+                rule_counts: self.rule_counts.clone(),
+                pairs: self.pairs.clone(),
+                reports,
+                writes: self.writes.clone(),
+                redactor: self.readers.redactor.clone(),
+            },
         })
     }
 

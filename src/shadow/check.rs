@@ -2,15 +2,14 @@
 
 use super::{
     Settings,
-    concurrency::Slot,
+    bounds::Slot,
     conditions,
     context::{CheckContext, ComparisonOutput, IdMemory, Subject, start_span},
     dual_read::{DualReader, ReadError, StackAccess},
-    guarded_client::Permit,
-    guarded_clients::Instance,
+    guarded_client::{Instance, Permit},
     recheck,
     replace_primary::{self, ReplaceReason},
-    replay::{self, Failure, Purpose, Room},
+    replay::{Failure, Purpose, Room},
 };
 use crate::{
     budget::Held,
@@ -43,6 +42,8 @@ pub(super) struct Check {
     pub(super) sample: CheckInput,
     /// The original read with its conditions, once `sample` has none.
     pub(super) conditional: Option<ReadRequest>,
+    /// The shadow's first answer, if there is one.
+    pub(super) shadow: Option<TimedAnswer>,
     pub(super) span: Span,
     pub(super) settings: Arc<Settings>,
 }
@@ -71,7 +72,7 @@ pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, e
         drain,
     } = entry;
     let mut check = Check::open(context, sample, settings);
-    let (shadow, mut finding) = match check.replace_reason() {
+    let mut finding = match check.replace_reason() {
         None => {
             let shadow = check.replay(permit).await;
             if let Ok(reading) = &shadow
@@ -93,18 +94,15 @@ pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, e
             check.replace_primary(why, Some(permit), &drain).await
         }
     };
-    if let Some(shadow) = &shadow
-        && finding.is_suspect()
-        && !check.settings.recheck.after.is_empty()
-    {
-        Box::pin(recheck::confirm(&check, shadow, &mut finding, &drain)).await;
+    if finding.is_suspect() && !check.settings.recheck.after.is_empty() {
+        Box::pin(recheck::confirm(&check, &mut finding, &drain)).await;
     }
     if let Outcome::Mismatch(_) = finding.outcome {
         check.context.learn(&check, mem::take(&mut finding.met));
     }
     finding.rechecked.is_conditional = check.conditional.is_some();
     check.context.count_differences(&check, &finding);
-    check.context.report(&check, shadow.as_ref(), &finding);
+    check.context.report(&check, &finding);
     check.sample.meta.ticket.finish(finding.outcome);
 }
 
@@ -117,7 +115,7 @@ pub(super) fn refuse(
 ) {
     let check = Check::open(context.clone(), sample, settings);
     let finding = Finding::from(Outcome::NotCompared(reason));
-    context.report(&check, None, &finding);
+    context.report(&check, &finding);
     check.sample.meta.ticket.finish(finding.outcome);
 }
 
@@ -135,6 +133,7 @@ impl Check {
             context,
             sample,
             conditional: None,
+            shadow: None,
             span,
             settings,
         }
@@ -166,7 +165,7 @@ impl Check {
             let body = Some(&request.body[..]);
             sample.meta.routes.keys(&request.head(), body, Access::Read)
         };
-        if self.context.writes.touch(keys, Instant::now()) {
+        if self.context.handles.writes.touch(keys, Instant::now()) {
             Some(ReplaceReason::Written)
         } else {
             self.is_conditional().then_some(ReplaceReason::Conditional)
@@ -178,7 +177,7 @@ impl Check {
         why: ReplaceReason,
         permit: Option<Permit>,
         drain: &Arc<drain::Watch>,
-    ) -> (Option<TimedAnswer>, Finding) {
+    ) -> Finding {
         let shadow = Box::pin(replace_primary::read(self, why, permit, drain)).await;
         self.judge(shadow)
     }
@@ -243,52 +242,46 @@ impl Check {
     }
 
     async fn replay(&mut self, permit: Permit) -> Result<TimedAnswer, Outcome> {
-        let begun = Instant::now();
-        let sample = &mut self.sample;
-        let target = permit.client().target();
-        let request = replay::request(&sample.request, target, &self.span.own, Purpose::Shadow);
+        let mut held = self.sample.meta.held.empty_share();
+        let body = &self.sample.primary.answer.body;
         let room = Room {
             max_body: self.settings.capture.max_body,
-            held: &mut sample.meta.held,
-            expected: sample.primary.answer.body.kept().clone(),
-            rival: sample.primary.answer.body.length(),
+            held: &mut held,
+            expected: body.kept().clone(),
+            rival: body.length(),
         };
-        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await;
-        let answer = answer.map_err(Failure::outcome)?;
-        let took = begun.elapsed();
-        Ok(TimedAnswer { answer, took })
+        let read = self.reader().read(permit, Purpose::Shadow, room).await;
+        let read = read.map_err(Failure::outcome)?;
+        self.sample.meta.held.merge(held);
+        Ok(read)
     }
 
     /// Compares the first answers, if the shadow answered.
-    fn judge(&mut self, shadow: Result<TimedAnswer, Outcome>) -> (Option<TimedAnswer>, Finding) {
+    fn judge(&mut self, shadow: Result<TimedAnswer, Outcome>) -> Finding {
         let shadow = match shadow {
             Ok(shadow) => shadow,
-            Err(outcome) => return (None, Finding::from(outcome)),
+            Err(outcome) => return Finding::from(outcome),
         };
         // This comes first, because the epoch determines which ids have been paired.
         self.attribute_build(&shadow.answer);
         let (old, new) = self.sides(&shadow.answer);
         let comparing = &self.sample.meta.comparing;
-        let compared = self
-            .context
-            .compare(&self.subject(), (old, new), comparing, IdMemory::Kept);
-        let finding = match compared {
-            Ok(ComparisonOutput { comparison, met }) => {
-                self.context.count(self, &comparison, &shadow);
-                Finding {
-                    outcome: outcome(&comparison.result, old, new),
-                    met: match comparison.result {
-                        Compared::Different { .. } => self.hold(met),
-                        _ => Met::default(),
-                    },
-                    compared: comparison.result,
-                    uncompared: comparison.uncompared,
-                    rechecked: Rechecked::default(),
-                }
-            }
-            Err(_) => Finding::from(Outcome::NotCompared(Reason::Internal)),
+        let ComparisonOutput { comparison, met } =
+            self.context
+                .compare(&self.subject(), (old, new), comparing, IdMemory::Kept);
+        self.context.count(self, &comparison, &shadow);
+        let finding = Finding {
+            outcome: outcome(&comparison.result, old, new),
+            met: match comparison.result {
+                Compared::Different { .. } => self.hold(met),
+                _ => Met::default(),
+            },
+            compared: comparison.result,
+            uncompared: comparison.uncompared,
+            rechecked: Rechecked::default(),
         };
-        (Some(shadow), finding)
+        self.shadow = Some(shadow);
+        finding
     }
 
     /// Keeps paired ids if the byte budget has room for them.
@@ -314,7 +307,8 @@ impl Check {
             return;
         }
         let ticket = &mut self.sample.meta.ticket;
-        if self.context.ledger.attribute(version.as_ref(), ticket) {
+        let ledger = &self.context.handles.ledger;
+        if ledger.attribute(version.as_ref(), ticket) {
             let version = version.as_ref().map_or("none", Version::as_str);
             tracing::info!(%version, epoch = %ticket.epoch(), "the new stack names another build: an epoch began");
         }

@@ -1,21 +1,17 @@
 //! Shared state of all checks. It compares, counts and reports.
 
 use super::{
-    Compare, Settings, Trace,
+    Handles, Settings, Trace,
+    bounds::{Probes, Slots, Waiting},
     check::{Check, Finding},
-    concurrency::Slots,
-    guarded_clients::GuardedClients,
+    guarded_client::GuardedClients,
     noise::KnownNoise,
-    recheck_slots::Waiting,
-    suggestion_budget::Tries,
 };
 use crate::{
     compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, Met},
-    ledger::{Bound, Gauges, Ledger, RuleCount, RuleCounts, Timings, today},
-    outcome::Outcome,
-    pipeline::{FinishedCheck, Pairs, ReadRequest, Reports, Span, TimedAnswer, Traced, Writes},
-    redact::Redactor,
-    settings::Current,
+    ledger::{Bound, RuleCount, today},
+    outcome::{Outcome, Reason},
+    pipeline::{FinishedCheck, ReadRequest, Span, TimedAnswer, Traced},
     trace_context::TraceContext,
 };
 use http::Method;
@@ -31,21 +27,12 @@ const MAX_TIMED: u64 = 256 << 10;
 
 #[derive(Debug)]
 pub(super) struct CheckContext {
-    pub(super) compare: Compare,
-    pub(super) pairs: Pairs,
+    pub(super) handles: Handles,
     pub(super) noise: KnownNoise,
-    pub(super) ledger: Ledger,
-    pub(super) gauges: Gauges,
-    pub(super) timings: Timings,
-    pub(super) rule_counts: RuleCounts,
-    pub(super) reports: Reports,
-    pub(super) redactor: Current<Redactor>,
-    pub(super) settings: Current<Settings>,
     pub(super) clients: GuardedClients,
     pub(super) slots: Slots,
     pub(super) waiting: Waiting,
-    pub(super) tries: Tries,
-    pub(super) writes: Writes,
+    pub(super) probes: Probes,
 }
 
 /// Describes what two answers belong to.
@@ -76,21 +63,17 @@ pub(super) struct ComparisonOutput {
     pub(super) met: Met,
 }
 
-/// A comparison panicked.
-#[derive(Debug)]
-pub(super) struct Panicked;
-
 // === impl CheckContext ===
 
 impl CheckContext {
-    /// Compares two answers. A panic ends only this comparison.
+    /// Compares two answers. A panic ends only this comparison, as `internal`.
     pub(super) fn compare(
         &self,
         subject: &Subject<'_>,
         answers: (&Answer, &Answer),
         comparing: &CompareConfig,
         memory: IdMemory,
-    ) -> Result<ComparisonOutput, Panicked> {
+    ) -> ComparisonOutput {
         let Subject { route, epoch, .. } = *subject;
         let context = Context {
             route,
@@ -99,7 +82,7 @@ impl CheckContext {
             deadline: Instant::now().checked_add(comparing.options.deadline),
         };
         let within = |tables: &mut Bijections| {
-            let comparison = (self.compare)(answers, &context, comparing, tables);
+            let comparison = (self.handles.compare)(answers, &context, comparing, tables);
             if memory == IdMemory::Kept && matches!(comparison.result, Compared::Equal(_)) {
                 tables.keep();
             }
@@ -110,29 +93,36 @@ impl CheckContext {
             _ if !comparing.rules.remembers() => within(&mut Bijections::default()),
             IdMemory::Blank => within(&mut Bijections::default()),
             IdMemory::Known => {
-                let mut known = self.pairs.tables(epoch).lock().clone();
+                let mut known = self.handles.pairs.tables(epoch).lock().clone();
                 within(&mut known)
             }
             IdMemory::Kept => {
-                let tables = self.pairs.tables(epoch);
+                let tables = self.handles.pairs.tables(epoch);
                 let mut tables = tables.lock();
                 let refused = tables.refused();
                 let seen = within(&mut tables);
                 (refused..tables.refused())
-                    .for_each(|_| self.gauges.bound_reached(Bound::Bijections));
+                    .for_each(|_| self.handles.gauges.bound_reached(Bound::Bijections));
                 seen
             }
         };
-        catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
+        catch_unwind(AssertUnwindSafe(compare)).unwrap_or_else(|_| {
             tracing::error!(%route, "a comparison panicked");
-            Panicked
+            let comparison = Comparison {
+                result: Compared::NotCompared(Reason::Internal),
+                rules: Vec::new(),
+                masked: Vec::new(),
+                uncompared: None,
+            };
+            let met = Met::default();
+            ComparisonOutput { comparison, met }
         })
     }
 
     /// Remembers a check's paired ids for later checks of its epoch.
     pub(super) fn learn(&self, check: &Check, met: Met) {
         if !met.is_empty() {
-            let tables = self.pairs.tables(check.sample.meta.ticket.epoch());
+            let tables = self.handles.pairs.tables(check.sample.meta.ticket.epoch());
             tables.lock().learn(met);
         }
     }
@@ -146,7 +136,7 @@ impl CheckContext {
                 masked: used.masked,
             };
             if let Some(rule) = rules.get(used.rule) {
-                self.rule_counts.add(&rule.id, count);
+                self.handles.rule_counts.add(&rule.id, count);
             }
         }
         let ticket = &check.sample.meta.ticket;
@@ -161,7 +151,8 @@ impl CheckContext {
         }
         for (stack, timed) in timed {
             ticket.answered(stack, timed.took);
-            self.timings
+            self.handles
+                .timings
                 .answer(stack, ticket.route().name(), timed.took);
         }
     }
@@ -179,12 +170,12 @@ impl CheckContext {
             .iter()
             .for_each(|difference| route.count_difference(difference.kind));
         if *count > differences.len() {
-            self.gauges.bound_reached(Bound::Differences);
+            self.handles.gauges.bound_reached(Bound::Differences);
         }
     }
 
     /// Sends a redacted report to the listeners, of every deviation and of every traced check.
-    pub(super) fn report(&self, check: &Check, shadow: Option<&TimedAnswer>, finding: &Finding) {
+    pub(super) fn report(&self, check: &Check, finding: &Finding) {
         let outcome = finding.outcome;
         if !Traced::Mismatch.admits(outcome) && !check.settings.traced.admits(outcome) {
             return;
@@ -194,23 +185,23 @@ impl CheckContext {
             input: &check.sample,
             request: check.conditional.as_ref().unwrap_or(&check.sample.request),
             span: &check.span,
-            shadow,
+            shadow: check.shadow.as_ref(),
             outcome,
             compared,
             rechecked: &finding.rechecked,
             room: self
-                .tries
+                .probes
                 .room(compared.differences().len(), Instant::now()),
         };
-        let redactor = self.redactor.get();
+        let redactor = self.handles.redactor.get();
         // Hints are found by comparing. A panic there must only lose the report.
         match catch_unwind(AssertUnwindSafe(|| finished.report(&redactor))) {
             Ok(report) => {
                 let reported = report.differences.iter();
                 reported
                     .filter(|difference| !difference.basis.hints.are_tried())
-                    .for_each(|_| self.gauges.bound_reached(Bound::Suggestions));
-                self.reports.send(report);
+                    .for_each(|_| self.handles.gauges.bound_reached(Bound::Suggestions));
+                self.handles.reports.send(report);
             }
             Err(_) => tracing::error!("a report is lost because building it panicked"),
         }

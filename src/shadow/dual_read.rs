@@ -2,7 +2,7 @@
 
 use super::{
     Settings,
-    concurrency::Slot,
+    bounds::Slot,
     context::CheckContext,
     guarded_client::{GuardedClient, Permit},
     replay::{self, Failure, Purpose, Room},
@@ -96,7 +96,7 @@ impl DualReader<'_> {
 
     /// Takes a slot for a request in flight.
     async fn slot(self) -> Slot {
-        let current = &self.context.settings;
+        let current = &self.context.handles.settings;
         let max = || current.get().protection.max_in_flight.get();
         self.context.slots.take(max).await
     }
@@ -107,20 +107,28 @@ impl DualReader<'_> {
         expected: &Bytes,
         held: &mut Held,
     ) -> Result<TimedAnswer, Failure> {
-        let begun = Instant::now();
-        let target = permit.client().target();
-        let request = replay::request(self.request, target, self.span, Purpose::Recheck);
         let room = Room {
             max_body: self.settings.capture.max_body,
             held,
             expected: expected.clone(),
             rival: None,
         };
+        self.read(permit, Purpose::Recheck, room).await
+    }
+
+    /// Reads one stack once.
+    pub(super) async fn read(
+        self,
+        permit: Permit,
+        purpose: Purpose,
+        room: Room<'_>,
+    ) -> Result<TimedAnswer, Failure> {
+        let begun = Instant::now();
+        let target = permit.client().target();
+        let request = replay::request(self.request, target, self.span, purpose);
         let answer = replay::send(permit, request, room, self.settings.protection.timeout).await?;
-        Ok(TimedAnswer {
-            answer,
-            took: begun.elapsed(),
-        })
+        let took = begun.elapsed();
+        Ok(TimedAnswer { answer, took })
     }
 }
 

@@ -165,7 +165,7 @@ impl Check {
         }
         let (shown, now) = (suspects.variations(), Instant::now());
         let refused = self.context.noise.learn(&self.subject(), shown, now);
-        let gauges = &self.context.gauges;
+        let gauges = &self.context.handles.gauges;
         gauges.bound_reached_times(Bound::Noise, refused);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     context::{CheckContext, IdMemory, Subject, start_span},
     dual_read::{DualReader, ReadError, StackAccess},
-    guarded_clients::Instance,
+    guarded_client::Instance,
     replay::Failure,
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Rereader {
         patience: Duration,
     ) -> Result<Reread, RereadError> {
         let context = self.0.upgrade().ok_or(RereadError::Ending)?;
-        let settings = context.settings.get();
+        let settings = context.handles.settings.get();
         let wait = context.clients.book(&settings, patience);
         time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
         let span = start_span(&asked.request, &settings).own;
@@ -122,12 +122,9 @@ impl RereadRequest {
             method: &self.request.method,
         };
         let compared = context.compare(&subject, answers, &self.comparing, IdMemory::Known);
-        match compared {
-            Ok(seen) => match seen.comparison.result {
-                Compared::NotCompared(reason) => Err(RereadError::NotCompared(reason)),
-                compared => Ok(compared),
-            },
-            Err(_) => Err(RereadError::NotCompared(Reason::Internal)),
+        match compared.comparison.result {
+            Compared::NotCompared(reason) => Err(RereadError::NotCompared(reason)),
+            compared => Ok(compared),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     check::{Check, Finding},
     context::{ComparisonOutput, IdMemory},
     dual_read::StackAccess,
-    guarded_clients::Instance,
+    guarded_client::Instance,
 };
 use crate::{
     budget::Held,
@@ -82,15 +82,13 @@ struct Series<'c> {
 }
 
 /// Reads both stacks again after each delay, and corrects the finding accordingly.
-pub(super) async fn confirm(
-    check: &Check,
-    shadow: &TimedAnswer,
-    finding: &mut Finding,
-    drain: &Arc<drain::Watch>,
-) {
+pub(super) async fn confirm(check: &Check, finding: &mut Finding, drain: &Arc<drain::Watch>) {
+    let Some(TimedAnswer { answer: shadow, .. }) = &check.shadow else {
+        return;
+    };
     let bytes = check.sample.meta.held.bytes();
-    let Some(_waits) = check.context.waiting.enter(bytes, &check.settings) else {
-        check.context.gauges.bound_reached(Bound::Rechecks);
+    let Some(_wait) = check.context.waiting.enter(bytes, &check.settings) else {
+        check.context.handles.gauges.bound_reached(Bound::Rechecks);
         finding.unconfirmed();
         return;
     };
@@ -120,7 +118,7 @@ pub(super) async fn confirm(
                 finding.correct(&suspects, lag);
                 finding.met.intersect(&met);
             }
-            if is_failure(check.sides(&shadow.answer)) {
+            if is_failure(check.sides(shadow)) {
                 finding.failed();
             }
             if last == Look::Missed {
@@ -135,13 +133,13 @@ pub(super) async fn confirm(
 // === impl Series ===
 
 impl<'c> Series<'c> {
-    fn new(check: &'c Check, shadow: &'c TimedAnswer, compared: &'c Compared) -> Self {
+    fn new(check: &'c Check, shadow: &'c Answer, compared: &'c Compared) -> Self {
         let mut comparing = CompareConfig::clone(&check.sample.meta.comparing);
         let kept = &mut comparing.options.max_differences;
         *kept = KEPT.max(*kept);
         Self {
             check,
-            first: check.sides(&shadow.answer),
+            first: check.sides(shadow),
             compared,
             suspects: None,
             own: [None, None],
@@ -304,8 +302,7 @@ impl<'c> Series<'c> {
 
     fn compare(&self, old: &Answer, new: &Answer) -> Option<ComparisonOutput> {
         let (context, subject) = (&self.check.context, self.check.subject());
-        let compared = context.compare(&subject, (old, new), &self.comparing, IdMemory::Known);
-        let seen = compared.ok()?;
+        let seen = context.compare(&subject, (old, new), &self.comparing, IdMemory::Known);
         (!matches!(seen.comparison.result, Compared::NotCompared(_))).then_some(seen)
     }
 
@@ -317,10 +314,8 @@ impl<'c> Series<'c> {
             options: comparing.options.clone(),
         });
         let (context, subject) = (&self.check.context, self.check.subject());
-        match context.compare(&subject, (one, other), own, IdMemory::Blank) {
-            Ok(seen) => seen.comparison.result,
-            Err(_) => Compared::NotCompared(Reason::Internal),
-        }
+        let seen = context.compare(&subject, (one, other), own, IdMemory::Blank);
+        seen.comparison.result
     }
 }
 

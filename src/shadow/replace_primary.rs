@@ -5,8 +5,10 @@
 //! check ends as `not_compared{over_budget}`.
 
 use super::{
-    Conditional, check::Check, dual_read::StackAccess, guarded_client::Permit,
-    guarded_clients::Instance,
+    Conditional,
+    check::Check,
+    dual_read::StackAccess,
+    guarded_client::{Instance, Permit},
 };
 use crate::{
     drain,
@@ -61,8 +63,8 @@ pub(super) async fn read(
 async fn wait(check: &Check, drain: &Arc<drain::Watch>) -> Result<(), Outcome> {
     let settings = &check.settings;
     let bytes = check.sample.meta.held.bytes();
-    let Some(_waits) = check.context.waiting.enter(bytes, settings) else {
-        check.context.gauges.bound_reached(Bound::Rechecks);
+    let Some(_wait) = check.context.waiting.enter(bytes, settings) else {
+        check.context.handles.gauges.bound_reached(Bound::Rechecks);
         return Err(Outcome::NotCompared(Reason::OverBudget));
     };
     let delay = settings.recheck.after.first().copied().unwrap_or_default();

@@ -6,14 +6,12 @@
 
 use super::{
     Settings,
+    bounds::{Probes, Slot, Slots, Waiting},
     check::{self, Entry},
-    concurrency::{Slot, Slots},
     context::CheckContext,
-    guarded_clients::GuardedClients,
+    guarded_client::GuardedClients,
     noise::KnownNoise,
     on_demand::Rereader,
-    recheck_slots::Waiting,
-    suggestion_budget::Tries,
 };
 use crate::{
     compare::{Answer, Bijections, CompareConfig, Comparison, Context},
@@ -42,6 +40,12 @@ pub struct Parts {
     pub new: Client<Full<Bytes>>,
     /// A second instance of the old stack, for detecting noise.
     pub control: Option<Client<Full<Bytes>>>,
+    pub handles: Handles,
+}
+
+/// Handles that the shadow shares with the rest of the process.
+#[derive(Debug)]
+pub struct Handles {
     pub settings: Current<Settings>,
     pub compare: Compare,
     pub ledger: Ledger,
@@ -76,24 +80,16 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 impl Worker {
     pub fn new(parts: Parts) -> Self {
+        let gauges = &parts.handles.gauges;
         Self {
             feed: parts.feed,
             context: Arc::new(CheckContext {
-                compare: parts.compare,
-                pairs: parts.pairs,
                 noise: KnownNoise::default(),
-                clients: GuardedClients::new(parts.old, parts.new, parts.control, &parts.gauges),
-                slots: Slots::new(parts.gauges.clone()),
-                ledger: parts.ledger,
+                clients: GuardedClients::new(parts.old, parts.new, parts.control, gauges),
+                slots: Slots::new(gauges.clone()),
                 waiting: Waiting::default(),
-                tries: Tries::new(),
-                writes: parts.writes,
-                settings: parts.settings,
-                gauges: parts.gauges,
-                timings: parts.timings,
-                rule_counts: parts.rule_counts,
-                reports: parts.reports,
-                redactor: parts.redactor,
+                probes: Probes::new(),
+                handles: parts.handles,
             }),
             checks: JoinSet::new(),
             next: None,
@@ -108,7 +104,7 @@ impl Worker {
     /// Checks samples until every queue is dropped, or until `grace` after the drain signal. Runs on the shadow's
     /// threads, as do the checks.
     pub async fn run(mut self, drain: Watch) {
-        let settings = self.context.settings.clone();
+        let settings = self.context.handles.settings.clone();
         let mut signal = drain.clone();
         let drain = Arc::new(drain);
         let over = pin!(async move {
@@ -154,7 +150,7 @@ impl Worker {
     /// Waits until another request may be in flight.
     async fn slot(&mut self) -> Slot {
         while self.checks.try_join_next().is_some() {}
-        let settings = &self.context.settings;
+        let settings = &self.context.handles.settings;
         let slots = &self.context.slots;
         slots
             .take(|| settings.get().protection.max_in_flight.get())
@@ -163,7 +159,7 @@ impl Worker {
 
     /// Starts the check of a sample, or finishes the sample at once.
     fn begin(&mut self, sample: Box<CapturedRead>, slot: Slot, drain: &Arc<Watch>) {
-        let settings = self.context.settings.get();
+        let settings = self.context.handles.settings.get();
         match self.context.clients.admit(&sample, &settings) {
             Ok(permit) => {
                 let entry = Entry {
@@ -182,7 +178,7 @@ impl Worker {
 
     /// Finishes and counts what is left.
     async fn cut(&mut self) {
-        self.context.ledger.shut_down();
+        self.context.handles.ledger.shut_down();
         self.checks.shutdown().await;
         while let Some(sample) = self.next.take().or_else(|| self.feed.try_next()) {
             sample.meta.not_compared(Reason::ShuttingDown);
