@@ -253,7 +253,8 @@ impl Loaded {
         let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
         match config {
             Ok(config) => next.config = Arc::new(config),
-            Err(wrong) => faults.extend(bare(&wrong)),
+            // The sender of a patch has no file.
+            Err(wrong) => faults.extend(wrong.map(|fault| ConfigError::bare(fault.message))),
         }
         faults.into_result(next)
     }
@@ -300,13 +301,4 @@ impl State {
             settings: self.loaded.layers.settings(),
         }
     }
-}
-
-/// Removes positions, because the sender of a patch has no file.
-fn bare(faults: &ConfigErrors) -> ConfigErrors {
-    let mut told = ConfigErrors::default();
-    for fault in faults.iter() {
-        told.push(ConfigError::bare(fault.message.clone()));
-    }
-    told
 }

@@ -100,18 +100,12 @@ pub(super) fn resolve(
 ) -> Result<Config, ConfigErrors> {
     let tree = layers.tree();
     let at = Cursor::of_text(name, &tree, layers.text());
-    Config::read(&at, &rules.set, hosts).map_err(|faults| {
-        let mut told = ConfigErrors::default();
-        for fault in faults.iter() {
-            told.push(blame(fault));
-        }
-        told
-    })
+    let config = Config::read(&at, &rules.set, hosts);
+    config.map_err(|faults| faults.map(blame))
 }
 
 /// Attributes a fault without a position to the command line.
-fn blame(fault: &ConfigError) -> ConfigError {
-    let mut fault = fault.clone();
+fn blame(mut fault: ConfigError) -> ConfigError {
     if fault.mark.is_none() {
         fault.file = Some(Arc::from(COMMAND_LINE));
     }
@@ -213,7 +207,7 @@ impl Loaded {
         let rules = self.rules.warnings.iter();
         rules
             .cloned()
-            .chain(self.config.warnings.iter().map(blame))
+            .chain(self.config.warnings.iter().cloned().map(blame))
             .collect()
     }
 }

@@ -77,6 +77,12 @@ impl ConfigErrors {
         self
     }
 
+    /// Each fault as `change` leaves it.
+    #[must_use]
+    pub fn map(self, change: impl Fn(ConfigError) -> ConfigError) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
     /// `value` if there are no faults.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.is_empty() {
