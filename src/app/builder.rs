@@ -237,10 +237,10 @@ impl AppBuilder {
         let publish = move |config: &Config| publisher.put(config);
         let keep = move |changed: &Value, settings| kept.keep(changed, settings);
         let running = Running::new(origin, loaded, self.gauges.clone(), publish);
-        let running = running.going_on(revision, keep);
+        let running = running.resume(revision, keep);
         let changes = history::of_settings(&self.database);
         history::record_start(&changes, &running.settings());
-        let running = running.noting(move |new| history::record(&changes, &new));
+        let running = running.on_change(move |new| history::record(&changes, &new));
         Arc::new(running)
     }
 

@@ -53,14 +53,14 @@ impl SettingsPublisher {
         let redactor = Redactor::new(config.settings.redact.clone(), key.clone());
         let (redactor, redactor_now) = settings::channel(redactor);
         let (current, current_now) = settings::channel(Config::clone(config));
-        let switched = SettingsReaders {
+        let readers = SettingsReaders {
             live: live_now,
             shadow: shadow_now,
             redactor: redactor_now,
             config: current_now,
         };
         ledger.judge_by(&config.settings.verdict, required(config));
-        let switchboard = Self {
+        let publisher = Self {
             live,
             shadow,
             redactor,
@@ -71,7 +71,7 @@ impl SettingsPublisher {
             writes,
             queue: Mutex::new(Some(queue)),
         };
-        (switchboard, switched)
+        (publisher, readers)
     }
 
     /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.

@@ -56,7 +56,7 @@ pub fn run(args: Args) -> ExitCode {
     };
     match send(&args.address, &patch) {
         Ok(settings) => {
-            for line in told(&args.changes, &settings) {
+            for line in lines(&args.changes, &settings) {
                 anstream::println!("{line}");
             }
             ExitCode::SUCCESS
@@ -136,7 +136,7 @@ fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
 }
 
 /// The current values of the named settings, or of all settings of a named section.
-fn told(changes: &[Change], settings: &Settings) -> Vec<String> {
+fn lines(changes: &[Change], settings: &Settings) -> Vec<String> {
     let named = |name: &str| {
         changes.iter().any(|change| {
             name.strip_prefix(&change.name)
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_now_is_told_with_its_source() {
+    fn current_values_are_shown_with_their_source() {
         let setting = |value| Setting {
             value,
             source: Source::Api,
@@ -227,7 +227,10 @@ mod tests {
             ]
             .into(),
         };
-        let told = told(&changes(&["sample=null"]), &settings);
-        assert_eq!(told, ["sample.by = trace (api)", "sample.rate = 0.2 (api)"]);
+        let lines = lines(&changes(&["sample=null"]), &settings);
+        assert_eq!(
+            lines,
+            ["sample.by = trace (api)", "sample.rate = 0.2 (api)"]
+        );
     }
 }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_told_from_what_is_none() {
+    fn fields_are_known_from_other_names() {
         let path = |name: &str| -> Path { name.split('.').map(str::to_owned).collect() };
         for name in [
             "listen",

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_have_their_line_and_all_are_told() {
+    fn faults_have_their_line_and_all_are_reported() {
         let file = Arc::from("f.yaml");
         let mut node = Node::parse(&file, "a: ${GONE}\nb:\n  - ${1}\n  - x${RATE\n").unwrap();
         let faults = replace(&file, &mut node, &variables).unwrap_err();

@@ -145,18 +145,27 @@ mod tests {
         let api = serde_json::json!({"sample": {"max_per_second": 9}, "paused": true});
         let settings = Layers::new(file, flags).with_api(api).settings();
 
-        let told = |name: &str| {
+        let setting_of = |name: &str| {
             let setting = &settings[name];
             (setting.value.to_string(), setting.source)
         };
-        assert_eq!(told("sample.rate"), ("0.3".to_owned(), Source::Flag));
-        assert_eq!(told("sample.max_per_second"), ("9".to_owned(), Source::Api));
-        assert_eq!(told("queue.max_age"), ("\"5s\"".to_owned(), Source::File));
+        assert_eq!(setting_of("sample.rate"), ("0.3".to_owned(), Source::Flag));
         assert_eq!(
-            told("queue.max_length"),
+            setting_of("sample.max_per_second"),
+            ("9".to_owned(), Source::Api)
+        );
+        assert_eq!(
+            setting_of("queue.max_age"),
+            ("\"5s\"".to_owned(), Source::File)
+        );
+        assert_eq!(
+            setting_of("queue.max_length"),
             ("1024".to_owned(), Source::Default)
         );
-        assert_eq!(told("paused"), ("true".to_owned(), Source::Api));
-        assert_eq!(told("sample.by"), ("null".to_owned(), Source::Default));
+        assert_eq!(setting_of("paused"), ("true".to_owned(), Source::Api));
+        assert_eq!(
+            setting_of("sample.by"),
+            ("null".to_owned(), Source::Default)
+        );
     }
 }

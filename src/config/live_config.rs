@@ -3,7 +3,7 @@
 use super::{
     Config, Loaded, Origin,
     described::change_of,
-    load::{load_noting, resolve},
+    load::{load_with_paths, resolve},
     patch,
     reload::Cause,
     tree,
@@ -90,7 +90,7 @@ impl Running {
 
     /// Continues at the `revision` of an earlier process. Calls `keep` now and on each change, with the changes made
     /// through the API and the values of all settings.
-    pub fn going_on(
+    pub fn resume(
         self,
         revision: u64,
         keep: impl Fn(&Value, Settings) + Send + Sync + 'static,
@@ -107,7 +107,7 @@ impl Running {
     }
 
     /// Passes each later change of settings to `note`.
-    pub fn noting(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
+    pub fn on_change(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
         Self {
             note: Box::new(note),
             ..self
@@ -132,7 +132,7 @@ impl Running {
     /// Every fault. In that case nothing has changed.
     pub fn reload(&self, cause: Cause) -> Result<Reloaded, ConfigErrors> {
         let mut paths = Vec::new();
-        let next = load_noting(&self.origin, &mut paths);
+        let next = load_with_paths(&self.origin, &mut paths);
         let mut state = self.lock();
         state.paths = paths;
         match next.and_then(|next| self.replace(&mut state, next)) {

@@ -51,11 +51,11 @@ const COMMAND_LINE: &str = "command line";
 /// # Errors
 /// Every fault, sorted by file and line.
 pub fn load(origin: &Origin) -> Result<Loaded, ConfigErrors> {
-    load_noting(origin, &mut Vec::new())
+    load_with_paths(origin, &mut Vec::new())
 }
 
 /// As [`load`]; `paths` receives the requested files and folders, whether or not they are valid.
-pub(super) fn load_noting(
+pub(super) fn load_with_paths(
     origin: &Origin,
     paths: &mut Vec<PathBuf>,
 ) -> Result<Loaded, ConfigErrors> {

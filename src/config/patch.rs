@@ -75,15 +75,15 @@ fn unknown(path: &Path) -> String {
         return format!("unknown setting `{name}`, did you mean `{meant}`?");
     }
     let section = format!("{}.", path[0]);
-    let beside: Vec<_> = names
+    let siblings: Vec<_> = names
         .iter()
         .map(String::as_str)
         .filter(|name| name.starts_with(&section))
         .collect();
-    let expected = if beside.is_empty() {
+    let expected = if siblings.is_empty() {
         names.join(", ")
     } else {
-        beside.join(", ")
+        siblings.join(", ")
     };
     format!("unknown setting `{name}`, expected one of {expected}")
 }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_told_by_its_path() {
+    fn what_changed_is_listed_by_its_path() {
         let before = tree("{a: 1, b: {c: 2, d: {}}, l: [1]}");
         let after = tree("{a: 1, b: {c: 3, d: {x.y: 1}}, l: [1, 2]}");
         let changed = changes(&before, &after);

@@ -33,9 +33,9 @@ impl Watch {
     /// Sends at least once for every change of the paths to [follow](Self::follow).
     pub(super) fn new(changed: mpsc::Sender<()>) -> notify::Result<Self> {
         let matters = Paths::default();
-        let told = matters.clone();
+        let shared = matters.clone();
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            let matters = told.lock().unwrap_or_else(PoisonError::into_inner);
+            let matters = shared.lock().unwrap_or_else(PoisonError::into_inner);
             // An error means that events were lost.
             if event.map_or(true, |event| concerns(&event, &matters)) {
                 // If full, a signal is already waiting.

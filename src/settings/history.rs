@@ -172,16 +172,16 @@ mod tests {
             let value = serde_json::from_str(number).unwrap();
             BTreeMap::from([("a".to_owned(), Setting { value, source })])
         };
-        let told = |before, after| {
+        let changed = |before, after| {
             let at = (1, Timestamp::UNIX_EPOCH);
             changes((&before, &after), at, By::File)
         };
-        let spelled = told(
+        let spelled = changed(
             setting("1e-3", Source::File),
             setting("0.001", Source::File),
         );
         assert_eq!(spelled, []);
-        let pinned = told(setting("1e-3", Source::File), setting("0.001", Source::Api));
+        let pinned = changed(setting("1e-3", Source::File), setting("0.001", Source::Api));
         assert_eq!(
             (pinned[0].from_source, pinned[0].to_source),
             (Some(Source::File), Some(Source::Api))

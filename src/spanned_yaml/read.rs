@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_line() {
+    fn every_fault_is_reported_with_its_line() {
         let faults = read("number: 12\nwaits: 3s\nwait: soon\nwait: 1s\n").unwrap_err();
         assert_eq!(
             faults.to_string(),

@@ -83,10 +83,10 @@ fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option
         rest.next();
         at += 1;
     }
-    let mut told = text.chars();
+    let mut read = text.chars();
     for _ in 1..column {
         let c = rest.next()?;
-        let told = told.next()?;
+        let expected = read.next()?;
         // The number of characters in the file for one of the scalar.
         let spelled = match (c, is_quoted.then_some(first), rest.peek()) {
             ('\'', Some('\''), _) => 2,
@@ -96,7 +96,7 @@ fn within(source: &str, mark: Position, (text, column): (&str, usize)) -> Option
             ('\\', Some('"'), _) => 2,
             _ => 1,
         };
-        if spelled == 1 && c != told {
+        if spelled == 1 && c != expected {
             return None;
         }
         rest.by_ref().take(spelled - 1).for_each(drop);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_a_pattern_is_told_at_its_character() {
+    fn a_fault_in_a_pattern_is_reported_at_its_character() {
         for (text, place) in [
             (
                 "a: b(",
@@ -147,17 +147,17 @@ mod tests {
                 "1:5: a: not a regular expression, see its column 2: Unicode property not found",
             ),
         ] {
-            let told = fault(text);
+            let found = fault(text);
             assert!(
-                told.starts_with(&format!("f.yaml:{place}")),
-                "{text}: {told}"
+                found.starts_with(&format!("f.yaml:{place}")),
+                "{text}: {found}"
             );
         }
         assert_eq!(fault("a: b"), "");
     }
 
     #[test]
-    fn a_fault_on_a_later_line_of_a_scalar_is_told_at_its_beginning() {
+    fn a_fault_on_a_later_line_of_a_scalar_is_reported_at_its_beginning() {
         assert!(fault("a: 'b\n  c('").starts_with("f.yaml:1:4: a: "));
         assert!(fault("a: |\n  b\n  c(\n").starts_with("f.yaml:2:3: a: "));
     }

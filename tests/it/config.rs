@@ -79,7 +79,7 @@ fn faults(text: &str) -> String {
 }
 
 #[test]
-fn every_fault_is_told_at_once_by_line() {
+fn every_fault_is_reported_at_once_by_line() {
     let folder = Folder::with(
         "listen: here\n\
          old:\n  \
@@ -396,11 +396,13 @@ const REFUSED: &[(&str, &str)] = &[
 fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
     let mut wrong = Vec::new();
     for (line, expected) in REFUSED {
-        let told = faults(line);
+        let reported = faults(line);
         let expected = format!("twinread.yaml:3:{expected}");
-        let open_end = expected.ends_with(' ') && told.starts_with(&expected);
-        if told != expected && !open_end {
-            wrong.push(format!("{line}\n  told     {told}\n  expected {expected}"));
+        let open_end = expected.ends_with(' ') && reported.starts_with(&expected);
+        if reported != expected && !open_end {
+            wrong.push(format!(
+                "{line}\n  reported {reported}\n  expected {expected}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -488,21 +490,24 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
 fn what_is_wrong_with_a_stack_is_refused() {
     let mut wrong = Vec::new();
     for (old, expected) in STACKS_REFUSED {
-        let told = Folder::with(&format!("old: {old}\nnew: {{url: 'http://new:2'}}\n")).faults();
+        let reported =
+            Folder::with(&format!("old: {old}\nnew: {{url: 'http://new:2'}}\n")).faults();
         let expected = format!("twinread.yaml:1:{expected}");
-        let open_end = expected.ends_with(' ') && told.starts_with(&expected);
-        if told != expected && !open_end {
-            wrong.push(format!("{old}\n  told     {told}\n  expected {expected}"));
+        let open_end = expected.ends_with(' ') && reported.starts_with(&expected);
+        if reported != expected && !open_end {
+            wrong.push(format!(
+                "{old}\n  reported {reported}\n  expected {expected}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn without_a_file_or_a_stack_it_is_told_what_is_missing() {
-    let told = Folder::with("").faults();
+fn without_a_file_or_a_stack_what_is_missing_is_reported() {
+    let reported = Folder::with("").faults();
     assert_eq!(
-        told,
+        reported,
         "twinread.yaml:1:1: old: `url` is missing\ntwinread.yaml:1:1: new: `url` is missing"
     );
 
@@ -812,7 +817,7 @@ fn answers_may_have_as_many_header_lines_as_requests_or_more() {
 }
 
 #[test]
-fn variables_are_replaced_and_their_faults_are_told_once() {
+fn variables_are_replaced_and_their_faults_are_reported_once() {
     let folder = Folder::with(
         "old: {url: \"${OLD_URL:-http://old:1}\"}\n\
          new:\n  url: ${NEW_URL}\n\
@@ -831,9 +836,9 @@ fn variables_are_replaced_and_their_faults_are_told_once() {
         Some("costs ${RATE}")
     );
 
-    let told = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
+    let reported = faults("sample:\n  rate: ${GONE}\n  max_per_second: x\n");
     assert_eq!(
-        told,
+        reported,
         "twinread.yaml:4:9: sample.rate: the variable `GONE` is not set; `${GONE:-…}` gives a default\n\
          twinread.yaml:5:19: sample.max_per_second: expected a number from 0.001 to 1000000, found `x`"
     );
@@ -889,19 +894,19 @@ fn rules_come_from_files_and_folders_beside_the_configuration() {
 }
 
 #[test]
-fn faults_of_rules_are_told_with_those_of_the_configuration() {
+fn faults_of_rules_are_reported_with_those_of_the_configuration() {
     let folder = Folder::with(&format!(
         "{STACKS}rules: [own.yaml]\nqueue: {{max_age: 1}}\n"
     ));
     folder.write("own.yaml", "rules:\n  - {id: a, at: status, do: ignore}\n");
-    let told = folder.faults();
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 2, "{told}");
+    let reported = folder.faults();
+    let lines: Vec<_> = reported.lines().collect();
+    assert_eq!(lines.len(), 2, "{reported}");
     assert!(
         lines[0].starts_with("twinread.yaml:4:18: queue.max_age: "),
-        "{told}"
+        "{reported}"
     );
-    assert!(lines[1].starts_with("own.yaml:2:"), "{told}");
+    assert!(lines[1].starts_with("own.yaml:2:"), "{reported}");
 }
 
 #[test]
@@ -934,17 +939,20 @@ fn a_limit_that_no_number_of_keys_can_show_to_hold_is_a_warning() {
         let warnings = folder.load().unwrap().warnings();
         warnings.iter().map(ToString::to_string).collect()
     };
-    let told = warnings("\"header:x-user\"", "2e-5");
-    let [told] = &told[..] else {
-        panic!("{told:?}");
+    let reported = warnings("\"header:x-user\"", "2e-5");
+    let [reported] = &reported[..] else {
+        panic!("{reported:?}");
     };
     assert!(
-        told.contains(
+        reported.contains(
             "sample.by: the 131072 keys that are told apart cannot show a verdict.max_mismatch of 0.0020 %"
         ),
-        "{told}"
+        "{reported}"
     );
-    assert!(told.contains("set the limit to 0.0027 % or more"), "{told}");
+    assert!(
+        reported.contains("set the limit to 0.0027 % or more"),
+        "{reported}"
+    );
     assert!(warnings("\"header:x-user\"", "2.7e-5").is_empty());
     assert!(warnings("null", "2e-5").is_empty());
 }
@@ -989,14 +997,14 @@ proptest! {
         let line = written.replace("{}", &format!("{name}: {value}"));
         let others = STACKS.lines().filter(|other| line.get(..4) != other.get(..4));
         let text: Vec<_> = others.chain([line.as_str()]).collect();
-        let told = Folder::with(&text.join("\n")).faults();
+        let reported = Folder::with(&text.join("\n")).faults();
         let expected = match path {
             "" => format!("unknown field `{name}`"),
             path => format!("{path}: unknown field `{name}`"),
         };
-        prop_assert_eq!(told.lines().count(), 1, "{}", told);
+        prop_assert_eq!(reported.lines().count(), 1, "{}", reported);
         let place = format!("twinread.yaml:{}:{}: ", text.len(), line.find(&name).unwrap() + 1);
-        prop_assert!(told.starts_with(&format!("{place}{expected}")), "{}", told);
+        prop_assert!(reported.starts_with(&format!("{place}{expected}")), "{}", reported);
     }
 }
 

@@ -19,7 +19,7 @@ fn folder(text: &str) -> TempDir {
 }
 
 /// Exit code, stdout, stderr.
-fn told(output: &Output) -> (i32, &str, &str) {
+fn reported(output: &Output) -> (i32, &str, &str) {
     let text = |bytes| std::str::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(&output.stdout), text(&output.stderr))
@@ -29,7 +29,7 @@ fn told(output: &Output) -> (i32, &str, &str) {
 fn the_help_says_of_each_command_what_that_one_does() {
     let folder = TempDir::new().unwrap();
     let help = run_in(folder.path(), &["--help"]);
-    let (code, stdout, _) = told(&help);
+    let (code, stdout, _) = reported(&help);
     assert_eq!(code, 0);
     let commands = stdout.lines().skip_while(|line| *line != "Commands:");
     let commands = commands.skip(1).take_while(|line| !line.is_empty());
@@ -60,7 +60,7 @@ fn check_tells_what_it_found_on_one_line() {
 
     let output = run_in(folder.path(), &["check", "twinread.yaml"]);
 
-    let (code, stdout, stderr) = told(&output);
+    let (code, stdout, stderr) = reported(&output);
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(
         stdout,
@@ -81,11 +81,11 @@ fn check_prints_every_fault_with_its_place_on_stderr() {
     let expected = "twinread.yaml:1:1: new: `url` is missing\n\
                     twinread.yaml:2:1: unknown field `nwe`, did you mean `new`?\n\
                     twinread.yaml:3:16: sample.rate: expected a number from 0 to 1, found `7`\n";
-    assert_eq!(told(&output), (64, "", expected));
+    assert_eq!(reported(&output), (64, "", expected));
 
     let output = run_in(folder.path(), &["check", "gone.yaml"]);
     let expected = "cannot read gone.yaml: No such file or directory (os error 2)\n";
-    assert_eq!(told(&output), (64, "", expected));
+    assert_eq!(reported(&output), (64, "", expected));
 }
 
 /// A sidecar in front of stacks that receive no requests.
@@ -114,10 +114,10 @@ fn set_changes_settings_and_prints_what_they_are_now() {
 
     let output = set(&["sample.rate=0.2", "new.timeout=3s", "serve_from=new"]);
     let expected = "new.timeout = 3s (api)\nsample.rate = 0.2 (api)\nserve_from = new (api)\n";
-    assert_eq!(told(&output), (0, expected, ""));
+    assert_eq!(reported(&output), (0, expected, ""));
 
     let output = set(&["sample.rate=null"]);
-    assert_eq!(told(&output), (0, "sample.rate = 0.1 (file)\n", ""));
+    assert_eq!(reported(&output), (0, "sample.rate = 0.1 (file)\n", ""));
 
     let output = set(&[
         "sample.rate=0.3",
@@ -126,10 +126,10 @@ fn set_changes_settings_and_prints_what_they_are_now() {
     ]);
     let expected = "listen needs a restart\n\
                     queue.max_length: expected a whole number from 1 to 1000000, found `0`\n";
-    assert_eq!(told(&output), (64, "", expected));
+    assert_eq!(reported(&output), (64, "", expected));
 
     let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
-    let (code, stdout, stderr) = told(&output);
+    let (code, stdout, stderr) = reported(&output);
     assert_eq!((code, stdout), (64, ""), "without the token: {stderr}");
     app.stop();
 }
@@ -144,7 +144,7 @@ fn set_takes_address_and_token_from_the_environment() {
         .args(["set", "paused=true"])
         .output()
         .unwrap();
-    assert_eq!(told(&output), (0, "paused = true (api)\n", ""));
+    assert_eq!(reported(&output), (0, "paused = true (api)\n", ""));
     app.stop();
 }
 
@@ -159,7 +159,7 @@ fn set_says_that_a_change_does_not_survive_a_restart() {
     let admin = format!("http://{}", app.admin_addr());
     let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
     let expected = "in force, but not stored: it does not survive a restart\n";
-    assert_eq!(told(&output), (0, "paused = true (api)\n", expected));
+    assert_eq!(reported(&output), (0, "paused = true (api)\n", expected));
     app.stop();
 }
 
@@ -173,13 +173,13 @@ fn set_tells_bad_usage_from_nobody_there() {
         &["set", "--admin", "nowhere", "paused=true"],
     ] {
         let output = run_in(folder.path(), arguments);
-        let (code, stdout, stderr) = told(&output);
+        let (code, stdout, stderr) = reported(&output);
         assert_eq!((code, stdout), (64, ""), "{arguments:?}\n{stderr}");
     }
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = format!("http://{}", unused.local_addr().unwrap());
     drop(unused);
     let output = run_in(folder.path(), &["set", "--admin", &admin, "paused=true"]);
-    let (code, stdout, stderr) = told(&output);
+    let (code, stdout, stderr) = reported(&output);
     assert_eq!((code, stdout), (69, ""), "{stderr}");
 }

@@ -66,7 +66,7 @@ impl Process {
             .map_err(|refused| refused.to_string())
     }
 
-    fn told(&self, name: &str) -> (Value, Source) {
+    fn setting(&self, name: &str) -> (Value, Source) {
         let setting = self.running.settings().settings[name].clone();
         (setting.value, setting.source)
     }
@@ -82,11 +82,11 @@ impl Process {
 }
 
 #[test]
-fn a_patch_is_in_force_at_once_and_told_with_its_source() {
+fn a_patch_is_in_force_at_once_and_shown_with_its_source() {
     let process = Process::with("sample: {rate: 0.1, max_per_second: 7}\n");
-    assert_eq!(process.told("sample.rate"), (json!(0.1), Source::File));
+    assert_eq!(process.setting("sample.rate"), (json!(0.1), Source::File));
     assert_eq!(
-        process.told("queue.max_length"),
+        process.setting("queue.max_length"),
         (json!(1024), Source::Default)
     );
     assert_eq!(process.running.settings().revision, 1);
@@ -95,13 +95,13 @@ fn a_patch_is_in_force_at_once_and_told_with_its_source() {
         json!({"sample": {"rate": 0.2}, "new": {"breaker": {"failures": 3}}, "paused": true});
     assert_eq!(process.patch(&patch), Ok(2));
 
-    assert_eq!(process.told("sample.rate"), (json!(0.2), Source::Api));
+    assert_eq!(process.setting("sample.rate"), (json!(0.2), Source::Api));
     assert_eq!(
-        process.told("new.breaker.failures"),
+        process.setting("new.breaker.failures"),
         (json!(3), Source::Api)
     );
     assert_eq!(
-        process.told("sample.max_per_second"),
+        process.setting("sample.max_per_second"),
         (json!(7), Source::File)
     );
     assert_eq!(process.gauges.settings_revision(), 2);
@@ -118,14 +118,14 @@ fn patches_accumulate_and_null_returns_to_the_files_value() {
     let process = Process::with("sample: {rate: 0.1}\n");
     process.patch(&json!({"sample": {"rate": 0.2}})).unwrap();
     process.patch(&json!({"sample": {"by": "trace"}})).unwrap();
-    assert_eq!(process.told("sample.rate"), (json!(0.2), Source::Api));
+    assert_eq!(process.setting("sample.rate"), (json!(0.2), Source::Api));
 
     process.patch(&json!({"sample": {"rate": null}})).unwrap();
-    assert_eq!(process.told("sample.rate"), (json!(0.1), Source::File));
-    assert_eq!(process.told("sample.by"), (json!("trace"), Source::Api));
+    assert_eq!(process.setting("sample.rate"), (json!(0.1), Source::File));
+    assert_eq!(process.setting("sample.by"), (json!("trace"), Source::Api));
 
     process.patch(&json!({"sample": null})).unwrap();
-    assert_eq!(process.told("sample.by"), (Value::Null, Source::Default));
+    assert_eq!(process.setting("sample.by"), (Value::Null, Source::Default));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn changes_from_many_sides_are_each_put_in_force_once() {
         process.running.config().settings.sample.rate,
         "the last one stays"
     );
-    assert_eq!(process.told("sample.rate").0, json!(last));
+    assert_eq!(process.setting("sample.rate").0, json!(last));
 }
 
 /// A patch of a few settings, some of whose values are rejected.
@@ -291,7 +291,7 @@ fn every_setting_can_be_set_to_its_own_value() {
             .rsplit('.')
             .fold(setting.value.clone(), |value, name| json!({name: value}));
         process.patch(&patch).unwrap();
-        assert_eq!(process.told(&name).0, setting.value, "{name}");
+        assert_eq!(process.setting(&name).0, setting.value, "{name}");
     }
 }
 
@@ -344,7 +344,7 @@ fn a_bad_file_changes_nothing_and_is_counted() {
     let faults = process.running.reload(Cause::FilesChanged).unwrap_err();
     assert_eq!(faults.iter().count(), 2, "{faults}");
     assert_eq!(process.gauges.reload_failures(), 1);
-    assert_eq!(process.told("sample.rate"), (json!(0.1), Source::File));
+    assert_eq!(process.setting("sample.rate"), (json!(0.1), Source::File));
     assert_eq!(process.published(), 0);
 
     process.running.reload(Cause::FilesChanged).unwrap_err();
@@ -362,7 +362,7 @@ fn a_bad_file_changes_nothing_and_is_counted() {
 
     process.write("sample: {rate: 0.3}\n");
     process.running.reload(Cause::FilesChanged).unwrap();
-    assert_eq!(process.told("sample.rate"), (json!(0.3), Source::File));
+    assert_eq!(process.setting("sample.rate"), (json!(0.3), Source::File));
 }
 
 #[test]
@@ -371,14 +371,14 @@ fn what_the_api_changed_stays_over_a_reload() {
     process.patch(&json!({"sample": {"rate": 0.9}})).unwrap();
     process.write("sample: {rate: 0.3, max_per_second: 5}\n");
     process.changed();
-    assert_eq!(process.told("sample.rate"), (json!(0.9), Source::Api));
+    assert_eq!(process.setting("sample.rate"), (json!(0.9), Source::Api));
     assert_eq!(
-        process.told("sample.max_per_second"),
+        process.setting("sample.max_per_second"),
         (json!(5), Source::File)
     );
 
     process.patch(&json!({"sample": {"rate": null}})).unwrap();
-    assert_eq!(process.told("sample.rate"), (json!(0.3), Source::File));
+    assert_eq!(process.setting("sample.rate"), (json!(0.3), Source::File));
 }
 
 #[test]
@@ -390,9 +390,9 @@ fn flags_stay_on_top_of_a_reloaded_file() {
     let process = Process::with_flags("", flags);
     process.write("sample: {rate: 0.3}\n");
     assert_eq!(process.changed().0, [""; 0]);
-    assert_eq!(process.told("sample.rate"), (json!(0.5), Source::Flag));
+    assert_eq!(process.setting("sample.rate"), (json!(0.5), Source::Flag));
     process.patch(&json!({"sample": {"rate": 1}})).unwrap();
-    assert_eq!(process.told("sample.rate"), (json!(1), Source::Api));
+    assert_eq!(process.setting("sample.rate"), (json!(1), Source::Api));
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn patches_and_reloads_are_noted_with_who_made_them() {
     let kept = noted.clone();
     process.running = process
         .running
-        .noting(move |changes| kept.lock().unwrap().extend(changes));
+        .on_change(move |changes| kept.lock().unwrap().extend(changes));
     let patch = json!({"sample": {"rate": 0.2}, "paused": true});
     process.patch(&patch).unwrap();
     process.patch(&json!({"sample": {"rate": 7}})).unwrap_err();
@@ -433,7 +433,7 @@ fn patches_and_reloads_are_noted_with_who_made_them() {
     process.write("queue: {max_age: 5s}\n").changed();
 
     let noted = noted.lock().unwrap();
-    let told = noted.iter().map(|change| {
+    let found = noted.iter().map(|change| {
         let Change {
             revision,
             setting,
@@ -453,5 +453,5 @@ fn patches_and_reloads_are_noted_with_who_made_them() {
         format!("2 sample.rate 0.1 0.2 Api {by_api}"),
         r#"3 queue.max_age "30s" "5s" File None"#.to_owned(),
     ];
-    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }

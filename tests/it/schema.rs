@@ -152,18 +152,18 @@ fn documents() -> Vec<String> {
 #[test]
 fn the_schema_of_the_configuration_tells_every_default() {
     let schema = CONFIG.schema();
-    let told = |path: &str| {
+    let default = |path: &str| {
         let mut field = &schema;
         for name in path.split('.') {
             field = &field["properties"][name];
         }
         field["default"].clone()
     };
-    assert_eq!(told("listen"), "127.0.0.1:8080");
-    assert_eq!(told("new.breaker.cool_down"), "10s");
-    assert_eq!(told("rules"), json!(["builtin:http"]));
-    assert_eq!(told("sample.rate").to_string(), "0.05");
-    assert_eq!(told("telemetry.otlp.headers"), json!({}));
+    assert_eq!(default("listen"), "127.0.0.1:8080");
+    assert_eq!(default("new.breaker.cool_down"), "10s");
+    assert_eq!(default("rules"), json!(["builtin:http"]));
+    assert_eq!(default("sample.rate").to_string(), "0.05");
+    assert_eq!(default("telemetry.otlp.headers"), json!({}));
 }
 
 /// The names that a schema knows, by path.
@@ -222,9 +222,9 @@ fn expected(kind: Kind, path: &[Step], strange: Value) -> BTreeSet<String> {
     let refusal = kind.refusal(&document.to_string()).unwrap();
     let line = |words: &str| refusal.lines().find(|line| line.contains(words));
     // A few values are not repeated; the message only gives their position.
-    let told = line("strangest-of-all").or_else(|| line("[0]: expected "));
-    let told = told.unwrap_or_else(|| panic!("{path:?}: {refusal}"));
-    let (_, expected) = told.split_once("expected ").unwrap();
+    let reported = line("strangest-of-all").or_else(|| line("[0]: expected "));
+    let reported = reported.unwrap_or_else(|| panic!("{path:?}: {refusal}"));
+    let (_, expected) = reported.split_once("expected ").unwrap();
     let (expected, _) = expected.split_once(", found").unwrap_or((expected, ""));
     let expected = expected.strip_prefix("one of ").unwrap_or(expected);
     let words = expected.split(", ").flat_map(|words| words.split(" or "));

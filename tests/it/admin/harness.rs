@@ -280,8 +280,8 @@ fn configuration(
     let publish = move |config: &Config| publisher.publish(config.clone());
     let changes = history::of_settings(database);
     let running = Configuration::new(origin, loaded, gauges.clone(), publish)
-        .going_on(REVISION, |_, _| ())
-        .noting(move |new| history::record(&changes, &new));
+        .resume(REVISION, |_, _| ())
+        .on_change(move |new| history::record(&changes, &new));
     (current, Arc::new(running))
 }
 
