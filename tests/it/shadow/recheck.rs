@@ -22,7 +22,7 @@ use twinread::{
     pipeline::Sent,
     rules::RuleSet,
     sample::Frequency,
-    shadow::{Limits, Recheck, Settings},
+    shadow::{Limits, Settings},
     stack,
     value::Kind,
 };
@@ -33,13 +33,10 @@ pub(crate) const STALE: &str = r#"{"a": 0}"#;
 /// Rechecks after these milliseconds.
 pub(crate) fn after(delays: &[u64]) -> Settings {
     let delays = delays.iter().copied().map(Duration::from_millis);
-    Settings {
-        recheck: Recheck {
-            after: delays.collect(),
-            max_per_second: Frequency::from(100_000),
-        },
-        ..settings()
-    }
+    let mut settings = settings();
+    settings.recheck.after = delays.collect();
+    settings.recheck.max_per_second = Frequency::from(100_000);
+    settings
 }
 
 pub(crate) fn pair(old: impl Into<Script>, new: impl Into<Script>) -> (Stack, Stack) {
