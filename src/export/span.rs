@@ -2,7 +2,7 @@
 
 use crate::{
     outcome::Outcome,
-    pipeline::{Report, ReportedAnswer, ReportedDifference},
+    pipeline::{Report, ReportedDifference},
     trace_context::TraceContext,
 };
 use opentelemetry::{
@@ -115,34 +115,24 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
         let lag = i64::try_from(lag).unwrap_or(i64::MAX);
         attributes.push(KeyValue::new("twinread.lag_ms", lag));
     }
-    for (answer, names) in [(&report.old, OLD), (&report.new, NEW)] {
-        attributes.extend(answer.iter().flat_map(|answer| of_answer(answer, names)));
+    for (status, duration, answer) in [
+        (
+            "twinread.old.status",
+            "twinread.old.duration_ms",
+            &report.old,
+        ),
+        (
+            "twinread.new.status",
+            "twinread.new.duration_ms",
+            &report.new,
+        ),
+    ] {
+        if let Some(answer) = answer {
+            attributes.push(KeyValue::new(status, i64::from(answer.status)));
+            attributes.push(KeyValue::new(duration, answer.duration_ms));
+        }
     }
     attributes
-}
-
-/// The attributes of one side's answer.
-#[derive(Clone, Copy)]
-struct Names {
-    status: &'static str,
-    duration: &'static str,
-}
-
-const OLD: Names = Names {
-    status: "twinread.old.status",
-    duration: "twinread.old.duration_ms",
-};
-
-const NEW: Names = Names {
-    status: "twinread.new.status",
-    duration: "twinread.new.duration_ms",
-};
-
-fn of_answer(answer: &ReportedAnswer, names: Names) -> [KeyValue; 2] {
-    [
-        KeyValue::new(names.status, i64::from(answer.status)),
-        KeyValue::new(names.duration, answer.duration_ms),
-    ]
 }
 
 fn integer(count: usize) -> i64 {
