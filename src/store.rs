@@ -12,7 +12,7 @@ pub use database::{Behind, Database, OpenError, Source};
 pub use document::{Class, Mismatch, Stamp};
 pub use figures::{Counted, Figures, Past};
 pub use journal::{Entries, Journal};
-pub use mismatches::{Classes, Filter, LookError, Order, Page, Selection, Store};
+pub use mismatches::{Classes, Filter, Order, Page, QueryError, Selection, Store};
 pub use settings::{Kept, KeptSettings};
 
 use crate::spanned_yaml::{SIZE, settings};

@@ -51,8 +51,8 @@ pub(crate) fn fill(config: store::Config, (from, to): (u64, u64)) -> Filled {
     let database = Database::open(Some(&path), gauges.clone()).unwrap();
     let store = Store::new(database.clone(), config, gauges.clone());
     let mut reports = Reports::new(gauges.clone());
-    let heard = reports.listen(Signal::Store, 2 * AHEAD as usize);
-    let listening = thread::spawn(move || store.listen(heard));
+    let received = reports.listen(Signal::Store, 2 * AHEAD as usize);
+    let listening = thread::spawn(move || store.listen(received));
     let catch_up = |ahead: u64| {
         while gauges.store_waiting() > ahead {
             database.settle(Duration::from_secs(1));
@@ -90,7 +90,7 @@ pub(crate) fn route(number: u64) -> String {
 }
 
 pub(crate) fn class(number: u64) -> String {
-    told(number, number % PLACES).class
+    difference(number, number % PLACES).class
 }
 
 /// Resembles the check of a small JSON document with values masked; one in a hundred is noise.
@@ -101,7 +101,7 @@ fn report(number: u64) -> Report {
         _ => Outcome::Mismatch(Mark::Plain),
     };
     let differences: Vec<_> = (0..=number % 3)
-        .map(|index| told(number, (number + index) % PLACES))
+        .map(|index| difference(number, (number + index) % PLACES))
         .collect();
     Report {
         outcome,
@@ -131,7 +131,7 @@ fn report(number: u64) -> Report {
     }
 }
 
-fn told(number: u64, place: u64) -> ReportedDifference {
+fn difference(number: u64, place: u64) -> ReportedDifference {
     let class = Class {
         route: route(number),
         place: format!("$.lines[*].field_{place}"),

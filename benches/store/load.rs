@@ -45,9 +45,9 @@ pub(crate) fn cost(sidecar: &Sidecar, folder: &str, requests: usize) -> f64 {
 
 /// Processor time of the process in microseconds, including ended threads.
 fn spent(sidecar: &Sidecar) -> f64 {
-    let told = fs::read_to_string(format!("/proc/{}/stat", sidecar.pid())).unwrap();
+    let text = fs::read_to_string(format!("/proc/{}/stat", sidecar.pid())).unwrap();
     // The name in brackets may hold anything; utime and stime are fields 14 and 15 of the line.
-    let (_, fields) = told.rsplit_once(") ").unwrap();
+    let (_, fields) = text.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(11).take(2);
     let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
     ticks as f64 * TICK
@@ -55,8 +55,8 @@ fn spent(sidecar: &Sidecar) -> f64 {
 
 /// Resident memory in MiB.
 pub(crate) fn memory(sidecar: &Sidecar) -> u64 {
-    let told = fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
-    let line = told
+    let text = fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
+    let line = text
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .unwrap();

@@ -56,7 +56,7 @@ fn main() {
 
 /// Fills both files beyond their limits.
 fn disk(full: &Path, small: &Path, mismatches: u64) {
-    let tell = |what: &str, filled: &fill::Filled, bound: u64| {
+    let show = |what: &str, filled: &fill::Filled, bound: u64| {
         let (mib, bound, gone) = (filled.bytes >> 20, bound >> 20, filled.gone);
         anstream::println!(
             "{what}: {:.1?}, {mib} MiB of {bound} MiB, {gone} gone",
@@ -65,17 +65,17 @@ fn disk(full: &Path, small: &Path, mismatches: u64) {
     };
     let bounds = config(full, mismatches as usize);
     let filled = fill(bounds.clone(), (0, mismatches));
-    tell(&format!("{mismatches} mismatches stored"), &filled, 2 << 30);
+    show(&format!("{mismatches} mismatches stored"), &filled, 2 << 30);
     let more = mismatches / 10;
     let filled = fill(bounds, (mismatches, mismatches + more));
-    tell(&format!("{more} more"), &filled, 2 << 30);
+    show(&format!("{more} more"), &filled, 2 << 30);
     let bounds = twinread::store::Config {
         max_bytes: Some(SMALL as usize),
         ..config(small, mismatches as usize)
     };
     let filled = fill(bounds, (0, mismatches / 2));
     let what = format!("{} into a small file", mismatches / 2);
-    tell(&what, &filled, SMALL);
+    show(&what, &filled, SMALL);
 }
 
 /// A sidecar on the file at `path`, and how long it took to become ready.
@@ -142,8 +142,8 @@ fn calls(full: &Sidecar, mismatches: u64) {
         anstream::println!("{median:8.2} {slowest:8.2}  {path}");
     }
     let begun = Instant::now();
-    let told = full.ask("/v1/rules/suggestions");
-    let (took, looked_at) = (begun.elapsed(), &told["looked_at"]);
+    let suggestions = full.ask("/v1/rules/suggestions");
+    let (took, looked_at) = (begun.elapsed(), &suggestions["looked_at"]);
     anstream::println!("/v1/rules/suggestions: {took:.1?}, {looked_at} looked at");
 }
 

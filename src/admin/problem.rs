@@ -1,6 +1,6 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use crate::{spanned_yaml::ConfigErrors, store::LookError};
+use crate::{spanned_yaml::ConfigErrors, store::QueryError};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -63,14 +63,14 @@ impl Problem {
     }
 }
 
-impl From<LookError> for Problem {
-    fn from(error: LookError) -> Self {
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
         match error {
-            LookError::Cursor(_) => {
+            QueryError::Cursor(_) => {
                 let detail = "the cursor is not one that an earlier page gave";
                 Self::new(StatusCode::BAD_REQUEST, detail)
             }
-            LookError::Database(error) => {
+            QueryError::Database(error) => {
                 tracing::error!(%error, "stored data cannot be read");
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,

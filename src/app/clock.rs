@@ -67,7 +67,7 @@ impl Watch {
     fn tell(&self, by: SignedDuration) {
         tracing::warn!(%by, "the clock was set back while the process runs: figures and soak time go on by the time of before");
         self.gauges.set_clock_set_back();
-        self.database.tell(format!(
+        self.database.add_impairment(format!(
             "the clock was set back by {by:#} while the process runs: figures and soak time go on by the time of before, \
              mismatches and changes of settings are stamped by the new one"
         ));

@@ -107,7 +107,7 @@ const SETTINGS: &str = "the settings that the API had changed";
 /// Falls back to the default, and logs and reports the error.
 fn unread<T: Default>((what, error): (&str, &rusqlite::Error), database: &Database) -> T {
     tracing::error!(what, %error, "stored data cannot be read, and is not in force");
-    database.tell(format!(
+    database.add_impairment(format!(
         "{what} cannot be read from the store, and are not in force: {error}"
     ));
     T::default()
@@ -153,7 +153,7 @@ fn report_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec
     for fault in &faults {
         tracing::warn!(fault, changed = %kept.changed, "settings changed by the API no longer fit the configuration");
     }
-    database.tell(format!(
+    database.add_impairment(format!(
         "the settings that the API had changed do not fit the configuration any more, and none of them is in force until it \
          fits them or the API changes others: {}",
         faults.join("; ")
@@ -169,7 +169,7 @@ fn notice_clock(past: &Past, (database, gauges): (&Database, &Gauges)) {
     if latest.duration_since(now) > SET_BACK {
         tracing::warn!(%latest, %now, "the clock is behind the stored data: it was set back, and the soak time starts again");
         gauges.set_clock_set_back();
-        database.tell(format!(
+        database.add_impairment(format!(
             "the clock was set back to before {latest}, of which something is stored: the soak time starts again"
         ));
     }

@@ -159,11 +159,11 @@ impl Mismatches {
         tracing::warn!(
             route = &*report.route,
             mark,
-            place = first.map(|told| told.place.as_str()),
-            kind = first.map(|told| told.kind.name()),
-            old = first.and_then(|told| told.old.as_deref()),
-            new = first.and_then(|told| told.new.as_deref()),
-            class = first.map(|told: &ReportedDifference| told.class.as_str()),
+            place = first.map(|difference| difference.place.as_str()),
+            kind = first.map(|difference| difference.kind.name()),
+            old = first.and_then(|difference| difference.old.as_deref()),
+            new = first.and_then(|difference| difference.new.as_deref()),
+            class = first.map(|difference: &ReportedDifference| difference.class.as_str()),
             differences = report.count,
             trace_id = format_args!("{:032x}", report.span.trace_id),
             left_out = (self.left_out > 0).then_some(self.left_out),
@@ -209,9 +209,9 @@ mod tests {
         let writer = page.clone();
         let dispatch = config.dispatch(Colours::Plain, move || writer.clone());
         tracing::dispatcher::with_default(&dispatch, || {
-            tracing::info!(route = "get-user", "told");
-            tracing::debug!("not told");
-            tracing::warn!(target: "opentelemetry-otlp", "not told either");
+            tracing::info!(route = "get-user", "shown");
+            tracing::debug!("not shown");
+            tracing::warn!(target: "opentelemetry-otlp", "not shown either");
         });
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn text_is_one_plain_line_an_event() {
         let text = written(&Config::default());
-        assert!(text.ends_with("told route=\"get-user\"\n"), "{text}");
+        assert!(text.ends_with("shown route=\"get-user\"\n"), "{text}");
         assert_eq!(text.lines().count(), 1);
         assert!(!text.contains('\u{1b}'));
     }
@@ -232,7 +232,7 @@ mod tests {
             ..Config::default()
         });
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(line["message"], "told");
+        assert_eq!(line["message"], "shown");
         assert_eq!(line["route"], "get-user");
         assert_eq!(line["level"], "INFO");
     }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mismatch_is_told_with_its_mark_where_it_has_one() {
+    async fn a_mismatch_is_logged_with_its_mark_where_it_has_one() {
         for (mark, text, json) in [
             (Mark::Plain, "mismatch route=\"get-item\" place", None),
             (Mark::Auth, "mark=\"auth\"", Some("auth")),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     fn report(outcome: Outcome) -> Report {
-        let told = ReportedDifference {
+        let difference = ReportedDifference {
             place: "$.price".to_owned(),
             kind: Kind::Value,
             class: "c1a55".to_owned(),
@@ -347,7 +347,7 @@ mod tests {
             ended: SystemTime::UNIX_EPOCH,
             old: None,
             new: None,
-            differences: vec![told],
+            differences: vec![difference],
             count: 1,
             rechecked: Rechecked::default(),
         }

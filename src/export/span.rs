@@ -23,8 +23,10 @@ pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
         links.links.extend(live.map(link));
     }
     let mut events = SpanEvents::default();
-    let told = report.differences.iter();
-    events.events = told.map(|told| event(told, report.ended)).collect();
+    let differences = report.differences.iter();
+    events.events = differences
+        .map(|difference| event(difference, report.ended))
+        .collect();
     let left_out = report.count.saturating_sub(report.differences.len());
     events.dropped_count = left_out.try_into().unwrap_or(u32::MAX);
     SpanData {
@@ -71,12 +73,12 @@ fn link(live: &TraceContext) -> Link {
     Link::new(context(live, Origin::Elsewhere), Vec::new(), 0)
 }
 
-fn event(told: &ReportedDifference, at: SystemTime) -> Event {
+fn event(difference: &ReportedDifference, at: SystemTime) -> Event {
     let mut attributes = vec![
-        KeyValue::new("place", told.place.clone()),
-        KeyValue::new("kind", told.kind.name()),
+        KeyValue::new("place", difference.place.clone()),
+        KeyValue::new("kind", difference.kind.name()),
     ];
-    let sides = [("old", &told.old), ("new", &told.new)];
+    let sides = [("old", &difference.old), ("new", &difference.new)];
     attributes.extend(sides.into_iter().filter_map(|(side, value)| {
         let value = value.as_ref()?;
         Some(KeyValue::new(side, value.clone()))

@@ -248,7 +248,7 @@ impl Database {
     }
 
     /// Adds a problem to `/readyz` until the process ends.
-    pub fn tell(&self, sentence: String) {
+    pub fn add_impairment(&self, sentence: String) {
         self.0.health.lasts(sentence);
     }
 

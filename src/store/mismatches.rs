@@ -102,7 +102,7 @@ pub struct Selection {
 
 /// Why a query failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub enum QueryError {
     #[error("not a cursor: {0}")]
     Cursor(String),
     #[error("the store cannot be read")]
@@ -142,13 +142,13 @@ impl Store {
     /// count rises between two pages may be missing from the second.
     ///
     /// # Errors
-    /// [`LookError`].
+    /// [`QueryError`].
     pub fn classes(
         &self,
         order: Order,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Classes, LookError> {
+    ) -> Result<Classes, QueryError> {
         let after = match cursor {
             Some(cursor) => After::parse(cursor, order)?,
             None => After::nothing(order),
@@ -170,8 +170,8 @@ impl Store {
     /// Returns a class with the ids of its 50 newest examples.
     ///
     /// # Errors
-    /// [`LookError::Database`].
-    pub fn class(&self, id: &str) -> Result<Option<Class>, LookError> {
+    /// [`QueryError::Database`].
+    pub fn class(&self, id: &str) -> Result<Option<Class>, QueryError> {
         let Some(id) = record::number_of(id) else {
             return Ok(None);
         };
@@ -184,14 +184,14 @@ impl Store {
     /// Returns the examples that match `filter`, newest first.
     ///
     /// # Errors
-    /// [`LookError`].
-    pub fn mismatches(&self, filter: &Filter) -> Result<Page, LookError> {
+    /// [`QueryError`].
+    pub fn mismatches(&self, filter: &Filter) -> Result<Page, QueryError> {
         let before = match &filter.cursor {
             None => i64::MAX,
             Some(text) => {
                 let number = u64::from_str_radix(text, 16).ok();
                 let number = number.and_then(|number| i64::try_from(number).ok());
-                number.ok_or_else(|| LookError::Cursor(text.clone()))?
+                number.ok_or_else(|| QueryError::Cursor(text.clone()))?
             }
         };
         let waiting = self.gauges.store_waiting();
@@ -212,8 +212,8 @@ impl Store {
     /// Excludes differences with other causes.
     ///
     /// # Errors
-    /// [`LookError::Database`].
-    pub fn selection(&self) -> Result<Selection, LookError> {
+    /// [`QueryError::Database`].
+    pub fn selection(&self) -> Result<Selection, QueryError> {
         let selected = self
             .database
             .read(|from| query::select(from, SELECTED, SELECTED_PER_CLASS))?;
@@ -225,8 +225,8 @@ impl Store {
     }
 
     /// # Errors
-    /// [`LookError::Database`].
-    pub fn mismatch(&self, id: &str) -> Result<Option<Mismatch>, LookError> {
+    /// [`QueryError::Database`].
+    pub fn mismatch(&self, id: &str) -> Result<Option<Mismatch>, QueryError> {
         let Some(id) = record::number_of(id) else {
             return Ok(None);
         };
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// Reads documents until their total size exceeds `bytes`.
-    fn documents(&self, numbers: &[i64], bytes: usize) -> Result<Vec<Mismatch>, LookError> {
+    fn documents(&self, numbers: &[i64], bytes: usize) -> Result<Vec<Mismatch>, QueryError> {
         let mut left = bytes;
         let mut mismatches = Vec::new();
         for numbers in numbers.chunks(CHUNK) {

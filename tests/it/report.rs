@@ -138,7 +138,7 @@ fn answer(status: u16) -> ReportedAnswer {
 }
 
 fn check(outcome: Outcome) -> Report {
-    let told = ReportedDifference {
+    let difference = ReportedDifference {
         place: "$.items[3].price".to_owned(),
         kind: Kind::Value,
         class: "00112233aabbccdd".to_owned(),
@@ -164,7 +164,7 @@ fn check(outcome: Outcome) -> Report {
         ended,
         old: Some(answer(200)),
         new: Some(answer(404)),
-        differences: vec![told],
+        differences: vec![difference],
         count: 3,
         rechecked: Rechecked {
             count: 2,

@@ -212,15 +212,15 @@ fn report(
 
 proptest! {
     #[test]
-    fn no_planted_secret_is_ever_told(
+    fn no_planted_secret_is_ever_reported(
         (secret, document) in secrets().prop_flat_map(|secret| (Just(secret.clone()), documents(secret))),
         values in prop::sample::select(&[Values::Masked, Values::Hashed][..]),
         content_type in prop::sample::select(&CONTENT_TYPES[..]),
     ) {
         let report = report(&secret, &document, (values, content_type));
-        let told = format!("{report:?}");
-        prop_assert!(!told.contains(&secret), "{secret} in {told}");
-        prop_assert!(!told.contains(&percent(&secret)), "{secret}, encoded, in {told}");
+        let reported = format!("{report:?}");
+        prop_assert!(!reported.contains(&secret), "{secret} in {reported}");
+        prop_assert!(!reported.contains(&percent(&secret)), "{secret}, encoded, in {reported}");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     sample::Declared,
     settings::Current,
     shadow::{Reread, RereadRequest, Rereader},
-    store::{Class, Filter, LookError, Mismatch, Store},
+    store::{Class, Filter, Mismatch, QueryError, Store},
     value::Difference,
 };
 use http::{HeaderName, StatusCode};
@@ -119,7 +119,7 @@ impl Rechecks {
     }
 
     /// The class with the newest of its mismatches, and the number of older ones.
-    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Newest)>, LookError> {
+    fn stored(&self, id: &str, limit: usize) -> Result<Option<(Class, Newest)>, QueryError> {
         let Some(class) = self.store.class(id)? else {
             return Ok(None);
         };

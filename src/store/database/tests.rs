@@ -74,14 +74,14 @@ fn what_was_handed_over_is_there_after_the_end_and_nobody_else_can_read_it() {
 }
 
 #[test]
-fn without_a_path_everything_is_in_memory_and_told_so() {
+fn without_a_path_everything_is_in_memory_and_says_so() {
     let database = Database::open(None, Gauges::default()).unwrap();
     put(&database, "one");
     assert!(database.settle(DEADLINE));
     assert_eq!(kinds(&database), ["one"]);
-    let told = database.impairments();
+    let shown = database.impairments();
     assert_eq!(
-        told,
+        shown,
         ["evidence is kept in memory and will not survive a restart"]
     );
 }
@@ -255,8 +255,8 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
         let aside = files(&folder, ".corrupt-");
         assert!(fs::read(&aside[0]).unwrap() == before, "{what}");
         assert_eq!(gauges.stores_set_aside(), 1, "{what}");
-        let told = database.impairments().join(" ");
-        assert!(told.contains(aside[0].to_str().unwrap()), "{told}");
+        let shown = database.impairments().join(" ");
+        assert!(shown.contains(aside[0].to_str().unwrap()), "{shown}");
     }
 }
 
@@ -322,7 +322,7 @@ fn failure(code: i32) -> rusqlite::Error {
 }
 
 #[test]
-fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
+fn a_full_disk_is_shown_and_what_waits_is_written_once_there_is_room() {
     let (_folder, path) = scratch();
     let (database, gauges) = open(&path);
     let room = Arc::new(AtomicU64::new(1));
@@ -337,8 +337,8 @@ fn a_full_disk_is_told_and_what_waits_is_written_once_there_is_room() {
     eventually("it fails", || gauges.store_failing() == 1);
     put(&database, "after");
     assert!(!database.settle(DEADLINE));
-    let told = database.impairments().join(" ");
-    assert!(told.contains("database or disk is full"), "{told}");
+    let shown = database.impairments().join(" ");
+    assert!(shown.contains("database or disk is full"), "{shown}");
     assert!(gauges.store_failures() > 0);
     assert_eq!(kinds(&database), [] as [String; 0]);
 
@@ -357,10 +357,10 @@ fn a_disk_that_takes_no_file_leaves_a_database_in_memory() {
     assert!(database.settle(DEADLINE));
     assert_eq!(kinds(&database), ["one"]);
     assert_eq!(database.path(), None);
-    let told = database.impairments().join(" ");
+    let shown = database.impairments().join(" ");
     assert!(
-        told.contains("/proc/evidence.db cannot be opened"),
-        "{told}"
+        shown.contains("/proc/evidence.db cannot be opened"),
+        "{shown}"
     );
     assert_eq!((gauges.store_failing(), gauges.store_failures()), (1, 1));
 }
@@ -399,7 +399,7 @@ fn a_write_that_can_never_succeed_takes_no_other_along() {
 }
 
 #[test]
-fn a_source_that_is_refused_is_told_as_a_disk_that_fails_until_it_is_not() {
+fn a_refused_source_is_shown_as_a_failing_disk_until_it_is_accepted() {
     struct Refused(Arc<AtomicU64>);
     impl Source for Refused {
         fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
@@ -413,12 +413,12 @@ fn a_source_that_is_refused_is_told_as_a_disk_that_fails_until_it_is_not() {
     let (database, gauges) = open(&path);
     let is_better = Arc::new(AtomicU64::new(0));
     database.add_source(Refused(is_better.clone()));
-    eventually("it is told", || gauges.store_failing() == 1);
+    eventually("it is shown", || gauges.store_failing() == 1);
     put(&database, "other");
     eventually("the other is written", || kinds(&database) == ["other"]);
     assert!(gauges.store_failures() >= 1);
-    let told = database.impairments().join(" ");
-    assert!(told.contains("constraint failed"), "{told}");
+    let shown = database.impairments().join(" ");
+    assert!(shown.contains("constraint failed"), "{shown}");
     assert_eq!(gauges.exports_dropped(Signal::Store), 0);
 
     is_better.store(1, Ordering::Relaxed);
@@ -444,7 +444,7 @@ fn a_write_that_failed_runs_again_and_what_it_left_is_undone() {
     };
     database.write(1, write).unwrap();
     eventually("written", || kinds(&database) == ["2"]);
-    eventually("told", || gauges.store_failing() == 0);
+    eventually("shown", || gauges.store_failing() == 0);
     assert_eq!(gauges.store_failures(), 1);
 }
 

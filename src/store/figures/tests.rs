@@ -196,8 +196,8 @@ fn what_was_checked_since_another_build_answered_is_known_after_a_restart() {
         ticket.finish(Outcome::Match(Via::Exact));
     }
     first.write(&database);
-    let told = Process::start(&database, 2_000).tallies();
-    let figures = &told.routes[0];
+    let tallies = Process::start(&database, 2_000).tallies();
+    let figures = &tallies.routes[0];
     assert_eq!(figures.evidence.checks().matched, 3);
     assert_eq!(figures.evidence.alone, Some(Trials::new(1, 0)));
 }
@@ -421,7 +421,7 @@ fn an_epoch_that_is_over_stays_for_as_long_as_its_build_answers() {
 }
 
 #[test]
-fn an_epoch_that_the_database_refuses_takes_no_other_along_and_is_told() {
+fn a_refused_epoch_takes_no_other_along_and_is_reported() {
     let database = database();
     let mut process = Process::start(&database, 0);
     process.check("a", Outcome::Noise);

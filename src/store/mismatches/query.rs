@@ -1,7 +1,7 @@
 //! Reads stored examples page by page. An index serves every filter, whatever else is stored.
 
 use super::{
-    Filter, LookError, Order,
+    Filter, Order, QueryError,
     record::{MISMATCH, NOISE, OUTCOMES, id_of, number_of},
 };
 use crate::store::document::{Class, Stamp};
@@ -264,7 +264,7 @@ impl After {
     }
 
     /// Parses the cursor of a page in that order.
-    pub(super) fn parse(text: &str, order: Order) -> Result<Self, LookError> {
+    pub(super) fn parse(text: &str, order: Order) -> Result<Self, QueryError> {
         let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
         let of_order = text.strip_prefix(prefix(order));
         let after = of_order.and_then(|text| text.split_once('-'));
@@ -275,7 +275,7 @@ impl After {
                 id: number(id)?,
             })
         });
-        after.ok_or_else(|| LookError::Cursor(text.to_owned()))
+        after.ok_or_else(|| QueryError::Cursor(text.to_owned()))
     }
 }
 

@@ -49,12 +49,13 @@ struct Kept {
     /// The hints are valid for this list of probes, and for the process that made their prints.
     probes: u64,
     process: u64,
-    beside: Vec<Beside>,
+    #[serde(rename = "beside")]
+    evidence: Vec<Evidence>,
 }
 
 /// The evidence of one difference.
 #[derive(Debug, Serialize, Deserialize)]
-struct Beside {
+struct Evidence {
     class_place: String,
     at: Option<Place>,
     hints: Hints,
@@ -86,12 +87,12 @@ impl Record {
         let mut outcomes = OUTCOMES.into_iter();
         let (outcome, _) = outcomes.find(|(_, name)| *name == report.outcome.name())?;
         let mut seen = HashSet::new();
-        let classes = report.differences.iter().filter_map(|told| {
-            let id = number_of(&told.class)?;
+        let classes = report.differences.iter().filter_map(|difference| {
+            let id = number_of(&difference.class)?;
             seen.insert(id).then(|| Shown {
                 id,
-                place: told.class_place.clone(),
-                kind: told.kind,
+                place: difference.class_place.clone(),
+                kind: difference.kind,
             })
         });
         Some(Self {
@@ -125,9 +126,9 @@ pub(super) fn id_of(number: i64) -> String {
 /// Serializes a report. `process` identifies this process.
 pub(super) fn document(report: &Report, process: u64) -> Vec<u8> {
     let mut mismatch = Mismatch::of(report);
-    let beside = mismatch.differences.iter_mut().map(Beside::take);
+    let evidence = mismatch.differences.iter_mut().map(Evidence::take);
     let kept = Kept {
-        beside: beside.collect(),
+        evidence: evidence.collect(),
         mismatch,
         probes: Hints::edition(),
         process,
@@ -141,21 +142,21 @@ pub(super) fn read(document: &[u8], process: u64) -> Result<Mismatch, Unreadable
     let json = zstd::bulk::decompress(document, MAX_DOCUMENT)?;
     let kept: Kept = serde_json::from_slice(&json)?;
     let mut mismatch = kept.mismatch;
-    for (difference, mut beside) in mismatch.differences.iter_mut().zip(kept.beside) {
-        let hints = mem::take(&mut beside.hints);
-        beside.hints = match (kept.probes == Hints::edition(), kept.process == process) {
+    for (difference, mut evidence) in mismatch.differences.iter_mut().zip(kept.evidence) {
+        let hints = mem::take(&mut evidence.hints);
+        evidence.hints = match (kept.probes == Hints::edition(), kept.process == process) {
             (true, true) => hints,
             (true, false) => hints.without_prints(),
             (false, _) => Hints::unknown(),
         };
-        beside.give(difference);
+        evidence.give(difference);
     }
     Ok(mismatch)
 }
 
-// === impl Beside ===
+// === impl Evidence ===
 
-impl Beside {
+impl Evidence {
     fn take(difference: &mut ReportedDifference) -> Self {
         let RuleEvidence { at, hints, shown } = mem::take(&mut difference.basis);
         Self {

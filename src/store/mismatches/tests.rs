@@ -79,7 +79,7 @@ fn id(class: &str) -> String {
 
 fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
     let ended = SystemTime::now() - Duration::from_secs(1_000_000 - 1_000 * number);
-    let told = |class: &&str| ReportedDifference {
+    let difference = |class: &&str| ReportedDifference {
         place: "$.items[3].price".to_owned(),
         kind: Kind::Value,
         class: id(class),
@@ -108,7 +108,7 @@ fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
         ended,
         old: None,
         new: None,
-        differences: classes.iter().map(told).collect(),
+        differences: classes.iter().map(difference).collect(),
         count: classes.len(),
         rechecked: Rechecked::default(),
     }
@@ -399,12 +399,12 @@ fn filters_admit_what_matches_all_of_them() {
             ..Filter::all(9)
         };
         let found = kept.store.mismatches(&wrong);
-        assert!(matches!(found, Err(LookError::Cursor(_))), "{cursor}");
+        assert!(matches!(found, Err(QueryError::Cursor(_))), "{cursor}");
     }
     let recent = kept.store.classes(Order::Recent, None, 1).unwrap().next;
     for cursor in ["12", recent.as_deref().unwrap()] {
         let classes = kept.store.classes(Order::Frequent, Some(cursor), 9);
-        assert!(matches!(classes, Err(LookError::Cursor(_))), "{cursor}");
+        assert!(matches!(classes, Err(QueryError::Cursor(_))), "{cursor}");
     }
 }
 
