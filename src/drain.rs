@@ -46,10 +46,6 @@ impl Watch {
         // An error means that the signal is gone, which also ends the wait.
         let _ = self.draining.wait_for(|draining| *draining).await;
     }
-
-    pub fn is_draining(&self) -> bool {
-        *self.draining.borrow()
-    }
 }
 
 #[cfg(test)]
@@ -62,7 +58,7 @@ mod tests {
         let mut second = watch.clone();
         let task = tokio::spawn(async move {
             second.signaled().await;
-            assert!(second.is_draining());
+            assert!(*second.draining.borrow());
         });
         drop(watch);
 
