@@ -137,27 +137,10 @@ fn report(
     document: &serde_json::Value,
     (values, content_type): (Values, &str),
 ) -> Report {
-    let headers = headers(content_type, secret);
-    let encoded = percent(secret);
-    let uri = format!(
-        "/users/{encoded}@example.com/token/{encoded}?q={encoded}&api_token={encoded}&{encoded}"
-    );
-    let body = body(content_type, secret, document);
-    let request = ReadRequest {
-        method: Method::POST,
-        uri: uri.parse::<Uri>().unwrap(),
-        headers: headers.clone(),
-        body: body.clone(),
-    };
-    let answer = Answer {
-        status: StatusCode::OK,
-        headers: headers.clone(),
-        body: body.into(),
-        trailers: headers,
-    };
-    let timed = || TimedAnswer {
-        answer: answer.clone(),
-        took: Duration::from_millis(1),
+    let input = input(secret, content_type, &body(content_type, secret, document));
+    let answer = TimedAnswer {
+        answer: input.primary.answer.clone(),
+        took: input.primary.took,
     };
     let differences = differences(secret, document);
     let span = Span {
@@ -169,17 +152,6 @@ fn report(
         },
         live: None,
         started: SystemTime::UNIX_EPOCH,
-    };
-    let input = CheckInput {
-        meta: ReadMeta {
-            ticket: Ledger::new(10, Gauges::default()).route("route").sample(),
-            routes: Arc::default(),
-            comparing: Arc::default(),
-            held: Budget::new(0).share(),
-        },
-        request,
-        primary: timed(),
-        offered: Instant::now(),
     };
     let rechecked = Rechecked {
         count: 1,
@@ -194,7 +166,7 @@ fn report(
         input: &input,
         request: &input.request,
         span: &span,
-        shadow: Some(&timed()),
+        shadow: Some(&answer),
         outcome: Outcome::Mismatch(Mark::Plain),
         rechecked: &rechecked,
         room: differences.len(),
@@ -208,6 +180,41 @@ fn report(
         ..Config::default()
     };
     checked.report(&Redactor::new(config, HashKey([9; 16])))
+}
+
+/// A read whose every part holds the secret.
+fn input(secret: &str, content_type: &str, body: &Bytes) -> CheckInput {
+    let headers = headers(content_type, secret);
+    let encoded = percent(secret);
+    let uri = format!(
+        "/users/{encoded}@example.com/token/{encoded}?q={encoded}&api_token={encoded}&{encoded}"
+    );
+    let request = ReadRequest {
+        method: Method::POST,
+        uri: uri.parse::<Uri>().unwrap(),
+        headers: headers.clone(),
+        body: body.clone(),
+    };
+    let answer = Answer {
+        status: StatusCode::OK,
+        headers: headers.clone(),
+        body: body.clone().into(),
+        trailers: headers,
+    };
+    CheckInput {
+        meta: ReadMeta {
+            ticket: Ledger::new(10, Gauges::default()).route("route").sample(),
+            routes: Arc::default(),
+            comparing: Arc::default(),
+            held: Budget::new(0).share(),
+        },
+        request,
+        primary: TimedAnswer {
+            answer,
+            took: Duration::from_millis(1),
+        },
+        offered: Instant::now(),
+    }
 }
 
 proptest! {

@@ -136,7 +136,7 @@ impl Running {
             state,
             signal,
             task: tokio::spawn(bound.run(watch)),
-            parts: parts,
+            parts,
         }
     }
 
