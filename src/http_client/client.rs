@@ -171,7 +171,7 @@ where
         mut connection: Connection<B>,
         request: Request<B>,
     ) -> impl Future<Output = Answer<B>> + Send + use<B> {
-        let request = request.map(|body| Outgoing::new(body, &connection.line));
+        let request = request.map(|body| Outgoing::new(body, &connection.handle));
         Sending {
             sent: connection.tx.try_send_request(request),
             lease: Some(Lease {
@@ -204,8 +204,8 @@ where
             Ok(dialled) => dialled.map_err(Error::Connect)?,
             Err(_) => return Err(Error::ConnectTimeout(limit)),
         };
-        let line = Arc::<WriterHandle>::default();
-        let io = TokioIo::new(Http1Writer::new(stream, line.clone()));
+        let handle = Arc::<WriterHandle>::default();
+        let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
         let (tx, driver) = http1::Builder::new()
             .max_buf_size(MAX_READ)
             .max_headers(self.0.target.max_headers)
@@ -221,7 +221,7 @@ where
         });
         Ok(Connection {
             tx,
-            line,
+            handle,
             origin: Origin::Fresh,
         })
     }

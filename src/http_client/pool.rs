@@ -20,7 +20,7 @@ pub(super) struct Pool<B> {
 #[derive(Debug)]
 pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
-    pub(super) line: Arc<WriterHandle>,
+    pub(super) handle: Arc<WriterHandle>,
     pub(super) origin: Origin,
 }
 

@@ -19,7 +19,7 @@ pin_project! {
     pub(super) struct Outgoing<B> {
         #[pin]
         inner: B,
-        line: Option<Arc<WriterHandle>>,
+        handle: Option<Arc<WriterHandle>>,
     }
 }
 
@@ -32,11 +32,11 @@ pub struct PooledBody<B> {
 // === impl Outgoing ===
 
 impl<B: Body> Outgoing<B> {
-    pub(super) fn new(inner: B, line: &Arc<WriterHandle>) -> Self {
+    pub(super) fn new(inner: B, handle: &Arc<WriterHandle>) -> Self {
         let has_trailers = !inner.is_end_stream() && inner.size_hint().exact().is_none();
         Self {
             inner,
-            line: has_trailers.then(|| line.clone()),
+            handle: has_trailers.then(|| handle.clone()),
         }
     }
 
@@ -58,9 +58,9 @@ impl<B: Body> Body for Outgoing<B> {
         let Some(Ok(frame)) = frame else {
             return Poll::Ready(frame);
         };
-        match (frame.into_trailers(), this.line) {
-            (Ok(trailers), Some(line)) => {
-                line.end_with(&trailers);
+        match (frame.into_trailers(), this.handle) {
+            (Ok(trailers), Some(handle)) => {
+                handle.end_with(&trailers);
                 Poll::Ready(None)
             }
             (Ok(_), None) => Poll::Ready(None),

@@ -30,11 +30,11 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 #[derive(Debug)]
 pub struct Http1Writer<S> {
     inner: S,
-    line: Arc<WriterHandle>,
+    handle: Arc<WriterHandle>,
     /// Written before anything else.
     out: Vec<u8>,
     written: usize,
-    seam: WritePosition,
+    position: WritePosition,
 }
 
 /// Passes additions to the output of one connection.
@@ -110,13 +110,13 @@ impl WriterHandle {
 // === impl Http1Writer ===
 
 impl<S> Http1Writer<S> {
-    pub fn new(inner: S, line: Arc<WriterHandle>) -> Self {
+    pub fn new(inner: S, handle: Arc<WriterHandle>) -> Self {
         Self {
             inner,
-            line,
+            handle,
             out: Vec::new(),
             written: 0,
-            seam: WritePosition::Flushed,
+            position: WritePosition::Flushed,
         }
     }
 }
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1Writer<S> {
 
     /// Inserts `additions` around `bufs`. Returns how many bytes of `bufs` it took: all or none.
     fn join(&mut self, additions: Additions, bufs: &[IoSlice<'_>]) -> usize {
-        if self.seam == WritePosition::Flushed {
+        if self.position == WritePosition::Flushed {
             self.out.extend_from_slice(&additions.informational);
         }
         if additions.trailers.is_empty() {
@@ -186,11 +186,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_out(cx))?;
-        if let Some(additions) = this.line.take() {
+        if let Some(additions) = this.handle.take() {
             let taken = this.join(additions, bufs);
             if taken > 0 {
                 // The flush after every write sends the rest.
-                this.seam = WritePosition::Within;
+                this.position = WritePosition::Within;
                 if let Poll::Ready(Err(error)) = this.poll_out(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
             }
             ready!(this.poll_out(cx))?;
         }
-        this.seam = WritePosition::Within;
+        this.position = WritePosition::Within;
         Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
     }
 
@@ -210,8 +210,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Http1Writer<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(this.poll_out(cx))?;
-        this.seam = WritePosition::Flushed;
-        if let Some(additions) = this.line.take() {
+        this.position = WritePosition::Flushed;
+        if let Some(additions) = this.handle.take() {
             this.join(additions, &[]);
             ready!(this.poll_out(cx))?;
         }
@@ -275,18 +275,18 @@ mod tests {
     /// Writes like hyper: buffered bytes first, then a flush.
     struct Writer {
         wire: Http1Writer<Sink>,
-        line: Arc<WriterHandle>,
+        handle: Arc<WriterHandle>,
         buffered: Vec<u8>,
     }
 
     impl Writer {
         fn new(plan: &[usize]) -> Self {
-            let line = Arc::<WriterHandle>::default();
+            let handle = Arc::<WriterHandle>::default();
             let plan = plan.iter().copied().collect();
             let taken = Vec::new();
             Self {
-                wire: Http1Writer::new(Sink { taken, plan }, line.clone()),
-                line,
+                wire: Http1Writer::new(Sink { taken, plan }, handle.clone()),
+                handle,
                 buffered: Vec::new(),
             }
         }
@@ -324,7 +324,7 @@ mod tests {
             let mut writer = Writer::new(&[step, 0].repeat(40));
             writer.buffered = b"head\r\n\r\n2\r\nok\r\n".to_vec();
             writer.poll();
-            writer.line.end_with(&trailers());
+            writer.handle.end_with(&trailers());
             writer.buffered.extend_from_slice(LAST_CHUNK);
             let expected = "head\r\n\r\n2\r\nok\r\n0\r\nt: 1\r\n\r\n";
             assert_eq!(writer.finish(), expected, "{step}");
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn where_there_are_no_chunks_trailers_are_left_out() {
         let mut writer = Writer::new(&[]);
-        writer.line.end_with(&trailers());
+        writer.handle.end_with(&trailers());
         writer.buffered = b"all of it".to_vec();
         assert_eq!(writer.finish(), "all of it");
     }
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn an_informational_head_goes_out_at_the_next_flush() {
         let mut writer = Writer::new(&[]);
-        assert!(writer.line.inform(b"<103>", 5));
+        assert!(writer.handle.inform(b"<103>", 5));
         assert!(writer.poll());
         assert_eq!(writer.wire.inner.taken, b"<103>");
     }
@@ -350,10 +350,10 @@ mod tests {
     #[test]
     fn informational_heads_past_the_room_for_them_are_dropped() {
         let mut writer = Writer::new(&[]);
-        let taken: Vec<_> = (0..4).map(|_| writer.line.inform(b"<103>", 12)).collect();
+        let taken: Vec<_> = (0..4).map(|_| writer.handle.inform(b"<103>", 12)).collect();
         assert_eq!(taken, [true, true, false, false]);
         assert!(writer.poll());
-        assert!(writer.line.inform(b"<103>", 12), "there is room again");
+        assert!(writer.handle.inform(b"<103>", 12), "there is room again");
         assert!(writer.poll());
         assert_eq!(writer.wire.inner.taken, b"<103>".repeat(3));
     }
@@ -372,9 +372,9 @@ mod tests {
                 }
                 // hyper reads a request only when the last answer's head has left its buffer, or at a flush.
                 let begins_anew = writer.buffered.is_empty();
-                if begins_anew || writer.wire.seam == WritePosition::Within {
+                if begins_anew || writer.wire.position == WritePosition::Within {
                     let head = format!("<{index}>");
-                    prop_assert!(writer.line.inform(head.as_bytes(), 1_000));
+                    prop_assert!(writer.handle.inform(head.as_bytes(), 1_000));
                 }
                 writer.buffered.extend_from_slice(format!("[{index}: answer]").as_bytes());
             }

@@ -53,7 +53,7 @@ pub(super) struct Shared {
 /// The caller's side of a connection.
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) line: Arc<WriterHandle>,
+    pub(super) writer: Arc<WriterHandle>,
     pub(super) switch: Switch,
     pub(super) limits: ListenerLimits,
     pub(super) gauges: Gauges,
@@ -98,7 +98,7 @@ pub(super) struct Answering {
 impl Caller {
     pub(super) fn new(limits: ListenerLimits, gauges: Gauges) -> Self {
         Self {
-            line: Arc::default(),
+            writer: Arc::default(),
             switch: Switch::default(),
             limits,
             gauges,

@@ -55,7 +55,7 @@ struct Pending {
     version: Version,
     received: Instant,
     upgrade: Option<Box<Upgrade>>,
-    keeper: Option<GateHandle>,
+    handle: Option<GateHandle>,
     primary: Stack,
 }
 
@@ -221,11 +221,11 @@ impl Pending {
         if let Some(upgrade) = &call.upgrade {
             ask_for_upgrade(&mut parts, upgrade);
         }
-        let mut keeper = None;
+        let mut handle = None;
         if call.marks.have(Mark::Expect) && !body.is_end_stream() {
             let (gate, kept) = BodyGate::new(call.caller.caller().switch.clone());
             body.hold_back(gate);
-            keeper = Some(kept);
+            handle = Some(kept);
         }
         let pending = Self {
             method: parts.method.clone(),
@@ -233,7 +233,7 @@ impl Pending {
             version: call.version,
             received: call.received,
             upgrade: call.upgrade,
-            keeper,
+            handle,
             primary: call.live.serve_from,
         };
         (Request::from_parts(parts, body), pending)
@@ -242,7 +242,7 @@ impl Pending {
     /// Passes on the primary's informational answers. An HTTP/1.0 caller would not understand them.
     fn inform(&self, request: &mut Request<RequestBody>) {
         let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
-        informational::pass_on(request, caller, self.keeper.as_ref());
+        informational::pass_on(request, caller, self.handle.as_ref());
     }
 
     fn answer(
@@ -267,7 +267,7 @@ impl Pending {
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
             match self.version {
-                Version::HTTP_11 => body.put_trailers_on(self.caller.caller().line.clone()),
+                Version::HTTP_11 => body.put_trailers_on(self.caller.caller().writer.clone()),
                 _ => body.ends_connection(self.caller.caller().switch.clone()),
             }
         }
@@ -282,9 +282,9 @@ impl Pending {
 
     /// Closes the connection if the answer came before the body was wanted, because the body will never be sent.
     fn refuse_body(&self, answer: &mut Response<ResponseBody>) {
-        let Some(keeper) = &self.keeper else { return };
-        if keeper.answered() {
-            answer.body_mut().refuse_at_end(keeper.clone());
+        let Some(handle) = &self.handle else { return };
+        if handle.answered() {
+            answer.body_mut().refuse_at_end(handle.clone());
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }

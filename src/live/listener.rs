@@ -173,11 +173,11 @@ async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
         return tracing::debug!(%error, "a caller left before it was served");
     }
     poll_fn(|cx| {
-        caller.line.written_by(cx.waker());
+        caller.writer.written_by(cx.waker());
         Poll::Ready(())
     })
     .await;
-    let io = TokioIo::new(Http1Writer::new(guard, caller.line.clone()));
+    let io = TokioIo::new(Http1Writer::new(guard, caller.writer.clone()));
     let mut builder = http1::Builder::new();
     builder
         .auto_date_header(false)

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_that_is_told_otherwise_is_named_once() {
+    fn each_part_that_redaction_changed_is_named_once() {
         let shown = [("accept", "a/b"), ("cookie", "a"), ("cookie", "b")];
         let shown = shown.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let whole = ReportedRequest {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_in_a_coding_cannot_be_sent_as_it_is_told() {
+    fn what_was_sent_in_a_coding_cannot_be_sent_as_it_is_reported() {
         let reported = ReportedRequest {
             path: "/users/7".to_owned(),
             query: Some("q=x".to_owned()),

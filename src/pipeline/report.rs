@@ -170,13 +170,14 @@ impl Report {
         let answers = answers.map(|answer| {
             pairs(&answer.headers) + pairs(&answer.trailers) + optional(answer.body.as_ref())
         });
-        let differences = self.differences.iter().map(|told| {
-            let texts = told.place.len() + told.class.len() + told.class_place.len();
+        let differences = self.differences.iter().map(|difference| {
+            let texts =
+                difference.place.len() + difference.class.len() + difference.class_place.len();
             size_of::<ReportedDifference>()
-                + told.basis.hints.size()
+                + difference.basis.hints.size()
                 + texts
-                + optional(told.old.as_ref())
-                + optional(told.new.as_ref())
+                + optional(difference.old.as_ref())
+                + optional(difference.new.as_ref())
         });
         let request = &self.request;
         size_of::<Self>()

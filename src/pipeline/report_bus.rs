@@ -150,11 +150,11 @@ mod tests {
     fn what_waits_is_bounded_in_bytes_and_free_again_once_it_is_dropped() {
         let gauges = Gauges::default();
         let mut reports = Reports::new(gauges.clone());
-        let mut heard = reports.listen(Signal::Store, 100);
+        let mut received = reports.listen(Signal::Store, 100);
         reports.send(report(MAX_WAITING / 2));
         reports.send(report(MAX_WAITING / 2));
         assert_eq!(gauges.exports_dropped(Signal::Store), 1);
-        drop(heard.try_recv().unwrap());
+        drop(received.try_recv().unwrap());
         reports.send(report(MAX_WAITING / 2));
         assert_eq!(gauges.exports_dropped(Signal::Store), 1);
     }

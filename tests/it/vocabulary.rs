@@ -66,7 +66,7 @@ const VOCABULARY: [Entry; 19] = [
     entry(&["lane", "lanes"], "client", 0),
     entry(&["entrance"], "connection", 0),
     entry(&["house"], "shared", 42),
-    entry(&["keeper", "keepers"], "handle", 39),
+    entry(&["keeper", "keepers"], "handle", 0),
     entry(&["mend", "mends", "mended"], "fix", 10),
     entry(&["passage", "passages"], "permit", 0),
     entry(&["switchboard"], "publisher", 16),

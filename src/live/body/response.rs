@@ -23,7 +23,7 @@ pub(crate) struct ResponseBody {
     source: Source,
     origin: Origin,
     /// Writes the trailers; `None` drops them.
-    line: Option<Arc<WriterHandle>>,
+    writer: Option<Arc<WriterHandle>>,
     /// Set if the end of the body is the end of the connection, so that a broken body must end in a reset.
     ends_connection: Option<Switch>,
     /// A request body that the primary did not want, held back until the answer ends.
@@ -69,7 +69,7 @@ impl ResponseBody {
         Self {
             source,
             origin,
-            line: None,
+            writer: None,
             ends_connection: None,
             unwanted: None,
             capture: None,
@@ -83,16 +83,16 @@ impl ResponseBody {
         self.source = Source::Untold(length);
     }
 
-    pub(crate) fn put_trailers_on(&mut self, line: Arc<WriterHandle>) {
-        self.line = Some(line);
+    pub(crate) fn put_trailers_on(&mut self, writer: Arc<WriterHandle>) {
+        self.writer = Some(writer);
     }
 
     pub(crate) fn ends_connection(&mut self, switch: Switch) {
         self.ends_connection = Some(switch);
     }
 
-    pub(crate) fn refuse_at_end(&mut self, keeper: GateHandle) {
-        self.unwanted = Some(Unwanted(keeper));
+    pub(crate) fn refuse_at_end(&mut self, handle: GateHandle) {
+        self.unwanted = Some(Unwanted(handle));
     }
 
     pub(crate) fn ends(&mut self, exchange: Exchange) {
@@ -142,8 +142,8 @@ impl ResponseBody {
     fn divert(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match frame.into_trailers() {
             Ok(trailers) => {
-                if let Some(line) = &self.line {
-                    line.end_with(&trailers);
+                if let Some(writer) = &self.writer {
+                    writer.end_with(&trailers);
                 }
                 None
             }

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The waiting side.
 #[derive(Debug)]
 pub(crate) struct BodyGate {
-    keeper: GateHandle,
+    handle: GateHandle,
     caller: Switch,
     patience: Pin<Box<Sleep>>,
 }
@@ -55,18 +55,18 @@ const REFUSED: u8 = 3;
 
 impl BodyGate {
     pub(crate) fn new(caller: Switch) -> (Self, GateHandle) {
-        let keeper = GateHandle::default();
+        let handle = GateHandle::default();
         let gate = Self {
-            keeper: keeper.clone(),
+            handle: handle.clone(),
             caller,
             patience: Box::pin(sleep(PATIENCE)),
         };
-        (gate, keeper)
+        (gate, handle)
     }
 
     pub(crate) fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Decision> {
-        self.keeper.0.waiting.register(cx.waker());
-        match self.keeper.0.state.load(Ordering::Acquire) {
+        self.handle.0.waiting.register(cx.waker());
+        match self.handle.0.state.load(Ordering::Acquire) {
             OPEN => return Poll::Ready(Decision::Open),
             REFUSED => return Poll::Ready(Decision::Refused),
             ANSWERED => return Poll::Pending,
@@ -77,7 +77,7 @@ impl BodyGate {
             return Poll::Pending;
         }
         // An answer may have arrived in between.
-        if self.keeper.change(CLOSED, OPEN) {
+        if self.handle.change(CLOSED, OPEN) {
             Poll::Ready(Decision::Open)
         } else {
             Poll::Pending

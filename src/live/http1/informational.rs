@@ -13,18 +13,18 @@ use std::sync::Arc;
 pub(crate) fn pass_on(
     request: &mut Request<RequestBody>,
     caller: Option<&Arc<Caller>>,
-    keeper: Option<&GateHandle>,
+    handle: Option<&GateHandle>,
 ) {
-    let (caller, keeper) = (caller.cloned(), keeper.cloned());
-    if caller.is_none() && keeper.is_none() {
+    let (caller, handle) = (caller.cloned(), handle.cloned());
+    if caller.is_none() && handle.is_none() {
         return;
     }
     hyper::ext::on_informational(request, move |answer| {
-        match (answer.status(), &keeper, &caller) {
-            (StatusCode::CONTINUE, Some(keeper), _) => keeper.open(),
+        match (answer.status(), &handle, &caller) {
+            (StatusCode::CONTINUE, Some(handle), _) => handle.open(),
             (status, _, Some(caller)) => {
                 let head = head(status, answer.headers().clone());
-                if !caller.line.inform(&head, caller.limits.header_bytes) {
+                if !caller.writer.inform(&head, caller.limits.header_bytes) {
                     caller.gauges.bound_reached(Bound::Informational);
                 }
             }
