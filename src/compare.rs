@@ -37,7 +37,7 @@ pub mod xml;
 mod tests;
 
 pub use answer::{Answer, BodyCopy, Digest, Hashing};
-pub use bijection::{Bijections, Ids, Met};
+pub use bijection::{Bijections, IdPairs, Ids};
 pub use candidate::Candidate;
 pub use class::Class;
 pub use options::{Explain, HeaderScope, Options};
@@ -160,7 +160,7 @@ pub fn compare(
 }
 
 /// Compares two answers, given the pairs of ids from earlier in the epoch. New pairs are added to them, to be
-/// [kept](Bijections::keep) or [retracted](Bijections::retract).
+/// [kept](Bijections::keep) or [rolled back](Bijections::rollback).
 pub fn compare_within(
     (old, new): (&Answer, &Answer),
     context: &Context<'_>,

@@ -25,7 +25,7 @@ pub(crate) fn time(run: &dyn Fn() -> bool) -> Duration {
 
 /// How long this thread has run, if the kernel reports it.
 fn processor_time() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds = told.split_whitespace().next()?.parse().ok()?;
+    let reported = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = reported.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
 }

@@ -84,7 +84,7 @@ fn measure(size: usize, fixture: &Fixture) {
     let bytes = fixture.old.len() + fixture.new.len();
     contestants
         .iter()
-        .for_each(|contestant| contestant.tell(bytes));
+        .for_each(|contestant| contestant.report(bytes));
     let [sonic, serde, memcmp, twinread, ten, thousand] =
         contestants.map(|contestant| contestant.best.as_secs_f64());
     anstream::println!(
@@ -150,7 +150,7 @@ fn looked_for() {
     let bytes = reordered.old.len() + reordered.new.len();
     contestants
         .iter()
-        .for_each(|contestant| contestant.tell(bytes));
+        .for_each(|contestant| contestant.report(bytes));
     let costs = contestants[1..].iter().map(|contestant| {
         let cost = contestant.best.as_secs_f64() / contestants[0].best.as_secs_f64();
         format!("x {cost:.2}")
@@ -213,7 +213,7 @@ impl<'f> Contestant<'f> {
         self.best = self.best.min(time(&self.run));
     }
 
-    fn tell(&self, bytes: usize) {
+    fn report(&self, bytes: usize) {
         let used = record_allocs(|| {
             black_box((self.run)());
         });

@@ -48,20 +48,20 @@ pub(crate) fn measure() {
     anstream::println!("learning what would explain the differences of one check");
     for (kind, values) in KINDS {
         for count in [1, 100] {
-            tell(
+            report(
                 &format!("{count} x {kind}, members"),
                 members(count, values),
             );
         }
-        tell(
+        report(
             &format!("100 x {kind}, elements that moved"),
             elements(100, values),
         );
     }
-    tell("50 renamed members", renamed(50));
+    report("50 renamed members", renamed(50));
 }
 
-fn tell(name: &str, [old, new]: [Answer; 2]) {
+fn report(name: &str, [old, new]: [Answer; 2]) {
     let comparison = compare(&old, &new, &context(), &CompareConfig::default());
     let differences = comparison.differences();
     let run = || !hints(differences, (&old, &new)).is_empty();
@@ -121,7 +121,7 @@ impl Prints for Open {
         hasher.finish()
     }
 
-    fn may_tell(&self, _: &Place) -> bool {
+    fn may_show(&self, _: &Place) -> bool {
         true
     }
 }

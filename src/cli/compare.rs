@@ -298,12 +298,12 @@ mod tests {
         };
         let (old, new) = (message("Sun", r#"{"n":1}"#), message("Mon", r#"{"n": 1}"#));
         let files = [("old", &*old), ("new", &*new), ("bare.json", r#"{"n":1}"#)];
-        let (outcome, told) = run_with(&files, "old new");
+        let (outcome, reported) = run_with(&files, "old new");
         assert_eq!(outcome, Ok(Found::Equal));
-        assert!(told.contains("masked by http-date: 1"), "{told}");
-        let (outcome, told) = run_with(&files, "old new --no-builtin");
+        assert!(reported.contains("masked by http-date: 1"), "{reported}");
+        let (outcome, reported) = run_with(&files, "old new --no-builtin");
         assert_eq!(outcome, Ok(Found::Different));
-        assert!(told.contains("header.date"), "{told}");
+        assert!(reported.contains("header.date"), "{reported}");
         assert_eq!(
             run_with(&files, "old bare.json").0,
             Ok(Found::Equal),
@@ -312,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn head_answers_are_compared_by_the_size_they_tell() {
+    fn head_answers_are_compared_by_the_size_they_report() {
         let head = |length| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         let files = [("old", &*head(100)), ("new", &*head(7))];
-        let (outcome, told) = run_with(&files, "old new --method HEAD");
+        let (outcome, reported) = run_with(&files, "old new --method HEAD");
         assert_eq!(outcome, Ok(Found::Different));
-        assert!(told.contains("header.content-length"), "{told}");
+        assert!(reported.contains("header.content-length"), "{reported}");
         assert_eq!(
             run_with(&files, "old old --method HEAD").0,
             Ok(Found::Equal)
@@ -334,11 +334,11 @@ mod tests {
         let (old, new) = (message("text/plain"), message("application/json"));
         let rule = "rules: [{id: kind, why: w, at: header.content-type, do: ignore}]";
         let files = [("old", &*old), ("new", &*new), ("rules.yaml", rule)];
-        let (outcome, told) = run_with(&files, "old new");
+        let (outcome, reported) = run_with(&files, "old new");
         assert_eq!(outcome, Ok(Found::Different));
         assert!(
-            told.ends_with("1 difference\n") && told.contains("header.content-type"),
-            "{told}"
+            reported.ends_with("1 difference\n") && reported.contains("header.content-type"),
+            "{reported}"
         );
         assert_eq!(
             run_with(&files, "old new --rules rules.yaml").0,
@@ -363,9 +363,9 @@ mod tests {
             ),
             ("x.test.yaml", "not: rules"),
         ];
-        let (outcome, told) = run_with(&files, "old.json new.json --rules rules.yaml --json");
+        let (outcome, reported) = run_with(&files, "old.json new.json --rules rules.yaml --json");
         assert_eq!(outcome, Ok(Found::Equal));
-        assert!(told.contains("\"via\": \"rules\""), "{told}");
+        assert!(reported.contains("\"via\": \"rules\""), "{reported}");
     }
 
     #[test]
@@ -376,7 +376,7 @@ mod tests {
             ("folder/readme.txt", "no rules"),
             ("cut", "HTTP/1.1 200 OK\r\n"),
         ];
-        for (line, told) in [
+        for (line, reported) in [
             ("a.json no-such.json", "cannot read"),
             ("a.json a.json --rules bad.yaml", "`why` is missing"),
             ("a.json a.json --rules folder", "folder holds no rules"),
@@ -388,7 +388,7 @@ mod tests {
             ("- -", "only one of the two can be stdin"),
         ] {
             let refused = run_with(&files, line).0.unwrap_err();
-            assert!(refused.contains(told), "{line}: {refused}");
+            assert!(refused.contains(reported), "{line}: {refused}");
         }
     }
 }

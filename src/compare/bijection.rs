@@ -35,7 +35,7 @@ struct Table {
 
 /// Pairs that one comparison recorded first, by the name of the table.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Met(HashMap<String, HashSet<Ids>>);
+pub struct IdPairs(HashMap<String, HashSet<Ids>>);
 
 /// The hashes of an old id and a new one at the same place.
 pub type Ids = (u128, u128);
@@ -76,18 +76,18 @@ impl Bijections {
     }
 
     /// Forgets the pairs recorded since [`keep`](Self::keep), and returns them.
-    pub fn retract(&mut self) -> Met {
-        let mut met = Met::default();
+    pub fn rollback(&mut self) -> IdPairs {
+        let mut met = IdPairs::default();
         for (name, table) in &mut self.tables {
             if !table.met.is_empty() {
-                met.0.insert(name.clone(), table.retract());
+                met.0.insert(name.clone(), table.rollback());
             }
         }
         met
     }
 
-    /// Keeps retracted pairs, except those that contradict known pairs or find no room.
-    pub fn learn(&mut self, met: Met) {
+    /// Keeps pairs that were rolled back, except those that contradict known pairs or find no room.
+    pub fn commit(&mut self, met: IdPairs) {
         for (name, pairs) in met.0 {
             for ids in pairs {
                 if self.meeting(&name, ids) == Meeting::Fresh {
@@ -156,7 +156,7 @@ impl Table {
         self.olds.insert(new, old);
     }
 
-    fn retract(&mut self) -> HashSet<Ids> {
+    fn rollback(&mut self) -> HashSet<Ids> {
         for (old, new) in &self.met {
             self.news.remove(old);
             self.olds.remove(new);
@@ -165,9 +165,9 @@ impl Table {
     }
 }
 
-// === impl Met ===
+// === impl IdPairs ===
 
-impl Met {
+impl IdPairs {
     /// The number of pairs.
     pub fn len(&self) -> usize {
         self.0.values().map(HashSet::len).sum()
@@ -315,21 +315,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_retracted_was_never_there_until_it_is_learnt() {
+    fn what_is_rolled_back_was_never_there_until_it_is_committed() {
         let mut pairs = Bijections::default();
         pairs.record("ids", (5, 7));
         pairs.keep();
         pairs.record("ids", (6, 8));
         pairs.record("others", (5, 8));
-        let met = pairs.retract();
-        assert_eq!((met.len(), pairs.retract()), (2, Met::default()));
+        let met = pairs.rollback();
+        assert_eq!((met.len(), pairs.rollback()), (2, IdPairs::default()));
         assert_eq!(pairs.meeting("ids", (5, 7)), Meeting::Known);
         assert_eq!(pairs.meeting("ids", (6, 9)), Meeting::Fresh);
         assert_eq!(pairs.take_fresh(), [("ids".to_owned(), vec![(5, 7)])]);
 
         pairs.record("ids", (6, 9));
         pairs.keep();
-        pairs.learn(met);
+        pairs.commit(met);
         assert_eq!(pairs.meeting("ids", (6, 9)), Meeting::Known);
         assert_eq!(pairs.meeting("ids", (1, 8)), Meeting::Fresh);
         assert_eq!(pairs.meeting("others", (5, 8)), Meeting::Known);
@@ -344,12 +344,12 @@ mod tests {
         let met = |ids: &[(&str, Ids)]| {
             let mut pairs = Bijections::default();
             ids.iter().for_each(|(name, ids)| pairs.record(name, *ids));
-            pairs.retract()
+            pairs.rollback()
         };
         let mut first = met(&[("a", (1, 1)), ("a", (2, 2)), ("b", (3, 3))]);
         first.intersect(&met(&[("a", (1, 1)), ("a", (2, 4)), ("c", (3, 3))]));
         assert_eq!(first, met(&[("a", (1, 1))]));
-        first.intersect(&Met::default());
+        first.intersect(&IdPairs::default());
         assert!(first.is_empty());
     }
 

@@ -220,7 +220,7 @@ impl<'c> Bodies<'c> {
         let [old, new] = self.without_marks();
         let old = Document::read(old, framing, max_depth);
         let new = match &old {
-            Ok(old) => Document::read_beside(new, framing, max_depth, old),
+            Ok(old) => Document::read_against(new, framing, max_depth, old),
             Err(_) => Document::read(new, framing, max_depth),
         };
         if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {

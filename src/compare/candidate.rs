@@ -39,7 +39,7 @@ pub(super) struct Reading {
 
 impl<'v> Candidate<'v> {
     /// The values of a reported difference; `None` if they were not reported whole.
-    pub fn told(difference: &'v Difference) -> Option<Self> {
+    pub fn reported(difference: &'v Difference) -> Option<Self> {
         let is_node = matches!(difference.place, Place::Node(_));
         let subjects = |side: &'v Option<Value>| match side {
             None => Some(Vec::new()),

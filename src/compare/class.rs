@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn indices_do_not_tell_classes_apart() {
+    fn indices_do_not_distinguish_classes() {
         assert_eq!(at(3, Kind::Value), at(99, Kind::Value));
         assert_eq!(at(3, Kind::Value).place, "$.items[*]['a b']");
         assert_ne!(at(3, Kind::Value).id(), at(3, Kind::Type).id());

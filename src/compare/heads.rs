@@ -89,13 +89,13 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
     let Pair { old, new, .. } = pair;
     let scope = &pair.comparing.options.headers;
     let mut types = Types::AsDeclared;
-    let tell_size = tell_size((old, new), pair.context.method);
+    let compares_length = compares_length((old, new), pair.context.method);
     statuses(old.status, new.status, findings);
     for section in [Section::Headers, Section::Trailers] {
         let (olds, news) = (&section.of(old), &section.of(new));
         for name in looked_at(section, (olds, news), findings) {
             let is_framing =
-                UNCOMPARED.contains(&name) || !tell_size && name == header::CONTENT_LENGTH;
+                UNCOMPARED.contains(&name) || !compares_length && name == header::CONTENT_LENGTH;
             if !scope.holds(&name) || is_framing {
                 continue;
             }
@@ -112,7 +112,7 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
 
 /// Whether `content-length` is the size of the resource, because there is no body to frame. Different codings have
 /// different sizes.
-fn tell_size((old, new): (&Answer, &Answer), method: &Method) -> bool {
+fn compares_length((old, new): (&Answer, &Answer), method: &Method) -> bool {
     let are_unmodified = [old, new].map(|answer| answer.status == StatusCode::NOT_MODIFIED);
     (method == Method::HEAD || are_unmodified == [true; 2])
         && coding::codings(&old.headers) == coding::codings(&new.headers)

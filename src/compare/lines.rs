@@ -30,7 +30,7 @@ pub(super) fn differences(old: &str, new: &str, deadline: Option<Instant>) -> Ve
 mod tests {
     use super::*;
 
-    fn told_as(old: &str, new: &str) -> Vec<(String, Option<String>, Option<String>)> {
+    fn reported_as(old: &str, new: &str) -> Vec<(String, Option<String>, Option<String>)> {
         let text = |value: Option<Value>| match value {
             Some(Value::Text(text)) => Some(text),
             _ => None,
@@ -45,27 +45,27 @@ mod tests {
     }
 
     #[test]
-    fn runs_of_lines_are_told_by_olds_numbers() {
+    fn runs_of_lines_are_reported_by_olds_numbers() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            told_as("a\nb\nc\nd\n", "a\nX\nY\nd\n"),
+            reported_as("a\nb\nc\nd\n", "a\nX\nY\nd\n"),
             [("lines 2-3".to_owned(), some("b\nc\n"), some("X\nY\n"))]
         );
         assert_eq!(
-            told_as("a\nb\n", "a\nnew\nb\n"),
+            reported_as("a\nb\n", "a\nnew\nb\n"),
             [("line 2".to_owned(), None, some("new\n"))]
         );
         assert_eq!(
-            told_as("a\nb\n", "b\n"),
+            reported_as("a\nb\n", "b\n"),
             [("line 1".to_owned(), some("a\n"), None)]
         );
         assert_eq!(
-            told_as("a", "a\n"),
+            reported_as("a", "a\n"),
             [("line 1".to_owned(), some("a"), some("a\n"))]
         );
-        assert_eq!(told_as("a\r\n", "a\n").len(), 1);
+        assert_eq!(reported_as("a\r\n", "a\n").len(), 1);
         assert_eq!(
-            told_as("a\n", "a\nb"),
+            reported_as("a\n", "a\nb"),
             [("line 2".to_owned(), None, some("b"))]
         );
     }

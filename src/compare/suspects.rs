@@ -34,7 +34,7 @@ pub struct RecheckState {
     excused: HashSet<Variation>,
     /// The number of first differences that were counted, but not kept.
     unseen: usize,
-    standing: Classification,
+    classification: Classification,
 }
 
 /// The classification after the readings so far.
@@ -98,12 +98,12 @@ impl RecheckState {
             new: Noise::default(),
             excused: HashSet::new(),
             unseen: first.count().saturating_sub(differences.len()),
-            standing: Classification::Open,
+            classification: Classification::Open,
         }
     }
 
     /// Adds one more reading.
-    pub fn hear(&mut self, later: Later<'_>) {
+    pub fn observe(&mut self, later: Later<'_>) {
         let [from_first, from_later] = later.own;
         self.noise.add(from_first);
         let (noise, own) = (&self.noise, Noise::of(from_later));
@@ -122,7 +122,7 @@ impl RecheckState {
         if let Some(earlier) = later.earlier {
             self.excuse(earlier);
         }
-        self.standing = self.judge(&again, later);
+        self.classification = self.judge(&again, later);
     }
 
     /// Moves places to noise if earlier checks know them as such and the new stack shows it in this check.
@@ -161,37 +161,37 @@ impl RecheckState {
     }
 
     /// The classification after the last reading.
-    pub fn standing(&self) -> Classification {
-        self.standing
+    pub fn classification(&self) -> Classification {
+        self.classification
     }
 
     /// The first differences to report: those that differed at the last reading, otherwise those that were lag,
     /// otherwise, if all are noise, all of them. At most `max` are kept; differences that were never kept still count.
-    pub fn tell(&self, first: &Compared, max: usize) -> Compared {
+    pub fn report(&self, first: &Compared, max: usize) -> Compared {
         let mut differences = first.differences().to_vec();
         let mut count = first.count();
-        if let Some(told) = self.told() {
-            let is_told = |difference: &Difference| told.contains(&Suspect::of(difference));
+        if let Some(reported) = self.reported() {
+            let is_reported = |difference: &Difference| reported.contains(&Suspect::of(difference));
             // If all kept differences are noise, they are all there is to show.
-            if differences.iter().any(is_told) {
-                differences.retain(is_told);
+            if differences.iter().any(is_reported) {
+                differences.retain(is_reported);
             }
-            count = differences.len().max(told.len() + self.unseen);
+            count = differences.len().max(reported.len() + self.unseen);
         }
         differences.truncate(max);
         Compared::Different { differences, count }
     }
 
     /// `None` if all of them are reported.
-    fn told(&self) -> Option<HashSet<&Suspect>> {
+    fn reported(&self) -> Option<HashSet<&Suspect>> {
         let (open, equal) = (&*self.open, &*self.equal);
-        let told = match self.standing {
+        let reported = match self.classification {
             Classification::Noise => return None,
             Classification::Open => [open, &[]],
             Classification::Unclear => [open, equal],
             Classification::Lag => [equal, &[]],
         };
-        Some(told.into_iter().flatten().collect())
+        Some(reported.into_iter().flatten().collect())
     }
 
     /// How the places that are not known to be noise differ.
@@ -204,7 +204,7 @@ impl RecheckState {
     /// they are noise.
     pub fn are_known(&self, known: &HashSet<Variation>) -> bool {
         let mut open = self.open.iter();
-        self.standing == Classification::Open
+        self.classification == Classification::Open
             && open.all(|suspect| known.contains(&suspect.variation()))
     }
 
@@ -215,7 +215,7 @@ impl RecheckState {
 
     /// Where the old stack's own readings differ, with the indices of the first; capped.
     pub fn noise(&self) -> &[Place] {
-        self.noise.told()
+        self.noise.reported()
     }
 
     /// The number of places in memory.

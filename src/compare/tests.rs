@@ -78,7 +78,7 @@ fn compared(old: &Answer, new: &Answer, rules: &[(&str, &str)]) -> Comparison {
 }
 
 /// Places and kinds, `$.a value`.
-fn told(comparison: &Comparison) -> Vec<String> {
+fn reported(comparison: &Comparison) -> Vec<String> {
     match &comparison.result {
         Compared::Different { differences, .. } => differences
             .iter()
@@ -90,7 +90,7 @@ fn told(comparison: &Comparison) -> Vec<String> {
 }
 
 fn differences(old: &Answer, new: &Answer, rules: &[(&str, &str)]) -> Vec<String> {
-    told(&compared(old, new, rules))
+    reported(&compared(old, new, rules))
 }
 
 fn json_differences(old: &str, new: &str, rules: &[(&str, &str)]) -> Vec<String> {

@@ -27,8 +27,8 @@ pub(super) fn compare<V: AsRef<[u8]>>(
     findings.judge(rules, case, || Difference {
         place: place(),
         kind,
-        old: told(olds),
-        new: told(news),
+        old: reported(olds),
+        new: reported(news),
     });
 }
 
@@ -62,7 +62,7 @@ fn sorted<V: AsRef<[u8]>>(values: &[V]) -> Vec<&[u8]> {
 }
 
 /// One value as text, several as a list.
-fn told<V: AsRef<[u8]>>(values: &[V]) -> Option<Value> {
+fn reported<V: AsRef<[u8]>>(values: &[V]) -> Option<Value> {
     match values {
         [] => None,
         [one] => Some(Value::Text(spelled(one.as_ref()))),

@@ -81,7 +81,7 @@ struct Within {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    Telling,
+    Reporting,
     /// Nothing is reported or counted.
     Probing(Likeness),
 }
@@ -123,7 +123,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         Self {
             pair,
             findings,
-            mode: Mode::Telling,
+            mode: Mode::Reporting,
             above: Vec::new(),
             path: Vec::new(),
             active: Active::default(),
@@ -195,7 +195,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     }
 
     fn is_probing(&self) -> bool {
-        self.mode != Mode::Telling
+        self.mode != Mode::Reporting
     }
 
     /// Whether a probe has its answer.

@@ -184,9 +184,9 @@ fn summary(number: u32) -> Value {
 }
 
 fn warehouses(number: u32) -> Value {
-    let shelves = WAREHOUSES.iter().zip(1..);
-    let shelves = shelves.map(|(name, place)| json!({"name": name, "count": number + place}));
-    Value::Array(shelves.collect())
+    let stocks = WAREHOUSES.iter().zip(1..);
+    let stocks = stocks.map(|(name, extra)| json!({"name": name, "count": number + extra}));
+    Value::Array(stocks.collect())
 }
 
 /// The id of a product by its number, from 1.

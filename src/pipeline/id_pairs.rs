@@ -84,7 +84,7 @@ impl Tables {
     /// Discards what a comparison that panicked left behind.
     pub fn lock(&self) -> MutexGuard<'_, Bijections> {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.retract();
+        tables.rollback();
         tables
     }
 }

@@ -109,7 +109,7 @@ impl Prints for Redactor {
         self.digest(text.as_bytes())
     }
 
-    fn may_tell(&self, place: &Place) -> bool {
+    fn may_show(&self, place: &Place) -> bool {
         *self.place(place) == *place
     }
 }

@@ -43,13 +43,13 @@ fn a_rule_says_what_it_was_given() {
 ",
     )
     .unwrap();
-    let told: Vec<_> = set
+    let reported: Vec<_> = set
         .rules()
         .iter()
         .map(|rule| format!("{} {} {}", rule.id, rule.at, rule.action))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "price $.items[*].price {tolerance: {abs: 0.01, rel: 1e-9}}",
             "order $.items {unordered: {key: sku}}",
@@ -62,7 +62,7 @@ fn a_rule_says_what_it_was_given() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_and_with_its_line() {
+fn every_fault_is_reported_at_once_and_with_its_line() {
     let text = "rules:
   - {id: a, at: $.a, do: ignore}
   - {id: a, why: w, at: $.b, do: ignor}
@@ -177,10 +177,10 @@ fn an_id_is_taken_by_a_faulty_rule_too() {
 
 #[test]
 fn actions_are_refused_by_name() {
-    for (action, told) in REFUSED {
+    for (action, reported) in REFUSED {
         let faults = faults(&format!("at: $.a, do: {action}"));
         assert!(
-            faults.iter().any(|fault| fault.contains(told)),
+            faults.iter().any(|fault| fault.contains(reported)),
             "{action}: {faults:?}"
         );
     }
@@ -244,10 +244,10 @@ const MEANINGLESS: &[(&str, &str)] = &[
 
 #[test]
 fn combinations_without_a_meaning_are_refused() {
-    for (fields, told) in MEANINGLESS {
+    for (fields, reported) in MEANINGLESS {
         let faults = faults(fields);
         assert!(
-            faults.iter().any(|fault| fault.contains(told)),
+            faults.iter().any(|fault| fault.contains(reported)),
             "{fields}: {faults:?}"
         );
     }
@@ -340,10 +340,10 @@ fn a_substitution_takes_groups_that_there_are() {
         assert_eq!(replace(with), [""; 0], "{with}");
     }
     for (with, group) in [("$3", "3"), ("$1x", "1x"), ("$$$c", "c"), ("${d}", "d")] {
-        let told = replace(with);
+        let reported = replace(with);
         assert!(
-            told[0].contains(&format!("takes the group `{group}`")),
-            "{told:?}"
+            reported[0].contains(&format!("takes the group `{group}`")),
+            "{reported:?}"
         );
     }
 }

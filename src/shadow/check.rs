@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     budget::Held,
-    compare::{Answer, Compared, Met},
+    compare::{Answer, Compared, IdPairs},
     drain,
     outcome::{Mark, Outcome, Reason},
     pipeline::{CapturedRead, CheckInput, ReadRequest, Rechecked, Span, TimedAnswer},
@@ -57,7 +57,7 @@ pub(super) struct Finding {
     pub(super) uncompared: Option<Reason>,
     pub(super) rechecked: Rechecked<value::Place>,
     /// Ids paired in this check, remembered if it stays a mismatch.
-    pub(super) met: Met,
+    pub(super) met: IdPairs,
 }
 
 /// Approximate bytes that a pair of ids takes while its check waits.
@@ -274,7 +274,7 @@ impl Check {
             outcome: outcome(&comparison.result, old, new),
             met: match comparison.result {
                 Compared::Different { .. } => self.hold(met),
-                _ => Met::default(),
+                _ => IdPairs::default(),
             },
             compared: comparison.result,
             uncompared: comparison.uncompared,
@@ -285,11 +285,11 @@ impl Check {
     }
 
     /// Keeps paired ids if the byte budget has room for them.
-    fn hold(&mut self, met: Met) -> Met {
+    fn hold(&mut self, met: IdPairs) -> IdPairs {
         if self.sample.meta.held.grow(met.len() * PAIR) {
             met
         } else {
-            Met::default()
+            IdPairs::default()
         }
     }
 
@@ -350,7 +350,7 @@ impl From<Outcome> for Finding {
             compared: Compared::NotCompared(reason),
             uncompared: None,
             rechecked: Rechecked::default(),
-            met: Met::default(),
+            met: IdPairs::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     noise::KnownNoise,
 };
 use crate::{
-    compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, Met},
+    compare::{Answer, Bijections, CompareConfig, Compared, Comparison, Context, IdPairs},
     ledger::{Bound, RuleCount, today},
     outcome::{Outcome, Reason},
     pipeline::{FinishedCheck, ReadRequest, Span, TimedAnswer, Traced},
@@ -60,7 +60,7 @@ pub(super) enum IdMemory {
 pub(super) struct ComparisonOutput {
     pub(super) comparison: Comparison,
     /// Paired ids that were not kept.
-    pub(super) met: Met,
+    pub(super) met: IdPairs,
 }
 
 // === impl CheckContext ===
@@ -86,7 +86,7 @@ impl CheckContext {
             if memory == IdMemory::Kept && matches!(comparison.result, Compared::Equal(_)) {
                 tables.keep();
             }
-            let met = tables.retract();
+            let met = tables.rollback();
             ComparisonOutput { comparison, met }
         };
         let compare = || match memory {
@@ -114,16 +114,16 @@ impl CheckContext {
                 masked: Vec::new(),
                 uncompared: None,
             };
-            let met = Met::default();
+            let met = IdPairs::default();
             ComparisonOutput { comparison, met }
         })
     }
 
     /// Remembers a check's paired ids for later checks of its epoch.
-    pub(super) fn learn(&self, check: &Check, met: Met) {
+    pub(super) fn learn(&self, check: &Check, met: IdPairs) {
         if !met.is_empty() {
             let tables = self.handles.pairs.tables(check.sample.meta.ticket.epoch());
-            tables.lock().learn(met);
+            tables.lock().commit(met);
         }
     }
 

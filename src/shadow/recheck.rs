@@ -17,7 +17,7 @@ use super::{
 use crate::{
     budget::Held,
     compare::{
-        Answer, Classification, CompareConfig, Compared, Earlier, Later, Met, RecheckState,
+        Answer, Classification, CompareConfig, Compared, Earlier, IdPairs, Later, RecheckState,
         Variation,
     },
     drain,
@@ -77,7 +77,7 @@ struct Series<'c> {
     /// Why the bodies of the last reading were not compared.
     uncompared: Option<Reason>,
     /// Ids paired in the last reading.
-    met: Met,
+    met: IdPairs,
     count: u32,
 }
 
@@ -149,7 +149,7 @@ impl<'c> Series<'c> {
             found: Instant::now(),
             lag: None,
             uncompared: None,
-            met: Met::default(),
+            met: IdPairs::default(),
             count: 0,
         }
     }
@@ -259,12 +259,12 @@ impl<'c> Series<'c> {
         self.known = self.check.known_noise(&suspects);
         let varied = (!self.known.is_empty()).then(|| self.compare_own(Stack::New, first_new, new));
         let known = self.check.excuse();
-        suspects.hear(Later {
+        suspects.observe(Later {
             own: [&own[0], &own[1]],
             both: &both,
             earlier: varied.as_ref().map(|new| Earlier { known: &known, new }),
         });
-        Some(self.suspects.insert(suspects).standing())
+        Some(self.suspects.insert(suspects).classification())
     }
 
     /// The places that differed at first, including those that a report does not keep.
@@ -290,10 +290,11 @@ impl<'c> Series<'c> {
     fn reported(&self, suspects: &RecheckState) -> Compared {
         let (old, new) = self.first;
         // The remaining differences may be among those that a report does not keep.
-        let is_enough = self.compared.is_whole() || suspects.standing() == Classification::Noise;
+        let is_enough =
+            self.compared.is_whole() || suspects.classification() == Classification::Noise;
         let seen = (!is_enough).then(|| self.compare(old, new)).flatten();
         let all = seen.as_ref().map(|seen| &seen.comparison.result);
-        suspects.tell(all.unwrap_or(self.compared), self.max_reported())
+        suspects.report(all.unwrap_or(self.compared), self.max_reported())
     }
 
     fn max_reported(&self) -> usize {
@@ -354,13 +355,13 @@ impl Finding {
             Outcome::Noise => Mark::Plain,
             _ => return,
         };
-        self.met = Met::default();
+        self.met = IdPairs::default();
         self.outcome = Outcome::Mismatch(mark);
     }
 
     /// The re-checks were not completed. A refused credential keeps its own mark.
     fn unconfirmed(&mut self) {
-        self.met = Met::default();
+        self.met = IdPairs::default();
         if self.outcome == Outcome::Mismatch(Mark::Plain) {
             self.outcome = Outcome::Mismatch(Mark::Unconfirmed);
         }
@@ -379,7 +380,7 @@ impl Finding {
     }
 
     fn correct(&mut self, suspects: &RecheckState, lag: Option<Duration>) {
-        match suspects.standing() {
+        match suspects.classification() {
             Classification::Open | Classification::Unclear => {}
             Classification::Lag => self.outcome = Outcome::Transient,
             Classification::Noise => self.outcome = Outcome::Noise,

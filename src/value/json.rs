@@ -33,7 +33,7 @@ pub struct Document<'b> {
     nodes: Vec<Node>,
     framing: Framing,
     /// The other document, if this one was read with its help.
-    beside: Option<&'b Document<'b>>,
+    reference: Option<&'b Document<'b>>,
     /// Containers that equal one of the other document, in document order; none is within another.
     equals: Vec<(Id, Id)>,
 }
@@ -111,8 +111,8 @@ impl<'b> Document<'b> {
     /// Whether the parser found this value equal to one of the other document, in any order of members. Few values are
     /// checked: `false` means unknown.
     pub fn equals(&self, id: Id, (other, like): (&Document<'_>, Id)) -> bool {
-        self.beside
-            .is_some_and(|beside| std::ptr::eq(beside, other))
+        self.reference
+            .is_some_and(|reference| std::ptr::eq(reference, other))
             && self.equals.binary_search(&(id, like)).is_ok()
     }
 

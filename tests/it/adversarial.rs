@@ -273,7 +273,7 @@ fn many_members_whose_names_are_much_alike_are_compared() {
 }
 
 #[test]
-fn odd_characters_are_told_apart() {
+fn odd_characters_are_distinguished() {
     check(r#"["\ud800"]"#, r#"["\uD800"]"#, true);
     check(r#"["\ud800"]"#, r#"["\ud801"]"#, false);
     check(r#"["\ud800"]"#, r#"["\ufffd"]"#, false);

@@ -24,7 +24,7 @@ fn run(folder: &Path, line: &str) -> (i32, String, String) {
 }
 
 const RULES: &str = "rules:
-  - {id: clock, why: each stack tells its own time, at: $.at, do: ignore}
+  - {id: clock, why: each stack reports its own time, at: $.at, do: ignore}
   - {id: tags, why: tags have no order, when: {routes: [get-*], methods: [POST]}, at: $.tags, do: unordered}
   - {id: date, why: each stack has a clock, at: header.date, do: ignore}
 ";
@@ -75,7 +75,7 @@ cases:
 ";
 
 #[test]
-fn what_fails_is_told_by_case_and_difference() {
+fn what_fails_is_reported_by_case_and_difference() {
     let rules = RULES.replace("header.date", "header.x-date");
     let folder = folder(&[("rules/r.yaml", &rules), ("bad.yaml", BAD)]);
     let (code, stdout, _) = run(folder.path(), "rules test bad.yaml");
@@ -95,7 +95,7 @@ bad.yaml: note: no case tests the rule `date`
     assert_eq!((code, &*stdout), (1, expected));
 
     let (code, stdout, _) = run(folder.path(), "rules test bad.yaml --json");
-    let told: Value = serde_json::from_str(&stdout).unwrap();
+    let reported: Value = serde_json::from_str(&stdout).unwrap();
     let n = json!({"place": "$.n", "kind": "type", "old": serde_json::from_str::<Value>("1.50").unwrap(), "new": "x"});
     let expected = json!({
         "passed": 1,
@@ -114,7 +114,7 @@ bad.yaml: note: no case tests the rule `date`
             "untested": ["tags", "date"],
         }],
     });
-    assert_eq!((code, told), (1, expected));
+    assert_eq!((code, reported), (1, expected));
 }
 
 /// Every kind of fault at once.
@@ -124,7 +124,7 @@ cases:
   - {name: b, old: {}, new: {headers: {content-type: a/b}, type: c/d}, differences: [{place: $, kind: valeu}], masked: {a: 0}}
 ";
 
-const WRONG_TOLD: &str = "\
+const WRONG_REPORT: &str = "\
 wrong.test.yaml:3:5: cases[0]: `name` is missing
 wrong.test.yaml:3:5: cases[0]: `differences` is missing
 wrong.test.yaml:3:6: cases[0]: unknown field `nam`, did you mean `name`?
@@ -165,7 +165,7 @@ const REFUSED: &[(&str, &str)] = &[
         "builtin.test.yaml",
         "builtin.test.yaml:1:9: there are no built-in rules `no`, expected one of http, json-api, aws, graphql, demo\n",
     ),
-    ("wrong.test.yaml", WRONG_TOLD),
+    ("wrong.test.yaml", WRONG_REPORT),
     (
         "broken.test.yaml",
         "broken.yaml:1:31: rules[0].at: not a JSONPath (RFC 9535), see its column 3: expected `*` or a name, found its end\n",
@@ -173,7 +173,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_cannot_be_read_is_told_whole_and_nothing_is_run() {
+fn what_cannot_be_read_is_reported_whole_and_nothing_is_run() {
     let ids =
         "rules: [good]\ncases: [{name: a, old: {}, new: {}, differences: [], masked: {clok: 1}}]\n";
     let builtin = GOOD.replacen("cases:", "rules: ['builtin:no']\ncases:", 1);
@@ -193,9 +193,9 @@ fn what_cannot_be_read_is_told_whole_and_nothing_is_run() {
             "rules: [{id: a, why: w, at: $., do: ignore}]",
         ),
     ]);
-    for (paths, told) in REFUSED {
+    for (paths, reported) in REFUSED {
         let (code, stdout, stderr) = run(folder.path(), &format!("rules test {paths}"));
-        assert_eq!((code, &*stdout, &*stderr), (64, "", *told), "{paths}");
+        assert_eq!((code, &*stdout, &*stderr), (64, "", *reported), "{paths}");
     }
 }
 

@@ -45,12 +45,12 @@ fn stand_ins(kind: Kind) -> [Option<Json>; 2] {
 }
 
 /// The media type under which a body with this place is read.
-fn media_type<'t>(at: &Place, told: &'t str) -> &'t str {
+fn media_type<'t>(at: &Place, reported: &'t str) -> &'t str {
     match at {
-        Place::Node(_) if Format::of(told) != Format::Json => "application/json",
+        Place::Node(_) if Format::of(reported) != Format::Json => "application/json",
         Place::Lines { .. } | Place::Byte(_) | Place::Body => "text/plain",
         Place::Form(_) => "application/x-www-form-urlencoded",
-        _ => told,
+        _ => reported,
     }
 }
 

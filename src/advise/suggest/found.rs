@@ -16,7 +16,7 @@ pub(super) struct Found<'f> {
 }
 
 /// The maximum number of reported ids of mismatches that a rule does not explain.
-const TOLD: usize = 3;
+const MAX_SHOWN: usize = 3;
 
 // === impl Found ===
 
@@ -77,7 +77,7 @@ impl<'f> Found<'f> {
                 suggestion.explains += 1;
             } else if left.any(|seen| !seen.hints.are_tried()) {
                 suggestion.not_tried += 1;
-            } else if suggestion.not.len() < TOLD {
+            } else if suggestion.not.len() < MAX_SHOWN {
                 suggestion.not.push(example.id.to_owned());
             }
         }

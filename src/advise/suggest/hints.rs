@@ -39,7 +39,7 @@ pub trait Prints {
     fn print(&self, value: &Value) -> u64;
 
     /// Whether a place may be shown unredacted, including its names.
-    fn may_tell(&self, place: &Place) -> bool;
+    fn may_show(&self, place: &Place) -> bool;
 }
 
 /// Whether the budget sufficed to try everything.
@@ -95,8 +95,8 @@ impl Hints {
         }
         // A rule cannot contain a name that must not be shown.
         for (difference, hints) in differences.iter().zip(&mut all) {
-            if prints.may_tell(&difference.place) {
-                hints.rules.retain(|hint| hint.may_be_told(prints))
+            if prints.may_show(&difference.place) {
+                hints.rules.retain(|hint| hint.may_be_reported(prints))
             } else {
                 *hints = Self::default()
             }
@@ -132,15 +132,17 @@ impl Hints {
 
     /// Whether an action at `rule_at` was tried and made the difference vanish. The difference's class is at `at`.
     pub(in crate::advise) fn suffices(&self, at: &str, rule_at: &str, action: &Action) -> bool {
-        let told = match action {
+        let reported = match action {
             Action::Rename(Rename { to, on: On::Old }) => {
                 Some(json!({"rename": {"to": to, "on": "old"}}))
             }
             Action::Unordered(Members::ByKey(key)) => Some(json!({"unordered": {"key": key}})),
             _ => None,
         };
-        match told {
-            Some(told) => self.rules.contains(&Hint::new(rule_at.to_owned(), &told)),
+        match reported {
+            Some(reported) => self
+                .rules
+                .contains(&Hint::new(rule_at.to_owned(), &reported)),
             None => rule_at == at && self.probes.suffices(action),
         }
     }
@@ -224,11 +226,11 @@ impl Hint {
         }
     }
 
-    fn may_be_told(&self, prints: &impl Prints) -> bool {
+    fn may_be_reported(&self, prints: &impl Prints) -> bool {
         let action: Json = serde_json::from_str(&self.action).unwrap_or_default();
         let names = [&action["rename"]["to"], &action["unordered"]["key"]];
         let mut names = names.into_iter().filter_map(Json::as_str);
-        names.all(|name| prints.may_tell(&Place::Node(vec![Step::Name(name.to_owned())])))
+        names.all(|name| prints.may_show(&Place::Node(vec![Step::Name(name.to_owned())])))
     }
 }
 

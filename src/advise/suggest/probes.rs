@@ -20,14 +20,14 @@ pub(super) struct Probes(u128);
 
 /// All probes, from narrow to wide.
 #[derive(Debug)]
-struct Bench {
+struct ProbeList {
     /// As rule files spell them.
     spelled: Vec<Json>,
     edition: u64,
     actions: Vec<Action>,
 }
 
-static BENCH: LazyLock<Bench> = LazyLock::new(Bench::new);
+static PROBES: LazyLock<ProbeList> = LazyLock::new(ProbeList::new);
 
 /// The tried maximum distances between instants.
 const WITHIN: [&str; 6] = ["0s", "1s", "10s", "1m", "1h", "1d"];
@@ -59,19 +59,19 @@ const MANY_PLACES: usize = 6;
 impl Probes {
     /// The probes that make the two values of a difference equal.
     pub(super) fn of(difference: &Difference) -> Self {
-        let bench = &*BENCH;
+        let list = &*PROBES;
         // Same members in another order: the kind says so, however large the array.
         if difference.kind == Kind::Order {
-            return bench.named("unordered");
+            return list.named("unordered");
         }
         let has_value = matches!(
             difference.place,
             Place::Node(_) | Place::Header(_) | Place::Trailer(_) | Place::Form(_)
         );
-        let case = has_value.then(|| Candidate::told(difference)).flatten();
+        let case = has_value.then(|| Candidate::reported(difference)).flatten();
         // Values that are already equal need no probe.
         let case = case.filter(|case| !case.is_equal());
-        case.map_or_else(Self::default, |case| bench.tried(&case))
+        case.map_or_else(Self::default, |case| list.tried(&case))
     }
 
     pub(super) fn has(self, probe: usize) -> bool {
@@ -80,24 +80,24 @@ impl Probes {
 
     /// Whether one of the probes is this action.
     pub(super) fn suffices(self, action: &Action) -> bool {
-        let mut tried = BENCH.actions.iter().enumerate();
+        let mut tried = PROBES.actions.iter().enumerate();
         tried.any(|(probe, tried)| self.has(probe) && tried == action)
     }
 
     /// The action of each probe, from narrow to wide.
     pub(super) fn actions() -> &'static [Json] {
-        &BENCH.spelled
+        &PROBES.spelled
     }
 
     /// A fingerprint of the list itself.
     pub(super) fn edition() -> u64 {
-        BENCH.edition
+        PROBES.edition
     }
 }
 
-// === impl Bench ===
+// === impl ProbeList ===
 
-impl Bench {
+impl ProbeList {
     fn new() -> Self {
         let spelled = actions();
         let rules = trial::compile(spelled.iter().map(|action| ("$.p", action)));

@@ -29,7 +29,7 @@ impl Prints for Open {
         hasher.finish()
     }
 
-    fn may_tell(&self, place: &Place) -> bool {
+    fn may_show(&self, place: &Place) -> bool {
         !place.to_string().contains('@')
     }
 }
@@ -127,13 +127,13 @@ fn looked_at(kept: &[Kept]) -> Suggestions {
 /// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
 fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
     let found = looked_at(&kept(pairs, usize::MAX));
-    let told = found.suggestions.into_iter().map(|suggestion| {
+    let reported = found.suggestions.into_iter().map(|suggestion| {
         let rule = &suggestion.rule;
         let text = format!("{} {}", rule["at"].as_str().unwrap(), rule["do"]);
         let counts = [suggestion.masks, suggestion.explains, suggestion.of];
         (text, counts, suggestion.not)
     });
-    told.collect()
+    reported.collect()
 }
 
 fn texts(pairs: &[(Json, Json)]) -> Vec<String> {
@@ -144,7 +144,7 @@ fn texts(pairs: &[(Json, Json)]) -> Vec<String> {
 }
 
 #[test]
-fn a_clock_is_told_with_what_it_does_not_explain() {
+fn a_clock_is_reported_with_what_it_does_not_explain() {
     let at = |seconds: u32| json!({"at": format!("2026-11-22T10:00:{seconds:02}Z"), "n": 1});
     let mut pairs: Vec<_> = (0..9).map(|second| (at(second), at(second + 3))).collect();
     pairs.push((at(1), json!({"at": "never", "n": 1})));
@@ -251,7 +251,7 @@ fn a_single_example_is_no_reason_for_a_rule() {
 }
 
 #[test]
-fn nothing_is_suggested_with_a_name_that_must_not_be_told() {
+fn nothing_is_suggested_with_a_name_that_must_not_be_reported() {
     let at = |seconds: u32| json!({"anna@example.com": format!("2026-11-22T10:00:0{seconds}Z")});
     assert_eq!(texts(&[(at(1), at(2)), (at(2), at(3))]), [""; 0]);
 }
@@ -309,7 +309,7 @@ fn without(pairs: &[(Json, Json)], room: usize) -> (Vec<String>, usize, usize) {
 }
 
 #[test]
-fn what_was_not_tried_is_told_apart_from_what_nothing_explains() {
+fn what_was_not_tried_is_distinguished_from_what_nothing_explains() {
     let item = |name: &str, n: usize| json!({"a": format!("{name} {n}"), "b": n});
     let pairs: Vec<_> = (0..4)
         .map(|n| (item("lamp", n), item("desk", n + 1)))

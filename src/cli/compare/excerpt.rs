@@ -112,11 +112,11 @@ impl<'b> Excerpts<'b> {
         if Some(&document.value(node)) != value {
             return None;
         }
-        let beside = members(document, document.find(above)?);
-        let own = beside.iter().position(|(_, value)| *value == node)?;
-        let mut before = self.equal((side, document), above, beside[..own].iter().rev());
+        let siblings = members(document, document.find(above)?);
+        let own = siblings.iter().position(|(_, value)| *value == node)?;
+        let mut before = self.equal((side, document), above, siblings[..own].iter().rev());
         before.reverse();
-        let after = self.equal((side, document), above, beside[own + 1..].iter());
+        let after = self.equal((side, document), above, siblings[own + 1..].iter());
         Some((before, after))
     }
 

@@ -67,12 +67,12 @@ impl<'m> Change<'m> {
         let Place::Node(steps) = &difference.place else {
             return None;
         };
-        let told = |value: &'m Option<Value>| match value {
+        let reported = |value: &'m Option<Value>| match value {
             None => Some(None),
             Some(Value::Json(json)) => Some(Some(json)),
             Some(_) => None,
         };
-        let (old, new) = (told(&difference.old)?, told(&difference.new)?);
+        let (old, new) = (reported(&difference.old)?, reported(&difference.new)?);
         let (own, other) = match side {
             Stack::Old => (old, new),
             Stack::New => (new, old),

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_steers_the_terminal_or_hides_is_escaped() {
-        for (text, told) in [
+        for (text, reported) in [
             ("grüße 漢字", "grüße 漢字"),
             ("\u{1b}[31mred", "\\u{1b}[31mred"),
             ("a\tb\r", "a\\tb\\r"),
@@ -103,7 +103,7 @@ mod tests {
             ("abc\u{202e}cba", "abc\\u{202e}cba"),
             ("a\u{200b}", "a\\u{200b}"),
         ] {
-            assert_eq!(harmless(text), told);
+            assert_eq!(harmless(text), reported);
         }
     }
 

@@ -48,11 +48,11 @@ impl Showing<'_> {
             _ => 0,
         };
         let masked = comparison.masked_counts(self.rules);
-        let told = match self.explain {
+        let reported = match self.explain {
             Explain::Places => &comparison.masked[..],
             Explain::Counts => &[],
         };
-        for Masked { rule, difference } in told {
+        for Masked { rule, difference } in reported {
             let rule = &self.rules.rules()[*rule];
             let (id, why) = (harmless(&rule.id), harmless(&rule.why));
             self.show(difference, &self.excerpts.changed(difference), out)?;
@@ -95,26 +95,26 @@ pub(super) fn json(
     let differences = comparison.differences().iter().map(document);
     let masked = comparison.masked_counts(rules).into_iter();
     let masked = masked.map(|(rule, count)| json!({"rule": rule, "count": count}));
-    let mut told = json!({
+    let mut reported = json!({
         "equal": matches!(comparison.result, Compared::Equal(_)),
         "via": via,
         "differences": differences.collect::<Vec<_>>(),
         "masked": masked.collect::<Vec<_>>(),
     });
     if let Some(reason) = comparison.uncompared {
-        told["uncompared"] = reason.name().into();
+        reported["uncompared"] = reason.name().into();
     }
     if explain == Explain::Places {
         let explained = comparison.masked.iter().map(|masked| {
             let rule = &rules.rules()[masked.rule];
-            let mut told = document(&masked.difference);
-            told["rule"] = rule.id.clone().into();
-            told["why"] = rule.why.clone().into();
-            told
+            let mut reported = document(&masked.difference);
+            reported["rule"] = rule.id.clone().into();
+            reported["why"] = rule.why.clone().into();
+            reported
         });
-        told["explained"] = explained.collect();
+        reported["explained"] = explained.collect();
     }
-    writeln!(out, "{told:#}")
+    writeln!(out, "{reported:#}")
 }
 
 /// `{"place", "kind", "old", "new"}`
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told_with_what_stands_around_them() {
+    fn differences_are_reported_with_what_stands_around_them() {
         let old = r#"{"id":7,"sku":"a","name":"Lamp","price":1.50,"tags":["x"],"at":1,"z":1}"#;
         let new =
             r#"{"id":7,"sku":"a","name":"Lamp","price":"x","tags":["x"],"more":null,"at":2,"z":1}"#;
@@ -247,7 +247,7 @@ masked by clock: 1
     }
 
     #[test]
-    fn equal_answers_are_told_as_such() {
+    fn equal_answers_are_reported_as_such() {
         assert_eq!(unified("{}", "{ }"), "equal\n");
         assert_eq!(
             unified(r#"{"at":1}"#, "{}").lines().last(),
@@ -256,7 +256,7 @@ masked by clock: 1
     }
 
     #[test]
-    fn a_body_that_cannot_be_read_is_told_with_its_reason() {
+    fn a_body_that_cannot_be_read_is_reported_with_its_reason() {
         assert_eq!(
             unified("{}", "{\"a\"}"),
             "body  undecodable\n  - {}\n  + not JSON at byte 4: expected a colon, 5 bytes\n1 difference\n"
@@ -265,9 +265,9 @@ masked by clock: 1
 
     #[test]
     fn elements_have_their_neighbours_even_where_old_and_new_count_otherwise() {
-        let told = unified("[1,2,3,4]", "[1,2,9,3,4]");
+        let reported = unified("[1,2,3,4]", "[1,2,9,3,4]");
         assert_eq!(
-            told,
+            reported,
             "$[2]  extra\n    [0]: 1\n    [1]: 2\n  + [2]: 9\n    [3]: 3\n    [4]: 4\n1 difference\n"
         );
     }
@@ -283,14 +283,14 @@ masked by clock: 1
             ),
             "lines 3-4  text\n    a\n    b\n  - c\n  - d\\r\n  + X\n  + d\n1 difference\n"
         );
-        let told = text(
+        let reported = text(
             "application/octet-stream",
             "0123456789abcdef\u{1}x",
             "0123456789abcdef\u{2}x",
             View::Unified,
         );
         assert_eq!(
-            told,
+            reported,
             format!(
                 "byte 16  bytes\n    00000000  {} 0123456789abcdef\n  - 00000010  01 78 {:42} .x\n  + 00000010  02 78 {:42} .x\n1 difference\n",
                 "30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66 ", "", ""
@@ -300,15 +300,15 @@ masked by clock: 1
 
     #[test]
     fn records_and_xml_have_context_too() {
-        let told = text("application/x-ndjson", "1\n2\n", "1\n3\n", View::Unified);
+        let reported = text("application/x-ndjson", "1\n2\n", "1\n3\n", View::Unified);
         assert_eq!(
-            told,
+            reported,
             "$[1]  value\n    [0]: 1\n  - [1]: 2\n  + [1]: 3\n1 difference\n"
         );
         let (old, new) = ("<o><a>1</a><b>2</b></o>", "<o><a>1</a><b>3</b></o>");
-        let told = text("application/xml", old, new, View::Unified);
-        assert!(told.contains("$.o.b['#text']  value\n"), "{told}");
-        assert!(told.contains("  - \"#text\": \"2\"\n"), "{told}");
+        let reported = text("application/xml", old, new, View::Unified);
+        assert!(reported.contains("$.o.b['#text']  value\n"), "{reported}");
+        assert!(reported.contains("  - \"#text\": \"2\"\n"), "{reported}");
     }
 
     #[test]
@@ -316,43 +316,46 @@ masked by clock: 1
         let long = "w".repeat(200);
         let old = format!(r#"{{"a":"{long}1","b":1}}"#);
         let new = format!(r#"{{"a":"{long}2","b":1,"c":"{long}"}}"#);
-        let told = text("application/json", &old, &new, View::SideBySide);
-        for line in told.lines() {
+        let reported = text("application/json", &old, &new, View::SideBySide);
+        for line in reported.lines() {
             assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
         }
-        let changed = told.lines().nth(1).unwrap();
+        let changed = reported.lines().nth(1).unwrap();
         let (left, right) = changed.split_once('≠').unwrap();
         assert!(left.contains("w1\""), "{changed}");
         assert!(right.contains("w2\""), "{changed}");
     }
 
     #[test]
-    fn beside_a_difference_each_side_has_its_own_where_a_rule_masks() {
+    fn next_to_a_difference_each_side_has_its_own_where_a_rule_masks() {
         let old = r#"{"n":1,"at":"10:00","z":{"at":1}}"#;
         let new = r#"{"n":2,"at":"11:00","z":{"at":1}}"#;
-        let told = text("application/json", old, new, View::SideBySide);
-        let lines: Vec<_> = told.lines().collect();
+        let reported = text("application/json", old, new, View::SideBySide);
+        let lines: Vec<_> = reported.lines().collect();
         let sides = |line: &str| -> Vec<String> {
             let sides = line.split(['│', '≠']).map(str::trim);
             sides.map(str::to_owned).collect()
         };
-        assert_eq!(sides(lines[1]), [r#""n": 1"#, r#""n": 2"#], "{told}");
+        assert_eq!(sides(lines[1]), [r#""n": 1"#, r#""n": 2"#], "{reported}");
         assert_eq!(
             sides(lines[2]),
             [r#""at": "10:00""#, r#""at": "11:00""#],
-            "{told}"
+            "{reported}"
         );
-        assert_eq!(sides(lines[3]), [r#""z": {"at":1}"#; 2], "{told}");
-        let told = unified(old, r#"{"n":2,"z":{"at":1}}"#);
-        assert!(told.contains("    \"at\": \"10:00\"\n"), "{told}");
+        assert_eq!(sides(lines[3]), [r#""z": {"at":1}"#; 2], "{reported}");
+        let reported = unified(old, r#"{"n":2,"z":{"at":1}}"#);
+        assert!(reported.contains("    \"at\": \"10:00\"\n"), "{reported}");
     }
 
     #[test]
     fn an_answer_cannot_steer_the_terminal() {
         let (old, new) = ("a\u{1b}[2J\n", "b\u{9b}2J\u{7}\n");
-        let told = text("text/plain", old, new, View::Unified);
-        assert!(told.contains("- a\\u{1b}[2J"), "{told}");
-        assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told}");
+        let reported = text("text/plain", old, new, View::Unified);
+        assert!(reported.contains("- a\\u{1b}[2J"), "{reported}");
+        assert!(
+            !reported.chars().any(|c| c.is_control() && c != '\n'),
+            "{reported}"
+        );
     }
 
     #[test]
@@ -361,7 +364,7 @@ masked by clock: 1
         let (old, new) = (r#"{"a":1,"at":1}"#, r#"{"at":2}"#);
         let [old, new] = [old, new].map(|body| answer("application/json", body));
         let comparison = compared(&old, &new, &comparing);
-        let told = |explain| {
+        let reported = |explain| {
             let mut out = Vec::new();
             json(&comparison, (&comparing.rules, explain), &mut out).unwrap();
             serde_json::from_slice::<serde_json::Value>(&out).unwrap()
@@ -372,11 +375,11 @@ masked by clock: 1
             "differences": [{"place": "$.a", "kind": "missing", "old": 1, "new": null}],
             "masked": [{"rule": "clock", "count": 1}],
         });
-        assert_eq!(told(Explain::Counts), expected);
+        assert_eq!(reported(Explain::Counts), expected);
         expected["explained"] = json!([{
             "place": "$.at", "kind": "value", "old": 1, "new": 2,
             "rule": "clock", "why": "two clocks",
         }]);
-        assert_eq!(told(Explain::Places), expected);
+        assert_eq!(reported(Explain::Places), expected);
     }
 }

@@ -11,13 +11,13 @@ use crate::{
 use std::collections::{HashMap, HashSet};
 
 /// The maximum number of reported places.
-const TOLD: usize = 100;
+const MAX_SHOWN: usize = 100;
 
 /// Where readings of one stack differ and in which kinds, with the indices of one of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Noise {
     /// In the order in which they were found.
-    told: Vec<Place>,
+    reported: Vec<Place>,
     nodes: HashMap<Vec<Step>, Kinds>,
     /// Arrays whose members come and go, so that the index of a member means nothing.
     loose: HashSet<Vec<Step>>,
@@ -91,8 +91,8 @@ impl Noise {
 
     /// Adds a place to those that a report shows.
     pub(super) fn keep(&mut self, place: Place) {
-        if self.told.len() < TOLD && !self.told.contains(&place) {
-            self.told.push(place);
+        if self.reported.len() < MAX_SHOWN && !self.reported.contains(&place) {
+            self.reported.push(place);
         }
     }
 
@@ -137,8 +137,8 @@ impl Noise {
     }
 
     /// The places that a report shows.
-    pub(super) fn told(&self) -> &[Place] {
-        &self.told
+    pub(super) fn reported(&self) -> &[Place] {
+        &self.reported
     }
 
     /// The variations to remember for other checks, sorted.

@@ -17,7 +17,7 @@ fn json_is_equal_however_it_is_spelled() {
 }
 
 #[test]
-fn json_differences_are_told_at_their_place() {
+fn json_differences_are_reported_at_their_place() {
     for (old, new, expected) in [
         ("9007199254740993", "9007199254740992", vec!["$ value"]),
         (r#"{"a":1}"#, r#"{"a":"1"}"#, vec!["$.a type"]),
@@ -65,7 +65,7 @@ fn numbers_may_be_compared_by_their_spelling() {
     let mut comparing = CompareConfig::default();
     comparing.options.numbers = Numbers::Lexical;
     let comparison = compare(&json("[1, 2]"), &json("[1.0, 2]"), &context(), &comparing);
-    assert_eq!(told(&comparison), ["$[0] value"]);
+    assert_eq!(reported(&comparison), ["$[0] value"]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn values_are_carried_exactly() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_reason_and_place_and_not_with_what_is_in_it() {
+fn what_cannot_be_read_is_reported_with_its_reason_and_place_and_not_with_what_is_in_it() {
     let gzip = with(answer("text/plain", "secret"), "content-encoding", "gzip");
     let compress = with(
         answer("text/plain", "secret"),
@@ -310,8 +310,8 @@ fn one_record_of_ndjson_is_the_same_as_json() {
         [header, "$.a value"]
     );
     for other in ["{\"a\":1}\n{\"a\":1}\n", "\n"] {
-        let told = differences(&records(other), &json("{\"a\": 1}"), &[]);
-        assert_eq!(told, [header, "body format"], "{other}");
+        let reported = differences(&records(other), &json("{\"a\": 1}"), &[]);
+        assert_eq!(reported, [header, "body format"], "{other}");
     }
 }
 
@@ -383,7 +383,10 @@ fn the_deepest_documents_fit_the_stack_of_a_thread() {
         let mut comparing = ruled(rules);
         comparing.options.max_depth = usize::MAX;
         let (old, new) = (json(nested(1024, "1")), json(nested(1024, "\"x\"")));
-        assert_eq!(told(&compare(&old, &new, &context(), &comparing)).len(), 1);
+        assert_eq!(
+            reported(&compare(&old, &new, &context(), &comparing)).len(),
+            1
+        );
     }
     assert_eq!(
         json_differences(&nested(1026, "1"), &nested(1026, "2"), &[]).len(),

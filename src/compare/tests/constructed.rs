@@ -241,7 +241,7 @@ fn mirrored(action: &str) -> String {
 
 proptest! {
     #[test]
-    fn equal_by_construction_is_equal_and_one_change_beside_is_found(
+    fn equal_by_construction_is_equal_and_one_change_next_to_is_found(
         facts in facts(), picked in vec(any::<Index>(), 1..6), turn: usize, changed: Index,
     ) {
         let mut ways: Vec<Way> = picked.iter().map(|index| *index.get(&WAYS)).collect();
@@ -265,14 +265,14 @@ proptest! {
         let place = |news: &[Json]| news.iter().position(|record| record["beside"][0] == changed).unwrap();
         let at = place(&news);
         news[at]["beside"][1] = json!(true);
-        let told = differences(&body(&olds), &body(&news), &unordered);
-        prop_assert_eq!(told, vec![format!("$.items[{changed}].beside[1] type")]);
-        let told = differences(&body(&news), &body(&olds), &back);
-        prop_assert_eq!(told, vec![format!("$.items[{at}].beside[1] type")]);
+        let reported = differences(&body(&olds), &body(&news), &unordered);
+        prop_assert_eq!(reported, vec![format!("$.items[{changed}].beside[1] type")]);
+        let reported = differences(&body(&news), &body(&olds), &back);
+        prop_assert_eq!(reported, vec![format!("$.items[{at}].beside[1] type")]);
         // And in the original order.
         news.rotate_right(turn % olds.len());
-        let told = differences(&body(&olds), &body(&news), &rules);
-        prop_assert_eq!(told, vec![format!("$.items[{changed}].beside[1] type")]);
+        let reported = differences(&body(&olds), &body(&news), &rules);
+        prop_assert_eq!(reported, vec![format!("$.items[{changed}].beside[1] type")]);
     }
 
     #[test]
@@ -287,9 +287,9 @@ proptest! {
             return Ok(());
         }
         news[changed][name] = json!({"none": "of it"});
-        let told = differences(&body(&olds), &body(&news), &[(way.at, way.action)]);
+        let reported = differences(&body(&olds), &body(&news), &[(way.at, way.action)]);
         let place = format!("$.items[{changed}].{name}");
-        prop_assert!(!told.is_empty() && told.iter().all(|told| told.starts_with(&place)), "{:?}", told);
+        prop_assert!(!reported.is_empty() && reported.iter().all(|reported| reported.starts_with(&place)), "{:?}", reported);
     }
 
     #[test]
@@ -303,7 +303,7 @@ proptest! {
         let mut wrong = renumbered.clone();
         wrong[at] = 99;
         let is_repeated = ids.iter().filter(|id| **id == ids[at]).count() > 1;
-        let told = json_differences(&spelled(&ids), &spelled(&wrong), &rules);
-        prop_assert_eq!(!told.is_empty(), is_repeated, "{:?}", told);
+        let reported = json_differences(&spelled(&ids), &spelled(&wrong), &rules);
+        prop_assert_eq!(!reported.is_empty(), is_repeated, "{:?}", reported);
     }
 }

@@ -56,7 +56,7 @@ fn rest_of_an_answer_is_compared_whatever_its_body() {
         (tagged("b", "2"), Some(Reason::BodyTooLarge)),
     ] {
         let comparison = compared(&tagged("a", "1"), &new, &[]);
-        assert_eq!(told(&comparison), ["header.etag value"]);
+        assert_eq!(reported(&comparison), ["header.etag value"]);
         assert_eq!(comparison.uncompared, uncompared);
     }
     let mut failed = cut();
@@ -88,6 +88,6 @@ fn equal_bodies_that_decode_to_too_much_are_equal() {
     assert_eq!(result(&plain, &old, &[]), TOO_LARGE, "another coding");
     let text = zipped(b'1', "text/plain");
     let comparison = compared(&old, &text, &[]);
-    assert_eq!(told(&comparison), ["header.content-type value"]);
+    assert_eq!(reported(&comparison), ["header.content-type value"]);
     assert_eq!(comparison.uncompared, None, "the same bytes");
 }

@@ -288,7 +288,7 @@ proptest! {
     }
 
     #[test]
-    fn one_change_of_xml_is_told_at_its_place(root in elements(), at: Index, which: Index, seed: u64) {
+    fn one_change_of_xml_is_reported_at_its_place(root in elements(), at: Index, which: Index, seed: u64) {
         let way = pick(&root, at);
         let place = way.place(&root);
         let mut changed = root.clone();
@@ -309,12 +309,12 @@ proptest! {
                 format!("{place}['@z'] extra")
             }
         };
-        let told = told(&bodies(&xml(&root, seed), &xml(&changed, !seed)));
-        prop_assert_eq!(told, vec![expected]);
+        let reported = reported(&bodies(&xml(&root, seed), &xml(&changed, !seed)));
+        prop_assert_eq!(reported, vec![expected]);
     }
 
     #[test]
-    fn an_element_that_goes_or_comes_is_told_at_its_place(root in elements(), at: Index, seed: u64) {
+    fn an_element_that_goes_or_comes_is_reported_at_its_place(root in elements(), at: Index, seed: u64) {
         let way = pick(&root, at);
         let Some(((name, index), parent)) = way.0.split_last() else {
             return Ok(());
@@ -337,8 +337,8 @@ proptest! {
             return Ok(());
         }
         let (with, without) = (xml(&root, seed), xml(&without, !seed));
-        prop_assert_eq!(told(&bodies(&with, &without)), vec![format!("{place} missing")]);
-        prop_assert_eq!(told(&bodies(&without, &with)), vec![format!("{place} extra")]);
+        prop_assert_eq!(reported(&bodies(&with, &without)), vec![format!("{place} missing")]);
+        prop_assert_eq!(reported(&bodies(&without, &with)), vec![format!("{place} extra")]);
     }
 
     #[test]
@@ -346,21 +346,21 @@ proptest! {
         let mut changed = root.clone();
         let element = pick(&root, at).get(&mut changed);
         element.namespace = (element.namespace + 1) % 3;
-        let told = told(&bodies(&xml(&root, seed), &xml(&changed, !seed)));
-        prop_assert!(told.iter().any(|told| told.contains("['@xmlns']")), "{:?}", told);
+        let reported = reported(&bodies(&xml(&root, seed), &xml(&changed, !seed)));
+        prop_assert!(reported.iter().any(|reported| reported.contains("['@xmlns']")), "{:?}", reported);
     }
 
     #[test]
-    fn records_are_told_as_the_array_that_they_are(old in records(), new in records(), seed: u64) {
+    fn records_are_reported_as_the_array_that_they_are(old in records(), new in records(), seed: u64) {
         let as_array = bodies(
             &json(serde_json::Value::from(old.clone()).to_string()),
             &json(serde_json::Value::from(new.clone()).to_string()),
         );
         let comparison = bodies(&ndjson(&old, seed), &ndjson(&new, !seed));
         let sorted = |comparison: &Comparison| {
-            let mut told = told(comparison);
-            told.sort();
-            told
+            let mut reported = reported(comparison);
+            reported.sort();
+            reported
         };
         prop_assert_eq!(sorted(&comparison), sorted(&as_array));
         let same = bodies(&ndjson(&old, seed), &ndjson(&old, !seed));
@@ -368,7 +368,7 @@ proptest! {
     }
 
     #[test]
-    fn a_form_is_told_by_its_fields(fields in fields(), other in fields(), at: Index, seed: u64) {
+    fn a_form_is_reported_by_its_fields(fields in fields(), other in fields(), at: Index, seed: u64) {
         let old = form(&fields, seed);
         let same = bodies(&old, &form(&fields, !seed));
         prop_assert_eq!(same.result, Compared::Equal(Via::Exact));
@@ -380,16 +380,16 @@ proptest! {
         let place = format!("form.{}", String::from_utf8_lossy(name));
         let mut changed = fields.clone();
         changed[at].1 = b"something else".to_vec();
-        prop_assert_eq!(told(&bodies(&old, &form(&changed, !seed))), vec![format!("{place} value")]);
+        prop_assert_eq!(reported(&bodies(&old, &form(&changed, !seed))), vec![format!("{place} value")]);
         changed.remove(at);
         if !changed.is_empty() {
             let kind = if changed.iter().any(|field| field.0 == *name) { "value" } else { "missing" };
-            prop_assert_eq!(told(&bodies(&old, &form(&changed, !seed))), vec![format!("{place} {kind}")]);
+            prop_assert_eq!(reported(&bodies(&old, &form(&changed, !seed))), vec![format!("{place} {kind}")]);
         }
     }
 
     #[test]
-    fn a_text_is_told_by_its_lines_whatever_its_charset(
+    fn a_text_is_reported_by_its_lines_whatever_its_charset(
         lines in vec("[a-zé€😀]{0,4}", 1..8), at: Index, charsets in (0..5usize, 0..5usize),
     ) {
         let lines: Vec<_> = lines.iter().enumerate().map(|(at, line)| format!("{at}{line}\n")).collect();
@@ -400,7 +400,7 @@ proptest! {
         let at = at.index(lines.len());
         changed[at] = "something else\n".to_owned();
         let new = text(&changed.concat(), charsets.1);
-        prop_assert_eq!(told(&bodies(&old, &new)), vec![format!("line {} text", at + 1)]);
+        prop_assert_eq!(reported(&bodies(&old, &new)), vec![format!("line {} text", at + 1)]);
         prop_assert_eq!(straight(&bodies(&old, &new)), mirrored(&bodies(&new, &old)));
     }
 

@@ -41,7 +41,7 @@ fn xml_is_equal_however_it_is_spelled() {
 }
 
 #[test]
-fn xml_differences_are_told_at_their_place() {
+fn xml_differences_are_reported_at_their_place() {
     for (old, new, expected) in [
         ("<a>x</a>", "<a>y</a>", vec!["$.a['#text'] value"]),
         ("<a>x</a>", "<a/>", vec!["$.a['#text'] missing"]),
@@ -74,7 +74,7 @@ fn xml_differences_are_told_at_their_place() {
 }
 
 #[test]
-fn namespaces_and_mixed_content_are_told_at_their_place() {
+fn namespaces_and_mixed_content_are_reported_at_their_place() {
     for (old, new, expected) in [
         (
             "<a xmlns='urn:x'><b/></a>",
@@ -157,8 +157,8 @@ fn xml_is_read_in_its_charset() {
         .collect();
     assert_eq!(differences(&xml(marked), &utf_8, &[]), [""; 0]);
     let typed = answer("text/xml; charset=latin1", &b"<a>\xe9</a>"[..]);
-    let told = differences(&typed, &utf_8, &[]);
-    assert_eq!(told, ["header.content-type value"]);
+    let reported = differences(&typed, &utf_8, &[]);
+    assert_eq!(reported, ["header.content-type value"]);
     assert_eq!(
         differences(&declared("klingon", b"x"), &xml("<a>x</a>"), &[]),
         ["body undecodable"]
@@ -192,7 +192,10 @@ fn deep_and_involved_xml_is_undecodable_or_too_large_but_ends() {
     let mut comparing = CompareConfig::default();
     comparing.options.max_depth = usize::MAX;
     let (old, new) = (xml(deep(1000, "1")), xml(deep(1000, "2")));
-    assert_eq!(told(&compare(&old, &new, &context(), &comparing)).len(), 1);
+    assert_eq!(
+        reported(&compare(&old, &new, &context(), &comparing)).len(),
+        1
+    );
     let attributes: String = (0..20_000).map(|n| format!(" a{n}=''")).collect();
     assert_eq!(
         xml_differences(&format!("<a{attributes}/>"), "<a/>"),
@@ -205,7 +208,7 @@ fn deep_and_involved_xml_is_undecodable_or_too_large_but_ends() {
 }
 
 #[test]
-fn names_of_namespaces_that_are_told_again_and_again_are_bounded() {
+fn names_of_namespaces_that_repeat_are_bounded() {
     let uri = "u".repeat(1000);
     let items = format!(
         "<x xmlns:p='{uri}'>{}</x>",
@@ -308,7 +311,7 @@ fn text_is_compared_by_its_characters() {
     let bodies = |old: &Answer, new: &Answer| {
         let mut comparing = CompareConfig::default();
         comparing.options.headers = HeaderScope::None;
-        told(&compare(old, new, &context(), &comparing))
+        reported(&compare(old, new, &context(), &comparing))
     };
     let utf_8 = text("utf-8", b"caf\xc3\xa9");
     assert_eq!(bodies(&text("iso-8859-1", b"caf\xe9"), &utf_8), [""; 0]);
@@ -448,10 +451,10 @@ fn actions_serve_in_every_format() {
         assert_eq!(comparison.result, Compared::Equal(Via::Rules), "{rule:?}");
         assert_ne!(differences(&old, &new, &[]), [""; 0], "{rule:?}");
     }
-    let told = differences(
+    let reported = differences(
         &form("p=1&p=1"),
         &form("p=7&p=8"),
         &[("form.p", "{bijection: check}")],
     );
-    assert_eq!(told, ["form.p value"]);
+    assert_eq!(reported, ["form.p value"]);
 }

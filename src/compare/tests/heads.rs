@@ -89,7 +89,7 @@ fn compared_by(method: Method, old: &Answer, new: &Answer) -> Vec<String> {
         method: &method,
         ..context()
     };
-    told(&compare(old, new, &context, &CompareConfig::default()))
+    reported(&compare(old, new, &context, &CompareConfig::default()))
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn length_is_the_size_of_the_resource_where_there_is_no_body() {
     };
     let (old, new) = (unmodified(old), unmodified(new));
     assert_eq!(compared_by(Method::GET, &old, &new), differs);
-    let told = compared_by(Method::GET, &old, &length("7"));
-    assert_eq!(told, ["status status"], "one of them has a body");
+    let reported = compared_by(Method::GET, &old, &length("7"));
+    assert_eq!(reported, ["status status"], "one of them has a body");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn the_headers_compared_can_be_listed() {
     let under = |headers| {
         let mut comparing = CompareConfig::default();
         comparing.options.headers = headers;
-        told(&compare(&old, &new, &context(), &comparing))
+        reported(&compare(&old, &new, &context(), &comparing))
     };
     assert_eq!(
         under(HeaderScope::Listed(vec![HeaderName::from_static("x-b")])),

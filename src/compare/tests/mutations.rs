@@ -55,33 +55,33 @@ fn anywhere(steps: &[Step], indices: RangeInclusive<usize>, kind: Kind) -> Vec<S
 
 proptest! {
     #[test]
-    fn whatever_replaces_a_value_is_told_at_its_place_or_within(
+    fn whatever_replaces_a_value_is_reported_at_its_place_or_within(
         document in repeating(), index: Index, other in repeating(), seed: u64,
     ) {
         let steps = pick(&document, index);
         let mut changed = document.clone();
         let value = std::mem::replace(get(&mut changed, &steps), other.clone());
-        let told = json_differences(&document.to_string(), &respelled(&changed, &mut { seed }), &[]);
+        let reported = json_differences(&document.to_string(), &respelled(&changed, &mut { seed }), &[]);
         if value == other {
-            prop_assert_eq!(told, vec![""; 0]);
+            prop_assert_eq!(reported, vec![""; 0]);
             return Ok(());
         }
-        prop_assert!(!told.is_empty());
+        prop_assert!(!reported.is_empty());
         let at = place(&steps);
         match (&value, &other) {
             (Json::Array(_), Json::Array(_)) | (Json::Object(_), Json::Object(_)) => {
-                prop_assert!(told.iter().all(|told| told.starts_with(&at)), "{:?}", told);
+                prop_assert!(reported.iter().all(|reported| reported.starts_with(&at)), "{:?}", reported);
             }
             _ => {
                 let alike = std::mem::discriminant(&value) == std::mem::discriminant(&other);
                 let kind = if alike { "value" } else { "type" };
-                prop_assert_eq!(told, vec![format!("{at} {kind}")]);
+                prop_assert_eq!(reported, vec![format!("{at} {kind}")]);
             }
         }
     }
 
     #[test]
-    fn a_removed_or_added_element_is_told_within_its_run(document in repeating(), index: Index, at: Index, seed: u64) {
+    fn a_removed_or_added_element_is_reported_within_its_run(document in repeating(), index: Index, at: Index, seed: u64) {
         let steps = pick(&document, index);
         let Some((items, at)) = element(&document, &steps, at) else {
             return Ok(());
@@ -90,9 +90,9 @@ proptest! {
         get(&mut without, &steps).as_array_mut().unwrap().remove(at);
         let (with, without) = (document.to_string(), respelled(&without, &mut { seed }));
         for (old, new, kind) in [(&with, &without, Kind::Missing), (&without, &with, Kind::Extra)] {
-            let told = json_differences(old, new, &[]);
-            prop_assert_eq!(told.len(), 1, "{:?}", told);
-            prop_assert!(anywhere(&steps, run(&items, at), kind).contains(&told[0]), "{:?}", told);
+            let reported = json_differences(old, new, &[]);
+            prop_assert_eq!(reported.len(), 1, "{:?}", reported);
+            prop_assert!(anywhere(&steps, run(&items, at), kind).contains(&reported[0]), "{:?}", reported);
         }
     }
 
@@ -107,14 +107,14 @@ proptest! {
         let grown = get(&mut more, &steps).as_array_mut().unwrap();
         grown.insert(to, items[at].clone());
         let places = anywhere(&steps, run(grown, to), Kind::Extra);
-        let told = json_differences(&document.to_string(), &respelled(&more, &mut { seed }), &[]);
-        prop_assert_eq!(told.len(), 1, "{:?}", told);
-        prop_assert!(places.contains(&told[0]), "{:?}", told);
+        let reported = json_differences(&document.to_string(), &respelled(&more, &mut { seed }), &[]);
+        prop_assert_eq!(reported.len(), 1, "{:?}", reported);
+        prop_assert!(places.contains(&reported[0]), "{:?}", reported);
         // As a multiset it has one more, too.
         let unordered = [(&*place(&steps), "unordered")];
-        let told = json_differences(&document.to_string(), &respelled(&more, &mut { seed }), &unordered);
-        prop_assert_eq!(told.len(), 1, "{:?}", told);
-        prop_assert!(told[0].ends_with("extra"), "{:?}", told);
+        let reported = json_differences(&document.to_string(), &respelled(&more, &mut { seed }), &unordered);
+        prop_assert_eq!(reported.len(), 1, "{:?}", reported);
+        prop_assert!(reported[0].ends_with("extra"), "{:?}", reported);
     }
 
     #[test]
@@ -128,9 +128,9 @@ proptest! {
         let other = other.index(items.len());
         let mut swapped = document.clone();
         get(&mut swapped, &steps).as_array_mut().unwrap().swap(one, other);
-        let told = json_differences(&document.to_string(), &respelled(&swapped, &mut { seed }), &[]);
+        let reported = json_differences(&document.to_string(), &respelled(&swapped, &mut { seed }), &[]);
         let expected = if items[one] == items[other] { Vec::new() } else { vec![format!("{} order", place(&steps))] };
-        prop_assert_eq!(told, expected);
+        prop_assert_eq!(reported, expected);
     }
 
     #[test]
@@ -143,8 +143,8 @@ proptest! {
         let members = get(&mut renamed, parent).as_object_mut().unwrap();
         let value = members.shift_remove(name).unwrap();
         members.insert("z".into(), value);
-        let told = json_differences(&document.to_string(), &respelled(&renamed, &mut { seed }), &[]);
+        let reported = json_differences(&document.to_string(), &respelled(&renamed, &mut { seed }), &[]);
         let extra = place(&[parent, &[Step::Name("z".into())]].concat());
-        prop_assert_eq!(told, vec![format!("{} missing", place(&steps)), format!("{extra} extra")]);
+        prop_assert_eq!(reported, vec![format!("{} missing", place(&steps)), format!("{extra} extra")]);
     }
 }

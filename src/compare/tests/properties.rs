@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_value_is_told_at_its_place(document in documents(), index: Index, seed: u64) {
+    fn a_changed_value_is_reported_at_its_place(document in documents(), index: Index, seed: u64) {
         let steps = pick(&document, index);
         let mut changed = document.clone();
         let value = get(&mut changed, &steps);
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn a_removed_or_added_member_is_told_at_its_place(document in documents(), index: Index, seed: u64) {
+    fn a_removed_or_added_member_is_reported_at_its_place(document in documents(), index: Index, seed: u64) {
         let steps = pick(&document, index);
         if steps.is_empty() {
             return Ok(());
@@ -167,9 +167,9 @@ proptest! {
             return Ok(());
         }
         *get(&mut changed, &beside) = json!("another value altogether");
-        let told = json_differences(&document.to_string(), &changed.to_string(), &[(&at, "ignore")]);
-        prop_assert_eq!(told.len(), 1, "{:?}", told);
-        prop_assert!(told[0].starts_with(&place(&beside)), "{:?}", told);
+        let reported = json_differences(&document.to_string(), &changed.to_string(), &[(&at, "ignore")]);
+        prop_assert_eq!(reported.len(), 1, "{:?}", reported);
+        prop_assert!(reported[0].starts_with(&place(&beside)), "{:?}", reported);
     }
 
     #[test]

@@ -8,7 +8,7 @@ const DIFFER: (&str, &str) = (
 );
 
 #[test]
-fn without_rules_everything_is_told() {
+fn without_rules_everything_is_reported() {
     let (old, new) = DIFFER;
     assert_eq!(json_differences(old, new, &[]).len(), 4);
 }
@@ -50,7 +50,7 @@ fn absence_is_ignored_too() {
 }
 
 #[test]
-fn unordered_members_are_paired_and_what_is_left_is_told() {
+fn unordered_members_are_paired_and_what_is_left_is_reported() {
     let rule = [("$", "unordered")];
     for (old, new, expected) in [
         ("[1,2,3]", "[3,1,2]", vec![]),
@@ -216,14 +216,17 @@ fn an_expired_rule_does_not_apply() {
     };
     let (old, new) = (json(r#"{"a":1}"#), json(r#"{"a":2}"#));
     assert_eq!(
-        told(&compare(&old, &new, &context(), &comparing)),
+        reported(&compare(&old, &new, &context(), &comparing)),
         ["$.a value"]
     );
     let last_day = Context {
         today: jiff::civil::date(2026, 11, 21),
         ..context()
     };
-    assert_eq!(told(&compare(&old, &new, &last_day, &comparing)), [""; 0]);
+    assert_eq!(
+        reported(&compare(&old, &new, &last_day, &comparing)),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -252,7 +255,7 @@ fn conditions_decide_whether_a_rule_applies() {
             &context(),
             &comparing,
         );
-        assert_eq!(told(&comparison).is_empty(), applies, "{when}");
+        assert_eq!(reported(&comparison).is_empty(), applies, "{when}");
     }
 }
 

@@ -4,11 +4,11 @@ use super::*;
 use proptest::prelude::*;
 
 /// The classification of readings, each of the old stack and the new one, and the reported differences.
-fn heard(kind: &'static str, readings: &[[&str; 2]]) -> (Classification, Vec<String>) {
-    heard_under(&CompareConfig::default(), kind, readings)
+fn observed(kind: &'static str, readings: &[[&str; 2]]) -> (Classification, Vec<String>) {
+    observed_under(&CompareConfig::default(), kind, readings)
 }
 
-fn heard_under(
+fn observed_under(
     comparing: &CompareConfig,
     kind: &'static str,
     readings: &[[&str; 2]],
@@ -22,30 +22,30 @@ fn heard_under(
     let first = compared(old, new);
     let mut suspects = RecheckState::new(&first);
     for [later, both] in &answers[1..] {
-        suspects.hear(Later {
+        suspects.observe(Later {
             own: [&compared(old, later), &compared(later, old)],
             both: &compared(later, both),
             earlier: None,
         });
         if matches!(
-            suspects.standing(),
+            suspects.classification(),
             Classification::Lag | Classification::Noise
         ) {
             break;
         }
     }
-    let told = suspects.tell(&first, usize::MAX);
-    assert!(told.is_whole());
-    let told = told.differences().iter();
-    let told = told.map(|told| told.place.to_string());
-    (suspects.standing(), told.collect())
+    let reported = suspects.report(&first, usize::MAX);
+    assert!(reported.is_whole());
+    let reported = reported.differences().iter();
+    let reported = reported.map(|reported| reported.place.to_string());
+    (suspects.classification(), reported.collect())
 }
 
 const JSON: &str = "application/json";
 
 #[test]
-fn a_defect_beside_noise_and_lag_is_all_that_is_left() {
-    let found = heard(
+fn a_defect_next_to_noise_and_lag_is_all_that_is_left() {
+    let found = observed(
         JSON,
         &[
             [
@@ -63,7 +63,7 @@ fn a_defect_beside_noise_and_lag_is_all_that_is_left() {
 
 #[test]
 fn what_comes_to_be_equal_is_lag() {
-    let found = heard(
+    let found = observed(
         JSON,
         &[
             [r#"{"a": 1, "b": [1]}"#, r#"{"a": 0, "b": []}"#],
@@ -83,9 +83,9 @@ fn places_that_are_wrong_by_turns_differ_still() {
         r#"{"a": 0, "b": 1}"#,
         r#"{"a": 1, "b": 0}"#,
     ];
-    let found = heard(JSON, &[[right, both], [right, b], [right, a], [right, b]]);
+    let found = observed(JSON, &[[right, both], [right, b], [right, a], [right, b]]);
     assert_eq!(found, (Classification::Open, vec!["$.b".to_owned()]));
-    let found = heard(
+    let found = observed(
         JSON,
         &[[right, both], [right, b], [right, a], [right, right]],
     );
@@ -99,17 +99,17 @@ fn lists_that_the_old_stack_itself_changes_are_noise_as_a_whole() {
         [r#"{"r": [1, 2, 3]}"#, r#"{"r": [4, 5]}"#],
         [r#"{"r": [6]}"#, r#"{"r": [7, 8, 9, 1]}"#],
     ];
-    assert_eq!(heard(JSON, &readings).0, Classification::Noise);
+    assert_eq!(observed(JSON, &readings).0, Classification::Noise);
     let order = [
         [r#"{"r": [1, 2, 3]}"#, r#"{"r": [3, 2, 1]}"#],
         [r#"{"r": [2, 3, 1]}"#, r#"{"r": [3, 1, 2]}"#],
     ];
-    assert_eq!(heard(JSON, &order).0, Classification::Noise);
+    assert_eq!(observed(JSON, &order).0, Classification::Noise);
 }
 
 #[test]
 fn a_defect_in_another_member_of_a_list_is_no_noise() {
-    let found = heard(
+    let found = observed(
         JSON,
         &[
             [r#"{"r": [1, 2, 3]}"#, r#"{"r": [9, 2, 4]}"#],
@@ -122,7 +122,7 @@ fn a_defect_in_another_member_of_a_list_is_no_noise() {
 #[test]
 fn a_place_that_has_moved_or_is_gone_with_the_whole_body_differs_still() {
     for later in [r#"{"list": [0, {"p": 2}]}"#, r#"{}"#, "nonsense", "[]"] {
-        let found = heard(
+        let found = observed(
             JSON,
             &[
                 [r#"{"list": [{"p": 1}]}"#, r#"{"list": [{"p": 2}]}"#],
@@ -137,12 +137,12 @@ fn a_place_that_has_moved_or_is_gone_with_the_whole_body_differs_still() {
 #[test]
 fn lines_of_text_are_noise_one_by_one() {
     let text = "text/plain";
-    let found = heard(
+    let found = observed(
         text,
         &[["at 1\na\nb", "at 2\na\nc"], ["at 3\na\nb", "at 4\na\nc"]],
     );
     assert_eq!(found, (Classification::Open, vec!["line 3".to_owned()]));
-    let found = heard(text, &[["at 1\na", "at 2\na"], ["at 3\na", "at 4\na"]]);
+    let found = observed(text, &[["at 1\na", "at 2\na"], ["at 3\na", "at 4\na"]]);
     assert_eq!(found.0, Classification::Noise);
 }
 
@@ -172,7 +172,7 @@ fn a_line_that_is_always_wrong_differs_still_where_lines_before_it_come_and_go()
             "line 3",
         ),
     ] {
-        let found = heard(text, &readings);
+        let found = observed(text, &readings);
         assert_eq!(found, (Classification::Open, vec![line.to_owned()]));
     }
 }
@@ -180,21 +180,21 @@ fn a_line_that_is_always_wrong_differs_still_where_lines_before_it_come_and_go()
 #[test]
 fn lines_that_come_and_go_at_one_place_are_noise() {
     let readings = [["head\na", "head\nx1\na"], ["head\nx2\nx2\na", "head\na"]];
-    assert_eq!(heard("text/plain", &readings).0, Classification::Noise);
+    assert_eq!(observed("text/plain", &readings).0, Classification::Noise);
 }
 
 #[test]
 fn bytes_are_noise_from_the_first_on_in_which_olds_own_readings_differ() {
     let bytes = "application/pdf";
     let defect = [["%PDF 1", "junk 2"], ["%PDF 3", "junk 4"]];
-    let found = heard(bytes, &defect);
+    let found = observed(bytes, &defect);
     assert_eq!(found, (Classification::Open, vec!["byte 0".to_owned()]));
     let noise = [["%PDF 1", "%PDF 2"], ["%PDF 3", "%PDF 4"]];
-    assert_eq!(heard(bytes, &noise).0, Classification::Noise);
+    assert_eq!(observed(bytes, &noise).0, Classification::Noise);
     let later = [["%PDF 1x", "%PDF 1y"], ["%PDF 3x", "%PDF 4z"]];
-    assert_eq!(heard(bytes, &later).0, Classification::Noise);
+    assert_eq!(observed(bytes, &later).0, Classification::Noise);
     let lag = [["%PDF 1", "junk 2"], ["%PDF 3", "%PDF 4"]];
-    assert_eq!(heard(bytes, &lag).0, Classification::Lag);
+    assert_eq!(observed(bytes, &lag).0, Classification::Lag);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_member_that_is_always_wrong_differs_still_where_a_rule_lets_its_array_be_in
     let readings = readings
         .each_ref()
         .map(|pair| pair.each_ref().map(|text| &**text));
-    let found = heard_under(&rules, JSON, &readings);
+    let found = observed_under(&rules, JSON, &readings);
     let place = vec!["$.items[1].ts".to_owned()];
     assert_eq!(found, (Classification::Open, place));
 }
@@ -233,14 +233,14 @@ fn differences_that_were_not_kept_are_never_taken_for_noise() {
         both: &first,
         earlier: None,
     };
-    suspects.hear(noise);
-    assert_eq!(suspects.standing(), Classification::Unclear);
-    suspects.hear(Later {
+    suspects.observe(noise);
+    assert_eq!(suspects.classification(), Classification::Unclear);
+    suspects.observe(Later {
         own: [&equal, &equal],
         both: &equal,
         earlier: None,
     });
-    assert_eq!(suspects.standing(), Classification::Lag);
+    assert_eq!(suspects.classification(), Classification::Lag);
 }
 
 #[test]
@@ -252,19 +252,19 @@ fn where_too_much_differs_to_be_kept_only_what_was_kept_decides() {
         ["[1, 2, 3, 4]", "[5, 6, 7, 8]"],
         ["[9, 8, 7, 6]", "[3, 1, 2, 5]"],
     ];
-    let told = ["$[0]", "$[1]"].map(str::to_owned).to_vec();
-    let found = heard_under(&comparing, JSON, &noise);
-    assert_eq!(found, (Classification::Unclear, told.clone()));
+    let reported = ["$[0]", "$[1]"].map(str::to_owned).to_vec();
+    let found = observed_under(&comparing, JSON, &noise);
+    assert_eq!(found, (Classification::Unclear, reported.clone()));
     // The last is noise: so nothing that differs later was kept.
     let beside = [["[1, 2, 0]", "[5, 6, 0]"], ["[1, 9, 7]", "[1, 3, 8]"]];
-    let found = heard_under(&comparing, JSON, &beside);
-    assert_eq!(found, (Classification::Lag, told[..1].to_vec()));
+    let found = observed_under(&comparing, JSON, &beside);
+    assert_eq!(found, (Classification::Lag, reported[..1].to_vec()));
     // The last differs again, and may be noise that was not kept.
     let hidden = [["[1, 2, 3]", "[1, 5, 6]"], ["[7, 8, 9]", "[7, 4, 0]"]];
-    let found = heard_under(&comparing, JSON, &hidden);
+    let found = observed_under(&comparing, JSON, &hidden);
     assert_eq!(found.0, Classification::Unclear);
     let defect = [["[1, 2, 3]", "[5, 2, 4]"], ["[1, 2, 3]", "[5, 7, 8]"]];
-    let found = heard_under(&comparing, JSON, &defect);
+    let found = observed_under(&comparing, JSON, &defect);
     assert_eq!(found.0, Classification::Open);
 }
 
@@ -277,7 +277,7 @@ fn noise_excuses_no_other_kind_than_old_shows_at_the_place() {
         [r#"{"at": "3"}"#, r#"{"at": "4"}"#],
         [r#"{"at": {"at": 3}}"#, r#"{"at": {"at": 4}}"#],
     ] {
-        let found = heard(JSON, &[[at, first], [later, again]]);
+        let found = observed(JSON, &[[at, first], [later, again]]);
         assert_eq!(
             found,
             (Classification::Open, vec!["$.at".to_owned()]),
@@ -287,11 +287,11 @@ fn noise_excuses_no_other_kind_than_old_shows_at_the_place() {
     // Old itself drops it, nulls it, or sends another type.
     for later in ["{}", r#"{"at": null}"#, r#"{"at": "4"}"#] {
         assert_eq!(
-            heard(JSON, &[[at, later], [later, at]]).0,
+            observed(JSON, &[[at, later], [later, at]]).0,
             Classification::Noise
         );
         assert_eq!(
-            heard(JSON, &[[later, at], [at, later]]).0,
+            observed(JSON, &[[later, at], [at, later]]).0,
             Classification::Noise
         );
     }
@@ -304,7 +304,7 @@ fn noise_of_a_list_excuses_no_member_without_a_field() {
         format!("[{}]", items.collect::<Vec<_>>().join(","))
     };
     let with = |ids: &[u32]| list(ids, r#", "n": 1"#);
-    let heard_of = |bare: &str| {
+    let observed_of = |bare: &str| {
         let readings = [
             [with(&[1, 2, 3]), list(&[4, 5], bare)],
             [with(&[6]), list(&[7, 8], bare)],
@@ -313,17 +313,17 @@ fn noise_of_a_list_excuses_no_member_without_a_field() {
         let readings = readings
             .each_ref()
             .map(|pair| pair.each_ref().map(String::as_str));
-        heard(JSON, &readings)
+        observed(JSON, &readings)
     };
-    assert_eq!(heard_of(r#", "n": 1"#).0, Classification::Noise);
+    assert_eq!(observed_of(r#", "n": 1"#).0, Classification::Noise);
     let places = ["$[0].n", "$[1].n"].map(str::to_owned).to_vec();
-    assert_eq!(heard_of(""), (Classification::Open, places));
+    assert_eq!(observed_of(""), (Classification::Open, places));
 }
 
 #[test]
 fn noise_of_a_line_excuses_no_missing_line() {
     let text = "text/plain";
-    let found = heard(
+    let found = observed(
         text,
         &[
             [
@@ -337,7 +337,7 @@ a", "a",
         ],
     );
     assert_eq!(found, (Classification::Open, vec!["line 1".to_owned()]));
-    let found = heard(
+    let found = observed(
         text,
         &[
             [
@@ -371,12 +371,12 @@ fn noise_of_headers_and_trailers_is_by_kind() {
         (&with("3"), Classification::Noise),
     ] {
         let mut suspects = RecheckState::new(&compared(&first, new));
-        suspects.hear(Later {
+        suspects.observe(Later {
             own: [&compared(&first, &later), &compared(&later, &first)],
             both: &compared(&later, new),
             earlier: None,
         });
-        assert_eq!(suspects.standing(), expected);
+        assert_eq!(suspects.classification(), expected);
     }
 }
 
@@ -391,7 +391,7 @@ impl Excuses for Known {
 }
 
 /// The classification of one later reading if earlier checks have seen old vary in the `known` kinds at `$.a`.
-fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
+fn observed_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
     let compared = |old: &Answer, new: &Answer| {
         compare(old, new, &context(), &CompareConfig::default()).result
     };
@@ -401,7 +401,7 @@ fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
     let known = known.iter().map(|kind| Variation::of(&place, *kind));
     let known = Known(known.collect());
     let mut suspects = RecheckState::new(&compared(&old, &new));
-    suspects.hear(Later {
+    suspects.observe(Later {
         own: [&compared(&old, &later_old), &compared(&later_old, &old)],
         both: &compared(&later_old, &later_new),
         earlier: Some(Earlier {
@@ -409,7 +409,7 @@ fn heard_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
             new: &compared(&new, &later_new),
         }),
     });
-    suspects.standing()
+    suspects.classification()
 }
 
 #[test]
@@ -417,32 +417,35 @@ fn what_earlier_checks_know_is_noise_where_new_differs_from_itself() {
     let [ab, ba] = [r#"{"a": [1, 2]}"#, r#"{"a": [2, 1]}"#];
     let order = [Kind::Order];
     assert_eq!(
-        heard_with(&order, [[ab, ba], [ab, ab]]),
+        observed_with(&order, [[ab, ba], [ab, ab]]),
         Classification::Noise
     );
-    assert_eq!(heard_with(&[], [[ab, ba], [ab, ab]]), Classification::Lag);
     assert_eq!(
-        heard_with(&[Kind::Value], [[ab, ba], [ab, ab]]),
+        observed_with(&[], [[ab, ba], [ab, ab]]),
         Classification::Lag
     );
     assert_eq!(
-        heard_with(&order, [[ab, ba], [ab, ba]]),
+        observed_with(&[Kind::Value], [[ab, ba], [ab, ab]]),
+        Classification::Lag
+    );
+    assert_eq!(
+        observed_with(&order, [[ab, ba], [ab, ba]]),
         Classification::Open
     );
     let gone = "{}";
     assert_eq!(
-        heard_with(&order, [[ab, gone], [ab, gone]]),
+        observed_with(&order, [[ab, gone], [ab, gone]]),
         Classification::Open
     );
     assert_eq!(
-        heard_with(&[Kind::Extra], [[ab, gone], [ab, ab]]),
+        observed_with(&[Kind::Extra], [[ab, gone], [ab, ab]]),
         Classification::Noise
     );
     // Another place differs as well.
     let [one, two] = [r#"{"a": [2, 1], "b": 1}"#, r#"{"a": [1, 2], "b": 1}"#];
     let ab = r#"{"a": [1, 2], "b": 0}"#;
     assert_eq!(
-        heard_with(&order, [[ab, one], [ab, two]]),
+        observed_with(&order, [[ab, one], [ab, two]]),
         Classification::Open
     );
 }
@@ -471,7 +474,7 @@ proptest! {
         let bodies: Vec<_> = (0..3).map(|reading| [body(reading, 0), body(reading, 1)]).collect();
         let readings: Vec<_> = bodies.iter().map(|pair| [pair[0].as_str(), pair[1].as_str()]).collect();
         prop_assume!(fields.iter().any(|kind| *kind > 0));
-        let (standing, told) = heard(JSON, &readings);
+        let (classification, reported) = observed(JSON, &readings);
         let of = |wanted: std::ops::Range<u32>| -> Vec<String> {
             let fields = fields.iter().enumerate().filter(|(_, kind)| wanted.contains(*kind));
             fields.map(|(name, _)| format!("$.f{name}")).collect()
@@ -481,6 +484,6 @@ proptest! {
             (_, lags) if !lags.is_empty() => (Classification::Lag, lags),
             _ => (Classification::Noise, of(1..2)),
         };
-        prop_assert_eq!((standing, told), expected);
+        prop_assert_eq!((classification, reported), expected);
     }
 }

@@ -118,7 +118,7 @@ impl<'c> Walk<'_, 'c> {
         self.elements(old, new);
         match std::mem::replace(&mut self.mode, before) {
             Mode::Probing(likeness) => likeness,
-            Mode::Telling => Likeness::Unlike,
+            Mode::Reporting => Likeness::Unlike,
         }
     }
 
@@ -168,7 +168,7 @@ impl<'c> Walk<'_, 'c> {
             let matching = self.matching((olds, news), &digests);
             if matching.olds.is_empty() {
                 self.differ(Kind::Order, Some(old), Some(new));
-                return self.tell_masked((olds, news), &matching.pairs);
+                return self.report_masked((olds, news), &matching.pairs);
             }
         }
         let deadline = self.pair.deadline;
@@ -181,7 +181,7 @@ impl<'c> Walk<'_, 'c> {
     }
 
     /// Counts what the rules masked in pairs that are equal under them.
-    fn tell_masked(&mut self, (olds, news): (&[Element], &[Element]), pairs: &[(usize, usize)]) {
+    fn report_masked(&mut self, (olds, news): (&[Element], &[Element]), pairs: &[(usize, usize)]) {
         if self.is_ruled() {
             for (old, new) in pairs {
                 self.elements(olds[*old], news[*new]);

@@ -63,7 +63,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
                     *likeness = (*likeness).max(Likeness::EqualByRules);
                 }
                 Mode::Probing(_) => {}
-                Mode::Telling => {
+                Mode::Reporting => {
                     let masked = is_paired.then(|| self.difference_of(side, member.key));
                     self.findings.rewritten(rule, masked);
                 }

@@ -21,10 +21,10 @@ impl<'w, 'c> Walk<'w, 'c> {
         case: &Candidate<'_>,
         nodes: (Option<Id>, Option<Id>),
     ) -> bool {
-        let told = self.findings.count;
+        let reported = self.findings.count;
         self.inside(case, nodes, |walk, old, new| walk.whole(old, new));
         match self.mode {
-            Mode::Telling => self.findings.count == told,
+            Mode::Reporting => self.findings.count == reported,
             Mode::Probing(likeness) => likeness != Likeness::Unlike,
         }
     }

@@ -27,7 +27,7 @@ enum Name<'d> {
 
 /// An element (or the document itself), with its path and white space mode.
 #[derive(Clone, Copy, Debug)]
-struct Standing<'d> {
+struct Parent<'d> {
     node: Node<'d, 'd>,
     path: Path,
     space: Space,
@@ -51,7 +51,7 @@ enum Item<'d> {
 /// What is still to be written.
 #[derive(Debug)]
 enum Step<'d> {
-    Object(Standing<'d>),
+    Object(Parent<'d>),
     Namespace(&'d str),
     Attribute(Attribute<'d, 'd>),
     Key(Name<'d>),
@@ -67,14 +67,14 @@ enum Step<'d> {
 impl<'d> Layout<'d> {
     /// Searches a document for names that repeat.
     pub(super) fn add(&mut self, source: &'d Source<'d>) {
-        let mut left = VecDeque::from([Standing::root(source)]);
-        while let Some(standing) = left.pop_front() {
+        let mut left = VecDeque::from([Parent::root(source)]);
+        while let Some(parent) = left.pop_front() {
             let mut met = Vec::new();
-            for item in standing.items() {
-                let path = self.path(standing.path, item.name());
+            for item in parent.items() {
+                let path = self.path(parent.path, item.name());
                 met.push(path);
                 if let Item::Element(node) = item {
-                    left.push_back(standing.below(node, path));
+                    left.push_back(parent.below(node, path));
                 }
             }
             met.sort_unstable();
@@ -87,13 +87,13 @@ impl<'d> Layout<'d> {
     /// Writes an added document as JSON; `None` if it takes more than `max` bytes.
     pub(super) fn json(&mut self, source: &'d Source<'d>, max: usize) -> Option<Vec<u8>> {
         let mut json = Vec::new();
-        let mut left = vec![Step::Object(Standing::root(source))];
+        let mut left = vec![Step::Object(Parent::root(source))];
         while let Some(step) = left.pop() {
             match step {
-                Step::Object(standing) => {
+                Step::Object(parent) => {
                     Step::Bracket(b'{').write(&mut json);
                     let from = left.len();
-                    self.members(standing, &mut left);
+                    self.members(parent, &mut left);
                     left[from..].reverse();
                 }
                 other => other.write(&mut json),
@@ -106,10 +106,10 @@ impl<'d> Layout<'d> {
     }
 
     /// Lists what is to be written of an object after its opening brace.
-    fn members(&mut self, standing: Standing<'d>, out: &mut Vec<Step<'d>>) {
-        out.extend(standing.other_namespace().map(Step::Namespace));
-        out.extend(standing.node.attributes().map(Step::Attribute));
-        let items = standing.items();
+    fn members(&mut self, parent: Parent<'d>, out: &mut Vec<Step<'d>>) {
+        out.extend(parent.other_namespace().map(Step::Namespace));
+        out.extend(parent.node.attributes().map(Step::Attribute));
+        let items = parent.items();
         let is_text = |item: &Item<'_>| matches!(item, Item::Text(_));
         let is_mixed = items.iter().any(is_text) && !items.iter().all(is_text);
         let order: Vec<_> = if is_mixed {
@@ -119,7 +119,7 @@ impl<'d> Layout<'d> {
         };
         let mut before = None;
         let mut open = false;
-        for (path, item) in self.grouped(standing.path, items) {
+        for (path, item) in self.grouped(parent.path, items) {
             if before != Some(path) {
                 out.extend(open.then_some(Step::Bracket(b']')));
                 out.push(Step::Key(item.name()));
@@ -128,7 +128,7 @@ impl<'d> Layout<'d> {
                 before = Some(path);
             }
             out.push(match item {
-                Item::Element(node) => Step::Object(standing.below(node, path)),
+                Item::Element(node) => Step::Object(parent.below(node, path)),
                 Item::Instruction(instruction) => {
                     Step::Text(instruction.value.unwrap_or_default().into())
                 }
@@ -191,9 +191,9 @@ impl<'d> Name<'d> {
     }
 }
 
-// === impl Standing ===
+// === impl Parent ===
 
-impl<'d> Standing<'d> {
+impl<'d> Parent<'d> {
     fn root(source: &'d Source<'d>) -> Self {
         Self {
             node: source.0.root(),

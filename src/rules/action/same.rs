@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_are_told_apart() {
+    fn shapes_are_distinguished() {
         let text = |text: &'static str| Subject::Text(text.into());
         let uuid = text("8C2F4A6e-0000-4000-8000-0123456789ab");
         assert!(Same::Uuid.matches(&uuid));

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_milliseconds_are_told_apart_by_their_size() {
+    fn seconds_and_milliseconds_are_distinguished_by_their_size() {
         let time = Time {
             within: Duration::from_secs(60),
             formats: vec![Format::Unix, Format::UnixMs],
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_tell_no_date_are_refused() {
+    fn formats_that_report_no_date_are_refused() {
         for format in ["rfc3339 ", "iso", "%H:%M", "%Q!"] {
             assert!(Format::parse(format).is_err(), "{format}");
         }

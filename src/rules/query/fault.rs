@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_fault_says_where_it_is_and_what_was_expected() {
-        for (path, column, told) in [
+        for (path, column, reported) in [
             (
                 "$.b[",
                 5,
@@ -243,7 +243,7 @@ mod tests {
         ] {
             let invalid = Query::parse(path).unwrap_err();
             assert_eq!(invalid.column, Some(column), "{path}: {invalid}");
-            assert!(invalid.to_string().contains(told), "{path}: {invalid}");
+            assert!(invalid.to_string().contains(reported), "{path}: {invalid}");
         }
         let invalid = Query::parse("$[?count(@.a)]").unwrap_err();
         assert_eq!(invalid.column, None);

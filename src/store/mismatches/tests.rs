@@ -451,7 +451,7 @@ impl Prints for Lengths {
         format!("{value:?}").len() as u64
     }
 
-    fn may_tell(&self, _: &Place) -> bool {
+    fn may_show(&self, _: &Place) -> bool {
         true
     }
 }

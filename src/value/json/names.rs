@@ -64,9 +64,9 @@ impl Parser<'_> {
         if open.like != NOWHERE {
             let like = match self.nodes.get(model.start as usize) {
                 Some(key) if !model.is_empty() && key.next != 0 => open.met.wrapping_add(key.next),
-                _ => self.beside.member_behind(open.like, open.met),
+                _ => self.reference.member_behind(open.like, open.met),
             };
-            if let Some(key) = self.beside.key_at(open.like, like, rest) {
+            if let Some(key) = self.reference.key_at(open.like, like, rest) {
                 open.model.start = behind(&self.nodes, &model);
                 self.at += key.len();
                 return Some(Name::of(key, like));
@@ -82,7 +82,7 @@ impl Parser<'_> {
             if begin_alike(rest, &self.bytes[key.start as usize..], key.len()) {
                 open.model = model;
                 self.at += key.len();
-                return Some(Name::of(&key, self.beside.find(open.like, rest)));
+                return Some(Name::of(&key, self.reference.find(open.like, rest)));
             }
         }
         None
@@ -96,7 +96,7 @@ impl Parser<'_> {
         Ok(Name {
             hash: hash(Text::of(name, escaped)),
             escaped,
-            like: self.beside.find(open.like, &self.bytes[start..]),
+            like: self.reference.find(open.like, &self.bytes[start..]),
         })
     }
 

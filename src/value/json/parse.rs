@@ -2,7 +2,7 @@
 //!
 //! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer contains
 //! most of the old one. So a key is first compared with the predicted one. A text that is read
-//! [beside](Document::read_beside) another is first compared with that. Text that equals something parsed before is
+//! [reference](Document::read_against) another is first compared with that. Text that equals something parsed before is
 //! valid too, and is not parsed again byte by byte.
 
 use super::{
@@ -43,7 +43,7 @@ pub(super) struct Parser<'b> {
     max_depth: usize,
     /// For each depth, the last object that ended there.
     models: Vec<Id>,
-    pub(super) beside: Reference<'b>,
+    pub(super) reference: Reference<'b>,
     /// The node of the other document that the next value is compared with.
     pub(super) expected: Id,
 }
@@ -67,7 +67,7 @@ impl<'b> Parser<'b> {
     pub(super) fn new(
         bytes: &'b [u8],
         max_depth: usize,
-        beside: Reference<'b>,
+        reference: Reference<'b>,
     ) -> Result<Self, Invalid> {
         let invalid = |at, problem| Invalid { at, problem };
         let source = std::str::from_utf8(bytes)
@@ -75,7 +75,7 @@ impl<'b> Parser<'b> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(invalid(0, "longer than 4 GiB"));
         }
-        let nodes = match beside.document {
+        let nodes = match reference.document {
             Some(other) => other.nodes.len() + 4,
             // Measured on API answers: a node for about every ten bytes.
             None => bytes.len() / 10 + 4,
@@ -88,8 +88,8 @@ impl<'b> Parser<'b> {
             open: Vec::with_capacity(16),
             max_depth: max_depth.min(usize::from(u16::MAX)),
             models: Vec::with_capacity(16),
-            expected: beside.root(),
-            beside,
+            expected: reference.root(),
+            reference,
         })
     }
 
@@ -103,8 +103,8 @@ impl<'b> Parser<'b> {
                 source: self.source,
                 nodes: self.nodes,
                 framing,
-                beside: self.beside.document,
-                equals: self.beside.equals,
+                reference: self.reference.document,
+                equals: self.reference.equals,
             }),
             Err(problem) => Err(Invalid {
                 at: self.at,
@@ -162,10 +162,10 @@ impl<'b> Parser<'b> {
     /// Copies the value at the same place in the other document, if it has the same spelling.
     fn copied(&mut self) -> bool {
         let rest = &self.bytes[self.at..];
-        let Some(length) = self.beside.spelled_alike(self.expected, rest) else {
+        let Some(length) = self.reference.spelled_alike(self.expected, rest) else {
             return false;
         };
-        self.beside.copy(self.expected, self.at, &mut self.nodes);
+        self.reference.copy(self.expected, self.at, &mut self.nodes);
         self.at += length;
         true
     }
@@ -181,7 +181,7 @@ impl<'b> Parser<'b> {
         if self.open.len() >= self.max_depth {
             return Err("nested too deep");
         }
-        let like = match self.beside.class(self.expected) {
+        let like = match self.reference.class(self.expected) {
             Some(expected) if expected == class => self.expected,
             _ => NOWHERE,
         };
@@ -201,7 +201,7 @@ impl<'b> Parser<'b> {
             like,
             met: like,
             is_alike: like != NOWHERE,
-            equals: self.beside.equals.len(),
+            equals: self.reference.equals.len(),
         });
         self.space();
         match (class, self.peek()) {
@@ -220,7 +220,7 @@ impl<'b> Parser<'b> {
     /// The next value is an element: predicts the one after the last.
     fn expect_element(&mut self) {
         if let Some(open) = self.open.last_mut() {
-            open.met = self.beside.member_behind(open.like, open.met);
+            open.met = self.reference.member_behind(open.like, open.met);
             self.expected = open.met;
         }
     }
@@ -273,9 +273,9 @@ impl<'b> Parser<'b> {
                 .resize(self.models.len().max(depth + 1), open.id);
             self.models[depth] = open.id;
         }
-        if open.is_alike && self.beside.len(open.like) == Some(open.members) {
-            self.beside.equals.truncate(open.equals);
-            self.beside.equals.push((open.id, open.like));
+        if open.is_alike && self.reference.len(open.like) == Some(open.members) {
+            self.reference.equals.truncate(open.equals);
+            self.reference.equals.push((open.id, open.like));
         } else {
             self.unlike();
         }

@@ -32,7 +32,7 @@ impl<'b> Document<'b> {
     ///
     /// # Errors
     /// See [`read`](Self::read).
-    pub fn read_beside(
+    pub fn read_against(
         bytes: &'b [u8],
         framing: Framing,
         max_depth: usize,
@@ -54,9 +54,9 @@ fn read<'b>(
     bytes: &'b [u8],
     framing: Framing,
     max_depth: usize,
-    beside: Reference<'b>,
+    reference: Reference<'b>,
 ) -> Result<Document<'b>, Invalid> {
-    let mut parser = Parser::new(bytes, max_depth, beside)?;
+    let mut parser = Parser::new(bytes, max_depth, reference)?;
     let read = match framing {
         Framing::One => parser.document(),
         Framing::Lines | Framing::Sequence => parser.records(framing),
@@ -70,7 +70,7 @@ impl Parser<'_> {
     fn records(&mut self, framing: Framing) -> Result<(), &'static str> {
         let whole = self.bytes;
         let root = self.push(Class::Array, 0, false);
-        let like = self.beside.root();
+        let like = self.reference.root();
         let mut met = like;
         let mut records = 0;
         for range in framing.ranges(whole) {
@@ -82,7 +82,7 @@ impl Parser<'_> {
                 check_sequence(whole, &range)?;
             }
             self.bytes = &whole[..range.end];
-            met = self.beside.member_behind(like, met);
+            met = self.reference.member_behind(like, met);
             self.expected = met;
             self.document()?;
             records += 1;
@@ -173,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn a_root_of_records_is_told_as_an_array() {
-        for (text, told) in [("[1]\n", "[[1]]"), ("1\n{}\n", "[1,{}]")] {
+    fn a_root_of_records_is_reported_as_an_array() {
+        for (text, reported) in [("[1]\n", "[[1]]"), ("1\n{}\n", "[1,{}]")] {
             let document = Document::read(text.as_bytes(), Framing::Lines, 9).unwrap();
-            let value = crate::value::Value::Json(serde_json::from_str(told).unwrap());
+            let value = crate::value::Value::Json(serde_json::from_str(reported).unwrap());
             assert_eq!(document.value(Document::ROOT), value);
         }
     }

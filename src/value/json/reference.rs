@@ -194,19 +194,19 @@ mod tests {
         all.collect()
     }
 
-    /// Reads a text beside another, checks that the result is the same as without it, and returns what was found equal.
+    /// Reads a text reference another, checks that the result is the same as without it, and returns what was found equal.
     fn check(old: &str, new: &str) -> Vec<(String, String)> {
         let old = Document::parse(old.as_bytes(), 128).unwrap();
         let plain = Document::parse(new.as_bytes(), 128).map(|document| tape(&document));
-        let beside = Document::read_beside(new.as_bytes(), Framing::One, 128, &old);
-        assert_eq!(beside.as_ref().map(tape).map_err(|e| *e), plain, "{new}");
-        let Ok(beside) = beside else {
+        let reference = Document::read_against(new.as_bytes(), Framing::One, 128, &old);
+        assert_eq!(reference.as_ref().map(tape).map_err(|e| *e), plain, "{new}");
+        let Ok(reference) = reference else {
             return Vec::new();
         };
-        assert!(beside.equals.is_sorted());
-        let equals = beside.equals.iter();
+        assert!(reference.equals.is_sorted());
+        let equals = reference.equals.iter();
         let found: Vec<_> = equals
-            .map(|(new, like)| (old.raw(*like).to_owned(), beside.raw(*new).to_owned()))
+            .map(|(new, like)| (old.raw(*like).to_owned(), reference.raw(*new).to_owned()))
             .collect();
         for (old, new) in &found {
             let value = |text| serde_json::from_str::<Json>(text).unwrap();
@@ -254,14 +254,14 @@ mod tests {
     fn what_was_found_equal_is_so_in_that_document_only() {
         let (text, other) = ("[[1]]", "[[2]]");
         let old = Document::parse(text.as_bytes(), 9).unwrap();
-        let new = Document::read_beside(text.as_bytes(), Framing::One, 9, &old).unwrap();
+        let new = Document::read_against(text.as_bytes(), Framing::One, 9, &old).unwrap();
         let other = Document::parse(other.as_bytes(), 9).unwrap();
         assert!(new.equals(Document::ROOT, (&old, Document::ROOT)));
         assert!(!new.equals(Document::ROOT, (&other, Document::ROOT)));
     }
 
     #[test]
-    fn what_is_not_json_is_refused_beside_what_is() {
+    fn what_is_not_json_is_refused_reference_what_is() {
         for (old, new) in [
             ("[1]", "[1 2]"),
             ("[1]", "[1-]"),
@@ -278,7 +278,7 @@ mod tests {
             check(old, new);
             let old = Document::parse(old.as_bytes(), 128).unwrap();
             assert!(
-                Document::read_beside(new.as_bytes(), Framing::One, 128, &old).is_err(),
+                Document::read_against(new.as_bytes(), Framing::One, 128, &old).is_err(),
                 "{new}"
             );
         }
@@ -289,7 +289,7 @@ mod tests {
         let old = b"{\"a\":1,\"b\":2}\n{\"a\":2,\"b\":3}\n[4]";
         let new = b"{\"b\":2,\"a\":1}\n\n{\"b\":3,\"a\":3}\n[4]\n[5]";
         let old = Document::read(old, Framing::Lines, 9).unwrap();
-        let new = Document::read_beside(new, Framing::Lines, 9, &old).unwrap();
+        let new = Document::read_against(new, Framing::Lines, 9, &old).unwrap();
         let (olds, news): (Vec<_>, Vec<_>) = (
             old.elements(Document::ROOT).collect(),
             new.elements(Document::ROOT).collect(),
@@ -317,7 +317,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_read_the_same_beside_any_other(old in documents(), new in documents(), seed: u64) {
+        fn a_text_is_read_the_same_reference_any_other(old in documents(), new in documents(), seed: u64) {
             check(&old.to_string(), &respelled(&new, &mut { seed }));
             let records = |document: &Json| format!("[{document},{document},{new},{document}]");
             check(&records(&old), &records(&old));
@@ -326,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_refused_the_same_beside_any_other(old in documents(), new in r#"[\[\]{}":,0-2.\\ab ]{0,24}"#) {
+        fn a_text_is_refused_the_same_reference_any_other(old in documents(), new in r#"[\[\]{}":,0-2.\\ab ]{0,24}"#) {
             check(&old.to_string(), &new);
             check(r#"[{"a":1,"b":[0,1]},{"b":[],"a":"b"}]"#, &new);
         }

@@ -40,7 +40,7 @@ fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         paths.collect::<io::Result<Vec<_>>>()
     });
     let mut files = entries.map_err(|cause| unreadable(path, &cause))?;
-    files.retain(|file| rules_beside(file).is_some() && file.is_file());
+    files.retain(|file| rules_next_to(file).is_some() && file.is_file());
     files.sort();
     if files.is_empty() {
         Err(ConfigError::bare(format!(
@@ -54,7 +54,7 @@ fn test_files(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 
 /// The rule file of a test file: `NAME.yaml` for `NAME.test.yaml`. Skips names that begin with a dot, which are
 /// editors'.
-fn rules_beside(file: &Path) -> Option<PathBuf> {
+fn rules_next_to(file: &Path) -> Option<PathBuf> {
     let name = file.file_name()?.to_str()?;
     let (name, extension) = name.rsplit_once(".test.")?;
     let is_test = matches!(extension, "yaml" | "yml") && !name.starts_with('.');
@@ -102,11 +102,11 @@ fn rule_files(
     let (mut own, mut all) = (RuleFiles::default(), RuleFiles::default());
     let folder = path.parent().unwrap_or(Path::new(""));
     let Some(sources) = &suite.rules else {
-        let Some(beside) = rules_beside(path) else {
+        let Some(neighbour) = rules_next_to(path) else {
             let message = "expected `rules`, because the file is not named NAME.test.yaml";
             return Err(ConfigError::at(file, None, message).into());
         };
-        all.add(&beside.to_string_lossy(), Path::new(""))
+        all.add(&neighbour.to_string_lossy(), Path::new(""))
             .map_err(|unreadable| ConfigError::bare(unreadable.to_string()))?;
         return Ok((all.clone(), all));
     };

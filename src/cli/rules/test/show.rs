@@ -87,8 +87,8 @@ pub(super) fn json(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
         })
         .collect();
     let (passed, failed) = counts(reports.iter().flat_map(|report| &report.cases));
-    let told = json!({"passed": passed, "failed": failed, "files": files});
-    writeln!(out, "{told:#}")
+    let reported = json!({"passed": passed, "failed": failed, "files": files});
+    writeln!(out, "{reported:#}")
 }
 
 fn case_json(case: &CaseReport) -> Value {

@@ -124,7 +124,7 @@ fn members_of_unordered_arrays_find_each_other_under_every_action() {
 #[test]
 fn members_with_the_same_key_are_not_paired_at_random() {
     let rule = [("$", "{unordered: {key: k}}")];
-    for (old, new, told) in [
+    for (old, new, reported) in [
         // Equal elements are paired.
         (
             r#"[{"k":1,"v":1},{"k":1,"v":2}]"#,
@@ -160,8 +160,8 @@ fn members_with_the_same_key_are_not_paired_at_random() {
             vec!["$[0] missing", "$[1] extra"],
         ),
     ] {
-        let told_here = json_differences(old, new, &rule);
-        assert_eq!(told_here, told, "{old} {new}");
+        let reported_here = json_differences(old, new, &rule);
+        assert_eq!(reported_here, reported, "{old} {new}");
     }
 }
 
@@ -232,7 +232,7 @@ fn a_key_that_counts_as_absent_is_none() {
         ("$", "{unordered: {key: k}}"),
         ("$[*].k", "{optional: [null, \"\"]}"),
     ];
-    for (old, new, told) in [
+    for (old, new, reported) in [
         (
             r#"[{"k":1,"v":1},{"k":null,"v":2}]"#,
             r#"[{"v":2},{"k":1,"v":1}]"#,
@@ -254,9 +254,9 @@ fn a_key_that_counts_as_absent_is_none() {
             vec!["$[0] missing", "$[0] extra"],
         ),
     ] {
-        assert_eq!(json_differences(old, new, &rules), told, "{old} {new}");
+        assert_eq!(json_differences(old, new, &rules), reported, "{old} {new}");
         let mirrored = json_differences(new, old, &rules).len();
-        assert_eq!(mirrored, told.len(), "{new} {old}");
+        assert_eq!(mirrored, reported.len(), "{new} {old}");
     }
 }
 
@@ -273,7 +273,7 @@ fn of_equal_members_the_one_too_many_is_that_without_which_the_order_is_the_same
         ("[1,2,2,1,3]", "[3,1,2,1,3]", vec!["$[2] value"], 0),
     ] {
         let comparison = compared(&json(old), &json(new), &rules);
-        assert_eq!(told(&comparison), expected, "{old} {new}");
+        assert_eq!(reported(&comparison), expected, "{old} {new}");
         let account = comparison.rules.first().map_or(0, |used| used.masked);
         assert_eq!(account, masked, "{old} {new}");
     }
@@ -286,7 +286,7 @@ fn of_equal_members_the_one_too_many_is_that_without_which_the_order_is_the_same
     let (mut old, new) = (many(0), many(1));
     old.push("9".to_owned());
     let comparison = compared(&json(spelled(&old)), &json(spelled(&new)), &rules);
-    assert_eq!(told(&comparison), ["$[0] missing", "$[2000] missing"]);
+    assert_eq!(reported(&comparison), ["$[0] missing", "$[2000] missing"]);
     assert_eq!(comparison.rules.first().map_or(0, |used| used.masked), 0);
 }
 
@@ -323,7 +323,7 @@ fn masks_an_order_only_where_there_is_no_other_way(olds: &[u8], news: &[u8]) {
     let masked = comparison.rules.first().map_or(0, |used| used.masked);
     assert_eq!(masked, u64::from(is_reordered), "{olds:?} {news:?}");
     let expected = olds.len().max(news.len()) - shared;
-    assert_eq!(told(&comparison).len(), expected, "{olds:?} {news:?}");
+    assert_eq!(reported(&comparison).len(), expected, "{olds:?} {news:?}");
 }
 
 /// A regression test: the property below once failed for these two lists.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 #[test]
 fn a_bijection_takes_ids_that_always_meet_the_same_ones() {
     let rule = [("$[*]", "{bijection: check}")];
-    for (old, new, told) in [
+    for (old, new, reported) in [
         ("[5,6,5]", "[7,8,7]", vec![]),
         ("[5,6,5]", "[7,8,8]", vec!["$[2] value"]),
         ("[5,6]", "[7,7]", vec!["$[1] value"]),
@@ -14,7 +14,7 @@ fn a_bijection_takes_ids_that_always_meet_the_same_ones() {
         ("[5,5.0]", "[\"x\",\"x\"]", vec![]),
         ("[5,null]", "[7,1]", vec!["$[1] type"]),
     ] {
-        assert_eq!(json_differences(old, new, &rule), told, "{old} {new}");
+        assert_eq!(json_differences(old, new, &rule), reported, "{old} {new}");
     }
     // Equal ids are pairs too, at any place.
     let rules = [
@@ -47,7 +47,7 @@ fn pairs_are_remembered_across_checks_where_a_rule_says_so() {
     let mut epoch = Bijections::default();
     let mut left = |old: u32, new: u32| {
         let body = |id: u32| json(format!("{{\"id\":{id}}}"));
-        told(&compare_within(
+        reported(&compare_within(
             (&body(old), &body(new)),
             &context(),
             &comparing,
@@ -78,7 +78,7 @@ fn a_full_table_is_counted_and_makes_nothing_equal() {
     assert_eq!(epoch.refused(), 0);
     let mut left = |old: &str, new: &str| {
         let (old, new) = (json(old.to_owned()), json(new.to_owned()));
-        told(&compare_within(
+        reported(&compare_within(
             (&old, &new),
             &context(),
             &comparing,
@@ -181,22 +181,22 @@ const RENUMBERED: &[Alike] = &[
 const ID: &str = "{bijection: {scope: check, name: id}}";
 
 #[test]
-fn arrays_without_order_wait_for_what_tells_their_ids_apart() {
+fn arrays_without_order_wait_for_what_distinguishes_their_ids() {
     for (old, new, rules) in RENUMBERED {
         assert_eq!(json_differences(old, new, rules), [""; 0], "{old} {new}");
         assert_eq!(json_differences(new, old, rules), [""; 0], "{new} {old}");
     }
     let rules = [("$.ids", "unordered"), ("$.ids[*]", ID), ("$.*.x", ID)];
-    let told = json_differences(
+    let reported = json_differences(
         r#"{"ids":[1,2,3],"o":{"x":1}}"#,
         r#"{"ids":[13,11,12],"o":{"x":14}}"#,
         &rules,
     );
-    assert_eq!(told, ["$.ids[0] value"]);
+    assert_eq!(reported, ["$.ids[0] value"]);
 }
 
 #[test]
-fn elements_told_apart_by_ids_alone_are_paired_so_that_all_ids_agree() {
+fn elements_distinguished_by_ids_alone_are_paired_so_that_all_ids_agree() {
     let rules = [("$", "unordered"), ("$[*].*", ID)];
     let trees = [
         (
@@ -246,8 +246,8 @@ proptest! {
             format!("[{}]", elements.join(","))
         };
         let rules = [("$", "unordered"), ("$[*].*", ID)];
-        let told = json_differences(&tree(0, 0), &tree(1_000, turn), &rules);
-        prop_assert_eq!(told, [""; 0]);
+        let reported = json_differences(&tree(0, 0), &tree(1_000, turn), &rules);
+        prop_assert_eq!(reported, [""; 0]);
     }
 }
 

@@ -20,15 +20,15 @@ fn optional_masks_what_counts_as_absent_where_it_is_missing() {
     ] {
         let (with, without) = (format!("{{\"a\":{value}}}"), "{}");
         let rule = [("$.a", action)];
-        let told = |kind: &str| {
+        let reported = |kind: &str| {
             if is_masked {
                 Vec::new()
             } else {
                 vec![format!("$.a {kind}")]
             }
         };
-        assert_eq!(json_differences(&with, without, &rule), told("missing"));
-        assert_eq!(json_differences(without, &with, &rule), told("extra"));
+        assert_eq!(json_differences(&with, without, &rule), reported("missing"));
+        assert_eq!(json_differences(without, &with, &rule), reported("extra"));
     }
     table(
         "optional",

@@ -64,11 +64,11 @@ fn headers_are_judged_value_by_value() {
                 .fold(json("1"), |answer, value| with(answer, "x-a", value))
         };
         let rule = [("header.x-a", *action)];
-        let told = differences(&answer(old), &answer(new), &rule);
+        let reported = differences(&answer(old), &answer(new), &rule);
         assert_eq!(
-            told.is_empty(),
+            reported.is_empty(),
             *is_equal,
-            "{action} {old:?} {new:?}: {told:?}"
+            "{action} {old:?} {new:?}: {reported:?}"
         );
     }
     let two = |one, other| with(with(json("1"), "x-a", one), "x-a", other);

@@ -35,7 +35,7 @@ fn a_renamed_member_counts_by_its_new_name() {
         ("$.user_name", "{rename: {to: userName, on: old}}"),
         ("$.userName.at", "ignore"),
     ];
-    for (old, new, told) in [
+    for (old, new, reported) in [
         (r#"{"user_name":1}"#, r#"{"userName":1}"#, vec![]),
         (
             r#"{"user_name":1}"#,
@@ -65,7 +65,7 @@ fn a_renamed_member_counts_by_its_new_name() {
             vec![],
         ),
     ] {
-        assert_eq!(json_differences(old, new, &rules), told, "{old} {new}");
+        assert_eq!(json_differences(old, new, &rules), reported, "{old} {new}");
     }
     let (old, new) = (
         r#"{"user_name":{"at":1,"n":1}}"#,
@@ -151,7 +151,7 @@ fn case_space_and_unicode_are_matters_of_spelling() {
 }
 
 #[test]
-fn what_is_in_a_parsed_text_is_told_and_masked_at_its_own_place() {
+fn what_is_in_a_parsed_text_is_reported_and_masked_at_its_own_place() {
     let rules = [
         ("$.p", "{parse: json}"),
         ("$.p.ts", "ignore"),
