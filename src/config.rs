@@ -22,7 +22,7 @@ mod stacks;
 mod tree;
 mod watch;
 
-pub use comparable::Comparable;
+pub use comparable::{Comparable, EpochFingerprint};
 pub use described::{defaults, patch_schema, schema, setting_schemas};
 pub use environment::Lookup;
 pub use flags::Flags;

@@ -24,12 +24,12 @@ use crate::{
     drain,
     export::{self, Metrics, Push, Sources, Traces, log},
     http_client::{Client, Instance},
-    ledger::{Clock, Gauges, Ledger, RuleCounts, Signal},
+    ledger::{Clock, Gauges, Signal},
     live,
-    pipeline::{Pairs, QueueReceiver, Reports, Writes, queue},
+    pipeline::{QueueReceiver, Reports, Writes, queue},
     shadow,
     stack::Stack,
-    store::{Database, Store},
+    store::{Counted, Database, Store},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -41,11 +41,9 @@ pub(super) struct AppBuilder {
     config: Arc<Config>,
     shares: Shares,
     gauges: Gauges,
-    pub(super) ledger: Ledger,
+    pub(super) counted: Counted,
     budget: Budget,
     writes: Writes,
-    rule_counts: RuleCounts,
-    pairs: Pairs,
     metrics: Metrics,
     pub(super) database: Database,
     readers: SettingsReaders,
@@ -73,13 +71,12 @@ impl AppBuilder {
         let Recovered {
             gauges, counted, ..
         } = restored;
-        let ledger = counted.ledger.clone();
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
         let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
         let readers = (
             budget.clone(),
-            ledger.clone(),
+            counted.ledger.clone(),
             writes.clone(),
             queue.clone(),
         );
@@ -93,11 +90,9 @@ impl AppBuilder {
             config: config.clone(),
             shares: Shares::take(),
             gauges: gauges.clone(),
-            ledger,
+            counted: counted.clone(),
             budget,
             writes,
-            rule_counts: counted.rule_counts.clone(),
-            pairs: counted.pairs.clone(),
             metrics,
             database: restored.database.clone(),
             readers,
@@ -105,7 +100,7 @@ impl AppBuilder {
             readiness: Readiness::new(gauges.clone(), restored.database.clone()),
         };
         shared.metrics.observe(&Sources {
-            ledger: shared.ledger.clone(),
+            ledger: shared.counted.ledger.clone(),
             gauges: shared.gauges.clone(),
             budget: shared.budget.clone(),
             figures: Arc::new(shared.verdict_source()),
@@ -128,7 +123,7 @@ impl AppBuilder {
         };
         let handles = live::Handles {
             live: self.readers.live.clone(),
-            ledger: self.ledger.clone(),
+            ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
             budget: self.budget.clone(),
             queue,
@@ -177,10 +172,10 @@ impl AppBuilder {
 
     fn verdict_source(&self) -> VerdictSource {
         VerdictSource {
-            ledger: self.ledger.clone(),
+            ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
             config: self.readers.config.clone(),
-            rule_counts: self.rule_counts.clone(),
+            rule_counts: self.counted.rule_counts.clone(),
         }
     }
 
@@ -194,11 +189,11 @@ impl AppBuilder {
             handles: shadow::Handles {
                 settings: self.readers.shadow.clone(),
                 compare: compare::compare_within,
-                ledger: self.ledger.clone(),
+                ledger: self.counted.ledger.clone(),
                 gauges: self.gauges.clone(),
                 timings: self.metrics.timings(),
-                rule_counts: self.rule_counts.clone(),
-                pairs: self.pairs.clone(),
+                rule_counts: self.counted.rule_counts.clone(),
+                pairs: self.counted.pairs.clone(),
                 reports,
                 writes: self.writes.clone(),
                 redactor: self.readers.redactor.clone(),
@@ -218,7 +213,7 @@ impl AppBuilder {
             shadow: shadow.clone(),
             live: self.readers.live.clone(),
             redactor: self.readers.redactor.clone(),
-            ledger: self.ledger.clone(),
+            ledger: self.counted.ledger.clone(),
             budget: self.budget.clone(),
             supplied: recheck::supplied(&self.config),
             turn: Arc::new(Semaphore::new(1)),
@@ -267,9 +262,12 @@ impl AppBuilder {
             history::of_verdict(&self.database),
             drain.clone(),
         ));
-        servers.spawn(clock::close_seconds(self.ledger.clone(), drain.clone()));
+        servers.spawn(clock::close_seconds(
+            self.counted.ledger.clone(),
+            drain.clone(),
+        ));
         let clock = clock::Watch {
-            ledger: self.ledger.clone(),
+            ledger: self.counted.ledger.clone(),
             wall: Clock::new(Timestamp::now),
             database: self.database.clone(),
             gauges: self.gauges.clone(),
@@ -297,7 +295,7 @@ impl AppBuilder {
         rechecks: Rechecks,
     ) -> AdminState {
         AdminState {
-            ledger: self.ledger.clone(),
+            ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
             running,
             database: self.database.clone(),

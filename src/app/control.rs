@@ -138,7 +138,7 @@ async fn start(
         control_signal,
         publisher: shared.publisher.clone(),
         readiness: shared.readiness.clone(),
-        ledger: shared.ledger.clone(),
+        ledger: shared.counted.ledger.clone(),
         database: shared.database.clone(),
         listeners,
         servers,

@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::{
-    config::{Comparable, Config, Loaded},
+    config::{Config, EpochFingerprint, Loaded},
     ledger::{Clock, EpochState, Gauges, Ledger, LedgerSnapshot, RuleCounts},
     pipeline::Pairs,
     spanned_yaml::ConfigErrors,
@@ -11,7 +11,6 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{path::Path, sync::Arc};
 
@@ -25,15 +24,6 @@ pub(super) struct Recovered {
     pub(super) database: Database,
     pub(super) counted: Counted,
     pub(super) gauges: Gauges,
-}
-
-/// Stored fingerprint of what the checks of an epoch are measured by.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct EpochFingerprint {
-    #[serde(flatten)]
-    comparable: Comparable,
-    /// As configured; the API may have given the epoch another one.
-    label: Option<String>,
 }
 
 /// A clock this far behind the stored or expected time has been set back.
@@ -217,32 +207,5 @@ fn opening(past: Vec<EpochState>, config: &Config) -> LedgerSnapshot {
             label: config.settings.epoch.label.as_deref().map(Arc::from),
             cause,
         },
-    }
-}
-
-// === impl EpochFingerprint ===
-
-impl EpochFingerprint {
-    pub(super) fn of(config: &Config) -> Self {
-        Self {
-            comparable: Comparable::of(config),
-            label: config.settings.epoch.label.clone(),
-        }
-    }
-
-    /// The stored form.
-    pub(super) fn text(&self) -> Arc<str> {
-        let text = serde_json::to_string(self);
-        text.expect("fingerprints must be JSON").into()
-    }
-
-    /// Why the epoch with the stored fingerprint cannot continue; `None` if it can.
-    fn cause(&self, stored: &str) -> Option<Cause> {
-        let Ok(before) = serde_json::from_str::<Self>(stored) else {
-            return Some(Cause::Start);
-        };
-        let has_new_label = self.label != before.label;
-        let changed = self.comparable.cause(&before.comparable);
-        changed.or(has_new_label.then_some(Cause::Asked))
     }
 }

@@ -1,10 +1,9 @@
 //! Puts a configuration in force through one publisher for each module that reads settings at runtime.
 
-use super::recovered::EpochFingerprint;
 use crate::{
     admin::service::verdict::required,
     budget::Budget,
-    config::{Comparable, Config},
+    config::{Comparable, Config, EpochFingerprint},
     ledger::Ledger,
     live,
     pipeline::{Queue, Writes},

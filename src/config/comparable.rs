@@ -8,6 +8,7 @@ use crate::{
     verdict::Cause,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use xxhash_rust::xxh64::xxh64;
 
 /// Fingerprints of parts of a configuration, equal in every process and build of this program. They are stored with an
@@ -18,6 +19,15 @@ pub struct Comparable {
     compare: String,
     stacks: String,
     version_header: Option<String>,
+}
+
+/// Stored fingerprint of what the checks of an epoch are measured by.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EpochFingerprint {
+    #[serde(flatten)]
+    comparable: Comparable,
+    /// As configured; the API may have given the epoch another one.
+    label: Option<String>,
 }
 
 // === impl Comparable ===
@@ -45,6 +55,33 @@ impl Comparable {
         ];
         let mut changed = changes.into_iter().filter(|(is_changed, _)| *is_changed);
         changed.next().map(|(_, cause)| cause)
+    }
+}
+
+// === impl EpochFingerprint ===
+
+impl EpochFingerprint {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            comparable: Comparable::of(config),
+            label: config.settings.epoch.label.clone(),
+        }
+    }
+
+    /// The stored form.
+    pub fn text(&self) -> Arc<str> {
+        let text = serde_json::to_string(self);
+        text.expect("fingerprints must be JSON").into()
+    }
+
+    /// Why the epoch with the stored fingerprint cannot continue; `None` if it can.
+    pub fn cause(&self, stored: &str) -> Option<Cause> {
+        let Ok(before) = serde_json::from_str::<Self>(stored) else {
+            return Some(Cause::Start);
+        };
+        let has_new_label = self.label != before.label;
+        let changed = self.comparable.cause(&before.comparable);
+        changed.or(has_new_label.then_some(Cause::Asked))
     }
 }
 
