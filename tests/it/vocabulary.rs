@@ -69,7 +69,7 @@ const VOCABULARY: [Entry; 19] = [
     entry(&["keeper", "keepers"], "handle", 0),
     entry(&["mend", "mends", "mended"], "fix", 10),
     entry(&["passage", "passages"], "permit", 0),
-    entry(&["switchboard"], "publisher", 16),
+    entry(&["switchboard"], "publisher", 0),
     entry(&["yardstick"], "fingerprint", 5),
 ];
 
