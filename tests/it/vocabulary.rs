@@ -52,7 +52,7 @@ const VOCABULARY: [Entry; 19] = [
     entry(
         &["hear", "hears", "heard", "hearing"],
         "observe or assess",
-        139,
+        0,
     ),
     entry(&["beside", "besides"], "next to or with", 107),
     entry(&["afresh"], "again", 6),
