@@ -87,8 +87,9 @@ impl Ledger {
         Self::open(max_routes, gauges, clock, LedgerSnapshot::default())
     }
 
-    /// A ledger that starts from `opening`.
+    /// A ledger that starts from `opening`. If the clock was set back since then, the ledger goes on by the time of before.
     pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: LedgerSnapshot) -> Self {
+        let clock = clock.not_before(opening.latest());
         let now = clock.now();
         let house = LedgerShared::new(clock);
         let epochs = open(opening, now, &house);
@@ -198,7 +199,6 @@ impl Ledger {
             build,
             cause,
             since: now,
-            after: present.since(),
         };
         let epoch = Epoch::begin(beginning, self.0.house.clone());
         for route in routes.values().chain([&self.0.other]) {
@@ -207,8 +207,7 @@ impl Ledger {
         let mut epochs = write(&self.0.epochs);
         let ended = epochs.back().cloned();
         if let Some(ended) = &ended {
-            // The clock may have been set back between two processes.
-            ended.end(now.max(ended.since()));
+            ended.end(now);
         }
         epochs.push_back(epoch.clone());
         let forgotten = forget(&mut epochs);

@@ -1,9 +1,8 @@
-//! Closes the seconds of the ledger, and detects a clock that is set back while the process runs.
+//! Closes the seconds of the ledger, and detects a clock that was set back.
 //!
-//! The ledger uses a monotonic clock, so figures and soak time are unaffected. Timestamps of the time of day then
-//! precede earlier ones; this is reported until the process ends.
+//! The ledger's clock only advances, over restarts as well, so figures and soak time are unaffected. Timestamps of the
+//! time of day then precede earlier ones; this is reported until the process ends.
 
-use super::recovered::SET_BACK;
 use crate::{
     drain,
     ledger::{Clock, Gauges, Ledger},
@@ -21,6 +20,9 @@ pub(super) struct Watch {
     pub(super) database: Database,
     pub(super) gauges: Gauges,
 }
+
+/// A time of day this far behind the ledger's clock has been set back.
+const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
 /// Interval between two comparisons.
 const LOOK: Duration = Duration::from_secs(1);
@@ -65,10 +67,10 @@ impl Watch {
     }
 
     fn tell(&self, by: SignedDuration) {
-        tracing::warn!(%by, "the clock was set back while the process runs: figures and soak time go on by the time of before");
+        tracing::warn!(%by, "the clock was set back: figures and soak time go on by the time of before");
         self.gauges.set_clock_set_back();
         self.database.add_impairment(format!(
-            "the clock was set back by {by:#} while the process runs: figures and soak time go on by the time of before, \
+            "the clock was set back by {by:#}: figures and soak time go on by the time of before, \
              mismatches and changes of settings are stamped by the new one"
         ));
     }

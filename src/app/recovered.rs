@@ -9,7 +9,6 @@ use crate::{
     store::{Counted, Database, Figures, Kept, KeptSettings, Past},
     verdict::Cause,
 };
-use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::{path::Path, sync::Arc};
@@ -26,9 +25,6 @@ pub(super) struct Recovered {
     pub(super) gauges: Gauges,
 }
 
-/// A clock this far behind the stored or expected time has been set back.
-pub(super) const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
-
 // === impl Recovered ===
 
 impl Recovered {
@@ -39,7 +35,6 @@ impl Recovered {
         let (loaded, revision, misfit) = again(loaded, kept, &database);
         let settings = KeptSettings::new(&database, misfit);
         let config = loaded.config().clone();
-        notice_clock(&past, (&database, &gauges));
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             // Stores the initial state at once, in case the process ends early.
@@ -149,20 +144,6 @@ fn report_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec
         faults.join("; ")
     ));
     faults
-}
-
-fn notice_clock(past: &Past, (database, gauges): (&Database, &Gauges)) {
-    let Some(latest) = past.epochs.iter().map(EpochState::latest).max() else {
-        return;
-    };
-    let now = Timestamp::now();
-    if latest.duration_since(now) > SET_BACK {
-        tracing::warn!(%latest, %now, "the clock is behind the stored data: it was set back, and the soak time starts again");
-        gauges.set_clock_set_back();
-        database.add_impairment(format!(
-            "the clock was set back to before {latest}, of which something is stored: the soak time starts again"
-        ));
-    }
 }
 
 fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {

@@ -15,11 +15,20 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// The time of day at the start, advanced steadily from there, so that setting the system clock does not lengthen a
-    /// clean record.
+    /// The time of day at the start, advanced steadily from there, so that setting the system clock changes no figures.
     pub fn system() -> Self {
         let (began, start) = (Timestamp::now(), Instant::now());
         Self::new(move || began + start.elapsed())
+    }
+
+    /// This clock, moved forward as far as it is behind `latest`.
+    pub(super) fn not_before(self, latest: Timestamp) -> Self {
+        let behind = latest.duration_since(self.now());
+        if behind.is_positive() {
+            Self::new(move || self.now() + behind)
+        } else {
+            self
+        }
     }
 
     pub fn now(&self) -> Timestamp {

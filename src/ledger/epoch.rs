@@ -50,8 +50,6 @@ pub(super) struct Beginning {
     pub(super) build: Option<Option<Version>>,
     pub(super) cause: Cause,
     pub(super) since: Timestamp,
-    /// The id sorts after the epochs up to this time, even if the clock was set back.
-    pub(super) after: Timestamp,
 }
 
 // === impl Epoch ===
@@ -66,10 +64,9 @@ impl Epoch {
             build,
             cause,
             since,
-            after,
         } = beginning;
         let chance: u32 = rand::random();
-        let stamp = since.max(after).strftime("%Y%m%dT%H%M%S%3f");
+        let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
         Arc::new(Self {
             id: format!("{stamp}-{number:04}-{chance:08x}").into(),
             number,
@@ -86,12 +83,8 @@ impl Epoch {
         })
     }
 
-    /// Restores an epoch of another process. All its times are clamped to `now`.
-    pub(super) fn restore(
-        state: EpochState,
-        now: Timestamp,
-        house: Arc<LedgerShared>,
-    ) -> Arc<Self> {
+    /// Restores an epoch of another process.
+    pub(super) fn restore(state: EpochState, house: Arc<LedgerShared>) -> Arc<Self> {
         let verdict::Epoch {
             id,
             label,
@@ -101,7 +94,7 @@ impl Epoch {
             until,
         } = state.epoch;
         let routes = state.routes.into_iter();
-        let restored = routes.map(|route| Arc::new(Tally::restore(route, now)));
+        let restored = routes.map(|route| Arc::new(Tally::restore(route)));
         let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
         let epoch = Self {
             id,
@@ -177,10 +170,6 @@ impl Epoch {
 
     pub(super) fn comparable(&self) -> &Arc<str> {
         &self.comparable
-    }
-
-    pub(super) fn since(&self) -> Timestamp {
-        self.since
     }
 
     pub(super) fn label(&self) -> Option<&str> {

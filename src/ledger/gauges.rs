@@ -189,7 +189,7 @@ impl Gauges {
         self.0.store_set_aside.load(Ordering::Relaxed)
     }
 
-    /// The clock is behind stored data, or was set back since the start.
+    /// The clock was set back, before the start or since.
     pub fn set_clock_set_back(&self) {
         self.0.clock_set_back.store(1, Ordering::Relaxed);
     }

@@ -18,7 +18,7 @@ pub(super) fn open(
 ) -> VecDeque<Arc<Epoch>> {
     let restored = |past: Vec<EpochState>| -> VecDeque<_> {
         let past = past.into_iter();
-        past.map(|state| Epoch::restore(state, now, house.clone()))
+        past.map(|state| Epoch::restore(state, house.clone()))
             .collect()
     };
     let (past, comparable, label, cause) = match opening {
@@ -31,11 +31,10 @@ pub(super) fn open(
         } => (past, comparable, label, cause),
     };
     let mut epochs = restored(past);
-    let last = epochs.back().map(|last| {
-        last.end(now.max(last.since()));
-        (last.number(), last.since())
+    let number = epochs.back().map_or(0, |last| {
+        last.end(now);
+        last.number()
     });
-    let (number, after) = last.unwrap_or((0, now));
     let beginning = Beginning {
         number: number + 1,
         comparable,
@@ -44,7 +43,6 @@ pub(super) fn open(
         build: None,
         cause,
         since: now,
-        after,
     };
     epochs.push_back(Epoch::begin(beginning, house.clone()));
     forget(&mut epochs);

@@ -66,13 +66,24 @@ pub enum LedgerSnapshot {
 
 impl EpochState {
     /// The latest time recorded in it.
-    pub fn latest(&self) -> Timestamp {
+    fn latest(&self) -> Timestamp {
         let checks = self
             .routes
             .iter()
             .filter_map(|route| route.evidence.record.last());
         let noted = checks.chain(self.epoch.until);
         noted.fold(self.epoch.since, Timestamp::max)
+    }
+}
+
+// === impl LedgerSnapshot ===
+
+impl LedgerSnapshot {
+    /// The latest time recorded in any epoch.
+    pub(super) fn latest(&self) -> Timestamp {
+        let (Self::GoesOn(epochs) | Self::Begins { past: epochs, .. }) = self;
+        let latest = epochs.iter().map(EpochState::latest);
+        latest.max().unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -103,8 +114,6 @@ pub(super) fn mark(
         evidence.cut,
     ]
 }
-
-// === impl LedgerSnapshot ===
 
 impl Default for LedgerSnapshot {
     /// An empty ledger.

@@ -76,12 +76,10 @@ impl Tally {
         }
     }
 
-    pub(super) fn restore(state: RouteState, now: Timestamp) -> Self {
+    pub(super) fn restore(state: RouteState) -> Self {
         let counted = |outcome: Outcome| AtomicU64::new(state.outcomes.get(outcome));
-        let mut evidence = state.evidence;
-        evidence.last_mismatch = evidence.last_mismatch.map(|at| at.min(now));
         let tally = Self::new(state.route);
-        if evidence.required.is_some() {
+        if state.evidence.required.is_some() {
             tally.set_requirement(Requirement::Required);
         }
         Self {
@@ -93,7 +91,7 @@ impl Tally {
             delayed: AtomicU64::new(state.delayed),
             outcomes: Outcome::ALL.map(counted),
             course: Mutex::new(Course {
-                evidence,
+                evidence: state.evidence,
                 pace: EventRate::default(),
                 latencies: state.latencies,
             }),

@@ -697,7 +697,7 @@ fn a_clock_that_was_set_back_is_told_and_nothing_counted_twice() {
     second.caller().get("/items/1");
     second.quiet(1);
     let told = impaired(&second);
-    assert!(told.contains("the clock was set back to before"), "{told}");
+    assert!(told.contains("the clock was set back by"), "{told}");
     assert_eq!(second.metric("twinread_clock_set_back", ""), 1.0);
     let items = route(&second, "GET /items/{}");
     assert_eq!((sum(&items["live"]), ended(&items)), (2, 2));

@@ -287,6 +287,7 @@ fn a_clock_that_was_set_back_loses_and_doubles_nothing() {
     first.write(&database);
 
     let mut second = Process::start(&database, 2 * DAY);
+    assert_eq!(second.counted.ledger.now(), first.counted.ledger.now());
     second.live("a");
     second.check("a", Outcome::Match(Via::Exact));
     second.write(&database);
