@@ -31,7 +31,7 @@ use crate::{
     route::Positions,
     verdict::{Builds, Cause, Limits, Requirements, Tallies, Version},
 };
-use epoch::{Beginning, Epoch};
+use epoch::Epoch;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use locks::{locked, read, write};
@@ -99,7 +99,7 @@ impl Ledger {
             other: Route::new(OTHER, present, house.clone()),
             positions: RwLock::default(),
             places: Mutex::new(Places::new(max_routes)),
-            begun: watch::Sender::new(present.number()),
+            begun: watch::Sender::new(present.start().number),
             builds: Mutex::new(builds(&epochs, now)),
             epochs: RwLock::new(epochs),
             house,
@@ -131,10 +131,11 @@ impl Ledger {
     ) -> Arc<str> {
         let mut builds = locked(&self.0.builds);
         builds.begin(self.now());
+        let present = self.present();
         let version = match cause {
             // A different header is used now, so the old build's name means nothing.
             Cause::Version => None,
-            _ => self.present().version().cloned(),
+            _ => present.version(),
         };
         self.begin((comparable, version.map(Some)), label, cause)
     }
@@ -149,12 +150,14 @@ impl Ledger {
             ticket.move_to(&present);
             return false;
         }
-        let own = self.last_of(build, present.series());
+        let own = self.last_of(build, present.start().series);
         let is_unknown = own.is_none() && build.is_some();
         if builds.another_answered(is_unknown, now) {
             // A build keeps its label.
-            let label = own.as_ref().and_then(|epoch| epoch.label());
-            self.begin((None, Some(build.cloned())), label, Cause::Version);
+            let label = own
+                .as_ref()
+                .and_then(|epoch| epoch.start().epoch.label.as_deref());
+            self.begin((None, Some(build)), label, Cause::Version);
             ticket.move_to(&self.present());
             return true;
         }
@@ -170,14 +173,14 @@ impl Ledger {
     /// The newest epoch of that build in a series.
     fn last_of(&self, build: Option<&Version>, series: u64) -> Option<Arc<Epoch>> {
         let epochs = read(&self.0.epochs);
-        let of_series = epochs.iter().filter(|epoch| epoch.series() == series);
+        let of_series = epochs.iter().filter(|epoch| epoch.start().series == series);
         let mut newest = of_series.rev();
         newest.find(|epoch| epoch.build() == Some(build)).cloned()
     }
 
     fn begin(
         &self,
-        (comparable, build): (Option<Arc<str>>, Option<Option<Version>>),
+        (comparable, build): (Option<Arc<str>>, Option<Option<&Version>>),
         label: Option<&str>,
         cause: Cause,
     ) -> Arc<str> {
@@ -187,20 +190,17 @@ impl Ledger {
         // Every caller holds `builds`, so `begun` cannot change.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
-        let series = match (cause, &comparable) {
-            (Cause::Version, None) => present.series(),
-            _ => number,
-        };
-        let beginning = Beginning {
-            number,
-            comparable: comparable.unwrap_or_else(|| present.comparable().clone()),
-            series,
-            label: label.map(Arc::from),
-            build,
-            cause,
-            since: now,
-        };
-        let epoch = Epoch::begin(beginning, self.0.house.clone());
+        let before = present.start();
+        let mut begins = EpochState::begin(number, cause, now);
+        if cause == Cause::Version && comparable.is_none() {
+            begins.series = before.series;
+        }
+        begins.comparable = comparable.unwrap_or_else(|| before.comparable.clone());
+        begins.epoch.label = label.map(Arc::from);
+        let epoch = Epoch::open(begins, self.0.house.clone());
+        if let Some(build) = build {
+            epoch.is_of(build);
+        }
         for route in routes.values().chain([&self.0.other]) {
             route.enter(&epoch);
         }
@@ -218,7 +218,7 @@ impl Ledger {
             ended.pack();
         }
         self.0.begun.send_replace(number);
-        epoch.id().clone()
+        epoch.start().epoch.id.clone()
     }
 
     /// Sets the limits for checks that become evidence, and the routes declared as required.
@@ -270,7 +270,7 @@ impl Ledger {
 
     /// The id of the current epoch.
     pub fn epoch(&self) -> Arc<str> {
-        self.present().id().clone()
+        self.present().start().epoch.id.clone()
     }
 
     /// The number of epochs begun, as a value to wait on.
@@ -296,7 +296,7 @@ impl Ledger {
         let mut held = self.0.house.seconds.hold();
         let cut = held.cut();
         let states = epochs.iter().map(|epoch| {
-            let number = epoch.number();
+            let number = epoch.start().number;
             epoch.state(&cut, |route, mark| is_stored(number, route, mark))
         });
         states.collect()
@@ -304,13 +304,13 @@ impl Ledger {
 
     /// The number of the current epoch.
     pub fn number(&self) -> u64 {
-        self.present().number()
+        self.present().start().number
     }
 
     /// The numbers of the kept epochs.
     pub fn numbers(&self) -> Vec<u64> {
         let epochs = read(&self.0.epochs);
-        epochs.iter().map(|epoch| epoch.number()).collect()
+        epochs.iter().map(|epoch| epoch.start().number).collect()
     }
 
     /// Drops past epochs with nothing recorded since `oldest`. A build without any epoch left is new again.

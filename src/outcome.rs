@@ -71,37 +71,48 @@ pub enum Reason {
     Internal,
 }
 
+/// Every outcome with its value of the label `detail`; empty if it has none.
+const DETAILS: [(Outcome, &str); 25] = [
+    (Outcome::Match(Via::Exact), "exact"),
+    (Outcome::Match(Via::Rules), "rules"),
+    (Outcome::Mismatch(Mark::Plain), ""),
+    (Outcome::Mismatch(Mark::Auth), "auth"),
+    (Outcome::Mismatch(Mark::Unconfirmed), "unconfirmed"),
+    (Outcome::Mismatch(Mark::Vanished), "vanished"),
+    (Outcome::Transient, ""),
+    (Outcome::Noise, ""),
+    (Outcome::ShadowError(ShadowError::Connect), "connect"),
+    (Outcome::ShadowError(ShadowError::Timeout), "timeout"),
+    (Outcome::ShadowError(ShadowError::Reset), "reset"),
+    (Outcome::ShadowError(ShadowError::Protocol), "protocol"),
+    (Outcome::NotCompared(Reason::QueueFull), "queue_full"),
+    (Outcome::NotCompared(Reason::MemoryFull), "memory_full"),
+    (Outcome::NotCompared(Reason::Expired), "expired"),
+    (Outcome::NotCompared(Reason::OverBudget), "over_budget"),
+    (Outcome::NotCompared(Reason::BreakerOpen), "breaker_open"),
+    (Outcome::NotCompared(Reason::BodyTooLarge), "body_too_large"),
+    (Outcome::NotCompared(Reason::Streaming), "streaming"),
+    (Outcome::NotCompared(Reason::Conditional), "conditional"),
+    (Outcome::NotCompared(Reason::PrimaryError), "primary_error"),
+    (Outcome::NotCompared(Reason::ClientGone), "client_gone"),
+    (Outcome::NotCompared(Reason::WritePending), "write_pending"),
+    (Outcome::NotCompared(Reason::ShuttingDown), "shutting_down"),
+    (Outcome::NotCompared(Reason::Internal), "internal"),
+];
+
 // === impl Outcome ===
 
 impl Outcome {
     /// Every outcome once, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 25] = [
-        Self::Match(Via::Exact),
-        Self::Match(Via::Rules),
-        Self::Mismatch(Mark::Plain),
-        Self::Mismatch(Mark::Auth),
-        Self::Mismatch(Mark::Unconfirmed),
-        Self::Mismatch(Mark::Vanished),
-        Self::Transient,
-        Self::Noise,
-        Self::ShadowError(ShadowError::Connect),
-        Self::ShadowError(ShadowError::Timeout),
-        Self::ShadowError(ShadowError::Reset),
-        Self::ShadowError(ShadowError::Protocol),
-        Self::NotCompared(Reason::QueueFull),
-        Self::NotCompared(Reason::MemoryFull),
-        Self::NotCompared(Reason::Expired),
-        Self::NotCompared(Reason::OverBudget),
-        Self::NotCompared(Reason::BreakerOpen),
-        Self::NotCompared(Reason::BodyTooLarge),
-        Self::NotCompared(Reason::Streaming),
-        Self::NotCompared(Reason::Conditional),
-        Self::NotCompared(Reason::PrimaryError),
-        Self::NotCompared(Reason::ClientGone),
-        Self::NotCompared(Reason::WritePending),
-        Self::NotCompared(Reason::ShuttingDown),
-        Self::NotCompared(Reason::Internal),
-    ];
+    pub const ALL: [Self; 25] = {
+        let mut all = [Self::Transient; 25];
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = DETAILS[index].0;
+            index += 1;
+        }
+        all
+    };
 
     /// A dense index into a table of counters.
     pub fn index(self) -> usize {
@@ -129,15 +140,7 @@ impl Outcome {
 
     /// The value of the label `detail`; empty if the outcome has no details.
     pub fn detail(self) -> &'static str {
-        match self {
-            Self::Match(via) => via.name(),
-            Self::Mismatch(Mark::Plain) | Self::Transient | Self::Noise => "",
-            Self::Mismatch(Mark::Auth) => "auth",
-            Self::Mismatch(Mark::Unconfirmed) => "unconfirmed",
-            Self::Mismatch(Mark::Vanished) => "vanished",
-            Self::ShadowError(kind) => kind.name(),
-            Self::NotCompared(reason) => reason.name(),
-        }
+        DETAILS[self.index()].1
     }
 
     /// Whether two answers were compared to the end.
@@ -151,49 +154,21 @@ impl Outcome {
     }
 }
 
-// === impl Via ===
-
 impl Via {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Rules => "rules",
-        }
+        Outcome::Match(self).detail()
     }
 }
-
-// === impl ShadowError ===
 
 impl ShadowError {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
-            Self::Protocol => "protocol",
-        }
+        Outcome::ShadowError(self).detail()
     }
 }
 
-// === impl Reason ===
-
 impl Reason {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::MemoryFull => "memory_full",
-            Self::Expired => "expired",
-            Self::OverBudget => "over_budget",
-            Self::BreakerOpen => "breaker_open",
-            Self::BodyTooLarge => "body_too_large",
-            Self::Streaming => "streaming",
-            Self::Conditional => "conditional",
-            Self::PrimaryError => "primary_error",
-            Self::ClientGone => "client_gone",
-            Self::WritePending => "write_pending",
-            Self::ShuttingDown => "shutting_down",
-            Self::Internal => "internal",
-        }
+        Outcome::NotCompared(self).detail()
     }
 }
 

@@ -1,6 +1,7 @@
 //! From tallies to a verdict: outcomes of checks, confidence, and whether the switch is safe.
 
 pub mod assessment;
+pub mod bounded_rate;
 pub mod bounds;
 pub mod builds;
 pub mod change;
@@ -18,6 +19,7 @@ pub mod soak;
 pub mod version;
 
 pub use assessment::Assessment;
+pub use bounded_rate::BoundedRate;
 pub use bounds::{Interval, Trials};
 pub use builds::Builds;
 pub use change::ChangeDetector;

@@ -10,7 +10,7 @@ use super::{
     snapshot::{ChangeStamp, REST},
     tally::Tally,
 };
-use crate::verdict::{self, Cause, Requirement, Tallies, Version};
+use crate::verdict::{self, Requirement, Tallies, Version};
 use jiff::Timestamp;
 use std::{
     collections::HashMap,
@@ -20,16 +20,10 @@ use std::{
 /// One epoch and the tallies of the routes that appeared in it.
 #[derive(Debug)]
 pub(super) struct Epoch {
-    id: Arc<str>,
-    number: u64,
-    series: u64,
-    /// What makes its checks comparable.
-    comparable: Arc<str>,
-    label: Option<Arc<str>>,
+    /// As it began, without routes, build and end.
+    start: EpochState,
     /// Set once an answer of the new stack has shown it. `None`: its answers name none.
     build: OnceLock<Option<Version>>,
-    cause: Cause,
-    since: Timestamp,
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
@@ -38,76 +32,21 @@ pub(super) struct Epoch {
     house: Arc<LedgerShared>,
 }
 
-/// How an epoch begins.
-#[derive(Clone, Debug)]
-pub(super) struct Beginning {
-    /// Distinguishes ids of the same millisecond.
-    pub(super) number: u64,
-    pub(super) comparable: Arc<str>,
-    /// The same in epochs that differ only in the build of the new stack.
-    pub(super) series: u64,
-    pub(super) label: Option<Arc<str>>,
-    pub(super) build: Option<Option<Version>>,
-    pub(super) cause: Cause,
-    pub(super) since: Timestamp,
-}
-
 // === impl Epoch ===
 
 impl Epoch {
-    pub(super) fn begin(beginning: Beginning, house: Arc<LedgerShared>) -> Arc<Self> {
-        let Beginning {
-            number,
-            comparable,
-            series,
-            label,
-            build,
-            cause,
-            since,
-        } = beginning;
-        let chance: u32 = rand::random();
-        let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
-        Arc::new(Self {
-            id: format!("{stamp}-{number:04}-{chance:08x}").into(),
-            number,
-            series,
-            comparable,
-            label,
-            build: build.map(OnceLock::from).unwrap_or_default(),
-            cause,
-            since,
-            until: Mutex::default(),
-            seen: Mutex::default(),
-            rest: Arc::new(Tally::new(REST.into())),
-            house,
-        })
-    }
-
-    /// Restores an epoch of another process.
-    pub(super) fn restore(state: EpochState, house: Arc<LedgerShared>) -> Arc<Self> {
-        let verdict::Epoch {
-            id,
-            label,
-            version,
-            cause,
-            since,
-            until,
-        } = state.epoch;
-        let routes = state.routes.into_iter();
+    /// Opens an epoch, which may be one of another process.
+    pub(super) fn open(mut state: EpochState, house: Arc<LedgerShared>) -> Arc<Self> {
+        let routes = std::mem::take(&mut state.routes).into_iter();
         let restored = routes.map(|route| Arc::new(Tally::restore(route)));
         let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
+        let version = state.epoch.version.take();
         let epoch = Self {
-            id,
-            number: state.number,
-            series: state.series,
-            comparable: state.comparable,
-            label,
+            until: Mutex::new(state.epoch.until.take()),
+            start: state,
             build: version
                 .map(|version| Some(version).into())
                 .unwrap_or_default(),
-            cause,
-            since,
-            until: Mutex::new(until),
             seen: Mutex::new(seen),
             rest: rest
                 .pop()
@@ -132,13 +71,11 @@ impl Epoch {
         let routes = seen.iter().chain(rest).zip(0..);
         let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark(cut)));
         EpochState {
-            number: self.number,
-            series: self.series,
-            comparable: self.comparable.clone(),
             epoch: self.told(*locked(&self.until)),
             routes: changed
                 .map(|(tally, place)| tally.state(place, cut))
                 .collect(),
+            ..self.start.clone()
         }
     }
 
@@ -160,24 +97,9 @@ impl Epoch {
         }
     }
 
-    pub(super) fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub(super) fn comparable(&self) -> &Arc<str> {
-        &self.comparable
-    }
-
-    pub(super) fn label(&self) -> Option<&str> {
-        self.label.as_deref()
-    }
-
-    pub(super) fn series(&self) -> u64 {
-        self.series
+    /// The epoch as it began.
+    pub(super) fn start(&self) -> &EpochState {
+        &self.start
     }
 
     /// The build of the new stack that answered its checks: `None` before any answer, `Some(None)` if they name none.
@@ -310,12 +232,9 @@ impl Epoch {
 
     fn told(&self, until: Option<Timestamp>) -> verdict::Epoch {
         verdict::Epoch {
-            id: self.id.clone(),
-            label: self.label.clone(),
             version: self.version().cloned(),
-            cause: self.cause,
-            since: self.since,
             until,
+            ..self.start.epoch.clone()
         }
     }
 }

@@ -1,11 +1,7 @@
 //! A route's slot in an epoch, which counts its live requests, samples and outcomes.
 
 use super::{epoch::Epoch, seconds::Tallies, tally::Tally};
-use crate::stack::Stack;
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 #[derive(Clone, Debug)]
 pub(super) struct EpochSlot {
@@ -46,43 +42,13 @@ impl EpochSlot {
         self.tally.requirement().is_of_rest(reads)
     }
 
-    pub(super) fn count_live(&self) {
-        self.appear();
-        self.tally.live.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_read(&self) {
-        self.appear();
-        self.tally.reads.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_sample(&self) {
-        self.appear();
-        self.tally.sampled.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The sample belongs to another epoch.
-    pub(super) fn release_sample(&self) {
-        self.tally.sampled.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_delay(&self) {
-        self.tally.delayed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_latency(&self, stack: Stack, took: Duration) {
-        self.tally.count_latency(stack, took);
-    }
-
-    pub(super) fn count_forced(&self) {
-        self.tally.forced.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn appear(&self) {
+    /// The tally, which has appeared in the epoch from now on.
+    pub(super) fn appearing(&self) -> &Tally {
         // A plain load first, because it is true for almost every live request.
         let appeared = &self.tally.has_appeared;
         if !appeared.load(Ordering::Relaxed) && !appeared.swap(true, Ordering::Relaxed) {
             self.epoch.add(self.tally.clone());
         }
+        &self.tally
     }
 }

@@ -24,7 +24,7 @@ struct Inner {
     clock_set_back: AtomicU64,
     store_waiting: AtomicU64,
     export_dropped: [AtomicU64; Signal::ALL.len()],
-    bound_reached: [AtomicU64; Bound::ALL.len()],
+    bound_reached: [AtomicU64; Bound::NAMES.len()],
 }
 
 /// What an exporter sends.
@@ -253,57 +253,31 @@ impl Signal {
 // === impl Bound ===
 
 impl Bound {
-    pub const ALL: [Self; 22] = [
-        Self::SamplesPerSecond,
-        Self::Routes,
-        Self::Mismatches,
-        Self::Classes,
-        Self::Differences,
-        Self::Bijections,
-        Self::Rechecks,
-        Self::Suggestions,
-        Self::Versions,
-        Self::Writes,
-        Self::AdminConnections,
-        Self::Noise,
-        Self::AdminCalls,
-        Self::Epochs,
-        Self::Connections,
-        Self::Headers,
-        Self::HeadTimeout,
-        Self::IdleTimeout,
-        Self::BodyStall,
-        Self::Upgrade,
-        Self::Informational,
-        Self::OpenFiles,
+    /// Each bound with the value of its label.
+    pub const NAMES: [(Self, &'static str); 22] = [
+        (Self::SamplesPerSecond, "samples_per_second"),
+        (Self::Routes, "routes"),
+        (Self::Mismatches, "mismatches"),
+        (Self::Classes, "classes"),
+        (Self::Differences, "differences"),
+        (Self::Bijections, "bijections"),
+        (Self::Rechecks, "rechecks"),
+        (Self::Suggestions, "suggestions"),
+        (Self::Versions, "versions"),
+        (Self::Writes, "writes"),
+        (Self::AdminConnections, "admin_connections"),
+        (Self::Noise, "noise"),
+        (Self::AdminCalls, "admin_calls"),
+        (Self::Epochs, "epochs"),
+        (Self::Connections, "connections"),
+        (Self::Headers, "headers"),
+        (Self::HeadTimeout, "head_timeout"),
+        (Self::IdleTimeout, "idle_timeout"),
+        (Self::BodyStall, "body_stall"),
+        (Self::Upgrade, "upgrade"),
+        (Self::Informational, "informational"),
+        (Self::OpenFiles, "open_files"),
     ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SamplesPerSecond => "samples_per_second",
-            Self::Routes => "routes",
-            Self::Mismatches => "mismatches",
-            Self::Classes => "classes",
-            Self::Differences => "differences",
-            Self::Bijections => "bijections",
-            Self::Rechecks => "rechecks",
-            Self::Suggestions => "suggestions",
-            Self::Versions => "versions",
-            Self::Writes => "writes",
-            Self::AdminConnections => "admin_connections",
-            Self::Noise => "noise",
-            Self::AdminCalls => "admin_calls",
-            Self::Epochs => "epochs",
-            Self::Connections => "connections",
-            Self::Headers => "headers",
-            Self::HeadTimeout => "head_timeout",
-            Self::IdleTimeout => "idle_timeout",
-            Self::BodyStall => "body_stall",
-            Self::Upgrade => "upgrade",
-            Self::Informational => "informational",
-            Self::OpenFiles => "open_files",
-        }
-    }
 }
 
 // === impl InFlight ===

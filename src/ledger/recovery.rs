@@ -2,7 +2,7 @@
 
 use super::{
     MAX_EPOCHS, MAX_TALLIES,
-    epoch::{Beginning, Epoch},
+    epoch::Epoch,
     shared::LedgerShared,
     snapshot::{EpochState, LedgerSnapshot},
 };
@@ -18,7 +18,7 @@ pub(super) fn open(
 ) -> VecDeque<Arc<Epoch>> {
     let restored = |past: Vec<EpochState>| -> VecDeque<_> {
         let past = past.into_iter();
-        past.map(|state| Epoch::restore(state, house.clone()))
+        past.map(|state| Epoch::open(state, house.clone()))
             .collect()
     };
     let (past, comparable, label, cause) = match opening {
@@ -33,18 +33,12 @@ pub(super) fn open(
     let mut epochs = restored(past);
     let number = epochs.back().map_or(0, |last| {
         last.end(now);
-        last.number()
+        last.start().number
     });
-    let beginning = Beginning {
-        number: number + 1,
-        comparable,
-        series: number + 1,
-        label,
-        build: None,
-        cause,
-        since: now,
-    };
-    epochs.push_back(Epoch::begin(beginning, house.clone()));
+    let mut begins = EpochState::begin(number + 1, cause, now);
+    begins.comparable = comparable;
+    begins.epoch.label = label;
+    epochs.push_back(Epoch::open(begins, house.clone()));
     forget(&mut epochs);
     epochs
 }
@@ -53,7 +47,7 @@ pub(super) fn open(
 pub(super) fn builds(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Builds {
     let present = epochs.back().expect("an epoch is always open");
     let past = epochs.iter().rev().skip(1);
-    let others = past.filter(|epoch| epoch.series() == present.series());
+    let others = past.filter(|epoch| epoch.start().series == present.start().series);
     let another = others.filter_map(|epoch| epoch.last_check()).max();
     Builds::resume(present.last_check(), another, now)
 }

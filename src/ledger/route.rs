@@ -137,14 +137,16 @@ impl Route {
             None => STATUS_CLASSES.len() - 1,
         };
         self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
-        read(&self.0.seat).count_live();
+        let seat = read(&self.0.seat);
+        seat.appearing().live.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one live request as a read, in addition to [`Route::count_live`], whether sampled or not. A route's share
     /// of the reads decides whether the verdict depends on it.
     pub fn count_live_read(&self) {
         self.0.reads.fetch_add(1, Ordering::Relaxed);
-        read(&self.0.seat).count_read();
+        let seat = read(&self.0.seat);
+        seat.appearing().reads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one sample drawn while old was primary. The ticket must end it.
@@ -156,7 +158,7 @@ impl Route {
     pub fn sample_by(&self, draw: Draw) -> Ticket {
         self.0.sampled.fetch_add(1, Ordering::Relaxed);
         let seat = read(&self.0.seat).clone();
-        seat.count_sample();
+        seat.appearing().sampled.fetch_add(1, Ordering::Relaxed);
         let house = &self.0.house;
         let sampled = house.clock.now();
         let place = match draw.cause {
@@ -169,7 +171,7 @@ impl Route {
             }
             SampleCause::Forced => {
                 self.0.forced.fetch_add(1, Ordering::Relaxed);
-                seat.count_forced();
+                seat.tally.forced.fetch_add(1, Ordering::Relaxed);
                 None
             }
         };
@@ -272,7 +274,7 @@ impl Ticket {
 
     /// The id of the check's epoch.
     pub fn epoch(&self) -> &Arc<str> {
-        self.seat.epoch.id()
+        &self.seat.epoch.start().epoch.id
     }
 
     /// Whether the check becomes evidence.
@@ -288,7 +290,7 @@ impl Ticket {
     /// Moves the check to `epoch`, if it is comparable with the checks there.
     pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
         let from = &self.seat.epoch;
-        if Arc::ptr_eq(from, epoch) || from.series() != epoch.series() {
+        if Arc::ptr_eq(from, epoch) || from.start().series != epoch.start().series {
             return;
         }
         let present = read(&self.route.0.seat).clone();
@@ -297,8 +299,8 @@ impl Ticket {
         } else {
             epoch.seat(&self.route.0.name)
         };
-        seat.count_sample();
-        self.seat.release_sample();
+        seat.appearing().sampled.fetch_add(1, Ordering::Relaxed);
+        self.seat.tally.sampled.fetch_sub(1, Ordering::Relaxed);
         if let Some(rest) = self.rest() {
             rest.sampled.fetch_sub(1, Ordering::Relaxed);
             epoch.rest().sampled.fetch_add(1, Ordering::Relaxed);
@@ -309,7 +311,7 @@ impl Ticket {
     /// Records how long a stack took for its complete answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
         if self.draw.cause == SampleCause::Drawn {
-            self.seat.count_latency(stack, took);
+            self.seat.tally.count_latency(stack, took);
             if let Some(rest) = self.rest() {
                 rest.count_latency(stack, took);
             }
@@ -335,7 +337,7 @@ impl Ticket {
         self.is_counted = true;
         if self.is_delayed {
             self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
-            self.seat.count_delay();
+            self.seat.tally.delayed.fetch_add(1, Ordering::Relaxed);
         }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
         self.seat.tally.count_outcome(outcome);

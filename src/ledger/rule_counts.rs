@@ -1,9 +1,10 @@
 //! How often each rule was evaluated, and how often it masked a difference.
 
+use super::locks::{read, write};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -48,14 +49,14 @@ impl RuleCounts {
 
     /// The counts of one rule; zero if it was never evaluated.
     pub fn get(&self, rule: &str) -> RuleCount {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = read(&self.0);
         all.get(rule)
             .map_or_else(RuleCount::default, |counts| counts.get())
     }
 
     /// The counts of every rule that was ever evaluated, sorted by id.
     pub fn all(&self) -> Vec<(Arc<str>, RuleCount)> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = read(&self.0);
         let mut all: Vec<_> = all
             .iter()
             .map(|(rule, counts)| (rule.clone(), counts.get()))
@@ -65,12 +66,12 @@ impl RuleCounts {
     }
 
     fn counts(&self, rule: &str) -> Arc<Counts> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = read(&self.0);
         if let Some(counts) = all.get(rule) {
             return counts.clone();
         }
         drop(all);
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = write(&self.0);
         all.entry(Arc::from(rule)).or_default().clone()
     }
 }

@@ -65,6 +65,26 @@ pub enum LedgerSnapshot {
 // === impl EpochState ===
 
 impl EpochState {
+    /// An epoch that begins now. `number` distinguishes ids of the same millisecond.
+    pub(super) fn begin(number: u64, cause: Cause, since: Timestamp) -> Self {
+        let chance: u32 = rand::random();
+        let stamp = since.strftime("%Y%m%dT%H%M%S%3f");
+        Self {
+            number,
+            series: number,
+            comparable: Arc::from(""),
+            epoch: verdict::Epoch {
+                id: format!("{stamp}-{number:04}-{chance:08x}").into(),
+                label: None,
+                version: None,
+                cause,
+                since,
+                until: None,
+            },
+            routes: Vec::new(),
+        }
+    }
+
     /// The latest time recorded in it.
     fn latest(&self) -> Timestamp {
         let checks = self

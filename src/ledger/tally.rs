@@ -9,9 +9,7 @@ use super::{
 use crate::{
     outcome::Outcome,
     stack::Stack,
-    verdict::{
-        DistinctKeys, Entry, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence,
-    },
+    verdict::{Entry, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence},
 };
 use jiff::Timestamp;
 use std::ptr;
@@ -200,8 +198,8 @@ impl Tally {
             overdue: self.overdue.load(Ordering::Relaxed),
             delayed: self.delayed.load(Ordering::Relaxed),
             outcomes,
-            evidence: course.evidence.without_keys(),
-            keys: course.evidence.keys.as_ref().map(DistinctKeys::trials),
+            evidence: course.evidence.clone(),
+            keys: course.evidence.keys.as_ref().map(|keys| keys.trials()),
             pace: course.pace.per_second(now),
             latency: course.latencies.quantiles(),
         }

@@ -1,7 +1,7 @@
 //! Assesses one route under its limits: its rates with their bounds, and what prevents `safe`.
 
 use super::{
-    Checks, Code, Decision, Figures, Finding, Interval, Limits, Percent, Trials,
+    BoundedRate, Checks, Code, Decision, Figures, Finding, Limits, Percent, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
     proof::{Proof, Term},
@@ -15,23 +15,11 @@ pub struct Assessment<'e> {
     pub figures: &'e Figures,
     /// Undecided until it is judged.
     pub state: Decision,
-    pub mismatch: Bounded,
-    pub error: Bounded,
-    pub transient: Bounded,
-    pub noise: Bounded,
-    pub uncompared: Bounded,
+    /// Of mismatches, errors, transients, noise and uncompared checks.
+    pub rates: [BoundedRate; 5],
     limits: &'e Limits,
     checks: Checks,
     proof: Proof,
-}
-
-/// A rate with its bounds, which hold at every moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounded {
-    pub limit: f64,
-    pub trials: Trials,
-    pub interval: Interval,
-    alpha: f64,
 }
 
 // === impl Assessment ===
@@ -40,23 +28,9 @@ impl<'e> Assessment<'e> {
     /// `rank` counts from 1, in the order in which routes became required.
     pub(super) fn new(figures: &'e Figures, limits: &'e Limits, rank: u64) -> Self {
         let checks = figures.evidence.checks();
-        let alpha = limits.alpha();
-        let open = figures.overdue + figures.evidence.cut;
-        let bounded = |limit, trials: Trials, proven: Trials| {
-            Bounded::new((limit, alpha), (trials, proven), open)
-        };
-        let plain = |limit, trials: Trials| bounded(limit, trials, trials);
         Self {
             state: Decision::Undecided,
-            mismatch: bounded(
-                limits.max_mismatch,
-                checks.mismatch(),
-                checks.confirmed_mismatch(),
-            ),
-            error: plain(limits.max_error, checks.error()),
-            transient: plain(limits.transient(), checks.transient()),
-            noise: plain(limits.max_noise, checks.noise()),
-            uncompared: plain(limits.max_uncompared, checks.uncompared()),
+            rates: BoundedRate::all(figures, checks, limits),
             proof: Proof::new(figures, limits, rank),
             checks,
             figures,
@@ -70,31 +44,30 @@ impl<'e> Assessment<'e> {
 
     /// What prevents `safe`. `is_by_key`: reads are sampled by key.
     pub(super) fn findings(&self, is_by_key: bool) -> Vec<Finding> {
-        let findings = [
-            self.mismatch_rate(),
-            self.error_rate(),
+        let exceeded = self.rates.iter().filter(|rate| rate.is_exceeded());
+        let others = [
             self.regressed(),
-            self.transient_rate(),
-            self.noise_rate(),
-            self.uncompared(),
             self.too_little_compared(),
             self.latency(),
             self.mixed_builds(),
             if is_by_key { self.more_keys() } else { None },
             self.more_checks(),
         ];
-        let route = &self.figures.route;
-        let findings = findings.into_iter().flatten();
-        findings.map(|finding| finding.of(route)).collect()
+        let exceeded = exceeded.map(|rate| self.of_rate(rate));
+        let findings = exceeded.chain(others.into_iter().flatten());
+        findings
+            .map(|finding| finding.of(&self.figures.route))
+            .collect()
     }
 
     /// The finding for the limit that is proven to be exceeded.
     pub(super) fn proven(&self) -> Finding {
         let strongest = self.proof.strongest();
+        let [mismatch, error, ..] = &self.rates;
         let finding = match strongest.code {
             _ if self.figures.evidence.is_joined() => self.of_part(strongest),
-            Code::ErrorRate => self.of_error(),
-            _ => self.of_mismatch(),
+            Code::ErrorRate => self.of_rate(error),
+            _ => self.of_rate(mismatch),
         };
         finding.of(&self.figures.route)
     }
@@ -114,90 +87,52 @@ impl<'e> Assessment<'e> {
         self.awaiting(term.code, self.checks_needed(), detail)
     }
 
-    fn mismatch_rate(&self) -> Option<Finding> {
-        self.mismatch.is_exceeded().then(|| self.of_mismatch())
+    /// The finding for a rate that is above its limit.
+    fn of_rate(&self, rate: &BoundedRate) -> Finding {
+        let Trials { total, hits } = rate.trials;
+        let what = match rate.code {
+            Code::MismatchRate => self.what_mismatched(rate),
+            Code::ErrorRate => format!("the new stack failed to answer {hits} of {total} checks;"),
+            Code::TransientRate => format!(
+                "{hits} of {total} checks differed and were equal when read again (replication lag, or a stack that errs by turns);"
+            ),
+            Code::NoiseRate => format!(
+                "{hits} of {total} checks differed only where the old stack's own answers differ (noise); \
+                 a rule is needed for what varies;"
+            ),
+            _ => format!(
+                "{hits} of {total} checks could not be compared (too large, streaming, no memory, or an internal error);"
+            ),
+        };
+        let detail = format!("{what} the limit is {}", Percent(rate.limit));
+        self.awaiting(rate.code, self.checks_needed(), detail)
     }
 
-    fn of_mismatch(&self) -> Finding {
-        let rate = &self.mismatch;
-        let unconfirmed = match self
-            .figures
-            .outcomes
-            .get(Outcome::Mismatch(Mark::Unconfirmed))
-        {
+    fn what_mismatched(&self, rate: &BoundedRate) -> String {
+        let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
+        let unconfirmed = match self.figures.outcomes.get(unconfirmed) {
             0 => String::new(),
             count => format!(" ({count} of them not confirmed by reading again)"),
         };
-        let detail = format!(
-            "{} of {} checks mismatched{unconfirmed}; at least {}, the limit is {}",
+        format!(
+            "{} of {} checks mismatched{unconfirmed}; at least {},",
             rate.trials.hits,
             rate.trials.total,
-            Percent(rate.interval.lower),
-            Percent(rate.limit)
-        );
-        self.awaiting(Code::MismatchRate, self.checks_needed(), detail)
-    }
-
-    fn error_rate(&self) -> Option<Finding> {
-        self.error.is_exceeded().then(|| self.of_error())
-    }
-
-    fn of_error(&self) -> Finding {
-        let rate = &self.error;
-        let detail = format!(
-            "the new stack failed to answer {} of {} checks; the limit is {}",
-            rate.trials.hits,
-            rate.trials.total,
-            Percent(rate.limit)
-        );
-        self.awaiting(Code::ErrorRate, self.checks_needed(), detail)
-    }
-
-    fn transient_rate(&self) -> Option<Finding> {
-        let what = "differed and were equal when read again (replication lag, or a stack that errs by turns)";
-        self.exceeded(Code::TransientRate, &self.transient, what)
-    }
-
-    fn noise_rate(&self) -> Option<Finding> {
-        let what = "differed only where the old stack's own answers differ (noise); a rule is needed for what varies";
-        self.exceeded(Code::NoiseRate, &self.noise, what)
-    }
-
-    fn uncompared(&self) -> Option<Finding> {
-        let what = "could not be compared (too large, streaming, no memory, or an internal error)";
-        self.exceeded(Code::Uncompared, &self.uncompared, what)
-    }
-
-    fn exceeded(&self, code: Code, rate: &Bounded, what: &str) -> Option<Finding> {
-        rate.is_exceeded().then(|| {
-            let detail = format!(
-                "{} of {} checks {what}; the limit is {}",
-                rate.trials.hits,
-                rate.trials.total,
-                Percent(rate.limit)
-            );
-            self.awaiting(code, self.checks_needed(), detail)
-        })
+            Percent(rate.interval.lower)
+        )
     }
 
     /// A rate that rose above its limit, hidden by a clean record. It ends once the checks since then are within the
     /// limit.
     fn regressed(&self) -> Option<Finding> {
+        let [mismatch, error, ..] = &self.rates;
         let evidence = &self.figures.evidence;
-        let watched = [
-            (
-                evidence.mismatch_change.alarm(),
-                &self.mismatch,
-                "mismatches",
-            ),
-            (evidence.error_change.alarm(), &self.error, "errors"),
-        ];
-        watched
-            .into_iter()
-            .find_map(|(alarm, rate, what)| self.of_alarm(alarm?, rate, what))
+        let alarm = evidence.mismatch_change.alarm();
+        let mismatches = alarm.and_then(|alarm| self.of_alarm(alarm, mismatch, "mismatches"));
+        mismatches.or_else(|| self.of_alarm(evidence.error_change.alarm()?, error, "errors"))
     }
 
-    fn of_alarm(&self, alarm: Alarm, rate: &Bounded, what: &str) -> Option<Finding> {
+    fn of_alarm(&self, alarm: Alarm, rate: &BoundedRate, what: &str) -> Option<Finding> {
         if rate.is_exceeded() {
             return None;
         }
@@ -205,7 +140,8 @@ impl<'e> Assessment<'e> {
         let last = self.figures.evidence.record.last().unwrap_or(alarm.at);
         let soak = SignedDuration::try_from(self.limits.soak).unwrap_or(SignedDuration::MAX);
         let has_soaked = last.duration_since(alarm.at) >= soak;
-        if has_soaked && since.is_within(rate.limit, rate.alpha) {
+        let needed = rate.needed_after(since);
+        if has_soaked && needed == Some(0) {
             return None;
         }
         let detail = format!(
@@ -215,7 +151,6 @@ impl<'e> Assessment<'e> {
             since.hits,
             since.total
         );
-        let needed = since.checks_needed(rate.limit, rate.alpha);
         Some(self.awaiting(Code::Regressed, needed, detail))
     }
 
@@ -267,7 +202,8 @@ impl<'e> Assessment<'e> {
     /// Whether the checks since another build answered suffice on their own.
     fn mixed_builds(&self) -> Option<Finding> {
         let alone = self.figures.evidence.alone?;
-        let needed = alone.checks_needed(self.mismatch.limit, self.mismatch.alpha);
+        let [mismatch, ..] = &self.rates;
+        let needed = mismatch.needed_after(alone);
         if needed == Some(0) || self.checks_needed() != Some(0) {
             return None;
         }
@@ -280,11 +216,11 @@ impl<'e> Assessment<'e> {
 
     fn more_keys(&self) -> Option<Finding> {
         let keys = self.figures.keys.unwrap_or_default();
-        let (limit, alpha) = (self.limits.max_mismatch, self.limits.alpha());
-        let needed = match keys.checks_needed(limit, alpha) {
-            Some(0) => return None,
-            needed => needed,
-        };
+        let [mismatch, ..] = &self.rates;
+        let needed = mismatch.needed_after(keys);
+        if needed == Some(0) {
+            return None;
+        }
         let more = needed.map_or("more".to_owned(), |needed| format!("{needed} more"));
         let detail = format!(
             "{more} distinct keys are needed after {}, with a mismatch at the first check of {}",
@@ -299,38 +235,26 @@ impl<'e> Assessment<'e> {
     /// The missing evidence. A rate that looks too high has its own finding.
     fn more_checks(&self) -> Option<Finding> {
         let needed = self.checks_needed();
-        if needed == Some(0) || self.rates().into_iter().any(Bounded::is_exceeded) {
+        if needed == Some(0) || self.rates.iter().any(BoundedRate::is_exceeded) {
             return None;
         }
+        let [mismatch, error, ..] = &self.rates;
         let more = needed.map_or("more than can be waited for".to_owned(), |needed| {
             needed.to_string()
         });
         let detail = format!(
             "clean checks needed: {more}, after {} that were compared, with {} mismatches and {} errors",
             self.checks.compared(),
-            self.mismatch.trials.hits,
-            self.error.trials.hits
+            mismatch.trials.hits,
+            error.trials.hits
         );
         Some(self.awaiting(Code::MoreChecks, needed, detail))
     }
 
     /// Clean checks needed to bring all rates within their limits; `None` if there are too many to wait for.
     fn checks_needed(&self) -> Option<u64> {
-        let mut most = 0;
-        for rate in self.rates() {
-            most = most.max(rate.checks_needed()?);
-        }
-        Some(most)
-    }
-
-    fn rates(&self) -> [&Bounded; 5] {
-        [
-            &self.mismatch,
-            &self.error,
-            &self.transient,
-            &self.noise,
-            &self.uncompared,
-        ]
+        let mut rates = self.rates.iter();
+        rates.try_fold(0, |most, rate| Some(most.max(rate.checks_needed()?)))
     }
 
     fn awaiting(&self, code: Code, needed: Option<u64>, detail: String) -> Finding {
@@ -350,42 +274,6 @@ impl<'e> Assessment<'e> {
     /// Share of the evidence that ended in a comparison; `None` without evidence.
     pub fn coverage(&self) -> Option<f64> {
         Trials::new(self.checks.sampled(), self.checks.compared()).estimate()
-    }
-}
-
-// === impl Bounded ===
-
-impl Bounded {
-    /// `open` counts checks whose result is unknown, or not known in time. They count as hits for the upper bound and
-    /// not for the lower one.
-    fn new((limit, alpha): (f64, f64), (trials, proven): (Trials, Trials), open: u64) -> Self {
-        let trials = Trials::new(trials.total + open, trials.hits + open);
-        let proven = Trials::new(proven.total + open, proven.hits);
-        Self {
-            limit,
-            alpha,
-            trials,
-            interval: Interval {
-                lower: proven.lower(alpha),
-                upper: trials.upper(alpha),
-            },
-        }
-    }
-
-    fn is_within(&self) -> bool {
-        self.interval.upper <= self.limit
-    }
-
-    /// Whether the rate looks too high, proven or not.
-    fn is_exceeded(&self) -> bool {
-        let estimate = self.trials.estimate().unwrap_or(0.0);
-        !self.is_within() && estimate > self.limit
-    }
-
-    /// At least 1 while the upper bound is above the limit.
-    fn checks_needed(&self) -> Option<u64> {
-        let needed = self.trials.checks_needed(self.limit, self.alpha);
-        needed.map(|needed| needed.max(u64::from(!self.is_within())))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::ops::Add;
+use std::{ops::Add, sync::Arc};
 
 /// One ended check that becomes evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,9 +44,9 @@ pub struct RouteEvidence {
     /// For a merged route, what each of its parts has proven, because pooled checks prove less.
     #[serde(skip)]
     joined: Vec<Claim>,
-    /// Stored separately.
+    /// Stored separately. Copies of the evidence share them.
     #[serde(skip)]
-    pub keys: Option<DistinctKeys>,
+    pub keys: Option<Arc<DistinctKeys>>,
 }
 
 /// Counts of checks that are evidence.
@@ -132,7 +132,7 @@ impl RouteEvidence {
                 alone.hits += u64::from(kind.is_mismatch());
             }
             if let Some(key) = entry.key {
-                let keys = self.keys.get_or_insert_default();
+                let keys = Arc::make_mut(self.keys.get_or_insert_default());
                 keys.check(key, kind.is_mismatch());
             }
         }
@@ -152,22 +152,6 @@ impl RouteEvidence {
     pub fn checks(&self) -> Checks {
         let [old, new] = self.roles;
         old + new
-    }
-
-    /// A copy without the keys, which take much memory.
-    pub fn without_keys(&self) -> Self {
-        Self {
-            roles: self.roles,
-            mismatch_change: self.mismatch_change.clone(),
-            error_change: self.error_change.clone(),
-            record: self.record.clone(),
-            last_mismatch: self.last_mismatch,
-            cut: self.cut,
-            alone: self.alone,
-            required: self.required,
-            joined: self.joined.clone(),
-            keys: None,
-        }
     }
 
     /// Whether it merges several routes.

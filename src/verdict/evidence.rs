@@ -93,7 +93,7 @@ pub struct Figures {
     /// Ended checks that began later, because their record had just been written.
     pub delayed: u64,
     pub outcomes: Outcomes,
-    /// The checks that are evidence; without their keys.
+    /// The checks that are evidence.
     pub evidence: RouteEvidence,
     /// The first check of each key if reads are sampled by key.
     pub keys: Option<Trials>,

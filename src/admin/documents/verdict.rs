@@ -3,8 +3,8 @@
 use crate::{
     outcome::{Mark, Outcome, Via},
     verdict::{
-        self, Assessment, Cause, Code, Decision, Figures, Judgement, Outcomes, Requirement,
-        assessment::Bounded,
+        self, Assessment, BoundedRate, Cause, Code, Decision, Figures, Judgement, Outcomes,
+        Requirement,
     },
 };
 use jiff::Timestamp;
@@ -258,17 +258,25 @@ impl fmt::Display for Finding {
 impl From<&Assessment<'_>> for RouteVerdict {
     fn from(assessment: &Assessment<'_>) -> Self {
         let figures = assessment.figures;
+        let rates = assessment.rates.map(Rate::from);
+        let [
+            mismatch_rate,
+            error_rate,
+            transient_rate,
+            noise_rate,
+            uncompared_rate,
+        ] = rates;
         Self {
             route: figures.route.clone(),
             required: figures.requirement.is_required(),
             exempt: figures.requirement == Requirement::Exempt,
             state: assessment.state,
             counts: figures.into(),
-            mismatch_rate: (&assessment.mismatch).into(),
-            error_rate: (&assessment.error).into(),
-            transient_rate: (&assessment.transient).into(),
-            noise_rate: (&assessment.noise).into(),
-            uncompared_rate: (&assessment.uncompared).into(),
+            mismatch_rate,
+            error_rate,
+            transient_rate,
+            noise_rate,
+            uncompared_rate,
             coverage: assessment.coverage(),
             distinct_keys: figures.keys.map(|keys| keys.total),
             latency: figures.latency.into(),
@@ -319,8 +327,8 @@ fn details(outcomes: &Outcomes, is_meant: impl Fn(Outcome) -> bool) -> BTreeMap<
 
 // === impl Rate ===
 
-impl From<&Bounded> for Rate {
-    fn from(rate: &Bounded) -> Self {
+impl From<BoundedRate> for Rate {
+    fn from(rate: BoundedRate) -> Self {
         Self {
             limit: rate.limit,
             lower: rate.interval.lower,

@@ -310,9 +310,9 @@ fn export_dropped(sources: &Sources) -> Vec<Series<u64>> {
 }
 
 fn bounds_reached(sources: &Sources) -> Vec<Series<u64>> {
-    let series = Bound::ALL.map(|bound| {
+    let series = Bound::NAMES.map(|(bound, name)| {
         let reached = sources.gauges.bounds_reached(bound);
-        (reached, vec![KeyValue::new("bound", bound.name())])
+        (reached, vec![KeyValue::new("bound", name)])
     });
     series.to_vec()
 }

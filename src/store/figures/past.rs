@@ -110,7 +110,8 @@ fn route(row: &Row<'_>) -> rusqlite::Result<RouteState> {
         });
     evidence.keys = row
         .get::<_, Option<Vec<u8>>>(8)?
-        .and_then(|bytes| keys(&bytes));
+        .and_then(|bytes| keys(&bytes))
+        .map(Arc::new);
     let sketch = |bytes: Vec<u8>| {
         Sketch::from_bytes(&bytes).unwrap_or_else(|error| {
             tracing::error!(%route, %error, "stored latencies cannot be read: they start again");

@@ -65,7 +65,7 @@ pub(super) fn put_tally(
         signed(state.delayed),
         written(&state.outcomes),
         serde_json::to_string(&state.evidence).expect("evidence must be JSON"),
-        state.evidence.keys.as_ref().map(compressed),
+        state.evidence.keys.as_deref().map(compressed),
         state.latencies.old.to_bytes(),
         state.latencies.new.to_bytes(),
         signed(state.forced),
