@@ -66,7 +66,7 @@ struct Inner {
     begun: watch::Sender<u64>,
     /// Lock order: before all others.
     builds: Mutex<Builds>,
-    house: Arc<LedgerShared>,
+    shared: Arc<LedgerShared>,
     gauges: Gauges,
 }
 
@@ -91,18 +91,18 @@ impl Ledger {
     pub fn open(max_routes: usize, gauges: Gauges, clock: Clock, opening: LedgerSnapshot) -> Self {
         let clock = clock.not_before(opening.latest());
         let now = clock.now();
-        let house = LedgerShared::new(clock);
-        let epochs = open(opening, now, &house);
+        let shared = LedgerShared::new(clock);
+        let epochs = open(opening, now, &shared);
         let present = epochs.back().expect("an epoch is always open");
         Self(Arc::new(Inner {
             routes: RwLock::default(),
-            other: Route::new(OTHER, present, house.clone()),
+            other: Route::new(OTHER, present, shared.clone()),
             positions: RwLock::default(),
             places: Mutex::new(Places::new(max_routes)),
             begun: watch::Sender::new(present.start().number),
             builds: Mutex::new(builds(&epochs, now)),
             epochs: RwLock::new(epochs),
-            house,
+            shared,
             gauges,
         }))
     }
@@ -110,7 +110,7 @@ impl Ledger {
     /// Ends the current epoch and begins another; the verdict's counts start again. Samples in progress still count in
     /// their own epoch. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
-        self.begin_anew(None, label, cause)
+        self.begin_after_change(None, label, cause)
     }
 
     /// Like [`Ledger::begin_epoch`], for a change after which checks are only comparable under `comparable`.
@@ -120,10 +120,10 @@ impl Ledger {
         label: Option<&str>,
         cause: Cause,
     ) -> Arc<str> {
-        self.begin_anew(Some(comparable), label, cause)
+        self.begin_after_change(Some(comparable), label, cause)
     }
 
-    fn begin_anew(
+    fn begin_after_change(
         &self,
         comparable: Option<Arc<str>>,
         label: Option<&str>,
@@ -186,7 +186,7 @@ impl Ledger {
     ) -> Arc<str> {
         // Held throughout, so that no route is added to the ending epoch.
         let routes = write(&self.0.routes);
-        let now = self.0.house.clock.now();
+        let now = self.0.shared.clock.now();
         // Every caller holds `builds`, so `begun` cannot change.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
@@ -197,7 +197,7 @@ impl Ledger {
         }
         begins.comparable = comparable.unwrap_or_else(|| before.comparable.clone());
         begins.epoch.label = label.map(Arc::from);
-        let epoch = Epoch::open(begins, self.0.house.clone());
+        let epoch = Epoch::open(begins, self.0.shared.clone());
         if let Some(build) = build {
             epoch.is_of(build);
         }
@@ -227,8 +227,8 @@ impl Ledger {
             limits: limits.clone(),
             requirements: Requirements::new(declared, limits),
         };
-        self.0.house.judge_by(judged_by);
-        let _held = self.0.house.seconds.hold();
+        self.0.shared.judge_by(judged_by);
+        let _held = self.0.shared.seconds.hold();
         // Includes past epochs, because of another process's epochs only the ranks are known.
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
         self.assess(&epochs);
@@ -237,13 +237,13 @@ impl Ledger {
     /// Closes past seconds whose checks have all ended, which makes those checks evidence. Call it several times a
     /// second.
     pub fn close_seconds(&self) {
-        let house = &self.0.house;
-        let judged_by = house.judged_by();
+        let shared = &self.0.shared;
+        let judged_by = shared.judged_by();
         // First, because what becomes evidence before its route is required proves nothing against the route.
-        let held = house.seconds.hold();
+        let held = shared.seconds.hold();
         self.assess(&[self.present()]);
         drop(held);
-        house.seconds.close(house.clock.now(), |ended| {
+        shared.seconds.close(shared.clock.now(), |ended| {
             for tally in ended.sampled_in.iter().flatten() {
                 tally.waiting.fetch_sub(1, Ordering::Relaxed);
             }
@@ -261,7 +261,7 @@ impl Ledger {
     pub fn tallies(&self) -> Tallies {
         let now = self.now();
         let mixed = locked(&self.0.builds).mixed(now);
-        let _held = self.0.house.seconds.hold();
+        let _held = self.0.shared.seconds.hold();
         Tallies {
             mixed,
             ..self.joined(self.present().tallies(now))
@@ -282,7 +282,7 @@ impl Ledger {
     pub fn epochs(&self) -> Vec<Tallies> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().rev().cloned().collect();
         let now = self.now();
-        let _held = self.0.house.seconds.hold();
+        let _held = self.0.shared.seconds.hold();
         let tallies = epochs.iter().map(|epoch| epoch.tallies(now));
         tallies.map(|tallies| self.joined(tallies)).collect()
     }
@@ -293,7 +293,7 @@ impl Ledger {
         is_stored: impl Fn(u64, &Arc<str>, ChangeStamp) -> bool,
     ) -> Vec<EpochState> {
         let epochs: Vec<_> = read(&self.0.epochs).iter().cloned().collect();
-        let mut held = self.0.house.seconds.hold();
+        let mut held = self.0.shared.seconds.hold();
         let cut = held.cut();
         let states = epochs.iter().map(|epoch| {
             let number = epoch.start().number;
@@ -327,12 +327,12 @@ impl Ledger {
 
     /// The time of the ledger's clock.
     pub fn now(&self) -> Timestamp {
-        self.0.house.clock.now()
+        self.0.shared.clock.now()
     }
 
     /// From now on, a sample that is given up counts as `shutting_down`.
     pub fn shut_down(&self) {
-        self.0.house.shutting_down.store(true, Ordering::Relaxed);
+        self.0.shared.shutting_down.store(true, Ordering::Relaxed);
     }
 
     fn present(&self) -> Arc<Epoch> {

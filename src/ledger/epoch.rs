@@ -29,14 +29,14 @@ pub(super) struct Epoch {
     seen: Mutex<Vec<Arc<Tally>>>,
     /// The sum of all routes that are neither required nor exempt.
     rest: Arc<Tally>,
-    house: Arc<LedgerShared>,
+    shared: Arc<LedgerShared>,
 }
 
 // === impl Epoch ===
 
 impl Epoch {
     /// Opens an epoch, which may be one of another process.
-    pub(super) fn open(mut state: EpochState, house: Arc<LedgerShared>) -> Arc<Self> {
+    pub(super) fn open(mut state: EpochState, shared: Arc<LedgerShared>) -> Arc<Self> {
         let routes = std::mem::take(&mut state.routes).into_iter();
         let restored = routes.map(|route| Arc::new(Tally::restore(route)));
         let (mut rest, seen): (Vec<_>, _) = restored.partition(|tally| &*tally.route == REST);
@@ -51,7 +51,7 @@ impl Epoch {
             rest: rest
                 .pop()
                 .unwrap_or_else(|| Arc::new(Tally::new(REST.into()))),
-            house,
+            shared,
         };
         if epoch.last_check().is_some() {
             epoch.is_of(None);
@@ -71,7 +71,7 @@ impl Epoch {
         let routes = seen.iter().chain(rest).zip(0..);
         let changed = routes.filter(|(tally, _)| !is_stored(&tally.route, tally.mark(cut)));
         EpochState {
-            epoch: self.told(*locked(&self.until)),
+            epoch: self.about(*locked(&self.until)),
             routes: changed
                 .map(|(tally, place)| tally.state(place, cut))
                 .collect(),
@@ -127,7 +127,7 @@ impl Epoch {
     }
 
     /// The slot of a route in a past epoch.
-    pub(super) fn seat(self: &Arc<Self>, route: &Arc<str>) -> EpochSlot {
+    pub(super) fn slot(self: &Arc<Self>, route: &Arc<str>) -> EpochSlot {
         let mut seen = locked(&self.seen);
         if let Some(tally) = seen.iter().find(|tally| tally.route == *route) {
             return EpochSlot {
@@ -135,10 +135,10 @@ impl Epoch {
                 tally: tally.clone(),
             };
         }
-        let seat = EpochSlot::new(self, route);
-        seat.tally.has_appeared.store(true, Ordering::Relaxed);
-        seen.push(seat.tally.clone());
-        seat
+        let slot = EpochSlot::new(self, route);
+        slot.tally.has_appeared.store(true, Ordering::Relaxed);
+        seen.push(slot.tally.clone());
+        slot
     }
 
     /// The tally of a route that has appeared.
@@ -151,7 +151,7 @@ impl Epoch {
     pub(super) fn add(&self, tally: Arc<Tally>) {
         let mut seen = locked(&self.seen);
         let reads: u64 = seen.iter().map(|tally| tally.reads_seen()).sum();
-        let judged_by = self.house.judged_by();
+        let judged_by = self.shared.judged_by();
         let requirement = judged_by
             .requirements
             .of(&tally.route, (1, reads + 1), false);
@@ -223,14 +223,14 @@ impl Epoch {
             }
         }
         Tallies {
-            epoch: self.told(until),
+            epoch: self.about(until),
             mixed: None,
             routes,
             rest,
         }
     }
 
-    fn told(&self, until: Option<Timestamp>) -> verdict::Epoch {
+    fn about(&self, until: Option<Timestamp>) -> verdict::Epoch {
         verdict::Epoch {
             version: self.version().cloned(),
             until,

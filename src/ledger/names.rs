@@ -115,7 +115,7 @@ impl Ledger {
             places.others -= 1;
             let whole = routes.get(&*into).cloned().unwrap_or_else(|| {
                 places.others += usize::from(!places.declared.contains(&*into));
-                let whole = Route::new(&into, &self.present(), self.0.house.clone());
+                let whole = Route::new(&into, &self.present(), self.0.shared.clone());
                 routes.insert(whole.name().clone(), whole.clone());
                 whole
             });
@@ -143,7 +143,7 @@ impl Ledger {
 
     /// Updates which routes the verdict depends on in these epochs, under their current names.
     pub(super) fn assess(&self, epochs: &[Arc<Epoch>]) {
-        let judged_by = self.0.house.judged_by();
+        let judged_by = self.0.shared.judged_by();
         let positions = read(&self.0.positions);
         for epoch in epochs {
             epoch.assess(&judged_by, |route| self.called(&positions, route));
@@ -168,7 +168,7 @@ impl Ledger {
             self.0.gauges.bound_reached(Bound::Routes);
             return self.0.other.clone();
         }
-        let route = Route::new(name, &self.present(), self.0.house.clone());
+        let route = Route::new(name, &self.present(), self.0.shared.clone());
         routes.insert(route.name().clone(), route.clone());
         route
     }

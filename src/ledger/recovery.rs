@@ -14,11 +14,11 @@ use std::{collections::VecDeque, sync::Arc};
 pub(super) fn open(
     opening: LedgerSnapshot,
     now: Timestamp,
-    house: &Arc<LedgerShared>,
+    shared: &Arc<LedgerShared>,
 ) -> VecDeque<Arc<Epoch>> {
     let restored = |past: Vec<EpochState>| -> VecDeque<_> {
         let past = past.into_iter();
-        past.map(|state| Epoch::open(state, house.clone()))
+        past.map(|state| Epoch::open(state, shared.clone()))
             .collect()
     };
     let (past, comparable, label, cause) = match opening {
@@ -38,7 +38,7 @@ pub(super) fn open(
     let mut begins = EpochState::begin(number + 1, cause, now);
     begins.comparable = comparable;
     begins.epoch.label = label;
-    epochs.push_back(Epoch::open(begins, house.clone()));
+    epochs.push_back(Epoch::open(begins, shared.clone()));
     forget(&mut epochs);
     epochs
 }

@@ -40,14 +40,14 @@ struct Counts {
     delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
     differences: [AtomicU64; Kind::ALL.len()],
-    seat: RwLock<EpochSlot>,
+    slot: RwLock<EpochSlot>,
     /// Routes joined with this one. What is in progress under their names counts in them, and so here.
     parts: RwLock<Vec<Route>>,
     /// How often an undeclared path of this name was learned from.
     lessons: AtomicU8,
     /// Stored here and not in the sampler, which saves a look-up per read.
     floor: Bucket,
-    house: Arc<LedgerShared>,
+    shared: Arc<LedgerShared>,
 }
 
 /// One sample until its outcome. Dropped without one, it counts as `not_compared` with the reason of
@@ -57,7 +57,7 @@ struct Counts {
 pub struct Ticket {
     route: Route,
     /// In the epoch in which the sample was taken.
-    seat: EpochSlot,
+    slot: EpochSlot,
     is_counted: bool,
     drop_reason: Reason,
     is_delayed: bool,
@@ -98,10 +98,10 @@ pub const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"
 // === impl Route ===
 
 impl Route {
-    pub(super) fn new(name: &str, epoch: &Arc<Epoch>, house: Arc<LedgerShared>) -> Self {
+    pub(super) fn new(name: &str, epoch: &Arc<Epoch>, shared: Arc<LedgerShared>) -> Self {
         let name = Arc::from(name);
         Self(Arc::new(Counts {
-            seat: RwLock::new(EpochSlot::again(epoch, &name)),
+            slot: RwLock::new(EpochSlot::again(epoch, &name)),
             name,
             live: Default::default(),
             reads: AtomicU64::new(0),
@@ -113,13 +113,13 @@ impl Route {
             delayed: AtomicU64::new(0),
             outcomes: Default::default(),
             differences: Default::default(),
-            house,
+            shared,
         }))
     }
 
     /// Counts in `epoch` from now on.
     pub(super) fn enter(&self, epoch: &Arc<Epoch>) {
-        *write(&self.0.seat) = EpochSlot::new(epoch, &self.0.name);
+        *write(&self.0.slot) = EpochSlot::new(epoch, &self.0.name);
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -137,16 +137,16 @@ impl Route {
             None => STATUS_CLASSES.len() - 1,
         };
         self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
-        let seat = read(&self.0.seat);
-        seat.appearing().live.fetch_add(1, Ordering::Relaxed);
+        let slot = read(&self.0.slot);
+        slot.appearing().live.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one live request as a read, in addition to [`Route::count_live`], whether sampled or not. A route's share
     /// of the reads decides whether the verdict depends on it.
     pub fn count_live_read(&self) {
         self.0.reads.fetch_add(1, Ordering::Relaxed);
-        let seat = read(&self.0.seat);
-        seat.appearing().reads.fetch_add(1, Ordering::Relaxed);
+        let slot = read(&self.0.slot);
+        slot.appearing().reads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one sample drawn while old was primary. The ticket must end it.
@@ -157,27 +157,27 @@ impl Route {
     /// Counts one sample. The ticket must end it.
     pub fn sample_by(&self, draw: Draw) -> Ticket {
         self.0.sampled.fetch_add(1, Ordering::Relaxed);
-        let seat = read(&self.0.seat).clone();
-        seat.appearing().sampled.fetch_add(1, Ordering::Relaxed);
-        let house = &self.0.house;
-        let sampled = house.clock.now();
+        let slot = read(&self.0.slot).clone();
+        slot.appearing().sampled.fetch_add(1, Ordering::Relaxed);
+        let shared = &self.0.shared;
+        let sampled = shared.clock.now();
         let place = match draw.cause {
             SampleCause::Drawn => {
-                let tallies = seat.tallies(seat.is_of_rest());
+                let tallies = slot.tallies(slot.is_of_rest());
                 if let [_, Some(rest)] = &tallies {
                     rest.sampled.fetch_add(1, Ordering::Relaxed);
                 }
-                Some((house.seconds.begin(sampled, tallies.clone()), tallies))
+                Some((shared.seconds.begin(sampled, tallies.clone()), tallies))
             }
             SampleCause::Forced => {
                 self.0.forced.fetch_add(1, Ordering::Relaxed);
-                seat.tally.forced.fetch_add(1, Ordering::Relaxed);
+                slot.tally.forced.fetch_add(1, Ordering::Relaxed);
                 None
             }
         };
         Ticket {
             route: self.clone(),
-            seat,
+            slot,
             is_counted: false,
             drop_reason: Reason::Internal,
             is_delayed: false,
@@ -274,7 +274,7 @@ impl Ticket {
 
     /// The id of the check's epoch.
     pub fn epoch(&self) -> &Arc<str> {
-        &self.seat.epoch.start().epoch.id
+        &self.slot.epoch.start().epoch.id
     }
 
     /// Whether the check becomes evidence.
@@ -289,29 +289,29 @@ impl Ticket {
 
     /// Moves the check to `epoch`, if it is comparable with the checks there.
     pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
-        let from = &self.seat.epoch;
+        let from = &self.slot.epoch;
         if Arc::ptr_eq(from, epoch) || from.start().series != epoch.start().series {
             return;
         }
-        let present = read(&self.route.0.seat).clone();
-        let seat = if Arc::ptr_eq(&present.epoch, epoch) {
+        let present = read(&self.route.0.slot).clone();
+        let slot = if Arc::ptr_eq(&present.epoch, epoch) {
             present
         } else {
-            epoch.seat(&self.route.0.name)
+            epoch.slot(&self.route.0.name)
         };
-        seat.appearing().sampled.fetch_add(1, Ordering::Relaxed);
-        self.seat.tally.sampled.fetch_sub(1, Ordering::Relaxed);
+        slot.appearing().sampled.fetch_add(1, Ordering::Relaxed);
+        self.slot.tally.sampled.fetch_sub(1, Ordering::Relaxed);
         if let Some(rest) = self.rest() {
             rest.sampled.fetch_sub(1, Ordering::Relaxed);
             epoch.rest().sampled.fetch_add(1, Ordering::Relaxed);
         }
-        self.seat = seat;
+        self.slot = slot;
     }
 
     /// Records how long a stack took for its complete answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
         if self.draw.cause == SampleCause::Drawn {
-            self.seat.tally.count_latency(stack, took);
+            self.slot.tally.count_latency(stack, took);
             if let Some(rest) = self.rest() {
                 rest.count_latency(stack, took);
             }
@@ -330,23 +330,23 @@ impl Ticket {
     /// The tally of the rest, if the check counts there. That was decided when it was sampled.
     fn rest(&self) -> Option<&Arc<Tally>> {
         let (_, [_, rest]) = self.place.as_ref()?;
-        rest.as_ref().map(|_| self.seat.epoch.rest())
+        rest.as_ref().map(|_| self.slot.epoch.rest())
     }
 
     fn count(&mut self, outcome: Outcome) {
         self.is_counted = true;
         if self.is_delayed {
             self.route.0.delayed.fetch_add(1, Ordering::Relaxed);
-            self.seat.tally.delayed.fetch_add(1, Ordering::Relaxed);
+            self.slot.tally.delayed.fetch_add(1, Ordering::Relaxed);
         }
         self.route.0.outcomes[outcome.index()].fetch_add(1, Ordering::Relaxed);
-        self.seat.tally.count_outcome(outcome);
+        self.slot.tally.count_outcome(outcome);
         if let Some(rest) = self.rest() {
             rest.count_outcome(outcome);
         }
         if let Some((place, sampled_in)) = self.place.take() {
             let is_of_rest = sampled_in[1].is_some();
-            let tallies = self.seat.tallies(is_of_rest);
+            let tallies = self.slot.tallies(is_of_rest);
             let ended = Ended {
                 entry: Entry {
                     outcome,
@@ -358,7 +358,7 @@ impl Ticket {
                 sampled_in,
                 is_of_another: self.is_of_another,
             };
-            self.route.0.house.seconds.end(place, ended);
+            self.route.0.shared.seconds.end(place, ended);
         }
     }
 }
@@ -378,7 +378,7 @@ impl Drop for Ticket {
         if self.is_counted {
             return;
         }
-        let reason = if self.route.0.house.shutting_down.load(Ordering::Relaxed) {
+        let reason = if self.route.0.shared.shutting_down.load(Ordering::Relaxed) {
             Reason::ShuttingDown
         } else {
             self.drop_reason

@@ -92,7 +92,7 @@ fn evidence(routes: Vec<Figures>) -> Evidence {
     let epoch = Epoch {
         id: "e1".into(),
         label: Some("build 812".into()),
-        version: Some(Version::told("812")),
+        version: Some(Version::from_stored("812")),
         cause: Cause::Start,
         since: at(NOW - 7_200),
         until: None,

@@ -189,7 +189,7 @@ fn what_was_checked_since_another_build_answered_is_known_after_a_restart() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
     let ledger = first.counted.ledger.clone();
-    let build = Version::told("812");
+    let build = Version::from_stored("812");
     for build in [Some(&build), None, Some(&build)] {
         let mut ticket = ledger.route("a").sample();
         ledger.attribute(build, &mut ticket);
@@ -378,7 +378,7 @@ fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
 fn check_of(process: &Process, build: &str) {
     let ledger = &process.counted.ledger;
     let mut ticket = ledger.route("a").sample();
-    ledger.attribute(Some(&Version::told(build)), &mut ticket);
+    ledger.attribute(Some(&Version::from_stored(build)), &mut ticket);
     ticket.finish(Outcome::Match(Via::Exact));
 }
 
