@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_refused_and_what_is_dropped_is_free_again() {
+    fn oversized_growth_is_refused_and_dropped_bytes_are_free() {
         let budget = Budget::new(10);
         let mut first = budget.share();
         let mut second = budget.share();

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_by_body_asks_for_the_body_only_where_it_could_be_the_first() {
+    fn entry_by_body_needs_the_body_only_if_it_could_be_first() {
         let routes = routes(
             r"
             - {name: health, path: /graphql, methods: [GET]}
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn required_routes_are_told_by_name() {
+    fn required_routes_are_given_by_name() {
         let routes =
             routes("[{name: a, path: /a, required: true, sample: 0.5}, {name: b, path: /b}]")
                 .unwrap();

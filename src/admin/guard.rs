@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_calls_of_a_foreign_page_are_refused_and_reading_ones_cannot_be_read_by_it() {
+    fn foreign_origin_may_neither_write_nor_read() {
         let host = ("host", "localhost:9900");
         let with = |method, origin| status(None, method, &[host, ("origin", origin)]);
         assert_eq!(with(Method::PATCH, "http://localhost:9900"), None);

@@ -50,7 +50,7 @@ impl Watch {
     pub(super) async fn run(self, mut drain: drain::Watch) {
         loop {
             if let Some(by) = self.set_back() {
-                return self.tell(by);
+                return self.warn(by);
             }
             tokio::select! {
                 biased;
@@ -66,7 +66,7 @@ impl Watch {
         (by > SET_BACK).then(|| SignedDuration::from_secs(by.as_secs()))
     }
 
-    fn tell(&self, by: SignedDuration) {
+    fn warn(&self, by: SignedDuration) {
         tracing::warn!(%by, "the clock was set back: figures and soak time go on by the time of before");
         self.gauges.set_clock_set_back();
         self.database.add_impairment(format!(
@@ -86,7 +86,7 @@ mod tests {
     };
 
     #[test]
-    fn a_clock_that_is_set_back_is_told_and_one_that_is_corrected_is_not() {
+    fn clock_set_back_is_reported_and_a_corrected_one_is_not() {
         let at = |second: i64| Timestamp::from_second(second).unwrap();
         let second = Arc::new(AtomicI64::new(9_990));
         let read = second.clone();
@@ -112,8 +112,8 @@ mod tests {
             tokio::task::yield_now().await;
             assert_eq!(gauges.clock_set_back(), 0);
             second.store(2_800, Ordering::Relaxed);
-            let told = running.await.unwrap();
-            assert!(told.contains("was set back by 2h"), "{told}");
+            let warned = running.await.unwrap();
+            assert!(warned.contains("was set back by 2h"), "{warned}");
         });
         assert_eq!(gauges.clock_set_back(), 1);
     }

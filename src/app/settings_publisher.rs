@@ -92,9 +92,12 @@ impl SettingsPublisher {
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
-            let yardstick = EpochFingerprint::of(config).text();
-            self.ledger
-                .begin_comparable(yardstick, config.settings.epoch.label.as_deref(), cause);
+            let fingerprint = EpochFingerprint::of(config).text();
+            self.ledger.begin_comparable(
+                fingerprint,
+                config.settings.epoch.label.as_deref(),
+                cause,
+            );
         }
     }
 

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_judged_is_shown_with_its_reason_and_nothing_steers_the_terminal() {
+    fn unjudged_rules_name_a_reason_and_never_steer_the_terminal() {
         let text = Summary(&rechecked(0, 0, 1)).to_string();
         let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
         assert!(text.ends_with(reason), "{text}");

@@ -52,7 +52,7 @@ settings! {
         /// The stack that is to serve in the end.
         #[setting]
         pub new: NewStack,
-        /// A second instance of the old stack, to tell noise from difference; without one the old stack itself is read
+        /// A second instance of the old stack, to separate noise from difference; without one the old stack itself is read
         /// again.
         #[setting]
         pub control: Control,

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_laid_member_by_member_and_null_lets_the_base_through() {
+    fn maps_merge_by_member_and_null_lets_the_base_through() {
         let base = tree("{a: 1, b: {c: 2, d: [1, 2]}}");
         let over = tree("{a: null, b: {d: [3], e: 4}, f: null}");
         let expected = tree("{a: 1, b: {c: 2, d: [3], e: 4}, f: null}");

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn mismatches_beyond_the_rate_are_left_out_until_the_next_second() {
+    fn mismatches_beyond_the_rate_wait_for_the_next_second() {
         let (_tx, rx) = mpsc::channel(1);
         let mut mismatches = Mismatches::new(rx);
         let now = mismatches.second;

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_in_a_loop_once_it_passed_this_instance_or_too_many() {
+    fn loop_is_a_request_that_passed_this_instance_or_too_many() {
         let instance = Instance::new(7);
         let own = "0000000000000007";
         let mut headers = passed(&["0000000000000001, 0000000000000002"]);

@@ -371,8 +371,8 @@ mod tests {
                     writer.poll();
                 }
                 // hyper reads a request only when the last answer's head has left its buffer, or at a flush.
-                let begins_anew = writer.buffered.is_empty();
-                if begins_anew || writer.wire.position == WritePosition::Within {
+                let begins_again = writer.buffered.is_empty();
+                if begins_again || writer.wire.position == WritePosition::Within {
                     let head = format!("<{index}>");
                     prop_assert!(writer.handle.inform(head.as_bytes(), 1_000));
                 }

@@ -222,11 +222,14 @@ mod tests {
         sorted[rank.max(1) - 1] as f64 / 1_000.0
     }
 
-    fn assert_within_a_percent(told: Quantiles, micros: &[u64]) {
-        assert_eq!(told.answers, micros.len() as u64);
-        for (told, quantile) in [(told.p50_ms, 0.5), (told.p99_ms, 0.99)] {
+    fn assert_within_a_percent(reported: Quantiles, micros: &[u64]) {
+        assert_eq!(reported.answers, micros.len() as u64);
+        for (reported, quantile) in [(reported.p50_ms, 0.5), (reported.p99_ms, 0.99)] {
             let exact = exact(micros, quantile);
-            assert!((told - exact).abs() <= 0.01 * exact, "{told} for {exact}");
+            assert!(
+                (reported - exact).abs() <= 0.01 * exact,
+                "{reported} for {exact}"
+            );
         }
     }
 
@@ -290,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_answer_counts_as_the_longest_and_a_full_sketch_fits() {
+    fn endless_answer_counts_as_longest_and_a_full_sketch_fits() {
         let mut sketch = Sketch::default();
         (0..36_000_000)
             .step_by(701)

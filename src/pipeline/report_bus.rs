@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_in_bytes_and_free_again_once_it_is_dropped() {
+    fn waiting_bytes_are_bounded_and_freed_on_drop() {
         let gauges = Gauges::default();
         let mut reports = Reports::new(gauges.clone());
         let mut received = reports.listen(Signal::Store, 100);

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_would_take_long_to_read_is_reported_by_its_length() {
+    fn body_that_takes_long_to_read_is_reported_by_length() {
         let config = Config {
             max_read: 4,
             ..Config::default()

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_keeps_ids_and_loses_addresses_and_what_follows_a_secret_name() {
+    fn path_keeps_ids_and_loses_addresses_and_secrets() {
         let redactor = redactor(Values::Masked);
         for (path, redacted) in [
             ("/users/42", "/users/42"),

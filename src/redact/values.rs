@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hashed_value_can_be_reported_from_another_and_depends_on_the_key() {
+    fn hashed_values_differ_by_value_and_key() {
         let redactor = redactor(Values::Hashed);
         let redacted = |text: &str| redactor.value(&node("name"), &Value::Text(text.to_owned()));
         assert_eq!(redacted("anna"), redacted("anna"));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_names_a_secret_is_masked_even_where_values_are_shown() {
+    fn line_naming_a_secret_is_masked_even_if_values_are_shown() {
         let redactor = redactor(Values::Shown);
         let lines = at(Place::Lines { first: 1, last: 2 }, Kind::Text);
         let redacted = redactor.value(&lines, &Value::Text("a=1\npassword=hunter2".to_owned()));

@@ -34,8 +34,8 @@ const SEED: FixedState = FixedState::with_seed(0x7477_696e);
 
 impl Keys {
     pub(super) fn of_path(head: &Head<'_>, access: Access) -> Self {
-        let tells = access == Access::Write || head.method.is_safe();
-        let path = tells.then(|| {
+        let names = access == Access::Write || head.method.is_safe();
+        let path = names.then(|| {
             let mut hasher = SEED.build_hasher();
             put(&mut hasher, head.path);
             hasher.finish()
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_fields_of_the_body_may_tell_the_record() {
+    fn headers_and_fields_of_the_body_may_name_the_record() {
         let put = |pk: &str| {
             let body = format!(r#"{{"Item": {{"pk": {{"S": "{pk}"}}}}}}"#);
             keys(Access::Write, "POST /db", "D.PutItem", &body)

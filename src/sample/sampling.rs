@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_samples_what_chance_passes_over_but_never_at_rate_zero() {
+    fn floor_samples_what_chance_skips_but_never_at_rate_zero() {
         let none = HeaderMap::new();
         let unlucky = ask(&none, UNLUCKY);
         let decide = |sampling: &Sampling| sampling.decide(&unlucky, || true, || true);

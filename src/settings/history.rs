@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_value_from_elsewhere_is_a_change_and_another_spelling_is_none() {
+    fn other_source_is_a_change_and_another_spelling_is_none() {
         let setting = |number: &str, source| {
             let value = serde_json::from_str(number).unwrap();
             BTreeMap::from([("a".to_owned(), Setting { value, source })])

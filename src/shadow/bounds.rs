@@ -160,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn neither_too_many_nor_too_large_ones_wait_and_who_leaves_makes_room() {
+    fn waiting_replays_are_bounded_by_count_and_bytes() {
         let mut settings = Settings::default();
         settings.queue.max_length = 2;
         settings.capture.max_total = 40;
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_checks_that_differ_finds_room_for_some_and_a_second_later_for_more() {
+    fn burst_of_differing_checks_is_limited_each_second() {
         let tries = Probes::new();
         let now = Instant::now();
         let burst: Vec<_> = (0..4).map(|_| tries.room(1_000, now)).collect();

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_probes_once_after_the_cool_down() {
+    fn breaker_opens_after_failures_and_probes_after_cool_down() {
         let mut breaker = Breaker::new();
         let begin = Instant::now();
         for end in [End::Failed, End::Answered, End::Failed, End::Failed] {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cool_down_that_was_changed_holds_for_a_breaker_that_is_open() {
+    fn changed_cool_down_holds_for_an_open_breaker() {
         let mut breaker = Breaker::new();
         let begin = Instant::now();
         breaker.settle(Pass::Ordinary, End::Failed, begin, &limits(1));

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_excuses_once_five_checks_had_ended_when_another_was_sampled() {
+    fn noise_excuses_after_five_checks_ended_before_the_sample() {
         let (noise, begun) = (KnownNoise::default(), Instant::now());
         let at = |seconds: u64| begun + Duration::from_secs(seconds);
         let (first, second) = ("1".into(), "2".into());

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_on_a_later_line_of_a_scalar_is_reported_at_its_beginning() {
+    fn fault_on_a_later_line_of_a_scalar_is_at_its_beginning() {
         assert!(fault("a: 'b\n  c('").starts_with("f.yaml:1:4: a: "));
         assert!(fault("a: |\n  b\n  c(\n").starts_with("f.yaml:2:3: a: "));
     }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_left_out_and_counted_and_has_its_place_on_a_page() {
+    fn entry_that_is_no_json_is_counted_and_keeps_its_page_slot() {
         let journal = journal(5);
         for number in 1..=4 {
             journal.append(Timestamp::UNIX_EPOCH, &number);

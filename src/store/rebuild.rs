@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asked_and_what_the_caller_had_may_be_missing_and_is_never_made_up() {
+    fn missing_credentials_and_validators_are_never_made_up() {
         let masked = ["header.user-agent", "header.if-none-match"];
         let mut request = request(&masked);
         request.headers.remove(3);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_that_the_configuration_supplies_need_not_be_stored() {
+    fn credential_of_the_configuration_need_not_be_stored() {
         let supplied = [http::header::AUTHORIZATION];
         let rebuilt = request(&["header.authorization"]).rebuild(&supplied);
         assert!(!rebuilt.unwrap().headers.contains_key("authorization"));

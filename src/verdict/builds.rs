@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_for_another_reason_forgets_who_answered_but_not_what_began() {
+    fn epoch_for_another_reason_forgets_who_answered_not_what_began() {
         let mut builds = builds();
         assert!(builds.another_answered(true, at(100)));
         builds.begin(at(101));

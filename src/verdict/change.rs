@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_to_ten_times_the_limit_is_noticed_after_a_million_clean() {
+    fn turn_to_ten_times_the_limit_is_seen_after_a_million_clean() {
         let mut detector = ChangeDetector::default();
         for _ in 0..1_000_000 {
             detector.check(false, Trials::default(), Timestamp::UNIX_EPOCH, WATCH);

@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_new_are_errors_in_either_role_and_those_of_old_are_not() {
+    fn new_failures_are_errors_in_either_role_and_old_ones_are_not() {
         let connect = Outcome::ShadowError(ShadowError::Connect);
         let breaker = Outcome::NotCompared(Reason::BreakerOpen);
         let primary = Outcome::NotCompared(Reason::PrimaryError);
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unconfirmed_mismatch_counts_against_safe_and_proves_nothing() {
+    fn unconfirmed_mismatch_counts_against_safe_and_proves_nothing() {
         let checks = evidence(&[
             (Outcome::Match(Via::Exact), Stack::Old),
             (Outcome::Mismatch(Mark::Unconfirmed), Stack::Old),

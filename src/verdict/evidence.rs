@@ -268,7 +268,7 @@ mod tests {
     use crate::outcome::{Mark, ShadowError};
 
     #[test]
-    fn compared_and_not_are_told_apart() {
+    fn compared_and_uncompared_are_separate() {
         let outcomes = Outcomes::from_iter([
             (Outcome::Match(Via::Exact), 5),
             (Outcome::Match(Via::Rules), 4),

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
+    fn every_fault_is_reported() {
         let faults = read("{max_mismatch: 0, confidence: 1, soaked: 1s}").unwrap_err();
         assert_eq!(faults.iter().count(), 3, "{faults}");
     }

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_pace_is_told_from_the_start_and_after_an_hour() {
+    fn steady_rate_is_reported_from_the_start_and_after_an_hour() {
         let mut pace = EventRate::default();
         for tenth in 1..=36_000 {
             pace.count(at(tenth * 100));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_of_twice_a_day_is_told_as_that() {
+    fn rate_of_twice_a_day_is_reported() {
         let mut pace = EventRate::default();
         let half_a_day = 43_200;
         for day in 1..=40 {

@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn it_tells_what_a_full_history_would(steps in prop::collection::vec(0..200_i64, 1..60), max_gap in 1..200_u64) {
+        fn result_is_that_of_a_full_history(steps in prop::collection::vec(0..200_i64, 1..60), max_gap in 1..200_u64) {
             let seconds: Vec<i64> = steps
                 .iter()
                 .scan(0, |now, step| { *now += step; Some(*now) })

@@ -412,7 +412,7 @@ async fn look(running: &Arc<Running>) -> JoinHandle<Answer> {
 }
 
 #[tokio::test]
-async fn connections_that_do_nothing_make_room_and_those_with_a_call_under_way_stay() {
+async fn idle_connections_make_room_and_busy_ones_stay() {
     let running = Arc::new(Running::start(None).await);
     let hold = running.hold_store();
     let slow = look(&running).await;

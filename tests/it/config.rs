@@ -393,7 +393,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_wrong_is_refused_with_its_place_and_what_was_expected() {
+fn faults_name_their_position_and_what_was_expected() {
     let mut wrong = Vec::new();
     for (line, expected) in REFUSED {
         let reported = faults(line);
@@ -572,7 +572,7 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn the_defaults_of_comparing_and_telling_are_those_of_the_contract() {
+fn defaults_of_comparing_and_reporting_are_the_contract() {
     let config = config("");
     assert_eq!(config.comparing.options, Options::default());
     assert!(
@@ -721,7 +721,7 @@ fn the_configuration_of_the_contract_is_read() {
 }
 
 #[test]
-fn what_the_contract_calls_a_default_is_what_holds_where_nothing_is_said() {
+fn defaults_are_those_of_the_contract() {
     let examples = ["  - {methods: [POST]", "  - {name: "];
     let is_example = |line: &&str| examples.iter().any(|begin| line.starts_with(begin));
     let said: Vec<_> = SECTION_5.lines().filter(|line| !is_example(line)).collect();
@@ -878,7 +878,7 @@ fn flags_serve_without_a_file_and_win_over_one() {
 const RULE: &str = "rules:\n  - {id: ID, why: clocks, at: header.date, do: ignore}\n";
 
 #[test]
-fn rules_come_from_files_and_folders_beside_the_configuration() {
+fn rules_come_from_files_and_folders_next_to_the_file() {
     let folder = Folder::with(&format!("{STACKS}rules: [own, more.yaml]\n"));
     folder
         .write("own/b.yaml", &RULE.replace("ID", "b"))
@@ -945,7 +945,7 @@ fn a_limit_that_no_number_of_keys_can_show_to_hold_is_a_warning() {
     };
     assert!(
         reported.contains(
-            "sample.by: the 131072 keys that are told apart cannot show a verdict.max_mismatch of 0.0020 %"
+            "sample.by: the 131072 keys that are printed apart cannot show a verdict.max_mismatch of 0.0020 %"
         ),
         "{reported}"
     );

@@ -49,7 +49,7 @@ fn the_help_says_of_each_command_what_that_one_does() {
 }
 
 #[test]
-fn check_tells_what_it_found_on_one_line() {
+fn check_prints_what_it_found_on_one_line() {
     let folder = folder(
         "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n\
          routes: [{name: a, path: /a}]\nrules: [own.yaml]\n",
@@ -164,7 +164,7 @@ fn set_says_that_a_change_does_not_survive_a_restart() {
 }
 
 #[test]
-fn set_tells_bad_usage_from_nobody_there() {
+fn set_distinguishes_bad_usage_from_no_listener() {
     let folder = folder("");
     for arguments in [
         ["set", "sample.rate"].as_slice(),

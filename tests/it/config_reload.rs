@@ -77,9 +77,9 @@ fn text(rate: f64) -> String {
 
 /// Writes as careful editors do: to a temporary file that is then renamed.
 fn replace(file: &Path, text: &str) {
-    let beside = file.with_extension("tmp");
-    fs::write(&beside, text).unwrap();
-    fs::rename(&beside, file).unwrap();
+    let temporary = file.with_extension("tmp");
+    fs::write(&temporary, text).unwrap();
+    fs::rename(&temporary, file).unwrap();
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_file_that_is_rewritten_or_replaced_is_seen() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_swapped_beside_the_file_is_seen() {
+async fn link_swapped_next_to_the_file_is_seen() {
     // As Kubernetes mounts a ConfigMap.
     let folder = TempDir::new().unwrap();
     let root = folder.path();
@@ -144,7 +144,7 @@ async fn a_rule_file_of_another_folder_is_seen() {
 }
 
 #[tokio::test]
-async fn a_bad_rule_file_that_was_never_in_force_is_seen_when_it_is_mended() {
+async fn bad_rule_file_never_in_force_is_reloaded_once_repaired() {
     let folder = TempDir::new().unwrap();
     let rules = TempDir::new().unwrap();
     let file = folder.path().join("twinread.yaml");
@@ -163,7 +163,7 @@ async fn a_bad_rule_file_that_was_never_in_force_is_seen_when_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_hangup_reloads_what_no_event_told_of() {
+async fn hangup_reloads_what_no_event_announced() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("twinread.yaml");
     fs::write(&file, text(0.1)).unwrap();

@@ -264,7 +264,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn a_refused_patch_leaves_no_trace_and_nulls_return_to_the_beginning(
+    fn refused_patch_changes_nothing_and_null_restores_the_file(
         patches in proptest::collection::vec(patches(), 1..6)
     ) {
         let process = Process::with("sample: {rate: 0.1}\n");
@@ -323,7 +323,7 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
 }
 
 #[test]
-fn a_stack_that_moves_needs_a_restart_but_its_protection_does_not() {
+fn stack_url_needs_a_restart_but_its_protection_does_not() {
     let process = Process::with("");
     let text = "old: {url: 'http://old:1', headers: {set: {a: b}}}\n\
                 new: {url: 'http://other:2', timeout: 1s}\n";
@@ -351,13 +351,13 @@ fn a_bad_file_changes_nothing_and_is_counted() {
     assert_eq!(
         process.gauges.reload_failures(),
         1,
-        "the same file is told once"
+        "the same file is printed once"
     );
     process.running.reload(Cause::Hangup).unwrap_err();
     assert_eq!(
         process.gauges.reload_failures(),
         2,
-        "who asks is told again"
+        "who asks is printed again"
     );
 
     process.write("sample: {rate: 0.3}\n");

@@ -220,7 +220,7 @@ async fn exported(protocol: Protocol, report: Report) -> (HeaderMap, ExportTrace
 }
 
 #[tokio::test]
-async fn a_mismatch_becomes_a_linked_span_with_its_differences_over_both_protocols() {
+async fn mismatch_is_a_linked_span_with_differences_on_both_protocols() {
     for protocol in [Protocol::Grpc, Protocol::Http] {
         let (headers, request) = exported(protocol, check(MISMATCH)).await;
 
@@ -312,7 +312,7 @@ async fn matches_are_exported_only_where_all_is_traced() {
 }
 
 #[tokio::test]
-async fn a_dead_or_hanging_collector_holds_nobody_up_and_its_drops_are_counted() {
+async fn dead_or_hanging_collector_blocks_nobody_drops_are_counted() {
     let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead_addr = dead.local_addr().unwrap();
     drop(dead);

@@ -150,7 +150,7 @@ fn documents() -> Vec<String> {
 }
 
 #[test]
-fn the_schema_of_the_configuration_tells_every_default() {
+fn schema_of_the_configuration_has_every_default() {
     let schema = CONFIG.schema();
     let default = |path: &str| {
         let mut field = &schema;

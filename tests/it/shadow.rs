@@ -135,7 +135,7 @@ async fn a_mismatch_is_counted_and_reported_by_stack_not_by_role() {
         assert_eq!(shadow.check(&read).await, MISMATCH);
 
         let report = shadow.reports.try_recv().unwrap();
-        let statuses = [&report.old, &report.new].map(|told| told.as_ref().unwrap().status);
+        let statuses = [&report.old, &report.new].map(|shown| shown.as_ref().unwrap().status);
         match primary {
             stack::Stack::Old => assert_eq!(statuses, [200, 203]),
             stack::Stack::New => assert_eq!(statuses, [203, 200]),
@@ -445,7 +445,7 @@ async fn a_sample_that_waited_too_long_is_expired() {
 }
 
 #[tokio::test]
-async fn no_more_replays_are_in_flight_than_allowed_and_the_bound_changes_at_runtime() {
+async fn replays_in_flight_are_bounded_and_the_bound_is_a_setting() {
     let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
     let bounded = |max_in_flight| {
         let mut settings = settings();
@@ -500,7 +500,7 @@ async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
 }
 
 #[tokio::test]
-async fn accepted_checks_end_within_the_grace_and_the_worker_with_its_queues() {
+async fn accepted_checks_end_in_the_grace_and_so_does_the_worker() {
     let (old, new) = stacks(Reply::Wait(answer("200 OK", EQUAL)));
     let shadow = Shadow::start(&old, &new, settings()).await;
     let route = shadow.route();

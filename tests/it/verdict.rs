@@ -211,7 +211,7 @@ fn without_a_pace_there_is_no_estimate_of_the_time() {
 }
 
 #[test]
-fn a_proven_mismatch_rate_is_unsafe_and_a_few_mismatches_are_undecided() {
+fn proven_mismatch_rate_is_unsafe_and_few_mismatches_undecided() {
     let limits = Limits::default();
     let few = evidence(vec![route("a", &[(MATCH, 1_999), (MISMATCH, 1)])]);
     assert_undecided(&few, &limits, &[(Code::MoreChecks, Some("a"))]);
@@ -226,7 +226,7 @@ fn a_proven_mismatch_rate_is_unsafe_and_a_few_mismatches_are_undecided() {
 }
 
 #[test]
-fn a_marked_mismatch_proves_the_same_and_an_unconfirmed_one_nothing() {
+fn marked_mismatch_proves_the_same_but_unconfirmed_ones_nothing() {
     let limits = Limits::default();
     for mark in [Mark::Auth, Mark::Unconfirmed] {
         let outcomes = [(MATCH, ENOUGH), (Outcome::Mismatch(mark), 200)];
@@ -425,7 +425,7 @@ fn the_soak_time_has_to_pass_clean() {
 }
 
 #[test]
-fn without_traffic_no_time_is_told_after_which_the_soak_is_over() {
+fn soak_without_traffic_names_no_end() {
     let limits = Limits {
         soak: Duration::from_hours(1),
         ..Limits::default()
@@ -458,7 +458,7 @@ fn a_gap_starts_the_soak_clock_again() {
 }
 
 #[test]
-fn a_required_route_that_is_silent_is_not_clean_however_busy_the_others_are() {
+fn silent_required_route_is_not_clean_even_if_others_are_busy() {
     let limits = Limits {
         soak: Duration::from_secs(3_600),
         max_gap: Duration::from_secs(600),
@@ -496,7 +496,7 @@ fn a_latency_ratio_is_held_where_one_is_set() {
 }
 
 #[test]
-fn a_p99_of_too_few_answers_keeps_it_undecided_and_says_how_many_are_missing() {
+fn p99_of_too_few_answers_is_undecided_and_names_how_many_miss() {
     let limits = Limits {
         max_latency_ratio: Some(1.5),
         ..Limits::default()
@@ -539,20 +539,20 @@ fn paused_sampling_keeps_it_undecided() {
 }
 
 #[test]
-fn a_shadow_that_is_not_asked_any_more_keeps_it_undecided_whatever_it_has_proven() {
+fn idle_shadow_is_undecided_whatever_it_has_proven() {
     let mut evidence = evidence(vec![route("a", &[(MATCH, ENOUGH)])]);
     evidence.activity = Activity::BreakerOpen;
     assert_undecided(&evidence, &Limits::default(), &[(Code::Paused, None)]);
 }
 
 #[test]
-fn how_many_mismatches_nobody_has_confirmed_is_told() {
+fn unconfirmed_mismatches_are_counted_in_the_verdict() {
     let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
     let routes = vec![route("a", &[(MATCH, 10), (MISMATCH, 5), (unconfirmed, 35)])];
     let verdict = judged(&evidence(routes), &Limits::default());
     let detail = &verdict.reasons[0].detail;
-    let told = "40 of 50 checks mismatched (35 of them not confirmed by reading again); at least";
-    assert!(detail.starts_with(told), "{detail}");
+    let shown = "40 of 50 checks mismatched (35 of them not confirmed by reading again); at least";
+    assert!(detail.starts_with(shown), "{detail}");
 }
 
 #[test]

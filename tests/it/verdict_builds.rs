@@ -101,7 +101,7 @@ fn each_check_counts_in_the_epoch_of_the_build_that_answered_it() {
 }
 
 #[test]
-fn what_another_build_answered_counts_in_the_rest_of_its_epoch_alone() {
+fn answers_of_another_build_count_in_the_rest_of_its_epoch() {
     let (ledger, second) = ledger();
     answered_by(&ledger, "1");
     ledger.close_seconds();
@@ -146,7 +146,7 @@ fn a_check_under_other_rules_counts_in_no_epoch_but_its_own() {
 }
 
 #[test]
-fn a_build_that_replaces_the_newest_has_a_new_epoch_and_its_label() {
+fn build_that_replaces_the_newest_has_a_new_epoch_and_label() {
     let (ledger, second) = ledger();
     answered_by(&ledger, "a");
     ledger.begin_epoch(Some("of a"), Cause::Asked);
@@ -187,7 +187,7 @@ fn an_unnamed_build_has_an_epoch_of_its_own_if_it_was_the_first() {
 }
 
 #[test]
-fn an_answer_without_its_name_counts_with_the_newest_and_separates_what_follows() {
+fn unnamed_answer_counts_with_the_newest_and_splits_its_checks() {
     let (ledger, second) = ledger();
     for build in [Some("a"), None, Some("a"), Some("a")] {
         check(&ledger, build, MATCH);
@@ -309,7 +309,7 @@ fn a_clean_deploy_is_safe_once_the_other_build_is_gone() {
 }
 
 #[test]
-fn a_wrong_build_that_answers_rarely_is_never_safe_with_the_newest() {
+fn wrong_build_that_answers_rarely_is_never_safe() {
     let mut stack = Deployment::new();
     assert!(!stack.runs(Some("a"), 1, 500));
     for _ in 0..100 {
@@ -339,7 +339,7 @@ fn a_header_that_comes_and_goes_hides_no_wrong_answer() {
 }
 
 #[test]
-fn clean_answers_of_another_do_not_thin_out_those_of_a_wrong_build() {
+fn clean_answers_of_another_do_not_dilute_a_wrong_build() {
     let mut stack = Deployment::new();
     stack.runs(Some("b"), 0, 10);
     // An older deployment names no build.
@@ -363,7 +363,7 @@ fn builds_in_quick_succession_do_not_vouch_for_each_other() {
 }
 
 #[test]
-fn a_wrong_build_that_comes_back_is_not_safe_for_what_another_showed() {
+fn wrong_build_that_comes_back_is_not_safe() {
     let mut stack = Deployment::new();
     assert!(!stack.runs(Some("a"), 10, 300));
     assert!(stack.runs(Some("b"), 0, 300));

@@ -143,7 +143,7 @@ fn judged(ledger: &Ledger, limits: &Limits) -> Verdict {
 }
 
 #[test]
-fn what_a_route_has_proven_stays_proven_when_it_becomes_one_with_others() {
+fn proof_of_a_route_survives_its_joining_with_others() {
     let limits = Limits::default();
     let (ledger, second) = joined_after_proof(&limits);
     (0..100_000).for_each(|_| check(&ledger, "GET /users/alice/orders", MATCH));
@@ -384,7 +384,7 @@ fn latencies_outlive_their_epoch_as_quantiles() {
 }
 
 #[test]
-fn an_epoch_of_another_process_shows_which_routes_it_depended_on() {
+fn epoch_of_another_process_names_the_routes_it_depended_on() {
     let limits = Limits {
         exempt: vec!["ws".into()],
         ..Limits::default()
@@ -438,7 +438,7 @@ fn old_epochs_are_forgotten_and_the_present_one_is_not() {
 }
 
 #[test]
-fn samples_and_outcomes_agree_in_every_epoch_while_epochs_change() {
+fn samples_and_outcomes_agree_in_every_epoch() {
     let (ledger, _) = ledger();
     let workers: Vec<_> = (0..4)
         .map(|worker| {

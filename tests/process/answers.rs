@@ -68,7 +68,7 @@ fn equal_bytes_under_unlike_types_differ_in_the_header_alone() {
 }
 
 #[test]
-fn head_is_compared_by_the_size_that_it_tells() {
+fn head_is_compared_by_its_content_length() {
     let sized = |length: usize| {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
         Stack::start(move |_| Reply::Write(head.clone()))

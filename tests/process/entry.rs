@@ -170,7 +170,7 @@ fn a_loop_is_answered_with_508_and_shown() {
 }
 
 #[test]
-fn one_place_for_both_stacks_is_refused_at_check_start_and_reload() {
+fn one_url_for_both_stacks_is_refused_at_check_start_and_reload() {
     let folder = tempfile::tempdir().unwrap();
     let config = "old: {url: 'http://127.0.0.1:1'}\nnew: {url: 'http://localhost:1'}\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\n";
     std::fs::write(folder.path().join("twinread.yaml"), config).unwrap();

@@ -192,8 +192,8 @@ fn the_gate_ends_with_the_verdict_at_once_where_there_is_one() {
         assert!(begun.elapsed() < Duration::from_secs(60));
         assert_eq!(gate.status.code(), Some(code), "{verdict}");
         // Stdout holds only the document.
-        let told: Value = serde_json::from_slice(&gate.stdout).unwrap();
-        assert_eq!(told["verdict"], verdict);
+        let shown: Value = serde_json::from_slice(&gate.stdout).unwrap();
+        assert_eq!(shown["verdict"], verdict);
         let progress = String::from_utf8(gate.stderr).unwrap();
         let expected = match verdict {
             "undecided" => "waiting: no_traffic\n",

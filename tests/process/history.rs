@@ -13,7 +13,7 @@ fn changes(sidecar: &Sidecar, setting: &str) -> Vec<Value> {
 }
 
 #[test]
-fn changes_outlive_the_process_and_what_stays_is_told_once() {
+fn changes_survive_a_restart_and_constants_are_one_entry() {
     let (old, new) = (Stack::json(crate::ONE), Stack::json(crate::ONE));
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("twinread.db");
@@ -34,6 +34,6 @@ fn changes_outlive_the_process_and_what_stays_is_told_once() {
     );
     assert!(by_api["caller"].as_str().unwrap().starts_with("127.0.0.1:"));
     let unchanged = changes(&after, "sample.max_per_second");
-    let told: Vec<_> = unchanged.iter().map(|change| &change["source"]).collect();
-    assert_eq!(told, ["start"], "by the first process only");
+    let shown: Vec<_> = unchanged.iter().map(|change| &change["source"]).collect();
+    assert_eq!(shown, ["start"], "by the first process only");
 }

@@ -64,10 +64,10 @@ fn a_mismatch_is_found_counted_stored_and_judged() {
     assert_eq!(classes["classes"][0]["kind"], "value");
     let page = sidecar.ask("/v1/mismatches?limit=1");
     // Excludes the neighbouring times: a clock may contain 9.5 as well.
-    let told = &page["mismatches"][0];
-    let text = ["differences", "/old/body", "/new/body"].map(|part| match told.pointer(part) {
+    let shown = &page["mismatches"][0];
+    let text = ["differences", "/old/body", "/new/body"].map(|part| match shown.pointer(part) {
         Some(body) => body.to_string(),
-        None => told[part].to_string(),
+        None => shown[part].to_string(),
     });
     let text = text.concat();
     assert!(text.matches("number(").count() >= 4, "masked: {text}");
@@ -105,7 +105,7 @@ fn only_reads_reach_the_new_stack() {
 }
 
 #[test]
-fn a_changed_rate_holds_for_the_next_request_and_no_connection_is_dropped() {
+fn changed_rate_holds_for_the_next_request_on_open_connections() {
     let (old, new) = (Stack::json(ONE), Stack::json(ONE));
     let sidecar = Sidecar::start(old.addr, new.addr, "");
     let patched = sidecar.patch(r#"{"sample": {"rate": 0}}"#);
@@ -147,7 +147,7 @@ fn a_changed_rate_holds_for_the_next_request_and_no_connection_is_dropped() {
 }
 
 #[test]
-fn under_load_with_a_failing_shadow_and_a_short_queue_every_sample_is_accounted_for() {
+fn samples_under_load_with_a_failing_shadow_all_have_an_outcome() {
     const CALLERS: usize = 64;
     const REQUESTS: usize = 10_000;
     let old = Stack::json(ONE);
@@ -331,10 +331,10 @@ fn a_wrong_configuration_exits_64_with_every_fault() {
     std::fs::write(&path, config).unwrap();
     for command in [vec!["run", "--config"], vec!["check"]] {
         let output = twinread().args(command).arg(&path).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(64), "{told}");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{shown}");
         for expected in [":1:1: ", "did you mean `listen`", ":2:12: ", ":4:16: "] {
-            assert!(told.contains(expected), "{expected} in {told}");
+            assert!(shown.contains(expected), "{expected} in {shown}");
         }
     }
 }
@@ -360,9 +360,9 @@ fn an_address_that_is_taken_exits_69() {
             .args(stacks)
             .output()
             .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(69), "{told}");
-        assert!(told.contains(&addr), "{told}");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(69), "{shown}");
+        assert!(shown.contains(&addr), "{shown}");
     }
 }
 
@@ -374,8 +374,8 @@ fn set_status_and_gate_speak_with_the_running_process() {
     let call = |args: &[&str]| {
         let output = twinread().args(args).args(["--admin", &admin]).output();
         let output = output.unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        (output.status.code(), told)
+        let shown = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), shown)
     };
     assert_eq!(call(&["gate"]).0, Some(2));
     let (code, _) = call(&["set", "sample.rate=0.5", "sample.max_per_second=50"]);
@@ -396,12 +396,12 @@ fn set_status_and_gate_speak_with_the_running_process() {
     }
     sidecar.judged(20);
 
-    let (code, told) = call(&["gate", "--json"]);
-    let verdict: Value = serde_json::from_str(&told).unwrap();
+    let (code, shown) = call(&["gate", "--json"]);
+    let verdict: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!((code, &verdict["verdict"]), (Some(1), &json!("unsafe")));
-    let (code, told) = call(&["status"]);
+    let (code, shown) = call(&["status"]);
     assert_eq!(code, Some(0));
-    assert!(told.contains("GET /items/{}"), "{told}");
+    assert!(shown.contains("GET /items/{}"), "{shown}");
     drop(sidecar);
     assert_eq!(call(&["gate"]).0, Some(69));
     assert_eq!(

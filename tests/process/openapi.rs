@@ -35,32 +35,32 @@ impl<'s> Held<'s> {
         let rest = if rest.is_empty() { "\r\n" } else { rest };
         let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{rest}");
         let answer = Caller::connect(self.sidecar.admin).send(&request);
-        let told = format!("{method} {described} {}", answer.status);
+        let shown = format!("{method} {described} {}", answer.status);
         let operation = &self.document["paths"][described][method.to_lowercase()];
         let response = &operation["responses"][answer.status.to_string()];
         let content = response["content"].as_object();
-        let (kind, content) = content.and_then(|kinds| kinds.iter().next()).expect(&told);
+        let (kind, content) = content.and_then(|kinds| kinds.iter().next()).expect(&shown);
         assert!(
             media_type(&answer).starts_with(kind.as_str()),
-            "{told}: {}",
+            "{shown}: {}",
             answer.head
         );
         let body = if kind.ends_with("json") {
-            serde_json::from_slice(&answer.body).expect(&told)
+            serde_json::from_slice(&answer.body).expect(&shown)
         } else {
             Value::String(String::from_utf8(answer.body).unwrap())
         };
-        self.validate(&told, &content["schema"], &body);
-        self.met.insert(told);
+        self.validate(&shown, &content["schema"], &body);
+        self.met.insert(shown);
         body
     }
 
-    fn validate(&self, told: &str, schema: &Value, body: &Value) {
+    fn validate(&self, shown: &str, schema: &Value, body: &Value) {
         let mut root = schema.clone();
         root["components"] = self.document["components"].clone();
-        let validator = jsonschema::validator_for(&root).expect(told);
+        let validator = jsonschema::validator_for(&root).expect(shown);
         let faults: Vec<_> = validator.iter_errors(body).collect();
-        assert!(faults.is_empty(), "{told}: {faults:#?}\n{body:#}");
+        assert!(faults.is_empty(), "{shown}: {faults:#?}\n{body:#}");
     }
 
     /// Described calls that were never checked.
@@ -123,14 +123,14 @@ fn every_answer_is_as_described() {
     });
     let mut held = Held::to(&sidecar);
 
-    told(&mut held);
+    shown(&mut held);
     changed(&mut held);
     refused(&mut held);
 
     assert_eq!(held.missed(), [""; 0]);
 }
 
-fn told(held: &mut Held<'_>) {
+fn shown(held: &mut Held<'_>) {
     for path in [
         "/livez",
         "/readyz",

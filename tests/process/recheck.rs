@@ -10,7 +10,7 @@ use std::sync::{
 /// A pair that differs in the price of every item, until the new one is fixed up to some id.
 struct Pair {
     sidecar: Sidecar,
-    mended: Arc<AtomicUsize>,
+    repaired: Arc<AtomicUsize>,
     /// Requests that the new stack received.
     heads: Arc<Mutex<Vec<String>>>,
 }
@@ -27,11 +27,11 @@ impl Pair {
     fn start(more: &str) -> Self {
         let old =
             Stack::start(|request| json(&format!(r#"{{"id": {}, "price": 9}}"#, id(request))));
-        let (mended, heads) = (
+        let (repaired, heads) = (
             Arc::<AtomicUsize>::default(),
             Arc::<Mutex<Vec<_>>>::default(),
         );
-        let (up_to, seen) = (mended.clone(), heads.clone());
+        let (up_to, seen) = (repaired.clone(), heads.clone());
         let new = Stack::start(move |request| {
             seen.lock().unwrap().push(request.to_owned());
             let id = id(request);
@@ -45,7 +45,7 @@ impl Pair {
         let sidecar = Sidecar::start(old.addr, new.addr, more);
         Self {
             sidecar,
-            mended,
+            repaired,
             heads,
         }
     }
@@ -71,9 +71,9 @@ impl Pair {
             .args(more)
             .output()
             .unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
-        let document = serde_json::from_str(&told).unwrap_or(Value::String(errors));
+        let document = serde_json::from_str(&printed).unwrap_or(Value::String(errors));
         (output.status.code(), document)
     }
 }
@@ -86,7 +86,7 @@ fn counts(document: &Value) -> [u64; 3] {
 }
 
 #[test]
-fn after_a_fix_it_tells_what_is_left_and_counts_in_no_tally() {
+fn recheck_after_a_fix_reports_the_rest_and_counts_nowhere() {
     let pair = Pair::start("");
     let class = pair.read(&["/items/1", "/items/2", "/items/3"], "user-agent: me\r\n");
     let (code, document) = pair.recheck(&class, &[]);
@@ -96,7 +96,7 @@ fn after_a_fix_it_tells_what_is_left_and_counts_in_no_tally() {
         "{document}"
     );
 
-    pair.mended.store(2, Ordering::SeqCst);
+    pair.repaired.store(2, Ordering::SeqCst);
     let (code, document) = pair.recheck(&class, &[]);
     assert_eq!(
         (code, counts(&document)),
@@ -109,7 +109,7 @@ fn after_a_fix_it_tells_what_is_left_and_counts_in_no_tally() {
     let (_, newest) = pair.recheck(&class, &["--limit", "1"]);
     assert_eq!(counts(&newest).iter().sum::<u64>(), 1);
 
-    pair.mended.store(3, Ordering::SeqCst);
+    pair.repaired.store(3, Ordering::SeqCst);
     let (code, document) = pair.recheck(&class, &[]);
     assert_eq!(
         (code, counts(&document)),
@@ -143,7 +143,7 @@ fn an_error_of_the_new_stack_is_no_fix() {
     });
     let pair = Pair {
         sidecar: Sidecar::start(old.addr, new.addr, ""),
-        mended: Arc::default(),
+        repaired: Arc::default(),
         heads: Arc::default(),
     };
     let class = pair.read(&["/items/1"], "");
@@ -161,7 +161,7 @@ fn an_error_of_the_new_stack_is_no_fix() {
 }
 
 #[test]
-fn what_was_masked_is_not_asked_and_never_sent_as_if_it_were_real() {
+fn masked_values_are_never_sent_in_a_recheck() {
     for (path, headers, part) in [
         ("/items/7?q=x", "", "query"),
         (
@@ -173,7 +173,7 @@ fn what_was_masked_is_not_asked_and_never_sent_as_if_it_were_real() {
     ] {
         let pair = Pair::start("");
         let class = pair.read(&[path], headers);
-        pair.mended.store(7, Ordering::SeqCst);
+        pair.repaired.store(7, Ordering::SeqCst);
         let (code, document) = pair.recheck(&class, &[]);
         assert_eq!(
             (code, counts(&document)),
@@ -187,7 +187,7 @@ fn what_was_masked_is_not_asked_and_never_sent_as_if_it_were_real() {
     // A shown value is sent unchanged.
     let pair = Pair::start("redact: {values: shown}\n");
     let class = pair.read(&["/items/7?q=x"], "x-tenant: a\r\n");
-    pair.mended.store(7, Ordering::SeqCst);
+    pair.repaired.store(7, Ordering::SeqCst);
     let (code, document) = pair.recheck(&class, &[]);
     assert_eq!(
         (code, counts(&document)),

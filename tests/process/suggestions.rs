@@ -36,8 +36,8 @@ fn check(sidecar: &Sidecar) {
 
 fn suggestions(sidecar: &Sidecar) -> Value {
     eventually("every mismatch is stored", || {
-        let told = sidecar.ask("/v1/rules/suggestions");
-        (told["mismatches"] == 20).then_some(told)
+        let printed = sidecar.ask("/v1/rules/suggestions");
+        (printed["mismatches"] == 20).then_some(printed)
     })
 }
 
@@ -52,8 +52,8 @@ fn preview(sidecar: &Sidecar, file: &str) -> Value {
 }
 
 /// The suggested rules as `at do`; each explains its whole class and no mismatch alone.
-fn suggested(told: &Value) -> Vec<String> {
-    let mut found: Vec<_> = told["suggestions"].as_array().unwrap().iter().collect();
+fn suggested(printed: &Value) -> Vec<String> {
+    let mut found: Vec<_> = printed["suggestions"].as_array().unwrap().iter().collect();
     found.sort_by_key(|found| found["rule"]["at"].to_string());
     let rules = found.into_iter().map(|found| {
         assert_eq!(
@@ -90,9 +90,9 @@ fn rules_are_suggested_for_what_differs_without_meaning() {
     let (old, new) = stacks();
     let sidecar = Sidecar::start(old.addr, new.addr, "");
     check(&sidecar);
-    let told = suggestions(&sidecar);
+    let printed = suggestions(&sidecar);
     assert_eq!(
-        suggested(&told),
+        suggested(&printed),
         [
             r#"$.request {"same":"uuid"}"#,
             r#"$.served_at {"time":{"within":"10s","formats":["rfc3339"]}}"#,
@@ -100,8 +100,8 @@ fn rules_are_suggested_for_what_differs_without_meaning() {
             r#"$.user_name {"rename":{"to":"userName","on":"old"}}"#,
         ]
     );
-    assert_eq!(told["masked_together"], 10);
-    let unexplained = told["unexplained"].as_array().unwrap();
+    assert_eq!(printed["masked_together"], 10);
+    let unexplained = printed["unexplained"].as_array().unwrap();
     assert_eq!(unexplained.len(), 1);
     let class = format!("/v1/classes/{}", unexplained[0].as_str().unwrap());
     assert_eq!(sidecar.ask(&class)["place"], "$.price");
@@ -149,15 +149,16 @@ fn a_preview_never_claims_to_know_masked_values() {
         ("at: $.price, do: {tolerance: {abs: 1}}", 0, 10, 10),
         ("at: $.nothing, do: ignore", 0, 20, 0),
     ] {
-        let told = preview(&sidecar, &format!("rules: [{{id: r, why: w, {rule}}}]"));
-        let counts = ["hidden", "kept", "cannot_be_judged"].map(|name| told[name]["count"].clone());
+        let printed = preview(&sidecar, &format!("rules: [{{id: r, why: w, {rule}}}]"));
+        let counts =
+            ["hidden", "kept", "cannot_be_judged"].map(|name| printed[name]["count"].clone());
         assert_eq!(counts, [hidden, kept, unknown].map(Value::from), "{rule}");
     }
-    let told = preview(
+    let printed = preview(
         &sidecar,
         "rules:\n  - {id: r, why: w, at: $.x, do: ignroe}\n",
     );
-    let fault = told["faults"][0].as_str().unwrap();
+    let fault = printed["faults"][0].as_str().unwrap();
     assert!(fault.starts_with("rules:2:"), "{fault}");
     assert!(fault.contains("did you mean `ignore`"), "{fault}");
 
@@ -165,10 +166,10 @@ fn a_preview_never_claims_to_know_masked_values() {
     let sidecar = Sidecar::start(old.addr, new.addr, shown);
     check(&sidecar);
     suggestions(&sidecar);
-    let told = preview(
+    let printed = preview(
         &sidecar,
         "rules: [{id: r, why: w, at: $.price, do: {tolerance: {abs: 1}}}]",
     );
-    assert_eq!(told["hidden"]["count"], 10, "{told}");
-    assert_eq!(told["cannot_be_judged"]["count"], 0, "{told}");
+    assert_eq!(printed["hidden"]["count"], 10, "{printed}");
+    assert_eq!(printed["cannot_be_judged"]["count"], 0, "{printed}");
 }

@@ -93,7 +93,7 @@ fn impaired(sidecar: &Sidecar) -> String {
 }
 
 #[test]
-fn nothing_is_lost_by_sigterm_and_the_verdict_goes_on_from_its_state() {
+fn sigterm_loses_nothing_and_the_verdict_continues() {
     let site = Site::new();
     let first = site.start("verdict: {max_mismatch: 0.01}\n");
     let mut caller = first.caller();
@@ -121,7 +121,7 @@ fn nothing_is_lost_by_sigterm_and_the_verdict_goes_on_from_its_state() {
 }
 
 #[test]
-fn what_waits_to_be_read_again_at_sigterm_is_stored_as_no_mismatch() {
+fn rechecks_waiting_at_sigterm_are_not_stored_as_mismatches() {
     let mut site = Site::new();
     site.new = Stack::json(r#"{"id": 1, "price": 9}"#);
     let store = format!("store: {{path: {}}}\n", site.path().display());
@@ -151,7 +151,7 @@ fn what_waits_to_be_read_again_at_sigterm_is_stored_as_no_mismatch() {
 
 /// Killed at random moments under load. `TWINREAD_KILLS=50` runs the long form with 50 kills.
 #[test]
-fn killed_at_random_moments_nothing_is_counted_twice_and_at_most_a_second_is_lost() {
+fn sigkill_counts_nothing_twice_and_loses_at_most_a_second() {
     let kills = std::env::var("TWINREAD_KILLS").map_or(10, |kills| kills.parse::<u64>().unwrap());
     let site = Site::new();
     // Bounds from the previous life: requests counted at its start plus those sent, until a second before its end and in all.
@@ -343,7 +343,7 @@ fn settings_changed_by_the_api_hold_after_a_restart() {
 }
 
 #[test]
-fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
+fn stored_settings_that_no_longer_fit_are_refused_and_set_aside() {
     let site = Site::new();
     let first = site.start("capture: {max_body: 1KiB}\n");
     let patch = r#"{"capture": {"max_total": "2KiB"}, "sample": {"rate": 0.5}}"#;
@@ -355,12 +355,12 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
         second.ask("/v1/settings")["settings"]["sample.rate"]["source"],
         "file"
     );
-    let told = impaired(&second);
+    let shown = impaired(&second);
     assert!(
-        told.contains("do not fit the configuration any more"),
-        "{told}"
+        shown.contains("do not fit the configuration any more"),
+        "{shown}"
     );
-    assert!(told.contains("max_body"), "{told}");
+    assert!(shown.contains("max_body"), "{shown}");
     stop(second);
     let aside =
         "SELECT count(*) FROM journal WHERE kind = 'refused_settings' AND document LIKE '%2KiB%'";
@@ -368,7 +368,7 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
 
     // Reported for as long as it does not fit, and in force again once it does.
     let third = site.start("capture: {max_body: 4KiB}\n");
-    assert_eq!(impaired(&third), told);
+    assert_eq!(impaired(&third), shown);
     stop(third);
     assert_eq!(stored(&site.path(), aside), 1);
     let fourth = site.start("capture: {max_body: 1KiB}\n");
@@ -379,7 +379,7 @@ fn settings_that_do_not_fit_any_more_are_refused_whole_and_kept_aside() {
 
     // Other changes replace it.
     let fifth = site.start("capture: {max_body: 4KiB}\n");
-    assert_eq!(impaired(&fifth), told);
+    assert_eq!(impaired(&fifth), shown);
     assert_eq!(fifth.patch(r#"{"sample": {"rate": 0.25}}"#).status, 200);
     stop(fifth);
     let sixth = site.start("capture: {max_body: 4KiB}\n");
@@ -414,22 +414,22 @@ fn settings_and_figures_hold_on_a_disk_that_cannot_be_written() {
         json!({"value": "new", "source": "api"})
     );
     assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
-    let told = impaired(&second);
-    assert!(told.contains("evidence.db cannot be opened"), "{told}");
-    assert!(!told.contains("cannot be read"), "{told}");
+    let shown = impaired(&second);
+    assert!(shown.contains("evidence.db cannot be opened"), "{shown}");
+    assert!(!shown.contains("cannot be read"), "{shown}");
     stop(second);
 
     std::fs::write(site.path(), "nonsense").unwrap();
     let third = site.start("");
-    let told = impaired(&third);
+    let shown = impaired(&third);
     assert!(
-        told.contains("the settings that the API had changed cannot be read"),
-        "{told}"
+        shown.contains("the settings that the API had changed cannot be read"),
+        "{shown}"
     );
 }
 
 #[test]
-fn ids_that_met_before_a_restart_are_known_after_it_and_rules_count_on() {
+fn id_pairs_and_rule_counts_survive_a_restart() {
     let site = Site::new();
     let rules = site.folder.path().join("rules.yaml");
     let rule = "rules:\n- {id: order, why: renumbered, at: $.id, do: {bijection: {scope: epoch, name: orders}}}\n";
@@ -481,9 +481,9 @@ fn refused(config: &Path) -> (Option<i32>, String) {
 fn a_second_process_on_the_same_file_is_refused() {
     let site = Site::new();
     let first = site.start("");
-    let (code, told) = refused(&first.folder.path().join("twinread.yaml"));
-    assert_eq!(code, Some(69), "{told}");
-    assert!(told.contains("is used by another process"), "{told}");
+    let (code, shown) = refused(&first.folder.path().join("twinread.yaml"));
+    assert_eq!(code, Some(69), "{shown}");
+    assert!(shown.contains("is used by another process"), "{shown}");
     assert_eq!(first.caller().get("/items/1").status, 200);
 }
 
@@ -511,9 +511,9 @@ fn a_folder_that_is_not_there_and_a_newer_file_are_refused() {
             path.display()
         );
         std::fs::write(&config, text).unwrap();
-        let (code, told) = refused(&config);
-        assert_eq!(code, Some(64), "{told}");
-        assert!(told.contains(expected), "{told}");
+        let (code, shown) = refused(&config);
+        assert_eq!(code, Some(64), "{shown}");
+        assert!(shown.contains(expected), "{shown}");
     }
 }
 
@@ -523,15 +523,15 @@ fn a_damaged_file_is_set_aside_and_the_live_path_goes_on() {
     std::fs::write(site.path(), "not a database, ".repeat(1_000)).unwrap();
     let sidecar = site.start("");
     assert_eq!(sidecar.caller().get("/items/1").status, 200);
-    let told = impaired(&sidecar);
-    assert!(told.contains("evidence.db.corrupt-"), "{told}");
+    let shown = impaired(&sidecar);
+    assert!(shown.contains("evidence.db.corrupt-"), "{shown}");
     assert_eq!(sidecar.metric("twinread_store_set_aside_total", ""), 1.0);
     stop(sidecar);
     assert_eq!(stored(&site.path(), "SELECT sum(live) FROM tallies"), 1);
 }
 
 #[test]
-fn a_full_disk_harms_no_caller_and_once_there_is_room_all_is_stored() {
+fn full_disk_harms_no_caller_and_all_is_stored_later() {
     let site = Site::new();
     let sidecar = site.start("");
     sidecar.caller().get("/items/1");
@@ -539,14 +539,17 @@ fn a_full_disk_harms_no_caller_and_once_there_is_room_all_is_stored() {
     limit_files(&sidecar, 0);
     let mut caller = sidecar.caller();
     caller.get("/items/1");
-    eventually("it is told", || {
+    eventually("it is shown", || {
         (sidecar.metric("twinread_store_failing", "") == 1.0).then_some(())
     });
     for _ in 0..100 {
         assert_eq!(caller.get("/items/1").status, 200);
     }
-    let told = impaired(&sidecar);
-    assert!(told.contains("the store cannot be written since"), "{told}");
+    let shown = impaired(&sidecar);
+    assert!(
+        shown.contains("the store cannot be written since"),
+        "{shown}"
+    );
     assert!(sidecar.metric("twinread_store_failures_total", "") >= 1.0);
 
     limit_files(&sidecar, u64::MAX);
@@ -589,10 +592,10 @@ fn begin_epoch(sidecar: &Sidecar, label: &str) -> Option<String> {
     );
     let answer = Caller::connect(sidecar.admin).send(&request);
     assert_eq!(answer.status, 201);
-    told_stored(&answer)
+    stored_header(&answer)
 }
 
-fn told_stored(answer: &Answer) -> Option<String> {
+fn stored_header(answer: &Answer) -> Option<String> {
     let lines = answer.head.lines();
     let mut values = lines.filter_map(|line| line.strip_prefix("twinread-stored: "));
     values.next().map(str::to_owned)
@@ -608,7 +611,7 @@ fn what_was_answered_as_changed_survives_a_kill_at_once() {
         assert_eq!(begin_epoch(&first, &label).as_deref(), Some("true"));
         let patched = first.patch(&json!({"sample": {"rate": rate}}).to_string());
         first.signal(Signal::KILL);
-        assert_eq!(told_stored(&patched).as_deref(), Some("true"));
+        assert_eq!(stored_header(&patched).as_deref(), Some("true"));
         first.exited();
 
         let second = site.start("");
@@ -627,12 +630,12 @@ fn a_change_that_is_not_stored_is_in_force_and_says_so() {
     assert_eq!(begin_epoch(&sidecar, "lost").as_deref(), Some("false"));
     let patched = sidecar.patch(r#"{"paused": true}"#);
     assert_eq!(patched.status, 200);
-    assert_eq!(told_stored(&patched).as_deref(), Some("false"));
+    assert_eq!(stored_header(&patched).as_deref(), Some("false"));
     assert_eq!(sidecar.ask("/v1/verdict")["epoch"]["label"], "lost");
 }
 
 #[test]
-fn entries_of_a_history_that_cannot_be_read_are_counted_and_the_others_shown() {
+fn unreadable_history_entries_are_counted_and_others_shown() {
     let site = Site::new();
     let first = site.start("");
     assert_eq!(first.patch(r#"{"sample": {"rate": 0.5}}"#).status, 200);
@@ -654,7 +657,7 @@ fn entries_of_a_history_that_cannot_be_read_are_counted_and_the_others_shown() {
 }
 
 #[test]
-fn a_file_removed_while_open_is_an_error_until_a_restart_begins_another() {
+fn file_removed_while_open_is_an_error_until_a_restart() {
     let site = Site::new();
     let first = site.start("");
     first.caller().get("/items/1");
@@ -665,7 +668,7 @@ fn a_file_removed_while_open_is_an_error_until_a_restart_begins_another() {
     });
     assert_eq!(first.metric("twinread_store_failing", ""), 1.0);
     let patched = first.patch(r#"{"sample": {"rate": 0.5}}"#);
-    assert_eq!(told_stored(&patched).as_deref(), Some("false"));
+    assert_eq!(stored_header(&patched).as_deref(), Some("false"));
     assert_eq!(first.caller().get("/items/1").status, 200);
     stop(first);
     assert!(!site.path().exists());
@@ -679,7 +682,7 @@ fn a_file_removed_while_open_is_an_error_until_a_restart_begins_another() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_is_told_and_nothing_counted_twice() {
+fn clock_set_back_is_reported_and_nothing_counted_twice() {
     let site = Site::new();
     let first = site.start("");
     first.caller().get("/items/1");
@@ -696,8 +699,8 @@ fn a_clock_that_was_set_back_is_told_and_nothing_counted_twice() {
     let second = site.start("");
     second.caller().get("/items/1");
     second.quiet(1);
-    let told = impaired(&second);
-    assert!(told.contains("the clock was set back by"), "{told}");
+    let shown = impaired(&second);
+    assert!(shown.contains("the clock was set back by"), "{shown}");
     assert_eq!(second.metric("twinread_clock_set_back", ""), 1.0);
     let items = route(&second, "GET /items/{}");
     assert_eq!((sum(&items["live"]), ended(&items)), (2, 2));

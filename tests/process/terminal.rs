@@ -259,7 +259,7 @@ fn no_command_outlives_its_terminal() {
 }
 
 #[test]
-fn a_view_without_its_terminal_ends_even_where_hangups_are_ignored() {
+fn view_without_its_terminal_ends_even_if_hangups_are_ignored() {
     let sidecar = unsafe_sidecar();
     let status = status(&sidecar, &[]);
     let mut ignoring = Command::new("sh");
@@ -308,8 +308,8 @@ fn once_there_are_no_control_codes_whatever_the_output_is() {
 fn settings_are_changed_together_or_not_at_all() {
     let sidecar = unsafe_sidecar();
     let changed = set(&sidecar, &["sample.rate=0.2", "new.timeout=2s"]);
-    let told = String::from_utf8(changed.stdout).unwrap();
-    assert_eq!(told, "new.timeout = 2s (api)\nsample.rate = 0.2 (api)\n");
+    let printed = String::from_utf8(changed.stdout).unwrap();
+    assert_eq!(printed, "new.timeout = 2s (api)\nsample.rate = 0.2 (api)\n");
 
     for (changes, expected) in [
         (
@@ -330,16 +330,16 @@ fn settings_are_changed_together_or_not_at_all() {
         ),
     ] {
         let refused = set(&sidecar, &changes);
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(64), "{told}");
-        assert!(told.contains(expected), "{told}");
+        let printed = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(64), "{printed}");
+        assert!(printed.contains(expected), "{printed}");
     }
     let rate = sidecar.ask("/v1/settings")["settings"]["sample.rate"].clone();
     assert_eq!(rate["value"], 0.2);
 
     let back = set(&sidecar, &["sample.rate=null"]);
-    let told = String::from_utf8(back.stdout).unwrap();
-    assert_eq!(told, "sample.rate = 1.0 (file)\n");
+    let printed = String::from_utf8(back.stdout).unwrap();
+    assert_eq!(printed, "sample.rate = 1.0 (file)\n");
 }
 
 /// What bash offers for the last of `words`, with the script that the program prints.

@@ -188,7 +188,7 @@ fn too_few_checks_give_more_checks_with_their_number_and_time() {
 }
 
 #[test]
-fn the_history_tells_each_change_and_survives_a_restart() {
+fn history_has_each_change_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("twinread.db");
     let config = format!("{}store: {{path: {}}}\n", loose(""), store.display());
@@ -200,15 +200,15 @@ fn the_history_tells_each_change_and_survives_a_restart() {
             (changes.len() >= count).then_some(changes)
         })
     };
-    let told = changes(&sidecar, 2);
+    let printed = changes(&sidecar, 2);
     let to = |change: &Value| change["to"].as_str().unwrap().to_owned();
     assert_eq!(
-        (to(&told[1]), to(&told[0])),
+        (to(&printed[1]), to(&printed[0])),
         ("undecided".into(), "safe".into())
     );
-    assert_eq!(told[0]["from"], "undecided");
+    assert_eq!(printed[0]["from"], "undecided");
     // A reason of the previous look. Looks are a second apart, and the checks may take longer.
-    let gone = told[0]["gone"][0]["code"].as_str().unwrap();
+    let gone = printed[0]["gone"][0]["code"].as_str().unwrap();
     assert!(
         ["no_traffic", "more_checks", "coverage"].contains(&gone),
         "{gone}"
@@ -220,9 +220,9 @@ fn the_history_tells_each_change_and_survives_a_restart() {
          content-length: {length}\r\n\r\n{{}}"
     );
     assert_eq!(Caller::connect(sidecar.admin).send(&epoch).status, 201);
-    let told = changes(&sidecar, 3);
+    let printed = changes(&sidecar, 3);
     assert_eq!(
-        (to(&told[0]), &told[0]["epoch_began"]),
+        (to(&printed[0]), &printed[0]["epoch_began"]),
         ("undecided".into(), &Value::from("asked"))
     );
     let page = sidecar.ask("/v1/verdict/history?limit=2");
@@ -233,9 +233,9 @@ fn the_history_tells_each_change_and_survives_a_restart() {
     sidecar.signal(Signal::TERM);
     assert!(sidecar.exited().success());
     let (sidecar, _) = judged(&Stack::json(OTHER), &config, CHECKS);
-    let told = changes(&sidecar, 4);
+    let printed = changes(&sidecar, 4);
     assert_eq!(
-        (&told[0]["from"], to(&told[0])),
+        (&printed[0]["from"], to(&printed[0])),
         (&Value::from("undecided"), "unsafe".into())
     );
 }
@@ -270,8 +270,8 @@ fn another_version_of_the_new_stack_begins_an_epoch() {
     read(&sidecar, 1);
     let mut gate = twinread();
     gate.args(["gate", "--admin", &format!("http://{}", sidecar.admin)]);
-    let told = String::from_utf8(gate.output().unwrap().stdout).unwrap();
-    assert!(told.contains(" of version 813 since "), "{told}");
+    let printed = String::from_utf8(gate.output().unwrap().stdout).unwrap();
+    assert!(printed.contains(" of version 813 since "), "{printed}");
     let second = sidecar.ask("/v1/verdict");
     assert_eq!(second["epoch"]["version"], "813");
     assert_eq!(second["epoch"]["cause"], "version");

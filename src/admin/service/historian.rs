@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_that_flaps_is_noted_from_time_to_time_and_no_change_is_lost_from_the_count() {
+    fn flapping_verdict_is_recorded_at_intervals_and_fully_counted() {
         let mut historian = Historian::default();
         let mut noted = Vec::new();
         let mut last = None;

@@ -141,7 +141,7 @@ const MASKED: [(&str, &str, Kind, Effect); 17] = [
 ];
 
 #[test]
-fn of_masked_values_only_what_does_not_depend_on_them_is_certain() {
+fn masked_values_make_dependent_effects_unknown() {
     let total = node(&[json!("items"), json!(3), json!("total")]);
     let tags = node(&[json!("tags")]);
     for (rule, name, kind, expected) in MASKED {
@@ -151,7 +151,7 @@ fn of_masked_values_only_what_does_not_depend_on_them_is_certain() {
 }
 
 #[test]
-fn where_a_name_is_masked_only_what_ignores_the_whole_body_is_certain() {
+fn masked_name_leaves_only_a_whole_body_rule_certain() {
     let hints = Hints::default();
     let effect = |rule: &str| {
         let stored = Example {
@@ -274,7 +274,7 @@ fn statuses_and_whole_bodies_are_judged() {
 }
 
 #[test]
-fn a_mismatch_whose_differences_are_not_all_kept_is_never_hidden() {
+fn mismatch_with_dropped_differences_is_never_hidden() {
     let preview = preview("rules: [{id: r, why: w, at: $.a, do: ignore}]");
     let (at, hints) = (node(&[json!("a")]), Hints::default());
     let placed = |at| ExampleDifference {

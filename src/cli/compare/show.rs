@@ -264,7 +264,7 @@ masked by clock: 1
     }
 
     #[test]
-    fn elements_have_their_neighbours_even_where_old_and_new_count_otherwise() {
+    fn elements_keep_neighbours_if_old_and_new_count_differently() {
         let reported = unified("[1,2,3,4]", "[1,2,9,3,4]");
         assert_eq!(
             reported,
@@ -327,7 +327,7 @@ masked by clock: 1
     }
 
     #[test]
-    fn next_to_a_difference_each_side_has_its_own_where_a_rule_masks() {
+    fn context_of_a_difference_shows_each_side_if_a_rule_masks() {
         let old = r#"{"n":1,"at":"10:00","z":{"at":1}}"#;
         let new = r#"{"n":2,"at":"11:00","z":{"at":1}}"#;
         let reported = text("application/json", old, new, View::SideBySide);

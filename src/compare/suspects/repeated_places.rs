@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_place_meets_what_is_above_and_below_it_whatever_the_indices(
+        fn place_overlaps_places_above_and_below_at_any_index(
             again in prop::collection::vec(place(), 0..4),
             place in place(),
         ) {

@@ -241,7 +241,7 @@ fn mirrored(action: &str) -> String {
 
 proptest! {
     #[test]
-    fn equal_by_construction_is_equal_and_one_change_next_to_is_found(
+    fn constructed_equal_is_equal_and_one_change_is_found_there(
         facts in facts(), picked in vec(any::<Index>(), 1..6), turn: usize, changed: Index,
     ) {
         let mut ways: Vec<Way> = picked.iter().map(|index| *index.get(&WAYS)).collect();

@@ -156,20 +156,20 @@ proptest! {
     fn ignoring_a_place_masks_all_of_it_and_nothing_else(
         document in documents(), index: Index, other: Index, seed: u64,
     ) {
-        let (steps, beside) = (pick(&document, index), pick(&document, other));
+        let (steps, neighbours) = (pick(&document, index), pick(&document, other));
         let mut changed = document.clone();
         *get(&mut changed, &steps) = json!({"some": ["thing", "else"]});
         let at = place(&steps);
         let comparison = compared(&json(document.to_string()), &json(respelled(&changed, &mut { seed })), &[(&at, "ignore")]);
         prop_assert_eq!(comparison.result, Compared::Equal(Via::Rules));
         // One more change, outside of the rule's reach.
-        if steps.starts_with(&beside) || beside.starts_with(&steps) {
+        if steps.starts_with(&neighbours) || neighbours.starts_with(&steps) {
             return Ok(());
         }
-        *get(&mut changed, &beside) = json!("another value altogether");
+        *get(&mut changed, &neighbours) = json!("another value altogether");
         let reported = json_differences(&document.to_string(), &changed.to_string(), &[(&at, "ignore")]);
         prop_assert_eq!(reported.len(), 1, "{:?}", reported);
-        prop_assert!(reported[0].starts_with(&place(&beside)), "{:?}", reported);
+        prop_assert!(reported[0].starts_with(&place(&neighbours)), "{:?}", reported);
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn a_defect_in_another_member_of_a_list_is_no_noise() {
 }
 
 #[test]
-fn a_place_that_has_moved_or_is_gone_with_the_whole_body_differs_still() {
+fn moved_or_removed_place_still_differs() {
     for later in [r#"{"list": [0, {"p": 2}]}"#, r#"{}"#, "nonsense", "[]"] {
         let found = observed(
             JSON,
@@ -147,7 +147,7 @@ fn lines_of_text_are_noise_one_by_one() {
 }
 
 #[test]
-fn a_line_that_is_always_wrong_differs_still_where_lines_before_it_come_and_go() {
+fn constantly_wrong_line_differs_if_lines_before_it_vary() {
     let text = "text/plain";
     for (readings, line) in [
         (
@@ -184,7 +184,7 @@ fn lines_that_come_and_go_at_one_place_are_noise() {
 }
 
 #[test]
-fn bytes_are_noise_from_the_first_on_in_which_olds_own_readings_differ() {
+fn bytes_are_noise_from_the_first_that_varies_on_old() {
     let bytes = "application/pdf";
     let defect = [["%PDF 1", "junk 2"], ["%PDF 3", "junk 4"]];
     let found = observed(bytes, &defect);
@@ -198,7 +198,7 @@ fn bytes_are_noise_from_the_first_on_in_which_olds_own_readings_differ() {
 }
 
 #[test]
-fn a_member_that_is_always_wrong_differs_still_where_a_rule_lets_its_array_be_in_any_order() {
+fn constantly_wrong_member_differs_in_an_unordered_array() {
     let rules = ruled(&[("$.items", "{unordered: {key: id}}")]);
     let clock = |at: u32| format!(r#"{{"id": "a", "ts": {at}}}"#);
     let [right, wrong] = [5, 7].map(|ts| format!(r#"{{"id": "b", "ts": {ts}}}"#));
@@ -256,8 +256,8 @@ fn where_too_much_differs_to_be_kept_only_what_was_kept_decides() {
     let found = observed_under(&comparing, JSON, &noise);
     assert_eq!(found, (Classification::Unclear, reported.clone()));
     // The last is noise: so nothing that differs later was kept.
-    let beside = [["[1, 2, 0]", "[5, 6, 0]"], ["[1, 9, 7]", "[1, 3, 8]"]];
-    let found = observed_under(&comparing, JSON, &beside);
+    let neighbour = [["[1, 2, 0]", "[5, 6, 0]"], ["[1, 9, 7]", "[1, 3, 8]"]];
+    let found = observed_under(&comparing, JSON, &neighbour);
     assert_eq!(found, (Classification::Lag, reported[..1].to_vec()));
     // The last differs again, and may be noise that was not kept.
     let hidden = [["[1, 2, 3]", "[1, 5, 6]"], ["[7, 8, 9]", "[7, 4, 0]"]];
@@ -413,7 +413,7 @@ fn observed_with(known: &[Kind], readings: [[&str; 2]; 2]) -> Classification {
 }
 
 #[test]
-fn what_earlier_checks_know_is_noise_where_new_differs_from_itself() {
+fn known_noise_is_noise_if_new_differs_from_itself() {
     let [ab, ba] = [r#"{"a": [1, 2]}"#, r#"{"a": [2, 1]}"#];
     let order = [Kind::Order];
     assert_eq!(

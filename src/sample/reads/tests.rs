@@ -186,7 +186,7 @@ fn a_header_or_content_type_given_twice_makes_no_read() {
 }
 
 #[test]
-fn a_path_that_may_lead_elsewhere_fits_no_declaration_with_a_path() {
+fn ambiguous_path_fits_no_declaration_with_a_path() {
     let reads =
         reads("[{methods: [POST], path: '/search/{x}'}, {methods: [GET], path: '/a/*'}]").unwrap();
     let text = [("content-type", "text/plain")];

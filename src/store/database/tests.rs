@@ -56,7 +56,7 @@ fn files(folder: &TempDir, part: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_handed_over_is_there_after_the_end_and_nobody_else_can_read_it() {
+fn stored_data_survives_the_end_and_is_private() {
     let (folder, path) = scratch();
     let (database, _) = open(&path);
     put(&database, "one");
@@ -136,7 +136,7 @@ fn a_file_of_a_newer_version_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn every_step_of_the_schema_keeps_what_the_steps_before_have_stored() {
+fn migrations_keep_what_earlier_versions_stored() {
     let all = schema::STEPS.len();
     for reached in 1..=all {
         let mut raw = Connection::open_in_memory().unwrap();
@@ -166,7 +166,7 @@ const EXAMPLES_OF_VERSION_5: &str = "
     INSERT INTO mismatch_piles VALUES (1, 0, 2, 443), (1, 1, 1, 161), (1, 3, 2, 362);";
 
 #[test]
-fn examples_of_an_earlier_version_are_kept_and_retained_as_new_ones() {
+fn examples_of_an_earlier_version_are_retained_as_new_ones() {
     let (_folder, path) = scratch();
     let mut raw = Connection::open(&path).unwrap();
     schema::migrate(&mut raw, &schema::STEPS[..5]).unwrap();
@@ -261,7 +261,7 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
 }
 
 #[test]
-fn a_file_damaged_while_open_is_set_aside_and_the_next_start_begins_another() {
+fn file_damaged_while_open_is_set_aside_until_the_next_start() {
     let (folder, path) = scratch();
     let (database, gauges) = open(&path);
     put(&database, "one");
@@ -289,7 +289,7 @@ fn a_file_damaged_while_open_is_set_aside_and_the_next_start_begins_another() {
 }
 
 #[test]
-fn a_file_removed_or_replaced_while_open_is_an_error_and_nothing_else() {
+fn file_removed_or_replaced_while_open_is_only_an_error() {
     let other = |path: &Path| fs::write(path, "of somebody else").unwrap();
     let none = |_: &Path| {};
     for replace in [none as fn(&Path), other] {
@@ -322,7 +322,7 @@ fn failure(code: i32) -> rusqlite::Error {
 }
 
 #[test]
-fn a_full_disk_is_shown_and_what_waits_is_written_once_there_is_room() {
+fn full_disk_is_shown_and_pending_writes_follow_later() {
     let (_folder, path) = scratch();
     let (database, gauges) = open(&path);
     let room = Arc::new(AtomicU64::new(1));
@@ -366,7 +366,7 @@ fn a_disk_that_takes_no_file_leaves_a_database_in_memory() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_read_with_its_log_or_without_one() {
+fn unopenable_file_is_read_with_or_without_its_log() {
     let (folder, path) = scratch();
     let (database, _) = open(&path);
     put(&database, "in the log");
@@ -399,7 +399,7 @@ fn a_write_that_can_never_succeed_takes_no_other_along() {
 }
 
 #[test]
-fn a_refused_source_is_shown_as_a_failing_disk_until_it_is_accepted() {
+fn refused_source_is_shown_as_a_failing_disk_until_accepted() {
     struct Refused(Arc<AtomicU64>);
     impl Source for Refused {
         fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {

@@ -185,7 +185,7 @@ fn evidence_outlives_the_process_and_open_seconds_do_not() {
 }
 
 #[test]
-fn what_was_checked_since_another_build_answered_is_known_after_a_restart() {
+fn checks_since_another_build_answered_survive_a_restart() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
     let ledger = first.counted.ledger.clone();
@@ -203,7 +203,7 @@ fn what_was_checked_since_another_build_answered_is_known_after_a_restart() {
 }
 
 #[test]
-fn a_build_that_another_replaced_is_not_judged_alone_after_a_restart() {
+fn replaced_build_is_not_judged_alone_after_a_restart() {
     let database = database();
     let mut first = Process::start(&database, 1_000);
     check_of(&first, "1");
@@ -344,7 +344,7 @@ fn minutes_become_hours_after_two_days_and_hours_go() {
 }
 
 #[test]
-fn epochs_that_are_over_stay_readable_for_as_long_as_they_are_kept() {
+fn ended_epochs_stay_readable_while_kept() {
     let database = database();
     let mut first = Process::start(&database, 0);
     first.check("a", Outcome::Noise);
@@ -383,7 +383,7 @@ fn check_of(process: &Process, build: &str) {
 }
 
 #[test]
-fn a_build_that_answers_after_its_epoch_is_gone_begins_another_and_all_is_written() {
+fn build_answering_after_its_epoch_is_gone_begins_another() {
     let database = database();
     let mut process = Process::start(&database, 0);
     check_of(&process, "1");
@@ -564,7 +564,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_happens_nothing_is_lost_that_was_written_and_nothing_counted_twice(events in events()) {
+    fn nothing_written_is_lost_or_counted_twice(events in events()) {
         let database = database();
         let mut second = 3 * DAY;
         let mut process = Process::start(&database, second);

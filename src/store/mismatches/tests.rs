@@ -225,7 +225,7 @@ fn what_is_too_old_goes() {
 }
 
 #[test]
-fn a_class_that_has_long_not_been_seen_goes_and_makes_room_for_another() {
+fn class_not_seen_for_long_makes_room_for_another() {
     let kept = Kept::new(Config {
         max_classes: 1,
         keep: Duration::from_secs(900_000),

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_found_equal_whatever_the_order_of_members() {
+    fn equal_documents_match_in_any_order_of_members() {
         let old = r#"{"a":[{"id":1,"b":[1,2],"c":{"id":1}},{"id":2,"b":[],"c":{"id":2}}],"t":2}"#;
         let new =
             r#"{"t":2,"a":[{"c":{"id":1},"b":[1, 2],"id":1},{"c":{"id":2},"b":[ ],"id":2} ]}"#;

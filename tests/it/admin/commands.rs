@@ -62,7 +62,7 @@ async fn the_gate_ends_with_the_verdict() {
 }
 
 #[tokio::test]
-async fn a_waiting_gate_ends_when_the_verdict_does_or_its_time_is_over() {
+async fn waiting_gate_ends_with_the_verdict_or_its_time_limit() {
     let running = Running::start(None).await;
     let undecided = end_of(&["gate", "--wait", "20ms"], &running).await;
     assert_eq!(undecided, ExitCode::from(2));

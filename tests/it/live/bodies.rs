@@ -56,7 +56,7 @@ async fn trailers_pass_both_ways_announced_or_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_ends_with_its_connection_is_chunked_for_the_caller() {
+async fn body_delimited_by_close_is_chunked_for_the_caller() {
     for version in ["1.0", "1.1"] {
         let stack = Stack::script(move |mut conn, seen| async move {
             seen.message(&mut conn).await;

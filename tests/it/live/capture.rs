@@ -122,7 +122,7 @@ async fn only_reads_are_sampled() {
 }
 
 #[tokio::test]
-async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
+async fn reads_count_towards_their_route_sampled_or_not() {
     let stack = Stack::answering(OK);
     let sidecar = LivePath::plan(stack.addr, stack.addr)
         .live(|live| {
@@ -143,7 +143,7 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
     for body in [r#"{"q":"get"}"#, r#"{"q":"put"}"#] {
         caller.send(posted(body)).await.message().await;
     }
-    until("told by the body, too", || reads() == 2).await;
+    until("shown by the body, too", || reads() == 2).await;
     assert_eq!(sidecar.sampled(), 0, "nothing is sampled");
     sidecar.set(|live| live.checks = Checks::Paused);
     caller.send(GET).await.message().await;
@@ -160,7 +160,7 @@ async fn every_read_counts_towards_the_share_of_its_route_sampled_or_not() {
 }
 
 #[tokio::test]
-async fn a_read_told_by_its_body_is_sampled_with_it() {
+async fn read_recognised_by_its_body_is_sampled_with_it() {
     let stack = Stack::answering(OK);
     let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()
@@ -209,7 +209,7 @@ async fn a_read_told_by_its_body_is_sampled_with_it() {
 }
 
 #[tokio::test]
-async fn a_caller_that_takes_its_time_to_send_the_body_is_no_delay_of_the_stack() {
+async fn slow_request_body_is_no_delay_of_the_stack() {
     let stack = Stack::answering(OK);
     let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()

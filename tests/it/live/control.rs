@@ -64,7 +64,7 @@ async fn without_a_live_token_nobody_forces_a_sample() {
 }
 
 #[tokio::test]
-async fn a_forced_read_is_sampled_past_the_cap_and_replayed_without_the_token() {
+async fn forced_read_passes_the_cap_and_is_replayed_without_token() {
     let stack = Stack::answering(OK);
     let mut sidecar = LivePath::plan(stack.addr, stack.addr)
         .sample_all()

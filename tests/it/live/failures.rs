@@ -179,6 +179,6 @@ fn assert_problem(answer: &str, status: u16, detail: &str) {
     );
     let problem: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(problem["status"], status);
-    let told = problem["detail"].as_str().unwrap();
-    assert!(told.contains(detail), "{told}");
+    let shown = problem["detail"].as_str().unwrap();
+    assert!(shown.contains(detail), "{shown}");
 }

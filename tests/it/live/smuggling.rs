@@ -60,7 +60,7 @@ const CHUNKS: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn heads_of_smuggling_shapes_are_refused_and_the_connection_closed() {
+async fn smuggling_heads_are_refused_and_the_connection_closed() {
     let stack = Stack::answering(OK);
     let sidecar = LivePath::before(stack.addr).await;
     for head in HEADS {

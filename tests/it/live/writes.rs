@@ -83,7 +83,7 @@ async fn only_what_is_neither_safe_nor_declared_a_read_is_a_write() {
 }
 
 #[tokio::test]
-async fn a_write_counts_before_it_is_answered_and_when_its_caller_gives_it_up() {
+async fn write_counts_before_its_answer_and_if_its_caller_gives_up() {
     let stack = Stack::replying(Reply::Hang(String::new()));
     let sidecar = LivePath::sampling(stack.addr).await;
     let mut caller = sidecar.caller().await;

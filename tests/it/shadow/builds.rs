@@ -46,7 +46,7 @@ fn of(build: &str, matches: u64) -> (Option<String>, u64) {
 }
 
 #[tokio::test]
-async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternate_do_not() {
+async fn new_build_begins_an_epoch_and_alternating_builds_do_not() {
     let old = Stack::replying(json(EQUAL));
     let new = Stack::replying(Reply::Write(built(Some("812"))));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
@@ -68,7 +68,7 @@ async fn another_build_of_the_new_stack_begins_an_epoch_and_builds_that_alternat
 }
 
 #[tokio::test]
-async fn what_answers_that_name_no_build_proved_is_not_that_of_one_which_is_named_later() {
+async fn answers_without_a_build_prove_nothing_of_a_build_named_later() {
     let old = Stack::replying(json(EQUAL));
     let new = Stack::replying(Reply::Write(built(None)));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
@@ -103,7 +103,7 @@ async fn a_reading_that_another_build_answered_takes_no_mismatch_back() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_proxy_before_the_new_stack_is_of_no_other_build() {
+async fn proxy_error_before_the_new_stack_is_of_no_other_build() {
     let old = Stack::replying(json(EQUAL));
     let new = Stack::replying(Reply::Write(built(Some("812"))));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
@@ -117,7 +117,7 @@ async fn an_error_of_a_proxy_before_the_new_stack_is_of_no_other_build() {
 }
 
 #[tokio::test]
-async fn the_build_is_that_of_the_new_stack_also_where_it_is_the_primary() {
+async fn build_is_that_of_the_new_stack_in_either_role() {
     let old = Stack::replying(Reply::Write(built(Some("of old"))));
     let new = Stack::replying(json(EQUAL));
     let shadow = Shadow::start(&old, &new, settings_with_header()).await;
@@ -141,7 +141,7 @@ async fn without_a_version_header_in_the_settings_none_is_looked_at() {
 }
 
 #[tokio::test]
-async fn latencies_are_told_of_answers_that_a_slow_caller_cannot_have_held_up() {
+async fn latency_excludes_answers_that_a_slow_caller_held_up() {
     let long: &'static str = Box::leak(" ".repeat(300 << 10).into_boxed_str());
     let old = Stack::replying(json(EQUAL));
     let new = Stack::replying(json(long));

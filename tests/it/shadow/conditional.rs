@@ -29,7 +29,7 @@ fn unmodified() -> Read {
 }
 
 #[tokio::test]
-async fn what_the_caller_had_already_is_read_without_conditions_on_both() {
+async fn conditional_read_is_repeated_without_conditions_on_both() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut shadow = comparing((&old, &new, None), after(&[1])).await;
     assert_eq!(shadow.check(&unmodified()).await, MATCH);
@@ -122,7 +122,7 @@ async fn conditions_that_only_the_shadow_goes_by_are_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_stack_that_sends_the_whole_where_a_part_is_asked_for_is_a_mismatch() {
+async fn whole_answer_to_a_range_request_is_a_mismatch() {
     for (condition, read_again) in [(("if-range", "old"), 2), (("x-own", "1"), 1)] {
         let (old, new) = pair(tagged("old"), json(EQUAL));
         let mut shadow = comparing((&old, &new, None), after(&[1])).await;
@@ -153,7 +153,7 @@ async fn a_read_with_and_without_its_conditions_takes_two_of_the_rate() {
 }
 
 #[tokio::test]
-async fn what_the_caller_had_already_is_not_compared_where_it_is_skipped() {
+async fn conditional_read_is_not_compared_if_skipped() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let skip = Settings {
         conditional: Conditional::Skip,
@@ -287,7 +287,7 @@ async fn a_304_by_the_own_validator_is_compared_by_its_content() {
 }
 
 #[tokio::test]
-async fn a_304_of_the_shadow_where_the_primary_sends_content_is_a_mismatch() {
+async fn shadow_304_against_primary_content_is_a_mismatch() {
     let stale = || validating("etag: \"1\"", EQUAL, knows_one);
     let moved = || validating("etag: \"2\"", EQUAL, |_| false);
     for primary in [stack::Stack::Old, stack::Stack::New] {
@@ -339,7 +339,7 @@ async fn a_new_stack_that_fails_on_conditions_alone_is_a_mismatch() {
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     assert_eq!(shadow.check(&known_by(BY_TAG)).await, MISMATCH);
     let report = shadow.reports.try_recv().unwrap();
-    let statuses = [&report.old, &report.new].map(|told| told.as_ref().unwrap().status);
+    let statuses = [&report.old, &report.new].map(|shown| shown.as_ref().unwrap().status);
     assert_eq!(statuses, [200, 500]);
     assert!(report.rechecked.is_conditional);
     let mut names = report.request.headers.iter().map(|(name, _)| name.as_str());

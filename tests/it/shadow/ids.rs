@@ -41,7 +41,7 @@ async fn is_free(shadow: &mut Shadow, (old, new): (&Stack, &Stack)) -> bool {
 }
 
 #[tokio::test]
-async fn what_met_in_a_match_and_to_the_end_of_a_mismatch_is_remembered() {
+async fn id_pairs_of_a_match_and_a_lasting_mismatch_are_remembered() {
     for (version, expected) in [(1, MATCH), (2, MISMATCH)] {
         let body = format!(r#"{{"id": 7, "v": {version}}}"#);
         let (old, new) = pair(json(OLD), json(&body));
@@ -78,7 +78,7 @@ async fn what_met_in_a_check_that_is_unconfirmed_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn what_met_beside_noise_alone_is_not_remembered() {
+async fn ids_paired_in_noise_alone_are_not_remembered() {
     let version = AtomicUsize::new(5);
     let clock = Script::bodies(move |_| {
         let version = version.fetch_add(1, Ordering::SeqCst);

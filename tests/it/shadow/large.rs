@@ -59,7 +59,7 @@ fn chunked(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn equal_bodies_are_a_match_whichever_is_primary_and_take_no_memory() {
+async fn equal_large_bodies_match_in_either_role_without_memory() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
         for way in [json(large("a")), Reply::Write(chunked(large("a")))] {
             let (old, new) = pair(way.clone(), way);
@@ -120,8 +120,8 @@ async fn a_status_that_differs_is_a_mismatch_whatever_the_body() {
             (places(&report), report.rechecked.count),
             (vec!["status"], 2)
         );
-        let told = report.old.as_ref().unwrap().body.as_deref();
-        assert_eq!(told, Some("json(65536 bytes)"));
+        let shown = report.old.as_ref().unwrap().body.as_deref();
+        assert_eq!(shown, Some("json(65536 bytes)"));
     }
 }
 
@@ -135,7 +135,7 @@ fn late(body: &'static str) -> Script {
 }
 
 #[tokio::test]
-async fn lag_is_told_by_bodies_that_are_equal_later() {
+async fn lag_is_bodies_that_are_equal_later() {
     let (old, new) = pair(json(large("a")), late(large("a")));
     let shadow = checking(&old, &new).await;
     assert_eq!(shadow.check(&read(large("a"))).await, Outcome::Transient);
@@ -166,7 +166,7 @@ fn whole(rules: &str) -> std::sync::Arc<CompareConfig> {
 }
 
 #[tokio::test]
-async fn noise_elsewhere_does_not_excuse_bodies_that_were_not_compared() {
+async fn noise_elsewhere_does_not_excuse_uncompared_bodies() {
     for (body, expected) in [("a", Outcome::Noise), ("b", TOO_LARGE)] {
         let (old, new) = pair(stamped(large("a")), stamped(large(body)));
         let mut shadow = checking(&old, &new).await;
@@ -200,7 +200,7 @@ async fn bodies_that_no_primary_answer_stands_for_are_hashed_on_both() {
 }
 
 #[tokio::test]
-async fn the_size_that_an_answer_to_head_tells_is_compared() {
+async fn size_in_an_answer_to_head_is_compared() {
     for (length, expected) in [("100", MATCH), ("7", MISMATCH)] {
         let head = |length| answer("200 OK", "").replace("length: 0", &format!("length: {length}"));
         let (old, new) = pair(Reply::Write(head("100")), Reply::Write(head(length)));

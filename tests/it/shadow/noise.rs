@@ -102,7 +102,7 @@ async fn clock_that_new_drops_or_nulls_or_quotes_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn header_that_varies_on_old_and_is_missing_on_new_is_a_mismatch() {
+async fn header_varying_on_old_and_missing_on_new_is_a_mismatch() {
     let with_id = || {
         Script::answers(|_| {
             let id = format!("200 OK\r\nx-request-id: {}", next());
@@ -153,7 +153,7 @@ async fn order_at_random_on_both_is_noise_once_it_is_known() {
 }
 
 #[tokio::test]
-async fn order_that_new_never_changes_is_a_mismatch_where_old_keeps_its_own() {
+async fn fixed_order_of_new_is_a_mismatch_if_old_keeps_its_own() {
     let (old, new) = pair(by_turns_under_x(AB), by_turns_under_x(BA));
     let shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     learn(&shadow, 20).await;

@@ -30,7 +30,7 @@ pub(crate) fn write(shadow: &Shadow, path: &str) {
 }
 
 #[tokio::test]
-async fn what_was_written_is_read_afresh_on_both_after_the_first_delay_whichever_is_primary() {
+async fn written_key_is_read_again_on_both_after_the_first_delay() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
         let (old, new) = pair(json(EQUAL), json(EQUAL));
         let shadow = comparing((&old, &new, None), after(&[50, 60_000])).await;
@@ -86,7 +86,7 @@ async fn lag_that_outlives_the_first_delay_is_transient() {
 }
 
 #[tokio::test]
-async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditions() {
+async fn conditional_read_of_a_written_key_is_delayed_unconditional() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let shadow = comparing((&old, &new, None), after(&[1])).await;
     let read = Read {
@@ -108,7 +108,7 @@ async fn what_the_caller_had_already_is_delayed_too_and_read_without_its_conditi
 }
 
 #[tokio::test]
-async fn what_was_written_is_read_without_conditions_whatever_the_live_answer_was() {
+async fn written_key_is_read_without_conditions_for_any_live_answer() {
     let tagged = Script::answers(|request| {
         if request.contains("if-none-match") {
             "HTTP/1.1 304 Not Modified\r\netag: \"7\"\r\n\r\n".to_owned()
@@ -183,7 +183,7 @@ async fn a_stack_that_fails_then_counts_as_that() {
 }
 
 #[tokio::test]
-async fn delayed_checks_are_bounded_hold_no_place_and_end_with_the_process() {
+async fn delayed_checks_are_bounded_hold_no_slot_and_end_at_shutdown() {
     let (old, new) = pair(json(EQUAL), json(EQUAL));
     let mut settings = after(&[3_600_000]);
     settings.queue.max_length = 2;

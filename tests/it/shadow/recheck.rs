@@ -73,8 +73,8 @@ pub(crate) fn reading(answer: &'static str) -> Read {
 }
 
 pub(crate) fn places(report: &Sent) -> Vec<&str> {
-    let told = report.differences.iter();
-    told.map(|told| told.place.as_str()).collect()
+    let shown = report.differences.iter();
+    shown.map(|shown| shown.place.as_str()).collect()
 }
 
 pub(crate) fn marks(stack: &Stack) -> Vec<String> {
@@ -89,7 +89,7 @@ pub(crate) fn marks(stack: &Stack) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_vanishes_is_lag_and_both_stacks_can_tell_the_readings() {
+async fn difference_that_vanishes_is_lag_and_rechecks_are_marked() {
     let (old, new) = pair(json(EQUAL), Script::sequence(&[STALE, STALE, EQUAL]));
     let mut shadow = comparing((&old, &new, None), after(&[20, 60, 5_000])).await;
 
@@ -106,7 +106,7 @@ async fn what_vanishes_is_lag_and_both_stacks_can_tell_the_readings() {
 }
 
 #[tokio::test]
-async fn what_differs_to_the_last_reading_is_a_mismatch_whichever_is_primary() {
+async fn difference_to_the_last_reading_is_a_mismatch_in_either_role() {
     for primary in [stack::Stack::Old, stack::Stack::New] {
         let (own, other) = pair(json(EQUAL), json(STALE));
         let (old, new) = match primary {
@@ -157,7 +157,7 @@ const NOISY: &str =
     r#"{"at": 1, "id": "first", "tags": [8, 7, 6, 5, 4, 3, 2, 1], "also": [1, 2, 3], "price": 9}"#;
 
 #[tokio::test]
-async fn what_the_old_stack_itself_changes_is_noise_and_a_defect_beside_it_is_found() {
+async fn old_changes_are_noise_and_a_defect_next_to_them_is_found() {
     for (price, expected) in [(9, Outcome::Noise), (8, MISMATCH)] {
         let (old, new) = pair(noisy(9), noisy(price));
         let mut shadow = comparing((&old, &new, None), after(&[1, 2, 3, 4])).await;
@@ -187,7 +187,7 @@ async fn more_noise_than_a_report_keeps_is_noise_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_defect_behind_more_noise_than_a_report_keeps_is_all_that_is_told() {
+async fn defect_behind_much_noise_is_all_that_is_reported() {
     let (old, new) = pair(priced(6_000, 9), priced(6_000, 8));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     let first = Box::leak(list(6_000, 0, 9).into_boxed_str());
@@ -197,7 +197,7 @@ async fn a_defect_behind_more_noise_than_a_report_keeps_is_all_that_is_told() {
 }
 
 #[tokio::test]
-async fn too_much_noise_to_tell_it_from_a_defect_stays_unconfirmed_and_is_shown() {
+async fn too_much_noise_stays_unconfirmed_and_is_shown() {
     let (old, new) = pair(priced(20_000, 9), priced(20_000, 9));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     let first = Box::leak(list(20_000, 0, 9).into_boxed_str());
@@ -207,7 +207,7 @@ async fn too_much_noise_to_tell_it_from_a_defect_stays_unconfirmed_and_is_shown(
 }
 
 #[tokio::test]
-async fn noise_that_there_is_no_room_to_keep_in_mind_leaves_it_unconfirmed() {
+async fn noise_beyond_memory_stays_unconfirmed() {
     let (old, new) = pair(priced(6_000, 9), priced(6_000, 8));
     let mut shadow = comparing((&old, &new, None), after(&[1, 2])).await;
     // Enough for the answers.
@@ -243,7 +243,7 @@ async fn with_a_control_instance_the_noise_reading_goes_there() {
 }
 
 #[tokio::test]
-async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defect() {
+async fn refused_reading_makes_a_defect_neither_noise_nor_lag() {
     let statuses = [
         "401 Unauthorized",
         "429 Too Many Requests",
@@ -282,7 +282,7 @@ async fn a_stack_that_turns_a_reading_away_makes_neither_noise_nor_lag_of_a_defe
 }
 
 #[tokio::test]
-async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defect() {
+async fn wrong_control_instance_makes_no_noise_of_a_defect() {
     for elsewhere in ["404 Not Found", "302 Found"] {
         let (old, new) = pair(json(EQUAL), json(STALE));
         let control = Stack::replying(Reply::Write(answer(elsewhere, "{}")));
@@ -294,7 +294,7 @@ async fn a_control_instance_that_serves_something_else_makes_no_noise_of_a_defec
 }
 
 #[tokio::test]
-async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() {
+async fn new_failure_is_no_lag_if_it_answers_a_moment_later() {
     let failing = |times: usize| {
         let answered = AtomicUsize::new(0);
         Script::answers(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
@@ -313,7 +313,7 @@ async fn a_failure_of_the_new_stack_is_no_lag_where_it_answers_a_moment_later() 
 }
 
 #[tokio::test]
-async fn a_new_stack_that_fails_in_another_way_when_it_is_read_again_is_a_mismatch() {
+async fn new_failing_in_another_way_on_recheck_is_a_mismatch() {
     let answered = AtomicUsize::new(0);
     let failing = Script::answers(move |_| match answered.fetch_add(1, Ordering::SeqCst) {
         0 => answer("503 Service Unavailable", "{}"),
@@ -377,7 +377,7 @@ async fn past_its_budget_what_differs_stays_unconfirmed() {
 }
 
 #[tokio::test]
-async fn a_stack_that_fails_to_answer_again_leaves_it_unconfirmed_and_is_left_alone() {
+async fn stack_failing_rechecks_leaves_it_unconfirmed_and_is_spared() {
     let (old, new) = pair(Reply::Close(String::new()), json(STALE));
     let mut settings = after(&[1]);
     settings.protection.breaker = Limits {
@@ -472,7 +472,7 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_under_way_to_a_re_check_when_the_process_drains_is_no_mismatch() {
+async fn check_waiting_for_a_recheck_at_drain_is_no_mismatch() {
     let refused = Reply::Write(answer("401 Unauthorized", "{}"));
     for new in [json(STALE), refused] {
         let (old, new) = pair(json(EQUAL), new);
@@ -570,7 +570,7 @@ fn key(request: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_stack_that_lags_behind_writes_shows_no_mismatch_but_what_is_corrupt() {
+async fn lag_behind_writes_is_no_mismatch_but_corruption_is() {
     let record = Record {
         version: 1,
         written: Instant::now(),
@@ -632,7 +632,7 @@ fn key_of(report: &Sent) -> usize {
 }
 
 #[tokio::test]
-async fn a_refused_credential_is_told_as_that_confirmed_or_not() {
+async fn refused_credential_is_reported_confirmed_or_not() {
     let refused = Reply::Write(answer("401 Unauthorized", "{}"));
     let (old, new) = pair(json(EQUAL), refused);
     let mut few = after(&[1]);

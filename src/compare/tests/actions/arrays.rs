@@ -103,7 +103,7 @@ const REORDERED: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn members_of_unordered_arrays_find_each_other_under_every_action() {
+fn elements_of_unordered_arrays_pair_under_every_action() {
     for (at, action, old, new) in REORDERED {
         let rules = [("$", "unordered"), (*at, *action)];
         assert_eq!(
@@ -261,7 +261,7 @@ fn a_key_that_counts_as_absent_is_none() {
 }
 
 #[test]
-fn of_equal_members_the_one_too_many_is_that_without_which_the_order_is_the_same() {
+fn surplus_of_equal_elements_is_the_one_that_breaks_the_order() {
     let rules = [("$", "unordered")];
     for (old, new, expected, masked) in [
         ("[1,2,1]", "[2,1]", vec!["$[0] missing"], 0),

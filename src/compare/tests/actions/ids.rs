@@ -196,7 +196,7 @@ fn arrays_without_order_wait_for_what_distinguishes_their_ids() {
 }
 
 #[test]
-fn elements_distinguished_by_ids_alone_are_paired_so_that_all_ids_agree() {
+fn elements_differing_by_ids_alone_pair_so_that_ids_agree() {
     let rules = [("$", "unordered"), ("$[*].*", ID)];
     let trees = [
         (
@@ -252,7 +252,7 @@ proptest! {
 }
 
 #[test]
-fn ids_that_are_the_same_meet_each_other_where_nothing_else_is_known() {
+fn equal_ids_pair_if_nothing_else_is_known() {
     let rules = [("$.*", "unordered"), ("$.*[*]", ID)];
     let (old, new) = (r#"{"a":[1,2,3],"b":[1,2]}"#, r#"{"a":[3,1,2],"b":[2,1]}"#);
     let used = compared(&json(old), &json(new), &rules).rules;

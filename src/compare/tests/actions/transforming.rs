@@ -151,7 +151,7 @@ fn case_space_and_unicode_are_matters_of_spelling() {
 }
 
 #[test]
-fn what_is_in_a_parsed_text_is_reported_and_masked_at_its_own_place() {
+fn parsed_text_is_reported_and_masked_at_its_own_place() {
     let rules = [
         ("$.p", "{parse: json}"),
         ("$.p.ts", "ignore"),
