@@ -5,7 +5,7 @@
 mod advice;
 mod calls;
 mod connections;
-pub mod documents;
+pub(crate) mod documents;
 mod epochs;
 mod evidence;
 mod examples;
@@ -17,10 +17,10 @@ mod problem;
 mod recheck;
 mod router;
 mod server;
-pub mod service;
+pub(crate) mod service;
 mod settings;
 mod state;
 
-pub use connections::MAX_CONNECTIONS;
-pub use server::{Bound, Config, bind};
+pub(crate) use connections::MAX_CONNECTIONS;
+pub use server::{Config, bind};
 pub use state::AdminState;

@@ -1,7 +1,7 @@
 //! Advice on rules: which rules would explain differences, and what a change of the rules would do to them.
 
-pub mod preview;
-pub mod suggest;
+pub(crate) mod preview;
+pub(crate) mod suggest;
 
 use crate::value::{Kind, Place};
 use serde_json::Value as Json;
@@ -9,7 +9,7 @@ use suggest::Hints;
 
 /// A stored mismatch.
 #[derive(Clone, Debug)]
-pub struct Example<'e> {
+pub(crate) struct Example<'e> {
     pub id: &'e str,
     pub route: &'e str,
     pub method: &'e str,
@@ -23,7 +23,7 @@ pub struct Example<'e> {
 
 /// One difference of a stored mismatch.
 #[derive(Clone, Debug)]
-pub struct ExampleDifference<'e> {
+pub(crate) struct ExampleDifference<'e> {
     /// The id of its class.
     pub class: &'e str,
     /// The place of its class, where a rule would apply.

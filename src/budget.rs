@@ -4,7 +4,7 @@
 
 mod bucket;
 
-pub use bucket::Bucket;
+pub(crate) use bucket::Bucket;
 
 use std::sync::{
     Arc,

@@ -1,17 +1,17 @@
 //! The command line: arguments in, exit codes out.
 
-pub mod check;
-pub mod client;
-pub mod compare;
-pub mod completions;
-pub mod demo;
-pub mod gate;
-pub mod recheck;
-pub mod rules;
-pub mod run;
-pub mod schema;
-pub mod set;
-pub mod status;
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod gate;
+pub(crate) mod recheck;
+pub(crate) mod rules;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod set;
+pub(crate) mod status;
 mod verdict;
 
 use crate::spanned_yaml::ConfigError;
@@ -19,11 +19,11 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 use std::{error::Error, process::ExitCode};
 
 /// Exit codes, as in sysexits.h where it has one.
-pub mod exit {
+pub(crate) mod exit {
     /// Wrong arguments, configuration or input.
-    pub const USAGE: u8 = 64;
+    pub(crate) const USAGE: u8 = 64;
     /// An address cannot be bound, or the admin API cannot be reached.
-    pub const UNAVAILABLE: u8 = 69;
+    pub(crate) const UNAVAILABLE: u8 = 69;
 }
 
 /// Proves on live reads that a new stack answers as the old one does, and says when it is safe to switch.

@@ -4,12 +4,12 @@
 //! number spelling, clocks), which must not be reported. It has the defects in [`PLANTED`], which must. This module does
 //! not know the sidecar.
 
-pub mod catalogue;
-pub mod defects;
-pub mod stacks;
-pub mod style;
-pub mod traffic;
+pub(crate) mod catalogue;
+pub(crate) mod defects;
+pub(crate) mod stacks;
+pub(crate) mod style;
+pub(crate) mod traffic;
 
-pub use defects::{PLANTED, Planted};
-pub use stacks::BoundStack;
-pub use traffic::Traffic;
+pub(crate) use defects::{PLANTED, Planted};
+pub(crate) use stacks::BoundStack;
+pub(crate) use traffic::Traffic;

@@ -2,16 +2,18 @@
 //!
 //! Nothing ever waits for an exporter: if a collector is down, slow or hanging, its data is dropped and counted.
 
-pub mod delivery;
-pub mod log;
-pub mod otlp;
-pub mod prometheus;
-pub mod span;
-pub mod traces;
+pub(crate) mod delivery;
+pub(crate) mod log;
+pub(crate) mod otlp;
+pub(crate) mod prometheus;
+pub(crate) mod span;
+pub(crate) mod traces;
 
-pub use delivery::Delivery;
-pub use otlp::{Invalid, Protocol, Target};
-pub use prometheus::{Figures, Metrics, Push, Sources};
+pub(crate) use delivery::Delivery;
+pub use otlp::Protocol;
+pub(crate) use otlp::{Invalid, Target};
+pub(crate) use prometheus::Figures;
+pub use prometheus::{Metrics, Push, Sources};
 pub use traces::Traces;
 
 use crate::{

@@ -10,8 +10,10 @@ mod pooled_body;
 mod target;
 mod writer;
 
-pub use client::{Client, Error};
-pub use headers::{HOP, Instance, remove_in_order};
-pub use pooled_body::PooledBody;
+pub use client::Client;
+pub(crate) use client::Error;
+pub use headers::Instance;
+pub(crate) use headers::{HOP, remove_in_order};
+pub(crate) use pooled_body::PooledBody;
 pub use target::{HostPolicy, Target};
-pub use writer::{Http1Writer, WriterHandle};
+pub(crate) use writer::{Http1Writer, WriterHandle};

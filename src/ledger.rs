@@ -3,28 +3,30 @@
 //! [`Ticket`] upholds the conservation law `sampled = sum(outcomes)`. Creating one counts a sample, and however it
 //! ends, it counts exactly one outcome.
 
-pub mod clock;
+pub(crate) mod clock;
 mod epoch;
 mod epoch_slot;
-pub mod gauges;
-pub mod latencies;
+pub(crate) mod gauges;
+pub(crate) mod latencies;
 mod locks;
 mod names;
 mod recovery;
-pub mod route;
-pub mod rule_counts;
+pub(crate) mod route;
+pub(crate) mod rule_counts;
 mod seconds;
 mod shared;
-pub mod snapshot;
+pub(crate) mod snapshot;
 mod tally;
-pub mod timings;
+pub(crate) mod timings;
 
-pub use clock::{Clock, today};
+pub use clock::Clock;
+pub(crate) use clock::today;
 pub use gauges::{Bound, Gauges, Signal};
-pub use latencies::{Latencies, Sketch};
+pub(crate) use latencies::{Latencies, Sketch};
 pub use route::{Draw, Route, SampleCause, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};
-pub use snapshot::{EpochState, LedgerSnapshot, RouteState};
+pub use snapshot::LedgerSnapshot;
+pub(crate) use snapshot::{EpochState, RouteState};
 pub use timings::Timings;
 
 use crate::{
@@ -46,7 +48,7 @@ use std::{
 use tokio::sync::watch;
 
 /// The route that counts all requests beyond `max_routes`.
-pub const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// The figures of all routes. Clones share them.
 #[derive(Clone, Debug)]
@@ -71,8 +73,8 @@ struct Inner {
 }
 
 /// The number of epochs kept, and of routes in all of them.
-pub const MAX_EPOCHS: usize = 100;
-pub const MAX_TALLIES: usize = 10_000;
+pub(crate) const MAX_EPOCHS: usize = 100;
+pub(crate) const MAX_TALLIES: usize = 10_000;
 
 // === impl Ledger ===
 

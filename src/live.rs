@@ -20,5 +20,6 @@ mod settings;
 mod switch;
 
 pub use limits::ListenerLimits;
-pub use listener::{Bound, bind};
+pub(crate) use listener::Bound;
+pub use listener::bind;
 pub use settings::{Checks, Config, Handles, LiveSettings};

@@ -6,19 +6,20 @@ mod compact_head;
 mod finished_check;
 mod id_pairs;
 mod masked;
-pub mod queue;
-pub mod report;
-pub mod report_bus;
+pub(crate) mod queue;
+pub(crate) mod report;
+pub(crate) mod report_bus;
 mod write_tracker;
 
 pub use captured_read::{CapturedRead, CheckInput, ReadMeta, ReadRequest, TimedAnswer};
 pub use compact_head::{CompactAnswer, CompactHead, CompactRequest};
 pub use finished_check::{FinishedCheck, Span};
-pub use id_pairs::{Fresh, Pairs, Tables};
+pub(crate) use id_pairs::Fresh;
+pub use id_pairs::Pairs;
 pub use queue::{Queue, QueueReceiver};
+pub(crate) use report::ReportedAnswer;
 pub use report::{
-    Rechecked, Report, ReportedAnswer, ReportedDifference, ReportedRequest, RuleEvidence, Trace,
-    Traced,
+    Rechecked, Report, ReportedDifference, ReportedRequest, RuleEvidence, Trace, Traced,
 };
 pub use report_bus::{Reports, Sent};
 pub use write_tracker::Writes;

@@ -11,7 +11,7 @@ mod personal;
 mod secret;
 mod values;
 
-pub use path::Walk;
+pub(crate) use path::Walk;
 pub use secret::Secret;
 
 use crate::spanned_yaml::{Choice, settings};

@@ -14,12 +14,13 @@ mod selector;
 mod template;
 mod tree;
 
-pub use body::JsonBody;
-pub use collapse::{MAX_COLLAPSED, collapsed};
-pub use entry::Entry;
-pub use keys::{Access, Keys};
-pub use positions::{ENOUGH, Positions};
-pub use selector::{Fit, Selector};
+pub(crate) use body::JsonBody;
+pub(crate) use collapse::collapsed;
+pub(crate) use entry::Entry;
+pub use keys::Access;
+pub(crate) use keys::Keys;
+pub(crate) use positions::{ENOUGH, Positions};
+pub(crate) use selector::{Fit, Selector};
 
 use crate::spanned_yaml::{ConfigErrors, Cursor, Form, Setting, reference};
 use http::{HeaderMap, Method};

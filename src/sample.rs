@@ -8,6 +8,8 @@ mod reads;
 mod sampling;
 
 pub use frequency::Frequency;
-pub use key::By;
-pub use reads::{Declared, Reads};
-pub use sampling::{Ask, Decision, Sampling, Wish, share};
+pub(crate) use key::By;
+pub(crate) use reads::Declared;
+pub use reads::Reads;
+pub use sampling::Sampling;
+pub(crate) use sampling::{Ask, Decision, Wish};

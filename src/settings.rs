@@ -3,8 +3,10 @@
 mod history;
 mod sections;
 
-pub use history::{By, Change, Occasion, changes};
-pub use sections::{Capture, Drain, Queue};
+pub use history::Change;
+pub(crate) use history::{By, changes};
+pub(crate) use sections::Drain;
+pub use sections::{Capture, Queue};
 
 use crate::spanned_yaml::ConfigErrors;
 use std::{collections::BTreeMap, sync::Arc};

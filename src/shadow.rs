@@ -20,8 +20,8 @@ mod replay;
 mod worker;
 
 pub use breaker::Limits;
-pub use on_demand::{Reread, RereadError, RereadRequest, Rereader};
-pub use priority::yield_to_others;
+pub(crate) use on_demand::{Reread, RereadRequest, Rereader};
+pub(crate) use priority::yield_to_others;
 pub use worker::{Compare, Handles, Parts, Worker};
 
 use crate::{

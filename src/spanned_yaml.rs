@@ -12,13 +12,16 @@ mod read;
 mod scalar;
 mod setting;
 
-pub use fault::{ConfigError, ConfigErrors};
-pub use fields::{Fields, closest};
-pub use forms::{
+pub(crate) use fault::ConfigError;
+pub use fault::ConfigErrors;
+pub(crate) use fields::{Fields, closest};
+pub(crate) use forms::{
     NOT_YET_TRUE, NotYet, SHARE, SIZE, definitions, header_values, http_url, is_reachable, number,
     reference,
 };
-pub use node::{Data, Key, Node, Position};
-pub use read::{Cursor, parse_duration, without_user};
+pub use node::Node;
+pub(crate) use node::{Data, Key, Position};
+pub use read::Cursor;
+pub(crate) use read::{parse_duration, without_user};
 pub(crate) use setting::settings;
-pub use setting::{Change, Choice, Facts, Form, Members, Range, Section, Setting, Slot, built_in};
+pub(crate) use setting::{Change, Choice, Facts, Form, Members, Range, Section, Setting, built_in};

@@ -8,12 +8,14 @@ mod mismatches;
 mod rebuild;
 mod settings;
 
-pub use database::{Behind, Database, OpenError, Source};
-pub use document::{Class, Mismatch, Stamp};
-pub use figures::{Counted, Figures, Past};
-pub use journal::{Entries, Journal};
-pub use mismatches::{Classes, Filter, Order, Page, QueryError, Selection, Store};
-pub use settings::{Kept, KeptSettings};
+pub use database::Database;
+pub(crate) use database::{OpenError, Source};
+pub(crate) use document::{Class, Mismatch};
+pub(crate) use figures::{Counted, Figures, Past};
+pub(crate) use journal::{Entries, Journal};
+pub use mismatches::Store;
+pub(crate) use mismatches::{Classes, Filter, Order, Page, QueryError};
+pub(crate) use settings::{Kept, KeptSettings};
 
 use crate::spanned_yaml::{SIZE, settings};
 use std::{path::PathBuf, time::Duration};

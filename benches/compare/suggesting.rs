@@ -9,8 +9,8 @@ use std::{
     hint::black_box,
     time::Duration,
 };
+use twinread::testing::advise::suggest::{Hints, Prints};
 use twinread::{
-    advise::suggest::{Hints, Prints},
     compare::{Answer, CompareConfig, compare},
     value::{Difference, Place, Value},
 };

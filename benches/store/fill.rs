@@ -5,16 +5,18 @@ use std::{
     thread,
     time::{Duration, Instant, SystemTime},
 };
-use twinread::{
-    compare::Class,
+use twinread::testing::{
     ledger::{Bound, Gauges, Signal},
-    outcome::{Mark, Outcome},
     pipeline::{
         Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence,
         report::ReportedAnswer,
     },
     store::{self, Database, Store},
     trace_context::TraceContext,
+};
+use twinread::{
+    compare::Class,
+    outcome::{Mark, Outcome},
     value::Kind,
 };
 

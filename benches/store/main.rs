@@ -69,7 +69,7 @@ fn disk(full: &Path, small: &Path, mismatches: u64) {
     let more = mismatches / 10;
     let filled = fill(bounds, (mismatches, mismatches + more));
     show(&format!("{more} more"), &filled, 2 << 30);
-    let bounds = twinread::store::Config {
+    let bounds = twinread::testing::store::Config {
         max_bytes: Some(SMALL as usize),
         ..config(small, mismatches as usize)
     };

@@ -3,8 +3,8 @@
 use super::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
 use rand::{RngExt, rngs::StdRng};
+use twinread::testing::admin::documents::Verdict;
 use twinread::{
-    admin::documents::Verdict,
     outcome::{Mark, Outcome, ShadowError, Via},
     stack::Stack,
     verdict::{

@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::Notify, task::JoinSet, time};
 
 /// Concurrent connections. Further callers wait in the listener's backlog until one of these is idle.
-pub const MAX_CONNECTIONS: usize = 128;
+pub(crate) const MAX_CONNECTIONS: usize = 128;
 
 /// Interval after which another connection is asked to close if none has.
 const ASK_AGAIN: Duration = Duration::from_millis(50);

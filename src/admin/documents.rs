@@ -6,16 +6,16 @@ mod recheck;
 mod rules;
 mod verdict;
 
-pub use crate::{
+pub(crate) use crate::{
     settings::{Change as SettingChange, Settings},
     store::{Class, Classes, Mismatch, Page as MismatchPage},
 };
-pub use figures::{EpochFigures, EpochRoute, Epochs, LiveRoute, Routes};
-pub use recheck::{ClassRecheck, Found, Rechecked};
-pub use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
-pub use verdict::{
-    Counts, Epoch, Finding, Latency, Matches, Quantiles, Rate, RouteVerdict, Soak, Verdict,
-    VerdictChange, VerdictHistory,
+pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
+pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
+pub(crate) use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
+pub use verdict::Verdict;
+pub(crate) use verdict::{
+    Counts, Epoch, Finding, Latency, Rate, RouteVerdict, Soak, VerdictChange, VerdictHistory,
 };
 
 use serde::{Deserialize, Serialize};
@@ -23,14 +23,14 @@ use utoipa::ToSchema;
 
 /// The process answers.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Alive {
+pub(crate) struct Alive {
     #[schema(example = "alive")]
     pub status: String,
 }
 
 /// The process does its work.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Ready {
+pub(crate) struct Ready {
     #[schema(example = "ready")]
     pub status: String,
     /// Faults that do not stop the process from working, each in a sentence.
@@ -39,7 +39,7 @@ pub struct Ready {
 
 /// Changes of settings, the newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct SettingsHistory {
+pub(crate) struct SettingsHistory {
     pub changes: Vec<SettingChange>,
     /// The `cursor` of the next page; null on the last one.
     #[schema(required)]

@@ -52,7 +52,7 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, usually because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the address; [`Bound::run`] answers calls.
+/// Binds the address; `Bound::run` answers calls.
 ///
 /// # Errors
 /// The address cannot be bound, or is no loopback address while there is no token.

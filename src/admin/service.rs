@@ -1,9 +1,9 @@
 //! What the calls do, apart from HTTP.
 
 mod historian;
-pub mod history;
-pub mod readiness;
-pub mod recheck;
-pub mod rules;
-pub mod verdict;
-pub mod verdict_history;
+pub(crate) mod history;
+pub(crate) mod readiness;
+pub(crate) mod recheck;
+pub(crate) mod rules;
+pub(crate) mod verdict;
+pub(crate) mod verdict_history;

@@ -20,14 +20,14 @@ use jiff::civil::Date;
 
 /// Rules to try on stored mismatches.
 #[derive(Debug)]
-pub struct Preview {
+pub(crate) struct Preview {
     comparing: CompareConfig,
     today: Date,
 }
 
 /// What rules would do to a mismatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// The mismatch would be gone.
     Hidden,
     /// At least one difference remains.
@@ -39,7 +39,7 @@ pub enum Effect {
 // === impl Preview ===
 
 impl Preview {
-    pub fn new(rules: RuleSet, today: Date) -> Self {
+    pub(crate) fn new(rules: RuleSet, today: Date) -> Self {
         Self {
             comparing: CompareConfig {
                 rules: rules.into(),
@@ -52,12 +52,12 @@ impl Preview {
         }
     }
 
-    pub fn rules(&self) -> &RuleSet {
+    pub(crate) fn rules(&self) -> &RuleSet {
         &self.comparing.rules
     }
 
     /// What the rules would do to a mismatch. Counts in `hides` how many differences each rule would hide.
-    pub fn effect(&self, example: &Example<'_>, hides: &mut [u64]) -> Effect {
+    pub(crate) fn effect(&self, example: &Example<'_>, hides: &mut [u64]) -> Effect {
         let mut effects = Vec::new();
         for difference in &example.differences {
             let (effect, rule) = self.one(example, difference);

@@ -17,7 +17,8 @@ mod tests;
 mod trial;
 mod values;
 
-pub use hints::{Hint, Hints, Prints};
+pub(crate) use hints::Hint;
+pub use hints::{Hints, Prints};
 
 use super::{Example, ExampleDifference};
 use found::Found;
@@ -27,7 +28,7 @@ use values::Translation;
 
 /// The result of searching stored mismatches.
 #[derive(Clone, Debug)]
-pub struct Suggestions {
+pub(crate) struct Suggestions {
     /// Sorted by the number of masked mismatches, most first.
     pub suggestions: Vec<Suggestion>,
     /// The number of mismatches that all suggestions together would mask.
@@ -45,7 +46,7 @@ pub struct Suggestions {
 
 /// A rule and its effect on the stored mismatches.
 #[derive(Clone, Debug)]
-pub struct Suggestion {
+pub(crate) struct Suggestion {
     /// An entry of a rule file, except for the reason, which only people know.
     pub rule: Json,
     /// Ids of the classes that it explains.
@@ -76,7 +77,7 @@ const PROMPT: &str = "say why";
 const FEWEST: usize = 2;
 
 /// Searches the mismatches class by class, as long as `may_go_on` returns true.
-pub fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
+pub(crate) fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
     let classes = classes::of(examples);
     let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
     let (mut unexplained, mut not_tried) = (Vec::new(), Vec::new());
@@ -164,7 +165,7 @@ fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
 
 impl Suggestion {
     /// The rule as an entry of the list `rules` of a rule file.
-    pub fn yaml(&self) -> String {
+    pub(crate) fn yaml(&self) -> String {
         let lines = ["id", "why", "when", "at", "do"]
             .map(|field| format!("{field}: {}\n", self.rule[field]));
         format!("- {}", lines.join("  "))

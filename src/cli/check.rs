@@ -6,14 +6,14 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// Validate a configuration and its rules; report every fault with its line.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
 /// Prints every fault, or a summary.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match config::load(&Origin::new(Some(args.file), Flags::default())) {
         Ok(loaded) => {
             loaded.warnings().iter().for_each(warn);

@@ -42,7 +42,7 @@ const NO_TERMINAL: usize = 100;
 
 /// Compare two answers from files; show where they differ.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What the old stack answered: a raw HTTP message or a bare body; `-` is stdin
     old: PathBuf,
     /// What the new stack answered, in the same form
@@ -100,7 +100,7 @@ enum Refused {
 }
 
 /// Runs the command. Exits with 0 if equal, 1 if different, 64 if an input cannot be read.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match compare_files(&args, width(), &mut anstream::stdout()) {
         Ok(Found::Equal) => ExitCode::SUCCESS,
         Ok(Found::Different) => ExitCode::from(DIFFERENT),

@@ -12,7 +12,7 @@ use std::{
 ///
 /// bash: source <(twinread completions bash)
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The shell
     shell: Shell,
 }
@@ -32,7 +32,7 @@ const ASKED: &str = "TWINREAD_COMPLETE";
 const NAME: &str = "twinread";
 
 /// Prints the script. Exits with 0.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     let shells = Shells::builtins();
     let shell = shells.completer(args.shell.name());
     let shell = shell.expect("every shell that can be named has a completer");

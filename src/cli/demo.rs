@@ -33,7 +33,7 @@ use tokio::{
 
 /// Start two small stacks with known defects between them, traffic, and the sidecar; show what it finds.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// How long the traffic lasts; it requests every page at least once, however long that takes
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
@@ -79,7 +79,7 @@ const QUIET_WITHIN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Exits with 0 whatever was found; 69 if a part of it cannot start.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match Demo::start(args.rate).and_then(|demo| demo.show(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -13,7 +13,7 @@ use tokio::{
 
 /// Run the sidecar: forward every request, check a sample of the reads.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,7 +45,7 @@ struct Ends {
 const FILE_SIZE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
 /// Runs until SIGTERM or SIGINT; a second one ends it immediately.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     let origin = args.origin();
     let loaded = match config::load(&origin) {
         Ok(loaded) => loaded,

@@ -10,7 +10,7 @@ use std::{process::ExitCode, sync::Arc};
 
 /// Print a JSON Schema (2020-12), for editors
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What it describes
     what: Described,
 }
@@ -41,7 +41,7 @@ enum Null {
     Refused,
 }
 
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     anstream::println!("{:#}", schema(args.what));
     ExitCode::SUCCESS
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Change settings of a running twinread, from the next request on.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to change, such as sample.rate=0.2; NAME=null returns to the file's value
     #[arg(
         value_name = "NAME=VALUE",
@@ -46,7 +46,7 @@ struct Contradiction {
 const BAD_USAGE: u8 = 64;
 
 /// Sends all changes as one patch: they are applied together or not at all.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     let patch = match patch(&args.changes) {
         Ok(patch) => patch,
         Err(contradiction) => {

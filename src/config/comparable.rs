@@ -14,7 +14,7 @@ use xxhash_rust::xxh64::xxh64;
 /// Fingerprints of parts of a configuration, equal in every process and build of this program. They are stored with an
 /// epoch and decide after a restart whether it can continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Comparable {
+pub(crate) struct Comparable {
     rules: String,
     compare: String,
     stacks: String,
@@ -23,7 +23,7 @@ pub struct Comparable {
 
 /// Stored fingerprint of what the checks of an epoch are measured by.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct EpochFingerprint {
+pub(crate) struct EpochFingerprint {
     #[serde(flatten)]
     comparable: Comparable,
     /// As configured; the API may have given the epoch another one.
@@ -33,7 +33,7 @@ pub struct EpochFingerprint {
 // === impl Comparable ===
 
 impl Comparable {
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let stacks = [&config.old, &config.new].map(|target| url(target));
         let version_header = config.settings.epoch.version_header.as_ref();
         Self {
@@ -46,7 +46,7 @@ impl Comparable {
 
     /// Why checks under `self` are not comparable with those under `before`, if so: the first that holds of rules,
     /// comparison settings, stacks, version header.
-    pub fn cause(&self, before: &Self) -> Option<Cause> {
+    pub(crate) fn cause(&self, before: &Self) -> Option<Cause> {
         let changes = [
             (self.rules != before.rules, Cause::Rules),
             (self.compare != before.compare, Cause::Compare),
@@ -61,7 +61,7 @@ impl Comparable {
 // === impl EpochFingerprint ===
 
 impl EpochFingerprint {
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         Self {
             comparable: Comparable::of(config),
             label: config.settings.epoch.label.clone(),
@@ -69,13 +69,13 @@ impl EpochFingerprint {
     }
 
     /// The stored form.
-    pub fn text(&self) -> Arc<str> {
+    pub(crate) fn text(&self) -> Arc<str> {
         let text = serde_json::to_string(self);
         text.expect("fingerprints must be JSON").into()
     }
 
     /// Why the epoch with the stored fingerprint cannot continue; `None` if it can.
-    pub fn cause(&self, stored: &str) -> Option<Cause> {
+    pub(crate) fn cause(&self, stored: &str) -> Option<Cause> {
         let Ok(before) = serde_json::from_str::<Self>(stored) else {
             return Some(Cause::Start);
         };

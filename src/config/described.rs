@@ -30,7 +30,7 @@ static FIELDS: LazyLock<Vec<Described>> = LazyLock::new(|| {
 });
 
 /// The JSON Schema of the configuration source.
-pub fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "twinread configuration",
@@ -45,7 +45,7 @@ pub fn schema() -> Value {
 
 /// The JSON Schema of a patch: that of the configuration, reduced to the settings that change at runtime. Every part
 /// may be null, because a null returns to the file's value.
-pub fn patch_schema() -> Value {
+pub(crate) fn patch_schema() -> Value {
     let mut patch = json!({
         "description": "A JSON merge patch (RFC 7396); null returns to the value of the file",
         "type": "object",
@@ -77,7 +77,7 @@ pub fn patch_schema() -> Value {
 }
 
 /// Every runtime setting by its dotted name, with its description and the JSON Schema of its value.
-pub fn setting_schemas() -> Vec<(String, Value)> {
+pub(crate) fn setting_schemas() -> Vec<(String, Value)> {
     let settings = FIELDS.iter().filter(|field| field.is_setting());
     let settings = settings.map(|field| (field.path.join("."), field.schema.clone()));
     settings.collect()

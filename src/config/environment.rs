@@ -7,7 +7,7 @@ use crate::spanned_yaml::{ConfigError, ConfigErrors, Data, Node};
 use std::sync::Arc;
 
 /// Looks up a variable, in the process's environment or a test's.
-pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
+pub(crate) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 
 struct Replacing<'r> {
     file: &'r Arc<str>,

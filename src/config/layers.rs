@@ -106,7 +106,7 @@ impl Layers {
 }
 
 /// Every runtime setting with its default.
-pub fn default_settings() -> BTreeMap<String, Setting> {
+pub(crate) fn default_settings() -> BTreeMap<String, Setting> {
     let nothing = Node::from(&Value::Object(serde_json::Map::new()));
     Layers::new(nothing.clone(), nothing).settings()
 }

@@ -231,7 +231,7 @@ fn too_few_keys(root: &Cursor<'_>, settings: &Sections) -> Option<ConfigError> {
     }
     let by = places::at(root, &["sample", "by"]);
     Some(by.fault(format!(
-        "the {} keys that are told apart cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
+        "the {} keys that are distinguished cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
          sample by chance (`by: null`), or set the limit to {} or more",
         DistinctKeys::MAX,
         Percent(limit),

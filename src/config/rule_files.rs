@@ -15,7 +15,7 @@ use std::{
 
 /// The texts of rule files, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RuleFiles {
+pub(crate) struct RuleFiles {
     /// Each with the name that faults show.
     texts: Vec<(Arc<str>, String)>,
     /// Files and folders to watch.
@@ -24,7 +24,7 @@ pub struct RuleFiles {
 
 /// Why a source of rules cannot be added.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     #[error("cannot read {}: {cause}", path.display())]
     File { path: PathBuf, cause: io::Error },
     #[error("there are no built-in rules `{name}`, expected one of {}", RuleSet::BUILTIN.map(|(name, _)| name).join(", "))]
@@ -47,7 +47,7 @@ impl RuleFiles {
     ///
     /// # Errors
     /// A file that cannot be read, or an unknown built-in name.
-    pub fn add(&mut self, source: &str, folder: &Path) -> Result<usize, Unreadable> {
+    pub(crate) fn add(&mut self, source: &str, folder: &Path) -> Result<usize, Unreadable> {
         if let Some(name) = source.strip_prefix("builtin:") {
             let text = RuleSet::builtin(name).ok_or_else(|| Unreadable::Builtin {
                 name: name.to_owned(),
@@ -78,12 +78,12 @@ impl RuleFiles {
     ///
     /// # Errors
     /// Every fault of every rule.
-    pub fn compile(&self, today: Date) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
+    pub(crate) fn compile(&self, today: Date) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
         RuleSet::compile(&self.texts, today)
     }
 
     /// Every requested file and folder, readable or not.
-    pub fn paths(&self) -> &[PathBuf] {
+    pub(crate) fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 }

@@ -6,10 +6,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 /// Number of products; their ids count up from `p-001`.
-pub const PRODUCTS: u32 = 24;
+pub(crate) const PRODUCTS: u32 = 24;
 
 /// A product that is no longer sold.
-pub const DISCONTINUED: &str = "p-000";
+pub(crate) const DISCONTINUED: &str = "p-000";
 
 const COLOURS: [&str; 6] = ["Blue", "Green", "Grey", "Red", "White", "Plain"];
 const WARES: [&str; 4] = ["teapot", "cup", "bowl", "plate"];
@@ -21,7 +21,7 @@ const PAGE: u32 = 8;
 
 /// One answer of the catalogue.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The route name that twinread gives it.
     pub route: &'static str,
     pub status: StatusCode,
@@ -30,7 +30,7 @@ pub struct Page {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     Json(Value),
     /// JSON, sent compressed.
     Gzip(Value),
@@ -38,7 +38,7 @@ pub enum Body {
 }
 
 /// The answer to `path` with `query`.
-pub fn page(path: &str, query: Option<&str>) -> Page {
+pub(crate) fn page(path: &str, query: Option<&str>) -> Page {
     let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
     match segments[..] {
         ["products"] => list(query),
@@ -190,7 +190,7 @@ fn warehouses(number: u32) -> Value {
 }
 
 /// The id of a product by its number, from 1.
-pub fn id(number: u32) -> String {
+pub(crate) fn id(number: u32) -> String {
     format!("p-{number:03}")
 }
 

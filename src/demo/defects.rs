@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 
 /// One known defect of the new stack.
 #[derive(Clone, Copy, Debug)]
-pub struct Planted {
+pub(crate) struct Planted {
     pub id: &'static str,
     /// The affected route.
     pub route: &'static str,
@@ -21,7 +21,7 @@ pub struct Planted {
 }
 
 /// Every defect between the two stacks.
-pub const PLANTED: [Planted; 10] = [
+pub(crate) const PLANTED: [Planted; 10] = [
     Planted {
         id: "rounded-price",
         route: "get-product",
@@ -114,7 +114,7 @@ type Members = serde_json::Map<String, Value>;
 
 impl Planted {
     /// Plants the defect if `page` belongs to its route.
-    pub fn plant(&self, page: &mut Page) {
+    pub(crate) fn plant(&self, page: &mut Page) {
         if page.route == self.route {
             (self.plant)(page);
         }

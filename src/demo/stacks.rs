@@ -30,7 +30,7 @@ const CLOCK_SKEW_MS: u64 = 1500;
 
 /// A bound stack that does not serve yet.
 #[derive(Debug)]
-pub struct BoundStack {
+pub(crate) struct BoundStack {
     stack: Stack,
     listener: TcpListener,
     addr: SocketAddr,
@@ -47,7 +47,7 @@ struct Answers {
 impl BoundStack {
     /// # Errors
     /// This machine has no free port.
-    pub async fn bind(stack: Stack) -> io::Result<Self> {
+    pub(crate) async fn bind(stack: Stack) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         Ok(Self {
@@ -57,12 +57,12 @@ impl BoundStack {
         })
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Serves until the drain begins, which also ends its connections.
-    pub async fn run(self, mut watch: drain::Watch) {
+    pub(crate) async fn run(self, mut watch: drain::Watch) {
         let answers = Arc::new(Answers {
             stack: self.stack,
             served: AtomicU64::new(0),

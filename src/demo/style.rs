@@ -13,7 +13,7 @@ use std::io::Write;
 
 /// Values that differ between any two answers, whatever their content.
 #[derive(Clone, Copy, Debug)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Unique among the answers of one stack.
     pub request: u64,
     /// Milliseconds since 1970, by the stack's own clock.
@@ -21,7 +21,7 @@ pub struct Stamp {
 }
 
 /// Formats `page` as `stack` does, its defects included.
-pub fn write(stack: Stack, mut page: Page, stamp: Stamp) -> Response<Bytes> {
+pub(crate) fn write(stack: Stack, mut page: Page, stamp: Stamp) -> Response<Bytes> {
     if stack == Stack::New {
         for planted in PLANTED {
             planted.plant(&mut page);

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 /// Requests per tour.
-pub const TOUR_LENGTH: usize = 11 * ROUNDS as usize;
+pub(crate) const TOUR_LENGTH: usize = 11 * ROUNDS as usize;
 
 /// Each round requests every route once, for another product.
 const ROUNDS: u32 = catalogue::PRODUCTS;
@@ -30,7 +30,7 @@ const MAX_IN_FLIGHT: usize = 16;
 
 /// What to send, and how fast.
 #[derive(Debug)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     client: Client<HttpConnector, Empty<Bytes>>,
     addr: SocketAddr,
     period: Duration,
@@ -38,14 +38,14 @@ pub struct Traffic {
 
 /// Result of the traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub answered: u64,
     /// Requests that got no answer, or a 5xx.
     pub failed: u64,
 }
 
 /// One tour: every route equally often, with every product on the routes that have one.
-pub fn tour() -> impl Iterator<Item = Uri> + Clone {
+pub(crate) fn tour() -> impl Iterator<Item = Uri> + Clone {
     (1..=ROUNDS).flat_map(|round| paths(round).map(|path| path.parse().expect("a plain path")))
 }
 
@@ -76,7 +76,7 @@ fn paths(round: u32) -> [String; 11] {
 
 impl Traffic {
     /// Traffic to `addr` at `rate` requests per second, over kept-alive connections.
-    pub fn new(addr: SocketAddr, rate: NonZeroU32) -> Self {
+    pub(crate) fn new(addr: SocketAddr, rate: NonZeroU32) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             addr,
@@ -85,7 +85,7 @@ impl Traffic {
     }
 
     /// Runs for `duration`, but at least one tour; calls `sent` for every answer.
-    pub async fn run(&self, duration: Duration, mut sent: impl FnMut()) -> Sent {
+    pub(crate) async fn run(&self, duration: Duration, mut sent: impl FnMut()) -> Sent {
         let mut ticks = time::interval(self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let started = Instant::now();

@@ -6,7 +6,7 @@ use tokio::time::error::Elapsed;
 
 /// The delivery state of one signal.
 #[derive(Debug)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     signal: Signal,
     gauges: Gauges,
     state: State,
@@ -22,7 +22,7 @@ enum State {
 // === impl Delivery ===
 
 impl Delivery {
-    pub fn new(signal: Signal, gauges: Gauges) -> Self {
+    pub(crate) fn new(signal: Signal, gauges: Gauges) -> Self {
         Self {
             signal,
             gauges,
@@ -31,7 +31,7 @@ impl Delivery {
     }
 
     /// Records an attempt to send `count` items; a timeout is a failure.
-    pub fn attempted(&mut self, count: u64, result: Result<OTelSdkResult, Elapsed>) {
+    pub(crate) fn attempted(&mut self, count: u64, result: Result<OTelSdkResult, Elapsed>) {
         match result {
             Ok(Ok(())) => self.delivered(),
             Ok(Err(error)) => self.failed(count, &error),
@@ -40,7 +40,7 @@ impl Delivery {
     }
 
     /// Counts `count` items that were dropped without an attempt.
-    pub fn gave_up(&self, count: u64) {
+    pub(crate) fn gave_up(&self, count: u64) {
         self.gauges.export_dropped(self.signal, count);
     }
 

@@ -47,7 +47,7 @@ pub enum Colours {
 
 /// Logs one line per mismatch, [`MAX_PER_SECOND`] at most.
 #[derive(Debug)]
-pub struct Mismatches {
+pub(crate) struct Mismatches {
     reports: mpsc::Receiver<Sent>,
     second: Instant,
     written: u32,
@@ -56,7 +56,7 @@ pub struct Mismatches {
 
 /// Limits the log, because a stack that differs everywhere must not fill the disk. The next line reports how many were
 /// omitted.
-pub const MAX_PER_SECOND: u32 = 10;
+pub(crate) const MAX_PER_SECOND: u32 = 10;
 
 /// Levels of libraries. [`Delivery`](super::Delivery) reports the collector's state once per change.
 const QUIET: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
@@ -121,7 +121,7 @@ impl Config {
 // === impl Mismatches ===
 
 impl Mismatches {
-    pub fn new(reports: mpsc::Receiver<Sent>) -> Self {
+    pub(crate) fn new(reports: mpsc::Receiver<Sent>) -> Self {
         Self {
             reports,
             second: Instant::now(),
@@ -131,7 +131,7 @@ impl Mismatches {
     }
 
     /// Ends when every sender of reports is dropped.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while let Some(report) = self.reports.recv().await {
             if !matches!(report.outcome, Outcome::Mismatch(_)) {
                 continue;

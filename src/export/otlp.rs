@@ -67,7 +67,7 @@ pub enum Invalid {
 }
 
 /// Looks up an environment variable; an empty one counts as absent.
-pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
+pub(crate) type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 const ENDPOINT: Form<String> = Form {
     read: |at, _| {

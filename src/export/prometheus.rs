@@ -64,14 +64,14 @@ pub trait Figures: fmt::Debug + Send + Sync + 'static {
 /// The verdict in metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// One of [`VERDICTS`].
+    /// One of `VERDICTS`.
     pub name: &'static str,
     /// Upper bound of each route's mismatch rate, from 0 to 1.
     pub upper_bounds: Vec<(Arc<str>, f64)>,
 }
 
 /// The values of the label `verdict`.
-pub const VERDICTS: [&str; 3] = ["safe", "unsafe", "undecided"];
+pub(crate) const VERDICTS: [&str; 3] = ["safe", "unsafe", "undecided"];
 
 /// Maximum number of series of one metric for one route: methods times status classes.
 const SERIES_PER_ROUTE: usize = 60;

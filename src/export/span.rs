@@ -15,7 +15,7 @@ use std::time::SystemTime;
 /// The span of a check. Its ids are fixed, because the replay has already sent them to the new stack.
 ///
 /// A check within the live trace is a child of the live span; one in its own trace is linked to it.
-pub fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
+pub(crate) fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
     let live = report.live.as_ref();
     let parent = live.filter(|live| live.trace_id == report.span.trace_id);
     let mut links = SpanLinks::default();

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use std::mem;
 
 /// Lists the instances of twinread that forwarded a request.
-pub const HOP: HeaderName = HeaderName::from_static("x-twinread-hop");
+pub(crate) const HOP: HeaderName = HeaderName::from_static("x-twinread-hop");
 
 /// A request that has passed this many instances also counts as a loop.
 const MAX_HOPS: usize = 16;
@@ -42,7 +42,7 @@ impl Instance {
 }
 
 /// Removes the headers that match `goes`. `HeaderMap::remove` alone would move the last header into the gap.
-pub fn remove_in_order(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
+pub(crate) fn remove_in_order(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
     let mut going = headers.keys().enumerate().filter(|(_, name)| goes(name));
     let Some((index, name)) = going.next() else {
         return;

@@ -28,7 +28,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A connection that inserts additions from its [`WriterHandle`] into its output.
 #[derive(Debug)]
-pub struct Http1Writer<S> {
+pub(crate) struct Http1Writer<S> {
     inner: S,
     handle: Arc<WriterHandle>,
     /// Written before anything else.
@@ -39,7 +39,7 @@ pub struct Http1Writer<S> {
 
 /// Passes additions to the output of one connection.
 #[derive(Debug, Default)]
-pub struct WriterHandle {
+pub(crate) struct WriterHandle {
     has_additions: AtomicBool,
     additions: Mutex<Additions>,
     task: OnceLock<Waker>,
@@ -64,14 +64,14 @@ enum WritePosition {
 
 impl WriterHandle {
     /// Registers the writing task, which informational answers wake. Only the first call counts.
-    pub fn written_by(&self, task: &Waker) {
+    pub(crate) fn written_by(&self, task: &Waker) {
         self.task.get_or_init(|| task.clone());
     }
 
     /// Queues the head of an informational answer, in wire format. Returns `false` if more than `room` bytes would then
     /// wait.
     #[must_use = "what is not taken is to be counted"]
-    pub fn inform(&self, head: &[u8], room: usize) -> bool {
+    pub(crate) fn inform(&self, head: &[u8], room: usize) -> bool {
         let mut additions = self.lock();
         if additions.informational.len() + head.len() > room {
             return false;
@@ -86,7 +86,7 @@ impl WriterHandle {
     }
 
     /// Ends the current chunked body with these trailers.
-    pub fn end_with(&self, trailers: &HeaderMap) {
+    pub(crate) fn end_with(&self, trailers: &HeaderMap) {
         self.lock().trailers = encode(trailers);
         self.has_additions.store(true, Ordering::Release);
     }
@@ -110,7 +110,7 @@ impl WriterHandle {
 // === impl Http1Writer ===
 
 impl<S> Http1Writer<S> {
-    pub fn new(inner: S, handle: Arc<WriterHandle>) -> Self {
+    pub(crate) fn new(inner: S, handle: Arc<WriterHandle>) -> Self {
         Self {
             inner,
             handle,

@@ -37,7 +37,7 @@ impl Clock {
 }
 
 /// The day for rule expiry, in UTC, so that it is the same everywhere.
-pub fn today() -> Date {
+pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 

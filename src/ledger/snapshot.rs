@@ -40,13 +40,13 @@ pub struct RouteState {
 
 /// Live, reads, sampled, ended, evidence, rank, since another build, and cut off. Every recorded event changes at least
 /// one of them.
-pub type ChangeStamp = [u64; 8];
+pub(crate) type ChangeStamp = [u64; 8];
 
 /// The place of the checks that were cut off.
 pub(super) const CUT: usize = 7;
 
 /// The name under which routes that are neither required nor exempt are judged together.
-pub const REST: &str = "(rest)";
+pub(crate) const REST: &str = "(rest)";
 
 /// The epoch that a ledger starts with.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ const OVERHEAD_BOUNDS: [f64; 16] = [
 ];
 
 /// The histogram with routes as labels.
-pub const ANSWER_SECONDS: &str = "twinread_answer_seconds";
+pub(crate) const ANSWER_SECONDS: &str = "twinread_answer_seconds";
 
 /// Upper bounds of [`ANSWER_SECONDS`], in seconds.
 const ANSWER_BOUNDS: [f64; 15] = [

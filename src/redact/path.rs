@@ -4,7 +4,7 @@ use regex::Regex;
 
 /// Visits the segments of a path in order.
 #[derive(Debug)]
-pub struct Walk<'f> {
+pub(crate) struct Walk<'f> {
     /// The names of secrets.
     fields: &'f [Regex],
     is_secret: bool,
@@ -13,7 +13,7 @@ pub struct Walk<'f> {
 // === impl Walk ===
 
 impl<'f> Walk<'f> {
-    pub fn new(fields: &'f [Regex]) -> Self {
+    pub(crate) fn new(fields: &'f [Regex]) -> Self {
         Self {
             fields,
             is_secret: false,
@@ -22,7 +22,7 @@ impl<'f> Walk<'f> {
 
     /// The byte offset at which a secret begins in the next segment, after percent-decoding. Empty segments and `.`
     /// mean nothing to most stacks and hide nothing.
-    pub fn hidden(&mut self, segment: &str) -> Option<usize> {
+    pub(crate) fn hidden(&mut self, segment: &str) -> Option<usize> {
         if matches!(segment, "" | ".") {
             return None;
         }

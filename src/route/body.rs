@@ -6,7 +6,7 @@ use std::{cell::OnceCell, collections::HashSet, fmt};
 
 /// A body, parsed at most once.
 #[derive(Debug)]
-pub struct JsonBody<'b> {
+pub(crate) struct JsonBody<'b> {
     bytes: &'b [u8],
     parsed: OnceCell<Option<Value>>,
 }
@@ -19,7 +19,7 @@ struct UniqueVisitor;
 // === impl JsonBody ===
 
 impl<'b> JsonBody<'b> {
-    pub fn new(bytes: &'b [u8]) -> Self {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
         Self {
             bytes,
             parsed: OnceCell::new(),
@@ -30,7 +30,7 @@ impl<'b> JsonBody<'b> {
     ///
     /// Parsers disagree on which of two such members counts, and some match names ignoring case. A body that repeats a
     /// name, ignoring case, could thus mean one thing here and another at the stack.
-    pub fn json(&self) -> Option<&Value> {
+    pub(crate) fn json(&self) -> Option<&Value> {
         self.parsed
             .get_or_init(|| {
                 serde_json::from_slice::<Unique>(self.bytes).ok()?;

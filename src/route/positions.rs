@@ -11,13 +11,13 @@ use std::{borrow::Cow, collections::HashMap};
 const MAX_VALUES: usize = 25;
 
 /// A value seen this often is not rare.
-pub const ENOUGH: u8 = 5;
+pub(crate) const ENOUGH: u8 = 5;
 
 const COLLAPSED: &str = "{}";
 
 /// Everything learned about positions.
 #[derive(Clone, Debug, Default)]
-pub struct Positions {
+pub(crate) struct Positions {
     root: Position,
     has_collapsed: bool,
 }
@@ -41,7 +41,7 @@ struct Segment {
 
 impl Positions {
     /// Learns from the name of an undeclared route. Returns whether names have changed.
-    pub fn learn(&mut self, name: &str) -> bool {
+    pub(crate) fn learn(&mut self, name: &str) -> bool {
         let Some((_, path)) = name.split_once(" /") else {
             return false;
         };
@@ -60,7 +60,7 @@ impl Positions {
     }
 
     /// Collapses the name by what was learned so far. A collapsed name maps to itself.
-    pub fn collapse<'n>(&self, name: &'n str) -> Cow<'n, str> {
+    pub(crate) fn collapse<'n>(&self, name: &'n str) -> Cow<'n, str> {
         let parts = name.split_once(" /");
         let Some((method, path)) = parts.filter(|_| self.has_collapsed) else {
             return Cow::Borrowed(name);

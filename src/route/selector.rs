@@ -20,7 +20,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 /// If a header has several values, or a JSONPath selects several nodes, the pattern must match each of them, and at
 /// least one must exist. It is unknown which of them a stack uses.
 #[derive(Clone, Debug)]
-pub struct Selector {
+pub(crate) struct Selector {
     methods: Vec<Method>,
     path: Option<Path>,
     headers: Vec<(HeaderName, Regex)>,
@@ -29,7 +29,7 @@ pub struct Selector {
 
 /// Whether a request is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub(crate) enum Fit {
     Fits,
     Misses,
     /// The head matches; the absent body decides.
@@ -101,7 +101,7 @@ impl Selector {
     }
 
     /// Whether the request is selected. Without a `body`, JSON fields are undecided.
-    pub fn fit(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Fit {
+    pub(crate) fn fit(&self, head: &Head<'_>, body: Option<&JsonBody<'_>>) -> Fit {
         if !self.fits_head(head) {
             return Fit::Misses;
         }
@@ -114,20 +114,20 @@ impl Selector {
     }
 
     /// Whether it restricts methods.
-    pub fn has_methods(&self) -> bool {
+    pub(crate) fn has_methods(&self) -> bool {
         !self.methods.is_empty()
     }
 
-    pub fn has_path(&self) -> bool {
+    pub(crate) fn has_path(&self) -> bool {
         self.path.is_some()
     }
 
-    pub fn has_json(&self) -> bool {
+    pub(crate) fn has_json(&self) -> bool {
         !self.json.is_empty()
     }
 
     /// The headers with conditions.
-    pub fn headers(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.headers.iter().map(|(name, _)| name)
     }
 

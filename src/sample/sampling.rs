@@ -112,7 +112,7 @@ impl Decision {
 }
 
 /// Maps 64 random bits to [0, 1) by their top 53 bits, which a double represents exactly.
-pub fn share(bits: u64) -> f64 {
+pub(crate) fn share(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 

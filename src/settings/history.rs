@@ -46,14 +46,14 @@ pub enum Occasion {
 
 /// Who changed settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     Start,
     File,
     Api(SocketAddr),
 }
 
 /// Each setting whose value or source differs in `after`.
-pub fn changes(
+pub(crate) fn changes(
     (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
     (revision, at): (u64, Timestamp),
     by: By,

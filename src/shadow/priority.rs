@@ -6,7 +6,7 @@ const NICE: i32 = 5;
 
 /// Lowers the priority of the calling thread; on Linux a nice value belongs to a thread. On failure it stays unchanged.
 #[cfg(target_os = "linux")]
-pub fn yield_to_others() {
+pub(crate) fn yield_to_others() {
     use rustix::process::{getpriority_process, setpriority_process};
     let lowered = getpriority_process(None)
         .and_then(|nice| setpriority_process(None, nice.saturating_add(NICE)));

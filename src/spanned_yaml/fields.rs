@@ -4,7 +4,7 @@ use super::{ConfigError, ConfigErrors, Cursor, Data, Key, Node};
 
 /// The fields of one section. Fields that remain when it is [finished](Fields::finish) are faults.
 #[derive(Debug)]
-pub struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     at: Cursor<'n>,
     entries: Vec<(&'n Key, Option<&'n Node>)>,
     known: Vec<&'static str>,
@@ -15,7 +15,7 @@ pub struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     /// Starts to read a section. A node that is not a map is a fault, and reads as an empty section.
-    pub fn of(at: Cursor<'n>) -> Self {
+    pub(crate) fn of(at: Cursor<'n>) -> Self {
         let mut faults = ConfigErrors::default();
         let entries = match &at.node.data {
             Data::Map(entries) => entries
@@ -37,7 +37,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The node of a field, to be read by the caller; null counts as a value.
-    pub fn take(&mut self, name: &'static str) -> Option<Cursor<'n>> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Cursor<'n>> {
         self.known.push(name);
         let (_, slot) = self.entries.iter_mut().find(|(key, _)| key.name == name)?;
         let node = slot.take()?;
@@ -45,7 +45,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a field if it is present; null counts as absent.
-    pub fn optional<T, E: Into<ConfigErrors>>(
+    pub(crate) fn optional<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
@@ -55,7 +55,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reads a field that must be present.
-    pub fn required<T, E: Into<ConfigErrors>>(
+    pub(crate) fn required<T, E: Into<ConfigErrors>>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
@@ -74,26 +74,26 @@ impl<'n> Fields<'n> {
     }
 
     /// The position of the section.
-    pub fn at(&self) -> &Cursor<'n> {
+    pub(crate) fn at(&self) -> &Cursor<'n> {
         &self.at
     }
 
     /// Keeps the faults of `result`, and returns its value if it has one.
-    pub fn collect<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
+    pub(crate) fn collect<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
         self.faults.collect(result)
     }
 
-    pub fn fault(&mut self, fault: ConfigError) {
+    pub(crate) fn fault(&mut self, fault: ConfigError) {
         self.faults.push(fault);
     }
 
     /// Whether there are faults so far.
-    pub fn has_faults(&self) -> bool {
+    pub(crate) fn has_faults(&self) -> bool {
         !self.faults.is_empty()
     }
 
     /// Ends the section: every field that was not taken is unknown.
-    pub fn finish(mut self) -> ConfigErrors {
+    pub(crate) fn finish(mut self) -> ConfigErrors {
         for (key, node) in &self.entries {
             if node.is_none() {
                 continue;
@@ -115,7 +115,10 @@ impl<'n> Fields<'n> {
 }
 
 /// The most likely intended name: at most two edits away.
-pub fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn closest<'c>(
+    name: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     candidates
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 2 && *distance < candidate.len())

@@ -20,13 +20,13 @@ use std::{
 const MAX_ROOM: usize = 64 << 30;
 
 /// A size in bytes.
-pub const SIZE: Form<usize> = Form {
+pub(crate) const SIZE: Form<usize> = Form {
     read: |at, range| Ok(size(at, range)?),
     schema: |range| range.described(reference("size"), ["x-minimum", "x-maximum"]),
 };
 
 /// A share of all.
-pub const SHARE: Form<f64> = Form {
+pub(crate) const SHARE: Form<f64> = Form {
     read: |at, _| Ok(at.number_within(0.0, 1.0)?),
     schema: |_| reference("share"),
 };
@@ -36,7 +36,7 @@ pub const SHARE: Form<f64> = Form {
 pub struct NotYet;
 
 /// As [`NotYet`], but `false` is accepted, because it is the behaviour in force.
-pub const NOT_YET_TRUE: Form<bool> = Form {
+pub(crate) const NOT_YET_TRUE: Form<bool> = Form {
     read: |at, _| match at.text() {
         Ok("false") => Ok(false),
         _ => Err(at.fault("not available yet, only `false` is").into()),
@@ -45,12 +45,12 @@ pub const NOT_YET_TRUE: Form<bool> = Form {
 };
 
 /// A reference to one of the [`definitions`].
-pub fn reference(name: &str) -> Value {
+pub(crate) fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
 /// The schemas of forms, by the names that [`reference`] gives them.
-pub fn definitions() -> Value {
+pub(crate) fn definitions() -> Value {
     json!({
         "variable": {"description": "From the environment.", "type": "string", "pattern": r"\$\{"},
         "address": {
@@ -110,7 +110,7 @@ impl Setting for f64 {
 }
 
 /// The schema of a number.
-pub fn number(range: Range) -> Value {
+pub(crate) fn number(range: Range) -> Value {
     range.described(json!({"type": "number"}), ["minimum", "maximum"])
 }
 
@@ -237,7 +237,7 @@ impl Setting for Vec<(HeaderName, HeaderValue)> {
 }
 
 /// Values by header name, if `admit` accepts the name. A value never appears in a fault, because it may be a secret.
-pub fn header_values(
+pub(crate) fn header_values(
     at: &Cursor<'_>,
     admit: fn(&Cursor<'_>, &HeaderName) -> Result<(), ConfigError>,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, ConfigErrors> {
@@ -269,7 +269,7 @@ fn header_value(at: &Cursor<'_>) -> Result<HeaderValue, ConfigError> {
 }
 
 /// An absolute `http` url; `what` describes it in faults.
-pub fn http_url(at: &Cursor<'_>, what: &str) -> Result<(Uri, Authority), ConfigError> {
+pub(crate) fn http_url(at: &Cursor<'_>, what: &str) -> Result<(Uri, Authority), ConfigError> {
     let uri: Uri = at.parse(what)?;
     let authority = uri.authority().cloned();
     let authority = authority.ok_or_else(|| at.expected(what))?;
@@ -281,7 +281,7 @@ pub fn http_url(at: &Cursor<'_>, what: &str) -> Result<(Uri, Authority), ConfigE
 }
 
 /// Whether it is a host, with a valid port or none.
-pub fn is_reachable(authority: &Authority) -> bool {
+pub(crate) fn is_reachable(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host());
     let is_port = |rest: &str| match rest.strip_prefix(':') {
         Some(port) => port.parse::<u16>().is_ok_and(|port| port > 0),

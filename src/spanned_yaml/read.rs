@@ -195,7 +195,7 @@ fn found(node: &Node) -> String {
 }
 
 /// A URL without its user, password and query, which may contain credentials.
-pub fn without_user(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_user(text: &str) -> Cow<'_, str> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
         None => (None, text),
@@ -214,7 +214,7 @@ pub fn without_user(text: &str) -> Cow<'_, str> {
 }
 
 /// `250ms`, `10s`, `5m`, `1h`, `7d`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
     let seconds = match unit {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(
             faults.to_string(),
             "f.yaml:4:1: `wait` is given twice",
-            "what cannot be told apart is told first"
+            "what cannot be distinguished is reported first"
         );
 
         let faults = read("number: 12\nwaits: 3s\nwait: soon\n").unwrap_err();

@@ -16,7 +16,7 @@ pub struct Form<T> {
 pub struct Range(pub &'static str);
 
 /// A type that a setting can have.
-pub trait Setting: Sized {
+pub(crate) trait Setting: Sized {
     const FORM: Form<Self>;
 
     /// As in YAML, where the field does not say it; empty if there is none.
@@ -29,7 +29,7 @@ pub trait Setting: Sized {
 }
 
 /// The type of a setting's field: a [`Setting`], or an `Option` of one, which may be null.
-pub trait Slot: Sized {
+pub(crate) trait Slot: Sized {
     type Value: Setting;
 
     fn of(value: Self::Value) -> Self;
@@ -39,7 +39,7 @@ pub trait Slot: Sized {
 }
 
 /// A closed set of words.
-pub trait Choice: Copy + Sized + 'static {
+pub(crate) trait Choice: Copy + Sized + 'static {
     const WORDS: &'static [(&'static str, Self)];
 
     fn from_word(text: &str) -> Option<Self> {
@@ -50,7 +50,7 @@ pub trait Choice: Copy + Sized + 'static {
 }
 
 /// A struct of settings; the macro `settings!` implements it.
-pub trait Section: Sized {
+pub(crate) trait Section: Sized {
     /// Takes the fields of the section; `None` if one has a fault.
     fn take(fields: &mut Fields<'_>) -> Option<Self>;
 
@@ -94,7 +94,7 @@ pub trait Section: Sized {
 
 /// What a field says about its setting, apart from name, type and description.
 #[derive(Debug)]
-pub struct Facts<T> {
+pub(crate) struct Facts<T> {
     /// As in YAML; empty if there is none.
     pub default: &'static str,
     pub range: &'static str,
@@ -106,7 +106,7 @@ pub struct Facts<T> {
 
 /// How a setting can change while the process runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Through the API, or in the file.
     Runtime,
     /// In the file only.
@@ -118,7 +118,7 @@ pub enum Change {
 
 /// The schemas of a section's members.
 #[derive(Debug, Default)]
-pub struct Members {
+pub(crate) struct Members {
     properties: Map<String, Value>,
     required: Vec<&'static str>,
 }
@@ -258,7 +258,7 @@ impl<T: Setting> Slot for Option<T> {
 // === impl Facts ===
 
 impl<T: Setting> Facts<T> {
-    pub const NONE: Self = Self {
+    pub(crate) const NONE: Self = Self {
         default: T::DEFAULT,
         range: "",
         change: Change::Restart,
@@ -277,7 +277,11 @@ impl<T> Facts<T> {
 
 impl Fields<'_> {
     /// Reads the setting `name`; where the document says nothing, it has its default.
-    pub fn setting<S: Slot>(&mut self, name: &'static str, facts: &Facts<S::Value>) -> Option<S> {
+    pub(crate) fn setting<S: Slot>(
+        &mut self,
+        name: &'static str,
+        facts: &Facts<S::Value>,
+    ) -> Option<S> {
         let null = S::null();
         if facts.default.is_empty() && null.is_none() {
             return self.required(name, |at| facts.read(at)).map(S::of);
@@ -295,7 +299,10 @@ impl Fields<'_> {
 }
 
 /// Reads a text that is compiled in.
-pub fn built_in<T>(text: &str, read: impl FnOnce(&Cursor<'_>) -> Result<T, ConfigErrors>) -> T {
+pub(crate) fn built_in<T>(
+    text: &str,
+    read: impl FnOnce(&Cursor<'_>) -> Result<T, ConfigErrors>,
+) -> T {
     let file = Arc::from("default");
     let node = Node::parse(&file, text).expect("a default must be YAML");
     read(&Cursor::root(&file, &node)).unwrap_or_else(|faults| panic!("{text}: {faults}"))
@@ -305,7 +312,7 @@ pub fn built_in<T>(text: &str, read: impl FnOnce(&Cursor<'_>) -> Result<T, Confi
 
 impl Members {
     /// Adds the setting `name` with its facts.
-    pub fn add<S: Slot>(&mut self, name: &'static str, doc: &str, facts: &Facts<S::Value>) {
+    pub(crate) fn add<S: Slot>(&mut self, name: &'static str, doc: &str, facts: &Facts<S::Value>) {
         let mut schema = json!({"description": doc.trim()});
         let form = (facts.form.schema)(Range(facts.range));
         let is_section = form.get("properties").is_some();

@@ -7,7 +7,7 @@ mod fold;
 mod past;
 mod rows;
 
-pub use past::Past;
+pub(crate) use past::Past;
 
 use super::{Source, database::apart};
 use crate::{
@@ -25,7 +25,7 @@ use std::{
 
 /// The sources of the figures.
 #[derive(Clone, Debug)]
-pub struct Counted {
+pub(crate) struct Counted {
     pub ledger: Ledger,
     pub rule_counts: RuleCounts,
     pub pairs: Pairs,
@@ -33,7 +33,7 @@ pub struct Counted {
 
 /// Stores [`Counted`] in a database.
 #[derive(Debug)]
-pub struct Figures {
+pub(crate) struct Figures {
     counted: Counted,
     keep: Duration,
     /// What is written. If a transaction fails, everything is written again.
@@ -70,7 +70,7 @@ const FOLD: Duration = Duration::from_secs(600);
 
 impl Figures {
     /// `keep` is how long the figures of a past minute, hour or epoch are stored.
-    pub fn new(counted: Counted, keep: Duration) -> Self {
+    pub(crate) fn new(counted: Counted, keep: Duration) -> Self {
         Self {
             counted,
             keep,

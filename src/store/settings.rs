@@ -13,7 +13,7 @@ use std::{
 
 /// The stored settings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
+pub(crate) struct Kept {
     pub revision: u64,
     /// All patches through the API, merged.
     pub changed: Value,
@@ -23,7 +23,7 @@ pub struct Kept {
 
 /// Stores the settings in a database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct KeptSettings(Arc<Mutex<Latest>>);
+pub(crate) struct KeptSettings(Arc<Mutex<Latest>>);
 
 #[derive(Debug, Default)]
 struct Latest {
@@ -56,7 +56,7 @@ const REFUSED: u32 = 20;
 
 impl KeptSettings {
     /// `misfit` holds earlier API changes that are kept although they are not in force.
-    pub fn new(database: &Database, misfit: Option<Value>) -> Self {
+    pub(crate) fn new(database: &Database, misfit: Option<Value>) -> Self {
         let latest = Latest {
             misfit,
             ..Latest::default()
@@ -71,7 +71,7 @@ impl KeptSettings {
     }
 
     /// Replaces the stored settings by what the API has `changed` and all `settings`, without waiting.
-    pub fn keep(&self, changed: &Value, settings: Settings) {
+    pub(crate) fn keep(&self, changed: &Value, settings: Settings) {
         let in_force = serde_json::to_string(&settings.settings).expect("settings must be JSON");
         let mut latest = self.latest();
         if changed
@@ -123,7 +123,7 @@ impl Kept {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn load(from: &Connection) -> rusqlite::Result<Option<Self>> {
+    pub(crate) fn load(from: &Connection) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT revision, changed, in_force FROM settings";
         let kept = from.query_row(sql, [], |row| {
             Ok(Kept {
@@ -136,7 +136,7 @@ impl Kept {
     }
 
     /// Records that it does not fit the configuration because of `faults`.
-    pub fn set_aside(&self, database: &Database, faults: &[String]) {
+    pub(crate) fn set_aside(&self, database: &Database, faults: &[String]) {
         let document = json!({
             "revision": self.revision,
             "changed": self.changed,

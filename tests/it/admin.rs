@@ -14,7 +14,7 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use twinread::{admin, ledger::Bound};
+use twinread::testing::{admin, ledger::Bound};
 
 #[tokio::test]
 async fn the_probes_are_open_and_say_what_is_missing() {

@@ -6,8 +6,7 @@ mod secrets;
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
-use twinread::{
-    compare::{CompareConfig, Options},
+use twinread::testing::{
     config::{Config, Flags, Loaded, Origin, load},
     export::log::Format,
     http_client::{HostPolicy, Target},
@@ -16,6 +15,9 @@ use twinread::{
     sample::{Reads, Sampling},
     settings::{Capture, Queue},
     spanned_yaml::ConfigErrors,
+};
+use twinread::{
+    compare::{CompareConfig, Options},
     stack::Stack,
     verdict::Limits,
 };
@@ -580,14 +582,14 @@ fn defaults_of_comparing_and_reporting_are_the_contract() {
         "builtin:http is on"
     );
     assert_eq!(config.comparing.options.deadline, Duration::from_millis(50));
-    let redact = twinread::redact::Config::default();
+    let redact = twinread::testing::redact::Config::default();
     assert_eq!(
         format!("{:?}", config.settings.redact),
         format!("{redact:?}")
     );
     assert_eq!(
         config.settings.telemetry,
-        twinread::export::Config::default()
+        twinread::testing::export::Config::default()
     );
     assert_eq!(config.settings.telemetry.trace, Trace::Link);
     assert_eq!(config.settings.telemetry.traced, Traced::Mismatch);
@@ -732,7 +734,7 @@ fn defaults_are_those_of_the_contract() {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
         let mut config = Config::clone(loaded.config());
         // Absent values stay `None`, because `report` looks into the environment before the contract's defaults.
-        config.settings.telemetry.otlp = twinread::export::otlp::Config::default();
+        config.settings.telemetry.otlp = twinread::testing::export::otlp::Config::default();
         config.settings.telemetry.service_name = None;
         // Compared by fingerprint, because their debug output has a random order.
         let rules = config.comparing.rules.fingerprint();
@@ -945,7 +947,7 @@ fn a_limit_that_no_number_of_keys_can_show_to_hold_is_a_warning() {
     };
     assert!(
         reported.contains(
-            "sample.by: the 131072 keys that are printed apart cannot show a verdict.max_mismatch of 0.0020 %"
+            "sample.by: the 131072 keys that are distinguished cannot show a verdict.max_mismatch of 0.0020 %"
         ),
         "{reported}"
     );

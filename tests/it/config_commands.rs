@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output},
 };
 use tempfile::TempDir;
-use twinread::{
+use twinread::testing::{
     app::App,
     config::{Flags, Origin, load},
 };

@@ -9,7 +9,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use twinread::{
+use twinread::testing::{
     config::{Flags, Origin, Running, load, reload::Reloads},
     drain,
     ledger::Gauges,

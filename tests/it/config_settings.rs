@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
-use twinread::{
+use twinread::testing::{
     config::{Config, Flags, Origin, Running, load, reload::Cause},
     ledger::Gauges,
     live::Checks,

@@ -58,7 +58,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
     (Layer::Runtime, &["live", "export", "shadow", "store"]),
     (Layer::Faces, &["demo", "config", "admin"]),
     (Layer::Composition, &["app"]),
-    (Layer::Process, &["cli", "main"]),
+    (Layer::Process, &["cli", "testing", "main"]),
 ];
 
 /// What the core must not name: whole crates, and parts of the standard library.
@@ -616,7 +616,7 @@ const CASES: [Case; 32] = [
         "use crate::{admin, config::Config, export, live, shadow};",
         None,
     ),
-    ("main.rs", "fn main() { twinread::cli::main() }", None),
+    ("main.rs", "fn main() { twinread::main() }", None),
 ];
 
 #[test]

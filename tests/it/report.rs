@@ -19,7 +19,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
-use twinread::{
+use twinread::testing::{
     budget::Budget,
     drain,
     export::{
@@ -27,13 +27,15 @@ use twinread::{
         prometheus::{Figures, Verdict},
     },
     ledger::{Gauges, Ledger, RuleCount, Signal},
-    outcome::{Mark, Outcome, Via},
     pipeline::{
         Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Traced,
         report::ReportedAnswer,
     },
-    stack::Stack,
     trace_context::TraceContext,
+};
+use twinread::{
+    outcome::{Mark, Outcome, Via},
+    stack::Stack,
     value::Kind,
 };
 

@@ -8,16 +8,18 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use twinread::{
+use twinread::testing::{
     budget::Budget,
-    compare::{Answer, Compared},
     ledger::{Gauges, Ledger},
-    outcome::{Mark, Outcome},
     pipeline::{
         CheckInput, FinishedCheck, ReadMeta, ReadRequest, Rechecked, Report, Span, TimedAnswer,
     },
     redact::{Config, HashKey, Redactor, Values},
     trace_context::TraceContext,
+};
+use twinread::{
+    compare::{Answer, Compared},
+    outcome::{Mark, Outcome},
     value::{Difference, Kind, Place, Step, Value},
 };
 

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 use tempfile::TempDir;
-use twinread::spanned_yaml::Node;
+use twinread::testing::spanned_yaml::Node;
 
 /// What a schema describes, and the command that reads it.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ const STACKS: &str = "\nold: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n
 #[test]
 fn the_defaults_and_the_examples_of_the_documents_are_valid() {
     let config = CONFIG.validator();
-    let mut defaults = twinread::config::defaults().to_json();
+    let mut defaults = twinread::testing::config::defaults().to_json();
     for stack in ["old", "new"] {
         defaults[stack]["url"] = json!("http://stack:1");
     }

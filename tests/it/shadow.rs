@@ -17,17 +17,19 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use twinread::testing::{
+    ledger::Bound,
+    pipeline::{Trace, Traced},
+    sample::Frequency,
+    shadow::{Limits, Settings},
+};
 use twinread::{
     compare::{
         Answer, Bijections, CompareConfig, Comparison, Context, HeaderScope, Options,
         compare_within,
     },
-    ledger::Bound,
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
-    pipeline::{Trace, Traced},
     rules::RuleSet,
-    sample::Frequency,
-    shadow::{Limits, Settings},
     stack,
     value::Kind,
     verdict::Cause,

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
+use twinread::testing::admin::documents::Verdict;
 use twinread::{
-    admin::documents::Verdict,
     outcome::{Mark, Outcome, Reason, ShadowError, Via},
     stack::Stack,
     verdict::{

@@ -10,8 +10,8 @@ use std::{
     },
     time::Duration,
 };
+use twinread::testing::ledger::{Bound, Clock, Gauges, Ledger};
 use twinread::{
-    ledger::{Bound, Clock, Gauges, Ledger},
     outcome::{Mark, Outcome, Via},
     stack::Stack,
     verdict::{

@@ -10,9 +10,11 @@ use std::{
     thread,
     time::Duration,
 };
-use twinread::{
+use twinread::testing::{
     admin::documents::Verdict,
     ledger::{Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
+};
+use twinread::{
     outcome::{Mark, Outcome, Reason, Via},
     stack::Stack,
     verdict::{

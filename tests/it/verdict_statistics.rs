@@ -24,8 +24,8 @@ use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
 };
+use twinread::testing::ledger::{Clock, Gauges, Ledger, Ticket};
 use twinread::{
-    ledger::{Clock, Gauges, Ledger, Ticket},
     outcome::{Mark, Outcome, Via},
     verdict::{ChangeDetector, Trials},
 };

@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use twinread::spanned_yaml::Node;
+use twinread::testing::spanned_yaml::Node;
 
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const TOKEN: &str = "s3cret";

@@ -420,7 +420,7 @@ fn a_stack_that_turns_bad_has_regressed() {
     let verdict = sidecar.ask("/v1/verdict");
     assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
     turned.store(true, Ordering::SeqCst);
-    read(&sidecar, 11_801..=12_000);
+    read(&sidecar, 11_801..=12_200);
     let verdict = sidecar.ask("/v1/verdict");
     assert_ne!(verdict["verdict"], "safe");
     let found = codes(&verdict);

@@ -4,13 +4,13 @@ use super::{Conn, until, within};
 use http::uri::Authority;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
-use twinread::{
+use twinread::outcome::Outcome;
+use twinread::testing::{
     budget::Budget,
     drain,
     http_client::Target,
     ledger::{Gauges, Ledger, Timings},
     live::{self, Config, Handles, ListenerLimits, LiveSettings},
-    outcome::Outcome,
     pipeline::{CheckInput, QueueReceiver, Writes, queue},
     settings::{self, Publisher},
 };

@@ -16,13 +16,13 @@ use utoipa::ToSchema;
 
 /// Every epoch, the newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Epochs {
+pub(crate) struct Epochs {
     pub epochs: Vec<EpochFigures>,
 }
 
 /// An epoch with its figures.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct EpochFigures {
+pub(crate) struct EpochFigures {
     #[serde(flatten)]
     pub epoch: Epoch,
     pub routes: Vec<EpochRoute>,
@@ -30,7 +30,7 @@ pub struct EpochFigures {
 
 /// A route's figures in one epoch.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct EpochRoute {
+pub(crate) struct EpochRoute {
     pub route: Arc<str>,
     #[serde(flatten)]
     pub counts: Counts,
@@ -39,13 +39,13 @@ pub struct EpochRoute {
 
 /// The live figures of every route.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Routes {
+pub(crate) struct Routes {
     pub routes: Vec<LiveRoute>,
 }
 
 /// A route's figures since the process began.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct LiveRoute {
+pub(crate) struct LiveRoute {
     pub route: Arc<str>,
     /// By method and status class; only those that occurred.
     pub requests: BTreeMap<String, BTreeMap<String, u64>>,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// Result of reading the stored mismatches of a class again.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct ClassRecheck {
+pub(crate) struct ClassRecheck {
     /// The id of the class.
     pub class: String,
     pub route: Arc<str>,
@@ -23,7 +23,7 @@ pub struct ClassRecheck {
 
 /// A stored mismatch that was to be read again.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Rechecked {
+pub(crate) struct Rechecked {
     /// As at `/v1/mismatches/{id}`.
     pub id: String,
     pub method: String,
@@ -41,7 +41,7 @@ pub struct Rechecked {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Found {
+pub(crate) enum Found {
     /// The answers differ at the place of the class, or the place can no longer be compared.
     StillThere,
     /// They no longer differ there.

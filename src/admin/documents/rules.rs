@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 
 /// Every rule in force.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Rules {
+pub(crate) struct Rules {
     pub rules: Vec<Rule>,
 }
 
 /// A rule in force, and what it did.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Rule {
+pub(crate) struct Rule {
     pub id: String,
     pub why: String,
     #[schema(required)]
@@ -29,7 +29,7 @@ pub struct Rule {
 
 /// Rules that would explain stored mismatches.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Suggestions {
+pub(crate) struct Suggestions {
     /// Those that would mask the most first.
     pub suggestions: Vec<Suggestion>,
     /// Mismatches that would be none under all suggestions together.
@@ -53,7 +53,7 @@ pub struct Suggestions {
 
 /// A rule, and its effect on the stored mismatches.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Suggestion {
+pub(crate) struct Suggestion {
     /// As in a rule file, without its reason.
     #[schema(value_type = Object)]
     pub rule: Value,
@@ -75,7 +75,7 @@ pub struct Suggestion {
 
 /// What rules would hide of the stored mismatches.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct Preview {
+pub(crate) struct Preview {
     /// Number of stored mismatches.
     pub mismatches: u64,
     /// How many of them were examined.
@@ -92,14 +92,14 @@ pub struct Preview {
 
 /// What one rule would hide.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Hiding {
+pub(crate) struct Hiding {
     pub id: String,
     pub differences_hidden: u64,
 }
 
 /// Mismatches with the same result.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct Affected {
+pub(crate) struct Affected {
     pub count: usize,
     /// Ids of up to three.
     pub examples: Vec<String>,

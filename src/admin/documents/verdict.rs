@@ -152,7 +152,7 @@ pub struct Quantiles {
 
 /// Changes of the verdict, the newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct VerdictHistory {
+pub(crate) struct VerdictHistory {
     pub changes: Vec<VerdictChange>,
     /// The `cursor` of the next page; null on the last one.
     #[schema(required)]
@@ -163,7 +163,7 @@ pub struct VerdictHistory {
 
 /// One change of the verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct VerdictChange {
+pub(crate) struct VerdictChange {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The id of the epoch that the new verdict is about.

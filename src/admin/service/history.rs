@@ -17,7 +17,7 @@ pub fn of_settings(database: &Database) -> Journal {
 }
 
 /// Changes of the verdict.
-pub fn of_verdict(database: &Database) -> Journal {
+pub(crate) fn of_verdict(database: &Database) -> Journal {
     Journal::new(database.clone(), "verdict", KEPT)
 }
 
@@ -29,7 +29,7 @@ pub fn record(journal: &Journal, changes: &[Change]) {
 }
 
 /// Records what differs from the settings of the previous process.
-pub fn record_start(journal: &Journal, now: &Settings) {
+pub(crate) fn record_start(journal: &Journal, now: &Settings) {
     match last_settings(journal) {
         Ok(before) => {
             let at = (now.revision, Timestamp::now());

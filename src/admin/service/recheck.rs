@@ -58,7 +58,7 @@ struct Ending {
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// The headers that the configuration sets on both stacks.
-pub fn supplied(config: &Config) -> Vec<HeaderName> {
+pub(crate) fn supplied(config: &Config) -> Vec<HeaderName> {
     let names = config.old.set.iter().map(|(name, _)| name);
     let on_new = |name: &&HeaderName| config.new.set.iter().any(|(own, _)| own == *name);
     names.filter(on_new).cloned().collect()

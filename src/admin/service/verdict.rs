@@ -88,7 +88,7 @@ impl Figures for VerdictSource {
 }
 
 /// The routes that the configuration requires.
-pub fn required(config: &Config) -> Vec<Arc<str>> {
+pub(crate) fn required(config: &Config) -> Vec<Arc<str>> {
     config.routes.required().map(Arc::from).collect()
 }
 

@@ -16,7 +16,7 @@ use tokio::{
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Records changes of the verdict until the drain.
-pub async fn watch(source: VerdictSource, journal: Journal, mut drain: drain::Watch) {
+pub(crate) async fn watch(source: VerdictSource, journal: Journal, mut drain: drain::Watch) {
     let mut epochs = source.ledger.epochs_begun();
     let mut looks = time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

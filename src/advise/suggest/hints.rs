@@ -28,7 +28,7 @@ pub struct Hints {
 
 /// A rule that would make a difference vanish, and maybe others too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Hint {
+pub(crate) struct Hint {
     pub(super) at: String,
     /// As JSON.
     pub(super) action: String,

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// The stored epochs, and the state that continues the last of them.
 #[derive(Debug, Default)]
-pub struct Past {
+pub(crate) struct Past {
     /// Oldest first. Every sample in them has an outcome.
     pub epochs: Vec<EpochState>,
     /// Of the last epoch.
@@ -35,7 +35,7 @@ impl Past {
     ///
     /// # Errors
     /// Those of the database. Unreadable data is logged and left out.
-    pub fn load(from: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn load(from: &Connection) -> rusqlite::Result<Self> {
         let mut epochs = Vec::new();
         let mut tallies = 0;
         for epoch in newest_epochs(from)? {

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use libfuzzer_sys::fuzz_target;
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
-use twinread::{compare::{Answer, Compared, CompareConfig, Comparison, Context, compare}, outcome::Via, rules::RuleSet};
+use twinread::{compare::{Answer, CompareConfig, Compared, Comparison, Context, compare}, outcome::Via, rules::RuleSet};
 
 const TYPES: [&str; 8] = [
     "application/json",

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use libfuzzer_sys::fuzz_target;
-use twinread::compare::{Answer, Compared, CompareConfig, Comparison, Context, compare};
+use twinread::compare::{Answer, CompareConfig, Compared, Comparison, Context, compare};
 
 fuzz_target!(|input: &[u8]| {
     let at = input.iter().position(|byte| *byte == 0);

@@ -4,12 +4,10 @@ use super::harness::{GONE, LEFT, MASKED, Running, check_clean, close};
 use clap::Parser;
 use std::{process::ExitCode, thread, time::Duration};
 use tokio::{net::TcpListener, time};
-use twinread::{
-    cli::{
-        client::{Address, Error},
-        gate, recheck, rules, status,
-    },
-    outcome::{Mark, Outcome},
+use twinread::outcome::{Mark, Outcome};
+use twinread::testing::cli::{
+    client::{Address, Error},
+    gate, recheck, rules, status,
 };
 
 #[derive(Debug, Parser)]

@@ -16,20 +16,18 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use twinread::{
+use twinread::testing::{
     admin::{
         self, AdminState,
         service::{history, readiness::Readiness, recheck::Rechecks, verdict::VerdictSource},
     },
     budget::Budget,
-    compare,
     config::{self, Config, Origin, Running as Configuration},
     drain,
     export::{Metrics, Sources},
     http_client::{Client, Target},
     ledger::{Gauges, Ledger, RuleCounts, Signal, Timings},
     live::LiveSettings,
-    outcome::{Mark, Outcome, Via},
     pipeline::{
         self, Pairs, Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence,
         Writes, report::ReportedAnswer,
@@ -39,6 +37,10 @@ use twinread::{
     shadow,
     store::{self, Database, Store},
     trace_context::TraceContext,
+};
+use twinread::{
+    compare,
+    outcome::{Mark, Outcome, Via},
     value::Kind,
 };
 

@@ -1,7 +1,7 @@
 //! Faults never show a secret.
 
 use super::{Folder, STACKS};
-use twinread::config::{Flags, Origin, load};
+use twinread::testing::config::{Flags, Origin, load};
 
 const SECRET: &str = "hunter2hunter2";
 

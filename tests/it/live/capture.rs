@@ -6,14 +6,16 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use twinread::{
-    compare::{BodyCopy, Hashing},
+use twinread::testing::{
     ledger::Bound,
     live::Checks,
-    outcome::{Outcome, Reason},
     route::Routes,
     sample::Reads,
     spanned_yaml::{Cursor, Node},
+};
+use twinread::{
+    compare::{BodyCopy, Hashing},
+    outcome::{Outcome, Reason},
     stack,
 };
 

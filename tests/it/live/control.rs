@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
-use twinread::{http_client::Instance, redact::Secret};
+use twinread::testing::{http_client::Instance, redact::Secret};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

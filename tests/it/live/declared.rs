@@ -2,7 +2,7 @@
 
 use crate::support::{LivePath, Stack};
 use std::sync::Arc;
-use twinread::{
+use twinread::testing::{
     sample::Reads,
     spanned_yaml::{Cursor, Node},
 };

@@ -2,7 +2,8 @@
 
 use crate::support::{LivePath, Stack, until};
 use http::{HeaderName, HeaderValue};
-use twinread::{http_client::HostPolicy, stack};
+use twinread::stack;
+use twinread::testing::http_client::HostPolicy;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

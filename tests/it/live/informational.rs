@@ -1,7 +1,7 @@
 //! Messages before the answer: `100 Continue` end to end, and other informational answers.
 
 use crate::support::{LivePath, Stack, until, within};
-use twinread::ledger::Bound;
+use twinread::testing::ledger::Bound;
 
 const EXPECT: &str =
     "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";

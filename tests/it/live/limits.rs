@@ -8,7 +8,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
-use twinread::ledger::Bound;
+use twinread::testing::ledger::Bound;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -3,7 +3,7 @@
 use crate::support::{LivePath, Reply, Stack, until};
 use http::{HeaderMap, Method};
 use std::{sync::Arc, time::Instant};
-use twinread::{
+use twinread::testing::{
     live::Checks,
     route::{Access, Head, Routes},
     sample::Reads,

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::support::{Reply, Script, Stack, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use twinread::{shadow::Settings, stack, verdict::Cause};
+use twinread::testing::shadow::Settings;
+use twinread::{stack, verdict::Cause};
 
 fn settings_with_header() -> Settings {
     Settings {

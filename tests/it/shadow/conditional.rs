@@ -8,9 +8,9 @@ use super::{
 };
 use crate::support::{Reply, Script, answer, json};
 use http::StatusCode;
+use twinread::testing::shadow::{Conditional, Settings};
 use twinread::{
     outcome::{Outcome, Reason, ShadowError},
-    shadow::{Conditional, Settings},
     stack,
 };
 

@@ -8,15 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, task::JoinHandle, time};
-use twinread::{
+use twinread::testing::{
     budget::Budget,
-    compare::{
-        Answer, Bijections, BodyCopy, CompareConfig, Compared, Comparison, Context, RuleUse,
-    },
     drain,
     http_client::{Client, Target},
     ledger::{Draw, Gauges, Ledger, Route, RuleCounts, Signal, Timings},
-    outcome::{Outcome, Reason, Via},
     pipeline::{
         self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, ReadMeta,
         Reports, Sent, Writes,
@@ -24,6 +20,12 @@ use twinread::{
     redact::{self, HashKey, Redactor},
     settings::{self, Publisher},
     shadow::{Compare, Handles, Parts, Settings, Worker},
+};
+use twinread::{
+    compare::{
+        Answer, Bijections, BodyCopy, CompareConfig, Compared, Comparison, Context, RuleUse,
+    },
+    outcome::{Outcome, Reason, Via},
     stack,
     value::{Difference, Kind, Place},
 };

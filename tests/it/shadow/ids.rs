@@ -8,10 +8,10 @@ use super::{
 };
 use crate::support::{Script, Stack, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use twinread::testing::shadow::Settings;
 use twinread::{
     compare::{Answer, Bijections, CompareConfig, Comparison, Context, compare_within},
     outcome::{Outcome, Reason, Via},
-    shadow::Settings,
 };
 
 const MATCH: Outcome = Outcome::Match(Via::Rules);

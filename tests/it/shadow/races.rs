@@ -9,11 +9,13 @@ use super::{
 use crate::support::{Reply, Script, answer, json, until};
 use http::{HeaderMap, Method, StatusCode};
 use std::time::{Duration, Instant};
-use twinread::{
+use twinread::testing::{
     ledger::Bound,
-    outcome::{Outcome, Reason},
     route::{Access, Head, Routes},
     shadow::Conditional,
+};
+use twinread::{
+    outcome::{Outcome, Reason},
     stack,
 };
 

@@ -15,14 +15,16 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use twinread::{
-    compare::{CompareConfig, HeaderScope, Options, compare_within},
+use twinread::testing::{
     ledger::Bound,
-    outcome::{Mark, Outcome, Reason, Via},
     pipeline::Sent,
-    rules::RuleSet,
     sample::Frequency,
     shadow::{Limits, Settings},
+};
+use twinread::{
+    compare::{CompareConfig, HeaderScope, Options, compare_within},
+    outcome::{Mark, Outcome, Reason, Via},
+    rules::RuleSet,
     stack,
     value::Kind,
 };
