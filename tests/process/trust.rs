@@ -408,8 +408,10 @@ fn a_right_stack_is_safe_after_enough_reads() {
 fn a_stack_that_turns_bad_has_regressed() {
     let turned = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let turns = turned.clone();
+    let wrong = AtomicU64::new(0);
     let new = Stack::start(move |_| {
-        if turns.load(Ordering::SeqCst) && chance(20) {
+        // One in twenty, and not by chance: enough for the detector, too few to prove the rate.
+        if turns.load(Ordering::SeqCst) && wrong.fetch_add(1, Ordering::SeqCst).is_multiple_of(20) {
             missing()
         } else {
             json(PRICE)
@@ -420,7 +422,7 @@ fn a_stack_that_turns_bad_has_regressed() {
     let verdict = sidecar.ask("/v1/verdict");
     assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
     turned.store(true, Ordering::SeqCst);
-    read(&sidecar, 11_801..=12_200);
+    read(&sidecar, 11_801..=12_000);
     let verdict = sidecar.ask("/v1/verdict");
     assert_ne!(verdict["verdict"], "safe");
     let found = codes(&verdict);
