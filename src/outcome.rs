@@ -1,5 +1,7 @@
 //! The outcome of one check: a closed list, each with its names in metrics and reports.
 
+#![deny(missing_docs)]
+
 /// The outcome of a check. `docs/verdict.md` says how each of them counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -29,6 +31,7 @@ pub enum Via {
 /// A detail of a mismatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
+    /// No detail: the answers differ, and reading again confirmed it where it was needed.
     Plain,
     /// 401 or 403 only from the new stack: usually a wrong credential in the configuration.
     Auth,
@@ -54,20 +57,31 @@ pub enum ShadowError {
 /// Why a sample was not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
+    /// The queue of samples was full.
     QueueFull,
+    /// The budget for captured bytes (`capture.max_total`) was used up.
     MemoryFull,
+    /// It waited in the queue for too long.
     Expired,
+    /// The rate budget for requests of twinread's own was used up.
     OverBudget,
+    /// The circuit breaker of the shadow was open.
     BreakerOpen,
+    /// A body is longer than `capture.max_body`.
     BodyTooLarge,
+    /// The answer is a stream without an end, such as server-sent events.
     Streaming,
     /// One stack answered that the caller's copy is current, and such reads are skipped.
     Conditional,
+    /// The primary failed to answer.
     PrimaryError,
+    /// The caller left before the answer was complete.
     ClientGone,
     /// A write to the same resource was pending until the last re-check.
     WritePending,
+    /// The process ended.
     ShuttingDown,
+    /// The comparison failed in twinread itself.
     Internal,
 }
 
@@ -155,18 +169,21 @@ impl Outcome {
 }
 
 impl Via {
+    /// The value of the label `detail`.
     pub fn name(self) -> &'static str {
         Outcome::Match(self).detail()
     }
 }
 
 impl ShadowError {
+    /// The value of the label `detail`.
     pub fn name(self) -> &'static str {
         Outcome::ShadowError(self).detail()
     }
 }
 
 impl Reason {
+    /// The value of the label `detail`.
     pub fn name(self) -> &'static str {
         Outcome::NotCompared(self).detail()
     }

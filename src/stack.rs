@@ -1,18 +1,23 @@
 //! The two systems that are compared.
 
+#![deny(missing_docs)]
+
 use std::fmt;
 
 /// The identity of a system; it never changes during a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stack {
+    /// The system that is to be replaced. Its answers are the reference.
     Old,
+    /// The system that is to replace it.
     New,
 }
 
 // === impl Stack ===
 
 impl Stack {
+    /// `old` or `new`, as in configuration, metrics and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Old => "old",
@@ -20,6 +25,7 @@ impl Stack {
         }
     }
 
+    /// The stack that it is compared with.
     pub fn other(self) -> Self {
         match self {
             Self::Old => Self::New,

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 /// One route's part of the verdict.
 #[derive(Debug)]
 pub struct Assessment<'e> {
+    /// The figures that were assessed.
     pub figures: &'e Figures,
     /// Undecided until it is judged.
     pub state: Decision,

@@ -7,8 +7,11 @@ use super::{Checks, Code, Figures, Interval, Limits, Trials};
 pub struct BoundedRate {
     /// The finding of a rate that looks too high.
     pub(super) code: Code,
+    /// The accepted rate, between 0 and 1.
     pub limit: f64,
+    /// The checks that the rate is about, and the hits among them. Checks of unknown result count as hits.
     pub trials: Trials,
+    /// The bounds of the true rate. Each end is wrong at some moment with a probability of at most `1 - confidence`.
     pub interval: Interval,
     alpha: f64,
 }

@@ -17,14 +17,18 @@ use serde::{Deserialize, Serialize};
 /// Both bounds of a rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
+    /// The lower end, between 0 and 1. It is 0 without hits.
     pub lower: f64,
+    /// The upper end, between 0 and 1. It is 1 without trials.
     pub upper: f64,
 }
 
 /// Trials and the hits among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trials {
+    /// All trials.
     pub total: u64,
+    /// The trials that count against the rate; at most `total`.
     pub hits: u64,
 }
 
@@ -69,6 +73,7 @@ const MAX_CHECKS: u64 = 1 << 50;
 // === impl Trials ===
 
 impl Trials {
+    /// Takes `total` for `hits` if there are more of them.
     pub fn new(total: u64, hits: u64) -> Self {
         Self {
             total,
@@ -159,6 +164,7 @@ impl Trials {
         root(inside, outside, |p| self.ln_lower(p) - threshold)
     }
 
+    /// Both bounds, each at level `alpha`.
     pub fn interval(self, alpha: f64) -> Interval {
         Interval {
             lower: self.lower(alpha),

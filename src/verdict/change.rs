@@ -29,6 +29,7 @@ pub struct ChangeDetector {
 /// Parameters for watching one rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Watch {
+    /// The accepted rate, between 0 and 1. At 1 there is no alarm.
     pub limit: f64,
     /// Average number of checks between two false alarms.
     pub run: f64,
@@ -68,6 +69,7 @@ impl ChangeDetector {
         }
     }
 
+    /// The last alarm, if there was one.
     pub fn alarm(&self) -> Option<Alarm> {
         self.alarm
     }

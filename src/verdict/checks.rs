@@ -14,6 +14,7 @@ use std::{ops::Add, sync::Arc};
 /// One ended check that becomes evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
+    /// How it ended.
     pub outcome: Outcome,
     /// The stack that answered the caller.
     pub primary: Stack,
@@ -29,10 +30,13 @@ pub struct Entry {
 pub struct RouteEvidence {
     /// By primary, old first.
     roles: [Checks; 2],
+    /// Detects mismatches that begin after a clean record. Unconfirmed ones are no hits.
     pub mismatch_change: ChangeDetector,
+    /// Detects errors that begin after a clean record.
     pub error_change: ChangeDetector,
     /// Times of the checks, for the soak time.
     pub record: SoakClock,
+    /// When the last mismatch was sampled, confirmed or not.
     #[serde(with = "jiff::fmt::serde::timestamp::millisecond::optional")]
     pub last_mismatch: Option<Timestamp>,
     /// Checks that the end of a process cut off before their outcome was known.
@@ -52,12 +56,15 @@ pub struct RouteEvidence {
 /// Counts of checks that are evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checks {
+    /// The answers were equal, with or without rules.
     pub matched: u64,
     /// Confirmed by a recheck, or without need for one.
     pub mismatched: u64,
     /// Mismatches without a recheck, because the budget was exhausted.
     pub unconfirmed: u64,
+    /// First different, then equal on a re-check.
     pub transient: u64,
+    /// Different only where the old stack's own answers differ.
     pub noise: u64,
     /// Failures of the new stack, as primary or shadow.
     pub errors: u64,
@@ -222,19 +229,23 @@ impl RouteEvidence {
 // === impl Claim ===
 
 impl Claim {
+    /// `checks` are all checks of the route in the epoch.
     pub fn new(required: Required, checks: Checks) -> Self {
         Self { required, checks }
     }
 
+    /// The route's rank, from 2 on; 1 is that of the rest.
     pub fn rank(self) -> u64 {
         self.required.rank
     }
 
+    /// Confirmed mismatches among the compared checks since then.
     pub fn mismatch(self) -> Trials {
         let before = self.required.before.confirmed_mismatch();
         self.checks.confirmed_mismatch().since(before)
     }
 
+    /// Failures of the new stack among compared checks and failures since then.
     pub fn error(self) -> Trials {
         self.checks.error().since(self.required.before.error())
     }
@@ -256,14 +267,17 @@ impl Checks {
         }
     }
 
+    /// All checks that are evidence.
     pub fn sampled(&self) -> u64 {
         self.compared() + self.errors + self.uncompared + self.others
     }
 
+    /// Checks in which two answers were compared to the end.
     pub fn compared(&self) -> u64 {
         self.matched + self.mismatches() + self.transient + self.noise
     }
 
+    /// Mismatches, confirmed or not.
     pub fn mismatches(&self) -> u64 {
         self.mismatched + self.unconfirmed
     }
@@ -278,18 +292,22 @@ impl Checks {
         Trials::new(self.matched + self.mismatches(), self.mismatched)
     }
 
+    /// Failures of the new stack, of compared checks and failures together.
     pub fn error(&self) -> Trials {
         Trials::new(self.compared() + self.errors, self.errors)
     }
 
+    /// Transient differences among the compared checks.
     pub fn transient(&self) -> Trials {
         Trials::new(self.compared(), self.transient)
     }
 
+    /// Checks that ended as noise among the compared checks.
     pub fn noise(&self) -> Trials {
         Trials::new(self.compared(), self.noise)
     }
 
+    /// Uncompared checks among all that are evidence.
     pub fn uncompared(&self) -> Trials {
         Trials::new(self.sampled(), self.uncompared)
     }

@@ -9,11 +9,13 @@ use std::{sync::Arc, time::Duration};
 /// Everything that a verdict considers.
 #[derive(Clone, Debug)]
 pub struct Evidence {
+    /// The figures of the epoch.
     pub tallies: Tallies,
     /// Routes declared `required: true`; `{name}` stands for any captured text.
     pub required: Vec<Arc<str>>,
     /// Rules that no longer apply.
     pub expired_rules: Vec<Arc<str>>,
+    /// Whether checks are made at present.
     pub activity: Activity,
     /// Whether reads are sampled by key (`sample.by`).
     pub is_by_key: bool,
@@ -24,6 +26,7 @@ pub struct Evidence {
 /// Whether reads are sampled at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
+    /// Reads are sampled and checked.
     Sampling,
     /// By `paused`, or by a rate of 0.
     Paused,
@@ -34,6 +37,7 @@ pub enum Activity {
 /// The figures of one epoch.
 #[derive(Clone, Debug)]
 pub struct Tallies {
+    /// The epoch that the figures are of.
     pub epoch: Epoch,
     /// How long ago another build of the new stack answered, if recently.
     pub mixed: Option<Duration>,
@@ -48,10 +52,13 @@ pub struct Tallies {
 pub struct Epoch {
     /// Unique; later epochs sort after earlier ones.
     pub id: Arc<str>,
+    /// A name that an operator gave it.
     pub label: Option<Arc<str>>,
     /// The new stack's build from its version header; `None` if no answer had one.
     pub version: Option<Version>,
+    /// Why it began.
     pub cause: Cause,
+    /// When it began.
     pub since: Timestamp,
     /// `None` for the present epoch.
     pub until: Option<Timestamp>,
@@ -78,11 +85,15 @@ pub enum Cause {
 /// The figures of one route in one epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
+    /// The name of the route.
     pub route: Arc<str>,
+    /// How the verdict depends on it.
     pub requirement: Requirement,
+    /// Live requests, reads and others.
     pub live: u64,
     /// Live requests that were reads.
     pub reads: u64,
+    /// Reads that were taken for a check, forced ones included.
     pub sampled: u64,
     /// Samples that callers requested. They are no evidence.
     pub forced: u64,
@@ -92,6 +103,7 @@ pub struct Figures {
     pub overdue: u64,
     /// Ended checks that began later, because their record had just been written.
     pub delayed: u64,
+    /// How all ended checks ended, forced ones included.
     pub outcomes: Outcomes,
     /// The checks that are evidence.
     pub evidence: RouteEvidence,
@@ -99,6 +111,7 @@ pub struct Figures {
     pub keys: Option<Trials>,
     /// Current rate of matches that become evidence, per second.
     pub pace: f64,
+    /// How long the answers of both stacks took.
     pub latency: Latency,
 }
 
@@ -110,21 +123,27 @@ pub struct Outcomes([u64; Outcome::ALL.len()]);
 /// measured alike; `None` without any.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
+    /// Of the old stack.
     pub old: Option<Quantiles>,
+    /// Of the new stack.
     pub new: Option<Quantiles>,
 }
 
+/// Quantiles of one stack's durations, in milliseconds, each within 1 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantiles {
     /// Number of measurements.
     pub answers: u64,
+    /// The median.
     pub p50_ms: f64,
+    /// The 99th percentile.
     pub p99_ms: f64,
 }
 
 // === impl Cause ===
 
 impl Cause {
+    /// Every cause once.
     pub const ALL: [Self; 6] = [
         Self::Start,
         Self::Rules,
@@ -139,6 +158,7 @@ impl Cause {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
     }
 
+    /// Its name in documents and in the store.
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -209,10 +229,12 @@ impl Figures {
 // === impl Outcomes ===
 
 impl Outcomes {
+    /// How many checks ended so.
     pub fn get(&self, outcome: Outcome) -> u64 {
         self.0[outcome.index()]
     }
 
+    /// Counts `count` more checks that ended so.
     pub fn add(&mut self, outcome: Outcome, count: u64) {
         self.0[outcome.index()] += count;
     }
@@ -228,18 +250,22 @@ impl Outcomes {
         self.0.iter().sum()
     }
 
+    /// Checks in which two answers were compared to the end.
     pub fn compared(&self) -> u64 {
         self.sum(Outcome::is_compared)
     }
 
+    /// Checks whose answers were equal, with or without rules.
     pub fn matches(&self) -> u64 {
         self.get(Outcome::Match(Via::Exact)) + self.get(Outcome::Match(Via::Rules))
     }
 
+    /// Mismatches, whatever their mark.
     pub fn mismatches(&self) -> u64 {
         self.sum(|outcome| matches!(outcome, Outcome::Mismatch(_)))
     }
 
+    /// Checks that the shadow did not answer, whatever the kind.
     pub fn shadow_errors(&self) -> u64 {
         self.sum(|outcome| matches!(outcome, Outcome::ShadowError(_)))
     }

@@ -14,19 +14,27 @@ use std::time::Duration;
 /// The decision about some evidence, and what led to it.
 #[derive(Debug)]
 pub struct Judgement<'e> {
+    /// Whether the switch is safe.
     pub decision: Decision,
+    /// The epoch that the decision is about.
     pub epoch: &'e Epoch,
+    /// `verdict.confidence`: `safe` is ever claimed wrongly with a probability of at most 1 minus this, and so is
+    /// `unsafe`.
     pub confidence: f64,
     /// What prevents `safe`; the gravest first.
     pub findings: Vec<Finding>,
+    /// How long the clean record has to last, and how long it has lasted.
     pub soak: Soak,
+    /// All routes in order of appearance, then the rest if it has reads.
     pub routes: Vec<Assessment<'e>>,
 }
 
 /// The clean record of all required routes: that of the route with the shortest.
 #[derive(Clone, Copy, Debug)]
 pub struct Soak {
+    /// `verdict.soak` in seconds, rounded up.
     pub required_seconds: u64,
+    /// How long the record is clean, in whole seconds; 0 without a required route.
     pub clean_seconds: u64,
 }
 

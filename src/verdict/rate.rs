@@ -20,6 +20,7 @@ const APART: SignedDuration = SignedDuration::from_secs(4);
 // === impl EventRate ===
 
 impl EventRate {
+    /// Counts one event.
     pub fn count(&mut self, at: Timestamp) {
         self.events += 1;
         let is_due = |(last, _): &(Timestamp, u64)| at.duration_since(*last) >= APART;

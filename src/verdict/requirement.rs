@@ -34,6 +34,7 @@ const FIRM_READS: u64 = 10;
 // === impl Requirement ===
 
 impl Requirement {
+    /// Whether the verdict depends on it at present.
     pub fn is_required(self) -> bool {
         matches!(self, Self::Required | Self::Provisional)
     }
@@ -60,6 +61,7 @@ impl Requirement {
 // === impl Requirements ===
 
 impl Requirements {
+    /// `declared` are the routes with `required: true`.
     pub fn new(declared: Vec<Arc<str>>, limits: &Limits) -> Self {
         Self {
             declared,

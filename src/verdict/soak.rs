@@ -56,10 +56,12 @@ impl SoakClock {
         }
     }
 
+    /// When the first check was made, if any was.
     pub fn first(&self) -> Option<Timestamp> {
         self.span.map(|(first, _)| first)
     }
 
+    /// When the last check was made, if any was.
     pub fn last(&self) -> Option<Timestamp> {
         self.span.map(|(_, last)| last)
     }

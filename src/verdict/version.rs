@@ -33,6 +33,7 @@ impl Version {
         Self(text.into())
     }
 
+    /// The text that is shown and stored.
     pub fn as_str(&self) -> &str {
         &self.0
     }
