@@ -56,7 +56,7 @@ pub(crate) fn fill(config: store::Config, (from, to): (u64, u64)) -> Filled {
     let received = reports.listen(Signal::Store, 2 * AHEAD as usize);
     let listening = thread::spawn(move || store.listen(received));
     let catch_up = |ahead: u64| {
-        while gauges.store_waiting() > ahead {
+        while gauges.store_waiting.get() > ahead {
             database.settle(Duration::from_secs(1));
         }
     };

@@ -68,7 +68,7 @@ impl Watch {
 
     fn warn(&self, by: SignedDuration) {
         tracing::warn!(%by, "the clock was set back: figures and soak time go on by the time of before");
-        self.gauges.set_clock_set_back();
+        self.gauges.clock_set_back.set(1u64);
         self.database.add_impairment(format!(
             "the clock was set back by {by:#}: figures and soak time go on by the time of before, \
              mismatches and changes of settings are stamped by the new one"
@@ -110,11 +110,11 @@ mod tests {
                 database.impairments().join(" ")
             });
             tokio::task::yield_now().await;
-            assert_eq!(gauges.clock_set_back(), 0);
+            assert_eq!(gauges.clock_set_back.get(), 0);
             second.store(2_800, Ordering::Relaxed);
             let warned = running.await.unwrap();
             assert!(warned.contains("was set back by 2h"), "{warned}");
         });
-        assert_eq!(gauges.clock_set_back(), 1);
+        assert_eq!(gauges.clock_set_back.get(), 1);
     }
 }

@@ -68,7 +68,7 @@ impl Running {
         gauges: Gauges,
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
-        gauges.set_settings_revision(1);
+        gauges.settings_revision.set(1u64);
         let file = origin.file().map(PathBuf::from);
         let rules = loaded.rules.files.paths().iter().cloned();
         let paths = file.into_iter().chain(rules).collect();
@@ -95,7 +95,7 @@ impl Running {
         revision: u64,
         keep: impl Fn(&Value, Settings) + Send + Sync + 'static,
     ) -> Self {
-        self.gauges.set_settings_revision(revision);
+        self.gauges.settings_revision.set(revision);
         let mut state = self.lock();
         state.revision = revision;
         keep(state.loaded.layers.api(), state.settings());
@@ -144,7 +144,7 @@ impl Running {
             }
             Err(faults) => {
                 if cause == Cause::Hangup || state.failed.as_ref() != Some(&faults) {
-                    self.gauges.reload_failed();
+                    self.gauges.reload_failures.add(1);
                     for fault in faults.iter() {
                         tracing::error!(%fault, "the configuration is wrong, the running one stays");
                     }
@@ -184,7 +184,7 @@ impl Running {
         let after = next.layers.settings();
         state.loaded = next;
         state.revision += 1;
-        self.gauges.set_settings_revision(state.revision);
+        self.gauges.settings_revision.set(state.revision);
         (self.publish)(&state.loaded.config);
         (self.keep)(state.loaded.layers.api(), state.settings());
         let now = (state.revision, Timestamp::now());

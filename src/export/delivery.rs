@@ -47,7 +47,10 @@ impl Delivery {
     // ## Failing => Delivering
     fn delivered(&mut self) {
         if self.state == State::Failing {
-            tracing::info!(signal = self.signal.name(), "the collector answers again");
+            tracing::info!(
+                signal = self.signal.into_str(),
+                "the collector answers again"
+            );
         }
         self.state = State::Delivering;
     }
@@ -56,7 +59,7 @@ impl Delivery {
     fn failed(&mut self, count: u64, error: &dyn std::fmt::Display) {
         self.gauges.export_dropped(self.signal, count);
         if self.state == State::Delivering {
-            tracing::warn!(signal = self.signal.name(), %error, "the collector rejects what it is sent; dropping it");
+            tracing::warn!(signal = self.signal.into_str(), %error, "the collector rejects what it is sent; dropping it");
         }
         self.state = State::Failing;
     }

@@ -115,7 +115,7 @@ impl Config {
     fn url(&self, signal: Signal, protocol: Protocol, env: Env<'_>) -> Option<String> {
         let with_path = |base: String| match protocol {
             Protocol::Grpc => base,
-            Protocol::Http => format!("{}/v1/{}", base.trim_end_matches('/'), signal.name()),
+            Protocol::Http => format!("{}/v1/{}", base.trim_end_matches('/'), signal.into_str()),
         };
         if let Some(base) = &self.endpoint {
             return Some(with_path(base.clone()));
@@ -225,7 +225,7 @@ fn first(env: Env<'_>, signal: Signal, suffix: &str) -> Option<(String, String)>
 }
 
 fn variable(signal: Signal, suffix: &str) -> String {
-    let signal = signal.name().to_ascii_uppercase();
+    let signal = signal.into_str().to_ascii_uppercase();
     format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
 }
 

@@ -26,6 +26,7 @@ use std::{
     },
     time::Duration,
 };
+use strum::VariantArray as _;
 
 /// The figures of one route. Clones share them.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ struct Counts {
     forced: AtomicU64,
     delayed: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
-    differences: [AtomicU64; Kind::ALL.len()],
+    differences: [AtomicU64; Kind::VARIANTS.len()],
     slot: RwLock<EpochSlot>,
     /// Routes joined with this one. What is in progress under their names counts in them, and so here.
     parts: RwLock<Vec<Route>>,

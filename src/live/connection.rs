@@ -145,7 +145,7 @@ impl ConnectionService {
         check_target(&request)?;
         let instance = self.shared.instance.as_ref();
         if instance.is_some_and(|instance| instance.is_in_loop(request.headers())) {
-            self.caller.gauges.loop_refused();
+            self.caller.gauges.loops_refused.add(1);
             return Err(Problem::Loop);
         }
         let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));

@@ -41,12 +41,12 @@ impl Queue {
     /// Queues a sample or finishes it: `queue_full`, or `shutting_down` if the receiver is gone.
     pub fn offer(&self, sample: Box<CapturedRead>) {
         let max_length = self.max_length.load(Ordering::Relaxed) as u64;
-        if self.gauges.enter_queue() >= max_length {
-            self.gauges.leave_queue();
+        if self.gauges.queue_length.add(1) >= max_length {
+            self.gauges.queue_length.subtract(1);
             return sample.meta.not_compared(Reason::QueueFull);
         }
         if let Err(mpsc::error::SendError(sample)) = self.tx.send(sample) {
-            self.gauges.leave_queue();
+            self.gauges.queue_length.subtract(1);
             sample.meta.not_compared(Reason::ShuttingDown);
         }
     }
@@ -63,12 +63,12 @@ impl QueueReceiver {
     /// Returns the next sample; `None` when every [`Queue`] is dropped and the queue is empty.
     pub async fn next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.recv().await;
-        sample.inspect(|_| self.gauges.leave_queue())
+        sample.inspect(|_| self.gauges.queue_length.subtract(1))
     }
 
     /// Returns the next sample if one is queued.
     pub fn try_next(&mut self) -> Option<Box<CapturedRead>> {
         let sample = self.rx.try_recv().ok();
-        sample.inspect(|_| self.gauges.leave_queue())
+        sample.inspect(|_| self.gauges.queue_length.subtract(1))
     }
 }

@@ -61,12 +61,12 @@ impl Reports {
             let is_for_store = listener.signal == Signal::Store;
             if is_for_store {
                 // Count it before sending, because the listener may receive it at once.
-                self.gauges.enter_store();
+                self.gauges.store_waiting.add(1);
             }
             if !listener.takes(&report, size) {
                 self.gauges.export_dropped(listener.signal, 1);
                 if is_for_store {
-                    self.gauges.leave_store(1);
+                    self.gauges.store_waiting.subtract(1);
                 }
             }
         }
@@ -143,7 +143,7 @@ mod tests {
         }
         assert_eq!(gauges.exports_dropped(Signal::Traces), 20);
         assert_eq!(gauges.exports_dropped(Signal::Store), 0);
-        assert_eq!(gauges.store_waiting(), 30, "until they are written");
+        assert_eq!(gauges.store_waiting.get(), 30, "until they are written");
     }
 
     #[test]

@@ -258,8 +258,8 @@ impl GuardedClient {
 impl BreakerGauge {
     fn set_open(&self, is_open: bool) {
         match self {
-            Self::AsShadow(gauges) => gauges.set_breaker_open(is_open),
-            Self::AsControl(gauges) => gauges.set_control_open(is_open),
+            Self::AsShadow(gauges) => gauges.breaker_open.set(is_open),
+            Self::AsControl(gauges) => gauges.control_open.set(is_open),
             Self::Not => {}
         }
     }

@@ -244,7 +244,7 @@ impl Database {
     /// Waits until all earlier writes and every source are in the file, at most `within`. Returns `false` if they may
     /// not survive a restart. Call it from a thread that may block.
     pub fn keeps(&self, within: Duration) -> bool {
-        self.path().is_some() && self.settle(within) && self.0.gauges.store_failing() == 0
+        self.path().is_some() && self.settle(within) && self.0.gauges.store_failing.get() == 0
     }
 
     /// Adds a problem to `/readyz` until the process ends.

@@ -154,7 +154,7 @@ impl Store {
             None => After::nothing(order),
         };
         // Read first, because what is written meanwhile may be missing and must count as waiting.
-        let waiting = self.gauges.store_waiting();
+        let waiting = self.gauges.store_waiting.get();
         let mut listed = self
             .database
             .read(|from| query::classes(from, after, limit.saturating_add(1), LISTED_EXAMPLES))?;
@@ -194,7 +194,7 @@ impl Store {
                 number.ok_or_else(|| QueryError::Cursor(text.clone()))?
             }
         };
-        let waiting = self.gauges.store_waiting();
+        let waiting = self.gauges.store_waiting.get();
         let limit = filter.limit.saturating_add(1);
         let mut numbers = self
             .database

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use strum::{Display, IntoStaticStr, VariantArray};
 
 /// One place where two answers differ under the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +53,23 @@ pub enum Step {
 }
 
 /// How a place differs: a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// The statuses differ.
     Status,
@@ -200,40 +216,9 @@ impl Value {
 // === impl Kind ===
 
 impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 10] = [
-        Self::Status,
-        Self::Missing,
-        Self::Extra,
-        Self::Type,
-        Self::Value,
-        Self::Order,
-        Self::Format,
-        Self::Undecodable,
-        Self::Text,
-        Self::Bytes,
-    ];
-
     /// The name in reports, the API and rule tests.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Status => "status",
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Type => "type",
-            Self::Value => "value",
-            Self::Order => "order",
-            Self::Format => "format",
-            Self::Undecodable => "undecodable",
-            Self::Text => "text",
-            Self::Bytes => "bytes",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        self.into()
     }
 }
 

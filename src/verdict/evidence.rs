@@ -5,6 +5,7 @@ use crate::outcome::{Outcome, Via};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// Everything that a verdict considers.
 #[derive(Clone, Debug)]
@@ -65,8 +66,20 @@ pub struct Epoch {
 }
 
 /// Why an epoch began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// The process started.
     Start,
@@ -143,31 +156,9 @@ pub struct Quantiles {
 // === impl Cause ===
 
 impl Cause {
-    /// Every cause once.
-    pub const ALL: [Self; 6] = [
-        Self::Start,
-        Self::Rules,
-        Self::Compare,
-        Self::Stacks,
-        Self::Version,
-        Self::Asked,
-    ];
-
-    /// The cause of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.name() == name)
-    }
-
     /// Its name in documents and in the store.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Rules => "rules",
-            Self::Compare => "compare",
-            Self::Stacks => "stacks",
-            Self::Version => "version",
-            Self::Asked => "asked",
-        }
+        self.into()
     }
 }
 

@@ -1,11 +1,15 @@
 //! What a verdict decides, and the findings that it gives as reasons.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
+use strum::{Display, IntoStaticStr, VariantNames};
 
 /// Whether the switch is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Display, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Decision {
     /// All required routes are proven to be within all limits, and nothing else speaks against the switch.
     Safe,
@@ -31,8 +35,21 @@ pub struct Finding {
 }
 
 /// What a [`Finding`] is: a closed list, the gravest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     /// More checks mismatched than the limit allows, proven or not yet.
     MismatchRate,
@@ -73,54 +90,9 @@ pub enum Code {
 // === impl Decision ===
 
 impl Decision {
-    /// Every decision once.
-    pub const ALL: [Self; 3] = [Self::Safe, Self::Unsafe, Self::Undecided];
-
     /// Its name in documents and metrics.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Safe => "safe",
-            Self::Unsafe => "unsafe",
-            Self::Undecided => "undecided",
-        }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-// === impl Code ===
-
-impl Code {
-    /// Every code once, the gravest first.
-    pub const ALL: [Self; 17] = [
-        Self::MismatchRate,
-        Self::ErrorRate,
-        Self::Regressed,
-        Self::TransientRate,
-        Self::NoiseRate,
-        Self::Uncompared,
-        Self::Coverage,
-        Self::Latency,
-        Self::SameStack,
-        Self::MixedBuilds,
-        Self::RuleExpired,
-        Self::Paused,
-        Self::NoTraffic,
-        Self::RouteUnseen,
-        Self::Soak,
-        Self::MoreKeys,
-        Self::MoreChecks,
-    ];
-}
-
-/// Its name in documents.
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        self.into()
     }
 }
 

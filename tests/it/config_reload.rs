@@ -54,7 +54,7 @@ impl Watched {
 
     async fn failures(&self, expected: u64) {
         let reached = async {
-            while self.gauges.reload_failures() < expected {
+            while self.gauges.reload_failures.get() < expected {
                 tokio::task::yield_now().await;
             }
         };
@@ -177,7 +177,7 @@ async fn hangup_reloads_what_no_event_announced() {
             let process = rustix::process::getpid();
             rustix::process::kill_process(process, rustix::process::Signal::HUP).unwrap();
             tokio::task::yield_now().await;
-            failures = watched.gauges.reload_failures();
+            failures = watched.gauges.reload_failures.get();
         }
     })
     .await

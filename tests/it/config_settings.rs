@@ -104,7 +104,7 @@ fn a_patch_is_in_force_at_once_and_shown_with_its_source() {
         process.setting("sample.max_per_second"),
         (json!(7), Source::File)
     );
-    assert_eq!(process.gauges.settings_revision(), 2);
+    assert_eq!(process.gauges.settings_revision.get(), 2);
     let published = process.published.lock().unwrap();
     let config = published.last().unwrap();
     assert_eq!(config.settings.sample.rate, 0.2);
@@ -314,7 +314,7 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
     assert_eq!(config.routes.entries().len(), 1);
     assert_eq!(config.settings.listen.port(), 8080, "what runs stays");
     assert_eq!(config.settings.drain.grace.as_secs(), 10, "what runs stays");
-    assert_eq!(process.gauges.settings_revision(), 2);
+    assert_eq!(process.gauges.settings_revision.get(), 2);
 
     let (changed, needs_restart) = process.changed();
     assert_eq!(changed, [""; 0]);
@@ -343,19 +343,19 @@ fn a_bad_file_changes_nothing_and_is_counted() {
     process.write("sample: {rate: 0.3}\nqueue: {max_age: soon}\nfoo: 1\n");
     let faults = process.running.reload(Cause::FilesChanged).unwrap_err();
     assert_eq!(faults.iter().count(), 2, "{faults}");
-    assert_eq!(process.gauges.reload_failures(), 1);
+    assert_eq!(process.gauges.reload_failures.get(), 1);
     assert_eq!(process.setting("sample.rate"), (json!(0.1), Source::File));
     assert_eq!(process.published(), 0);
 
     process.running.reload(Cause::FilesChanged).unwrap_err();
     assert_eq!(
-        process.gauges.reload_failures(),
+        process.gauges.reload_failures.get(),
         1,
         "the same file is printed once"
     );
     process.running.reload(Cause::Hangup).unwrap_err();
     assert_eq!(
-        process.gauges.reload_failures(),
+        process.gauges.reload_failures.get(),
         2,
         "who asks is printed again"
     );

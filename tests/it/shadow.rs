@@ -389,7 +389,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
     for _ in 0..3 {
         assert_eq!(shadow.check(&Read::new()).await, reset);
     }
-    assert_eq!(shadow.gauges.breaker_open(), 1);
+    assert_eq!(shadow.gauges.breaker_open.get(), 1);
 
     // While the probe is under way, nothing else passes.
     new.becomes(Reply::Wait(answer("200 OK", EQUAL)));
@@ -416,7 +416,7 @@ async fn the_breaker_opens_and_probes_once_and_closes() {
 
     new.release();
     shadow.settle().await;
-    assert_eq!(shadow.gauges.breaker_open(), 0);
+    assert_eq!(shadow.gauges.breaker_open.get(), 0);
     assert_eq!(shadow.outcomes(), [(MATCH, 1), (reset, 3), (open, refused)]);
 }
 
@@ -460,15 +460,15 @@ async fn replays_in_flight_are_bounded_and_the_bound_is_a_setting() {
         shadow.offer(&Read::new());
     }
     until("the state that the test waits for", || {
-        new.in_flight() == 2 && shadow.gauges.queue_length() == 8
+        new.in_flight() == 2 && shadow.gauges.queue_length.get() == 8
     })
     .await;
-    assert_eq!(shadow.gauges.shadow_in_flight(), 2);
+    assert_eq!(shadow.gauges.shadow_in_flight.get(), 2);
 
     shadow.settings.publish(bounded(5));
     new.release();
     until("the state that the test waits for", || {
-        new.in_flight() == 5 && shadow.gauges.queue_length() == 3
+        new.in_flight() == 5 && shadow.gauges.queue_length.get() == 3
     })
     .await;
     new.becomes(json(EQUAL));
@@ -497,7 +497,7 @@ async fn what_the_grace_does_not_suffice_for_counts_as_shutting_down() {
 
     let outcome = not_compared(Reason::ShuttingDown);
     assert_eq!((route.sampled(), route.outcomes(outcome)), (10, 10));
-    assert_eq!((budget.held(), gauges.shadow_in_flight()), (0, 0));
+    assert_eq!((budget.held(), gauges.shadow_in_flight.get()), (0, 0));
     drop((queue, ledger));
 }
 

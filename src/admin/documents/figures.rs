@@ -12,6 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
+use strum::VariantArray as _;
 use utoipa::ToSchema;
 
 /// Every epoch, the newest first.
@@ -93,13 +94,13 @@ impl From<&Route> for LiveRoute {
             .collect();
         figures.forced = route.forced();
         figures.waiting = figures.sampled.saturating_sub(figures.outcomes.ended());
-        let differences = Kind::ALL.into_iter();
+        let differences = Kind::VARIANTS.iter();
         Self {
             route: route.name().clone(),
             requests: requests(route),
             counts: Counts::from(&figures),
             differences: differences
-                .map(|kind| (kind.name().to_owned(), route.differences(kind)))
+                .map(|kind| (kind.name().to_owned(), route.differences(*kind)))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
         }

@@ -12,6 +12,7 @@ use std::{
     },
     time::Duration,
 };
+use strum::VariantArray as _;
 use tokio::{net::TcpStream, time};
 
 /// Shared by clones.
@@ -75,17 +76,17 @@ impl Readiness {
     /// Faults that do not stop the process from working.
     pub(in crate::admin) fn impaired(&self) -> Vec<String> {
         let mut impaired = Vec::new();
-        if self.gauges.breaker_open() > 0 {
+        if self.gauges.breaker_open.get() > 0 {
             impaired.push("the shadow's circuit breaker is open".to_owned());
         }
-        if self.gauges.control_open() > 0 {
+        if self.gauges.control_open.get() > 0 {
             let detail = "the control instance does not answer, its circuit breaker is open: differences stay unconfirmed";
             impaired.push(detail.to_owned());
         }
-        for signal in Signal::ALL {
-            let dropped = self.gauges.exports_dropped(signal);
+        for signal in Signal::VARIANTS {
+            let dropped = self.gauges.exports_dropped(*signal);
             if dropped > 0 {
-                let name = signal.name();
+                let name = signal.into_str();
                 impaired.push(format!("{dropped} of {name} were dropped since the start"));
             }
         }

@@ -1,6 +1,7 @@
 //! The kinds in which readings of one stack differ, and where, ignoring indices.
 
 use crate::value::{Kind, Place};
+use strum::VariantArray as _;
 
 /// One way in which readings differ: the place as in a class, and the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,7 +42,7 @@ impl Kinds {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Kind> {
-        let all = Kind::ALL.into_iter();
+        let all = Kind::VARIANTS.iter().copied();
         all.filter(move |kind| *kind == either_way(*kind) && self.has(*kind))
     }
 }

@@ -16,6 +16,7 @@ use opentelemetry::{
     KeyValue,
     metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter},
 };
+use strum::VariantArray as _;
 
 /// The metrics whose series grow with the routes.
 pub(super) const PER_ROUTE: [&str; 7] = [
@@ -98,19 +99,19 @@ const COUNTERS: [Family<u64>; 13] = [
         name: "twinread_reload_failures_total",
         help: "Configurations that were refused while running",
         unit: "{reload}",
-        read: |sources| alone(sources.gauges.reload_failures()),
+        read: |sources| alone(sources.gauges.reload_failures.get()),
     },
     Family {
         name: "twinread_store_failures_total",
         help: "Attempts to write the store that failed; each is made again",
         unit: "{attempt}",
-        read: |sources| alone(sources.gauges.store_failures()),
+        read: |sources| alone(sources.gauges.store_failures.get()),
     },
     Family {
         name: "twinread_store_set_aside_total",
         help: "Damaged or foreign files of the store that were set aside",
         unit: "{file}",
-        read: |sources| alone(sources.gauges.stores_set_aside()),
+        read: |sources| alone(sources.gauges.stores_set_aside.get()),
     },
     Family {
         name: "twinread_bound_reached_total",
@@ -131,43 +132,43 @@ const GAUGES: [Family<u64>; 10] = [
         name: "twinread_queue_length",
         help: "Samples waiting for their check",
         unit: "{sample}",
-        read: |sources| alone(sources.gauges.queue_length()),
+        read: |sources| alone(sources.gauges.queue_length.get()),
     },
     Family {
         name: "twinread_shadow_in_flight",
         help: "Replays awaiting the shadow",
         unit: "{replay}",
-        read: |sources| alone(sources.gauges.shadow_in_flight()),
+        read: |sources| alone(sources.gauges.shadow_in_flight.get()),
     },
     Family {
         name: "twinread_breaker_open",
         help: "1 while the circuit breaker keeps requests from the shadow",
         unit: "1",
-        read: |sources| alone(sources.gauges.breaker_open()),
+        read: |sources| alone(sources.gauges.breaker_open.get()),
     },
     Family {
         name: "twinread_store_failing",
         help: "1 while the store cannot be opened or written",
         unit: "1",
-        read: |sources| alone(sources.gauges.store_failing()),
+        read: |sources| alone(sources.gauges.store_failing.get()),
     },
     Family {
         name: "twinread_clock_set_back",
         help: "1 where the clock stood before what was stored when the process began, or was set back since",
         unit: "1",
-        read: |sources| alone(sources.gauges.clock_set_back()),
+        read: |sources| alone(sources.gauges.clock_set_back.get()),
     },
     Family {
         name: "twinread_store_waiting",
         help: "Reports of checks that are not written to the store yet",
         unit: "{report}",
-        read: |sources| alone(sources.gauges.store_waiting()),
+        read: |sources| alone(sources.gauges.store_waiting.get()),
     },
     Family {
         name: "twinread_settings_revision",
         help: "Revision of the runtime settings in force",
         unit: "1",
-        read: |sources| alone(sources.gauges.settings_revision()),
+        read: |sources| alone(sources.gauges.settings_revision.get()),
     },
     Family {
         name: "twinread_verdict",
@@ -251,7 +252,7 @@ fn per_rule(sources: &Sources, count: fn(RuleCount) -> u64) -> Vec<Series<u64>> 
 
 /// Omits a series until its first event.
 fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
-    let causes = [("loop", sources.gauges.loops_refused())];
+    let causes = [("loop", sources.gauges.loops_refused.get())];
     let causes = causes.into_iter().filter(|(_, count)| *count > 0);
     causes
         .map(|(cause, count)| (count, vec![KeyValue::new("cause", cause)]))
@@ -293,28 +294,28 @@ fn checks(sources: &Sources) -> Vec<Series<u64>> {
 fn differences(sources: &Sources) -> Vec<Series<u64>> {
     let mut series = Vec::new();
     for route in sources.ledger.routes() {
-        series.extend(Kind::ALL.map(|kind| {
+        series.extend(Kind::VARIANTS.iter().map(|kind| {
             let labels = vec![label(&route), KeyValue::new("kind", kind.name())];
-            (route.differences(kind), labels)
+            (route.differences(*kind), labels)
         }));
     }
     series
 }
 
 fn export_dropped(sources: &Sources) -> Vec<Series<u64>> {
-    let series = Signal::ALL.map(|signal| {
-        let dropped = sources.gauges.exports_dropped(signal);
-        (dropped, vec![KeyValue::new("signal", signal.name())])
+    let series = Signal::VARIANTS.iter().map(|signal| {
+        let dropped = sources.gauges.exports_dropped(*signal);
+        (dropped, vec![KeyValue::new("signal", signal.into_str())])
     });
-    series.to_vec()
+    series.collect()
 }
 
 fn bounds_reached(sources: &Sources) -> Vec<Series<u64>> {
-    let series = Bound::NAMES.map(|(bound, name)| {
-        let reached = sources.gauges.bounds_reached(bound);
-        (reached, vec![KeyValue::new("bound", name)])
+    let series = Bound::VARIANTS.iter().map(|bound| {
+        let reached = sources.gauges.bounds_reached(*bound);
+        (reached, vec![KeyValue::new("bound", bound.into_str())])
     });
-    series.to_vec()
+    series.collect()
 }
 
 fn verdict(sources: &Sources) -> Vec<Series<u64>> {

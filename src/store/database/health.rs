@@ -41,8 +41,8 @@ impl Health {
     pub(super) fn cannot_open(&self, path: &Path, why: String) {
         let path = path.display();
         tracing::error!(%path, why, "the store cannot be opened: evidence is kept in memory until a restart");
-        self.gauges.store_failed();
-        self.gauges.set_store_failing(true);
+        self.gauges.store_failures.add(1);
+        self.gauges.store_failing.set(true);
         self.lasts(format!(
             "the store {path} cannot be opened ({why}): evidence is kept in memory and will not survive a restart"
         ));
@@ -52,12 +52,12 @@ impl Health {
         let aside = aside.display();
         let what = "the store's file was damaged or not ours: it was set aside";
         tracing::error!(%aside, "{what}, {consequence}");
-        self.gauges.store_set_aside();
+        self.gauges.stores_set_aside.add(1);
         self.lasts(format!("{what} as {aside}, {consequence}"));
     }
 
     pub(super) fn fails(&self, why: String) {
-        self.gauges.store_failed();
+        self.gauges.store_failures.add(1);
         let mut problems = locked(&self.problems);
         match &mut problems.failing {
             Some((_, known)) if *known == why => {}
@@ -70,7 +70,7 @@ impl Health {
                     why,
                     "the store cannot be written: it is tried again, evidence is kept in memory until then"
                 );
-                self.gauges.set_store_failing(true);
+                self.gauges.store_failing.set(true);
                 *failing = Some((Timestamp::now(), why));
             }
         }
@@ -79,7 +79,7 @@ impl Health {
     pub(super) fn works(&self) {
         if let Some((since, why)) = locked(&self.problems).failing.take() {
             tracing::info!(%since, why, "the store can be written again");
-            self.gauges.set_store_failing(false);
+            self.gauges.store_failing.set(false);
         }
     }
 

@@ -254,7 +254,7 @@ fn a_damaged_or_foreign_file_is_set_aside_and_a_new_one_begun() {
         assert!(database.settle(DEADLINE), "{what}");
         let aside = files(&folder, ".corrupt-");
         assert!(fs::read(&aside[0]).unwrap() == before, "{what}");
-        assert_eq!(gauges.stores_set_aside(), 1, "{what}");
+        assert_eq!(gauges.stores_set_aside.get(), 1, "{what}");
         let shown = database.impairments().join(" ");
         assert!(shown.contains(aside[0].to_str().unwrap()), "{shown}");
     }
@@ -268,9 +268,12 @@ fn file_damaged_while_open_is_set_aside_until_the_next_start() {
     assert!(database.settle(DEADLINE));
     let write = |_: &Connection| Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
     database.write(1, write).unwrap();
-    eventually("set aside", || gauges.stores_set_aside() == 1);
+    eventually("set aside", || gauges.stores_set_aside.get() == 1);
     assert!(!database.settle(DEADLINE));
-    assert_eq!((gauges.stores_set_aside(), gauges.store_failing()), (1, 1));
+    assert_eq!(
+        (gauges.stores_set_aside.get(), gauges.store_failing.get()),
+        (1, 1)
+    );
     let aside = files(&folder, ".corrupt-").remove(0);
     let shown = database.impairments().join(" ");
     assert!(shown.contains(aside.to_str().unwrap()), "{shown}");
@@ -301,7 +304,7 @@ fn file_removed_or_replaced_while_open_is_only_an_error() {
         fs::rename(&path, &away).unwrap();
         replace(&path);
         let found = fs::read(&path).ok();
-        eventually("it is an error", || gauges.store_failing() == 1);
+        eventually("it is an error", || gauges.store_failing.get() == 1);
         put(&database, "two");
         assert!(!database.settle(DEADLINE));
         let shown = database.impairments().join(" ");
@@ -311,7 +314,7 @@ fn file_removed_or_replaced_while_open_is_only_an_error() {
 
         // Nothing is lost if the file comes back.
         fs::rename(&away, &path).unwrap();
-        eventually("it works", || gauges.store_failing() == 0);
+        eventually("it works", || gauges.store_failing.get() == 0);
         assert_eq!(kinds(&database), ["one", "two"]);
         assert_eq!(gauges.exports_dropped(Signal::Store), 0);
     }
@@ -334,12 +337,12 @@ fn full_disk_is_shown_and_pending_writes_follow_later() {
         to.execute(sql, []).map(|_| ())
     };
     database.write(1, big).unwrap();
-    eventually("it fails", || gauges.store_failing() == 1);
+    eventually("it fails", || gauges.store_failing.get() == 1);
     put(&database, "after");
     assert!(!database.settle(DEADLINE));
     let shown = database.impairments().join(" ");
     assert!(shown.contains("database or disk is full"), "{shown}");
-    assert!(gauges.store_failures() > 0);
+    assert!(gauges.store_failures.get() > 0);
     assert_eq!(kinds(&database), [] as [String; 0]);
 
     room.store(1_000, Ordering::Relaxed);
@@ -362,7 +365,10 @@ fn a_disk_that_takes_no_file_leaves_a_database_in_memory() {
         shown.contains("/proc/evidence.db cannot be opened"),
         "{shown}"
     );
-    assert_eq!((gauges.store_failing(), gauges.store_failures()), (1, 1));
+    assert_eq!(
+        (gauges.store_failing.get(), gauges.store_failures.get()),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -395,7 +401,7 @@ fn a_write_that_can_never_succeed_takes_no_other_along() {
     assert!(database.settle(DEADLINE));
     assert_eq!(kinds(&database), ["one", "other"]);
     assert_eq!(gauges.exports_dropped(Signal::Store), 1);
-    assert_eq!(gauges.store_failing(), 0);
+    assert_eq!(gauges.store_failing.get(), 0);
 }
 
 #[test]
@@ -413,17 +419,17 @@ fn refused_source_is_shown_as_a_failing_disk_until_accepted() {
     let (database, gauges) = open(&path);
     let is_better = Arc::new(AtomicU64::new(0));
     database.add_source(Refused(is_better.clone()));
-    eventually("it is shown", || gauges.store_failing() == 1);
+    eventually("it is shown", || gauges.store_failing.get() == 1);
     put(&database, "other");
     eventually("the other is written", || kinds(&database) == ["other"]);
-    assert!(gauges.store_failures() >= 1);
+    assert!(gauges.store_failures.get() >= 1);
     let shown = database.impairments().join(" ");
     assert!(shown.contains("constraint failed"), "{shown}");
     assert_eq!(gauges.exports_dropped(Signal::Store), 0);
 
     is_better.store(1, Ordering::Relaxed);
     eventually("it is well", || database.impairments().is_empty());
-    assert_eq!(gauges.store_failing(), 0);
+    assert_eq!(gauges.store_failing.get(), 0);
 }
 
 #[test]
@@ -444,8 +450,8 @@ fn a_write_that_failed_runs_again_and_what_it_left_is_undone() {
     };
     database.write(1, write).unwrap();
     eventually("written", || kinds(&database) == ["2"]);
-    eventually("shown", || gauges.store_failing() == 0);
-    assert_eq!(gauges.store_failures(), 1);
+    eventually("shown", || gauges.store_failing.get() == 0);
+    assert_eq!(gauges.store_failures.get(), 1);
 }
 
 #[test]
@@ -465,7 +471,7 @@ fn what_waits_is_bounded_and_what_is_refused_counted() {
         _ => Ok(()),
     };
     database.write(1, fails).unwrap();
-    eventually("it fails", || gauges.store_failing() == 1);
+    eventually("it fails", || gauges.store_failing.get() == 1);
     let mut taken = 0;
     while database.write(1 << 20, |_| Ok(())).is_ok() {
         taken += 1;

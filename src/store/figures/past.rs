@@ -79,7 +79,7 @@ fn epoch(row: &Row<'_>) -> rusqlite::Result<EpochState> {
             id: row.get::<_, String>(1)?.into(),
             label: text(2)?.map(Arc::from),
             version: text(3)?.map(|version| Version::from_stored(&version)),
-            cause: Cause::named(&cause).unwrap_or(Cause::Start),
+            cause: cause.parse().unwrap_or(Cause::Start),
             since: instant(row.get(6)?),
             until: row.get::<_, Option<i64>>(7)?.map(instant),
         },

@@ -43,7 +43,8 @@ impl Store {
         while reports.blocking_recv_many(&mut received, BATCH) > 0 {
             let records = self.records(&received);
             self.gauges
-                .leave_store((received.len() - records.len()) as u64);
+                .store_waiting
+                .subtract((received.len() - records.len()) as u64);
             received.clear();
             self.queue(records);
         }
@@ -55,7 +56,7 @@ impl Store {
         if count > 0 && self.intake.send(records).is_err() {
             tracing::debug!("the store is closed");
             self.gauges.export_dropped(Signal::Store, count);
-            self.gauges.leave_store(count);
+            self.gauges.store_waiting.subtract(count);
         }
     }
 

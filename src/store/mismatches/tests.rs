@@ -45,7 +45,7 @@ impl Kept {
             self.reports.send(report.clone());
         }
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.gauges.store_waiting() > 0 {
+        while self.gauges.store_waiting.get() > 0 {
             assert!(Instant::now() < deadline);
             self.store.database.settle(Duration::from_secs(1));
         }

@@ -97,7 +97,9 @@ impl Source for MismatchWriter {
     }
 
     fn committed(&mut self) {
-        self.gauges.leave_store(self.waiting.len() as u64);
+        self.gauges
+            .store_waiting
+            .subtract(self.waiting.len() as u64);
         self.waiting.clear();
         self.bytes = 0;
         let dropped = mem::take(&mut self.dropped);

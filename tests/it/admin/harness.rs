@@ -148,7 +148,7 @@ impl Running {
             self.parts.reports.send(mismatch.report(number));
         }
         let deadline = Instant::now() + PATIENCE;
-        while self.state.gauges.store_waiting() > 0 {
+        while self.state.gauges.store_waiting.get() > 0 {
             assert!(Instant::now() < deadline);
             self.state.database.settle(Duration::from_secs(1));
         }

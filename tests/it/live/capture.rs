@@ -395,7 +395,10 @@ async fn a_full_queue_sheds_and_counts() {
         caller.send(GET).await.message().await;
     }
     assert_eq!(sidecar.outcomes(not_compared(Reason::QueueFull)), 7);
-    assert_eq!((sidecar.sampled(), sidecar.gauges.queue_length()), (10, 3));
+    assert_eq!(
+        (sidecar.sampled(), sidecar.gauges.queue_length.get()),
+        (10, 3)
+    );
 }
 
 #[tokio::test]

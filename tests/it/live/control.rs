@@ -142,7 +142,7 @@ async fn a_request_that_comes_back_is_answered_with_508_and_counted() {
         "{answer}"
     );
     assert_eq!(
-        (old.requests().len(), sidecar.gauges.loops_refused()),
+        (old.requests().len(), sidecar.gauges.loops_refused.get()),
         (1, 1)
     );
     let request = old.requests().remove(0).to_lowercase();
@@ -168,7 +168,10 @@ async fn a_loop_over_two_instances_is_noticed() {
         (1, 1)
     );
     assert_eq!(
-        (one.gauges.loops_refused(), two.gauges.loops_refused()),
+        (
+            one.gauges.loops_refused.get(),
+            two.gauges.loops_refused.get()
+        ),
         (1, 0)
     );
 }

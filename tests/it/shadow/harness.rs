@@ -179,10 +179,10 @@ impl Shadow {
         })
         .await;
         until("nothing is held", || {
-            self.budget.held() == 0 && self.gauges.shadow_in_flight() == 0
+            self.budget.held() == 0 && self.gauges.shadow_in_flight.get() == 0
         })
         .await;
-        assert_eq!(self.gauges.queue_length(), 0);
+        assert_eq!(self.gauges.queue_length.get(), 0);
     }
 
     /// Checks one sample to its end.

@@ -392,7 +392,7 @@ async fn stack_failing_rechecks_leaves_it_unconfirmed_and_is_spared() {
         assert_eq!(old.requests().len(), asked);
     }
     assert_eq!(
-        shadow.gauges.breaker_open(),
+        shadow.gauges.breaker_open.get(),
         0,
         "that of the primary is not the shadow's"
     );
@@ -409,13 +409,13 @@ async fn a_shadow_that_fails_to_answer_again_counts_at_its_breaker() {
     let shadow = comparing((&old, &new, None), settings).await;
     shadow.offer(&Read::new());
     until("the state that the test waits for", || {
-        new.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0
+        new.requests().len() == 1 && shadow.gauges.shadow_in_flight.get() == 0
     })
     .await;
     new.becomes(Reply::Close(String::new()));
     shadow.settle().await;
     assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 1)]);
-    assert_eq!(shadow.gauges.breaker_open(), 1);
+    assert_eq!(shadow.gauges.breaker_open.get(), 1);
     let refused = shadow.check(&Read::new()).await;
     assert_eq!(refused, not_compared(Reason::BreakerOpen));
 }
@@ -451,7 +451,7 @@ async fn checks_that_wait_hold_no_place_and_are_bounded() {
     assert_eq!(shadow.outcomes(), [(UNCONFIRMED, 3)]);
     assert_eq!(shadow.gauges.bounds_reached(Bound::Rechecks), 3);
     until("the state that the test waits for", || {
-        shadow.gauges.shadow_in_flight() == 0
+        shadow.gauges.shadow_in_flight.get() == 0
     })
     .await;
     let held = shadow.budget.held();
@@ -481,7 +481,7 @@ async fn check_waiting_for_a_recheck_at_drain_is_no_mismatch() {
         let shadow = comparing((&old, &new, None), after(&[1, 3_600_000])).await;
         shadow.offer(&Read::new());
         until("the state that the test waits for", || {
-            old.requests().len() == 1 && shadow.gauges.shadow_in_flight() == 0
+            old.requests().len() == 1 && shadow.gauges.shadow_in_flight.get() == 0
         })
         .await;
         let route = shadow.route();

@@ -7,6 +7,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use std::sync::Arc;
+use strum::VariantArray as _;
 
 /// The contents of a `NAME.test.yaml`.
 #[derive(Debug)]
@@ -108,11 +109,12 @@ impl Expected {
 
 fn kind(at: &Cursor<'_>) -> Result<Kind, ConfigError> {
     let text = at.text()?;
-    let names = Kind::ALL.map(Kind::name);
-    let mut kinds = Kind::ALL.into_iter();
+    let kinds = Kind::VARIANTS.iter().copied();
+    let names: Vec<_> = kinds.clone().map(Kind::name).collect();
     kinds
+        .clone()
         .find(|kind| kind.name() == text)
-        .ok_or_else(|| match closest(text, names.into_iter()) {
+        .ok_or_else(|| match closest(text, names.iter().copied()) {
             Some(meant) => at.fault(format!("unknown kind `{text}`, did you mean `{meant}`?")),
             None => at.expected(format!("one of {}", names.join(", "))),
         })
