@@ -523,7 +523,7 @@ fn without_a_file_or_a_stack_what_is_missing_is_reported() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_contract() {
+fn stacks_and_sampling_have_the_stated_defaults() {
     let config = config("");
     assert_eq!(config.settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.settings.admin.to_string(), "127.0.0.1:9900");
@@ -574,7 +574,7 @@ fn the_defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn defaults_of_comparing_and_reporting_are_the_contract() {
+fn comparing_and_reporting_have_the_stated_defaults() {
     let config = config("");
     assert_eq!(config.comparing.options, Options::default());
     assert!(
@@ -607,8 +607,8 @@ fn defaults_of_comparing_and_reporting_are_the_contract() {
     assert_eq!(config.settings.drain.grace, Duration::from_secs(10));
 }
 
-/// Section 5 of the contract, except what is not available yet.
-const SECTION_5: &str = r"
+/// Nearly every setting with its default, and examples of reads and routes.
+const STATED: &str = r"
 listen: 127.0.0.1:8080
 admin: 127.0.0.1:9900
 admin_token: null             # bearer token; without one, only a loopback address is accepted for admin
@@ -706,8 +706,8 @@ drain: {grace: 10s}
 ";
 
 #[test]
-fn the_configuration_of_the_contract_is_read() {
-    let folder = Folder::with(SECTION_5);
+fn a_file_with_nearly_every_setting_is_read() {
+    let folder = Folder::with(STATED);
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
     let config = loaded.config();
     assert_eq!(config.routes.entries().len(), 2);
@@ -723,17 +723,17 @@ fn the_configuration_of_the_contract_is_read() {
 }
 
 #[test]
-fn defaults_are_those_of_the_contract() {
+fn a_file_that_states_the_defaults_changes_nothing() {
     let examples = ["  - {methods: [POST]", "  - {name: "];
     let is_example = |line: &&str| examples.iter().any(|begin| line.starts_with(begin));
-    let said: Vec<_> = SECTION_5.lines().filter(|line| !is_example(line)).collect();
+    let said: Vec<_> = STATED.lines().filter(|line| !is_example(line)).collect();
     let said = Folder::with(&said.join("\n").replace("\nroutes:", "\nroutes: []"));
     let stacks = "old: {url: 'http://127.0.0.1:9001'}\nnew: {url: 'http://127.0.0.1:9002'}\n";
     let silent = Folder::with(stacks);
     let config = |folder: &Folder| {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
         let mut config = Config::clone(loaded.config());
-        // Absent values stay `None`, because `report` looks into the environment before the contract's defaults.
+        // Absent values stay `None`, because `report` looks into the environment before the defaults.
         config.settings.telemetry.otlp = twinread::testing::export::otlp::Config::default();
         config.settings.telemetry.service_name = None;
         // Compared by fingerprint, because their debug output has a random order.

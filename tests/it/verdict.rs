@@ -652,7 +652,7 @@ fn the_rest_is_judged_together_once_it_has_its_share() {
 }
 
 #[test]
-fn the_document_is_that_of_the_contract() {
+fn the_document_has_every_figure_under_its_name() {
     let outcomes = [
         (MATCH, 3_800),
         (Outcome::Match(Via::Rules), 255),
