@@ -105,7 +105,7 @@ pub struct Counts {
     #[serde(rename = "match")]
     pub matched: Matches,
     pub mismatch: u64,
-    /// Mismatches by mark: `auth`, `unconfirmed`. Only those that occurred.
+    /// Mismatches by mark: `auth`, `unconfirmed`, `vanished`. Only those that occurred.
     pub marked: BTreeMap<String, u64>,
     pub transient: u64,
     pub noise: u64,
