@@ -61,27 +61,28 @@ pub enum Reason {
     QueueFull,
     /// The budget for captured bytes (`capture.max_total`) was used up.
     MemoryFull,
-    /// It waited in the queue for too long.
+    /// It waited in the queue for longer than `queue.max_age`.
     Expired,
-    /// The rate budget for requests of twinread's own was used up.
+    /// A rate budget for requests of twinread's own was used up, or no file was left for a connection.
     OverBudget,
     /// The circuit breaker of the shadow was open.
     BreakerOpen,
-    /// A body is longer than `capture.max_body`.
+    /// A body is over `capture.max_body` (an answer's only if the hashes differ), or over `compare.max_decoded`.
     BodyTooLarge,
-    /// The answer is a stream without an end, such as server-sent events.
+    /// The answer was no message to wait for: server-sent events, another protocol after an upgrade, or an answer before
+    /// the end of its request.
     Streaming,
     /// One stack answered that the caller's copy is current, and such reads are skipped.
     Conditional,
-    /// The primary failed to answer.
+    /// The primary gave no complete answer.
     PrimaryError,
     /// The caller left before the answer was complete.
     ClientGone,
-    /// A write to the same resource was pending until the last re-check.
+    /// Reserved: a check of what was just written is delayed instead, and none ends like this.
     WritePending,
-    /// The process ended.
+    /// The process ended before the check.
     ShuttingDown,
-    /// The comparison failed in twinread itself.
+    /// The comparison failed, or the end of a process cut the check off.
     Internal,
 }
 
