@@ -1,6 +1,6 @@
 //! From checks to a verdict: whether the switch from the old stack to the new one is safe.
 //!
-//! [`RouteEvidence`] counts the checks of one route, [`Evidence`] holds all that a verdict considers, and [`judge`]
+//! [`RouteEvidence`] counts the checks of one route, [`Evidence`] holds all that a verdict considers, and [`judge()`]
 //! decides. It is `safe` or `unsafe` only if that is proven, by bounds that hold at every moment ([`bounds`]). The
 //! statistics and their sources are in `docs/verdict.md`. Time is an argument everywhere.
 //!

@@ -98,7 +98,7 @@ impl Trials {
         self.total - self.hits
     }
 
-    /// `ln S` at `p`, for `p` between 0 and 1.
+    /// `ln S` ([its formula](self)) at `p`, for `p` between 0 and 1.
     pub fn ln_upper(self, p: f64) -> f64 {
         let (hits, misses) = (self.hits as f64, self.misses() as f64);
         let terms = UPPER.map(|(u, weight)| {
@@ -111,7 +111,7 @@ impl Trials {
         ln_sum(terms)
     }
 
-    /// `ln T` at `p`, for `p` between 0 and 1.
+    /// `ln T` ([its formula](self)) at `p`, for `p` between 0 and 1.
     pub fn ln_lower(self, p: f64) -> f64 {
         let (hits, misses) = (self.hits as f64, self.misses() as f64);
         let terms = LOWER.map(|(v, weight)| {
@@ -203,7 +203,7 @@ impl Trials {
         Some(enough)
     }
 
-    /// T at `limit`: the evidence that the rate is above it. May be infinite.
+    /// T ([its formula](self)) at `limit`: the evidence that the rate is above it. May be infinite.
     pub fn evidence_above(self, limit: f64) -> f64 {
         if limit >= 1.0 {
             return 0.0;

@@ -58,9 +58,9 @@ pub struct RouteEvidence {
 pub struct Checks {
     /// The answers were equal, with or without rules.
     pub matched: u64,
-    /// Confirmed by a recheck, or without need for one.
+    /// Confirmed by a re-check, or without need for one.
     pub mismatched: u64,
-    /// Mismatches without a recheck, because the budget was exhausted.
+    /// Mismatches that could not be read again to the end, such as past `recheck.max_per_second`.
     pub unconfirmed: u64,
     /// First different, then equal on a re-check.
     pub transient: u64,
