@@ -12,7 +12,7 @@ use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig, tonic_types::metadata::MetadataMap,
 };
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 settings! {
     /// The section `telemetry.otlp` of the configuration; the environment decides fields that are `None`.
@@ -126,28 +126,23 @@ impl Config {
     }
 
     fn protocol(&self, signal: Signal, env: Env<'_>) -> Result<Protocol, Invalid> {
-        if let Some(protocol) = self.protocol {
-            return Ok(protocol);
-        }
-        match first(env, signal, "PROTOCOL") {
-            None => Ok(Protocol::default()),
-            Some((name, value)) => match Protocol::from_word(&value) {
-                Some(protocol) => Ok(protocol),
-                None => Err(Invalid::Protocol { name, value }),
-            },
+        match (self.protocol, first(env, signal, "PROTOCOL")) {
+            (Some(protocol), _) => Ok(protocol),
+            (None, None) => Ok(Protocol::default()),
+            (None, Some((name, value))) => {
+                Protocol::from_word(&value).ok_or(Invalid::Protocol { name, value })
+            }
         }
     }
 
     fn timeout(&self, signal: Signal, env: Env<'_>) -> Result<Duration, Invalid> {
-        if let Some(timeout) = self.timeout {
-            return Ok(timeout);
-        }
-        match first(env, signal, "TIMEOUT") {
-            None => Ok(TIMEOUT),
-            Some((name, value)) => match value.parse() {
-                Ok(millis) => Ok(Duration::from_millis(millis)),
-                Err(_) => Err(Invalid::Timeout { name, value }),
-            },
+        match (self.timeout, first(env, signal, "TIMEOUT")) {
+            (Some(timeout), _) => Ok(timeout),
+            (None, None) => Ok(TIMEOUT),
+            (None, Some((name, value))) => {
+                let millis = value.parse().map(Duration::from_millis);
+                millis.map_err(|_| Invalid::Timeout { name, value })
+            }
         }
     }
 }
@@ -189,19 +184,14 @@ impl Target {
     }
 
     fn http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> B {
+        let headers = self.headers.iter();
+        let headers = headers
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         builder
             .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
             .with_endpoint(&self.url)
             .with_timeout(self.timeout)
-            .with_headers(self.header_map())
-    }
-
-    fn header_map(&self) -> HashMap<String, String> {
-        let headers = self.headers.iter().filter_map(|(name, value)| {
-            let value = value.to_str().ok()?;
-            Some((name.as_str().to_owned(), value.to_owned()))
-        });
-        headers.collect()
+            .with_headers(headers.collect())
     }
 }
 
@@ -229,7 +219,7 @@ fn variable(signal: Signal, suffix: &str) -> String {
     format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}")
 }
 
-fn present(env: Env<'_>, name: &str) -> Option<String> {
+pub(super) fn present(env: Env<'_>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 

@@ -13,7 +13,7 @@ use crate::{
     budget::Budget,
     ledger::{Gauges, Ledger, RuleCount, Timings, timings::ANSWER_SECONDS},
 };
-use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_prometheus::PrometheusExporter;
 use opentelemetry_sdk::{
     Resource,
@@ -128,7 +128,7 @@ impl Metrics {
     /// Registers the counts of `sources`. Call it once.
     pub fn observe(&self, sources: &Sources) {
         let _ = self.ledger.set(sources.ledger.clone());
-        families::register(&self.meter(), sources);
+        families::register(&self.provider.meter("twinread"), sources);
     }
 
     /// All metrics in Prometheus' text format.
@@ -142,10 +142,6 @@ impl Metrics {
             .encode_utf8(&families, &mut text)
             .expect("families with names and series must be encodable");
         text
-    }
-
-    fn meter(&self) -> Meter {
-        self.provider.meter("twinread")
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
     let parent = live.filter(|live| live.trace_id == report.span.trace_id);
     let mut links = SpanLinks::default();
     if parent.is_none() {
+        let link = |live| Link::new(context(live, Origin::Elsewhere), Vec::new(), 0);
         links.links.extend(live.map(link));
     }
     let mut events = SpanEvents::default();
@@ -69,10 +70,6 @@ fn context(context: &TraceContext, origin: Origin) -> SpanContext {
     )
 }
 
-fn link(live: &TraceContext) -> Link {
-    Link::new(context(live, Origin::Elsewhere), Vec::new(), 0)
-}
-
 fn event(difference: &ReportedDifference, at: SystemTime) -> Event {
     let mut attributes = vec![
         KeyValue::new("place", difference.place.clone()),
@@ -93,7 +90,7 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
         KeyValue::new("url.path", report.request.path.clone()),
         KeyValue::new("twinread.outcome", report.outcome.name()),
         KeyValue::new("twinread.epoch", report.epoch.clone()),
-        KeyValue::new("twinread.differences", integer(report.count)),
+        KeyValue::new("twinread.differences", report.count as i64),
     ];
     if let Some(query) = &report.request.query {
         attributes.push(KeyValue::new("url.query", query.clone()));
@@ -117,28 +114,17 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
         let lag = i64::try_from(lag).unwrap_or(i64::MAX);
         attributes.push(KeyValue::new("twinread.lag_ms", lag));
     }
-    for (status, duration, answer) in [
-        (
-            "twinread.old.status",
-            "twinread.old.duration_ms",
-            &report.old,
-        ),
-        (
-            "twinread.new.status",
-            "twinread.new.duration_ms",
-            &report.new,
-        ),
-    ] {
+    for (side, answer) in [("old", &report.old), ("new", &report.new)] {
         if let Some(answer) = answer {
-            attributes.push(KeyValue::new(status, i64::from(answer.status)));
-            attributes.push(KeyValue::new(duration, answer.duration_ms));
+            let (status, duration) = (i64::from(answer.status), answer.duration_ms);
+            attributes.push(KeyValue::new(format!("twinread.{side}.status"), status));
+            attributes.push(KeyValue::new(
+                format!("twinread.{side}.duration_ms"),
+                duration,
+            ));
         }
     }
     attributes
-}
-
-fn integer(count: usize) -> i64 {
-    count.try_into().unwrap_or(i64::MAX)
 }
 
 fn status(report: &Report) -> Status {

@@ -81,21 +81,19 @@ impl Traces {
         let deadline = Instant::now() + MAX_WAIT;
         while batch.len() < MAX_BATCH {
             let more = self.reports.recv_many(batch, MAX_BATCH - batch.len());
-            match timeout_at(deadline, more).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
+            if !matches!(timeout_at(deadline, more).await, Ok(1..)) {
+                break;
             }
         }
         true
     }
 
     async fn export(&mut self, batch: &mut Vec<Sent>, last_call: Option<Instant>) {
-        let admitted = batch
+        batch.retain(|report| self.traced.admits(report.outcome));
+        let spans = batch
             .drain(..)
-            .filter(|report| self.traced.admits(report.outcome));
-        let spans: Vec<_> = admitted
-            .map(|report| span::span(&report, &self.scope))
-            .collect();
+            .map(|report| span::span(&report, &self.scope));
+        let spans: Vec<_> = spans.collect();
         if spans.is_empty() {
             return;
         }

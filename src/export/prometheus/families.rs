@@ -13,7 +13,7 @@ use crate::{
     value::Kind,
 };
 use opentelemetry::{
-    KeyValue,
+    KeyValue, StringValue,
     metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter},
 };
 use strum::VariantArray as _;
@@ -41,158 +41,88 @@ struct Family<N: 'static> {
 }
 
 const COUNTERS: [Family<u64>; 13] = [
-    Family {
-        name: "twinread_live_requests_total",
-        help: "Requests that callers sent; status_class none: no answer",
-        unit: "{request}",
-        read: live_requests,
-    },
-    Family {
-        name: "twinread_live_failures_total",
-        help: "Live requests that twinread answered itself, by cause",
-        unit: "{request}",
-        read: live_failures,
-    },
-    Family {
-        name: "twinread_sampled_total",
-        help: "Reads chosen to be checked; each ends in exactly one outcome of twinread_checks_total",
-        unit: "{read}",
-        read: |sources| per_route(sources, Route::sampled),
-    },
-    Family {
-        name: "twinread_checks_total",
-        help: "Checks that ended, by outcome",
-        unit: "{check}",
-        read: checks,
-    },
-    Family {
-        name: "twinread_checks_delayed_total",
-        help: "Checks that began later, for what they read had just been written through twinread",
-        unit: "{check}",
-        read: |sources| per_route(sources, Route::delayed),
-    },
-    Family {
-        name: "twinread_differences_total",
-        help: "Differences found under the rules, by kind",
-        unit: "{difference}",
-        read: differences,
-    },
-    Family {
-        name: "twinread_rule_masked_total",
-        help: "Differences that would have been reported without the rule",
-        unit: "{difference}",
-        read: |sources| per_rule(sources, |rule| rule.masked),
-    },
-    Family {
-        name: "twinread_rule_applied_total",
-        help: "How often the rule was looked at",
-        unit: "{application}",
-        read: |sources| per_rule(sources, |rule| rule.applied),
-    },
-    Family {
-        name: "twinread_export_dropped_total",
-        help: "Spans, metric exports, stored reports and log lines that were dropped",
-        unit: "{item}",
-        read: export_dropped,
-    },
-    Family {
-        name: "twinread_reload_failures_total",
-        help: "Configurations that were refused while running",
-        unit: "{reload}",
-        read: |sources| alone(sources.gauges.reload_failures.get()),
-    },
-    Family {
-        name: "twinread_store_failures_total",
-        help: "Attempts to write the store that failed; each is made again",
-        unit: "{attempt}",
-        read: |sources| alone(sources.gauges.store_failures.get()),
-    },
-    Family {
-        name: "twinread_store_set_aside_total",
-        help: "Damaged or foreign files of the store that were set aside",
-        unit: "{file}",
-        read: |sources| alone(sources.gauges.stores_set_aside.get()),
-    },
-    Family {
-        name: "twinread_bound_reached_total",
-        help: "How often a bound was reached without ending a check",
-        unit: "{time}",
-        read: bounds_reached,
-    },
+    Family::of("twinread_live_requests_total", "{request}")
+        .help("Requests that callers sent; status_class none: no answer")
+        .read(live_requests),
+    Family::of("twinread_live_failures_total", "{request}")
+        .help("Live requests that twinread answered itself, by cause")
+        .read(live_failures),
+    Family::of("twinread_sampled_total", "{read}")
+        .help(
+            "Reads chosen to be checked; each ends in exactly one outcome of twinread_checks_total",
+        )
+        .read(|sources| per_route(sources, Route::sampled)),
+    Family::of("twinread_checks_total", "{check}")
+        .help("Checks that ended, by outcome")
+        .read(checks),
+    Family::of("twinread_checks_delayed_total", "{check}")
+        .help("Checks that began later, for what they read had just been written through twinread")
+        .read(|sources| per_route(sources, Route::delayed)),
+    Family::of("twinread_differences_total", "{difference}")
+        .help("Differences found under the rules, by kind")
+        .read(differences),
+    Family::of("twinread_rule_masked_total", "{difference}")
+        .help("Differences that would have been reported without the rule")
+        .read(|sources| per_rule(sources, |rule| rule.masked)),
+    Family::of("twinread_rule_applied_total", "{application}")
+        .help("How often the rule was looked at")
+        .read(|sources| per_rule(sources, |rule| rule.applied)),
+    Family::of("twinread_export_dropped_total", "{item}")
+        .help("Spans, metric exports, stored reports and log lines that were dropped")
+        .read(export_dropped),
+    Family::of("twinread_reload_failures_total", "{reload}")
+        .help("Configurations that were refused while running")
+        .read(|sources| alone(sources.gauges.reload_failures.get())),
+    Family::of("twinread_store_failures_total", "{attempt}")
+        .help("Attempts to write the store that failed; each is made again")
+        .read(|sources| alone(sources.gauges.store_failures.get())),
+    Family::of("twinread_store_set_aside_total", "{file}")
+        .help("Damaged or foreign files of the store that were set aside")
+        .read(|sources| alone(sources.gauges.stores_set_aside.get())),
+    Family::of("twinread_bound_reached_total", "{time}")
+        .help("How often a bound was reached without ending a check")
+        .read(bounds_reached),
 ];
 
 const GAUGES: [Family<u64>; 10] = [
-    Family {
-        name: "twinread_captured_bytes",
-        help: "Bytes of requests and answers held now",
-        unit: "By",
-        read: |sources| alone(sources.budget.held() as u64),
-    },
-    Family {
-        name: "twinread_queue_length",
-        help: "Samples waiting for their check",
-        unit: "{sample}",
-        read: |sources| alone(sources.gauges.queue_length.get()),
-    },
-    Family {
-        name: "twinread_shadow_in_flight",
-        help: "Replays awaiting the shadow",
-        unit: "{replay}",
-        read: |sources| alone(sources.gauges.shadow_in_flight.get()),
-    },
-    Family {
-        name: "twinread_breaker_open",
-        help: "1 while the circuit breaker keeps requests from the shadow",
-        unit: "1",
-        read: |sources| alone(sources.gauges.breaker_open.get()),
-    },
-    Family {
-        name: "twinread_store_failing",
-        help: "1 while the store cannot be opened or written",
-        unit: "1",
-        read: |sources| alone(sources.gauges.store_failing.get()),
-    },
-    Family {
-        name: "twinread_clock_set_back",
-        help: "1 where the clock stood before what was stored when the process began, or was set back since",
-        unit: "1",
-        read: |sources| alone(sources.gauges.clock_set_back.get()),
-    },
-    Family {
-        name: "twinread_store_waiting",
-        help: "Reports of checks that are not written to the store yet",
-        unit: "{report}",
-        read: |sources| alone(sources.gauges.store_waiting.get()),
-    },
-    Family {
-        name: "twinread_settings_revision",
-        help: "Revision of the runtime settings in force",
-        unit: "1",
-        read: |sources| alone(sources.gauges.settings_revision.get()),
-    },
-    Family {
-        name: "twinread_verdict",
-        help: "1 for the verdict as it stands",
-        unit: "1",
-        read: verdict,
-    },
-    Family {
-        name: "twinread_build_info",
-        help: "1, with the version of the program",
-        unit: "1",
-        read: |_| {
+    Family::of("twinread_captured_bytes", "By")
+        .help("Bytes of requests and answers held now")
+        .read(|sources| alone(sources.budget.held() as u64)),
+    Family::of("twinread_queue_length", "{sample}")
+        .help("Samples waiting for their check")
+        .read(|sources| alone(sources.gauges.queue_length.get())),
+    Family::of("twinread_shadow_in_flight", "{replay}")
+        .help("Replays awaiting the shadow")
+        .read(|sources| alone(sources.gauges.shadow_in_flight.get())),
+    Family::of("twinread_breaker_open", "1")
+        .help("1 while the circuit breaker keeps requests from the shadow")
+        .read(|sources| alone(sources.gauges.breaker_open.get())),
+    Family::of("twinread_store_failing", "1")
+        .help("1 while the store cannot be opened or written")
+        .read(|sources| alone(sources.gauges.store_failing.get())),
+    Family::of("twinread_clock_set_back", "1")
+        .help("1 where the clock stood before what was stored when the process began, or was set back since")
+        .read(|sources| alone(sources.gauges.clock_set_back.get())),
+    Family::of("twinread_store_waiting", "{report}")
+        .help("Reports of checks that are not written to the store yet")
+        .read(|sources| alone(sources.gauges.store_waiting.get())),
+    Family::of("twinread_settings_revision", "1")
+        .help("Revision of the runtime settings in force")
+        .read(|sources| alone(sources.gauges.settings_revision.get())),
+    Family::of("twinread_verdict", "1")
+        .help("1 for the verdict as it stands")
+        .read(verdict),
+    Family::of("twinread_build_info", "1")
+        .help("1, with the version of the program")
+        .read(|_| {
             let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
             vec![(1, vec![version])]
-        },
-    },
+        }),
 ];
 
-const RATIOS: [Family<f64>; 1] = [Family {
-    name: "twinread_mismatch_upper_bound",
-    help: "Upper end of the confidence sequence for the mismatch rate, from 0 to 1",
-    unit: "1",
-    read: upper_bounds,
-}];
+const RATIOS: [Family<f64>; 1] = [Family::of("twinread_mismatch_upper_bound", "1")
+    .help("Upper end of the confidence sequence for the mismatch rate, from 0 to 1")
+    .read(upper_bounds)];
 
 /// Creates an instrument for each family.
 pub(super) fn register(meter: &Meter, sources: &Sources) {
@@ -211,6 +141,23 @@ pub(super) fn register(meter: &Meter, sources: &Sources) {
 }
 
 impl<N: 'static> Family<N> {
+    const fn of(name: &'static str, unit: &'static str) -> Self {
+        Self {
+            name,
+            help: "",
+            unit,
+            read: |_| Vec::new(),
+        }
+    }
+
+    const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    const fn read(self, read: fn(&Sources) -> Vec<Series<N>>) -> Self {
+        Self { read, ..self }
+    }
+
     fn observe<'m, I>(
         self,
         builder: AsyncInstrumentBuilder<'m, I, N>,
@@ -246,17 +193,23 @@ fn per_route(sources: &Sources, count: fn(&Route) -> u64) -> Vec<Series<u64>> {
 
 fn per_rule(sources: &Sources, count: fn(RuleCount) -> u64) -> Vec<Series<u64>> {
     let rules = sources.figures.rules().into_iter();
-    let series = rules.map(|(rule, counts)| (count(counts), vec![KeyValue::new("rule", rule)]));
+    labelled("rule", rules.map(|(rule, counts)| (rule, count(counts))))
+}
+
+/// A series for each value of one label.
+fn labelled<N, V: Into<StringValue>>(
+    name: &'static str,
+    values: impl IntoIterator<Item = (V, N)>,
+) -> Vec<Series<N>> {
+    let series = values.into_iter();
+    let series = series.map(|(label, value)| (value, vec![KeyValue::new(name, label.into())]));
     series.collect()
 }
 
 /// Omits a series until its first event.
 fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
     let causes = [("loop", sources.gauges.loops_refused.get())];
-    let causes = causes.into_iter().filter(|(_, count)| *count > 0);
-    causes
-        .map(|(cause, count)| (count, vec![KeyValue::new("cause", cause)]))
-        .collect()
+    labelled("cause", causes.into_iter().filter(|(_, count)| *count > 0))
 }
 
 fn live_requests(sources: &Sources) -> Vec<Series<u64>> {
@@ -277,18 +230,15 @@ fn live_requests(sources: &Sources) -> Vec<Series<u64>> {
 }
 
 fn checks(sources: &Sources) -> Vec<Series<u64>> {
-    let mut series = Vec::new();
-    for route in sources.ledger.routes() {
-        series.extend(Outcome::ALL.map(|outcome| {
-            let labels = vec![
-                label(&route),
-                KeyValue::new("outcome", outcome.name()),
-                KeyValue::new("detail", outcome.detail()),
-            ];
-            (route.outcomes(outcome), labels)
-        }));
-    }
-    series
+    let of_route = |route: Route| {
+        Outcome::ALL.map(|outcome| {
+            let name = KeyValue::new("outcome", outcome.name());
+            let detail = KeyValue::new("detail", outcome.detail());
+            (route.outcomes(outcome), vec![label(&route), name, detail])
+        })
+    };
+    let routes = sources.ledger.routes().into_iter();
+    routes.flat_map(of_route).collect()
 }
 
 fn differences(sources: &Sources) -> Vec<Series<u64>> {
@@ -303,32 +253,23 @@ fn differences(sources: &Sources) -> Vec<Series<u64>> {
 }
 
 fn export_dropped(sources: &Sources) -> Vec<Series<u64>> {
-    let series = Signal::VARIANTS.iter().map(|signal| {
-        let dropped = sources.gauges.exports_dropped(*signal);
-        (dropped, vec![KeyValue::new("signal", signal.into_str())])
-    });
-    series.collect()
+    let dropped = |signal: &Signal| (signal.into_str(), sources.gauges.exports_dropped(*signal));
+    labelled("signal", Signal::VARIANTS.iter().map(dropped))
 }
 
 fn bounds_reached(sources: &Sources) -> Vec<Series<u64>> {
-    let series = Bound::VARIANTS.iter().map(|bound| {
-        let reached = sources.gauges.bounds_reached(*bound);
-        (reached, vec![KeyValue::new("bound", bound.into_str())])
-    });
-    series.collect()
+    let reached = |bound: &Bound| (bound.into_str(), sources.gauges.bounds_reached(*bound));
+    labelled("bound", Bound::VARIANTS.iter().map(reached))
 }
 
 fn verdict(sources: &Sources) -> Vec<Series<u64>> {
     let current = sources.figures.verdict().name;
-    let series = VERDICTS.map(|verdict| {
-        let is_current = u64::from(verdict == current);
-        (is_current, vec![KeyValue::new("verdict", verdict)])
-    });
-    series.to_vec()
+    labelled(
+        "verdict",
+        VERDICTS.map(|name| (name, u64::from(name == current))),
+    )
 }
 
 fn upper_bounds(sources: &Sources) -> Vec<Series<f64>> {
-    let bounds = sources.figures.verdict().upper_bounds.into_iter();
-    let series = bounds.map(|(route, bound)| (bound, vec![KeyValue::new("route", route)]));
-    series.collect()
+    labelled("route", sources.figures.verdict().upper_bounds)
 }

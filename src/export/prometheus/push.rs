@@ -5,7 +5,7 @@ use crate::{
     drain,
     export::{
         Delivery, Target,
-        otlp::{Env, Invalid},
+        otlp::{Env, Invalid, present},
     },
     ledger::{Gauges, Signal},
 };
@@ -80,14 +80,12 @@ impl Push {
 
 fn export_interval(env: Env<'_>) -> Result<Duration, Invalid> {
     let name = "OTEL_METRIC_EXPORT_INTERVAL";
-    let Some(value) = env(name).filter(|value| !value.is_empty()) else {
+    let Some(value) = present(env, name) else {
         return Ok(INTERVAL);
     };
-    match value.parse::<u64>() {
-        Ok(millis @ 1..) => Ok(Duration::from_millis(millis)),
-        _ => Err(Invalid::Timeout {
-            name: name.to_owned(),
-            value,
-        }),
-    }
+    let millis = value.parse().ok().filter(|millis| *millis > 0);
+    let name = name.to_owned();
+    millis
+        .map(Duration::from_millis)
+        .ok_or(Invalid::Timeout { name, value })
 }
