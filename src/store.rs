@@ -9,7 +9,7 @@ mod rebuild;
 mod settings;
 
 pub use database::Database;
-pub(crate) use database::{OpenError, Source};
+pub(crate) use database::{OpenError, Source, peek};
 pub(crate) use document::{Class, Mismatch};
 pub(crate) use figures::{Counted, Figures, Past};
 pub(crate) use journal::{Entries, Journal};

@@ -6,7 +6,7 @@ use crate::{
     ledger::{Clock, EpochState, Gauges, Ledger, LedgerSnapshot, RuleCounts},
     pipeline::Pairs,
     spanned_yaml::ConfigErrors,
-    store::{Counted, Database, Figures, Kept, KeptSettings, Past},
+    store::{self, Counted, Database, Figures, Kept, KeptSettings, Past},
     verdict::Cause,
 };
 use rusqlite::Connection;
@@ -68,7 +68,7 @@ fn open(config: &Config, gauges: &Gauges) -> Result<(Database, Past, Option<Kept
             let database = Database::open_in_place_of(path, &error, gauges.clone())?;
             Ok(peek(path, database))
         }
-        (Err(error), None) => Err(crate::store::OpenError::Failed(error.into()).into()),
+        (Err(error), None) => Err(store::OpenError::Failed(error.into()).into()),
     }
 }
 
@@ -80,8 +80,8 @@ fn peek(path: &Path, in_memory: Database) -> (Database, Past, Option<Kept>) {
     tracing::warn!(
         "the store cannot be opened for writing: its data is used, and nothing is added"
     );
-    let past = Database::peek(path, Past::load);
-    let kept = Database::peek(path, Kept::load);
+    let past = store::peek(path, Past::load);
+    let kept = store::peek(path, Kept::load);
     let past = past.unwrap_or_else(|error| unread(("the figures", &error), &in_memory));
     let kept = kept.unwrap_or_else(|error| unread((SETTINGS, &error), &in_memory));
     (in_memory, past, kept)

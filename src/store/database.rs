@@ -14,6 +14,7 @@ use crate::{
     ledger::{Gauges, Signal},
 };
 use health::Health;
+pub(crate) use open::peek;
 use open::{Opened, StoreFile, Trouble};
 use rusqlite::Connection;
 use std::{
@@ -149,17 +150,6 @@ impl Database {
         let health = Health::new(gauges.clone());
         health.cannot_open(path, error.to_string());
         Self::start(open::in_memory()?, health, gauges)
-    }
-
-    /// Reads the file at `path` without writing, for a file that cannot be opened otherwise.
-    ///
-    /// # Errors
-    /// Those of the database, and of `read`.
-    pub fn peek<T>(
-        path: &Path,
-        read: impl Fn(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        open::peek(path, read)
     }
 
     fn start(opened: Opened, health: Health, gauges: Gauges) -> Result<Self, OpenError> {

@@ -38,7 +38,8 @@ pub(crate) struct Figures {
     keep: Duration,
     /// What is written. If a transaction fails, everything is written again.
     stored: Marks,
-    state: State,
+    /// Whether the last write is not committed.
+    is_writing: bool,
     /// Taken from the tables, not yet stored.
     fresh: Vec<Fresh>,
     /// How many of them the open transaction writes.
@@ -57,12 +58,6 @@ struct Marks {
     rules: HashMap<(u64, Arc<str>), RuleCount>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Committed,
-    Writing,
-}
-
 /// Interval between two passes over old figures.
 const FOLD: Duration = Duration::from_secs(600);
 
@@ -75,7 +70,7 @@ impl Figures {
             counted,
             keep,
             stored: Marks::default(),
-            state: State::Committed,
+            is_writing: false,
             fresh: Vec::new(),
             fresh_written: 0,
             refused: None,
@@ -159,7 +154,7 @@ impl Figures {
 
 impl Source for Figures {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
-        if mem::replace(&mut self.state, State::Writing) == State::Writing {
+        if mem::replace(&mut self.is_writing, true) {
             self.stored = Marks::default();
         }
         self.refused = None;
@@ -186,7 +181,7 @@ impl Source for Figures {
     }
 
     fn committed(&mut self) {
-        self.state = State::Committed;
+        self.is_writing = false;
         self.fresh.drain(..mem::take(&mut self.fresh_written));
     }
 }

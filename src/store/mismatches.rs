@@ -40,7 +40,7 @@ pub struct Store {
 }
 
 /// Selects examples. `None` matches everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub route: Option<String>,
     /// The id of a class.
@@ -149,20 +149,15 @@ impl Store {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Classes, QueryError> {
-        let after = match cursor {
-            Some(cursor) => After::parse(cursor, order)?,
-            None => After::nothing(order),
-        };
+        let after = After::parse(cursor, order)?;
         // Read first, because what is written meanwhile may be missing and must count as waiting.
         let waiting = self.gauges.store_waiting.get();
-        let mut listed = self
-            .database
-            .read(|from| query::classes(from, after, limit.saturating_add(1), LISTED_EXAMPLES))?;
-        let next = next(&mut listed, limit, |last| last.after.to_string());
-        let classes = listed.into_iter().map(|listed| listed.class).collect();
+        let more = limit.saturating_add(1);
+        let read = |from: &_| query::classes(from, after, more, LISTED_EXAMPLES);
+        let mut listed = self.database.read(read)?;
         Ok(Classes {
-            classes,
-            next,
+            next: next(&mut listed, limit, |last| last.after.cursor()),
+            classes: listed.into_iter().map(|listed| listed.class).collect(),
             waiting,
         })
     }
@@ -175,10 +170,8 @@ impl Store {
         let Some(id) = record::number_of(id) else {
             return Ok(None);
         };
-        let found = self
-            .database
-            .read(|from| query::class_by_id(from, id, SHOWN_EXAMPLES))?;
-        Ok(found)
+        let read = |from: &_| query::class_by_id(from, id, SHOWN_EXAMPLES);
+        Ok(self.database.read(read)?)
     }
 
     /// Returns the examples that match `filter`, newest first.
@@ -196,14 +189,11 @@ impl Store {
         };
         let waiting = self.gauges.store_waiting.get();
         let limit = filter.limit.saturating_add(1);
-        let mut numbers = self
-            .database
-            .read(|from| query::numbers(from, filter, before, limit))?;
-        let next = next(&mut numbers, filter.limit, |last| format!("{last:x}"));
-        let mismatches = self.documents(&numbers, usize::MAX)?;
+        let read = |from: &_| query::numbers(from, filter, before, limit);
+        let mut numbers = self.database.read(read)?;
         Ok(Page {
-            mismatches,
-            next,
+            next: next(&mut numbers, filter.limit, |last| format!("{last:x}")),
+            mismatches: self.documents(&numbers, usize::MAX)?,
             waiting,
         })
     }
@@ -214,9 +204,8 @@ impl Store {
     /// # Errors
     /// [`QueryError::Database`].
     pub fn selection(&self) -> Result<Selection, QueryError> {
-        let selected = self
-            .database
-            .read(|from| query::select(from, SELECTED, SELECTED_PER_CLASS))?;
+        let select = |from: &_| query::select(from, SELECTED, SELECTED_PER_CLASS);
+        let selected = self.database.read(select)?;
         Ok(Selection {
             mismatches: self.documents(&selected.numbers, SELECTED_BYTES)?,
             stored: selected.stored,
@@ -273,12 +262,8 @@ impl Filter {
     /// Matches everything, `limit` per page.
     pub fn all(limit: usize) -> Self {
         Self {
-            route: None,
-            class: None,
-            outcome: None,
-            since: None,
             limit,
-            cursor: None,
+            ..Self::default()
         }
     }
 }

@@ -27,18 +27,11 @@ pub(crate) struct KeptSettings(Arc<Mutex<Latest>>);
 
 #[derive(Debug, Default)]
 struct Latest {
-    row: Option<Row>,
-    /// How often the row was replaced.
+    kept: Option<Kept>,
+    /// How often they were replaced.
     number: u64,
     /// Earlier API changes that do not fit the configuration. They stay until the API changes something else.
     misfit: Option<Value>,
-}
-
-#[derive(Clone, Debug)]
-struct Row {
-    revision: i64,
-    changed: String,
-    in_force: String,
 }
 
 #[derive(Debug)]
@@ -72,7 +65,6 @@ impl KeptSettings {
 
     /// Replaces the stored settings by what the API has `changed` and all `settings`, without waiting.
     pub(crate) fn keep(&self, changed: &Value, settings: Settings) {
-        let in_force = serde_json::to_string(&settings.settings).expect("settings must be JSON");
         let mut latest = self.latest();
         if changed
             .as_object()
@@ -81,10 +73,10 @@ impl KeptSettings {
             latest.misfit = None;
         }
         latest.number += 1;
-        latest.row = Some(Row {
-            revision: i64::try_from(settings.revision).unwrap_or(i64::MAX),
-            changed: latest.misfit.as_ref().unwrap_or(changed).to_string(),
-            in_force,
+        latest.kept = Some(Kept {
+            revision: settings.revision,
+            changed: latest.misfit.as_ref().unwrap_or(changed).clone(),
+            in_force: settings.settings,
         });
     }
 
@@ -92,10 +84,10 @@ impl KeptSettings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn newer_than(&self, number: u64) -> Option<(u64, Row)> {
+    fn newer_than(&self, number: u64) -> Option<(u64, Kept)> {
         let latest = self.latest();
-        let row = latest.row.as_ref().filter(|_| latest.number > number)?;
-        Some((latest.number, row.clone()))
+        let kept = latest.kept.clone().filter(|_| latest.number > number)?;
+        Some((latest.number, kept))
     }
 }
 
@@ -104,8 +96,8 @@ impl KeptSettings {
 impl Source for Writing {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
         self.written = self.stored;
-        if let Some((number, row)) = self.settings.newer_than(self.stored) {
-            put(to, &row)?;
+        if let Some((number, kept)) = self.settings.newer_than(self.stored) {
+            put(to, &kept)?;
             self.written = number;
         }
         Ok(())
@@ -153,13 +145,15 @@ fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite
     })
 }
 
-fn put(to: &Connection, row: &Row) -> rusqlite::Result<()> {
+fn put(to: &Connection, kept: &Kept) -> rusqlite::Result<()> {
+    let revision = i64::try_from(kept.revision).unwrap_or(i64::MAX);
+    let in_force = serde_json::to_string(&kept.in_force).expect("settings must be JSON");
     to.prepare_cached(
         "INSERT INTO settings VALUES (1, ?1, ?2, ?3)
          ON CONFLICT (one) DO UPDATE SET revision = excluded.revision, changed = excluded.changed,
            in_force = excluded.in_force",
     )?
-    .execute((row.revision, &row.changed, &row.in_force))?;
+    .execute((revision, kept.changed.to_string(), in_force))?;
     Ok(())
 }
 

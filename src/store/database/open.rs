@@ -113,7 +113,7 @@ pub(super) fn in_memory() -> Result<Opened, OpenError> {
 }
 
 /// Reads a file that cannot be written.
-pub(super) fn peek<T>(
+pub(crate) fn peek<T>(
     path: &Path,
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {

@@ -382,13 +382,13 @@ fn unopenable_file_is_read_with_or_without_its_log() {
             row.get::<_, u32>(0)
         })
     };
-    assert_eq!(Database::peek(&path, count).unwrap(), 1);
+    assert_eq!(peek(&path, count).unwrap(), 1);
     drop(database);
     // SQLite cannot create shared memory next to the file.
     fs::create_dir(folder.path().join("evidence.db-shm")).unwrap();
-    assert_eq!(Database::peek(&path, count).unwrap(), 1);
+    assert_eq!(peek(&path, count).unwrap(), 1);
     fs::write(&path, "nonsense").unwrap();
-    Database::peek(&path, count).unwrap_err();
+    peek(&path, count).unwrap_err();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::store::document::{Class, Stamp};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, params_from_iter};
-use std::{cmp::Reverse, fmt};
+use std::cmp::Reverse;
 
 /// A stored example: its number and its stored document.
 #[derive(Clone, Debug)]
@@ -254,28 +254,22 @@ fn numbers_of(statement: &mut Statement<'_>, params: impl Params) -> rusqlite::R
 // === impl After ===
 
 impl After {
-    /// The position of the first page.
-    pub(super) fn nothing(order: Order) -> Self {
-        Self {
-            order,
-            key: i64::MAX,
-            id: i64::MAX,
-        }
+    /// Parses the cursor of a page in that order; without one, this is the first page.
+    pub(super) fn parse(cursor: Option<&str>, order: Order) -> Result<Self, QueryError> {
+        let number = |text: &str| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
+        let parsed = |text: &str| {
+            let (key, id) = text.strip_prefix(prefix(order))?.split_once('-')?;
+            Some((number(key)?, number(id)?))
+        };
+        let (key, id) = match cursor {
+            None => (i64::MAX, i64::MAX),
+            Some(text) => parsed(text).ok_or_else(|| QueryError::Cursor(text.to_owned()))?,
+        };
+        Ok(Self { order, key, id })
     }
 
-    /// Parses the cursor of a page in that order.
-    pub(super) fn parse(text: &str, order: Order) -> Result<Self, QueryError> {
-        let number = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
-        let of_order = text.strip_prefix(prefix(order));
-        let after = of_order.and_then(|text| text.split_once('-'));
-        let after = after.and_then(|(key, id)| {
-            Some(Self {
-                order,
-                key: number(key)?,
-                id: number(id)?,
-            })
-        });
-        after.ok_or_else(|| QueryError::Cursor(text.to_owned()))
+    pub(super) fn cursor(self) -> String {
+        format!("{}{:x}-{:x}", prefix(self.order), self.key, self.id)
     }
 }
 
@@ -284,11 +278,5 @@ fn prefix(order: Order) -> &'static str {
     match order {
         Order::Frequent => "n",
         Order::Recent => "t",
-    }
-}
-
-impl fmt::Display for After {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:x}-{:x}", prefix(self.order), self.key, self.id)
     }
 }

@@ -25,16 +25,9 @@ pub(super) struct MismatchWriter {
     limits: Config,
     gauges: Gauges,
     dropped: Dropped,
-    room: Room,
-}
-
-/// Whether something must be removed although nothing arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Room {
-    /// Not before this time.
-    Until(Instant),
-    /// More was left than may be removed at once.
-    Wanted,
+    /// When something must be removed although nothing arrives; `None`: at once, because more was left than may be
+    /// removed in one round.
+    next_removal: Option<Instant>,
 }
 
 /// Bytes that may wait for a failing disk. Beyond them, nothing is received until it recovers.
@@ -58,7 +51,7 @@ impl MismatchWriter {
             limits,
             gauges,
             dropped: Dropped::default(),
-            room: Room::Wanted,
+            next_removal: None,
         }
     }
 
@@ -75,10 +68,7 @@ impl MismatchWriter {
 impl Source for MismatchWriter {
     fn write(&mut self, database: &Connection) -> rusqlite::Result<()> {
         self.take();
-        let is_due = match self.room {
-            Room::Until(next) => next <= Instant::now(),
-            Room::Wanted => true,
-        };
+        let is_due = self.next_removal.is_none_or(|next| next <= Instant::now());
         self.dropped = Dropped::default();
         if self.waiting.is_empty() && !is_due {
             return Ok(());
@@ -88,11 +78,7 @@ impl Source for MismatchWriter {
         retention.add(&self.waiting)?;
         let has_room = retention.make_room(Stamp(SystemTime::now()).millis())?;
         self.dropped = retention.dropped;
-        self.room = if has_room {
-            Room::Until(Instant::now() + PERIOD)
-        } else {
-            Room::Wanted
-        };
+        self.next_removal = has_room.then(|| Instant::now() + PERIOD);
         Ok(())
     }
 
