@@ -8,7 +8,7 @@ mod tests;
 
 use crate::{
     route::{Fit, Head, JsonBody, Selector},
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Form, Setting, built_in},
+    spanned_yaml::{ConfigErrors, Cursor, Fields, Form, Setting, built_in},
     value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;
@@ -38,15 +38,8 @@ pub enum Declared {
 #[derive(Clone, Debug)]
 struct Declaration {
     selector: Selector,
-    graphql: GraphQl,
-}
-
-/// Whether the request must be a GraphQL request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GraphQl {
-    /// The executed operation must be a query.
-    Query,
-    Any,
+    /// Whether it must be a GraphQL request that runs a query.
+    is_graphql: bool,
 }
 
 // === impl Reads ===
@@ -118,7 +111,10 @@ impl Declaration {
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let selector = Selector::take(&mut fields);
-        let graphql = fields.optional("graphql", GraphQl::read);
+        let graphql = fields.optional("graphql", |at| match at.text()? {
+            "query" => Ok(()),
+            _ => Err(at.expected("query")),
+        });
         if !fields.has_faults() && !selector.has_methods() {
             fields.fault(at.fault("`methods` is missing"));
         }
@@ -130,7 +126,7 @@ impl Declaration {
         }
         fields.finish().into_result(Self {
             selector,
-            graphql: graphql.unwrap_or(GraphQl::Any),
+            is_graphql: graphql.is_some(),
         })
     }
 
@@ -153,13 +149,7 @@ impl Declaration {
         self.classify(head) != Declared::NotRead
             && self.selector.fit(head, Some(json)) == Fit::Fits
             && !(self.selector.has_json() && is_said_twice(head, json))
-            && match self.graphql {
-                GraphQl::Any => true,
-                GraphQl::Query if head.method.is_safe() => {
-                    body.is_empty() && graphql::gets_query(head.query)
-                }
-                GraphQl::Query => graphql::posts_query(head.query, json.json()),
-            }
+            && (!self.is_graphql || runs_query(head, body, json))
     }
 
     /// Whether a stack may interpret the request by something that the declaration does not check.
@@ -171,23 +161,20 @@ impl Declaration {
     }
 
     fn looks_into_body(&self) -> bool {
-        self.selector.has_json() || self.graphql == GraphQl::Query
+        self.selector.has_json() || self.is_graphql
     }
 
     fn wants_json(&self, head: &Head<'_>) -> bool {
         // A GraphQL GET has everything in its query string.
-        self.selector.has_json() || self.graphql == GraphQl::Query && !head.method.is_safe()
+        self.selector.has_json() || self.is_graphql && !head.method.is_safe()
     }
 }
 
-// === impl GraphQl ===
-
-impl GraphQl {
-    fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
-        match at.text()? {
-            "query" => Ok(Self::Query),
-            _ => Err(at.expected("query")),
-        }
+fn runs_query(head: &Head<'_>, body: &[u8], json: &JsonBody<'_>) -> bool {
+    if head.method.is_safe() {
+        body.is_empty() && graphql::gets_query(head.query)
+    } else {
+        graphql::posts_query(head.query, json.json())
     }
 }
 

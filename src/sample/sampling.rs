@@ -103,14 +103,6 @@ impl Sampling {
     }
 }
 
-// === impl Decision ===
-
-impl Decision {
-    pub fn is_sampled(self) -> bool {
-        matches!(self, Self::Sampled | Self::Forced)
-    }
-}
-
 /// Maps 64 random bits to [0, 1) by their top 53 bits, which a double represents exactly.
 pub(crate) fn share(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
@@ -218,7 +210,7 @@ mod tests {
         let decide = |headers, chance| sampling.decide(&ask(headers, chance), || true, || true);
         let of_jo = decide(&jo, LUCKY);
         assert_eq!(of_jo, decide(&jo, UNLUCKY));
-        assert_eq!(of_jo.is_sampled(), key_share(b"jo") < 0.5);
+        assert_eq!(of_jo == Decision::Sampled, key_share(b"jo") < 0.5);
         assert_eq!(decide(&none, LUCKY), Decision::Sampled);
     }
 
@@ -250,7 +242,7 @@ mod tests {
             let by = By::Header(HeaderName::from_static("x-user"));
             let decide = |rate| {
                 let sampling = Sampling { rate, by: by.clone(), ..Sampling::default() };
-                sampling.decide(&ask(&headers, LUCKY), || true, || true).is_sampled()
+                sampling.decide(&ask(&headers, LUCKY), || true, || true) == Decision::Sampled
             };
             prop_assert!(!decide(low) || decide((low + more).min(1.0)));
             prop_assert!(decide(1.0));
