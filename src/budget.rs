@@ -86,16 +86,8 @@ impl Held {
     }
 
     /// Takes over the bytes that `other` holds of the same budget.
-    pub fn merge(&mut self, mut other: Self) {
+    pub fn merge(&mut self, other: &mut Self) {
         self.bytes += std::mem::take(&mut other.bytes);
-    }
-
-    /// Moves all held bytes into a new share and leaves this one empty.
-    #[must_use = "what is split off and dropped is given back"]
-    pub fn split(&mut self) -> Self {
-        let mut split = self.budget.share();
-        std::mem::swap(&mut split.bytes, &mut self.bytes);
-        split
     }
 
     pub fn bytes(&self) -> usize {
@@ -134,7 +126,7 @@ mod tests {
         let (mut first, mut second) = (budget.share(), budget.share());
         assert!(first.grow(6) && second.grow(4));
 
-        first.merge(second);
+        first.merge(&mut second);
         assert_eq!((first.bytes(), budget.held()), (10, 10));
 
         drop(first);

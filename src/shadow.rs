@@ -126,15 +126,6 @@ impl Choice for Conditional {
         &[("reread", Self::Reread), ("skip", Self::Skip)];
 }
 
-// === impl Settings ===
-
-impl Settings {
-    /// Bytes that checks may hold in total while they wait for a recheck. The rest is for new samples.
-    fn max_waiting_bytes(&self) -> usize {
-        self.capture.max_total / 4
-    }
-}
-
 // === impl Recheck ===
 
 impl Recheck {

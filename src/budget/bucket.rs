@@ -1,4 +1,4 @@
-//! A token bucket that threads share; callers pass in the time.
+//! A token bucket that threads share; callers pass in the present time.
 //!
 //! Its state is the moment when the bucket will be full again, so that taking a token is one compare-and-exchange. This
 //! is the virtual scheduling form of the generic cell rate algorithm (ITU-T I.371).
@@ -6,40 +6,41 @@
 use crate::sample::Frequency;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Admits events at up to a [`Frequency`]. After a pause, it admits a burst of a tenth of a second's events, at least
 /// one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bucket {
-    /// In nanoseconds on the caller's clock.
+    since: Instant,
+    /// In nanoseconds after `since`.
     full_at: AtomicU64,
 }
 
 // === impl Bucket ===
 
 impl Bucket {
-    /// Takes one token if available. `now` is the time since any moment that is fixed for this bucket.
+    /// Takes one token if available.
     #[must_use = "without a token the event must not happen"]
-    pub fn take(&self, now: Duration, limit: Frequency) -> bool {
+    pub fn take(&self, now: Instant, limit: Frequency) -> bool {
         if limit.as_per_second() <= 0.0 {
             return false;
         }
         let burst = (limit.as_per_second() / 10.0).max(1.0);
         // How far ahead the bucket may be booked while one token is still available.
         let ahead = ((burst - 1.0) * 1e9 / limit.as_per_second()) as u64;
-        self.begin(nanos(now), limit, ahead).is_some()
+        self.begin(self.nanos(now), limit, ahead).is_some()
     }
 
     /// Books a token and returns how long its event must wait; `None` if longer than `patience`. A bucket that is
     /// booked from admits no bursts.
     #[must_use = "what is booked is gone"]
-    pub fn book(&self, now: Duration, limit: Frequency, patience: Duration) -> Option<Duration> {
+    pub fn book(&self, now: Instant, limit: Frequency, patience: Duration) -> Option<Duration> {
         if limit.as_per_second() <= 0.0 {
             return None;
         }
-        let now = nanos(now);
+        let now = self.nanos(now);
         let begin = self.begin(now, limit, nanos(patience))?;
         Some(Duration::from_nanos(begin - now))
     }
@@ -56,6 +57,19 @@ impl Bucket {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, booked);
         before.ok().map(|full_at| full_at.max(now))
     }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.since))
+    }
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            full_at: AtomicU64::new(0),
+        }
+    }
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -71,27 +85,42 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// `now` is the time since the beginning of the bucket.
+    fn take(bucket: &Bucket, now: Duration, limit: Frequency) -> bool {
+        bucket.take(bucket.since + now, limit)
+    }
+
     #[test]
     fn one_a_second_is_one_each_second() {
         let bucket = Bucket::default();
         let taken: Vec<_> = (0..30)
-            .filter(|tenth| bucket.take(Duration::from_millis(tenth * 100), frequency("1/s")))
+            .filter(|tenth| {
+                take(
+                    &bucket,
+                    Duration::from_millis(tenth * 100),
+                    frequency("1/s"),
+                )
+            })
             .collect();
         assert_eq!(taken, [0, 10, 20]);
     }
 
     #[test]
     fn a_limit_of_zero_admits_nothing() {
-        assert!(!Bucket::default().take(Duration::from_secs(9), Frequency::ZERO));
+        assert!(!take(
+            &Bucket::default(),
+            Duration::from_secs(9),
+            Frequency::ZERO
+        ));
     }
 
     #[test]
     fn a_lower_limit_is_in_force_at_once_and_ends_what_was_booked() {
         let bucket = Bucket::default();
-        while bucket.take(Duration::ZERO, frequency("100/s")) {}
-        assert!(!bucket.take(Duration::from_millis(50), frequency("1/s")));
-        assert!(bucket.take(Duration::from_millis(100), frequency("1/s")));
-        assert!(!bucket.take(Duration::from_millis(600), frequency("1/s")));
+        while take(&bucket, Duration::ZERO, frequency("100/s")) {}
+        assert!(!take(&bucket, Duration::from_millis(50), frequency("1/s")));
+        assert!(take(&bucket, Duration::from_millis(100), frequency("1/s")));
+        assert!(!take(&bucket, Duration::from_millis(600), frequency("1/s")));
     }
 
     #[test]
@@ -99,7 +128,7 @@ mod tests {
         let bucket = Bucket::default();
         let book = |now, patience| {
             let booked = bucket.book(
-                Duration::from_millis(now),
+                bucket.since + Duration::from_millis(now),
                 frequency("10/s"),
                 Duration::from_millis(patience),
             );
@@ -126,7 +155,7 @@ mod tests {
             let mut admitted = Vec::new();
             for step in steps {
                 now += Duration::from_nanos(step);
-                if bucket.take(now, limit) {
+                if take(&bucket, now, limit) {
                     admitted.push(now);
                 }
             }
@@ -146,9 +175,9 @@ mod tests {
             let bucket = Bucket::default();
             let mut now = Duration::ZERO;
             for _ in 0..tries {
-                while bucket.take(now, limit) {}
+                while take(&bucket, now, limit) {}
                 now += Duration::from_secs_f64(1.0 / rate) + Duration::from_nanos(1);
-                prop_assert!(bucket.take(now, limit));
+                prop_assert!(take(&bucket, now, limit));
             }
         }
     }

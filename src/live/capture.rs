@@ -41,7 +41,7 @@ pub(super) struct AnswerCapture {
 impl Capture {
     /// Copies the answer while it streams, or ends the check if there is nothing to compare.
     pub(super) fn begin(mut self: Box<Self>, answer: &mut Response<ResponseBody>) {
-        let sent = match answer.body().origin() {
+        let sent = match answer.body().origin {
             Origin::Stack(sent) => sent,
             Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => return,
             Origin::Own(_) => return self.fail(),
@@ -90,41 +90,32 @@ impl AnswerCapture {
 
     /// The answer is complete: offers both messages to the shadow.
     pub(super) fn complete(self: Box<Self>) {
-        let Self {
-            capture,
-            mut answer,
-            mut sent,
-        } = *self;
-        let Capture {
-            mut meta,
-            mut request,
-            request_body,
-            mut answer_body,
-            queue,
-        } = *capture;
-        answer_body.finish(End::Whole);
-        if let End::Refused(reason) = answer_body.end() {
+        let (mut answer, mut sent) = (self.answer, self.sent);
+        let mut capture = *self.capture;
+        let mut meta = capture.meta;
+        capture.answer_body.finish(End::Whole);
+        if let End::Refused(reason) = capture.answer_body.end {
             return meta.not_compared(reason);
         }
-        if let Some(request_body) = request_body {
+        if let Some(request_body) = capture.request_body {
             let mut body = request_body.lock();
             // A caller that sends the body slowly must not count as a delay of the stack.
-            sent = body.ended().map_or(sent, |ended| ended.max(sent));
-            match body.end() {
+            sent = body.ended.map_or(sent, |ended| ended.max(sent));
+            match body.end {
                 End::Whole => {}
                 // The answer came before the request was complete, so the request cannot be replayed.
                 End::Streaming => return meta.not_compared(Reason::Streaming),
                 End::Broken => return,
                 End::Refused(reason) => return meta.not_compared(reason),
             }
-            request.body = body.take(&mut meta.held).kept().clone();
+            capture.request.body = body.take(&mut meta.held).kept().clone();
         }
-        answer.body = answer_body.take(&mut meta.held);
+        answer.body = capture.answer_body.take(&mut meta.held);
         meta.ticket.set_drop_reason(Reason::Internal);
         let offered = Instant::now();
-        queue.offer(Box::new(CapturedRead {
+        capture.queue.offer(Box::new(CapturedRead {
             meta,
-            request,
+            request: capture.request,
             answer,
             took: offered - sent,
             offered,

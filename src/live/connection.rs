@@ -63,7 +63,7 @@ pub(super) struct Caller {
 
 /// Exists from a request to the end of its answer. Meanwhile, the idle timeout for the caller does not run.
 #[derive(Debug)]
-pub(super) struct Exchange(Arc<Caller>);
+pub(super) struct Exchange(pub(super) Arc<Caller>);
 
 /// A request without the headers of the caller's connection.
 #[derive(Debug)]
@@ -118,12 +118,6 @@ impl Caller {
 }
 
 // === impl Exchange ===
-
-impl Exchange {
-    pub(super) fn caller(&self) -> &Arc<Caller> {
-        &self.0
-    }
-}
 
 impl Drop for Exchange {
     fn drop(&mut self) {

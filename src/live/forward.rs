@@ -1,7 +1,10 @@
 //! The service that sends a request to the primary and receives its answer.
 
 use super::{
-    body::{request::RequestBody, response::ResponseBody},
+    body::{
+        request::RequestBody,
+        response::{ResponseBody, Unwanted},
+    },
     connection::{Call, Exchange, Upgrade},
     http1::{
         expect_continue::{BodyGate, GateHandle},
@@ -41,8 +44,8 @@ pub(super) struct Forward(Arc<Stacks>);
 
 #[derive(Debug)]
 struct Stacks {
-    old: Client<RequestBody>,
-    new: Client<RequestBody>,
+    /// By stack, [`Stack::Old`] first.
+    clients: [Client<RequestBody>; 2],
     timings: Timings,
     drain: drain::Watch,
 }
@@ -89,8 +92,7 @@ impl Forward {
         drain: drain::Watch,
     ) -> Self {
         Self(Arc::new(Stacks {
-            old: Client::new(old.clone()),
-            new: Client::new(new.clone()),
+            clients: [old, new].map(|target| Client::new(target.clone())),
             timings,
             drain,
         }))
@@ -98,15 +100,14 @@ impl Forward {
 
     /// Closes connections that have been idle for too long.
     pub(super) fn sweep(&self) {
-        self.0.old.sweep();
-        self.0.new.sweep();
+        self.0.clients.iter().for_each(Client::sweep);
     }
 
     /// Sends a request to the primary.
     pub(super) fn send(&self, call: Call) -> Forwarding {
         let stacks = self.0.clone();
         let primary = call.live.serve_from;
-        let client = stacks.client(primary);
+        let client = &stacks.clients[primary as usize];
         let (mut request, pending) = Pending::of(call, client.target());
         let again = ReplayableRequest::of(&request);
         pending.inform(&mut request);
@@ -153,17 +154,10 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
 // === impl Stacks ===
 
 impl Stacks {
-    fn client(&self, stack: Stack) -> &Client<RequestBody> {
-        match stack {
-            Stack::Old => &self.old,
-            Stack::New => &self.new,
-        }
-    }
-
     fn send_again(self: Arc<Self>, mut request: Request<RequestBody>, pending: &Pending) -> Retry {
         pending.inform(&mut request);
-        let primary = pending.primary;
-        Box::pin(async move { self.client(primary).send_fresh(request).await })
+        let primary = pending.primary as usize;
+        Box::pin(async move { self.clients[primary].send_fresh(request).await })
     }
 
     fn answer(
@@ -182,7 +176,7 @@ impl Stacks {
         };
         let added = (sent - pending.received) + answered.elapsed();
         self.timings.overhead(added);
-        answer.body_mut().ends(pending.caller);
+        answer.body_mut().exchange = Some(pending.caller);
         answer
     }
 }
@@ -223,8 +217,8 @@ impl Pending {
         }
         let mut handle = None;
         if call.marks.have(Mark::Expect) && !body.is_end_stream() {
-            let (gate, kept) = BodyGate::new(call.caller.caller().switch.clone());
-            body.hold_back(gate);
+            let (gate, kept) = BodyGate::new(call.caller.0.switch.clone());
+            body.gate = Some(gate);
             handle = Some(kept);
         }
         let pending = Self {
@@ -241,7 +235,7 @@ impl Pending {
 
     /// Passes on the primary's informational answers. An HTTP/1.0 caller would not understand them.
     fn inform(&self, request: &mut Request<RequestBody>) {
-        let caller = (self.version == Version::HTTP_11).then(|| self.caller.caller());
+        let caller = (self.version == Version::HTTP_11).then_some(&self.caller.0);
         informational::pass_on(request, caller, self.handle.as_ref());
     }
 
@@ -266,9 +260,10 @@ impl Pending {
         self.refuse_body(&mut answer);
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
+            let caller = &self.caller.0;
             match self.version {
-                Version::HTTP_11 => body.put_trailers_on(self.caller.caller().writer.clone()),
-                _ => body.ends_connection(self.caller.caller().switch.clone()),
+                Version::HTTP_11 => body.writer = Some(caller.writer.clone()),
+                _ => body.ends_connection = Some(caller.switch.clone()),
             }
         }
         if status == StatusCode::NOT_MODIFIED
@@ -284,7 +279,7 @@ impl Pending {
     fn refuse_body(&self, answer: &mut Response<ResponseBody>) {
         let Some(handle) = &self.handle else { return };
         if handle.answered() {
-            answer.body_mut().refuse_at_end(handle.clone());
+            answer.body_mut().unwanted = Some(Unwanted(handle.clone()));
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }

@@ -84,12 +84,7 @@ impl Bound {
     /// Serves until the drain is signaled. Requests in progress hold `drain`; keep-alive connections are closed after
     /// their answer.
     pub async fn run(self, mut drain: drain::Watch) {
-        let Self {
-            listener,
-            config,
-            handles,
-            ..
-        } = self;
+        let (config, handles) = (self.config, self.handles);
         let timings = handles.timings.clone();
         let gauges = handles.gauges.clone();
         let shared = Arc::new(Shared {
@@ -99,7 +94,7 @@ impl Bound {
             sampler: Arc::new(Sampler::new(handles)),
         });
         let connection_drain = drain.clone();
-        let mut acceptor = Acceptor::new(listener, config.limits, gauges);
+        let mut acceptor = Acceptor::new(self.listener, config.limits, gauges);
         let mut signaled = pin!(drain.signaled());
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,7 +163,7 @@ impl Acceptor {
 
 /// Serves one connection until it ends.
 async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
-    let caller = guard.caller().clone();
+    let caller = guard.caller.clone();
     if let Err(error) = guard.set_nodelay() {
         return tracing::debug!(%error, "a caller left before it was served");
     }

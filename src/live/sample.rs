@@ -30,7 +30,6 @@ use std::{mem, sync::Arc, time::Instant};
 pub(super) struct Sampler {
     handles: Handles,
     /// The zero of the buckets' clock.
-    start: Instant,
     cap: Bucket,
 }
 
@@ -77,7 +76,6 @@ impl Sampler {
     pub(super) fn new(handles: Handles) -> Self {
         Self {
             handles,
-            start: Instant::now(),
             cap: Bucket::default(),
         }
     }
@@ -172,7 +170,7 @@ impl Sampler {
             wish,
         };
         let sampling = &live.sampling;
-        let now = self.start.elapsed();
+        let now = Instant::now();
         let floor = || named.route.floor().take(now, sampling.per_route_floor);
         let cap = || self.cap.take(now, sampling.max_per_second);
         let cause = match sampling.decide(&ask, floor, cap) {
@@ -246,17 +244,15 @@ impl Observed {
     /// Takes the head of the answer, and copies its body if the read is checked.
     pub(super) fn answered(mut self, answer: &mut Response<ResponseBody>) {
         self.status = Some(answer.status());
-        let capture = match mem::take(&mut self.plan) {
-            Plan::Pass => None,
-            Plan::Capture(capture) => Some(capture),
-            Plan::Decide => self.decide(),
-            write @ Plan::Write(_) => {
-                self.plan = write;
-                None
+        match mem::take(&mut self.plan) {
+            Plan::Pass => {}
+            Plan::Capture(capture) => capture.begin(answer),
+            Plan::Decide => {
+                if let Some(capture) = self.decide() {
+                    capture.begin(answer);
+                }
             }
-        };
-        if let Some(capture) = capture {
-            capture.begin(answer);
+            write @ Plan::Write(_) => self.plan = write,
         }
     }
 
@@ -302,12 +298,12 @@ impl Drop for Observed {
 impl Deferred {
     fn is_read(&self) -> bool {
         let body = self.body.lock();
-        body.end() == End::Whole
+        body.end == End::Whole
             && (self.declared == Declared::Read
                 || self
                     .live
                     .reads
-                    .admits_body(&self.request.head(), body.kept()))
+                    .admits_body(&self.request.head(), &body.kept))
     }
 
     /// Names the request if that has not happened.
@@ -329,8 +325,8 @@ impl Deferred {
     /// An incomplete body counts as empty.
     fn with_body<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
         let body = self.body.lock();
-        use_it(match body.end() {
-            End::Whole => body.kept(),
+        use_it(match body.end {
+            End::Whole => &body.kept,
             _ => &[],
         })
     }

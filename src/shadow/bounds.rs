@@ -54,14 +54,14 @@ pub(super) struct Wait {
 }
 
 /// Rate-limits how many differences per second are probed for rule suggestions.
-#[derive(Debug)]
-pub(super) struct Probes {
-    bucket: Bucket,
-    since: Instant,
-}
+#[derive(Debug, Default)]
+pub(super) struct Probes(Bucket);
 
 /// A probe takes about 10 µs, so that all together use about 2 % of a core.
 const PER_SECOND: u32 = 2_000;
+
+/// The checks that wait for a recheck may hold one in so many of all bytes. The rest is for new samples.
+const WAITING_SHARE: usize = 4;
 
 // === impl Slots ===
 
@@ -119,7 +119,7 @@ impl Waiting {
             waiting: self.clone(),
             bytes,
         };
-        let fits = held.saturating_add(bytes) <= settings.max_waiting_bytes();
+        let fits = held.saturating_add(bytes) <= settings.capture.max_total / WAITING_SHARE;
         (checks < settings.queue.max_length && fits).then_some(waits)
     }
 }
@@ -137,19 +137,11 @@ impl Drop for Wait {
 // === impl Probes ===
 
 impl Probes {
-    pub(super) fn new() -> Self {
-        Self {
-            bucket: Bucket::default(),
-            since: Instant::now(),
-        }
-    }
-
     /// Takes up to `differences` probes from the budget, and returns how many.
     pub(super) fn room(&self, differences: usize, now: Instant) -> usize {
-        let now = now.saturating_duration_since(self.since);
         let limit = Frequency::from(PER_SECOND);
         (0..differences.min(Hints::MAX_TRIED))
-            .take_while(|_| self.bucket.take(now, limit))
+            .take_while(|_| self.0.take(now, limit))
             .count()
     }
 }
@@ -175,7 +167,7 @@ mod tests {
 
     #[test]
     fn burst_of_differing_checks_is_limited_each_second() {
-        let tries = Probes::new();
+        let tries = Probes::default();
         let now = Instant::now();
         let burst: Vec<_> = (0..4).map(|_| tries.room(1_000, now)).collect();
         assert_eq!(burst, [100, 100, 0, 0]);

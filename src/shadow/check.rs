@@ -65,16 +65,11 @@ const PAIR: usize = 64;
 
 /// Processes one sample up to its outcome.
 pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, entry: Entry) {
-    let Entry {
-        permit,
-        slot,
-        settings,
-        drain,
-    } = entry;
-    let mut check = Check::open(context, sample, settings);
+    let (slot, drain) = (entry.slot, entry.drain);
+    let mut check = Check::open(context, sample, entry.settings);
     let mut finding = match check.replace_reason() {
         None => {
-            let shadow = check.replay(permit).await;
+            let shadow = check.replay(entry.permit).await;
             if let Ok(reading) = &shadow
                 && check.is_part_of(&reading.answer)
             {
@@ -91,7 +86,7 @@ pub(super) async fn run(context: Arc<CheckContext>, sample: Box<CapturedRead>, e
         Some(why) => {
             // It may wait, and must not occupy a slot that others could use.
             drop(slot);
-            check.replace_primary(why, Some(permit), &drain).await
+            check.replace_primary(why, Some(entry.permit), &drain).await
         }
     };
     if finding.is_suspect() && !check.settings.recheck.after.is_empty() {
@@ -231,7 +226,7 @@ impl Check {
         if !self.is_broken(&asked.answer, &new.answer) {
             return Ok([old, new]);
         }
-        held.merge(share);
+        held.merge(&mut share);
         Ok([old, asked])
     }
 
@@ -252,7 +247,7 @@ impl Check {
         };
         let read = self.reader().read(permit, Purpose::Shadow, room).await;
         let read = read.map_err(Failure::outcome)?;
-        self.sample.meta.held.merge(held);
+        self.sample.meta.held.merge(&mut held);
         Ok(read)
     }
 

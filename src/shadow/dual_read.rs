@@ -76,7 +76,7 @@ impl DualReader<'_> {
         );
         let old = old.map_err(|failure| ReadError::Failed(Stack::Old, failure))?;
         let new = new.map_err(|failure| ReadError::Failed(Stack::New, failure))?;
-        shares.into_iter().for_each(|share| held.merge(share));
+        shares.iter_mut().for_each(|share| held.merge(share));
         Ok([old, new])
     }
 

@@ -21,17 +21,12 @@ use tokio::time;
 pub(super) struct GuardedClients {
     shadow: ByStack,
     primary: ByStack,
-    control: Option<Arc<GuardedClient>>,
+    pub(super) control: Option<Arc<GuardedClient>>,
     rechecks: Bucket,
-    /// The zero of `rechecks`' clock.
-    since: Instant,
 }
 
-#[derive(Debug)]
-struct ByStack {
-    old: Arc<GuardedClient>,
-    new: Arc<GuardedClient>,
-}
+/// The clients by stack, [`Stack::Old`] first.
+type ByStack = [Arc<GuardedClient>; 2];
 
 /// Which instance of the old stack a re-check reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +44,6 @@ pub(super) struct GuardedClient {
     client: Client<Full<Bytes>>,
     breaker: Mutex<Breaker>,
     budget: Bucket,
-    /// The zero of `budget`'s clock.
-    since: Instant,
     watched: BreakerGauge,
 }
 
@@ -86,10 +79,7 @@ impl GuardedClients {
                 let gauge = gauge.clone();
                 Arc::new(GuardedClient::new(stack.name(), client.clone(), gauge))
             };
-            ByStack {
-                old: guarded(Stack::Old, &old),
-                new: guarded(Stack::New, &new),
-            }
+            [guarded(Stack::Old, &old), guarded(Stack::New, &new)]
         };
         let gauge = BreakerGauge::AsControl(gauges.clone());
         let control = control.map(|client| GuardedClient::new("control", client, gauge));
@@ -98,7 +88,6 @@ impl GuardedClients {
             primary: by_stack(BreakerGauge::Not),
             control: control.map(Arc::new),
             rechecks: Bucket::default(),
-            since: Instant::now(),
         }
     }
 
@@ -112,53 +101,35 @@ impl GuardedClients {
         if now.saturating_duration_since(sample.offered) > settings.queue.max_age {
             return Err(Reason::Expired);
         }
-        self.shadow
-            .of(sample.meta.ticket.primary().other())
-            .admit(now, settings)
+        let shadow = sample.meta.ticket.primary().other();
+        self.shadow[shadow as usize].admit(now, settings)
     }
 
     /// The clients for reading both stacks again; the old stack's comes first.
     pub(super) fn again(&self, primary: Stack, instance: Instance) -> [&Arc<GuardedClient>; 2] {
-        let of = |stack| {
-            if stack == primary {
-                self.primary.of(stack)
+        let of = |stack: Stack| {
+            let clients = if stack == primary {
+                &self.primary
             } else {
-                self.shadow.of(stack)
-            }
+                &self.shadow
+            };
+            &clients[stack as usize]
         };
         let control = self.control.as_ref();
         let control = control.filter(|_| instance == Instance::Control);
         [control.unwrap_or(of(Stack::Old)), of(Stack::New)]
     }
 
-    /// Whether re-checks read a control instance of the old stack.
-    pub(super) fn has_control(&self) -> bool {
-        self.control.is_some()
-    }
-
     /// Books one reading of both stacks and returns how long it must wait; `None` if longer than `patience`.
     pub(super) fn book(&self, settings: &Settings, patience: Duration) -> Option<Duration> {
         let limit = settings.recheck.max_per_second;
-        self.rechecks.book(self.since.elapsed(), limit, patience)
+        self.rechecks.book(Instant::now(), limit, patience)
     }
 
     /// Closes connections that have been idle for too long. Clients of one stack share their connections.
     pub(super) fn sweep(&self) {
-        let clients = [&self.shadow.old, &self.shadow.new].into_iter();
-        clients
-            .chain(&self.control)
-            .for_each(|client| client.client().sweep());
-    }
-}
-
-// === impl ByStack ===
-
-impl ByStack {
-    fn of(&self, stack: Stack) -> &Arc<GuardedClient> {
-        match stack {
-            Stack::Old => &self.old,
-            Stack::New => &self.new,
-        }
+        let clients = self.shadow.iter().chain(&self.control);
+        clients.for_each(|client| client.client.sweep());
     }
 }
 
@@ -175,13 +146,8 @@ impl GuardedClient {
             client,
             breaker: Mutex::new(Breaker::new()),
             budget: Bucket::default(),
-            since: Instant::now(),
             watched,
         }
-    }
-
-    pub(super) fn client(&self) -> &Client<Full<Bytes>> {
-        &self.client
     }
 
     /// Returns a permit to send a request now, or why there is none.
@@ -192,7 +158,6 @@ impl GuardedClient {
     ) -> Result<Permit, Reason> {
         let pass = self.pass(now, settings).ok_or(Reason::BreakerOpen)?;
         let permit = self.permit(pass, settings);
-        let now = now.saturating_duration_since(self.since);
         if self.budget.take(now, settings.protection.max_per_second) {
             Ok(permit)
         } else {
@@ -207,7 +172,7 @@ impl GuardedClient {
         settings: &Settings,
     ) -> Result<Permit, Reason> {
         let limit = settings.protection.max_per_second;
-        let wait = self.budget.book(self.since.elapsed(), limit, patience);
+        let wait = self.budget.book(Instant::now(), limit, patience);
         time::sleep(wait.ok_or(Reason::OverBudget)?).await;
         let pass = self.pass(Instant::now(), settings);
         pass.map(|pass| self.permit(pass, settings))

@@ -88,17 +88,6 @@ impl KnownNoise {
         })
     }
 
-    /// Whether the difference is excused in a check sampled at `sampled`. Counts it at once, so that concurrent checks
-    /// do not all take the last excuse.
-    fn claim(&self, subject: &Subject<'_>, variation: &Variation, sampled: Instant) -> bool {
-        self.within(subject, |epoch| {
-            let route = epoch.routes.get_mut(subject.route);
-            let known = route.and_then(|route| route.get_mut(variation));
-            let known = known.filter(|known| known.may_excuse(sampled));
-            known.map(|known| known.excused += 1).is_some()
-        })
-    }
-
     /// Records what a check that ends now has shown. Returns how many variations had no room.
     fn learn(&self, subject: &Subject<'_>, shown: Vec<Variation>, now: Instant) -> u64 {
         self.within(subject, |epoch| {
@@ -128,14 +117,15 @@ impl KnownNoise {
 }
 
 impl Excuses for Excuse<'_> {
+    /// Counts what is evidence at once, so that concurrent checks do not all take the last excuse.
     fn excuse(&self, variation: &Variation) -> bool {
-        if self.is_evidence {
-            self.noise.claim(&self.subject, variation, self.sampled)
-        } else {
-            let variation = HashSet::from([variation.clone()]);
-            let known = self.noise.known(&self.subject, variation, self.sampled);
-            !known.is_empty()
-        }
+        self.noise.within(&self.subject, |epoch| {
+            let route = epoch.routes.get_mut(self.subject.route);
+            let known = route.and_then(|route| route.get_mut(variation));
+            let known = known.filter(|known| known.may_excuse(self.sampled));
+            let counted = u64::from(self.is_evidence);
+            known.map(|known| known.excused += counted).is_some()
+        })
     }
 }
 
@@ -271,7 +261,13 @@ mod tests {
         let (noise, now) = (KnownNoise::default(), Instant::now());
         let epoch = "1".into();
         let own = subject("a", &epoch);
-        let excused = || noise.claim(&own, &status(), now);
+        let excuse = Excuse {
+            noise: &noise,
+            subject: own,
+            sampled: now,
+            is_evidence: true,
+        };
+        let excused = || excuse.excuse(&status());
         assert!(!excused());
         for _ in 0..5 {
             noise.learn(&own, vec![status()], now);

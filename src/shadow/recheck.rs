@@ -217,7 +217,7 @@ impl<'c> Series<'c> {
         }
         // A control instance whose status differs from the start serves something else, most often because its address
         // is wrong.
-        if clients.has_control() && later_old.status != first_old.status {
+        if clients.control.is_some() && later_old.status != first_old.status {
             tracing::debug!(status = %later_old.status, "the control instance answered with another status than the old stack");
             return Look::Missed;
         }

@@ -105,7 +105,7 @@ async fn both(
         Stack::Old => (old, new),
         Stack::New => (new, old),
     };
-    check.sample.meta.held.merge(held);
+    check.sample.meta.held.merge(&mut held);
     if is_asked || !check.is_broken(&check.sample.primary.answer, &own.answer) {
         check.sample.primary = own;
     }

@@ -139,9 +139,13 @@ pub(super) fn request(
     parts.headers.remove(EXPECT);
     target.prepare(&mut parts);
     // Added last, so that configured headers cannot overwrite them; they can only be removed.
+    let mark = HeaderValue::from_static(match purpose {
+        Purpose::Shadow => "shadow",
+        Purpose::Recheck => "recheck",
+    });
     let state = HeaderValue::try_from(span.state.as_str()).ok();
     let added = [
-        (MARK, Some(purpose.mark())),
+        (MARK, Some(mark)),
         (TRACEPARENT, Some(span.header())),
         (TRACESTATE, state.filter(|state| !state.is_empty())),
     ];
@@ -213,17 +217,6 @@ fn kind_of_body(error: &hyper::Error) -> ShadowError {
         ShadowError::Protocol
     } else {
         ShadowError::Reset
-    }
-}
-
-// === impl Purpose ===
-
-impl Purpose {
-    fn mark(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Shadow => "shadow",
-            Self::Recheck => "recheck",
-        })
     }
 }
 

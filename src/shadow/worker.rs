@@ -88,7 +88,7 @@ impl Worker {
                 clients: GuardedClients::new(parts.old, parts.new, parts.control, gauges),
                 slots: Slots::new(gauges.clone()),
                 waiting: Waiting::default(),
-                probes: Probes::new(),
+                probes: Probes::default(),
                 handles: parts.handles,
             }),
             checks: JoinSet::new(),

@@ -15,15 +15,16 @@ use std::{
 /// The copy so far. A refused copy keeps nothing, because half a body proves nothing.
 #[derive(Debug)]
 pub(in crate::live) struct BoundedCopy {
-    kept: Vec<u8>,
+    /// The bytes kept so far.
+    pub(in crate::live) kept: Vec<u8>,
     held: Held,
     max_body: usize,
     beyond: Beyond,
     /// Set once the body is larger than `max_body`.
     hashing: Option<Hashing>,
-    end: End,
+    pub(in crate::live) end: End,
     /// When it ended.
-    ended: Option<Instant>,
+    pub(in crate::live) ended: Option<Instant>,
 }
 
 /// What to do with a body larger than `max_body`.
@@ -106,22 +107,9 @@ impl BoundedCopy {
         self.ended = Some(Instant::now());
     }
 
-    pub(in crate::live) fn ended(&self) -> Option<Instant> {
-        self.ended
-    }
-
-    pub(in crate::live) fn end(&self) -> End {
-        self.end
-    }
-
-    /// The bytes kept so far.
-    pub(in crate::live) fn kept(&self) -> &[u8] {
-        &self.kept
-    }
-
     /// Takes the complete body, or its hash, and moves its share of the budget to `held`.
     pub(in crate::live) fn take(&mut self, held: &mut Held) -> BodyCopy {
-        held.merge(self.held.split());
+        held.merge(&mut self.held);
         match self.hashing.take() {
             Some(hashing) => BodyCopy::Hashed(hashing.digest()),
             None => std::mem::take(&mut self.kept).into(),
@@ -173,7 +161,7 @@ mod tests {
         }
         tape.finish(End::Whole);
         assert_eq!(
-            (tape.end(), tape.kept(), budget.held()),
+            (tape.end, &tape.kept[..], budget.held()),
             (End::Whole, &b""[..], 0)
         );
         tape.take(&mut budget.share())
@@ -203,7 +191,7 @@ mod tests {
         tape.observe(&Bytes::from_static(b"abc"));
         tape.observe(&Bytes::from_static(b"defgh"));
         tape.finish(End::Whole);
-        assert_eq!((tape.end(), budget.held()), (End::Whole, 8));
+        assert_eq!((tape.end, budget.held()), (End::Whole, 8));
 
         let mut held = budget.share();
         let body = tape.take(&mut held);
@@ -223,8 +211,8 @@ mod tests {
         tape.observe(&Bytes::from_static(b"abcde"));
         tape.observe(&Bytes::from_static(b"fghi"));
         tape.finish(End::Whole);
-        assert_eq!(tape.end(), End::Refused(Reason::BodyTooLarge));
-        assert_eq!((tape.kept(), budget.held()), (&b""[..], 0));
+        assert_eq!(tape.end, End::Refused(Reason::BodyTooLarge));
+        assert_eq!((&tape.kept[..], budget.held()), (&b""[..], 0));
     }
 
     #[test]
@@ -233,7 +221,7 @@ mod tests {
         let mut tape = tape(&budget);
         tape.observe(&Bytes::from_static(b"abcde"));
         tape.observe(&Bytes::from_static(b"fg"));
-        assert_eq!(tape.end(), End::Refused(Reason::MemoryFull));
+        assert_eq!(tape.end, End::Refused(Reason::MemoryFull));
         assert_eq!(budget.held(), 0);
     }
 
@@ -242,11 +230,11 @@ mod tests {
         let budget = Budget::new(100);
         let mut tape = tape(&budget);
         tape.expect(&SizeHint::with_exact(9));
-        assert_eq!(tape.end(), End::Refused(Reason::BodyTooLarge));
+        assert_eq!(tape.end, End::Refused(Reason::BodyTooLarge));
 
         let mut tape = self::tape(&budget);
         tape.expect(&SizeHint::with_exact(3));
         tape.observe(&Bytes::from_static(b"abc"));
-        assert_eq!((tape.kept(), budget.held()), (&b"abc"[..], 3));
+        assert_eq!((&tape.kept[..], budget.held()), (&b"abc"[..], 3));
     }
 }

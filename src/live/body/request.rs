@@ -15,7 +15,8 @@ use std::{
 pub(crate) struct RequestBody {
     /// `None` if there is no body.
     inner: Option<Incoming>,
-    gate: Option<BodyGate>,
+    /// Holds the body back.
+    pub(in crate::live) gate: Option<BodyGate>,
     recording: Option<SharedCopy>,
 }
 
@@ -36,10 +37,6 @@ impl RequestBody {
             inner: (!inner.is_end_stream()).then_some(inner),
             ..Self::default()
         }
-    }
-
-    pub(crate) fn hold_back(&mut self, gate: BodyGate) {
-        self.gate = Some(gate);
     }
 
     pub(crate) fn record(&mut self, recording: SharedCopy) {

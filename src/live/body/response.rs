@@ -21,16 +21,16 @@ use std::{
 /// Streams an answer to the caller, and copies it if it is sampled.
 pub(crate) struct ResponseBody {
     source: Source,
-    origin: Origin,
+    pub(in crate::live) origin: Origin,
     /// Writes the trailers; `None` drops them.
-    writer: Option<Arc<WriterHandle>>,
+    pub(in crate::live) writer: Option<Arc<WriterHandle>>,
     /// Set if the end of the body is the end of the connection, so that a broken body must end in a reset.
-    ends_connection: Option<Switch>,
+    pub(in crate::live) ends_connection: Option<Switch>,
     /// A request body that the primary did not want, held back until the answer ends.
-    unwanted: Option<Unwanted>,
+    pub(in crate::live) unwanted: Option<Unwanted>,
     capture: Option<Box<AnswerCapture>>,
     /// Ends when dropped.
-    exchange: Option<Exchange>,
+    pub(in crate::live) exchange: Option<Exchange>,
     /// The error that broke the body, returned to hyper after it has sent everything before.
     broken: Option<hyper::Error>,
 }
@@ -52,7 +52,7 @@ enum Source {
 }
 
 /// Refuses the request body when dropped.
-struct Unwanted(GateHandle);
+pub(in crate::live) struct Unwanted(pub(in crate::live) GateHandle);
 
 // === impl ResponseBody ===
 
@@ -81,26 +81,6 @@ impl ResponseBody {
     /// Omits the body, and keeps its declared length.
     pub(crate) fn leave_untold(&mut self, length: u64) {
         self.source = Source::Untold(length);
-    }
-
-    pub(crate) fn put_trailers_on(&mut self, writer: Arc<WriterHandle>) {
-        self.writer = Some(writer);
-    }
-
-    pub(crate) fn ends_connection(&mut self, switch: Switch) {
-        self.ends_connection = Some(switch);
-    }
-
-    pub(crate) fn refuse_at_end(&mut self, handle: GateHandle) {
-        self.unwanted = Some(Unwanted(handle));
-    }
-
-    pub(crate) fn ends(&mut self, exchange: Exchange) {
-        self.exchange = Some(exchange);
-    }
-
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin
     }
 
     /// Copies the body for `capture`. The body may already have ended.

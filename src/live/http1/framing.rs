@@ -24,7 +24,7 @@ pub(crate) struct Framing {
     /// Whether the target of the current request line needs no more encoding.
     is_target_encoded: bool,
     /// Whether the body of the last request with `Expect` has begun; `None` if there is none.
-    expected_body: Option<bool>,
+    pub(super) expected_body: Option<bool>,
     /// The number of complete heads.
     heads: u64,
     has_begun: bool,
@@ -140,11 +140,6 @@ impl Framing {
         target::find_odd(&self.partial, line)
     }
 
-    /// Whether the body of the last request with `Expect` has begun; `None` if there is none.
-    pub(crate) fn has_expected_body_begun(&self) -> Option<bool> {
-        self.expected_body
-    }
-
     pub(crate) fn stage(&self) -> Stage {
         match self.state {
             State::Start if !self.has_begun => Stage::Untouched,
@@ -217,7 +212,7 @@ impl Framing {
             State::Head if line.is_empty() => {
                 self.heads += 1;
                 let state = self.facts.body()?;
-                self.expected_body = (self.facts.expects() && state.is_in_body()).then_some(false);
+                self.expected_body = (self.facts.expects && state.is_in_body()).then_some(false);
                 state
             }
             State::Head => {
@@ -359,13 +354,13 @@ mod tests {
             let mut framed = Framing::default();
             let head = format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n{framing}\r\n\r\n");
             framed.read(head.as_bytes());
-            assert_eq!(framed.has_expected_body_begun(), Some(false));
+            assert_eq!(framed.expected_body, Some(false));
             framed.read(b"2");
-            assert_eq!(framed.has_expected_body_begun(), Some(true));
+            assert_eq!(framed.expected_body, Some(true));
         }
         let mut framing = Framing::default();
         framing.read(b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n");
-        assert_eq!(framing.has_expected_body_begun(), None);
+        assert_eq!(framing.expected_body, None);
     }
 
     #[test]

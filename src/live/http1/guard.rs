@@ -43,7 +43,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 pub(crate) struct Guard {
     inner: TcpStream,
     framing: Framing,
-    caller: Arc<Caller>,
+    pub(in crate::live) caller: Arc<Caller>,
     /// Bytes read that may only pass later: after the decision on an upgrade, or once the line of a target is complete.
     stash: Vec<u8>,
     /// The stash begins within a target that needs encoding.
@@ -94,10 +94,6 @@ impl Guard {
         }
     }
 
-    pub(crate) fn caller(&self) -> &Arc<Caller> {
-        &self.caller
-    }
-
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         self.inner.set_nodelay(true)
     }
@@ -112,7 +108,7 @@ impl Guard {
         }
         match found {
             Found::Sound => {
-                if let Some(has_begun) = self.framing.has_expected_body_begun() {
+                if let Some(has_begun) = self.framing.expected_body {
                     self.caller.switch.set_body_begun(has_begun);
                 }
             }
@@ -163,7 +159,7 @@ impl Guard {
 
     /// Detects the body of a request with `Expect` that the caller sends without waiting. Nobody reads it yet.
     fn look_for_body(&mut self, cx: &mut Context<'_>) {
-        let is_awaited = self.framing.has_expected_body_begun() == Some(false);
+        let is_awaited = self.framing.expected_body == Some(false);
         if is_awaited && self.stash.is_empty() && self.poll_more(cx).is_ready() {
             self.caller.switch.set_body_begun(true);
         }

@@ -6,20 +6,13 @@ use memchr::memchr;
 /// What the current head has declared so far.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    version: Version,
+    /// HTTP/1.0, which need not name a host.
+    is_http_1_0: bool,
     content_length: Option<u64>,
     is_chunked: bool,
     has_host: bool,
     asks_upgrade: bool,
-    expects: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Version {
-    /// Need not name a host.
-    Http10,
-    #[default]
-    Http11,
+    pub(super) expects: bool,
 }
 
 // === impl Facts ===
@@ -30,13 +23,8 @@ impl Facts {
         if memchr(b'#', line).is_some() {
             return Err(AtFault);
         }
-        let version = if line.ends_with(b" HTTP/1.0") {
-            Version::Http10
-        } else {
-            Version::Http11
-        };
         Ok(Self {
-            version,
+            is_http_1_0: line.ends_with(b" HTTP/1.0"),
             ..Self::default()
         })
     }
@@ -95,14 +83,9 @@ impl Facts {
         Ok(())
     }
 
-    /// Whether the caller may wait for `100 Continue`.
-    pub(crate) fn expects(&self) -> bool {
-        self.expects
-    }
-
     /// What follows the head.
     pub(crate) fn body(&self) -> Result<State, AtFault> {
-        if self.version == Version::Http11 && !self.has_host {
+        if !self.is_http_1_0 && !self.has_host {
             return Err(AtFault);
         }
         match self.content_length {
