@@ -12,12 +12,13 @@ use super::{
         informational, upgrade,
     },
     problem::Problem,
-    retry::ReplayableRequest,
+    retry::{again, replayable},
 };
 use crate::{
     drain,
     http_client::{Client, Error, PooledBody, Target},
     ledger::timings::Timings,
+    pipeline::CompactRequest,
     stack::Stack,
 };
 use http::{
@@ -72,7 +73,7 @@ pin_project! {
     struct Waiting<F> {
         #[pin]
         answer: F,
-        again: Option<ReplayableRequest>,
+        again: Option<CompactRequest>,
         retry: Option<Retry>,
         pending: Option<Pending>,
         stacks: Arc<Stacks>,
@@ -109,7 +110,7 @@ impl Forward {
         let primary = call.live.serve_from;
         let client = &stacks.clients[primary as usize];
         let (mut request, pending) = Pending::of(call, client.target());
-        let again = ReplayableRequest::of(&request);
+        let again = replayable(&request);
         pending.inform(&mut request);
         let sent = Instant::now();
         // `send` starts before the future is created, so that the future does not hold the request.
@@ -135,12 +136,9 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
         let answer = match this.retry {
             Some(retry) => ready!(retry.as_mut().poll(cx)),
             None => match (ready!(this.answer.poll(cx)), this.again.take()) {
-                (Err(error), Some(again)) if error.is_stale() => {
+                (Err(error), Some(kept)) if error.is_stale() => {
                     let pending = this.pending.as_ref().expect(UNFINISHED);
-                    let retry = this
-                        .stacks
-                        .clone()
-                        .send_again(again.into_request(), pending);
+                    let retry = this.stacks.clone().send_again(again(kept), pending);
                     ready!(this.retry.insert(retry).as_mut().poll(cx))
                 }
                 (answer, _) => answer,

@@ -3,38 +3,19 @@
 //! Almost every one is dropped unused, so it is kept in flat form.
 
 use super::body::request::RequestBody;
-use crate::pipeline::CompactHead;
-use http::{Method, Request, Uri};
+use crate::pipeline::{CompactHead, CompactRequest};
+use http::Request;
 use http_body::Body;
 
-#[derive(Debug)]
-pub(super) struct ReplayableRequest {
-    method: Method,
-    head: CompactHead,
+/// `None` if a second attempt could do harm, or the body could not be sent again.
+pub(super) fn replayable(request: &Request<RequestBody>) -> Option<CompactRequest> {
+    let is_harmless = request.method().is_idempotent() && request.body().is_end_stream();
+    let head = || CompactHead::of(request.uri(), request.headers(), |_| true);
+    is_harmless.then(|| CompactRequest::new(request.method().clone(), head()))
 }
 
-// === impl ReplayableRequest ===
-
-impl ReplayableRequest {
-    /// `None` if a second attempt could do harm, or the body could not be sent again.
-    pub(super) fn of(request: &Request<RequestBody>) -> Option<Self> {
-        if !request.method().is_idempotent() || !request.body().is_end_stream() {
-            return None;
-        }
-        Some(Self {
-            method: request.method().clone(),
-            head: CompactHead::of(request.uri(), request.headers(), |_| true),
-        })
-    }
-
-    pub(super) fn into_request(self) -> Request<RequestBody> {
-        let (target, headers) = self.head.open();
-        let mut request = Request::new(RequestBody::default());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = Uri::from_maybe_shared(target).expect("what was a target must be one");
-        *request.headers_mut() = headers;
-        request
-    }
+pub(super) fn again(request: CompactRequest) -> Request<RequestBody> {
+    request.open().with_body(RequestBody::default())
 }
 
 #[cfg(test)]
@@ -50,7 +31,7 @@ mod tests {
             .header("x-a", "")
             .body(RequestBody::default())
             .unwrap();
-        let again = ReplayableRequest::of(&request).unwrap().into_request();
+        let again = again(replayable(&request).unwrap());
         assert_eq!(again.method(), request.method());
         assert_eq!(again.uri(), request.uri());
         assert_eq!(again.headers(), request.headers());
@@ -59,6 +40,6 @@ mod tests {
     #[test]
     fn what_could_do_harm_is_not_kept() {
         let request = Request::post("/").body(RequestBody::default()).unwrap();
-        assert!(ReplayableRequest::of(&request).is_none());
+        assert!(replayable(&request).is_none());
     }
 }

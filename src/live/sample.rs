@@ -29,7 +29,7 @@ use std::{mem, sync::Arc, time::Instant};
 #[derive(Debug)]
 pub(super) struct Sampler {
     handles: Handles,
-    /// The zero of the buckets' clock.
+    /// For `sample.max_per_second`.
     cap: Bucket,
 }
 
@@ -231,11 +231,8 @@ impl Sampler {
 
 /// The request for a replay, without the framing of a body that will be sent whole.
 fn replayable(method: &Method, uri: &Uri, headers: &HeaderMap) -> CompactRequest {
-    CompactRequest {
-        method: method.clone(),
-        head: CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING),
-        body: Bytes::new(),
-    }
+    let head = CompactHead::of(uri, headers, |name| *name != TRANSFER_ENCODING);
+    CompactRequest::new(method.clone(), head)
 }
 
 // === impl Observed ===

@@ -9,7 +9,7 @@ use crate::{
     route::{Head, Routes},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -94,6 +94,15 @@ impl CapturedRead {
 // === impl ReadRequest ===
 
 impl ReadRequest {
+    /// The request with another body.
+    pub fn with_body<B>(self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+
     pub fn head(&self) -> Head<'_> {
         Head {
             method: &self.method,

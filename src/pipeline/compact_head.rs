@@ -108,6 +108,12 @@ fn take(parts: &mut Bytes) -> Bytes {
 // === impl CompactRequest ===
 
 impl CompactRequest {
+    /// Without a body.
+    pub fn new(method: Method, head: CompactHead) -> Self {
+        let body = Bytes::new();
+        Self { method, head, body }
+    }
+
     pub fn open(self) -> ReadRequest {
         let (target, headers) = self.head.open();
         ReadRequest {

@@ -2,7 +2,7 @@
 
 use crate::spanned_yaml::{Form, Setting, number};
 use serde_json::json;
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 /// Events per second: `1/s`, `30/m`, `10/h`. Finite and not negative.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -62,23 +62,25 @@ impl FromStr for Frequency {
     }
 }
 
-impl fmt::Display for Frequency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1.0, "s"), (60.0, "m"), (3_600.0, "h")];
-        let spelled = units
-            .map(|(seconds, unit)| (self.0 * seconds, unit))
-            .into_iter()
-            .find(|(number, _)| (number - number.round()).abs() < 1e-9);
-        match spelled {
-            Some((number, unit)) => write!(f, "{}/{unit}", number.round()),
-            None => write!(f, "{}/s", self.0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt;
+
+    // Only these tests write frequencies.
+    impl fmt::Display for Frequency {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let units = [(1.0, "s"), (60.0, "m"), (3_600.0, "h")];
+            let spelled = units
+                .map(|(seconds, unit)| (self.0 * seconds, unit))
+                .into_iter()
+                .find(|(number, _)| (number - number.round()).abs() < 1e-9);
+            match spelled {
+                Some((number, unit)) => write!(f, "{}/{unit}", number.round()),
+                None => write!(f, "{}/s", self.0),
+            }
+        }
+    }
 
     fn frequency(text: &str) -> Frequency {
         text.parse().unwrap()

@@ -6,7 +6,7 @@ use crate::{
 };
 use http::{HeaderMap, HeaderName, header::COOKIE};
 use serde_json::json;
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 /// What decides whether a read is sampled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,17 +63,6 @@ impl Setting for By {
         },
         schema: |_| json!({"type": "string", "pattern": r"^(trace|(header|cookie):\S+)$"}),
     };
-}
-
-impl fmt::Display for By {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chance => f.write_str("null"),
-            Self::Header(name) => write!(f, "header:{name}"),
-            Self::Cookie(name) => write!(f, "cookie:{name}"),
-            Self::Trace => f.write_str("trace"),
-        }
-    }
 }
 
 fn is_token(name: &str) -> bool {

@@ -130,10 +130,7 @@ pub(super) fn request(
     span: &TraceContext,
     purpose: Purpose,
 ) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(read.body.clone()));
-    *request.method_mut() = read.method.clone();
-    *request.uri_mut() = read.uri.clone();
-    *request.headers_mut() = read.headers.clone();
+    let request = read.clone().with_body(Full::new(read.body.clone()));
     let (mut parts, body) = request.into_parts();
     // The body is ready, so `Expect: 100-continue` would only cost a round trip.
     parts.headers.remove(EXPECT);

@@ -766,7 +766,8 @@ fn values_are_read() {
     assert_eq!(config.settings.paused, Checks::Paused);
     assert_eq!(config.settings.sample.rate, 1.0);
     assert_eq!(config.settings.sample.per_route_floor.as_per_second(), 0.5);
-    assert_eq!(config.settings.sample.by.to_string(), "cookie:sid");
+    let by = format!("{:?}", config.settings.sample.by);
+    assert_eq!(by, "Cookie(\"sid\")");
     assert_eq!(config.settings.sample.force_header, None);
     assert_eq!(config.settings.telemetry.trace, Trace::Child);
     assert_eq!(config.settings.telemetry.traced, Traced::All);
