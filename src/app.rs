@@ -9,7 +9,6 @@ mod control;
 mod open_files;
 mod recovered;
 mod settings_publisher;
-mod threads;
 
 use crate::config::{Loaded, Origin};
 use std::{io, net::SocketAddr, sync::mpsc, thread};
@@ -18,8 +17,7 @@ use tokio::sync::oneshot;
 /// A running sidecar. Dropping it is the same as [`App::stop`].
 #[derive(Debug)]
 pub struct App {
-    listen: SocketAddr,
-    admin: SocketAddr,
+    addresses: control::Addresses,
     stop: Option<oneshot::Sender<()>>,
     control: Option<thread::JoinHandle<()>>,
 }
@@ -58,10 +56,8 @@ impl App {
             let gone = io::Error::other("the control thread ended before it listened");
             Err(StartError::Threads(gone))
         });
-        let control::Addresses { listen, admin } = addresses?;
         Ok(Self {
-            listen,
-            admin,
+            addresses: addresses?,
             stop: Some(stop),
             control: Some(control),
         })
@@ -69,32 +65,28 @@ impl App {
 
     /// Address for live requests.
     pub fn listen_addr(&self) -> SocketAddr {
-        self.listen
+        self.addresses.listen
     }
 
     /// Address of the admin API.
     pub fn admin_addr(&self) -> SocketAddr {
-        self.admin
+        self.addresses.admin
     }
 
     /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, and flushes the
     /// exporters. Returns when all of that is done.
-    pub fn stop(mut self) {
-        self.end();
+    pub fn stop(self) {
+        drop(self);
     }
+}
 
-    fn end(&mut self) {
+impl Drop for App {
+    fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(control) = self.control.take()
             && control.join().is_err()
         {
             tracing::error!("the control thread panicked");
         }
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        self.end();
     }
 }

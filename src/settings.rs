@@ -56,8 +56,9 @@ pub enum Refused {
 }
 
 pub fn channel<T>(initial: T) -> (Publisher<T>, Current<T>) {
-    let (tx, rx) = watch::channel(Arc::new(initial));
-    (Publisher(tx), Current(rx))
+    let publisher = Publisher::new(initial);
+    let current = publisher.reader();
+    (publisher, current)
 }
 
 // === impl Current ===
@@ -84,6 +85,14 @@ impl<T> Clone for Current<T> {
 // === impl Publisher ===
 
 impl<T> Publisher<T> {
+    pub(crate) fn new(initial: T) -> Self {
+        Self(watch::Sender::new(Arc::new(initial)))
+    }
+
+    pub(crate) fn reader(&self) -> Current<T> {
+        Current(self.0.subscribe())
+    }
+
     /// Publishes `next` for the next unit of work.
     pub fn publish(&self, next: T) {
         self.0.send_replace(Arc::new(next));

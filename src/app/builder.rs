@@ -1,11 +1,8 @@
 //! What the modules share, and how each is built from it.
 
 use super::{
-    StartError, clock,
-    open_files::Shares,
-    recovered::Recovered,
-    settings_publisher::{SettingsPublisher, SettingsReaders},
-    threads::Threads,
+    StartError, clock, open_files::Shares, recovered::Recovered,
+    settings_publisher::SettingsPublisher,
 };
 use crate::{
     admin::{
@@ -38,15 +35,12 @@ use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 #[derive(Debug)]
 pub(super) struct AppBuilder {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     shares: Shares,
     gauges: Gauges,
     pub(super) counted: Counted,
-    budget: Budget,
-    writes: Writes,
     metrics: Metrics,
     pub(super) database: Database,
-    readers: SettingsReaders,
     pub(super) publisher: Arc<SettingsPublisher>,
     pub(super) readiness: Readiness,
 }
@@ -61,48 +55,35 @@ impl AppBuilder {
         restored: &Recovered,
         env: export::otlp::Env<'_>,
     ) -> (Self, queue::Queue, QueueReceiver) {
-        let config = Arc::new(
-            restored
-                .loaded
-                .config()
-                .sent_by(&Instance::new(rand::random())),
-        );
-        let config = &config;
         let Recovered {
-            gauges, counted, ..
+            loaded,
+            gauges,
+            counted,
+            ..
         } = restored;
+        let config = loaded.config().sent_by(&Instance::new(rand::random()));
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
         let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
-        let readers = (
-            budget.clone(),
-            counted.ledger.clone(),
-            writes.clone(),
-            queue.clone(),
-        );
-        let (publisher, readers) = SettingsPublisher::new(config, readers);
-        let max_routes = config
-            .settings
-            .max_routes
-            .max(config.routes.declared().count());
+        let ledger = counted.ledger.clone();
+        let publisher = SettingsPublisher::new(&config, budget, ledger, writes, queue.clone());
+        let declared = config.routes.declared().count();
+        let max_routes = config.settings.max_routes.max(declared);
         let metrics = Metrics::new(config.settings.telemetry.resource(env), max_routes);
         let shared = Self {
-            config: config.clone(),
+            config: Arc::new(config),
             shares: Shares::take(),
             gauges: gauges.clone(),
             counted: counted.clone(),
-            budget,
-            writes,
             metrics,
             database: restored.database.clone(),
-            readers,
             publisher: Arc::new(publisher),
             readiness: Readiness::new(gauges.clone(), restored.database.clone()),
         };
         shared.metrics.observe(&Sources {
             ledger: shared.counted.ledger.clone(),
             gauges: shared.gauges.clone(),
-            budget: shared.budget.clone(),
+            budget: shared.publisher.budget.clone(),
             figures: Arc::new(shared.verdict_source()),
         });
         (shared, queue, feed)
@@ -110,10 +91,10 @@ impl AppBuilder {
 
     pub(super) async fn bind_live(
         &self,
-        live: &Threads,
+        live: &runtime::Handle,
         queue: queue::Queue,
     ) -> Result<live::Bound, StartError> {
-        let config = &self.config;
+        let (config, publisher) = (&self.config, &self.publisher);
         let addr = config.settings.listen;
         let settings = live::Config {
             listen: addr,
@@ -122,19 +103,16 @@ impl AppBuilder {
             limits: self.shares.of_callers(config.settings.limits),
         };
         let handles = live::Handles {
-            live: self.readers.live.clone(),
+            live: publisher.live.reader(),
             ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
-            budget: self.budget.clone(),
+            budget: publisher.budget.clone(),
             queue,
             timings: self.metrics.timings(),
-            writes: self.writes.clone(),
+            writes: publisher.writes.clone(),
         };
         // Must run on the runtime whose threads poll the listener.
-        let bound = live
-            .handle()
-            .spawn(async { live::bind(settings, handles) })
-            .await;
+        let bound = live.spawn(async { live::bind(settings, handles) }).await;
         let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
         bound.map_err(|source| StartError::Bind { addr, source })
     }
@@ -174,7 +152,7 @@ impl AppBuilder {
         VerdictSource {
             ledger: self.counted.ledger.clone(),
             gauges: self.gauges.clone(),
-            config: self.readers.config.clone(),
+            config: self.publisher.config.reader(),
             rule_counts: self.counted.rule_counts.clone(),
         }
     }
@@ -187,7 +165,7 @@ impl AppBuilder {
             new: client(self.config.new.clone()),
             control: self.config.control.clone().map(client),
             handles: shadow::Handles {
-                settings: self.readers.shadow.clone(),
+                settings: self.publisher.shadow.reader(),
                 compare: compare::compare_within,
                 ledger: self.counted.ledger.clone(),
                 gauges: self.gauges.clone(),
@@ -195,8 +173,8 @@ impl AppBuilder {
                 rule_counts: self.counted.rule_counts.clone(),
                 pairs: self.counted.pairs.clone(),
                 reports,
-                writes: self.writes.clone(),
-                redactor: self.readers.redactor.clone(),
+                writes: self.publisher.writes.clone(),
+                redactor: self.publisher.redactor.reader(),
             },
         })
     }
@@ -211,10 +189,10 @@ impl AppBuilder {
             store,
             rereader,
             shadow: shadow.clone(),
-            live: self.readers.live.clone(),
-            redactor: self.readers.redactor.clone(),
+            live: self.publisher.live.reader(),
+            redactor: self.publisher.redactor.reader(),
             ledger: self.counted.ledger.clone(),
-            budget: self.budget.clone(),
+            budget: self.publisher.budget.clone(),
             supplied: recheck::supplied(&self.config),
             turn: Arc::new(Semaphore::new(1)),
         }
@@ -260,10 +238,6 @@ impl AppBuilder {
         servers.spawn(verdict_history::watch(
             self.verdict_source(),
             history::of_verdict(&self.database),
-            drain.clone(),
-        ));
-        servers.spawn(clock::close_seconds(
-            self.counted.ledger.clone(),
             drain.clone(),
         ));
         let clock = clock::Watch {

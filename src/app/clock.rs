@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use std::time::Duration;
 use tokio::time::{self, MissedTickBehavior};
 
-/// Compares the time of day with the clock of the ledger.
+/// Closes the seconds of a ledger, and compares its clock with the time of day.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) ledger: Ledger,
@@ -24,38 +24,26 @@ pub(super) struct Watch {
 /// A time of day this far behind the ledger's clock has been set back.
 const SET_BACK: SignedDuration = SignedDuration::from_secs(60);
 
-/// Interval between two comparisons.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Interval at which checks become evidence.
 const CLOSE: Duration = Duration::from_millis(100);
-
-/// Closes the seconds of the ledger until the drain. Checks that end after that are no evidence.
-pub(super) async fn close_seconds(ledger: Ledger, mut drain: drain::Watch) {
-    let mut ticks = time::interval(CLOSE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = drain.signaled() => return,
-            _ = ticks.tick() => ledger.close_seconds(),
-        }
-    }
-}
 
 // === impl Watch ===
 
 impl Watch {
-    /// Runs until the drain, or until there is something to report.
+    /// Runs until the drain. Checks that end after that are no evidence. A clock set back is reported once.
     pub(super) async fn run(self, mut drain: drain::Watch) {
+        let mut ticks = time::interval(CLOSE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if let Some(by) = self.set_back() {
-                return self.warn(by);
-            }
             tokio::select! {
                 biased;
                 () = drain.signaled() => return,
-                () = time::sleep(LOOK) => {}
+                _ = ticks.tick() => self.ledger.close_seconds(),
+            }
+            if self.gauges.clock_set_back() == 0
+                && let Some(by) = self.set_back()
+            {
+                self.warn(by);
             }
         }
     }
@@ -97,23 +85,24 @@ mod tests {
             database: Database::open(None, gauges.clone()).unwrap(),
             gauges: gauges.clone(),
         };
-        let (_signal, drained) = drain::channel();
+        let (signal, drained) = drain::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
         runtime.block_on(async {
-            let running = tokio::spawn(async move {
-                assert_eq!(watch.set_back(), None);
-                let database = watch.database.clone();
-                watch.run(drained).await;
-                database.impairments().join(" ")
-            });
+            assert_eq!(watch.set_back(), None);
+            let database = watch.database.clone();
+            let running = tokio::spawn(watch.run(drained));
             tokio::task::yield_now().await;
             assert_eq!(gauges.clock_set_back.get(), 0);
             second.store(2_800, Ordering::Relaxed);
-            let warned = running.await.unwrap();
-            assert!(warned.contains("was set back by 2h"), "{warned}");
+            // Long enough for more than one comparison.
+            time::sleep(3 * CLOSE).await;
+            signal.drain().await;
+            running.await.unwrap();
+            let warned = database.impairments().join(" ");
+            assert_eq!(warned.matches("was set back by 2h").count(), 1, "{warned}");
         });
         assert_eq!(gauges.clock_set_back.get(), 1);
     }

@@ -1,26 +1,13 @@
 //! The control thread: binds, starts, waits for the end, and shuts down in order.
 
-use super::{
-    StartError, builder::AppBuilder, recovered::Recovered, settings_publisher::SettingsPublisher,
-    threads::Threads,
-};
+use super::{StartError, builder::AppBuilder, recovered::Recovered};
 use crate::{
-    admin::service::readiness::Readiness,
     config::{Loaded, Origin},
-    drain,
-    ledger::Ledger,
-    shadow,
-    store::Database,
+    drain, shadow,
 };
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, mpsc::SyncSender},
-    thread,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::mpsc::SyncSender, thread, time::Duration};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::JoinSet,
     time,
@@ -36,15 +23,11 @@ pub(super) struct Addresses {
 #[derive(Debug)]
 struct Started {
     addresses: Addresses,
-    grace: Duration,
+    shared: AppBuilder,
     /// For the live side, then the shadow, then what runs until everything else has ended.
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
-    publisher: Arc<SettingsPublisher>,
-    readiness: Readiness,
-    ledger: Ledger,
-    database: Database,
     /// They end when the shadow has reported its last check.
     listeners: JoinSet<()>,
     /// They end when the control signal drains.
@@ -64,47 +47,50 @@ pub(super) fn run(
     // A runtime must not be dropped on a thread of another one, so they are created and dropped outside of `block_on`.
     let (control, live, shadow) = match threads() {
         Ok(threads) => threads,
-        Err(error) => return answer(&started, Err(error.into())),
+        Err(error) => return drop(started.send(Err(error.into()))),
     };
-    match control.block_on(start(origin, loaded, (&live, &shadow))) {
+    // Sending fails only if the starter is gone, and then `stopped` ends by itself.
+    match control.block_on(start(origin, loaded, live.handle(), shadow.handle())) {
         Ok(running) => {
-            answer(&started, Ok(running.addresses));
+            let _ = started.send(Ok(running.addresses));
             control.block_on(async {
                 // Both a message and a dropped sender ask for the end.
                 let _ = stopped.await;
                 running.end(live, shadow).await;
             });
         }
-        Err(error) => answer(&started, Err(error)),
+        Err(error) => drop(started.send(Err(error))),
     }
 }
 
-fn answer(
-    started: &SyncSender<Result<Addresses, StartError>>,
-    result: Result<Addresses, StartError>,
-) {
-    // Sending fails only if the starter is gone, and then `stopped` ends by itself.
-    let _ = started.send(result);
-}
-
 /// For control (this thread), for the live side, and for the shadow.
-fn threads() -> io::Result<(Runtime, Threads, Threads)> {
+fn threads() -> io::Result<(Runtime, Runtime, Runtime)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let control = Builder::new_current_thread().enable_all().build()?;
-    let live = Threads::start("twinread-live", cores, || {})?;
+    let live = runtime("twinread-live", cores, || {})?;
     let half = cores.div_ceil(2);
-    let shadow = Threads::start("twinread-shadow", half, shadow::yield_to_others)?;
+    let shadow = runtime("twinread-shadow", half, shadow::yield_to_others)?;
     Ok((control, live, shadow))
+}
+
+/// A runtime that calls `begin` on each of its threads.
+fn runtime(name: &str, threads: usize, begin: fn()) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .on_thread_start(begin)
+        .enable_all()
+        .build()
 }
 
 async fn start(
     origin: Origin,
     loaded: Loaded,
-    (live, shadow): (&Threads, &Threads),
+    live: &Handle,
+    shadow: &Handle,
 ) -> Result<Started, StartError> {
     let env = |name: &str| std::env::var(name).ok();
     let restored = Recovered::open(loaded)?;
-    let config = restored.loaded.config().clone();
     let (shared, queue, feed) = AppBuilder::new(&restored, &env);
 
     let (live_signal, live_watch) = drain::channel();
@@ -116,7 +102,7 @@ async fn start(
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
 
     let worker = shared.worker(feed, reports);
-    let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow.handle());
+    let rechecks = shared.rechecks(store.clone(), worker.rereader(), shadow);
 
     let (control_signal, control_watch) = drain::channel();
     let mut servers = JoinSet::new();
@@ -128,18 +114,14 @@ async fn start(
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();
-    shadow.handle().spawn(worker.run(shadow_watch));
-    live.handle().spawn(bound.run(live_watch));
+    shadow.spawn(worker.run(shadow_watch));
+    live.spawn(bound.run(live_watch));
     Ok(Started {
         addresses: Addresses { listen, admin },
-        grace: config.settings.drain.grace,
+        shared,
         live_signal,
         shadow_signal,
         control_signal,
-        publisher: shared.publisher.clone(),
-        readiness: shared.readiness.clone(),
-        ledger: shared.counted.ledger.clone(),
-        database: shared.database.clone(),
         listeners,
         servers,
     })
@@ -149,30 +131,30 @@ async fn start(
 
 impl Started {
     /// Ends live requests first, then checks, then their exporters. `grace` bounds the first two together.
-    async fn end(mut self, live: Threads, shadow_threads: Threads) {
-        tracing::info!(grace = ?self.grace, "ending: live requests first, then accepted checks");
-        self.readiness.end();
-        self.publisher.close_queue();
+    async fn end(mut self, live: Runtime, shadow_threads: Runtime) {
+        let shared = self.shared;
+        let grace = shared.config.settings.drain.grace;
+        tracing::info!(?grace, "ending: live requests first, then accepted checks");
+        shared.readiness.end();
+        shared.publisher.close_queue();
         let shadow = tokio::spawn(self.shadow_signal.drain());
-        if time::timeout(self.grace, self.live_signal.drain())
-            .await
-            .is_err()
-        {
+        let live_end = time::timeout(grace, self.live_signal.drain());
+        if live_end.await.is_err() {
             tracing::warn!("live requests were cut at the end of the grace period");
         }
-        self.ledger.shut_down();
+        shared.counted.ledger.shut_down();
         // Cancels the rest of the live side, and with it drops the last handles on the queue.
-        live.cut();
+        live.shutdown_background();
         // The shadow observes `grace` itself.
         if shadow.await.is_err() {
             tracing::error!("shadow runtime failed to shut down cleanly");
         }
-        shadow_threads.cut();
+        shadow_threads.shutdown_background();
         join(&mut self.listeners).await;
         self.control_signal.drain().await;
         join(&mut self.servers).await;
         // All tasks have finished; closing the database may block.
-        self.database.close();
+        shared.database.close();
         tracing::info!("ended");
     }
 }

@@ -8,69 +8,52 @@ use crate::{
     live,
     pipeline::{Queue, Writes},
     redact::{HashKey, Redactor},
-    settings::{self, Current, Publisher},
+    settings::Publisher,
     shadow,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
 pub(super) struct SettingsPublisher {
-    live: Publisher<live::LiveSettings>,
-    shadow: Publisher<shadow::Settings>,
-    redactor: Publisher<Redactor>,
-    config: Publisher<Config>,
+    pub(super) live: Publisher<live::LiveSettings>,
+    pub(super) shadow: Publisher<shadow::Settings>,
+    pub(super) redactor: Publisher<Redactor>,
+    pub(super) config: Publisher<Config>,
     key: HashKey,
-    budget: Budget,
-    ledger: Ledger,
-    writes: Writes,
+    pub(super) budget: Budget,
+    pub(super) ledger: Ledger,
+    pub(super) writes: Writes,
     /// Taken out when the process ends: the shadow works until every sender is dropped.
     queue: Mutex<Option<Queue>>,
-}
-
-/// The reading ends.
-#[derive(Clone, Debug)]
-pub(super) struct SettingsReaders {
-    pub(super) live: Current<live::LiveSettings>,
-    pub(super) shadow: Current<shadow::Settings>,
-    pub(super) redactor: Current<Redactor>,
-    pub(super) config: Current<Config>,
 }
 
 // === impl SettingsPublisher ===
 
 impl SettingsPublisher {
     pub(super) fn new(
-        config: &Arc<Config>,
-        (budget, ledger, writes, queue): (Budget, Ledger, Writes, Queue),
-    ) -> (Self, SettingsReaders) {
+        config: &Config,
+        budget: Budget,
+        ledger: Ledger,
+        writes: Writes,
+        queue: Queue,
+    ) -> Self {
         let key = HashKey(rand::random());
+        let redactor = Redactor::new(config.settings.redact.clone(), key.clone());
         ledger.declare(config.routes.declared());
         ledger.relearn();
-        let (live, live_now) = settings::channel(live(config));
-        let (shadow, shadow_now) = settings::channel(shadow(config));
-        let redactor = Redactor::new(config.settings.redact.clone(), key.clone());
-        let (redactor, redactor_now) = settings::channel(redactor);
-        let (current, current_now) = settings::channel(Config::clone(config));
-        let readers = SettingsReaders {
-            live: live_now,
-            shadow: shadow_now,
-            redactor: redactor_now,
-            config: current_now,
-        };
         ledger.judge_by(&config.settings.verdict, required(config));
-        let publisher = Self {
-            live,
-            shadow,
-            redactor,
-            config: current,
+        Self {
+            live: Publisher::new(live(config)),
+            shadow: Publisher::new(shadow(config)),
+            redactor: Publisher::new(redactor),
+            config: Publisher::new(config.clone()),
             key,
             budget,
             ledger,
             writes,
             queue: Mutex::new(Some(queue)),
-        };
-        (publisher, readers)
+        }
     }
 
     /// Puts `config` in force for the next unit of work. Begins an epoch if checks are no longer comparable.
