@@ -16,7 +16,7 @@ mod verdict;
 
 use crate::spanned_yaml::ConfigError;
 use clap::{Parser, Subcommand, error::ErrorKind};
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, fmt::Display, process::ExitCode};
 
 /// Exit codes, as in sysexits.h where it has one.
 pub(crate) mod exit {
@@ -90,6 +90,12 @@ fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let causes: String = causes.map(|cause| format!(": {cause}")).collect();
     format!("{error}{causes}")
+}
+
+/// Prints why the input is wrong.
+fn bad_input(why: impl Display) -> ExitCode {
+    anstream::eprintln!("{why}");
+    ExitCode::from(exit::USAGE)
 }
 
 /// `1 rule`, `2 rules`.

@@ -1,6 +1,6 @@
 //! `twinread check`: validates a configuration and its rules.
 
-use super::{counted, exit, warn};
+use super::{bad_input, counted, warn};
 use crate::config::{self, Flags, Loaded, Origin};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,10 +20,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             anstream::println!("{}", summary(&loaded));
             ExitCode::SUCCESS
         }
-        Err(faults) => {
-            anstream::eprintln!("{faults}");
-            ExitCode::from(exit::USAGE)
-        }
+        Err(faults) => bad_input(faults),
     }
 }
 

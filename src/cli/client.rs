@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::{io, process::ExitCode, time::Duration};
+use std::{fmt::Display, io, process::ExitCode, time::Duration};
 use tokio::{runtime, time};
 
 // The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
@@ -80,6 +80,16 @@ const MAX_ANSWER: usize = 64 << 20;
 /// A document as text for scripts.
 pub(super) fn pretty(document: &impl Serialize) -> String {
     serde_json::to_string_pretty(document).expect("a document must be JSON")
+}
+
+/// Prints a document of the admin API, as JSON if that is asked for.
+pub(super) fn print(is_json: bool, document: &impl Serialize, text: impl Display) -> ExitCode {
+    if is_json {
+        anstream::println!("{}", pretty(document));
+    } else {
+        anstream::println!("{text}");
+    }
+    ExitCode::SUCCESS
 }
 
 /// The exit code of a command that asks the admin API. Prints why there is no usable answer.

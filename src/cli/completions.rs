@@ -1,6 +1,9 @@
 //! `twinread completions`: prints a shell script that asks the program itself for completions.
 
-use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{
+    Shell,
+    env::{CompleteEnv, Shells},
+};
 use std::{
     env,
     io::{self, Write},
@@ -17,15 +20,6 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-    Powershell,
-    Elvish,
-}
-
 /// Set by the scripts when they ask for completions.
 const ASKED: &str = "TWINREAD_COMPLETE";
 
@@ -34,7 +28,7 @@ const NAME: &str = "twinread";
 /// Prints the script. Exits with 0.
 pub(crate) fn run(args: Args) -> ExitCode {
     let shells = Shells::builtins();
-    let shell = shells.completer(args.shell.name());
+    let shell = shells.completer(&args.shell.to_string());
     let shell = shell.expect("every shell that can be named has a completer");
     let mut script = Vec::new();
     let written = shell.write_registration(ASKED, NAME, NAME, &own_path(), &mut script);
@@ -58,18 +52,4 @@ fn own_path() -> String {
         _ => path::absolute(own).unwrap_or_else(|_| own.to_owned()),
     };
     own.to_string_lossy().into_owned()
-}
-
-// === impl Shell ===
-
-impl Shell {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bash => "bash",
-            Self::Zsh => "zsh",
-            Self::Fish => "fish",
-            Self::Powershell => "powershell",
-            Self::Elvish => "elvish",
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::{
     spanned_yaml::ConfigErrors,
     stack::Stack,
 };
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use findings::Findings;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -140,11 +140,8 @@ impl Demo {
         let sent = self.send(Duration::from_secs(args.seconds), args.rate);
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
-        if args.json {
-            println!("{}", client::pretty(&findings.document()))
-        } else {
-            println!("{sent}\n{findings}")
-        }
+        let text = format_args!("{sent}\n{findings}");
+        client::print(args.json, &findings.document(), text);
         if args.keep {
             self.keep();
         }

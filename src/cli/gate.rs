@@ -2,12 +2,11 @@
 
 use super::{
     chain,
-    client::{ANSWER_WITHIN, Address, Client, Error, pretty},
+    client::{self, ANSWER_WITHIN, Address, Client, Error},
     exit::UNAVAILABLE,
     verdict::Summary,
 };
 use crate::{admin::documents::Verdict, spanned_yaml::parse_duration, verdict::Decision};
-use anstream::{eprintln, println};
 use std::{
     io::Write as _,
     process::{ExitCode, exit},
@@ -38,22 +37,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub fn run(args: Args) -> ExitCode {
     let client = match args.address.client() {
         Ok(client) => client,
-        Err(error) => {
-            eprintln!("{}", chain(&error));
-            return ExitCode::from(error.exit_code());
-        }
+        Err(error) => return client::exit_code(Err(error)),
     };
     match decided(client, args.wait) {
         Ok(verdict) => {
-            if args.json {
-                println!("{}", pretty(&verdict))
-            } else {
-                println!("{}", Summary(&verdict))
-            }
+            client::print(args.json, &verdict, Summary(&verdict));
             ExitCode::from(exit_code(verdict.verdict))
         }
         Err(error) => {
-            eprintln!("{}", chain(&error));
+            anstream::eprintln!("{}", chain(&error));
             // Refusals exit with 69 as well, so that no failure reads as a verdict.
             ExitCode::from(UNAVAILABLE)
         }

@@ -1,11 +1,10 @@
 //! `twinread recheck`: shows whether the stored mismatches of a class remain.
 
 use super::{
-    client::{self, Address, Error, pretty},
+    client::{self, Address, Error},
     verdict::Printable,
 };
 use crate::admin::documents::{ClassRecheck, Found, Rechecked};
-use anstream::println;
 use std::{fmt, process::ExitCode, time::Duration};
 
 /// Read stored mismatches of a class again on both stacks and report which remain: 0 none, 1 some, 2 none known, but
@@ -41,11 +40,7 @@ fn recheck(args: &Args) -> Result<ExitCode, Error> {
     let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
     let client = args.address.client()?.answering_within(ANSWER_WITHIN);
     let rechecked: ClassRecheck = client.post(&path, "application/json", "{}".to_owned())?;
-    if args.json {
-        println!("{}", pretty(&rechecked))
-    } else {
-        println!("{}", Summary(&rechecked))
-    }
+    client::print(args.json, &rechecked, Summary(&rechecked));
     Ok(ExitCode::from(exit_code(&rechecked)))
 }
 

@@ -1,6 +1,6 @@
 //! `twinread run`: the sidecar.
 
-use super::{chain, exit};
+use super::{bad_input, chain, exit};
 use crate::{
     app::{App, StartError},
     config::{self, Flags, Origin},
@@ -17,21 +17,8 @@ pub(crate) struct Args {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address for live requests [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<String>,
-    /// Url of the old stack
-    #[arg(long, value_name = "URL")]
-    old: Option<String>,
-    /// Url of the new stack
-    #[arg(long, value_name = "URL")]
-    new: Option<String>,
-    /// Address for the admin API [default: 127.0.0.1:9900]
-    #[arg(long, value_name = "ADDR")]
-    admin: Option<String>,
-    /// Share of the reads that are checked, from 0 to 1
-    #[arg(long, value_name = "RATE")]
-    sample: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 /// The signals that end the process.
@@ -46,13 +33,10 @@ const FILE_SIZE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
 /// Runs until SIGTERM or SIGINT; a second one ends it immediately.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let origin = args.origin();
+    let origin = Origin::new(args.config, args.flags);
     let loaded = match config::load(&origin) {
         Ok(loaded) => loaded,
-        Err(faults) => {
-            anstream::eprintln!("{faults}");
-            return ExitCode::from(exit::USAGE);
-        }
+        Err(faults) => return bad_input(faults),
     };
     if let Err(error) = loaded.config().settings.log.install() {
         anstream::eprintln!("twinread: {error}");
@@ -93,21 +77,6 @@ fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
         }
     });
     Ok(())
-}
-
-// === impl Args ===
-
-impl Args {
-    fn origin(self) -> Origin {
-        let flags = Flags {
-            listen: self.listen,
-            admin: self.admin,
-            old: self.old,
-            new: self.new,
-            sample: self.sample,
-        };
-        Origin::new(self.config, flags)
-    }
 }
 
 // === impl Ends ===

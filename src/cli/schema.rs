@@ -34,13 +34,6 @@ enum Variables {
     Kept,
 }
 
-/// Whether an optional field may be null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Null {
-    Admitted,
-    Refused,
-}
-
 pub(crate) fn run(args: Args) -> ExitCode {
     anstream::println!("{:#}", schema(args.what));
     ExitCode::SUCCESS
@@ -84,35 +77,30 @@ impl Variables {
             match (keyword.as_str(), below) {
                 ("properties", Value::Object(fields)) => {
                     for (name, field) in fields {
-                        let null = if is_required(name) {
-                            Null::Refused
-                        } else {
-                            Null::Admitted
-                        };
-                        self.admit(field, null);
+                        self.admit(field, !is_required(name));
                     }
                 }
                 ("$defs", Value::Object(types)) => {
                     let types = types.iter_mut().filter(|(name, _)| *name != "variable");
-                    types.for_each(|(_, described)| self.admit(described, Null::Refused));
+                    types.for_each(|(_, described)| self.admit(described, false));
                 }
                 ("anyOf", Value::Array(branches)) => branches
                     .iter_mut()
-                    .for_each(|branch| self.admit(branch, Null::Refused)),
-                ("items" | "additionalProperties", item) => self.admit(item, Null::Refused),
+                    .for_each(|branch| self.admit(branch, false)),
+                ("items" | "additionalProperties", item) => self.admit(item, false),
                 _ => {}
             }
         }
     }
 
-    /// Accepts null and variables in addition to the schema of a value.
-    fn admit(self, schema: &mut Value, null: Null) {
+    /// Accepts variables, and null for an optional field, in addition to the schema of a value.
+    fn admit(self, schema: &mut Value, is_optional: bool) {
         self.relax(schema);
         let Value::Object(members) = schema else {
             return;
         };
         let mut others = Vec::new();
-        if null == Null::Admitted && members.get("type") != Some(&json!("null")) {
+        if is_optional && members.get("type") != Some(&json!("null")) {
             others.push(json!({"type": "null"}));
         }
         if self == Self::Replaced && is_scalar(members) {

@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    chain,
-    client::{Address, Error},
+    bad_input,
+    client::{self, Address, Error},
 };
 use crate::{
     settings::{Settings, Source},
@@ -36,23 +36,11 @@ struct Change {
     value: Value,
 }
 
-/// Why the changes form no patch.
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("`{name}` is given twice, or is both a setting and a part of one")]
-struct Contradiction {
-    name: String,
-}
-
-const BAD_USAGE: u8 = 64;
-
 /// Sends all changes as one patch: they are applied together or not at all.
 pub(crate) fn run(args: Args) -> ExitCode {
     let patch = match patch(&args.changes) {
         Ok(patch) => patch,
-        Err(contradiction) => {
-            anstream::eprintln!("{contradiction}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(contradiction) => return bad_input(contradiction),
     };
     match send(&args.address, &patch) {
         Ok(settings) => {
@@ -61,24 +49,15 @@ pub(crate) fn run(args: Args) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(Error::Refused { status, detail }) if status.is_client_error() => {
-            anstream::eprintln!("{detail}");
-            ExitCode::from(BAD_USAGE)
-        }
-        Err(error) => {
-            anstream::eprintln!("{}", chain(&error));
-            ExitCode::from(error.exit_code())
-        }
+        Err(Error::Refused { status, detail }) if status.is_client_error() => bad_input(detail),
+        Err(error) => client::exit_code(Err(error)),
     }
 }
 
 fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
     let reply = address.client()?.patch("/v1/settings", patch, None)?;
-    if reply
-        .headers
-        .get("twinread-stored")
-        .is_some_and(|stored| stored == "false")
-    {
+    let stored = reply.headers.get("twinread-stored");
+    if stored.is_some_and(|stored| stored == "false") {
         anstream::eprintln!("in force, but not stored: it does not survive a restart");
     }
     reply.read()
@@ -111,11 +90,14 @@ fn read(value: &str) -> Value {
     }
 }
 
-fn patch(changes: &[Change]) -> Result<Value, Contradiction> {
+/// # Errors
+/// Why the changes form no patch.
+fn patch(changes: &[Change]) -> Result<Value, String> {
     let mut patch = Value::Object(Map::new());
     for change in changes {
-        let contradiction = || Contradiction {
-            name: change.name.clone(),
+        let contradiction = || {
+            let name = &change.name;
+            format!("`{name}` is given twice, or is both a setting and a part of one")
         };
         let mut place = &mut patch;
         for name in change.name.split('.') {

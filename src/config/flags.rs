@@ -3,16 +3,24 @@
 use super::tree;
 use crate::spanned_yaml::{Data, Node};
 
-/// As given; they override the file and are validated with it.
-#[derive(Clone, Debug, Default)]
+// As given; they override the file and are validated with it. Not a doc comment, because clap would use it as the help of
+// the command.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Flags {
+    /// Address for live requests [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    pub admin: Option<String>,
-    /// The url of the old stack.
+    /// Url of the old stack
+    #[arg(long, value_name = "URL")]
     pub old: Option<String>,
-    /// The url of the new stack.
+    /// Url of the new stack
+    #[arg(long, value_name = "URL")]
     pub new: Option<String>,
-    /// The share of reads that are checked.
+    /// Address for the admin API [default: 127.0.0.1:9900]
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Share of the reads that are checked, from 0 to 1
+    #[arg(long, value_name = "RATE")]
     pub sample: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! `twinread rules check`: validates rule files together, as a configuration that lists them would.
 
 use crate::{
-    cli::{counted, exit, warn},
+    cli::{bad_input, counted, warn},
     config::RuleFiles,
     ledger::today,
     spanned_yaml::{ConfigError, ConfigErrors},
@@ -25,10 +25,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
             anstream::println!("valid, {}", counts.join(", "));
             ExitCode::SUCCESS
         }
-        Err(faults) => {
-            anstream::eprintln!("{faults}");
-            ExitCode::from(exit::USAGE)
-        }
+        Err(faults) => bad_input(faults),
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::{
     admin::documents::Preview,
     cli::{
+        bad_input,
         client::{self, Address, Error},
-        exit,
     },
 };
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -23,31 +23,22 @@ pub(super) struct Args {
 
 /// Prints what would be hidden. Exits with 0; 64 if the file cannot be read or is refused, 69 if no twinread answers.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let file = match fs::read_to_string(&args.file) {
-        Ok(file) => file,
-        Err(error) => {
-            anstream::eprintln!("cannot read {}: {error}", args.file.display());
-            return ExitCode::from(exit::USAGE);
-        }
-    };
-    client::exit_code(preview(args, file))
+    match fs::read_to_string(&args.file) {
+        Ok(file) => client::exit_code(preview(args, file)),
+        Err(error) => bad_input(format!("cannot read {}: {error}", args.file.display())),
+    }
 }
 
 fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
     let preview = client.post("/v1/rules/preview", "application/yaml", file)?;
-    if args.json {
-        anstream::println!("{}", client::pretty(&preview))
-    } else {
-        anstream::print!("{}", text(&preview))
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(client::print(args.json, &preview, text(&preview)))
 }
 
 fn text(preview: &Preview) -> String {
     format!(
         "looked at {} of {} stored mismatches\nhidden            {}\nkept              {}\n\
-         cannot be judged  {}\n",
+         cannot be judged  {}",
         preview.looked_at,
         preview.mismatches,
         preview.hidden.count,

@@ -23,12 +23,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn suggest(args: &Args) -> Result<ExitCode, Error> {
     let suggestions = args.address.client()?.get("/v1/rules/suggestions")?;
-    if args.json {
-        anstream::println!("{}", client::pretty(&suggestions))
-    } else {
-        anstream::print!("{}", file(&suggestions))
-    }
-    Ok(ExitCode::SUCCESS)
+    let file = file(&suggestions);
+    Ok(client::print(args.json, &suggestions, file.trim_end()))
 }
 
 /// A rule file with remarks about the rules in comments.

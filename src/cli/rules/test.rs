@@ -9,10 +9,10 @@ mod show;
 mod suite;
 
 use crate::{
-    cli::{exit, warn},
+    cli::{bad_input, warn},
     compare::{CompareConfig, Compared, Comparison, Context, compare},
     outcome::Reason,
-    spanned_yaml::ConfigError,
+    spanned_yaml::{ConfigError, Key},
     value::Difference,
 };
 use jiff::civil::Date;
@@ -53,7 +53,7 @@ struct Report {
 /// Result of one case; it passed if there is nothing to report.
 #[derive(Debug)]
 struct CaseReport {
-    name: suite::Marked<String>,
+    name: Key,
     not_compared: Option<Reason>,
     unexpected: Vec<Difference>,
     not_found: Vec<Expected>,
@@ -75,10 +75,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
     let today = jiff::Zoned::now().date();
     let ready = match load::load(&args.paths, today) {
         Ok(ready) => ready,
-        Err(faults) => {
-            anstream::eprintln!("{faults}");
-            return ExitCode::from(exit::USAGE);
-        }
+        Err(faults) => return bad_input(faults),
     };
     let mut reports = Vec::new();
     for ready in &ready {
@@ -173,12 +170,12 @@ fn wrong_counts(case: &Case, found: &[(&str, u64)]) -> Vec<WrongCount> {
     let Some(expected) = &case.masked else {
         return Vec::new();
     };
-    let mut rules: Vec<&str> = expected.iter().map(|(rule, _)| &*rule.value).collect();
+    let mut rules: Vec<&str> = expected.iter().map(|(rule, _)| &*rule.name).collect();
     rules.extend(found.iter().map(|(rule, _)| *rule));
     rules.sort_unstable();
     rules.dedup();
     let counts = rules.into_iter().map(|id| {
-        let expected = expected.iter().find(|(rule, _)| rule.value == id);
+        let expected = expected.iter().find(|(rule, _)| rule.name == id);
         let found = found.iter().find(|(rule, _)| *rule == id);
         WrongCount {
             rule: id.to_owned(),

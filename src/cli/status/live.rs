@@ -44,12 +44,6 @@ struct Screen {
     scrolled: (u16, u16),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    GoOn,
-    Quit,
-}
-
 /// Interval between two queries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -126,7 +120,7 @@ fn follow<B: Backend<Error = io::Error>>(
         terminal.draw(|frame| screen.draw(frame))?;
         if event::poll(TICK)?
             && let Event::Key(key) = event::read()?
-            && screen.press(key) == Next::Quit
+            && screen.press(key)
         {
             return Ok(());
         }
@@ -166,15 +160,16 @@ impl Screen {
         }
     }
 
-    fn press(&mut self, key: KeyEvent) -> Next {
+    /// Returns whether the key ends the view.
+    fn press(&mut self, key: KeyEvent) -> bool {
         if key.kind == KeyEventKind::Release {
-            return Next::GoOn;
+            return false;
         }
         let is_interrupt = key.modifiers.contains(KeyModifiers::CONTROL);
         let (down, right) = &mut self.scrolled;
         match key.code {
-            KeyCode::Char('c' | 'd') if is_interrupt => return Next::Quit,
-            KeyCode::Char('q') | KeyCode::Esc => return Next::Quit,
+            KeyCode::Char('c' | 'd') if is_interrupt => return true,
+            KeyCode::Char('q') | KeyCode::Esc => return true,
             KeyCode::Up => *down = down.saturating_sub(1),
             KeyCode::Down => *down = down.saturating_add(1),
             KeyCode::PageUp => *down = down.saturating_sub(10),
@@ -184,7 +179,7 @@ impl Screen {
             KeyCode::Home => self.scrolled = (0, 0),
             _ => {}
         }
-        Next::GoOn
+        false
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
@@ -254,7 +249,7 @@ mod tests {
         terminal.backend().to_string()
     }
 
-    fn press(screen: &mut Screen, code: KeyCode) -> Next {
+    fn press(screen: &mut Screen, code: KeyCode) -> bool {
         screen.press(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
@@ -303,9 +298,9 @@ mod tests {
     #[test]
     fn only_its_keys_end_it() {
         let mut screen = Screen::new(look(1));
-        assert_eq!(press(&mut screen, KeyCode::Char('c')), Next::GoOn);
-        assert_eq!(press(&mut screen, KeyCode::Char('q')), Next::Quit);
+        assert!(!press(&mut screen, KeyCode::Char('c')));
+        assert!(press(&mut screen, KeyCode::Char('q')));
         let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(screen.press(interrupt), Next::Quit);
+        assert!(screen.press(interrupt));
     }
 }

@@ -112,11 +112,11 @@ fn rule_files(
     };
     let mut faults = ConfigErrors::default();
     for source in sources {
-        if let Err(unreadable) = all.add(&source.value, folder) {
+        if let Err(unreadable) = all.add(&source.name, folder) {
             faults.push(ConfigError::at(file, source.mark, unreadable.to_string()));
-        } else if !source.value.starts_with("builtin:") {
+        } else if !source.name.starts_with("builtin:") {
             // It was read a moment ago, so it can be read again.
-            let _ = own.add(&source.value, folder);
+            let _ = own.add(&source.name, folder);
         }
     }
     faults.into_result((own, all))
@@ -127,12 +127,12 @@ fn check_ids(file: &Arc<str>, suite: &Suite, rules: &RuleSet) -> Result<(), Conf
     let known: BTreeSet<_> = rules.rules().iter().map(|rule| rule.id.as_str()).collect();
     let mut faults = ConfigErrors::default();
     for (rule, _) in suite.cases.iter().flat_map(|case| &case.masked).flatten() {
-        if !known.contains(rule.value.as_str()) {
-            let hint = match closest(&rule.value, known.iter().copied()) {
+        if !known.contains(rule.name.as_str()) {
+            let hint = match closest(&rule.name, known.iter().copied()) {
                 Some(meant) => format!(", did you mean `{meant}`?"),
                 None => String::new(),
             };
-            let message = format!("there is no rule `{}`{hint}", rule.value);
+            let message = format!("there is no rule `{}`{hint}", rule.name);
             faults.push(ConfigError::at(file, rule.mark, message));
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn text(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
 
 fn show_case(file: &str, case: &CaseReport, out: &mut impl Write) -> io::Result<()> {
     let (line, column) = position(case.name.mark);
-    let name = harmless(&case.name.value);
+    let name = harmless(&case.name.name);
     writeln!(
         out,
         "{BAD}failed{BAD:#} {name}  {QUIET}{file}:{line}:{column}{QUIET:#}"
@@ -102,7 +102,7 @@ fn case_json(case: &CaseReport) -> Value {
         .iter()
         .map(|count| json!({"rule": count.rule, "expected": count.expected, "found": count.found}));
     json!({
-        "name": case.name.value,
+        "name": case.name.name,
         "line": position(case.name.mark).0,
         "passed": case.has_passed(),
         "not_compared": case.not_compared.map(|reason| reason.name()),

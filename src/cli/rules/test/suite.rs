@@ -2,7 +2,7 @@
 
 use crate::{
     compare::Answer,
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Node, Position, closest},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Key, Node, closest},
     value::Kind,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
@@ -13,14 +13,14 @@ use strum::VariantArray as _;
 #[derive(Debug)]
 pub(super) struct Suite {
     /// The rules under test, unless they are those of the neighbouring `NAME.yaml`.
-    pub(super) rules: Option<Vec<Marked<String>>>,
+    pub(super) rules: Option<Vec<Key>>,
     pub(super) cases: Vec<Case>,
 }
 
 /// A pair of answers to one read, and the expected result of comparing them.
 #[derive(Debug)]
 pub(super) struct Case {
-    pub(super) name: Marked<String>,
+    pub(super) name: Key,
     pub(super) route: String,
     pub(super) method: Method,
     pub(super) old: Answer,
@@ -28,14 +28,7 @@ pub(super) struct Case {
     /// Exactly these, in any order.
     pub(super) differences: Vec<Expected>,
     /// Exactly how many differences each rule masks; `None`: any number.
-    pub(super) masked: Option<Vec<(Marked<String>, u64)>>,
-}
-
-/// A value with its position.
-#[derive(Clone, Debug)]
-pub(super) struct Marked<T> {
-    pub(super) value: T,
-    pub(super) mark: Option<Position>,
+    pub(super) masked: Option<Vec<(Key, u64)>>,
 }
 
 /// A difference that must be found.
@@ -120,24 +113,20 @@ fn kind(at: &Cursor<'_>) -> Result<Kind, ConfigError> {
         })
 }
 
-fn marked(at: &Cursor<'_>) -> Result<Marked<String>, ConfigError> {
-    Ok(Marked {
-        value: at.text()?.to_owned(),
+fn marked(at: &Cursor<'_>) -> Result<Key, ConfigError> {
+    Ok(Key {
+        name: at.text()?.to_owned(),
         mark: at.node.mark,
     })
 }
 
 /// `{rule id: count}`
-fn masked(at: &Cursor<'_>) -> Result<Vec<(Marked<String>, u64)>, ConfigErrors> {
+fn masked(at: &Cursor<'_>) -> Result<Vec<(Key, u64)>, ConfigErrors> {
     let mut faults = ConfigErrors::default();
     let mut masked = Vec::new();
     for (key, at) in at.entries()? {
         let count = at.integer_within(1, u64::MAX).map_err(ConfigErrors::from);
-        let rule = Marked {
-            value: key.name.clone(),
-            mark: key.mark,
-        };
-        masked.extend(faults.collect(count).map(|count| (rule, count)));
+        masked.extend(faults.collect(count).map(|count| (key.clone(), count)));
     }
     faults.into_result(masked)
 }
