@@ -24,15 +24,9 @@ pub(super) struct Connections {
 
 #[derive(Debug)]
 pub(super) struct Slot {
-    state: Mutex<State>,
+    /// `None` while a call is under way: its body is complete, and its answer is not ready.
+    idle_since: Mutex<Option<Instant>>,
     leave: Notify,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    /// No call is under way since then: none has come, its body is incomplete, or its answer is being sent.
-    Idle(Instant),
-    Busy,
 }
 
 // === impl Connections ===
@@ -57,7 +51,10 @@ impl Connections {
         }
         self.gauges.bound_reached(Bound::AdminConnections);
         while self.served.len() >= self.max {
-            let idle = self.slots.iter().filter_map(|slot| slot.idle_since());
+            let idle = self
+                .slots
+                .iter()
+                .filter_map(|slot| Some((slot.idle_since()?, slot)));
             if let Some((_, idlest)) = idle.min_by_key(|(since, _)| *since) {
                 idlest.leave.notify_one();
             }
@@ -71,7 +68,7 @@ impl Connections {
         serve: impl FnOnce(Arc<Slot>) -> F,
     ) {
         let slot = Arc::new(Slot {
-            state: Mutex::new(State::Idle(Instant::now())),
+            idle_since: Mutex::new(Some(Instant::now())),
             leave: Notify::new(),
         });
         self.slots.push(slot.clone());
@@ -88,7 +85,7 @@ impl Connections {
 impl Slot {
     /// Records a call: connections idle for longer are closed first.
     pub(super) fn touch(&self) {
-        self.become_(State::Idle(Instant::now()));
+        self.set_idle_since(Some(Instant::now()));
     }
 
     /// Marks a call as under way until the guard is dropped.
@@ -96,10 +93,10 @@ impl Slot {
         struct Busy(Arc<Slot>);
         impl Drop for Busy {
             fn drop(&mut self) {
-                self.0.become_(State::Idle(Instant::now()));
+                self.0.touch();
             }
         }
-        self.become_(State::Busy);
+        self.set_idle_since(None);
         Busy(self.clone())
     }
 
@@ -113,18 +110,13 @@ impl Slot {
         }
     }
 
-    fn idle_since(&self) -> Option<(Instant, &Self)> {
-        match self.state() {
-            State::Idle(since) => Some((since, self)),
-            State::Busy => None,
-        }
+    fn idle_since(&self) -> Option<Instant> {
+        let since = self.idle_since.lock();
+        *since.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn become_(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn set_idle_since(&self, now: Option<Instant>) {
+        let since = self.idle_since.lock();
+        *since.unwrap_or_else(PoisonError::into_inner) = now;
     }
 }

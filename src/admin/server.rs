@@ -2,7 +2,7 @@
 
 use super::{
     AdminState,
-    connections::{Connections, MAX_CONNECTIONS, Slot},
+    connections::{Connections, Slot},
     router::router,
 };
 use crate::{drain::Watch, ledger::Gauges};
@@ -10,13 +10,7 @@ use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -72,18 +66,6 @@ pub async fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
         connections: config.connections,
         router: router(state, &config),
     })
-}
-
-// === impl Config ===
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 9900).into(),
-            token: None,
-            connections: MAX_CONNECTIONS,
-        }
-    }
 }
 
 // === impl Bound ===

@@ -35,7 +35,7 @@ use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 #[derive(Debug)]
 pub(super) struct AppBuilder {
-    pub(super) config: Arc<Config>,
+    pub(super) config: Config,
     shares: Shares,
     gauges: Gauges,
     pub(super) counted: Counted,
@@ -55,13 +55,11 @@ impl AppBuilder {
         restored: &Recovered,
         env: export::otlp::Env<'_>,
     ) -> (Self, queue::Queue, QueueReceiver) {
-        let Recovered {
-            loaded,
-            gauges,
-            counted,
-            ..
-        } = restored;
-        let config = loaded.config().sent_by(&Instance::new(rand::random()));
+        let (gauges, counted) = (&restored.gauges, &restored.counted);
+        let config = restored
+            .loaded
+            .config()
+            .sent_by(&Instance::new(rand::random()));
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
         let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
@@ -71,7 +69,7 @@ impl AppBuilder {
         let max_routes = config.settings.max_routes.max(declared);
         let metrics = Metrics::new(config.settings.telemetry.resource(env), max_routes);
         let shared = Self {
-            config: Arc::new(config),
+            config,
             shares: Shares::take(),
             gauges: gauges.clone(),
             counted: counted.clone(),

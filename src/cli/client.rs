@@ -34,7 +34,8 @@ pub struct Address {
 pub struct Client {
     base: String,
     authorization: Option<header::HeaderValue>,
-    within: Duration,
+    /// Time limit of each answer.
+    pub(super) within: Duration,
     runtime: runtime::Runtime,
     http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
 }
@@ -129,11 +130,6 @@ impl Address {
 // === impl Client ===
 
 impl Client {
-    /// Sets the timeout of each answer.
-    pub fn answering_within(self, within: Duration) -> Self {
-        Self { within, ..self }
-    }
-
     /// The document at `path_and_query`, which begins with a slash.
     ///
     /// # Errors

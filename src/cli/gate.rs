@@ -59,7 +59,7 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<Verdict, Error>
     loop {
         if wait.is_some() {
             let left = deadline.saturating_duration_since(Instant::now());
-            client = client.answering_within(left.clamp(SHORTEST, ANSWER_WITHIN));
+            client.within = left.clamp(SHORTEST, ANSWER_WITHIN);
         }
         let asked = client.get::<Verdict>("/v1/verdict");
         let is_decided = match &asked {

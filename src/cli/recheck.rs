@@ -38,7 +38,8 @@ pub fn run(args: Args) -> ExitCode {
 
 fn recheck(args: &Args) -> Result<ExitCode, Error> {
     let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
-    let client = args.address.client()?.answering_within(ANSWER_WITHIN);
+    let mut client = args.address.client()?;
+    client.within = ANSWER_WITHIN;
     let rechecked: ClassRecheck = client.post(&path, "application/json", "{}".to_owned())?;
     client::print(args.json, &rechecked, Summary(&rechecked));
     Ok(ExitCode::from(exit_code(&rechecked)))

@@ -89,11 +89,8 @@ fn rewrite_member(name: &str, value: &Value) -> Value {
 /// `7` becomes `7.0`, `0.15` becomes `0.150`.
 fn respell(number: &Number) -> Number {
     let text = number.to_string();
-    let respelled = if text.contains('.') {
-        text + "0"
-    } else {
-        text + ".0"
-    };
+    let suffix = if text.contains('.') { "0" } else { ".0" };
+    let respelled = text + suffix;
     respelled.parse().expect("one more digit is still a number")
 }
 

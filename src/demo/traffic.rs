@@ -2,7 +2,7 @@
 
 use super::catalogue;
 use bytes::Bytes;
-use http::{Request, Uri, uri};
+use http::{Uri, uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -140,10 +140,7 @@ impl Sent {
 
 /// Whether a complete answer came that was no server error.
 async fn ask(client: Client<HttpConnector, Empty<Bytes>>, uri: Uri) -> bool {
-    let request = Request::new(Empty::new());
-    let (mut parts, body) = request.into_parts();
-    parts.uri = uri;
-    let Ok(response) = client.request(Request::from_parts(parts, body)).await else {
+    let Ok(response) = client.get(uri).await else {
         return false;
     };
     let is_answer = !response.status().is_server_error();

@@ -316,7 +316,8 @@ async fn what_is_not_there_is_a_problem() {
 async fn without_a_token_only_loopback_is_listened_on() {
     let config = admin::Config {
         listen: ([0, 0, 0, 0], 0).into(),
-        ..admin::Config::default()
+        token: None,
+        connections: 128,
     };
     let refused = admin::bind(config, state().await.0).await;
     assert_eq!(

@@ -226,19 +226,12 @@ impl From<&verdict::Epoch> for Epoch {
 
 impl From<verdict::Finding> for Finding {
     fn from(finding: verdict::Finding) -> Self {
-        let verdict::Finding {
-            code,
-            route,
-            checks_needed,
-            eta_seconds,
-            detail,
-        } = finding;
         Self {
-            code,
-            route,
-            checks_needed,
-            eta_seconds,
-            detail,
+            code: finding.code,
+            route: finding.route,
+            checks_needed: finding.checks_needed,
+            eta_seconds: finding.eta_seconds,
+            detail: finding.detail,
         }
     }
 }

@@ -47,13 +47,6 @@ pub struct Rechecks {
     pub turn: Arc<Semaphore>,
 }
 
-/// Result of re-reading one example.
-struct Ending {
-    found: Found,
-    detail: Option<String>,
-    statuses: Option<[u16; 2]>,
-}
-
 /// Time limit of a call; the remaining examples are reported as not judged.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -110,9 +103,9 @@ impl Rechecks {
         let mut examples = Vec::new();
         for mismatch in &newest.mismatches {
             let left = WITHIN.saturating_sub(begun.elapsed());
-            let reading = time::timeout(left, self.reread(&class, mismatch, left));
-            let ending = reading.await.unwrap_or_else(|_| Ending::not("time was up"));
-            examples.push(ending.document(mismatch));
+            let reading = time::timeout(left, self.reread(mismatch, left)).await;
+            let reread = reading.unwrap_or_else(|_| Err("time was up".to_owned()));
+            examples.push(self.rechecked(&class, mismatch, reread));
         }
         drop(permit);
         Ok(document(class, examples, newest.older))
@@ -138,14 +131,14 @@ impl Rechecks {
         Ok(Some((class, newest)))
     }
 
-    async fn reread(&self, class: &Class, mismatch: &Mismatch, patience: Duration) -> Ending {
+    /// # Errors
+    /// Why it was not read again.
+    async fn reread(&self, mismatch: &Mismatch, patience: Duration) -> Result<Reread, String> {
         let live = self.live.get();
-        let request = match mismatch.request.rebuild(&self.supplied) {
-            Ok(request) => request,
-            Err(error) => return Ending::not(error.to_string()),
-        };
+        let rebuilt = mismatch.request.rebuild(&self.supplied);
+        let request = rebuilt.map_err(|error| error.to_string())?;
         if !is_read(&live, &request) {
-            return Ending::not("it is not declared a read any more");
+            return Err("it is not declared a read any more".to_owned());
         }
         let asked = RereadRequest {
             request,
@@ -155,27 +148,47 @@ impl Rechecks {
             comparing: live.comparing.clone(),
             held: self.budget.share(),
         };
-        match self.rereader.reread(asked, patience).await {
-            Ok(reread) => self.judge(class, mismatch, &reread),
-            Err(error) => Ending::not(error.to_string()),
+        let reread = self.rereader.reread(asked, patience).await;
+        reread.map_err(|error| error.to_string())
+    }
+
+    fn rechecked(
+        &self,
+        class: &Class,
+        mismatch: &Mismatch,
+        reread: Result<Reread, String>,
+    ) -> Rechecked {
+        let (found, detail) = match &reread {
+            Ok(reread) => self.judge(class, mismatch, reread),
+            Err(why) => (Found::NotJudged, Some(why.clone())),
+        };
+        let statuses = reread.ok().map(|reread| reread.statuses);
+        Rechecked {
+            id: mismatch.id.clone(),
+            method: mismatch.request.method.clone(),
+            path: mismatch.request.path.clone(),
+            found,
+            detail,
+            old_status: statuses.map(|[old, _]| old.as_u16()),
+            new_status: statuses.map(|[_, new]| new.as_u16()),
         }
     }
 
-    fn judge(&self, class: &Class, mismatch: &Mismatch, reread: &Reread) -> Ending {
-        let statuses = reread.statuses.map(|status| status.as_u16());
-        let ending = |found, detail| Ending {
-            found,
-            detail,
-            statuses: Some(statuses),
-        };
+    fn judge(
+        &self,
+        class: &Class,
+        mismatch: &Mismatch,
+        reread: &Reread,
+    ) -> (Found, Option<String>) {
+        let [old, now] = reread.statuses.map(|status| status.as_u16());
+        let not_judged = |detail| (Found::NotJudged, Some(detail));
         let then = mismatch.old.as_ref().map(|answer| answer.status);
-        if then != Some(statuses[0]) {
+        if then != Some(old) {
             let then = then.map_or("nothing".to_owned(), |status| status.to_string());
-            let detail = format!("the old stack answers {} now, and {then} then", statuses[0]);
-            return ending(Found::NotJudged, Some(detail));
+            return not_judged(format!("the old stack answers {old} now, and {then} then"));
         }
         let Compared::Different { differences, count } = &reread.compared else {
-            return ending(Found::Vanished, None);
+            return (Found::Vanished, None);
         };
         let redactor = self.redactor.get();
         let covers = |difference: &Difference| {
@@ -183,24 +196,20 @@ impl Rechecks {
             covers(&place, &class.place) || covers(&class.place, &place)
         };
         if differences.iter().any(covers) {
-            return ending(Found::StillThere, None);
+            return (Found::StillThere, None);
         }
-        let now = statuses[1];
         let then = mismatch.new.as_ref().map(|answer| answer.status);
         // An answer that cannot be compared does not count as equal.
-        if now != statuses[0] && then != Some(now) {
-            let detail = format!(
-                "the new stack answers {now} now, and the old one {}",
-                statuses[0]
-            );
-            return ending(Found::NotJudged, Some(detail));
+        if now != old && then != Some(now) {
+            let detail = format!("the new stack answers {now} now, and the old one {old}");
+            return not_judged(detail);
         }
         if *count > differences.len() {
             let detail = "more differences than are kept, none of them of this class";
-            return ending(Found::NotJudged, Some(detail.to_owned()));
+            return not_judged(detail.to_owned());
         }
         let detail = format!("differs elsewhere now: {count}");
-        ending(Found::Vanished, Some(detail))
+        (Found::Vanished, Some(detail))
     }
 }
 
@@ -241,30 +250,6 @@ fn covers(place: &str, of: &str) -> bool {
         None => {
             let heads = ["status", "header.", "trailer."];
             place == "body" && !heads.iter().any(|head| of.starts_with(head))
-        }
-    }
-}
-
-// === impl Ending ===
-
-impl Ending {
-    fn not(why: impl Into<String>) -> Self {
-        Self {
-            found: Found::NotJudged,
-            detail: Some(why.into()),
-            statuses: None,
-        }
-    }
-
-    fn document(self, mismatch: &Mismatch) -> Rechecked {
-        Rechecked {
-            id: mismatch.id.clone(),
-            method: mismatch.request.method.clone(),
-            path: mismatch.request.path.clone(),
-            found: self.found,
-            detail: self.detail,
-            old_status: self.statuses.map(|[old, _]| old),
-            new_status: self.statuses.map(|[_, new]| new),
         }
     }
 }

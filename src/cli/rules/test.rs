@@ -61,7 +61,7 @@ struct CaseReport {
 }
 
 /// A rule that masked another number of differences than expected.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, serde::Serialize)]
 struct WrongCount {
     rule: String,
     expected: u64,

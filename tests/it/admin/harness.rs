@@ -123,7 +123,7 @@ impl Running {
         let config = admin::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             token: token.map(str::to_owned),
-            ..admin::Config::default()
+            connections: 128,
         };
         let bound = admin::bind(config, state.clone()).await.unwrap();
         let addr = bound.addr();

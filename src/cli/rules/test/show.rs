@@ -93,22 +93,14 @@ pub(super) fn json(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
 
 fn case_json(case: &CaseReport) -> Value {
     let unexpected = case.unexpected.iter().map(document);
-    let not_found = case
-        .not_found
-        .iter()
-        .map(|expected| json!({"place": expected.place, "kind": expected.kind.name()}));
-    let masked = case
-        .masked
-        .iter()
-        .map(|count| json!({"rule": count.rule, "expected": count.expected, "found": count.found}));
     json!({
         "name": case.name.name,
         "line": position(case.name.mark).0,
         "passed": case.has_passed(),
         "not_compared": case.not_compared.map(|reason| reason.name()),
         "unexpected": unexpected.collect::<Vec<_>>(),
-        "not_found": not_found.collect::<Vec<_>>(),
-        "masked": masked.collect::<Vec<_>>(),
+        "not_found": case.not_found,
+        "masked": case.masked,
     })
 }
 

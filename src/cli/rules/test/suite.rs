@@ -32,7 +32,7 @@ pub(super) struct Case {
 }
 
 /// A difference that must be found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(super) struct Expected {
     pub(super) place: String,
     pub(super) kind: Kind,
