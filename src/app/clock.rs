@@ -40,7 +40,7 @@ impl Watch {
                 () = drain.signaled() => return,
                 _ = ticks.tick() => self.ledger.close_seconds(),
             }
-            if self.gauges.clock_set_back() == 0
+            if self.gauges.clock_set_back.get() == 0
                 && let Some(by) = self.set_back()
             {
                 self.warn(by);

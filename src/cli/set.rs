@@ -6,10 +6,7 @@ use super::{
     bad_input,
     client::{self, Address, Error},
 };
-use crate::{
-    settings::{Settings, Source},
-    spanned_yaml::Node,
-};
+use crate::{settings::Settings, spanned_yaml::Node};
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
@@ -134,24 +131,15 @@ fn lines(changes: &[Change], settings: &Settings) -> Vec<String> {
                 Value::String(text) => text.clone(),
                 value => value.to_string(),
             };
-            format!("{name} = {value} ({})", source(setting.source))
+            format!("{name} = {value} ({})", setting.source)
         })
         .collect()
-}
-
-fn source(source: Source) -> &'static str {
-    match source {
-        Source::Default => "default",
-        Source::File => "file",
-        Source::Flag => "flag",
-        Source::Api => "api",
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Setting;
+    use crate::settings::{Setting, Source};
     use serde_json::json;
 
     fn changes(texts: &[&str]) -> Vec<Change> {
