@@ -4,7 +4,7 @@ mod figures;
 mod names;
 mod recheck;
 mod rules;
-mod verdict;
+pub(super) mod verdict;
 
 pub(crate) use crate::{
     settings::{Change as SettingChange, Settings},
@@ -15,7 +15,7 @@ pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
 pub(crate) use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
 pub use verdict::Verdict;
 pub(crate) use verdict::{
-    Counts, Epoch, Finding, Latency, Rate, RouteVerdict, Soak, VerdictChange, VerdictHistory,
+    Counts, Epoch, Finding, Latency, Rate, RouteVerdict, VerdictChange, VerdictHistory,
 };
 
 use serde::{Deserialize, Serialize};

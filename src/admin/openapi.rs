@@ -11,7 +11,7 @@ use utoipa::{
     IntoResponses, OpenApi,
     openapi::{
         self, ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
-        path::{Operation, PathItem},
+        path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -69,7 +69,8 @@ pub(super) fn describe(mut document: openapi::OpenApi, token: Option<&str>) -> D
             body.required = Some(Required::True);
         }
         let is_guarded = path.starts_with("/v1/");
-        for operation in operations(item) {
+        let calls = [&mut item.get, &mut item.post, &mut item.patch];
+        for operation in calls.into_iter().flatten() {
             add(operation, Fails::<408>::responses());
             if is_guarded {
                 add(operation, Fails::<401>::responses());
@@ -82,11 +83,6 @@ pub(super) fn describe(mut document: openapi::OpenApi, token: Option<&str>) -> D
     let mut document = serde_json::to_value(document).expect("a description must be JSON");
     document["components"]["schemas"]["SettingsPatch"] = config::patch_schema();
     Described(Arc::new(document))
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let all = [&mut item.get, &mut item.post, &mut item.patch];
-    all.into_iter().flatten()
 }
 
 fn add(operation: &mut Operation, responses: BTreeMap<String, RefOr<Response>>) {

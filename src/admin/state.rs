@@ -10,7 +10,7 @@ use crate::{
     ledger::{Gauges, Ledger},
     store::{Database, Store},
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, StatusCode};
 use std::{sync::Arc, time::Duration};
 use tokio::task;
 
@@ -37,16 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl AdminState {
     /// Waits until a call's change is stored. Returns a header that says whether it is.
-    pub(super) async fn stored(&self) -> (HeaderName, HeaderValue) {
+    pub(super) async fn stored(&self) -> (HeaderName, String) {
         let database = self.database.clone();
         // `blocking` has logged why it failed.
         let is_stored = blocking(move || database.keeps(PATIENCE)).await;
-        let value = if is_stored.unwrap_or(false) {
-            "true"
-        } else {
-            "false"
-        };
-        (STORED, HeaderValue::from_static(value))
+        (STORED, is_stored.unwrap_or(false).to_string())
     }
 }
 

@@ -147,27 +147,18 @@ fn report_misfit(kept: &Kept, faults: &ConfigErrors, database: &Database) -> Vec
 }
 
 fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
-    let Past {
-        epochs,
-        rules,
-        pairs,
-    } = past;
-    let opening = opening(epochs, config);
+    let opening = opening(past.epochs, config);
     let goes_on = matches!(opening, LedgerSnapshot::GoesOn(_));
-    let ledger = Ledger::open(
-        config.settings.max_routes,
-        gauges.clone(),
-        Clock::system(),
-        opening,
-    );
+    let max_routes = config.settings.max_routes;
+    let ledger = Ledger::open(max_routes, gauges.clone(), Clock::system(), opening);
     let counted = Counted {
         ledger,
         rule_counts: RuleCounts::default(),
         pairs: Pairs::default(),
     };
     if goes_on {
-        counted.rule_counts.restore(rules);
-        counted.pairs.restore(&counted.ledger.epoch(), pairs);
+        counted.rule_counts.restore(past.rules);
+        counted.pairs.restore(&counted.ledger.epoch(), past.pairs);
     }
     counted
 }

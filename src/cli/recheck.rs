@@ -46,15 +46,13 @@ fn recheck(args: &Args) -> Result<ExitCode, Error> {
 }
 
 fn exit_code(rechecked: &ClassRecheck) -> u8 {
-    let ClassRecheck {
-        still_there,
-        vanished,
-        not_judged,
-        not_read,
-        ..
-    } = rechecked;
-    match (still_there, vanished, not_judged) {
-        (0, 1.., 0) if *not_read == 0 => 0,
+    let counts = (
+        rechecked.still_there,
+        rechecked.vanished,
+        rechecked.not_judged,
+    );
+    match counts {
+        (0, 1.., 0) if rechecked.not_read == 0 => 0,
         (0, _, _) => 2,
         _ => 1,
     }

@@ -1,10 +1,7 @@
 //! The verdict of a running twinread, printed for people.
 
 use super::compare::show::is_harmless;
-use crate::{
-    admin::documents::{Soak, Verdict},
-    verdict::Decision,
-};
+use crate::{admin::documents::Verdict, verdict::Decision};
 use anstyle::{AnsiColor, Style};
 use std::fmt;
 
@@ -43,16 +40,9 @@ impl fmt::Display for Summary<'_> {
         write!(f, " since {}", verdict.epoch.since)?;
         write!(f, ", confidence {} %", verdict.confidence * 100.0)?;
         if verdict.soak.required_seconds > 0 {
-            let Soak {
-                clean_seconds,
-                required_seconds,
-            } = verdict.soak;
-            write!(
-                f,
-                ", clean for {} of {}",
-                Span(clean_seconds),
-                Span(required_seconds)
-            )?;
+            let clean = Span(verdict.soak.clean_seconds);
+            let required = Span(verdict.soak.required_seconds);
+            write!(f, ", clean for {clean} of {required}")?;
         }
         for reason in &verdict.reasons {
             write!(f, "\n  {:<14}", reason.code)?;

@@ -27,8 +27,10 @@ pub(crate) fn write(stack: Stack, mut page: Page, stamp: Stamp) -> Response<Byte
             planted.plant(&mut page);
         }
     }
-    if page.route == "health" {
-        set(&mut page, "served_at", stamp.unix_ms.into());
+    if page.route == "health"
+        && let Body::Json(body) = &mut page.body
+    {
+        body["served_at"] = stamp.unix_ms.into();
     }
     let (content_type, body) = match &page.body {
         Body::Text(text) => ("text/plain; charset=utf-8", text.clone().into()),
@@ -46,12 +48,6 @@ pub(crate) fn write(stack: Stack, mut page: Page, stamp: Stamp) -> Response<Byte
     let request = HeaderValue::try_from(format!("{stack}-{}", stamp.request));
     headers.insert("x-request-id", request.expect("letters and digits only"));
     response
-}
-
-fn set(page: &mut Page, name: &str, value: Value) {
-    if let Body::Json(Value::Object(members)) = &mut page.body {
-        members.insert(name.to_owned(), value);
-    }
 }
 
 fn json(stack: Stack, value: &Value) -> Bytes {

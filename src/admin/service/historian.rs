@@ -106,7 +106,7 @@ fn without(reasons: &[Finding], others: &[Finding]) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::{
-        admin::documents::{Epoch, Soak},
+        admin::documents::{Epoch, verdict::Soak},
         verdict::{Cause, Code},
     };
     use Decision::{Safe, Undecided, Unsafe};

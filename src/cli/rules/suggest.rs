@@ -41,11 +41,9 @@ fn file(suggestions: &Suggestions) -> String {
         let said = format!("# these are the newest {looked} of {all}, so many of each class");
         line(&mut text, &said);
     }
-    if suggestions.differences_not_tried > 0 {
-        let (differences, classes) = (
-            suggestions.differences_not_tried,
-            suggestions.not_tried.len(),
-        );
+    let differences = suggestions.differences_not_tried;
+    if differences > 0 {
+        let classes = suggestions.not_tried.len();
         line(
             &mut text,
             &format!(
@@ -73,17 +71,12 @@ fn file(suggestions: &Suggestions) -> String {
 
 /// One rule below its remarks.
 fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
-    let Suggestion {
-        masks,
-        explains,
-        of,
-        not_tried,
-        ..
-    } = suggestion;
+    let (masks, explains, of) = (suggestion.masks, suggestion.explains, suggestion.of);
+    let not_tried = suggestion.not_tried;
     let effect =
         format!("# would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
     line(text, &effect);
-    if *not_tried > 0 {
+    if not_tried > 0 {
         line(text, &format!("# was not tried on {not_tried}"));
     }
     if !suggestion.not_explained.is_empty() {

@@ -44,12 +44,8 @@ fn lines(text: &str) -> Vec<String> {
 
 /// Which stack serves, and what is sampled.
 fn sampling(look: &Look) -> String {
-    let setting = |name: &str| match look
-        .settings
-        .settings
-        .get(name)
-        .map(|setting| &setting.value)
-    {
+    let settings = &look.settings.settings;
+    let setting = |name: &str| match settings.get(name).map(|setting| &setting.value) {
         Some(Value::String(text)) => Printable(text).to_string(),
         Some(value) => value.to_string(),
         None => "?".to_owned(),
