@@ -112,20 +112,11 @@ impl Ledger {
     /// Ends the current epoch and begins another; the verdict's counts start again. Samples in progress still count in
     /// their own epoch. Returns the id of the new one.
     pub fn begin_epoch(&self, label: Option<&str>, cause: Cause) -> Arc<str> {
-        self.begin_after_change(None, label, cause)
+        self.begin_comparable(None, label, cause)
     }
 
     /// Like [`Ledger::begin_epoch`], for a change after which checks are only comparable under `comparable`.
     pub fn begin_comparable(
-        &self,
-        comparable: Arc<str>,
-        label: Option<&str>,
-        cause: Cause,
-    ) -> Arc<str> {
-        self.begin_after_change(Some(comparable), label, cause)
-    }
-
-    fn begin_after_change(
         &self,
         comparable: Option<Arc<str>>,
         label: Option<&str>,

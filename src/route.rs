@@ -15,7 +15,7 @@ mod template;
 mod tree;
 
 pub(crate) use body::JsonBody;
-pub(crate) use collapse::collapsed;
+pub(crate) use collapse::{METHODS, collapsed};
 pub(crate) use entry::Entry;
 pub use keys::Access;
 pub(crate) use keys::Keys;
@@ -43,7 +43,7 @@ pub struct Head<'h> {
 /// a path template are tried one by one.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
     tree: Tree,
     secrets: Vec<Regex>,
 }
@@ -75,7 +75,7 @@ impl Routes {
         let entries = at.each(Entry::read)?;
         let mut tree = Tree::default();
         for (index, entry) in entries.iter().enumerate() {
-            tree.insert(index, entry.selector().template());
+            tree.insert(index, entry.selector.template());
         }
         Ok(Self {
             entries,
@@ -150,7 +150,7 @@ impl Routes {
             if first.is_some_and(|(best, _)| best <= index) {
                 return;
             }
-            match self.entries[index].selector().fit(head, body) {
+            match self.entries[index].selector.fit(head, body) {
                 Fit::Misses => {}
                 fit => first = Some((index, fit)),
             }
@@ -162,17 +162,13 @@ impl Routes {
     pub fn required(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
-            .filter(|entry| entry.is_required())
+            .filter(|entry| entry.is_required)
             .filter_map(Entry::fixed_name)
     }
 
     /// The names of entries without captures, which are the same for every request.
     pub fn declared(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(Entry::fixed_name)
-    }
-
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
     }
 }
 
@@ -312,7 +308,7 @@ mod tests {
             routes("[{name: a, path: /a, required: true, sample: 0.5}, {name: b, path: /b}]")
                 .unwrap();
         assert_eq!(routes.required().collect::<Vec<_>>(), ["a"]);
-        assert_eq!(routes.entries()[0].sample(), Some(0.5));
+        assert_eq!(routes.entries[0].sample, Some(0.5));
     }
 
     proptest! {
@@ -338,7 +334,7 @@ mod tests {
                 headers: &HeaderMap::new(),
             };
             let mut entries = routes.entries.iter();
-            let expected = entries.find(|entry| entry.selector().fit(&head, None) == Fit::Fits);
+            let expected = entries.find(|entry| entry.selector.fit(&head, None) == Fit::Fits);
             let expected = expected.map(|entry| entry.name(&head, None));
             let named = named(&routes, &format!("GET {path}"), None);
             prop_assert_eq!(named.starts_with('e').then_some(named), expected.map(Cow::into_owned));

@@ -58,7 +58,7 @@ impl AppBuilder {
         let (gauges, counted) = (&restored.gauges, &restored.counted);
         let config = restored
             .loaded
-            .config()
+            .config
             .sent_by(&Instance::new(rand::random()));
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());

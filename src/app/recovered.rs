@@ -31,10 +31,10 @@ impl Recovered {
     /// Opens the store that `loaded` names.
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
-        let (database, past, kept) = open(loaded.config(), &gauges)?;
+        let (database, past, kept) = open(&loaded.config, &gauges)?;
         let (loaded, revision, misfit) = again(loaded, kept, &database);
         let settings = KeptSettings::new(&database, misfit);
-        let config = loaded.config().clone();
+        let config = loaded.config.clone();
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             // Stores the initial state at once, in case the process ends early.

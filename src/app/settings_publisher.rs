@@ -76,11 +76,9 @@ impl SettingsPublisher {
         let comparable = Comparable::of(config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
             let fingerprint = EpochFingerprint::of(config).text();
-            self.ledger.begin_comparable(
-                fingerprint,
-                config.settings.epoch.label.as_deref(),
-                cause,
-            );
+            let label = config.settings.epoch.label.as_deref();
+            self.ledger
+                .begin_comparable(Some(fingerprint), label, cause);
         }
     }
 

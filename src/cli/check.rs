@@ -25,11 +25,11 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn summary(loaded: &Loaded) -> String {
-    let config = loaded.config();
+    let config = &loaded.config;
     let counts = [
-        counted(config.routes.entries().len(), "route"),
+        counted(config.routes.entries.len(), "route"),
         counted(config.comparing.rules.rules().len(), "rule"),
         counted(loaded.warnings().len(), "warning"),
     ];
-    format!("{}: valid, {}", loaded.name(), counts.join(", "))
+    format!("{}: valid, {}", loaded.name, counts.join(", "))
 }

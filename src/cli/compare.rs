@@ -184,7 +184,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
 
 /// Accepts a type that bodies can have.
 fn body_type(text: &str) -> Result<String, &'static str> {
-    if message::is_type(text) {
+    if message::media_type(text).is_some() {
         Ok(text.to_owned())
     } else {
         Err("expected a media type such as application/json, or an extension such as json")

@@ -38,7 +38,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(loaded) => loaded,
         Err(faults) => return bad_input(faults),
     };
-    if let Err(error) = loaded.config().settings.log.install() {
+    if let Err(error) = loaded.config.settings.log.install() {
         anstream::eprintln!("twinread: {error}");
     }
     for warning in loaded.warnings() {

@@ -132,7 +132,7 @@ mod tests {
     fn comparable(more: &'static str) -> Comparable {
         let origin = Origin::written("f.yaml", more);
         let origin = origin.with_environment(|_| None);
-        Comparable::of(load(&origin).unwrap().config())
+        Comparable::of(&load(&origin).unwrap().config)
     }
 
     const BASE: &str = "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}}";

@@ -35,20 +35,12 @@ impl Flags {
             (&self.new, &["new", "url"]),
             (&self.sample, &["sample", "rate"]),
         ];
-        let mut root = Node {
-            mark: None,
-            data: Data::Map(Vec::new()),
-            shown: None,
-        };
+        let mut root = Node::unmarked(Data::Map(Vec::new()));
         for (value, path) in fields {
             let Some(value) = value else { continue };
             let path: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
-            let value = Node {
-                mark: None,
-                // Quoted, because an empty flag is a wrong value, not an absent one.
-                data: Data::Quoted(value.clone()),
-                shown: None,
-            };
+            // Quoted, because an empty flag is a wrong value, not an absent one.
+            let value = Node::unmarked(Data::Quoted(value.clone()));
             tree::put(&mut root, &path, Some(value));
         }
         root

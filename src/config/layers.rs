@@ -14,10 +14,10 @@ pub(super) struct Layers {
     default: Node,
     file: Node,
     /// The text of `file`.
-    text: Arc<str>,
+    pub(super) text: Arc<str>,
     flags: Node,
     /// An object: all patches merged, nulls removed.
-    api: Value,
+    pub(super) api: Value,
 }
 
 // === impl Layers ===
@@ -31,25 +31,6 @@ impl Layers {
             flags,
             api: Value::Object(serde_json::Map::new()),
         }
-    }
-
-    /// Sets the text of the file, for positions in faults.
-    pub(super) fn with_text(self, text: Arc<str>) -> Self {
-        Self { text, ..self }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Changes made through the API, to be kept over a reload.
-    pub(super) fn api(&self) -> &Value {
-        &self.api
-    }
-
-    pub(super) fn with_api(mut self, api: Value) -> Self {
-        self.api = api;
-        self
     }
 
     /// Fixes `value` at `path` whatever the file says; `None` keeps it absent.
@@ -143,7 +124,9 @@ mod tests {
         let file = node("{sample: {rate: '0.2', max_per_second: 7}, queue: {max_age: 5s}}");
         let flags = node("{sample: {rate: 0.3}}");
         let api = serde_json::json!({"sample": {"max_per_second": 9}, "paused": true});
-        let settings = Layers::new(file, flags).with_api(api).settings();
+        let mut layers = Layers::new(file, flags);
+        layers.api = api;
+        let settings = layers.settings();
 
         let setting_of = |name: &str| {
             let setting = &settings[name];

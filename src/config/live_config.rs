@@ -69,7 +69,7 @@ impl Running {
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
         gauges.settings_revision.set(1u64);
-        let file = origin.file().map(PathBuf::from);
+        let file = origin.file.clone();
         let rules = loaded.rules.files.paths().iter().cloned();
         let paths = file.into_iter().chain(rules).collect();
         Self {
@@ -98,7 +98,7 @@ impl Running {
         self.gauges.settings_revision.set(revision);
         let mut state = self.lock();
         state.revision = revision;
-        keep(state.loaded.layers.api(), state.settings());
+        keep(&state.loaded.layers.api, state.settings());
         drop(state);
         Self {
             keep: Box::new(keep),
@@ -186,7 +186,7 @@ impl Running {
         state.revision += 1;
         self.gauges.settings_revision.set(state.revision);
         (self.publish)(&state.loaded.config);
-        (self.keep)(state.loaded.layers.api(), state.settings());
+        (self.keep)(&state.loaded.layers.api, state.settings());
         let now = (state.revision, Timestamp::now());
         let changes = settings::changes((&before, &after), now, by);
         for change in &changes {
@@ -221,7 +221,7 @@ impl Running {
             return Err(Refused::Stale(state.revision));
         }
         let next = state.loaded.patched(patch).map_err(Refused::Invalid)?;
-        if next.layers.api() == state.loaded.layers.api() {
+        if next.layers.api == state.loaded.layers.api {
             return Ok(state.settings());
         }
         self.put(&mut state, next, By::Api(caller));
@@ -246,10 +246,10 @@ impl Loaded {
     /// Every fault of the patch, and of the configuration that it results in.
     pub fn patched(&self, patch: &Value) -> Result<Self, ConfigErrors> {
         let (patch, mut faults) = patch::admit(patch);
-        let mut api = self.layers.api().clone();
+        let mut api = self.layers.api.clone();
         patch::merge(&mut api, &patch);
         let mut next = self.clone();
-        next.layers = next.layers.with_api(api);
+        next.layers.api = api;
         let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
         match config {
             Ok(config) => next.config = Arc::new(config),
@@ -282,8 +282,7 @@ impl Loaded {
         if !is_listed && next.rules.files != self.rules.files {
             reloaded.changed.push("rules".to_owned());
         }
-        let layers = next.layers.clone();
-        next.layers = layers.with_api(self.layers.api().clone());
+        next.layers.api.clone_from(&self.layers.api);
         // Fields that are carried over may name hosts that are no longer in the file.
         next.hosts = std::mem::take(&mut next.hosts).with(&self.hosts);
         let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));

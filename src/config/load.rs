@@ -21,9 +21,11 @@ use std::{
 /// Where the configuration comes from.
 #[derive(Clone)]
 pub struct Origin {
-    file: Option<PathBuf>,
-    /// A built-in text in place of the file: its name in faults, and its content.
-    written: Option<(&'static str, &'static str)>,
+    pub(super) file: Option<PathBuf>,
+    /// The name of the file or text in faults.
+    name: Arc<str>,
+    /// A built-in text in place of the file.
+    text: &'static str,
     flags: Flags,
     environment: Environment,
 }
@@ -35,12 +37,12 @@ type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The name of the file in faults.
-    pub(super) name: Arc<str>,
+    pub name: Arc<str>,
     pub(super) layers: Layers,
     pub(super) rules: Rules,
     /// As resolved when the file was read.
     pub(super) hosts: Hosts,
-    pub(super) config: Arc<Config>,
+    pub config: Arc<Config>,
 }
 
 /// The name of the command line in faults.
@@ -59,17 +61,17 @@ pub(super) fn load_with_paths(
     origin: &Origin,
     paths: &mut Vec<PathBuf>,
 ) -> Result<Loaded, ConfigErrors> {
-    let name = origin.name();
+    let name = origin.name.clone();
     paths.extend(origin.file.clone());
-    let (mut file, text) = origin.read(&name)?;
+    let (mut file, text) = origin.read()?;
     let lookup: Lookup<'_> = &*origin.environment;
     let unset = environment::replace(&name, &mut file, lookup);
-    let unset = unset.err().unwrap_or_default();
     secrets::hide(&mut file);
-    let layers = Layers::new(file, origin.flags.tree()).with_text(text);
+    let mut layers = Layers::new(file, origin.flags.tree());
+    layers.text = text;
 
     let tree = layers.tree();
-    let (rules, mut faults) = origin.rules(&name, &tree);
+    let (rules, mut faults) = origin.rules(&tree);
     paths.extend_from_slice(rules.files.paths());
     let hosts = Hosts::of(&tree);
     let config = faults.collect(resolve(&name, &layers, (&rules, &hosts)));
@@ -99,7 +101,7 @@ pub(super) fn resolve(
     (rules, hosts): (&Rules, &Hosts),
 ) -> Result<Config, ConfigErrors> {
     let tree = layers.tree();
-    let at = Cursor::of_text(name, &tree, layers.text());
+    let at = Cursor::of_text(name, &tree, &layers.text);
     let config = Config::read(&at, &rules.set, hosts);
     config.map_err(|faults| faults.map(blame))
 }
@@ -118,8 +120,12 @@ impl Origin {
     /// A file, flags, and the environment of the process.
     pub fn new(file: Option<PathBuf>, flags: Flags) -> Self {
         Self {
+            name: match &file {
+                Some(file) => file.display().to_string().into(),
+                None => Arc::from(COMMAND_LINE),
+            },
             file,
-            written: None,
+            text: "",
             flags,
             environment: Arc::new(|name| std::env::var(name).ok()),
         }
@@ -128,7 +134,8 @@ impl Origin {
     /// A built-in text, with its name in faults.
     pub fn written(name: &'static str, text: &'static str) -> Self {
         Self {
-            written: Some((name, text)),
+            name: Arc::from(name),
+            text,
             ..Self::new(None, Flags::default())
         }
     }
@@ -144,25 +151,13 @@ impl Origin {
         }
     }
 
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    fn name(&self) -> Arc<str> {
-        match (&self.file, self.written) {
-            (Some(file), _) => file.display().to_string().into(),
-            (None, Some((name, _))) => Arc::from(name),
-            (None, None) => Arc::from(COMMAND_LINE),
-        }
-    }
-
     /// The tree of the file, and its text.
-    fn read(&self, name: &Arc<str>) -> Result<(Node, Arc<str>), ConfigErrors> {
-        let text = match (&self.file, self.written) {
-            (Some(file), _) => fs::read_to_string(file)
+    fn read(&self) -> Result<(Node, Arc<str>), ConfigErrors> {
+        let name = &self.name;
+        let text = match &self.file {
+            Some(file) => fs::read_to_string(file)
                 .map_err(|error| ConfigError::bare(format!("cannot read {name}: {error}")))?,
-            (None, Some((_, text))) => text.to_owned(),
-            (None, None) => String::new(),
+            None => self.text.to_owned(),
         };
         let mut root = Node::parse(name, &text)?;
         if self.file.is_some() {
@@ -172,9 +167,13 @@ impl Origin {
         Ok((root, text.into()))
     }
 
-    fn rules(&self, name: &Arc<str>, tree: &Node) -> (Rules, ConfigErrors) {
-        let folder = self.file().and_then(Path::parent).unwrap_or(Path::new(""));
-        match rule_files::list(name, tree) {
+    fn rules(&self, tree: &Node) -> (Rules, ConfigErrors) {
+        let folder = self
+            .file
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""));
+        match rule_files::list(&self.name, tree) {
             Some(list) => Rules::load(&list, folder, today()),
             None => Default::default(),
         }
@@ -193,15 +192,6 @@ impl fmt::Debug for Origin {
 // === impl Loaded ===
 
 impl Loaded {
-    /// The name of the file in faults.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
     /// Warnings: not errors, but worth attention, such as expired rules.
     pub fn warnings(&self) -> Vec<ConfigError> {
         let rules = self.rules.warnings.iter();

@@ -3,7 +3,7 @@
 use super::tree;
 use crate::{
     http_client::{HostPolicy, Target},
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Node},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node},
 };
 use http::{HeaderValue, Uri};
 use std::{
@@ -26,15 +26,7 @@ pub(super) struct Places<'c> {
     pub(super) old: &'c Target,
     pub(super) new: &'c Target,
     pub(super) control: Option<&'c Target>,
-    pub(super) same_stack: SameStack,
-}
-
-/// Whether old and new may be the same stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SameStack {
-    Refused,
-    /// `allow_same_stack`.
-    Allowed,
+    pub(super) allows_same_stack: bool,
 }
 
 /// Result of a check without faults.
@@ -64,7 +56,7 @@ impl Hosts {
         let listeners = ["listen", "admin"];
         let listeners = listeners
             .iter()
-            .filter_map(|name| text(tree, &[name])?.parse().ok());
+            .filter_map(|name| tree.get(name)?.text()?.parse().ok());
         let ports: Vec<u16> = listeners
             .map(|listener: SocketAddr| listener.port())
             .chain(urls.iter().map(|(_, port)| *port))
@@ -155,18 +147,15 @@ impl Places<'_> {
         }
         let at = at(root, &URLS[1]);
         let is_same_stack = is_same_place(self.old, self.new);
-        let warning = match (is_same_stack, self.same_stack) {
-            (false, _) => {
-                "the same address as old.url; they differ only in host, base path or headers.set"
-            }
-            (true, SameStack::Allowed) => {
-                "the same place as old.url, which allow_same_stack permits: the verdict is never safe"
-            }
-            (true, SameStack::Refused) => {
-                let message = "the same place as old.url: same address, host, base path and headers.set; \
-                               `allow_same_stack: true` permits it";
-                return Err(at.fault(message).into());
-            }
+        if is_same_stack && !self.allows_same_stack {
+            let message = "the same place as old.url: same address, host, base path and headers.set; \
+                           `allow_same_stack: true` permits it";
+            return Err(at.fault(message).into());
+        }
+        let warning = if is_same_stack {
+            "the same place as old.url, which allow_same_stack permits: the verdict is never safe"
+        } else {
+            "the same address as old.url; they differ only in host, base path or headers.set"
         };
         Ok(Checked {
             is_same_stack,
@@ -235,23 +224,14 @@ fn host(host: &str) -> String {
 }
 
 fn url(tree: &Node, path: &[&str]) -> Option<(String, u16)> {
-    let uri: Uri = text(tree, path)?.parse().ok()?;
+    let uri: Uri = tree::find(tree, path)?.text()?.parse().ok()?;
     Some((host(uri.host()?), uri.port_u16().unwrap_or(80)))
 }
 
-fn text<'n>(tree: &'n Node, path: &[&str]) -> Option<&'n str> {
-    let node = path.iter().try_fold(tree, |node, name| node.get(name))?;
-    match &node.data {
-        Data::Plain(text) | Data::Quoted(text) => Some(text),
-        Data::List(_) | Data::Map(_) => None,
-    }
-}
-
 pub(super) fn at<'n>(root: &Cursor<'n>, path: &[&str]) -> Cursor<'n> {
-    let names: Vec<_> = path.iter().map(|name| (*name).to_owned()).collect();
     Cursor {
         path: path.join("."),
-        node: tree::find(root.node, &names).unwrap_or(root.node),
+        node: tree::find(root.node, path).unwrap_or(root.node),
         ..root.clone()
     }
 }

@@ -1,7 +1,7 @@
 //! Reads the whole configuration from the merged tree.
 
 use super::{
-    places::{self, Checked, Hosts, Places, SameStack},
+    places::{self, Checked, Hosts, Places},
     sections::Sections,
     stacks::{NewStack, OldStack, StackUrl},
 };
@@ -61,9 +61,9 @@ impl Config {
         let mut faults = ConfigErrors::default();
         let settings = faults.collect(Sections::read(at));
         // Each check reads its own part, because it must not be left out for a fault elsewhere.
-        faults.collect(check_admin(at).map_err(Into::into));
-        faults.collect(check_capture(at).map_err(Into::into));
-        faults.collect(check_version_header(at).map_err(Into::into));
+        faults.collect(check_admin(at));
+        faults.collect(check_capture(at));
+        faults.collect(check_version_header(at));
         let stacks = faults.collect(Stacks::read(at, hosts)).flatten();
         let Some((settings, stacks)) = settings.zip(stacks) else {
             return Err(faults);
@@ -122,7 +122,7 @@ impl Stacks {
         let same_stack = value::<bool>(root, &["allow_same_stack"]);
         let ours = listen.zip(admin.filter(|_| check_admin(root).is_ok()));
         let all = old.zip(new).zip(ours.zip(same_stack.zip(limits)));
-        let Some(((old, new), ((listen, admin), (is_allowed, _)))) = all else {
+        let Some(((old, new), ((listen, admin), (allows_same_stack, _)))) = all else {
             return Ok(None);
         };
         let places = Places {
@@ -130,11 +130,7 @@ impl Stacks {
             old: &old,
             new: &new,
             control: control.as_ref(),
-            same_stack: if is_allowed {
-                SameStack::Allowed
-            } else {
-                SameStack::Refused
-            },
+            allows_same_stack,
         };
         let checked = places.check(root, hosts)?;
         Ok(Some(Self {

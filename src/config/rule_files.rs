@@ -96,10 +96,9 @@ impl Rules {
     pub(super) fn load(list: &Cursor<'_>, folder: &Path, today: Date) -> (Self, ConfigErrors) {
         let mut rules = Self::default();
         let mut faults = ConfigErrors::default();
-        let items = faults.collect(list.items().map_err(ConfigErrors::from));
+        let items = faults.collect(list.items());
         for item in items.unwrap_or_default() {
-            let added = rules.add(&item, folder);
-            faults.collect(added.map_err(ConfigErrors::from));
+            faults.collect(rules.add(&item, folder));
         }
         if let Some((set, warnings)) = faults.collect(rules.files.compile(today)) {
             rules.set = Arc::new(set);
@@ -140,10 +139,6 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The list in the whole tree.
 pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<Cursor<'n>> {
-    tree.get("rules").map(|node| Cursor {
-        file,
-        path: "rules".to_owned(),
-        node,
-        source: None,
-    })
+    let root = Cursor::root(file, tree);
+    tree.get("rules").map(|node| root.member("rules", node))
 }

@@ -48,8 +48,9 @@ pub(super) fn settle(node: &mut Node, around: Option<Position>) {
     }
 }
 
-pub(super) fn find<'n>(node: &'n Node, path: &[String]) -> Option<&'n Node> {
-    path.iter().try_fold(node, |node, name| node.get(name))
+pub(super) fn find<'n>(node: &'n Node, path: &[impl AsRef<str>]) -> Option<&'n Node> {
+    path.iter()
+        .try_fold(node, |node, name| node.get(name.as_ref()))
 }
 
 pub(super) fn find_mut<'n>(node: &'n mut Node, path: &[String]) -> Option<&'n mut Node> {

@@ -83,28 +83,18 @@ fn concerns(event: &Event, matters: &BTreeSet<PathBuf>) -> bool {
 
 /// The path, and the path after following each link in it.
 fn ways(path: &Path) -> Vec<PathBuf> {
-    let mut ways = Vec::new();
-    let mut next = std::path::absolute(path).ok();
-    while let Some(way) = next.take_if(|_| ways.len() < MAX_LINKS) {
-        next = follow_first_link(&way);
-        ways.push(way);
-    }
-    ways
+    let first = std::path::absolute(path).ok();
+    let ways = std::iter::successors(first, |way| follow_first_link(way));
+    ways.take(MAX_LINKS).collect()
 }
 
 fn follow_first_link(path: &Path) -> Option<PathBuf> {
-    let mut ancestors: Vec<_> = path.ancestors().collect();
-    ancestors.reverse();
-    let (link, target) = ancestors
-        .into_iter()
-        .find_map(|ancestor| Some((ancestor, ancestor.read_link().ok()?)))?;
-    let rest = path.strip_prefix(link).ok()?;
-    let target = link.parent()?.join(target);
-    Some(if rest.as_os_str().is_empty() {
-        target
-    } else {
-        target.join(rest)
-    })
+    let links = path.ancestors();
+    let links = links.filter_map(|link| Some((link, link.read_link().ok()?)));
+    let (link, target) = links.last()?;
+    let mut way = link.parent()?.join(target);
+    way.extend(path.strip_prefix(link).ok()?);
+    Some(way)
 }
 
 /// The folders in which a change of `path` shows: its parent, that of each link on the way, and itself.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     budget::Bucket,
     outcome::{Outcome, Reason},
-    route::ENOUGH,
+    route::{ENOUGH, METHODS},
     stack::Stack,
     value::Kind,
     verdict::Entry,
@@ -87,11 +87,6 @@ pub enum SampleCause {
     /// The caller requested it. Such a check is reported but is never evidence.
     Forced,
 }
-
-/// The values of the label `method`.
-pub(crate) const METHODS: [&str; 10] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "other",
-];
 
 /// The values of the label `status_class`; `none` if the caller got no answer.
 pub(crate) const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];

@@ -1,25 +1,16 @@
 //! How often each rule was evaluated, and how often it masked a difference.
 
-use super::locks::{read, write};
+use super::locks::locked;
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
 };
 
 /// Counts by rule id, since the process or its continued epoch began. Clones share them.
 ///
 /// Ids come only from rule files, so their number is that of rules ever configured.
 #[derive(Clone, Debug, Default)]
-pub struct RuleCounts(Arc<RwLock<HashMap<Arc<str>, Arc<Counts>>>>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    applied: AtomicU64,
-    masked: AtomicU64,
-}
+pub struct RuleCounts(Arc<Mutex<BTreeMap<Arc<str>, RuleCount>>>);
 
 /// The counts of one rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -35,9 +26,10 @@ pub struct RuleCount {
 impl RuleCounts {
     /// Adds to the counts of one rule.
     pub fn add(&self, rule: &str, count: RuleCount) {
-        let counts = self.counts(rule);
-        counts.applied.fetch_add(count.applied, Ordering::Relaxed);
-        counts.masked.fetch_add(count.masked, Ordering::Relaxed);
+        let mut all = locked(&self.0);
+        let counted = all.entry(rule.into()).or_default();
+        counted.applied += count.applied;
+        counted.masked += count.masked;
     }
 
     /// Adds the counts of another process.
@@ -49,41 +41,15 @@ impl RuleCounts {
 
     /// The counts of one rule; zero if it was never evaluated.
     pub fn get(&self, rule: &str) -> RuleCount {
-        let all = read(&self.0);
-        all.get(rule)
-            .map_or_else(RuleCount::default, |counts| counts.get())
+        locked(&self.0).get(rule).copied().unwrap_or_default()
     }
 
     /// The counts of every rule that was ever evaluated, sorted by id.
     pub fn all(&self) -> Vec<(Arc<str>, RuleCount)> {
-        let all = read(&self.0);
-        let mut all: Vec<_> = all
-            .iter()
-            .map(|(rule, counts)| (rule.clone(), counts.get()))
-            .collect();
-        all.sort_by(|(one, _), (other, _)| one.cmp(other));
-        all
-    }
-
-    fn counts(&self, rule: &str) -> Arc<Counts> {
-        let all = read(&self.0);
-        if let Some(counts) = all.get(rule) {
-            return counts.clone();
-        }
-        drop(all);
-        let mut all = write(&self.0);
-        all.entry(Arc::from(rule)).or_default().clone()
-    }
-}
-
-// === impl Counts ===
-
-impl Counts {
-    fn get(&self) -> RuleCount {
-        RuleCount {
-            applied: self.applied.load(Ordering::Relaxed),
-            masked: self.masked.load(Ordering::Relaxed),
-        }
+        let all = locked(&self.0);
+        all.iter()
+            .map(|(rule, count)| (rule.clone(), *count))
+            .collect()
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::{
 use std::time::Duration;
 
 /// The figures of one route in one epoch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) route: Arc<str>,
     requirement: AtomicU8,
@@ -47,13 +47,6 @@ pub(super) struct Course {
     pub(super) latencies: Latencies,
 }
 
-const REQUIREMENTS: [Requirement; 4] = [
-    Requirement::Exempt,
-    Requirement::Required,
-    Requirement::Provisional,
-    Requirement::Rest,
-];
-
 // === impl Tally ===
 
 impl Tally {
@@ -61,16 +54,7 @@ impl Tally {
         Self {
             route,
             requirement: AtomicU8::new(Requirement::Rest as u8),
-            has_appeared: AtomicBool::new(false),
-            live: AtomicU64::new(0),
-            reads: AtomicU64::new(0),
-            sampled: AtomicU64::new(0),
-            forced: AtomicU64::new(0),
-            waiting: AtomicU64::new(0),
-            overdue: AtomicU64::new(0),
-            delayed: AtomicU64::new(0),
-            outcomes: Default::default(),
-            course: Mutex::default(),
+            ..Self::default()
         }
     }
 
@@ -139,7 +123,8 @@ impl Tally {
     }
 
     pub(super) fn requirement(&self) -> Requirement {
-        REQUIREMENTS[usize::from(self.requirement.load(Ordering::Relaxed))]
+        let requirement = Requirement::from_repr(self.requirement.load(Ordering::Relaxed));
+        requirement.expect("only a requirement is stored")
     }
 
     pub(super) fn set_requirement(&self, requirement: Requirement) {

@@ -28,7 +28,7 @@ impl Named {
         match live.routes.name(head, body) {
             Naming::Named(name, Some(entry)) => Some(Self {
                 route: ledger.route(&name),
-                rate: entry.sample(),
+                rate: entry.sample,
                 is_declared: true,
             }),
             Naming::Named(name, None) => Some(Self {

@@ -24,6 +24,11 @@ const MAX_SEGMENT: usize = 40;
 const MIN_TOKEN: usize = 20;
 const MAX_EXTENSION: usize = 5;
 
+/// The values of the label `method`.
+pub(crate) const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "other",
+];
+
 /// Character statistics of a segment.
 #[derive(Default)]
 struct Traits {
@@ -67,19 +72,9 @@ pub(crate) fn collapsed(method: &Method, path: &str, secrets: &[Regex]) -> Strin
 }
 
 /// Maps unknown methods to one name, so that a client cannot create names by inventing methods.
-fn known(method: &Method) -> &str {
-    match *method {
-        Method::GET
-        | Method::HEAD
-        | Method::POST
-        | Method::PUT
-        | Method::DELETE
-        | Method::PATCH
-        | Method::OPTIONS
-        | Method::TRACE
-        | Method::CONNECT => method.as_str(),
-        _ => "other",
-    }
+fn known(method: &Method) -> &'static str {
+    let known = METHODS.iter().find(|known| **known == method.as_str());
+    known.unwrap_or(&"other")
 }
 
 fn push_collapsed(name: &mut String, segment: &str) {

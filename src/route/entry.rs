@@ -1,7 +1,7 @@
 //! One entry of the section `routes`: which requests it matches, and the name it gives.
 
 use super::{Head, JsonBody, Selector, keys, selector::Capture};
-use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Setting as _};
 use std::borrow::Cow;
 
 /// Maximum length of a configured name, and of what one capture adds to it, in bytes.
@@ -15,11 +15,11 @@ const OTHER: &str = "other";
 #[derive(Clone, Debug)]
 pub struct Entry {
     parts: Vec<Part>,
-    selector: Selector,
+    pub(super) selector: Selector,
     /// Captures that are not part of the name, by name.
     keys: Vec<(String, Capture)>,
-    required: Required,
-    sample: Option<f64>,
+    pub(super) is_required: bool,
+    pub(crate) sample: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,27 +28,17 @@ enum Part {
     Captured { name: String, capture: Capture },
 }
 
-/// Whether a verdict requires the route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Required {
-    Always,
-    ByShare,
-}
-
 // === impl Entry ===
 
 impl Entry {
     pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let selector = Selector::take(&mut fields);
-        let required = match fields.optional("required", Cursor::boolean) {
-            Some(true) => Required::Always,
-            _ => Required::ByShare,
-        };
+        let is_required = fields.optional("required", bool::of_node) == Some(true);
         let parts = fields.required("name", |at| {
             let parts = read_name(at, &selector)?;
             let is_fixed = matches!(parts.as_slice(), [Part::Text(_)]);
-            if required == Required::Always && !is_fixed {
+            if is_required && !is_fixed {
                 // It could not be determined whether such a route was seen.
                 return Err(at.fault("a required route needs a name without captures"));
             }
@@ -66,19 +56,9 @@ impl Entry {
             parts,
             selector,
             keys,
-            required,
+            is_required,
             sample,
         })
-    }
-
-    /// Whether no verdict is safe without this route.
-    pub fn is_required(&self) -> bool {
-        self.required == Required::Always
-    }
-
-    /// The route's own sampling rate, from 0 to 1.
-    pub fn sample(&self) -> Option<f64> {
-        self.sample
     }
 
     /// The name, if it holds no captures.
@@ -87,10 +67,6 @@ impl Entry {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
-    }
-
-    pub(super) fn selector(&self) -> &Selector {
-        &self.selector
     }
 
     /// Key of the record that a matching request is about; `None` if nothing identifies it.

@@ -21,10 +21,10 @@ use std::{borrow::Cow, collections::BTreeSet};
 /// least one must exist. It is unknown which of them a stack uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Selector {
-    methods: Vec<Method>,
-    path: Option<Path>,
-    headers: Vec<(HeaderName, Regex)>,
-    json: Vec<(JpQuery, Regex)>,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) path: Option<Path>,
+    pub(crate) headers: Vec<(HeaderName, Regex)>,
+    pub(crate) json: Vec<(JpQuery, Regex)>,
 }
 
 /// Whether a request is selected.
@@ -37,7 +37,7 @@ pub(crate) enum Fit {
 }
 
 #[derive(Clone, Debug)]
-enum Path {
+pub(crate) enum Path {
     Template(Template),
     Pattern(Regex),
 }
@@ -65,10 +65,9 @@ impl Selector {
             headers: headers.unwrap_or_default(),
             json: json.unwrap_or_default(),
         };
-        if selector.is_empty() && !fields.has_faults() {
+        if selector.is_empty() && fields.faults.is_empty() {
             let message = "expected at least one of methods, path, header, json";
-            let fault = fields.at().fault(message);
-            fields.fault(fault);
+            fields.faults.push(fields.at.fault(message));
         }
         selector
     }
@@ -111,24 +110,6 @@ impl Selector {
             Some(body) if self.fits_body(body) => Fit::Fits,
             Some(_) => Fit::Misses,
         }
-    }
-
-    /// Whether it restricts methods.
-    pub(crate) fn has_methods(&self) -> bool {
-        !self.methods.is_empty()
-    }
-
-    pub(crate) fn has_path(&self) -> bool {
-        self.path.is_some()
-    }
-
-    pub(crate) fn has_json(&self) -> bool {
-        !self.json.is_empty()
-    }
-
-    /// The headers with conditions.
-    pub(crate) fn headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.headers.iter().map(|(name, _)| name)
     }
 
     pub(super) fn template(&self) -> Option<&Template> {
@@ -289,8 +270,8 @@ fn read_patterns<K>(
     let mut faults = ConfigErrors::default();
     let mut patterns = Vec::new();
     for (key, at) in at.entries()? {
-        let name = faults.collect(read_key(&at, key).map_err(Into::into));
-        let pattern = faults.collect(at.pattern().map_err(Into::into));
+        let name = faults.collect(read_key(&at, key));
+        let pattern = faults.collect(at.pattern());
         patterns.extend(name.zip(pattern));
     }
     faults.into_result(patterns)

@@ -7,7 +7,7 @@ use crate::spanned_yaml::{ConfigError, Cursor};
 
 /// A path with placeholders.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Template {
+pub(crate) struct Template {
     pub(super) segments: Vec<Segment>,
 }
 

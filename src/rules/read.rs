@@ -94,7 +94,7 @@ fn read_rule(at: &Cursor<'_>) -> Result<Written, ConfigErrors> {
     if let (Some(target), Some(action)) = (&target, &action)
         && let Err(problem) = target.admits(action)
     {
-        fields.fault(at.fault(problem));
+        fields.faults.push(at.fault(problem));
     }
     fields.finish().into_result(())?;
     let complete = "a field that is missing is a fault";

@@ -115,14 +115,13 @@ impl Declaration {
             "query" => Ok(()),
             _ => Err(at.expected("query")),
         });
-        if !fields.has_faults() && !selector.has_methods() {
-            fields.fault(at.fault("`methods` is missing"));
+        if fields.faults.is_empty() && selector.methods.is_empty() {
+            fields.faults.push(at.fault("`methods` is missing"));
         }
-        if selector
-            .headers()
-            .any(|name| disguise::is_override(name.as_str()))
-        {
-            fields.fault(at.fault("a request that asks for another method is never a read"));
+        let mut headers = selector.headers.iter();
+        if headers.any(|(name, _)| disguise::is_override(name.as_str())) {
+            let message = "a request that asks for another method is never a read";
+            fields.faults.push(at.fault(message));
         }
         fields.finish().into_result(Self {
             selector,
@@ -148,7 +147,7 @@ impl Declaration {
     fn admits(&self, head: &Head<'_>, body: &[u8], json: &JsonBody<'_>) -> bool {
         self.classify(head) != Declared::NotRead
             && self.selector.fit(head, Some(json)) == Fit::Fits
-            && !(self.selector.has_json() && is_said_twice(head, json))
+            && (self.selector.json.is_empty() || !is_said_twice(head, json))
             && (!self.is_graphql || runs_query(head, body, json))
     }
 
@@ -156,17 +155,21 @@ impl Declaration {
     fn is_ambiguous(&self, head: &Head<'_>) -> bool {
         let is_twice = |name| disguise::values(head.headers, name).nth(1).is_some();
         disguise::overrides_method(head.headers, head.query)
-            || self.selector.has_path() && disguise::moves(head.path)
-            || self.selector.headers().any(|name| is_twice(name.as_str()))
+            || self.selector.path.is_some() && disguise::moves(head.path)
+            || self
+                .selector
+                .headers
+                .iter()
+                .any(|(name, _)| is_twice(name.as_str()))
     }
 
     fn looks_into_body(&self) -> bool {
-        self.selector.has_json() || self.is_graphql
+        !self.selector.json.is_empty() || self.is_graphql
     }
 
     fn wants_json(&self, head: &Head<'_>) -> bool {
         // A GraphQL GET has everything in its query string.
-        self.selector.has_json() || self.is_graphql && !head.method.is_safe()
+        !self.selector.json.is_empty() || self.is_graphql && !head.method.is_safe()
     }
 }
 

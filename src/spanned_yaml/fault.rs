@@ -93,8 +93,8 @@ impl ConfigErrors {
     }
 
     /// Keeps the faults of `result`, and returns its value if it has one.
-    pub fn collect<T>(&mut self, result: Result<T, Self>) -> Option<T> {
-        result.map_err(|faults| self.extend(faults)).ok()
+    pub fn collect<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
+        result.map_err(|faults| self.extend(faults.into())).ok()
     }
 }
 
@@ -106,12 +106,7 @@ impl From<ConfigError> for ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{fault}")?;
-        }
-        Ok(())
+        let faults: Vec<_> = self.0.iter().map(ConfigError::to_string).collect();
+        f.write_str(&faults.join("\n"))
     }
 }

@@ -5,10 +5,11 @@ use super::{ConfigError, ConfigErrors, Cursor, Data, Key, Node};
 /// The fields of one section. Fields that remain when it is [finished](Fields::finish) are faults.
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
-    at: Cursor<'n>,
+    pub(crate) at: Cursor<'n>,
     entries: Vec<(&'n Key, Option<&'n Node>)>,
     known: Vec<&'static str>,
-    faults: ConfigErrors,
+    /// Those found so far.
+    pub(crate) faults: ConfigErrors,
 }
 
 // === impl Fields ===
@@ -17,17 +18,14 @@ impl<'n> Fields<'n> {
     /// Starts to read a section. A node that is not a map is a fault, and reads as an empty section.
     pub(crate) fn of(at: Cursor<'n>) -> Self {
         let mut faults = ConfigErrors::default();
-        let entries = match &at.node.data {
-            Data::Map(entries) => entries
-                .iter()
-                .map(|(key, node)| (key, Some(node)))
-                .collect(),
-            _ if at.node.is_null() => Vec::new(),
-            _ => {
-                faults.push(at.expected("a map"));
-                Vec::new()
+        let mut entries = Vec::new();
+        match &at.node.data {
+            Data::Map(members) => {
+                entries.extend(members.iter().map(|(key, node)| (key, Some(node))))
             }
-        };
+            _ if at.node.is_null() => {}
+            _ => faults.push(at.expected("a map")),
+        }
         Self {
             at,
             entries,
@@ -51,7 +49,7 @@ impl<'n> Fields<'n> {
         read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
     ) -> Option<T> {
         let at = self.take(name).filter(|at| !at.node.is_null())?;
-        self.faults.collect(read(&at).map_err(Into::into))
+        self.faults.collect(read(&at))
     }
 
     /// Reads a field that must be present.
@@ -61,7 +59,7 @@ impl<'n> Fields<'n> {
         read: impl FnOnce(&Cursor<'n>) -> Result<T, E>,
     ) -> Option<T> {
         match self.take(name) {
-            Some(at) => self.faults.collect(read(&at).map_err(Into::into)),
+            Some(at) => self.faults.collect(read(&at)),
             None => {
                 // A node that is not a map was reported before, and has no missing fields.
                 if matches!(self.at.node.data, Data::Map(_)) || self.at.node.is_null() {
@@ -73,42 +71,19 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// The position of the section.
-    pub(crate) fn at(&self) -> &Cursor<'n> {
-        &self.at
-    }
-
-    /// Keeps the faults of `result`, and returns its value if it has one.
-    pub(crate) fn collect<T>(&mut self, result: Result<T, ConfigErrors>) -> Option<T> {
-        self.faults.collect(result)
-    }
-
-    pub(crate) fn fault(&mut self, fault: ConfigError) {
-        self.faults.push(fault);
-    }
-
-    /// Whether there are faults so far.
-    pub(crate) fn has_faults(&self) -> bool {
-        !self.faults.is_empty()
-    }
-
     /// Ends the section: every field that was not taken is unknown.
     pub(crate) fn finish(mut self) -> ConfigErrors {
-        for (key, node) in &self.entries {
-            if node.is_none() {
-                continue;
-            }
-            let path = match self.at.path.as_str() {
-                "" => String::new(),
-                path => format!("{path}: "),
-            };
+        for (key, _) in self.entries.iter().filter(|(_, node)| node.is_some()) {
             let hint = match closest(&key.name, self.known.iter().copied()) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("expected one of {}", self.known.join(", ")),
             };
-            let message = format!("{path}unknown field `{}`, {hint}", key.name);
-            self.faults
-                .push(ConfigError::at(self.at.file, key.mark, message));
+            self.faults.push(ConfigError {
+                mark: key.mark,
+                ..self
+                    .at
+                    .fault(format!("unknown field `{}`, {hint}", key.name))
+            });
         }
         self.faults
     }

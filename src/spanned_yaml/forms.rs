@@ -216,12 +216,8 @@ impl Setting for BTreeMap<String, String> {
             let mut faults = ConfigErrors::default();
             let mut texts = Self::new();
             for (key, at) in at.entries()? {
-                let text = at.text().map_err(ConfigErrors::from);
-                texts.extend(
-                    faults
-                        .collect(text)
-                        .map(|text| (key.name.clone(), text.to_owned())),
-                );
+                let text = faults.collect(at.text());
+                texts.extend(text.map(|text| (key.name.clone(), text.to_owned())));
             }
             faults.into_result(texts)
         },
@@ -248,7 +244,7 @@ pub(crate) fn header_values(
             .ok_or_else(|| at.fault(format!("`{}` is not the name of a header", key.name)))
             .and_then(|name| admit(&at, &name).map(|()| name))
             .and_then(|name| Ok((name, header_value(&at)?)));
-        let Some((name, value)) = faults.collect(header.map_err(ConfigErrors::from)) else {
+        let Some((name, value)) = faults.collect(header) else {
             continue;
         };
         if pairs.iter().any(|(other, _)| *other == name) {
@@ -291,7 +287,8 @@ pub(crate) fn is_reachable(authority: &Authority) -> bool {
 }
 
 fn duration(at: &Cursor<'_>, range: Range) -> Result<Duration, ConfigError> {
-    let duration = at.duration()?;
+    let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
+    let duration = at.parse_by(parse_duration, what)?;
     let Some((least, greatest)) = range.ends() else {
         return Ok(duration);
     };
@@ -306,7 +303,8 @@ fn duration(at: &Cursor<'_>, range: Range) -> Result<Duration, ConfigError> {
 }
 
 fn size(at: &Cursor<'_>, range: Range) -> Result<usize, ConfigError> {
-    let size = at.size()?;
+    let what = "a size such as 512B, 64KiB, 1MiB or 1GiB";
+    let size = at.parse_by(parse_size, what)?;
     let Some((least, greatest)) = range.ends() else {
         return match size {
             0 => Err(at.expected("a size of at least one byte")),

@@ -66,7 +66,7 @@ impl Node {
             aliased: 0,
             faults: ConfigErrors::default(),
         };
-        let root = loader.document().map_err(ConfigErrors::from)?;
+        let root = loader.document()?;
         loader.faults.into_result(root)
     }
 
@@ -92,6 +92,14 @@ impl Node {
     }
 
     /// As JSON: plain scalars by the YAML core schema, numbers as spelled.
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&str> {
+        match &self.data {
+            Data::Plain(text) | Data::Quoted(text) => Some(text),
+            Data::List(_) | Data::Map(_) => None,
+        }
+    }
+
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value;
         match &self.data {
@@ -113,7 +121,7 @@ impl Node {
         }
     }
 
-    fn unmarked(data: Data) -> Self {
+    pub fn unmarked(data: Data) -> Self {
         Self {
             mark: None,
             data,
@@ -149,7 +157,7 @@ impl From<&serde_json::Value> for Node {
 
 // === impl Loader ===
 
-impl Loader<'_> {
+impl<'t> Loader<'t> {
     fn document(&mut self) -> Result<Node, ConfigError> {
         let mut root = None;
         loop {
@@ -169,7 +177,7 @@ impl Loader<'_> {
         Ok(root.unwrap_or_else(|| Node::unmarked(Data::Map(Vec::new()))))
     }
 
-    fn node(&mut self, event: Event<'_>, span: Span, depth: usize) -> Result<Node, ConfigError> {
+    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, ConfigError> {
         if depth > MAX_DEPTH {
             return Err(self.fault(
                 span,
@@ -247,9 +255,9 @@ impl Loader<'_> {
         Ok(node)
     }
 
-    fn next(&mut self) -> Result<(Event<'static>, Span), ConfigError> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), ConfigError> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((owned(event), span)),
+            Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(ConfigError::at(
                 self.file,
                 Some(mark(*error.marker())),
@@ -261,24 +269,6 @@ impl Loader<'_> {
 
     fn fault(&self, span: Span, message: impl Into<String>) -> ConfigError {
         ConfigError::at(self.file, Some(mark(span.start)), message)
-    }
-}
-
-fn owned(event: Event<'_>) -> Event<'static> {
-    match event {
-        Event::Scalar(text, style, anchor, _) => {
-            Event::Scalar(text.into_owned().into(), style, anchor, None)
-        }
-        Event::SequenceStart(anchor, _) => Event::SequenceStart(anchor, None),
-        Event::MappingStart(anchor, _) => Event::MappingStart(anchor, None),
-        Event::DocumentStart(explicit) => Event::DocumentStart(explicit),
-        Event::Alias(anchor) => Event::Alias(anchor),
-        Event::Nothing => Event::Nothing,
-        Event::StreamStart => Event::StreamStart,
-        Event::StreamEnd => Event::StreamEnd,
-        Event::DocumentEnd => Event::DocumentEnd,
-        Event::SequenceEnd => Event::SequenceEnd,
-        Event::MappingEnd => Event::MappingEnd,
     }
 }
 

@@ -44,8 +44,7 @@ impl<'n> Cursor<'n> {
     /// `<path>: <message>`. Shows the replacement of a secret value, never the value.
     pub fn fault(&self, message: impl fmt::Display) -> ConfigError {
         let mut message = message.to_string();
-        if let (Data::Plain(text) | Data::Quoted(text), Some(shown)) =
-            (&self.node.data, &self.node.shown)
+        if let Some((text, shown)) = self.node.text().zip(self.node.shown.as_deref())
             && text.len() >= MIN_SECRET
         {
             message = message.replace(text, shown);
@@ -59,32 +58,36 @@ impl<'n> Cursor<'n> {
 
     /// A text; a plain scalar counts as a text, null does not.
     pub fn text(&self) -> Result<&'n str, ConfigError> {
-        match &self.node.data {
-            Data::Plain(_) if self.node.is_null() => Err(self.expected("a text")),
-            Data::Plain(text) | Data::Quoted(text) => Ok(text),
-            _ => Err(self.expected("a text")),
-        }
+        let text = self.node.text().filter(|_| !self.node.is_null());
+        text.ok_or_else(|| self.expected("a text"))
     }
 
     /// A text parsed as `T`; `what` describes it.
     pub fn parse<T: FromStr>(&self, what: &str) -> Result<T, ConfigError> {
-        let text = self.text().map_err(|_| self.expected(what))?;
-        text.parse().map_err(|_| self.expected(what))
+        self.parse_by(|text| text.parse().ok(), what)
     }
 
-    pub fn boolean(&self) -> Result<bool, ConfigError> {
-        self.parse("true or false")
+    /// A text that `parse` accepts; `what` describes it.
+    pub(super) fn parse_by<T>(
+        &self,
+        parse: impl Fn(&str) -> Option<T>,
+        what: &str,
+    ) -> Result<T, ConfigError> {
+        let value = self.text().ok().and_then(parse);
+        value.ok_or_else(|| self.expected(what))
     }
 
     /// A number from `min` to `max`.
     pub fn number_within(&self, min: f64, max: f64) -> Result<f64, ConfigError> {
         let what = format!("a number from {min} to {max}");
-        let number: f64 = self.parse(&what)?;
-        if (min..=max).contains(&number) {
-            Ok(number)
-        } else {
-            Err(self.expected(what))
-        }
+        self.parse_by(
+            |text| {
+                text.parse()
+                    .ok()
+                    .filter(|number| (min..=max).contains(number))
+            },
+            &what,
+        )
     }
 
     /// A whole number from `min` to `max`.
@@ -93,12 +96,14 @@ impl<'n> Cursor<'n> {
             u64::MAX => format!("a whole number of at least {min}"),
             max => format!("a whole number from {min} to {max}"),
         };
-        let number: u64 = self.parse(&what)?;
-        if (min..=max).contains(&number) {
-            Ok(number)
-        } else {
-            Err(self.expected(what))
-        }
+        self.parse_by(
+            |text| {
+                text.parse()
+                    .ok()
+                    .filter(|number| (min..=max).contains(number))
+            },
+            &what,
+        )
     }
 
     /// A method by its name, which is case-sensitive in HTTP.
@@ -117,32 +122,13 @@ impl<'n> Cursor<'n> {
         }
     }
 
-    /// `250ms`, `10s`, `5m`, `1h`, `7d`.
-    pub fn duration(&self) -> Result<Duration, ConfigError> {
-        let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
-        let text = self.text().map_err(|_| self.expected(what))?;
-        parse_duration(text).ok_or_else(|| self.expected(what))
-    }
-
-    /// `512B`, `64KiB`, `1MiB`, `1GiB`, or a number of bytes.
-    pub fn size(&self) -> Result<usize, ConfigError> {
-        let what = "a size such as 512B, 64KiB, 1MiB or 1GiB";
-        let text = self.text().map_err(|_| self.expected(what))?;
-        parse_size(text).ok_or_else(|| self.expected(what))
-    }
-
     pub fn items(&self) -> Result<Vec<Cursor<'n>>, ConfigError> {
         let Data::List(items) = &self.node.data else {
             return Err(self.expected("a list"));
         };
         let items = items.iter().enumerate();
         Ok(items
-            .map(|(index, node)| Cursor {
-                file: self.file,
-                path: format!("{}[{index}]", self.path),
-                node,
-                source: self.source,
-            })
+            .map(|(index, node)| self.below(format!("{}[{index}]", self.path), node))
             .collect())
     }
 
@@ -163,22 +149,25 @@ impl<'n> Cursor<'n> {
         read: impl Fn(&Cursor<'n>) -> Result<T, ConfigErrors>,
     ) -> Result<Vec<T>, ConfigErrors> {
         let mut faults = ConfigErrors::default();
-        let items = self.items().map_err(ConfigErrors::from)?;
+        let items = self.items()?;
         let read = items.iter().filter_map(|item| faults.collect(read(item)));
         let read = read.collect();
         faults.into_result(read)
     }
 
-    pub(super) fn member(&self, name: &str, node: &'n Node) -> Cursor<'n> {
+    pub fn member(&self, name: &str, node: &'n Node) -> Cursor<'n> {
         let path = match self.path.as_str() {
             "" => name.to_owned(),
             path => format!("{path}.{name}"),
         };
+        self.below(path, node)
+    }
+
+    fn below(&self, path: String, node: &'n Node) -> Cursor<'n> {
         Cursor {
-            file: self.file,
             path,
             node,
-            source: self.source,
+            ..*self
         }
     }
 }
@@ -246,14 +235,14 @@ pub(super) fn parse_size(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spanned_yaml::Fields;
+    use crate::spanned_yaml::{Fields, Setting as _};
 
     fn read(text: &str) -> Result<(Option<u64>, Option<Duration>), ConfigErrors> {
         let file = Arc::from("f.yaml");
         let node = Node::parse(&file, text)?;
         let mut fields = Fields::of(Cursor::root(&file, &node));
         let number = fields.required("number", |at| at.integer_within(1, 9));
-        let wait = fields.optional("wait", Cursor::duration);
+        let wait = fields.optional("wait", Duration::of_node);
         fields.finish().into_result((number, wait))
     }
 

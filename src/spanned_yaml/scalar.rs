@@ -1,6 +1,6 @@
 //! The position of a character of a scalar in its file, for faults inside paths and patterns.
 
-use super::{ConfigError, Cursor, Data, Key, Position};
+use super::{ConfigError, Cursor, Key, Position};
 use regex::Regex;
 use std::fmt;
 
@@ -9,10 +9,7 @@ use std::fmt;
 impl Cursor<'_> {
     /// `<path>: <message>`, at the character of the scalar in that column, from 1.
     pub fn fault_within(&self, column: usize, message: impl fmt::Display) -> ConfigError {
-        let text = match &self.node.data {
-            Data::Plain(text) | Data::Quoted(text) => text,
-            Data::List(_) | Data::Map(_) => "",
-        };
+        let text = self.node.text().unwrap_or_default();
         self.fault_in((self.node.mark, text), column, message)
     }
 

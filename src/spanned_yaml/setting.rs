@@ -61,12 +61,8 @@ pub(crate) trait Section: Sized {
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
         let section = Self::take(&mut fields);
-        let incomplete = at.fault("a field is missing");
-        match (section, fields.finish()) {
-            (Some(section), faults) => faults.into_result(section),
-            (None, faults) if faults.is_empty() => Err(incomplete.into()),
-            (None, faults) => Err(faults),
-        }
+        fields.finish().into_result(())?;
+        Ok(section.expect("a field that cannot be read is a fault"))
     }
 
     /// The section of a document that says nothing. It must have a default for each field.
@@ -289,7 +285,7 @@ impl Fields<'_> {
         match self.take(name) {
             Some(at) if !at.node.is_null() => {
                 let read = facts.read(&at);
-                self.collect(read).map(S::of)
+                self.faults.collect(read).map(S::of)
             }
             Some(_) if null.is_some() => null,
             _ if facts.default.is_empty() => null,

@@ -20,7 +20,7 @@ pub struct Assessment<'e> {
     pub rates: [BoundedRate; 5],
     limits: &'e Limits,
     checks: Checks,
-    proof: Proof,
+    pub(super) proof: Proof,
 }
 
 // === impl Assessment ===
@@ -37,10 +37,6 @@ impl<'e> Assessment<'e> {
             figures,
             limits,
         }
-    }
-
-    pub(super) fn proof(&self) -> Proof {
-        self.proof
     }
 
     /// What prevents `safe`. `is_by_key`: reads are sampled by key.
@@ -63,7 +59,7 @@ impl<'e> Assessment<'e> {
 
     /// The finding for the limit that is proven to be exceeded.
     pub(super) fn proven(&self) -> Finding {
-        let strongest = self.proof.strongest();
+        let strongest = self.proof.strongest;
         let [mismatch, error, ..] = &self.rates;
         let finding = match strongest.code {
             _ if self.figures.evidence.is_joined() => self.of_part(strongest),

@@ -96,7 +96,7 @@ pub enum Cause {
 }
 
 /// The figures of one route in one epoch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// The name of the route.
     pub route: Arc<str>,
@@ -169,19 +169,7 @@ impl Figures {
     pub fn new(route: impl Into<Arc<str>>) -> Self {
         Self {
             route: route.into(),
-            requirement: Requirement::Rest,
-            live: 0,
-            reads: 0,
-            sampled: 0,
-            forced: 0,
-            waiting: 0,
-            overdue: 0,
-            delayed: 0,
-            outcomes: Outcomes::default(),
-            evidence: RouteEvidence::default(),
-            keys: None,
-            pace: 0.0,
-            latency: Latency::default(),
+            ..Self::default()
         }
     }
 

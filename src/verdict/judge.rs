@@ -50,7 +50,7 @@ pub fn judge<'e>(evidence: &'e Evidence, limits: &'e Limits, now: Timestamp) -> 
     for (figures, rank) in judged(evidence) {
         let mut assessment = Assessment::new(figures, limits, rank.unwrap_or(REST_RANK));
         let findings = assessment.findings(evidence.is_by_key);
-        let share = assessment.proof().share();
+        let share = assessment.proof.share;
         assessment.state = decide(&findings, share >= 1.0 / limits.alpha());
         if figures.requirement.is_required() {
             reasons.extend(findings);

@@ -12,8 +12,8 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Proof {
     /// Share of the sum over all routes.
-    share: f64,
-    strongest: Term,
+    pub(super) share: f64,
+    pub(super) strongest: Term,
 }
 
 /// T of one rate, with its rank.
@@ -22,7 +22,7 @@ pub(super) struct Term {
     pub(super) code: Code,
     pub(super) trials: Trials,
     pub(super) limit: f64,
-    share: f64,
+    pub(super) share: f64,
 }
 
 // === impl Proof ===
@@ -50,15 +50,6 @@ impl Proof {
             share: terms.iter().map(|term| term.share).sum(),
             strongest,
         }
-    }
-
-    pub(super) fn share(self) -> f64 {
-        self.share
-    }
-
-    /// The term with the most evidence.
-    pub(super) fn strongest(self) -> Term {
-        self.strongest
     }
 }
 

@@ -4,7 +4,8 @@ use super::{Limits, RequiredRoutes};
 use std::sync::Arc;
 
 /// How the verdict depends on a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::FromRepr)]
+#[repr(u8)]
 pub enum Requirement {
     /// Named in `verdict.exempt`.
     Exempt,

@@ -73,7 +73,7 @@ const STACKS: &str = "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n";
 fn config(text: &str) -> Config {
     let folder = Folder::with(&format!("{STACKS}{text}"));
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-    Config::clone(loaded.config())
+    Config::clone(&loaded.config)
 }
 
 fn faults(text: &str) -> String {
@@ -558,7 +558,7 @@ fn stacks_and_sampling_have_the_stated_defaults() {
         format!("{:?}", config.settings.reads),
         format!("{:?}", Reads::default())
     );
-    assert!(config.routes.entries().is_empty());
+    assert!(config.routes.entries.is_empty());
     assert_eq!(config.settings.max_routes, 500);
     assert_eq!(config.settings.sample, Sampling::default());
     let capture = Capture {
@@ -709,8 +709,8 @@ drain: {grace: 10s}
 fn a_file_with_nearly_every_setting_is_read() {
     let folder = Folder::with(STATED);
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-    let config = loaded.config();
-    assert_eq!(config.routes.entries().len(), 2);
+    let config = &loaded.config;
+    assert_eq!(config.routes.entries.len(), 2);
     assert_eq!(config.old.authority.as_str(), "127.0.0.1:9001");
     assert_eq!(
         config.settings.telemetry.service_name.as_deref(),
@@ -732,7 +732,7 @@ fn a_file_that_states_the_defaults_changes_nothing() {
     let silent = Folder::with(stacks);
     let config = |folder: &Folder| {
         let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-        let mut config = Config::clone(loaded.config());
+        let mut config = Config::clone(&loaded.config);
         // Absent values stay `None`, because `report` looks into the environment before the defaults.
         config.settings.telemetry.otlp = twinread::testing::export::otlp::Config::default();
         config.settings.telemetry.service_name = None;
@@ -787,7 +787,7 @@ fn a_stack_is_read() {
          new: {url: 'http://[::1]:2', host: stack, idle_timeout: 5s, breaker: {failures: 3}}\n",
     );
     let loaded = folder.load().unwrap();
-    let config = loaded.config();
+    let config = &loaded.config;
     assert_eq!(config.old.authority.as_str(), "old:1");
     assert_eq!(config.old.base_path, "/base");
     assert_eq!(
@@ -829,7 +829,7 @@ fn variables_are_replaced_and_their_faults_are_reported_once() {
          epoch: {label: 'costs $${RATE}'}\n",
     );
     let loaded = folder.load().unwrap();
-    let config = loaded.config();
+    let config = &loaded.config;
     assert_eq!(config.old.authority.as_str(), "old:1");
     assert_eq!(config.new.base_path, "/api");
     assert_eq!(config.settings.sample.rate, 0.25);
@@ -858,11 +858,11 @@ fn flags_serve_without_a_file_and_win_over_one() {
         sample: text("1"),
     };
     let loaded = load(&Origin::new(None, flags.clone())).unwrap();
-    assert_eq!(loaded.config().new.base_path, "/c");
+    assert_eq!(loaded.config.new.base_path, "/c");
 
     let folder = Folder::with("listen: 127.0.0.1:5\nsample: {rate: 0.1}\nqueue: {max_length: 7}\n");
     let loaded = load(&folder.origin(flags)).unwrap();
-    let config = loaded.config();
+    let config = &loaded.config;
     assert_eq!(config.settings.listen.to_string(), "127.0.0.1:0");
     assert_eq!(config.settings.admin.to_string(), "127.0.0.1:1");
     assert_eq!(config.old.authority.as_str(), "a");
@@ -891,7 +891,7 @@ fn rules_come_from_files_and_folders_next_to_the_file() {
         .write("own/notes.txt", "not rules")
         .write("more.yaml", &RULE.replace("ID", "c"));
     let loaded = folder.load().unwrap_or_else(|faults| panic!("{faults}"));
-    let rules = loaded.config().comparing.rules.rules();
+    let rules = loaded.config.comparing.rules.rules();
     let ids: Vec<_> = rules.iter().map(|rule| rule.id.as_str()).collect();
     assert_eq!(ids, ["a", "b", "c"]);
 }

@@ -29,7 +29,7 @@ impl Watched {
     fn start(file: PathBuf) -> Self {
         let origin = Origin::new(Some(file), Flags::default());
         let loaded = load(&origin).unwrap_or_else(|faults| panic!("{faults}"));
-        let (rate, rates) = watch::channel(loaded.config().settings.sample.rate);
+        let (rate, rates) = watch::channel(loaded.config.settings.sample.rate);
         let gauges = Gauges::default();
         let running = Running::new(origin, loaded, gauges.clone(), move |config| {
             rate.send_replace(config.settings.sample.rate);

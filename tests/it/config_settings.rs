@@ -311,7 +311,7 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
 
     let config = process.running.config();
     assert_eq!(config.settings.sample.rate, 0.3);
-    assert_eq!(config.routes.entries().len(), 1);
+    assert_eq!(config.routes.entries.len(), 1);
     assert_eq!(config.settings.listen.port(), 8080, "what runs stays");
     assert_eq!(config.settings.drain.grace.as_secs(), 10, "what runs stays");
     assert_eq!(process.gauges.settings_revision.get(), 2);

@@ -169,7 +169,7 @@ fn build_that_replaces_the_newest_has_a_new_epoch_and_label() {
 fn under_another_version_header_no_build_is_known() {
     let (ledger, _) = ledger();
     answered_by(&ledger, "a");
-    ledger.begin_comparable(Arc::from("other header"), None, Cause::Version);
+    ledger.begin_comparable(Some(Arc::from("other header")), None, Cause::Version);
     assert_eq!(ledger.tallies().epoch.version, None);
     ledger.begin_epoch(None, Cause::Asked);
     assert!(!answered_by(&ledger, "a"));

@@ -2,11 +2,9 @@
 
 use super::{Counts, Epoch, Latency};
 use crate::{
-    ledger::{
-        Route,
-        route::{METHODS, STATUS_CLASSES},
-    },
+    ledger::{Route, route::STATUS_CLASSES},
     outcome::Outcome,
+    route::METHODS,
     value::Kind,
     verdict::{Figures, Tallies},
 };

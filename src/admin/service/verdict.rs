@@ -6,7 +6,6 @@ use crate::{
     export::{Figures, prometheus},
     ledger::{Gauges, Ledger, RuleCount, RuleCounts, today},
     live::Checks,
-    route::Entry,
     rules::Rule,
     sample::By,
     settings::Current,
@@ -102,7 +101,11 @@ fn expired(config: &Config) -> Vec<Arc<str>> {
 }
 
 fn activity(config: &Config) -> Activity {
-    let mut own = config.routes.entries().iter().filter_map(Entry::sample);
+    let mut own = config
+        .routes
+        .entries
+        .iter()
+        .filter_map(|entry| entry.sample);
     let is_sampling = config.settings.sample.rate > 0.0 || own.any(|rate| rate > 0.0);
     match config.settings.paused {
         Checks::Running if is_sampling => Activity::Sampling,

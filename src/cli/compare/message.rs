@@ -77,12 +77,7 @@ impl Message {
     }
 }
 
-/// Whether it is a media type or an extension with a known body format.
-pub(super) fn is_type(kind: &str) -> bool {
-    media_type(kind).is_some()
-}
-
-fn media_type(kind: &str) -> Option<&str> {
+pub(super) fn media_type(kind: &str) -> Option<&str> {
     Some(match kind {
         "json" | "geojson" | "har" => "application/json",
         "ndjson" | "jsonl" => "application/x-ndjson",

@@ -5,11 +5,9 @@
 
 use super::{Sources, VERDICTS};
 use crate::{
-    ledger::{
-        Bound, Route, RuleCount, Signal,
-        route::{METHODS, STATUS_CLASSES},
-    },
+    ledger::{Bound, Route, RuleCount, Signal, route::STATUS_CLASSES},
     outcome::Outcome,
+    route::METHODS,
     value::Kind,
 };
 use opentelemetry::{

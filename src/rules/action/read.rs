@@ -5,7 +5,7 @@ use super::{
     Subject, TextForm, Time, Transform, Tree, listed, text,
 };
 use crate::{
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, closest},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Setting as _, closest},
     value::{
         json::Class,
         number::{Amount, Decimal, Tolerance},
@@ -133,8 +133,10 @@ fn tolerance(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let abs = fields.optional("abs", amount);
     let rel = fields.optional("rel", amount);
-    if abs.is_none() && rel.is_none() && !fields.has_faults() {
-        fields.fault(at.fault("expected `abs`, `rel` or both"));
+    if abs.is_none() && rel.is_none() && fields.faults.is_empty() {
+        fields
+            .faults
+            .push(at.fault("expected `abs`, `rel` or both"));
     }
     let action = Action::Tolerance(Tolerance { abs, rel });
     fields.finish().into_result(action)
@@ -152,7 +154,7 @@ fn round(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
 
 fn time(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
-    let within = fields.optional("within", Cursor::duration);
+    let within = fields.optional("within", Duration::of_node);
     let formats = fields.optional("formats", |at| {
         let formats = at.each(|at| {
             let problem = |problem: String| at.fault(problem);
@@ -249,7 +251,7 @@ fn replace(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
         && let Some(group) = pattern.unknown_group(with)
     {
         let problem = format!("`with` takes the group `{group}`, which the regex does not have");
-        fields.fault(at.fault(problem));
+        fields.faults.push(at.fault(problem));
     }
     let faults = fields.finish();
     match pattern.zip(with) {
@@ -267,7 +269,7 @@ fn map(at: &Cursor<'_>) -> Result<Action, ConfigErrors> {
         let mut faults = ConfigErrors::default();
         let mut table = Vec::new();
         for (from, to) in at.entries()? {
-            let to = faults.collect(literal(&to).map_err(ConfigErrors::from));
+            let to = faults.collect(literal(&to));
             table.extend(to.map(|to| (from.name.clone(), to)));
         }
         if table.is_empty() && faults.is_empty() {

@@ -278,7 +278,7 @@ fn configuration(
 ) -> (settings::Current<Config>, Arc<Configuration>) {
     let origin = Origin::written("test", CONFIG);
     let loaded = config::load(&origin).unwrap();
-    let (publisher, current) = settings::channel(Config::clone(loaded.config()));
+    let (publisher, current) = settings::channel(Config::clone(&loaded.config));
     let publish = move |config: &Config| publisher.publish(config.clone());
     let changes = history::of_settings(database);
     let running = Configuration::new(origin, loaded, gauges.clone(), publish)

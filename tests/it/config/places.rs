@@ -17,7 +17,7 @@ fn warned(text: &str) -> (String, bool) {
     let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
     let warnings = warnings.join("\n");
     let warnings = warnings.replace(&format!("{}/", folder.path().display()), "");
-    (warnings, loaded.config().is_same_stack)
+    (warnings, loaded.config.is_same_stack)
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn allow_same_stack_permits_it_and_is_remembered() {
     let patched = loaded
         .patched(&serde_json::json!({"paused": true}))
         .unwrap();
-    assert!(patched.config().is_same_stack);
+    assert!(patched.config.is_same_stack);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn a_fault_names_the_variable_and_not_its_value() {
 fn tokens_do_not_show_in_debug_output() {
     let folder = Folder::with(&format!("{STACKS}live_token: {SECRET}\n"));
     let loaded = folder.load().unwrap();
-    let token = loaded.config().settings.live_token.as_ref().unwrap();
+    let token = loaded.config.settings.live_token.as_ref().unwrap();
     assert!(token.is(SECRET.as_bytes()));
     let settings = format!("{:?} {token:?}", loaded.settings());
     assert!(

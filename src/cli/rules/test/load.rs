@@ -20,7 +20,7 @@ pub(super) fn load(paths: &[PathBuf], today: Date) -> Result<Vec<Ready>, ConfigE
     let mut faults = ConfigErrors::default();
     let mut ready = Vec::new();
     for path in paths {
-        let Some(files) = faults.collect(test_files(path).map_err(ConfigErrors::from)) else {
+        let Some(files) = faults.collect(test_files(path)) else {
             continue;
         };
         for file in files {

@@ -125,7 +125,7 @@ fn masked(at: &Cursor<'_>) -> Result<Vec<(Key, u64)>, ConfigErrors> {
     let mut faults = ConfigErrors::default();
     let mut masked = Vec::new();
     for (key, at) in at.entries()? {
-        let count = at.integer_within(1, u64::MAX).map_err(ConfigErrors::from);
+        let count = at.integer_within(1, u64::MAX);
         masked.extend(faults.collect(count).map(|count| (key.clone(), count)));
     }
     faults.into_result(masked)
@@ -151,7 +151,9 @@ fn answer(at: &Cursor<'_>) -> Result<Answer, ConfigErrors> {
     // Null is a JSON value like others.
     let json = fields.take("json").map(|at| at.node.to_json().to_string());
     if text.is_some() && json.is_some() {
-        fields.fault(at.fault("expected `body` or `json`, found both"));
+        fields
+            .faults
+            .push(at.fault("expected `body` or `json`, found both"));
     }
     let json_type = HeaderValue::from_static("application/json");
     if let Some(media_type) = media_type.or(json.as_ref().map(|_| json_type)) {
@@ -171,7 +173,7 @@ fn headers(at: &Cursor<'_>) -> Result<HeaderMap, ConfigErrors> {
     let mut headers = HeaderMap::new();
     for (key, at) in at.entries()? {
         let name = HeaderName::from_bytes(key.name.as_bytes())
-            .map_err(|_| at.fault("expected the name of a header").into());
+            .map_err(|_| at.fault("expected the name of a header"));
         let values = match &at.node.data {
             Data::List(_) => at.each(|at| Ok(header_value(at)?)),
             _ => header_value(&at)
