@@ -101,7 +101,7 @@ impl Ledger {
             other: Route::new(OTHER, present, shared.clone()),
             positions: RwLock::default(),
             places: Mutex::new(Places::new(max_routes)),
-            begun: watch::Sender::new(present.start().number),
+            begun: watch::Sender::new(present.start.number),
             builds: Mutex::new(builds(&epochs, now)),
             epochs: RwLock::new(epochs),
             shared,
@@ -143,13 +143,13 @@ impl Ledger {
             ticket.move_to(&present);
             return false;
         }
-        let own = self.last_of(build, present.start().series);
+        let own = self.last_of(build, present.start.series);
         let is_unknown = own.is_none() && build.is_some();
         if builds.another_answered(is_unknown, now) {
             // A build keeps its label.
             let label = own
                 .as_ref()
-                .and_then(|epoch| epoch.start().epoch.label.as_deref());
+                .and_then(|epoch| epoch.start.epoch.label.as_deref());
             self.begin((None, Some(build)), label, Cause::Version);
             ticket.move_to(&self.present());
             return true;
@@ -166,7 +166,7 @@ impl Ledger {
     /// The newest epoch of that build in a series.
     fn last_of(&self, build: Option<&Version>, series: u64) -> Option<Arc<Epoch>> {
         let epochs = read(&self.0.epochs);
-        let of_series = epochs.iter().filter(|epoch| epoch.start().series == series);
+        let of_series = epochs.iter().filter(|epoch| epoch.start.series == series);
         let mut newest = of_series.rev();
         newest.find(|epoch| epoch.build() == Some(build)).cloned()
     }
@@ -183,7 +183,7 @@ impl Ledger {
         // Every caller holds `builds`, so `begun` cannot change.
         let number = *self.0.begun.borrow() + 1;
         let present = self.present();
-        let before = present.start();
+        let before = &present.start;
         let mut begins = EpochState::begin(number, cause, now);
         if cause == Cause::Version && comparable.is_none() {
             begins.series = before.series;
@@ -211,7 +211,7 @@ impl Ledger {
             ended.pack();
         }
         self.0.begun.send_replace(number);
-        epoch.start().epoch.id.clone()
+        epoch.start.epoch.id.clone()
     }
 
     /// Sets the limits for checks that become evidence, and the routes declared as required.
@@ -263,7 +263,7 @@ impl Ledger {
 
     /// The id of the current epoch.
     pub fn epoch(&self) -> Arc<str> {
-        self.present().start().epoch.id.clone()
+        self.present().start.epoch.id.clone()
     }
 
     /// The number of epochs begun, as a value to wait on.
@@ -289,7 +289,7 @@ impl Ledger {
         let mut held = self.0.shared.seconds.hold();
         let cut = held.cut();
         let states = epochs.iter().map(|epoch| {
-            let number = epoch.start().number;
+            let number = epoch.start.number;
             epoch.state(&cut, |route, mark| is_stored(number, route, mark))
         });
         states.collect()
@@ -297,13 +297,13 @@ impl Ledger {
 
     /// The number of the current epoch.
     pub fn number(&self) -> u64 {
-        self.present().start().number
+        self.present().start.number
     }
 
     /// The numbers of the kept epochs.
     pub fn numbers(&self) -> Vec<u64> {
         let epochs = read(&self.0.epochs);
-        epochs.iter().map(|epoch| epoch.start().number).collect()
+        epochs.iter().map(|epoch| epoch.start.number).collect()
     }
 
     /// Drops past epochs with nothing recorded since `oldest`. A build without any epoch left is new again.

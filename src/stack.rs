@@ -5,10 +5,13 @@
 use std::fmt;
 
 /// The identity of a system; it never changes during a migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stack {
     /// The system that is to be replaced. Its answers are the reference.
+    #[default]
     Old,
     /// The system that is to replace it.
     New,

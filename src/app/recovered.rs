@@ -157,7 +157,9 @@ fn counted(past: Past, config: &Config, gauges: &Gauges) -> Counted {
         pairs: Pairs::default(),
     };
     if goes_on {
-        counted.rule_counts.restore(past.rules);
+        for (rule, count) in past.rules {
+            counted.rule_counts.add(&rule, count);
+        }
         counted.pairs.restore(&counted.ledger.epoch(), past.pairs);
     }
     counted

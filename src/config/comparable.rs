@@ -53,8 +53,8 @@ impl Comparable {
             (self.stacks != before.stacks, Cause::Stacks),
             (self.version_header != before.version_header, Cause::Version),
         ];
-        let mut changed = changes.into_iter().filter(|(is_changed, _)| *is_changed);
-        changed.next().map(|(_, cause)| cause)
+        let mut changes = changes.into_iter();
+        changes.find_map(|(is_changed, cause)| is_changed.then_some(cause))
     }
 }
 

@@ -21,14 +21,14 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Epoch {
     /// As it began, without routes, build and end.
-    start: EpochState,
+    pub(super) start: EpochState,
     /// Set once an answer of the new stack has shown it. `None`: its answers name none.
     build: OnceLock<Option<Version>>,
     until: Mutex<Option<Timestamp>>,
     /// In order of appearance.
     seen: Mutex<Vec<Arc<Tally>>>,
     /// The sum of all routes that are neither required nor exempt.
-    rest: Arc<Tally>,
+    pub(super) rest: Arc<Tally>,
     shared: Arc<LedgerShared>,
 }
 
@@ -97,11 +97,6 @@ impl Epoch {
         }
     }
 
-    /// The epoch as it began.
-    pub(super) fn start(&self) -> &EpochState {
-        &self.start
-    }
-
     /// The build of the new stack that answered its checks: `None` before any answer, `Some(None)` if they name none.
     pub(super) fn build(&self) -> Option<Option<&Version>> {
         self.build.get().map(Option::as_ref)
@@ -157,10 +152,6 @@ impl Epoch {
             .of(&tally.route, (1, reads + 1), false);
         tally.set_requirement(requirement);
         seen.push(tally);
-    }
-
-    pub(super) fn rest(&self) -> &Arc<Tally> {
-        &self.rest
     }
 
     /// Updates which routes the verdict depends on. `called` gives each route's current name; routes with the same name

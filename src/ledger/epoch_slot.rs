@@ -32,7 +32,7 @@ impl EpochSlot {
 
     /// The tallies for a check sampled now.
     pub(super) fn tallies(&self, is_of_rest: bool) -> Tallies {
-        let rest = is_of_rest.then(|| self.epoch.rest().clone());
+        let rest = is_of_rest.then(|| self.epoch.rest.clone());
         [Some(self.tally.clone()), rest]
     }
 

@@ -33,7 +33,7 @@ pub(super) fn open(
     let mut epochs = restored(past);
     let number = epochs.back().map_or(0, |last| {
         last.end(now);
-        last.start().number
+        last.start.number
     });
     let mut begins = EpochState::begin(number + 1, cause, now);
     begins.comparable = comparable;
@@ -47,7 +47,7 @@ pub(super) fn open(
 pub(super) fn builds(epochs: &VecDeque<Arc<Epoch>>, now: Timestamp) -> Builds {
     let present = epochs.back().expect("an epoch is always open");
     let past = epochs.iter().rev().skip(1);
-    let others = past.filter(|epoch| epoch.start().series == present.start().series);
+    let others = past.filter(|epoch| epoch.start.series == present.start.series);
     let another = others.filter_map(|epoch| epoch.last_check()).max();
     Builds::resume(present.last_check(), another, now)
 }

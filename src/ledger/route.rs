@@ -71,7 +71,7 @@ pub struct Ticket {
 }
 
 /// How a read was sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Draw {
     /// The stack that answers the caller.
     pub primary: Stack,
@@ -81,8 +81,9 @@ pub struct Draw {
 }
 
 /// Why a read is sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SampleCause {
+    #[default]
     Drawn,
     /// The caller requested it. Such a check is reported but is never evidence.
     Forced,
@@ -270,7 +271,7 @@ impl Ticket {
 
     /// The id of the check's epoch.
     pub fn epoch(&self) -> &Arc<str> {
-        &self.slot.epoch.start().epoch.id
+        &self.slot.epoch.start.epoch.id
     }
 
     /// Whether the check becomes evidence.
@@ -286,7 +287,7 @@ impl Ticket {
     /// Moves the check to `epoch`, if it is comparable with the checks there.
     pub(super) fn move_to(&mut self, epoch: &Arc<Epoch>) {
         let from = &self.slot.epoch;
-        if Arc::ptr_eq(from, epoch) || from.start().series != epoch.start().series {
+        if Arc::ptr_eq(from, epoch) || from.start.series != epoch.start.series {
             return;
         }
         let present = read(&self.route.0.slot).clone();
@@ -299,7 +300,7 @@ impl Ticket {
         self.slot.tally.sampled.fetch_sub(1, Ordering::Relaxed);
         if let Some(rest) = self.rest() {
             rest.sampled.fetch_sub(1, Ordering::Relaxed);
-            epoch.rest().sampled.fetch_add(1, Ordering::Relaxed);
+            epoch.rest.sampled.fetch_add(1, Ordering::Relaxed);
         }
         self.slot = slot;
     }
@@ -326,7 +327,7 @@ impl Ticket {
     /// The tally of the rest, if the check counts there. That was decided when it was sampled.
     fn rest(&self) -> Option<&Arc<Tally>> {
         let (_, [_, rest]) = self.place.as_ref()?;
-        rest.as_ref().map(|_| self.slot.epoch.rest())
+        rest.as_ref().map(|_| &self.slot.epoch.rest)
     }
 
     fn count(&mut self, outcome: Outcome) {
@@ -355,16 +356,6 @@ impl Ticket {
                 is_of_another: self.is_of_another,
             };
             self.route.0.shared.seconds.end(place, ended);
-        }
-    }
-}
-
-impl Default for Draw {
-    fn default() -> Self {
-        Self {
-            primary: Stack::Old,
-            key: None,
-            cause: SampleCause::Drawn,
         }
     }
 }

@@ -32,13 +32,6 @@ impl RuleCounts {
         counted.masked += count.masked;
     }
 
-    /// Adds the counts of another process.
-    pub fn restore(&self, figures: impl IntoIterator<Item = (Arc<str>, RuleCount)>) {
-        for (rule, count) in figures {
-            self.add(&rule, count);
-        }
-    }
-
     /// The counts of one rule; zero if it was never evaluated.
     pub fn get(&self, rule: &str) -> RuleCount {
         locked(&self.0).get(rule).copied().unwrap_or_default()

@@ -59,6 +59,11 @@ pub(crate) fn changes(
     by: By,
 ) -> Vec<Change> {
     let none = Value::Null;
+    let (source, caller) = match by {
+        By::Start => (Occasion::Start, None),
+        By::File => (Occasion::File, None),
+        By::Api(caller) => (Occasion::Api, Some(caller.to_string())),
+    };
     let changed = after.iter().filter_map(|(name, setting)| {
         let before = before.get(name);
         let is_same = before.is_some_and(|before| {
@@ -74,8 +79,8 @@ pub(crate) fn changes(
         to: setting.value.clone(),
         from_source: before.map(|before| before.source),
         to_source: Some(setting.source),
-        source: by.occasion(),
-        caller: by.caller().map(|caller| caller.to_string()),
+        source,
+        caller: caller.clone(),
     });
     changes.collect()
 }
@@ -89,23 +94,6 @@ fn is_same(before: &Value, after: &Value) -> bool {
 }
 
 // === impl By ===
-
-impl By {
-    fn occasion(self) -> Occasion {
-        match self {
-            Self::Start => Occasion::Start,
-            Self::File => Occasion::File,
-            Self::Api(_) => Occasion::Api,
-        }
-    }
-
-    fn caller(self) -> Option<SocketAddr> {
-        match self {
-            Self::Api(caller) => Some(caller),
-            Self::Start | Self::File => None,
-        }
-    }
-}
 
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

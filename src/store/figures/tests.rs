@@ -47,7 +47,9 @@ impl Process {
             rule_counts: RuleCounts::default(),
             pairs: Pairs::default(),
         };
-        counted.rule_counts.restore(rules);
+        for (rule, count) in rules {
+            counted.rule_counts.add(&rule, count);
+        }
         // Determines which routes are required, as the process does at its start.
         counted.ledger.close_seconds();
         Self {
