@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
     matters: Paths,
+    changed: mpsc::Sender<()>,
 }
 
 /// Every path whose change may affect what is read.
@@ -33,28 +34,34 @@ impl Watch {
     /// Sends at least once for every change of the paths to [follow](Self::follow).
     pub(super) fn new(changed: mpsc::Sender<()>) -> notify::Result<Self> {
         let matters = Paths::default();
-        let shared = matters.clone();
+        let (shared, signal) = (matters.clone(), changed.clone());
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let matters = shared.lock().unwrap_or_else(PoisonError::into_inner);
             // An error means that events were lost.
             if event.map_or(true, |event| concerns(&event, &matters)) {
                 // If full, a signal is already waiting.
-                let _ = changed.try_send(());
+                let _ = signal.try_send(());
             }
         })?;
-        Ok(Self { watcher, matters })
+        Ok(Self {
+            watcher,
+            matters,
+            changed,
+        })
     }
 
-    /// Watches `paths` and nothing else. Call it again after a change, because a swapped link leads to another folder.
+    /// Watches `paths` and nothing else, and sends if they are others than before: those that are new may have changed
+    /// since they were read. Call it again after a change, because a swapped link leads to another folder.
     pub(super) fn follow(&mut self, paths: &[PathBuf]) -> notify::Result<()> {
         let matters: BTreeSet<_> = paths.iter().flat_map(|path| ways(path)).collect();
         let folders = |paths: &BTreeSet<PathBuf>| -> BTreeSet<PathBuf> {
             paths.iter().flat_map(|path| around(path)).collect()
         };
         let wanted = folders(&matters);
-        let before = {
+        let (before, is_new) = {
             let mut current = self.matters.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, matters)
+            let is_new = *current != matters;
+            (std::mem::replace(&mut *current, matters), is_new)
         };
         for gone in folders(&before).difference(&wanted) {
             // A folder that no longer exists is already unwatched.
@@ -62,6 +69,10 @@ impl Watch {
         }
         for folder in &wanted {
             self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
+        if is_new {
+            // If full, a signal is already waiting.
+            let _ = self.changed.try_send(());
         }
         Ok(())
     }
