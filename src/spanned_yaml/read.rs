@@ -2,7 +2,7 @@
 
 use super::{ConfigError, ConfigErrors, Data, Key, Node};
 use http::Method;
-use std::{borrow::Cow, fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, str::FromStr, sync::Arc, time::Duration};
 
 #[derive(Clone, Debug)]
 pub struct Cursor<'n> {
@@ -79,15 +79,7 @@ impl<'n> Cursor<'n> {
 
     /// A number from `min` to `max`.
     pub fn number_within(&self, min: f64, max: f64) -> Result<f64, ConfigError> {
-        let what = format!("a number from {min} to {max}");
-        self.parse_by(
-            |text| {
-                text.parse()
-                    .ok()
-                    .filter(|number| (min..=max).contains(number))
-            },
-            &what,
-        )
+        self.within(min..=max, &format!("a number from {min} to {max}"))
     }
 
     /// A whole number from `min` to `max`.
@@ -96,14 +88,16 @@ impl<'n> Cursor<'n> {
             u64::MAX => format!("a whole number of at least {min}"),
             max => format!("a whole number from {min} to {max}"),
         };
-        self.parse_by(
-            |text| {
-                text.parse()
-                    .ok()
-                    .filter(|number| (min..=max).contains(number))
-            },
-            &what,
-        )
+        self.within(min..=max, &what)
+    }
+
+    fn within<T: FromStr + PartialOrd>(
+        &self,
+        range: RangeInclusive<T>,
+        what: &str,
+    ) -> Result<T, ConfigError> {
+        let number = |text: &str| text.parse().ok().filter(|number| range.contains(number));
+        self.parse_by(number, what)
     }
 
     /// A method by its name, which is case-sensitive in HTTP.

@@ -1,7 +1,7 @@
 //! The ledger's figures by build: each check counts for the build that answered it, and no build is called safe for the
 //! answers of another.
 
-use jiff::Timestamp;
+use crate::verdict_epochs::{figures, ledger};
 use proptest::prelude::*;
 use std::{
     sync::{
@@ -10,38 +10,19 @@ use std::{
     },
     time::Duration,
 };
-use twinread::testing::ledger::{Bound, Clock, Gauges, Ledger};
+use twinread::testing::ledger::{Bound, Gauges, Ledger};
 use twinread::{
     outcome::{Mark, Outcome, Via},
     stack::Stack,
-    verdict::{
-        Activity, Cause, Decision, Evidence, Figures, Limits, Tallies, Trials, Version, judge,
-    },
+    verdict::{Activity, Cause, Decision, Evidence, Limits, Tallies, Trials, Version, judge},
 };
 
 const MATCH: Outcome = Outcome::Match(Via::Exact);
 const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
-/// A ledger, and the second on its clock.
-fn ledger() -> (Ledger, Arc<AtomicI64>) {
-    let second = Arc::new(AtomicI64::new(1_000));
-    let shown = second.clone();
-    let clock = Clock::new(move || at(shown.load(Ordering::SeqCst)));
-    (Ledger::with_clock(500, Gauges::default(), clock), second)
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap()
-}
-
 fn close(ledger: &Ledger, second: &AtomicI64) {
     second.fetch_add(1, Ordering::SeqCst);
     ledger.close_seconds();
-}
-
-fn figures<'t>(tallies: &'t Tallies, route: &str) -> &'t Figures {
-    let mut routes = tallies.routes.iter();
-    routes.find(|figures| *figures.route == *route).unwrap()
 }
 
 fn version(build: &str) -> Version {

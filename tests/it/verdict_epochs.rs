@@ -27,18 +27,18 @@ const MATCH: Outcome = Outcome::Match(Via::Exact);
 const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
 /// A ledger, and the second on its clock.
-fn ledger() -> (Ledger, Arc<AtomicI64>) {
+pub(crate) fn ledger() -> (Ledger, Arc<AtomicI64>) {
     let second = Arc::new(AtomicI64::new(1_000));
     let shown = second.clone();
     let clock = Clock::new(move || at(shown.load(Ordering::SeqCst)));
     (Ledger::with_clock(500, Gauges::default(), clock), second)
 }
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn figures<'t>(tallies: &'t Tallies, route: &str) -> &'t Figures {
+pub(crate) fn figures<'t>(tallies: &'t Tallies, route: &str) -> &'t Figures {
     let mut routes = tallies.routes.iter();
     routes.find(|figures| *figures.route == *route).unwrap()
 }
