@@ -136,9 +136,15 @@ impl Ledger {
     /// Counts the check of `ticket` in the epoch of the build that answered it, and begins one for an unknown build.
     /// `None` means that the answer names no build. Returns whether an epoch began.
     pub fn attribute(&self, build: Option<&Version>, ticket: &mut Ticket) -> bool {
+        let has_begun = self.count_for(build, ticket);
+        ticket.attribute(build);
+        has_begun
+    }
+
+    fn count_for(&self, build: Option<&Version>, ticket: &mut Ticket) -> bool {
         let mut builds = locked(&self.0.builds);
         let (present, now) = (self.present(), self.now());
-        if present.is_of(build) {
+        if present.adopt(build) {
             builds.newest_answered(now);
             ticket.move_to(&present);
             return false;
@@ -192,7 +198,7 @@ impl Ledger {
         begins.epoch.label = label.map(Arc::from);
         let epoch = Epoch::open(begins, self.0.shared.clone());
         if let Some(build) = build {
-            epoch.is_of(build);
+            epoch.adopt(build);
         }
         for route in routes.values().chain([&self.0.other]) {
             route.enter(&epoch);
@@ -241,7 +247,7 @@ impl Ledger {
                 tally.waiting.fetch_sub(1, Ordering::Relaxed);
             }
             for tally in ended.tallies.iter().flatten() {
-                tally.enter(&ended.entry, &judged_by.limits);
+                tally.enter(&ended, &judged_by.limits);
             }
             if ended.is_of_another {
                 let present = ended.sampled_in.iter().flatten();

@@ -54,7 +54,7 @@ impl Epoch {
             shared,
         };
         if epoch.last_check().is_some() {
-            epoch.is_of(None);
+            epoch.adopt(None);
         }
         Arc::new(epoch)
     }
@@ -107,8 +107,8 @@ impl Epoch {
         self.build().flatten()
     }
 
-    /// Whether it is the epoch of that build, which it is from now on if nothing has answered before.
-    pub(super) fn is_of(&self, build: Option<&Version>) -> bool {
+    /// Makes it the epoch of that build if nothing has answered before. Returns whether it is.
+    pub(super) fn adopt(&self, build: Option<&Version>) -> bool {
         self.build.get_or_init(|| build.cloned()).as_ref() == build
     }
 

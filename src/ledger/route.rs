@@ -14,7 +14,7 @@ use crate::{
     route::{ENOUGH, METHODS},
     stack::Stack,
     value::Kind,
-    verdict::Entry,
+    verdict::{Entry, Version},
 };
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -64,6 +64,8 @@ pub struct Ticket {
     is_delayed: bool,
     /// Whether another build answered it than the one of the present epoch.
     pub(super) is_of_another: bool,
+    /// Whether the build of the epoch in which it counts answered it, as far as known.
+    is_attributed: bool,
     draw: Draw,
     sampled: Timestamp,
     /// Its place among the checks that become evidence. A forced check never does.
@@ -179,6 +181,7 @@ impl Route {
             drop_reason: Reason::Internal,
             is_delayed: false,
             is_of_another: false,
+            is_attributed: true,
             draw,
             sampled,
             place,
@@ -274,9 +277,9 @@ impl Ticket {
         &self.slot.epoch.start.epoch.id
     }
 
-    /// Whether the check becomes evidence.
+    /// Whether the check becomes evidence for the build of its epoch.
     pub fn is_evidence(&self) -> bool {
-        self.place.is_some()
+        self.place.is_some() && self.is_attributed
     }
 
     /// Marks the check as delayed because of a write. It is counted with the outcome.
@@ -305,9 +308,15 @@ impl Ticket {
         self.slot = slot;
     }
 
+    /// Records the build that answered the check; `None` if the answer names none.
+    pub(super) fn attribute(&mut self, build: Option<&Version>) {
+        let own = self.slot.epoch.build();
+        self.is_attributed = own.is_none_or(|own| own == build);
+    }
+
     /// Records how long a stack took for its complete answer.
     pub fn answered(&self, stack: Stack, took: Duration) {
-        if self.draw.cause == SampleCause::Drawn {
+        if self.is_attributed && self.draw.cause == SampleCause::Drawn {
             self.slot.tally.count_latency(stack, took);
             if let Some(rest) = self.rest() {
                 rest.count_latency(stack, took);
@@ -354,6 +363,7 @@ impl Ticket {
                 tallies,
                 sampled_in,
                 is_of_another: self.is_of_another,
+                is_attributed: self.is_attributed,
             };
             self.route.0.shared.seconds.end(place, ended);
         }

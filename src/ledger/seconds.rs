@@ -63,6 +63,8 @@ pub(super) struct Ended {
     pub(super) sampled_in: Tallies,
     /// Whether another build answered it than the one of that epoch.
     pub(super) is_of_another: bool,
+    /// Whether the build of the epoch in which it counts answered it, as far as known.
+    pub(super) is_attributed: bool,
 }
 
 #[derive(Debug)]

@@ -4,12 +4,13 @@ use super::{
     RouteState,
     latencies::Latencies,
     locks::locked,
+    seconds::Ended,
     snapshot::{CUT, ChangeStamp},
 };
 use crate::{
     outcome::Outcome,
     stack::Stack,
-    verdict::{Entry, EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence},
+    verdict::{EventRate, Figures, Limits, Outcomes, Requirement, RouteEvidence},
 };
 use jiff::Timestamp;
 use std::ptr;
@@ -139,8 +140,13 @@ impl Tally {
         locked(&self.course).latencies.record(stack, took);
     }
 
-    /// Adds a check to the evidence.
-    pub(super) fn enter(&self, entry: &Entry, limits: &Limits) {
+    /// Adds a check to the evidence. If another build answered it or may have, only a mismatch is added, because matches
+    /// of one build prove nothing of another.
+    pub(super) fn enter(&self, ended: &Ended, limits: &Limits) {
+        let entry = &ended.entry;
+        if !ended.is_attributed && !matches!(entry.outcome, Outcome::Mismatch(_)) {
+            return;
+        }
         let course = &mut *locked(&self.course);
         course.evidence.enter(entry, limits);
         if let Outcome::Match(_) = entry.outcome {

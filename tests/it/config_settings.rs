@@ -351,13 +351,13 @@ fn a_bad_file_changes_nothing_and_is_counted() {
     assert_eq!(
         process.gauges.reload_failures.get(),
         1,
-        "the same file is printed once"
+        "the same file is counted once"
     );
     process.running.reload(Cause::Hangup).unwrap_err();
     assert_eq!(
         process.gauges.reload_failures.get(),
         2,
-        "who asks is printed again"
+        "a reload that was asked for is counted again"
     );
 
     process.write("sample: {rate: 0.3}\n");

@@ -24,7 +24,7 @@ fn run(folder: &Path, line: &str) -> (i32, String, String) {
 }
 
 const RULES: &str = "rules:
-  - {id: clock, why: each stack reports its own time, at: $.at, do: ignore}
+  - {id: clock, why: each stack tells its own time, at: $.at, do: ignore}
   - {id: tags, why: tags have no order, when: {routes: [get-*], methods: [POST]}, at: $.tags, do: unordered}
   - {id: date, why: each stack has a clock, at: header.date, do: ignore}
 ";

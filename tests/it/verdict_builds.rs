@@ -1,7 +1,7 @@
 //! The ledger's figures by build: each check counts for the build that answered it, and no build is called safe for the
 //! answers of another.
 
-use crate::verdict_epochs::{figures, ledger};
+use crate::verdict_epochs::{MATCH, MISMATCH, close, figures, ledger};
 use proptest::prelude::*;
 use std::{
     sync::{
@@ -12,18 +12,10 @@ use std::{
 };
 use twinread::testing::ledger::{Bound, Gauges, Ledger};
 use twinread::{
-    outcome::{Mark, Outcome, Via},
+    outcome::{Outcome, ShadowError},
     stack::Stack,
     verdict::{Activity, Cause, Decision, Evidence, Limits, Tallies, Trials, Version, judge},
 };
-
-const MATCH: Outcome = Outcome::Match(Via::Exact);
-const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
-
-fn close(ledger: &Ledger, second: &AtomicI64) {
-    second.fetch_add(1, Ordering::SeqCst);
-    ledger.close_seconds();
-}
 
 fn version(build: &str) -> Version {
     Version::of(build.as_bytes()).unwrap()
@@ -168,7 +160,7 @@ fn an_unnamed_build_has_an_epoch_of_its_own_if_it_was_the_first() {
 }
 
 #[test]
-fn unnamed_answer_counts_with_the_newest_and_splits_its_checks() {
+fn unnamed_answer_is_no_evidence_and_splits_that_of_the_newest() {
     let (ledger, second) = ledger();
     for build in [Some("a"), None, Some("a"), Some("a")] {
         check(&ledger, build, MATCH);
@@ -177,9 +169,31 @@ fn unnamed_answer_counts_with_the_newest_and_splits_its_checks() {
     let tallies = ledger.tallies();
     assert_eq!(tallies.mixed, Some(Duration::from_secs(1)));
     let figures = figures(&tallies, "get-user");
-    assert_eq!(figures.evidence.checks().matched, 4);
+    assert_eq!(figures.evidence.checks().matched, 3);
+    assert_eq!(figures.outcomes.matches(), 4);
     assert_eq!(figures.evidence.alone, Some(Trials::new(2, 0)));
     assert_eq!(tallies.rest.evidence.alone, Some(Trials::new(2, 0)));
+}
+
+#[test]
+fn clean_unnamed_answers_do_not_dilute_errors_of_the_newest() {
+    let (ledger, second) = ledger();
+    let error = Outcome::ShadowError(ShadowError::Timeout);
+    for round in 0..3_400 {
+        let outcome = if round % 50 == 0 { error } else { MATCH };
+        check(&ledger, Some("a"), outcome);
+    }
+    for _ in 0..8_000 {
+        check(&ledger, None, MATCH);
+    }
+    // A mismatch counts, whoever answered: it may be of the newest.
+    check(&ledger, None, MISMATCH);
+    close(&ledger, &second);
+    let tallies = ledger.tallies();
+    let checks = figures(&tallies, "get-user").evidence.checks();
+    assert_eq!((checks.matched, checks.errors), (3_332, 68));
+    assert_eq!(checks.mismatch(), Trials::new(3_333, 1));
+    assert_eq!(figures(&tallies, "get-user").outcomes.matches(), 11_332);
 }
 
 #[test]

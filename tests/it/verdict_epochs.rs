@@ -23,8 +23,8 @@ use twinread::{
     },
 };
 
-const MATCH: Outcome = Outcome::Match(Via::Exact);
-const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
+pub(crate) const MATCH: Outcome = Outcome::Match(Via::Exact);
+pub(crate) const MISMATCH: Outcome = Outcome::Mismatch(Mark::Plain);
 
 /// A ledger, and the second on its clock.
 pub(crate) fn ledger() -> (Ledger, Arc<AtomicI64>) {
@@ -110,7 +110,7 @@ fn check(ledger: &Ledger, name: &str, outcome: Outcome) {
     route.sample().finish(outcome);
 }
 
-fn close(ledger: &Ledger, second: &AtomicI64) {
+pub(crate) fn close(ledger: &Ledger, second: &AtomicI64) {
     second.fetch_add(1, Ordering::SeqCst);
     ledger.close_seconds();
 }

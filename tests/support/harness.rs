@@ -1,7 +1,7 @@
 //! What the tests of both binaries and the benchmarks share: scripted stacks, callers that write bytes, the live path
 //! alone, and the real program.
 //!
-//! Every wait has a deadline, so a test that would hang fails.
+//! Every wait of a test has a deadline, so a test that would hang fails. Stacks wait without one.
 
 #![allow(
     dead_code,

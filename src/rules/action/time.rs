@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_report_no_date_are_refused() {
+    fn formats_without_a_date_are_refused() {
         for format in ["rfc3339 ", "iso", "%H:%M", "%Q!"] {
             assert!(Format::parse(format).is_err(), "{format}");
         }

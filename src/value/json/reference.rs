@@ -194,7 +194,7 @@ mod tests {
         all.collect()
     }
 
-    /// Reads a text reference another, checks that the result is the same as without it, and returns what was found equal.
+    /// Reads a text against another, checks that the result is the same as without it, and returns what was found equal.
     fn check(old: &str, new: &str) -> Vec<(String, String)> {
         let old = Document::parse(old.as_bytes(), 128).unwrap();
         let plain = Document::parse(new.as_bytes(), 128).map(|document| tape(&document));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_reference_what_is() {
+    fn what_is_not_json_is_refused_against_what_is() {
         for (old, new) in [
             ("[1]", "[1 2]"),
             ("[1]", "[1-]"),
@@ -317,7 +317,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_read_the_same_reference_any_other(old in documents(), new in documents(), seed: u64) {
+        fn a_text_is_read_the_same_against_any_other(old in documents(), new in documents(), seed: u64) {
             check(&old.to_string(), &respelled(&new, &mut { seed }));
             let records = |document: &Json| format!("[{document},{document},{new},{document}]");
             check(&records(&old), &records(&old));
@@ -326,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_refused_the_same_reference_any_other(old in documents(), new in r#"[\[\]{}":,0-2.\\ab ]{0,24}"#) {
+        fn a_text_is_refused_the_same_against_any_other(old in documents(), new in r#"[\[\]{}":,0-2.\\ab ]{0,24}"#) {
             check(&old.to_string(), &new);
             check(r#"[{"a":1,"b":[0,1]},{"b":[],"a":"b"}]"#, &new);
         }
