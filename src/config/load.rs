@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::today,
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Position},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Node, Position},
 };
 use std::{
     fmt, fs,
@@ -160,6 +160,12 @@ impl Origin {
             None => self.text.to_owned(),
         };
         let mut root = Node::parse(name, &text)?;
+        if root.is_null() {
+            root.data = Data::Map(Vec::new());
+        }
+        if !matches!(root.data, Data::Map(_)) {
+            return Err(Cursor::root(name, &root).expected("a map").into());
+        }
         if self.file.is_some() {
             // A field missing in an empty file is missing at its beginning.
             root.mark.get_or_insert(Position { line: 1, column: 1 });

@@ -81,6 +81,27 @@ fn faults(text: &str) -> String {
 }
 
 #[test]
+fn file_that_is_no_map_is_one_fault_and_an_empty_one_lacks_its_urls() {
+    for (text, found) in [
+        ("just text", "`just text`"),
+        ("- a", "a list"),
+        ("7", "`7`"),
+    ] {
+        let expected = format!("twinread.yaml:1:1: expected a map, found {found}");
+        assert_eq!(Folder::with(text).faults(), expected);
+    }
+    for text in ["", "null", "~", "# nothing"] {
+        let faults = Folder::with(text).faults();
+        let lines: Vec<_> = faults.lines().collect();
+        let [old, new] = lines[..] else {
+            panic!("{text}: {faults}");
+        };
+        assert!(old.ends_with("old: `url` is missing"), "{old}");
+        assert!(new.ends_with("new: `url` is missing"), "{new}");
+    }
+}
+
+#[test]
 fn every_fault_is_reported_at_once_by_line() {
     let folder = Folder::with(
         "listen: here\n\
