@@ -10,7 +10,10 @@ use std::time::Instant;
 pub(super) fn differences(old: &str, new: &str, deadline: Option<Instant>) -> Vec<Difference> {
     let olds: Vec<&str> = old.split_inclusive('\n').collect();
     let news: Vec<&str> = new.split_inclusive('\n').collect();
-    let value = |lines: &[&str]| (!lines.is_empty()).then(|| Value::text(&lines.concat(), "text"));
+    let value = |lines: &[&str]| {
+        let length = lines.iter().map(|line| line.len()).sum();
+        (length > 0).then(|| Value::text_of(length, "text", || lines.concat()))
+    };
     align::runs(&olds, &news, deadline)
         .into_iter()
         .filter(|run| !run.is_equal)

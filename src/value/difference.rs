@@ -204,10 +204,14 @@ fn escape(c: char, out: &mut String) {
 impl Value {
     /// A text; its type, which is `class`, and its length if it is long.
     pub fn text(text: &str, class: &'static str) -> Self {
-        if text.len() <= MAX_VALUE {
-            Self::Text(text.to_owned())
+        Self::text_of(text.len(), class, || text.to_owned())
+    }
+
+    /// The same of a text that is built only if it is short enough; `length` is in bytes.
+    pub fn text_of(length: usize, class: &'static str, text: impl FnOnce() -> String) -> Self {
+        if length <= MAX_VALUE {
+            Self::Text(text())
         } else {
-            let length = text.len();
             Self::Summary { class, length }
         }
     }

@@ -20,11 +20,11 @@ pub(super) struct Plain {
     json: Option<Vec<u8>>,
 }
 
-/// Parsed forms of both bodies; `None` if one of them has another form.
+/// Parsed forms of both bodies; `None` if a body has another form.
 #[derive(Debug)]
 pub(super) struct Bodies<'b> {
     pub documents: Option<[Document<'b>; 2]>,
-    pub lines_of_old: Option<Vec<String>>,
+    pub lines: Option<[Vec<String>; 2]>,
     pub bytes: [&'b [u8]; 2],
 }
 
@@ -88,7 +88,7 @@ impl<'b> Bodies<'b> {
         let documents = old.document(max_depth).zip(new.document(max_depth));
         Self {
             documents: documents.map(<[_; 2]>::from),
-            lines_of_old: old.lines(),
+            lines: old.lines().zip(new.lines()).map(<[_; 2]>::from),
             bytes: [&old.bytes, &new.bytes],
         }
     }

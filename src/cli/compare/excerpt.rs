@@ -28,9 +28,17 @@ pub(super) struct Excerpts<'b> {
     /// Paths to all nodes at or below which something differs.
     differing: HashSet<&'b [Step]>,
     masks: Masks<'b>,
-    /// The lines of old that differ, counted from 0.
-    hunks: Vec<Range<usize>>,
+    hunks: Vec<Hunk>,
     columns: usize,
+}
+
+/// A range of lines that differ.
+#[derive(Debug)]
+struct Hunk {
+    /// Lines of old, counted from 0.
+    olds: Range<usize>,
+    /// Number of lines in new; `None` if unknown.
+    news: Option<usize>,
 }
 
 /// A node and its name in its parent.
@@ -59,7 +67,7 @@ impl<'b> Excerpts<'b> {
                 Place::Node(steps) => {
                     differing.extend((0..=steps.len()).map(|length| &steps[..length]));
                 }
-                Place::Lines { first, last } => hunks.push(lines_of_old(difference, *first, *last)),
+                Place::Lines { first, last } => hunks.push(Hunk::of(difference, *first, *last)),
                 _ => {}
             }
         }
@@ -170,23 +178,43 @@ impl<'b> Excerpts<'b> {
         }
     }
 
-    /// Context lines of a text. Lines outside of differences are equal in both.
+    /// Context lines of a text. Lines outside of differences are equal in both, or rules mask how they differ.
     fn around_lines(
         &self,
         difference: &Difference,
         first: usize,
         last: usize,
     ) -> (Vec<Row>, Vec<Row>) {
-        let lines = self.bodies.lines_of_old.as_deref().unwrap_or_default();
-        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.contains(line));
-        let shown = |line: usize| Row::same(harmless(lines[line].trim_end_matches('\n')));
-        let own = lines_of_old(difference, first, last);
+        let Some([lines, news]) = &self.bodies.lines else {
+            return Default::default();
+        };
+        let is_equal = |line: &usize| !self.hunks.iter().any(|hunk| hunk.olds.contains(line));
+        let plain = |line: &String| harmless(line.trim_end_matches('\n'));
+        let shown = |line: usize| {
+            let new = self.new_line(line).and_then(|line| news.get(line));
+            Row {
+                is_changed: false,
+                old: Some(plain(&lines[line])),
+                new: Some(plain(new.unwrap_or(&lines[line]))),
+            }
+        };
+        let own = Hunk::of(difference, first, last).olds;
         let (start, end) = (own.start.min(lines.len()), own.end.min(lines.len()));
         let before = (start.saturating_sub(AROUND)..start).rev();
         let mut before: Vec<Row> = before.take_while(is_equal).map(shown).collect();
         before.reverse();
         let after = end..(end + AROUND).min(lines.len());
         (before, after.take_while(is_equal).map(shown).collect())
+    }
+
+    /// The line of new that corresponds to a line of old outside of differences, both counted from 0.
+    fn new_line(&self, line: usize) -> Option<usize> {
+        let before = self.hunks.iter().filter(|hunk| hunk.olds.end <= line);
+        let (olds, news) = before.fold((0, Some(0)), |(olds, news), hunk| {
+            let more = news.zip(hunk.news).map(|(news, more)| news + more);
+            (olds + hunk.olds.len(), more)
+        });
+        (line + news?).checked_sub(olds)
     }
 
     /// The bytes around the first that differs.
@@ -264,15 +292,22 @@ impl Row {
     }
 }
 
-/// The lines of old, counted from 0, at a difference between texts: none if only new has some.
-fn lines_of_old(difference: &Difference, first: usize, last: usize) -> Range<usize> {
-    let start = first - 1;
-    let end = if difference.old.is_some() {
-        last
-    } else {
-        start
-    };
-    start..end
+// === impl Hunk ===
+
+impl Hunk {
+    /// A difference between texts; it has no lines of old if only new has some.
+    fn of(difference: &Difference, first: usize, last: usize) -> Self {
+        let start = first - 1;
+        let end = difference.old.as_ref().map_or(start, |_| last);
+        Self {
+            olds: start..end,
+            news: match &difference.new {
+                None => Some(0),
+                Some(Value::Text(text)) => Some(text.split_inclusive('\n').count()),
+                Some(_) => None,
+            },
+        }
+    }
 }
 
 /// Old and new lines next to each other. Lines that look alike are shown with their line ends.

@@ -168,7 +168,11 @@ mod tests {
     }
 
     fn comparing() -> CompareConfig {
-        let text = "rules: [{id: clock, why: two clocks, at: $.at, do: ignore}]".to_owned();
+        comparing_by("{id: clock, why: two clocks, at: $.at, do: ignore}")
+    }
+
+    fn comparing_by(rule: &str) -> CompareConfig {
+        let text = format!("rules: [{rule}]");
         let today = jiff::civil::date(2026, 11, 22);
         let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
         CompareConfig {
@@ -191,9 +195,11 @@ mod tests {
     }
 
     fn text(kind: &'static str, old: &str, new: &str, view: View) -> String {
-        let (old, new) = (answer(kind, old), answer(kind, new));
-        let comparing = comparing();
-        let comparison = compared(&old, &new, &comparing);
+        shown([answer(kind, old), answer(kind, new)], &comparing(), view)
+    }
+
+    fn shown([old, new]: [Answer; 2], comparing: &CompareConfig, view: View) -> String {
+        let comparison = compared(&old, &new, comparing);
         let plain = Plain::of([&old, &new], 1 << 20);
         let columns = view.columns(80);
         let showing = Showing {
@@ -345,6 +351,19 @@ masked by clock: 1
         assert_eq!(sides(lines[3]), [r#""z": {"at":1}"#; 2], "{reported}");
         let reported = unified(old, r#"{"n":2,"z":{"at":1}}"#);
         assert!(reported.contains("    \"at\": \"10:00\"\n"), "{reported}");
+    }
+
+    #[test]
+    fn context_of_a_text_shows_each_side_if_a_rule_masks() {
+        let comparing = comparing_by("{id: case, why: w, at: body, do: {case: fold}}");
+        let bodies = ["Head\nx\nTail\n", "HEAD\ny\nz\nTAIL\n"];
+        let answers = bodies.map(|body| answer("text/plain", body));
+        let reported = shown(answers, &comparing, View::SideBySide);
+        for sides in [["Head", "HEAD"], ["Tail", "TAIL"]] {
+            let line = reported.lines().find(|line| line.contains(sides[0]));
+            let shown: Vec<_> = line.unwrap().split('│').map(str::trim).collect();
+            assert_eq!(shown, sides, "{reported}");
+        }
     }
 
     #[test]
