@@ -162,6 +162,8 @@ impl Database {
             sources: Vec::new(),
             jobs: Vec::new(),
             settling: Vec::new(),
+            is_failing: false,
+            is_set_aside: false,
             file: opened.file.clone(),
         };
         let spawned = thread::Builder::new()

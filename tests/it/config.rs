@@ -81,7 +81,7 @@ fn faults(text: &str) -> String {
 }
 
 #[test]
-fn file_that_is_no_map_is_one_fault_and_an_empty_one_lacks_its_urls() {
+fn file_that_is_no_map_is_one_fault_and_an_empty_one_is_two() {
     for (text, found) in [
         ("just text", "`just text`"),
         ("- a", "a list"),

@@ -39,88 +39,158 @@ struct Family<N: 'static> {
 }
 
 const COUNTERS: [Family<u64>; 13] = [
-    Family::of("twinread_live_requests_total", "{request}")
-        .help("Requests that callers sent; status_class none: no answer")
-        .read(live_requests),
-    Family::of("twinread_live_failures_total", "{request}")
-        .help("Live requests that twinread answered itself, by cause")
-        .read(live_failures),
-    Family::of("twinread_sampled_total", "{read}")
-        .help(
-            "Reads chosen to be checked; each ends in exactly one outcome of twinread_checks_total",
-        )
-        .read(|sources| per_route(sources, Route::sampled)),
-    Family::of("twinread_checks_total", "{check}")
-        .help("Checks that ended, by outcome")
-        .read(checks),
-    Family::of("twinread_checks_delayed_total", "{check}")
-        .help("Checks that began later, for what they read had just been written through twinread")
-        .read(|sources| per_route(sources, Route::delayed)),
-    Family::of("twinread_differences_total", "{difference}")
-        .help("Differences found under the rules, by kind")
-        .read(differences),
-    Family::of("twinread_rule_masked_total", "{difference}")
-        .help("Differences that would have been reported without the rule")
-        .read(|sources| per_rule(sources, |rule| rule.masked)),
-    Family::of("twinread_rule_applied_total", "{application}")
-        .help("How often the rule was looked at")
-        .read(|sources| per_rule(sources, |rule| rule.applied)),
-    Family::of("twinread_export_dropped_total", "{item}")
-        .help("Spans, metric exports, stored reports and log lines that were dropped")
-        .read(export_dropped),
-    Family::of("twinread_reload_failures_total", "{reload}")
-        .help("Configurations that were refused while running")
-        .read(|sources| alone(sources.gauges.reload_failures.get())),
-    Family::of("twinread_store_failures_total", "{attempt}")
-        .help("Attempts to write the store that failed; each is made again")
-        .read(|sources| alone(sources.gauges.store_failures.get())),
-    Family::of("twinread_store_set_aside_total", "{file}")
-        .help("Damaged or foreign files of the store that were set aside")
-        .read(|sources| alone(sources.gauges.stores_set_aside.get())),
-    Family::of("twinread_bound_reached_total", "{time}")
-        .help("How often a bound was reached without ending a check")
-        .read(bounds_reached),
+    Family::of(
+        "twinread_live_requests_total",
+        "{request}",
+        "Requests that callers sent; status_class none: no answer",
+        live_requests,
+    ),
+    Family::of(
+        "twinread_live_failures_total",
+        "{request}",
+        "Live requests that twinread answered itself, by cause",
+        live_failures,
+    ),
+    Family::of(
+        "twinread_sampled_total",
+        "{read}",
+        "Reads chosen to be checked; each ends in exactly one outcome of twinread_checks_total",
+        |sources| per_route(sources, Route::sampled),
+    ),
+    Family::of(
+        "twinread_checks_total",
+        "{check}",
+        "Checks that ended, by outcome",
+        checks,
+    ),
+    Family::of(
+        "twinread_checks_delayed_total",
+        "{check}",
+        "Checks that began later, for what they read had just been written through twinread",
+        |sources| per_route(sources, Route::delayed),
+    ),
+    Family::of(
+        "twinread_differences_total",
+        "{difference}",
+        "Differences found under the rules, by kind",
+        differences,
+    ),
+    Family::of(
+        "twinread_rule_masked_total",
+        "{difference}",
+        "Differences that would have been reported without the rule",
+        |sources| per_rule(sources, |rule| rule.masked),
+    ),
+    Family::of(
+        "twinread_rule_applied_total",
+        "{application}",
+        "How often the rule was looked at",
+        |sources| per_rule(sources, |rule| rule.applied),
+    ),
+    Family::of(
+        "twinread_export_dropped_total",
+        "{item}",
+        "Spans, metric exports, stored reports and log lines that were dropped",
+        export_dropped,
+    ),
+    Family::of(
+        "twinread_reload_failures_total",
+        "{reload}",
+        "Configurations that were refused while running",
+        |sources| alone(sources.gauges.reload_failures.get()),
+    ),
+    Family::of(
+        "twinread_store_failures_total",
+        "{attempt}",
+        "Attempts to write the store that failed; each is made again",
+        |sources| alone(sources.gauges.store_failures.get()),
+    ),
+    Family::of(
+        "twinread_store_set_aside_total",
+        "{file}",
+        "Damaged or foreign files of the store that were set aside",
+        |sources| alone(sources.gauges.stores_set_aside.get()),
+    ),
+    Family::of(
+        "twinread_bound_reached_total",
+        "{time}",
+        "How often a bound was reached without ending a check",
+        bounds_reached,
+    ),
 ];
 
 const GAUGES: [Family<u64>; 10] = [
-    Family::of("twinread_captured_bytes", "By")
-        .help("Bytes of requests and answers held now")
-        .read(|sources| alone(sources.budget.held() as u64)),
-    Family::of("twinread_queue_length", "{sample}")
-        .help("Samples waiting for their check")
-        .read(|sources| alone(sources.gauges.queue_length.get())),
-    Family::of("twinread_shadow_in_flight", "{replay}")
-        .help("Replays awaiting the shadow")
-        .read(|sources| alone(sources.gauges.shadow_in_flight.get())),
-    Family::of("twinread_breaker_open", "1")
-        .help("1 while the circuit breaker keeps requests from the shadow")
-        .read(|sources| alone(sources.gauges.breaker_open.get())),
-    Family::of("twinread_store_failing", "1")
-        .help("1 while the store cannot be opened or written")
-        .read(|sources| alone(sources.gauges.store_failing.get())),
-    Family::of("twinread_clock_set_back", "1")
-        .help("1 where the clock stood before what was stored when the process began, or was set back since")
-        .read(|sources| alone(sources.gauges.clock_set_back.get())),
-    Family::of("twinread_store_waiting", "{report}")
-        .help("Reports of checks that are not written to the store yet")
-        .read(|sources| alone(sources.gauges.store_waiting.get())),
-    Family::of("twinread_settings_revision", "1")
-        .help("Revision of the runtime settings in force")
-        .read(|sources| alone(sources.gauges.settings_revision.get())),
-    Family::of("twinread_verdict", "1")
-        .help("1 for the verdict as it stands")
-        .read(verdict),
-    Family::of("twinread_build_info", "1")
-        .help("1, with the version of the program")
-        .read(|_| {
+    Family::of(
+        "twinread_captured_bytes",
+        "By",
+        "Bytes of requests and answers held now",
+        |sources| alone(sources.budget.held() as u64),
+    ),
+    Family::of(
+        "twinread_queue_length",
+        "{sample}",
+        "Samples waiting for their check",
+        |sources| alone(sources.gauges.queue_length.get()),
+    ),
+    Family::of(
+        "twinread_shadow_in_flight",
+        "{replay}",
+        "Replays awaiting the shadow",
+        |sources| alone(sources.gauges.shadow_in_flight.get()),
+    ),
+    Family::of(
+        "twinread_breaker_open",
+        "1",
+        "1 while the circuit breaker keeps requests from the shadow",
+        |sources| alone(sources.gauges.breaker_open.get()),
+    ),
+    Family::of(
+        "twinread_store_failing",
+        "1",
+        "1 while the store cannot be opened or written",
+        |sources| alone(sources.gauges.store_failing.get()),
+    ),
+    Family::of(
+        "twinread_clock_set_back",
+        "1",
+        "1 where the clock stood before what was stored when the process began, or was set back since",
+        |sources| alone(sources.gauges.clock_set_back.get()),
+    ),
+    Family::of(
+        "twinread_store_waiting",
+        "{report}",
+        "Reports of checks that are not written to the store yet",
+        |sources| alone(sources.gauges.store_waiting.get()),
+    ),
+    Family::of(
+        "twinread_settings_revision",
+        "1",
+        "Revision of the runtime settings in force",
+        |sources| alone(sources.gauges.settings_revision.get()),
+    ),
+    Family::of(
+        "twinread_verdict",
+        "1",
+        "1 for the verdict as it stands",
+        verdict,
+    ),
+    Family::of(
+        "twinread_build_info",
+        "1",
+        "1, with the version of the program",
+        |_| {
             let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
             vec![(1, vec![version])]
-        }),
+        },
+    ),
 ];
 
-const RATIOS: [Family<f64>; 1] = [Family::of("twinread_mismatch_upper_bound", "1")
-    .help("Upper end of the confidence sequence for the mismatch rate, from 0 to 1")
-    .read(upper_bounds)];
+const RATIOS: [Family<f64>; 1] = [Family::of(
+    "twinread_mismatch_upper_bound",
+    "1",
+    "Upper end of the confidence sequence for the mismatch rate, from 0 to 1",
+    upper_bounds,
+)];
 
 /// Creates an instrument for each family.
 pub(super) fn register(meter: &Meter, sources: &Sources) {
@@ -139,21 +209,18 @@ pub(super) fn register(meter: &Meter, sources: &Sources) {
 }
 
 impl<N: 'static> Family<N> {
-    const fn of(name: &'static str, unit: &'static str) -> Self {
+    const fn of(
+        name: &'static str,
+        unit: &'static str,
+        help: &'static str,
+        read: fn(&Sources) -> Vec<Series<N>>,
+    ) -> Self {
         Self {
             name,
-            help: "",
+            help,
             unit,
-            read: |_| Vec::new(),
+            read,
         }
-    }
-
-    const fn help(self, help: &'static str) -> Self {
-        Self { help, ..self }
-    }
-
-    const fn read(self, read: fn(&Sources) -> Vec<Series<N>>) -> Self {
-        Self { read, ..self }
     }
 
     fn observe<'m, I>(

@@ -82,9 +82,11 @@ pub(super) fn file(path: &Path, health: &Health) -> Result<Opened, Trouble> {
     let writer = match intact(&path) {
         Err(Trouble::Damaged(why)) => {
             tracing::error!(path = %path.display(), why, "the store's file is damaged or not ours");
-            health.set_aside(&set_aside(&path)?, "and a new one begun");
+            let aside = set_aside(&path)?;
             file = lock(private(&path)?, &path)?;
-            prepare(connect(&path)?)?
+            let writer = prepare(connect(&path)?)?;
+            health.set_aside(&aside, "and a new one begun");
+            writer
         }
         opened => opened?,
     };

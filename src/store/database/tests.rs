@@ -277,7 +277,8 @@ fn file_damaged_while_open_is_set_aside_until_the_next_start() {
     let aside = files(&folder, ".corrupt-").remove(0);
     let shown = database.impairments().join(" ");
     assert!(shown.contains(aside.to_str().unwrap()), "{shown}");
-    assert!(shown.contains("was removed or replaced"), "{shown}");
+    assert!(shown.contains("disk image is malformed"), "{shown}");
+    assert!(!shown.contains("was removed or replaced"), "{shown}");
     drop(database);
     assert_eq!(gauges.exports_dropped(Signal::Store), 1);
     let (database, _) = open(&path);

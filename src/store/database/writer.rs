@@ -46,6 +46,10 @@ pub(super) struct Writer {
     pub(super) jobs: Vec<Job>,
     /// Who waits for the round.
     pub(super) settling: Vec<Sender<()>>,
+    /// Whether the last round failed.
+    pub(super) is_failing: bool,
+    /// Whether the file was set aside because it is damaged, after which nothing is written.
+    pub(super) is_set_aside: bool,
     /// Dropped after the connection.
     pub(super) file: Option<Arc<StoreFile>>,
 }
@@ -78,6 +82,7 @@ impl Writer {
         loop {
             let round = self.receive(pause);
             let is_written = self.write();
+            self.is_failing = !is_written;
             match (round, is_written) {
                 (Round::Regular, true) => pause = PERIOD,
                 (Round::Regular, false) => pause = PAUSE,
@@ -104,6 +109,8 @@ impl Writer {
                     self.sources.push(source);
                     return Round::Regular;
                 }
+                // Answered at once by dropping it: the disk fails, and a wait would not end in time.
+                Ok(Command::Settle(_)) if self.is_failing => {}
                 Ok(Command::Settle(settling)) => {
                     self.settling.push(settling);
                     return Round::Regular;
@@ -117,6 +124,9 @@ impl Writer {
     /// Writes the round; `false` if it must be retried.
     fn write(&mut self) -> bool {
         let settling = std::mem::take(&mut self.settling);
+        if self.is_set_aside {
+            return false;
+        }
         match self.attempt() {
             Ok(refused) => {
                 match refused {
@@ -130,15 +140,18 @@ impl Writer {
                 true
             }
             Err(trouble) => {
-                self.health.fails(trouble.to_string());
+                let mut why = trouble.to_string();
                 if let (Trouble::Damaged(_), Some(file)) = (trouble, &self.file) {
                     match open::set_aside(&file.path) {
-                        Ok(aside) => self
-                            .health
-                            .set_aside(&aside, "and nothing is stored until a restart"),
-                        Err(error) => self.health.fails(error.to_string()),
+                        Ok(aside) => {
+                            self.is_set_aside = true;
+                            let consequence = "and nothing is stored until a restart";
+                            self.health.set_aside(&aside, consequence);
+                        }
+                        Err(error) => why = format!("{why}; it cannot be set aside: {error}"),
                     }
                 }
+                self.health.fails(why);
                 false
             }
         }

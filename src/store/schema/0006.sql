@@ -45,3 +45,6 @@ CREATE TRIGGER mismatch_unlinked AFTER DELETE ON mismatch_shown BEGIN
   UPDATE mismatch_totals SET bytes = bytes - 60;
   UPDATE mismatch_classes SET kept = kept - 1 WHERE id = old.class AND outcome = old.outcome;
 END;
+
+-- Each check counts for the build that answered it.
+ALTER TABLE tallies DROP COLUMN unattributed;
