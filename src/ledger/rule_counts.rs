@@ -27,9 +27,15 @@ impl RuleCounts {
     /// Adds to the counts of one rule.
     pub fn add(&self, rule: &str, count: RuleCount) {
         let mut all = locked(&self.0);
-        let counted = all.entry(rule.into()).or_default();
-        counted.applied += count.applied;
-        counted.masked += count.masked;
+        match all.get_mut(rule) {
+            Some(counted) => {
+                counted.applied += count.applied;
+                counted.masked += count.masked;
+            }
+            None => {
+                all.insert(rule.into(), count);
+            }
+        }
     }
 
     /// The counts of one rule; zero if it was never evaluated.

@@ -57,7 +57,7 @@ pub(super) enum BreakerGauge {
 
 /// A permit to send one request to the stack. Dropped unused, it counts as abandoned.
 #[derive(Debug)]
-#[must_use = "without a request the leave is given back"]
+#[must_use = "without a request the permit is given back"]
 pub(super) struct Permit {
     client: Arc<GuardedClient>,
     pass: Pass,

@@ -1,7 +1,7 @@
 //! Takes samples from the queue and starts their checks, within the limits that protect the shadow.
 //!
 //! A sample leaves the queue only when a slot is free for its check, so that waiting samples are counted and shed in
-//! one slot. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
+//! one place. The worker ends when every [`Queue`](crate::pipeline::Queue) is dropped and the checks have ended. When
 //! the process drains, it ends after `grace` at the latest, and the remaining samples count as `shutting_down`.
 
 use super::{

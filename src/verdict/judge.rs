@@ -46,7 +46,7 @@ pub fn judge<'e>(evidence: &'e Evidence, limits: &'e Limits, now: Timestamp) -> 
     let mut reasons = Vec::new();
     let mut routes = Vec::new();
     let mut sum = 0.0;
-    let mut gravest: Option<(f64, Finding)> = None;
+    let mut gravest: Option<(f64, usize)> = None;
     for (figures, rank) in judged(evidence) {
         let mut assessment = Assessment::new(figures, limits, rank.unwrap_or(REST_RANK));
         let findings = assessment.findings(evidence.is_by_key);
@@ -58,14 +58,15 @@ pub fn judge<'e>(evidence: &'e Evidence, limits: &'e Limits, now: Timestamp) -> 
             if rank.is_some() {
                 sum += share;
                 if gravest.as_ref().is_none_or(|(most, _)| share > *most) {
-                    gravest = Some((share, assessment.proven()));
+                    gravest = Some((share, routes.len()));
                 }
             }
         }
         routes.push(assessment);
     }
     let is_unsafe = sum >= 1.0 / limits.alpha();
-    if is_unsafe && let Some((_, proven)) = gravest {
+    if is_unsafe && let Some((_, index)) = gravest {
+        let proven = routes[index].proven();
         // Avoids a duplicate: the proven finding may already be in the list.
         reasons.retain(|reason: &Finding| {
             (reason.code, &reason.route) != (proven.code, &proven.route)
