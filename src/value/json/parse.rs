@@ -2,7 +2,7 @@
 //!
 //! Answers repeat themselves: the objects of a list have the same keys in the same order, and the new answer contains
 //! most of the old one. So a key is first compared with the predicted one. A text that is read
-//! [reference](Document::read_against) another is first compared with that. Text that equals something parsed before is
+//! [against](Document::read_against) another is first compared with that. Text that equals something parsed before is
 //! valid too, and is not parsed again byte by byte.
 
 use super::{
