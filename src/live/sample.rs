@@ -306,25 +306,22 @@ impl Deferred {
     /// Names the request if that has not happened.
     fn name<'n>(&self, named: &'n mut Option<Named>, ledger: &Ledger) -> Option<&'n Named> {
         if named.is_none() {
-            let name =
-                |body: &[u8]| Named::of(&self.live, ledger, &self.request.head(), Some(body));
-            *named = self.with_body(name);
+            let body = self.body.lock();
+            // A name is needed, so an incomplete body counts as empty.
+            let known: &[u8] = match body.end {
+                End::Whole => &body.kept,
+                _ => &[],
+            };
+            *named = Named::of(&self.live, ledger, &self.request.head(), Some(known));
         }
         named.as_ref()
     }
 
     /// The keys that it writes, as far as its body is known.
     fn keys(&self) -> Keys {
-        let (routes, head) = (&self.live.routes, self.request.head());
-        self.with_body(|body| routes.keys(&head, Some(body), Access::Write))
-    }
-
-    /// An incomplete body counts as empty.
-    fn with_body<T>(&self, use_it: impl FnOnce(&[u8]) -> T) -> T {
         let body = self.body.lock();
-        use_it(match body.end {
-            End::Whole => &body.kept,
-            _ => &[],
-        })
+        let body = (body.end == End::Whole).then_some(&body.kept[..]);
+        let routes = &self.live.routes;
+        routes.keys(&self.request.head(), body, Access::Write)
     }
 }
