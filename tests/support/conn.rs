@@ -40,11 +40,6 @@ impl Conn {
         sent.is_ok()
     }
 
-    /// Sends without a time limit, and returns whether the other side accepted it.
-    pub(crate) async fn send_some(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).await.is_ok()
-    }
-
     /// Reads to the end, and returns whether it was a reset.
     pub(crate) async fn ends_in_reset(&mut self) -> bool {
         let mut rest = Vec::new();

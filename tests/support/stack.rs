@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{
     runtime::{Handle, Runtime},
-    sync::Notify,
+    sync::{Notify, futures::Notified},
     task::{JoinHandle, JoinSet},
     time,
 };
@@ -94,8 +94,14 @@ impl Stack {
     pub(crate) fn replying(script: impl Into<Script>) -> Self {
         Self::launch(bind(), script.into(), |mut conn, state| async move {
             while let Some(request) = state.message(&mut conn).await {
+                // Listens before the request counts, so that a release after that is not missed.
+                let released = state.released.notified();
+                let in_flight = state.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+                state.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
                 let reply = state.reply(request).await;
-                if reply.send(&mut conn, &state).await.is_none() {
+                let sent = reply.send(&mut conn, released).await;
+                state.in_flight.fetch_sub(1, Ordering::SeqCst);
+                if sent.is_none() {
                     return;
                 }
             }
@@ -259,15 +265,7 @@ impl Reply {
     pub(crate) const NOTHING: Self = Self::Close(String::new());
 
     /// `None` if the connection is over.
-    async fn send(self, conn: &mut Conn, state: &State) -> Option<()> {
-        let in_flight = state.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
-        state.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
-        let sent = self.write(conn, state).await;
-        state.in_flight.fetch_sub(1, Ordering::SeqCst);
-        sent
-    }
-
-    async fn write(self, conn: &mut Conn, state: &State) -> Option<()> {
+    async fn send(self, conn: &mut Conn, released: Notified<'_>) -> Option<()> {
         match self {
             Self::Write(text) => conn.write(&text).await,
             Self::Close(text) => {
@@ -301,7 +299,7 @@ impl Reply {
                 None
             }
             Self::Wait(text) => {
-                state.released.notified().await;
+                released.await;
                 conn.write(&text).await
             }
         }

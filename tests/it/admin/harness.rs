@@ -1,5 +1,6 @@
 //! An admin API on its own port: real figures, settings and store, without a live path.
 
+use crate::support::{Script, Stack};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -10,7 +11,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     runtime,
     sync::Semaphore,
     task::JoinHandle,
@@ -292,7 +293,7 @@ async fn rechecks(
     ledger: &Ledger,
     (gauges, reports): (Gauges, Reports),
 ) -> (Rechecks, Parts) {
-    let (old, new) = (stack(1).await, stack(2).await);
+    let (old, new) = (stack(1), stack(2));
     let (_live, live) = settings::channel(LiveSettings::default());
     let redactor = Redactor::new(redact::Config::default(), HashKey([7; 16]));
     let (_redactor, redactor) = settings::channel(redactor);
@@ -342,37 +343,13 @@ fn client<B>(addr: SocketAddr) -> Client<B> {
 }
 
 /// Answers `{"price": 1}`, and below `/differs` the given price.
-async fn stack(price: u32) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_all(stream, price));
-        }
-    });
-    addr
-}
-
-async fn answer_all(mut stream: TcpStream, price: u32) {
-    let mut head = Vec::new();
-    while let Ok(byte) = stream.read_u8().await {
-        head.push(byte);
-        if !head.ends_with(b"\r\n\r\n") {
-            continue;
-        }
-        let price = if head.starts_with(b"GET /differs") {
-            price
-        } else {
-            1
-        };
-        let body = format!("{{\"price\": {price}}}");
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        head.clear();
-    }
+/// Answers with this price below `/differs`, and with 1 elsewhere.
+fn stack(price: u32) -> SocketAddr {
+    let body = move |request: &str| {
+        let differs = request.starts_with("GET /differs");
+        format!("{{\"price\": {}}}", if differs { price } else { 1 })
+    };
+    Stack::replying(Script::bodies(body)).addr
 }
 
 // === impl Mismatched ===
