@@ -7,9 +7,12 @@ use http::{HeaderMap, Request, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, DeserializeOwned},
+};
 use serde_json::Value;
-use std::{fmt::Display, io, process::ExitCode, time::Duration};
+use std::{fmt::Display, io, ops::Deref, process::ExitCode, time::Duration};
 use tokio::{runtime, time};
 
 // The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
@@ -72,6 +75,14 @@ pub enum Error {
     NotTwinread { url: String },
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
+}
+
+/// A document of the admin API with the JSON that was received, which scripts get whole: another version of twinread may
+/// have sent more than this one knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Received<T> {
+    pub json: Value,
+    document: T,
 }
 
 /// Default timeout of one answer.
@@ -220,6 +231,30 @@ impl Client {
     }
 }
 
+// === impl Received ===
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Received<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let json = Value::deserialize(from)?;
+        let document = T::deserialize(&json).map_err(de::Error::custom)?;
+        Ok(Self { json, document })
+    }
+}
+
+impl<T> Serialize for Received<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(to)
+    }
+}
+
+impl<T> Deref for Received<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.document
+    }
+}
+
 // === impl Reply ===
 
 impl Reply {
@@ -300,5 +335,14 @@ mod tests {
         let problem = serde_json::json!({"title": "t", "detail": "d", "faults": ["one", "two"]});
         assert_eq!(detail(&problem), "one\ntwo");
         assert_eq!(detail(&serde_json::json!({"title": "t"})), "t");
+    }
+
+    #[test]
+    fn scripts_get_all_that_another_version_sent() {
+        let sent = serde_json::json!({"status": "ready", "impaired": [], "of_a_later_version": 1});
+        let received: Received<crate::admin::documents::Ready> =
+            serde_json::from_value(sent.clone()).unwrap();
+        assert_eq!(received.status, "ready");
+        assert_eq!(serde_json::to_value(&received).unwrap(), sent);
     }
 }

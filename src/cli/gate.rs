@@ -2,7 +2,7 @@
 
 use super::{
     chain,
-    client::{self, ANSWER_WITHIN, Address, Client, Error},
+    client::{self, ANSWER_WITHIN, Address, Client, Error, Received},
     exit::UNAVAILABLE,
     verdict::Summary,
 };
@@ -53,7 +53,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Polls until the verdict is safe or unsafe, or time is up. Retries an unreachable twinread.
-fn decided(mut client: Client, wait: Option<Duration>) -> Result<Verdict, Error> {
+fn decided(mut client: Client, wait: Option<Duration>) -> Result<Received<Verdict>, Error> {
     let deadline = Instant::now() + wait.unwrap_or_default();
     let mut progress = Progress::default();
     loop {
@@ -61,7 +61,7 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<Verdict, Error>
             let left = deadline.saturating_duration_since(Instant::now());
             client.within = left.clamp(SHORTEST, ANSWER_WITHIN);
         }
-        let asked = client.get::<Verdict>("/v1/verdict");
+        let asked = client.get::<Received<Verdict>>("/v1/verdict");
         let is_decided = match &asked {
             Ok(verdict) => verdict.verdict != Decision::Undecided,
             Err(Error::Refused { .. }) => true,
@@ -95,7 +95,7 @@ struct Progress(String);
 // === impl Progress ===
 
 impl Progress {
-    fn report(&mut self, asked: &Result<Verdict, Error>) {
+    fn report(&mut self, asked: &Result<Received<Verdict>, Error>) {
         let now = match asked {
             Ok(verdict) => waits_for(verdict),
             Err(error) => chain(error),

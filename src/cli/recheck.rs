@@ -1,7 +1,7 @@
 //! `twinread recheck`: shows whether the stored mismatches of a class remain.
 
 use super::{
-    client::{self, Address, Error},
+    client::{self, Address, Error, Received},
     verdict::Printable,
 };
 use crate::admin::documents::{ClassRecheck, Found, Rechecked};
@@ -40,7 +40,8 @@ fn recheck(args: &Args) -> Result<ExitCode, Error> {
     let path = format!("/v1/classes/{}/recheck?limit={}", args.class, args.limit);
     let mut client = args.address.client()?;
     client.within = ANSWER_WITHIN;
-    let rechecked: ClassRecheck = client.post(&path, "application/json", "{}".to_owned())?;
+    let rechecked: Received<ClassRecheck> =
+        client.post(&path, "application/json", "{}".to_owned())?;
     client::print(args.json, &rechecked, Summary(&rechecked));
     Ok(ExitCode::from(exit_code(&rechecked)))
 }

@@ -4,7 +4,7 @@ use crate::{
     admin::documents::Preview,
     cli::{
         bad_input,
-        client::{self, Address, Error},
+        client::{self, Address, Error, Received},
     },
 };
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
-    let preview = client.post("/v1/rules/preview", "application/yaml", file)?;
+    let preview: Received<Preview> = client.post("/v1/rules/preview", "application/yaml", file)?;
     Ok(client::print(args.json, &preview, text(&preview)))
 }
 

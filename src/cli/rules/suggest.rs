@@ -2,7 +2,7 @@
 
 use crate::{
     admin::documents::{Suggestion, Suggestions},
-    cli::client::{self, Address, Error},
+    cli::client::{self, Address, Error, Received},
 };
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -22,7 +22,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 }
 
 fn suggest(args: &Args) -> Result<ExitCode, Error> {
-    let suggestions = args.address.client()?.get("/v1/rules/suggestions")?;
+    let client = args.address.client()?;
+    let suggestions: Received<Suggestions> = client.get("/v1/rules/suggestions")?;
     let file = file(&suggestions);
     Ok(client::print(args.json, &suggestions, file.trim_end()))
 }

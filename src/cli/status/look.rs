@@ -2,7 +2,7 @@
 
 use crate::{
     admin::documents::{Classes, Ready, Settings, Verdict},
-    cli::client::{Client, Error},
+    cli::client::{Client, Error, Received},
 };
 use http::StatusCode;
 use serde::Serialize;
@@ -13,10 +13,10 @@ use std::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Look {
     pub(super) at: Instant,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Received<Verdict>,
     /// Newest first.
-    pub(super) classes: Classes,
-    pub(super) settings: Settings,
+    pub(super) classes: Received<Classes>,
+    pub(super) settings: Received<Settings>,
     pub(super) readiness: Readiness,
 }
 
@@ -50,8 +50,8 @@ impl Look {
     pub(super) fn document(&self) -> Value {
         json!({
             "verdict": self.verdict,
-            "classes": self.classes.classes,
-            "settings": self.settings.settings,
+            "classes": self.classes.json["classes"],
+            "settings": self.settings.json["settings"],
             "readiness": self.readiness,
         })
     }
