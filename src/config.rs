@@ -4,6 +4,7 @@
 //! [`Config`] exists only if the whole passed every check, so no other module checks again. Its
 //! [`settings`](Sections) declare each field once: type, range, default, description, and how it can change. [`Running`] is the one in force, changed by the API and by [`reload`].
 
+mod addresses;
 mod comparable;
 mod described;
 mod environment;
@@ -12,7 +13,6 @@ mod layers;
 mod live_config;
 mod load;
 mod patch;
-mod places;
 mod read;
 pub(crate) mod reload;
 mod rule_files;

@@ -37,7 +37,7 @@ use epoch::Epoch;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use locks::{locked, read, write};
-use names::Places;
+use names::RouteSlots;
 use recovery::{builds, forget, open};
 use shared::{JudgedBy, LedgerShared};
 use snapshot::ChangeStamp;
@@ -61,7 +61,7 @@ struct Inner {
     /// Lock order: before all others except `builds`.
     positions: RwLock<Positions>,
     /// Lock order: after `routes`.
-    places: Mutex<Places>,
+    places: Mutex<RouteSlots>,
     /// Oldest first; never empty. Lock order: after `routes`.
     epochs: RwLock<VecDeque<Arc<Epoch>>>,
     /// The number of epochs begun, over all processes. Updated when an epoch begins.
@@ -100,7 +100,7 @@ impl Ledger {
             routes: RwLock::default(),
             other: Route::new(OTHER, present, shared.clone()),
             positions: RwLock::default(),
-            places: Mutex::new(Places::new(max_routes)),
+            places: Mutex::new(RouteSlots::new(max_routes)),
             begun: watch::Sender::new(present.start.number),
             builds: Mutex::new(builds(&epochs, now)),
             epochs: RwLock::new(epochs),

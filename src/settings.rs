@@ -3,10 +3,10 @@
 mod history;
 mod sections;
 
-pub use history::Change;
+pub use history::SettingChange;
 pub(crate) use history::{By, changes};
 pub(crate) use sections::Drain;
-pub use sections::{Capture, Queue};
+pub use sections::{Capture, QueueLimits};
 
 use crate::spanned_yaml::ConfigErrors;
 use std::{collections::BTreeMap, sync::Arc};

@@ -27,7 +27,7 @@ pub use worker::{Compare, Handles, Parts, Worker};
 use crate::{
     pipeline::{Trace, Traced},
     sample::Frequency,
-    settings::{Capture, Drain, Queue},
+    settings::{Capture, Drain, QueueLimits},
     spanned_yaml::{Change, Choice, Form, Setting, settings},
 };
 use http::HeaderName;
@@ -38,7 +38,7 @@ use std::{num::NonZeroUsize, time::Duration};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pub protection: Protection,
-    pub queue: Queue,
+    pub queue: QueueLimits,
     pub capture: Capture,
     pub recheck: Recheck,
     pub conditional: Conditional,

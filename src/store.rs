@@ -11,7 +11,7 @@ mod settings;
 pub use database::Database;
 pub(crate) use database::{OpenError, Source, peek};
 pub(crate) use document::{Class, Mismatch};
-pub(crate) use figures::{Counted, Figures, Past};
+pub(crate) use figures::{Counted, FigureStore, Past};
 pub(crate) use journal::{Entries, Journal};
 pub use mismatches::Store;
 pub(crate) use mismatches::{Classes, Filter, Order, Page, QueryError};

@@ -105,7 +105,7 @@ pub mod sample {
 }
 pub mod settings {
     pub use crate::settings::{
-        Capture, Change, Current, Publisher, Queue, Refused, Source, channel,
+        Capture, Current, Publisher, QueueLimits, Refused, SettingChange, Source, channel,
     };
 }
 pub mod shadow {

@@ -7,7 +7,7 @@ mod rules;
 pub(super) mod verdict;
 
 pub(crate) use crate::{
-    settings::{Change as SettingChange, Settings},
+    settings::{SettingChange, Settings},
     store::{Class, Classes, Mismatch, Page as MismatchPage},
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};

@@ -15,12 +15,16 @@ use std::net::IpAddr;
 
 /// The credentials that a caller must present.
 #[derive(Clone, Debug)]
-pub(super) struct Guard {
+pub(super) struct Credentials {
     token: Option<Secret>,
 }
 
 /// Passes a request on, or rejects it.
-pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(guard): State<Credentials>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !is_guarded(request.uri()) {
         return next.run(request).await;
     }
@@ -35,9 +39,9 @@ pub(super) fn is_guarded(uri: &Uri) -> bool {
     uri.path() == "/v1" || uri.path().starts_with("/v1/")
 }
 
-// === impl Guard ===
+// === impl Credentials ===
 
-impl Guard {
+impl Credentials {
     pub(super) fn new(token: Option<&str>) -> Self {
         Self {
             token: token.map(Secret::new),
@@ -135,7 +139,7 @@ mod tests {
     }
 
     fn status(token: Option<&str>, method: Method, list: &[(&'static str, &str)]) -> Option<u16> {
-        let admitted = Guard::new(token).admit(&method, &headers(list));
+        let admitted = Credentials::new(token).admit(&method, &headers(list));
         let refusal = admitted.err()?.into_response();
         Some(refusal.status().as_u16())
     }

@@ -5,7 +5,7 @@ use super::{
     advice::{self, Turn},
     calls::{Calls, under_way},
     epochs, evidence, examples,
-    guard::{Guard, guard},
+    guard::{Credentials, guard},
     openapi::{self, Frame},
     probes,
     problem::Problem,
@@ -49,7 +49,10 @@ pub(super) fn router(state: AdminState, config: &Config) -> Router {
         .layer(Extension(described))
         .layer(middleware::from_fn_with_state(calls, under_way))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn_with_state(Guard::new(token), guard))
+        .layer(middleware::from_fn_with_state(
+            Credentials::new(token),
+            guard,
+        ))
         .layer(middleware::from_fn(bounded))
 }
 

@@ -6,7 +6,7 @@ use crate::{
     ledger::{Clock, EpochState, Gauges, Ledger, LedgerSnapshot, RuleCounts},
     pipeline::Pairs,
     spanned_yaml::ConfigErrors,
-    store::{self, Counted, Database, Figures, Kept, KeptSettings, Past},
+    store::{self, Counted, Database, FigureStore, Kept, KeptSettings, Past},
     verdict::Cause,
 };
 use rusqlite::Connection;
@@ -38,7 +38,10 @@ impl Recovered {
         let counted = counted(past, &config, &gauges);
         if database.path().is_some() {
             // Stores the initial state at once, in case the process ends early.
-            database.add_source(Figures::new(counted.clone(), config.settings.store.keep));
+            database.add_source(FigureStore::new(
+                counted.clone(),
+                config.settings.store.keep,
+            ));
         }
         Ok(Self {
             loaded,

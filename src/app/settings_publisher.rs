@@ -90,30 +90,30 @@ impl SettingsPublisher {
 }
 
 fn live(config: &Config) -> live::LiveSettings {
-    let settings = config.settings.clone();
+    let settings = &config.settings;
     live::LiveSettings {
         serve_from: settings.serve_from,
         checks: settings.paused,
-        reads: settings.reads,
+        reads: settings.reads.clone(),
         routes: config.routes.clone(),
-        sampling: settings.sample,
-        capture: settings.capture,
-        live_token: settings.live_token,
+        sampling: settings.sample.clone(),
+        capture: settings.capture.clone(),
+        live_token: settings.live_token.clone(),
         comparing: config.comparing.clone(),
     }
 }
 
 fn shadow(config: &Config) -> shadow::Settings {
-    let settings = config.settings.clone();
+    let settings = &config.settings;
     shadow::Settings {
-        protection: settings.new.protection,
-        queue: settings.queue,
-        capture: settings.capture,
-        recheck: settings.recheck,
+        protection: settings.new.protection.clone(),
+        queue: settings.queue.clone(),
+        capture: settings.capture.clone(),
+        recheck: settings.recheck.clone(),
         conditional: settings.conditional,
         trace: settings.telemetry.trace,
         traced: settings.telemetry.traced,
-        version_header: settings.epoch.version_header,
-        drain: settings.drain,
+        version_header: settings.epoch.version_header.clone(),
+        drain: settings.drain.clone(),
     }
 }

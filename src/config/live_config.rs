@@ -32,7 +32,7 @@ pub struct Running {
     /// Puts a configuration in force. Called under the lock, so that calls arrive in the order of the revisions.
     publish: Box<dyn Fn(&Config) + Send + Sync>,
     /// Called with the settings that each change affects.
-    note: Box<dyn Fn(Vec<settings::Change>) + Send + Sync>,
+    note: Box<dyn Fn(Vec<settings::SettingChange>) + Send + Sync>,
     state: Mutex<State>,
 }
 
@@ -107,7 +107,10 @@ impl Running {
     }
 
     /// Passes each later change of settings to `note`.
-    pub fn on_change(self, note: impl Fn(Vec<settings::Change>) + Send + Sync + 'static) -> Self {
+    pub fn on_change(
+        self,
+        note: impl Fn(Vec<settings::SettingChange>) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             note: Box::new(note),
             ..self

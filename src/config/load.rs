@@ -2,9 +2,9 @@
 
 use super::{
     Config, Flags,
+    addresses::Hosts,
     environment::{self, Lookup},
     layers::Layers,
-    places::Hosts,
     rule_files::{self, Rules},
     secrets,
 };

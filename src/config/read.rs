@@ -1,7 +1,7 @@
 //! Reads the whole configuration from the merged tree.
 
 use super::{
-    places::{self, Checked, Hosts, Places},
+    addresses::{self, Addresses, Checked, Hosts},
     sections::Sections,
     stacks::{NewStack, OldStack, StackUrl},
 };
@@ -125,14 +125,14 @@ impl Stacks {
         let Some(((old, new), ((listen, admin), (allows_same_stack, _)))) = all else {
             return Ok(None);
         };
-        let places = Places {
+        let addresses = Addresses {
             listeners: [("listen", listen), ("admin", admin)],
             old: &old,
             new: &new,
             control: control.as_ref(),
             allows_same_stack,
         };
-        let checked = places.check(root, hosts)?;
+        let checked = addresses.check(root, hosts)?;
         Ok(Some(Self {
             old,
             new,
@@ -155,7 +155,7 @@ fn control(
         |new: &Target| (&new.authority, &new.base_path) == (&url.authority, &url.base_path);
     // Otherwise every defect would count as noise.
     if new.is_some_and(is_new) {
-        let at = places::at(root, &["control", "url"]);
+        let at = addresses::at(root, &["control", "url"]);
         return Err(at.expected("another instance of the old stack, not the new one"));
     }
     Ok(old.map(|old| Target {
@@ -167,7 +167,7 @@ fn control(
 
 /// The value at `path`, if it is there and has no fault.
 fn value<T: Setting>(root: &Cursor<'_>, path: &[&str]) -> Option<T> {
-    let at = places::at(root, path);
+    let at = addresses::at(root, path);
     T::of_node(&at).ok().filter(|_| !at.node.is_null())
 }
 
@@ -175,7 +175,7 @@ fn check_admin(root: &Cursor<'_>) -> Result<(), ConfigError> {
     let Some(admin) = value::<SocketAddr>(root, &["admin"]) else {
         return Ok(());
     };
-    let at = places::at(root, &["admin"]);
+    let at = addresses::at(root, &["admin"]);
     let token = root.node.get("admin_token");
     if token.is_none_or(Node::is_null) && !admin.ip().is_loopback() {
         let message =
@@ -199,7 +199,7 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 fn check_capture(root: &Cursor<'_>) -> Result<(), ConfigError> {
     let capture = value::<Capture>(root, &["capture"]);
     if capture.is_some_and(|capture| capture.max_body > capture.max_total) {
-        let at = places::at(root, &["capture"]);
+        let at = addresses::at(root, &["capture"]);
         return Err(at.fault("max_body is more than max_total"));
     }
     Ok(())
@@ -210,7 +210,7 @@ fn check_version_header(root: &Cursor<'_>) -> Result<(), ConfigError> {
     let path = ["epoch", "version_header"];
     let redacted = value::<Vec<HeaderName>>(root, &["redact", "headers"]).unwrap_or_default();
     match value::<HeaderName>(root, &path).filter(|name| redacted.contains(name)) {
-        Some(name) => Err(places::at(root, &path).fault(format!(
+        Some(name) => Err(addresses::at(root, &path).fault(format!(
             "`{name}` is one of redact.headers, and versions are shown"
         ))),
         None => Ok(()),
@@ -225,7 +225,7 @@ fn too_few_keys(root: &Cursor<'_>, settings: &Sections) -> Option<ConfigError> {
     if settings.sample.by == By::Chance || most.is_within(limit, alpha) {
         return None;
     }
-    let by = places::at(root, &["sample", "by"]);
+    let by = addresses::at(root, &["sample", "by"]);
     Some(by.fault(format!(
         "the {} keys that are distinguished cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
          sample by chance (`by: null`), or set the limit to {} or more",

@@ -7,7 +7,7 @@ use crate::{
     redact::{self, Secret},
     route::Routes,
     sample::{Reads, Sampling},
-    settings::{Capture, Drain, Queue},
+    settings::{Capture, Drain, QueueLimits},
     shadow::{Conditional, Recheck},
     spanned_yaml::{Change, Form, Setting, reference, settings},
     stack::Stack,
@@ -73,7 +73,7 @@ settings! {
         pub capture: Capture,
         /// Samples that wait for their check.
         #[setting(change: Change::Runtime)]
-        pub queue: Queue,
+        pub queue: QueueLimits,
         /// What differs is read again on both stacks.
         #[setting(change: Change::Runtime)]
         pub recheck: Recheck,

@@ -15,7 +15,7 @@ use std::{
 
 /// Limits how many names have a route of their own.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct RouteSlots {
     max: usize,
     /// Names that have a route before they appear.
     declared: HashSet<Arc<str>>,
@@ -184,9 +184,9 @@ fn has_collapsed(name: &str, names: &HashSet<&str>) -> bool {
     })
 }
 
-// === impl Places ===
+// === impl RouteSlots ===
 
-impl Places {
+impl RouteSlots {
     pub(super) fn new(max: usize) -> Self {
         Self {
             max,

@@ -4,7 +4,7 @@ use super::{
     epoch::Epoch,
     epoch_slot::EpochSlot,
     locks::{read, write},
-    seconds::{Ended, Place, Tallies},
+    seconds::{Ended, SamplingOrder, Tallies},
     shared::LedgerShared,
     tally::Tally,
 };
@@ -69,7 +69,7 @@ pub struct Ticket {
     draw: Draw,
     sampled: Timestamp,
     /// Its place among the checks that become evidence. A forced check never does.
-    place: Option<(Place, Tallies)>,
+    place: Option<(SamplingOrder, Tallies)>,
 }
 
 /// How a read was sampled.

@@ -49,7 +49,7 @@ pub(super) type Tallies = [Option<Arc<Tally>>; 2];
 
 /// A check's place in the order of sampling.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct SamplingOrder {
     second: i64,
     order: u32,
 }
@@ -69,8 +69,8 @@ pub(super) struct Ended {
 
 #[derive(Debug)]
 enum Message {
-    Begun(Place, Tallies),
-    Ended(Place, Box<Ended>),
+    Begun(SamplingOrder, Tallies),
+    Ended(SamplingOrder, Box<Ended>),
 }
 
 /// The checks that are not evidence yet. Locked while checks become evidence, and for a consistent view.
@@ -114,7 +114,7 @@ impl Seconds {
     }
 
     /// Begins a check, which then counts as waiting.
-    pub(super) fn begin(&self, now: Timestamp, tallies: Tallies) -> Place {
+    pub(super) fn begin(&self, now: Timestamp, tallies: Tallies) -> SamplingOrder {
         let number = now.as_second();
         for tally in tallies.iter().flatten() {
             tally.waiting.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl Seconds {
         self.advance(number);
         // Held until the message is sent, so that all messages of a second have arrived when it is advanced.
         let current = read(&self.current);
-        let place = Place {
+        let place = SamplingOrder {
             second: current.number,
             order: current.begun.fetch_add(1, Ordering::Relaxed),
         };
@@ -130,7 +130,7 @@ impl Seconds {
         place
     }
 
-    pub(super) fn end(&self, place: Place, ended: Ended) {
+    pub(super) fn end(&self, place: SamplingOrder, ended: Ended) {
         self.send(Message::Ended(place, Box::new(ended)));
     }
 
@@ -193,7 +193,7 @@ impl Closer {
         }
     }
 
-    fn end(&mut self, place: Place, ended: Box<Ended>) {
+    fn end(&mut self, place: SamplingOrder, ended: Box<Ended>) {
         // The process ends. The check's result is unknown, so it stays open for the evidence.
         if ended.entry.outcome == Outcome::NotCompared(Reason::ShuttingDown) {
             return;
@@ -210,7 +210,7 @@ impl Closer {
     }
 
     /// `None` if its second is closed.
-    fn slot(&mut self, place: Place) -> Option<&mut Slot> {
+    fn slot(&mut self, place: SamplingOrder) -> Option<&mut Slot> {
         if place.second < self.from {
             return None;
         }

@@ -10,7 +10,7 @@ mod pattern;
 
 pub use fault::InvalidPath;
 
-use pattern::Pattern;
+use pattern::FilterPattern;
 
 use jsonpath_rust::parser::parse_json_path;
 use std::{fmt, num::NonZeroUsize};
@@ -61,7 +61,10 @@ pub enum Filter {
     Not(Box<Filter>),
     Exists(Path),
     Compare(Operand, Operator, Operand),
-    Matches { text: Operand, pattern: Pattern },
+    Matches {
+        text: Operand,
+        pattern: FilterPattern,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// One setting whose value or source changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SettingChange)]
-pub struct Change {
+pub struct SettingChange {
     /// The revision of all settings after the change. Changes with the same revision took effect together.
     pub revision: u64,
     /// When the change took effect.
@@ -57,7 +57,7 @@ pub(crate) fn changes(
     (before, after): (&BTreeMap<String, Setting>, &BTreeMap<String, Setting>),
     (revision, at): (u64, Timestamp),
     by: By,
-) -> Vec<Change> {
+) -> Vec<SettingChange> {
     let none = Value::Null;
     let (source, caller) = match by {
         By::Start => (Occasion::Start, None),
@@ -71,7 +71,7 @@ pub(crate) fn changes(
         });
         (!is_same).then_some((name, before, setting))
     });
-    let changes = changed.map(|(name, before, setting)| Change {
+    let changes = changed.map(|(name, before, setting)| SettingChange {
         revision,
         at,
         setting: name.clone(),

@@ -19,7 +19,7 @@ settings! {
 settings! {
     /// The section `queue`.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct Queue: Default {
+    pub struct QueueLimits: Default {
         /// Samples that may wait for a check; further ones are counted as queue_full.
         #[setting(default: "1024", range: "1..1000000")]
         pub max_length: usize,

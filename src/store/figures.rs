@@ -33,7 +33,7 @@ pub(crate) struct Counted {
 
 /// Stores [`Counted`] in a database.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct FigureStore {
     counted: Counted,
     keep: Duration,
     /// What is written. If a transaction fails, everything is written again.
@@ -61,9 +61,9 @@ struct Marks {
 /// Interval between two passes over old figures.
 const FOLD: Duration = Duration::from_secs(600);
 
-// === impl Figures ===
+// === impl FigureStore ===
 
-impl Figures {
+impl FigureStore {
     /// `keep` is how long the figures of a past minute, hour or epoch are stored.
     pub(crate) fn new(counted: Counted, keep: Duration) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl Figures {
     }
 }
 
-impl Source for Figures {
+impl Source for FigureStore {
     fn write(&mut self, to: &Connection) -> rusqlite::Result<()> {
         if mem::replace(&mut self.is_writing, true) {
             self.stored = Marks::default();

@@ -13,7 +13,7 @@ use twinread::testing::{
     live::{Checks, ListenerLimits},
     pipeline::{Trace, Traced},
     sample::{Reads, Sampling},
-    settings::{Capture, Queue},
+    settings::{Capture, QueueLimits},
     spanned_yaml::ConfigErrors,
 };
 use twinread::{
@@ -587,7 +587,7 @@ fn stacks_and_sampling_have_the_stated_defaults() {
         max_total: 64 << 20,
     };
     assert_eq!(config.settings.capture, capture);
-    let queue = Queue {
+    let queue = QueueLimits {
         max_length: 1_024,
         max_age: Duration::from_secs(30),
     };

@@ -13,7 +13,7 @@ use twinread::testing::{
     config::{Config, Flags, Origin, Running, load, reload::Cause},
     ledger::Gauges,
     live::Checks,
-    settings::{Change, Refused, Source},
+    settings::{Refused, SettingChange, Source},
 };
 
 const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);
@@ -421,7 +421,7 @@ fn a_changed_rule_file_is_a_change() {
 #[test]
 fn patches_and_reloads_are_noted_with_who_made_them() {
     let mut process = Process::with("sample: {rate: 0.1}\n");
-    let noted = Arc::<Mutex<Vec<Change>>>::default();
+    let noted = Arc::<Mutex<Vec<SettingChange>>>::default();
     let kept = noted.clone();
     process.running = process
         .running
@@ -434,7 +434,7 @@ fn patches_and_reloads_are_noted_with_who_made_them() {
 
     let noted = noted.lock().unwrap();
     let found = noted.iter().map(|change| {
-        let Change {
+        let SettingChange {
             revision,
             setting,
             from,

@@ -2,7 +2,7 @@
 
 use crate::{
     config::default_settings,
-    settings::{By, Change, Setting, Settings, changes},
+    settings::{By, Setting, SettingChange, Settings, changes},
     store::{Database, Journal},
 };
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ pub(crate) fn of_verdict(database: &Database) -> Journal {
 }
 
 /// Records changes of settings.
-pub fn record(journal: &Journal, changes: &[Change]) {
+pub fn record(journal: &Journal, changes: &[SettingChange]) {
     for change in changes {
         journal.append(change.at, change);
     }
@@ -44,7 +44,7 @@ pub(crate) fn record_start(journal: &Journal, now: &Settings) {
 /// Every setting as of the last recorded change.
 fn last_settings(journal: &Journal) -> rusqlite::Result<BTreeMap<String, Setting>> {
     let mut settings = default_settings();
-    let all = journal.page::<Change>(None, KEPT as usize)?;
+    let all = journal.page::<SettingChange>(None, KEPT as usize)?;
     for change in all.entries.into_iter().rev() {
         if let Some(setting) = settings.get_mut(&change.setting) {
             setting.value = change.to;

@@ -1,6 +1,6 @@
 //! Converts the grammar's tree to a query that can be evaluated.
 
-use super::{Filter, From, Operand, Operator, Path, Pattern, Reach, Segment, Selector};
+use super::{Filter, FilterPattern, From, Operand, Operator, Path, Reach, Segment, Selector};
 use jsonpath_rust::parser::model;
 
 pub(super) fn segments(parsed: &[model::Segment]) -> Result<Vec<Segment>, String> {
@@ -63,8 +63,8 @@ fn atom(parsed: &model::FilterAtom) -> Result<Filter, String> {
 fn test(parsed: &model::Test) -> Result<Filter, String> {
     match parsed {
         model::Test::Function(function) => match &**function {
-            model::TestFunction::Match(text, regex) => matches(text, regex, Pattern::whole),
-            model::TestFunction::Search(text, regex) => matches(text, regex, Pattern::part),
+            model::TestFunction::Match(text, regex) => matches(text, regex, FilterPattern::whole),
+            model::TestFunction::Search(text, regex) => matches(text, regex, FilterPattern::part),
             model::TestFunction::Custom(name, _) => Err(format!("there is no function `{name}`")),
             other => Err(format!(
                 "`{other}` is no condition: compare it with a value"
@@ -80,8 +80,8 @@ fn matches(
     ready: fn(&str) -> Option<regex::Regex>,
 ) -> Result<Filter, String> {
     let pattern = match argument(regex)? {
-        Operand::Text(regex) => Pattern::Ready(ready(&regex)),
-        operand => Pattern::At(Box::new(operand), ready),
+        Operand::Text(regex) => FilterPattern::Ready(ready(&regex)),
+        operand => FilterPattern::At(Box::new(operand), ready),
     };
     Ok(Filter::Matches {
         text: argument(text)?,

@@ -1,6 +1,8 @@
 //! Evaluates a query on a document.
 
-use super::{Filter, From, Operand, Operator, Path, Pattern, Query, Reach, Segment, Selector};
+use super::{
+    Filter, FilterPattern, From, Operand, Operator, Path, Query, Reach, Segment, Selector,
+};
 use crate::value::{
     json::{Class, Document, Id, Text},
     number::Decimal,
@@ -139,14 +141,14 @@ impl<'d> Evaluation<'d> {
         }
     }
 
-    fn matches(&self, text: &Operand, pattern: &Pattern, current: Id) -> bool {
+    fn matches(&self, text: &Operand, pattern: &FilterPattern, current: Id) -> bool {
         let Value::Text(text) = self.value(text, current) else {
             return false;
         };
         let found;
         let regex = match pattern {
-            Pattern::Ready(regex) => regex.as_ref(),
-            Pattern::At(operand, ready) => match self.value(operand, current) {
+            FilterPattern::Ready(regex) => regex.as_ref(),
+            FilterPattern::At(operand, ready) => match self.value(operand, current) {
                 Value::Text(pattern) => {
                     found = ready(&pattern.to_str());
                     found.as_ref()

@@ -5,16 +5,16 @@ use regex::Regex;
 
 /// The second argument of `match` and `search`.
 #[derive(Clone, Debug)]
-pub enum Pattern {
+pub enum FilterPattern {
     /// `None` if it is not a regular expression: it matches nothing.
     Ready(Option<Regex>),
     /// Read from the document.
     At(Box<Operand>, fn(&str) -> Option<Regex>),
 }
 
-// === impl Pattern ===
+// === impl FilterPattern ===
 
-impl Pattern {
+impl FilterPattern {
     /// A pattern that must match the whole text.
     pub(super) fn whole(pattern: &str) -> Option<Regex> {
         Regex::new(&format!(r"\A(?:{})\z", translated(pattern))).ok()

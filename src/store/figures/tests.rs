@@ -22,7 +22,7 @@ const KEEP: Duration = Duration::from_secs(30 * DAY as u64);
 struct Process {
     now: Arc<AtomicI64>,
     counted: Counted,
-    figures: Figures,
+    figures: FigureStore,
     on_their_way: Vec<Ticket>,
 }
 
@@ -54,7 +54,7 @@ impl Process {
         counted.ledger.close_seconds();
         Self {
             now,
-            figures: Figures::new(counted.clone(), KEEP),
+            figures: FigureStore::new(counted.clone(), KEEP),
             counted,
             on_their_way: Vec::new(),
         }

@@ -20,7 +20,7 @@ pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
 
 /// The listeners' addresses and the stacks' targets.
 #[derive(Debug)]
-pub(super) struct Places<'c> {
+pub(super) struct Addresses<'c> {
     /// By the names of their fields.
     pub(super) listeners: [(&'static str, SocketAddr); 2],
     pub(super) old: &'c Target,
@@ -113,9 +113,9 @@ impl Hosts {
     }
 }
 
-// === impl Places ===
+// === impl Addresses ===
 
-impl Places<'_> {
+impl Addresses<'_> {
     /// Compares all of them; `root` is the whole configuration.
     pub(super) fn check(&self, root: &Cursor<'_>, hosts: &Hosts) -> Result<Checked, ConfigErrors> {
         let mut faults = self.check_listeners(root, hosts);
