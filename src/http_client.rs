@@ -5,15 +5,18 @@
 
 mod client;
 mod headers;
+mod health;
 mod pool;
 mod pooled_body;
 mod target;
 mod writer;
 
 pub use client::Client;
-pub(crate) use client::Error;
+pub(crate) use client::{Error, dial};
 pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
+pub(crate) use health::Failing;
+pub use health::{Health, NoAnswer};
 pub(crate) use pooled_body::PooledBody;
 pub use target::{HostPolicy, Target};
 pub(crate) use writer::{Http1Writer, WriterHandle};

@@ -21,9 +21,9 @@ pub(crate) mod timings;
 
 pub use clock::Clock;
 pub(crate) use clock::today;
-pub use gauges::{Bound, Gauges, Signal};
+pub use gauges::{Bound, Gauges, LiveFailure, Signal};
 pub(crate) use latencies::{Latencies, Sketch};
-pub use route::{Draw, Route, SampleCause, Ticket};
+pub use route::{AnsweredBy, Draw, LiveCount, Route, SampleCause, Ticket};
 pub use rule_counts::{RuleCount, RuleCounts};
 pub use snapshot::LedgerSnapshot;
 pub(crate) use snapshot::{EpochState, RouteState};

@@ -3,12 +3,14 @@
 //! `connection` takes requests in, `route` names and counts them, `sample` selects and copies reads, `forward` sends.
 //! Nothing waits for the shadow: what cannot be copied or queued is dropped and counted.
 
+mod access_log;
 mod body;
 mod capture;
 mod connection;
 mod control;
 mod deadline;
 mod forward;
+mod forwarded;
 mod http1;
 mod limits;
 mod listener;
@@ -19,6 +21,8 @@ mod sample;
 mod settings;
 mod switch;
 
+pub use access_log::{AccessLines, AccessLog, access_log};
+pub use forwarded::Forwarded;
 pub use limits::ListenerLimits;
 pub(crate) use listener::Bound;
 pub use listener::bind;

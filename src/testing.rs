@@ -70,16 +70,19 @@ pub mod export {
     }
 }
 pub mod http_client {
-    pub use crate::http_client::{Client, HostPolicy, Instance, Target};
+    pub use crate::http_client::{Client, Health, HostPolicy, Instance, NoAnswer, Target};
 }
 pub mod ledger {
     pub use crate::ledger::{
-        Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, Route, RuleCount, RuleCounts,
-        SampleCause, Signal, Ticket, Timings,
+        AnsweredBy, Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, LiveCount, LiveFailure,
+        Route, RuleCount, RuleCounts, SampleCause, Signal, Ticket, Timings,
     };
 }
 pub mod live {
-    pub use crate::live::{Checks, Config, Handles, ListenerLimits, LiveSettings, bind};
+    pub use crate::live::{
+        AccessLines, AccessLog, Checks, Config, Forwarded, Handles, ListenerLimits, LiveSettings,
+        access_log, bind,
+    };
 }
 pub mod pipeline {
     pub use crate::pipeline::{

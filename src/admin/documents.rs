@@ -1,6 +1,7 @@
 //! The documents of the API: the calls write them, and the command line reads them.
 
 mod figures;
+mod health;
 mod names;
 mod recheck;
 mod rules;
@@ -11,6 +12,7 @@ pub(crate) use crate::{
     store::{Class, Classes, Mismatch, Page as MismatchPage},
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
+pub(crate) use health::{ProcessHealth, Ready, StackHealth};
 pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
 pub(crate) use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
 pub use verdict::Verdict;
@@ -26,15 +28,6 @@ use utoipa::ToSchema;
 pub(crate) struct Alive {
     #[schema(example = "alive")]
     pub status: String,
-}
-
-/// The process does its work.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Ready {
-    #[schema(example = "ready")]
-    pub status: String,
-    /// Faults that do not stop the process from working, each in a sentence.
-    pub impaired: Vec<String>,
 }
 
 /// Changes of settings, the newest first.

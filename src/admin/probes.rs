@@ -2,8 +2,7 @@
 
 use super::{
     AdminState,
-    documents::{Alive, Ready},
-    openapi::Fails,
+    documents::{Alive, ProcessHealth, Ready},
     problem::Problem,
 };
 use axum::{
@@ -12,6 +11,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The process cannot do its work (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+struct NotReady {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(flatten)]
+    health: ProcessHealth,
+}
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -35,17 +45,28 @@ pub(super) async fn livez() -> Json<Alive> {
     path = "/readyz",
     operation_id = "isReady",
     tag = "probes",
-    responses((status = OK, body = Ready, description = "It can"), Fails<503>),
+    responses(
+        (status = OK, body = Ready, description = "It can"),
+        (
+            status = SERVICE_UNAVAILABLE,
+            body = NotReady,
+            content_type = "application/problem+json",
+            description = "Something is missing for now; `missing` lists it",
+        ),
+    ),
 )]
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
-    let (missing, impaired) = (state.readiness.missing(), state.readiness.impaired());
-    if missing.is_empty() {
+    let primary = state.running.config().settings.serve_from;
+    let health = state.readiness.document(primary);
+    if health.missing.is_empty() {
         let status = "ready".to_owned();
-        return Json(Ready { status, impaired }).into_response();
+        return Json(Ready { status, health }).into_response();
     }
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, missing.join("; "))
-        .with_faults([missing, impaired].concat())
-        .into_response()
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let faults = [&health.missing[..], &health.impaired].concat();
+    let problem = Problem::new(status, health.missing.join("; ")).with_faults(faults);
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (status, kind, Json(NotReady { problem, health })).into_response()
 }
 
 /// The metrics

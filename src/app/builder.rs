@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Origin, Running, reload::Reloads},
     drain,
     export::{self, Metrics, Push, Sources, Traces, log},
-    http_client::{Client, Instance},
+    http_client::{Client, Health, Instance, Target},
     ledger::{Clock, Gauges, Signal},
     live,
     pipeline::{QueueReceiver, Reports, Writes, queue},
@@ -43,6 +43,8 @@ pub(super) struct AppBuilder {
     pub(super) database: Database,
     pub(super) publisher: Arc<SettingsPublisher>,
     pub(super) readiness: Readiness,
+    /// Old first.
+    stacks: [Arc<Health>; 2],
 }
 
 /// Maximum number of reports that a listener may fall behind.
@@ -68,6 +70,8 @@ impl AppBuilder {
         let declared = config.routes.declared().count();
         let max_routes = config.settings.max_routes.max(declared);
         let metrics = Metrics::new(config.settings.telemetry.resource(env), max_routes);
+        let stacks = [(Stack::Old, &config.old), (Stack::New, &config.new)];
+        let stacks = stacks.map(|(stack, target)| Arc::new(Health::new(stack.name(), target)));
         let shared = Self {
             config,
             shares: Shares::take(),
@@ -76,7 +80,8 @@ impl AppBuilder {
             metrics,
             database: restored.database.clone(),
             publisher: Arc::new(publisher),
-            readiness: Readiness::new(gauges.clone(), restored.database.clone()),
+            readiness: Readiness::new(gauges.clone(), restored.database.clone(), stacks.clone()),
+            stacks,
         };
         shared.metrics.observe(&Sources {
             ledger: shared.counted.ledger.clone(),
@@ -91,6 +96,7 @@ impl AppBuilder {
         &self,
         live: &runtime::Handle,
         queue: queue::Queue,
+        listeners: &mut JoinSet<()>,
     ) -> Result<live::Bound, StartError> {
         let (config, publisher) = (&self.config, &self.publisher);
         let addr = config.settings.listen;
@@ -100,6 +106,8 @@ impl AppBuilder {
             new: config.new.clone(),
             limits: self.shares.of_callers(config.settings.limits),
         };
+        let (access_log, lines) = live::access_log(self.gauges.clone());
+        listeners.spawn(lines.run());
         let handles = live::Handles {
             live: publisher.live.reader(),
             ledger: self.counted.ledger.clone(),
@@ -108,6 +116,8 @@ impl AppBuilder {
             queue,
             timings: self.metrics.timings(),
             writes: publisher.writes.clone(),
+            stacks: self.stacks.clone(),
+            access_log,
         };
         // Must run on the runtime whose threads poll the listener.
         let bound = live.spawn(async { live::bind(settings, handles) }).await;
@@ -156,12 +166,21 @@ impl AppBuilder {
     }
 
     pub(super) fn worker(&self, feed: QueueReceiver, reports: Reports) -> shadow::Worker {
-        let client = |target| Client::bounded(target, self.shares.client, self.gauges.clone());
+        let client = |target: &Arc<Target>, health| {
+            let (target, gauges) = (target.clone(), self.gauges.clone());
+            Client::bounded(target, health, self.shares.client, gauges)
+        };
+        let [old, new] = &self.stacks;
+        let control = self.config.control.as_ref();
+        let control = control.map(|target| {
+            let health = Health::new("control", target);
+            client(target, Arc::new(health))
+        });
         shadow::Worker::new(shadow::Parts {
             feed,
-            old: client(self.config.old.clone()),
-            new: client(self.config.new.clone()),
-            control: self.config.control.clone().map(client),
+            old: client(&self.config.old, old.clone()),
+            new: client(&self.config.new, new.clone()),
+            control,
             handles: shadow::Handles {
                 settings: self.publisher.shadow.reader(),
                 compare: compare::compare_within,
@@ -246,14 +265,15 @@ impl AppBuilder {
         };
         servers.spawn(clock.run(drain.clone()));
         servers.spawn(Reloads::start(running)?.run(drain.clone()));
-        let primary = match self.config.settings.serve_from {
+        let primary = self.config.settings.serve_from;
+        let target = match primary {
             Stack::Old => self.config.old.clone(),
             Stack::New => self.config.new.clone(),
         };
         let (mut signal, readiness) = (drain.clone(), self.readiness.clone());
         servers.spawn(async move {
             tokio::select! {
-                () = readiness.reach(primary) => {}
+                () = readiness.reach(primary, target) => {}
                 () = signal.signaled() => {}
             }
         });

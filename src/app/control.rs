@@ -28,7 +28,7 @@ struct Started {
     live_signal: drain::Signal,
     shadow_signal: drain::Signal,
     control_signal: drain::Signal,
-    /// They end when the shadow has reported its last check.
+    /// They end when the live side has ended and the shadow has reported its last check.
     listeners: JoinSet<()>,
     /// They end when the control signal drains.
     servers: JoinSet<()>,
@@ -94,10 +94,10 @@ async fn start(
     let (shared, queue, feed) = AppBuilder::new(&restored, &env);
 
     let (live_signal, live_watch) = drain::channel();
-    let bound = shared.bind_live(live, queue).await?;
+    let mut listeners = JoinSet::new();
+    let bound = shared.bind_live(live, queue, &mut listeners).await?;
     let listen = bound.addr();
 
-    let mut listeners = JoinSet::new();
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
 

@@ -11,7 +11,7 @@ use crate::{
     settings::Publisher,
     shadow,
 };
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The writing ends of everything that changes at runtime.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl SettingsPublisher {
         ledger.relearn();
         ledger.judge_by(&config.settings.verdict, required(config));
         Self {
-            live: Publisher::new(live(config)),
+            live: Publisher::new(live(config, &redactor)),
             shadow: Publisher::new(shadow(config)),
             redactor: Publisher::new(redactor),
             config: Publisher::new(config.clone()),
@@ -66,12 +66,12 @@ impl SettingsPublisher {
         let before = self.config.get();
         self.shadow.publish(shadow(config));
         let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
-        self.redactor.publish(redactor);
+        self.redactor.publish(redactor.clone());
         self.config.publish(config.clone());
         self.ledger
             .judge_by(&config.settings.verdict, required(config));
         self.ledger.declare(config.routes.declared());
-        self.live.publish(live(config));
+        self.live.publish(live(config, &redactor));
         // Only after the new rules are in force: a check sampled under the old ones must not count in the new epoch.
         let comparable = Comparable::of(config);
         if let Some(cause) = comparable.cause(&Comparable::of(&before)) {
@@ -89,7 +89,7 @@ impl SettingsPublisher {
     }
 }
 
-fn live(config: &Config) -> live::LiveSettings {
+fn live(config: &Config, redactor: &Redactor) -> live::LiveSettings {
     let settings = &config.settings;
     live::LiveSettings {
         serve_from: settings.serve_from,
@@ -100,6 +100,9 @@ fn live(config: &Config) -> live::LiveSettings {
         capture: settings.capture.clone(),
         live_token: settings.live_token.clone(),
         comparing: config.comparing.clone(),
+        forwarded: settings.forwarded,
+        access_log: settings.access_log,
+        redactor: Arc::new(redactor.clone()),
     }
 }
 

@@ -70,7 +70,12 @@ pub enum Error {
     TimedOut { url: String, within: Duration },
     /// The API refused the call.
     #[error("{status}: {detail}")]
-    Refused { status: StatusCode, detail: String },
+    Refused {
+        status: StatusCode,
+        detail: String,
+        /// The whole problem.
+        problem: Value,
+    },
     #[error("what answers at {url} is not a twinread")]
     NotTwinread { url: String },
     #[error("the terminal cannot be used")]
@@ -182,7 +187,7 @@ impl Client {
         self.runtime.block_on(async { time::sleep(pause).await });
     }
 
-    fn url(&self, path_and_query: &str) -> String {
+    pub(super) fn url(&self, path_and_query: &str) -> String {
         format!("{}{path_and_query}", self.base)
     }
 
@@ -221,6 +226,7 @@ impl Client {
             return Err(Error::Refused {
                 status: head.status,
                 detail: detail(&body),
+                problem: body,
             });
         }
         Ok(Reply {
@@ -339,7 +345,9 @@ mod tests {
 
     #[test]
     fn scripts_get_all_that_another_version_sent() {
-        let sent = serde_json::json!({"status": "ready", "impaired": [], "of_a_later_version": 1});
+        let sent = serde_json::json!({
+            "status": "ready", "missing": [], "impaired": [], "stacks": [], "of_a_later_version": 1,
+        });
         let received: Received<crate::admin::documents::Ready> =
             serde_json::from_value(sent.clone()).unwrap();
         assert_eq!(received.status, "ready");

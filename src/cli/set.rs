@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(Error::Refused { status, detail }) if status.is_client_error() => bad_input(detail),
+        Err(Error::Refused { status, detail, .. }) if status.is_client_error() => bad_input(detail),
         Err(error) => client::exit_code(Err(error)),
     }
 }

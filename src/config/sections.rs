@@ -3,7 +3,7 @@
 use super::stacks::{Control, NewStack, OldStack};
 use crate::{
     compare, export,
-    live::{Checks, ListenerLimits},
+    live::{AccessLog, Checks, Forwarded, ListenerLimits},
     redact::{self, Secret},
     route::Routes,
     sample::{Reads, Sampling},
@@ -37,6 +37,14 @@ settings! {
         /// Whether old and new may be the same place, to see the noise of an A/A run; the verdict is then never safe.
         #[setting(default: "false")]
         pub allow_same_stack: bool,
+        /// What becomes of x-forwarded-for, -proto and -host: they pass as they came, the caller is added, or they name
+        /// the caller alone.
+        #[setting(default: "keep", change: Change::File)]
+        pub forwarded: Forwarded,
+        /// One log line for each live request: for none, for all, or for errors (a status of 5xx, no whole answer, or
+        /// one that twinread gave itself).
+        #[setting(default: "none", change: Change::File)]
+        pub access_log: AccessLog,
         /// Which stack answers the caller; changeable at runtime.
         #[setting(default: "old", change: Change::Runtime)]
         pub serve_from: Stack,

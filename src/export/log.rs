@@ -58,8 +58,9 @@ pub(crate) struct Mismatches {
 /// omitted.
 pub(crate) const MAX_PER_SECOND: u32 = 10;
 
-/// Levels of libraries. [`Delivery`](super::Delivery) reports the collector's state once per change.
-const QUIET: &str = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
+/// Levels of libraries. [`Delivery`](super::Delivery) reports the collector's state once per change. The access log has
+/// a setting of its own.
+const LEVELS: &str = "twinread::access=info,opentelemetry=off,opentelemetry_sdk=off,opentelemetry-otlp=off,opentelemetry-http=off,\
     hyper_util=warn,hyper=warn,h2=warn,tonic=warn,tower=warn";
 
 // === impl Format ===
@@ -113,7 +114,7 @@ impl Config {
 
     fn filter(&self) -> EnvFilter {
         EnvFilter::builder()
-            .parse(format!("{QUIET},{}", self.level))
+            .parse(format!("{LEVELS},{}", self.level))
             .expect("the directives for libraries must be valid")
     }
 }

@@ -73,8 +73,8 @@ pub struct Verdict {
 /// The values of the label `verdict`.
 pub(crate) const VERDICTS: [&str; 3] = ["safe", "unsafe", "undecided"];
 
-/// Maximum number of series of one metric for one route: methods times status classes.
-const SERIES_PER_ROUTE: usize = 60;
+/// Maximum number of series of one metric for one route: methods times status classes times who answers.
+const SERIES_PER_ROUTE: usize = 180;
 
 /// The reader that Prometheus and the push share.
 #[derive(Clone, Debug)]

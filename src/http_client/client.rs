@@ -1,7 +1,7 @@
 //! A pooled HTTP/1.1 client for one stack.
 
 use super::{
-    PooledBody, Target,
+    Health, NoAnswer, PooledBody, Target,
     pool::{Connection, Lease, Origin, Pool},
     pooled_body::Outgoing,
     writer::{Http1Writer, WriterHandle},
@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
@@ -41,6 +41,7 @@ pub struct Client<B>(Arc<Inner<B>>);
 
 struct Inner<B> {
     target: Arc<Target>,
+    health: Arc<Health>,
     pool: Pool<B>,
     room: Room,
 }
@@ -56,6 +57,8 @@ enum Room {
 /// Why a stack gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("the stack's name was not found")]
+    NameNotFound(#[source] io::Error),
     #[error("no connection")]
     Connect(#[source] io::Error),
     /// The limit of open connections is reached.
@@ -100,25 +103,40 @@ const MAX_READ: usize = 128 << 10;
 // === impl Client ===
 
 impl<B> Client<B> {
-    pub fn new(target: Arc<Target>) -> Self {
-        Self::with_room(target, Room::Unbounded)
+    pub fn new(target: Arc<Target>, health: Arc<Health>) -> Self {
+        Self::with_room(target, health, Room::Unbounded)
     }
 
     /// A client with at most `connections` open connections. A request that needs another one fails with
     /// [`Error::NoRoom`].
-    pub fn bounded(target: Arc<Target>, connections: NonZeroUsize, gauges: Gauges) -> Self {
+    pub fn bounded(
+        target: Arc<Target>,
+        health: Arc<Health>,
+        connections: NonZeroUsize,
+        gauges: Gauges,
+    ) -> Self {
         let places = connections.get().min(Semaphore::MAX_PERMITS);
         let room = Room::Bounded(Arc::new(Semaphore::new(places)), gauges);
-        Self::with_room(target, room)
+        Self::with_room(target, health, room)
     }
 
-    fn with_room(target: Arc<Target>, room: Room) -> Self {
+    fn with_room(target: Arc<Target>, health: Arc<Health>, room: Room) -> Self {
         let pool = Pool::new(target.idle_timeout);
-        Self(Arc::new(Inner { target, pool, room }))
+        Self(Arc::new(Inner {
+            target,
+            health,
+            pool,
+            room,
+        }))
     }
 
     pub fn target(&self) -> &Arc<Target> {
         &self.0.target
+    }
+
+    /// Whoever waits for an answer reports there whether it came.
+    pub fn health(&self) -> &Health {
+        &self.0.health
     }
 
     /// Closes connections that were idle longer than the target's `idle_timeout`.
@@ -199,11 +217,7 @@ where
 
     async fn connect(&self) -> Result<Connection<B>, Error> {
         let place = self.0.room.take()?;
-        let limit = self.0.target.connect_timeout;
-        let stream = match time::timeout(limit, dial(&self.0.target)).await {
-            Ok(dialled) => dialled.map_err(Error::Connect)?,
-            Err(_) => return Err(Error::ConnectTimeout(limit)),
-        };
+        let stream = dial(&self.0.target).await?;
         let handle = Arc::<WriterHandle>::default();
         let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
         let (tx, driver) = http1::Builder::new()
@@ -282,13 +296,26 @@ where
     }
 }
 
-async fn dial(target: &Target) -> io::Result<TcpStream> {
+/// Opens a connection to a stack within its `connect_timeout`.
+///
+/// # Errors
+/// [`Error`].
+pub(crate) async fn dial(target: &Target) -> Result<TcpStream, Error> {
+    let limit = target.connect_timeout;
+    let opened = time::timeout(limit, open(target)).await;
+    opened.unwrap_or(Err(Error::ConnectTimeout(limit)))
+}
+
+async fn open(target: &Target) -> Result<TcpStream, Error> {
     let authority = &target.authority;
     // A URI has an IPv6 literal in brackets.
     let host = authority.host();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    stream.set_nodelay(true)?;
+    let found = lookup_host((host, authority.port_u16().unwrap_or(80))).await;
+    let addresses: Vec<_> = found.map_err(Error::NameNotFound)?.collect();
+    let stream = TcpStream::connect(&*addresses).await;
+    let stream = stream.map_err(Error::Connect)?;
+    stream.set_nodelay(true).map_err(Error::Connect)?;
     Ok(stream)
 }
 
@@ -304,6 +331,18 @@ impl Error {
         }
         let was_reused = origin == Origin::Reused;
         Self::Reset { source, was_reused }
+    }
+
+    /// Why the stack gave no answer; `None` if something else is at fault.
+    pub fn why(&self) -> Option<NoAnswer> {
+        match self {
+            Self::NameNotFound(_) => Some(NoAnswer::NameNotFound),
+            Self::Connect(error) => Some(NoAnswer::of_connect(error)),
+            Self::ConnectTimeout(limit) => Some(NoAnswer::ConnectTimeout(*limit)),
+            Self::Reset { .. } => Some(NoAnswer::Reset),
+            Self::Protocol(_) => Some(NoAnswer::Protocol),
+            Self::NoRoom | Self::RequestBody(_) => None,
+        }
     }
 
     /// Whether the request may have been sent on a connection that was closed while idle.

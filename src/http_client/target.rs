@@ -61,6 +61,12 @@ impl Target {
         }
     }
 
+    /// Its url without credentials, for logs and documents.
+    pub fn url(&self) -> String {
+        let authority = without_user(&self.authority);
+        format!("http://{authority}{}", self.base_path)
+    }
+
     /// Adapts a request to this stack: the target in origin form below the base path, `Host`, headers set and removed,
     /// the mark of the instance, HTTP/1.1.
     pub fn prepare(&self, parts: &mut Parts) {
@@ -113,10 +119,14 @@ impl Target {
 }
 
 fn value(authority: &Authority) -> HeaderValue {
-    let text = authority.as_str();
-    // `Host` excludes user information.
-    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let host = without_user(authority);
     HeaderValue::from_str(host).expect("an authority must be a header value")
+}
+
+/// The host and port, without user information.
+fn without_user(authority: &Authority) -> &str {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 #[cfg(test)]

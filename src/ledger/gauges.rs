@@ -19,8 +19,6 @@ pub struct GaugeValues {
     pub control_open: Gauge,
     pub settings_revision: Gauge,
     pub reload_failures: Gauge,
-    /// Live requests refused because they came back to the instance that sent them.
-    pub loops_refused: Gauge,
     /// Failed writes of the store.
     pub store_failures: Gauge,
     /// 1 while the store cannot be written.
@@ -33,6 +31,7 @@ pub struct GaugeValues {
     pub store_waiting: Gauge,
     exports_dropped: [Gauge; Signal::VARIANTS.len()],
     bounds_reached: [Gauge; Bound::VARIANTS.len()],
+    live_failures: [Gauge; LiveFailure::VARIANTS.len()],
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +47,28 @@ pub enum Signal {
     Store,
     /// Log lines about mismatches.
     Logs,
+}
+
+/// Why the primary did not answer a live request, or not to the end: `twinread_live_failures_total{cause}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LiveFailure {
+    /// There was no connection.
+    Connect,
+    /// There was no connection in time.
+    Timeout,
+    /// The connection broke before the head of an answer.
+    Reset,
+    /// What came was not acceptable HTTP.
+    Protocol,
+    /// The answer broke off after its head.
+    Truncated,
+    /// A limit of twinread's own: on heads, on silent callers, on open files.
+    Limit,
+    /// The caller's request is not acceptable.
+    BadRequest,
+    /// The request came back to the instance that sent it.
+    Loop,
 }
 
 /// A limit that was reached without ending a check: `twinread_bound_reached_total{bound}`.
@@ -152,6 +173,14 @@ impl GaugeValues {
 
     pub fn bounds_reached(&self, bound: Bound) -> u64 {
         self.bounds_reached[bound as usize].get()
+    }
+
+    pub fn live_failed(&self, cause: LiveFailure) {
+        self.live_failures[cause as usize].add(1);
+    }
+
+    pub fn live_failures(&self, cause: LiveFailure) -> u64 {
+        self.live_failures[cause as usize].get()
     }
 }
 

@@ -210,7 +210,7 @@ impl RouteSlots {
 mod tests {
     use super::*;
     use crate::{
-        ledger::{Clock, Gauges, LedgerSnapshot},
+        ledger::{AnsweredBy, Clock, Gauges, LedgerSnapshot},
         outcome::{Outcome, Via},
     };
     use http::{Method, StatusCode};
@@ -225,7 +225,7 @@ mod tests {
     /// One request under that name, which is then learned.
     fn ask(ledger: &Ledger, name: &str) -> Route {
         let route = ledger.undeclared(name);
-        route.count_live(&Method::GET, Some(StatusCode::OK));
+        route.count_live(&Method::GET, Some(StatusCode::OK), AnsweredBy::Old);
         route.count_live_read();
         ledger.learn(&route);
         route

@@ -34,7 +34,8 @@ pub struct Route(Arc<Counts>);
 
 struct Counts {
     name: Arc<str>,
-    live: [[AtomicU64; STATUS_CLASSES.len()]; METHODS.len()],
+    /// By method, status class, and who answered.
+    live: [[[AtomicU64; AnsweredBy::VARIANTS.len()]; STATUS_CLASSES.len()]; METHODS.len()],
     reads: AtomicU64,
     sampled: AtomicU64,
     forced: AtomicU64,
@@ -92,7 +93,37 @@ pub enum SampleCause {
 }
 
 /// The values of the label `status_class`; `none` if the caller got no answer.
-pub(crate) const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
+
+/// Who answered a live request, or was asked if there was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum AnsweredBy {
+    Old,
+    New,
+    /// twinread itself, because the primary gave no answer, or was not asked.
+    Twinread,
+}
+
+/// Live requests that are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveCount {
+    pub method: &'static str,
+    pub status_class: &'static str,
+    pub answered_by: AnsweredBy,
+    pub count: u64,
+}
+
+// === impl AnsweredBy ===
+
+impl From<Stack> for AnsweredBy {
+    fn from(stack: Stack) -> Self {
+        match stack {
+            Stack::Old => Self::Old,
+            Stack::New => Self::New,
+        }
+    }
+}
 
 // === impl Route ===
 
@@ -126,7 +157,7 @@ impl Route {
     }
 
     /// Counts one live request; `None` if the caller got no answer.
-    pub fn count_live(&self, method: &Method, status: Option<StatusCode>) {
+    pub fn count_live(&self, method: &Method, status: Option<StatusCode>, by: AnsweredBy) {
         let method = METHODS
             .iter()
             .position(|name| *name == method.as_str())
@@ -135,7 +166,7 @@ impl Route {
             Some(status) => usize::from(status.as_u16() / 100).clamp(1, 5) - 1,
             None => STATUS_CLASSES.len() - 1,
         };
-        self.0.live[method][class].fetch_add(1, Ordering::Relaxed);
+        self.0.live[method][class][by as usize].fetch_add(1, Ordering::Relaxed);
         let slot = read(&self.0.slot);
         slot.appearing().live.fetch_add(1, Ordering::Relaxed);
     }
@@ -209,14 +240,33 @@ impl Route {
         self.0.differences[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// By index into [`METHODS`] and [`STATUS_CLASSES`].
-    pub fn live(&self, method: usize, status_class: usize) -> u64 {
-        self.sum(&|counts| counts.live[method][status_class].load(Ordering::Relaxed))
+    /// Only those that occurred.
+    pub fn live_counts(&self) -> Vec<LiveCount> {
+        let mut counts = Vec::new();
+        for (method, method_name) in METHODS.into_iter().enumerate() {
+            for (class, status_class) in STATUS_CLASSES.into_iter().enumerate() {
+                for by in AnsweredBy::VARIANTS {
+                    let count = self.sum(&|counts| {
+                        let count = &counts.live[method][class][*by as usize];
+                        count.load(Ordering::Relaxed)
+                    });
+                    if count > 0 {
+                        counts.push(LiveCount {
+                            method: method_name,
+                            status_class,
+                            answered_by: *by,
+                            count,
+                        });
+                    }
+                }
+            }
+        }
+        counts
     }
 
     pub fn live_total(&self) -> u64 {
         self.sum(&|counts| {
-            let classes = counts.live.iter().flatten();
+            let classes = counts.live.as_flattened().as_flattened().iter();
             classes.map(|count| count.load(Ordering::Relaxed)).sum()
         })
     }

@@ -1,11 +1,16 @@
 //! Histograms of durations, read by the exporters.
 
+use super::AnsweredBy;
 use crate::stack::Stack;
 use opentelemetry::{
     KeyValue,
-    metrics::{Histogram, Meter},
+    metrics::{BoundHistogram, Histogram, Meter},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use strum::VariantArray as _;
 
 /// Upper bounds of `twinread_live_overhead_seconds`, in seconds: from a microsecond, the lowest forwarding cost, to
 /// what an operator would call an outage.
@@ -13,6 +18,9 @@ const OVERHEAD_BOUNDS: [f64; 16] = [
     1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2,
     0.25, 1.0,
 ];
+
+/// Upper bounds of `twinread_live_seconds`, in seconds. With the one that is infinite, they are eight buckets.
+const LIVE_BOUNDS: [f64; 7] = [1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5, 10.0];
 
 /// The histogram with routes as labels.
 pub(crate) const ANSWER_SECONDS: &str = "twinread_answer_seconds";
@@ -29,6 +37,9 @@ pub struct Timings(Option<Arc<Histograms>>);
 #[derive(Debug)]
 struct Histograms {
     overhead: Histogram<f64>,
+    live: Histogram<f64>,
+    /// By [`AnsweredBy`], from the first such answer on. Recording has no look-up then.
+    live_by: [OnceLock<BoundHistogram<f64>>; AnsweredBy::VARIANTS.len()],
     answer: Histogram<f64>,
 }
 
@@ -41,6 +52,13 @@ impl Timings {
             .with_description("Time that twinread itself added to a live request")
             .with_unit("s")
             .with_boundaries(OVERHEAD_BOUNDS.to_vec());
+        let live = meter
+            .f64_histogram("twinread_live_seconds")
+            .with_description(
+                "From the head of a live request to the end of its answer, by who answered",
+            )
+            .with_unit("s")
+            .with_boundaries(LIVE_BOUNDS.to_vec());
         let answer = meter
             .f64_histogram(ANSWER_SECONDS)
             .with_description("From sending a checked request to the last byte of its answer, by the stack that answered")
@@ -48,6 +66,8 @@ impl Timings {
             .with_boundaries(ANSWER_BOUNDS.to_vec());
         Self(Some(Arc::new(Histograms {
             overhead: overhead.build(),
+            live: live.build(),
+            live_by: Default::default(),
             answer: answer.build(),
         })))
     }
@@ -57,6 +77,16 @@ impl Timings {
         if let Some(histograms) = &self.0 {
             // Without attributes there is no look-up, which matters because this runs for every live request.
             histograms.overhead.record(added.as_secs_f64(), &[]);
+        }
+    }
+
+    /// Records how long a caller waited for the whole of an answer.
+    pub fn live(&self, by: AnsweredBy, took: Duration) {
+        if let Some(histograms) = &self.0 {
+            let label = || [KeyValue::new("answered_by", by.into_str())];
+            let own = &histograms.live_by[by as usize];
+            let own = own.get_or_init(|| histograms.live.bind(&label()));
+            own.record(took.as_secs_f64());
         }
     }
 

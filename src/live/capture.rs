@@ -42,7 +42,7 @@ impl Capture {
     /// Copies the answer while it streams, or ends the check if there is nothing to compare.
     pub(super) fn begin(mut self: Box<Self>, answer: &mut Response<ResponseBody>) {
         let sent = match answer.body().origin {
-            Origin::Stack(sent) => sent,
+            Origin::Stack(_, sent) => sent,
             Origin::Own(Problem::BadRequest | Problem::BodyTimeout) => return,
             Origin::Own(_) => return self.fail(),
         };

@@ -1,7 +1,11 @@
 //! The requests of one connection: each is checked, freed of the headers of this connection, observed and forwarded.
 
 use super::{
-    body::{request::RequestBody, response::ResponseBody},
+    access_log::{AccessLines, Line},
+    body::{
+        request::RequestBody,
+        response::{Origin, ResponseBody},
+    },
     control,
     forward::{Forward, Forwarding},
     http1::hop::{self, Mark, Marks},
@@ -12,18 +16,19 @@ use super::{
     switch::{Switch, Undecided},
 };
 use crate::{
-    http_client::{Instance, WriterHandle},
-    ledger::Gauges,
+    http_client::{Health, Instance, NoAnswer, WriterHandle},
+    ledger::{AnsweredBy, Bound, Gauges, LiveFailure, Timings},
     sample::Wish,
     settings::Current,
 };
 use futures_util::future::Either;
-use http::{HeaderValue, Method, Request, Response, Version, header::UPGRADE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -57,13 +62,32 @@ pub(super) struct Caller {
     pub(super) switch: Switch,
     pub(super) limits: ListenerLimits,
     pub(super) gauges: Gauges,
+    observers: Arc<Observers>,
+    /// Its address; `None` on a socket without addresses.
+    peer: Option<IpAddr>,
     /// Requests whose answer has not ended.
     exchanges: AtomicUsize,
 }
 
+/// What becomes of the facts of a request.
+#[derive(Debug)]
+pub(super) struct Observers {
+    pub(super) timings: Timings,
+    pub(super) access_log: AccessLines,
+    /// Old first.
+    pub(super) stacks: [Arc<Health>; 2],
+}
+
 /// Exists from a request to the end of its answer. Meanwhile, the idle timeout for the caller does not run.
 #[derive(Debug)]
-pub(super) struct Exchange(pub(super) Arc<Caller>);
+pub(super) struct Exchange {
+    pub(super) caller: Arc<Caller>,
+    pub(super) received: Instant,
+    /// `None` until there is an answer.
+    answered_by: Option<AnsweredBy>,
+    /// `None` if the request is not logged.
+    pub(super) line: Option<Box<Line>>,
+}
 
 /// A request without the headers of the caller's connection.
 #[derive(Debug)]
@@ -71,12 +95,17 @@ pub(super) struct Call {
     pub(super) request: Request<RequestBody>,
     /// The settings for this request, from its beginning to its end.
     pub(super) live: Arc<LiveSettings>,
-    pub(super) caller: Exchange,
+    pub(super) exchange: Exchange,
     pub(super) version: Version,
-    pub(super) received: Instant,
     pub(super) marks: Marks,
     pub(super) upgrade: Option<Box<Upgrade>>,
     pub(super) wish: Wish,
+}
+
+/// A request that no stack receives.
+struct RefusedRequest {
+    problem: Problem,
+    exchange: Exchange,
 }
 
 /// A request to switch protocols.
@@ -96,19 +125,46 @@ pub(super) struct Answering {
 // === impl Caller ===
 
 impl Caller {
-    pub(super) fn new(limits: ListenerLimits, gauges: Gauges) -> Self {
+    pub(super) fn new(
+        limits: ListenerLimits,
+        gauges: Gauges,
+        observers: Arc<Observers>,
+        peer: Option<IpAddr>,
+    ) -> Self {
         Self {
             writer: Arc::default(),
             switch: Switch::default(),
             limits,
             gauges,
+            observers,
+            peer,
             exchanges: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
         self.exchanges.fetch_add(1, Ordering::Relaxed);
-        Exchange(self.clone())
+        Exchange {
+            caller: self.clone(),
+            received: Instant::now(),
+            answered_by: None,
+            line: None,
+        }
+    }
+
+    /// hyper has answered a head that it cannot read.
+    pub(super) fn refused(&self, error: &hyper::Error, live: &Arc<LiveSettings>) {
+        let (cause, status) = if error.is_parse_too_large() {
+            self.gauges.bound_reached(Bound::Headers);
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            (LiveFailure::Limit, status)
+        } else {
+            (LiveFailure::BadRequest, StatusCode::BAD_REQUEST)
+        };
+        self.gauges.live_failed(cause);
+        if let Some(line) = Line::unreadable(live, status) {
+            self.observers.access_log.send(line);
+        }
     }
 
     /// Whether every answer has ended.
@@ -119,44 +175,93 @@ impl Caller {
 
 // === impl Exchange ===
 
+impl Exchange {
+    /// Goes on to the end of the answer.
+    pub(super) fn until_end_of(mut self, answer: &mut Response<ResponseBody>) {
+        let origin = answer.body().origin;
+        let by = origin.answered_by();
+        self.answered_by = Some(by);
+        if let Some(line) = &mut self.line {
+            line.answered(by, answer.status());
+        }
+        if let Origin::Own(problem) = origin {
+            self.caller.gauges.live_failed(problem.failure());
+            if let Some(line) = &mut self.line {
+                line.answered_with(problem);
+            }
+        }
+        answer.body_mut().exchange = Some(self);
+    }
+
+    /// The stack broke off its answer.
+    pub(super) fn truncated(&mut self) {
+        self.caller.gauges.live_failed(LiveFailure::Truncated);
+        let [old, new] = &self.caller.observers.stacks;
+        match self.answered_by {
+            Some(AnsweredBy::Old) => old.failed(NoAnswer::Truncated, None),
+            Some(AnsweredBy::New) => new.failed(NoAnswer::Truncated, None),
+            _ => {}
+        }
+        if let Some(line) = &mut self.line {
+            line.truncated();
+        }
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.exchanges.fetch_sub(1, Ordering::Relaxed);
+        self.caller.exchanges.fetch_sub(1, Ordering::Relaxed);
+        let took = self.received.elapsed();
+        let observers = &self.caller.observers;
+        if let Some(by) = self.answered_by {
+            observers.timings.live(by, took);
+        }
+        if let Some(mut line) = self.line.take() {
+            line.ended(took);
+            observers.access_log.send(line);
+        }
     }
 }
 
 // === impl ConnectionService ===
 
 impl ConnectionService {
-    fn admit(&self, request: Request<Incoming>) -> Result<Call, Problem> {
-        let received = Instant::now();
+    fn admit(&self, request: Request<Incoming>) -> Result<Call, RefusedRequest> {
+        let mut exchange = self.caller.begin();
+        let live = self.shared.live.get();
+        exchange.line = Line::of(&request, &live);
         let mut request = request.map(RequestBody::new);
         let marks = Marks::of(request.headers());
         // With a body no upgrade can be granted, and the connection's reader does not wait for a decision.
         let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
         // From here on every end of the request, including a drop, decides the upgrade.
         let undecided = asks_upgrade.then(|| self.caller.switch.undecided());
-        check_target(&request)?;
-        let instance = self.shared.instance.as_ref();
-        if instance.is_some_and(|instance| instance.is_in_loop(request.headers())) {
-            self.caller.gauges.loops_refused.add(1);
-            return Err(Problem::Loop);
+        if let Err(problem) = self.check(&request) {
+            return Err(RefusedRequest { problem, exchange });
         }
         let upgrade = undecided.and_then(|undecided| take_upgrade(&mut request, undecided));
-        let live = self.shared.live.get();
         let wish = control::wish(request.headers(), marks, &live);
         let force = live.sampling.force_header.as_ref();
         hop::strip_request(request.headers_mut(), marks, force);
+        live.forwarded.apply(&mut request, self.caller.peer);
         Ok(Call {
             version: request.version(),
             request,
             live,
-            caller: self.caller.begin(),
-            received,
+            exchange,
             marks,
             upgrade,
             wish,
         })
+    }
+
+    fn check(&self, request: &Request<RequestBody>) -> Result<(), Problem> {
+        check_target(request)?;
+        let instance = self.shared.instance.as_ref();
+        match instance.filter(|instance| instance.is_in_loop(request.headers())) {
+            Some(_) => Err(Problem::Loop),
+            None => Ok(()),
+        }
     }
 }
 
@@ -174,7 +279,11 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
                     observed: Some(observed),
                 })
             }
-            Err(problem) => Either::Right(ready(Ok(problem.answer()))),
+            Err(RefusedRequest { problem, exchange }) => {
+                let mut answer = problem.answer();
+                exchange.until_end_of(&mut answer);
+                Either::Right(ready(Ok(answer)))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     connection::{Call, Exchange, Upgrade},
     http1::{
         expect_continue::{BodyGate, GateHandle},
-        hop::{self, Mark, Marks},
+        hop::{self, Ambiguous, Mark, Marks},
         informational, upgrade,
     },
     problem::Problem,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     drain,
-    http_client::{Client, Error, PooledBody, Target},
+    http_client::{Client, Error, Health, NoAnswer, PooledBody, Target},
     ledger::timings::Timings,
     pipeline::CompactRequest,
     stack::Stack,
@@ -55,12 +55,20 @@ struct Stacks {
 #[derive(Debug)]
 struct Pending {
     method: Method,
-    caller: Exchange,
+    exchange: Exchange,
     version: Version,
-    received: Instant,
     upgrade: Option<Box<Upgrade>>,
     handle: Option<GateHandle>,
     primary: Stack,
+}
+
+/// Why an answer of the primary does not reach the caller.
+#[derive(Debug, thiserror::Error)]
+enum Rejected {
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguous),
+    #[error("it switches to a protocol that nobody asked for")]
+    Unasked,
 }
 
 /// Resolves to the answer for the caller.
@@ -86,14 +94,14 @@ const UNFINISHED: &str = "a future must not be polled after its end";
 // === impl Forward ===
 
 impl Forward {
+    /// `clients` are by stack, [`Stack::Old`] first.
     pub(super) fn new(
-        old: &Arc<Target>,
-        new: &Arc<Target>,
+        clients: [Client<RequestBody>; 2],
         timings: Timings,
         drain: drain::Watch,
     ) -> Self {
         Self(Arc::new(Stacks {
-            clients: [old, new].map(|target| Client::new(target.clone())),
+            clients,
             timings,
             drain,
         }))
@@ -165,29 +173,36 @@ impl Stacks {
         sent: Instant,
     ) -> Response<ResponseBody> {
         let answered = Instant::now();
-        let mut answer = match answer {
-            Ok(answer) => pending.answer(answer, sent, &self.drain),
-            Err(error) => {
-                tracing::debug!(%error, stack = %pending.primary, "no answer from the primary");
-                problem(&error).answer()
-            }
+        let primary = pending.primary;
+        let health = self.clients[primary as usize].health();
+        let answer = match answer {
+            Ok(answer) => pending
+                .answer(answer, sent, &self.drain)
+                .map_err(|rejected| {
+                    health.failed(NoAnswer::Protocol, Some(&rejected));
+                    Problem::NoAnswer(primary, NoAnswer::Protocol)
+                }),
+            Err(error) => Err(problem(&error, primary, health)),
         };
-        let added = (sent - pending.received) + answered.elapsed();
+        let answer = answer.inspect(|_| health.answered());
+        let mut answer = answer.unwrap_or_else(Problem::answer);
+        let added = (sent - pending.exchange.received) + answered.elapsed();
         self.timings.overhead(added);
-        answer.body_mut().exchange = Some(pending.caller);
+        pending.exchange.until_end_of(&mut answer);
         answer
     }
 }
 
-fn problem(error: &Error) -> Problem {
-    match error {
-        Error::Connect(_) | Error::NoRoom => Problem::NoConnection,
-        Error::ConnectTimeout(_) => Problem::ConnectTimeout,
-        Error::Reset { .. } => Problem::Reset,
-        Error::Protocol(_) => Problem::NotHttp,
-        Error::RequestBody(error) if is_timeout(error) => Problem::BodyTimeout,
-        Error::RequestBody(_) => Problem::BadRequest,
-    }
+/// Why there is no answer. Reports it if the stack is at fault.
+fn problem(error: &Error, primary: Stack, health: &Health) -> Problem {
+    let Some(why) = error.why() else {
+        return match error {
+            Error::RequestBody(error) if is_timeout(error) => Problem::BodyTimeout,
+            _ => Problem::BadRequest,
+        };
+    };
+    health.failed(why, error.source());
+    Problem::NoAnswer(primary, why)
 }
 
 /// Whether one of its causes is a timeout.
@@ -215,15 +230,14 @@ impl Pending {
         }
         let mut handle = None;
         if call.marks.have(Mark::Expect) && !body.is_end_stream() {
-            let (gate, kept) = BodyGate::new(call.caller.0.switch.clone());
+            let (gate, kept) = BodyGate::new(call.exchange.caller.switch.clone());
             body.gate = Some(gate);
             handle = Some(kept);
         }
         let pending = Self {
             method: parts.method.clone(),
-            caller: call.caller,
+            exchange: call.exchange,
             version: call.version,
-            received: call.received,
             upgrade: call.upgrade,
             handle,
             primary: call.live.serve_from,
@@ -233,7 +247,7 @@ impl Pending {
 
     /// Passes on the primary's informational answers. An HTTP/1.0 caller would not understand them.
     fn inform(&self, request: &mut Request<RequestBody>) {
-        let caller = (self.version == Version::HTTP_11).then_some(&self.caller.0);
+        let caller = (self.version == Version::HTTP_11).then_some(&self.exchange.caller);
         informational::pass_on(request, caller, self.handle.as_ref());
     }
 
@@ -242,23 +256,20 @@ impl Pending {
         mut answer: Response<PooledBody<RequestBody>>,
         sent: Instant,
         drain: &drain::Watch,
-    ) -> Response<ResponseBody> {
+    ) -> Result<Response<ResponseBody>, Rejected> {
         let marks = Marks::of(answer.headers());
-        if let Err(error) = hop::check_answer(&mut answer, marks) {
-            tracing::debug!(%error, stack = %self.primary, "an answer was rejected");
-            return Problem::NotHttp.answer();
-        }
+        hop::check_answer(&mut answer, marks)?;
         let status = answer.status();
         hop::strip_answer(status, answer.headers_mut(), marks);
         *answer.version_mut() = Version::HTTP_11;
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
-            return Problem::NotHttp.answer();
+            return Err(Rejected::Unasked);
         }
-        let mut answer = answer.map(|body| ResponseBody::new(body, sent));
+        let mut answer = answer.map(|body| ResponseBody::new(body, self.primary, sent));
         self.refuse_body(&mut answer);
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
-            let caller = &self.caller.0;
+            let caller = &self.exchange.caller;
             match self.version {
                 Version::HTTP_11 => body.writer = Some(caller.writer.clone()),
                 _ => body.ends_connection = Some(caller.switch.clone()),
@@ -270,7 +281,7 @@ impl Pending {
         {
             answer.body_mut().leave_untold(length);
         }
-        answer
+        Ok(answer)
     }
 
     /// Closes the connection if the answer came before the body was wanted, because the body will never be sent.

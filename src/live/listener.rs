@@ -1,7 +1,7 @@
 //! Accepts callers up to the connection limit, and serves each on a task of its own until the drain.
 
 use super::{
-    connection::{Caller, ConnectionService, Shared},
+    connection::{Caller, ConnectionService, Observers, Shared},
     forward::Forward,
     http1::guard::Guard,
     limits::ListenerLimits,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     drain,
-    http_client::Http1Writer,
+    http_client::{Client, Http1Writer},
     ledger::{self, Gauges},
 };
 use hyper::server::conn::http1;
@@ -51,6 +51,7 @@ struct Acceptor {
     is_full: bool,
     limits: ListenerLimits,
     gauges: Gauges,
+    observers: Arc<Observers>,
 }
 
 /// Binds the listening address.
@@ -87,14 +88,24 @@ impl Bound {
         let (config, handles) = (self.config, self.handles);
         let timings = handles.timings.clone();
         let gauges = handles.gauges.clone();
+        let observers = Arc::new(Observers {
+            timings: timings.clone(),
+            access_log: handles.access_log.clone(),
+            stacks: handles.stacks.clone(),
+        });
+        let [old, new] = handles.stacks.clone();
+        let clients = [
+            Client::new(config.old.clone(), old),
+            Client::new(config.new, new),
+        ];
         let shared = Arc::new(Shared {
             live: handles.live.clone(),
             instance: config.old.instance.clone(),
-            forward: Forward::new(&config.old, &config.new, timings, drain.clone()),
+            forward: Forward::new(clients, timings, drain.clone()),
             sampler: Arc::new(Sampler::new(handles)),
         });
         let connection_drain = drain.clone();
-        let mut acceptor = Acceptor::new(self.listener, config.limits, gauges);
+        let mut acceptor = Acceptor::new(self.listener, config.limits, gauges, observers);
         let mut signaled = pin!(drain.signaled());
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,7 +132,12 @@ impl Bound {
 // === impl Acceptor ===
 
 impl Acceptor {
-    fn new(listener: TcpListener, limits: ListenerLimits, gauges: Gauges) -> Self {
+    fn new(
+        listener: TcpListener,
+        limits: ListenerLimits,
+        gauges: Gauges,
+        observers: Arc<Observers>,
+    ) -> Self {
         let slots = limits.connections.get().min(Semaphore::MAX_PERMITS);
         Self {
             listener,
@@ -130,6 +146,7 @@ impl Acceptor {
             is_full: false,
             limits,
             gauges,
+            observers,
         }
     }
 
@@ -141,9 +158,10 @@ impl Acceptor {
         if self.next.is_none() {
             self.next = Some(self.free_slot().await);
         }
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, peer) = self.listener.accept().await?;
         let permit = self.next.take().expect("a slot was taken above");
-        let caller = Caller::new(self.limits, self.gauges.clone());
+        let (gauges, observers) = (self.gauges.clone(), self.observers.clone());
+        let caller = Caller::new(self.limits, gauges, observers, Some(peer.ip()));
         Ok(Guard::new(stream, Arc::new(caller), permit))
     }
 
@@ -180,6 +198,7 @@ async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
     if caller.limits.headers.get() != HEADERS {
         builder.max_headers(caller.limits.headers.get());
     }
+    let live = shared.live.clone();
     let service = ConnectionService {
         shared,
         caller: caller.clone(),
@@ -195,8 +214,8 @@ async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
         }
     };
     if let Err(error) = ended {
-        if error.is_parse_too_large() {
-            caller.gauges.bound_reached(ledger::Bound::Headers);
+        if error.is_parse() {
+            caller.refused(&error, &live.get());
         }
         tracing::debug!(%error, "a connection to a caller ended");
     }

@@ -2,7 +2,7 @@
 
 use super::settings::LiveSettings;
 use crate::{
-    ledger::{Ledger, Route},
+    ledger::{AnsweredBy, Ledger, Route},
     route::{Head, Naming},
 };
 use http::{Method, Request, StatusCode};
@@ -42,8 +42,14 @@ impl Named {
 
     /// Counts the request; `None` if there was no answer. Names are only learned from paths that exist, so that probes
     /// of invented paths do not blur other names.
-    pub(super) fn count(&self, ledger: &Ledger, method: &Method, status: Option<StatusCode>) {
-        self.route.count_live(method, status);
+    pub(super) fn count(
+        &self,
+        ledger: &Ledger,
+        method: &Method,
+        status: Option<StatusCode>,
+        by: AnsweredBy,
+    ) {
+        self.route.count_live(method, status, by);
         let exists = |status: StatusCode| status.is_success() || status == StatusCode::NOT_MODIFIED;
         if !self.is_declared && status.is_some_and(exists) {
             ledger.learn(&self.route);

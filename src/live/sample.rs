@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     budget::Bucket,
-    ledger::{Bound, Draw, Ledger, SampleCause, Ticket},
+    ledger::{AnsweredBy, Bound, Draw, Ledger, SampleCause, Ticket},
     outcome::Reason,
     pipeline::{CompactHead, CompactRequest, ReadMeta, ReadRequest},
     route::{Access, Keys},
@@ -45,6 +45,8 @@ pub(super) struct Observed {
     plan: Plan,
     /// Of the answer, if there was one.
     status: Option<StatusCode>,
+    /// Whom it is asked of, until there is an answer.
+    answered_by: AnsweredBy,
 }
 
 /// What to do when the answer arrives.
@@ -85,6 +87,9 @@ impl Sampler {
         let declared = call.live.reads.classify(&head(&call.request));
         let ledger = &self.handles.ledger;
         let named = Named::of(&call.live, ledger, &head(&call.request), None);
+        if let (Some(line), Some(named)) = (&mut call.exchange.line, &named) {
+            line.route = Some(named.route.name().clone());
+        }
         let plan = self.plan(call, declared, named.as_ref());
         let is_deferred = named.is_none() || matches!(plan, Plan::Decide);
         Observed {
@@ -94,6 +99,7 @@ impl Sampler {
             deferred: is_deferred.then(|| Box::new(self.defer(call, declared))),
             plan,
             status: None,
+            answered_by: call.live.serve_from.into(),
         }
     }
 
@@ -119,7 +125,7 @@ impl Sampler {
         let routes = &call.live.routes;
         let keys = named.map(|_| routes.keys(&head(&call.request), None, Access::Write));
         if let Some(keys) = &keys {
-            writes.note(keys, call.received);
+            writes.note(keys, call.exchange.received);
         }
         Plan::Write(keys)
     }
@@ -241,6 +247,8 @@ impl Observed {
     /// Takes the head of the answer, and copies its body if the read is checked.
     pub(super) fn answered(mut self, answer: &mut Response<ResponseBody>) {
         self.status = Some(answer.status());
+        self.answered_by = answer.body().origin.answered_by();
+        self.name_line(answer);
         match mem::take(&mut self.plan) {
             Plan::Pass => {}
             Plan::Capture(capture) => capture.begin(answer),
@@ -250,6 +258,16 @@ impl Observed {
                 }
             }
             write @ Plan::Write(_) => self.plan = write,
+        }
+    }
+
+    /// Names the route in the access log, if it depended on the body.
+    fn name_line(&mut self, answer: &mut Response<ResponseBody>) {
+        let exchange = answer.body_mut().exchange.as_mut();
+        let line = exchange.and_then(|exchange| exchange.line.as_mut());
+        if let (Some(line), Some(deferred)) = (line, &self.deferred) {
+            let named = deferred.name(&mut self.named, &self.sampler.handles.ledger);
+            line.route = named.map(|named| named.route.name().clone());
         }
     }
 
@@ -285,7 +303,7 @@ impl Drop for Observed {
             deferred.name(&mut self.named, &handles.ledger);
         }
         if let Some(named) = &self.named {
-            named.count(&handles.ledger, &self.method, self.status);
+            named.count(&handles.ledger, &self.method, self.status, self.answered_by);
         }
     }
 }

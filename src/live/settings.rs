@@ -1,13 +1,17 @@
 //! The settings of the live path, and the handles it uses.
 
-use super::limits::ListenerLimits;
+use super::{
+    access_log::{AccessLines, AccessLog},
+    forwarded::Forwarded,
+    limits::ListenerLimits,
+};
 use crate::{
     budget::Budget,
     compare::CompareConfig,
-    http_client::Target,
+    http_client::{Health, Target},
     ledger::{Gauges, Ledger, timings::Timings},
     pipeline::{Queue, Writes},
-    redact::Secret,
+    redact::{self, HashKey, Redactor, Secret},
     route::Routes,
     sample::{Reads, Sampling},
     settings::{Capture, Current},
@@ -38,6 +42,10 @@ pub struct LiveSettings {
     /// Lets a caller control twinread; `None` lets nobody.
     pub live_token: Option<Secret>,
     pub comparing: Arc<CompareConfig>,
+    pub forwarded: Forwarded,
+    pub access_log: AccessLog,
+    /// For the access log.
+    pub redactor: Arc<Redactor>,
 }
 
 /// Whether reads are sampled at all.
@@ -57,6 +65,9 @@ pub struct Handles {
     pub queue: Queue,
     pub timings: Timings,
     pub writes: Writes,
+    /// Old first.
+    pub stacks: [Arc<Health>; 2],
+    pub access_log: AccessLines,
 }
 
 // === impl Checks ===
@@ -80,6 +91,9 @@ impl Default for LiveSettings {
             capture: Capture::default(),
             live_token: None,
             comparing: Arc::default(),
+            forwarded: Forwarded::Keep,
+            access_log: AccessLog::None,
+            redactor: Arc::new(Redactor::new(redact::Config::default(), HashKey([0; 16]))),
         }
     }
 }

@@ -139,7 +139,7 @@ impl ReadError {
     pub(super) fn outcome(self, primary: Stack) -> Outcome {
         match self {
             Self::Refused(reason) => Outcome::NotCompared(reason),
-            Self::Failed(stack, Failure::Shadow(_)) if stack == primary => {
+            Self::Failed(stack, Failure::NoAnswer(_)) if stack == primary => {
                 Outcome::NotCompared(Reason::PrimaryError)
             }
             Self::Failed(_, failure) => failure.outcome(),

@@ -5,7 +5,11 @@ use super::{
     breaker::{Breaker, End, Limits, Pass},
 };
 use crate::{
-    budget::Bucket, http_client::Client, ledger::Gauges, outcome::Reason, pipeline::CapturedRead,
+    budget::Bucket,
+    http_client::{Client, NoAnswer},
+    ledger::Gauges,
+    outcome::Reason,
+    pipeline::CapturedRead,
     stack::Stack,
 };
 use bytes::Bytes;
@@ -40,7 +44,6 @@ pub(super) enum Instance {
 /// A client of one stack, with the guards that protect it.
 #[derive(Debug)]
 pub(super) struct GuardedClient {
-    name: &'static str,
     client: Client<Full<Bytes>>,
     breaker: Mutex<Breaker>,
     budget: Bucket,
@@ -75,14 +78,10 @@ impl GuardedClients {
         gauges: &Gauges,
     ) -> Self {
         let by_stack = |gauge: BreakerGauge| {
-            let guarded = |stack: Stack, client: &Client<Full<Bytes>>| {
-                let gauge = gauge.clone();
-                Arc::new(GuardedClient::new(stack.name(), client.clone(), gauge))
-            };
-            [guarded(Stack::Old, &old), guarded(Stack::New, &new)]
+            [&old, &new].map(|client| Arc::new(GuardedClient::new(client.clone(), gauge.clone())))
         };
         let gauge = BreakerGauge::AsControl(gauges.clone());
-        let control = control.map(|client| GuardedClient::new("control", client, gauge));
+        let control = control.map(|client| GuardedClient::new(client, gauge));
         Self {
             shadow: by_stack(BreakerGauge::AsShadow(gauges.clone())),
             primary: by_stack(BreakerGauge::Not),
@@ -136,13 +135,8 @@ impl GuardedClients {
 // === impl GuardedClient ===
 
 impl GuardedClient {
-    pub(super) fn new(
-        name: &'static str,
-        client: Client<Full<Bytes>>,
-        watched: BreakerGauge,
-    ) -> Self {
+    pub(super) fn new(client: Client<Full<Bytes>>, watched: BreakerGauge) -> Self {
         Self {
-            name,
             client,
             breaker: Mutex::new(Breaker::new()),
             budget: Bucket::default(),
@@ -205,11 +199,13 @@ impl GuardedClient {
         }
         self.watched.set_open(is_open);
         drop(breaker);
-        let stack = self.name;
+        let health = self.client.health();
+        let (stack, url) = (health.name(), health.url());
         if is_open {
-            tracing::warn!(stack, "the circuit breaker has opened")
+            let cause = health.failing().map(|failing| failing.why.to_string());
+            tracing::warn!(stack, url, cause, "the circuit breaker has opened")
         } else {
-            tracing::info!(stack, "the circuit breaker has closed")
+            tracing::info!(stack, url, "the circuit breaker has closed")
         }
     }
 
@@ -240,10 +236,12 @@ impl Permit {
     /// The stack answered, with whatever status.
     pub(super) fn answered(mut self) {
         self.end = End::Answered;
+        self.client().health().answered();
     }
 
-    pub(super) fn failed(mut self) {
+    pub(super) fn failed(mut self, why: NoAnswer) {
         self.end = End::Failed;
+        self.client().health().failed(why, None);
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     budget::Held,
     compare::{Answer, CompareConfig, Compared},
+    http_client::NoAnswer,
     outcome::{Outcome, Reason},
     pipeline::ReadRequest,
     stack::Stack,
@@ -56,9 +57,8 @@ pub enum RereadError {
     /// A guard refused, with a reason of `not_compared`.
     #[error("not sent: {}", .0.name())]
     Refused(Reason),
-    /// `timeout`, `reset` and the like.
-    #[error("no answer from {stack}: {kind}")]
-    Failed { stack: Stack, kind: &'static str },
+    #[error("no answer from {stack}: {why}")]
+    Failed { stack: Stack, why: NoAnswer },
     #[error("the answers were not compared: {}", .0.name())]
     NotCompared(Reason),
 }
@@ -135,10 +135,7 @@ impl From<ReadError> for RereadError {
     fn from(obstacle: ReadError) -> Self {
         match obstacle {
             ReadError::Refused(reason) => Self::Refused(reason),
-            ReadError::Failed(stack, Failure::Shadow(error)) => Self::Failed {
-                stack,
-                kind: error.name(),
-            },
+            ReadError::Failed(stack, Failure::NoAnswer(why)) => Self::Failed { stack, why },
             ReadError::Failed(_, failure) => match failure.outcome() {
                 Outcome::NotCompared(reason) => Self::NotCompared(reason),
                 _ => Self::NotCompared(Reason::Internal),

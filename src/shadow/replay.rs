@@ -4,7 +4,7 @@ use super::guarded_client::Permit;
 use crate::{
     budget::Held,
     compare::{Answer, BodyCopy, Hashing},
-    http_client::{self, Client},
+    http_client::{self, Client, NoAnswer},
     outcome::{Outcome, Reason, ShadowError},
     pipeline::ReadRequest,
     trace_context::TraceContext,
@@ -39,7 +39,7 @@ pub(super) enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The stack is at fault.
-    Shadow(ShadowError),
+    NoAnswer(NoAnswer),
     /// The stack answered, but the byte budget has no room for the answer.
     MemoryFull,
     /// Not sent: the limit of open connections is reached.
@@ -96,10 +96,10 @@ pub(super) async fn send(
             intake.body = Taken::Cut;
             Ok(())
         }
-        Err(_) => Err(Failure::Shadow(ShadowError::Timeout)),
+        Err(_) => Err(Failure::NoAnswer(NoAnswer::Timeout(timeout))),
     };
     match replayed {
-        Err(Failure::Shadow(_)) => permit.failed(),
+        Err(Failure::NoAnswer(why)) => permit.failed(why),
         // It says nothing about the stack.
         Err(Failure::NoRoom) => drop(permit),
         _ => permit.answered(),
@@ -115,9 +115,10 @@ async fn replay(
 ) -> Result<(), Failure> {
     let response = client.send(request).await.map_err(|error| {
         tracing::debug!(%error, "the shadow gave no answer");
-        match kind(&error) {
-            Some(kind) => Failure::Shadow(kind),
-            None => Failure::NoRoom,
+        match error {
+            http_client::Error::NoRoom => Failure::NoRoom,
+            // The body is whole before it is sent, so what failed is the connection.
+            error => Failure::NoAnswer(error.why().unwrap_or(NoAnswer::Reset)),
         }
     })?;
     take_in(response, intake).await
@@ -164,7 +165,7 @@ where
     while !matches!(intake.body, Taken::Cut)
         && let Some(frame) = body.frame().await
     {
-        let frame = frame.map_err(|error| Failure::Shadow(kind_of_body(&error)))?;
+        let frame = frame.map_err(|error| Failure::NoAnswer(why_broken(&error)))?;
         match frame.into_data() {
             Ok(data) => intake.push(&data, body.size_hint().lower())?,
             Err(frame) => intake.trailers = frame.into_trailers().unwrap_or_default(),
@@ -188,21 +189,8 @@ fn remove_plain_connection(headers: &mut HeaderMap) {
     }
 }
 
-/// `None` if the stack is not at fault.
-fn kind(error: &http_client::Error) -> Option<ShadowError> {
-    Some(match error {
-        http_client::Error::NoRoom => return None,
-        http_client::Error::Connect(_) | http_client::Error::ConnectTimeout(_) => {
-            ShadowError::Connect
-        }
-        http_client::Error::Protocol(_) => ShadowError::Protocol,
-        // The body is whole before it is sent, so what failed is the connection.
-        http_client::Error::Reset { .. } | http_client::Error::RequestBody(_) => ShadowError::Reset,
-    })
-}
-
 /// Hyper reports invalid chunks as an I/O error, not as a parse error.
-fn kind_of_body(error: &hyper::Error) -> ShadowError {
+fn why_broken(error: &hyper::Error) -> NoAnswer {
     let source = error.source().and_then(|source| source.downcast_ref());
     let is_invalid = source.is_some_and(|source: &io::Error| {
         matches!(
@@ -211,9 +199,21 @@ fn kind_of_body(error: &hyper::Error) -> ShadowError {
         )
     });
     if is_invalid || error.is_parse() {
-        ShadowError::Protocol
+        NoAnswer::Protocol
     } else {
-        ShadowError::Reset
+        NoAnswer::Truncated
+    }
+}
+
+fn kind(why: NoAnswer) -> ShadowError {
+    match why {
+        NoAnswer::NameNotFound
+        | NoAnswer::Connect(_)
+        | NoAnswer::NoFile
+        | NoAnswer::ConnectTimeout(_) => ShadowError::Connect,
+        NoAnswer::Timeout(_) => ShadowError::Timeout,
+        NoAnswer::Reset | NoAnswer::Truncated => ShadowError::Reset,
+        NoAnswer::Protocol => ShadowError::Protocol,
     }
 }
 
@@ -222,7 +222,7 @@ fn kind_of_body(error: &hyper::Error) -> ShadowError {
 impl Failure {
     pub(super) fn outcome(self) -> Outcome {
         match self {
-            Self::Shadow(kind) => Outcome::ShadowError(kind),
+            Self::NoAnswer(why) => Outcome::ShadowError(kind(why)),
             Self::MemoryFull => Outcome::NotCompared(Reason::MemoryFull),
             Self::NoRoom => Outcome::NotCompared(Reason::OverBudget),
         }

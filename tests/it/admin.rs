@@ -14,7 +14,10 @@ use tokio::{
     task::JoinHandle,
     time,
 };
-use twinread::testing::{admin, ledger::Bound};
+use twinread::testing::{
+    admin,
+    ledger::{AnsweredBy, Bound},
+};
 
 #[tokio::test]
 async fn the_probes_are_open_and_say_what_is_missing() {
@@ -218,7 +221,11 @@ async fn routes_classes_and_mismatches_are_shown() {
     let running = Running::start(None).await;
     check_clean(&running.ledger, 2);
     let route = running.ledger.route("get-user");
-    route.count_live(&http::Method::GET, Some(http::StatusCode::OK));
+    route.count_live(
+        &http::Method::GET,
+        Some(http::StatusCode::OK),
+        AnsweredBy::Old,
+    );
     let routes = running.get("/v1/routes").await.json();
     let shown = &routes["routes"][0];
     assert_eq!(shown["requests"], json!({"GET": {"2xx": 1}}));

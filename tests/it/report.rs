@@ -26,7 +26,7 @@ use twinread::testing::{
         self, Metrics, Protocol, Push, Sources, Traces, otlp,
         prometheus::{Figures, Verdict},
     },
-    ledger::{Gauges, Ledger, RuleCount, Signal},
+    ledger::{AnsweredBy, Gauges, Ledger, RuleCount, Signal},
     pipeline::{
         Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Traced,
         report::ReportedAnswer,
@@ -399,12 +399,17 @@ fn metrics() -> (Metrics, Ledger, Gauges) {
 
 fn exercise(metrics: &Metrics, ledger: &Ledger) {
     let route = ledger.route("get-item");
-    route.count_live(&http::Method::GET, Some(http::StatusCode::OK));
+    route.count_live(
+        &http::Method::GET,
+        Some(http::StatusCode::OK),
+        AnsweredBy::Old,
+    );
     route.sample().finish(MISMATCH);
     route.sample().finish(Outcome::Match(Via::Exact));
     route.count_difference(Kind::Value);
     let timings = metrics.timings();
     timings.overhead(Duration::from_micros(3));
+    timings.live(AnsweredBy::Old, Duration::from_millis(30));
     timings.answer(Stack::New, route.name(), Duration::from_millis(30));
 }
 
@@ -426,7 +431,7 @@ fn metrics_read_what_the_ledger_counted() {
 
     for (name, value) in [
         (
-            "twinread_live_requests_total{method=\"GET\",route=\"get-item\",status_class=\"2xx\"}",
+            "twinread_live_requests_total{answered_by=\"old\",method=\"GET\",route=\"get-item\",status_class=\"2xx\"}",
             1.0,
         ),
         ("twinread_sampled_total{route=\"get-item\"}", 2.0),
@@ -462,6 +467,7 @@ fn metrics_read_what_the_ledger_counted() {
         ("twinread_verdict{verdict=\"safe\"}", 0.0),
         ("twinread_build_info{version=\"0.1.0\"}", 1.0),
         ("twinread_live_overhead_seconds_count", 1.0),
+        ("twinread_live_seconds_count{answered_by=\"old\"}", 1.0),
         (
             "twinread_live_overhead_seconds_bucket{le=\"0.000005\"}",
             1.0,
@@ -498,7 +504,7 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 25, "{names:?}");
+    assert_eq!(names.len(), 26, "{names:?}");
 }
 
 #[test]

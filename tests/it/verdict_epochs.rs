@@ -12,7 +12,7 @@ use std::{
 };
 use twinread::testing::{
     admin::documents::Verdict,
-    ledger::{Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
+    ledger::{AnsweredBy, Clock, Draw, Gauges, Ledger, LedgerSnapshot, SampleCause},
 };
 use twinread::{
     outcome::{Mark, Outcome, Reason, Via},
@@ -92,7 +92,7 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
     assert!(ledger.tallies().routes.is_empty());
 
     other.count_live_read();
-    one.count_live(&Method::GET, Some(StatusCode::OK));
+    one.count_live(&Method::GET, Some(StatusCode::OK), AnsweredBy::Old);
 
     let routes = ledger.tallies().routes;
     let names: Vec<&str> = routes.iter().map(|figures| &*figures.route).collect();
@@ -104,7 +104,7 @@ fn routes_stand_in_order_of_appearance_in_the_epoch() {
 /// One checked read under this name of an undeclared path, from which positions learn.
 fn check(ledger: &Ledger, name: &str, outcome: Outcome) {
     let route = ledger.undeclared(name);
-    route.count_live(&Method::GET, Some(StatusCode::OK));
+    route.count_live(&Method::GET, Some(StatusCode::OK), AnsweredBy::Old);
     route.count_live_read();
     ledger.learn(&route);
     route.sample().finish(outcome);
@@ -448,7 +448,7 @@ fn samples_and_outcomes_agree_in_every_epoch() {
             thread::spawn(move || {
                 for check in 0..5_000 {
                     let route = ledger.route(["one", "two", "three"][(worker + check) % 3]);
-                    route.count_live(&Method::GET, Some(StatusCode::OK));
+                    route.count_live(&Method::GET, Some(StatusCode::OK), AnsweredBy::Old);
                     route.count_live_read();
                     let ticket = route.sample();
                     match check % 3 {

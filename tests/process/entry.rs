@@ -127,6 +127,26 @@ fn live_requests_and_replays_are_marked_with_the_instance() {
 }
 
 #[test]
+fn forwarded_headers_reach_both_stacks_alike() {
+    let ((old, live), (new, replays)) = (recording(), recording());
+    let sidecar = Sidecar::start(old.addr, new.addr, "forwarded: append\n");
+    sidecar
+        .caller()
+        .send(&get("/", "x-forwarded-for: 10.0.0.1\r\n"));
+    sidecar.quiet(1);
+    for heads in [live, replays] {
+        let head = heads.lock().unwrap().remove(0);
+        for header in [
+            "x-forwarded-for: 10.0.0.1, 127.0.0.1\r\n",
+            "x-forwarded-proto: http\r\n",
+            "x-forwarded-host: localhost\r\n",
+        ] {
+            assert!(head.contains(header), "{header} in {head}");
+        }
+    }
+}
+
+#[test]
 fn what_twinread_adds_to_replays_can_be_left_out() {
     let ((old, live), (new, replays)) = (recording(), recording());
     let headers = "{set: {x-twinread: live}, remove: [x-twinread, traceparent, tracestate]}";

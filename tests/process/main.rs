@@ -6,6 +6,7 @@
 #[path = "../support/harness.rs"]
 mod support;
 
+mod access_log;
 mod answers;
 mod conditional;
 mod entry;
@@ -20,6 +21,7 @@ mod routes;
 mod suggestions;
 mod survival;
 mod terminal;
+mod trouble;
 mod trust;
 mod verdicts;
 

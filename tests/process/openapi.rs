@@ -57,6 +57,10 @@ impl<'s> Held<'s> {
 
     fn validate(&self, shown: &str, schema: &Value, body: &Value) {
         let mut root = schema.clone();
+        // A part of another schema is closed only where it is the whole.
+        if root.get("$ref").is_some() {
+            root["unevaluatedProperties"] = json!(false);
+        }
         root["components"] = self.document["components"].clone();
         let validator = jsonschema::validator_for(&root).expect(shown);
         let faults: Vec<_> = validator.iter_errors(body).collect();

@@ -17,7 +17,7 @@ mod stack;
 
 pub(crate) use command::{run_in, twinread};
 pub(crate) use conn::Conn;
-pub(crate) use live_path::LivePath;
+pub(crate) use live_path::{LivePath, client, healths, target};
 pub(crate) use sidecar::{Answer, Caller, Sidecar};
 pub(crate) use stack::{Reply, Script, Stack, answer, json};
 

@@ -8,7 +8,7 @@ use twinread::outcome::Outcome;
 use twinread::testing::{
     budget::Budget,
     drain,
-    http_client::Target,
+    http_client::{Client, Health, Target},
     ledger::{Gauges, Ledger, Timings},
     live::{self, Config, Handles, ListenerLimits, LiveSettings},
     pipeline::{CheckInput, QueueReceiver, Writes, queue},
@@ -23,6 +23,8 @@ pub(crate) struct LivePath {
     pub(crate) gauges: Gauges,
     pub(crate) writes: Writes,
     pub(crate) budget: Budget,
+    /// Old first.
+    pub(crate) stacks: [Arc<Health>; 2],
     feed: QueueReceiver,
     drain: Option<drain::Signal>,
     running: JoinHandle<()>,
@@ -167,6 +169,7 @@ impl Plan {
         let (queue, feed) = queue::channel(self.queue, gauges.clone());
         let writes = Writes::new(Duration::from_secs(60), gauges.clone());
         let (live, current) = settings::channel(self.live);
+        let stacks = healths(&self.old, &self.new);
         let handles = Handles {
             live: current,
             ledger: ledger.clone(),
@@ -175,6 +178,8 @@ impl Plan {
             queue,
             timings: Timings::default(),
             writes: writes.clone(),
+            stacks: stacks.clone(),
+            access_log: live::access_log(gauges.clone()).0,
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -191,11 +196,24 @@ impl Plan {
             gauges,
             writes,
             budget,
+            stacks,
             feed,
             drain: Some(signal),
             running: tokio::spawn(bound.run(watch)),
         }
     }
+}
+
+/// What is known of both stacks.
+pub(crate) fn healths(old: &Target, new: &Target) -> [Arc<Health>; 2] {
+    [("old", old), ("new", new)].map(|(name, target)| Arc::new(Health::new(name, target)))
+}
+
+/// A client of the stack at `addr`.
+pub(crate) fn client<B>(name: &'static str, addr: SocketAddr) -> Client<B> {
+    let target = Arc::new(target(addr));
+    let health = Arc::new(Health::new(name, &target));
+    Client::new(target, health)
 }
 
 pub(crate) fn target(addr: SocketAddr) -> Target {

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
     thread,
 };
 use tempfile::TempDir;
@@ -16,6 +17,8 @@ pub(crate) struct Sidecar {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) folder: TempDir,
+    /// Lines of the log, but the one with the addresses.
+    log: Arc<Mutex<Vec<Value>>>,
     /// The header with the token, if there is one.
     authorization: String,
 }
@@ -86,14 +89,23 @@ impl Sidecar {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let (listen, admin) = addresses(&mut log);
+        let mut before = Vec::new();
+        let (listen, admin) = addresses(&mut log, &mut before);
+        let lines = Arc::new(Mutex::new(before));
+        let written = lines.clone();
         // Keeps reading, or the process would block on the pipe.
-        thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                written.lock().unwrap().push(line);
+            }
+        });
         Self {
             child,
             listen,
             admin,
             folder,
+            log: lines,
             authorization: token.map_or(String::new(), |token| {
                 format!("authorization: Bearer {token}\r\n")
             }),
@@ -133,6 +145,13 @@ impl Sidecar {
             })
             .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
             .sum()
+    }
+
+    /// The lines of the log so far with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.log.lock().unwrap();
+        let lines = lines.iter().filter(|line| line["message"] == message);
+        lines.cloned().collect()
     }
 
     /// Waits until every sample has its outcome. Returns their number.
@@ -190,7 +209,8 @@ impl Drop for Sidecar {
     }
 }
 
-fn addresses(log: &mut impl BufRead) -> (SocketAddr, SocketAddr) {
+/// Reads to the line with the addresses. What is logged before goes to `before`.
+fn addresses(log: &mut impl BufRead, before: &mut Vec<Value>) -> (SocketAddr, SocketAddr) {
     let mut line = String::new();
     while log.read_line(&mut line).unwrap() > 0 {
         let entry: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
@@ -198,6 +218,7 @@ fn addresses(log: &mut impl BufRead) -> (SocketAddr, SocketAddr) {
         if let (Some(listen), Some(admin)) = (address("listen"), address("admin")) {
             return (listen, admin);
         }
+        before.push(entry);
         line.clear();
     }
     panic!("the sidecar ended before it listened");

@@ -2,9 +2,8 @@
 
 use super::{Counts, Epoch, Latency};
 use crate::{
-    ledger::{Route, route::STATUS_CLASSES},
+    ledger::{LiveCount, Route},
     outcome::Outcome,
-    route::METHODS,
     value::Kind,
     verdict::{Figures, Tallies},
 };
@@ -48,6 +47,9 @@ pub(crate) struct LiveRoute {
     pub route: Arc<str>,
     /// By method and status class; only those that occurred.
     pub requests: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Requests by who answered: `old`, `new`, `twinread`; only those that occurred. A request without an answer counts
+    /// for whom was asked.
+    pub answered_by: BTreeMap<String, u64>,
     #[serde(flatten)]
     pub counts: Counts,
     /// By kind; only those that occurred.
@@ -93,28 +95,28 @@ impl From<&Route> for LiveRoute {
         figures.forced = route.forced();
         figures.waiting = figures.sampled.saturating_sub(figures.outcomes.ended());
         let differences = Kind::VARIANTS.iter();
-        Self {
+        let mut live_route = Self {
             route: route.name().clone(),
-            requests: requests(route),
+            requests: BTreeMap::new(),
+            answered_by: BTreeMap::new(),
             counts: Counts::from(&figures),
             differences: differences
                 .map(|kind| (kind.name().to_owned(), route.differences(*kind)))
                 .filter(|(_, count)| *count > 0)
                 .collect(),
+        };
+        for live in route.live_counts() {
+            live_route.count(live);
         }
+        live_route
     }
 }
 
-fn requests(route: &Route) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut requests = BTreeMap::<_, BTreeMap<_, _>>::new();
-    for (method, method_name) in METHODS.into_iter().enumerate() {
-        for (class, class_name) in STATUS_CLASSES.into_iter().enumerate() {
-            let count = route.live(method, class);
-            if count > 0 {
-                let classes = requests.entry(method_name.to_owned()).or_default();
-                classes.insert(class_name.to_owned(), count);
-            }
-        }
+impl LiveRoute {
+    fn count(&mut self, live: LiveCount) {
+        let classes = self.requests.entry(live.method.to_owned()).or_default();
+        *classes.entry(live.status_class.to_owned()).or_default() += live.count;
+        let by = live.answered_by.into_str().to_owned();
+        *self.answered_by.entry(by).or_default() += live.count;
     }
-    requests
 }

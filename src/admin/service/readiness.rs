@@ -1,8 +1,10 @@
 //! Whether the process can do its work, and what impairs it.
 
 use crate::{
-    http_client::Target,
+    admin::documents::{ProcessHealth, StackHealth},
+    http_client::{Health, Target, dial},
     ledger::{Gauges, Signal},
+    stack::Stack,
     store::Database,
 };
 use std::{
@@ -13,13 +15,15 @@ use std::{
     time::Duration,
 };
 use strum::VariantArray as _;
-use tokio::{net::TcpStream, time};
+use tokio::time;
 
 /// Shared by clones.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     gauges: Gauges,
     database: Database,
+    /// Old first.
+    stacks: [Arc<Health>; 2],
     is_primary_reached: Arc<AtomicBool>,
     is_ending: Arc<AtomicBool>,
 }
@@ -31,28 +35,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Readiness {
     /// Not ready until the primary is reached.
-    pub fn new(gauges: Gauges, database: Database) -> Self {
+    pub fn new(gauges: Gauges, database: Database, stacks: [Arc<Health>; 2]) -> Self {
         Self {
             gauges,
             database,
+            stacks,
             is_primary_reached: Arc::default(),
             is_ending: Arc::default(),
         }
     }
 
     /// Opens connections to the primary, without sending anything, until one succeeds.
-    pub async fn reach(self, primary: Arc<Target>) {
-        loop {
-            let connect = TcpStream::connect(primary.authority.as_str());
-            match time::timeout(primary.connect_timeout, connect).await {
-                Ok(Ok(_)) => break,
-                Ok(Err(error)) => tracing::debug!(%error, "the primary is not reachable yet"),
-                Err(_) => {
-                    tracing::debug!("the primary is not reachable yet: no connection in time");
-                }
+    pub async fn reach(self, primary: Stack, target: Arc<Target>) {
+        let health = &self.stacks[primary as usize];
+        while let Err(error) = dial(&target).await {
+            if let Some(why) = error.why() {
+                health.failed(why, None);
             }
             time::sleep(PAUSE).await;
         }
+        health.answered();
         self.is_primary_reached.store(true, Ordering::Relaxed);
     }
 
@@ -61,11 +63,32 @@ impl Readiness {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
+    pub(in crate::admin) fn document(&self, primary: Stack) -> ProcessHealth {
+        let state = |stack: Stack| StackHealth::new(stack, primary, &self.stacks[stack as usize]);
+        let stacks = [Stack::Old, Stack::New].map(state);
+        ProcessHealth {
+            missing: self.missing(&stacks[primary as usize]),
+            impaired: self.impaired(&stacks),
+            stacks: stacks.into(),
+        }
+    }
+
     /// What is missing, each in a sentence; empty if ready.
-    pub(in crate::admin) fn missing(&self) -> Vec<String> {
+    fn missing(&self, primary: &StackHealth) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.is_primary_reached.load(Ordering::Relaxed) {
-            missing.push("the primary has not been reachable yet".to_owned());
+            let StackHealth {
+                stack,
+                url,
+                failing,
+                ..
+            } = primary;
+            let cause = failing
+                .as_ref()
+                .map_or("no connection yet", |failing| failing.cause.as_str());
+            missing.push(format!(
+                "the primary has not been reachable yet: the {stack} stack at {url}: {cause}"
+            ));
         }
         if self.is_ending.load(Ordering::Relaxed) {
             missing.push("it is ending, and takes no new connections".to_owned());
@@ -74,8 +97,22 @@ impl Readiness {
     }
 
     /// Faults that do not stop the process from working.
-    pub(in crate::admin) fn impaired(&self) -> Vec<String> {
+    fn impaired(&self, stacks: &[StackHealth]) -> Vec<String> {
         let mut impaired = Vec::new();
+        for StackHealth {
+            stack,
+            url,
+            failing,
+            ..
+        } in stacks
+        {
+            if let Some(failing) = failing {
+                let cause = &failing.cause;
+                impaired.push(format!(
+                    "the {stack} stack at {url} does not answer: {cause}"
+                ));
+            }
+        }
         if self.gauges.breaker_open.get() > 0 {
             impaired.push("the shadow's circuit breaker is open".to_owned());
         }

@@ -1,11 +1,10 @@
 //! One snapshot of a running twinread.
 
 use crate::{
-    admin::documents::{Classes, Ready, Settings, Verdict},
+    admin::documents::{Classes, ProcessHealth, Settings, Verdict},
     cli::client::{Client, Error, Received},
 };
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -17,15 +16,7 @@ pub(super) struct Look {
     /// Newest first.
     pub(super) classes: Received<Classes>,
     pub(super) settings: Received<Settings>,
-    pub(super) readiness: Readiness,
-}
-
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Readiness {
-    /// Why it is not ready, each in a sentence; empty if ready.
-    pub(super) missing: Vec<String>,
-    /// Faults that do not stop it from working.
-    pub(super) impaired: Vec<String>,
+    pub(super) readiness: Received<ProcessHealth>,
 }
 
 /// Number of classes shown, the newest first.
@@ -42,7 +33,7 @@ impl Look {
             verdict: client.get("/v1/verdict")?,
             classes: client.get(&format!("/v1/classes?order=recent&limit={CLASSES}"))?,
             settings: client.get("/v1/settings")?,
-            readiness: Readiness::ask(client)?,
+            readiness: readiness(client)?,
         })
     }
 
@@ -57,23 +48,16 @@ impl Look {
     }
 }
 
-// === impl Readiness ===
-
-impl Readiness {
-    fn ask(client: &Client) -> Result<Self, Error> {
-        match client.get("/readyz") {
-            Ok(Ready { impaired, .. }) => Ok(Self {
-                missing: Vec::new(),
-                impaired,
-            }),
-            Err(Error::Refused { status, detail }) if status == StatusCode::SERVICE_UNAVAILABLE => {
-                Ok(Self {
-                    missing: detail.lines().map(str::to_owned).collect(),
-                    impaired: Vec::new(),
-                })
-            }
-            Err(error) => Err(error),
+/// Also if it is not ready: then the document is a problem with the same members.
+fn readiness(client: &Client) -> Result<Received<ProcessHealth>, Error> {
+    match client.get("/readyz") {
+        Err(Error::Refused {
+            status, problem, ..
+        }) if status == StatusCode::SERVICE_UNAVAILABLE => {
+            let url = client.url("/readyz");
+            serde_json::from_value(problem).map_err(|_| Error::NotTwinread { url })
         }
+        answered => answered,
     }
 }
 
@@ -112,7 +96,8 @@ pub(super) mod tests {
             verdict: serde_json::from_value(verdict).unwrap(),
             classes: serde_json::from_value(classes).unwrap(),
             settings: serde_json::from_value(settings).unwrap(),
-            readiness: Readiness::default(),
+            readiness: serde_json::from_value(json!({"missing": [], "impaired": [], "stacks": []}))
+                .unwrap(),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     tables::{bounds, classes, routes},
 };
 use crate::{
+    admin::documents::StackHealth,
     cli::verdict::{Printable, Summary},
     settings::Source,
 };
@@ -16,6 +17,7 @@ pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
     let verdict = Summary(&look.verdict).to_string();
     let mut lines = lines(&strip_str(&verdict).to_string());
     lines.push(String::new());
+    lines.extend(look.readiness.stacks.iter().map(stack));
     lines.push(sampling(look));
     lines.push(counted(look, before));
     lines.extend(changed(look));
@@ -40,6 +42,19 @@ fn lines(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| line.trim_end().to_owned())
         .collect()
+}
+
+/// Where a stack is, and whether it answers.
+fn stack(stack: &StackHealth) -> String {
+    let failing = stack.failing.as_ref();
+    let failing = failing.map(|failing| format!(", no answer: {}", Printable(&failing.cause)));
+    format!(
+        "{}  {}  {}{}",
+        stack.stack,
+        Printable(&stack.url),
+        Printable(&stack.role),
+        failing.unwrap_or_default()
+    )
 }
 
 /// Which stack serves, and what is sampled.

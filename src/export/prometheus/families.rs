@@ -5,9 +5,8 @@
 
 use super::{Sources, VERDICTS};
 use crate::{
-    ledger::{Bound, Route, RuleCount, Signal, route::STATUS_CLASSES},
+    ledger::{Bound, LiveFailure, Route, RuleCount, Signal},
     outcome::Outcome,
-    route::METHODS,
     value::Kind,
 };
 use opentelemetry::{
@@ -42,13 +41,13 @@ const COUNTERS: [Family<u64>; 13] = [
     Family::of(
         "twinread_live_requests_total",
         "{request}",
-        "Requests that callers sent; status_class none: no answer",
+        "Requests that callers sent, by who answered; status_class none: no answer from whom was asked",
         live_requests,
     ),
     Family::of(
         "twinread_live_failures_total",
         "{request}",
-        "Live requests that twinread answered itself, by cause",
+        "Live requests that the primary did not answer, or not to the end, by cause",
         live_failures,
     ),
     Family::of(
@@ -273,25 +272,26 @@ fn labelled<N, V: Into<StringValue>>(
 
 /// Omits a series until its first event.
 fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
-    let causes = [("loop", sources.gauges.loops_refused.get())];
-    labelled("cause", causes.into_iter().filter(|(_, count)| *count > 0))
+    let failures = |cause: &LiveFailure| (cause.into_str(), sources.gauges.live_failures(*cause));
+    let causes = LiveFailure::VARIANTS.iter().map(failures);
+    labelled("cause", causes.filter(|(_, count)| *count > 0))
 }
 
 fn live_requests(sources: &Sources) -> Vec<Series<u64>> {
-    let mut series = Vec::new();
-    for route in sources.ledger.routes() {
-        for (method, method_name) in METHODS.into_iter().enumerate() {
-            for (class, class_name) in STATUS_CLASSES.into_iter().enumerate() {
-                let count = route.live(method, class);
-                if count > 0 {
-                    let method = KeyValue::new("method", method_name);
-                    let class = KeyValue::new("status_class", class_name);
-                    series.push((count, vec![label(&route), method, class]));
-                }
-            }
-        }
-    }
-    series
+    let of_route = |route: Route| {
+        let counts = route.live_counts().into_iter();
+        counts.map(move |live| {
+            let labels = vec![
+                label(&route),
+                KeyValue::new("method", live.method),
+                KeyValue::new("status_class", live.status_class),
+                KeyValue::new("answered_by", live.answered_by.into_str()),
+            ];
+            (live.count, labels)
+        })
+    };
+    let routes = sources.ledger.routes().into_iter();
+    routes.flat_map(of_route).collect()
 }
 
 fn checks(sources: &Sources) -> Vec<Series<u64>> {

@@ -365,7 +365,11 @@ impl AsyncWrite for Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ledger::Gauges, live::ListenerLimits};
+    use crate::{
+        http_client::{Health, Target},
+        ledger::{Gauges, Timings},
+        live::{ListenerLimits, access_log, connection::Observers},
+    };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -384,12 +388,21 @@ mod tests {
         }
     }
 
+    fn observers() -> Arc<Observers> {
+        let target = Target::new("stack".parse().unwrap());
+        Arc::new(Observers {
+            timings: Timings::default(),
+            access_log: access_log(Gauges::default()).0,
+            stacks: ["old", "new"].map(|name| Arc::new(Health::new(name, &target))),
+        })
+    }
+
     async fn pair(limits: ListenerLimits) -> (TcpStream, Guard) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap());
         let (caller, accepted) = tokio::join!(caller, listener.accept());
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let own = Arc::new(Caller::new(limits, Gauges::default()));
+        let own = Arc::new(Caller::new(limits, Gauges::default(), observers(), None));
         (caller.unwrap(), Guard::new(accepted.unwrap().0, own, place))
     }
 

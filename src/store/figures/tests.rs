@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     compare::Bijections,
-    ledger::{Clock, Draw, Gauges, LedgerSnapshot, RouteState, Ticket},
+    ledger::{AnsweredBy, Clock, Draw, Gauges, LedgerSnapshot, RouteState, Ticket},
     outcome::{Outcome, Reason, Via},
     stack::Stack,
     store::Database,
@@ -66,7 +66,7 @@ impl Process {
 
     fn live(&self, route: &str) {
         let route = self.counted.ledger.route(route);
-        route.count_live(&Method::GET, Some(StatusCode::OK));
+        route.count_live(&Method::GET, Some(StatusCode::OK), AnsweredBy::Old);
         route.count_live_read();
     }
 

@@ -1,6 +1,6 @@
 //! An admin API on its own port: real figures, settings and store, without a live path.
 
-use crate::support::{Script, Stack};
+use crate::support::{Script, Stack, client, healths, target};
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -26,7 +26,6 @@ use twinread::testing::{
     config::{self, Config, Origin, Running as Configuration},
     drain,
     export::{Metrics, Sources},
-    http_client::{Client, Target},
     ledger::{Gauges, Ledger, RuleCounts, Signal, Timings},
     live::LiveSettings,
     pipeline::{
@@ -42,6 +41,7 @@ use twinread::testing::{
 use twinread::{
     compare,
     outcome::{Mark, Outcome, Via},
+    stack,
     value::Kind,
 };
 
@@ -128,10 +128,11 @@ impl Running {
         };
         let bound = admin::bind(config, state.clone()).await.unwrap();
         let addr = bound.addr();
-        let primary = Target::new(addr.to_string().parse().unwrap());
         let readiness = state.readiness.clone();
         // The backlog of its own listener takes the connection.
-        readiness.reach(Arc::new(primary)).await;
+        readiness
+            .reach(stack::Stack::Old, Arc::new(target(addr)))
+            .await;
         let (signal, watch) = drain::channel();
         Self {
             addr,
@@ -259,8 +260,9 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         figures: Arc::new(verdict.clone()),
     });
     let (rechecks, parts) = rechecks(&store, &ledger, (gauges.clone(), reports)).await;
+    let stacks = healths(&config.get().old, &config.get().new);
     let state = AdminState {
-        readiness: Readiness::new(gauges.clone(), database.clone()),
+        readiness: Readiness::new(gauges.clone(), database.clone(), stacks),
         ledger,
         gauges,
         running,
@@ -302,8 +304,8 @@ async fn rechecks(
     let (_, settings) = settings::channel(shadow::Settings::default());
     let worker = shadow::Worker::new(shadow::Parts {
         feed,
-        old: client(old),
-        new: client(new),
+        old: client("old", old),
+        new: client("new", new),
         control: None,
         handles: shadow::Handles {
             settings,
@@ -336,10 +338,6 @@ async fn rechecks(
         _redactor,
     };
     (rechecks, parts)
-}
-
-fn client<B>(addr: SocketAddr) -> Client<B> {
-    Client::new(Arc::new(Target::new(addr.to_string().parse().unwrap())))
 }
 
 /// Answers `{"price": 1}`, and below `/differs` the given price.

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
 };
-use twinread::testing::{http_client::Instance, redact::Secret};
+use twinread::testing::{http_client::Instance, ledger::LiveFailure, redact::Secret};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -142,7 +142,10 @@ async fn a_request_that_comes_back_is_answered_with_508_and_counted() {
         "{answer}"
     );
     assert_eq!(
-        (old.requests().len(), sidecar.gauges.loops_refused.get()),
+        (
+            old.requests().len(),
+            sidecar.gauges.live_failures(LiveFailure::Loop)
+        ),
         (1, 1)
     );
     let request = old.requests().remove(0).to_lowercase();
@@ -169,8 +172,8 @@ async fn a_loop_over_two_instances_is_noticed() {
     );
     assert_eq!(
         (
-            one.gauges.loops_refused.get(),
-            two.gauges.loops_refused.get()
+            one.gauges.live_failures(LiveFailure::Loop),
+            two.gauges.live_failures(LiveFailure::Loop)
         ),
         (1, 0)
     );

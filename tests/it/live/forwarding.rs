@@ -3,7 +3,11 @@
 use crate::support::{LivePath, Stack, until};
 use http::{HeaderName, HeaderValue};
 use twinread::stack;
-use twinread::testing::http_client::HostPolicy;
+use twinread::testing::{
+    http_client::HostPolicy,
+    ledger::{AnsweredBy, LiveCount},
+    live::Forwarded,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -259,12 +263,18 @@ async fn live_requests_are_counted_by_route_method_and_status() {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
         caller.send(request).await.message().await;
     }
+    let expected = LiveCount {
+        method: "GET",
+        status_class: "2xx",
+        answered_by: AnsweredBy::Old,
+        count: 2,
+    };
     until("both counted", || {
         let routes = sidecar.ledger.routes();
         routes.len() == 1
             && &**routes[0].name() == "GET /users/{}"
-            && routes[0].live(0, 1) == 2
             && routes[0].live_total() == 2
+            && routes[0].live_counts() == [expected]
     })
     .await;
 }
@@ -283,4 +293,59 @@ fn sorted(message: &str) -> (String, Vec<String>, String) {
     // Several values of one name keep their order.
     lines.sort_by_key(|line| line.split(':').next().unwrap().to_owned());
     (first, lines, body.to_owned())
+}
+
+#[tokio::test]
+async fn forwarded_headers_are_the_same_live_and_in_the_replay() {
+    let came = "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n";
+    for (mode, sent, expected) in [
+        (Forwarded::Keep, "", ""),
+        (
+            Forwarded::Keep,
+            came,
+            "x-forwarded-for: 10.0.0.1\nx-forwarded-proto: https",
+        ),
+        (
+            Forwarded::Append,
+            came,
+            "x-forwarded-for: 10.0.0.1, 127.0.0.1\nx-forwarded-host: shop:80\nx-forwarded-proto: https",
+        ),
+        (
+            Forwarded::Append,
+            "Connection: x-forwarded-for\r\nX-Forwarded-For: 10.0.0.1\r\n",
+            "x-forwarded-for: 127.0.0.1\nx-forwarded-host: shop:80\nx-forwarded-proto: http",
+        ),
+        (
+            Forwarded::Replace,
+            came,
+            "x-forwarded-for: 127.0.0.1\nx-forwarded-host: shop:80\nx-forwarded-proto: http",
+        ),
+    ] {
+        let stack = Stack::answering(OK);
+        let mut sidecar = LivePath::plan(stack.addr, stack.addr)
+            .sample_all()
+            .live(|live| live.forwarded = mode)
+            .with_old(|old| old.host = HostPolicy::Stack)
+            .start()
+            .await;
+        let request = format!("GET / HTTP/1.1\r\nHost: shop:80\r\n{sent}\r\n");
+        sidecar.caller().await.send(request).await.message().await;
+
+        let live = stack.requests().remove(0).to_lowercase();
+        let mut live: Vec<_> = live
+            .lines()
+            .filter(|line| line.starts_with("x-forwarded"))
+            .collect();
+        live.sort_unstable();
+        assert_eq!(live.join("\n"), expected, "{mode:?} {sent}");
+        let replay = sidecar.sample().await.request.headers;
+        let replay = replay
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("x-forwarded"));
+        let mut replay: Vec<_> = replay
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        replay.sort_unstable();
+        assert_eq!(replay, live, "{mode:?} {sent}");
+    }
 }

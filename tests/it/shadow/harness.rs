@@ -1,6 +1,6 @@
 //! A worker with its queue and figures, wired as in the app, and samples to offer to it.
 
-use crate::support::{Stack, until};
+use crate::support::{Stack, client, until};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::{
@@ -11,7 +11,6 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 use twinread::testing::{
     budget::Budget,
     drain,
-    http_client::{Client, Target},
     ledger::{Draw, Gauges, Ledger, Route, RuleCounts, Signal, Timings},
     pipeline::{
         self, CapturedRead, CompactAnswer, CompactHead, CompactRequest, Pairs, Queue, ReadMeta,
@@ -100,9 +99,9 @@ impl Shadow {
         let reported = reports.listen(Signal::Traces, 100);
         let worker = Worker::new(Parts {
             feed,
-            old: client(old),
-            new: client(new),
-            control: control.map(client),
+            old: client("old", old.addr),
+            new: client("new", new.addr),
+            control: control.map(|control| client("control", control.addr)),
             handles: Handles {
                 settings: current,
                 compare,
@@ -281,11 +280,6 @@ pub(crate) fn bytes_alone(
         masked: Vec::new(),
         uncompared: None,
     }
-}
-
-fn client<B>(stack: &Stack) -> Client<B> {
-    let authority = stack.addr.to_string().parse().unwrap();
-    Client::new(Arc::new(Target::new(authority)))
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

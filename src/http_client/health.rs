@@ -1,0 +1,294 @@
+//! Whether a stack answers, and if not, why: for the log, `/readyz` and `twinread status`.
+
+use super::Target;
+use jiff::Timestamp;
+use std::{
+    error::Error,
+    fmt, io, mem,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Why a stack gave no answer. Its text names no address, so that callers may see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    NameNotFound,
+    Connect(io::ErrorKind),
+    /// This process, or the host, has no file left for a connection.
+    NoFile,
+    ConnectTimeout(Duration),
+    /// Of a whole answer.
+    Timeout(Duration),
+    /// The connection broke.
+    Reset,
+    /// What came is not acceptable HTTP.
+    Protocol,
+    /// The answer broke off after its head.
+    Truncated,
+}
+
+/// What is known of a stack. Its clients share it.
+#[derive(Debug)]
+pub struct Health {
+    name: &'static str,
+    url: String,
+    /// Read for each answer, so that the lock is only taken after a failure.
+    is_failing: AtomicBool,
+    state: Mutex<State>,
+}
+
+/// A stack whose last request or connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failing {
+    pub why: NoAnswer,
+    /// Of the first of these attempts.
+    pub since: Timestamp,
+    /// Requests and connections that failed, one after the other.
+    pub attempts: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failing: Option<Failing>,
+    lines: Lines,
+}
+
+/// Limits the log to one line for each event in [`EVERY`]. `None` is a stack that answers again.
+#[derive(Debug, Default)]
+struct Lines(Vec<Line>);
+
+#[derive(Debug)]
+struct Line {
+    event: Option<NoAnswer>,
+    written: Instant,
+    suppressed: u64,
+}
+
+const EVERY: Duration = Duration::from_secs(60);
+
+/// More events than a stack has at once.
+const MAX_EVENTS: usize = 16;
+
+// === impl NoAnswer ===
+
+impl NoAnswer {
+    /// Of an error before the connection is there.
+    pub(super) fn of_connect(error: &io::Error) -> Self {
+        use rustix::io::Errno;
+        let no_file = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+        match error.raw_os_error() {
+            Some(code) if no_file.contains(&code) => Self::NoFile,
+            _ => Self::Connect(error.kind()),
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameNotFound => f.write_str("name not found"),
+            Self::Connect(kind) => write!(f, "{kind}"),
+            Self::NoFile => f.write_str("no file left for a connection"),
+            Self::ConnectTimeout(limit) => write!(f, "connecting {}", Self::Timeout(*limit)),
+            Self::Timeout(limit) if limit.as_secs() > 0 => {
+                write!(f, "timed out after {} s", limit.as_secs_f64())
+            }
+            Self::Timeout(limit) => {
+                write!(f, "timed out after {} ms", limit.as_micros() as f64 / 1e3)
+            }
+            Self::Reset => f.write_str("connection reset"),
+            Self::Protocol => f.write_str("protocol error"),
+            Self::Truncated => f.write_str("the answer broke off"),
+        }
+    }
+}
+
+// === impl Health ===
+
+impl Health {
+    /// `name` is `old`, `new` or `control`.
+    pub fn new(name: &'static str, target: &Target) -> Self {
+        Self {
+            name,
+            url: target.url(),
+            is_failing: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `None` if the stack answered last, or was not asked yet.
+    pub fn failing(&self) -> Option<Failing> {
+        self.lock().failing
+    }
+
+    pub fn failed(&self, why: NoAnswer, error: Option<&(dyn Error + 'static)>) {
+        let mut state = self.lock();
+        let failing = state.failing.get_or_insert_with(|| Failing {
+            why,
+            since: Timestamp::now(),
+            attempts: 0,
+        });
+        failing.why = why;
+        failing.attempts += 1;
+        self.is_failing.store(true, Ordering::Relaxed);
+        let admitted = state.lines.admit(Some(why), Instant::now());
+        drop(state);
+        if let Some(suppressed) = admitted {
+            tracing::warn!(
+                stack = self.name,
+                url = self.url,
+                cause = why.to_string(),
+                error,
+                suppressed = (suppressed > 0).then_some(suppressed),
+                "a stack gives no answer"
+            );
+        }
+    }
+
+    /// Costs one load while the stack is well.
+    pub fn answered(&self) {
+        if self.is_failing.load(Ordering::Relaxed) {
+            self.recovered();
+        }
+    }
+
+    fn recovered(&self) {
+        let mut state = self.lock();
+        self.is_failing.store(false, Ordering::Relaxed);
+        let Some(failing) = state.failing.take() else {
+            return;
+        };
+        let admitted = state.lines.admit(None, Instant::now());
+        drop(state);
+        if let Some(suppressed) = admitted {
+            tracing::info!(
+                stack = self.name,
+                url = self.url,
+                attempts = failing.attempts,
+                suppressed = (suppressed > 0).then_some(suppressed),
+                "a stack answers again"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// Whether a line may be written now, and how many were suppressed before it.
+    fn admit(&mut self, event: Option<NoAnswer>, now: Instant) -> Option<u64> {
+        let mut lines = self.0.iter_mut();
+        if let Some(line) = lines.find(|line| line.event == event) {
+            if now.saturating_duration_since(line.written) < EVERY {
+                line.suppressed += 1;
+                return None;
+            }
+            line.written = now;
+            return Some(mem::take(&mut line.suppressed));
+        }
+        if self.0.len() == MAX_EVENTS {
+            self.0.remove(0);
+        }
+        self.0.push(Line {
+            event,
+            written: now,
+            suppressed: 0,
+        });
+        Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health() -> Health {
+        Health::new("old", &Target::new("me@old:9001".parse().unwrap()))
+    }
+
+    #[test]
+    fn one_line_a_minute_for_each_cause_with_the_number_left_out() {
+        let mut lines = Lines::default();
+        let now = Instant::now();
+        let refused = Some(NoAnswer::Connect(io::ErrorKind::ConnectionRefused));
+        assert_eq!(lines.admit(refused, now), Some(0));
+        assert_eq!(lines.admit(Some(NoAnswer::Reset), now), Some(0));
+        for _ in 0..7 {
+            assert_eq!(lines.admit(refused, now + EVERY / 2), None);
+        }
+        assert_eq!(lines.admit(refused, now + EVERY), Some(7));
+        assert_eq!(lines.admit(refused, now + EVERY), None);
+    }
+
+    #[test]
+    fn events_without_end_take_no_memory_without_end() {
+        let mut lines = Lines::default();
+        for seconds in 0..100 {
+            let timeout = NoAnswer::Timeout(Duration::from_secs(seconds));
+            assert_eq!(lines.admit(Some(timeout), Instant::now()), Some(0));
+        }
+        assert_eq!(lines.0.len(), MAX_EVENTS);
+    }
+
+    #[test]
+    fn stack_fails_from_its_first_failure_to_its_next_answer() {
+        let health = health();
+        health.answered();
+        assert_eq!(health.failing(), None);
+        health.failed(NoAnswer::Protocol, None);
+        health.failed(NoAnswer::Reset, None);
+        let failing = health.failing().unwrap();
+        assert_eq!((failing.why, failing.attempts), (NoAnswer::Reset, 2));
+        health.answered();
+        assert_eq!(health.failing(), None);
+        assert_eq!(health.url(), "http://old:9001");
+    }
+
+    #[test]
+    fn causes_are_in_plain_words() {
+        for (why, text) in [
+            (NoAnswer::NameNotFound, "name not found"),
+            (
+                NoAnswer::Connect(io::ErrorKind::ConnectionRefused),
+                "connection refused",
+            ),
+            (
+                NoAnswer::Connect(io::ErrorKind::HostUnreachable),
+                "host unreachable",
+            ),
+            (
+                NoAnswer::ConnectTimeout(Duration::from_secs(2)),
+                "connecting timed out after 2 s",
+            ),
+            (
+                NoAnswer::Timeout(Duration::from_millis(1_500)),
+                "timed out after 1.5 s",
+            ),
+            (
+                NoAnswer::Timeout(Duration::from_millis(290)),
+                "timed out after 290 ms",
+            ),
+            (NoAnswer::Reset, "connection reset"),
+            (NoAnswer::Protocol, "protocol error"),
+        ] {
+            assert_eq!(why.to_string(), text);
+        }
+        let no_file = io::Error::from_raw_os_error(24);
+        assert_eq!(NoAnswer::of_connect(&no_file), NoAnswer::NoFile);
+    }
+}

@@ -1,0 +1,126 @@
+//! `access_log`: which live requests are logged, and what a line says.
+
+use crate::support::{Reply, Sidecar, Stack, answer, eventually, json};
+use serde_json::Value;
+
+const LINE: &str = "live request";
+
+/// Fails below `/fails`, gives no answer below `/gone`, and breaks it off below `/half`.
+fn stack() -> Stack {
+    Stack::start(|request| match request.split(' ').nth(1).unwrap() {
+        "/fails" => Reply::Write(answer("503 Service Unavailable", "{}")),
+        "/gone" => Reply::NOTHING,
+        "/half" => Reply::Close("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_owned()),
+        _ => json("{}"),
+    })
+}
+
+fn sidecar(access_log: &str) -> Sidecar {
+    let more = format!(
+        "access_log: {access_log}\nroutes: [{{name: get-item, methods: [GET], path: '/items/{{id}}'}}]\n"
+    );
+    Sidecar::start(stack().addr, stack().addr, &more)
+}
+
+/// Sends one request each that is answered, fails, gets no answer, half of one, is refused, and cannot be read.
+fn ask(sidecar: &Sidecar) {
+    for path in ["/items/7?token=abc", "/fails", "/gone", "/reset-token/8c1f"] {
+        sidecar.caller().get(path);
+    }
+    let mut caller = sidecar.caller();
+    assert!(!caller.try_send("GET /half HTTP/1.1\r\nhost: a\r\n\r\n"));
+    let connect = "CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n";
+    assert_eq!(sidecar.caller().send(connect).status, 405);
+    let unreadable = "GET / HTTP/1.1\r\nhost : a\r\n\r\n";
+    assert_eq!(sidecar.caller().send(unreadable).status, 400);
+}
+
+/// Waits for this many lines. Returns their facts, without the durations.
+fn lines(sidecar: &Sidecar, count: usize) -> Vec<String> {
+    let lines = eventually("every line is written", || {
+        let lines = sidecar.logged(LINE);
+        (lines.len() >= count).then_some(lines)
+    });
+    let facts = |line: &Value| {
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"INFO".into(), &"twinread::access".into())
+        );
+        if !line["path"].is_null() {
+            assert!(line["duration_ms"].as_f64().unwrap() > 0.0, "{line}");
+        }
+        let names = ["method", "path", "route", "status", "answered_by", "cause"];
+        let facts = names.map(|name| match &line[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        });
+        facts.join(" ")
+    };
+    let mut facts: Vec<_> = lines.iter().map(facts).collect();
+    facts.sort_unstable();
+    facts
+}
+
+const FINE: [&str; 2] = [
+    "GET /items/7 get-item 200 old -",
+    "GET /reset-token/string(4) GET /reset-token/{} 200 old -",
+];
+
+const FAILED: [&str; 5] = [
+    "- - - 400 twinread the head of the request is not acceptable",
+    "CONNECT - - 405 twinread CONNECT is not supported",
+    "GET /fails GET /fails 503 old -",
+    "GET /gone GET /gone 502 twinread connection reset",
+    "GET /half GET /half 200 old the answer broke off",
+];
+
+#[test]
+fn all_is_one_line_for_each_request() {
+    let sidecar = sidecar("all");
+    ask(&sidecar);
+    let mut expected = [&FINE[..], &FAILED].concat();
+    expected.sort_unstable();
+    assert_eq!(lines(&sidecar, expected.len()), expected);
+}
+
+#[test]
+fn errors_are_lines_for_failures_alone() {
+    let sidecar = sidecar("errors");
+    ask(&sidecar);
+    assert_eq!(lines(&sidecar, FAILED.len()), FAILED);
+}
+
+#[test]
+fn a_caller_that_leaves_before_its_answer_has_a_line() {
+    let old = Stack::replying(Reply::Hang(String::new()));
+    let sidecar = Sidecar::start(old.addr, stack().addr, "access_log: errors\n");
+    let mut caller = sidecar.caller();
+    caller.write("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n");
+    eventually("the stack is asked", || {
+        (old.request_count() == 1).then_some(())
+    });
+    drop(caller);
+    assert_eq!(
+        lines(&sidecar, 1),
+        ["GET /slow GET /slow - - the caller left"]
+    );
+}
+
+#[test]
+fn no_line_is_written_unless_the_file_asks_for_it() {
+    let sidecar = sidecar("none");
+    ask(&sidecar);
+    let path = sidecar.folder.path().join("twinread.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("access_log: none", "access_log: all")).unwrap();
+    eventually("the new setting is in force", || {
+        sidecar.caller().get("/items/later");
+        (!sidecar.logged(LINE).is_empty()).then_some(())
+    });
+    let paths = sidecar.logged(LINE);
+    assert!(
+        paths.iter().all(|line| line["path"] == "/items/later"),
+        "{paths:?}"
+    );
+}
