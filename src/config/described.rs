@@ -161,13 +161,14 @@ impl Described {
         self.is_leaf() && self.change == Change::Runtime
     }
 
-    /// The schema of its values alone, without references.
+    /// The schema of its values alone, with their range and without references. It has no default: what a patch leaves
+    /// out stays as it is.
     fn values(&self) -> Value {
         let mut schema = inlined(&self.schema, &definitions());
         if let Value::Object(members) = &mut schema {
             members.retain(|keyword, _| {
                 !matches!(keyword.as_str(), "description" | "default" | "writeOnly")
-                    && !keyword.starts_with("x-")
+                    && !keyword.starts_with("x-twinread-")
             });
         }
         schema
@@ -237,6 +238,18 @@ mod tests {
         let timeout = &patch["properties"]["new"]["properties"]["timeout"];
         assert_eq!(timeout["anyOf"][0]["type"], "string");
         assert_eq!(timeout["anyOf"][1]["type"], "null");
+    }
+
+    #[test]
+    fn a_patch_has_ranges_and_no_defaults() {
+        let patch = patch_schema();
+        let value = |section: &str, name: &str| {
+            patch["properties"][section]["properties"][name]["anyOf"][0].clone()
+        };
+        assert_eq!(value("new", "timeout")["x-maximum"], "1h");
+        assert_eq!(value("capture", "max_body")["x-maximum"], "64GiB");
+        assert_eq!(value("queue", "max_length")["maximum"], 1_000_000);
+        assert!(!patch.to_string().contains("\"default\""), "{patch:#}");
     }
 
     /// Each setting says what it means, what it is at first, and what it may be.

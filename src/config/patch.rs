@@ -43,7 +43,9 @@ pub(super) fn admit(patch: &Value) -> (Value, ConfigErrors) {
 }
 
 fn walk(patch: &Value, path: &mut Path, faults: &mut ConfigErrors) -> Option<Value> {
-    if let Value::Object(members) = patch {
+    if let Value::Object(members) = patch
+        && !members.is_empty()
+    {
         let mut admitted = Map::new();
         for (name, value) in members {
             path.push(name.clone());
@@ -51,8 +53,7 @@ fn walk(patch: &Value, path: &mut Path, faults: &mut ConfigErrors) -> Option<Val
             path.pop();
             admitted.extend(value.map(|value| (name.clone(), value)));
         }
-        let is_refused = admitted.is_empty() && !members.is_empty();
-        return (!is_refused).then_some(Value::Object(admitted));
+        return (!admitted.is_empty()).then_some(Value::Object(admitted));
     }
     // The section validates what is within a setting.
     let is_of = |setting: &Path| setting.starts_with(path) || path.starts_with(setting);
@@ -164,6 +165,12 @@ mod tests {
                 json!({"queue": {"something": 1}}),
                 "unknown setting `queue.something`, expected one of queue.max_length, queue.max_age",
             ),
+            // Maps that say nothing.
+            (
+                json!({"old": {"headers": {}}}),
+                "old.headers needs a restart",
+            ),
+            (json!({"redact": {}}), "redact: change the file"),
             (json!([]), "expected an object of settings"),
         ];
         for (patch, expected) in cases {
@@ -172,6 +179,7 @@ mod tests {
         for patch in [
             json!({}),
             json!({"sample": null}),
+            json!({"sample": {}, "new": {"breaker": {}}}),
             json!({"verdict": {"soak": "1d"}}),
         ] {
             assert_eq!(admit(&patch).0, patch);

@@ -16,13 +16,16 @@ use std::{
     time::Duration,
 };
 
-/// Above any sensible size of one body or of all of them: a larger one is a typing mistake.
-const MAX_ROOM: usize = 64 << 30;
+/// The range of a size without its own. More than any sensible size of one body or of all of them is a typing mistake.
+const ANY_SIZE: Range = Range("1B..64GiB");
 
 /// A size in bytes.
 pub(crate) const SIZE: Form<usize> = Form {
-    read: |at, range| Ok(size(at, range)?),
-    schema: |range| range.described(reference("size"), ["x-minimum", "x-maximum"]),
+    read: |at, range| Ok(size(at, range.or(ANY_SIZE))?),
+    schema: |range| {
+        let range = range.or(ANY_SIZE);
+        range.described(reference("size"), ["x-minimum", "x-maximum"])
+    },
 };
 
 /// A share of all.
@@ -305,13 +308,7 @@ fn duration(at: &Cursor<'_>, range: Range) -> Result<Duration, ConfigError> {
 fn size(at: &Cursor<'_>, range: Range) -> Result<usize, ConfigError> {
     let what = "a size such as 512B, 64KiB, 1MiB or 1GiB";
     let size = at.parse_by(parse_size, what)?;
-    let Some((least, greatest)) = range.ends() else {
-        return match size {
-            0 => Err(at.expected("a size of at least one byte")),
-            size if size > MAX_ROOM => Err(at.expected("a size of at most 64GiB")),
-            size => Ok(size),
-        };
-    };
+    let (least, greatest) = range.ends().expect("a size must have a range");
     if Some(size) >= parse_size(least) && Some(size) <= parse_size(greatest) {
         Ok(size)
     } else {

@@ -197,6 +197,11 @@ pub(crate) use settings;
 // === impl Range ===
 
 impl Range {
+    /// This range, or `other` if this one is empty.
+    pub fn or(self, other: Self) -> Self {
+        if self.0.is_empty() { other } else { self }
+    }
+
     /// The two ends as they are written; the greatest value is empty if there is none.
     pub fn ends(self) -> Option<(&'static str, &'static str)> {
         self.0.split_once("..")
