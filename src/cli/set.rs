@@ -6,7 +6,7 @@ use super::{
     bad_input,
     client::{self, Address, Error},
 };
-use crate::{settings::Settings, spanned_yaml::Node};
+use crate::{config::setting_schemas, settings::Settings, spanned_yaml::Node};
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Change settings of a running twinread, from the next request on.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to change, such as sample.rate=0.2; NAME=null returns to the file's value
+    /// What to change, such as sample.rate=0.2 or recheck.after=1s,5s; NAME=null returns to the file's value
     #[arg(
         value_name = "NAME=VALUE",
         required = true,
@@ -68,9 +68,13 @@ fn change(text: &str) -> Result<Change, String> {
     if name.split('.').any(str::is_empty) {
         return Err(format!("`{name}` is not the name of a setting"));
     }
+    let value = match read(value) {
+        Value::String(text) if is_list(name) => items(&text),
+        value => value,
+    };
     Ok(Change {
         name: name.to_owned(),
-        value: read(value),
+        value,
     })
 }
 
@@ -85,6 +89,17 @@ fn read(value: &str) -> Value {
         Some(Ok(list)) => list.to_json(),
         _ => Value::String(value.to_owned()),
     }
+}
+
+fn is_list(name: &str) -> bool {
+    let mut settings = setting_schemas().into_iter();
+    settings.any(|(own, schema)| own == name && schema["type"] == "array")
+}
+
+/// The items between commas; no text is no item.
+fn items(text: &str) -> Value {
+    let items = text.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty()).collect()
 }
 
 /// # Errors
@@ -166,6 +181,23 @@ mod tests {
             "recheck": {"after": ["200ms", "1s"]},
         });
         assert_eq!(patch(&changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_setting_that_is_a_list_takes_items_between_commas() {
+        let changes = changes(&[
+            "recheck.after=1s, 2s",
+            "verdict.exempt=GET /files/{}",
+            "sample.by=header:x-a,b",
+        ]);
+        let expected = json!({
+            "recheck": {"after": ["1s", "2s"]},
+            "verdict": {"exempt": ["GET /files/{}"]},
+            "sample": {"by": "header:x-a,b"},
+        });
+        assert_eq!(patch(&changes).unwrap(), expected);
+        assert_eq!(change("recheck.after=").unwrap().value, json!([]));
+        assert_eq!(change("recheck.after=null").unwrap().value, Value::Null);
     }
 
     #[test]

@@ -116,6 +116,10 @@ fn set_changes_settings_and_prints_what_they_are_now() {
     let expected = "new.timeout = 3s (api)\nsample.rate = 0.2 (api)\nserve_from = new (api)\n";
     assert_eq!(reported(&output), (0, expected, ""));
 
+    let output = set(&["recheck.after=1s,2s"]);
+    let expected = "recheck.after = [\"1s\",\"2s\"] (api)\n";
+    assert_eq!(reported(&output), (0, expected, ""));
+
     let output = set(&["sample.rate=null"]);
     assert_eq!(reported(&output), (0, "sample.rate = 0.1 (file)\n", ""));
 
