@@ -77,6 +77,7 @@ pub mod finding;
 pub mod judge;
 pub mod keys;
 pub mod limits;
+mod obstacle;
 pub mod percent;
 mod proof;
 pub mod rate;

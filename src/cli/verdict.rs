@@ -1,8 +1,11 @@
 //! The verdict of a running twinread, printed for people.
 
+mod outside;
+
 use super::compare::show::is_harmless;
 use crate::{admin::documents::Verdict, verdict::Decision};
 use anstyle::{AnsiColor, Style};
+use outside::Outside;
 use std::fmt;
 
 /// The verdict on one line, and one line per reason.
@@ -54,7 +57,7 @@ impl fmt::Display for Summary<'_> {
                 write!(f, " (about {} at the present pace)", Span(seconds))?;
             }
         }
-        Ok(())
+        Outside(verdict).fmt(f)
     }
 }
 

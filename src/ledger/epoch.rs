@@ -7,10 +7,10 @@ use super::{
     epoch_slot::EpochSlot,
     locks::locked,
     shared::{JudgedBy, LedgerShared},
-    snapshot::{ChangeStamp, REST},
+    snapshot::ChangeStamp,
     tally::Tally,
 };
-use crate::verdict::{self, Requirement, Tallies, Version};
+use crate::verdict::{self, Requirement, Tallies, Version, evidence::REST};
 use jiff::Timestamp;
 use std::{
     collections::HashMap,

@@ -15,7 +15,7 @@ pub struct EpochState {
     /// What makes its checks comparable; opaque here.
     pub comparable: Arc<str>,
     pub epoch: verdict::Epoch,
-    /// Includes [`REST`].
+    /// Includes [`REST`](verdict::evidence::REST).
     pub routes: Vec<RouteState>,
 }
 
@@ -44,9 +44,6 @@ pub(crate) type ChangeStamp = [u64; 8];
 
 /// The place of the checks that were cut off.
 pub(super) const CUT: usize = 7;
-
-/// The name under which routes that are neither required nor exempt are judged together.
-pub(crate) const REST: &str = "(rest)";
 
 /// The epoch that a ledger starts with.
 #[derive(Clone, Debug)]

@@ -98,7 +98,8 @@ impl<'e> Assessment<'e> {
                  a rule is needed for what varies;"
             ),
             _ => format!(
-                "{hits} of {total} checks could not be compared (too large, streaming, no memory, or an internal error);"
+                "{hits} of {total} checks could not be compared{};",
+                self.why()
             ),
         };
         let detail = format!("{what} the limit is {}", Percent(rate.limit));
@@ -151,21 +152,29 @@ impl<'e> Assessment<'e> {
         Some(self.awaiting(Code::Regressed, needed, detail))
     }
 
+    /// The cause of most checks that could not be compared.
+    fn why(&self) -> String {
+        let obstacle = self.obstacle();
+        obstacle.map_or(String::new(), |obstacle| format!(" ({obstacle})"))
+    }
+
+    pub(super) fn is_covered_too_little(&self) -> bool {
+        self.coverage()
+            .is_some_and(|coverage| coverage < self.limits.min_coverage)
+    }
+
     fn too_little_compared(&self) -> Option<Finding> {
-        let coverage = self.coverage()?;
-        if coverage >= self.limits.min_coverage {
-            return None;
-        }
-        let others = self.figures.outcomes.iter();
-        let others = others.filter(|(outcome, _)| !outcome.is_compared());
-        let most = others.max_by_key(|(_, count)| *count);
+        let coverage = self.coverage().filter(|_| self.is_covered_too_little())?;
         let mut detail = format!(
             "{coverage:.3} of {} samples came to a comparison, {:.3} are asked for",
             self.checks.sampled(),
             self.limits.min_coverage,
         );
-        if let Some((outcome, count)) = most {
+        if let Some((outcome, count)) = self.most_uncompared() {
             detail += &format!("; most others ended as {} ({count})", label(outcome));
+        }
+        if let Some(obstacle) = self.obstacle() {
+            detail += &format!("; {obstacle}");
         }
         Some(Finding::new(Code::Coverage, detail))
     }

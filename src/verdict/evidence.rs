@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+/// The name of the routes that are neither required nor exempt, which are judged together.
+pub const REST: &str = "(rest)";
+
 /// Everything that a verdict considers.
 #[derive(Clone, Debug)]
 pub struct Evidence {

@@ -5,9 +5,10 @@
 //! is summed, each weighted by its rank.
 
 use super::{
-    Activity, Assessment, Code, Decision, Epoch, Evidence, Figures, Finding, Limits,
+    Activity, Assessment, Code, Decision, Epoch, Evidence, Figures, Finding, Limits, Requirement,
     requirement::stands_for,
 };
+use crate::outcome::Outcome;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ pub fn judge<'e>(evidence: &'e Evidence, limits: &'e Limits, now: Timestamp) -> 
         });
         reasons.insert(0, proven);
     }
+    name_in_rest(&mut reasons, evidence);
     let (soak, shortest) = soak(evidence, limits, now);
     reasons.extend(soak_finding(soak, shortest));
     reasons.extend(findings_of_all(evidence));
@@ -97,6 +99,30 @@ fn decide(findings: &[Finding], is_above_a_limit: bool) -> Decision {
         Decision::Safe
     } else {
         Decision::Undecided
+    }
+}
+
+/// Names the route that most checks of the rest are of that could not be compared.
+fn name_in_rest(reasons: &mut [Finding], evidence: &Evidence) {
+    let not_compared = |figures: &Figures| {
+        let outcomes = figures.outcomes.iter();
+        let others = outcomes.filter(|(outcome, _)| matches!(outcome, Outcome::NotCompared(_)));
+        others.map(|(_, count)| count).sum::<u64>()
+    };
+    let routes = evidence.tallies.routes.iter();
+    let most = routes
+        .filter(|figures| figures.requirement == Requirement::Rest)
+        .max_by_key(|figures| not_compared(figures));
+    let Some(most) = most.filter(|figures| not_compared(figures) > 0) else {
+        return;
+    };
+    let rest = &evidence.tallies.rest.route;
+    let is_meant = |reason: &&mut Finding| {
+        reason.route.as_ref() == Some(rest)
+            && matches!(reason.code, Code::Uncompared | Code::Coverage)
+    };
+    for reason in reasons.iter_mut().filter(is_meant) {
+        reason.detail += &format!("; most of them on {}", most.route);
     }
 }
 

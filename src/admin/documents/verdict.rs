@@ -73,6 +73,9 @@ pub struct RouteVerdict {
     pub required: bool,
     /// Named in `verdict.exempt`: never required.
     pub exempt: bool,
+    /// Why it can hardly become safe, and what helps; `None` if nothing is known to be in its way.
+    #[schema(required)]
+    pub advice: Option<String>,
     pub state: Decision,
     #[serde(flatten)]
     pub counts: Counts,
@@ -263,6 +266,7 @@ impl From<&Assessment<'_>> for RouteVerdict {
             route: figures.route.clone(),
             required: figures.requirement.is_required(),
             exempt: figures.requirement == Requirement::Exempt,
+            advice: assessment.obstacle(),
             state: assessment.state,
             counts: figures.into(),
             mismatch_rate,

@@ -4,15 +4,16 @@ use crate::{
     admin::documents,
     config::Config,
     export::{Figures, prometheus},
-    ledger::{Gauges, Ledger, RuleCount, RuleCounts, today},
+    ledger::{Gauges, Ledger, Route, RuleCount, RuleCounts, route::STATUS_CLASSES, today},
     live::Checks,
+    route::METHODS,
     rules::Rule,
     sample::By,
     settings::Current,
-    verdict::{Activity, Evidence, judge},
+    verdict::{Activity, Decision, Evidence, judge},
 };
 use jiff::civil::Date;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Answers queries of the admin API and the metrics. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +23,9 @@ pub struct VerdictSource {
     pub config: Current<Config>,
     pub rule_counts: RuleCounts,
 }
+
+/// The advice on a route that exists for scanners only.
+const UNWANTED: &str = "all answers were 4xx; if nobody needs it, add it to verdict.exempt or set `verdict.required: declared`";
 
 // === impl VerdictSource ===
 
@@ -40,7 +44,25 @@ impl VerdictSource {
             is_by_key: config.settings.sample.by != By::Chance,
             is_same_stack: config.is_same_stack,
         };
-        judge(&evidence, &config.settings.verdict, now).into()
+        let mut verdict = judge(&evidence, &config.settings.verdict, now).into();
+        self.advise(&mut verdict, &config);
+        verdict
+    }
+
+    /// Advises on required routes that callers ask for in vain, as scanners do.
+    fn advise(&self, verdict: &mut documents::Verdict, config: &Config) {
+        let routes = self.ledger.routes();
+        let unwanted = routes.iter().filter(|route| is_only_refused(route));
+        let mut unwanted: HashSet<&str> = unwanted.map(|route| &**route.name()).collect();
+        for name in config.routes.declared() {
+            unwanted.remove(name);
+        }
+        let routes = verdict.routes.iter_mut();
+        for route in routes.filter(|route| route.required && route.state == Decision::Undecided) {
+            if route.advice.is_none() && unwanted.contains(&*route.route) {
+                route.advice = Some(UNWANTED.to_owned());
+            }
+        }
     }
 
     pub(in crate::admin) fn rules(&self) -> documents::Rules {
@@ -84,6 +106,17 @@ impl Figures for VerdictSource {
         ids.map(|id| (Arc::clone(&id), self.rule_counts.get(&id)))
             .collect()
     }
+}
+
+/// Whether every request since the start of the process was answered 4xx.
+fn is_only_refused(route: &Route) -> bool {
+    let count = |class: usize| {
+        (0..METHODS.len())
+            .map(|method| route.live(method, class))
+            .sum::<u64>()
+    };
+    let refused = STATUS_CLASSES.iter().position(|class| *class == "4xx");
+    refused.is_some_and(|refused| count(refused) > 0 && count(refused) == route.live_total())
 }
 
 /// The routes that the configuration requires.

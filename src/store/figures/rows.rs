@@ -3,10 +3,10 @@
 use super::super::journal::nanoseconds;
 use crate::{
     compare::Ids,
-    ledger::{EpochState, RouteState, RuleCount, snapshot::REST},
+    ledger::{EpochState, RouteState, RuleCount},
     outcome::Outcome,
     pipeline::Fresh,
-    verdict::{DistinctKeys, Outcomes},
+    verdict::{DistinctKeys, Outcomes, evidence::REST},
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
