@@ -40,6 +40,7 @@ pub use answer::{Answer, BodyCopy, Digest, Hashing};
 pub use bijection::{Bijections, IdPairs, Ids};
 pub use candidate::Candidate;
 pub use class::Class;
+pub(crate) use heads::is_never_compared;
 pub use options::{Explain, HeaderScope, Options};
 pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variation};
 

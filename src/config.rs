@@ -7,6 +7,7 @@
 mod addresses;
 mod comparable;
 mod described;
+mod documents;
 mod environment;
 mod flags;
 mod layers;
@@ -20,6 +21,7 @@ mod secrets;
 mod sections;
 mod stacks;
 mod tree;
+mod warnings;
 mod watch;
 
 pub(crate) use comparable::{Comparable, EpochFingerprint};

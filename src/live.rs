@@ -23,6 +23,7 @@ mod switch;
 
 pub use access_log::{AccessLines, AccessLog, access_log};
 pub use forwarded::Forwarded;
+pub(crate) use http1::hop::never_forwards;
 pub use limits::ListenerLimits;
 pub(crate) use listener::Bound;
 pub use listener::bind;

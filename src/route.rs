@@ -9,7 +9,9 @@ mod body;
 mod collapse;
 mod entry;
 mod keys;
+pub(crate) mod openapi;
 mod positions;
+mod possible;
 mod selector;
 mod template;
 mod tree;
@@ -27,6 +29,7 @@ use http::{HeaderMap, Method};
 use regex::Regex;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use template::Template;
 use tree::Tree;
 
 /// The head of a request: what it is named and classified by before its body has come.
@@ -82,6 +85,16 @@ impl Routes {
             tree,
             secrets: Vec::new(),
         })
+    }
+
+    /// Adds entries after all others.
+    pub(crate) fn followed_by(mut self, entries: &[Entry]) -> Self {
+        for entry in entries {
+            let template = entry.selector.template();
+            self.tree.insert(self.entries.len(), template);
+            self.entries.push(entry.clone());
+        }
+        self
     }
 
     fn schema() -> Value {

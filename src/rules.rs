@@ -82,7 +82,7 @@ pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
 use crate::{
-    spanned_yaml::{ConfigError, ConfigErrors},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor},
     stack::Stack,
 };
 use http::HeaderName;
@@ -113,6 +113,8 @@ pub struct Rule {
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// Each rule as it stands in its file; empty if the set was made from another one.
+    written: Vec<read::Written>,
     status: Vec<usize>,
     headers: HashMap<HeaderName, Vec<usize>>,
     trailers: HashMap<HeaderName, Vec<usize>>,
@@ -146,7 +148,12 @@ impl RuleSet {
         today: Date,
     ) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let (rules, warnings) = read::files(files, today)?;
-        Ok((Self::new(rules), warnings))
+        let (rules, written) = rules.into_iter().unzip();
+        let set = Self {
+            written,
+            ..Self::new(rules)
+        };
+        Ok((set, warnings))
     }
 
     fn new(rules: Vec<Rule>) -> Self {
@@ -193,6 +200,12 @@ impl RuleSet {
     /// All rules in file order. Other functions identify them by the index in this list.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rules, each with the place in its file.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&Rule, Cursor<'_>)> {
+        let places = self.written.iter().map(read::Written::at);
+        self.rules.iter().zip(places)
     }
 
     /// Whether pairs of ids from one check are remembered for later checks.

@@ -57,7 +57,8 @@ pub(super) async fn livez() -> Json<Alive> {
 )]
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
     let primary = state.running.config().settings.serve_from;
-    let health = state.readiness.document(primary);
+    let mut health = state.readiness.document(primary);
+    health.impaired.extend(state.running.impairments());
     if health.missing.is_empty() {
         let status = "ready".to_owned();
         return Json(Ready { status, health }).into_response();

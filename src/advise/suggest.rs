@@ -70,8 +70,8 @@ pub(super) struct Candidate {
     pub probe: Option<usize>,
 }
 
-/// The placeholder for the reason, which only people know.
-const PROMPT: &str = "say why";
+/// The placeholder for the reason, which only people know. No rule file that is in force may hold it.
+pub(crate) const PROMPT: &str = "say why";
 
 /// A suggested rule must explain at least this many mismatches of a class, and at least half of them.
 const FEWEST: usize = 2;

@@ -10,13 +10,20 @@ pub(crate) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Refuse warnings as well
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Prints every fault, or a summary.
 pub(crate) fn run(args: Args) -> ExitCode {
     match config::load(&Origin::new(Some(args.file), Flags::default())) {
         Ok(loaded) => {
-            loaded.warnings().iter().for_each(warn);
+            let warnings = loaded.warnings();
+            warnings.iter().for_each(warn);
+            if args.strict && !warnings.is_empty() {
+                return bad_input(format!("{}: refused by --strict", loaded.name));
+            }
             anstream::println!("{}", summary(&loaded));
             ExitCode::SUCCESS
         }

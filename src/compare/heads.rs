@@ -34,6 +34,11 @@ const UNCOMPARED: [HeaderName; 10] = [
     header::UPGRADE,
 ];
 
+/// Whether a header or trailer of that name is about one connection or the framing of one message.
+pub(crate) fn is_never_compared(name: &HeaderName) -> bool {
+    UNCOMPARED.contains(name)
+}
+
 /// Headers or trailers: decides about their places and rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
@@ -70,7 +75,7 @@ impl Section {
 // === impl HeaderScope ===
 
 impl HeaderScope {
-    fn holds(&self, name: &HeaderName) -> bool {
+    pub(crate) fn holds(&self, name: &HeaderName) -> bool {
         let is_named = |listed: &HeaderName| match listed.as_str().strip_suffix('*') {
             Some(start) => name.as_str().starts_with(start),
             None => name == listed,

@@ -1,7 +1,9 @@
 //! The section `compare` of the configuration: which parts of answers are compared, and how.
 
 use crate::{
-    spanned_yaml::{ConfigErrors, Cursor, Data, Fields, Form, SIZE, Setting, reference, settings},
+    spanned_yaml::{
+        ConfigErrors, Cursor, Data, Fields, Form, NotYet, SIZE, Setting, reference, settings,
+    },
     value::Numbers,
 };
 use http::HeaderName;
@@ -15,6 +17,9 @@ settings! {
         /// Which headers and trailers are compared.
         #[setting(default: "all")]
         pub headers: HeaderScope,
+        /// Not available yet.
+        #[setting]
+        pub only: Option<NotYet>,
         /// numeric: 1, 1.0 and 1e0 are equal, exactly; lexical: only the same spelling is.
         #[setting(default: "numeric")]
         pub numbers: Numbers,

@@ -228,10 +228,9 @@ fn url(tree: &Node, path: &[&str]) -> Option<(String, u16)> {
     Some((host(uri.host()?), uri.port_u16().unwrap_or(80)))
 }
 
+/// The node at `path`; if there is none, the nearest one around it stands for it.
 pub(super) fn at<'n>(root: &Cursor<'n>, path: &[&str]) -> Cursor<'n> {
-    Cursor {
-        path: path.join("."),
-        node: tree::find(root.node, path).unwrap_or(root.node),
-        ..root.clone()
-    }
+    path.iter().fold(root.clone(), |at, name| {
+        at.member(name, at.node.get(name).unwrap_or(at.node))
+    })
 }

@@ -4,6 +4,7 @@ use super::Config;
 use crate::{
     compare::{HeaderScope, Options},
     http_client::Target,
+    spanned_yaml::NotYet,
     value::Numbers,
     verdict::Cause,
 };
@@ -89,6 +90,7 @@ impl EpochFingerprint {
 fn compare(options: &Options) -> String {
     let Options {
         headers,
+        only: None | Some(NotYet),
         numbers,
         max_differences,
         max_depth,

@@ -69,9 +69,8 @@ impl Running {
         publish: impl Fn(&Config) + Send + Sync + 'static,
     ) -> Self {
         gauges.settings_revision.set(1u64);
-        let file = origin.file.clone();
-        let rules = loaded.rules.files.paths().iter().cloned();
-        let paths = file.into_iter().chain(rules).collect();
+        let file = origin.file.clone().into_iter();
+        let paths = file.chain(loaded.inputs.paths()).collect();
         Self {
             origin,
             gauges,
@@ -140,6 +139,7 @@ impl Running {
         state.paths = paths;
         match next.and_then(|next| self.replace(&mut state, next)) {
             Ok(reloaded) => {
+                self.gauges.reload_refused.set(0u64);
                 if state.failed.take().is_some() && reloaded.changed.is_empty() {
                     tracing::info!("the configuration is good again");
                 }
@@ -152,6 +152,7 @@ impl Running {
                         tracing::error!(%fault, "the configuration is wrong, the running one stays");
                     }
                 }
+                self.gauges.reload_refused.set(1u64);
                 state.failed = Some(faults.clone());
                 Err(faults)
             }
@@ -166,6 +167,8 @@ impl Running {
             }
         }
         state.needs_restart.clone_from(&reloaded.needs_restart);
+        let is_restart_needed = !reloaded.needs_restart.is_empty();
+        self.gauges.restart_needed.set(is_restart_needed);
         if reloaded.changed.is_empty() {
             state.loaded = Loaded {
                 config: state.loaded.config.clone(),
@@ -174,9 +177,6 @@ impl Running {
             return Ok(reloaded);
         }
         tracing::info!(changed = ?reloaded.changed, "the configuration was reloaded");
-        for warning in next.warnings() {
-            tracing::warn!(%warning, "configuration warning");
-        }
         self.put(state, next, By::File);
         Ok(reloaded)
     }
@@ -185,6 +185,12 @@ impl Running {
     fn put(&self, state: &mut State, next: Loaded, by: By) {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
+        let known = state.loaded.warnings();
+        let all = next.warnings().into_iter();
+        // A reload is a moment at which somebody looks; a patch is about what it changes.
+        for warning in all.filter(|warning| by == By::File || !known.contains(warning)) {
+            tracing::warn!(%warning, "configuration warning");
+        }
         state.loaded = next;
         state.revision += 1;
         self.gauges.settings_revision.set(state.revision);
@@ -206,6 +212,25 @@ impl Running {
 
     pub fn settings(&self) -> Settings {
         self.lock().settings()
+    }
+
+    /// In what the files say something else than what is in force, each in a sentence.
+    pub fn impairments(&self) -> Vec<String> {
+        let state = self.lock();
+        let refused = state.failed.as_ref().and_then(|faults| {
+            let first = faults.iter().next()?;
+            let more = match faults.iter().count() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more, see the log)"),
+            };
+            Some(format!(
+                "the last reload was refused, the configuration before it stays in force: {first}{more}"
+            ))
+        });
+        let names = state.needs_restart.join(", ");
+        let restart = (!names.is_empty())
+            .then(|| format!("changed in the file, and not in force before a restart: {names}"));
+        refused.into_iter().chain(restart).collect()
     }
 
     /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
@@ -253,7 +278,7 @@ impl Loaded {
         patch::merge(&mut api, &patch);
         let mut next = self.clone();
         next.layers.api = api;
-        let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
+        let config = resolve(&next.name, &next.layers, &next.inputs);
         match config {
             Ok(config) => next.config = Arc::new(config),
             // The sender of a patch has no file.
@@ -281,14 +306,20 @@ impl Loaded {
                 reloaded.changed.push(name);
             }
         }
-        let is_listed = reloaded.changed.iter().any(|name| name == "rules");
-        if !is_listed && next.rules.files != self.rules.files {
-            reloaded.changed.push("rules".to_owned());
+        let (own, others) = (&self.inputs, &mut next.inputs);
+        let files = [
+            ("rules", others.rules.files != own.rules.files),
+            ("openapi", others.documents.texts != own.documents.texts),
+        ];
+        for (name, is_changed) in files {
+            if is_changed && !reloaded.changed.iter().any(|listed| listed == name) {
+                reloaded.changed.push(name.to_owned());
+            }
         }
         next.layers.api.clone_from(&self.layers.api);
         // Fields that are carried over may name hosts that are no longer in the file.
-        next.hosts = std::mem::take(&mut next.hosts).with(&self.hosts);
-        let config = resolve(&next.name, &next.layers, (&next.rules, &next.hosts));
+        others.hosts = std::mem::take(&mut others.hosts).with(&own.hosts);
+        let config = resolve(&next.name, &next.layers, &next.inputs);
         next.config = Arc::new(config?);
         Ok(reloaded)
     }

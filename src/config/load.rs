@@ -2,10 +2,11 @@
 
 use super::{
     Config, Flags,
-    addresses::Hosts,
+    addresses::{self, Hosts},
+    documents::Documents,
     environment::{self, Lookup},
     layers::Layers,
-    rule_files::{self, Rules},
+    rule_files::Rules,
     secrets,
 };
 use crate::{
@@ -33,16 +34,23 @@ pub struct Origin {
 /// Looks up variables.
 type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// A valid configuration with its sources.
+/// A valid configuration with its inputs.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The name of the file in faults.
     pub name: Arc<str>,
     pub(super) layers: Layers,
-    pub(super) rules: Rules,
-    /// As resolved when the file was read.
-    pub(super) hosts: Hosts,
+    pub(super) inputs: Inputs,
     pub config: Arc<Config>,
+}
+
+/// What the configuration refers to, as it was when the file was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) rules: Rules,
+    pub(super) documents: Documents,
+    /// As resolved by the system.
+    pub(super) hosts: Hosts,
 }
 
 /// The name of the command line in faults.
@@ -71,10 +79,9 @@ pub(super) fn load_with_paths(
     layers.text = text;
 
     let tree = layers.tree();
-    let (rules, mut faults) = origin.rules(&tree);
-    paths.extend_from_slice(rules.files.paths());
-    let hosts = Hosts::of(&tree);
-    let config = faults.collect(resolve(&name, &layers, (&rules, &hosts)));
+    let (inputs, mut faults) = origin.inputs(&tree);
+    paths.extend(inputs.paths());
+    let config = faults.collect(resolve(&name, &layers, &inputs));
     // A value with an unset variable causes further faults that add nothing.
     let is_new = |fault: &&ConfigError| unset.iter().all(|unset| unset.mark != fault.mark);
     let mut all: Vec<_> = unset.iter().chain(faults.iter().filter(is_new)).collect();
@@ -86,8 +93,7 @@ pub(super) fn load_with_paths(
         Some(config) => sorted.into_result(Loaded {
             name,
             layers,
-            rules,
-            hosts,
+            inputs,
             config: Arc::new(config),
         }),
         None => Err(sorted),
@@ -98,18 +104,23 @@ pub(super) fn load_with_paths(
 pub(super) fn resolve(
     name: &Arc<str>,
     layers: &Layers,
-    (rules, hosts): (&Rules, &Hosts),
+    inputs: &Inputs,
 ) -> Result<Config, ConfigErrors> {
     let tree = layers.tree();
     let at = Cursor::of_text(name, &tree, &layers.text);
-    let config = Config::read(&at, &rules.set, hosts);
+    let config = Config::read(&at, inputs);
     config.map_err(|faults| faults.map(blame))
 }
 
 /// Attributes a fault without a position to the command line.
-fn blame(mut fault: ConfigError) -> ConfigError {
+fn blame(fault: ConfigError) -> ConfigError {
+    attributed(fault, COMMAND_LINE)
+}
+
+/// Names where a fault without a position comes from.
+fn attributed(mut fault: ConfigError, origin: &str) -> ConfigError {
     if fault.mark.is_none() {
-        fault.file = Some(Arc::from(COMMAND_LINE));
+        fault.file = Some(Arc::from(origin));
     }
     fault
 }
@@ -173,16 +184,20 @@ impl Origin {
         Ok((root, text.into()))
     }
 
-    fn rules(&self, tree: &Node) -> (Rules, ConfigErrors) {
-        let folder = self
-            .file
-            .as_deref()
-            .and_then(Path::parent)
-            .unwrap_or(Path::new(""));
-        match rule_files::list(&self.name, tree) {
-            Some(list) => Rules::load(&list, folder, today()),
-            None => Default::default(),
-        }
+    /// Reads what the tree refers to. Also returns every fault in there.
+    fn inputs(&self, tree: &Node) -> (Inputs, ConfigErrors) {
+        let folder = self.file.as_deref().and_then(Path::parent);
+        let folder = folder.unwrap_or(Path::new(""));
+        let root = Cursor::root(&self.name, tree);
+        let (rules, mut faults) = Rules::load(&addresses::at(&root, &["rules"]), folder, today());
+        let (documents, more) = Documents::load(&addresses::at(&root, &["openapi"]), folder);
+        faults.extend(more);
+        let inputs = Inputs {
+            rules,
+            documents,
+            hosts: Hosts::of(tree),
+        };
+        (inputs, faults)
     }
 }
 
@@ -195,15 +210,36 @@ impl fmt::Debug for Origin {
     }
 }
 
+// === impl Inputs ===
+
+impl Inputs {
+    /// Every file and folder that the configuration names, readable or not.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let paths = self.rules.files.paths().iter();
+        paths.chain(&self.documents.paths).cloned()
+    }
+}
+
 // === impl Loaded ===
 
 impl Loaded {
     /// Warnings: not errors, but worth attention, such as expired rules.
     pub fn warnings(&self) -> Vec<ConfigError> {
-        let rules = self.rules.warnings.iter();
+        let origin = match self.layers.api.as_object() {
+            Some(changes) if !changes.is_empty() => "command line or API",
+            _ => COMMAND_LINE,
+        };
+        let rules = self.inputs.rules.warnings.iter();
         rules
+            .chain(&self.inputs.documents.warnings)
             .cloned()
-            .chain(self.config.warnings.iter().cloned().map(blame))
+            .chain(
+                self.config
+                    .warnings
+                    .iter()
+                    .cloned()
+                    .map(|warning| attributed(warning, origin)),
+            )
             .collect()
     }
 }

@@ -2,19 +2,18 @@
 
 use super::{
     addresses::{self, Addresses, Checked, Hosts},
+    load::Inputs,
     sections::Sections,
     stacks::{NewStack, OldStack, StackUrl},
+    warnings::{self, Valid},
 };
 use crate::{
     compare::CompareConfig,
     http_client::{Instance, Target},
     live::ListenerLimits,
     route::Routes,
-    rules::RuleSet,
-    sample::By,
     settings::Capture,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
-    verdict::{DistinctKeys, Percent, Trials},
 };
 use http::HeaderName;
 use std::{net::SocketAddr, sync::Arc};
@@ -28,7 +27,7 @@ pub struct Config {
     pub new: Arc<Target>,
     /// A second instance of the old stack.
     pub control: Option<Arc<Target>>,
-    /// Those of the settings; they hide what `redact.fields` names.
+    /// Those of the settings, then those of the OpenAPI documents; they hide what `redact.fields` names.
     pub routes: Arc<Routes>,
     /// The compiled rules, with the section `compare`.
     pub comparing: Arc<CompareConfig>,
@@ -53,24 +52,28 @@ impl Config {
     ///
     /// # Errors
     /// Every fault of every section except `rules`, which is compiled before.
-    pub(super) fn read(
-        at: &Cursor<'_>,
-        rules: &Arc<RuleSet>,
-        hosts: &Hosts,
-    ) -> Result<Self, ConfigErrors> {
+    pub(super) fn read(at: &Cursor<'_>, inputs: &Inputs) -> Result<Self, ConfigErrors> {
         let mut faults = ConfigErrors::default();
         let settings = faults.collect(Sections::read(at));
         // Each check reads its own part, because it must not be left out for a fault elsewhere.
         faults.collect(check_admin(at));
         faults.collect(check_capture(at));
         faults.collect(check_version_header(at));
-        let stacks = faults.collect(Stacks::read(at, hosts)).flatten();
+        let stacks = faults.collect(Stacks::read(at, &inputs.hosts)).flatten();
         let Some((settings, stacks)) = settings.zip(stacks) else {
             return Err(faults);
         };
-        let mut warnings = stacks.checked.warnings;
-        warnings.extend(too_few_keys(at, &settings));
         let routes = settings.routes.clone();
+        let routes = routes.followed_by(&inputs.documents.routes);
+        let routes = routes.hiding(settings.redact.fields.clone());
+        let rules = &inputs.rules.set;
+        let mut warnings = stacks.checked.warnings;
+        let valid = Valid {
+            settings: &settings,
+            routes: &routes,
+            rules,
+        };
+        warnings.extend(warnings::of(at, valid));
         let comparing = CompareConfig {
             rules: rules.clone(),
             options: settings.compare.clone(),
@@ -79,7 +82,7 @@ impl Config {
             old: Arc::new(stacks.old),
             new: Arc::new(stacks.new),
             control: stacks.control.map(Arc::new),
-            routes: Arc::new(routes.hiding(settings.redact.fields.clone())),
+            routes: Arc::new(routes),
             comparing: Arc::new(comparing),
             is_same_stack: stacks.checked.is_same_stack,
             warnings,
@@ -215,22 +218,4 @@ fn check_version_header(root: &Cursor<'_>) -> Result<(), ConfigError> {
         ))),
         None => Ok(()),
     }
-}
-
-/// Warns of a limit that no number of keys can prove if reads are sampled by key: under it, the verdict is never
-/// `safe`.
-fn too_few_keys(root: &Cursor<'_>, settings: &Sections) -> Option<ConfigError> {
-    let most = Trials::new(DistinctKeys::MAX, 0);
-    let (limit, alpha) = (settings.verdict.max_mismatch, settings.verdict.alpha());
-    if settings.sample.by == By::Chance || most.is_within(limit, alpha) {
-        return None;
-    }
-    let by = addresses::at(root, &["sample", "by"]);
-    Some(by.fault(format!(
-        "the {} keys that are distinguished cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
-         sample by chance (`by: null`), or set the limit to {} or more",
-        DistinctKeys::MAX,
-        Percent(limit),
-        Percent(most.upper(alpha) * 1.05),
-    )))
 }

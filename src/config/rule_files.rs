@@ -3,6 +3,7 @@
 //! Every command reads rules by [`RuleFiles`]; [`Rules`] are those that a configuration lists.
 
 use crate::{
+    advise::suggest::PROMPT,
     rules::RuleSet,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node},
 };
@@ -79,7 +80,12 @@ impl RuleFiles {
     /// # Errors
     /// Every fault of every rule.
     pub(crate) fn compile(&self, today: Date) -> Result<(RuleSet, Vec<ConfigError>), ConfigErrors> {
-        RuleSet::compile(&self.texts, today)
+        let mut faults = ConfigErrors::default();
+        let compiled = faults.collect(RuleSet::compile(&self.texts, today));
+        for (file, text) in &self.texts {
+            faults.extend(unexplained(file, text));
+        }
+        faults.into_result(compiled.unwrap_or_default())
     }
 
     /// Every requested file and folder, readable or not.
@@ -118,6 +124,30 @@ impl Rules {
     }
 }
 
+/// A fault for each reason that nobody has written since the rule was suggested.
+fn unexplained(file: &Arc<str>, text: &str) -> ConfigErrors {
+    let mut faults = ConfigErrors::default();
+    // A text that is not YAML is reported where it is compiled.
+    let Ok(root) = Node::parse(file, text) else {
+        return faults;
+    };
+    let rules = root.get("rules").unwrap_or(&root);
+    let rules = Cursor::root(file, &root).member("rules", rules).items();
+    for rule in rules.unwrap_or_default() {
+        let why = rule
+            .node
+            .get("why")
+            .filter(|why| why.text() == Some(PROMPT));
+        let why = why.map(|why| rule.member("why", why));
+        let message = format!(
+            "`{PROMPT}` is what `twinread rules suggest` writes: give the reason why the two may differ"
+        );
+        why.into_iter()
+            .for_each(|why| faults.push(why.fault(&message)));
+    }
+    faults
+}
+
 /// The rule files of a folder by name. Skips names that begin with a dot, which are editors' files, and `*.test.yaml`.
 fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -135,10 +165,4 @@ fn rule_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The list in the whole tree.
-pub(super) fn list<'n>(file: &'n Arc<str>, tree: &'n Node) -> Option<Cursor<'n>> {
-    let root = Cursor::root(file, tree);
-    tree.get("rules").map(|node| root.member("rules", node))
 }

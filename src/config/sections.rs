@@ -70,6 +70,10 @@ settings! {
         /// Names for figures and rules, tried in order.
         #[setting(default: "[]", change: Change::File)]
         pub routes: Routes,
+        /// Files of OpenAPI documents (3, or 2.0): their paths become routes after those of `routes`, none of them
+        /// required.
+        #[setting(default: "[]", change: Change::File, form: FILES)]
+        pub openapi: Vec<String>,
         /// Past so many every new route that is not declared is `other`.
         #[setting(default: "500", range: "1..100000")]
         pub max_routes: usize,
@@ -90,7 +94,7 @@ settings! {
         #[setting(default: "reread", change: Change::File)]
         pub conditional: Conditional,
         /// Rule files, folders of them, and builtin:NAME, in order.
-        #[setting(default: "['builtin:http']", change: Change::File, form: RULES)]
+        #[setting(default: "['builtin:http']", change: Change::File, form: FILES)]
         pub rules: Vec<String>,
         /// How answers are compared.
         #[setting(change: Change::File)]
@@ -147,7 +151,7 @@ const TOKEN: Form<String> = Form {
 };
 
 /// Faults of this list are reported where its files are read.
-const RULES: Form<Vec<String>> = Form {
+const FILES: Form<Vec<String>> = Form {
     read: |at, _| {
         let items = at.items().unwrap_or_default();
         let texts = items.iter().filter_map(|at| at.text().ok());

@@ -19,6 +19,10 @@ pub struct GaugeValues {
     pub control_open: Gauge,
     pub settings_revision: Gauge,
     pub reload_failures: Gauge,
+    /// 1 if the last reload was refused.
+    pub reload_refused: Gauge,
+    /// 1 while a change in the configuration waits for a restart.
+    pub restart_needed: Gauge,
     /// Failed writes of the store.
     pub store_failures: Gauge,
     /// 1 while the store cannot be written.

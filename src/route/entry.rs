@@ -9,16 +9,16 @@ const MAX_NAME: usize = 100;
 const MAX_CAPTURED: usize = 64;
 
 /// The ledger's route for requests beyond `max_routes`.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// A named group of requests.
 #[derive(Clone, Debug)]
 pub struct Entry {
     parts: Vec<Part>,
-    pub(super) selector: Selector,
+    pub(crate) selector: Selector,
     /// Captures that are not part of the name, by name.
     keys: Vec<(String, Capture)>,
-    pub(super) is_required: bool,
+    pub(crate) is_required: bool,
     pub(crate) sample: Option<f64>,
 }
 
@@ -33,7 +33,7 @@ enum Part {
 impl Entry {
     pub(super) fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
-        let selector = Selector::take(&mut fields);
+        let selector = Selector::take(&mut fields, |at| at.method());
         let is_required = fields.optional("required", bool::of_node) == Some(true);
         let parts = fields.required("name", |at| {
             let parts = read_name(at, &selector)?;
@@ -45,20 +45,41 @@ impl Entry {
             Ok(parts)
         });
         let sample = fields.optional("sample", |at| at.number_within(0.0, 1.0));
-        let parts = parts.unwrap_or_default();
+        fields.finish().into_result(Self {
+            is_required,
+            sample,
+            ..Self::new(parts.unwrap_or_default(), selector)
+        })
+    }
+
+    fn new(parts: Vec<Part>, selector: Selector) -> Self {
         let is_in_name = |name: &str| {
             let mut parts = parts.iter();
             parts.any(|part| matches!(part, Part::Captured { name: own, .. } if own == name))
         };
         let mut keys = selector.captures();
         keys.retain(|(name, _)| !is_in_name(name));
-        fields.finish().into_result(Self {
+        Self {
             parts,
             selector,
             keys,
-            is_required,
-            sample,
-        })
+            is_required: false,
+            sample: None,
+        }
+    }
+
+    /// An entry whose name is the same for every request.
+    pub(super) fn named(name: String, selector: Selector) -> Self {
+        Self::new(vec![Part::Text(name)], selector)
+    }
+
+    /// Its name, in which `*` stands for each capture.
+    pub(super) fn name_pattern(&self) -> String {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            Part::Captured { .. } => "*",
+        });
+        parts.collect()
     }
 
     /// The name, if it holds no captures.

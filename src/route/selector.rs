@@ -53,9 +53,12 @@ pub(super) enum Capture {
 // === impl Selector ===
 
 impl Selector {
-    /// Takes the fields `methods`, `path`, `header` and `json`.
-    pub(crate) fn take(fields: &mut Fields<'_>) -> Self {
-        let methods = fields.optional("methods", read_methods);
+    /// Takes the fields `methods`, `path`, `header` and `json`; `read_method` reads one of the methods.
+    pub(crate) fn take(
+        fields: &mut Fields<'_>,
+        read_method: fn(&Cursor<'_>) -> Result<Method, ConfigError>,
+    ) -> Self {
+        let methods = fields.optional("methods", |at| read_methods(at, read_method));
         let path = fields.optional("path", Path::read);
         let headers = fields.optional("header", |at| read_patterns(at, read_header_name));
         let json = fields.optional("json", |at| read_patterns(at, read_json_path));
@@ -254,8 +257,11 @@ fn group<'h>(pattern: &Regex, text: Cow<'h, str>, name: &str) -> Option<Cow<'h, 
     })
 }
 
-fn read_methods(at: &Cursor<'_>) -> Result<Vec<Method>, ConfigErrors> {
-    let methods = at.each(|at| Ok(at.method()?))?;
+fn read_methods(
+    at: &Cursor<'_>,
+    read: fn(&Cursor<'_>) -> Result<Method, ConfigError>,
+) -> Result<Vec<Method>, ConfigErrors> {
+    let methods = at.each(|at| Ok(read(at)?))?;
     if methods.is_empty() {
         Err(at.fault("expected at least one method").into())
     } else {

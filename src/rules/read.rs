@@ -8,21 +8,38 @@ use std::{
     sync::Arc,
 };
 
-/// A rule, and the position of its id.
-#[derive(Debug)]
-struct Written {
-    rule: Rule,
-    mark: Option<Position>,
+/// A rule as it stands in its file.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    file: Arc<str>,
+    path: String,
+    node: Node,
+}
+
+/// Rules in order, and warnings.
+type Found = (Vec<(Rule, Written)>, Vec<ConfigError>);
+
+// === impl Written ===
+
+impl Written {
+    pub(super) fn at(&self) -> Cursor<'_> {
+        Cursor {
+            path: self.path.clone(),
+            ..Cursor::root(&self.file, &self.node)
+        }
+    }
+
+    fn id(&self) -> Option<Position> {
+        let id = self.node.get("id").and_then(|id| id.mark);
+        id.or(self.node.mark)
+    }
 }
 
 /// Reads all files. Also returns warnings about rules that have expired by `today`.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files.
-pub(super) fn files(
-    files: &[(Arc<str>, String)],
-    today: Date,
-) -> Result<(Vec<Rule>, Vec<ConfigError>), ConfigErrors> {
+pub(super) fn files(files: &[(Arc<str>, String)], today: Date) -> Result<Found, ConfigErrors> {
     let mut faults = ConfigErrors::default();
     let mut warnings = Vec::new();
     let mut rules = Vec::new();
@@ -34,15 +51,15 @@ pub(super) fn files(
         let mut of_file = taken(file, &node, &mut ids);
         let written = of_file.collect(read_file(&Cursor::of_text(file, &node, text)));
         faults.extend(of_file.by_place());
-        for Written { rule, mark } in written.unwrap_or_default() {
+        for (rule, written) in written.unwrap_or_default() {
             if let Some(expires) = rule.expires.filter(|expires| *expires < today) {
                 let message = format!(
                     "the rule `{}` expired on {expires} and does not apply",
                     rule.id
                 );
-                warnings.push(ConfigError::at(file, mark, message));
+                warnings.push(ConfigError::at(file, written.id(), message));
             }
-            rules.push(rule);
+            rules.push((rule, written));
         }
     }
     faults.into_result((rules, warnings))
@@ -73,15 +90,14 @@ fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Con
     faults
 }
 
-fn read_file(at: &Cursor<'_>) -> Result<Vec<Written>, ConfigErrors> {
+fn read_file(at: &Cursor<'_>) -> Result<Vec<(Rule, Written)>, ConfigErrors> {
     let mut fields = Fields::of(at.clone());
     let rules = fields.required("rules", |at| at.each(read_rule));
     fields.finish().into_result(rules.unwrap_or_default())
 }
 
-fn read_rule(at: &Cursor<'_>) -> Result<Written, ConfigErrors> {
+fn read_rule(at: &Cursor<'_>) -> Result<(Rule, Written), ConfigErrors> {
     let mut fields = Fields::of(at.clone());
-    let mark = at.node.get("id").and_then(|id| id.mark).or(at.node.mark);
     let id = fields.required("id", filled);
     let why = fields.required("why", filled);
     let owner = fields.optional("owner", filled);
@@ -107,7 +123,12 @@ fn read_rule(at: &Cursor<'_>) -> Result<Written, ConfigErrors> {
         at: target.expect(complete),
         action: action.expect(complete),
     };
-    Ok(Written { rule, mark })
+    let written = Written {
+        file: at.file.clone(),
+        path: at.path.clone(),
+        node: at.node.clone(),
+    };
+    Ok((rule, written))
 }
 
 fn read_target(at: &Cursor<'_>) -> Result<Target, ConfigError> {

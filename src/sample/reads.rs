@@ -8,11 +8,11 @@ mod tests;
 
 use crate::{
     route::{Fit, Head, JsonBody, Selector},
-    spanned_yaml::{ConfigErrors, Cursor, Fields, Form, Setting, built_in},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Form, Setting, built_in},
     value::{content_type::ContentType, format::Format},
 };
 use disguise::Override;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
 /// The section `reads`. A request is a read if it fits one declaration completely and no stack can interpret it
@@ -25,6 +25,9 @@ use serde_json::{Value, json};
 ///   member twice in one object (ignoring case), or also in the query string, is no read.
 #[derive(Clone, Debug)]
 pub struct Reads(Vec<Declaration>);
+
+/// The methods that a read may have: safe ones, and POST, which searches and remote calls use.
+const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "QUERY"];
 
 /// Classification by the head of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,11 @@ impl Reads {
     /// DELETE to be a read.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         at.each(Declaration::read).map(Self)
+    }
+
+    /// What each declaration selects, in order.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.0.iter().map(|declaration| &declaration.selector)
     }
 
     /// Classifies a request before its body has come.
@@ -95,6 +103,7 @@ impl Setting for Reads {
                 "enum": ["query"],
             }});
             Selector::describe(&mut fields);
+            fields["methods"]["items"] = json!({"enum": METHODS});
             json!({"type": "array", "items": {
                 "type": "object",
                 "required": ["methods"],
@@ -110,7 +119,7 @@ impl Setting for Reads {
 impl Declaration {
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
-        let selector = Selector::take(&mut fields);
+        let selector = Selector::take(&mut fields, read_method);
         let graphql = fields.optional("graphql", |at| match at.text()? {
             "query" => Ok(()),
             _ => Err(at.expected("query")),
@@ -171,6 +180,13 @@ impl Declaration {
         // A GraphQL GET has everything in its query string.
         !self.selector.json.is_empty() || self.is_graphql && !head.method.is_safe()
     }
+}
+
+fn read_method(at: &Cursor<'_>) -> Result<Method, ConfigError> {
+    let method = at.text().ok().filter(|text| METHODS.contains(text));
+    method.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        at.expected("GET, HEAD, POST or QUERY, because no other request is ever replayed")
+    })
 }
 
 fn runs_query(head: &Head<'_>, body: &[u8], json: &JsonBody<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! The conditions of a safe switch: the section `verdict` of the configuration.
 
-use super::change::Watch;
+use super::{change::Watch, requirement::is_like};
 use crate::spanned_yaml::{Choice, SHARE, settings};
 use std::{sync::Arc, time::Duration};
 
@@ -80,6 +80,12 @@ impl Limits {
             limit,
             run: self.change_run,
         }
+    }
+
+    /// Whether `exempt` names the route.
+    pub fn exempts(&self, route: &str) -> bool {
+        let mut names = self.exempt.iter();
+        names.any(|name| is_like(name, route))
     }
 
     /// The limit of transient differences.

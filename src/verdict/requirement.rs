@@ -123,7 +123,7 @@ pub(super) fn stands_for(declared: &str, route: &str) -> bool {
 }
 
 /// Whether a pattern, with `*` for any text, matches `route`.
-fn is_like(name: &str, route: &str) -> bool {
+pub(super) fn is_like(name: &str, route: &str) -> bool {
     let mut parts = name.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut left) = route.strip_prefix(first) else {

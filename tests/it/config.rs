@@ -1,7 +1,9 @@
 //! Configurations as operators write them: which are rejected, with which messages, and which defaults apply.
 
+mod openapi;
 mod places;
 mod secrets;
+mod warnings;
 
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::Arc, time::Duration};
@@ -225,7 +227,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "capture: {max_body: 0}",
-        "21: capture.max_body: expected a size of at least one byte, found `0`",
+        "21: capture.max_body: expected a size from 1B to 64GiB, found `0`",
     ),
     (
         "capture: {max_body: 1MB}",
@@ -285,7 +287,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "store: {max_bytes: 0}",
-        "20: store.max_bytes: expected a size of at least one byte, found `0`",
+        "20: store.max_bytes: expected a size from 1B to 64GiB, found `0`",
     ),
     (
         "store: {keep_per_class: 0}",
@@ -320,6 +322,10 @@ const REFUSED: &[(&str, &str)] = &[
         "20: compare.headers: expected all, none, {listed: [names]} or {except: [names]}, found a map",
     ),
     (
+        "compare: {only: [$.items]}",
+        "17: compare.only: not available yet",
+    ),
+    (
         "compare: {numbers: double}",
         "20: compare.numbers: expected numeric or lexical, found `double`",
     ),
@@ -347,6 +353,11 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "reads: [{methods: [POST], graphql: mutation}]",
         "36: reads[0].graphql: expected query, found `mutation`",
+    ),
+    (
+        "reads: [{methods: [GET, DELETE]}]",
+        "25: reads[0].methods[1]: expected GET, HEAD, POST or QUERY, because no other request is ever replayed, \
+         found `DELETE`",
     ),
     (
         "reads: [{methods: [POST], header: {X_HTTP_Method: GET}}]",

@@ -47,6 +47,22 @@ const GOOD: &str = "cases:
 ";
 
 #[test]
+fn a_suggestion_without_a_reason_is_refused() {
+    let rules = "rules:\n  - id: price\n    why: \"say why\"\n    at: $.price\n    do: ignroe\n";
+    let folder = folder(&[("r.yaml", rules)]);
+    let (code, _, stderr) = run(folder.path(), "rules check r.yaml");
+    assert_eq!(
+        (code, &*stderr),
+        (
+            64,
+            "r.yaml:5:9: rules[0].do: unknown action `ignroe`, did you mean `ignore`?\n\
+             r.yaml:3:10: rules[0].why: `say why` is what `twinread rules suggest` writes: \
+             give the reason why the two may differ\n"
+        )
+    );
+}
+
+#[test]
 fn tests_that_hold_pass() {
     let folder = folder(&[("r.yaml", RULES), ("r.test.yaml", GOOD)]);
     for path in [".", "r.test.yaml"] {

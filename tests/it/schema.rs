@@ -474,6 +474,8 @@ const WRONG_CONFIGURATIONS: &[&str] = &[
     "reads: [{path: /a}]",
     "reads: [{methods: []}]",
     "reads: [{methods: [get]}]",
+    "reads: [{methods: [DELETE]}]",
+    "compare: {only: [$.items]}",
     "reads: [{methods: [GET], path: a}]",
     "reads: [{methods: [GET], name: a}]",
     "reads: [{methods: [POST], graphql: mutation}]",

@@ -119,3 +119,27 @@ fn letters(number: usize) -> String {
     let letter = |digit| char::from(b'a' + (number / digit % 10) as u8);
     [letter(100), letter(10), letter(1)].iter().collect()
 }
+
+#[test]
+fn openapi_paths_are_routes_with_a_place_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = folder.path().join("api.yaml");
+    let written = "openapi: 3.1.0\npaths:\n  /users/{id}: {get: {}}\n  /users/me: {get: {}}\n";
+    std::fs::write(&api, written).unwrap();
+    let sidecar = sidecar(&format!("max_routes: 2\nopenapi: ['{}']\n", api.display()));
+    let mut caller = sidecar.caller();
+    caller.get("/made-up");
+    for path in ["/users/anna", "/users/me", "/users/17"] {
+        caller.get(path);
+    }
+    assert_eq!(live(&sidecar, "GET /users/{id}"), 2.0);
+    assert_eq!(live(&sidecar, "GET /users/me"), 1.0);
+    assert_eq!(live(&sidecar, "other"), 1.0);
+
+    std::fs::write(&api, written.replace("users/{id}", "users/{name}")).unwrap();
+    let named = "GET /users/{name}";
+    crate::support::eventually("the document is read again", || {
+        caller.get("/users/anna");
+        (live(&sidecar, named) > 0.0).then_some(())
+    });
+}

@@ -124,6 +124,9 @@ fn suggestions_pasted_into_a_rule_file_leave_the_defect() {
     assert!(said.contains("hidden            10\n"), "{said}");
     assert!(said.contains("kept              10\n"), "{said}");
 
+    let text = std::fs::read_to_string(&pasted).unwrap();
+    std::fs::write(&pasted, text.replace("say why", "clocks")).unwrap();
+
     let rules = format!("rules: ['{}']\n", pasted.display());
     let (old, new) = stacks();
     let again = Sidecar::start(old.addr, new.addr, &rules);

@@ -118,7 +118,7 @@ const COUNTERS: [Family<u64>; 13] = [
     ),
 ];
 
-const GAUGES: [Family<u64>; 10] = [
+const GAUGES: [Family<u64>; 12] = [
     Family::of(
         "twinread_captured_bytes",
         "By",
@@ -166,6 +166,18 @@ const GAUGES: [Family<u64>; 10] = [
         "1",
         "Revision of the runtime settings in force",
         |sources| alone(sources.gauges.settings_revision.get()),
+    ),
+    Family::of(
+        "twinread_config_last_reload_successful",
+        "1",
+        "1 unless the last reload of the configuration was refused",
+        |sources| alone(1 - sources.gauges.reload_refused.get()),
+    ),
+    Family::of(
+        "twinread_restart_needed",
+        "1",
+        "1 while a change in the configuration is not in force before a restart",
+        |sources| alone(sources.gauges.restart_needed.get()),
     ),
     Family::of(
         "twinread_verdict",

@@ -77,6 +77,11 @@ impl Mark {
     }
 }
 
+/// Whether a request that is forwarded never has this header.
+pub(crate) fn never_forwards(name: &HeaderName) -> bool {
+    matches!(*name, CONNECTION | UPGRADE) || HOP.contains(&name.as_str()) || control::is_named(name)
+}
+
 /// Removes hop-by-hop headers and those for twinread from a request. Keeps `Transfer-Encoding`, because it announces a
 /// body; the guard has ensured that it is `chunked`.
 pub(crate) fn strip_request(headers: &mut HeaderMap, marks: Marks, force: Option<&HeaderName>) {

@@ -1,0 +1,191 @@
+//! What a configuration may say and hardly means: warnings, each with its line.
+
+use super::{addresses::at, sections::Sections};
+use crate::{
+    compare, live,
+    route::{Entry, Routes, Selector},
+    rules::{Rule, RuleSet, Target},
+    sample::By,
+    spanned_yaml::{ConfigError, Cursor, closest},
+    value::format::Format,
+    verdict::{DistinctKeys, Percent, Trials},
+};
+use http::Method;
+
+/// A valid configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Valid<'c> {
+    pub(super) settings: &'c Sections,
+    /// Those of all sources.
+    pub(super) routes: &'c Routes,
+    pub(super) rules: &'c RuleSet,
+}
+
+/// All warnings about a configuration; `root` is the whole of it.
+pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
+    let Valid {
+        settings,
+        routes,
+        rules,
+    } = valid;
+    let mut warnings = Vec::new();
+    warnings.extend(too_few_keys(root, settings));
+    let reads = items(&at(root, &["reads"]));
+    for (selector, at) in settings.reads.selectors().zip(&reads) {
+        warnings.extend(unmatched(selector, at));
+    }
+    warnings.extend(of_routes(root, settings));
+    for at in items(&at(root, &["verdict", "exempt"])) {
+        warnings.extend(unknown_route(&at, routes));
+    }
+    for (rule, at) in rules.written() {
+        if !at.file.starts_with("builtin:") {
+            warnings.extend(of_rule(rule, &at, valid));
+        }
+    }
+    warnings
+}
+
+/// The items of a list that is known to be one.
+fn items<'n>(at: &Cursor<'n>) -> Vec<Cursor<'n>> {
+    at.items().unwrap_or_default()
+}
+
+/// Entries that no request reaches, and required ones that are never checked.
+fn of_routes(root: &Cursor<'_>, settings: &Sections) -> Vec<ConfigError> {
+    let mut warnings = Vec::new();
+    let entries = &settings.routes.entries;
+    let items = items(&at(root, &["routes"]));
+    for (index, (entry, at)) in entries.iter().zip(&items).enumerate() {
+        warnings.extend(unmatched(&entry.selector, at));
+        let mut earlier = entries[..index].iter();
+        if let Some(first) = earlier.position(|first| first.selector.covers(&entry.selector)) {
+            let message =
+                format!("no request gets here, because routes[{first}] takes all of them");
+            warnings.push(at.fault(message));
+        }
+        if entry.is_required {
+            let message = never_checked(entry, settings);
+            warnings.extend(message.map(|message| at.fault(message)));
+        }
+    }
+    warnings
+}
+
+/// Why a required route cannot become safe.
+fn never_checked(entry: &Entry, settings: &Sections) -> Option<&'static str> {
+    let name = entry.fixed_name().unwrap_or_default();
+    let methods = &entry.selector.methods;
+    if entry.sample == Some(0.0) {
+        Some("required, but `sample: 0` checks nothing of it, so the verdict is never safe")
+    } else if settings.verdict.exempts(name) {
+        Some("required, but verdict.exempt names it, so it is not")
+    } else if !methods.is_empty() && !methods.iter().any(|method| is_read(method, settings)) {
+        Some("required, but `reads` declares none of its methods, so the verdict is never safe")
+    } else {
+        None
+    }
+}
+
+/// Whether some request of that method may be a read.
+fn is_read(method: &Method, settings: &Sections) -> bool {
+    let mut selectors = settings.reads.selectors();
+    selectors.any(|selector| selector.methods.contains(method))
+}
+
+/// Why no request is selected, if that is so.
+fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
+    let mut headers = selector.headers.iter();
+    if let Some((name, _)) = headers.find(|(name, _)| live::never_forwards(name)) {
+        let message = format!(
+            "no request gets here, because twinread removes `{name}` before it names requests"
+        );
+        return Some(at.fault(message));
+    }
+    let message = "no request gets here: a path begins with `/`, and has no `?`, `#` or blank";
+    selector.is_impossible().then(|| at.fault(message))
+}
+
+/// A name, with `*` for any text, that no route can have.
+fn unknown_route(at: &Cursor<'_>, routes: &Routes) -> Option<ConfigError> {
+    let name = at.text().ok().filter(|name| !routes.can_be_named(name))?;
+    let collapsed = routes.collapsed_name(name);
+    let meant = collapsed
+        .as_deref()
+        .or_else(|| closest(name, routes.declared()));
+    let hint = meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
+    Some(at.fault(format!("no route has the name `{name}`{hint}")))
+}
+
+/// What a rule names that cannot occur. `at` is the rule in its file.
+fn of_rule(rule: &Rule, at: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
+    let Valid {
+        settings,
+        routes,
+        rules,
+    } = valid;
+    let names = items(&self::at(at, &["when", "routes"])).into_iter();
+    let mut warnings: Vec<_> = names
+        .filter_map(|name| unknown_route(&name, routes))
+        .collect();
+    let methods = rule.when.methods.iter().flatten();
+    if rule.when.methods.is_some() && !methods.clone().any(|method| is_read(method, settings)) {
+        let message = "never holds, because `reads` declares none of these methods";
+        warnings.push(self::at(at, &["when", "methods"]).fault(message));
+    }
+    let content_type = rule.when.content_type.as_deref();
+    // A rule at the body may make another format of it.
+    let content_type =
+        content_type.filter(|pattern| !pattern.contains('*') && rules.at_body().is_empty());
+    let place =
+        place_problem(&rule.at, settings).or_else(|| format_problem(&rule.at, content_type?));
+    warnings.extend(place.map(|problem| self::at(at, &["at"]).fault(problem)));
+    warnings
+}
+
+/// Why a header at which a rule applies is not compared.
+fn place_problem(target: &Target, settings: &Sections) -> Option<String> {
+    let (Target::Header(name) | Target::Trailer(name)) = target else {
+        return None;
+    };
+    if compare::is_never_compared(name) {
+        return Some(format!(
+            "`{name}` belongs to one connection or message, and is never compared"
+        ));
+    }
+    let is_left_out = !name.as_str().contains('*') && !settings.compare.headers.holds(name);
+    is_left_out.then(|| format!("`compare.headers` leaves `{name}` out, so this rule does nothing"))
+}
+
+/// Why a body of that type has no such place.
+fn format_problem(target: &Target, content_type: &str) -> Option<String> {
+    let format = Format::of(content_type);
+    let is_tree = matches!(
+        format,
+        Format::Json | Format::Ndjson | Format::JsonSeq | Format::Xml
+    );
+    let has_place = match target {
+        Target::Path(_) => is_tree,
+        Target::Form(_) => format == Format::Form,
+        Target::Status | Target::Header(_) | Target::Trailer(_) | Target::Body => true,
+    };
+    (!has_place).then(|| format!("no answer of the type `{content_type}` has such a place"))
+}
+
+/// Warns of a limit that no number of keys can prove if reads are sampled by key: under it, the verdict is never
+/// `safe`.
+fn too_few_keys(root: &Cursor<'_>, settings: &Sections) -> Option<ConfigError> {
+    let most = Trials::new(DistinctKeys::MAX, 0);
+    let (limit, alpha) = (settings.verdict.max_mismatch, settings.verdict.alpha());
+    if settings.sample.by == By::Chance || most.is_within(limit, alpha) {
+        return None;
+    }
+    let by = at(root, &["sample", "by"]);
+    Some(by.fault(format!(
+        "the {} keys that are distinguished cannot show a verdict.max_mismatch of {}, so the verdict is never safe; \
+         sample by chance (`by: null`), or set the limit to {} or more",
+        DistinctKeys::MAX,
+        Percent(limit),
+        Percent(most.upper(alpha) * 1.05),
+    )))
+}
