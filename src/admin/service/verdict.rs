@@ -4,9 +4,8 @@ use crate::{
     admin::documents,
     config::Config,
     export::{Figures, prometheus},
-    ledger::{Gauges, Ledger, Route, RuleCount, RuleCounts, route::STATUS_CLASSES, today},
+    ledger::{Gauges, Ledger, Route, RuleCount, RuleCounts, today},
     live::Checks,
-    route::METHODS,
     rules::Rule,
     sample::By,
     settings::Current,
@@ -110,13 +109,8 @@ impl Figures for VerdictSource {
 
 /// Whether every request since the start of the process was answered 4xx.
 fn is_only_refused(route: &Route) -> bool {
-    let count = |class: usize| {
-        (0..METHODS.len())
-            .map(|method| route.live(method, class))
-            .sum::<u64>()
-    };
-    let refused = STATUS_CLASSES.iter().position(|class| *class == "4xx");
-    refused.is_some_and(|refused| count(refused) > 0 && count(refused) == route.live_total())
+    let counts = route.live_counts();
+    !counts.is_empty() && counts.iter().all(|count| count.status_class == "4xx")
 }
 
 /// The routes that the configuration requires.
