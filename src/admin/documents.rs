@@ -12,7 +12,7 @@ pub(crate) use crate::{
     store::{Class, Classes, Mismatch, Page as MismatchPage},
 };
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
-pub(crate) use health::{ProcessHealth, Ready, StackHealth};
+pub(crate) use health::{ProcessHealth, Ready, Role, StackHealth};
 pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
 pub(crate) use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
 pub use verdict::Verdict;

@@ -178,3 +178,33 @@ impl Line {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(access_log: AccessLog) -> Arc<LiveSettings> {
+        Arc::new(LiveSettings {
+            access_log,
+            ..LiveSettings::default()
+        })
+    }
+
+    #[test]
+    fn a_request_has_no_line_unless_one_is_wanted() {
+        let request = Request::get("/").body(()).unwrap();
+        assert!(Line::of(&request, &live(AccessLog::None)).is_none());
+        assert!(Line::of(&request, &live(AccessLog::Errors)).is_some());
+    }
+
+    #[test]
+    fn lines_past_those_that_wait_are_dropped_and_counted() {
+        let gauges = Gauges::default();
+        let (lines, _writer) = access_log(gauges.clone());
+        let line = || Line::unreadable(&live(AccessLog::All), StatusCode::BAD_REQUEST);
+        for _ in 0..WAITING + 3 {
+            lines.send(line().unwrap());
+        }
+        assert_eq!(gauges.exports_dropped(Signal::Logs), 3);
+    }
+}

@@ -229,6 +229,7 @@ async fn routes_classes_and_mismatches_are_shown() {
     let routes = running.get("/v1/routes").await.json();
     let shown = &routes["routes"][0];
     assert_eq!(shown["requests"], json!({"GET": {"2xx": 1}}));
+    assert_eq!(shown["answered_by"], json!({"old": 1}));
     assert_eq!(shown["sampled"], 2);
     assert_eq!(shown["match"]["exact"], 2);
 

@@ -46,9 +46,11 @@ fn an_old_stack_that_is_down_is_named_with_its_cause() {
 
     let not_ready = readyz(&sidecar);
     let missing = format!(
-        "the primary has not been reachable yet: the old stack at {url}: connection refused"
+        "the primary has not been reachable yet: the old stack at {url} does not answer: connection refused"
     );
     assert_eq!(not_ready["missing"], json!([missing]), "{not_ready}");
+    let impaired = not_ready["impaired"].to_string();
+    assert!(!impaired.contains("stack"), "it is said once: {impaired}");
     let old = &not_ready["stacks"][0];
     assert_eq!(
         (&old["stack"], &old["role"], &old["url"]),

@@ -6,6 +6,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use utoipa::ToSchema;
 
 /// What keeps the process from its work, what impairs it, and both stacks.
@@ -34,13 +35,22 @@ pub(crate) struct StackHealth {
     /// `old` or `new`.
     #[schema(value_type = String)]
     pub stack: Stack,
-    /// `primary`, which answers callers, or `shadow`.
-    pub role: String,
+    pub role: Role,
     /// Without credentials.
     pub url: String,
     /// Null if it answered last, or was not asked yet.
     #[schema(required)]
     pub failing: Option<StackFailure>,
+}
+
+/// What a stack is for at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// It answers callers.
+    Primary,
+    /// It answers replays.
+    Shadow,
 }
 
 /// A stack that does not answer.
@@ -60,16 +70,36 @@ pub(crate) struct StackFailure {
 impl StackHealth {
     pub(in crate::admin) fn new(stack: Stack, primary: Stack, health: &Health) -> Self {
         let role = if stack == primary {
-            "primary"
+            Role::Primary
         } else {
-            "shadow"
+            Role::Shadow
         };
         Self {
             stack,
-            role: role.to_owned(),
+            role,
             url: health.url().to_owned(),
             failing: health.failing().map(StackFailure::from),
         }
+    }
+
+    /// Why it does not answer, in a sentence; `None` if it does.
+    pub(in crate::admin) fn trouble(&self) -> Option<String> {
+        let Self { stack, url, .. } = self;
+        let cause = &self.failing.as_ref()?.cause;
+        Some(format!(
+            "the {stack} stack at {url} does not answer: {cause}"
+        ))
+    }
+}
+
+// === impl Role ===
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Shadow => "shadow",
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the process can do its work, and what impairs it.
 
 use crate::{
-    admin::documents::{ProcessHealth, StackHealth},
+    admin::documents::{ProcessHealth, Role, StackHealth},
     http_client::{Health, Target, dial},
     ledger::{Gauges, Signal},
     stack::Stack,
@@ -77,18 +77,9 @@ impl Readiness {
     fn missing(&self, primary: &StackHealth) -> Vec<String> {
         let mut missing = Vec::new();
         if !self.is_primary_reached.load(Ordering::Relaxed) {
-            let StackHealth {
-                stack,
-                url,
-                failing,
-                ..
-            } = primary;
-            let cause = failing
-                .as_ref()
-                .map_or("no connection yet", |failing| failing.cause.as_str());
-            missing.push(format!(
-                "the primary has not been reachable yet: the {stack} stack at {url}: {cause}"
-            ));
+            let why = primary.trouble();
+            let why = why.unwrap_or_else(|| "no connection so far".to_owned());
+            missing.push(format!("the primary has not been reachable yet: {why}"));
         }
         if self.is_ending.load(Ordering::Relaxed) {
             missing.push("it is ending, and takes no new connections".to_owned());
@@ -98,21 +89,11 @@ impl Readiness {
 
     /// Faults that do not stop the process from working.
     fn impaired(&self, stacks: &[StackHealth]) -> Vec<String> {
-        let mut impaired = Vec::new();
-        for StackHealth {
-            stack,
-            url,
-            failing,
-            ..
-        } in stacks
-        {
-            if let Some(failing) = failing {
-                let cause = &failing.cause;
-                impaired.push(format!(
-                    "the {stack} stack at {url} does not answer: {cause}"
-                ));
-            }
-        }
+        let is_reached = self.is_primary_reached.load(Ordering::Relaxed);
+        // What is missing names the primary until then.
+        let named_here = |stack: &&StackHealth| is_reached || stack.role == Role::Shadow;
+        let stacks = stacks.iter().filter(named_here);
+        let mut impaired: Vec<_> = stacks.filter_map(StackHealth::trouble).collect();
         if self.gauges.breaker_open.get() > 0 {
             impaired.push("the shadow's circuit breaker is open".to_owned());
         }

@@ -52,7 +52,7 @@ fn stack(stack: &StackHealth) -> String {
         "{}  {}  {}{}",
         stack.stack,
         Printable(&stack.url),
-        Printable(&stack.role),
+        stack.role,
         failing.unwrap_or_default()
     )
 }
