@@ -20,8 +20,11 @@ use crate::{
     pipeline::{Trace, Traced},
     spanned_yaml::{Form, settings},
 };
-use opentelemetry::KeyValue;
-use opentelemetry_sdk::Resource;
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::{
+    Resource,
+    resource::{EnvResourceDetector, TelemetryResourceDetector},
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -57,20 +60,37 @@ const NAME: Form<String> = Form {
 
 const SERVICE_NAME: &str = "twinread";
 
+/// The version of OpenTelemetry's conventions that attributes are named by.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// The scope of all spans and metrics.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SERVICE_NAME)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
 // === impl Config ===
 
 impl Config {
-    /// The resource of spans and metrics. `env` looks up an environment variable.
-    pub fn resource(&self, env: otlp::Env<'_>) -> Resource {
+    /// The resource of spans and metrics of the process `instance`. `env` looks up an environment variable.
+    pub fn resource(&self, instance: &str, env: otlp::Env<'_>) -> Resource {
+        let defaults = [
+            KeyValue::new("service.name", SERVICE_NAME),
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", instance.to_owned()),
+        ];
         let name = self.service_name.clone();
         let name = name.or_else(|| env("OTEL_SERVICE_NAME"));
-        let attributes = self
-            .resource
-            .iter()
-            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-        Resource::builder()
-            .with_service_name(name.unwrap_or_else(|| SERVICE_NAME.to_owned()))
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        let attributes = self.resource.iter();
+        let attributes = attributes.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+        // The later ones win.
+        Resource::builder_empty()
+            .with_schema_url(defaults, SCHEMA_URL)
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_detector(Box::new(EnvResourceDetector::new()))
+            .with_attributes(name.map(|name| KeyValue::new("service.name", name)))
             .with_attributes(attributes)
             .build()
     }

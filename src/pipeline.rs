@@ -19,7 +19,8 @@ pub use id_pairs::Pairs;
 pub use queue::{Queue, QueueReceiver};
 pub(crate) use report::ReportedAnswer;
 pub use report::{
-    Rechecked, Report, ReportedDifference, ReportedRequest, RuleEvidence, Trace, Traced,
+    Rechecked, Report, ReportedDifference, ReportedRequest, RuleEvidence, SentRequest, Trace,
+    Traced,
 };
 pub use report_bus::{Reports, Sent};
 pub use write_tracker::Writes;

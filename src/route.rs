@@ -171,6 +171,18 @@ impl Routes {
         first.map(|(index, fit)| (&self.entries[index], fit))
     }
 
+    /// The path template of the request's route: that of its entry, or else its collapsed path, which `name` holds.
+    /// `None` if the entry has no template.
+    pub fn template(&self, head: &Head<'_>, body: &[u8], name: &str) -> Option<String> {
+        match self.find(head, Some(&JsonBody::new(body))) {
+            Some((entry, _)) => entry.selector.template().map(ToString::to_string),
+            None => {
+                let (_, path) = name.split_once(' ')?;
+                path.starts_with('/').then(|| path.to_owned())
+            }
+        }
+    }
+
     /// The names of the routes that a verdict requires.
     pub fn required(&self) -> impl Iterator<Item = &str> {
         self.entries
@@ -322,6 +334,42 @@ mod tests {
                 .unwrap();
         assert_eq!(routes.required().collect::<Vec<_>>(), ["a"]);
         assert_eq!(routes.entries[0].sample, Some(0.5));
+    }
+
+    #[test]
+    fn only_routes_by_path_have_a_template() {
+        let routes = routes(
+            r"
+            - {name: get-user, path: '/users/{id}'}
+            - {name: files, path: '/files/{rest*}'}
+            - {name: by-pattern, path: '^/v\d+/status$'}
+            - {name: 'op {op}', header: {x-amz-target: '\.(?<op>\w+)$'}}
+            ",
+        )
+        .unwrap();
+        let target = ("x-amz-target", "DynamoDB_20120810.GetItem");
+        for (path, header, name, expected) in [
+            ("/users/7", None, "get-user", Some("/users/{id}")),
+            ("/files/a/b", None, "files", Some("/files/{rest*}")),
+            ("/v1/status", None, "by-pattern", None),
+            ("/", Some(target), "op GetItem", None),
+            ("/orders/7", None, "GET /orders/{}", Some("/orders/{}")),
+            ("/orders/7", None, "other", None),
+        ] {
+            let headers = header.map(|(name, value)| {
+                let name = http::HeaderName::from_static(name);
+                (name, HeaderValue::from_static(value))
+            });
+            let headers = headers.into_iter().collect();
+            let head = Head {
+                method: &Method::GET,
+                path,
+                query: None,
+                headers: &headers,
+            };
+            let found = routes.template(&head, b"", name);
+            assert_eq!(found.as_deref(), expected, "{path}");
+        }
     }
 
     proptest! {

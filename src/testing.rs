@@ -66,7 +66,7 @@ pub mod export {
         pub use crate::export::otlp::Config;
     }
     pub mod prometheus {
-        pub use crate::export::prometheus::{Figures, Verdict};
+        pub use crate::export::prometheus::{Figures, RouteVerdict, Verdict};
     }
 }
 pub mod http_client {
@@ -88,7 +88,8 @@ pub mod pipeline {
     pub use crate::pipeline::{
         CapturedRead, CheckInput, CompactAnswer, CompactHead, CompactRequest, FinishedCheck, Pairs,
         Queue, QueueReceiver, ReadMeta, ReadRequest, Rechecked, Report, ReportedDifference,
-        ReportedRequest, Reports, RuleEvidence, Sent, Span, TimedAnswer, Trace, Traced, Writes,
+        ReportedRequest, Reports, RuleEvidence, Sent, SentRequest, Span, TimedAnswer, Trace,
+        Traced, Writes,
     };
     pub mod queue {
         pub use crate::pipeline::queue::channel;

@@ -108,6 +108,7 @@ fn report(number: u64) -> Report {
     Report {
         outcome,
         route: route(number).into(),
+        template: None,
         epoch: "20261122T100000000-0001-0123abcd".into(),
         request: ReportedRequest {
             method: "GET".to_owned(),
@@ -123,6 +124,7 @@ fn report(number: u64) -> Report {
             state: String::new(),
         },
         live: None,
+        sent: Vec::new(),
         started: ended,
         ended,
         old: Some(answer(number, 3)),

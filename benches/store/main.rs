@@ -114,6 +114,7 @@ fn calls(full: &Sidecar, mismatches: u64) {
     let since = since.as_str().unwrap();
     anstream::println!("calls, ms: median, and the slowest of {CALLS}");
     for path in [
+        "/metrics".to_owned(),
         "/v1/verdict".to_owned(),
         "/v1/classes".to_owned(),
         "/v1/classes?order=recent&limit=1000".to_owned(),

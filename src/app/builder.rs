@@ -29,6 +29,7 @@ use crate::{
     store::{Counted, Database, Store},
 };
 use jiff::Timestamp;
+use opentelemetry_sdk::Resource;
 use serde_json::Value;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
@@ -39,7 +40,9 @@ pub(super) struct AppBuilder {
     shares: Shares,
     gauges: Gauges,
     pub(super) counted: Counted,
+    resource: Resource,
     metrics: Metrics,
+    verdict: VerdictSource,
     pub(super) database: Database,
     pub(super) publisher: Arc<SettingsPublisher>,
     pub(super) readiness: Readiness,
@@ -58,10 +61,8 @@ impl AppBuilder {
         env: export::otlp::Env<'_>,
     ) -> (Self, queue::Queue, QueueReceiver) {
         let (gauges, counted) = (&restored.gauges, &restored.counted);
-        let config = restored
-            .loaded
-            .config
-            .sent_by(&Instance::new(rand::random()));
+        let instance = Instance::new(rand::random());
+        let config = restored.loaded.config.sent_by(&instance);
         let budget = Budget::new(config.settings.capture.max_total);
         let (queue, feed) = queue::channel(config.settings.queue.max_length, gauges.clone());
         let writes = Writes::new(config.settings.recheck.window(), gauges.clone());
@@ -69,11 +70,21 @@ impl AppBuilder {
         let publisher = SettingsPublisher::new(&config, budget, ledger, writes, queue.clone());
         let declared = config.routes.declared().count();
         let max_routes = config.settings.max_routes.max(declared);
-        let metrics = Metrics::new(config.settings.telemetry.resource(env), max_routes);
         let stacks = [(Stack::Old, &config.old), (Stack::New, &config.new)];
         let stacks = stacks.map(|(stack, target)| Arc::new(Health::new(stack.name(), target)));
+        let resource = config.settings.telemetry.resource(instance.id(), env);
+        let metrics = Metrics::new(resource.clone(), max_routes);
+        let verdict = verdict_source(counted, gauges, &publisher);
+        metrics.observe(&Sources {
+            ledger: counted.ledger.clone(),
+            gauges: gauges.clone(),
+            budget: publisher.budget.clone(),
+            figures: Arc::new(verdict.clone()),
+        });
         let shared = Self {
             config,
+            resource,
+            verdict,
             shares: Shares::take(),
             gauges: gauges.clone(),
             counted: counted.clone(),
@@ -83,12 +94,6 @@ impl AppBuilder {
             readiness: Readiness::new(gauges.clone(), restored.database.clone(), stacks.clone()),
             stacks,
         };
-        shared.metrics.observe(&Sources {
-            ledger: shared.counted.ledger.clone(),
-            gauges: shared.gauges.clone(),
-            budget: shared.publisher.budget.clone(),
-            figures: Arc::new(shared.verdict_source()),
-        });
         (shared, queue, feed)
     }
 
@@ -148,21 +153,11 @@ impl AppBuilder {
         let telemetry = &self.config.settings.telemetry;
         if let Some(target) = telemetry.otlp.target(Signal::Traces, env)? {
             let received = reports.listen(Signal::Traces, BEHIND);
-            let resource = telemetry.resource(env);
-            let to = (&target, &resource);
+            let to = (&target, &self.resource);
             let traces = Traces::new(received, telemetry.traced, to, self.gauges.clone())?;
             listeners.spawn(traces.run());
         }
         Ok(reports)
-    }
-
-    fn verdict_source(&self) -> VerdictSource {
-        VerdictSource {
-            ledger: self.counted.ledger.clone(),
-            gauges: self.gauges.clone(),
-            config: self.publisher.config.reader(),
-            rule_counts: self.counted.rule_counts.clone(),
-        }
     }
 
     pub(super) fn worker(&self, feed: QueueReceiver, reports: Reports) -> shadow::Worker {
@@ -253,7 +248,7 @@ impl AppBuilder {
         let addr = bound.addr();
         servers.spawn(bound.run(drain.clone()));
         servers.spawn(verdict_history::watch(
-            self.verdict_source(),
+            self.verdict.clone(),
             history::of_verdict(&self.database),
             drain.clone(),
         ));
@@ -292,7 +287,7 @@ impl AppBuilder {
             running,
             database: self.database.clone(),
             store,
-            verdict: self.verdict_source(),
+            verdict: self.verdict.clone(),
             rechecks: Arc::new(rechecks),
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),
@@ -311,5 +306,19 @@ impl AppBuilder {
             servers.spawn(push.run(drain.clone()));
         }
         Ok(())
+    }
+}
+
+fn verdict_source(
+    counted: &Counted,
+    gauges: &Gauges,
+    publisher: &SettingsPublisher,
+) -> VerdictSource {
+    VerdictSource {
+        ledger: counted.ledger.clone(),
+        gauges: gauges.clone(),
+        config: publisher.config.reader(),
+        rule_counts: counted.rule_counts.clone(),
+        shown: Arc::default(),
     }
 }

@@ -335,6 +335,7 @@ mod tests {
         Report {
             outcome,
             route: "get-item".into(),
+            template: None,
             epoch: "e1".into(),
             request: ReportedRequest::default(),
             span: TraceContext {
@@ -344,6 +345,7 @@ mod tests {
                 state: String::new(),
             },
             live: None,
+            sent: Vec::new(),
             started: SystemTime::UNIX_EPOCH,
             ended: SystemTime::UNIX_EPOCH,
             old: None,

@@ -5,13 +5,16 @@
 //! once.
 
 mod families;
+mod process;
 mod push;
+mod series;
 
 pub use push::Push;
 
+use super::scope;
 use crate::{
     budget::Budget,
-    ledger::{Gauges, Ledger, RuleCount, Timings, timings::ANSWER_SECONDS},
+    ledger::{Gauges, Ledger, RuleCount, Timings},
 };
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_prometheus::PrometheusExporter;
@@ -25,9 +28,10 @@ use opentelemetry_sdk::{
 };
 use prometheus::{
     Registry, TextEncoder,
-    proto::{LabelPair, MetricFamily},
+    proto::{LabelPair, MetricFamily, MetricType},
 };
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
@@ -52,10 +56,11 @@ pub struct Sources {
     pub figures: Arc<dyn Figures>,
 }
 
-/// Figures computed on collection.
+/// Figures that other modules provide.
 pub trait Figures: fmt::Debug + Send + Sync + 'static {
-    /// The current verdict.
-    fn verdict(&self) -> Verdict;
+    /// The verdict as of the last look, at most a second ago; `None` before the first. Does not judge, because a scrape
+    /// must stay cheap.
+    fn verdict(&self) -> Option<Arc<Verdict>>;
 
     /// How often each rule was evaluated, and how many differences it masked, since the start of the process.
     fn rules(&self) -> Vec<(Arc<str>, RuleCount)>;
@@ -66,8 +71,21 @@ pub trait Figures: fmt::Debug + Send + Sync + 'static {
 pub struct Verdict {
     /// One of `VERDICTS`.
     pub name: &'static str,
-    /// Upper bound of each route's mismatch rate, from 0 to 1.
-    pub upper_bounds: Vec<(Arc<str>, f64)>,
+    pub soak_clean_seconds: u64,
+    pub routes: Vec<RouteVerdict>,
+}
+
+/// One route of the verdict. Rates are from 0 to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteVerdict {
+    pub route: Arc<str>,
+    pub is_required: bool,
+    /// The bounds of the mismatch rate, and its limit.
+    pub lower: f64,
+    pub upper: f64,
+    pub limit: f64,
+    /// `None` without evidence.
+    pub coverage: Option<f64>,
 }
 
 /// The values of the label `verdict`.
@@ -75,6 +93,24 @@ pub(crate) const VERDICTS: [&str; 3] = ["safe", "unsafe", "undecided"];
 
 /// Maximum number of series of one metric for one route: methods times status classes times who answers.
 const SERIES_PER_ROUTE: usize = 180;
+
+/// Names of Prometheus' own for what the exporter names after OpenTelemetry's conventions.
+const WELL_KNOWN: [(&str, &str); 5] = [
+    (
+        "process_cpu_time_seconds_total",
+        "process_cpu_seconds_total",
+    ),
+    (
+        "process_memory_usage_bytes",
+        "process_resident_memory_bytes",
+    ),
+    ("process_unix_file_descriptor_count", "process_open_fds"),
+    ("twinread_process_max_open_files", "process_max_fds"),
+    (
+        "twinread_process_start_time_seconds",
+        "process_start_time_seconds",
+    ),
+];
 
 /// The reader that Prometheus and the push share.
 #[derive(Clone, Debug)]
@@ -88,9 +124,6 @@ impl Metrics {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
-            // Users rely on the metrics' names, so instruments carry them in full, suffixes included.
-            .without_units()
-            .without_counter_suffixes()
             .without_target_info()
             .scope_info_enabled(false)
             .build()
@@ -110,7 +143,7 @@ impl Metrics {
             .with_reader(reader.clone())
             .with_view(stream)
             .build();
-        let timings = Timings::register(&provider.meter("twinread"));
+        let timings = Timings::register(&provider.meter_with_scope(scope()));
         Self {
             provider,
             reader,
@@ -128,7 +161,7 @@ impl Metrics {
     /// Registers the counts of `sources`. Call it once.
     pub fn observe(&self, sources: &Sources) {
         let _ = self.ledger.set(sources.ledger.clone());
-        families::register(&self.provider.meter("twinread"), sources);
+        families::register(&self.provider.meter_with_scope(scope()), sources);
     }
 
     /// All metrics in Prometheus' text format.
@@ -137,6 +170,7 @@ impl Metrics {
         if let Some(ledger) = self.ledger.get() {
             drop_joined(&mut families, ledger);
         }
+        families.iter_mut().for_each(name_for_prometheus);
         let mut text = String::new();
         TextEncoder::new()
             .encode_utf8(&families, &mut text)
@@ -148,18 +182,32 @@ impl Metrics {
 /// Drops the histograms of routes that were merged into others: their names are no longer shown.
 fn drop_joined(families: &mut Vec<MetricFamily>, ledger: &Ledger) {
     let routes = ledger.routes();
-    let is_known = |label: &LabelPair| {
-        label.name() != "route" || routes.iter().any(|route| **route.name() == *label.value())
-    };
+    let names: HashSet<&str> = routes.iter().map(|route| &**route.name()).collect();
+    let is_known =
+        |label: &LabelPair| label.name() != "twinread_route" || names.contains(label.value());
     let histograms = families
         .iter_mut()
-        .filter(|family| family.name() == ANSWER_SECONDS);
+        .filter(|family| family.get_field_type() == MetricType::HISTOGRAM);
     for family in histograms {
         let series = family.mut_metric();
         series.retain(|series| series.get_label().iter().all(is_known));
     }
     // A family without series cannot be encoded.
     families.retain(|family| !family.get_metric().is_empty());
+}
+
+/// Shortens the labels, which are unique within a metric, and gives the process's metrics their usual names.
+fn name_for_prometheus(family: &mut MetricFamily) {
+    if let Some((_, usual)) = WELL_KNOWN.iter().find(|(own, _)| *own == family.name()) {
+        family.set_name((*usual).to_owned());
+    }
+    for series in family.mut_metric() {
+        for label in series.mut_label() {
+            if let Some(short) = label.name().strip_prefix("twinread_") {
+                label.set_name(short.to_owned());
+            }
+        }
+    }
 }
 
 // === impl Reader ===

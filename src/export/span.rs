@@ -1,8 +1,8 @@
-//! A check as a span.
+//! A check as a span, and what it sent to the stacks as spans below it.
 
 use crate::{
     outcome::Outcome,
-    pipeline::{Report, ReportedDifference},
+    pipeline::{Report, ReportedDifference, SentRequest},
     trace_context::TraceContext,
 };
 use opentelemetry::{
@@ -12,10 +12,26 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::time::SystemTime;
 
-/// The span of a check. Its ids are fixed, because the replay has already sent them to the new stack.
-///
+/// Where a span was created.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    Here,
+    Elsewhere,
+}
+
+/// The only source of checks so far.
+const SOURCE: &str = "live";
+
+/// The span of a check, then those of its requests. Their ids are fixed, because the stacks have received them.
+pub(crate) fn spans(report: &Report, scope: &InstrumentationScope) -> Vec<SpanData> {
+    let mut spans = vec![check(report, scope)];
+    let requests = report.sent.iter();
+    spans.extend(requests.map(|sent| request(sent, report, scope)));
+    spans
+}
+
 /// A check within the live trace is a child of the live span; one in its own trace is linked to it.
-pub(crate) fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
+fn check(report: &Report, scope: &InstrumentationScope) -> SpanData {
     let live = report.live.as_ref();
     let parent = live.filter(|live| live.trace_id == report.span.trace_id);
     let mut links = SpanLinks::default();
@@ -34,8 +50,7 @@ pub(crate) fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
         span_context: context(&report.span, Origin::Here),
         parent_span_id: parent.map_or(SpanId::INVALID, |live| live.span_id.into()),
         parent_span_is_remote: parent.is_some(),
-        // The span of the replay; the new stack's spans are its children.
-        span_kind: SpanKind::Client,
+        span_kind: SpanKind::Internal,
         name: "twinread.check".into(),
         start_time: report.started,
         end_time: report.ended,
@@ -48,11 +63,71 @@ pub(crate) fn span(report: &Report, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-/// Where a span was created.
-#[derive(Clone, Copy, PartialEq)]
-enum Origin {
-    Here,
-    Elsewhere,
+/// One request, by the conventions for HTTP clients.
+fn request(sent: &SentRequest, report: &Report, scope: &InstrumentationScope) -> SpanData {
+    let own = TraceContext {
+        span_id: sent.span_id,
+        ..report.span.clone()
+    };
+    let error = error_type(sent);
+    let mut attributes = request_attributes(sent, report);
+    let status = if error.is_some() {
+        Status::error("")
+    } else {
+        Status::Unset
+    };
+    attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+    SpanData {
+        span_context: context(&own, Origin::Here),
+        parent_span_id: report.span.span_id.into(),
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Client,
+        name: report.request.method.clone().into(),
+        start_time: sent.started,
+        end_time: sent.ended,
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status,
+        instrumentation_scope: scope.clone(),
+    }
+}
+
+fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
+    let host = sent.authority.host();
+    let port = sent.authority.port_u16().unwrap_or(80);
+    let request = &report.request;
+    let mut url = format!("http://{host}:{port}{}{}", sent.base_path, request.path);
+    if let Some(query) = &request.query {
+        url.push('?');
+        url.push_str(query);
+    }
+    // An IPv6 address has brackets only in a URL.
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let mut attributes = vec![
+        KeyValue::new("http.request.method", request.method.clone()),
+        KeyValue::new("server.address", address),
+        KeyValue::new("server.port", i64::from(port)),
+        KeyValue::new("url.full", url),
+        KeyValue::new("twinread.stack", sent.stack.name()),
+    ];
+    if let Ok(status) = sent.result {
+        let status = KeyValue::new("http.response.status_code", i64::from(status));
+        attributes.push(status);
+    }
+    attributes
+}
+
+/// For a client, an answer of 400 or more is an error as well.
+fn error_type(sent: &SentRequest) -> Option<String> {
+    match sent.result {
+        Ok(status) => (status >= 400).then(|| status.to_string()),
+        Err(kind) => Some(kind.to_owned()),
+    }
 }
 
 fn context(context: &TraceContext, origin: Origin) -> SpanContext {
@@ -72,10 +147,13 @@ fn context(context: &TraceContext, origin: Origin) -> SpanContext {
 
 fn event(difference: &ReportedDifference, at: SystemTime) -> Event {
     let mut attributes = vec![
-        KeyValue::new("place", difference.place.clone()),
-        KeyValue::new("kind", difference.kind.name()),
+        KeyValue::new("twinread.difference.place", difference.place.clone()),
+        KeyValue::new("twinread.difference.kind", difference.kind.name()),
     ];
-    let sides = [("old", &difference.old), ("new", &difference.new)];
+    let sides = [
+        ("twinread.difference.old", &difference.old),
+        ("twinread.difference.new", &difference.new),
+    ];
     attributes.extend(sides.into_iter().filter_map(|(side, value)| {
         let value = value.as_ref()?;
         Some(KeyValue::new(side, value.clone()))
@@ -86,12 +164,16 @@ fn event(difference: &ReportedDifference, at: SystemTime) -> Event {
 fn attributes(report: &Report) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new("http.request.method", report.request.method.clone()),
-        KeyValue::new("http.route", report.route.clone()),
         KeyValue::new("url.path", report.request.path.clone()),
+        KeyValue::new("twinread.route", report.route.clone()),
         KeyValue::new("twinread.outcome", report.outcome.name()),
         KeyValue::new("twinread.epoch", report.epoch.clone()),
+        KeyValue::new("twinread.source", SOURCE),
         KeyValue::new("twinread.differences", report.count as i64),
     ];
+    if let Some(template) = &report.template {
+        attributes.push(KeyValue::new("http.route", template.clone()));
+    }
     if let Some(query) = &report.request.query {
         attributes.push(KeyValue::new("url.query", query.clone()));
     }
@@ -107,13 +189,16 @@ fn attributes(report: &Report) -> Vec<KeyValue> {
         let count = i64::from(report.rechecked.count);
         attributes.push(KeyValue::new("twinread.rechecks", count));
     }
-    if report.rechecked.is_conditional {
-        attributes.push(KeyValue::new("twinread.conditional", true));
-    }
     if let Some(lag) = report.rechecked.lag_ms() {
         let lag = i64::try_from(lag).unwrap_or(i64::MAX);
         attributes.push(KeyValue::new("twinread.lag_ms", lag));
     }
+    attributes.extend(answer_attributes(report));
+    attributes
+}
+
+fn answer_attributes(report: &Report) -> Vec<KeyValue> {
+    let mut attributes = Vec::with_capacity(4);
     for (side, answer) in [("old", &report.old), ("new", &report.new)] {
         if let Some(answer) = answer {
             let (status, duration) = (i64::from(answer.status), answer.duration_ms);

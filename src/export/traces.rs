@@ -2,21 +2,24 @@
 //!
 //! Does not use the SDK's batch processor, which draws its own span ids and does not report how many spans it dropped.
 
-use super::{Delivery, Target, otlp::Invalid, span};
+use super::{Delivery, Target, otlp::Invalid, scope, span};
 use crate::{
     ledger::{Gauges, Signal},
     pipeline::{Sent, Traced},
 };
 use opentelemetry::InstrumentationScope;
 use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SpanData, SpanExporter as _},
+};
 use std::time::Duration;
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
-/// Maximum number of spans per batch.
+/// Maximum number of spans per batch. A single check may have more.
 const MAX_BATCH: usize = 512;
 
 /// How long a span waits for others to be sent with it.
@@ -48,15 +51,12 @@ impl Traces {
     ) -> Result<Self, Invalid> {
         let mut exporter = target.span_exporter()?;
         exporter.set_resource(resource);
-        let scope = InstrumentationScope::builder("twinread")
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         Ok(Self {
             reports,
             traced,
             exporter,
             timeout: target.timeout,
-            scope,
+            scope: scope(),
             delivery: Delivery::new(Signal::Traces, gauges),
         })
     }
@@ -89,15 +89,30 @@ impl Traces {
     }
 
     async fn export(&mut self, batch: &mut Vec<Sent>, last_call: Option<Instant>) {
-        batch.retain(|report| self.traced.admits(report.outcome));
-        let spans = batch
-            .drain(..)
-            .map(|report| span::span(&report, &self.scope));
-        let spans: Vec<_> = spans.collect();
+        let mut spans = Vec::new();
+        let mut checks = 0;
+        for report in batch.drain(..) {
+            if !self.traced.admits(report.outcome) {
+                continue;
+            }
+            let more = span::spans(&report, &self.scope);
+            if spans.len() + more.len() > MAX_BATCH {
+                let full = std::mem::replace(&mut spans, more);
+                self.send(full, std::mem::replace(&mut checks, 1), last_call)
+                    .await;
+            } else {
+                spans.extend(more);
+                checks += 1;
+            }
+        }
+        self.send(spans, checks, last_call).await;
+    }
+
+    /// Sends the spans of `count` checks.
+    async fn send(&mut self, spans: Vec<SpanData>, count: u64, last_call: Option<Instant>) {
         if spans.is_empty() {
             return;
         }
-        let count = spans.len() as u64;
         let now = Instant::now();
         let until = last_call.map_or(self.timeout, |last_call| last_call - now);
         if until.is_zero() {

@@ -22,6 +22,11 @@ impl Instance {
         Self(id.expect("hexadecimal digits are a header value"))
     }
 
+    /// The id, which is unique.
+    pub fn id(&self) -> &str {
+        self.0.to_str().expect("hexadecimal digits are text")
+    }
+
     /// Whether a request has returned to this instance or has passed too many others.
     pub fn is_in_loop(&self, headers: &HeaderMap) -> bool {
         let lists = headers.get_all(HOP).iter().map(HeaderValue::as_bytes);

@@ -2,7 +2,7 @@
 
 use super::{
     CheckInput, ReadRequest, Rechecked, Report, ReportedAnswer, ReportedDifference,
-    ReportedRequest, RuleEvidence, TimedAnswer, masked::masked,
+    ReportedRequest, RuleEvidence, SentRequest, TimedAnswer, masked::masked,
 };
 use crate::{
     advise::suggest::Hints,
@@ -14,7 +14,10 @@ use crate::{
     value::{Difference, Kind, Place, Value, format},
 };
 use serde_json::Value as Json;
-use std::time::SystemTime;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
 /// The facts of one finished check, before redaction.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +38,12 @@ pub struct FinishedCheck<'c> {
 /// The span of a check.
 #[derive(Debug)]
 pub struct Span {
-    /// Sent to the shadow as the parent of its own spans.
     pub own: TraceContext,
     /// The span of the live request, if it had one.
     pub live: Option<TraceContext>,
     pub started: SystemTime,
+    /// What was sent to the stacks so far. Both may answer at the same time.
+    pub sent: Mutex<Vec<SentRequest>>,
 }
 
 // === impl FinishedCheck ===
@@ -49,6 +53,8 @@ impl FinishedCheck<'_> {
     pub fn report(self, redactor: &Redactor) -> Report {
         let ticket = &self.input.meta.ticket;
         let route = ticket.route().name();
+        let routes = &self.input.meta.routes;
+        let template = routes.template(&self.request.head(), &self.request.body, route);
         let [old, new] = self.answers();
         let answers = old.zip(new);
         let answers = answers.map(|(old, new)| (&old.answer, &new.answer));
@@ -59,9 +65,11 @@ impl FinishedCheck<'_> {
         Report {
             outcome: self.outcome,
             route: route.clone(),
+            template,
             epoch: ticket.epoch().clone(),
             request: ReportedRequest::of(self.request, redactor),
             span: self.span.own.clone(),
+            sent: self.span.take_sent(),
             live: self.span.live.clone(),
             started: self.span.started,
             ended: SystemTime::now(),
@@ -80,6 +88,30 @@ impl FinishedCheck<'_> {
             Stack::Old => [primary, self.shadow],
             Stack::New => [self.shadow, primary],
         }
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    /// The context for a request to a stack, which becomes the parent of that stack's own spans.
+    pub fn child(&self) -> TraceContext {
+        TraceContext {
+            span_id: rand::random_range(1..=u64::MAX),
+            ..self.own.clone()
+        }
+    }
+
+    pub fn add(&self, sent: SentRequest) {
+        self.lock().push(sent);
+    }
+
+    fn take_sent(&self) -> Vec<SentRequest> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SentRequest>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

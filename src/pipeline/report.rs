@@ -7,9 +7,11 @@ use crate::{
     advise::suggest::Hints,
     outcome::Outcome,
     spanned_yaml::Choice,
+    stack::Stack,
     trace_context::TraceContext,
     value::{Kind, Place},
 };
+use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{
@@ -44,11 +46,15 @@ pub enum Trace {
 pub struct Report {
     pub outcome: Outcome,
     pub route: Arc<str>,
+    /// The path template of the route; `None` if a header or a pattern names it.
+    pub template: Option<String>,
     /// The id of the epoch.
     pub epoch: Arc<str>,
     pub request: ReportedRequest,
-    /// The check's own span; the replay carried it as `traceparent`.
+    /// The check's own span.
     pub span: TraceContext,
+    /// What was sent to the stacks, in the order of the answers.
+    pub sent: Vec<SentRequest>,
     /// The span of the live request, if it had one.
     pub live: Option<TraceContext>,
     pub started: SystemTime,
@@ -60,6 +66,22 @@ pub struct Report {
     /// The total number of differences.
     pub count: usize,
     pub rechecked: Rechecked<String>,
+}
+
+/// A request that a check sent to a stack. Its span is a child of the check's.
+#[derive(Clone, Debug)]
+pub struct SentRequest {
+    pub stack: Stack,
+    /// Where it was sent.
+    pub authority: Authority,
+    /// What precedes the request's path there.
+    pub base_path: String,
+    /// The stack received it in `traceparent`.
+    pub span_id: u64,
+    pub started: SystemTime,
+    pub ended: SystemTime,
+    /// The status, or the kind of error that prevented an answer.
+    pub result: Result<u16, &'static str>,
 }
 
 /// The request of a check after redaction.
@@ -181,6 +203,8 @@ impl Report {
         });
         let request = &self.request;
         size_of::<Self>()
+            + self.sent.len() * size_of::<SentRequest>()
+            + optional(self.template.as_ref())
             + request.path.len()
             + optional(request.query.as_ref())
             + optional(request.body.as_ref())

@@ -113,6 +113,7 @@ mod tests {
         Report {
             outcome: Outcome::Mismatch(Mark::Plain),
             route: "route".into(),
+            template: None,
             epoch: "epoch".into(),
             request: ReportedRequest {
                 body: Some("x".repeat(bytes)),
@@ -121,6 +122,7 @@ mod tests {
             span: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
                 .unwrap(),
             live: None,
+            sent: Vec::new(),
             started: SystemTime::UNIX_EPOCH,
             ended: SystemTime::UNIX_EPOCH,
             old: None,

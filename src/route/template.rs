@@ -4,6 +4,7 @@
 //! `{name*}` or `*` stands for everything after its slash, possibly nothing.
 
 use crate::spanned_yaml::{ConfigError, Cursor};
+use std::fmt;
 
 /// A path with placeholders.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +94,20 @@ impl Template {
             }
         }
         None
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => write!(f, "/{text}")?,
+                Segment::One(name) => write!(f, "/{{{name}}}")?,
+                Segment::Rest(name) if name.is_empty() => f.write_str("/*")?,
+                Segment::Rest(name) => write!(f, "/{{{name}*}}")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -149,7 +149,7 @@ impl Check {
             context: &self.context,
             settings: &self.settings,
             request: &self.sample.request,
-            span: &self.span.own,
+            span: &self.span,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
 use http::Method;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Instant, SystemTime},
 };
 
@@ -228,5 +228,6 @@ pub(super) fn start_span(request: &ReadRequest, settings: &Settings) -> Span {
         own,
         live,
         started: SystemTime::now(),
+        sent: Mutex::default(),
     }
 }

@@ -10,14 +10,13 @@ use super::{
 use crate::{
     budget::Held,
     outcome::{Outcome, Reason},
-    pipeline::{ReadRequest, TimedAnswer},
+    pipeline::{ReadRequest, SentRequest, Span, TimedAnswer},
     stack::Stack,
-    trace_context::TraceContext,
 };
 use bytes::Bytes;
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// How long an additional request waits for a permit.
@@ -29,8 +28,8 @@ pub(super) struct DualReader<'r> {
     pub(super) context: &'r CheckContext,
     pub(super) settings: &'r Settings,
     pub(super) request: &'r ReadRequest,
-    /// Sent to the stacks as the parent of their own spans.
-    pub(super) span: &'r TraceContext,
+    /// Every request is a span below it.
+    pub(super) span: &'r Span,
 }
 
 /// How a stack is accessed.
@@ -123,12 +122,28 @@ impl DualReader<'_> {
         purpose: Purpose,
         room: Room<'_>,
     ) -> Result<TimedAnswer, Failure> {
-        let begun = Instant::now();
-        let target = permit.client().target();
-        let request = replay::request(self.request, target, self.span, purpose);
-        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await?;
+        let (started, begun) = (SystemTime::now(), Instant::now());
+        let (stack, target) = (permit.stack(), permit.client().target().clone());
+        let child = self.span.child();
+        let request = replay::request(self.request, &target, &child, purpose);
+        let answer = replay::send(permit, request, room, self.settings.protection.timeout).await;
         let took = begun.elapsed();
-        Ok(TimedAnswer { answer, took })
+        let result = match &answer {
+            Ok(answer) => Some(Ok(answer.status.as_u16())),
+            Err(failure) => failure.of_sent().map(Err),
+        };
+        if let Some(result) = result {
+            self.span.add(SentRequest {
+                stack,
+                authority: target.authority.clone(),
+                base_path: target.base_path.clone(),
+                span_id: child.span_id,
+                started,
+                ended: started + took,
+                result,
+            });
+        }
+        answer.map(|answer| TimedAnswer { answer, took })
     }
 }
 

@@ -233,6 +233,15 @@ impl Permit {
         &self.client.client
     }
 
+    /// The stack that is asked. The control instance is one of the old stack.
+    pub(super) fn stack(&self) -> Stack {
+        if self.client().health().name() == Stack::New.name() {
+            Stack::New
+        } else {
+            Stack::Old
+        }
+    }
+
     /// The stack answered, with whatever status.
     pub(super) fn answered(mut self) {
         self.end = End::Answered;

@@ -83,7 +83,7 @@ impl Rereader {
         let settings = context.handles.settings.get();
         let wait = context.clients.book(&settings, patience);
         time::sleep(wait.ok_or(RereadError::OverBudget)?).await;
-        let span = start_span(&asked.request, &settings).own;
+        let span = start_span(&asked.request, &settings);
         let reader = DualReader {
             context: &context,
             settings: &settings,

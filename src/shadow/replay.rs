@@ -227,6 +227,15 @@ impl Failure {
             Self::NoRoom => Outcome::NotCompared(Reason::OverBudget),
         }
     }
+
+    /// The kind of error of a request that was sent; `None` if it was not sent.
+    pub(super) fn of_sent(self) -> Option<&'static str> {
+        match self {
+            Self::NoAnswer(why) => Some(kind(why).name()),
+            Self::MemoryFull => Some(Reason::MemoryFull.name()),
+            Self::NoRoom => None,
+        }
+    }
 }
 
 // === impl Intake ===

@@ -24,12 +24,12 @@ use twinread::testing::{
     drain,
     export::{
         self, Metrics, Protocol, Push, Sources, Traces, otlp,
-        prometheus::{Figures, Verdict},
+        prometheus::{Figures, RouteVerdict, Verdict},
     },
     ledger::{AnsweredBy, Gauges, Ledger, RuleCount, Signal},
     pipeline::{
-        Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, Traced,
-        report::ReportedAnswer,
+        Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, SentRequest,
+        Traced, report::ReportedAnswer,
     },
     trace_context::TraceContext,
 };
@@ -113,7 +113,7 @@ fn traces(config: &export::Config, traced: Traced, gauges: &Gauges) -> (Reports,
         .target(Signal::Traces, &no_env)
         .unwrap()
         .unwrap();
-    let resource = config.resource(&no_env);
+    let resource = config.resource("id-1", &no_env);
     let traces = Traces::new(listener, traced, (&target, &resource), gauges.clone()).unwrap();
     (reports, traces)
 }
@@ -153,6 +153,7 @@ fn check(outcome: Outcome) -> Report {
     Report {
         outcome,
         route: "get-item".into(),
+        template: Some("/items/{id}".to_owned()),
         epoch: "e1".into(),
         request: ReportedRequest {
             method: "GET".to_owned(),
@@ -162,6 +163,7 @@ fn check(outcome: Outcome) -> Report {
         },
         span: context(0xabc, 0xdef),
         live: Some(context(0x123, 0x456)),
+        sent: Vec::new(),
         started: ended - Duration::from_millis(5),
         ended,
         old: Some(answer(200)),
@@ -222,20 +224,32 @@ async fn exported(protocol: Protocol, report: Report) -> (HeaderMap, ExportTrace
 }
 
 #[tokio::test]
+async fn resource_names_the_service_its_version_and_instance() {
+    let (headers, request) = exported(Protocol::Http, check(MISMATCH)).await;
+    assert_eq!(headers["x-tenant"], "blue");
+    let of_resource = &request.resource_spans[0];
+    let resource = of_resource.resource.as_ref().unwrap();
+    for (key, value) in [
+        ("service.name", "twinread"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("service.instance.id", "id-1"),
+        ("deployment.environment.name", "test"),
+    ] {
+        let found = text(&resource.attributes, key);
+        assert_eq!(found.as_deref(), Some(value));
+    }
+    let schema = "https://opentelemetry.io/schemas/";
+    assert!(of_resource.schema_url.starts_with(schema));
+    let of_scope = &of_resource.scope_spans[0];
+    assert_eq!(of_scope.schema_url, of_resource.schema_url);
+}
+
+#[tokio::test]
 async fn mismatch_is_a_linked_span_with_differences_on_both_protocols() {
     for protocol in [Protocol::Grpc, Protocol::Http] {
         let (headers, request) = exported(protocol, check(MISMATCH)).await;
 
         assert_eq!(headers["x-tenant"], "blue");
-        let resource = request.resource_spans[0].resource.as_ref().unwrap();
-        assert_eq!(
-            text(&resource.attributes, "service.name").unwrap(),
-            "twinread"
-        );
-        assert_eq!(
-            text(&resource.attributes, "deployment.environment.name").unwrap(),
-            "test"
-        );
         let [span] = spans(&request)[..] else {
             panic!("{request:?}")
         };
@@ -243,7 +257,7 @@ async fn mismatch_is_a_linked_span_with_differences_on_both_protocols() {
         assert_eq!(span.trace_id, bytes(0xabc, 16));
         assert_eq!(span.span_id, bytes(0xdef, 8));
         assert_eq!(span.parent_span_id, Vec::<u8>::new());
-        assert_eq!(span.kind(), SpanKind::Client);
+        assert_eq!(span.kind(), SpanKind::Internal);
         assert_eq!(span.links[0].trace_id, bytes(0x123, 16));
         assert_eq!(span.links[0].span_id, bytes(0x456, 8));
         assert_eq!(span.status.as_ref().unwrap().code(), StatusCode::Error);
@@ -251,35 +265,37 @@ async fn mismatch_is_a_linked_span_with_differences_on_both_protocols() {
             span.end_time_unix_nano - span.start_time_unix_nano,
             5_000_000
         );
-        for (key, value) in [
+        let expected = [
             ("http.request.method", "GET"),
-            ("http.route", "get-item"),
+            ("http.route", "/items/{id}"),
             ("url.path", "/items/7"),
             ("url.query", "page=string(1)"),
+            ("twinread.route", "get-item"),
             ("twinread.outcome", "mismatch"),
             ("twinread.epoch", "e1"),
+            ("twinread.source", "live"),
             ("twinread.class", "00112233aabbccdd"),
             ("twinread.differences", "3"),
             ("twinread.old.status", "200"),
             ("twinread.new.status", "404"),
             ("twinread.old.duration_ms", "1.5"),
+            ("twinread.new.duration_ms", "1.5"),
             ("twinread.rechecks", "2"),
-            ("twinread.conditional", "true"),
             ("twinread.lag_ms", "250"),
-        ] {
+        ];
+        for (key, value) in expected {
             assert_eq!(text(&span.attributes, key).as_deref(), Some(value), "{key}");
         }
+        assert_eq!(span.attributes.len(), expected.len(), "{span:?}");
         let [event] = &span.events[..] else {
             panic!("{span:?}")
         };
         assert_eq!(event.name, "twinread.difference");
-        assert_eq!(
-            text(&event.attributes, "place").unwrap(),
-            "$.items[3].price"
-        );
-        assert_eq!(text(&event.attributes, "kind").unwrap(), "value");
-        assert_eq!(text(&event.attributes, "old").unwrap(), "number(3)");
-        assert_eq!(text(&event.attributes, "new"), None);
+        let of_event = |key: &str| text(&event.attributes, &format!("twinread.difference.{key}"));
+        assert_eq!(of_event("place").unwrap(), "$.items[3].price");
+        assert_eq!(of_event("kind").unwrap(), "value");
+        assert_eq!(of_event("old").unwrap(), "number(3)");
+        assert_eq!(of_event("new"), None);
         assert_eq!(span.dropped_events_count, 2);
     }
 }
@@ -295,6 +311,67 @@ async fn a_check_within_the_live_trace_is_a_child_of_the_live_span() {
     assert_eq!(span.trace_id, bytes(0x123, 16));
     assert_eq!(span.parent_span_id, bytes(0x456, 8));
     assert!(span.links.is_empty());
+}
+
+fn sent(stack: Stack, span_id: u64, result: Result<u16, &'static str>) -> SentRequest {
+    let ended = SystemTime::now();
+    SentRequest {
+        stack,
+        authority: "stack.example:9002".parse().unwrap(),
+        base_path: "/v2".to_owned(),
+        span_id,
+        started: ended - Duration::from_millis(3),
+        ended,
+        result,
+    }
+}
+
+#[tokio::test]
+async fn each_request_to_a_stack_is_a_client_span_below_the_check() {
+    let mut report = check(MISMATCH);
+    report.sent = vec![
+        sent(Stack::New, 0x11, Ok(200)),
+        sent(Stack::Old, 0x12, Ok(404)),
+        sent(Stack::New, 0x13, Err("timeout")),
+    ];
+    report.sent[1].authority = "[::1]".parse().unwrap();
+    let (_, request) = exported(Protocol::Grpc, report).await;
+
+    let spans = spans(&request);
+    let [check, children @ ..] = &spans[..] else {
+        panic!("{request:?}")
+    };
+    assert_eq!(children.len(), 3);
+    for (child, expected) in children.iter().zip([
+        (0x11, "new", "stack.example", "9002", Some("200"), None),
+        (0x12, "old", "::1", "80", Some("404"), Some("404")),
+        (0x13, "new", "stack.example", "9002", None, Some("timeout")),
+    ]) {
+        let (id, stack, host, port, status, error) = expected;
+        assert_eq!(child.span_id, bytes(id, 8));
+        assert_eq!(child.parent_span_id, check.span_id);
+        assert_eq!(child.trace_id, check.trace_id);
+        assert_eq!((&*child.name, child.kind()), ("GET", SpanKind::Client));
+        let found = |key: &str| text(&child.attributes, key);
+        assert_eq!(found("http.request.method").unwrap(), "GET");
+        assert_eq!(found("twinread.stack").unwrap(), stack);
+        assert_eq!(found("server.address").unwrap(), host);
+        assert_eq!(found("server.port").unwrap(), port);
+        assert_eq!(found("http.response.status_code").as_deref(), status);
+        assert_eq!(found("error.type").as_deref(), error);
+        let code = child.status.as_ref().unwrap().code();
+        assert_eq!(code == StatusCode::Error, error.is_some());
+        let took = child.end_time_unix_nano - child.start_time_unix_nano;
+        assert_eq!(took, 3_000_000);
+    }
+    let urls = children
+        .iter()
+        .map(|child| text(&child.attributes, "url.full").unwrap());
+    let new = "http://stack.example:9002/v2/items/7?page=string(1)";
+    assert_eq!(
+        urls.collect::<Vec<_>>(),
+        [new, "http://[::1]:80/v2/items/7?page=string(1)", new]
+    );
 }
 
 #[tokio::test]
@@ -368,11 +445,19 @@ async fn many_spans_come_in_batches_and_none_is_lost() {
 struct Fixed;
 
 impl Figures for Fixed {
-    fn verdict(&self) -> Verdict {
-        Verdict {
+    fn verdict(&self) -> Option<Arc<Verdict>> {
+        Some(Arc::new(Verdict {
             name: "undecided",
-            upper_bounds: vec![("get-item".into(), 0.25)],
-        }
+            soak_clean_seconds: 60,
+            routes: vec![RouteVerdict {
+                route: "get-item".into(),
+                is_required: true,
+                lower: 0.125,
+                upper: 0.25,
+                limit: 0.001,
+                coverage: Some(0.5),
+            }],
+        }))
     }
 
     fn rules(&self) -> Vec<(Arc<str>, RuleCount)> {
@@ -387,7 +472,7 @@ impl Figures for Fixed {
 fn metrics() -> (Metrics, Ledger, Gauges) {
     let gauges = Gauges::default();
     let ledger = Ledger::new(200, gauges.clone());
-    let metrics = Metrics::new(export::Config::default().resource(&no_env), 200);
+    let metrics = Metrics::new(export::Config::default().resource("id-1", &no_env), 200);
     metrics.observe(&Sources {
         ledger: ledger.clone(),
         gauges: gauges.clone(),
@@ -444,34 +529,36 @@ fn metrics_read_what_the_ledger_counted() {
             1.0,
         ),
         (
-            "twinread_checks_total{detail=\"queue_full\",outcome=\"not_compared\",route=\"get-item\"}",
-            0.0,
-        ),
-        (
             "twinread_differences_total{kind=\"value\",route=\"get-item\"}",
             1.0,
         ),
         ("twinread_rule_masked_total{rule=\"http-date\"}", 3.0),
         ("twinread_rule_applied_total{rule=\"http-date\"}", 7.0),
         ("twinread_export_dropped_total{signal=\"traces\"}", 5.0),
-        ("twinread_export_dropped_total{signal=\"metrics\"}", 0.0),
-        ("twinread_bound_reached_total{bound=\"routes\"}", 0.0),
         ("twinread_captured_bytes", 0.0),
         ("twinread_queue_length", 0.0),
         ("twinread_shadow_in_flight", 0.0),
         ("twinread_breaker_open", 0.0),
         ("twinread_settings_revision", 0.0),
         ("twinread_reload_failures_total", 0.0),
-        ("twinread_mismatch_upper_bound{route=\"get-item\"}", 0.25),
+        (
+            "twinread_mismatch_upper_bound_ratio{route=\"get-item\"}",
+            0.25,
+        ),
+        (
+            "twinread_mismatch_lower_bound_ratio{route=\"get-item\"}",
+            0.125,
+        ),
+        ("twinread_mismatch_limit_ratio{route=\"get-item\"}", 0.001),
+        ("twinread_coverage_ratio{route=\"get-item\"}", 0.5),
+        ("twinread_route_required{route=\"get-item\"}", 1.0),
+        ("twinread_soak_clean_seconds", 60.0),
         ("twinread_verdict{verdict=\"undecided\"}", 1.0),
         ("twinread_verdict{verdict=\"safe\"}", 0.0),
         ("twinread_build_info{version=\"0.1.0\"}", 1.0),
         ("twinread_live_overhead_seconds_count", 1.0),
         ("twinread_live_seconds_count{answered_by=\"old\"}", 1.0),
-        (
-            "twinread_live_overhead_seconds_bucket{le=\"0.000005\"}",
-            1.0,
-        ),
+        ("twinread_live_overhead_seconds_bucket{le=\"0.00001\"}", 1.0),
         (
             "twinread_answer_seconds_bucket{route=\"get-item\",stack=\"new\",le=\"0.025\"}",
             0.0,
@@ -496,22 +583,80 @@ fn every_metric_has_help_and_a_name_by_the_conventions() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
             assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
-            assert_eq!(kind == "histogram", name.ends_with("_seconds"), "{line}");
+            let is_duration = ["_overhead_seconds", "_answer_seconds", "_live_seconds"];
+            let is_duration = is_duration.iter().any(|end| name.ends_with(end));
+            assert_eq!(kind == "histogram", is_duration, "{line}");
             assert!(text.contains(&format!("# HELP {name} ")), "{line}");
             names.push(name);
         } else if !line.starts_with('#') {
-            assert!(line.starts_with("twinread_"), "{line}");
+            let is_own = line.starts_with("twinread_") || line.starts_with("process_");
+            assert!(is_own, "{line}");
             assert!(!line.contains("otel_scope"), "{line}");
         }
     }
-    assert_eq!(names.len(), 28, "{names:?}");
+    assert_eq!(names.len(), 35, "{names:?}");
+}
+
+#[test]
+fn a_series_with_labels_begins_with_its_first_event() {
+    let (metrics, ledger, gauges) = metrics();
+    ledger.route("get-item");
+    let with_labels = |text: &str| {
+        let lines = text.lines().filter(|line| line.contains("_total{"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let rules = ["applied", "masked"].map(|what| format!("twinread_rule_{what}_total"));
+    let mut before = with_labels(&metrics.text());
+    before.retain(|line| !rules.iter().any(|rule| line.starts_with(rule)));
+    assert_eq!(before, Vec::<String>::new());
+    assert_eq!(
+        series(&metrics.text(), "twinread_reload_failures_total"),
+        Some(0.0)
+    );
+
+    gauges.export_dropped(Signal::Store, 1);
+    let after = with_labels(&metrics.text());
+    let dropped = "twinread_export_dropped_total{signal=\"store\"} 1".to_owned();
+    assert!(after.contains(&dropped), "{after:?}");
+}
+
+#[test]
+fn a_route_that_only_matches_has_few_series() {
+    let (metrics, ledger, _) = metrics();
+    let route = ledger.route("get-item");
+    route.count_live(
+        &http::Method::GET,
+        Some(http::StatusCode::OK),
+        AnsweredBy::Old,
+    );
+    for via in [Via::Exact, Via::Rules] {
+        route.sample().finish(Outcome::Match(via));
+    }
+    for stack in [Stack::Old, Stack::New] {
+        let timings = metrics.timings();
+        timings.answer(stack, route.name(), Duration::from_millis(30));
+    }
+
+    let text = metrics.text();
+    let of_route = text
+        .lines()
+        .filter(|line| line.contains("route=\"get-item\""));
+    assert_eq!(of_route.count(), 29, "{text}");
+    let buckets = text
+        .lines()
+        .filter(|line| line.contains("stack=\"new\",le="));
+    assert_eq!(buckets.count(), 8, "{text}");
 }
 
 #[test]
 fn no_route_is_folded_into_an_overflow_series() {
     let (metrics, ledger, _) = metrics();
-    for number in 0..200 {
-        ledger.route(&format!("route-{number}"));
+    let outcomes = Outcome::ALL.into_iter();
+    for (number, outcome) in
+        (0..200).flat_map(|number| outcomes.clone().map(move |outcome| (number, outcome)))
+    {
+        let route = ledger.route(&format!("route-{number}"));
+        route.sample().finish(outcome);
     }
     let text = metrics.text();
     let checks = text
@@ -519,6 +664,25 @@ fn no_route_is_folded_into_an_overflow_series() {
         .filter(|line| line.starts_with("twinread_checks_total{"));
     assert_eq!(checks.count(), 200 * Outcome::ALL.len());
     assert!(!text.contains("overflow"));
+}
+
+#[test]
+fn the_process_shows_its_own_figures() {
+    let (metrics, _, _) = metrics();
+    let text = metrics.text();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap().as_secs_f64();
+    for (name, least, most) in [
+        ("process_cpu_seconds_total", 0.0, 1e6),
+        ("process_resident_memory_bytes", 1e6, 1e12),
+        ("process_open_fds", 3.0, 1e6),
+        ("process_max_fds", 3.0, 1e10),
+        // The kernel's clock ticks, and both clocks may be apart by a little.
+        ("process_start_time_seconds", now - 1e6, now + 2.0),
+    ] {
+        let value = series(&text, name).unwrap_or_else(|| panic!("{name} in\n{text}"));
+        assert!((least..=most).contains(&value), "{name} {value}");
+    }
 }
 
 #[tokio::test]
@@ -559,11 +723,15 @@ async fn metrics_are_pushed_once_more_when_the_drain_begins() {
         .map(|metric| &*metric.name)
         .collect();
     for name in [
-        "twinread_sampled_total",
-        "twinread_answer_seconds",
-        "twinread_verdict",
+        "twinread.sampled",
+        "twinread.answer",
+        "twinread.verdict",
+        "twinread.mismatch.upper_bound",
+        "process.cpu.time",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
+    let is_of_prometheus = |name: &&str| name.ends_with("_total") || name.starts_with("twinread_");
+    assert!(!names.iter().any(is_of_prometheus), "{names:?}");
     assert_eq!(gauges.exports_dropped(Signal::Metrics), 0);
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use proptest::prelude::*;
 use serde_json::json;
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 use twinread::testing::{
@@ -154,6 +154,7 @@ fn report(
         },
         live: None,
         started: SystemTime::UNIX_EPOCH,
+        sent: Mutex::default(),
     };
     let rechecked = Rechecked {
         count: 1,

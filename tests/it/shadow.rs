@@ -22,6 +22,7 @@ use twinread::testing::{
     pipeline::{Trace, Traced},
     sample::Frequency,
     shadow::{Limits, Settings},
+    trace_context::TraceContext,
 };
 use twinread::{
     compare::{
@@ -145,11 +146,68 @@ async fn a_mismatch_is_counted_and_reported_by_stack_not_by_role() {
         assert_eq!(report.outcome, MISMATCH);
         assert_eq!((report.differences.len(), report.count), (1, 3));
         assert_ne!(report.span.trace_id, report.live.as_ref().unwrap().trace_id);
-        assert!(other.requests()[0].contains(&report.span.header().to_str().unwrap().to_owned()));
+        let [sent] = &report.sent[..] else {
+            panic!("{:?}", report.sent)
+        };
+        assert_eq!((sent.stack, sent.result), (primary.other(), Ok(203)));
+        let carried = TraceContext {
+            span_id: sent.span_id,
+            ..report.span.clone()
+        };
+        assert_ne!(carried, report.span);
+        assert!(other.requests()[0].contains(carried.header().to_str().unwrap()));
         assert_eq!(shadow.route().differences(Kind::Bytes), 1);
         assert_eq!(shadow.gauges.bounds_reached(Bound::Differences), 1);
         assert!(unasked.requests().is_empty());
     }
+}
+
+/// The span that a request carried.
+fn carried(request: &str) -> TraceContext {
+    let mut lines = request.lines();
+    let header = lines.find_map(|line| line.strip_prefix("traceparent: "));
+    TraceContext::parse(header.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn each_request_carries_a_span_of_its_own_below_the_check() {
+    let (old, new) = stacks(json(r#"{"a": 2}"#));
+    let mut settings = settings();
+    settings.recheck.after = vec![Duration::from_millis(1), Duration::from_millis(2)];
+    let mut shadow = Shadow::start(&old, &new, settings).await;
+
+    assert_eq!(shadow.check(&Read::new()).await, MISMATCH);
+
+    let report = shadow.reports.try_recv().unwrap();
+    for (stack, served, count) in [(stack::Stack::New, &new, 3), (stack::Stack::Old, &old, 2)] {
+        let requests = served.requests();
+        let carried = requests.iter().map(|request| carried(request));
+        let carried = carried.map(|span| (span.trace_id, span.span_id));
+        let of_stack = report.sent.iter().filter(|sent| sent.stack == stack);
+        let reported = of_stack.map(|sent| {
+            let port = sent.authority.port_u16();
+            assert_eq!((sent.result, port), (Ok(200), Some(served.addr.port())));
+            assert!(sent.started <= sent.ended);
+            assert_ne!(sent.span_id, report.span.span_id);
+            (report.span.trace_id, sent.span_id)
+        });
+        let reported: Vec<_> = reported.collect();
+        assert_eq!(reported, carried.collect::<Vec<_>>());
+        assert_eq!(reported.len(), count);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_is_reported_with_its_error() {
+    let (old, new) = stacks(Reply::Reset(String::new()));
+    let mut shadow = Shadow::start(&old, &new, settings()).await;
+
+    let reset = Outcome::ShadowError(ShadowError::Reset);
+    assert_eq!(shadow.check(&Read::new()).await, reset);
+
+    let report = shadow.reports.try_recv().unwrap();
+    let results = report.sent.iter().map(|sent| sent.result);
+    assert_eq!(results.collect::<Vec<_>>(), [Err("reset")]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod gating;
 mod history;
 mod lag;
 mod limits;
+mod metrics;
 mod noise;
 mod openapi;
 mod outside;

@@ -65,7 +65,8 @@ def check_protocol(context, protocol, port, rotel):
     spans = [span for span in read_spans(rotel.output()) if span["name"] == "twinread.check"]
     context.checks.equal(f"{protocol}: one span, for the mismatch alone", len(spans), 1)
     check_span(context.checks, protocol, spans[0])
-    check_replay(context.checks, protocol, spans[0], replays)
+    requests = [span for span in read_spans(rotel.output()) if span["parent"] == spans[0]["id"]]
+    check_replay(context.checks, protocol, requests, replays)
     for secret in ("Bearer secret", "ada@example", "token=abc"):
         context.checks.that(f"{protocol}: {secret!r} is not told", secret not in rotel.output())
 
@@ -73,7 +74,8 @@ def check_protocol(context, protocol, port, rotel):
 def check_span(checks, protocol, span):
     expected = {
         "http.request.method": "GET",
-        "http.route": "get-user",
+        "http.route": "/users/{id}",
+        "twinread.route": "get-user",
         "url.path": "/users/1",
         "twinread.outcome": "mismatch",
         "twinread.differences": "3",
@@ -89,19 +91,25 @@ def check_span(checks, protocol, span):
     checks.equal(f"{protocol}: the resource", span["attributes"].get("deployment.environment"), "test")
     checks.equal(f"{protocol}: the link to the live span", span["links"], [(LIVE_TRACE, LIVE_SPAN)])
     checks.that(f"{protocol}: a trace of its own", span["trace"] != LIVE_TRACE and not span["parent"], span)
-    events = {(event.get("place"), event.get("kind")) for event in span["events"]}
+    events = [difference(event) for event in span["events"]]
+    places = {(event.get("place"), event.get("kind")) for event in events}
     expected = {("$.balance", "value"), ("$.email", "value"), ("$.plan", "extra")}
-    checks.equal(f"{protocol}: an event for each difference", events, expected)
-    balance = [event for event in span["events"] if event.get("place") == "$.balance"]
+    checks.equal(f"{protocol}: an event for each difference", places, expected)
+    balance = [event for event in events if event.get("place") == "$.balance"]
     told = balance and (balance[0].get("old", ""), balance[0].get("new", ""))
     checks.that(f"{protocol}: both values are told", told and "9.90" in told[0] and "9.9" in told[1], told)
 
 
-def check_replay(checks, protocol, span, replays):
+def difference(event):
+    return {name.removeprefix("twinread.difference."): value for name, value in event.items()}
+
+
+def check_replay(checks, protocol, requests, replays):
     headers = next(headers for path, headers in replays if path.startswith("/users/1"))
     checks.equal(f"{protocol}: the replay is marked", headers.get("x-twinread"), "shadow")
     carried = headers.get("traceparent", "").split("-")[1:3]
-    checks.equal(f"{protocol}: the replay carries the check's context", carried, [span["trace"], span["id"]])
+    sent = [[span["trace"], span["id"]] for span in requests]
+    checks.equal(f"{protocol}: the replay carries a span below the check", [carried], sent)
 
 
 def read_spans(output):

@@ -171,8 +171,9 @@ def stack(answers):
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # whoever asked may be gone by now
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *_):
             pass

@@ -1,5 +1,7 @@
 """A real Prometheus scrapes the sidecar, and finds in PromQL what the conservation law promises."""
 
+import pathlib
+import re
 import time
 import urllib.parse
 
@@ -14,8 +16,11 @@ sample: {rate: 1.0, max_per_second: 1000}
 recheck: {after: []}
 """
 
+PAGE = pathlib.Path(__file__).parent.parent.parent / "docs" / "operations.md"
+
 PROMETHEUS = """
-global: {scrape_interval: 1s}
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [alerts.yaml]
 scrape_configs:
   - job_name: twinread
     static_configs: [{targets: ['127.0.0.1:ADMIN']}]
@@ -34,9 +39,19 @@ METRICS = [
     "twinread_shadow_in_flight",
     "twinread_breaker_open",
     "twinread_settings_revision",
-    "twinread_mismatch_upper_bound",
+    "twinread_mismatch_upper_bound_ratio",
+    "twinread_mismatch_lower_bound_ratio",
+    "twinread_mismatch_limit_ratio",
+    "twinread_coverage_ratio",
+    "twinread_route_required",
+    "twinread_soak_clean_seconds",
     "twinread_verdict",
     "twinread_build_info",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
 ]
 
 READS = 200
@@ -53,6 +68,7 @@ def run(checks, tools, twinread):
                 sidecar.get(f"/prices/{number % 10}")
             sidecar.wait_until_quiet(READS)
             check_text(checks, tools, sidecar)
+            check_alerts(checks, tools)
             check_prometheus(checks, tools, sidecar)
 
 
@@ -60,6 +76,15 @@ def check_text(checks, tools, sidecar):
     ran = tools.run(["promtool", "check", "metrics"], input=sidecar.metrics())
     said = (ran.returncode, ran.stdout, ran.stderr)
     checks.equal("promtool check metrics is clean", said, (0, "", ""))
+
+
+def check_alerts(checks, tools):
+    """The alerts that the page shows."""
+    (rules,) = re.findall(r"^```yaml\n(# alerts\.yaml\n.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    file = tools.scratch / "alerts.yaml"
+    file.write_text(rules)
+    ran = tools.run(["promtool", "check", "rules", file])
+    checks.that("promtool check rules is clean", ran.returncode == 0 and not ran.stderr, ran.stdout + ran.stderr)
 
 
 def check_prometheus(checks, tools, sidecar):
@@ -84,6 +109,9 @@ def check_prometheus(checks, tools, sidecar):
         for metric in METRICS:
             checks.that(f"{metric} is there", value(port, f"count({metric})"))
         checks.equal("one verdict is current", value(port, "sum(twinread_verdict)"), 1)
+        for alert in ("TwinreadMismatchProven", "TwinreadFirstMismatch"):
+            query = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
+            checks.that(f"{alert} fires", wait_for(alert, lambda query=query: value(port, query), 20))
 
 
 def value(port, query):

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import collector
+import conventions
 import differential
 import dynamodb
 import openapi
@@ -15,7 +16,7 @@ from harness import Checks, Tools
 
 SUITES = {
     suite.__name__: suite.run
-    for suite in (differential, dynamodb, postgres, static, collector, scrape, openapi, yoga)
+    for suite in (differential, dynamodb, postgres, static, collector, conventions, scrape, openapi, yoga)
 }
 
 

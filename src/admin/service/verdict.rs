@@ -12,7 +12,10 @@ use crate::{
     verdict::{Activity, Decision, Evidence, judge},
 };
 use jiff::civil::Date;
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Answers queries of the admin API and the metrics. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct VerdictSource {
     pub gauges: Gauges,
     pub config: Current<Config>,
     pub rule_counts: RuleCounts,
+    /// What metrics show: the verdict as of the last [`show`](VerdictSource::show).
+    pub shown: Arc<Mutex<Option<Arc<prometheus::Verdict>>>>,
 }
 
 /// The advice on a route that exists for scanners only.
@@ -29,6 +34,12 @@ const UNWANTED: &str = "all answers were 4xx; if nobody needs it, add it to verd
 // === impl VerdictSource ===
 
 impl VerdictSource {
+    /// Shows the verdict in the metrics until the next call.
+    pub(super) fn show(&self, verdict: &documents::Verdict) {
+        let shown = Arc::new(prometheus::Verdict::from(verdict));
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+
     pub(in crate::admin) fn verdict(&self) -> documents::Verdict {
         let config = self.config.get();
         let now = self.ledger.now();
@@ -87,15 +98,9 @@ impl VerdictSource {
 }
 
 impl Figures for VerdictSource {
-    fn verdict(&self) -> prometheus::Verdict {
-        let verdict = Self::verdict(self);
-        let bounds = verdict.routes.iter();
-        prometheus::Verdict {
-            name: verdict.verdict.name(),
-            upper_bounds: bounds
-                .map(|route| (route.route.clone(), route.mismatch_rate.upper))
-                .collect(),
-        }
+    fn verdict(&self) -> Option<Arc<prometheus::Verdict>> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.clone()
     }
 
     fn rules(&self) -> Vec<(Arc<str>, RuleCount)> {
@@ -111,6 +116,24 @@ impl Figures for VerdictSource {
 fn is_only_refused(route: &Route) -> bool {
     let counts = route.live_counts();
     !counts.is_empty() && counts.iter().all(|count| count.status_class == "4xx")
+}
+
+impl From<&documents::Verdict> for prometheus::Verdict {
+    fn from(verdict: &documents::Verdict) -> Self {
+        let routes = verdict.routes.iter().map(|route| prometheus::RouteVerdict {
+            route: route.route.clone(),
+            is_required: route.required,
+            lower: route.mismatch_rate.lower,
+            upper: route.mismatch_rate.upper,
+            limit: route.mismatch_rate.limit,
+            coverage: route.coverage,
+        });
+        Self {
+            name: verdict.verdict.name(),
+            soak_clean_seconds: verdict.soak.clean_seconds,
+            routes: routes.collect(),
+        }
+    }
 }
 
 /// The routes that the configuration requires.

@@ -1,4 +1,4 @@
-//! Records each change of the verdict, whether or not anyone queries it.
+//! Judges every second, shows the verdict in the metrics, and records each change of it.
 
 use super::{historian::Historian, verdict::VerdictSource};
 use crate::{
@@ -15,7 +15,7 @@ use tokio::{
 /// Interval between two looks; a new epoch is looked at immediately.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Records changes of the verdict until the drain.
+/// Shows and records the verdict until the drain.
 pub(crate) async fn watch(source: VerdictSource, journal: Journal, mut drain: drain::Watch) {
     let mut epochs = source.ledger.epochs_begun();
     let mut looks = time::interval(LOOK);
@@ -23,6 +23,7 @@ pub(crate) async fn watch(source: VerdictSource, journal: Journal, mut drain: dr
     let mut historian = Historian::resume(last(journal.clone()).await.as_ref());
     loop {
         let verdict = source.verdict();
+        source.show(&verdict);
         if let Some(change) = historian.look(&verdict, source.ledger.now()) {
             log(&change);
             journal.append(change.at, &change);

@@ -1,35 +1,38 @@
 //! The table of metrics: names, help and labels, and the source of each value.
 //!
-//! Series of a known route exist from its first request on, at 0, so that a rate over them misses nothing. Live
-//! requests are the exception: most of their ten methods times six status classes never occur.
+//! Names are OpenTelemetry's. For Prometheus they get underscores, the unit and `_total`, and labels lose the prefix
+//! `twinread.`: `twinread.live.requests` is `twinread_live_requests_total`.
+//!
+//! A series with labels exists from its first event on, because most of what labels could say never happens. A counter
+//! without labels exists from the start, at 0.
 
-use super::{Sources, VERDICTS};
-use crate::{
-    ledger::{Bound, LiveFailure, Route, RuleCount, Signal},
-    outcome::Outcome,
-    value::Kind,
+use super::{
+    Sources,
+    series::{
+        self, Series, alone, bounds_reached, checks, differences, export_dropped, judged,
+        live_failures, live_requests, of_process, per_route, per_rule,
+    },
 };
-use opentelemetry::{
-    KeyValue, StringValue,
-    metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter},
-};
-use strum::VariantArray as _;
+use crate::ledger::{Route, timings::ANSWER};
+use opentelemetry::metrics::{AsyncInstrument, AsyncInstrumentBuilder, Meter};
 
 /// The metrics whose series grow with the routes.
-pub(super) const PER_ROUTE: [&str; 7] = [
-    "twinread_live_requests_total",
-    "twinread_sampled_total",
-    "twinread_checks_total",
-    "twinread_checks_delayed_total",
-    "twinread_differences_total",
-    "twinread_answer_seconds",
-    "twinread_mismatch_upper_bound",
+pub(super) const PER_ROUTE: &[&str] = &[
+    "twinread.live.requests",
+    "twinread.sampled",
+    "twinread.checks",
+    "twinread.checks.delayed",
+    "twinread.differences",
+    ANSWER,
+    "twinread.mismatch.upper_bound",
+    "twinread.mismatch.lower_bound",
+    "twinread.mismatch.limit",
+    "twinread.coverage",
+    "twinread.route.required",
 ];
 
-/// A value with its labels.
-type Series<N> = (N, Vec<KeyValue>);
-
 /// A metric whose value is looked up on collection.
+#[derive(Clone, Copy)]
 struct Family<N: 'static> {
     name: &'static str,
     help: &'static str,
@@ -37,189 +40,253 @@ struct Family<N: 'static> {
     read: fn(&Sources) -> Vec<Series<N>>,
 }
 
-const COUNTERS: [Family<u64>; 13] = [
+const COUNTERS: &[Family<u64>] = &[
     Family::of(
-        "twinread_live_requests_total",
+        "twinread.live.requests",
         "{request}",
         "Requests that callers sent, by who answered; status_class none: no answer from whom was asked",
         live_requests,
     ),
     Family::of(
-        "twinread_live_failures_total",
+        "twinread.live.failures",
         "{request}",
         "Live requests that the primary did not answer, or not to the end, by cause",
         live_failures,
     ),
     Family::of(
-        "twinread_sampled_total",
+        "twinread.sampled",
         "{read}",
         "Reads chosen to be checked; each ends in exactly one outcome of twinread_checks_total",
         |sources| per_route(sources, Route::sampled),
     ),
     Family::of(
-        "twinread_checks_total",
+        "twinread.checks",
         "{check}",
         "Checks that ended, by outcome",
         checks,
     ),
     Family::of(
-        "twinread_checks_delayed_total",
+        "twinread.checks.delayed",
         "{check}",
         "Checks that began later, for what they read had just been written through twinread",
         |sources| per_route(sources, Route::delayed),
     ),
     Family::of(
-        "twinread_differences_total",
+        "twinread.differences",
         "{difference}",
         "Differences found under the rules, by kind",
         differences,
     ),
     Family::of(
-        "twinread_rule_masked_total",
+        "twinread.rule.masked",
         "{difference}",
         "Differences that would have been reported without the rule",
         |sources| per_rule(sources, |rule| rule.masked),
     ),
     Family::of(
-        "twinread_rule_applied_total",
+        "twinread.rule.applied",
         "{application}",
         "How often the rule was looked at",
         |sources| per_rule(sources, |rule| rule.applied),
     ),
     Family::of(
-        "twinread_export_dropped_total",
+        "twinread.export.dropped",
         "{item}",
         "Spans, metric exports, stored reports and log lines that were dropped",
         export_dropped,
     ),
     Family::of(
-        "twinread_reload_failures_total",
+        "twinread.reload.failures",
         "{reload}",
         "Configurations that were refused while running",
         |sources| alone(sources.gauges.reload_failures.get()),
     ),
     Family::of(
-        "twinread_store_failures_total",
+        "twinread.store.failures",
         "{attempt}",
         "Attempts to write the store that failed; each is made again",
         |sources| alone(sources.gauges.store_failures.get()),
     ),
     Family::of(
-        "twinread_store_set_aside_total",
+        "twinread.store.set_aside",
         "{file}",
         "Damaged or foreign files of the store that were set aside",
         |sources| alone(sources.gauges.stores_set_aside.get()),
     ),
     Family::of(
-        "twinread_bound_reached_total",
+        "twinread.bound.reached",
         "{time}",
         "How often a bound was reached without ending a check",
         bounds_reached,
     ),
 ];
 
-const GAUGES: [Family<u64>; 12] = [
+const GAUGES: &[Family<u64>] = &[
     Family::of(
-        "twinread_captured_bytes",
+        "twinread.captured",
         "By",
         "Bytes of requests and answers held now",
         |sources| alone(sources.budget.held() as u64),
     ),
     Family::of(
-        "twinread_queue_length",
+        "twinread.queue.length",
         "{sample}",
         "Samples waiting for their check",
         |sources| alone(sources.gauges.queue_length.get()),
     ),
     Family::of(
-        "twinread_shadow_in_flight",
+        "twinread.shadow.in_flight",
         "{replay}",
         "Replays awaiting the shadow",
         |sources| alone(sources.gauges.shadow_in_flight.get()),
     ),
     Family::of(
-        "twinread_breaker_open",
-        "1",
+        "twinread.breaker.open",
+        "",
         "1 while the circuit breaker keeps requests from the shadow",
         |sources| alone(sources.gauges.breaker_open.get()),
     ),
     Family::of(
-        "twinread_store_failing",
-        "1",
+        "twinread.store.failing",
+        "",
         "1 while the store cannot be opened or written",
         |sources| alone(sources.gauges.store_failing.get()),
     ),
     Family::of(
-        "twinread_clock_set_back",
-        "1",
+        "twinread.clock.set_back",
+        "",
         "1 where the clock stood before what was stored when the process began, or was set back since",
         |sources| alone(sources.gauges.clock_set_back.get()),
     ),
     Family::of(
-        "twinread_store_waiting",
+        "twinread.store.waiting",
         "{report}",
         "Reports of checks that are not written to the store yet",
         |sources| alone(sources.gauges.store_waiting.get()),
     ),
     Family::of(
-        "twinread_settings_revision",
-        "1",
+        "twinread.settings.revision",
+        "",
         "Revision of the runtime settings in force",
         |sources| alone(sources.gauges.settings_revision.get()),
     ),
     Family::of(
-        "twinread_config_last_reload_successful",
-        "1",
+        "twinread.config.last_reload_successful",
+        "",
         "1 unless the last reload of the configuration was refused",
         |sources| alone(1 - sources.gauges.reload_refused.get()),
     ),
     Family::of(
-        "twinread_restart_needed",
-        "1",
+        "twinread.restart_needed",
+        "",
         "1 while a change in the configuration is not in force before a restart",
         |sources| alone(sources.gauges.restart_needed.get()),
     ),
     Family::of(
-        "twinread_verdict",
-        "1",
+        "twinread.verdict",
+        "",
         "1 for the verdict as it stands",
-        verdict,
+        series::verdict,
     ),
     Family::of(
-        "twinread_build_info",
-        "1",
+        "twinread.route.required",
+        "",
+        "1 for a route that has to be within its limits before the verdict is safe",
+        |sources| judged(sources, |route| Some(u64::from(route.is_required))),
+    ),
+    Family::of(
+        "process.memory.usage",
+        "By",
+        "Resident memory of the process",
+        |_| of_process(|process| process.resident_bytes),
+    ),
+    Family::of(
+        "process.unix.file_descriptor.count",
+        "{file_descriptor}",
+        "Open files of the process",
+        |_| series::open_files(),
+    ),
+    Family::of(
+        "twinread.process.max_open_files",
+        "{file_descriptor}",
+        "Limit of open files of the process",
+        |_| series::max_open_files(),
+    ),
+    Family::of(
+        "twinread.build_info",
+        "",
         "1, with the version of the program",
-        |_| {
-            let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
-            vec![(1, vec![version])]
-        },
+        |_| series::build_info(),
     ),
 ];
 
-const RATIOS: [Family<f64>; 1] = [Family::of(
-    "twinread_mismatch_upper_bound",
-    "1",
-    "Upper end of the confidence sequence for the mismatch rate, from 0 to 1",
-    upper_bounds,
-)];
+const MEASURES: &[Family<f64>] = &[
+    Family::of(
+        "twinread.mismatch.upper_bound",
+        "1",
+        "Upper end of the confidence sequence for the mismatch rate",
+        |sources| judged(sources, |route| Some(route.upper)),
+    ),
+    Family::of(
+        "twinread.mismatch.lower_bound",
+        "1",
+        "Lower end of the confidence sequence for the mismatch rate; above the limit, the route is proven to be worse",
+        |sources| judged(sources, |route| Some(route.lower)),
+    ),
+    Family::of(
+        "twinread.mismatch.limit",
+        "1",
+        "The mismatch rate that is accepted",
+        |sources| judged(sources, |route| Some(route.limit)),
+    ),
+    Family::of(
+        "twinread.coverage",
+        "1",
+        "Share of the samples that came to a comparison",
+        |sources| judged(sources, |route| route.coverage),
+    ),
+    Family::of(
+        "twinread.soak.clean",
+        "s",
+        "How long the record of every required route has been clean",
+        series::soak,
+    ),
+    Family::of(
+        "twinread.process.start_time",
+        "s",
+        "When the process started, since 1970",
+        |_| of_process(|process| process.start_seconds),
+    ),
+];
+
+/// Counted as a fraction.
+const CPU_TIME: Family<f64> = Family::of(
+    "process.cpu.time",
+    "s",
+    "Processor time of the process, user and system",
+    |_| of_process(|process| process.cpu_seconds),
+);
 
 /// Creates an instrument for each family.
 pub(super) fn register(meter: &Meter, sources: &Sources) {
     for family in COUNTERS {
         let builder = meter.u64_observable_counter(family.name);
-        family.observe(builder, sources).build();
+        let has_begun = |(count, labels): &Series<u64>| *count > 0 || labels.is_empty();
+        family.observe(builder, sources, has_begun).build();
     }
     for family in GAUGES {
         let builder = meter.u64_observable_gauge(family.name);
-        family.observe(builder, sources).build();
+        family.observe(builder, sources, |_| true).build();
     }
-    for family in RATIOS {
+    for family in MEASURES {
         let builder = meter.f64_observable_gauge(family.name);
-        family.observe(builder, sources).build();
+        family.observe(builder, sources, |_| true).build();
     }
+    let builder = meter.f64_observable_counter(CPU_TIME.name);
+    CPU_TIME.observe(builder, sources, |_| true).build();
 }
 
-impl<N: 'static> Family<N> {
+impl<N: Copy + 'static> Family<N> {
     const fn of(
         name: &'static str,
         unit: &'static str,
@@ -238,115 +305,17 @@ impl<N: 'static> Family<N> {
         self,
         builder: AsyncInstrumentBuilder<'m, I, N>,
         sources: &Sources,
+        is_shown: fn(&Series<N>) -> bool,
     ) -> AsyncInstrumentBuilder<'m, I, N> {
         let sources = sources.clone();
         builder
             .with_description(self.help)
             .with_unit(self.unit)
             .with_callback(move |observer: &dyn AsyncInstrument<N>| {
-                for (value, labels) in (self.read)(&sources) {
-                    observer.observe(value, &labels);
+                let series = (self.read)(&sources);
+                for (value, labels) in series.iter().filter(|series| is_shown(series)) {
+                    observer.observe(*value, labels);
                 }
             })
     }
-}
-
-fn alone<N>(value: N) -> Vec<Series<N>> {
-    vec![(value, Vec::new())]
-}
-
-fn label(route: &Route) -> KeyValue {
-    KeyValue::new("route", route.name().clone())
-}
-
-fn per_route(sources: &Sources, count: fn(&Route) -> u64) -> Vec<Series<u64>> {
-    let routes = sources.ledger.routes();
-    let series = routes
-        .iter()
-        .map(|route| (count(route), vec![label(route)]));
-    series.collect()
-}
-
-fn per_rule(sources: &Sources, count: fn(RuleCount) -> u64) -> Vec<Series<u64>> {
-    let rules = sources.figures.rules().into_iter();
-    labelled("rule", rules.map(|(rule, counts)| (rule, count(counts))))
-}
-
-/// A series for each value of one label.
-fn labelled<N, V: Into<StringValue>>(
-    name: &'static str,
-    values: impl IntoIterator<Item = (V, N)>,
-) -> Vec<Series<N>> {
-    let series = values.into_iter();
-    let series = series.map(|(label, value)| (value, vec![KeyValue::new(name, label.into())]));
-    series.collect()
-}
-
-/// Omits a series until its first event.
-fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
-    let failures = |cause: &LiveFailure| (cause.into_str(), sources.gauges.live_failures(*cause));
-    let causes = LiveFailure::VARIANTS.iter().map(failures);
-    labelled("cause", causes.filter(|(_, count)| *count > 0))
-}
-
-fn live_requests(sources: &Sources) -> Vec<Series<u64>> {
-    let of_route = |route: Route| {
-        let counts = route.live_counts().into_iter();
-        counts.map(move |live| {
-            let labels = vec![
-                label(&route),
-                KeyValue::new("method", live.method),
-                KeyValue::new("status_class", live.status_class),
-                KeyValue::new("answered_by", live.answered_by.into_str()),
-            ];
-            (live.count, labels)
-        })
-    };
-    let routes = sources.ledger.routes().into_iter();
-    routes.flat_map(of_route).collect()
-}
-
-fn checks(sources: &Sources) -> Vec<Series<u64>> {
-    let of_route = |route: Route| {
-        Outcome::ALL.map(|outcome| {
-            let name = KeyValue::new("outcome", outcome.name());
-            let detail = KeyValue::new("detail", outcome.detail());
-            (route.outcomes(outcome), vec![label(&route), name, detail])
-        })
-    };
-    let routes = sources.ledger.routes().into_iter();
-    routes.flat_map(of_route).collect()
-}
-
-fn differences(sources: &Sources) -> Vec<Series<u64>> {
-    let mut series = Vec::new();
-    for route in sources.ledger.routes() {
-        series.extend(Kind::VARIANTS.iter().map(|kind| {
-            let labels = vec![label(&route), KeyValue::new("kind", kind.name())];
-            (route.differences(*kind), labels)
-        }));
-    }
-    series
-}
-
-fn export_dropped(sources: &Sources) -> Vec<Series<u64>> {
-    let dropped = |signal: &Signal| (signal.into_str(), sources.gauges.exports_dropped(*signal));
-    labelled("signal", Signal::VARIANTS.iter().map(dropped))
-}
-
-fn bounds_reached(sources: &Sources) -> Vec<Series<u64>> {
-    let reached = |bound: &Bound| (bound.into_str(), sources.gauges.bounds_reached(*bound));
-    labelled("bound", Bound::VARIANTS.iter().map(reached))
-}
-
-fn verdict(sources: &Sources) -> Vec<Series<u64>> {
-    let current = sources.figures.verdict().name;
-    labelled(
-        "verdict",
-        VERDICTS.map(|name| (name, u64::from(name == current))),
-    )
-}
-
-fn upper_bounds(sources: &Sources) -> Vec<Series<f64>> {
-    labelled("route", sources.figures.verdict().upper_bounds)
 }

@@ -91,6 +91,7 @@ fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
     Report {
         outcome,
         route: "get-item".into(),
+        template: None,
         epoch: "e1".into(),
         request: ReportedRequest {
             method: "GET".to_owned(),
@@ -104,6 +105,7 @@ fn report(number: u64, outcome: Outcome, classes: &[&str]) -> Report {
             state: String::new(),
         },
         live: None,
+        sent: Vec::new(),
         started: ended,
         ended,
         old: None,

@@ -251,8 +251,10 @@ pub(crate) async fn state() -> (AdminState, Parts) {
         gauges: gauges.clone(),
         config: config.clone(),
         rule_counts: rule_counts.clone(),
+        shown: Arc::default(),
     };
-    let metrics = Metrics::new(config.get().settings.telemetry.resource(&|_| None), 10);
+    let resource = config.get().settings.telemetry.resource("test", &|_| None);
+    let metrics = Metrics::new(resource, 10);
     metrics.observe(&Sources {
         ledger: ledger.clone(),
         gauges: gauges.clone(),
@@ -379,6 +381,7 @@ impl Mismatched<'_> {
         Report {
             outcome: Outcome::Mismatch(Mark::Plain),
             route: self.route.into(),
+            template: None,
             epoch: "e1".into(),
             request: ReportedRequest {
                 method: "GET".to_owned(),
@@ -393,6 +396,7 @@ impl Mismatched<'_> {
                 state: String::new(),
             },
             live: None,
+            sent: Vec::new(),
             started: ended,
             ended,
             old: Some(answer.clone()),
