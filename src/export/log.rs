@@ -6,7 +6,9 @@ use crate::{
     spanned_yaml::{Choice, settings},
 };
 use std::{
+    collections::HashMap,
     io::{self, IsTerminal as _},
+    mem,
     time::Duration,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -45,18 +47,29 @@ pub enum Colours {
     Coloured,
 }
 
-/// Logs one line per mismatch, [`MAX_PER_SECOND`] at most.
+/// Logs mismatches, one line per class and minute. A stack that differs everywhere must not fill the disk.
 #[derive(Debug)]
 pub(crate) struct Mismatches {
     reports: mpsc::Receiver<Sent>,
-    second: Instant,
-    written: u32,
-    left_out: u64,
+    classes: HashMap<String, LastLine>,
 }
 
-/// Limits the log, because a stack that differs everywhere must not fill the disk. The next line reports how many were
-/// omitted.
-pub(crate) const MAX_PER_SECOND: u32 = 10;
+/// The last line of a class.
+#[derive(Debug)]
+struct LastLine {
+    at: Instant,
+    /// Mismatches without a line since then. The next line reports them.
+    suppressed: u64,
+}
+
+/// How long after a line of a class no other one follows.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Classes with lines of their own. All others together have one.
+const MAX_CLASSES: usize = 100;
+
+/// The class of mismatches beyond [`MAX_CLASSES`].
+const OTHERS: &str = "";
 
 /// Levels of libraries. [`Delivery`](super::Delivery) reports the collector's state once per change. The access log has
 /// a setting of its own.
@@ -125,9 +138,7 @@ impl Mismatches {
     pub(crate) fn new(reports: mpsc::Receiver<Sent>) -> Self {
         Self {
             reports,
-            second: Instant::now(),
-            written: 0,
-            left_out: 0,
+            classes: HashMap::new(),
         }
     }
 
@@ -137,41 +148,64 @@ impl Mismatches {
             if !matches!(report.outcome, Outcome::Mismatch(_)) {
                 continue;
             }
-            if self.admits(Instant::now()) {
-                self.write(&report);
-            } else {
-                self.left_out += 1;
+            let worst = most_severe(&report.differences);
+            let class = worst.map_or(OTHERS, |difference| &difference.class);
+            if let Some(suppressed) = self.admits(class, Instant::now()) {
+                write(&report, worst, suppressed);
             }
         }
     }
 
-    fn admits(&mut self, now: Instant) -> bool {
-        if now - self.second >= Duration::from_secs(1) {
-            self.second = now;
-            self.written = 0;
+    /// Returns how many mismatches of the class had no line since its last one; `None` if this one has none either.
+    fn admits(&mut self, class: &str, now: Instant) -> Option<u64> {
+        let is_new = !self.classes.contains_key(class);
+        if is_new && self.classes.len() >= MAX_CLASSES {
+            self.classes
+                .retain(|class, last| class == OTHERS || now - last.at < PAUSE);
         }
-        self.written += 1;
-        self.written <= MAX_PER_SECOND
+        let is_full = self.classes.len() >= MAX_CLASSES;
+        let class = if is_new && is_full { OTHERS } else { class };
+        match self.classes.get_mut(class) {
+            Some(last) if now - last.at < PAUSE => {
+                last.suppressed += 1;
+                None
+            }
+            Some(last) => {
+                last.at = now;
+                Some(mem::take(&mut last.suppressed))
+            }
+            None => {
+                let (at, suppressed) = (now, 0);
+                let last = LastLine { at, suppressed };
+                self.classes.insert(class.to_owned(), last);
+                Some(0)
+            }
+        }
     }
+}
 
-    fn write(&mut self, report: &Report) {
-        let first = report.differences.first();
-        let mark = Some(report.outcome.detail()).filter(|mark| !mark.is_empty());
-        tracing::warn!(
-            route = &*report.route,
-            mark,
-            place = first.map(|difference| difference.place.as_str()),
-            kind = first.map(|difference| difference.kind.name()),
-            old = first.and_then(|difference| difference.old.as_deref()),
-            new = first.and_then(|difference| difference.new.as_deref()),
-            class = first.map(|difference: &ReportedDifference| difference.class.as_str()),
-            differences = report.count,
-            trace_id = format_args!("{:032x}", report.span.trace_id),
-            left_out = (self.left_out > 0).then_some(self.left_out),
-            "mismatch"
-        );
-        self.left_out = 0;
-    }
+/// The first of the most severe differences.
+fn most_severe(differences: &[ReportedDifference]) -> Option<&ReportedDifference> {
+    let mut all = differences.iter();
+    let breaking = all.find(|difference| difference.kind.is_breaking());
+    breaking.or(differences.first())
+}
+
+fn write(report: &Report, worst: Option<&ReportedDifference>, suppressed: u64) {
+    let mark = Some(report.outcome.detail()).filter(|mark| !mark.is_empty());
+    tracing::warn!(
+        route = &*report.route,
+        mark,
+        place = worst.map(|difference| difference.place.as_str()),
+        kind = worst.map(|difference| difference.kind.name()),
+        old = worst.and_then(|difference| difference.old.as_deref()),
+        new = worst.and_then(|difference| difference.new.as_deref()),
+        class = worst.map(|difference| difference.class.as_str()),
+        differences = report.count,
+        trace_id = format_args!("{:032x}", report.span.trace_id),
+        suppressed,
+        "mismatch"
+    );
 }
 
 #[cfg(test)]
@@ -239,50 +273,72 @@ mod tests {
     }
 
     #[test]
-    fn mismatches_beyond_the_rate_wait_for_the_next_second() {
+    fn a_class_has_one_line_a_minute_with_the_number_suppressed() {
         let (_tx, rx) = mpsc::channel(1);
         let mut mismatches = Mismatches::new(rx);
-        let now = mismatches.second;
-        let admitted = (0..100).filter(|_| mismatches.admits(now)).count();
-        assert_eq!(admitted, MAX_PER_SECOND as usize);
-        assert!(mismatches.admits(now + Duration::from_secs(1)));
+        let now = Instant::now();
+        assert_eq!(mismatches.admits("a", now), Some(0));
+        for _ in 0..3 {
+            assert_eq!(mismatches.admits("a", now + PAUSE / 2), None);
+        }
+        assert_eq!(mismatches.admits("b", now + PAUSE / 2), Some(0));
+        assert_eq!(mismatches.admits("a", now + PAUSE), Some(3));
+        assert_eq!(mismatches.admits("a", now + PAUSE), None);
+    }
+
+    #[test]
+    fn classes_beyond_the_bound_share_one_line() {
+        let (_tx, rx) = mpsc::channel(1);
+        let mut mismatches = Mismatches::new(rx);
+        let now = Instant::now();
+        let admitted = |mismatches: &mut Mismatches, now| {
+            let classes = 0..10 * MAX_CLASSES;
+            let admits = |class: &usize| mismatches.admits(&class.to_string(), now).is_some();
+            classes.filter(admits).count()
+        };
+        assert_eq!(admitted(&mut mismatches, now), MAX_CLASSES + 1);
+        assert_eq!(admitted(&mut mismatches, now), 0);
+        assert_eq!(
+            admitted(&mut mismatches, now + 2 * PAUSE),
+            MAX_CLASSES + 1,
+            "classes of the last minute leave room"
+        );
+        assert!(mismatches.classes.len() <= MAX_CLASSES + 1);
     }
 
     #[tokio::test]
     async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
-        let mut reports = Reports::new(Gauges::default());
-        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
-        for _ in 1..MAX_PER_SECOND {
+        let lines = lines(Format::Text, |reports| {
             reports.send(report(Outcome::Mismatch(Mark::Plain)));
-        }
-        for _ in 0..2 {
             reports.send(report(Outcome::Mismatch(Mark::Unconfirmed)));
-        }
-        reports.send(report(Outcome::Transient));
-        drop(reports);
-        let page = Page::default();
-        let writer = page.clone();
-        let dispatch = Config::default().dispatch(Colours::Plain, move || writer.clone());
-
-        mismatches.run().with_subscriber(dispatch).await;
-
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), MAX_PER_SECOND as usize, "{text}");
-        assert!(
-            text.lines()
-                .last()
-                .unwrap()
-                .contains(" mark=\"unconfirmed\""),
-            "{text}"
-        );
-        let line = text.lines().next().unwrap();
+            reports.send(report(Outcome::Transient));
+        });
+        let lines = lines.await;
+        assert_eq!(lines.lines().count(), 1, "{lines}");
         for part in [
             "WARN",
             "mismatch route=\"get-item\" place=\"$.price\" kind=\"value\" old=\"number(3)\" class=\"c1a55\" differences=1",
-            "trace_id=00000000000000000000000000000abc",
+            "trace_id=00000000000000000000000000000abc suppressed=0",
         ] {
-            assert!(line.contains(part), "{part} in {line}");
+            assert!(lines.contains(part), "{part} in {lines}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_most_severe_difference_is_logged() {
+        let mut report = report(Outcome::Mismatch(Mark::Plain));
+        for (kind, class) in [(Kind::Extra, "e"), (Kind::Type, "f"), (Kind::Status, "g")] {
+            let mut other = report.differences[0].clone();
+            (other.kind, other.class) = (kind, class.to_owned());
+            report.differences.push(other);
+        }
+        let line = lines(Format::Json, |reports| reports.send(report)).await;
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&line["kind"], &line["class"]),
+            (&"type".into(), &"f".into())
+        );
+        assert_eq!(line["message"], "mismatch");
     }
 
     #[tokio::test]
@@ -297,19 +353,20 @@ mod tests {
             ),
             (Mark::Vanished, "mark=\"vanished\"", Some("vanished")),
         ] {
-            let written = line(Format::Text, mark).await;
+            let send = |reports: &Reports| reports.send(report(Outcome::Mismatch(mark)));
+            let written = lines(Format::Text, send).await;
             assert!(written.contains(text), "{written}");
-            let written = line(Format::Json, mark).await;
+            let written = lines(Format::Json, send).await;
             let written: serde_json::Value = serde_json::from_str(&written).unwrap();
             assert_eq!(written["mark"].as_str(), json, "{written}");
         }
     }
 
-    /// The line for one mismatch.
-    async fn line(format: Format, mark: Mark) -> String {
+    /// What is logged of the reports that `send` sends.
+    async fn lines(format: Format, send: impl FnOnce(&Reports)) -> String {
         let mut reports = Reports::new(Gauges::default());
-        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 1));
-        reports.send(report(Outcome::Mismatch(mark)));
+        let mismatches = Mismatches::new(reports.listen(Signal::Logs, 100));
+        send(&reports);
         drop(reports);
         let page = Page::default();
         let writer = page.clone();

@@ -224,6 +224,14 @@ impl Kind {
     pub fn name(self) -> &'static str {
         self.into()
     }
+
+    /// Whether such a difference breaks callers whatever the values are, because they cannot read the answer as before.
+    pub fn is_breaking(self) -> bool {
+        matches!(
+            self,
+            Self::Status | Self::Missing | Self::Type | Self::Format | Self::Undecodable
+        )
+    }
 }
 
 #[cfg(test)]
