@@ -110,9 +110,7 @@ fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
 fn unknown_route(at: &Cursor<'_>, routes: &Routes) -> Option<ConfigError> {
     let name = at.text().ok().filter(|name| !routes.can_be_named(name))?;
     let collapsed = routes.collapsed_name(name);
-    let meant = collapsed
-        .as_deref()
-        .or_else(|| closest(name, routes.declared()));
+    let meant = closest(name, routes.declared()).or(collapsed.as_deref());
     let hint = meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
     Some(at.fault(format!("no route has the name `{name}`{hint}")))
 }

@@ -4,6 +4,7 @@ use super::{
     BoundedRate, Checks, Code, Decision, Figures, Finding, Limits, Percent, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
+    obstacle::remedy,
     proof::{Proof, Term},
 };
 use crate::outcome::{Mark, Outcome};
@@ -172,9 +173,8 @@ impl<'e> Assessment<'e> {
         );
         if let Some((outcome, count)) = self.most_uncompared() {
             detail += &format!("; most others ended as {} ({count})", label(outcome));
-        }
-        if let Some(obstacle) = self.obstacle() {
-            detail += &format!("; {obstacle}");
+            let remedy = remedy(outcome).filter(|_| self.obstacle().is_some());
+            detail.extend(remedy.map(|remedy| format!("; {remedy}")));
         }
         Some(Finding::new(Code::Coverage, detail))
     }

@@ -91,12 +91,14 @@ fn a_required_route_that_is_never_checked_is_named() {
 
 #[test]
 fn an_exempt_name_that_no_route_has_is_named() {
-    let routes = "routes: [{name: get-cart, path: /cart}, {name: 'op {op}', path: '/ops/{op}'}]";
+    let routes = "routes: [{name: get-cart, path: /cart}, {name: 'op {op}', path: '/ops/{op}'}, \
+                  {name: GET /items/42, path: /items/42}]";
     let about = |exempt: &str| about(&format!("verdict: {{exempt: ['{exempt}']}}\n{routes}"));
     for (exempt, hint) in [
         ("get-crat", ", did you mean `get-cart`?"),
         ("GET /orders/{id}", ", did you mean `GET /orders/{}`?"),
         ("GET /orders/4711", ", did you mean `GET /orders/{}`?"),
+        ("GET /items/43", ", did you mean `GET /items/42`?"),
         ("set-*", ""),
         ("/orders", ""),
         ("(rest)", ""),
