@@ -3,6 +3,7 @@
 use super::{
     epoch::Epoch,
     epoch_slot::EpochSlot,
+    live_counts::{AnsweredBy, LiveCount, LiveCounts},
     locks::{read, write},
     seconds::{Ended, SamplingOrder, Tallies},
     shared::LedgerShared,
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     budget::Bucket,
     outcome::{Outcome, Reason},
-    route::{ENOUGH, METHODS},
+    route::ENOUGH,
     stack::Stack,
     value::Kind,
     verdict::{Entry, Version},
@@ -34,8 +35,7 @@ pub struct Route(Arc<Counts>);
 
 struct Counts {
     name: Arc<str>,
-    /// By method, status class, and who answered.
-    live: [[[AtomicU64; AnsweredBy::VARIANTS.len()]; STATUS_CLASSES.len()]; METHODS.len()],
+    live: LiveCounts,
     reads: AtomicU64,
     sampled: AtomicU64,
     forced: AtomicU64,
@@ -92,39 +92,6 @@ pub enum SampleCause {
     Forced,
 }
 
-/// The values of the label `status_class`; `none` if the caller got no answer.
-const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
-
-/// Who answered a live request, or was asked if there was no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum AnsweredBy {
-    Old,
-    New,
-    /// twinread itself, because the primary gave no answer, or was not asked.
-    Twinread,
-}
-
-/// Live requests that are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LiveCount {
-    pub method: &'static str,
-    pub status_class: &'static str,
-    pub answered_by: AnsweredBy,
-    pub count: u64,
-}
-
-// === impl AnsweredBy ===
-
-impl From<Stack> for AnsweredBy {
-    fn from(stack: Stack) -> Self {
-        match stack {
-            Stack::Old => Self::Old,
-            Stack::New => Self::New,
-        }
-    }
-}
-
 // === impl Route ===
 
 impl Route {
@@ -133,7 +100,7 @@ impl Route {
         Self(Arc::new(Counts {
             slot: RwLock::new(EpochSlot::again(epoch, &name)),
             name,
-            live: Default::default(),
+            live: LiveCounts::default(),
             reads: AtomicU64::new(0),
             parts: RwLock::default(),
             lessons: AtomicU8::new(0),
@@ -158,15 +125,7 @@ impl Route {
 
     /// Counts one live request; `None` if the caller got no answer.
     pub fn count_live(&self, method: &Method, status: Option<StatusCode>, by: AnsweredBy) {
-        let method = METHODS
-            .iter()
-            .position(|name| *name == method.as_str())
-            .unwrap_or(METHODS.len() - 1);
-        let class = match status {
-            Some(status) => usize::from(status.as_u16() / 100).clamp(1, 5) - 1,
-            None => STATUS_CLASSES.len() - 1,
-        };
-        self.0.live[method][class][by as usize].fetch_add(1, Ordering::Relaxed);
+        self.0.live.add(method, status, by);
         let slot = read(&self.0.slot);
         slot.appearing().live.fetch_add(1, Ordering::Relaxed);
     }
@@ -242,33 +201,11 @@ impl Route {
 
     /// Only those that occurred.
     pub fn live_counts(&self) -> Vec<LiveCount> {
-        let mut counts = Vec::new();
-        for (method, method_name) in METHODS.into_iter().enumerate() {
-            for (class, status_class) in STATUS_CLASSES.into_iter().enumerate() {
-                for by in AnsweredBy::VARIANTS {
-                    let count = self.sum(&|counts| {
-                        let count = &counts.live[method][class][*by as usize];
-                        count.load(Ordering::Relaxed)
-                    });
-                    if count > 0 {
-                        counts.push(LiveCount {
-                            method: method_name,
-                            status_class,
-                            answered_by: *by,
-                            count,
-                        });
-                    }
-                }
-            }
-        }
-        counts
+        LiveCounts::occurred(|count| self.sum(&|counts| count(&counts.live)))
     }
 
     pub fn live_total(&self) -> u64 {
-        self.sum(&|counts| {
-            let classes = counts.live.as_flattened().as_flattened().iter();
-            classes.map(|count| count.load(Ordering::Relaxed)).sum()
-        })
+        self.sum(&|counts| counts.live.total())
     }
 
     pub fn reads(&self) -> u64 {
