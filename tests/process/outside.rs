@@ -44,6 +44,10 @@ fn route(verdict: &Value, name: &str) -> Value {
     route.unwrap_or_else(|| panic!("{name}: {verdict}")).clone()
 }
 
+fn required(sidecar: &Sidecar, name: &str) -> f64 {
+    sidecar.metric("twinread_route_required", &format!("route=\"{name}\""))
+}
+
 /// The routes that reasons name.
 fn blamed(verdict: &Value) -> Vec<&str> {
     let reasons = verdict["reasons"].as_array().unwrap().iter();
@@ -106,6 +110,10 @@ fn exempt_routes_are_shown_and_give_no_reason() {
         blamed(&verdict),
         ["GET /cart", "GET /download", "GET /wp-login.php"]
     );
+    eventually("the metrics show which routes are required", || {
+        let shown = ["GET /cart", "GET /events"].map(|name| required(&sidecar, name));
+        (shown == [1.0, 0.0]).then_some(())
+    });
     let events = route(&verdict, "GET /events");
     assert_eq!(
         (&events["exempt"], &events["required"]),
@@ -130,6 +138,9 @@ fn exempt_routes_are_shown_and_give_no_reason() {
     });
     assert_eq!(blamed(&all), [""; 0], "{all}");
     assert_eq!(all["verdict"], "undecided", "no route is left: {all}");
+    eventually("no route is required in the metrics", || {
+        (required(&sidecar, "GET /cart") == 0.0).then_some(())
+    });
 
     assert_eq!(
         sidecar.patch(r#"{"verdict": {"exempt": null}}"#).status,
@@ -138,6 +149,9 @@ fn exempt_routes_are_shown_and_give_no_reason() {
     eventually("the file counts again", || {
         let verdict = sidecar.ask("/v1/verdict");
         (route(&verdict, "GET /cart")["required"] == true).then_some(())
+    });
+    eventually("it is required in the metrics again", || {
+        (required(&sidecar, "GET /cart") == 1.0).then_some(())
     });
 }
 
