@@ -14,7 +14,7 @@ mod values;
 pub(crate) use path::Walk;
 pub use secret::Secret;
 
-use crate::spanned_yaml::{Choice, settings};
+use crate::spanned_yaml::{Change, Choice, settings};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;
 
@@ -28,8 +28,8 @@ settings! {
         /// Patterns of names (JSON keys, parameters, path segments) whose values are never shown.
         #[setting(default: "['(?i)pass(word)?|secret|token|card|iban|ssn|e?mail|phone']")]
         pub fields: Vec<Regex>,
-        /// How all other values are shown.
-        #[setting(default: "masked")]
+        /// How all other values are shown, from then on: what is stored already stays as it is. Changeable at runtime.
+        #[setting(default: "masked", change: Change::Runtime)]
         pub values: Values,
         /// Characters kept of a value.
         #[setting(default: "256", range: "1..1048576")]

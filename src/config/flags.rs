@@ -22,18 +22,23 @@ pub struct Flags {
     /// Share of the reads that are checked, from 0 to 1
     #[arg(long, value_name = "RATE")]
     pub sample: Option<String>,
+    /// Show the values of answers, all but those of secret fields and headers, instead of masking them
+    #[arg(long)]
+    pub show_values: bool,
 }
 
 // === impl Flags ===
 
 impl Flags {
     pub(super) fn tree(&self) -> Node {
+        let shown = self.show_values.then(|| "shown".to_owned());
         let fields = [
             (&self.listen, ["listen"].as_slice()),
             (&self.admin, &["admin"]),
             (&self.old, &["old", "url"]),
             (&self.new, &["new", "url"]),
             (&self.sample, &["sample", "rate"]),
+            (&shown, &["redact", "values"]),
         ];
         let mut root = Node::unmarked(Data::Map(Vec::new()));
         for (value, path) in fields {

@@ -384,6 +384,10 @@ const REFUSED: &[(&str, &str)] = &[
         "21: telemetry.traced: expected mismatch, all or none, found `some`",
     ),
     (
+        "telemetry: {trace_url: 'https://traces.example'}",
+        "24: telemetry.trace_url: expected a url such as https://traces.example/trace/{trace_id}, found \"https://traces.example\"",
+    ),
+    (
         "telemetry: {otlp: {protocol: http}}",
         "30: telemetry.otlp.protocol: expected grpc or http/protobuf, found `http`",
     ),
@@ -714,6 +718,7 @@ telemetry:
   resource: {}
   trace: link
   traced: mismatch
+  trace_url: null
 log: {format: text, level: info}
 
 store: {path: null, keep_mismatches: 10000, keep_per_class: 50, max_bytes: null, keep: 30d}
@@ -888,6 +893,7 @@ fn flags_serve_without_a_file_and_win_over_one() {
         old: text("http://a"),
         new: text("http://b/c"),
         sample: text("1"),
+        show_values: true,
     };
     let loaded = load(&Origin::new(None, flags.clone())).unwrap();
     assert_eq!(loaded.config.new.base_path, "/c");
