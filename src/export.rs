@@ -47,6 +47,9 @@ settings! {
         /// Which checks become spans: those that did not match, all or none.
         #[setting(default: "mismatch")]
         pub traced: Traced,
+        /// Where a trace can be looked at; `{trace_id}` in it becomes its id. Stored examples link to it.
+        #[setting(form: TRACE_URL)]
+        pub trace_url: Option<String>,
     }
 }
 
@@ -57,6 +60,23 @@ const NAME: Form<String> = Form {
     },
     schema: |_| json!({"type": "string", "minLength": 1}),
 };
+
+const TRACE_URL: Form<String> = Form {
+    read: |at, _| {
+        let text = at.text()?;
+        let is_url = text.starts_with("http://") || text.starts_with("https://");
+        if is_url && text.contains(TRACE_ID) {
+            Ok(text.to_owned())
+        } else {
+            Err(at
+                .expected("a url such as https://traces.example/trace/{trace_id}")
+                .into())
+        }
+    },
+    schema: |_| json!({"type": "string", "pattern": r"^https?://.*\{trace_id\}"}),
+};
+
+const TRACE_ID: &str = "{trace_id}";
 
 const SERVICE_NAME: &str = "twinread";
 
@@ -74,6 +94,12 @@ fn scope() -> InstrumentationScope {
 // === impl Config ===
 
 impl Config {
+    /// Where the trace with this id can be looked at.
+    pub(crate) fn link(&self, trace_id: &str) -> Option<String> {
+        let url = self.trace_url.as_ref()?;
+        Some(url.replace(TRACE_ID, trace_id))
+    }
+
     /// The resource of spans and metrics of the process `instance`. `env` looks up an environment variable.
     pub fn resource(&self, instance: &str, env: otlp::Env<'_>) -> Resource {
         let defaults = [

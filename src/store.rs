@@ -14,7 +14,7 @@ pub(crate) use document::{Class, Mismatch};
 pub(crate) use figures::{Counted, FigureStore, Past};
 pub(crate) use journal::{Entries, Journal};
 pub use mismatches::Store;
-pub(crate) use mismatches::{Classes, Filter, Order, Page, QueryError};
+pub(crate) use mismatches::{ClassFilter, Classes, Filter, Order, Page, QueryError};
 pub(crate) use settings::{Kept, KeptSettings};
 
 use crate::spanned_yaml::{SIZE, settings};

@@ -117,7 +117,7 @@ fn calls(full: &Sidecar, mismatches: u64) {
         "/metrics".to_owned(),
         "/v1/verdict".to_owned(),
         "/v1/classes".to_owned(),
-        "/v1/classes?order=recent&limit=1000".to_owned(),
+        "/v1/classes?sort=recent&limit=1000".to_owned(),
         format!("/v1/classes/{class}"),
         "/v1/mismatches".to_owned(),
         format!("/v1/mismatches?cursor={:x}", newest - mismatches / 2),

@@ -5,19 +5,33 @@
 use super::{
     AdminState,
     documents::{Preview, Suggestions},
+    examples::{PRESENT, epoch},
     openapi::Fails,
     problem::Problem,
+    router::bad_query,
     service::rules,
     state::blocking,
 };
 use axum::{
     Extension, Json,
     body::Bytes,
-    extract::{State, rejection::BytesRejection},
+    extract::{
+        Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
 };
 use http::StatusCode;
+use serde::Deserialize;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskedEpoch {
+    /// The epoch whose mismatches are looked at: its id, `all`, or `present`, which is the default.
+    epoch: Option<String>,
+}
 
 /// Permits one call at a time.
 #[derive(Clone, Debug)]
@@ -31,8 +45,10 @@ pub(super) struct Turn(Arc<Semaphore>);
     path = "/v1/rules/suggestions",
     operation_id = "suggestRules",
     tag = "rules",
+    params(AskedEpoch),
     responses(
         (status = OK, body = Suggestions, description = "The rules, those first that would mask the most"),
+        Fails<400>,
         Fails<429>,
         Fails<500>,
     ),
@@ -40,8 +56,10 @@ pub(super) struct Turn(Arc<Semaphore>);
 pub(super) async fn suggestions(
     State(state): State<AdminState>,
     Extension(turn): Extension<Turn>,
+    asked: Result<Query<AskedEpoch>, QueryRejection>,
 ) -> Result<Json<Suggestions>, Problem> {
-    turn.take(move || rules::suggestions(&state.store))
+    let epoch = asked.map_err(bad_query)?.id(&state);
+    turn.take(move || rules::suggestions(&state.store, epoch.as_deref()))
         .await
         .map(Json)
 }
@@ -54,6 +72,7 @@ pub(super) async fn suggestions(
     path = "/v1/rules/preview",
     operation_id = "previewRules",
     tag = "rules",
+    params(AskedEpoch),
     request_body(content = String, content_type = "application/yaml", description = "A rule file"),
     responses(
         (status = OK, body = Preview, description = "What they would do"),
@@ -67,16 +86,26 @@ pub(super) async fn suggestions(
 pub(super) async fn preview(
     State(state): State<AdminState>,
     Extension(turn): Extension<Turn>,
+    asked: Result<Query<AskedEpoch>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Preview>, Problem> {
+    let epoch = asked.map_err(bad_query)?.id(&state);
     let body = body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let file = String::from_utf8(body.into()).map_err(|_| {
         let detail = "the body is no text: expected a rule file, as YAML or JSON";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    turn.take(move || rules::preview(&state.store, &file))
+    turn.take(move || rules::preview(&state.store, epoch.as_deref(), &file))
         .await
         .map(Json)
+}
+
+// === impl AskedEpoch ===
+
+impl AskedEpoch {
+    fn id(&self, state: &AdminState) -> Option<String> {
+        epoch(state, self.epoch.as_deref().unwrap_or(PRESENT))
+    }
 }
 
 // === impl Turn ===

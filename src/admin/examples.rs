@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     outcome::Outcome,
-    store::{Filter, Order},
+    store::{ClassFilter, Filter, Order},
 };
 use axum::{
     Json,
@@ -34,6 +34,8 @@ pub(super) struct AskedMismatches {
     route: Option<String>,
     /// Only those that show this class.
     class: Option<String>,
+    /// Only of this epoch: its id, `present`, or `all`, which is the default.
+    epoch: Option<String>,
     /// Only with this outcome.
     #[param(schema_with = outcomes)]
     outcome: Option<String>,
@@ -52,10 +54,14 @@ pub(super) struct AskedMismatches {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskedClasses {
+    /// Only of this route.
+    route: Option<String>,
+    /// As in this epoch: its id, `all`, or `present`, which is the default.
+    epoch: Option<String>,
     /// Order of the classes.
     #[serde(default)]
     #[param(inline)]
-    order: Order,
+    sort: Order,
     /// Page size.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
@@ -67,10 +73,14 @@ pub(super) struct AskedClasses {
 /// Default page size of classes.
 const DEFAULT_CLASSES: usize = 100;
 
+/// The names of the present epoch and of all, where a call takes the id of one.
+pub(super) const PRESENT: &str = "present";
+const ALL: &str = "all";
+
 /// The mismatch classes
 ///
 /// A class groups differences of the same route, place (array indices as `[*]`) and kind. Each comes with its 5 newest
-/// examples.
+/// examples. Those of past epochs are listed only where they are asked for.
 #[utoipa::path(
     get,
     path = "/v1/classes",
@@ -101,11 +111,14 @@ pub(super) async fn classes(
     let mut faults = Vec::new();
     let limit = paging::limit(asked.limit.or(Some(DEFAULT_CLASSES)), &mut faults);
     paging::accept(faults)?;
-    let read = move || {
-        let cursor = asked.cursor.as_deref();
-        state.store.classes(asked.order, cursor, limit)
+    let filter = ClassFilter {
+        route: asked.route,
+        epoch: epoch(&state, asked.epoch.as_deref().unwrap_or(PRESENT)),
+        order: asked.sort,
+        limit,
+        cursor: asked.cursor,
     };
-    Ok(Json(blocking(read).await??))
+    Ok(Json(blocking(move || state.store.classes(&filter)).await??))
 }
 
 /// A mismatch class
@@ -119,7 +132,7 @@ pub(super) async fn classes(
         (
             status = OK,
             body = Class,
-            description = "The class, with its 50 newest examples",
+            description = "The class over all epochs, with its 50 newest examples",
         ),
         Fails<400>,
         Fails<404>,
@@ -168,10 +181,13 @@ pub(super) async fn mismatches(
     asked: Result<Query<AskedMismatches>, QueryRejection>,
 ) -> Result<Json<MismatchPage>, Problem> {
     let Query(asked) = asked.map_err(bad_query)?;
-    let filter = asked.validate()?;
-    Ok(Json(
-        blocking(move || state.store.mismatches(&filter)).await??,
-    ))
+    let filter = asked.validate(&state)?;
+    let store = state.store.clone();
+    let mut page = blocking(move || store.mismatches(&filter)).await??;
+    page.mismatches
+        .iter_mut()
+        .for_each(|mismatch| link(&state, mismatch));
+    Ok(Json(page))
 }
 
 /// A stored example
@@ -195,11 +211,26 @@ pub(super) async fn mismatch(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Mismatch>, Problem> {
     let Path(id) = id.map_err(bad_path)?;
-    let asked = id.clone();
-    let mismatch = blocking(move || state.store.mismatch(&asked)).await??;
-    mismatch
-        .map(Json)
-        .ok_or_else(|| Problem::unknown("stored mismatch", &id))
+    let (asked, store) = (id.clone(), state.store.clone());
+    let mismatch = blocking(move || store.mismatch(&asked)).await??;
+    let mut mismatch = mismatch.ok_or_else(|| Problem::unknown("stored mismatch", &id))?;
+    link(&state, &mut mismatch);
+    Ok(Json(mismatch))
+}
+
+/// Adds where the trace can be looked at.
+fn link(state: &AdminState, mismatch: &mut Mismatch) {
+    let telemetry = &state.running.config().settings.telemetry;
+    mismatch.trace_url = telemetry.link(&mismatch.trace_id);
+}
+
+/// The id of the epoch that a call asks for; `None`: all of them.
+pub(super) fn epoch(state: &AdminState, asked: &str) -> Option<String> {
+    match asked {
+        ALL => None,
+        PRESENT => Some(state.ledger.epoch().to_string()),
+        id => Some(id.to_owned()),
+    }
 }
 
 /// Most often the path holds bytes that are not text.
@@ -223,7 +254,7 @@ fn outcomes() -> Schema {
 
 impl AskedMismatches {
     /// Reports every fault at once.
-    fn validate(self) -> Result<Filter, Problem> {
+    fn validate(self, state: &AdminState) -> Result<Filter, Problem> {
         let mut faults = Vec::new();
         if let Some(asked) = &self.outcome
             && !names().contains(&asked.as_str())
@@ -240,6 +271,7 @@ impl AskedMismatches {
         Ok(Filter {
             route: self.route,
             class: self.class,
+            epoch: epoch(state, self.epoch.as_deref().unwrap_or(ALL)),
             outcome: self.outcome,
             since: since.map(SystemTime::from),
             limit,

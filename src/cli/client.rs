@@ -2,7 +2,7 @@
 //!
 //! It blocks, because a command has nothing else to do while it waits.
 
-use super::{chain, exit};
+use super::{chain, exit, print::complain};
 use http::{HeaderMap, Request, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -30,6 +30,14 @@ pub struct Address {
     /// Its token (`admin_token`), if one is set
     #[arg(long, env = "TWINREAD_ADMIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+}
+
+// The argument that chooses among epochs, shared by the commands that show mismatches.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct AskedEpoch {
+    /// Show the mismatches of this epoch: an id, or `all`; without it, those of the present one
+    #[arg(long, value_name = "ID", default_value = "present", hide_default_value = true, value_parser = epoch)]
+    pub(super) epoch: String,
 }
 
 /// A connection to the admin API, reopened if it was closed.
@@ -94,6 +102,16 @@ pub(crate) struct Received<T> {
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
 
+/// Accepts only ids that can be part of a query.
+fn epoch(text: &str) -> Result<String, &'static str> {
+    let is_of_id = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    if !text.is_empty() && text.chars().all(is_of_id) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the id of an epoch, such as 20261129T185910266-0001-4c72a8f0, or `all`")
+    }
+}
+
 /// A document as text for scripts.
 pub(super) fn pretty(document: &impl Serialize) -> String {
     serde_json::to_string_pretty(document).expect("a document must be JSON")
@@ -112,7 +130,7 @@ pub(super) fn print(is_json: bool, document: &impl Serialize, text: impl Display
 /// The exit code of a command that asks the admin API. Prints why there is no usable answer.
 pub(super) fn exit_code(ended: Result<ExitCode, Error>) -> ExitCode {
     ended.unwrap_or_else(|error| {
-        anstream::eprintln!("{}", chain(&error));
+        complain(chain(&error));
         ExitCode::from(error.exit_code())
     })
 }

@@ -22,6 +22,9 @@ pub struct Mismatch {
     pub started: Stamp,
     pub ended: Stamp,
     pub trace_id: String,
+    /// Where the trace can be looked at, if `telemetry.trace_url` says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace_url: Option<String>,
     pub span_id: String,
     /// The trace of the live request, if it had one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,7 @@ impl Mismatch {
             started: Stamp(report.started),
             ended: Stamp(report.ended),
             trace_id: trace_id(&report.span),
+            trace_url: None,
             span_id,
             live_trace_id: report.live.as_ref().map(trace_id),
             request: report.request.clone(),

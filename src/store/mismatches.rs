@@ -45,6 +45,8 @@ pub struct Filter {
     pub route: Option<String>,
     /// The id of a class.
     pub class: Option<String>,
+    /// The id of an epoch.
+    pub epoch: Option<String>,
     /// The name of an outcome.
     pub outcome: Option<String>,
     /// The check ended at or after this time.
@@ -52,6 +54,19 @@ pub struct Filter {
     /// The maximum number of results.
     pub limit: usize,
     /// Where the last page ended: [`Page::next`].
+    pub cursor: Option<String>,
+}
+
+/// Selects classes. `None` matches everything.
+#[derive(Clone, Debug, Default)]
+pub struct ClassFilter {
+    pub route: Option<String>,
+    /// The id of an epoch; counts and examples are then those of it.
+    pub epoch: Option<String>,
+    pub order: Order,
+    /// The maximum number of results.
+    pub limit: usize,
+    /// Where the last page ended: [`Classes::next`].
     pub cursor: Option<String>,
 }
 
@@ -82,6 +97,8 @@ pub struct Page {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Classes {
     pub classes: Vec<Class>,
+    /// The number of classes on all pages.
+    pub total: u64,
     /// The cursor of the next page; null on the last page.
     #[schema(required)]
     pub next: Option<String>,
@@ -138,31 +155,27 @@ impl Store {
         }
     }
 
-    /// Returns at most `limit` classes from `cursor` on, each with the ids of its 5 newest examples. A class whose
-    /// count rises between two pages may be missing from the second.
+    /// Returns the classes that match `filter`, each with the ids of its 5 newest examples. A class whose count rises
+    /// between two pages may be missing from the second.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub fn classes(
-        &self,
-        order: Order,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Classes, QueryError> {
-        let after = After::parse(cursor, order)?;
+    pub fn classes(&self, filter: &ClassFilter) -> Result<Classes, QueryError> {
+        let after = After::parse(filter.cursor.as_deref(), filter.order)?;
         // Read first, because what is written meanwhile may be missing and must count as waiting.
         let waiting = self.gauges.store_waiting.get();
-        let more = limit.saturating_add(1);
-        let read = |from: &_| query::classes(from, after, more, LISTED_EXAMPLES);
-        let mut listed = self.database.read(read)?;
+        let more = filter.limit.saturating_add(1);
+        let read = |from: &_| query::classes(from, filter, after, (more, LISTED_EXAMPLES));
+        let (mut listed, total) = self.database.read(read)?;
         Ok(Classes {
-            next: next(&mut listed, limit, |last| last.after.cursor()),
+            next: next(&mut listed, filter.limit, |last| last.after.cursor()),
             classes: listed.into_iter().map(|listed| listed.class).collect(),
+            total,
             waiting,
         })
     }
 
-    /// Returns a class with the ids of its 50 newest examples.
+    /// Returns a class, as it is over all epochs, with the ids of its 50 newest examples.
     ///
     /// # Errors
     /// [`QueryError::Database`].
@@ -198,13 +211,13 @@ impl Store {
         })
     }
 
-    /// Returns the newest mismatches of each class and the newest noise of each route, because both need rules.
-    /// Excludes differences with other causes.
+    /// Returns the newest mismatches of each class and the newest noise of each route, because both need rules; those of
+    /// `epoch`, or of all. Excludes differences with other causes.
     ///
     /// # Errors
     /// [`QueryError::Database`].
-    pub fn selection(&self) -> Result<Selection, QueryError> {
-        let select = |from: &_| query::select(from, SELECTED, SELECTED_PER_CLASS);
+    pub fn selection(&self, epoch: Option<&str>) -> Result<Selection, QueryError> {
+        let select = |from: &_| query::select(from, epoch, SELECTED, SELECTED_PER_CLASS);
         let selected = self.database.read(select)?;
         Ok(Selection {
             mismatches: self.documents(&selected.numbers, SELECTED_BYTES)?,

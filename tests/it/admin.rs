@@ -242,10 +242,10 @@ async fn routes_classes_and_mismatches_are_shown() {
     running.store(&THREE);
     let classes = running.get("/v1/classes").await.json();
     assert_eq!(ids(&classes["classes"]), [FREQUENT, RECENT]);
-    let recent = running.get("/v1/classes?order=recent&limit=1").await.json();
+    let recent = running.get("/v1/classes?sort=recent&limit=1").await.json();
     assert_eq!(ids(&recent["classes"]), [RECENT]);
     assert!(recent["next"].is_string(), "{recent}");
-    for wrong in ["limit=1001", "order=up", "since=x", "cursor=x"] {
+    for wrong in ["limit=1001", "sort=up", "since=x", "cursor=x"] {
         let refused = running.get(&format!("/v1/classes?{wrong}")).await;
         refused.assert_problem(400);
     }

@@ -22,10 +22,13 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Ids listed for each effect of a preview.
 const NAMED: usize = 3;
 
-/// Rules that would explain the stored mismatches. Takes long, and may block on disk I/O.
-pub(in crate::admin) fn suggestions(store: &Store) -> Result<documents::Suggestions, Problem> {
+/// Rules that would explain the stored mismatches of an epoch, or of all. Takes long, and may block on disk I/O.
+pub(in crate::admin) fn suggestions(
+    store: &Store,
+    epoch: Option<&str>,
+) -> Result<documents::Suggestions, Problem> {
     let begun = Instant::now();
-    let selection = store.selection()?;
+    let selection = store.selection(epoch)?;
     let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
     let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
     Ok(documents::Suggestions {
@@ -43,7 +46,11 @@ pub(in crate::admin) fn suggestions(store: &Store) -> Result<documents::Suggesti
 }
 
 /// What the rules of a file would hide. Takes long, and may block on disk I/O.
-pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::Preview, Problem> {
+pub(in crate::admin) fn preview(
+    store: &Store,
+    epoch: Option<&str>,
+    file: &str,
+) -> Result<documents::Preview, Problem> {
     let begun = Instant::now();
     let today = ledger::today();
     let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
@@ -52,7 +59,7 @@ pub(in crate::admin) fn preview(store: &Store, file: &str) -> Result<documents::
         Problem::invalid(detail, &faults)
     })?;
     let preview = Preview::new(rules, today);
-    let selection = store.selection()?;
+    let selection = store.selection(epoch)?;
     let mut hides = vec![0_u64; preview.rules().rules().len()];
     let mut answer = documents::Preview {
         mismatches: selection.stored,

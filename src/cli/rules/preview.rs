@@ -4,7 +4,7 @@ use crate::{
     admin::documents::Preview,
     cli::{
         bad_input,
-        client::{self, Address, Error, Received},
+        client::{self, Address, AskedEpoch, Error, Received},
     },
 };
 use std::{fs, path::PathBuf, process::ExitCode};
@@ -16,6 +16,8 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     address: Address,
+    #[command(flatten)]
+    asked: AskedEpoch,
     /// Print the JSON document of the admin API
     #[arg(long)]
     json: bool,
@@ -31,7 +33,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
-    let preview: Received<Preview> = client.post("/v1/rules/preview", "application/yaml", file)?;
+    let path = format!("/v1/rules/preview?epoch={}", args.asked.epoch);
+    let preview: Received<Preview> = client.post(&path, "application/yaml", file)?;
     Ok(client::print(args.json, &preview, text(&preview)))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     admin::documents::{Suggestion, Suggestions},
-    cli::client::{self, Address, Error, Received},
+    cli::client::{self, Address, AskedEpoch, Error, Received},
 };
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -11,6 +11,8 @@ use std::{fmt::Write as _, process::ExitCode};
 pub(super) struct Args {
     #[command(flatten)]
     address: Address,
+    #[command(flatten)]
+    asked: AskedEpoch,
     /// Print the JSON document of the admin API instead of a rule file
     #[arg(long)]
     json: bool,
@@ -23,7 +25,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
 
 fn suggest(args: &Args) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
-    let suggestions: Received<Suggestions> = client.get("/v1/rules/suggestions")?;
+    let path = format!("/v1/rules/suggestions?epoch={}", args.asked.epoch);
+    let suggestions: Received<Suggestions> = client.get(&path)?;
     let file = file(&suggestions);
     Ok(client::print(args.json, &suggestions, file.trim_end()))
 }

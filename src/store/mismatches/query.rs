@@ -1,11 +1,11 @@
 //! Reads stored examples page by page. An index serves every filter, whatever else is stored.
 
 use super::{
-    Filter, Order, QueryError,
+    ClassFilter, Filter, Order, QueryError,
     record::{MISMATCH, NOISE, OUTCOMES, id_of, number_of},
 };
 use crate::store::document::{Class, Stamp};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::cmp::Reverse;
 
 /// A stored example: its number and its stored document.
@@ -41,37 +41,78 @@ pub(super) struct Listed {
     pub(super) after: After,
 }
 
-/// The newest `?5` numbers of one outcome, from `?2` to below `?3`, that ended at `?4` or later, of a class or a route.
-const BY_CLASS: &str = "SELECT shown.number FROM mismatch_shown shown
-    JOIN mismatches USING (number)
-    WHERE shown.class = ?6 AND shown.outcome = ?1 AND shown.number >= ?2 AND shown.number < ?3
-      AND ended >= ?4 AND (?7 IS NULL OR route = ?7)
-    ORDER BY shown.number DESC LIMIT ?5";
-const BY_ROUTE: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_route
-    WHERE route = ?6 AND outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
-    ORDER BY number DESC LIMIT ?5";
-const BY_OUTCOME: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_outcome
-    WHERE outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?4
-    ORDER BY number DESC LIMIT ?5";
+/// Which examples are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    first: i64,
+    before: i64,
+    /// The number of an epoch; `None`: of all.
+    epoch: Option<i64>,
+    since: i64,
+    class: Option<i64>,
+    route: Option<i64>,
+    limit: i64,
+}
 
-/// The newest `?3` numbers of a class.
-const NEWEST: &str = "SELECT number FROM mismatch_shown WHERE class = ?1 AND outcome = ?2
-    ORDER BY number DESC LIMIT ?3";
+/// The number of no epoch.
+const UNKNOWN: i64 = -1;
 
-const CLASS: &str =
-    "SELECT class.id, route.name AS route, place, kind, count, first_seen, last_seen, kept
-    FROM mismatch_classes class JOIN mismatch_routes route ON route.id = class.route
-    WHERE kind <> ''";
+/// Queries for the examples of one outcome `?1`, numbered from `?2` to below `?3`. What each adds: the check ended at `?5`
+/// or later, it shows the class `?6`, it is of the route `?7`.
+const BY_CLASS: &str = "SELECT example.number FROM mismatch_shown AS example JOIN mismatches AS whole USING (number)
+    WHERE example.class = ?6 AND example.outcome = ?1 AND example.number >= ?2 AND example.number < ?3
+      AND whole.ended >= ?5 AND (?7 IS NULL OR whole.route = ?7)";
+const BY_ROUTE: &str =
+    "SELECT example.number FROM mismatches AS example INDEXED BY mismatches_by_route
+    WHERE route = ?7 AND outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?5";
+const BY_OUTCOME: &str =
+    "SELECT example.number FROM mismatches AS example INDEXED BY mismatches_by_outcome
+    WHERE outcome = ?1 AND number >= ?2 AND number < ?3 AND ended >= ?5";
+const NUMBERS_OF_CLASS: &str = "SELECT example.number FROM mismatch_shown AS example
+    WHERE class = ?6 AND outcome = ?1 AND number >= ?2 AND number < ?3";
+const IDS_OF_CLASS: &str = "SELECT whole.id FROM mismatch_shown AS example JOIN mismatches AS whole USING (number)
+    WHERE example.class = ?6 AND example.outcome = ?1 AND example.number >= ?2 AND example.number < ?3";
+
+/// What limits each of them to the epoch `?4`, and to the newest `?8`. The index has both columns: `epoch` follows the
+/// document in a row, which would have to be read.
+const NEWEST: &str = "AND (?4 IS NULL OR EXISTS (
+      SELECT 1 FROM mismatches AS own INDEXED BY mismatches_by_epoch
+      WHERE own.epoch = ?4 AND own.outcome = ?1 AND own.number = example.number))
+    ORDER BY example.number DESC LIMIT ?8";
+
+/// What of a class is listed: over all epochs, or in the epoch `?1`.
+const CLASS: &str = "SELECT class.id, route.name AS route, class.place AS place, class.kind AS kind,
+      class.kept AS kept, seen.count AS count, seen.first_seen AS first_seen, seen.last_seen AS last_seen";
+const OF_ALL_EPOCHS: &str = "FROM mismatch_classes AS class
+    JOIN mismatch_routes AS route ON route.id = class.route
+    JOIN mismatch_classes AS seen ON seen.id = class.id";
+const OF_EPOCH: &str = "FROM mismatch_class_epochs AS seen
+    JOIN mismatch_classes AS class ON class.id = seen.class AND seen.epoch = ?1
+    JOIN mismatch_routes AS route ON route.id = class.route";
 
 /// The first number filed at `?1` or later.
 const FIRST: &str =
     "SELECT number FROM mismatches WHERE filed >= ?1 ORDER BY filed, number LIMIT 1";
+/// The first number of an epoch and outcome.
+const FIRST_OF_EPOCH: &str = "SELECT number FROM mismatches INDEXED BY mismatches_by_epoch
+    WHERE epoch = ?1 AND outcome = ?2 ORDER BY number LIMIT 1";
 const BY_ID: &str =
     "SELECT number, document FROM mismatches WHERE id = ?1 ORDER BY number DESC LIMIT 1";
 
 /// The queries on tables that may be large.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 6] = [BY_CLASS, BY_ROUTE, BY_OUTCOME, NEWEST, FIRST, BY_ID];
+pub(super) fn queries() -> Vec<String> {
+    let newest = [
+        BY_CLASS,
+        BY_ROUTE,
+        BY_OUTCOME,
+        NUMBERS_OF_CLASS,
+        IDS_OF_CLASS,
+    ]
+    .map(newest);
+    let others = [FIRST, FIRST_OF_EPOCH, BY_ID].map(str::to_owned);
+    newest.into_iter().chain(others).collect()
+}
 
 /// The numbers of the newest examples that match `filter`, below `before`.
 pub(super) fn numbers(
@@ -90,24 +131,28 @@ pub(super) fn numbers(
     if route == Some(None) || class == Some(None) {
         return Ok(Vec::new());
     }
-    let (sql, of) = match (class.flatten(), route.flatten()) {
-        (Some(class), route) => (BY_CLASS, vec![Some(class), route]),
-        (None, Some(route)) => (BY_ROUTE, vec![Some(route)]),
-        (None, None) => (BY_OUTCOME, Vec::new()),
+    let mut wanted = Wanted {
+        before,
+        epoch: epoch(database, filter.epoch.as_deref())?,
+        class: class.flatten(),
+        route: route.flatten(),
+        ..Wanted::newest(limit)
     };
-    let (mut since, mut first) = (i64::MIN, i64::MIN);
+    let sql = match (wanted.class, wanted.route) {
+        (Some(_), _) => BY_CLASS,
+        (None, Some(_)) => BY_ROUTE,
+        (None, None) => BY_OUTCOME,
+    };
     if let Some(time) = filter.since {
-        since = Stamp(time).millis();
-        let found = database.prepare_cached(FIRST)?.query_row([since], number);
-        first = found.optional()?.unwrap_or(i64::MAX);
+        wanted.since = Stamp(time).millis();
+        let mut first = database.prepare_cached(FIRST)?;
+        let first = first.query_row([wanted.since], number).optional()?;
+        wanted.first = first.unwrap_or(i64::MAX);
     }
     let mut found = Vec::new();
-    let mut statement = database.prepare_cached(sql)?;
     for (outcome, name) in OUTCOMES {
-        if filter.outcome.as_ref().is_none_or(|wanted| wanted == name) {
-            let range = [outcome, first, before, since, limit as i64].map(Some);
-            let params = params_from_iter(range.into_iter().chain(of.iter().copied()));
-            found.append(&mut numbers_of(&mut statement, params)?);
+        if filter.outcome.as_ref().is_none_or(|asked| asked == name) {
+            found.append(&mut find(database, sql, outcome, wanted)?);
         }
     }
     found.sort_unstable_by_key(|number| Reverse(*number));
@@ -131,23 +176,31 @@ pub(super) fn by_id(database: &Connection, id: i64) -> rusqlite::Result<Option<F
     document.query_row([id], found).optional()
 }
 
-/// At most `limit` classes after `after`, with at most `examples` ids each.
+/// At most `limit` classes after `after` that match `filter`, with at most `examples` ids each; and the number of all
+/// that match.
 pub(super) fn classes(
     database: &Connection,
+    filter: &ClassFilter,
     after: After,
-    limit: usize,
-    examples: usize,
-) -> rusqlite::Result<Vec<Listed>> {
+    (limit, examples): (usize, usize),
+) -> rusqlite::Result<(Vec<Listed>, u64)> {
+    let epoch = epoch(database, filter.epoch.as_deref())?;
+    let (from, route) = (of(epoch), &filter.route);
+    let matching = format!("{from} WHERE class.kind <> '' AND (?2 IS NULL OR route.name = ?2)");
+    let total = format!("SELECT count(*) {matching}");
+    let total: i64 = database.query_row(&total, params![epoch, route], |row| row.get(0))?;
     // The number of classes is bounded, so that no index is needed.
     let key = match after.order {
         Order::Frequent => "count",
         Order::Recent => "last_seen",
     };
     let sql = format!(
-        "{CLASS} AND ({key}, class.id) < (?1, ?2) ORDER BY {key} DESC, class.id DESC LIMIT ?3"
+        "{CLASS} {matching} AND (seen.{key}, class.id) < (?3, ?4)
+         ORDER BY seen.{key} DESC, class.id DESC LIMIT ?5"
     );
     let mut statement = database.prepare_cached(&sql)?;
-    let listed = statement.query_map(params![after.key, after.id, limit as i64], |row| {
+    let page = params![epoch, route, after.key, after.id, limit as i64];
+    let listed = statement.query_map(page, |row| {
         let id = row.get(0)?;
         let key = row.get(key)?;
         Ok((id, key, class(row)?))
@@ -155,70 +208,144 @@ pub(super) fn classes(
     let mut found = Vec::new();
     for row in listed {
         let (id, key, class) = row?;
+        let wanted = Wanted {
+            epoch,
+            ..Wanted::of_class(id, examples)
+        };
         found.push(Listed {
-            class: with_examples(database, id, class, examples)?,
+            class: with_examples(database, class, wanted)?,
             after: After { key, id, ..after },
         });
     }
-    Ok(found)
+    Ok((found, total.unsigned_abs()))
 }
 
+/// The class over all epochs.
 pub(super) fn class_by_id(
     database: &Connection,
     id: i64,
     examples: usize,
 ) -> rusqlite::Result<Option<Class>> {
-    let sql = format!("{CLASS} AND class.id = ?1");
+    let sql = format!("{CLASS} {OF_ALL_EPOCHS} WHERE class.kind <> '' AND class.id = ?1");
     let mut statement = database.prepare_cached(&sql)?;
     let found = statement.query_row([id], class).optional()?;
-    let found = found.map(|class| with_examples(database, id, class, examples));
+    let found = found.map(|class| with_examples(database, class, Wanted::of_class(id, examples)));
     found.transpose()
 }
 
-/// What rules are judged by: the newest examples of each class of mismatches, and of the noise of each route. Their number
-/// is `most` at most, but one of each.
+/// What rules are judged by: the newest examples of each class of mismatches, and of the noise of each route, of one epoch
+/// or of all. Their number is `most` at most, but one of each.
 pub(super) fn select(
     database: &Connection,
+    of_epoch: Option<&str>,
     most: usize,
     per_class: usize,
 ) -> rusqlite::Result<Selected> {
+    let epoch = epoch(database, of_epoch)?;
     let classes = "SELECT id, outcome FROM mismatch_classes WHERE outcome IN (?1, ?2)";
     let mut classes = database.prepare_cached(classes)?;
     let classes = classes.query_map([MISMATCH, NOISE], |row| Ok([row.get(0)?, row.get(1)?]))?;
     let classes: Vec<[i64; 2]> = classes.collect::<Result<_, _>>()?;
     let per_class = (most / classes.len().max(1)).clamp(1, per_class);
     let mut numbers = Vec::new();
-    let mut newest = database.prepare_cached(NEWEST)?;
     for [class, outcome] in classes {
-        let params = [class, outcome, per_class as i64];
-        numbers.append(&mut numbers_of(&mut newest, params)?);
+        let wanted = Wanted {
+            epoch,
+            ..Wanted::of_class(class, per_class)
+        };
+        numbers.append(&mut find(database, NUMBERS_OF_CLASS, outcome, wanted)?);
     }
     numbers.sort_unstable_by_key(|number| Reverse(*number));
     numbers.dedup();
-    // One class retains an example of another outcome.
-    let stored = "SELECT kept - (SELECT coalesce(sum(kept), 0) FROM mismatch_classes
-                  WHERE outcome NOT IN (?1, ?2)) FROM mismatch_totals";
-    let stored = database.query_row(stored, [MISMATCH, NOISE], number)?;
     Ok(Selected {
         numbers,
         per_class,
-        stored: stored.unsigned_abs(),
+        stored: stored(database, epoch)?,
     })
 }
 
-fn with_examples(
+/// The number of stored mismatches and noise.
+fn stored(database: &Connection, epoch: Option<i64>) -> rusqlite::Result<u64> {
+    let stored: i64 = match epoch {
+        Some(epoch) => {
+            let of_epoch = "SELECT count(*) FROM mismatches INDEXED BY mismatches_by_epoch
+                WHERE epoch = ?1 AND outcome IN (?2, ?3)";
+            database.query_row(of_epoch, [epoch, MISMATCH, NOISE], number)?
+        }
+        // One class retains an example of another outcome.
+        None => {
+            let of_all = "SELECT kept - (SELECT coalesce(sum(kept), 0) FROM mismatch_classes
+                WHERE outcome NOT IN (?1, ?2)) FROM mismatch_totals";
+            database.query_row(of_all, [MISMATCH, NOISE], number)?
+        }
+    };
+    Ok(stored.unsigned_abs())
+}
+
+/// The class with the ids of its newest examples; within an epoch, also with their number.
+fn with_examples(database: &Connection, class: Class, wanted: Wanted) -> rusqlite::Result<Class> {
+    let examples = find(database, IDS_OF_CLASS, MISMATCH, wanted)?;
+    let mut kept = class.kept;
+    if wanted.epoch.is_some() {
+        let all = Wanted {
+            limit: i64::MAX,
+            ..wanted
+        };
+        kept = find(database, NUMBERS_OF_CLASS, MISMATCH, all)?.len() as u64;
+    }
+    Ok(Class {
+        examples: examples.into_iter().map(id_of).collect(),
+        kept,
+        ..class
+    })
+}
+
+/// What one of the queries for examples finds.
+fn find(
     database: &Connection,
-    id: i64,
-    class: Class,
-    limit: usize,
-) -> rusqlite::Result<Class> {
-    let newest =
-        "SELECT example.id FROM mismatch_shown shown JOIN mismatches example USING (number)
-                  WHERE shown.class = ?1 AND shown.outcome = ?2 ORDER BY shown.number DESC LIMIT ?3";
-    let mut newest = database.prepare_cached(newest)?;
-    let newest = newest.query_map(params![id, MISMATCH, limit as i64], number)?;
-    let examples = newest.map(|id| id.map(id_of)).collect::<Result<_, _>>()?;
-    Ok(Class { examples, ..class })
+    sql: &str,
+    outcome: i64,
+    wanted: Wanted,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut first = wanted.first;
+    if let Some(epoch) = wanted.epoch {
+        let mut of_epoch = database.prepare_cached(FIRST_OF_EPOCH)?;
+        let of_epoch = of_epoch.query_row([epoch, outcome], number).optional()?;
+        first = first.max(of_epoch.unwrap_or(i64::MAX));
+    }
+    let mut statement = database.prepare_cached(&newest(sql))?;
+    let Wanted {
+        before,
+        epoch,
+        since,
+        class,
+        route,
+        limit,
+        ..
+    } = wanted;
+    let params = params![outcome, first, before, epoch, since, class, route, limit];
+    statement.query_map(params, number)?.collect()
+}
+
+fn newest(sql: &str) -> String {
+    format!("{sql} {NEWEST}")
+}
+
+/// The tables of classes, of one epoch or of all.
+fn of(epoch: Option<i64>) -> &'static str {
+    match epoch {
+        Some(_) => OF_EPOCH,
+        None => OF_ALL_EPOCHS,
+    }
+}
+
+/// The number of an epoch by its id.
+fn epoch(database: &Connection, id: Option<&str>) -> rusqlite::Result<Option<i64>> {
+    let Some(id) = id else { return Ok(None) };
+    let known = "SELECT number FROM mismatch_epochs WHERE id = ?1";
+    let mut known = database.prepare_cached(known)?;
+    let known = known.query_row([id], number).optional()?;
+    Ok(Some(known.unwrap_or(UNKNOWN)))
 }
 
 fn class(row: &Row<'_>) -> rusqlite::Result<Class> {
@@ -247,8 +374,27 @@ fn number(row: &Row<'_>) -> rusqlite::Result<i64> {
     row.get(0)
 }
 
-fn numbers_of(statement: &mut Statement<'_>, params: impl Params) -> rusqlite::Result<Vec<i64>> {
-    statement.query_map(params, number)?.collect()
+// === impl Wanted ===
+
+impl Wanted {
+    fn newest(limit: usize) -> Self {
+        Self {
+            first: i64::MIN,
+            before: i64::MAX,
+            epoch: None,
+            since: i64::MIN,
+            class: None,
+            route: None,
+            limit: limit as i64,
+        }
+    }
+
+    fn of_class(class: i64, limit: usize) -> Self {
+        Self {
+            class: Some(class),
+            ..Self::newest(limit)
+        }
+    }
 }
 
 // === impl After ===

@@ -15,6 +15,8 @@ use std::{collections::HashSet, io, mem, sync::Arc};
 pub(super) struct Record {
     pub(super) id: i64,
     pub(super) route: Arc<str>,
+    /// Its id.
+    pub(super) epoch: Arc<str>,
     /// One of [`OUTCOMES`].
     pub(super) outcome: i64,
     /// Milliseconds since 1970.
@@ -98,6 +100,7 @@ impl Record {
         Some(Self {
             id: report.span.span_id.cast_signed(),
             route: report.route.clone(),
+            epoch: report.epoch.clone(),
             outcome,
             ended: Stamp(report.ended).millis(),
             classes: classes.collect(),

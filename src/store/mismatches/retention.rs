@@ -25,6 +25,9 @@ pub(super) struct Dropped {
     pub(super) classes: u64,
 }
 
+/// Epochs whose counts of classes stay.
+const EPOCHS: i64 = 100;
+
 const FULL: &str = "SELECT id, outcome, kept - ?1 FROM mismatch_classes WHERE kept > ?1";
 
 /// The oldest `?3` examples of a class.
@@ -67,15 +70,16 @@ impl<'t> Retention<'t> {
             number += 1;
             filed = filed.max(record.ended);
             let route = self.route(&record.route)?;
-            let classes = self.classify(record, route)?;
+            let epoch = self.epoch(&record.epoch)?;
+            let classes = self.classify(record, route, epoch)?;
             let Some(document) = &record.document else {
                 self.dropped.examples += 1;
                 continue;
             };
             let (id, outcome, ended) = (record.id, record.outcome, record.ended);
             self.run(
-                "INSERT INTO mismatches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![number, id, route, outcome, filed, ended, document],
+                "INSERT INTO mismatches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![number, id, route, outcome, filed, ended, document, epoch],
             )?;
             for class in classes {
                 let link = "INSERT INTO mismatch_shown VALUES (?1, ?2, ?3)";
@@ -95,15 +99,32 @@ impl<'t> Retention<'t> {
         Ok(self.database.last_insert_rowid())
     }
 
+    fn epoch(&self, id: &str) -> rusqlite::Result<i64> {
+        let known = "SELECT number FROM mismatch_epochs WHERE id = ?1";
+        let mut known = self.database.prepare_cached(known)?;
+        if let Some(number) = known.query_row([id], |row| row.get(0)).optional()? {
+            return Ok(number);
+        }
+        self.run("INSERT INTO mismatch_epochs (id) VALUES (?1)", [id])?;
+        let number = self.database.last_insert_rowid();
+        let forget = "DELETE FROM mismatch_epochs WHERE number <= ?1";
+        self.run(forget, [number - EPOCHS])?;
+        Ok(number)
+    }
+
     /// Counts a mismatch under its classes. Returns the classes that show or retain the example.
-    fn classify(&mut self, record: &Record, route: i64) -> rusqlite::Result<Vec<i64>> {
+    fn classify(&mut self, record: &Record, route: i64, epoch: i64) -> rusqlite::Result<Vec<i64>> {
         let is_mismatch = record.outcome == MISMATCH;
         let mut classes = Vec::new();
         for class in &record.classes {
             // Lag and noise are shown under a class, but are no mismatches of it.
-            if !is_mismatch || self.count(class, route, record.ended)? {
-                classes.push(class.id);
+            if is_mismatch {
+                if !self.count(class, route, record.ended)? {
+                    continue;
+                }
+                self.count_in(epoch, class.id, record.ended)?;
             }
+            classes.push(class.id);
         }
         if !is_mismatch || classes.is_empty() {
             let of_route = -8 * route - record.outcome;
@@ -135,6 +156,16 @@ impl<'t> Retention<'t> {
         )?;
         self.dropped.classes += u64::from(added == 0);
         Ok(added > 0)
+    }
+
+    fn count_in(&self, epoch: i64, class: i64, ended: i64) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO mismatch_class_epochs VALUES (?1, ?2, 1, ?3, ?3)
+             ON CONFLICT DO UPDATE SET count = count + 1, first_seen = min(first_seen, ?3),
+             last_seen = max(last_seen, ?3)",
+            [class, epoch, ended],
+        )?;
+        Ok(())
     }
 
     /// Removes what exceeds a limit or, at `now`, is too old; `false` if more is left than may be removed at once.

@@ -61,10 +61,11 @@ impl Kept {
     }
 
     fn classes(&self) -> Vec<Class> {
-        self.store
-            .classes(Order::Frequent, None, 100)
-            .unwrap()
-            .classes
+        let filter = ClassFilter {
+            limit: 100,
+            ..ClassFilter::default()
+        };
+        self.store.classes(&filter).unwrap().classes
     }
 
     fn class(&self, name: &str) -> Class {
@@ -332,12 +333,18 @@ fn pages_of_classes_follow_one_another_in_both_orders() {
         }
     }
     let seen = |order| {
-        let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+        let mut seen = Vec::new();
+        let mut filter = ClassFilter {
+            order,
+            limit: 1,
+            ..ClassFilter::default()
+        };
         loop {
-            let page = kept.store.classes(order, cursor.as_deref(), 1).unwrap();
+            let page = kept.store.classes(&filter).unwrap();
+            assert_eq!(page.total, 4);
             seen.extend(page.classes.into_iter().map(|class| class.id));
-            cursor = page.next;
-            if cursor.is_none() {
+            filter.cursor = page.next;
+            if filter.cursor.is_none() {
                 return seen;
             }
         }
@@ -403,11 +410,109 @@ fn filters_admit_what_matches_all_of_them() {
         let found = kept.store.mismatches(&wrong);
         assert!(matches!(found, Err(QueryError::Cursor(_))), "{cursor}");
     }
-    let recent = kept.store.classes(Order::Recent, None, 1).unwrap().next;
+    let by = |order, cursor: Option<&str>| ClassFilter {
+        order,
+        limit: 1,
+        cursor: cursor.map(str::to_owned),
+        ..ClassFilter::default()
+    };
+    let recent = kept.store.classes(&by(Order::Recent, None)).unwrap().next;
     for cursor in ["12", recent.as_deref().unwrap()] {
-        let classes = kept.store.classes(Order::Frequent, Some(cursor), 9);
+        let classes = kept.store.classes(&by(Order::Frequent, Some(cursor)));
         assert!(matches!(classes, Err(QueryError::Cursor(_))), "{cursor}");
     }
+}
+
+/// A mismatch of another epoch than the others.
+fn later(number: u64, classes: &[&str]) -> Report {
+    Report {
+        epoch: "e2".into(),
+        ..mismatch(number, classes)
+    }
+}
+
+#[test]
+fn an_epoch_has_its_own_classes_counts_and_examples() {
+    let kept = Kept::new(Config {
+        keep_per_class: 3,
+        ..Config::default()
+    });
+    kept.keep(&[mismatch(1, &["one", "gone"]), mismatch(2, &["one"])]);
+    kept.keep(&[
+        later(3, &["one"]),
+        later(4, &["one"]),
+        mismatch(5, &["one"]),
+    ]);
+    let of = |epoch: Option<&str>, route: Option<&str>| {
+        let filter = ClassFilter {
+            route: route.map(str::to_owned),
+            epoch: epoch.map(str::to_owned),
+            limit: 9,
+            ..ClassFilter::default()
+        };
+        let page = kept.store.classes(&filter).unwrap();
+        assert_eq!(page.total, page.classes.len() as u64);
+        let shown = |class: &Class| (class.id.clone(), class.count, class.kept);
+        page.classes.iter().map(shown).collect::<Vec<_>>()
+    };
+    // The class retains 3, 4 and 5; the other one retains 1, which shows both.
+    let (one, gone) = (id("one"), id("gone"));
+    let rows = |rows: &[(&String, u64, u64)]| -> Vec<_> {
+        let rows = rows.iter();
+        rows.map(|(id, count, kept)| ((*id).clone(), *count, *kept))
+            .collect()
+    };
+    assert_eq!(of(None, None), rows(&[(&one, 5, 3), (&gone, 1, 1)]));
+    assert_eq!(of(Some("e1"), None), rows(&[(&one, 3, 1), (&gone, 1, 1)]));
+    assert_eq!(of(Some("e2"), None), rows(&[(&one, 2, 2)]));
+    assert_eq!(of(Some("e2"), Some("get-item")), rows(&[(&one, 2, 2)]));
+    assert_eq!(of(Some("e2"), Some("another")), []);
+    assert_eq!(of(Some("e3"), None), []);
+    assert_eq!(kept.class("one").count, 5);
+
+    let examples = |epoch: &str| {
+        let filter = |class: Option<String>, route: Option<String>| Filter {
+            class,
+            route,
+            epoch: Some(epoch.to_owned()),
+            ..Filter::all(9)
+        };
+        let all = kept.paths(&filter(None, None));
+        assert_eq!(kept.paths(&filter(None, Some("get-item".to_owned()))), all);
+        (all, kept.paths(&filter(Some(id("one")), None)))
+    };
+    let paths = |paths: &[&str]| -> Vec<String> { paths.iter().map(ToString::to_string).collect() };
+    assert_eq!(examples("e2"), (paths(&["4", "3"]), paths(&["4", "3"])));
+    assert_eq!(examples("e1"), (paths(&["5", "1"]), paths(&["5"])));
+    assert_eq!(examples("e3"), (paths(&[]), paths(&[])));
+
+    let selected = |epoch| {
+        let selection = kept.store.selection(epoch).unwrap();
+        (selection.mismatches.len(), selection.stored)
+    };
+    assert_eq!(selected(None), (4, 4));
+    assert_eq!(selected(Some("e2")), (2, 2));
+    assert_eq!(selected(Some("e3")), (0, 0));
+}
+
+#[test]
+fn counts_of_the_oldest_epochs_go() {
+    let kept = Kept::new(Config::default());
+    let of = |epoch: u64| Report {
+        epoch: format!("e{epoch}").into(),
+        ..mismatch(epoch + 1, &["one"])
+    };
+    kept.keep(&(0..=100).map(of).collect::<Vec<_>>());
+    let count = |epoch: &str| {
+        let filter = ClassFilter {
+            epoch: Some(epoch.to_owned()),
+            limit: 9,
+            ..ClassFilter::default()
+        };
+        kept.store.classes(&filter).unwrap().total
+    };
+    assert_eq!((count("e0"), count("e1"), count("e100")), (0, 1, 1));
+    assert_eq!(kept.class("one").count, 101);
 }
 
 #[test]
@@ -432,7 +537,7 @@ fn every_question_is_answered_by_an_index() {
     kept.keep(&[mismatch(1, &["one"])]);
     let plans = kept.store.database.read(|from| {
         let mut plans = Vec::new();
-        for sql in query::QUERIES {
+        for sql in query::queries() {
             let mut plan = from.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
             let parameters = vec![1; plan.parameter_count()];
             let rows = plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get(3))?;
@@ -441,7 +546,8 @@ fn every_question_is_answered_by_an_index() {
         Ok(plans)
     });
     for step in plans.unwrap() {
-        assert!(step.starts_with("SEARCH"), "{step}");
+        let is_by_index = step.starts_with("SEARCH") || step.starts_with("CORRELATED");
+        assert!(is_by_index, "{step}");
     }
 }
 
@@ -483,7 +589,7 @@ fn what_rules_are_judged_by_comes_out_as_it_was() {
     let kept = Kept::new(Config::default());
     let report = with_basis();
     kept.keep(std::slice::from_ref(&report));
-    let selection = kept.store.selection().unwrap();
+    let selection = kept.store.selection(None).unwrap();
     let difference = &selection.mismatches[0].differences[0];
     assert_eq!(difference.basis, report.differences[0].basis);
     assert_eq!(difference.class_place, "$.items[*].price");
@@ -515,7 +621,7 @@ fn a_selection_has_noise_and_as_much_of_each_class() {
         report(62, Outcome::Noise, &["rare"]),
         report(63, Outcome::Transient, &["rare"]),
     ]);
-    let selection = kept.store.selection().unwrap();
+    let selection = kept.store.selection(None).unwrap();
     let found: Vec<_> = selection
         .mismatches
         .iter()

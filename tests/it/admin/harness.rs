@@ -147,7 +147,10 @@ impl Running {
     /// Stores mismatches in this order, and waits until they are.
     pub(crate) fn store(&self, mismatches: &[Mismatched<'_>]) {
         for (number, mismatch) in (1..).zip(mismatches) {
-            self.parts.reports.send(mismatch.report(number));
+            self.parts.reports.send(Report {
+                epoch: self.ledger.epoch(),
+                ..mismatch.report(number)
+            });
         }
         let deadline = Instant::now() + PATIENCE;
         while self.state.gauges.store_waiting.get() > 0 {
