@@ -6,15 +6,19 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod gate;
+pub(crate) mod mismatches;
+mod print;
 pub(crate) mod recheck;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod set;
+pub(crate) mod show;
 pub(crate) mod status;
+mod table;
 mod verdict;
 
-use crate::spanned_yaml::ConfigError;
+use crate::{spanned_yaml::ConfigError, verdict::Counted};
 use clap::{Parser, Subcommand, error::ErrorKind};
 use std::{error::Error, fmt::Display, process::ExitCode};
 
@@ -47,6 +51,8 @@ enum Command {
     Gate(gate::Args),
     /// Shows the verdict, its reasons, the routes and the newest mismatches
     Status(status::Args),
+    Mismatches(mismatches::Args),
+    Show(show::Args),
     /// Changes settings of a running twinread
     Set(set::Args),
     Completions(completions::Args),
@@ -69,6 +75,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Status(args) => status::run(args),
+        Command::Mismatches(args) => mismatches::run(args),
+        Command::Show(args) => show::run(args),
         Command::Set(args) => set::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Recheck(args) => recheck::run(args),
@@ -82,7 +90,7 @@ fn warn(warning: &ConfigError) {
         message,
         ..warning.clone()
     };
-    anstream::eprintln!("{warning}");
+    print::complain(warning);
 }
 
 /// An error and its causes, on one line.
@@ -94,16 +102,13 @@ fn chain(error: &dyn Error) -> String {
 
 /// Prints why the input is wrong.
 fn bad_input(why: impl Display) -> ExitCode {
-    anstream::eprintln!("{why}");
+    print::complain(why);
     ExitCode::from(exit::USAGE)
 }
 
 /// `1 rule`, `2 rules`.
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    }
+fn counted(count: usize, what: &'static str) -> String {
+    Counted(count as u64, what).to_string()
 }
 
 /// Avoids clap's exit code 2, because for `gate` it means undecided.

@@ -76,6 +76,7 @@ pub use action::{
     Action, Bijection, Format, Map, Members, Near, On, Parse, Pattern, Rename, Replace, Same,
     Scope, Subject, TextForm, Time, Transform, Tree as ParsedTree,
 };
+pub(crate) use query::Selector;
 pub use query::{InvalidPath, Query};
 pub use target::{InvalidTarget, Target};
 pub use tree::{Move, State, Tree};

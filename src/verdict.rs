@@ -96,7 +96,7 @@ pub use finding::{Code, Decision, Finding};
 pub use judge::{Judgement, Soak, judge};
 pub use keys::DistinctKeys;
 pub use limits::{Limits, RequiredRoutes};
-pub use percent::Percent;
+pub use percent::{Counted, Percent, Span};
 pub use rate::EventRate;
 pub use requirement::{Requirement, Requirements};
 pub use soak::SoakClock;

@@ -4,12 +4,15 @@ mod bodies;
 mod excerpt;
 mod masks;
 mod message;
-mod print;
 pub(super) mod show;
+pub(super) mod stored;
 mod view;
 
 use crate::{
-    cli::exit,
+    cli::{
+        exit,
+        print::{complain, width},
+    },
     compare::{CompareConfig, Compared, Context, Explain, HeaderScope, Options, compare},
     config::{self, RuleFiles},
     ledger::today,
@@ -27,7 +30,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use view::View;
+pub(super) use view::View;
 
 const DIFFERENT: u8 = 1;
 
@@ -36,9 +39,6 @@ const ALIGNING: Duration = Duration::from_secs(10);
 
 /// Maximum size of a decompressed body, in bytes.
 const MAX_DECODED: usize = 1 << 30;
-
-/// Width of output that goes to no terminal.
-const NO_TERMINAL: usize = 100;
 
 /// Compare two answers from files; show where they differ.
 #[derive(Clone, Debug, clap::Args)]
@@ -105,17 +105,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(Found::Equal) => ExitCode::SUCCESS,
         Ok(Found::Different) => ExitCode::from(DIFFERENT),
         Err(refused) => {
-            anstream::eprintln!("{refused}");
+            complain(refused);
             ExitCode::from(exit::USAGE)
         }
-    }
-}
-
-/// Width of the terminal, or the default without one.
-fn width() -> usize {
-    match terminal_size::terminal_size() {
-        Some((terminal_size::Width(width), _)) => width.into(),
-        None => NO_TERMINAL,
     }
 }
 
@@ -125,7 +117,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     }
     let (rules, warnings) = load_rules(args)?;
     for warning in warnings {
-        anstream::eprintln!("{warning}");
+        complain(warning);
     }
     let old = read(args, &args.old, &args.new)?;
     let new = read(args, &args.new, &args.old)?;
@@ -173,6 +165,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         let showing = Showing {
             rules: &comparing.rules,
             view: args.view,
+            width,
             columns,
             explain,
             excerpts: Excerpts::new(bodies, &comparison, columns),

@@ -4,6 +4,7 @@ use super::{
     chain,
     client::{self, ANSWER_WITHIN, Address, Client, Error, Received},
     exit::UNAVAILABLE,
+    print::{complain, width},
     verdict::Summary,
 };
 use crate::{admin::documents::Verdict, spanned_yaml::parse_duration, verdict::Decision};
@@ -41,11 +42,11 @@ pub fn run(args: Args) -> ExitCode {
     };
     match decided(client, args.wait) {
         Ok(verdict) => {
-            client::print(args.json, &verdict, Summary(&verdict));
+            client::print(args.json, &verdict, Summary::new(&verdict, width()));
             ExitCode::from(exit_code(verdict.verdict))
         }
         Err(error) => {
-            anstream::eprintln!("{}", chain(&error));
+            complain(chain(&error));
             // Refusals exit with 69 as well, so that no failure reads as a verdict.
             ExitCode::from(UNAVAILABLE)
         }

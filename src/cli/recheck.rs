@@ -2,9 +2,12 @@
 
 use super::{
     client::{self, Address, Error, Received},
-    verdict::Printable,
+    print::{Printable, folded, width},
 };
-use crate::admin::documents::{ClassRecheck, Found, Rechecked};
+use crate::{
+    admin::documents::{ClassRecheck, Found, Rechecked},
+    verdict::Counted,
+};
 use std::{fmt, process::ExitCode, time::Duration};
 
 /// Read stored mismatches of a class again on both stacks and report which remain: 0 none, 1 some, 2 none known, but
@@ -24,8 +27,8 @@ pub struct Args {
     json: bool,
 }
 
-/// Text output.
-struct Summary<'r>(&'r ClassRecheck);
+/// Text output on lines of at most this width.
+struct Summary<'r>(&'r ClassRecheck, usize);
 
 /// The server works on the call for at most 20 s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
@@ -42,7 +45,7 @@ fn recheck(args: &Args) -> Result<ExitCode, Error> {
     client.within = ANSWER_WITHIN;
     let rechecked: Received<ClassRecheck> =
         client.post(&path, "application/json", "{}".to_owned())?;
-    client::print(args.json, &rechecked, Summary(&rechecked));
+    client::print(args.json, &rechecked, Summary(&rechecked, width()));
     Ok(ExitCode::from(exit_code(&rechecked)))
 }
 
@@ -72,36 +75,37 @@ fn class(text: &str) -> Result<String, String> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(rechecked) = self;
+        let Self(rechecked, width) = *self;
         let (route, place) = (Printable(&rechecked.route), Printable(&rechecked.place));
-        writeln!(f, "{route}  {place}  {}", rechecked.kind)?;
+        let heading = format!("{route}  {place}  {}", rechecked.kind);
+        writeln!(f, "{}", folded(&heading, width, 2))?;
         for example in &rechecked.examples {
-            line(f, example)?;
+            writeln!(f, "{}", folded(&line(example), width, 15))?;
         }
-        write!(
-            f,
+        let mut counts = format!(
             "{} still there, {} vanished, {} not judged",
             rechecked.still_there, rechecked.vanished, rechecked.not_judged
-        )?;
-        match rechecked.not_read {
-            0 => Ok(()),
-            older => write!(f, ", {older} older ones not read (--limit)"),
+        );
+        if rechecked.not_read > 0 {
+            let older = Counted(rechecked.not_read, "older one");
+            counts += &format!(", {older} not read (--limit)");
         }
+        f.write_str(&folded(&counts, width, 2))
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, example: &Rechecked) -> fmt::Result {
+fn line(example: &Rechecked) -> String {
     let found = match example.found {
         Found::StillThere => "still there",
         Found::Vanished => "vanished   ",
         Found::NotJudged => "not judged ",
     };
     let path = Printable(&example.path);
-    write!(f, "  {found}  {} {path}  {}", example.method, example.id)?;
-    if let Some(detail) = &example.detail {
-        write!(f, ": {}", Printable(detail))?;
+    let line = format!("  {found}  {} {path}  {}", example.method, example.id);
+    match &example.detail {
+        Some(detail) => format!("{line}: {}", Printable(detail)),
+        None => line,
     }
-    writeln!(f)
 }
 
 #[cfg(test)]
@@ -150,7 +154,7 @@ mod tests {
             ..rechecked(0, 3, 0)
         };
         assert_eq!(exit_code(&some), 2, "an older one may be there still");
-        let text = Summary(&some).to_string();
+        let text = Summary(&some, 80).to_string();
         assert!(
             text.ends_with(", 7 older ones not read (--limit)"),
             "{text}"
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn unjudged_rules_name_a_reason_and_never_steer_the_terminal() {
-        let text = Summary(&rechecked(0, 0, 1)).to_string();
+        let text = Summary(&rechecked(0, 0, 1), 80).to_string();
         let reason = ": not stored as it was: query\n0 still there, 0 vanished, 1 not judged";
         assert!(text.ends_with(reason), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");

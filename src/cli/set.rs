@@ -5,6 +5,7 @@ mod complete;
 use super::{
     bad_input,
     client::{self, Address, Error},
+    print::{folded, width},
 };
 use crate::{config::setting_schemas, settings::Settings, spanned_yaml::Node};
 use clap_complete::engine::ArgValueCompleter;
@@ -42,7 +43,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
     match send(&args.address, &patch) {
         Ok(settings) => {
             for line in lines(&args.changes, &settings) {
-                anstream::println!("{line}");
+                anstream::println!("{}", folded(&line, width(), 2));
             }
             ExitCode::SUCCESS
         }

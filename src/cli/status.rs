@@ -1,27 +1,37 @@
 //! `twinread status`: the verdict and why, the routes, the newest mismatch classes, what is sampled; live on a terminal.
 
 mod live;
-mod look;
+pub(super) mod look;
 mod tables;
 mod view;
 
-pub(super) use tables::{bounds, routes, table};
+pub(super) use tables::{bounds, routes, worst_first};
 
-use super::client::{self, Address, Error};
+use super::{
+    client::{self, Address, AskedEpoch, Error},
+    print::width,
+    verdict::REASONS,
+};
 use look::Look;
 use std::{
     io::{IsTerminal, stdout},
     process::ExitCode,
 };
-use view::view;
+use view::{Showing, view};
+
+/// Classes shown once, the newest first.
+const CLASSES: usize = 10;
 
 /// Show the verdict with its reasons, the routes, and the newest mismatch classes
 ///
-/// On a terminal, refreshes every second until `q` is pressed.
+/// On a terminal, refreshes every second until `q` is pressed. There, arrows, Home, End and G move, `/` filters, and Enter
+/// opens the newest example of a route or class.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     address: Address,
+    #[command(flatten)]
+    asked: AskedEpoch,
     /// Show it once, as when the output is no terminal
     #[arg(long)]
     once: bool,
@@ -36,14 +46,25 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn show(args: &Args) -> Result<ExitCode, Error> {
-    let client = args.address.client()?;
-    let look = Look::take(&client)?;
+    let is_live = !args.once && !args.json && stdout().is_terminal();
+    let classes = if is_live { live::CLASSES } else { CLASSES };
+    let epoch = &args.asked.epoch;
+    let look = Look::take(&args.address.client()?, epoch, classes)?;
     if args.json {
         anstream::println!("{}", client::pretty(&look.document()));
-    } else if args.once || !stdout().is_terminal() {
-        anstream::println!("{}", view(&look, None).join("\n"));
+    } else if is_live {
+        live::show(args.address.clone(), epoch.clone(), look)?;
     } else {
-        live::show(client, look).map_err(Error::Terminal)?;
+        let showing = Showing {
+            width: width(),
+            reasons: REASONS,
+            skipped: 0,
+            filter: String::new(),
+            way: "in a wider terminal",
+        };
+        let lines = view(&look, None, &showing).lines.into_iter();
+        let lines: Vec<_> = lines.map(|line| line.text).collect();
+        anstream::println!("{}", lines.join("\n"));
     }
     Ok(ExitCode::SUCCESS)
 }

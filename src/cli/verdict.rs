@@ -2,20 +2,29 @@
 
 mod outside;
 
-use super::compare::show::is_harmless;
-use crate::{admin::documents::Verdict, verdict::Decision};
+use super::print::{Printable, folded};
+use crate::{
+    admin::documents::{Finding, Verdict},
+    verdict::{Code, Counted, Decision, Span},
+};
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 use outside::Outside;
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
-/// The verdict on one line, and one line per reason.
-pub(super) struct Summary<'v>(pub(super) &'v Verdict);
+/// The verdict and its reasons, on lines of at most `width`.
+pub(super) struct Summary<'v> {
+    pub(super) verdict: &'v Verdict,
+    pub(super) width: usize,
+    /// Reasons beyond these are only counted.
+    pub(super) most: usize,
+}
 
-/// A span of time, in its two largest units.
-pub(super) struct Span(pub(super) u64);
+/// Reasons shown in full.
+pub(super) const REASONS: usize = 10;
 
-/// Text from live traffic. Escapes what would steer a terminal, or reorder or hide neighbouring text.
-pub(super) struct Printable<'t>(pub(super) &'t str);
+/// The indent of a line that goes on with a reason.
+const HANG: usize = 4;
 
 fn style(decision: Decision) -> Style {
     let colour = match decision {
@@ -28,96 +37,157 @@ fn style(decision: Decision) -> Style {
 
 // === impl Summary ===
 
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(verdict) = self;
-        let (decision, style) = (verdict.verdict, style(verdict.verdict));
-        write!(f, "{style}{decision}{style:#}  epoch ")?;
-        match &verdict.epoch.label {
-            Some(label) => write!(f, "{} ({})", Printable(label), verdict.epoch.id)?,
-            None => f.write_str(&verdict.epoch.id)?,
+impl<'v> Summary<'v> {
+    pub(super) fn new(verdict: &'v Verdict, width: usize) -> Self {
+        let most = REASONS;
+        Self {
+            verdict,
+            width,
+            most,
         }
-        if let Some(version) = &verdict.epoch.version {
-            write!(f, " of version {}", Printable(version))?;
+    }
+
+    /// What is judged, how surely, and for how long it has been clean.
+    fn heading(&self) -> String {
+        let verdict = self.verdict;
+        let epoch = &verdict.epoch;
+        let mut text = format!("{}  epoch ", verdict.verdict);
+        match &epoch.label {
+            Some(label) => text += &format!("{} ({})", Printable(label), epoch.id),
+            None => text += &epoch.id,
         }
-        write!(f, " since {}", verdict.epoch.since)?;
-        write!(f, ", confidence {} %", verdict.confidence * 100.0)?;
+        if let Some(version) = &epoch.version {
+            text += &format!(" of version {}", Printable(version));
+        }
+        text += &format!(" since {}", to_the_second(&epoch.since));
+        text += &format!(", confidence {} %", verdict.confidence * 100.0);
         if verdict.soak.required_seconds > 0 {
             let clean = Span(verdict.soak.clean_seconds);
             let required = Span(verdict.soak.required_seconds);
-            write!(f, ", clean for {clean} of {required}")?;
+            text += &format!(", clean for {clean} of {required}");
         }
-        for reason in &verdict.reasons {
-            write!(f, "\n  {:<14}", reason.code)?;
-            if let Some(route) = &reason.route {
-                write!(f, " {}:", Printable(route))?;
-            }
-            write!(f, " {}", Printable(&reason.detail))?;
-            if let Some(seconds) = reason.eta_seconds {
-                write!(f, " (about {} at the present pace)", Span(seconds))?;
-            }
-        }
-        Outside(verdict).fmt(f)
+        text
     }
 }
 
-// === impl Printable ===
-
-impl fmt::Display for Printable<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| {
-            if is_harmless(letter) {
-                write!(f, "{letter}")
-            } else {
-                write!(f, "{}", letter.escape_default())
-            }
-        })
+        let decision = self.verdict.verdict;
+        let heading = folded(&self.heading(), self.width, 2);
+        let style = style(decision);
+        let name = decision.name();
+        write!(f, "{style}{name}{style:#}{}", &heading[name.len()..])?;
+
+        let mut reasons: Vec<_> = self.verdict.reasons.iter().collect();
+        reasons.sort_by_key(|reason| (reason.code, Reverse(missing(reason))));
+        let (shown, others) = reasons.split_at(reasons.len().min(self.most));
+        for reason in shown {
+            write!(f, "\n{}", folded(&line(reason), self.width, HANG))?;
+        }
+        if !others.is_empty() {
+            let others = format!("  and {}", counts(others).join(", "));
+            write!(f, "\n{}", folded(&others, self.width, HANG))?;
+        }
+        let outside = Outside(self.verdict).to_string();
+        // A low terminal has room for one line of advice; exempt routes are in the table, too.
+        let is_low = self.most < REASONS;
+        let is_shown = |line: &&str| !line.is_empty() && (!is_low || line.starts_with("  advice"));
+        let most = if is_low { 1 } else { usize::MAX };
+        for line in outside.lines().filter(is_shown).take(most) {
+            write!(f, "\n{}", folded(line, self.width, HANG))?;
+        }
+        Ok(())
     }
 }
 
-// === impl Span ===
+/// Clean checks that are missing; the most if their number is unknown.
+fn missing(reason: &Finding) -> u64 {
+    reason.checks_needed.unwrap_or(u64::MAX)
+}
 
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, hours) = (self.0 / 86_400, self.0 / 3_600 % 24);
-        let (minutes, seconds) = (self.0 / 60 % 60, self.0 % 60);
-        let (large, small) = match (days, hours, minutes) {
-            (0, 0, 0) => return write!(f, "{seconds} s"),
-            (0, 0, minutes) => ((minutes, "min"), (seconds, "s")),
-            (0, hours, minutes) => ((hours, "h"), (minutes, "min")),
-            (days, hours, _) => ((days, "d"), (hours, "h")),
+fn line(reason: &Finding) -> String {
+    let mut text = format!("  {:<14}", reason.code);
+    if let Some(route) = &reason.route {
+        text += &format!(" {}:", Printable(route));
+    }
+    text += &format!(" {}", Printable(&reason.detail));
+    if let Some(seconds) = reason.eta_seconds {
+        text += &format!(" (about {} at the present pace)", Span(seconds));
+    }
+    text
+}
+
+/// How many reasons there are of each code; they are sorted by it.
+fn counts(reasons: &[&Finding]) -> Vec<String> {
+    let groups = reasons.chunk_by(|one, other| one.code == other.code);
+    let counts = groups.map(|group| {
+        let count = group.len() as u64;
+        let needs = match group[0].code {
+            Code::MoreChecks => "checks",
+            Code::MoreKeys => "keys",
+            code => return format!("{count} more of {code}"),
         };
-        write!(f, "{} {}", large.0, large.1)?;
-        match small {
-            (0, _) => Ok(()),
-            (count, unit) => write!(f, " {count} {unit}"),
-        }
+        let verb = if count == 1 { "needs" } else { "need" };
+        format!("{} {verb} more {needs}", Counted(count, "route"))
+    });
+    counts.collect()
+}
+
+/// An instant without fractions of a second.
+fn to_the_second(instant: &str) -> String {
+    match instant.parse::<Timestamp>() {
+        Ok(timestamp) => format!("{timestamp:.0}"),
+        Err(_) => Printable(instant).to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::status::look::tests::verdict;
+    use anstream::adapter::strip_str;
+    use serde_json::json;
 
-    #[test]
-    fn what_would_steer_a_terminal_is_escaped() {
-        let printed = |text: &str| Printable(text).to_string();
-        assert_eq!(printed("a\u{1b}[2Jé"), "a\\u{1b}[2Jé");
-        for turning in ["200e", "200f", "202a", "202e", "2066", "2069"] {
-            let letter = char::from_u32(u32::from_str_radix(turning, 16).unwrap()).unwrap();
-            let label = format!("build {letter}812");
-            assert_eq!(printed(&label), format!("build \\u{{{turning}}}812"));
-        }
+    fn shown(reasons: serde_json::Value, width: usize) -> String {
+        let verdict: Verdict = serde_json::from_value(verdict(1, reasons)).unwrap();
+        strip_str(&Summary::new(&verdict, width).to_string()).to_string()
     }
 
     #[test]
-    fn a_span_is_shown_in_two_units() {
-        let text = |seconds| Span(seconds).to_string();
-        assert_eq!(text(0), "0 s");
-        assert_eq!(text(59), "59 s");
-        assert_eq!(text(60), "1 min");
-        assert_eq!(text(1_900), "31 min 40 s");
-        assert_eq!(text(7_200), "2 h");
-        assert_eq!(text(604_800 + 3_660), "7 d 1 h");
+    fn the_gravest_ten_reasons_are_shown_and_the_others_counted() {
+        let more = |route: u64| {
+            json!({"code": "more_checks", "route": format!("route-{route}"), "checks_needed": route,
+                "eta_seconds": 60, "detail": format!("needs {route} more clean checks")})
+        };
+        let mut reasons: Vec<_> = (1..=120).map(more).collect();
+        reasons.push(json!({"code": "mismatch_rate", "route": "get-user", "detail": "3 of 9 checks mismatched"}));
+        let text = shown(reasons.clone().into(), 80);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[1],
+            "  mismatch_rate  get-user: 3 of 9 checks mismatched"
+        );
+        assert!(lines[2].starts_with("  more_checks    route-120: needs 120 more"));
+        assert_eq!(lines.last(), Some(&"  and 111 routes need more checks"));
+        let one = shown(reasons[..11].to_vec().into(), 80);
+        assert!(one.ends_with("\n  and 1 route needs more checks"), "{one}");
+        let ten = shown(reasons[..10].to_vec().into(), 80);
+        assert!(!ten.contains("\n  and "), "{ten}");
+    }
+
+    #[test]
+    fn each_line_fits_whatever_the_width() {
+        let detail =
+            "needs 3174 more clean checks, after 200 comparisons with 0 mismatches and 0 errors";
+        let reasons = json!([{"code": "more_checks", "route": "GET /a/{}/b", "eta_seconds": 211, "detail": detail}]);
+        for width in 20..200 {
+            let text = shown(reasons.clone(), width);
+            assert!(
+                text.lines().all(|line| line.chars().count() <= width),
+                "{text}"
+            );
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(width < 40 || words.contains(detail), "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Assesses one route under its limits: its rates with their bounds, and what prevents `safe`.
 
 use super::{
-    BoundedRate, Checks, Code, Decision, Figures, Finding, Limits, Percent, Trials,
+    BoundedRate, Checks, Code, Counted, Decision, Figures, Finding, Limits, Percent, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
     obstacle::remedy,
@@ -77,9 +77,9 @@ impl<'e> Assessment<'e> {
             _ => "mismatched",
         };
         let detail = format!(
-            "{} of {} checks {what} under one of the names that this route had before; the limit is {}",
+            "{} of {} {what} under one of the names that this route had before; the limit is {}",
             term.trials.hits,
-            term.trials.total,
+            Counted(term.trials.total, "check"),
             Percent(term.limit)
         );
         self.awaiting(term.code, self.checks_needed(), detail)
@@ -88,20 +88,18 @@ impl<'e> Assessment<'e> {
     /// The finding for a rate that is above its limit.
     fn of_rate(&self, rate: &BoundedRate) -> Finding {
         let Trials { total, hits } = rate.trials;
+        let checks = Counted(total, "check");
         let what = match rate.code {
             Code::MismatchRate => self.what_mismatched(rate),
-            Code::ErrorRate => format!("the new stack failed to answer {hits} of {total} checks;"),
+            Code::ErrorRate => format!("the new stack failed to answer {hits} of {checks};"),
             Code::TransientRate => format!(
-                "{hits} of {total} checks differed and were equal when read again (replication lag, or a stack that errs by turns);"
+                "{hits} of {checks} differed and were equal when read again (replication lag, or a stack that errs by turns);"
             ),
             Code::NoiseRate => format!(
-                "{hits} of {total} checks differed only where the old stack's own answers differ (noise); \
+                "{hits} of {checks} differed only where the old stack's own answers differ (noise); \
                  a rule is needed for what varies;"
             ),
-            _ => format!(
-                "{hits} of {total} checks could not be compared{};",
-                self.why()
-            ),
+            _ => format!("{hits} of {checks} could not be compared{};", self.why()),
         };
         let detail = format!("{what} the limit is {}", Percent(rate.limit));
         self.awaiting(rate.code, self.checks_needed(), detail)
@@ -114,9 +112,9 @@ impl<'e> Assessment<'e> {
             count => format!(" ({count} of them not confirmed by reading again)"),
         };
         format!(
-            "{} of {} checks mismatched{unconfirmed}; at least {},",
+            "{} of {} mismatched{unconfirmed}; at least {},",
             rate.trials.hits,
-            rate.trials.total,
+            Counted(rate.trials.total, "check"),
             Percent(rate.interval.lower)
         )
     }
@@ -144,11 +142,11 @@ impl<'e> Assessment<'e> {
             return None;
         }
         let detail = format!(
-            "{what} rose above the limit of {} at {:.0}; {} of {} checks since then",
+            "{what} rose above the limit of {} at {:.0}; {} of {} since then",
             Percent(rate.limit),
             alarm.at,
             since.hits,
-            since.total
+            Counted(since.total, "check")
         );
         Some(self.awaiting(Code::Regressed, needed, detail))
     }
@@ -165,11 +163,14 @@ impl<'e> Assessment<'e> {
     }
 
     fn too_little_compared(&self) -> Option<Finding> {
-        let coverage = self.coverage().filter(|_| self.is_covered_too_little())?;
+        if !self.is_covered_too_little() {
+            return None;
+        }
         let mut detail = format!(
-            "{coverage:.3} of {} samples came to a comparison, {:.3} are asked for",
-            self.checks.sampled(),
-            self.limits.min_coverage,
+            "{} of {} came to a comparison; at least {} have to",
+            self.checks.compared(),
+            Counted(self.checks.sampled(), "sample"),
+            Percent(self.limits.min_coverage),
         );
         if let Some((outcome, count)) = self.most_uncompared() {
             detail += &format!("; most others ended as {} ({count})", label(outcome));
@@ -190,7 +191,8 @@ impl<'e> Assessment<'e> {
                 let measured = of(old).min(of(new));
                 let missing = needed - measured;
                 let detail = format!(
-                    "the p99 needs {missing} more answers of both stacks that are short enough to be timed alike, after {measured}"
+                    "the p99 needs {} of both stacks that are short enough to be timed alike, after {measured}",
+                    Counted(missing, "more answer")
                 );
                 return Some(self.awaiting(Code::Latency, Some(missing), detail));
             }
@@ -214,8 +216,9 @@ impl<'e> Assessment<'e> {
             return None;
         }
         let detail = format!(
-            "{} of {} checks mismatched since another build of the new stack, or one that is not named, answered",
-            alone.hits, alone.total
+            "{} of {} mismatched since another build of the new stack, or one that is not named, answered",
+            alone.hits,
+            Counted(alone.total, "check")
         );
         Some(self.awaiting(Code::MixedBuilds, needed, detail))
     }
@@ -227,9 +230,11 @@ impl<'e> Assessment<'e> {
         if needed == Some(0) {
             return None;
         }
-        let more = needed.map_or("more".to_owned(), |needed| format!("{needed} more"));
+        let more = needed.map_or("more distinct keys".to_owned(), |needed| {
+            Counted(needed, "more distinct key").to_string()
+        });
         let detail = format!(
-            "{more} distinct keys are needed after {}, with a mismatch at the first check of {}",
+            "needs {more}, after {}, with a mismatch at the first check of {}",
             keys.total, keys.hits
         );
         Some(Finding {
@@ -245,14 +250,15 @@ impl<'e> Assessment<'e> {
             return None;
         }
         let [mismatch, error, ..] = &self.rates;
-        let more = needed.map_or("more than can be waited for".to_owned(), |needed| {
-            needed.to_string()
-        });
+        let more = match needed {
+            Some(needed) => Counted(needed, "more clean check").to_string(),
+            None => "more clean checks than can be waited for".to_owned(),
+        };
         let detail = format!(
-            "clean checks needed: {more}, after {} that were compared, with {} mismatches and {} errors",
-            self.checks.compared(),
-            mismatch.trials.hits,
-            error.trials.hits
+            "needs {more}, after {} with {} and {}",
+            Counted(self.checks.compared(), "comparison"),
+            Counted(mismatch.trials.hits, "mismatch"),
+            Counted(error.trials.hits, "error")
         );
         Some(self.awaiting(Code::MoreChecks, needed, detail))
     }

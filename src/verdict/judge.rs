@@ -6,7 +6,7 @@
 
 use super::{
     Activity, Assessment, Code, Decision, Epoch, Evidence, Figures, Finding, Limits, Requirement,
-    requirement::stands_for,
+    Span, requirement::stands_for,
 };
 use crate::outcome::Outcome;
 use jiff::Timestamp;
@@ -168,8 +168,9 @@ fn soak_finding(soak: Soak, shortest: Option<&Figures>) -> Option<Finding> {
         return None;
     }
     let detail = format!(
-        "clean for {}s of {}s",
-        soak.clean_seconds, soak.required_seconds
+        "clean for {} of {}",
+        Span(soak.clean_seconds),
+        Span(soak.required_seconds)
     );
     let finding = Finding::new(Code::Soak, detail);
     Some(match shortest {
@@ -222,8 +223,8 @@ fn findings_of_all(evidence: &Evidence) -> Vec<Finding> {
 
 fn mixed_builds(ago: Duration) -> Finding {
     let detail = format!(
-        "another build of the new stack, or one that is not named, answered {}s ago",
-        ago.as_secs()
+        "another build of the new stack, or one that is not named, answered {} ago",
+        Span(ago.as_secs())
     );
     Finding::new(Code::MixedBuilds, detail)
 }

@@ -178,7 +178,7 @@ fn while_another_build_answers_it_is_not_safe() {
     assert_eq!(codes(&verdict), [(Code::MixedBuilds, None)]);
     assert_eq!(verdict.verdict, Decision::Undecided);
     let detail = &verdict.reasons[0].detail;
-    assert!(detail.contains("not named, answered 3s ago"), "{detail}");
+    assert!(detail.contains("not named, answered 3 s ago"), "{detail}");
 }
 
 #[test]
@@ -416,7 +416,7 @@ fn the_soak_time_has_to_pass_clean() {
     let verdict = clean(Some(at(NOW - 600)), 3_600);
     assert_eq!(codes(&verdict), [(Code::Soak, Some("a"))]);
     assert_eq!(verdict.reasons[0].eta_seconds, Some(3_000));
-    assert_eq!(verdict.reasons[0].detail, "clean for 600s of 3600s");
+    assert_eq!(verdict.reasons[0].detail, "clean for 10 min of 1 h");
     assert_eq!(
         (verdict.soak.required_seconds, verdict.soak.clean_seconds),
         (3_600, 600)
@@ -436,7 +436,7 @@ fn soak_without_traffic_names_no_end() {
         let verdict = judged(&evidence(routes), &limits);
         let mut reasons = verdict.reasons.iter();
         let soak = reasons.find(|reason| reason.code == Code::Soak).unwrap();
-        assert_eq!(soak.detail, "clean for 0s of 3600s");
+        assert_eq!(soak.detail, "clean for 0 s of 1 h");
         assert_eq!(soak.eta_seconds, None);
     }
 }

@@ -183,7 +183,8 @@ fn changed(held: &mut Held<'_>) {
     assert_eq!(history["changes"][0]["setting"], "sample.rate");
     let rules = "rules: [{id: prices, why: a test, at: $.price, do: ignore}]";
     let rules = with_body("application/yaml", rules);
-    let preview = held.call("POST", "/v1/rules/preview", "/v1/rules/preview", &rules);
+    let path = "/v1/rules/preview?epoch=all";
+    let preview = held.call("POST", "/v1/rules/preview", path, &rules);
     assert_eq!(preview["hidden"]["count"], 3);
     held.get("/v1/epochs", "/v1/epochs");
     held.get("/v1/rules", "/v1/rules");

@@ -1,6 +1,6 @@
 //! Routes that the verdict does not depend on, and routes whose checks lead nowhere.
 
-use crate::support::{Caller, Reply, Sidecar, Stack, answer, eventually, run_in};
+use crate::support::{Caller, Reply, Sidecar, Stack, answer, eventually, printed_wide};
 use serde_json::Value;
 
 /// Each kind of route that keeps a verdict from being `safe`; `stack` is in what differs.
@@ -63,7 +63,7 @@ fn blamed(verdict: &Value) -> Vec<&str> {
 fn printed(sidecar: &Sidecar, command: &[&str]) -> String {
     let admin = format!("http://{}", sidecar.admin);
     let arguments = [command, &["--admin", &admin]].concat();
-    String::from_utf8(run_in(sidecar.folder.path(), &arguments).stdout).unwrap()
+    printed_wide(sidecar.folder.path(), &arguments)
 }
 
 const SCANNED: &str = "all answers were 4xx; if nobody needs it, add it to verdict.exempt or set \

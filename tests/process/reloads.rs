@@ -2,7 +2,7 @@
 
 use crate::{
     ONE,
-    support::{Sidecar, Stack, eventually, run_in},
+    support::{Sidecar, Stack, eventually, printed_wide},
 };
 use serde_json::json;
 
@@ -37,11 +37,10 @@ fn refused_reload_and_needed_restart_are_shown_until_they_end() {
     );
     assert_eq!(sidecar.metric("twinread_reload_failures_total", ""), 1.0);
     let admin = format!("http://{}", sidecar.admin);
-    let status = run_in(
+    let status = printed_wide(
         sidecar.folder.path(),
         &["status", "--once", "--admin", &admin],
     );
-    let status = String::from_utf8(status.stdout).unwrap();
     assert!(status.contains("the last reload was refused"), "{status}");
 
     write(

@@ -1,6 +1,6 @@
 //! A stack that does not answer: what the log, `/readyz`, the metrics and `twinread status` say of it.
 
-use crate::support::{Caller, Reply, Sidecar, Stack, eventually, run_in};
+use crate::support::{Caller, Reply, Sidecar, Stack, eventually, printed_wide};
 use serde_json::{Value, json};
 
 const BODY: &str = r#"{"a": 1}"#;
@@ -13,9 +13,7 @@ fn readyz(sidecar: &Sidecar) -> Value {
 fn status(sidecar: &Sidecar) -> String {
     let admin = format!("http://{}", sidecar.admin);
     let args = ["status", "--once", "--admin", &admin];
-    let output = run_in(sidecar.folder.path(), &args);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    printed_wide(sidecar.folder.path(), &args)
 }
 
 #[test]

@@ -20,3 +20,11 @@ pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Output {
     command.current_dir(folder).env_clear().args(arguments);
     command.output().unwrap()
 }
+
+/// The text that it prints where no sentence has to be folded, whatever its exit code.
+pub(crate) fn printed_wide(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = twinread();
+    command.current_dir(folder).env_clear().args(arguments);
+    let output = command.env("COLUMNS", "400").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}

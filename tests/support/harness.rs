@@ -15,7 +15,7 @@ mod live_path;
 mod sidecar;
 mod stack;
 
-pub(crate) use command::{run_in, twinread};
+pub(crate) use command::{printed_wide, run_in, twinread};
 pub(crate) use conn::Conn;
 pub(crate) use live_path::{LivePath, client, healths, target};
 pub(crate) use sidecar::{Answer, Caller, Sidecar};

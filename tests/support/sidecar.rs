@@ -59,6 +59,15 @@ impl Sidecar {
         Self::launch(shell, (old, new), ("after: []", more))
     }
 
+    /// As [`start`](Self::start), with further flags.
+    pub(crate) fn flagged(old: SocketAddr, new: SocketAddr, flags: &[&str]) -> Self {
+        let mut shell = Command::new("sh");
+        // The flags follow those that every start has.
+        let script = format!("exec \"$0\" \"$@\" {}", flags.join(" "));
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_twinread")]);
+        Self::launch(shell, (old, new), ("after: []", ""))
+    }
+
     fn launch(
         command: Command,
         (old, new): (SocketAddr, SocketAddr),

@@ -1,7 +1,8 @@
 //! One difference with its context, as rows for either view.
 
-use super::{bodies::Bodies, masks::Masks, print::harmless};
+use super::{bodies::Bodies, masks::Masks};
 use crate::{
+    cli::print::harmless,
     compare::Comparison,
     stack::Stack,
     value::{
@@ -85,7 +86,9 @@ impl<'b> Excerpts<'b> {
         let around = match &difference.place {
             Place::Node(steps) => self.around_node(difference, steps),
             Place::Lines { first, last } => Some(self.around_lines(difference, *first, *last)),
-            Place::Byte(offset) => return self.hexadecimal(*offset),
+            Place::Byte(offset) if !self.bodies.bytes.concat().is_empty() => {
+                return self.hexadecimal(*offset);
+            }
             _ => None,
         };
         let Some((before, after)) = around else {

@@ -1,12 +1,11 @@
 //! Prints the result of a comparison, as text or as JSON.
 
-pub(in crate::cli) use super::print::{harmless, is_harmless};
-
 use super::{
     excerpt::{Excerpts, Row},
     view::{FAINT, PLACE, View},
 };
 use crate::{
+    cli::print::{fit_middle, folded, harmless},
     compare::{Compared, Comparison, Explain, Masked},
     rules::RuleSet,
     value::{Difference, Value},
@@ -19,6 +18,8 @@ use std::io::{self, Write};
 pub(super) struct Showing<'s> {
     pub rules: &'s RuleSet,
     pub view: View,
+    /// Of the output, and of each line of an excerpt.
+    pub width: usize,
     pub columns: usize,
     /// Whether to show what each rule masked, and where.
     pub explain: Explain,
@@ -56,11 +57,12 @@ impl Showing<'_> {
             let rule = &self.rules.rules()[*rule];
             let (id, why) = (harmless(&rule.id), harmless(&rule.why));
             self.show(difference, &self.excerpts.changed(difference), out)?;
-            writeln!(out, "{FAINT}    masked by {id}: {why}{FAINT:#}")?;
+            let line = format!("    masked by {id}: {why}");
+            writeln!(out, "{FAINT}{}{FAINT:#}", folded(&line, self.width, 6))?;
         }
         for (rule, count) in &masked {
-            let rule = harmless(rule);
-            writeln!(out, "{FAINT}masked by {rule}: {count}{FAINT:#}")?;
+            let line = format!("masked by {}: {count}", harmless(rule));
+            writeln!(out, "{FAINT}{}{FAINT:#}", folded(&line, self.width, 2))?;
         }
         if let Some(reason) = comparison.uncompared {
             writeln!(out, "the bodies were not compared: {}", reason.name())?;
@@ -75,7 +77,8 @@ impl Showing<'_> {
 
     fn show(&self, difference: &Difference, rows: &[Row], out: &mut impl Write) -> io::Result<()> {
         let Difference { place, kind, .. } = difference;
-        let place = harmless(&place.to_string());
+        let room = self.width.saturating_sub(kind.name().len() + 2);
+        let place = fit_middle(&harmless(&place.to_string()), room);
         writeln!(out, "{PLACE}{place}{PLACE:#}  {FAINT}{kind}{FAINT:#}")?;
         self.view.write(rows, self.columns, out)
     }
@@ -205,6 +208,7 @@ mod tests {
         let showing = Showing {
             rules: &comparing.rules,
             view,
+            width: 80,
             columns,
             explain: Explain::Places,
             excerpts: Excerpts::new(Bodies::of(&plain, 64), &comparison, columns),

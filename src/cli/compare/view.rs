@@ -1,20 +1,18 @@
 //! Excerpts on the terminal: old above new, or side by side.
 
-use super::{
-    excerpt::Row,
-    print::{fit, fit_both, padded},
-};
+use super::excerpt::Row;
+use crate::cli::print::{fit, fit_both, padded};
 use anstyle::{AnsiColor, Style};
 use std::io::{self, Write};
 
-pub(super) const PLACE: Style = Style::new().bold();
-pub(super) const FAINT: Style = Style::new().dimmed();
+pub(in crate::cli) const PLACE: Style = Style::new().bold();
+pub(in crate::cli) const FAINT: Style = Style::new().dimmed();
 const OLD: Style = AnsiColor::Red.on_default();
 const NEW: Style = AnsiColor::Green.on_default();
 
 /// How old and new are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum View {
+pub(in crate::cli) enum View {
     /// Old above new
     #[default]
     Unified,

@@ -5,13 +5,14 @@ use crate::{
     admin::documents::{Class, Classes, Verdict},
     cli::{
         client::{Client, Error},
+        print::{Printable, folded, width},
         status,
+        table::{Column, Table},
         verdict::Summary,
     },
     demo::{PLANTED, Planted},
 };
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::{Value, json};
 use std::{
     fmt,
@@ -91,35 +92,25 @@ impl Findings {
     }
 
     fn defects(&self) -> Table {
-        let header = [
-            "planted defect",
-            "checks",
-            "route",
-            "kind",
-            "place",
-            "what is wrong",
-        ];
-        let mut table = status::table(&header);
+        let mut table = Table::new(&[
+            Column::names("planted defect", 14),
+            Column::figures("checks"),
+            Column::names("what is wrong", 24),
+            Column::words("kind"),
+            Column::names("place", 14),
+            Column::names("route", 14),
+        ]);
         for planted in PLANTED {
             let checks = self.class_of(&planted);
             let checks = checks.map_or("missed".to_owned(), |found| found.count.to_string());
-            table.add_row([
-                Cell::new(planted.id),
-                Cell::new(checks).set_alignment(CellAlignment::Right),
-                Cell::new(planted.route),
-                Cell::new(planted.kind),
-                Cell::new(planted.place),
-                Cell::new(planted.why),
-            ]);
+            let Planted { id, why, kind, .. } = planted;
+            let (place, route) = (planted.place, planted.route);
+            table.add([id, &checks, why, kind, place, route].map(str::to_owned));
         }
         for found in self.invented() {
-            table.add_row([
-                Cell::new("not planted"),
-                Cell::new(found.count).set_alignment(CellAlignment::Right),
-                Cell::new(&found.route),
-                Cell::new(&found.kind),
-                Cell::new(&found.place),
-            ]);
+            let (checks, place) = (found.count.to_string(), &found.place);
+            let row = ["not planted", &checks, "", &found.kind, place, &found.route];
+            table.add(row.map(|cell| Printable(cell).to_string()));
         }
         table
     }
@@ -127,10 +118,14 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = status::routes(&self.verdict);
-        writeln!(f, "{}\n\n{}", self.summary(), self.defects())?;
-        writeln!(f, "\n{routes}\n{}\n", status::bounds(&self.verdict))?;
-        write!(f, "{}", Summary(&self.verdict))
+        let width = width();
+        let lines = |table: &Table| table.lines(width, 0).join("\n");
+        writeln!(f, "{}\n\n{}\n", self.summary(), lines(&self.defects()))?;
+        let routes = status::routes(status::worst_first(&self.verdict));
+        writeln!(f, "{}", lines(&routes))?;
+        let bounds = status::bounds(&self.verdict);
+        writeln!(f, "{}\n", folded(&bounds, width, 2))?;
+        write!(f, "{}", Summary::new(&self.verdict, width))
     }
 }
 

@@ -19,19 +19,18 @@ pub(super) struct Look {
     pub(super) readiness: Received<ProcessHealth>,
 }
 
-/// Number of classes shown, the newest first.
-const CLASSES: usize = 10;
-
 // === impl Look ===
 
 impl Look {
     /// # Errors
     /// No answer, an error, or not a twinread's answer.
-    pub(super) fn take(client: &Client) -> Result<Self, Error> {
+    pub(super) fn take(client: &Client, epoch: &str, classes: usize) -> Result<Self, Error> {
         Ok(Self {
             at: Instant::now(),
             verdict: client.get("/v1/verdict")?,
-            classes: client.get(&format!("/v1/classes?order=recent&limit={CLASSES}"))?,
+            classes: client.get(&format!(
+                "/v1/classes?sort=recent&limit={classes}&epoch={epoch}"
+            ))?,
             settings: client.get("/v1/settings")?,
             readiness: readiness(client)?,
         })
@@ -62,14 +61,14 @@ fn readiness(client: &Client) -> Result<Received<ProcessHealth>, Error> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::cli) mod tests {
     use super::*;
 
-    /// A twinread with one route and this many live reads.
-    pub(in crate::cli::status) fn look(live: u64) -> Look {
+    /// The verdict of a twinread with one route and this many live reads.
+    pub(in crate::cli) fn verdict(live: u64, reasons: Value) -> Value {
         let rate = json!({"limit": 1e-3, "lower": 0.0, "estimate": null, "upper": 1.0});
-        let verdict = json!({
-            "verdict": "undecided", "confidence": 0.95, "reasons": [],
+        json!({
+            "verdict": "undecided", "confidence": 0.95, "reasons": reasons,
             "epoch": {
                 "id": "e1", "label": "812", "version": null, "cause": "start", "since": "2026-11-22T10:00:00Z",
                 "until": null,
@@ -83,17 +82,22 @@ pub(super) mod tests {
                 "transient_rate": rate, "noise_rate": rate, "uncompared_rate": rate, "coverage": null,
                 "distinct_keys": null, "latency": {"old": null, "new": null},
             }],
-        });
-        let class = json!({
-            "id": "c1", "route": "user", "place": "$.price", "kind": "value", "count": 1, "kept": 1,
-            "first_seen": "2026-11-22T10:00:00Z", "last_seen": "2026-11-22T10:00:00Z", "examples": [],
-        });
-        let classes = json!({"classes": vec![class; 10], "next": null, "waiting": 0});
+        })
+    }
+
+    pub(in crate::cli::status) fn look(live: u64) -> Look {
+        let class = |number: u32| {
+            json!({
+                "id": format!("c{number}"), "route": "user", "place": "$.price", "kind": "value", "count": 1, "kept": 1,
+                "first_seen": "2026-11-22T10:00:00Z", "last_seen": "2026-11-22T10:00:00Z", "examples": [],
+            })
+        };
+        let classes = json!({"classes": (0..10).map(class).collect::<Vec<_>>(), "total": 10, "next": null, "waiting": 0});
         let rate = json!({"value": 0.05, "source": "file"});
         let settings = json!({"revision": 1, "settings": {"sample.rate": rate}});
         Look {
             at: Instant::now(),
-            verdict: serde_json::from_value(verdict).unwrap(),
+            verdict: serde_json::from_value(verdict(live, json!([]))).unwrap(),
             classes: serde_json::from_value(classes).unwrap(),
             settings: serde_json::from_value(settings).unwrap(),
             readiness: serde_json::from_value(json!({"missing": [], "impaired": [], "stacks": []}))

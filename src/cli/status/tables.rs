@@ -1,42 +1,59 @@
 //! The tables of routes and classes.
 
 use crate::{
-    admin::documents::{Class, Rate, RouteVerdict, Verdict},
-    cli::verdict::Printable,
-    verdict::Percent,
+    admin::documents::{Class, Counts, Rate, RouteVerdict, Verdict},
+    cli::{
+        print::Printable,
+        table::{Column, Table},
+    },
+    verdict::{Decision, Percent},
 };
-use comfy_table::{Cell, CellAlignment, Table, presets};
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
-/// The table of routes; those that the verdict depends on come first.
-pub(in crate::cli) fn routes(verdict: &Verdict) -> Table {
-    let header = [
-        "route",
-        "state",
-        "live",
-        "sampled",
-        "delayed",
-        "match",
-        "by rules",
-        "mismatch",
-        "lag",
-        "noise",
-        "errors",
-        "not compared",
-        "mismatch rate",
-        "limit",
-    ];
-    let mut table = table(&header);
-    let mut routes: Vec<_> = verdict.routes.iter().collect();
-    routes.sort_by_key(|route| !route.required);
+/// The table of routes.
+pub(in crate::cli) fn routes<'r>(routes: impl IntoIterator<Item = &'r RouteVerdict>) -> Table {
+    let mut table = Table::new(&[
+        Column::names("route", 20),
+        Column::words("state"),
+        Column::figures("mismatch"),
+        Column::figures("match"),
+        Column::figures("mismatch rate"),
+        Column::figures("limit"),
+        Column::figures("errors"),
+        Column::figures("not compared"),
+        Column::figures("lag"),
+        Column::figures("noise"),
+        Column::figures("sampled"),
+        Column::figures("live"),
+        Column::figures("by rules"),
+        Column::figures("delayed"),
+    ]);
     for route in routes {
-        table.add_row(row(route));
-    }
-    // All but the names are figures.
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
+        table.add(row(route));
     }
     table
+}
+
+/// The worst routes first: those that the verdict depends on, by their state, then by their rates.
+pub(in crate::cli) fn worst_first(verdict: &Verdict) -> Vec<&RouteVerdict> {
+    let mut routes: Vec<_> = verdict.routes.iter().collect();
+    let rate = |rate: &Rate| rate.estimate.unwrap_or_default();
+    let grave = |route: &RouteVerdict| match route.state {
+        Decision::Unsafe => 0,
+        Decision::Undecided => 1,
+        Decision::Safe => 2,
+    };
+    routes.sort_by(|one, other| {
+        let falling = |of: fn(&RouteVerdict) -> &Rate| -> Ordering {
+            rate(of(other)).total_cmp(&rate(of(one)))
+        };
+        (!one.required, grave(one))
+            .cmp(&(!other.required, grave(other)))
+            .then_with(|| falling(|route| &route.mismatch_rate))
+            .then_with(|| falling(|route| &route.error_rate))
+            .then_with(|| falling(|route| &route.transient_rate))
+    });
+    routes
 }
 
 /// States the confidence of the intervals in the table of routes.
@@ -45,30 +62,47 @@ pub(in crate::cli) fn bounds(verdict: &Verdict) -> String {
     format!("mismatch rate: each end holds at {percent} %, at every moment")
 }
 
-fn row(route: &RouteVerdict) -> Vec<Cell> {
-    let state = if route.required {
+fn row(route: &RouteVerdict) -> [String; 14] {
+    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
+    let Counts {
+        live,
+        sampled,
+        delayed,
+        matched,
+        mismatch,
+        transient,
+        noise,
+        shadow_error,
+        not_compared,
+        ..
+    } = &route.counts;
+    [
+        Printable(&route.route).to_string(),
+        state(route),
+        mismatch.to_string(),
+        (matched.exact + matched.rules).to_string(),
+        interval(&route.mismatch_rate),
+        Percent(route.mismatch_rate.limit).to_string(),
+        sum(shadow_error),
+        sum(not_compared),
+        transient.to_string(),
+        noise.to_string(),
+        sampled.to_string(),
+        live.to_string(),
+        matched.rules.to_string(),
+        delayed.to_string(),
+    ]
+}
+
+/// In brackets if the verdict does not depend on the route.
+fn state(route: &RouteVerdict) -> String {
+    if route.exempt {
+        "exempt".to_owned()
+    } else if route.required {
         route.state.name().to_owned()
     } else {
         format!("({})", route.state)
-    };
-    let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>().to_string();
-    let counts = &route.counts;
-    vec![
-        Cell::new(Printable(&route.route)),
-        Cell::new(state),
-        Cell::new(counts.live),
-        Cell::new(counts.sampled),
-        Cell::new(counts.delayed),
-        Cell::new(counts.matched.exact + counts.matched.rules),
-        Cell::new(counts.matched.rules),
-        Cell::new(counts.mismatch),
-        Cell::new(counts.transient),
-        Cell::new(counts.noise),
-        Cell::new(sum(&counts.shadow_error)),
-        Cell::new(sum(&counts.not_compared)),
-        Cell::new(interval(&route.mismatch_rate)),
-        Cell::new(Percent(route.mismatch_rate.limit)),
-    ]
+    }
 }
 
 fn interval(rate: &Rate) -> String {
@@ -76,25 +110,26 @@ fn interval(rate: &Rate) -> String {
     format!("{lower} to {}", Percent(rate.upper))
 }
 
-pub(super) fn classes(classes: &[Class]) -> Table {
-    let mut table = table(&["last seen", "count", "route", "kind", "place", "class"]);
+/// The table of classes.
+pub(in crate::cli) fn classes<'c>(classes: impl IntoIterator<Item = &'c Class>) -> Table {
+    let mut table = Table::new(&[
+        Column::words("class"),
+        Column::figures("checks"),
+        Column::words("kind"),
+        Column::names("place", 16),
+        Column::names("route", 16),
+        Column::words("last seen"),
+    ]);
     for class in classes {
-        table.add_row([
-            Cell::new(class.last_seen),
-            Cell::new(class.count).set_alignment(CellAlignment::Right),
-            Cell::new(Printable(&class.route)),
-            Cell::new(&class.kind),
-            Cell::new(Printable(&class.place)),
-            Cell::new(&class.id),
+        table.add([
+            class.id.clone(),
+            class.count.to_string(),
+            class.kind.clone(),
+            Printable(&class.place).to_string(),
+            Printable(&class.route).to_string(),
+            class.last_seen.to_string(),
         ]);
     }
-    table
-}
-
-pub(in crate::cli) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(header.iter().map(Cell::new));
     table
 }
 
@@ -105,12 +140,36 @@ mod tests {
 
     #[test]
     fn what_was_delayed_is_shown_of_each_route() {
-        let table = routes(&look(70).verdict).to_string();
-        let rows: Vec<Vec<_>> = table
-            .lines()
-            .map(|line| line.split(['│', '┆']).map(str::trim).collect())
+        let look = look(70);
+        let lines = routes(&look.verdict.routes).lines(200, 0);
+        let last = |line: &str| line.split_whitespace().last().map(str::to_owned);
+        assert_eq!(last(&lines[0]).as_deref(), Some("delayed"));
+        assert_eq!(last(&lines[1]).as_deref(), Some("3"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_worst_routes_come_first() {
+        let look = look(1);
+        let mut verdict = Verdict::clone(&look.verdict);
+        let model = verdict.routes[0].clone();
+        let route = |name: &str, required, state, estimate| {
+            let mut route = model.clone();
+            route.route = name.into();
+            (route.required, route.state) = (required, state);
+            route.mismatch_rate.estimate = estimate;
+            route
+        };
+        verdict.routes = vec![
+            route("thin", false, Decision::Unsafe, Some(1.0)),
+            route("safe", true, Decision::Safe, Some(0.0)),
+            route("unseen", true, Decision::Undecided, None),
+            route("worse", true, Decision::Undecided, Some(0.1)),
+            route("worst", true, Decision::Unsafe, Some(0.2)),
+        ];
+        let names: Vec<_> = worst_first(&verdict)
+            .into_iter()
+            .map(|route| &*route.route)
             .collect();
-        let column = rows[1].iter().position(|name| *name == "delayed");
-        assert_eq!(rows[3][column.unwrap()], "3", "{table}");
+        assert_eq!(names, ["worst", "worse", "unseen", "safe", "thin"]);
     }
 }

@@ -2,46 +2,205 @@
 
 use super::{
     look::Look,
-    tables::{bounds, classes, routes},
+    tables::{bounds, classes, routes, worst_first},
 };
 use crate::{
-    admin::documents::StackHealth,
-    cli::verdict::{Printable, Summary},
+    admin::documents::{Class, RouteVerdict, StackHealth},
+    cli::{
+        print::{Printable, folded},
+        table::Table,
+        verdict::Summary,
+    },
     settings::Source,
+    verdict::{Counted, Percent},
 };
 use anstream::adapter::strip_str;
 use serde_json::Value;
 
-/// The lines, the verdict first. `before` is an earlier snapshot, for rates.
-pub(super) fn view(look: &Look, before: Option<&Look>) -> Vec<String> {
-    let verdict = Summary(&look.verdict).to_string();
-    let mut lines = lines(&strip_str(&verdict).to_string());
-    lines.push(String::new());
-    lines.extend(look.readiness.stacks.iter().map(stack));
-    lines.push(sampling(look));
-    lines.push(counted(look, before));
-    lines.extend(changed(look));
-    let missing = look.readiness.missing.iter();
-    lines.extend(missing.map(|missing| format!("not ready: {}", Printable(missing))));
-    let impaired = look.readiness.impaired.iter();
-    lines.extend(impaired.map(|impaired| format!("impaired: {}", Printable(impaired))));
-    if !look.verdict.routes.is_empty() {
-        lines.push(String::new());
-        lines.extend(self::lines(&routes(&look.verdict).to_string()));
-        lines.push(bounds(&look.verdict));
-    }
-    if !look.classes.classes.is_empty() {
-        lines.push(String::new());
-        lines.push("newest mismatch classes".to_owned());
-        lines.extend(self::lines(&classes(&look.classes.classes).to_string()));
-    }
-    lines
+/// How a snapshot is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Showing {
+    pub(super) width: usize,
+    /// Reasons shown in full.
+    pub(super) reasons: usize,
+    /// Columns of the tables that are scrolled away.
+    pub(super) skipped: usize,
+    /// Only rows that contain it are shown.
+    pub(super) filter: String,
+    /// How columns that have no room are seen.
+    pub(super) way: &'static str,
 }
 
-fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+/// A snapshot as lines.
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    pub(super) lines: Vec<Line>,
+    /// Columns that have no room, of the widest table.
+    pub(super) left_out: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// The first one.
+    Verdict,
+    Text,
+    /// Something is wrong.
+    Warning,
+    /// The names of a table's columns.
+    Columns,
+    Row(Opens),
+}
+
+/// What a row stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Opens {
+    Route(String),
+    Class(String),
+}
+
+/// The lines, the verdict first. `before` is an earlier snapshot, for rates.
+pub(super) fn view(look: &Look, before: Option<&Look>, showing: &Showing) -> View {
+    let mut lines = Lines {
+        view: View::default(),
+        showing,
+    };
+    lines.verdict(look);
+    lines.text("", Kind::Text);
+    for health in &look.readiness.stacks {
+        let kind = match health.failing {
+            Some(_) => Kind::Warning,
+            None => Kind::Text,
+        };
+        lines.text(&stack(health), kind);
+    }
+    lines.text(&sampling(look), Kind::Text);
+    lines.text(&counted(look, before), Kind::Text);
+    if let Some(changed) = changed(look) {
+        lines.text(&changed, Kind::Text);
+    }
+    for (what, texts) in [
+        ("not ready", &look.readiness.missing),
+        ("impaired", &look.readiness.impaired),
+    ] {
+        for text in texts {
+            lines.text(&format!("{what}: {}", Printable(text)), Kind::Warning);
+        }
+    }
+    lines.routes(look);
+    lines.classes(look);
+    lines.view
+}
+
+/// A view in the making.
+struct Lines<'s> {
+    view: View,
+    showing: &'s Showing,
+}
+
+// === impl Lines ===
+
+impl Lines<'_> {
+    fn text(&mut self, text: &str, kind: Kind) {
+        for text in folded(text, self.showing.width, 2).split('\n') {
+            self.push(text.to_owned(), kind.clone());
+        }
+    }
+
+    fn push(&mut self, text: String, kind: Kind) {
+        self.view.lines.push(Line { text, kind });
+    }
+
+    fn verdict(&mut self, look: &Look) {
+        let summary = Summary {
+            verdict: &look.verdict,
+            width: self.showing.width,
+            most: self.showing.reasons,
+        };
+        let text = summary.to_string();
+        for line in strip_str(&text).to_string().lines() {
+            let is_first = self.view.lines.is_empty();
+            let kind = if is_first { Kind::Verdict } else { Kind::Text };
+            self.push(line.to_owned(), kind);
+        }
+    }
+
+    fn routes(&mut self, look: &Look) {
+        let all = worst_first(&look.verdict);
+        if all.is_empty() {
+            return;
+        }
+        let is_shown = |route: &&RouteVerdict| self.admits(&[&route.route, route.state.name()]);
+        let shown: Vec<_> = all.iter().copied().filter(is_shown).collect();
+        let table = routes(shown.iter().copied());
+        let mut title = self.title(shown.len(), all.len() as u64, "route");
+        title += ", the worst first";
+        let opens = shown
+            .iter()
+            .map(|route| Opens::Route(route.route.to_string()));
+        self.table(title, &table, opens.collect());
+        self.text(&bounds(&look.verdict), Kind::Text);
+    }
+
+    fn classes(&mut self, look: &Look) {
+        let page = &look.classes;
+        if page.classes.is_empty() {
+            return;
+        }
+        let is_shown =
+            |class: &&Class| self.admits(&[&class.id, &class.kind, &class.place, &class.route]);
+        let shown: Vec<_> = page.classes.iter().filter(is_shown).collect();
+        let table = classes(shown.iter().copied());
+        let title = self.title(shown.len(), page.total, "mismatch class");
+        let opens = shown.iter().map(|class| Opens::Class(class.id.clone()));
+        self.table(
+            format!("{title}, the newest first"),
+            &table,
+            opens.collect(),
+        );
+    }
+
+    /// `10 of 27 routes`, `1 route`.
+    fn title(&self, shown: usize, all: u64, what: &'static str) -> String {
+        let all_of_them = Counted(all, what);
+        let mut title = if shown as u64 == all {
+            all_of_them.to_string()
+        } else {
+            format!("{shown} of {all_of_them}")
+        };
+        if !self.showing.filter.is_empty() {
+            title += &format!(" with `{}`", Printable(&self.showing.filter));
+        }
+        title
+    }
+
+    fn admits(&self, texts: &[&str]) -> bool {
+        let wanted = self.showing.filter.to_lowercase();
+        texts
+            .iter()
+            .any(|text| text.to_lowercase().contains(&wanted))
+    }
+
+    fn table(&mut self, mut title: String, table: &Table, opens: Vec<Opens>) {
+        let left_out = table.left_out(self.showing.width, self.showing.skipped);
+        self.view.left_out = self.view.left_out.max(left_out);
+        if left_out > 0 {
+            let columns = Counted(left_out as u64, "more column");
+            title += &format!("; {columns} {}", self.showing.way);
+        }
+        self.text("", Kind::Text);
+        self.text(&title, Kind::Text);
+        let kinds = std::iter::once(Kind::Columns).chain(opens.into_iter().map(Kind::Row));
+        let lines = table.lines(self.showing.width, self.showing.skipped);
+        for (text, kind) in lines.into_iter().zip(kinds) {
+            self.push(text, kind);
+        }
+    }
 }
 
 /// Where a stack is, and whether it answers.
@@ -69,7 +228,10 @@ fn sampling(look: &Look) -> String {
     if setting("paused") == "true" {
         return format!("{serving}; PAUSED: nothing is sampled");
     }
-    let (rate, floor) = (setting("sample.rate"), setting("sample.per_route_floor"));
+    let rate = settings.get("sample.rate");
+    let rate = rate.and_then(|rate| rate.value.as_f64());
+    let rate = rate.map_or("?".to_owned(), |rate| Percent(rate).to_string());
+    let floor = setting("sample.per_route_floor");
     let by = match setting("sample.by").as_str() {
         "null" => String::new(),
         by => format!(" by {by}"),

@@ -402,6 +402,12 @@ fn filters_admit_what_matches_all_of_them() {
     ] {
         assert_eq!(kept.paths(&filter), expected, "{filter:?}");
     }
+}
+
+#[test]
+fn only_cursors_of_the_same_list_are_accepted() {
+    let kept = Kept::new(Config::default());
+    kept.keep(&[mismatch(1, &["one"]), mismatch(2, &["other"])]);
     for cursor in ["nonsense", "-1", "8000000000000000"] {
         let wrong = Filter {
             cursor: Some(cursor.to_owned()),

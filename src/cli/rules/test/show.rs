@@ -3,8 +3,9 @@
 use super::{CaseReport, Report};
 use crate::{
     cli::{
-        compare::show::{document, harmless, spelled},
+        compare::show::{document, spelled},
         counted,
+        print::{folded, harmless, width},
     },
     spanned_yaml::Position,
 };
@@ -24,10 +25,8 @@ pub(super) fn text(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
         }
         for rule in &report.untested {
             let file = &report.file;
-            writeln!(
-                out,
-                "{QUIET}{file}: note: no case tests the rule `{rule}`{QUIET:#}"
-            )?;
+            let note = fold(&format!("{file}: note: no case tests the rule `{rule}`"));
+            writeln!(out, "{QUIET}{note}{QUIET:#}")?;
         }
     }
     let cases = reports.iter().flat_map(|report| &report.cases);
@@ -43,35 +42,40 @@ pub(super) fn text(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
 fn show_case(file: &str, case: &CaseReport, out: &mut impl Write) -> io::Result<()> {
     let (line, column) = position(case.name.mark);
     let name = harmless(&case.name.name);
-    writeln!(
-        out,
-        "{BAD}failed{BAD:#} {name}  {QUIET}{file}:{line}:{column}{QUIET:#}"
-    )?;
+    let heading = fold(&format!("failed {name}  {file}:{line}:{column}"));
+    writeln!(out, "{BAD}failed{BAD:#}{}", &heading["failed".len()..])?;
     if let Some(reason) = case.not_compared {
         writeln!(out, "  not compared: {}", reason.name())?;
     }
     for difference in &case.unexpected {
         let place = harmless(&difference.place.to_string());
-        writeln!(out, "  not expected: {place} {}", difference.kind)?;
+        let line = format!("  not expected: {place} {}", difference.kind);
+        writeln!(out, "{}", fold(&line))?;
         for (sign, value) in [('-', &difference.old), ('+', &difference.new)] {
             let Some(value) = value else { continue };
             for line in spelled(value).lines() {
-                writeln!(out, "    {sign} {line}")?;
+                writeln!(out, "{}", fold(&format!("    {sign} {line}")))?;
             }
         }
     }
     for expected in &case.not_found {
         let place = harmless(&expected.place);
-        writeln!(out, "  not found: {place} {}", expected.kind)?;
+        writeln!(
+            out,
+            "{}",
+            fold(&format!("  not found: {place} {}", expected.kind))
+        )?;
     }
     for count in &case.masked {
         let (rule, expected, found) = (&count.rule, count.expected, count.found);
-        writeln!(
-            out,
-            "  masked by {rule}: expected {expected}, found {found}"
-        )?;
+        let line = format!("  masked by {rule}: expected {expected}, found {found}");
+        writeln!(out, "{}", fold(&line))?;
     }
     Ok(())
+}
+
+fn fold(line: &str) -> String {
+    folded(line, width(), 6)
 }
 
 /// Writes `{"passed", "failed", "files": [{"file", "cases": [...], "untested": [rule]}]}`.
