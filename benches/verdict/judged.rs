@@ -2,7 +2,7 @@
 
 use super::simulation::{ALPHA, Bound, Upper};
 use jiff::Timestamp;
-use rand::{RngExt, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use twinread::testing::admin::documents::Verdict;
 use twinread::{
     outcome::{Mark, Outcome, ShadowError, Via},

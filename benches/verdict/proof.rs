@@ -1,7 +1,7 @@
 //! Routes exactly at their limits: is the verdict ever `unsafe`?
 
 use super::simulation::{ALPHA, gap, ln_largest};
-use rand::{RngExt, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;
 

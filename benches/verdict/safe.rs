@@ -1,7 +1,7 @@
 //! Stacks that are wrong beyond the limit: are they ever called `safe`?
 
 use super::simulation::{Bound, Run, Upper};
-use rand::{RngExt, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;
 

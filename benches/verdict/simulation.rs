@@ -3,7 +3,7 @@
 //! A hit is a check that counts against the route. Between two hits S only rises and T only falls. So it is enough to look
 //! for `safe` just before each hit, and for `unsafe` just after. A test compares this with a look after every check.
 
-use rand::{RngExt, rngs::StdRng};
+use rand::{Rng, rngs::StdRng};
 use std::ops::RangeInclusive;
 use twinread::verdict::Trials;
 

@@ -16,12 +16,12 @@ use crate::{
     spanned_yaml::ConfigErrors,
     stack::Stack,
 };
-use anstream::eprintln;
+use anstream::{eprint, eprintln};
 use findings::Findings;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    io,
-    net::SocketAddr,
+    fmt,
+    io::{self, IsTerminal as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     process::{self, ExitCode},
     time::{Duration, Instant},
@@ -31,8 +31,16 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-/// Start two small stacks with known defects between them, traffic, and the sidecar; show what it finds.
+/// Start two small stacks with known defects between them, traffic, and the sidecar; show what it finds
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   whatever was found
+  64  wrong arguments
+  69  a part of it cannot start
+
+Example:
+  twinread demo --keep")]
 pub(crate) struct Args {
     /// How long the traffic lasts; it requests every page at least once, however long that takes
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
@@ -43,9 +51,12 @@ pub(crate) struct Args {
     /// Print one JSON document: the verdict, with `classes` and `planted`
     #[arg(long)]
     json: bool,
-    /// Keep running with its traffic until interrupted, and print the address of the admin API
+    /// Keep running with its traffic until interrupted, and print how to look at it
     #[arg(long)]
     keep: bool,
+    /// Address for the admin API [default: 127.0.0.1:9900, or any port if it is taken]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
 }
 
 /// Everything that runs.
@@ -56,6 +67,9 @@ struct Demo {
     stacks: drain::Signal,
     runtime: Runtime,
 }
+
+/// How to look at a sidecar with this address of the admin API.
+struct Hints(SocketAddr);
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +86,26 @@ enum Error {
 
 const CONFIG: &str = include_str!("demo/twinread.yaml");
 
+/// Where commands look for the admin API unless they are told otherwise.
+const USUAL_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+const ANY_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+const NEXT: &str = "\
+next: `twinread demo --keep` goes on, so that you can look at it with other commands,
+      and README.md leads through the first hour on your own stacks";
+
 /// Time limit for the last checks after the traffic has ended.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
+
+/// Number of reads between two updates of the progress.
+const STEP: u64 = 40;
 
 /// Interval between two queries of the figures.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Exits with 0 whatever was found; 69 if a part of it cannot start.
 pub(crate) fn run(args: Args) -> ExitCode {
-    match Demo::start(args.rate).and_then(|demo| demo.show(&args)) {
+    match Demo::start(&args).and_then(|demo| demo.show(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("twinread: {}", chain(&error));
@@ -101,10 +126,22 @@ fn end_with_its_terminal(runtime: &Runtime) -> io::Result<()> {
     Ok(())
 }
 
+/// The sidecar in front of the old and the new stack.
+fn sidecar([old, new]: [SocketAddr; 2], admin: SocketAddr) -> Result<App, Error> {
+    let origin = Origin::written("demo", CONFIG).with_environment(move |name| match name {
+        "OLD" => Some(format!("http://{old}")),
+        "NEW" => Some(format!("http://{new}")),
+        "ADMIN" => Some(admin.to_string()),
+        _ => None,
+    });
+    let loaded = config::load(&origin).map_err(Error::Config)?;
+    Ok(App::start(origin, loaded)?)
+}
+
 // === impl Demo ===
 
 impl Demo {
-    fn start(rate: NonZeroU32) -> Result<Self, Error> {
+    fn start(args: &Args) -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
         end_with_its_terminal(&runtime)?;
         let (stacks, watch) = drain::channel();
@@ -114,22 +151,20 @@ impl Demo {
             runtime.spawn(bound.run(watch.clone()));
             Ok(addr)
         };
-        let (old, new) = (serve(Stack::Old)?, serve(Stack::New)?);
-
-        let origin = Origin::written("demo", CONFIG).with_environment(move |name| match name {
-            "OLD" => Some(format!("http://{old}")),
-            "NEW" => Some(format!("http://{new}")),
-            _ => None,
-        });
-        let loaded = config::load(&origin).map_err(Error::Config)?;
-        let app = App::start(origin, loaded)?;
+        let addresses = [serve(Stack::Old)?, serve(Stack::New)?];
+        let app = match sidecar(addresses, args.admin.unwrap_or(USUAL_ADMIN)) {
+            Err(Error::Sidecar(StartError::Bind { .. })) if args.admin.is_none() => {
+                sidecar(addresses, ANY_ADMIN)?
+            }
+            started => started?,
+        };
         let admin = Address {
             admin: format!("http://{}", app.admin_addr()),
             token: None,
         };
         Ok(Self {
             client: admin.client()?,
-            traffic: Traffic::new(app.listen_addr(), rate),
+            traffic: Traffic::new(app.listen_addr(), args.rate),
             app,
             stacks,
             runtime,
@@ -140,8 +175,9 @@ impl Demo {
         let sent = self.send(Duration::from_secs(args.seconds), args.rate);
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
-        let text = format_args!("{sent}\n{findings}");
-        client::print(args.json, &findings.document(), text);
+        let next = if args.keep { "" } else { NEXT };
+        let text = format!("{sent}\n{findings}\n\n{next}");
+        client::print(args.json, &findings.document(), text.trim_end());
         if args.keep {
             self.keep();
         }
@@ -150,15 +186,21 @@ impl Demo {
         Ok(())
     }
 
-    /// Sends the traffic, with a progress bar on a terminal.
+    /// Sends the traffic, and shows on a terminal how far it is.
     fn send(&self, duration: Duration, rate: NonZeroU32) -> Sent {
         let expected = duration.as_secs() * u64::from(rate.get());
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} reads  {elapsed}");
-        let bar =
-            ProgressBar::new(expected).with_style(style.expect("the template is well-formed"));
-        let sent = self.traffic.run(duration, || bar.inc(1));
+        let is_shown = io::stderr().is_terminal();
+        let mut count = 0_u64;
+        let sent = self.traffic.run(duration, || {
+            count += 1;
+            if is_shown && count.is_multiple_of(STEP) {
+                eprint!("\r{count} of {expected} reads");
+            }
+        });
         let sent = self.runtime.block_on(sent);
-        bar.finish_and_clear();
+        if is_shown {
+            eprint!("\r{:40}\r", "");
+        }
         sent
     }
 
@@ -180,7 +222,7 @@ impl Demo {
     fn keep(&self) {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         eprintln!("\nstill running: live traffic at http://{listen}, admin API at http://{admin}");
-        eprintln!("try `twinread status --admin http://{admin}`; interrupt to end");
+        eprintln!("{}", Hints(admin));
         let traffic = self.traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {
             tokio::select! {
@@ -188,5 +230,22 @@ impl Demo {
                 _ = tokio::signal::ctrl_c() => {}
             }
         });
+    }
+}
+
+// === impl Hints ===
+
+impl fmt::Display for Hints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(admin) = self;
+        let elsewhere = if *admin == USUAL_ADMIN {
+            String::new()
+        } else {
+            format!(" --admin http://{admin}")
+        };
+        writeln!(f, "look at it from another terminal; Ctrl-C ends it:")?;
+        writeln!(f, "  twinread status{elsewhere}")?;
+        writeln!(f, "  twinread rules suggest{elsewhere}")?;
+        write!(f, "  twinread gate{elsewhere}")
     }
 }
