@@ -249,6 +249,11 @@ impl Database {
         self.0.health.sentences()
     }
 
+    /// What is as configured, and worth knowing, one sentence each.
+    pub fn notes(&self) -> Vec<&'static str> {
+        self.0.health.notes()
+    }
+
     /// Writes all sources and queued writes a last time and stops the writer. Later writes are refused. If the disk
     /// fails, gives up after a few seconds and logs the loss. Call it from a thread that may block.
     pub fn close(&self) {

@@ -69,6 +69,7 @@ impl Readiness {
         ProcessHealth {
             missing: self.missing(&stacks[primary as usize]),
             impaired: self.impaired(&stacks),
+            notes: self.notes(),
             stacks: stacks.into(),
         }
     }
@@ -85,6 +86,12 @@ impl Readiness {
             missing.push("it is ending, and takes no new connections".to_owned());
         }
         missing
+    }
+
+    /// What is as configured, and worth knowing.
+    fn notes(&self) -> Vec<String> {
+        let notes = self.database.notes().into_iter();
+        notes.map(str::to_owned).collect()
     }
 
     /// Faults that do not stop the process from working.

@@ -84,12 +84,13 @@ pub(super) fn view(look: &Look, before: Option<&Look>, showing: &Showing) -> Vie
     if let Some(changed) = changed(look) {
         lines.text(&changed, Kind::Text);
     }
-    for (what, texts) in [
-        ("not ready", &look.readiness.missing),
-        ("impaired", &look.readiness.impaired),
+    for (what, texts, kind) in [
+        ("not ready", &look.readiness.missing, Kind::Warning),
+        ("impaired", &look.readiness.impaired, Kind::Warning),
+        ("note", &look.readiness.notes, Kind::Text),
     ] {
         for text in texts {
-            lines.text(&format!("{what}: {}", Printable(text)), Kind::Warning);
+            lines.text(&format!("{what}: {}", Printable(text)), kind.clone());
         }
     }
     lines.routes(look);

@@ -17,6 +17,8 @@ pub(super) struct Health {
 
 #[derive(Debug, Default)]
 struct Problems {
+    /// What is as configured, and worth knowing.
+    notes: Vec<&'static str>,
     /// Problems that last until the process ends.
     lasting: Vec<String>,
     /// Since when writes have failed, and why.
@@ -32,10 +34,10 @@ impl Health {
     }
 
     pub(super) fn in_memory(&self) {
-        tracing::warn!(
-            "no store.path is set: evidence is kept in memory and will not survive a restart"
-        );
-        self.lasts("evidence is kept in memory and will not survive a restart".to_owned());
+        let note =
+            "no store.path is set: evidence is kept in memory and will not survive a restart";
+        tracing::info!("{note}");
+        locked(&self.problems).notes.push(note);
     }
 
     pub(super) fn cannot_open(&self, path: &Path, why: String) {
@@ -81,6 +83,10 @@ impl Health {
             tracing::info!(%since, why, "the store can be written again");
             self.gauges.store_failing.set(false);
         }
+    }
+
+    pub(super) fn notes(&self) -> Vec<&'static str> {
+        locked(&self.problems).notes.clone()
     }
 
     pub(super) fn sentences(&self) -> Vec<String> {

@@ -79,11 +79,9 @@ fn without_a_path_everything_is_in_memory_and_says_so() {
     put(&database, "one");
     assert!(database.settle(DEADLINE));
     assert_eq!(kinds(&database), ["one"]);
-    let shown = database.impairments();
-    assert_eq!(
-        shown,
-        ["evidence is kept in memory and will not survive a restart"]
-    );
+    let note = "no store.path is set: evidence is kept in memory and will not survive a restart";
+    assert_eq!(database.notes(), [note]);
+    assert_eq!(database.impairments(), [""; 0], "as it was configured");
 }
 
 #[test]
