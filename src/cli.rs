@@ -30,9 +30,18 @@ pub(crate) mod exit {
     pub(crate) const UNAVAILABLE: u8 = 69;
 }
 
-/// Proves on live reads that a new stack answers as the old one does, and says when it is safe to switch.
+/// Prove on live reads that a new stack answers as the old one does, and say when it is safe to switch
 #[derive(Debug, Parser)]
 #[command(name = "twinread", version)]
+#[command(after_help = "\
+Exit codes:
+  0   done
+  64  wrong arguments, configuration or input
+  69  an address cannot be bound, or no twinread answers
+`twinread COMMAND --help` lists those of a command.
+
+Example:
+  twinread demo")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,21 +51,16 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Demo(demo::Args),
-    /// Checks a configuration, rules included, and reports every fault
     Check(check::Args),
     Compare(compare::Args),
     Rules(rules::Args),
     Schema(schema::Args),
-    /// Exits with 0 when the verdict is safe, 1 when unsafe, 2 when undecided
     Gate(gate::Args),
-    /// Shows the verdict, its reasons, the routes and the newest mismatches
     Status(status::Args),
     Mismatches(mismatches::Args),
     Show(show::Args),
-    /// Changes settings of a running twinread
     Set(set::Args),
     Completions(completions::Args),
-    /// Reads stored mismatches of a class again, after a fix of the new stack
     Recheck(recheck::Args),
 }
 
@@ -118,5 +122,30 @@ fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(exit::USAGE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_examples_of_every_help_are_command_lines() {
+        let mut left = vec![Cli::command()];
+        while let Some(command) = left.pop() {
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("no example: {}", command.get_name()));
+            let (_, line) = help
+                .split_once("  twinread")
+                .or(help.split_once("(twinread"))
+                .unwrap();
+            let line = line.trim_end_matches(')').split(" > ").next().unwrap();
+            let words = std::iter::once("twinread").chain(line.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+            left.extend(command.get_subcommands().cloned());
+        }
     }
 }

@@ -4,8 +4,15 @@ use super::{bad_input, counted, warn};
 use crate::config::{self, Flags, Loaded, Origin};
 use std::{path::PathBuf, process::ExitCode};
 
-/// Validate a configuration and its rules; report every fault with its line.
+/// Validate a configuration and its rules; report every fault with its line
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   valid, perhaps with warnings
+  64  wrong arguments, or faults; with --strict, warnings as well
+
+Example:
+  twinread check --strict twinread.yaml")]
 pub(crate) struct Args {
     /// The configuration
     #[arg(value_name = "FILE")]

@@ -62,21 +62,21 @@ pub struct Reply {
 /// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{0}` is not a url such as http://127.0.0.1:9900")]
+    #[error("`{0}` is not a url such as http://127.0.0.1:9900; {ADDRESS}")]
     NotAUrl(String),
-    #[error("the token cannot stand in a header")]
+    #[error("the token cannot stand in a header; {TOKEN}")]
     NotAToken,
     #[error("cannot begin")]
     Runtime(#[source] io::Error),
-    #[error("{url} cannot be reached")]
-    Unreachable {
-        url: String,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("{url} did not answer within {within:.1?}")]
+    #[error("{base} cannot be reached: {cause}; {ADDRESS}")]
+    Unreachable { base: String, cause: String },
+    #[error("{url} did not answer within {within:.1?}; {ADDRESS}")]
     TimedOut { url: String, within: Duration },
-    /// The API refused the call.
+    #[error("{base} refuses the token; {TOKEN}")]
+    WrongToken { base: String },
+    #[error("{base} asks for a token; {TOKEN}")]
+    NoToken { base: String },
+    /// The API refused the call for another reason.
     #[error("{status}: {detail}")]
     Refused {
         status: StatusCode,
@@ -84,8 +84,17 @@ pub enum Error {
         /// The whole problem.
         problem: Value,
     },
-    #[error("what answers at {url} is not a twinread")]
+    #[error("what answers at {url} is not a twinread; {ADDRESS}")]
     NotTwinread { url: String },
+    /// A twinread, whose document lacks what this one needs.
+    #[error(
+        "{url} is of twinread {theirs}, and this is {OWN_VERSION}, which cannot read it: {cause}"
+    )]
+    OtherVersion {
+        url: String,
+        theirs: String,
+        cause: serde_json::Error,
+    },
     #[error("the terminal cannot be used")]
     Terminal(#[source] io::Error),
 }
@@ -101,6 +110,10 @@ pub(crate) struct Received<T> {
 /// Default timeout of one answer.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 << 20;
+
+const ADDRESS: &str = "--admin or TWINREAD_ADMIN gives the address of a running twinread";
+const TOKEN: &str = "--token or TWINREAD_ADMIN_TOKEN gives its admin_token";
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Accepts only ids that can be part of a query.
 fn epoch(text: &str) -> Result<String, &'static str> {
@@ -170,7 +183,30 @@ impl Client {
     /// No answer, or an error.
     pub fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, Error> {
         let request = Request::get(self.url(path_and_query));
-        self.send(request, String::new())?.read()
+        self.read(self.send(request, String::new())?)
+    }
+
+    /// The document of an answer.
+    ///
+    /// # Errors
+    /// Not a document of this type.
+    pub fn read<T: DeserializeOwned>(&self, reply: Reply) -> Result<T, Error> {
+        serde_json::from_value(reply.body).map_err(|cause| self.misread(reply.url, cause))
+    }
+
+    /// Asks what answers there: another version of twinread may lack a field.
+    fn misread(&self, url: String, cause: serde_json::Error) -> Error {
+        let request = Request::get(self.url("/v1/openapi.json"));
+        let described = self.send(request, String::new());
+        let info = described.map(|reply| reply.body["info"].clone());
+        match info {
+            Ok(info) if info["title"] == env!("CARGO_PKG_NAME") => Error::OtherVersion {
+                url,
+                theirs: info["version"].as_str().unwrap_or("unknown").to_owned(),
+                cause,
+            },
+            _ => Error::NotTwinread { url },
+        }
     }
 
     /// Sends a JSON merge patch; `if_match` is the value of an ETag.
@@ -197,7 +233,7 @@ impl Client {
         text: String,
     ) -> Result<T, Error> {
         let request = Request::post(self.url(path)).header(header::CONTENT_TYPE, media_type);
-        self.send(request, text)?.read()
+        self.read(self.send(request, text)?)
     }
 
     /// Sleeps between two polls.
@@ -227,31 +263,44 @@ impl Client {
 
     async fn exchange(&self, request: Request<Full<Bytes>>, url: &str) -> Result<Reply, Error> {
         let url = url.to_owned();
-        let unreachable = |source| Error::Unreachable {
-            url: url.clone(),
-            source,
-        };
         let answer = self.http.request(request).await;
-        let (head, body) = answer
-            .map_err(|error| unreachable(error.into()))?
-            .into_parts();
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        let (head, body) = answer.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await;
-        let body = body.map_err(unreachable)?.to_bytes();
+        let body = body.map_err(|error| self.unreachable(&*error))?.to_bytes();
         let Ok(body) = serde_json::from_slice(&body) else {
             return Err(Error::NotTwinread { url });
         };
         if is_problem(&head.headers) {
-            return Err(Error::Refused {
-                status: head.status,
-                detail: detail(&body),
-                problem: body,
-            });
+            return Err(self.refused(head.status, body));
         }
         Ok(Reply {
             headers: head.headers,
             body,
             url,
         })
+    }
+
+    fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> Error {
+        // The first cause says it all: the others say that a connection failed.
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        Error::Unreachable {
+            base: self.base.clone(),
+            cause: causes.last().unwrap_or(error).to_string(),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, problem: Value) -> Error {
+        let base = self.base.clone();
+        match (status, &self.authorization) {
+            (StatusCode::UNAUTHORIZED, Some(_)) => Error::WrongToken { base },
+            (StatusCode::UNAUTHORIZED, None) => Error::NoToken { base },
+            _ => Error::Refused {
+                status,
+                detail: detail(&problem),
+                problem,
+            },
+        }
     }
 }
 
@@ -279,24 +328,15 @@ impl<T> Deref for Received<T> {
     }
 }
 
-// === impl Reply ===
-
-impl Reply {
-    /// # Errors
-    /// Not a document of this type.
-    pub fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let url = self.url;
-        serde_json::from_value(self.body).map_err(|_| Error::NotTwinread { url })
-    }
-}
-
 // === impl Error ===
 
 impl Error {
     /// 64 for a mistake of the caller, 69 if no twinread answers.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAUrl(_) | Self::NotAToken => exit::USAGE,
+            Self::NotAUrl(_) | Self::NotAToken | Self::WrongToken { .. } | Self::NoToken { .. } => {
+                exit::USAGE
+            }
             Self::Refused { status, .. } if status.is_client_error() => exit::USAGE,
             _ => exit::UNAVAILABLE,
         }
@@ -351,7 +391,9 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.exit_code(), 69);
         let text = chain(&error);
-        assert!(text.contains("cannot be reached: "), "{text}");
+        let shown = format!("{admin} cannot be reached: Connection refused");
+        assert!(text.starts_with(&shown), "{text}");
+        assert!(text.contains("--admin or TWINREAD_ADMIN "), "{text}");
     }
 
     #[test]

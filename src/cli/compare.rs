@@ -40,10 +40,21 @@ const ALIGNING: Duration = Duration::from_secs(10);
 /// Maximum size of a decompressed body, in bytes.
 const MAX_DECODED: usize = 1 << 30;
 
-/// Compare two answers from files; show where they differ.
+const TYPES: &str =
+    "json, ndjson, xml, form, text, bytes, http, or a media type such as application/hal+json";
+
+/// Compare two answers from files; show where they differ
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   equal under the rules
+  1   different
+  64  wrong arguments, or an answer or rule cannot be read
+
+Example:
+  twinread compare old.json new.json --rules rules.yaml --route get-user")]
 pub(crate) struct Args {
-    /// What the old stack answered: a raw HTTP message or a bare body; `-` is stdin
+    /// What the old stack answered: a whole HTTP message or a bare body; `-` is stdin
     old: PathBuf,
     /// What the new stack answered, in the same form
     new: PathBuf,
@@ -53,7 +64,8 @@ pub(crate) struct Args {
     /// Leave out builtin:http
     #[arg(long)]
     no_builtin: bool,
-    /// Type of bare bodies, as a media type or an extension, if their name does not say
+    /// Type of the answers, if their names do not say: json, ndjson, xml, form, text, bytes, http (a whole message), or
+    /// a media type
     #[arg(long = "type", value_name = "TYPE", value_parser = body_type)]
     media_type: Option<String>,
     /// The method of the read that was answered
@@ -176,11 +188,11 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
 }
 
 /// Accepts a type that bodies can have.
-fn body_type(text: &str) -> Result<String, &'static str> {
-    if message::media_type(text).is_some() {
+fn body_type(text: &str) -> Result<String, String> {
+    if text == message::HTTP || message::media_type(text).is_some() {
         Ok(text.to_owned())
     } else {
-        Err("expected a media type such as application/json, or an extension such as json")
+        Err(format!("expected {TYPES}"))
     }
 }
 
@@ -195,13 +207,23 @@ fn read(args: &Args, path: &Path, other: &Path) -> Result<Message, Refused> {
         path: path.to_owned(),
         cause,
     })?;
-    let mut extensions = [path, other].into_iter().filter_map(Path::extension);
-    let extension = extensions.next().and_then(|extension| extension.to_str());
-    let kind = args.media_type.as_deref().or(extension).unwrap_or_default();
-    Message::read(bytes, &args.method, kind).map_err(|cause| Refused::Message {
+    let extensions = [path, other].into_iter().filter_map(Path::extension);
+    let mut known = extensions
+        .filter_map(|extension| extension.to_str())
+        .filter(|extension| message::media_type(extension).is_some());
+    let kind = args.media_type.as_deref().or_else(|| known.next());
+    let message = Message::read(bytes, &args.method, kind.unwrap_or_default());
+    let message = message.map_err(|cause| Refused::Message {
         path: path.to_owned(),
         cause,
-    })
+    })?;
+    if kind.is_none() && message.is_bare() {
+        let path = path.display();
+        anstream::eprintln!(
+            "{path}: compared as bytes, since its name says no type; --type gives one: {TYPES}"
+        );
+    }
+    Ok(message)
 }
 
 fn read_stdin() -> io::Result<Vec<u8>> {
@@ -271,7 +293,12 @@ mod tests {
             run_with(&files, "old new --type application/hal+json").0,
             Ok(Found::Equal)
         );
-        assert!(Line::try_parse_from(["compare", "old", "new", "--type", "wat"]).is_err());
+        let unknown = Line::try_parse_from(["compare", "old", "new", "--type", "wat"]);
+        let refused = unknown.map(drop).unwrap_err().to_string();
+        assert!(
+            refused.contains("--type") && refused.contains("bytes, http"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -279,6 +306,32 @@ mod tests {
         let files = [("old", r#"{"a": 1}"#), ("new.json", r#"{"a": 1.0}"#)];
         assert_eq!(run_with(&files, "old new.json").0, Ok(Found::Equal));
         assert_eq!(run_with(&files, "new.json old").0, Ok(Found::Equal));
+        let files = [
+            ("old.response", r#"{"a": 1}"#),
+            ("new.json", r#"{"a": 1.0}"#),
+        ];
+        assert_eq!(
+            run_with(&files, "old.response new.json").0,
+            Ok(Found::Equal)
+        );
+    }
+
+    #[test]
+    fn a_type_decides_between_a_message_and_bytes() {
+        let message =
+            |kind: &str| format!("HTTP/1.1 200 OK\r\nVia: {kind}\r\nContent-Length: 1\r\n\r\n1");
+        let (old, new) = (message("a"), message("b"));
+        let files = [("old", &*old), ("new", &*new), ("bare.json", "1")];
+        assert_eq!(run_with(&files, "old new").0, Ok(Found::Equal));
+        assert_eq!(run_with(&files, "old new --type http").0, Ok(Found::Equal));
+        let (found, shown) = run_with(&files, "old new --type bytes");
+        assert_eq!(found, Ok(Found::Different));
+        assert!(shown.contains("byte "), "{shown}");
+        let refused = run_with(&files, "old bare.json --type http").0.unwrap_err();
+        assert!(
+            refused.contains("bare.json: not an HTTP message"),
+            "{refused}"
+        );
     }
 
     #[test]

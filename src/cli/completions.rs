@@ -12,9 +12,14 @@ use std::{
 };
 
 /// Print a script that completes commands, options and names of settings in a shell
-///
-/// bash: source <(twinread completions bash)
 #[derive(Clone, Copy, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   printed
+  64  wrong arguments
+
+Example:
+  source <(twinread completions bash)")]
 pub(crate) struct Args {
     /// The shell
     shell: Shell,

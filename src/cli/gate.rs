@@ -14,8 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Report by exit code whether it is safe to switch: 0 safe, 1 unsafe, 2 undecided, 69 no answer.
+/// Report by exit code whether it is safe to switch
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   safe
+  1   unsafe
+  2   undecided
+  64  wrong arguments, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread gate --wait 10m")]
 pub struct Args {
     #[command(flatten)]
     address: Address,
@@ -33,24 +43,16 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// Pause between two queries of the verdict.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Prints the verdict. Exits with 0 for safe, 1 for unsafe, 2 for undecided, 64 for wrong arguments, 69 if no verdict
-/// is available.
+/// Prints the verdict. Exits with 0 for safe, 1 for unsafe, 2 for undecided, 64 if the request is refused, 69 if no
+/// twinread answers.
 pub fn run(args: Args) -> ExitCode {
-    let client = match args.address.client() {
-        Ok(client) => client,
-        Err(error) => return client::exit_code(Err(error)),
-    };
-    match decided(client, args.wait) {
-        Ok(verdict) => {
-            client::print(args.json, &verdict, Summary::new(&verdict, width()));
-            ExitCode::from(exit_code(verdict.verdict))
-        }
-        Err(error) => {
-            complain(chain(&error));
-            // Refusals exit with 69 as well, so that no failure reads as a verdict.
-            ExitCode::from(UNAVAILABLE)
-        }
-    }
+    client::exit_code(gate(&args))
+}
+
+fn gate(args: &Args) -> Result<ExitCode, Error> {
+    let verdict = decided(args.address.client()?, args.wait)?;
+    client::print(args.json, &verdict, Summary::new(&verdict, width()));
+    Ok(ExitCode::from(exit_code(verdict.verdict)))
 }
 
 /// Polls until the verdict is safe or unsafe, or time is up. Retries an unreachable twinread.
@@ -63,13 +65,16 @@ fn decided(mut client: Client, wait: Option<Duration>) -> Result<Received<Verdic
             client.within = left.clamp(SHORTEST, ANSWER_WITHIN);
         }
         let asked = client.get::<Received<Verdict>>("/v1/verdict");
-        let is_decided = match &asked {
+        let is_final = match &asked {
             Ok(verdict) => verdict.verdict != Decision::Undecided,
-            Err(Error::Refused { .. }) => true,
-            Err(_) => false,
+            Err(Error::Unreachable { .. } | Error::TimedOut { .. } | Error::NotTwinread { .. }) => {
+                false
+            }
+            // A refusal does not pass by waiting.
+            Err(_) => true,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        if is_decided || left.is_zero() {
+        if is_final || left.is_zero() {
             return asked;
         }
         progress.report(&asked);

@@ -16,6 +16,14 @@ use std::process::ExitCode;
 ///
 /// `twinread show ID` shows one of them.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   shown, if only that there is none
+  64  wrong arguments, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread mismatches --class 8b26be61ce4c782c")]
 pub(crate) struct Args {
     /// Only those that show this class: an id, as `twinread status` shows it
     #[arg(long, value_name = "ID")]

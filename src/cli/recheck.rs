@@ -10,9 +10,18 @@ use crate::{
 };
 use std::{fmt, process::ExitCode, time::Duration};
 
-/// Read stored mismatches of a class again on both stacks and report which remain: 0 none, 1 some, 2 none known, but
-/// not all could be judged.
+/// Read stored mismatches of a class again on both stacks, after a fix, and report which remain
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   none remains
+  1   some remain
+  2   none is known to remain, but not all could be judged
+  64  wrong arguments, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread recheck --class 8b26be61ce4c782c")]
 pub struct Args {
     /// The id of the class, as `twinread status` shows it
     #[arg(long, value_name = "ID", value_parser = class)]

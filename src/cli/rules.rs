@@ -7,8 +7,17 @@ mod test;
 
 use std::process::ExitCode;
 
-/// Check rule files, run their tests, suggest and preview rules.
+/// Check rule files, run their tests, suggest and preview rules
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   done
+  1   a rule test failed
+  64  wrong arguments, faults, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread rules check rules.yaml")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

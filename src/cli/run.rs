@@ -11,8 +11,16 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-/// Run the sidecar: forward every request, check a sample of the reads.
+/// Run the sidecar: forward every request, check a sample of the reads
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   ended by SIGTERM or SIGINT
+  64  wrong arguments, or a wrong configuration
+  69  an address cannot be bound, or the store is in use
+
+Example:
+  twinread run --old http://127.0.0.1:9001 --new http://127.0.0.1:9002 --sample 0.2")]
 pub(crate) struct Args {
     /// The configuration
     #[arg(long, value_name = "FILE")]

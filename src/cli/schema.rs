@@ -10,6 +10,13 @@ use std::{process::ExitCode, sync::Arc};
 
 /// Print a JSON Schema (2020-12), for editors
 #[derive(Clone, Copy, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   printed
+  64  wrong arguments
+
+Example:
+  twinread schema config > twinread.schema.json")]
 pub(crate) struct Args {
     /// What it describes
     what: Described,

@@ -12,8 +12,16 @@ use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Map, Value};
 use std::process::ExitCode;
 
-/// Change settings of a running twinread, from the next request on.
+/// Change settings of a running twinread, from the next request on
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   all are in force
+  64  wrong arguments, or refused: nothing has changed
+  69  no twinread answers
+
+Example:
+  twinread set sample.rate=0.2 new.timeout=2s")]
 pub(crate) struct Args {
     /// What to change, such as sample.rate=0.2 or recheck.after=1s,5s; NAME=null returns to the file's value
     #[arg(
@@ -53,12 +61,13 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn send(address: &Address, patch: &Value) -> Result<Settings, Error> {
-    let reply = address.client()?.patch("/v1/settings", patch, None)?;
+    let client = address.client()?;
+    let reply = client.patch("/v1/settings", patch, None)?;
     let stored = reply.headers.get("twinread-stored");
     if stored.is_some_and(|stored| stored == "false") {
         anstream::eprintln!("in force, but not stored: it does not survive a restart");
     }
-    reply.read()
+    client.read(reply)
 }
 
 /// Parses a value as in the configuration file, so that `5s`, `new` and `[1s, 5s]` need no quotes.

@@ -19,6 +19,14 @@ use std::{
 
 /// Show a stored example: its request, both answers, and where they differ
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   shown
+  64  wrong arguments, or no such example is stored
+  69  no twinread answers
+
+Example:
+  twinread show 545ebe7ef81fb19a")]
 pub(crate) struct Args {
     /// The id of the example, as `twinread mismatches` shows it
     #[arg(value_name = "ID", value_parser = id)]

@@ -24,9 +24,17 @@ const CLASSES: usize = 10;
 
 /// Show the verdict with its reasons, the routes, and the newest mismatch classes
 ///
-/// On a terminal, refreshes every second until `q` is pressed. There, arrows, Home, End and G move, `/` filters, and Enter
+/// On a terminal, refresh it every second until `q` is pressed. There, arrows, Home, End and G move, `/` filters, and Enter
 /// opens the newest example of a route or class.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   shown, whatever the verdict
+  64  wrong arguments, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread status --once")]
 pub struct Args {
     #[command(flatten)]
     address: Address,

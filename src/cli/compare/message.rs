@@ -13,6 +13,9 @@ const MAX_HEADERS: usize = 1024;
 /// The type of a body of unknown type.
 const BYTES: &str = "application/octet-stream";
 
+/// The kind of a whole message.
+pub(super) const HTTP: &str = "http";
+
 /// The contents of a file.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -44,10 +47,10 @@ pub(super) enum Unreadable {
 
 impl Message {
     /// Reads a file. Text that starts with `HTTP/` is a message; anything else is a body of type `kind`, a media type
-    /// or an extension.
+    /// or an extension. The kinds `http` and `bytes` decide it.
     pub(super) fn read(bytes: Vec<u8>, method: &Method, kind: &str) -> Result<Self, Unreadable> {
         let bytes = Bytes::from(bytes);
-        if bytes.starts_with(b"HTTP/") {
+        if kind == HTTP || kind != "bytes" && bytes.starts_with(b"HTTP/") {
             return read_message(bytes, method).map(Self::Whole);
         }
         let media_type = HeaderValue::from_str(media_type(kind).unwrap_or(BYTES));
@@ -89,7 +92,7 @@ pub(super) fn media_type(kind: &str) -> Option<&str> {
             "text/plain"
         }
         media_type if media_type.contains('/') => media_type,
-        "bin" => BYTES,
+        "bytes" | "bin" => BYTES,
         _ => return None,
     })
 }

@@ -10,6 +10,13 @@ use std::{path::Path, process::ExitCode};
 
 /// Validate rule files; report every fault with its line
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   valid, perhaps with warnings
+  64  wrong arguments, or faults
+
+Example:
+  twinread rules check builtin:http rules.yaml")]
 pub(super) struct Args {
     /// Rule files, folders of them, or builtin:NAME
     #[arg(required = true, value_name = "PATH")]

@@ -11,6 +11,14 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 /// Show what a rule file would hide of the mismatches that a running twinread keeps
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   shown
+  64  wrong arguments, or the file cannot be read or is refused
+  69  no twinread answers
+
+Example:
+  twinread rules preview suggested.yaml")]
 pub(super) struct Args {
     /// A rule file
     file: PathBuf,

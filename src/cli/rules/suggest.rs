@@ -6,8 +6,16 @@ use crate::{
 };
 use std::{fmt::Write as _, process::ExitCode};
 
-/// Suggest rules that would explain stored mismatches; puts none in force
+/// Suggest rules that would explain stored mismatches, and put none in force
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   printed, if only to say that there are none
+  64  wrong arguments, or refused by the admin API
+  69  no twinread answers
+
+Example:
+  twinread rules suggest > suggested.yaml")]
 pub(super) struct Args {
     #[command(flatten)]
     address: Address,

@@ -21,6 +21,14 @@ use suite::{Case, Expected, Suite};
 
 /// Run rule tests: pairs of answers, and the differences to expect between them
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes:
+  0   all cases passed
+  1   a case failed
+  64  wrong arguments, or a file cannot be read
+
+Example:
+  twinread rules test rules.test.yaml")]
 pub(super) struct Args {
     /// Test files, NAME.test.yaml, or folders of them
     #[arg(required = true, value_name = "PATH")]

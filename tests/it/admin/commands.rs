@@ -106,11 +106,13 @@ async fn a_gate_waits_no_longer_for_an_answer_than_it_may() {
 #[tokio::test]
 async fn the_token_goes_along() {
     let running = Running::start(Some("s3cret")).await;
-    assert_eq!(end_of(&["gate"], &running).await, ExitCode::from(69));
-    assert_eq!(
-        end_of(&["status", "--once"], &running).await,
-        ExitCode::from(64)
-    );
+    for without in [
+        &["gate"][..],
+        &["gate", "--wait", "1h"],
+        &["status", "--once"],
+    ] {
+        assert_eq!(end_of(without, &running).await, ExitCode::from(64));
+    }
     let with = ["status", "--once", "--token", "s3cret"];
     assert_eq!(end_of(&with, &running).await, ExitCode::SUCCESS);
 }
