@@ -4,7 +4,7 @@ use super::{
     chain,
     client::{self, ANSWER_WITHIN, Address, Client, Error, Received},
     exit::UNAVAILABLE,
-    print::{complain, width},
+    print::width,
     verdict::Summary,
 };
 use crate::{admin::documents::Verdict, spanned_yaml::parse_duration, verdict::Decision};

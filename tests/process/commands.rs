@@ -54,6 +54,12 @@ fn asking() -> Vec<Helped> {
     asking
 }
 
+/// Without the breaks that fit it to a terminal.
+fn unfolded(stderr: Vec<u8>) -> String {
+    let text = String::from_utf8(stderr).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn free() -> String {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", free.local_addr().unwrap())
@@ -89,7 +95,7 @@ fn a_wrong_token_ends_every_command_alike() {
             (&["--admin", &admin], "asks for a token"),
         ] {
             let output = example(&command, sidecar.folder.path(), options);
-            let stderr = String::from_utf8(output.stderr).unwrap();
+            let stderr = unfolded(output.stderr);
             assert_eq!(
                 output.status.code(),
                 Some(64),
@@ -109,7 +115,7 @@ fn without_a_twinread_every_command_ends_alike() {
     let admin = free();
     for command in asking() {
         let output = example(&command, folder.path(), &["--admin", &admin]);
-        let stderr = String::from_utf8(output.stderr).unwrap();
+        let stderr = unfolded(output.stderr);
         assert_eq!(
             output.status.code(),
             Some(69),
@@ -140,7 +146,7 @@ fn a_sidecar_of_another_version_is_named_with_what_it_lacks() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(69));
-        String::from_utf8(output.stderr).unwrap()
+        unfolded(output.stderr)
     };
     let shown = gate(another.addr);
     for part in [

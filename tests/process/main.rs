@@ -23,6 +23,7 @@ mod openapi;
 mod outside;
 mod pty;
 mod quoted;
+mod readme;
 mod recheck;
 mod reloads;
 mod routes;

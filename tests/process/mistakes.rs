@@ -1,6 +1,6 @@
 //! Makes the typical mistakes that docs/troubleshooting.md lists, and holds what it quotes to what is printed.
 
-use super::quoted::assert_printed;
+use super::quoted::{assert_printed, page};
 use crate::support::{Reply, Sidecar, Stack, answer, eventually, run_in, twinread};
 use regex::Regex;
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +9,7 @@ const BODY: &str = r#"{"id": 1}"#;
 
 /// The rows of the table: the mistake, and each text that is quoted of what one sees.
 fn listed() -> Vec<(String, Vec<String>)> {
-    let page = include_str!("../../docs/troubleshooting.md");
+    let page = page("docs/troubleshooting.md");
     let section = page
         .split("\n## ")
         .find(|section| section.starts_with("Ten typical mistakes"));
