@@ -91,8 +91,8 @@ const USUAL_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST),
 const ANY_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 const NEXT: &str = "\
-next: `twinread demo --keep` goes on, so that you can look at it with other commands,
-      and README.md leads through the first hour on your own stacks";
+next: `twinread demo --keep` goes on, so that other commands can look at it;
+      README.md leads through the first hour on your own stacks";
 
 /// Time limit for the last checks after the traffic has ended.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
@@ -245,6 +245,7 @@ impl fmt::Display for Hints {
         };
         writeln!(f, "look at it from another terminal; Ctrl-C ends it:")?;
         writeln!(f, "  twinread status{elsewhere}")?;
+        writeln!(f, "  twinread mismatches{elsewhere}")?;
         writeln!(f, "  twinread rules suggest{elsewhere}")?;
         write!(f, "  twinread gate{elsewhere}")
     }
