@@ -88,7 +88,7 @@ use crate::{
 };
 use http::HeaderName;
 use jiff::civil::Date;
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 use xxhash_rust::xxh64::xxh64;
 
 /// One normalization, and who is responsible for it.
@@ -117,14 +117,22 @@ pub struct RuleSet {
     /// Each rule as it stands in its file; empty if the set was made from another one.
     written: Vec<read::Written>,
     status: Vec<usize>,
-    headers: HashMap<HeaderName, Vec<usize>>,
-    trailers: HashMap<HeaderName, Vec<usize>>,
+    headers: ByName,
+    trailers: ByName,
     forms: HashMap<String, Vec<usize>>,
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
     /// Computed once, because the fast path needs it in every check.
     remembers: bool,
+}
+
+/// Rules by the name of a header or trailer.
+#[derive(Debug, Default)]
+struct ByName {
+    exact: HashMap<HeaderName, Vec<usize>>,
+    /// Names that contain `*`.
+    patterns: Vec<(HeaderName, usize)>,
 }
 
 // === impl RuleSet ===
@@ -162,8 +170,8 @@ impl RuleSet {
         for (index, rule) in rules.iter().enumerate() {
             match &rule.at {
                 Target::Status => set.status.push(index),
-                Target::Header(name) => set.headers.entry(name.clone()).or_default().push(index),
-                Target::Trailer(name) => set.trailers.entry(name.clone()).or_default().push(index),
+                Target::Header(name) => set.headers.insert(name, index),
+                Target::Trailer(name) => set.trailers.insert(name, index),
                 Target::Form(name) => set.forms.entry(name.clone()).or_default().push(index),
                 Target::Body => set.body.push(index),
                 Target::Path(query) => {
@@ -220,13 +228,13 @@ impl RuleSet {
     }
 
     /// The rules at a header.
-    pub fn at_header(&self, name: &HeaderName) -> &[usize] {
-        self.headers.get(name).map_or(&[], Vec::as_slice)
+    pub fn at_header(&self, name: &HeaderName) -> Cow<'_, [usize]> {
+        self.headers.at(name)
     }
 
     /// The rules at a trailer.
-    pub fn at_trailer(&self, name: &HeaderName) -> &[usize] {
-        self.trailers.get(name).map_or(&[], Vec::as_slice)
+    pub fn at_trailer(&self, name: &HeaderName) -> Cow<'_, [usize]> {
+        self.trailers.at(name)
     }
 
     /// The rules at a field of a form.
@@ -267,6 +275,34 @@ impl RuleSet {
             }
         }
         format!("{:016x}", xxh64(text.as_bytes(), 0))
+    }
+}
+
+// === impl ByName ===
+
+impl ByName {
+    fn insert(&mut self, name: &HeaderName, rule: usize) {
+        if name.as_str().contains('*') {
+            self.patterns.push((name.clone(), rule));
+        } else {
+            self.exact.entry(name.clone()).or_default().push(rule);
+        }
+    }
+
+    /// In file order.
+    fn at(&self, name: &HeaderName) -> Cow<'_, [usize]> {
+        let exact = self.exact.get(name).map_or(&[][..], Vec::as_slice);
+        let is_at = |(pattern, _): &&(HeaderName, usize)| {
+            when::matches_glob(pattern.as_str(), name.as_str())
+        };
+        let mut matching = self.patterns.iter().filter(is_at).peekable();
+        if matching.peek().is_none() {
+            return Cow::Borrowed(exact);
+        }
+        let mut all = exact.to_vec();
+        all.extend(matching.map(|(_, rule)| *rule));
+        all.sort_unstable();
+        Cow::Owned(all)
     }
 }
 

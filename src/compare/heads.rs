@@ -64,7 +64,7 @@ impl Section {
         left
     }
 
-    fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> &'r [usize] {
+    fn rules<'r>(self, rules: &'r RuleSet, name: &HeaderName) -> Cow<'r, [usize]> {
         match self {
             Self::Headers => rules.at_header(name),
             Self::Trailers => rules.at_trailer(name),
@@ -145,11 +145,13 @@ fn looked_at(
     findings: &Findings<'_>,
 ) -> Vec<HeaderName> {
     let of_new = news.keys().filter(|name| !olds.contains_key(*name));
+    let has_ids = |name: &HeaderName| {
+        let rules = section.rules(findings.rules, name);
+        let mut rules = rules.iter();
+        rules.any(|rule| findings.rule(*rule).action.is_bijection())
+    };
     let is_looked_at = |name: &&HeaderName| {
-        let mut rules = section.rules(findings.rules, name).iter();
-        !are_same(name, olds, news)
-            || *name != header::CONTENT_TYPE
-                && rules.any(|rule| findings.rule(*rule).action.is_bijection())
+        !are_same(name, olds, news) || *name != header::CONTENT_TYPE && has_ids(name)
     };
     let mut names: Vec<_> = olds
         .keys()
@@ -188,7 +190,7 @@ fn compare_values(
         Section::Headers => Place::Header(name.as_str().to_owned()),
         Section::Trailers => Place::Trailer(name.as_str().to_owned()),
     };
-    values::compare(place, rules, (&all(olds), &all(news)), findings);
+    values::compare(place, &rules, (&all(olds), &all(news)), findings);
 }
 
 /// The names that `connection` makes hop-by-hop.

@@ -1,6 +1,7 @@
 //! The field `at` of a rule: the places that it applies to.
 
-use super::{Action, Members, Parse, Query, Transform, query::InvalidPath};
+use super::{Action, Members, Parse, Query, Transform, query::InvalidPath, when::matches_glob};
+use crate::value::Place;
 use http::HeaderName;
 use std::fmt;
 
@@ -9,9 +10,9 @@ use std::fmt;
 pub enum Target {
     /// The status.
     Status,
-    /// The values of a header.
+    /// The values of a header; `*` in its name matches any run of characters.
     Header(HeaderName),
-    /// The values of a trailer.
+    /// The values of a trailer, likewise.
     Trailer(HeaderName),
     /// A field of a form, by its percent-decoded name.
     Form(String),
@@ -58,6 +59,17 @@ impl Target {
             _ if text.starts_with("form.") => Ok(Self::Form(text["form.".len()..].to_owned())),
             _ if text.starts_with('$') => Ok(Self::Path(Query::parse(text)?)),
             _ => Err(InvalidTarget::Unknown),
+        }
+    }
+
+    /// Whether this is the header or trailer at a place, or a family of headers that contains it.
+    pub fn names(&self, place: &Place) -> bool {
+        match (self, place) {
+            (Self::Header(pattern), Place::Header(name))
+            | (Self::Trailer(pattern), Place::Trailer(name)) => {
+                matches_glob(pattern.as_str(), name)
+            }
+            _ => false,
         }
     }
 

@@ -84,6 +84,13 @@ impl When {
             && facts.sides.iter().all(|side| self.holds_for(side))
     }
 
+    /// Whether one of these routes meets the condition on routes.
+    pub fn admits_any<'r>(&self, mut routes: impl Iterator<Item = &'r str>) -> bool {
+        self.routes.as_ref().is_none_or(|patterns| {
+            routes.any(|route| patterns.iter().any(|pattern| matches_glob(pattern, route)))
+        })
+    }
+
     fn holds_for(&self, side: &Side<'_>) -> bool {
         let status = self.status.as_ref();
         let content_type = self.content_type.as_ref();
@@ -119,7 +126,7 @@ fn some<'n, T>(
 }
 
 /// Whether `text` matches `pattern`, in which `*` matches any run of characters.
-fn matches_glob(pattern: &str, text: &str) -> bool {
+pub(super) fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };

@@ -56,6 +56,52 @@ const HEADERS: &[(&[&str], &[&str], &str, bool)] = &[
 ];
 
 #[test]
+fn a_star_in_a_name_stands_for_a_family_of_headers() {
+    let old = with(
+        with(with(json("1"), "x-amzn-id", "a"), "x-amz-id", "a"),
+        "x-b",
+        "a",
+    );
+    let new = with(
+        with(with(json("1"), "x-amzn-id", "b"), "x-amz-id", "b"),
+        "x-b",
+        "b",
+    );
+    for (at, left) in [
+        ("header.x-*", vec![]),
+        ("header.x-amz*", vec!["header.x-b value"]),
+        ("header.x-amz*-id", vec!["header.x-b value"]),
+        ("header.*", vec![]),
+        (
+            "header.y-*",
+            vec![
+                "header.x-amz-id value",
+                "header.x-amzn-id value",
+                "header.x-b value",
+            ],
+        ),
+        (
+            "trailer.x-*",
+            vec![
+                "header.x-amz-id value",
+                "header.x-amzn-id value",
+                "header.x-b value",
+            ],
+        ),
+    ] {
+        assert_eq!(differences(&old, &new, &[(at, "ignore")]), left, "{at}");
+    }
+    // In file order, however the names are spelled.
+    let rules = [
+        ("header.x-b", "{map: {table: {a: c}, on: old}}"),
+        ("header.x-*", "{map: {table: {c: b}, on: old}}"),
+    ];
+    assert_eq!(differences(&old, &new, &rules).len(), 2);
+    let turned = [rules[1], rules[0]];
+    assert_eq!(differences(&old, &new, &turned).len(), 3);
+}
+
+#[test]
 fn headers_are_judged_value_by_value() {
     for (old, new, action, is_equal) in HEADERS {
         let answer = |values: &[&'static str]| {
