@@ -1,8 +1,8 @@
 //! Content types by meaning (RFC 9110, section 8.3.1).
 //!
 //! Type, subtype, parameter names and the charset are case-insensitive; the order of parameters and quotes around their
-//! values do not matter. Every other parameter is compared exactly, because the spelling of a `boundary` or `profile`
-//! matters.
+//! values do not matter. Nor does it matter whether JSON says that it is UTF-8. Every other parameter is compared exactly,
+//! because the spelling of a `boundary` or `profile` matters.
 
 use http::HeaderValue;
 
@@ -42,6 +42,9 @@ impl ContentType {
             parameters.push((name, value));
             rest = behind;
         }
+        if is_json(&media_type) {
+            parameters.retain(|(name, value)| name != "charset" || value != "utf-8");
+        }
         parameters.sort_by(|one, other| one.0.cmp(&other.0));
         Some(Self {
             media_type,
@@ -62,6 +65,11 @@ impl ContentType {
         one == other
             || Self::parse(one).is_some_and(|content_type| Some(content_type) == Self::parse(other))
     }
+}
+
+/// JSON is UTF-8, whether or not a content type says so (RFC 8259, section 11).
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
 }
 
 /// The value at the beginning of `text`, and the rest: empty, or starting with a semicolon.
@@ -111,6 +119,11 @@ mod tests {
             ("text/html;", "text/html"),
             ("a/b; x=1; y=\"2\"", "a/b;Y=2 ; X=\"1\""),
             ("a/b; x=\"a;b=c\"; y=1", "a/b; y=1; x=\"\\a;b=c\""),
+            ("application/json; charset=utf-8", "application/json"),
+            (
+                "application/problem+json; x=1; charset=UTF-8",
+                "application/problem+json; x=1",
+            ),
         ] {
             assert!(is_same(one, other), "{one} {other}");
         }
@@ -121,6 +134,8 @@ mod tests {
         for (one, other) in [
             ("text/html", "text/plain"),
             ("text/html", "text/html; charset=utf-8"),
+            ("application/json; charset=utf-16", "application/json"),
+            ("application/jsonl; charset=utf-8", "application/jsonl"),
             ("a/b; x=a", "a/b; x=A"),
             ("a/b; x=1; x=2", "a/b; x=2; x=1"),
             ("a/b; x=\"\"", "a/b"),

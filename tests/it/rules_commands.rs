@@ -250,7 +250,7 @@ rules/b.yml:1:45: rules[0].do: unknown action `ignor`, did you mean `ignore`?
     );
     assert_eq!(
         (code, &*stdout),
-        (0, "valid, 10 rules, 1 warning\n"),
+        (0, "valid, 11 rules, 1 warning\n"),
         "{stderr}"
     );
     assert_eq!(
