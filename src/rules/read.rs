@@ -91,6 +91,9 @@ fn taken(file: &Arc<str>, node: &Node, ids: &mut HashMap<String, String>) -> Con
 }
 
 fn read_file(at: &Cursor<'_>) -> Result<Vec<(Rule, Written)>, ConfigErrors> {
+    if at.node.is_blank() {
+        return Ok(Vec::new());
+    }
     let mut fields = Fields::of(at.clone());
     let rules = fields.required("rules", |at| at.each(read_rule));
     fields.finish().into_result(rules.unwrap_or_default())

@@ -347,3 +347,12 @@ fn a_substitution_takes_groups_that_there_are() {
         );
     }
 }
+
+#[test]
+fn a_file_with_nothing_but_comments_has_no_rules() {
+    for text in ["", "\n", "# nothing to suggest\n", "rules: []"] {
+        let (set, warnings) = compile(text).unwrap();
+        assert!(set.rules().is_empty() && warnings.is_empty(), "{text:?}");
+    }
+    assert!(compile("{}").is_err());
+}

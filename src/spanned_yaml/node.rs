@@ -80,6 +80,11 @@ impl Node {
         matches!(&self.data, Data::Plain(text) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
+    /// Whether the text that it was read from holds nothing, comments aside.
+    pub fn is_blank(&self) -> bool {
+        self.mark.is_none() && self.data == Data::Map(Vec::new())
+    }
+
     /// The member of a map with that name.
     pub fn get(&self, name: &str) -> Option<&Self> {
         let Data::Map(entries) = &self.data else {
