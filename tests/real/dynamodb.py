@@ -27,7 +27,7 @@ routes:
   - {name: '{case}', header: {x-case: '^(?<case>.+)$'}}
 sample: {rate: 1.0, max_per_second: 1000}
 recheck: {RECHECK}
-rules: [builtin:http, builtin:aws, RULES]
+rules: [builtin:http, RULES]
 redact: {values: shown}
 """
 
@@ -124,6 +124,14 @@ READS = {
     ),
 }
 
+# What is suggested for the differences that builtin:aws leaves: those that OWN has rules for.
+SUGGESTED = {
+    "$.Items",
+    "header.access-control-allow-origin",
+    "header.status",
+    "header.x-amzn-errortype",
+}
+
 # The rules that have something to excuse between the two servers.
 MASKING = (
     "aws-request-id",
@@ -174,8 +182,8 @@ def run(checks, tools, twinread):
         seed(new, TAGS[::-1])
         rules = tools.scratch / "dynamodb-rules.yaml"
         rules.write_text(OWN)
-        configuration = CONFIGURATION.replace("RULES", str(rules))
-        configuration = configuration.replace("OLD", str(old)).replace("NEW", str(new))
+        every = CONFIGURATION.replace("OLD", str(old)).replace("NEW", str(new))
+        configuration = every.replace("RULES", f"builtin:aws, {rules}")
         once = configuration.replace("RECHECK", "after: []")
         with Sidecar(tools, twinread, "dynamodb", once) as sidecar:
             check_reads(checks, sidecar, old)
@@ -187,6 +195,23 @@ def run(checks, tools, twinread):
             check_reads(checks, sidecar, old)
             unconfirmed = sidecar.total("twinread_checks_total", detail="unconfirmed")
             checks.equal("no mismatch is unconfirmed", unconfirmed, 0)
+        check_suggested(checks, tools, twinread, every.replace("RECHECK", "after: []"), old)
+
+
+def check_suggested(checks, tools, twinread, configuration, old):
+    """What is suggested needs no rule by hand, and excuses no genuine difference."""
+    print("   with suggested rules:", flush=True)
+    with Sidecar(tools, twinread, "dynamodb-plain", configuration.replace(", RULES", "")) as sidecar:
+        for _ in range(3):
+            send_all(sidecar)
+        found = sidecar.stored_suggestions()
+        checks.equal("built-in rules are suggested", [each["name"] for each in found["builtin"]], ["builtin:aws"])
+        at = {each["rule"]["at"] for each in found["suggestions"]}
+        checks.equal("each suggestion is right", at, SUGGESTED)
+        rules = sidecar.suggested_file()
+    configuration = configuration.replace("RULES", f"builtin:aws, {rules}")
+    with Sidecar(tools, twinread, "dynamodb-suggested", configuration) as sidecar:
+        check_reads(checks, sidecar, old)
 
 
 def send_all(sidecar):

@@ -62,6 +62,13 @@ class Tools:
     def dynalite(self):
         return ["node", str(self.scratch / "npm/node_modules/dynalite/cli.js")]
 
+    def json_server(self, which):
+        """The command of one of its majors: `old` or `new`."""
+        folder = self.scratch / f"npm/node_modules/json-server-{which}"
+        command = json.loads((folder / "package.json").read_text())["bin"]
+        (script,) = [command] if isinstance(command, str) else command.values()
+        return ["node", str(folder / script)]
+
     def rotel(self):
         (agent,) = self.scratch.glob("venv/lib/python3*/site-packages/rotel/rotel-agent")
         return str(agent)
@@ -247,6 +254,19 @@ class Sidecar(Process):
             return page if page["waiting"] == 0 else None
 
         return wait_for("everything to be stored", page)
+
+    def stored_suggestions(self):
+        """What would explain the mismatches, once all of them are stored."""
+        self.stored("/v1/classes")
+        return self.ask("/v1/rules/suggestions")
+
+    def suggested_file(self):
+        """A rule file of all suggestions, each with a reason."""
+        command = [self.twinread, "rules", "suggest", "--admin", f"http://{LOCALHOST}:{self.admin}"]
+        text = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+        file = self.file.with_suffix(".suggested.yaml")
+        file.write_text(text.replace("say why", "a test of suggestions"))
+        return file
 
     def classes(self):
         """The classes of mismatches as (route, place, kind)."""

@@ -7,6 +7,7 @@ import collector
 import conventions
 import differential
 import dynamodb
+import jsonserver
 import openapi
 import postgres
 import scrape
@@ -16,7 +17,7 @@ from harness import Checks, Tools
 
 SUITES = {
     suite.__name__: suite.run
-    for suite in (differential, dynamodb, postgres, static, collector, conventions, scrape, openapi, yoga)
+    for suite in (differential, dynamodb, jsonserver, postgres, static, collector, conventions, scrape, openapi, yoga)
 }
 
 
