@@ -16,6 +16,10 @@ pub(crate) struct Example<'e> {
     pub statuses: [u16; 2],
     /// As stored, possibly masked.
     pub content_types: [Option<&'e str>; 2],
+    /// The headers of both answers as stored; their names are never masked.
+    pub headers: [&'e [(String, String)]; 2],
+    /// The places where readings of the old stack differ from one another.
+    pub noise: &'e [String],
     /// The number of all differences; some may not be kept.
     pub count: usize,
     pub differences: Vec<ExampleDifference<'e>>,
@@ -34,14 +38,30 @@ pub(crate) struct ExampleDifference<'e> {
     pub hints: &'e Hints,
     /// Both values, if both are shown whole.
     pub shown: Option<&'e [Option<Json>; 2]>,
+    /// Both values as reported: masked ones by their type, such as `string(4)`.
+    pub reported: [Option<&'e str>; 2],
 }
 
 // === impl Example ===
 
-impl Example<'_> {
+impl<'e> Example<'e> {
+    /// The headers that both answers have and that differ between readings of the old stack: the place and the name.
+    fn varying_headers(&self) -> impl Iterator<Item = (&'e str, &'e str)> {
+        let places = self.noise.iter();
+        let named =
+            places.filter_map(|place| Some((place.as_str(), place.strip_prefix("header.")?)));
+        named.filter(|(_, name)| self.sends(|other| other == *name) == [true; 2])
+    }
+
     /// Whether all its differences were kept: nothing explains those that were not.
     fn is_whole(&self) -> bool {
         self.count == self.differences.len() && self.count > 0
+    }
+
+    /// Whether each answer has a header whose name matches.
+    fn sends(&self, is_named: impl Fn(&str) -> bool) -> [bool; 2] {
+        self.headers
+            .map(|headers| headers.iter().any(|(name, _)| is_named(name)))
     }
 }
 

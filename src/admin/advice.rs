@@ -59,7 +59,7 @@ pub(super) async fn suggestions(
     asked: Result<Query<AskedEpoch>, QueryRejection>,
 ) -> Result<Json<Suggestions>, Problem> {
     let epoch = asked.map_err(bad_query)?.id(&state);
-    turn.take(move || rules::suggestions(&state.store, epoch.as_deref()))
+    turn.take(move || rules::suggestions(&state.store, &state.ledger, epoch.as_deref()))
         .await
         .map(Json)
 }
@@ -73,7 +73,7 @@ pub(super) async fn suggestions(
     operation_id = "previewRules",
     tag = "rules",
     params(AskedEpoch),
-    request_body(content = String, content_type = "application/yaml", description = "A rule file"),
+    request_body(content = String, content_type = "application/yaml", description = "A rule file, or several with a line `---` between them"),
     responses(
         (status = OK, body = Preview, description = "What they would do"),
         Fails<400>,
@@ -95,7 +95,7 @@ pub(super) async fn preview(
         let detail = "the body is no text: expected a rule file, as YAML or JSON";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    turn.take(move || rules::preview(&state.store, epoch.as_deref(), &file))
+    turn.take(move || rules::preview(&state.store, &state.ledger, epoch.as_deref(), &file))
         .await
         .map(Json)
 }

@@ -14,7 +14,9 @@ pub(crate) use crate::{
 pub(crate) use figures::{EpochFigures, Epochs, LiveRoute, Routes};
 pub(crate) use health::{ProcessHealth, Ready, Role, StackHealth};
 pub(crate) use recheck::{ClassRecheck, Found, Rechecked};
-pub(crate) use rules::{Affected, Hiding, Preview, Rule, Rules, Suggestion, Suggestions};
+pub(crate) use rules::{
+    Affected, BuiltinSuggestion, Hiding, Preview, Rule, Rules, Suggestion, Suggestions,
+};
 pub use verdict::Verdict;
 pub(crate) use verdict::{
     Counts, Epoch, Finding, Latency, Rate, RouteVerdict, VerdictChange, VerdictHistory,

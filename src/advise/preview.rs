@@ -5,18 +5,22 @@
 //! place, or a rule hides anything there. [`Hints`] add what was tried while the values were known. Everything else is
 //! reported as unknown.
 
+mod idle;
 mod pair;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use idle::Idle;
+
 use super::{Example, ExampleDifference};
 use crate::{
     compare::{Answer, CompareConfig, Comparison, Context, Explain, Options, compare},
-    rules::{Action, Facts, Members, Move, Rule, RuleSet, Side, Target},
+    rules::{Action, Facts, Members, Move, Rule, RuleSet, Side, State, Target},
     value::{Kind, Place, Step, format::Format},
 };
 use http::{Method, StatusCode};
 use jiff::civil::Date;
+use std::collections::BTreeSet;
 
 /// Rules to try on stored mismatches.
 #[derive(Debug)]
@@ -34,6 +38,14 @@ pub(crate) enum Effect {
     Kept,
     /// The effect depends on masked values, or on parts of the answers that are not stored.
     Unknown,
+}
+
+/// What one rule would hide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hides {
+    pub differences: u64,
+    /// In how many mismatches, whatever else differs there.
+    pub mismatches: u64,
 }
 
 // === impl Preview ===
@@ -56,16 +68,21 @@ impl Preview {
         &self.comparing.rules
     }
 
-    /// What the rules would do to a mismatch. Counts in `hides` how many differences each rule would hide.
-    pub(crate) fn effect(&self, example: &Example<'_>, hides: &mut [u64]) -> Effect {
+    /// What the rules would do to a mismatch. Counts in `hides` what each rule would hide.
+    pub(crate) fn effect(&self, example: &Example<'_>, hides: &mut [Hides]) -> Effect {
         let mut effects = Vec::new();
+        let mut hiding = BTreeSet::new();
         for difference in &example.differences {
             let (effect, rule) = self.one(example, difference);
             if let (Effect::Hidden, Some(rule)) = (effect, rule) {
-                hides[rule] += 1;
+                hides[rule].differences += 1;
+                hiding.insert(rule);
             }
             effects.push(effect);
         }
+        hiding
+            .into_iter()
+            .for_each(|rule| hides[rule].mismatches += 1);
         let are_hidden = effects.iter().all(|effect| *effect == Effect::Hidden);
         if are_hidden && example.is_whole() {
             Effect::Hidden
@@ -204,13 +221,21 @@ impl Preview {
 
     /// Whether a rule other than `ignore` is at a place above this one.
     fn are_above(&self, steps: &[Step]) -> bool {
+        let path = self.along(steps);
+        path[..steps.len()].iter().any(|rules| self.are_any(rules))
+    }
+
+    /// The rules at each place on the way to a node, from the root to the node itself.
+    fn along(&self, steps: &[Step]) -> Vec<Vec<usize>> {
         let tree = self.rules().tree();
         let mut states = Vec::new();
         tree.start(&mut states);
+        let at = |states: &[State]| {
+            let rules = states.iter().flat_map(|state| tree.rules(*state));
+            rules.copied().collect::<Vec<_>>()
+        };
+        let mut path = vec![at(&states)];
         for step in steps {
-            if states.iter().any(|state| self.are_any(tree.rules(*state))) {
-                return true;
-            }
             let step = match step {
                 Step::Name(name) => Move::Name(name),
                 Step::Index(index) => Move::Index(Some(*index), Some(*index)),
@@ -220,8 +245,9 @@ impl Preview {
                 tree.advance(state, &step, 0, &mut next);
             }
             states = next;
+            path.push(at(&states));
         }
-        false
+        path
     }
 
     /// Whether any of these rules does more than ignore.
@@ -235,9 +261,7 @@ impl Preview {
 fn is_about(target: &Target, place: &Place) -> bool {
     match (target, place) {
         (Target::Status, Place::Status) => true,
-        (Target::Header(name), Place::Header(other))
-        | (Target::Trailer(name), Place::Trailer(other)) => name.as_str() == other,
-        (target, place) => is_of_body(target) && !is_outside(place),
+        (target, place) => target.names(place) || is_of_body(target) && !is_outside(place),
     }
 }
 

@@ -5,11 +5,13 @@
 //! comparison itself. Hints reveal nothing else about the values. They are enough to predict later how many mismatches
 //! a rule would mask. Rules that contain values (`map`) can be suggested only where values are shown.
 //!
-//! Nothing here activates a rule, and `ignore` is never suggested.
+//! Nothing here activates a rule. `ignore` is suggested for no value, only for a header that one stack does not send.
 
 mod arrays;
+mod builtin;
 mod classes;
 mod found;
+mod headers;
 mod hints;
 mod probes;
 #[cfg(test)]
@@ -17,21 +19,28 @@ mod tests;
 mod trial;
 mod values;
 
+pub(crate) use builtin::BuiltinSuggestion;
 pub(crate) use hints::Hint;
 pub use hints::{Hints, Prints};
 
 use super::{Example, ExampleDifference};
-use found::Found;
+use builtin::Builtins;
+use classes::Class;
+use found::{Basis, Found};
 use serde_json::Value as Json;
-use std::{cmp::Reverse, collections::HashMap};
-use values::Translation;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
 
 /// The result of searching stored mismatches.
 #[derive(Clone, Debug)]
 pub(crate) struct Suggestions {
+    /// Built-in rule files that would mask much. What they explain needs no other suggestion.
+    pub builtin: Vec<BuiltinSuggestion>,
     /// Sorted by the number of masked mismatches, most first.
     pub suggestions: Vec<Suggestion>,
-    /// The number of mismatches that all suggestions together would mask.
+    /// The number of mismatches that all suggestions together would mask, the built-in files included.
     pub together: usize,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
@@ -51,6 +60,8 @@ pub(crate) struct Suggestion {
     pub rule: Json,
     /// Ids of the classes that it explains.
     pub classes: Vec<String>,
+    /// What a person has to know to judge it.
+    pub note: Option<String>,
     /// The number of mismatches that it would mask: all their differences are gone.
     pub masks: usize,
     /// The number of mismatches with one of the classes, and how many of them the rule explains completely.
@@ -76,41 +87,48 @@ pub(crate) const PROMPT: &str = "say why";
 /// A suggested rule must explain at least this many mismatches of a class, and at least half of them.
 const FEWEST: usize = 2;
 
-/// Searches the mismatches class by class, as long as `may_go_on` returns true.
-pub(crate) fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) -> Suggestions {
-    let classes = classes::of(examples);
-    let mut found: HashMap<(Candidate, Option<&str>), Found<'_>> = HashMap::new();
-    let (mut unexplained, mut not_tried) = (Vec::new(), Vec::new());
-    let mut looked_at = 0_usize;
-    for class in &classes {
+/// The classes that were searched, and what was found.
+#[derive(Debug, Default)]
+struct Search<'f> {
+    found: HashMap<(Candidate, Option<&'f str>), Found<'f>>,
+    unexplained: Vec<String>,
+    not_tried: Vec<String>,
+    looked_at: usize,
+}
+
+/// Searches the mismatches class by class, as long as `may_go_on` returns true. `routes` are those of which reads were
+/// checked.
+pub(crate) fn suggest(
+    examples: &[Example<'_>],
+    routes: &BTreeSet<&str>,
+    may_go_on: &dyn Fn() -> bool,
+) -> Suggestions {
+    let (builtins, builtin): (Vec<_>, Vec<_>) = builtin::choose(examples).into_iter().unzip();
+    let chosen = builtins
+        .into_iter()
+        .fold(Builtins::default(), Builtins::with);
+    let classes = classes::of(examples, chosen);
+    let count = classes.len();
+    let mut search = Search::default();
+    for classes in classes::over_routes(classes) {
         if !may_go_on() {
             break;
         }
-        looked_at += 1;
-        let Some(candidate) = class.candidate(examples) else {
-            if class.is_tried(examples) {
-                unexplained.push(class.id.to_owned())
-            } else {
-                not_tried.push(class.id.to_owned())
-            }
-            continue;
-        };
-        let translation = Translation::of(&candidate);
-        // What was tried with the values of one class does not hold for another.
-        let alone = translation.as_ref().map(|_| class.id);
-        let found = found.entry((candidate, alone)).or_insert_with_key(|key| {
-            let candidate = key.0.clone();
-            Found::new(candidate, translation)
-        });
-        found.add(class);
+        search.add(&classes, examples);
     }
-    let mut found: Vec<_> = found.into_values().collect();
+    for (candidate, routes) in headers::varying(examples, chosen) {
+        let found = search.entry(candidate, None, Basis::Classes);
+        found.routes.extend(routes);
+    }
+    let mut looked_at = search.looked_at;
+    let mut found = headers::families(search.found.into_values().collect(), examples);
     let together = examples
         .iter()
         .take_while(|_| may_go_on())
         .filter(|example| {
             let explains = |seen: &ExampleDifference<'_>| {
-                found.iter().any(|found| found.explains(example, seen))
+                chosen.has(seen.hints.builtins)
+                    || found.iter().any(|found| found.explains(example, seen))
             };
             example.is_whole() && example.differences.iter().all(explains)
         });
@@ -119,7 +137,7 @@ pub(crate) fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) ->
     let mut suggestions = Vec::new();
     for found in &found {
         if may_go_on() {
-            suggestions.push(found.judged(examples))
+            suggestions.push(found.judged(examples, routes))
         } else {
             looked_at = looked_at.saturating_sub(found.classes.len())
         }
@@ -127,13 +145,14 @@ pub(crate) fn suggest(examples: &[Example<'_>], may_go_on: &dyn Fn() -> bool) ->
     // A stable sort: equal ones stay in the order of their places.
     suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
     Suggestions {
+        builtin,
         together,
         suggestions: named(suggestions.into_iter()),
-        unexplained,
-        not_tried,
+        unexplained: search.unexplained,
+        not_tried: search.not_tried,
         differences_not_tried: not_tried_in(examples),
         looked_at,
-        classes: classes.len(),
+        classes: count,
     }
 }
 
@@ -161,13 +180,56 @@ fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
         .collect()
 }
 
+// === impl Search ===
+
+impl<'f> Search<'f> {
+    /// Finds a rule for classes that differ in their route only, or else one for each of them.
+    fn add(&mut self, classes: &[Class<'f>], examples: &[Example<'f>]) {
+        let common = Class::all(classes).candidate(examples);
+        let common = common.map(|common| (Basis::of(&common), common));
+        // What was found in the values of these classes does not hold for others.
+        let first = classes[0].id;
+        for class in classes {
+            self.looked_at += 1;
+            let of_all = common
+                .as_ref()
+                .filter(|(basis, common)| class.is_explained(common, basis, examples));
+            let of_all = of_all.map(|(_, common)| (common.clone(), first));
+            let found = of_all.or_else(|| Some((class.candidate(examples)?, class.id)));
+            match found {
+                Some((candidate, id)) => self.found(candidate, id, class),
+                None if class.is_tried(examples) => self.unexplained.push(class.id.to_owned()),
+                None => self.not_tried.push(class.id.to_owned()),
+            }
+        }
+    }
+
+    fn found(&mut self, candidate: Candidate, id: &'f str, class: &Class<'f>) {
+        let basis = Basis::of(&candidate);
+        let alone = matches!(basis, Basis::Values(_)).then_some(id);
+        self.entry(candidate, alone, basis).add(class);
+    }
+
+    fn entry(
+        &mut self,
+        candidate: Candidate,
+        alone: Option<&'f str>,
+        basis: Basis,
+    ) -> &mut Found<'f> {
+        let found = self.found.entry((candidate, alone));
+        found.or_insert_with_key(|key| Found::new(key.0.clone(), basis))
+    }
+}
+
 // === impl Suggestion ===
 
 impl Suggestion {
     /// The rule as an entry of the list `rules` of a rule file.
     pub(crate) fn yaml(&self) -> String {
-        let lines = ["id", "why", "when", "at", "do"]
-            .map(|field| format!("{field}: {}\n", self.rule[field]));
+        let fields = ["id", "why", "when", "at", "do"].into_iter();
+        let lines = fields
+            .filter_map(|field| Some(format!("{field}: {}\n", self.rule.get(field)?)))
+            .collect::<Vec<_>>();
         format!("- {}", lines.join("  "))
     }
 }

@@ -88,6 +88,12 @@ impl RuleFiles {
         faults.into_result(compiled.unwrap_or_default())
     }
 
+    /// All files as one text, with a line `---` between them.
+    pub(crate) fn joined(&self) -> String {
+        let texts = self.texts.iter().map(|(_, text)| text.as_str());
+        texts.collect::<Vec<_>>().join("\n---\n")
+    }
+
     /// Every requested file and folder, readable or not.
     pub(crate) fn paths(&self) -> &[PathBuf] {
         &self.paths

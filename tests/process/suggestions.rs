@@ -2,6 +2,7 @@
 
 use crate::support::{Caller, Reply, Sidecar, Stack, eventually, json, twinread};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Two stacks that differ in a clock, random values, order and a name, and on one route by a real defect.
 fn stacks() -> (Stack, Stack) {
@@ -123,6 +124,10 @@ fn suggestions_pasted_into_a_rule_file_leave_the_defect() {
     assert!(said.contains("looked at 20 of 20"), "{said}");
     assert!(said.contains("hidden            10\n"), "{said}");
     assert!(said.contains("kept              10\n"), "{said}");
+    assert!(
+        said.contains("served-at-time    hides 10 differences in 10 mismatches"),
+        "{said}"
+    );
 
     let text = std::fs::read_to_string(&pasted).unwrap();
     std::fs::write(&pasted, text.replace("say why", "clocks")).unwrap();
@@ -175,4 +180,113 @@ fn a_preview_never_claims_to_know_masked_values() {
     );
     assert_eq!(printed["hidden"]["count"], 10, "{printed}");
     assert_eq!(printed["cannot_be_judged"]["count"], 0, "{printed}");
+}
+
+/// Two stacks with the headers of real servers: ids of requests, sums, and headers that only one of them sends.
+fn real_servers() -> (Stack, Stack) {
+    let old = Stack::start(numbered("O", "pragma: no-cache\r\n"));
+    let cors = "access-control-allow-origin: *\r\naccess-control-allow-methods: GET\r\n";
+    let new = Stack::start(numbered("N", cors));
+    (old, new)
+}
+
+/// Answers each request under an id of its own.
+fn numbered(stack: &'static str, headers: &'static str) -> impl Fn(&str) -> Reply {
+    let count = AtomicU32::new(0);
+    move |_| {
+        let id = count.fetch_add(1, Ordering::Relaxed);
+        let sum = stack.len() + headers.len();
+        Reply::Write(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\
+             x-acme-id: {stack}{id}\r\nx-amzn-requestid: {stack}R{id}\r\nx-amz-crc32: {sum}\r\n\
+             {headers}\r\n{{}}"
+        ))
+    }
+}
+
+#[test]
+fn headers_of_real_servers_need_no_rule_by_hand() {
+    let (old, new) = real_servers();
+    let recheck = "after: [10ms], max_per_second: 1000000";
+    let sidecar = Sidecar::rechecking(old.addr, new.addr, (recheck, ""));
+    check(&sidecar);
+    suggestions(&sidecar);
+    let suggested = command(&sidecar, &["suggest"]);
+    for said in [
+        "# add builtin:aws to `rules` of the configuration:\n",
+        "# only new sends it\n- id: \"header-access-control-allow-ignore\"\n",
+        "  at: \"header.access-control-allow-*\"\n",
+        "# only old sends it: no caller may need it\n- id: \"header-pragma-ignore\"\n",
+    ] {
+        assert!(suggested.contains(said), "{said}: {suggested}");
+    }
+    assert!(!suggested.contains("when:"), "all routes: {suggested}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let pasted = folder.path().join("suggested.yaml");
+    std::fs::write(&pasted, suggested.replace("say why", "a test")).unwrap();
+    let said = command(
+        &sidecar,
+        &["preview", "builtin:aws", pasted.to_str().unwrap()],
+    );
+    assert!(said.contains("aws-request-id"), "{said}");
+    let rules = format!(
+        "rules: ['builtin:http', 'builtin:aws', '{}']\n",
+        pasted.display()
+    );
+    let again = Sidecar::rechecking(old.addr, new.addr, (recheck, &rules));
+    check(&again);
+    let outcome =
+        |name: &str| again.metric("twinread_checks_total", &format!("outcome=\"{name}\""));
+    assert_eq!((outcome("match"), outcome("noise")), (20.0, 0.0));
+}
+
+#[test]
+fn a_preview_names_rules_that_can_never_apply() {
+    let (old, new) = stacks();
+    let sidecar = Sidecar::start(old.addr, new.addr, "");
+    check(&sidecar);
+    suggestions(&sidecar);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    let warned = |rules: &str| {
+        std::fs::write(&file, rules).unwrap();
+        let output = twinread()
+            .args(["rules", "preview", file.to_str().unwrap(), "--admin"])
+            .arg(format!("http://{}", sidecar.admin))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap())
+    };
+    let [said, warning] = warned("# nothing yet\n");
+    assert!(
+        said.contains("kept              20\n") && warning.is_empty(),
+        "{said}{warning}"
+    );
+    for (rule, warning) in [
+        (
+            "when: {routes: [get-user]}, at: $.price, do: ignore",
+            "no route is named get-user",
+        ),
+        (
+            "at: header.x-none, do: ignore",
+            "no stored answer has header.x-none",
+        ),
+        (
+            "at: $.prise, do: ignore",
+            "no stored mismatch differs at $.prise where its conditions hold",
+        ),
+        (
+            "at: $.price, do: {case: fold}",
+            "`case` does not work on the type at $.price, number",
+        ),
+    ] {
+        let [said, warned] = warned(&format!("rules: [{{id: r, why: w, {rule}}}]"));
+        assert_eq!(
+            warned,
+            format!("warning: the rule `r` applies to nothing: {warning}\n")
+        );
+        assert!(said.ends_with("r  hides nothing\n"), "{said}");
+    }
 }

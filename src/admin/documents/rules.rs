@@ -30,6 +30,8 @@ pub(crate) struct Rule {
 /// Rules that would explain stored mismatches.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Suggestions {
+    /// Built-in rule files that would mask much. The other suggestions are for what these leave.
+    pub builtin: Vec<BuiltinSuggestion>,
     /// Those that would mask the most first.
     pub suggestions: Vec<Suggestion>,
     /// Mismatches that would be none under all suggestions together.
@@ -51,6 +53,21 @@ pub(crate) struct Suggestions {
     pub classes_looked_at: usize,
 }
 
+/// A built-in rule file, and its effect on the stored mismatches.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct BuiltinSuggestion {
+    /// As in the configuration's list of rules: `builtin:aws`.
+    pub name: String,
+    /// Ids of the classes that it explains.
+    pub classes: Vec<String>,
+    /// Mismatches that would be none under it.
+    pub masks: usize,
+    /// Of the mismatches that show one of the classes, those in which it explains them entirely.
+    pub explains: usize,
+    /// Mismatches that show one of the classes.
+    pub of: usize,
+}
+
 /// A rule, and its effect on the stored mismatches.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Suggestion {
@@ -61,6 +78,9 @@ pub(crate) struct Suggestion {
     pub yaml: String,
     /// Ids of the classes that it explains.
     pub classes: Vec<String>,
+    /// What a person has to know to judge it.
+    #[schema(required)]
+    pub note: Option<String>,
     /// Mismatches that would be none under it.
     pub masks: usize,
     /// Of the mismatches that show one of the classes, those in which it explains the class entirely.
@@ -83,6 +103,8 @@ pub(crate) struct Preview {
     /// At most this many of each class are examined.
     pub newest_per_class: usize,
     pub rules: Vec<Hiding>,
+    /// Rules that have expired, or that can apply to nothing: their route, header or place never occurs, or what is there
+    /// has another type.
     pub warnings: Vec<String>,
     pub hidden: Affected,
     pub kept: Affected,
@@ -95,6 +117,8 @@ pub(crate) struct Preview {
 pub(crate) struct Hiding {
     pub id: String,
     pub differences_hidden: u64,
+    /// Mismatches in which it hides at least one difference, even if others stay.
+    pub in_mismatches: u64,
 }
 
 /// Mismatches with the same result.

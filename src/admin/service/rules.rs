@@ -7,14 +7,17 @@ use crate::{
     },
     advise::{
         Example, ExampleDifference,
-        preview::{Effect, Preview},
-        suggest::{Suggestion, suggest},
+        preview::{Effect, Hides, Idle, Preview},
+        suggest::{BuiltinSuggestion, Suggestion, suggest},
     },
-    ledger,
+    ledger::{self, Ledger},
     rules::RuleSet,
     store::{Mismatch, Store},
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Time limit; after it, the answer says that only a part was examined.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
@@ -25,13 +28,18 @@ const NAMED: usize = 3;
 /// Rules that would explain the stored mismatches of an epoch, or of all. Takes long, and may block on disk I/O.
 pub(in crate::admin) fn suggestions(
     store: &Store,
+    ledger: &Ledger,
     epoch: Option<&str>,
 ) -> Result<documents::Suggestions, Problem> {
     let begun = Instant::now();
     let selection = store.selection(epoch)?;
     let examples: Vec<_> = selection.mismatches.iter().map(example).collect();
-    let found = suggest(&examples, &|| begun.elapsed() < LOOK_WITHIN);
+    let routes = ledger.routes();
+    let checked = routes.iter().filter(|route| route.sampled() > 0);
+    let checked = checked.map(|route| &**route.name()).collect();
+    let found = suggest(&examples, &checked, &|| begun.elapsed() < LOOK_WITHIN);
     Ok(documents::Suggestions {
+        builtin: found.builtin.into_iter().map(builtin).collect(),
         suggestions: found.suggestions.into_iter().map(suggested).collect(),
         masked_together: found.together,
         unexplained: found.unexplained,
@@ -48,19 +56,22 @@ pub(in crate::admin) fn suggestions(
 /// What the rules of a file would hide. Takes long, and may block on disk I/O.
 pub(in crate::admin) fn preview(
     store: &Store,
+    ledger: &Ledger,
     epoch: Option<&str>,
-    file: &str,
+    text: &str,
 ) -> Result<documents::Preview, Problem> {
     let begun = Instant::now();
     let today = ledger::today();
-    let compiled = RuleSet::compile(&[("rules".into(), file.to_owned())], today);
+    let compiled = RuleSet::compile(&files(text), today);
     let (rules, warnings) = compiled.map_err(|faults| {
         let detail = "nothing was looked at, for what is wrong with the rules";
         Problem::invalid(detail, &faults)
     })?;
     let preview = Preview::new(rules, today);
     let selection = store.selection(epoch)?;
-    let mut hides = vec![0_u64; preview.rules().rules().len()];
+    let mut hides = vec![Hides::default(); preview.rules().rules().len()];
+    let routes = ledger.routes().into_iter();
+    let mut idle = Idle::new(&preview, routes.map(|route| route.name().to_string()));
     let mut answer = documents::Preview {
         mismatches: selection.stored,
         newest_per_class: selection.newest_per_class,
@@ -72,7 +83,9 @@ pub(in crate::admin) fn preview(
             break;
         }
         answer.looked_at += 1;
-        let affected = match preview.effect(&example(mismatch), &mut hides) {
+        let example = example(mismatch);
+        idle.look(&example);
+        let affected = match preview.effect(&example, &mut hides) {
             Effect::Hidden => &mut answer.hidden,
             Effect::Kept => &mut answer.kept,
             Effect::Unknown => &mut answer.cannot_be_judged,
@@ -81,12 +94,28 @@ pub(in crate::admin) fn preview(
     }
     let rules = preview.rules().rules().iter().zip(hides);
     answer.rules = rules
-        .map(|(rule, differences_hidden)| Hiding {
+        .map(|(rule, hides)| Hiding {
             id: rule.id.clone(),
-            differences_hidden,
+            differences_hidden: hides.differences,
+            in_mismatches: hides.mismatches,
         })
         .collect();
+    answer.warnings.extend(idle.warnings());
     Ok(answer)
+}
+
+/// The rule files in a text: one, or several with a line `---` between them.
+fn files(text: &str) -> Vec<(Arc<str>, String)> {
+    let files = text.split("\n---\n").enumerate();
+    let named = files.map(|(index, file)| {
+        let name = if index == 0 {
+            "rules".into()
+        } else {
+            format!("rules-{}", index + 1).into()
+        };
+        (name, file.to_owned())
+    });
+    named.collect()
 }
 
 fn add(affected: &mut Affected, id: &str) {
@@ -101,11 +130,22 @@ fn suggested(suggestion: Suggestion) -> documents::Suggestion {
         yaml: suggestion.yaml(),
         rule: suggestion.rule,
         classes: suggestion.classes,
+        note: suggestion.note,
         masks: suggestion.masks,
         explains: suggestion.explains,
         of: suggestion.of,
         not_tried: suggestion.not_tried,
         not_explained: suggestion.not,
+    }
+}
+
+fn builtin(suggestion: BuiltinSuggestion) -> documents::BuiltinSuggestion {
+    documents::BuiltinSuggestion {
+        name: suggestion.name,
+        classes: suggestion.classes,
+        masks: suggestion.masks,
+        explains: suggestion.explains,
+        of: suggestion.of,
     }
 }
 
@@ -121,6 +161,7 @@ fn example(mismatch: &Mismatch) -> Example<'_> {
             kind: difference.kind,
             hints: &difference.basis.hints,
             shown: difference.basis.shown.as_ref(),
+            reported: [&difference.old, &difference.new].map(|side| side.as_deref()),
         });
     Example {
         id: &mismatch.id,
@@ -128,6 +169,8 @@ fn example(mismatch: &Mismatch) -> Example<'_> {
         method: &mismatch.request.method,
         statuses: sides.map(|side| side.map_or(0, |answer| answer.status)),
         content_types: sides.map(|side| side.and_then(|answer| answer.header("content-type"))),
+        headers: sides.map(|side| side.map_or(&[][..], |answer| &answer.headers)),
+        noise: &mismatch.noise,
         count: mismatch.count,
         differences: differences.collect(),
     }

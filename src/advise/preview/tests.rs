@@ -28,6 +28,8 @@ fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>)
         method: "GET",
         statuses: [200, 200],
         content_types: [Some("application/json"); 2],
+        headers: [&[]; 2],
+        noise: &[],
         count: 1,
         differences: vec![ExampleDifference {
             class: "c",
@@ -36,11 +38,12 @@ fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>)
             kind,
             hints: &hints,
             shown,
+            reported: [None; 2],
         }],
     };
-    let mut hides = [0];
+    let mut hides = [Hides::default()];
     let effect = preview.effect(&stored, &mut hides);
-    assert_eq!(hides[0] > 0, effect == Effect::Hidden);
+    assert_eq!(hides[0].differences > 0, effect == Effect::Hidden);
     effect
 }
 
@@ -160,6 +163,8 @@ fn masked_name_leaves_only_a_whole_body_rule_certain() {
             method: "GET",
             statuses: [200, 200],
             content_types: [Some("application/json"); 2],
+            headers: [&[]; 2],
+            noise: &[],
             count: 1,
             differences: vec![ExampleDifference {
                 class: "c",
@@ -168,12 +173,13 @@ fn masked_name_leaves_only_a_whole_body_rule_certain() {
                 kind: Kind::Value,
                 hints: &hints,
                 shown: None,
+                reported: [None; 2],
             }],
         };
-        let mut hides = [0];
+        let mut hides = [Hides::default()];
         let effect =
             preview(&format!("rules: [{{id: r, why: w, {rule}}}]")).effect(&stored, &mut hides);
-        assert_eq!(hides[0] > 0, effect == Effect::Hidden);
+        assert_eq!(hides[0].differences > 0, effect == Effect::Hidden);
         effect
     };
     for (rule, expected) in [
@@ -238,6 +244,8 @@ fn statuses_and_whole_bodies_are_judged() {
             method: "GET",
             statuses: [200, 203],
             content_types: [None; 2],
+            headers: [&[]; 2],
+            noise: &[],
             count: 1,
             differences: vec![ExampleDifference {
                 class: "c",
@@ -246,9 +254,10 @@ fn statuses_and_whole_bodies_are_judged() {
                 kind: Kind::Status,
                 hints: &hints,
                 shown: Some(&shown),
+                reported: [None; 2],
             }],
         };
-        preview.effect(&stored, &mut [0])
+        preview.effect(&stored, &mut [Hides::default()])
     };
     assert_eq!(
         stored("at: status, do: {status: {equal: [[200, 203]]}}"),
@@ -284,6 +293,7 @@ fn mismatch_with_dropped_differences_is_never_hidden() {
         kind: Kind::Value,
         hints: &hints,
         shown: None,
+        reported: [None; 2],
     };
     let stored = |count, at| Example {
         id: "m",
@@ -291,21 +301,186 @@ fn mismatch_with_dropped_differences_is_never_hidden() {
         method: "GET",
         statuses: [200, 200],
         content_types: [Some("application/json"); 2],
+        headers: [&[]; 2],
+        noise: &[],
         count,
         differences: vec![placed(at)],
     };
     assert_eq!(
-        preview.effect(&stored(1, Some(&at)), &mut [0]),
+        preview.effect(&stored(1, Some(&at)), &mut [Hides::default()]),
         Effect::Hidden
     );
     assert_eq!(
-        preview.effect(&stored(2, Some(&at)), &mut [0]),
+        preview.effect(&stored(2, Some(&at)), &mut [Hides::default()]),
         Effect::Unknown
     );
     assert_eq!(
-        preview.effect(&stored(1, None), &mut [0]),
+        preview.effect(&stored(1, None), &mut [Hides::default()]),
         Effect::Unknown,
         "a masked name"
     );
-    assert_eq!(preview.effect(&stored(0, None), &mut [0]), Effect::Unknown);
+    assert_eq!(
+        preview.effect(&stored(0, None), &mut [Hides::default()]),
+        Effect::Unknown
+    );
+}
+
+/// The warnings about rules, given one mismatch at `$.items[3].total` with masked or shown values.
+fn warnings(
+    rules: &str,
+    reported: [Option<&str>; 2],
+    shown: Option<&[Option<Json>; 2]>,
+) -> Vec<String> {
+    let preview = preview(rules);
+    let (at, hints) = (
+        node(&[json!("items"), json!(3), json!("total")]),
+        Hints::default(),
+    );
+    let headers = [("x-request-id".to_owned(), "string(4)".to_owned())];
+    let stored = Example {
+        id: "m",
+        route: "get-item",
+        method: "GET",
+        statuses: [200, 200],
+        content_types: [Some("application/json"); 2],
+        headers: [&headers, &[]],
+        noise: &[],
+        count: 1,
+        differences: vec![ExampleDifference {
+            class: "c",
+            class_place: "$.items[*].total",
+            place: Some(&at),
+            kind: Kind::Value,
+            hints: &hints,
+            shown,
+            reported,
+        }],
+    };
+    let mut idle = Idle::new(
+        &preview,
+        ["get-item", "list-items"].map(str::to_owned).into_iter(),
+    );
+    idle.look(&stored);
+    idle.warnings()
+}
+
+/// A rule, and why it applies to nothing, for texts at `$.items[3].total`.
+const IDLE: [(&str, Option<&str>); 14] = [
+    ("at: '$.items[*].total', do: ignore", None),
+    ("at: $..total, do: {case: fold}", None),
+    ("at: $.items, do: {unordered: {key: id}}", None),
+    ("at: body, do: ignore", None),
+    (
+        "when: {routes: [list-*, get-item]}, at: $..total, do: ignore",
+        None,
+    ),
+    ("at: '$.items[?@.id == 1].total', do: ignore", None),
+    (
+        "when: {routes: [get-user, put-*]}, at: $..total, do: ignore",
+        Some("no route is named get-user, put-*"),
+    ),
+    (
+        "at: header.x-*, do: ignore",
+        Some("no stored mismatch differs at header.x-* where its conditions hold"),
+    ),
+    (
+        "at: header.etag, do: ignore",
+        Some("no stored answer has header.etag"),
+    ),
+    (
+        "at: $.total, do: ignore",
+        Some("no stored mismatch differs at $.total where its conditions hold"),
+    ),
+    (
+        "when: {status: [404]}, at: $..total, do: ignore",
+        Some("no stored mismatch differs at $..total where its conditions hold"),
+    ),
+    (
+        "at: $..total, do: {round: 2}",
+        Some("`round` does not work on the type at $..total, string"),
+    ),
+    (
+        "at: $..total, do: unordered",
+        Some("`unordered` does not work on the type at $..total, string"),
+    ),
+    (
+        "at: $.items, do: {time: {}}",
+        Some("`time` does not work on the type at $.items, array"),
+    ),
+];
+
+#[test]
+fn rules_that_can_never_apply_are_named() {
+    let masked = [Some("string(4)"), Some("string(5)")];
+    for (rule, warning) in IDLE {
+        let found = warnings(&format!("rules: [{{id: r, why: w, {rule}}}]"), masked, None);
+        let expected = warning.map(|reason| format!("the rule `r` applies to nothing: {reason}"));
+        assert_eq!(found, Vec::from_iter(expected), "{rule}");
+    }
+    let number = "rules: [{id: r, why: w, at: $..total, do: {case: fold}}]";
+    assert_eq!(
+        warnings(number, [Some("number(2)"), Some("number(3)#00ff")], None).len(),
+        1
+    );
+    assert_eq!(
+        warnings(
+            number,
+            [Some("17"), Some("19")],
+            Some(&[Some(json!(17)), Some(json!(19))])
+        )
+        .len(),
+        1
+    );
+    let parsed = "rules: [{id: p, why: w, at: $..total, do: {parse: number}},
+                          {id: r, why: w, at: $..total, do: {round: 2}}]";
+    assert_eq!(
+        warnings(parsed, masked, None),
+        [""; 0],
+        "a text may become a number"
+    );
+}
+
+#[test]
+fn a_rule_that_an_earlier_one_makes_needless_still_applies() {
+    let rules = "rules: [{id: a, why: w, at: $..total, do: ignore}, {id: b, why: w, at: $..total, do: ignore}]";
+    assert_eq!(warnings(rules, [None; 2], None), [""; 0]);
+}
+
+#[test]
+fn what_a_rule_hides_counts_where_other_differences_stay() {
+    let preview = preview("rules: [{id: a, why: w, at: '$.items[*].a', do: ignore}]");
+    let hints = Hints::default();
+    let at = [("a", 0), ("a", 1), ("b", 1)]
+        .map(|(name, index)| node(&[json!("items"), json!(index), json!(name)]));
+    let stored = Example {
+        id: "m",
+        route: "r",
+        method: "GET",
+        statuses: [200, 200],
+        content_types: [Some("application/json"); 2],
+        headers: [&[]; 2],
+        noise: &[],
+        count: 3,
+        differences: at
+            .iter()
+            .map(|at| ExampleDifference {
+                class: "c",
+                class_place: "",
+                place: Some(at),
+                kind: Kind::Value,
+                hints: &hints,
+                shown: None,
+                reported: [None; 2],
+            })
+            .collect(),
+    };
+    let mut hides = [Hides::default()];
+    assert_eq!(preview.effect(&stored, &mut hides), Effect::Kept);
+    assert_eq!(
+        hides,
+        [Hides {
+            differences: 2,
+            mismatches: 1
+        }]
+    );
 }

@@ -1,4 +1,5 @@
-//! Finds a member that pairs the elements of arrays whose elements both moved and changed.
+//! Finds a member that pairs the elements of arrays whose elements both moved and changed, and members by which
+//! reordered arrays are still sorted.
 
 use super::{
     hints::{Effort, Hint, Hints},
@@ -6,14 +7,15 @@ use super::{
 };
 use crate::{
     compare::Answer,
+    rules::Subject,
     value::{
-        Difference, Place, Step, coding,
+        Difference, Kind, Place, Step, coding,
         format::{Format, media_type},
         json::{Class, Document, Id},
     },
 };
 use serde_json::json;
-use std::collections::HashSet;
+use std::{cmp::Ordering, collections::HashSet};
 
 /// The maximum number of keys tried for one array.
 const MAX_KEYS: usize = 4;
@@ -30,7 +32,8 @@ const MAX_BODY: usize = MAX_TRIED;
 /// Adds hints for differences within arrays that vanish once elements are paired by a key.
 pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
     let arrays = suspects(differences);
-    if arrays.is_empty() || !are_json((old, new)) {
+    let are_reordered = differences.iter().any(|one| one.kind == Kind::Order);
+    if arrays.is_empty() && !are_reordered || !are_json((old, new)) {
         return;
     }
     let bodies =
@@ -43,6 +46,7 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
     let [Ok(old), Ok(new)] = documents else {
         return;
     };
+    reordered(differences, (&old, &new), all);
     let mut left_to_try = MAX_TRIED;
     for (nth, array) in arrays.into_iter().enumerate() {
         let found = old.find(array).zip(new.find(array));
@@ -64,11 +68,74 @@ pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), 
         };
         let at = Place::Node(array.to_vec()).class_text();
         let hint = Hint::new(at, &json!({"unordered": {"key": key}}));
+        let sorted_by = sorted_by((&old, ids.0), (&new, ids.1));
         for index in within {
             if !left.contains(&below(&differences[index], array)) {
                 all[index].rules.push(hint.clone());
+                all[index].sorted_by = Some(sorted_by.clone());
             }
         }
+    }
+}
+
+/// Records by which members the arrays are sorted whose order alone differs.
+fn reordered(
+    differences: &[Difference],
+    (old, new): (&Document<'_>, &Document<'_>),
+    all: &mut [Hints],
+) {
+    for (difference, hints) in differences.iter().zip(all) {
+        let (Kind::Order, Place::Node(steps)) = (difference.kind, &difference.place) else {
+            continue;
+        };
+        if let Some((one, other)) = old.find(steps).zip(new.find(steps)) {
+            hints.sorted_by = Some(sorted_by((old, one), (new, other)));
+        }
+    }
+}
+
+/// The members by which both arrays are sorted in the same direction. A member with one value in all elements sorts
+/// nothing.
+fn sorted_by(
+    (old, old_array): (&Document<'_>, Id),
+    (new, new_array): (&Document<'_>, Id),
+) -> Vec<String> {
+    let first = old.elements(old_array).next();
+    let names = first.into_iter().flat_map(|first| old.members(first));
+    let names = names.map(|(key, _)| old.text(key).to_str().into_owned());
+    let is_sorted = |name: &String| {
+        let old = direction(old, old_array, name);
+        old.is_some() && old == direction(new, new_array, name)
+    };
+    names.filter(is_sorted).take(MAX_KEYS).collect()
+}
+
+/// Whether the elements rise or fall by a member; `None` if neither, or if all are equal.
+fn direction(document: &Document<'_>, array: Id, name: &str) -> Option<Ordering> {
+    let mut found = None;
+    let mut last = None;
+    for element in document.elements(array) {
+        let value = Subject::of(document, document.member(element, name)?);
+        if let Some(last) = last.replace(value.clone()) {
+            match compared(&last, &value)? {
+                Ordering::Equal => {}
+                step if found.is_none_or(|found| found == step) => found = Some(step),
+                _ => return None,
+            }
+        }
+    }
+    found
+}
+
+/// The order of two numbers or two texts.
+fn compared(one: &Subject<'_>, other: &Subject<'_>) -> Option<Ordering> {
+    match (one, other) {
+        (Subject::Number(one), Subject::Number(other)) => {
+            let [one, other] = [one, other].map(|number| number.parse::<f64>());
+            one.ok()?.partial_cmp(&other.ok()?)
+        }
+        (Subject::Text(one), Subject::Text(other)) => Some(one.cmp(other)),
+        _ => None,
     }
 }
 

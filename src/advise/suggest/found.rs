@@ -1,30 +1,66 @@
 //! A rule that explains some classes, and its effect on all stored mismatches.
 
 use super::{
-    Candidate, Example, ExampleDifference, PROMPT, Suggestion, classes::Class, values::Translation,
+    Candidate, Example, ExampleDifference, PROMPT, Suggestion, classes::Class, headers,
+    values::Translation,
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
 #[derive(Debug)]
 pub(super) struct Found<'f> {
     pub candidate: Candidate,
-    translation: Option<Translation>,
-    routes: BTreeSet<&'f str>,
+    pub basis: Basis,
+    pub routes: BTreeSet<&'f str>,
     /// The ids of the classes.
     pub classes: BTreeSet<&'f str>,
+}
+
+/// How it is known which differences a rule explains.
+#[derive(Clone, Debug)]
+pub(super) enum Basis {
+    /// It was tried during the checks.
+    Hints,
+    /// It follows from the values of several checks.
+    Values(Translation),
+    /// It explains its classes whole.
+    Classes,
 }
 
 /// The maximum number of reported ids of mismatches that a rule does not explain.
 const MAX_SHOWN: usize = 3;
 
+// === impl Basis ===
+
+impl Basis {
+    pub(super) fn of(candidate: &Candidate) -> Self {
+        if candidate.probe.is_some() {
+            return Self::Hints;
+        }
+        match Translation::of(candidate) {
+            Some(translation) => Self::Values(translation),
+            None if headers::is_whole(candidate) => Self::Classes,
+            None => Self::Hints,
+        }
+    }
+
+    /// Whether the rule would make a difference in its classes vanish.
+    pub(super) fn explains(&self, candidate: &Candidate, seen: &ExampleDifference<'_>) -> bool {
+        match self {
+            Self::Hints => candidate.explains(seen),
+            Self::Values(translation) => translation.explains(seen),
+            Self::Classes => true,
+        }
+    }
+}
+
 // === impl Found ===
 
 impl<'f> Found<'f> {
-    pub(super) fn new(candidate: Candidate, translation: Option<Translation>) -> Self {
+    pub(super) fn new(candidate: Candidate, basis: Basis) -> Self {
         Self {
             candidate,
-            translation,
+            basis,
             routes: BTreeSet::new(),
             classes: BTreeSet::new(),
         }
@@ -37,25 +73,18 @@ impl<'f> Found<'f> {
 
     /// Whether the rule would make a difference vanish.
     pub(super) fn explains(&self, example: &Example<'_>, seen: &ExampleDifference<'_>) -> bool {
+        let is_of_classes = matches!(self.basis, Basis::Hints) || self.classes.contains(seen.class);
         self.routes.contains(example.route)
-            && match &self.translation {
-                Some(translation) => {
-                    self.classes.contains(seen.class) && translation.explains(seen)
-                }
-                None => self.candidate.explains(seen),
-            }
+            && is_of_classes
+            && self.basis.explains(&self.candidate, seen)
     }
 
-    pub(super) fn judged(&self, examples: &[Example<'_>]) -> Suggestion {
+    /// `all` are the routes of which reads were checked.
+    pub(super) fn judged(&self, examples: &[Example<'_>], all: &BTreeSet<&str>) -> Suggestion {
         let mut suggestion = Suggestion {
-            rule: json!({
-                "id": self.candidate.name(),
-                "why": PROMPT,
-                "when": {"routes": self.routes},
-                "at": self.candidate.rule.at,
-                "do": self.candidate.action(),
-            }),
+            rule: self.rule(all),
             classes: self.classes.iter().map(|id| (*id).to_owned()).collect(),
+            note: self.note(examples),
             masks: 0,
             of: 0,
             explains: 0,
@@ -66,6 +95,11 @@ impl<'f> Found<'f> {
             let is_gone = |seen: &ExampleDifference<'_>| self.explains(example, seen);
             let is_masked = example.is_whole() && example.differences.iter().all(is_gone);
             suggestion.masks += usize::from(is_masked);
+            if self.ends_noise(example) {
+                suggestion.of += 1;
+                suggestion.explains += 1;
+                continue;
+            }
             let is_of_class = |seen: &&ExampleDifference<'_>| self.classes.contains(seen.class);
             let mut of_class = example.differences.iter().filter(is_of_class).peekable();
             if of_class.peek().is_none() {
@@ -82,5 +116,67 @@ impl<'f> Found<'f> {
             }
         }
         suggestion
+    }
+
+    /// Whether it is for a header that varies in the readings of an example.
+    fn ends_noise(&self, example: &Example<'_>) -> bool {
+        let at = &self.candidate.rule.at;
+        let is_at = |place: &str| match at.strip_suffix('*') {
+            Some(start) => place.starts_with(start),
+            None => place == at,
+        };
+        matches!(self.basis, Basis::Classes)
+            && self.candidate.action().get("same").is_some()
+            && self.routes.contains(example.route)
+            && example.varying_headers().any(|(place, _)| is_at(place))
+    }
+
+    /// The rule without its reason. One for all of several routes names none.
+    fn rule(&self, all: &BTreeSet<&str>) -> Json {
+        let mut rule = json!({
+            "id": self.candidate.name(),
+            "why": PROMPT,
+            "at": self.candidate.rule.at,
+            "do": self.candidate.action(),
+        });
+        if self.routes.len() < 2 || !self.routes.is_superset(all) {
+            rule["when"] = json!({"routes": self.routes});
+        }
+        rule
+    }
+
+    /// What a person has to know to judge the rule.
+    fn note(&self, examples: &[Example<'_>]) -> Option<String> {
+        let action = self.candidate.action();
+        let differences = examples.iter().flat_map(|example| {
+            let differences = example.differences.iter();
+            differences.filter(|seen| self.explains(example, seen))
+        });
+        if action == "unordered" || action.get("unordered").is_some() {
+            return Some(order_note(differences));
+        }
+        let kinds = differences.map(|seen| seen.kind).collect();
+        matches!(self.basis, Basis::Classes).then(|| headers::note(&kinds))
+    }
+}
+
+/// Whether only elements that are equal in the member by which they are sorted changed places.
+fn order_note<'e>(differences: impl Iterator<Item = &'e ExampleDifference<'e>>) -> String {
+    let mut common: Option<Vec<&str>> = None;
+    for seen in differences {
+        let Some(names) = &seen.hints.sorted_by else {
+            return "whether only ties change places is not known".to_owned();
+        };
+        match &mut common {
+            None => common = Some(names.iter().map(String::as_str).collect()),
+            Some(common) => common.retain(|name| names.iter().any(|known| known == name)),
+        }
+    }
+    match common.unwrap_or_default().first() {
+        Some(name) => format!(
+            "only ties change places: both sides are sorted by `{name}`, and a rule cannot say that they stay so"
+        ),
+        None => "the order itself differs, not only that of ties: callers must not rely on it"
+            .to_owned(),
     }
 }

@@ -3,7 +3,11 @@
 //! Hints hold no values, so that they can be stored where values are masked. They hold the probes that sufficed, the
 //! names of members, and prints that only distinguish equal from unequal values.
 
-use super::{arrays, probes::Probes};
+use super::{
+    arrays,
+    builtin::{self, Builtins},
+    probes::Probes,
+};
 use crate::{
     compare::Answer,
     rules::{Action, Members, On, Rename},
@@ -24,6 +28,16 @@ pub struct Hints {
     pub(super) rules: Vec<Hint>,
     /// Prints of both values; equal values have equal prints within this process.
     pub(super) prints: Option<[u64; 2]>,
+    /// The built-in rule files that would hide it.
+    #[serde(default)]
+    pub(super) builtins: Builtins,
+    /// Not serialized if it is the default.
+    #[serde(default, skip_serializing_if = "Weight::is_proof")]
+    pub(super) weight: Weight,
+    /// The members by which the array is sorted on both sides, if only its order differs: then only elements that are
+    /// equal in one of them changed places. `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sorted_by: Option<Vec<String>>,
 }
 
 /// A rule that would make a difference vanish, and maybe others too.
@@ -52,6 +66,15 @@ pub(super) enum Effort {
     NotTried,
 }
 
+/// Whether the values prove a rule that makes them equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Weight {
+    #[default]
+    Proof,
+    /// They may agree by chance: `true`, null, 0, an empty text, a number of few digits.
+    Chance,
+}
+
 /// What may still be tried in one check.
 #[derive(Debug)]
 struct Room {
@@ -62,6 +85,9 @@ struct Room {
 
 /// A longer text, in bytes, is not tried.
 const MAX_TEXT: usize = 1 << 10;
+
+/// A rounding that leaves fewer significant digits proves nothing.
+const FEWEST_DIGITS: i32 = 3;
 
 /// The maximum number of value bytes tried in one check.
 const MAX_BYTES: usize = 16 << 10;
@@ -91,12 +117,15 @@ impl Hints {
             renamed(differences, &mut all);
             if let Some((old, new)) = answers {
                 arrays::keyed(differences, (old, new), &mut all);
+                builtin::find(differences, (old, new), &mut all);
             }
         }
         // A rule cannot contain a name that must not be shown.
         for (difference, hints) in differences.iter().zip(&mut all) {
             if prints.may_show(&difference.place) {
-                hints.rules.retain(|hint| hint.may_be_reported(prints))
+                hints.rules.retain(|hint| hint.may_be_reported(prints));
+                let sorted_by = hints.sorted_by.iter_mut();
+                sorted_by.for_each(|names| names.retain(|name| may_show_name(name, prints)));
             } else {
                 *hints = Self::default()
             }
@@ -112,11 +141,12 @@ impl Hints {
             };
         }
         let both = difference.old.as_ref().zip(difference.new.as_ref());
+        let probes = Probes::of(difference);
         Self {
-            effort: Effort::Tried,
-            probes: Probes::of(difference),
-            rules: Vec::new(),
+            probes,
             prints: both.map(|(old, new)| [prints.print(old), prints.print(new)]),
+            weight: Weight::of(difference, probes),
+            ..Self::default()
         }
     }
 
@@ -174,7 +204,12 @@ impl Hints {
             .rules
             .iter()
             .map(|hint| hint.at.len() + hint.action.len());
-        size_of::<Self>() + texts.sum::<usize>() + size_of_val(&self.rules[..])
+        let names = self.sorted_by.iter().flatten();
+        let names = names.map(|name| size_of_val(name) + name.len());
+        size_of::<Self>()
+            + texts.sum::<usize>()
+            + names.sum::<usize>()
+            + size_of_val(&self.rules[..])
     }
 }
 
@@ -183,6 +218,43 @@ impl Hints {
 impl Effort {
     fn is_whole(&self) -> bool {
         *self == Self::Tried
+    }
+}
+
+// === impl Weight ===
+
+impl Weight {
+    fn of(difference: &Difference, probes: Probes) -> Self {
+        let is_chance = match (&difference.old, &difference.new) {
+            (Some(Value::Json(one)), None) | (None, Some(Value::Json(one))) => is_trivial(one),
+            (Some(Value::Json(Json::Number(one))), Some(_)) => probes
+                .digits_left(one.as_str())
+                .is_some_and(|digits| digits < FEWEST_DIGITS),
+            _ => false,
+        };
+        if is_chance { Self::Chance } else { Self::Proof }
+    }
+
+    pub(super) fn is_proof(&self) -> bool {
+        *self == Self::Proof
+    }
+}
+
+/// Whether many members have such a value, so that two with the same one need not be the same.
+fn is_trivial(value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(_) => true,
+        Json::Number(number) => {
+            let digits = number.as_str().split(['e', 'E']).next().unwrap_or_default();
+            let digits = digits
+                .chars()
+                .filter(char::is_ascii_digit)
+                .collect::<String>();
+            digits.trim_matches('0').len() < 2
+        }
+        Json::String(text) => text.chars().nth(1).is_none(),
+        Json::Array(elements) => elements.iter().all(is_trivial),
+        Json::Object(members) => members.values().all(is_trivial),
     }
 }
 
@@ -230,8 +302,17 @@ impl Hint {
         let action: Json = serde_json::from_str(&self.action).unwrap_or_default();
         let names = [&action["rename"]["to"], &action["unordered"]["key"]];
         let mut names = names.into_iter().filter_map(Json::as_str);
-        names.all(|name| prints.may_show(&Place::Node(vec![Step::Name(name.to_owned())])))
+        names.all(|name| may_show_name(name, prints))
     }
+
+    /// Whether values may fit it by chance.
+    pub(super) fn needs_proof(&self) -> bool {
+        self.action.starts_with("{\"rename\"")
+    }
+}
+
+fn may_show_name(name: &str, prints: &impl Prints) -> bool {
+    prints.may_show(&Place::Node(vec![Step::Name(name.to_owned())]))
 }
 
 /// Finds members that only old has and that new has under another name.

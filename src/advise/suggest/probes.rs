@@ -5,7 +5,7 @@
 use super::trial;
 use crate::{
     compare::Candidate,
-    rules::{Action, Format, Subject, Transform},
+    rules::{Action, Format, RuleSet, Same, Subject, Transform},
     value::{Difference, Kind, Place},
 };
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,12 @@ struct ProbeList {
 
 static PROBES: LazyLock<ProbeList> = LazyLock::new(ProbeList::new);
 
-/// The tried maximum distances between instants.
-const WITHIN: [&str; 6] = ["0s", "1s", "10s", "1m", "1h", "1d"];
+/// The tried maximum distances between instants. The answers of a check are made within a minute of each other, so two
+/// instants that are further apart are no clocks of these answers.
+const WITHIN: [&str; 4] = ["0s", "1s", "10s", "1m"];
+
+/// An ETag (RFC 9110, section 8.8.3).
+const ETAG: &str = r#"(W/)?"[^"]*""#;
 
 /// The formats of random ids.
 const RANDOM: [&str; 6] = [
@@ -50,6 +54,9 @@ const CLOCK: std::ops::RangeInclusive<usize> = 6..=46;
 
 /// Seconds since 1970 that are taken for a clock: the years 2001 to 2099.
 const SECONDS: std::ops::Range<f64> = 1e9..4.1e9;
+
+/// Numbers with fewer decimal places are no results of computing with doubles.
+const FLOAT_PLACES: usize = 4;
 
 /// Two numbers that agree to this many decimal places count as one that was rounded, however many places both have.
 const MANY_PLACES: usize = 6;
@@ -71,7 +78,28 @@ impl Probes {
         let case = has_value.then(|| Candidate::reported(difference)).flatten();
         // Values that are already equal need no probe.
         let case = case.filter(|case| !case.is_equal());
-        case.map_or_else(Self::default, |case| list.tried(&case))
+        case.map_or_else(Self::default, |case| list.tried(&case, &difference.place))
+    }
+
+    /// How many significant digits of a number the narrowest rounding that suffices leaves, if one does.
+    pub(super) fn digits_left(self, number: &str) -> Option<i32> {
+        let mut sufficing = PROBES.actions.iter().enumerate();
+        let places = sufficing.find_map(|(probe, action)| match action {
+            Action::Round(places) if self.has(probe) => Some(*places),
+            _ => None,
+        })?;
+        let before_point = number.parse::<f64>().ok()?.abs().log10().floor() as i32 + 1;
+        Some(before_point.saturating_add(places))
+    }
+
+    /// Whether values may fit a probe by chance.
+    pub(super) fn needs_proof(probe: usize) -> bool {
+        matches!(PROBES.actions[probe], Action::Round(_))
+    }
+
+    /// Whether it excuses any other value of the same form.
+    pub(super) fn is_of_form(probe: usize) -> bool {
+        matches!(PROBES.actions[probe], Action::Same(_))
     }
 
     pub(super) fn has(self, probe: usize) -> bool {
@@ -105,7 +133,7 @@ impl ProbeList {
         let actions = rules.rules().iter().map(|rule| rule.action.clone());
         Self {
             actions: actions.collect(),
-            edition: xxh64(json!(spelled).to_string().as_bytes(), 0),
+            edition: xxh64(json!([spelled, RuleSet::BUILTIN]).to_string().as_bytes(), 0),
             spelled,
         }
     }
@@ -115,14 +143,14 @@ impl ProbeList {
         Probes(found.map_or(0, |index| 1 << index))
     }
 
-    fn tried(&self, case: &Candidate<'_>) -> Probes {
+    fn tried(&self, case: &Candidate<'_>, at: &Place) -> Probes {
         let mut found = Probes::default();
         // From wide to narrow: where the wider of two does not suffice, the narrower need not be tried.
         for (index, action) in self.actions.iter().enumerate().rev() {
             let wider = self.actions.get(index + 1);
             let may_suffice =
                 wider.is_none_or(|wider| !is_within(action, wider) || found.has(index + 1));
-            if may_suffice && is_sensible(action, case) && case.is_equal_by(action) {
+            if may_suffice && is_sensible(action, case, at) && case.is_equal_by(action) {
                 found.0 |= 1 << index;
             }
         }
@@ -149,7 +177,8 @@ fn actions() -> Vec<Json> {
         json!("unordered"),
         json!("optional"),
     ];
-    actions.extend((0..=9).rev().map(|places| json!({"round": places})));
+    // Never to whole numbers: the decimal places are what differs.
+    actions.extend((1..=9).rev().map(|places| json!({"round": places})));
     actions.extend(["1e-12", "1e-9", "1e-6"].map(|rel| json!({"tolerance": {"rel": rel}})));
     let all = json!(["rfc3339", "rfc9110", "unix", "unix_ms"]);
     let single = ["rfc3339", "rfc9110", "unix", "unix_ms"].map(|format| json!([format]));
@@ -157,22 +186,29 @@ fn actions() -> Vec<Json> {
         let time = |within| json!({"time": {"within": within, "formats": formats}});
         actions.extend(WITHIN.map(time));
     }
-    actions.extend(["uuid", "rfc3339"].map(|what| json!({"same": what})));
-    actions.extend(RANDOM.map(|regex| json!({"same": {"regex": regex}})));
+    actions.push(json!({"same": "uuid"}));
+    let forms = RANDOM.into_iter().chain([ETAG]);
+    actions.extend(forms.map(|regex| json!({"same": {"regex": regex}})));
     actions
 }
 
 /// Whether it makes sense to try an action on two values. It must make them equal for the reason that it names. Any two
 /// close numbers would be close instants, and any two numbers agree at few enough decimal places.
-fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
+fn is_sensible(action: &Action, case: &Candidate<'_>, at: &Place) -> bool {
+    let is_etag = matches!(at, Place::Header(name) if name == "etag");
+    if is_etag || is_of_etags(action) {
+        return is_etag && is_of_etags(action);
+    }
     let Some([old, new]) = case.pair() else {
         return matches!(action, Action::Optional(_));
     };
     match action {
         Action::Round(places) => decimal_places(old, new)
             .is_some_and(|[fewest, _]| *places >= fewest.min(MANY_PLACES) as i32),
-        // Two whole numbers that are close are still different.
-        Action::Tolerance(_) => decimal_places(old, new).is_some_and(|[_, most]| most > 0),
+        // Two whole numbers, or two prices, that are close are still different.
+        Action::Tolerance(_) => {
+            decimal_places(old, new).is_some_and(|[_, most]| most >= FLOAT_PLACES)
+        }
         Action::Time(time) => [old, new].iter().all(|side| is_clock(side, &time.formats)),
         Action::Same(_) => texts(old, new)
             .is_some_and(|[old, new]| old.len() == new.len() && old.len() >= SHORTEST_ID),
@@ -183,6 +219,10 @@ fn is_sensible(action: &Action, case: &Candidate<'_>) -> bool {
         Action::Transform(_) => texts(old, new).is_some(),
         _ => false,
     }
+}
+
+fn is_of_etags(action: &Action) -> bool {
+    matches!(action, Action::Same(Same::Regex { text, .. }) if text == ETAG)
 }
 
 /// Whether a value is a likely instant in one of the formats: a number in range, or a text of a plausible length.

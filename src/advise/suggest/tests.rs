@@ -1,5 +1,8 @@
 //! Suggestions from the differences of real comparisons.
 
+mod headers;
+mod proof;
+
 use super::*;
 use crate::{
     compare::{Answer, Class, CompareConfig, Context, compare},
@@ -19,7 +22,17 @@ struct Open;
 /// The stored part of one check.
 struct Kept {
     id: String,
+    route: &'static str,
+    noise: Vec<String>,
+    headers: [Vec<(String, String)>; 2],
     differences: Vec<(Difference, Class, Hints)>,
+}
+
+/// One check: its route, and both answers.
+struct Check {
+    route: &'static str,
+    old: Answer,
+    new: Answer,
 }
 
 impl Prints for Open {
@@ -46,82 +59,112 @@ fn answer(body: &Json) -> Answer {
     }
 }
 
+impl Check {
+    fn kept(&self, id: usize, room: usize) -> Kept {
+        let context = Context {
+            route: self.route,
+            method: &Method::GET,
+            today: Date::MIN,
+            deadline: None,
+        };
+        let answers = (&self.old, &self.new);
+        let comparison = compare(answers.0, answers.1, &context, &CompareConfig::default());
+        let differences = comparison.differences().to_vec();
+        let hints = Hints::of(&differences, Some(answers), &Open, room);
+        let classed = differences
+            .into_iter()
+            .zip(hints)
+            .map(|(difference, hints)| {
+                let class = Class::of(self.route, &difference);
+                (difference, class, hints)
+            });
+        let headers = [&self.old, &self.new].map(|answer| {
+            let headers = answer.headers.iter();
+            let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+            headers
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect()
+        });
+        Kept {
+            id: format!("m{id}"),
+            route: self.route,
+            noise: Vec::new(),
+            headers,
+            differences: classed.collect(),
+        }
+    }
+}
+
 /// The stored parts of checks, in each of which `room` differences are tried.
 fn kept(pairs: &[(Json, Json)], room: usize) -> Vec<Kept> {
-    let context = Context {
-        route: "get-item",
-        method: &Method::GET,
-        today: Date::MIN,
-        deadline: None,
-    };
-    let checks = pairs.iter().enumerate().map(|(index, (old, new))| {
-        let (old, new) = (answer(old), answer(new));
-        let comparison = compare(&old, &new, &context, &CompareConfig::default());
-        let differences = comparison.differences().to_vec();
-        let hints = Hints::of(&differences, Some((&old, &new)), &Open, room);
-        let kept = differences.into_iter().zip(hints);
-        Kept {
-            id: format!("m{index}"),
-            differences: kept
-                .map(|(difference, hints)| {
-                    let class = Class::of("get-item", &difference);
-                    (difference, class, hints)
-                })
-                .collect(),
-        }
+    let checks = pairs.iter().enumerate().map(|(id, (old, new))| {
+        let check = Check {
+            route: "get-item",
+            old: answer(old),
+            new: answer(new),
+        };
+        check.kept(id, room)
     });
     checks.collect()
 }
 
 fn looked_at(kept: &[Kept]) -> Suggestions {
-    let ids: Vec<Vec<String>> = kept
-        .iter()
-        .map(|kept| {
-            let classes = kept.differences.iter().map(|(_, class, _)| class);
-            classes.map(Class::id).collect()
-        })
-        .collect();
-    let examples = kept.iter().zip(&ids).map(|(kept, ids)| Example {
-        id: &kept.id,
-        route: "get-item",
-        method: "GET",
-        statuses: [200; 2],
-        content_types: [Some("application/json"); 2],
-        count: kept.differences.len(),
-        differences: kept
-            .differences
-            .iter()
-            .zip(ids)
-            .map(|((difference, class, hints), id)| ExampleDifference {
-                class: id,
-                class_place: &class.place,
-                place: Some(&difference.place),
-                kind: difference.kind,
-                hints,
-                shown: None,
-            })
-            .collect(),
-    });
-    let mut examples: Vec<_> = examples.collect();
+    let routes: BTreeSet<_> = kept.iter().map(|kept| kept.route).collect();
+    looked_at_of(kept, &routes, Values::Shown)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Values {
+    Shown,
+    Masked,
+}
+
+/// `routes` are those of which reads were checked.
+fn looked_at_of(kept: &[Kept], routes: &BTreeSet<&str>, values: Values) -> Suggestions {
     let json = |value: &Option<Value>| match value {
         Some(Value::Json(json)) => Some(json.clone()),
+        Some(Value::Text(text)) => Some(Json::from(text.as_str())),
         _ => None,
     };
-    let shown: Vec<Vec<_>> = kept
+    let stored: Vec<Vec<_>> = kept
         .iter()
         .map(|kept| {
             let differences = kept.differences.iter();
             differences
-                .map(|(difference, ..)| [json(&difference.old), json(&difference.new)])
+                .map(|(difference, class, _)| {
+                    (class.id(), [json(&difference.old), json(&difference.new)])
+                })
                 .collect()
         })
         .collect();
-    for (example, shown) in examples.iter_mut().zip(&shown) {
-        for (difference, shown) in example.differences.iter_mut().zip(shown) {
-            difference.shown = Some(shown);
-        }
-    }
-    suggest(&examples, &|| true)
+    let examples = kept.iter().zip(&stored).map(|(kept, stored)| Example {
+        id: &kept.id,
+        route: kept.route,
+        method: "GET",
+        statuses: [200; 2],
+        content_types: [Some("application/json"); 2],
+        headers: [&kept.headers[0], &kept.headers[1]],
+        noise: &kept.noise,
+        count: kept.differences.len(),
+        differences: kept
+            .differences
+            .iter()
+            .zip(stored)
+            .map(
+                |((difference, class, hints), (id, shown))| ExampleDifference {
+                    class: id,
+                    class_place: &class.place,
+                    place: Some(&difference.place),
+                    kind: difference.kind,
+                    hints,
+                    shown: (values == Values::Shown).then_some(shown),
+                    reported: [None; 2],
+                },
+            )
+            .collect(),
+    });
+    let examples: Vec<_> = examples.collect();
+    suggest(&examples, routes, &|| true)
 }
 
 /// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
@@ -271,6 +314,8 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
             method: "GET",
             statuses: [200; 2],
             content_types: [Some("application/json"); 2],
+            headers: [&[]; 2],
+            noise: &[],
             count: 1,
             differences: vec![ExampleDifference {
                 class: id,
@@ -279,10 +324,11 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
                 kind: Kind::Value,
                 hints: &kept.differences[0].2,
                 shown: None,
+                reported: [None; 2],
             }],
         })
         .collect();
-    let suggestion = &suggest(&examples, &|| true).suggestions[0];
+    let suggestion = &suggest(&examples, &BTreeSet::new(), &|| true).suggestions[0];
     let file = format!("rules:\n{}", suggestion.yaml());
     let (rules, _) = crate::rules::RuleSet::compile(&[("f".into(), file)], Date::MIN).unwrap();
     let rule = &rules.rules()[0];
@@ -290,7 +336,11 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
         (rule.id.as_str(), rule.why.as_str()),
         ("id-same", "say why")
     );
-    assert_eq!(suggest(&examples, &|| false).looked_at, 0, "time is up");
+    assert_eq!(
+        suggest(&examples, &BTreeSet::new(), &|| false).looked_at,
+        0,
+        "time is up"
+    );
 }
 
 /// The places of unexplained classes, and the numbers of classes and differences that were not tried.

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What a rule that translates values explains.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Translation {
     Bijection,
     Map(HashMap<String, String>),
@@ -101,7 +101,7 @@ fn is_equal(action: &Json, old: &Json, new: &Json) -> bool {
 // === impl Translation ===
 
 impl Translation {
-    /// `None` if hints decide about the candidate.
+    /// `None` if the candidate does not depend on values.
     pub(super) fn of(candidate: &Candidate) -> Option<Self> {
         let action = candidate.action();
         if let Some(table) = action["map"]["table"].as_object() {

@@ -1,15 +1,17 @@
-//! `twinread rules preview FILE`: what a rule file would hide of the stored mismatches.
+//! `twinread rules preview PATH...`: what rule files would hide of the stored mismatches.
 
 use crate::{
-    admin::documents::Preview,
+    admin::documents::{Hiding, Preview},
     cli::{
         bad_input,
         client::{self, Address, AskedEpoch, Error, Received},
+        counted,
     },
+    config::RuleFiles,
 };
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-/// Show what a rule file would hide of the mismatches that a running twinread keeps
+/// Show what rules would hide of the mismatches that a running twinread keeps
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes:
@@ -20,8 +22,9 @@ Exit codes:
 Example:
   twinread rules preview suggested.yaml")]
 pub(super) struct Args {
-    /// A rule file
-    file: PathBuf,
+    /// Rule files, folders of them, or builtin:NAME
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
     #[command(flatten)]
     address: Address,
     #[command(flatten)]
@@ -31,23 +34,29 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Prints what would be hidden. Exits with 0; 64 if the file cannot be read or is refused, 69 if no twinread answers.
+/// Prints what would be hidden. Exits with 0; 64 if a file cannot be read or is refused, 69 if no twinread answers.
 pub(super) fn run(args: &Args) -> ExitCode {
-    match fs::read_to_string(&args.file) {
-        Ok(file) => client::exit_code(preview(args, file)),
-        Err(error) => bad_input(format!("cannot read {}: {error}", args.file.display())),
+    let mut files = RuleFiles::default();
+    for path in &args.paths {
+        if let Err(unreadable) = files.add(path, Path::new("")) {
+            return bad_input(unreadable);
+        }
     }
+    client::exit_code(preview(args, files.joined()))
 }
 
 fn preview(args: &Args, file: String) -> Result<ExitCode, Error> {
     let client = args.address.client()?;
     let path = format!("/v1/rules/preview?epoch={}", args.asked.epoch);
     let preview: Received<Preview> = client.post(&path, "application/yaml", file)?;
+    for warning in &preview.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
     Ok(client::print(args.json, &preview, text(&preview)))
 }
 
 fn text(preview: &Preview) -> String {
-    format!(
+    let counts = format!(
         "looked at {} of {} stored mismatches\nhidden            {}\nkept              {}\n\
          cannot be judged  {}",
         preview.looked_at,
@@ -55,5 +64,26 @@ fn text(preview: &Preview) -> String {
         preview.hidden.count,
         preview.kept.count,
         preview.cannot_be_judged.count
-    )
+    );
+    let ids = preview.rules.iter().map(|rule| rule.id.chars().count());
+    let width = ids.max().unwrap_or_default();
+    let rules = preview.rules.iter().map(|rule| hiding(rule, width));
+    std::iter::once(counts)
+        .chain(rules)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What one rule would hide, whether or not other differences stay.
+fn hiding(rule: &Hiding, width: usize) -> String {
+    let id = &rule.id;
+    if rule.differences_hidden == 0 {
+        return format!("{id:<width$}  hides nothing");
+    }
+    let differences = counted(rule.differences_hidden as usize, "difference");
+    let mismatches = match rule.in_mismatches {
+        1 => "1 mismatch".to_owned(),
+        count => format!("{count} mismatches"),
+    };
+    format!("{id:<width$}  hides {differences} in {mismatches}")
 }

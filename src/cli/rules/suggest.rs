@@ -70,8 +70,23 @@ fn file(suggestions: &Suggestions) -> String {
             &format!("# only {looked} of {all} classes were looked at in time"),
         );
     }
+    for builtin in &suggestions.builtin {
+        let (name, masks, all) = (&builtin.name, builtin.masks, suggestions.looked_at);
+        let (classes, explains, of) = (builtin.classes.len(), builtin.explains, builtin.of);
+        line(
+            &mut text,
+            &format!("# add {name} to `rules` of the configuration:"),
+        );
+        line(
+            &mut text,
+            &format!(
+                "#   it would mask {masks} of {all}; explains {classes} classes in {explains} of {of}"
+            ),
+        );
+    }
     if suggestions.suggestions.is_empty() {
-        line(&mut text, "# nothing to suggest");
+        line(&mut text, "# nothing else to suggest");
+        line(&mut text, "rules: []");
         return text;
     }
     line(&mut text, "rules:");
@@ -88,6 +103,9 @@ fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
     let effect =
         format!("# would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
     line(text, &effect);
+    if let Some(note) = &suggestion.note {
+        line(text, &format!("# {note}"));
+    }
     if not_tried > 0 {
         line(text, &format!("# was not tried on {not_tried}"));
     }
@@ -118,17 +136,25 @@ fn line(text: &mut String, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::RuleSet;
+    use crate::{admin::documents::BuiltinSuggestion, rules::RuleSet};
 
     #[test]
     fn what_is_printed_is_a_rule_file() {
         let suggestions = Suggestions {
+            builtin: vec![BuiltinSuggestion {
+                name: "builtin:aws".to_owned(),
+                classes: vec!["a".to_owned(), "b".to_owned()],
+                masks: 1,
+                explains: 3,
+                of: 4,
+            }],
             suggestions: vec![Suggestion {
                 rule: serde_json::Value::Null,
                 classes: Vec::new(),
                 yaml:
                     "- id: \"a\"\n  why: \"say why\"\n  at: \"$['\u{9b}']\"\n  do: \"unordered\"\n"
                         .to_owned(),
+                note: Some("only new sends it".to_owned()),
                 masks: 1,
                 explains: 2,
                 of: 3,
@@ -151,6 +177,9 @@ mod tests {
             "# only 1 of 2 classes were looked at",
             "# these are the newest 4 of 9, so many of each class\n",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
+            "# add builtin:aws to `rules` of the configuration:\n",
+            "#   it would mask 1 of 4; explains 2 classes in 3 of 4\n",
+            "# only new sends it\n",
             "# was not tried on 5",
             "# differences on which nothing was tried, for want of room: 6; classes: 1",
             "# does not explain c0ffee",
