@@ -208,8 +208,16 @@ def check_suggested(checks, tools, twinread, configuration, old):
         checks.equal("built-in rules are suggested", [each["name"] for each in found["builtin"]], ["builtin:aws"])
         at = {each["rule"]["at"] for each in found["suggestions"]}
         checks.equal("each suggestion is right", at, SUGGESTED)
-        rules = sidecar.suggested_file()
-    configuration = configuration.replace("RULES", f"builtin:aws, {rules}")
+        first = sidecar.suggested_file()
+    # The order of items shows once nothing else in them differs.
+    rules = f"builtin:aws, {first}"
+    with Sidecar(tools, twinread, "dynamodb-second", configuration.replace("RULES", rules)) as sidecar:
+        for _ in range(3):
+            send_all(sidecar)
+        found = [each["rule"]["at"] for each in sidecar.stored_suggestions()["suggestions"]]
+        checks.equal("the second suggestion is right", found, ["$.Items"])
+        second = sidecar.suggested_file("second-")
+    configuration = configuration.replace("RULES", f"{rules}, {second}")
     with Sidecar(tools, twinread, "dynamodb-suggested", configuration) as sidecar:
         check_reads(checks, sidecar, old)
 
