@@ -23,7 +23,9 @@ fn every_command() -> Vec<Helped> {
         let help = String::from_utf8(output.stdout).unwrap();
         let below = help.lines().skip_while(|line| *line != "Commands:");
         let below = below.skip(1).take_while(|line| !line.is_empty());
-        let below = below.filter_map(|line| line.split_whitespace().next());
+        // Further lines of a description are indented deeper than a name.
+        let below = below.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        let below = below.filter(|name| !name.is_empty());
         for name in below.filter(|name| *name != "help") {
             left.push([words.clone(), vec![name.to_owned()]].concat());
         }
