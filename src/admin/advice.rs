@@ -59,9 +59,13 @@ pub(super) async fn suggestions(
     asked: Result<Query<AskedEpoch>, QueryRejection>,
 ) -> Result<Json<Suggestions>, Problem> {
     let epoch = asked.map_err(bad_query)?.id(&state);
-    turn.take(move || rules::suggestions(&state.store, &state.ledger, epoch.as_deref()))
-        .await
-        .map(Json)
+    let config = state.running.config();
+    turn.take(move || {
+        let in_force = &config.comparing.rules;
+        rules::suggestions(&state.store, &state.ledger, in_force, epoch.as_deref())
+    })
+    .await
+    .map(Json)
 }
 
 /// What rules would hide of the stored mismatches

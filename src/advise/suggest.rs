@@ -30,7 +30,8 @@ use found::{Basis, Found};
 use serde_json::Value as Json;
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
+    iter,
 };
 
 /// The result of searching stored mismatches.
@@ -97,10 +98,11 @@ struct Search<'f> {
 }
 
 /// Searches the mismatches class by class, as long as `may_go_on` returns true. `routes` are those of which reads were
-/// checked.
+/// checked, `ids` those of the rules in force.
 pub(crate) fn suggest(
     examples: &[Example<'_>],
     routes: &BTreeSet<&str>,
+    ids: &[&str],
     may_go_on: &dyn Fn() -> bool,
 ) -> Suggestions {
     let (builtins, builtin): (Vec<_>, Vec<_>) = builtin::choose(examples).into_iter().unzip();
@@ -147,7 +149,7 @@ pub(crate) fn suggest(
     Suggestions {
         builtin,
         together,
-        suggestions: named(suggestions.into_iter()),
+        suggestions: named(suggestions, ids),
         unexplained: search.unexplained,
         not_tried: search.not_tried,
         differences_not_tried: not_tried_in(examples),
@@ -161,23 +163,20 @@ fn not_tried_in(examples: &[Example<'_>]) -> usize {
     all.filter(|seen| !seen.hints.are_tried()).count()
 }
 
-/// Ids must be unique in a rule file.
-fn named(suggestions: impl Iterator<Item = Suggestion>) -> Vec<Suggestion> {
-    let mut taken: HashMap<String, usize> = HashMap::new();
+/// Gives each rule an id of its own: ids must be unique over all rules in force.
+fn named(mut suggestions: Vec<Suggestion>, in_force: &[&str]) -> Vec<Suggestion> {
+    let mut taken: HashSet<String> = in_force.iter().map(|id| (*id).to_owned()).collect();
+    for suggestion in &mut suggestions {
+        let name = suggestion.rule["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let mut names = iter::once(name.clone()).chain(numbered);
+        let id = names.find(|name| taken.insert(name.clone()));
+        suggestion.rule["id"] = id.into();
+    }
     suggestions
-        .map(|mut suggestion| {
-            let name = suggestion.rule["id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let times = taken.entry(name.clone()).or_default();
-            *times += 1;
-            if *times > 1 {
-                suggestion.rule["id"] = format!("{name}-{times}").into();
-            }
-            suggestion
-        })
-        .collect()
 }
 
 // === impl Search ===

@@ -6,6 +6,7 @@ use super::{
     chain,
     client::{self, Address, Client},
     exit,
+    print::{folded, width},
 };
 use crate::{
     admin::documents::{RouteVerdict, Verdict},
@@ -86,13 +87,12 @@ enum Error {
 
 const CONFIG: &str = include_str!("demo/twinread.yaml");
 
-/// Where commands look for the admin API unless they are told otherwise.
+/// Where commands look for the admin API without `--admin`.
 const USUAL_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 const ANY_ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-const NEXT: &str = "\
-next: `twinread demo --keep` goes on, so that other commands can look at it;
-      README.md leads through the first hour on your own stacks";
+const NEXT: &str = "next: `twinread demo --keep` goes on, so that other commands can look at it; \
+    README.md leads through the first hour on your own stacks";
 
 /// Time limit for the last checks after the traffic has ended.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
@@ -176,6 +176,7 @@ impl Demo {
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
         let next = if args.keep { "" } else { NEXT };
+        let next = folded(next, width(), "next: ".len());
         let text = format!("{sent}\n{findings}\n\n{next}");
         client::print(args.json, &findings.document(), text.trim_end());
         if args.keep {

@@ -170,7 +170,7 @@ mod tests {
                 json!({"old": {"headers": {}}}),
                 "old.headers needs a restart",
             ),
-            (json!({"redact": {}}), "redact: change the file"),
+            (json!({"compare": {}}), "compare: change the file"),
             (json!([]), "expected an object of settings"),
         ];
         for (patch, expected) in cases {

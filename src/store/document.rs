@@ -54,6 +54,9 @@ pub struct Class {
     /// With array indices as `[*]`.
     pub place: String,
     pub kind: String,
+    /// `breaking` if the kind keeps callers from reading the answer as before, else `value`.
+    #[schema(example = "breaking")]
+    pub severity: String,
     /// The number of checks that showed it.
     pub count: u64,
     /// The number of its stored examples.

@@ -33,6 +33,8 @@ fn the_help_says_of_each_command_what_that_one_does() {
     assert_eq!(code, 0);
     let commands = stdout.lines().skip_while(|line| *line != "Commands:");
     let commands = commands.skip(1).take_while(|line| !line.is_empty());
+    // Further lines of a long description are indented to its column.
+    let commands = commands.filter(|line| !line.starts_with("     "));
     let mut seen = std::collections::HashSet::new();
     for line in commands {
         let (name, about) = line.trim().split_once(' ').unwrap_or((line, ""));

@@ -124,7 +124,7 @@ fn classes(routes: u64, query: &str) -> Value {
         let index = (number % 3) as usize;
         json!({
             "id": format!("{:016x}", 0x8b26_be61_ce4c_782c_u64.wrapping_mul(number + 1)), "route": name(number),
-            "place": places[index], "kind": kinds[index], "count": 1_203 - number, "kept": 50,
+            "place": places[index], "kind": kinds[index], "severity": if index == 0 { "value" } else { "breaking" }, "count": 1_203 - number, "kept": 50,
             "first_seen": "2026-11-29T18:59:13.647Z", "last_seen": format!("2026-11-29T19:{:02}:28.614Z", 40 - number),
             "examples": ["545ebe7ef81fb19a"],
         })

@@ -216,7 +216,7 @@ def check_suggested(checks, tools, twinread, configuration, old):
             send_all(sidecar)
         found = [each["rule"]["at"] for each in sidecar.stored_suggestions()["suggestions"]]
         checks.equal("the second suggestion is right", found, ["$.Items"])
-        second = sidecar.suggested_file("second-")
+        second = sidecar.suggested_file()
     configuration = configuration.replace("RULES", f"{rules}, {second}")
     with Sidecar(tools, twinread, "dynamodb-suggested", configuration) as sidecar:
         check_reads(checks, sidecar, old)

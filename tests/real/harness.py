@@ -260,12 +260,11 @@ class Sidecar(Process):
         self.stored("/v1/classes")
         return self.ask("/v1/rules/suggestions")
 
-    def suggested_file(self, prefix=""):
-        """A rule file of all suggestions, each with a reason; their ids begin with the prefix."""
+    def suggested_file(self):
+        """A rule file of all suggestions, each with a reason."""
         command = [self.twinread, "rules", "suggest", "--admin", f"http://{LOCALHOST}:{self.admin}"]
         text = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
         file = self.file.with_suffix(".suggested.yaml")
-        text = text.replace('id: "', f'id: "{prefix}')
         file.write_text(text.replace("say why", "a test of suggestions"))
         return file
 

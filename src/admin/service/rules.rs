@@ -29,6 +29,7 @@ const NAMED: usize = 3;
 pub(in crate::admin) fn suggestions(
     store: &Store,
     ledger: &Ledger,
+    in_force: &RuleSet,
     epoch: Option<&str>,
 ) -> Result<documents::Suggestions, Problem> {
     let begun = Instant::now();
@@ -37,7 +38,12 @@ pub(in crate::admin) fn suggestions(
     let routes = ledger.routes();
     let checked = routes.iter().filter(|route| route.sampled() > 0);
     let checked = checked.map(|route| &**route.name()).collect();
-    let found = suggest(&examples, &checked, &|| begun.elapsed() < LOOK_WITHIN);
+    let ids: Vec<_> = in_force
+        .rules()
+        .iter()
+        .map(|rule| rule.id.as_str())
+        .collect();
+    let found = suggest(&examples, &checked, &ids, &|| begun.elapsed() < LOOK_WITHIN);
     Ok(documents::Suggestions {
         builtin: found.builtin.into_iter().map(builtin).collect(),
         suggestions: found.suggestions.into_iter().map(suggested).collect(),

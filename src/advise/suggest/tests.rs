@@ -164,7 +164,7 @@ fn looked_at_of(kept: &[Kept], routes: &BTreeSet<&str>, values: Values) -> Sugge
             .collect(),
     });
     let examples: Vec<_> = examples.collect();
-    suggest(&examples, routes, &|| true)
+    suggest(&examples, routes, &[], &|| true)
 }
 
 /// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
@@ -328,7 +328,7 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
             }],
         })
         .collect();
-    let suggestion = &suggest(&examples, &BTreeSet::new(), &|| true).suggestions[0];
+    let suggestion = &suggest(&examples, &BTreeSet::new(), &[], &|| true).suggestions[0];
     let file = format!("rules:\n{}", suggestion.yaml());
     let (rules, _) = crate::rules::RuleSet::compile(&[("f".into(), file)], Date::MIN).unwrap();
     let rule = &rules.rules()[0];
@@ -336,8 +336,13 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
         (rule.id.as_str(), rule.why.as_str()),
         ("id-same", "say why")
     );
+    let again = suggest(&examples, &BTreeSet::new(), &["id-same"], &|| true);
     assert_eq!(
-        suggest(&examples, &BTreeSet::new(), &|| false).looked_at,
+        again.suggestions[0].rule["id"], "id-same-2",
+        "one is in force"
+    );
+    assert_eq!(
+        suggest(&examples, &BTreeSet::new(), &[], &|| false).looked_at,
         0,
         "time is up"
     );

@@ -88,7 +88,7 @@ pub(in crate::cli) mod tests {
     pub(in crate::cli::status) fn look(live: u64) -> Look {
         let class = |number: u32| {
             json!({
-                "id": format!("c{number}"), "route": "user", "place": "$.price", "kind": "value", "count": 1, "kept": 1,
+                "id": format!("c{number}"), "route": "user", "place": "$.price", "kind": "value", "severity": "value", "count": 1, "kept": 1,
                 "first_seen": "2026-11-22T10:00:00Z", "last_seen": "2026-11-22T10:00:00Z", "examples": [],
             })
         };

@@ -4,9 +4,13 @@ use super::{
     ClassFilter, Filter, Order, QueryError,
     record::{MISMATCH, NOISE, OUTCOMES, id_of, number_of},
 };
-use crate::store::document::{Class, Stamp};
+use crate::{
+    store::document::{Class, Stamp},
+    value::Kind,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::cmp::Reverse;
+use strum::VariantArray as _;
 
 /// A stored example: its number and its stored document.
 #[derive(Clone, Debug)]
@@ -350,17 +354,28 @@ fn epoch(database: &Connection, id: Option<&str>) -> rusqlite::Result<Option<i64
 
 fn class(row: &Row<'_>) -> rusqlite::Result<Class> {
     let route: String = row.get("route")?;
+    let kind: String = row.get("kind")?;
     Ok(Class {
         id: id_of(row.get(0)?),
         route: route.into(),
         place: row.get("place")?,
-        kind: row.get("kind")?,
+        severity: severity(&kind).to_owned(),
+        kind,
         count: row.get::<_, i64>("count")?.unsigned_abs(),
         kept: row.get::<_, i64>("kept")?.unsigned_abs(),
         first_seen: Stamp::of_millis(row.get("first_seen")?),
         last_seen: Stamp::of_millis(row.get("last_seen")?),
         examples: Vec::new(),
     })
+}
+
+fn severity(kind: &str) -> &'static str {
+    let mut breaking = Kind::VARIANTS.iter().filter(|kind| kind.is_breaking());
+    if breaking.any(|breaking| breaking.name() == kind) {
+        "breaking"
+    } else {
+        "value"
+    }
 }
 
 fn found(row: &Row<'_>) -> rusqlite::Result<Found> {

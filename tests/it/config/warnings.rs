@@ -189,7 +189,7 @@ fn strict_refuses_what_is_only_warned_of() {
     assert_eq!((code, &*stderr), (0, warning));
     assert_eq!(
         stdout,
-        "twinread.yaml: valid, 0 routes, 6 rules, 1 warning\n"
+        "twinread.yaml: valid, 0 routes, 7 rules, 1 warning\n"
     );
     let (code, stdout, stderr) = run(&["check", "--strict", "twinread.yaml"]);
     let refused = format!("{warning}twinread.yaml: refused by --strict\n");
