@@ -24,7 +24,7 @@ pub struct VerdictSource {
     pub gauges: Gauges,
     pub config: Current<Config>,
     pub rule_counts: RuleCounts,
-    /// What metrics show: the verdict as of the last [`show`](VerdictSource::show).
+    /// What metrics show: the verdict as of the last `show`.
     pub shown: Arc<Mutex<Option<Arc<prometheus::Verdict>>>>,
 }
 
