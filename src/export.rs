@@ -4,12 +4,14 @@
 
 pub(crate) mod delivery;
 pub(crate) mod log;
+mod log_writer;
 pub(crate) mod otlp;
 pub(crate) mod prometheus;
 pub(crate) mod span;
 pub(crate) mod traces;
 
 pub(crate) use delivery::Delivery;
+pub(crate) use log_writer::{count_dropped, flush};
 pub use otlp::Protocol;
 pub(crate) use otlp::{Invalid, Target};
 pub(crate) use prometheus::Figures;

@@ -80,8 +80,7 @@ pub mod ledger {
 }
 pub mod live {
     pub use crate::live::{
-        AccessLines, AccessLog, Checks, Config, Forwarded, Handles, ListenerLimits, LiveSettings,
-        access_log, bind,
+        AccessLog, Checks, Config, Forwarded, Handles, ListenerLimits, LiveSettings, bind,
     };
 }
 pub mod pipeline {

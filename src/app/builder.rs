@@ -101,7 +101,6 @@ impl AppBuilder {
         &self,
         live: &runtime::Handle,
         queue: queue::Queue,
-        listeners: &mut JoinSet<()>,
     ) -> Result<live::Bound, StartError> {
         let (config, publisher) = (&self.config, &self.publisher);
         let addr = config.settings.listen;
@@ -111,8 +110,6 @@ impl AppBuilder {
             new: config.new.clone(),
             limits: self.shares.of_callers(config.settings.limits),
         };
-        let (access_log, lines) = live::access_log(self.gauges.clone());
-        listeners.spawn(lines.run());
         let handles = live::Handles {
             live: publisher.live.reader(),
             ledger: self.counted.ledger.clone(),
@@ -122,7 +119,6 @@ impl AppBuilder {
             timings: self.metrics.timings(),
             writes: publisher.writes.clone(),
             stacks: self.stacks.clone(),
-            access_log,
         };
         // Must run on the runtime whose threads poll the listener.
         let bound = live.spawn(async { live::bind(settings, handles) }).await;

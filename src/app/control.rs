@@ -95,7 +95,7 @@ async fn start(
 
     let (live_signal, live_watch) = drain::channel();
     let mut listeners = JoinSet::new();
-    let bound = shared.bind_live(live, queue, &mut listeners).await?;
+    let bound = shared.bind_live(live, queue).await?;
     let listen = bound.addr();
 
     let store = shared.store();

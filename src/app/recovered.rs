@@ -3,6 +3,7 @@
 use super::StartError;
 use crate::{
     config::{Config, EpochFingerprint, Loaded},
+    export,
     ledger::{Clock, EpochState, Gauges, Ledger, LedgerSnapshot, RuleCounts},
     pipeline::Pairs,
     spanned_yaml::ConfigErrors,
@@ -31,6 +32,7 @@ impl Recovered {
     /// Opens the store that `loaded` names.
     pub(super) fn open(loaded: Loaded) -> Result<Self, StartError> {
         let gauges = Gauges::default();
+        export::count_dropped(&gauges);
         let (database, past, kept) = open(&loaded.config, &gauges)?;
         let (loaded, revision, misfit) = again(loaded, kept, &database);
         let settings = KeptSettings::new(&database, misfit);

@@ -4,6 +4,7 @@ use super::{bad_input, chain, exit};
 use crate::{
     app::{App, StartError},
     config::{self, Flags, Origin},
+    export,
 };
 use std::{io, path::PathBuf, process::ExitCode};
 use tokio::{
@@ -52,7 +53,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
     for warning in loaded.warnings() {
         tracing::warn!(%warning, "configuration warning");
     }
-    match serve(origin, loaded) {
+    let served = serve(origin, loaded);
+    export::flush();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("twinread: {}", chain(&error));
@@ -80,6 +83,7 @@ fn serve(origin: Origin, loaded: config::Loaded) -> Result<(), StartError> {
             _ = stopped => {}
             () = ends.next() => {
                 tracing::warn!("a second signal: ending at once");
+                export::flush();
                 std::process::exit(0);
             }
         }

@@ -1,5 +1,6 @@
 //! The process's log: the format of lines, and the line for each mismatch.
 
+use super::log_writer::LogWriter;
 use crate::{
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, Sent},
@@ -97,18 +98,20 @@ impl Choice for LevelFilter {
 // === impl Config ===
 
 impl Config {
-    /// Installs the log of the whole process, written to stderr.
+    /// Installs the log of the whole process, written to stderr by a thread of its own.
     ///
     /// # Errors
-    /// A log is already set up.
-    pub fn install(&self) -> Result<(), tracing::dispatcher::SetGlobalDefaultError> {
+    /// A log is already set up, or there can be no further thread.
+    pub fn install(&self) -> io::Result<()> {
         let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let colours = if is_wanted && io::stderr().is_terminal() {
             Colours::Coloured
         } else {
             Colours::Plain
         };
-        tracing::dispatcher::set_global_default(self.dispatch(colours, io::stderr))
+        let writer = LogWriter::start()?;
+        let dispatch = self.dispatch(colours, move || writer.clone());
+        tracing::dispatcher::set_global_default(dispatch).map_err(io::Error::other)
     }
 
     /// A log that writes to `writer`.

@@ -90,7 +90,6 @@ impl Traces {
 
     async fn export(&mut self, batch: &mut Vec<Sent>, last_call: Option<Instant>) {
         let mut spans = Vec::new();
-        let mut checks = 0;
         for report in batch.drain(..) {
             if !self.traced.admits(report.outcome) {
                 continue;
@@ -98,18 +97,16 @@ impl Traces {
             let more = span::spans(&report, &self.scope);
             if spans.len() + more.len() > MAX_BATCH {
                 let full = std::mem::replace(&mut spans, more);
-                self.send(full, std::mem::replace(&mut checks, 1), last_call)
-                    .await;
+                self.send(full, last_call).await;
             } else {
                 spans.extend(more);
-                checks += 1;
             }
         }
-        self.send(spans, checks, last_call).await;
+        self.send(spans, last_call).await;
     }
 
-    /// Sends the spans of `count` checks.
-    async fn send(&mut self, spans: Vec<SpanData>, count: u64, last_call: Option<Instant>) {
+    async fn send(&mut self, spans: Vec<SpanData>, last_call: Option<Instant>) {
+        let count = spans.len() as u64;
         if spans.is_empty() {
             return;
         }

@@ -17,7 +17,7 @@ use std::{
 pub enum NoAnswer {
     NameNotFound,
     Connect(io::ErrorKind),
-    /// This process, or the host, has no file left for a connection.
+    /// This process, or the host, has no file descriptor left.
     NoFile,
     ConnectTimeout(Duration),
     /// Of a whole answer.
@@ -69,7 +69,7 @@ struct Line {
 
 const EVERY: Duration = Duration::from_secs(60);
 
-/// More events than a stack has at once.
+/// Bounds the memory; a stack has fewer causes at once.
 const MAX_EVENTS: usize = 16;
 
 // === impl NoAnswer ===
@@ -91,7 +91,7 @@ impl fmt::Display for NoAnswer {
         match self {
             Self::NameNotFound => f.write_str("name not found"),
             Self::Connect(kind) => write!(f, "{kind}"),
-            Self::NoFile => f.write_str("no file left for a connection"),
+            Self::NoFile => f.write_str("no file descriptor left"),
             Self::ConnectTimeout(limit) => write!(f, "connecting {}", Self::Timeout(*limit)),
             Self::Timeout(limit) if limit.as_secs() > 0 => {
                 write!(f, "timed out after {} s", limit.as_secs_f64())
@@ -134,14 +134,17 @@ impl Health {
 
     pub fn failed(&self, why: NoAnswer, error: Option<&(dyn Error + 'static)>) {
         let mut state = self.lock();
-        let failing = state.failing.get_or_insert_with(|| Failing {
-            why,
-            since: Timestamp::now(),
-            attempts: 0,
-        });
-        failing.why = why;
-        failing.attempts += 1;
-        self.is_failing.store(true, Ordering::Relaxed);
+        // Without a file the stack was not asked.
+        if why != NoAnswer::NoFile {
+            let failing = state.failing.get_or_insert_with(|| Failing {
+                why,
+                since: Timestamp::now(),
+                attempts: 0,
+            });
+            failing.why = why;
+            failing.attempts += 1;
+            self.is_failing.store(true, Ordering::Relaxed);
+        }
         let admitted = state.lines.admit(Some(why), Instant::now());
         drop(state);
         if let Some(suppressed) = admitted {

@@ -1,17 +1,9 @@
 //! One log line for each live request, if `access_log` asks for it.
-//!
-//! Lines are written on another thread, because a log that nobody reads must not hold up callers. A line that does not
-//! fit is dropped and counted.
 
 use super::{problem::Problem, settings::LiveSettings};
-use crate::{
-    http_client::NoAnswer,
-    ledger::{AnsweredBy, Gauges, Signal},
-    spanned_yaml::Choice,
-};
+use crate::{http_client::NoAnswer, ledger::AnsweredBy, spanned_yaml::Choice};
 use http::{Method, Request, StatusCode, Uri};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// Which live requests are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,25 +15,12 @@ pub enum AccessLog {
     All,
 }
 
-/// Takes lines, and never waits.
-#[derive(Clone, Debug)]
-pub struct AccessLines {
-    lines: mpsc::Sender<Box<Line>>,
-    gauges: Gauges,
-}
-
-/// Writes lines.
-#[derive(Debug)]
-pub struct AccessWriter(mpsc::Receiver<Box<Line>>);
-
 /// One live request.
 #[derive(Debug)]
 pub(super) struct Line {
     live: Arc<LiveSettings>,
     /// `None` if the head cannot be read.
     request: Option<(Method, Uri)>,
-    /// Redacted, once the line is on its way.
-    path: Option<String>,
     /// `None` until the body is complete, if the route depends on it.
     pub(super) route: Option<Arc<str>>,
     status: Option<StatusCode>,
@@ -50,14 +29,8 @@ pub(super) struct Line {
     took: Option<Duration>,
 }
 
-/// Lines that wait to be written.
-const WAITING: usize = 4_096;
-
-/// Both ends of the access log.
-pub fn access_log(gauges: Gauges) -> (AccessLines, AccessWriter) {
-    let (lines, written) = mpsc::channel(WAITING);
-    (AccessLines { lines, gauges }, AccessWriter(written))
-}
+/// Characters of a path or a method that a line shows.
+const MAX_SHOWN: usize = 2_048;
 
 // === impl AccessLog ===
 
@@ -68,32 +41,6 @@ impl Choice for AccessLog {
         ("errors", Self::Errors),
         ("all", Self::All),
     ];
-}
-
-// === impl AccessLines ===
-
-impl AccessLines {
-    /// Sends the line, if such requests are logged.
-    pub(super) fn send(&self, mut line: Box<Line>) {
-        if line.live.access_log == AccessLog::Errors && !line.is_error() {
-            return;
-        }
-        line.redact();
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
-            self.gauges.export_dropped(Signal::Logs, 1);
-        }
-    }
-}
-
-// === impl AccessWriter ===
-
-impl AccessWriter {
-    /// Ends when the live path has ended.
-    pub async fn run(mut self) {
-        while let Some(line) = self.0.recv().await {
-            line.write();
-        }
-    }
 }
 
 // === impl Line ===
@@ -119,7 +66,6 @@ impl Line {
         let line = || Self {
             live: live.clone(),
             request: None,
-            path: None,
             route: None,
             status: None,
             answered_by: None,
@@ -127,13 +73,6 @@ impl Line {
             took: None,
         };
         (live.access_log != AccessLog::None).then(|| Box::new(line()))
-    }
-
-    fn redact(&mut self) {
-        let path = self.request.as_ref().map(|(_, uri)| uri.path());
-        // CONNECT has none.
-        let path = path.filter(|path| !path.is_empty());
-        self.path = path.map(|path| self.live.redactor.path(path));
     }
 
     pub(super) fn answered(&mut self, by: AnsweredBy, status: StatusCode) {
@@ -163,12 +102,21 @@ impl Line {
         self.cause.is_some() || self.status.is_some_and(|status| status.is_server_error())
     }
 
-    fn write(&self) {
+    /// Writes the line, if such requests are logged.
+    pub(super) fn write(&self) {
+        if self.live.access_log == AccessLog::Errors && !self.is_error() {
+            return;
+        }
+        let path = self.request.as_ref().map(|(_, uri)| uri.path());
+        // CONNECT has none.
+        let path = path.filter(|path| !path.is_empty());
+        let path = path.map(|path| shortened(&self.live.redactor.path(path)));
         let method = self.request.as_ref().map(|(method, _)| method.as_str());
+        let method = method.map(shortened);
         tracing::info!(
             target: "twinread::access",
-            method,
-            path = self.path.as_deref(),
+            method = method.as_deref(),
+            path = path.as_deref(),
             route = self.route.as_deref(),
             status = self.status.map(|status| status.as_u16()),
             answered_by = self.answered_by.map(|by| by.into_str()),
@@ -177,6 +125,10 @@ impl Line {
             "live request"
         );
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).collect()
 }
 
 #[cfg(test)]
@@ -195,16 +147,5 @@ mod tests {
         let request = Request::get("/").body(()).unwrap();
         assert!(Line::of(&request, &live(AccessLog::None)).is_none());
         assert!(Line::of(&request, &live(AccessLog::Errors)).is_some());
-    }
-
-    #[test]
-    fn lines_past_those_that_wait_are_dropped_and_counted() {
-        let gauges = Gauges::default();
-        let (lines, _writer) = access_log(gauges.clone());
-        let line = || Line::unreadable(&live(AccessLog::All), StatusCode::BAD_REQUEST);
-        for _ in 0..WAITING + 3 {
-            lines.send(line().unwrap());
-        }
-        assert_eq!(gauges.exports_dropped(Signal::Logs), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! The requests of one connection: each is checked, freed of the headers of this connection, observed and forwarded.
 
 use super::{
-    access_log::{AccessLines, Line},
+    access_log::Line,
     body::{
         request::RequestBody,
         response::{Origin, ResponseBody},
@@ -69,11 +69,10 @@ pub(super) struct Caller {
     exchanges: AtomicUsize,
 }
 
-/// What becomes of the facts of a request.
+/// Where requests are reported; the ledger is apart.
 #[derive(Debug)]
 pub(super) struct Observers {
     pub(super) timings: Timings,
-    pub(super) access_log: AccessLines,
     /// Old first.
     pub(super) stacks: [Arc<Health>; 2],
 }
@@ -163,7 +162,7 @@ impl Caller {
         };
         self.gauges.live_failed(cause);
         if let Some(line) = Line::unreadable(live, status) {
-            self.observers.access_log.send(line);
+            line.write();
         }
     }
 
@@ -176,7 +175,7 @@ impl Caller {
 // === impl Exchange ===
 
 impl Exchange {
-    /// Goes on to the end of the answer.
+    /// Moves into the body of the answer, so that it ends with it.
     pub(super) fn until_end_of(mut self, answer: &mut Response<ResponseBody>) {
         let origin = answer.body().origin;
         let by = origin.answered_by();
@@ -218,7 +217,7 @@ impl Drop for Exchange {
         }
         if let Some(mut line) = self.line.take() {
             line.ended(took);
-            observers.access_log.send(line);
+            line.write();
         }
     }
 }

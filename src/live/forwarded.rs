@@ -48,6 +48,17 @@ impl Forwarded {
             _ => joined(headers, caller.as_deref()),
         };
         let addresses = addresses.and_then(|list| HeaderValue::from_bytes(&list).ok());
+        if self == Self::Replace {
+            // WSGI and CGI read `X_Forwarded_For` as the same name.
+            let own = [FOR, PROTO, NAMED_HOST];
+            let is_own = |name: &&HeaderName| {
+                let name = name.as_str().replace('_', "-");
+                own.iter().any(|own| own.as_str() == name)
+            };
+            let spelled = headers.keys().filter(is_own);
+            let spelled: Vec<_> = spelled.cloned().collect();
+            spelled.iter().for_each(|name| drop(headers.remove(name)));
+        }
         for (name, value) in [(FOR, addresses), (PROTO, Some(HTTP)), (NAMED_HOST, host)] {
             let is_kept = self == Self::Append && name != FOR && headers.contains_key(&name);
             match value {
@@ -141,5 +152,15 @@ mod tests {
         ] {
             assert_eq!(applied(mode, came, caller), expected, "{mode:?} {came:?}");
         }
+    }
+
+    #[test]
+    fn replace_leaves_no_other_spelling() {
+        let mut request = Request::get("/").body(()).unwrap();
+        let spelled = HeaderName::from_static("x_forwarded_for");
+        let headers = request.headers_mut();
+        headers.insert(spelled.clone(), HeaderValue::from_static("10.0.0.1"));
+        Forwarded::Replace.apply(&mut request, None);
+        assert!(!request.headers().contains_key(spelled));
     }
 }

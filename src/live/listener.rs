@@ -90,7 +90,6 @@ impl Bound {
         let gauges = handles.gauges.clone();
         let observers = Arc::new(Observers {
             timings: timings.clone(),
-            access_log: handles.access_log.clone(),
             stacks: handles.stacks.clone(),
         });
         let [old, new] = handles.stacks.clone();

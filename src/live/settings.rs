@@ -1,10 +1,6 @@
 //! The settings of the live path, and the handles it uses.
 
-use super::{
-    access_log::{AccessLines, AccessLog},
-    forwarded::Forwarded,
-    limits::ListenerLimits,
-};
+use super::{access_log::AccessLog, forwarded::Forwarded, limits::ListenerLimits};
 use crate::{
     budget::Budget,
     compare::CompareConfig,
@@ -67,7 +63,6 @@ pub struct Handles {
     pub writes: Writes,
     /// Old first.
     pub stacks: [Arc<Health>; 2],
-    pub access_log: AccessLines,
 }
 
 // === impl Checks ===

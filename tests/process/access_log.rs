@@ -124,3 +124,21 @@ fn no_line_is_written_unless_the_file_asks_for_it() {
         "{paths:?}"
     );
 }
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody() {
+    let more = "access_log: all\npaused: true\n";
+    let sidecar = Sidecar::start(stack().addr, stack().addr, more);
+    let dropped = sidecar.without_reading_its_log(|| {
+        // More lines than the pipe and the queue hold.
+        let mut caller = sidecar.caller();
+        for _ in 0..6_000 {
+            assert_eq!(caller.get("/items/7").status, 200);
+        }
+        sidecar.metric("twinread_export_dropped_total", r#"signal="logs""#)
+    });
+    assert!(dropped > 0.0, "none was dropped");
+    eventually("lines are written again", || {
+        (sidecar.logged(LINE).len() > 4_000).then_some(())
+    });
+}

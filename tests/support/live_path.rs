@@ -179,7 +179,6 @@ impl Plan {
             timings: Timings::default(),
             writes: writes.clone(),
             stacks: stacks.clone(),
-            access_log: live::access_log(gauges.clone()).0,
         };
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),

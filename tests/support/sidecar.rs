@@ -163,6 +163,12 @@ impl Sidecar {
         lines.cloned().collect()
     }
 
+    /// Does something while nobody reads the log.
+    pub(crate) fn without_reading_its_log<T>(&self, then: impl FnOnce() -> T) -> T {
+        let _held = self.log.lock().unwrap();
+        then()
+    }
+
     /// Waits until every sample has its outcome. Returns their number.
     pub(crate) fn quiet(&self, samples: u64) -> u64 {
         eventually("every sample has its outcome", || {

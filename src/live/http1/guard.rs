@@ -368,7 +368,7 @@ mod tests {
     use crate::{
         http_client::{Health, Target},
         ledger::{Gauges, Timings},
-        live::{ListenerLimits, access_log, connection::Observers},
+        live::{ListenerLimits, connection::Observers},
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -392,7 +392,6 @@ mod tests {
         let target = Target::new("stack".parse().unwrap());
         Arc::new(Observers {
             timings: Timings::default(),
-            access_log: access_log(Gauges::default()).0,
             stacks: ["old", "new"].map(|name| Arc::new(Health::new(name, &target))),
         })
     }
