@@ -165,7 +165,10 @@ impl Epoch {
         let mut wholes: HashMap<&Arc<str>, (u64, bool)> = HashMap::new();
         for (tally, name) in seen.iter().zip(&names) {
             let (reads, was_required) = wholes.entry(name).or_default();
-            all += tally.reads_seen();
+            // Shares are of the reads that can count: what is exempt must not make other routes rare.
+            if !judged_by.requirements.is_exempt(name) {
+                all += tally.reads_seen();
+            }
             *reads += tally.reads_seen();
             if let Some(required) = required(tally) {
                 *was_required = true;

@@ -4,7 +4,6 @@ use super::{
     BoundedRate, Checks, Code, Counted, Decision, Figures, Finding, Limits, Percent, Trials,
     change::Alarm,
     evidence::{Latency, Quantiles},
-    obstacle::remedy,
     proof::{Proof, Term},
 };
 use crate::outcome::{Mark, Outcome};
@@ -172,11 +171,12 @@ impl<'e> Assessment<'e> {
             Counted(self.checks.sampled(), "sample"),
             Percent(self.limits.min_coverage),
         );
-        if let Some((outcome, count)) = self.most_uncompared() {
+        let outcomes = self.figures.outcomes.iter();
+        let others = outcomes.filter(|(outcome, _)| !outcome.is_compared());
+        if let Some((outcome, count)) = others.max_by_key(|(_, count)| *count) {
             detail += &format!("; most others ended as {} ({count})", label(outcome));
-            let remedy = remedy(outcome).filter(|_| self.obstacle().is_some());
-            detail.extend(remedy.map(|remedy| format!("; {remedy}")));
         }
+        detail.extend(self.obstacle().map(|obstacle| format!("; {obstacle}")));
         Some(Finding::new(Code::Coverage, detail))
     }
 

@@ -122,7 +122,7 @@ fn name_in_rest(reasons: &mut [Finding], evidence: &Evidence) {
             && matches!(reason.code, Code::Uncompared | Code::Coverage)
     };
     for reason in reasons.iter_mut().filter(is_meant) {
-        reason.detail += &format!("; most of them on {}", most.route);
+        reason.detail += &format!("; the most on {}", most.route);
     }
 }
 

@@ -27,7 +27,7 @@ settings! {
         /// For all routes together, at every moment.
         #[setting(default: "0.95", range: "0.5..0.999999999")]
         pub confidence: f64,
-        /// A route with less of the live reads is not required.
+        /// A route with less of the live reads is not required; reads of exempt routes do not count.
         #[setting(default: "0.001", form: SHARE)]
         pub min_share: f64,
         /// observed: declared routes, those with min_share of the reads, and the rest together; declared: those with

@@ -15,25 +15,17 @@ impl Assessment<'_> {
         if is_exempt || is_rest || !uncompared.is_exceeded() && !self.is_covered_too_little() {
             return None;
         }
-        let (outcome, count) = self.most_uncompared()?;
-        let share = Percent(count as f64 / self.figures.outcomes.ended() as f64);
-        Some(format!(
-            "{share} {}; {}",
-            outcome.detail(),
-            remedy(outcome)?
-        ))
-    }
-
-    /// The most frequent outcome without a comparison.
-    pub(super) fn most_uncompared(&self) -> Option<(Outcome, u64)> {
         let outcomes = self.figures.outcomes.iter();
-        let others = outcomes.filter(|(outcome, _)| !outcome.is_compared());
-        others.max_by_key(|(_, count)| *count)
+        let helped =
+            outcomes.filter_map(|(outcome, count)| Some((outcome, count, remedy(outcome)?)));
+        let (outcome, count, remedy) = helped.max_by_key(|(_, count, _)| *count)?;
+        let share = Percent(count as f64 / self.figures.outcomes.ended() as f64);
+        Some(format!("{share} {}; {remedy}", outcome.detail()))
     }
 }
 
 /// What helps if many checks end so; `None` if nothing about this route does.
-pub(super) fn remedy(outcome: Outcome) -> Option<&'static str> {
+fn remedy(outcome: Outcome) -> Option<&'static str> {
     let Outcome::NotCompared(reason) = outcome else {
         return None;
     };

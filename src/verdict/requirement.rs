@@ -32,6 +32,9 @@ pub struct Requirements {
 /// times.
 const FIRM_READS: u64 = 10;
 
+/// The route of everything past `max_routes`.
+const OTHER: &str = "other";
+
 // === impl Requirement ===
 
 impl Requirement {
@@ -75,7 +78,7 @@ impl Requirements {
     /// `reads` and `all` are the live reads of the route and of all routes in the epoch. `was_required`: it already was
     /// required in this epoch.
     pub fn of(&self, route: &str, (reads, all): (u64, u64), was_required: bool) -> Requirement {
-        if self.exempt.iter().any(|name| is_like(name, route)) {
+        if self.is_exempt(route) {
             return Requirement::Exempt;
         }
         if was_required || self.is_declared(route) {
@@ -95,6 +98,12 @@ impl Requirements {
     /// Whether the rest is required, with `reads` of all live reads.
     pub fn is_rest_required(&self, reads: u64, all: u64) -> bool {
         self.mode == RequiredRoutes::Observed && reads > 0 && self.has_share(reads, all)
+    }
+
+    /// Whether `verdict.exempt` names it. No `*` names [`OTHER`], which is many routes that nobody has seen.
+    pub fn is_exempt(&self, route: &str) -> bool {
+        let mut exempt = self.exempt.iter();
+        exempt.any(|name| &**name == route || route != OTHER && is_like(name, route))
     }
 
     fn is_declared(&self, route: &str) -> bool {
@@ -164,10 +173,19 @@ mod tests {
     fn declared_routes_are_required_and_exempt_ones_never_are() {
         let limits = Limits {
             required: RequiredRoutes::Declared,
-            exempt: vec!["ws *".into()],
+            exempt: vec!["ws *".into(), "*".into()],
             ..Limits::default()
         };
         let all = requirements(limits);
+        assert_eq!(all.of(OTHER, (9, 10), false), Requirement::Rest);
+        assert_eq!(all.of("a", (9, 10), false), Requirement::Exempt);
+        let limits = Limits {
+            required: RequiredRoutes::Declared,
+            exempt: vec!["ws *".into(), OTHER.into()],
+            ..Limits::default()
+        };
+        let all = requirements(limits);
+        assert_eq!(all.of(OTHER, (9, 10), false), Requirement::Exempt);
         assert_eq!(all.of("dynamodb Get", (0, 0), false), Requirement::Required);
         assert_eq!(all.of("a", (900, 1_000), false), Requirement::Rest);
         assert_eq!(all.of("ws chat", (900, 1_000), true), Requirement::Exempt);

@@ -186,3 +186,17 @@ fn only_declared_routes_are_required_if_so_asked() {
         (route(&verdict, "GET /download")["required"] == true).then_some(())
     });
 }
+
+#[test]
+fn reads_of_exempt_routes_make_no_other_route_rare() {
+    let (old, new) = (Stack::json("{}"), Stack::json("{}"));
+    let more = "verdict: {exempt: ['GET /health'], min_share: 0.1}\n";
+    let sidecar = Sidecar::start(old.addr, new.addr, more);
+    let mut caller = sidecar.caller();
+    for path in [["/health"; 15].as_slice(), &["/cart"]].concat().repeat(20) {
+        assert_eq!(caller.get(path).status, 200);
+    }
+    sidecar.judged(320);
+    let verdict = sidecar.ask("/v1/verdict");
+    assert_eq!(route(&verdict, "GET /cart")["required"], true);
+}
