@@ -21,7 +21,7 @@ mod sample;
 mod settings;
 mod switch;
 
-pub use access_log::{AccessLines, AccessLog, access_log};
+pub use access_log::AccessLog;
 pub use forwarded::Forwarded;
 pub(crate) use http1::hop::never_forwards;
 pub use limits::ListenerLimits;

@@ -9,7 +9,7 @@ use super::{
     selector::Path,
     template::{Segment, Template},
 };
-use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Key, Node};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Key, Node};
 use regex::Regex;
 
 /// The fields of a path that are operations.
@@ -135,13 +135,15 @@ fn base(server: &Cursor<'_>) -> Result<String, ConfigError> {
     let Some(url) = member(server, "url") else {
         return Err(server.fault("`url` is missing"));
     };
-    let mut url = url.text()?.to_owned();
+    let url_text = url.text()?;
     let variables = server.node.get("variables");
-    if let Some(Data::Map(variables)) = variables.map(|variables| &variables.data) {
-        for (key, variable) in variables {
-            let default = variable.get("default").and_then(Node::text);
-            let default = default.unwrap_or_default();
-            url = url.replace(&format!("{{{}}}", key.name), default);
+    let default = |name: &str| variables?.get(name)?.get("default")?.text();
+    let mut url = String::new();
+    // A default is not looked at again: variables in it would multiply.
+    for (index, part) in url_text.split('{').enumerate() {
+        match part.split_once('}').filter(|_| index > 0) {
+            Some((name, after)) => url.extend([default(name).unwrap_or_default(), after]),
+            None => url.push_str(part),
         }
     }
     let rest = url.split_once("//").map(|(_, rest)| rest);
@@ -296,6 +298,16 @@ mod tests {
             }
         };
         requests.iter().map(named).collect()
+    }
+
+    #[test]
+    fn variables_in_defaults_do_not_multiply() {
+        let server = "{url: '/{a}', variables: {a: {default: 'x{b}'}, b: {default: '{c}{c}'}}}";
+        let text = format!("openapi: 3.1.0\nservers: [{server}]\npaths: {{/p: {{get: {{}}}}}}\n");
+        assert_eq!(
+            names(&read(&text).unwrap(), &["GET /x7/p"]),
+            ["GET /x{b}/p"]
+        );
     }
 
     #[test]

@@ -155,6 +155,11 @@ impl<'f> Found<'f> {
         if action == "unordered" || action.get("unordered").is_some() {
             return Some(order_note(differences));
         }
+        let is_of_body = self.candidate.rule.at.starts_with('$');
+        if action.get("same").is_some() && is_of_body {
+            let note = "compares the form alone: right only for values that each answer makes anew";
+            return Some(note.to_owned());
+        }
         let kinds = differences.map(|seen| seen.kind).collect();
         matches!(self.basis, Basis::Classes).then(|| headers::note(&kinds))
     }
