@@ -8,7 +8,7 @@ use crate::{
     sample::By,
     spanned_yaml::{ConfigError, Cursor, closest},
     value::format::Format,
-    verdict::{DistinctKeys, Percent, Trials},
+    verdict::{DistinctKeys, Percent, RequiredRoutes, Trials},
 };
 use http::Method;
 
@@ -35,6 +35,12 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         warnings.extend(unmatched(selector, at));
     }
     warnings.extend(of_routes(root, settings));
+    let mut entries = settings.routes.entries.iter();
+    let is_declared = settings.verdict.required == RequiredRoutes::Declared;
+    if is_declared && !entries.any(|entry| entry.is_required) {
+        let message = "no route is declared with `required: true`, so the verdict is never safe";
+        warnings.push(at(root, &["verdict", "required"]).fault(message));
+    }
     for at in items(&at(root, &["verdict", "exempt"])) {
         warnings.extend(unknown_route(&at, routes));
     }

@@ -106,7 +106,9 @@ impl<'e> Assessment<'e> {
 
     fn what_mismatched(&self, rate: &BoundedRate) -> String {
         let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
-        let unconfirmed = match self.figures.outcomes.get(unconfirmed) {
+        // The figures have checks that are not evidence yet.
+        let unconfirmed = self.figures.outcomes.get(unconfirmed).min(rate.trials.hits);
+        let unconfirmed = match unconfirmed {
             0 => String::new(),
             count => format!(" ({count} of them not confirmed by reading again)"),
         };

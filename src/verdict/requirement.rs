@@ -81,10 +81,10 @@ impl Requirements {
         if self.is_exempt(route) {
             return Requirement::Exempt;
         }
-        if was_required || self.is_declared(route) {
+        let is_observed = self.mode == RequiredRoutes::Observed;
+        if is_observed && was_required || self.is_declared(route) {
             return Requirement::Required;
         }
-        let is_observed = self.mode == RequiredRoutes::Observed;
         if is_observed && reads > 0 && self.has_share(reads, all) {
             return if reads >= FIRM_READS {
                 Requirement::Required
@@ -187,7 +187,7 @@ mod tests {
         let all = requirements(limits);
         assert_eq!(all.of(OTHER, (9, 10), false), Requirement::Exempt);
         assert_eq!(all.of("dynamodb Get", (0, 0), false), Requirement::Required);
-        assert_eq!(all.of("a", (900, 1_000), false), Requirement::Rest);
+        assert_eq!(all.of("a", (900, 1_000), true), Requirement::Rest);
         assert_eq!(all.of("ws chat", (900, 1_000), true), Requirement::Exempt);
         assert!(!all.is_rest_required(900, 1_000));
     }

@@ -176,6 +176,16 @@ fn built_in_rules_are_not_warned_of() {
 }
 
 #[test]
+fn only_declared_routes_and_none_of_them_is_named() {
+    let line = "verdict: {required: declared}";
+    let expected = "twinread.yaml:3:21: verdict.required: no route is declared with `required: true`, so the verdict is \
+                    never safe";
+    assert_eq!(about(line), expected);
+    let declared = "routes: [{name: a, path: /a, required: true}]";
+    assert_eq!(about(&format!("{declared}\n{line}")), "");
+}
+
+#[test]
 fn strict_refuses_what_is_only_warned_of() {
     let folder = Folder::with(&format!("{STACKS}verdict: {{exempt: [carts]}}\n"));
     let run = |arguments: &[&str]| {
