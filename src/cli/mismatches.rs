@@ -73,7 +73,7 @@ pub(super) fn ask(
 fn text(page: &MismatchPage, args: &Args, width: usize) -> String {
     let mut lines = Vec::new();
     if page.mismatches.is_empty() {
-        lines.push(nothing(&args.asked.epoch).to_owned());
+        lines.push(nothing(args).to_owned());
     } else {
         lines = table(&page.mismatches).lines(width, 0);
     }
@@ -88,10 +88,14 @@ fn text(page: &MismatchPage, args: &Args, width: usize) -> String {
     folded.collect::<Vec<_>>().join("\n")
 }
 
-fn nothing(epoch: &str) -> &'static str {
-    match epoch {
-        "present" => {
+fn nothing(args: &Args) -> &'static str {
+    let is_chosen = args.class.is_some() || args.route.is_some();
+    match (args.asked.epoch.as_str(), is_chosen) {
+        ("present", false) => {
             "no example of the present epoch is stored; --epoch all shows those of past ones"
+        }
+        ("present", true) => {
+            "no example of that class or route is stored in the present epoch; --epoch all looks in past ones"
         }
         _ => "no such example is stored",
     }
