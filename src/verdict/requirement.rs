@@ -100,7 +100,7 @@ impl Requirements {
         self.mode == RequiredRoutes::Observed && reads > 0 && self.has_share(reads, all)
     }
 
-    /// Whether `verdict.exempt` names it. No `*` names [`OTHER`], which is many routes that nobody has seen.
+    /// Whether `verdict.exempt` names it. No `*` names `other`, which is many routes that nobody has seen.
     pub fn is_exempt(&self, route: &str) -> bool {
         let mut exempt = self.exempt.iter();
         exempt.any(|name| &**name == route || route != OTHER && is_like(name, route))
