@@ -77,7 +77,7 @@ pub(super) async fn suggestions(
     operation_id = "previewRules",
     tag = "rules",
     params(AskedEpoch),
-    request_body(content = String, content_type = "application/yaml", description = "A rule file, or several with a line `---` between them"),
+    request_body(content = Option<String>, content_type = "application/yaml", description = "A rule file, or several with a line `---` between them"),
     responses(
         (status = OK, body = Preview, description = "What they would do"),
         Fails<400>,
