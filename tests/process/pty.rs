@@ -62,8 +62,9 @@ impl Terminal {
         let modes = tcgetattr(&slave).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         // Its own session, so that it uses this terminal and not the one that runs the test.
-        let child = Command::new("setsid")
-            .args(["--ctty", "--wait"])
+        // A test runner under `nohup` would pass on that it ignores hang-ups.
+        let child = Command::new("env")
+            .args(["--default-signal=HUP", "setsid", "--ctty", "--wait"])
             .arg(command.get_program())
             .args(command.get_args())
             .env("TERM", "xterm-256color")
