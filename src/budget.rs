@@ -1,10 +1,15 @@
-//! A process-wide budget of bytes with shares taken from it, and [token buckets](Bucket) for events.
+//! A process-wide budget of bytes with shares taken from it, [token buckets](Bucket) for events, and the
+//! [pace](Paced) of reports.
 //!
 //! Taking never waits. What does not fit is refused, and the caller counts it.
 
 mod bucket;
+mod paced;
 
 pub(crate) use bucket::Bucket;
+#[cfg(test)]
+pub(crate) use paced::PAUSE;
+pub(crate) use paced::Paced;
 
 use std::sync::{
     Arc,

@@ -216,6 +216,20 @@ fn is_same(old: &Answer, new: &Answer) -> bool {
         && old.trailers == new.trailers
 }
 
+// === impl Context ===
+
+impl Context<'static> {
+    /// A comparison outside of any check. Rules for some routes do not apply.
+    pub(crate) fn without_route(today: Date, deadline: Option<Instant>) -> Self {
+        Self {
+            route: "",
+            method: &Method::GET,
+            today,
+            deadline,
+        }
+    }
+}
+
 // === impl Comparison ===
 
 impl Comparison {

@@ -14,7 +14,7 @@ pub(crate) use delivery::Delivery;
 pub(crate) use log_writer::{count_dropped, flush};
 pub use otlp::Protocol;
 pub(crate) use otlp::{Invalid, Target};
-pub(crate) use prometheus::Figures;
+pub(crate) use prometheus::GaugeSource;
 pub use prometheus::{Metrics, Push, Sources};
 pub use traces::Traces;
 

@@ -32,7 +32,7 @@ pub(crate) use snapshot::{EpochState, RouteState};
 pub use timings::Timings;
 
 use crate::{
-    route::Positions,
+    route::{OTHER, Positions},
     verdict::{Builds, Cause, Limits, Requirements, Tallies, Version},
 };
 use epoch::Epoch;
@@ -48,9 +48,6 @@ use std::{
     sync::{Arc, Mutex, RwLock, atomic::Ordering},
 };
 use tokio::sync::watch;
-
-/// The route that counts all requests beyond `max_routes`.
-pub(crate) const OTHER: &str = "other";
 
 /// The figures of all routes. Clones share them.
 #[derive(Clone, Debug)]

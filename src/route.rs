@@ -32,6 +32,9 @@ use std::borrow::Cow;
 use template::Template;
 use tree::Tree;
 
+/// The route of all requests beyond `max_routes`. No entry may have this name.
+pub(crate) const OTHER: &str = "other";
+
 /// The head of a request: what it is named and classified by before its body has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'h> {

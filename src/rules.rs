@@ -83,7 +83,7 @@ pub use tree::{Move, State, Tree};
 pub use when::{Facts, Side, When};
 
 use crate::{
-    spanned_yaml::{ConfigError, ConfigErrors, Cursor},
+    spanned_yaml::{ConfigError, ConfigErrors, Cursor, matches_glob},
     stack::Stack,
 };
 use http::HeaderName;
@@ -292,9 +292,8 @@ impl ByName {
     /// In file order.
     fn at(&self, name: &HeaderName) -> Cow<'_, [usize]> {
         let exact = self.exact.get(name).map_or(&[][..], Vec::as_slice);
-        let is_at = |(pattern, _): &&(HeaderName, usize)| {
-            when::matches_glob(pattern.as_str(), name.as_str())
-        };
+        let is_at =
+            |(pattern, _): &&(HeaderName, usize)| matches_glob(pattern.as_str(), name.as_str());
         let mut matching = self.patterns.iter().filter(is_at).peekable();
         if matching.peek().is_none() {
             return Cow::Borrowed(exact);

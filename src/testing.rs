@@ -66,7 +66,7 @@ pub mod export {
         pub use crate::export::otlp::Config;
     }
     pub mod prometheus {
-        pub use crate::export::prometheus::{Figures, RouteVerdict, Verdict};
+        pub use crate::export::prometheus::{GaugeSource, RouteGauges, Verdict};
     }
 }
 pub mod http_client {

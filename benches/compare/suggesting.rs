@@ -75,7 +75,13 @@ fn report(name: &str, [old, new]: [Answer; 2]) {
 }
 
 fn hints(differences: &[Difference], answers: (&Answer, &Answer)) -> Vec<Hints> {
-    Hints::of(black_box(differences), Some(answers), &Open, usize::MAX)
+    Hints::of(
+        black_box(differences),
+        Some(answers),
+        &Open,
+        usize::MAX,
+        None,
+    )
 }
 
 fn members(count: usize, values: Values) -> [Answer; 2] {

@@ -34,7 +34,7 @@ pub struct Address {
 
 // The argument that chooses among epochs, shared by the commands that show mismatches.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct AskedEpoch {
+pub(super) struct EpochArgs {
     /// Show the mismatches of this epoch: an id, or `all`; without it, those of the present one
     #[arg(long, value_name = "ID", default_value = "present", hide_default_value = true, value_parser = epoch)]
     pub(super) epoch: String,
@@ -282,7 +282,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> Error {
-        // The first cause says it all: the others say that a connection failed.
+        // The innermost cause is enough: the others only say that a connection failed.
         let causes = std::iter::successors(Some(error), |error| error.source());
         Error::Unreachable {
             base: self.base.clone(),

@@ -1,7 +1,7 @@
 //! `twinread mismatches`: the newest stored examples.
 
 use super::{
-    client::{self, Address, AskedEpoch, Client, Error, Received},
+    client::{self, Address, Client, EpochArgs, Error, Received},
     print::{Printable, folded, width},
     table::{Column, Table},
 };
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
     #[command(flatten)]
-    asked: AskedEpoch,
+    asked: EpochArgs,
     /// Show at most this many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,

@@ -8,7 +8,7 @@ mod view;
 pub(super) use tables::{bounds, routes, worst_first};
 
 use super::{
-    client::{self, Address, AskedEpoch, Error},
+    client::{self, Address, EpochArgs, Error},
     print::width,
     verdict::REASONS,
 };
@@ -39,7 +39,7 @@ pub struct Args {
     #[command(flatten)]
     address: Address,
     #[command(flatten)]
-    asked: AskedEpoch,
+    asked: EpochArgs,
     /// Show it once, as when the output is no terminal
     #[arg(long)]
     once: bool,

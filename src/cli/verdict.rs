@@ -88,13 +88,16 @@ impl fmt::Display for Summary<'_> {
             let others = format!("  and {}", counts(others).join(", "));
             write!(f, "\n{}", folded(&others, self.width, HANG))?;
         }
-        let outside = Outside(self.verdict).to_string();
-        // A low terminal has room for one line of advice; exempt routes are in the table, too.
-        let is_low = self.most < REASONS;
-        let is_shown = |line: &&str| !line.is_empty() && (!is_low || line.starts_with("  advice"));
-        let most = if is_low { 1 } else { usize::MAX };
-        for line in outside.lines().filter(is_shown).take(most) {
-            write!(f, "\n{}", folded(line, self.width, HANG))?;
+        let outside = Outside(self.verdict);
+        let mut lines = outside.advice();
+        if self.most < REASONS {
+            // A terminal of few lines has room for one; exempt routes are in the table, too.
+            lines.truncate(1);
+        } else {
+            lines.extend(outside.not_required());
+        }
+        for line in lines {
+            write!(f, "\n{}", folded(&line, self.width, HANG))?;
         }
         Ok(())
     }

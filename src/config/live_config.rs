@@ -214,7 +214,7 @@ impl Running {
         self.lock().settings()
     }
 
-    /// In what the files say something else than what is in force, each in a sentence.
+    /// Where the files differ from what is in force, each in a sentence.
     pub fn impairments(&self) -> Vec<String> {
         let state = self.lock();
         let refused = state.failed.as_ref().and_then(|faults| {

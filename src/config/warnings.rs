@@ -1,4 +1,4 @@
-//! What a configuration may say and hardly means: warnings, each with its line.
+//! Warns of what is valid in a configuration and probably a mistake, each with its line.
 
 use super::{addresses::at, sections::Sections};
 use crate::{

@@ -2,6 +2,7 @@
 
 use super::log_writer::LogWriter;
 use crate::{
+    budget::Paced,
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, Sent},
     spanned_yaml::{Choice, settings},
@@ -9,10 +10,9 @@ use crate::{
 use std::{
     collections::HashMap,
     io::{self, IsTerminal as _},
-    mem,
-    time::Duration,
+    time::Instant,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use tracing::Dispatch;
 use tracing_subscriber::{
     EnvFilter,
@@ -52,19 +52,8 @@ pub enum Colours {
 #[derive(Debug)]
 pub(crate) struct Mismatches {
     reports: mpsc::Receiver<Sent>,
-    classes: HashMap<String, LastLine>,
+    classes: HashMap<String, Paced>,
 }
-
-/// The last line of a class.
-#[derive(Debug)]
-struct LastLine {
-    at: Instant,
-    /// Mismatches without a line since then. The next line reports them.
-    suppressed: u64,
-}
-
-/// How long after a line of a class no other one follows.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// Classes with lines of their own. All others together have one.
 const MAX_CLASSES: usize = 100;
@@ -164,26 +153,15 @@ impl Mismatches {
         let is_new = !self.classes.contains_key(class);
         if is_new && self.classes.len() >= MAX_CLASSES {
             self.classes
-                .retain(|class, last| class == OTHERS || now - last.at < PAUSE);
+                .retain(|class, last| class == OTHERS || last.is_recent(now));
         }
         let is_full = self.classes.len() >= MAX_CLASSES;
         let class = if is_new && is_full { OTHERS } else { class };
-        match self.classes.get_mut(class) {
-            Some(last) if now - last.at < PAUSE => {
-                last.suppressed += 1;
-                None
-            }
-            Some(last) => {
-                last.at = now;
-                Some(mem::take(&mut last.suppressed))
-            }
-            None => {
-                let (at, suppressed) = (now, 0);
-                let last = LastLine { at, suppressed };
-                self.classes.insert(class.to_owned(), last);
-                Some(0)
-            }
+        if let Some(last) = self.classes.get_mut(class) {
+            return last.admit(now);
         }
+        self.classes.insert(class.to_owned(), Paced::new(now));
+        Some(0)
     }
 }
 
@@ -214,6 +192,7 @@ fn write(report: &Report, worst: Option<&ReportedDifference>, suppressed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::PAUSE;
     use crate::{
         ledger::{Gauges, Signal},
         outcome::Mark,

@@ -53,11 +53,11 @@ pub struct Sources {
     pub ledger: Ledger,
     pub gauges: Gauges,
     pub budget: Budget,
-    pub figures: Arc<dyn Figures>,
+    pub figures: Arc<dyn GaugeSource>,
 }
 
 /// Figures that other modules provide.
-pub trait Figures: fmt::Debug + Send + Sync + 'static {
+pub trait GaugeSource: fmt::Debug + Send + Sync + 'static {
     /// The verdict as of the last look, at most a second ago; `None` before the first. Does not judge, because a scrape
     /// must stay cheap.
     fn verdict(&self) -> Option<Arc<Verdict>>;
@@ -72,12 +72,12 @@ pub struct Verdict {
     /// One of `VERDICTS`.
     pub name: &'static str,
     pub soak_clean_seconds: u64,
-    pub routes: Vec<RouteVerdict>,
+    pub routes: Vec<RouteGauges>,
 }
 
 /// One route of the verdict. Rates are from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RouteVerdict {
+pub struct RouteGauges {
     pub route: Arc<str>,
     pub is_required: bool,
     /// The bounds of the mismatch rate, and its limit.

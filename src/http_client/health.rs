@@ -1,10 +1,11 @@
 //! Whether a stack answers, and if not, why: for the log, `/readyz` and `twinread status`.
 
 use super::Target;
+use crate::budget::Paced;
 use jiff::Timestamp;
 use std::{
     error::Error,
-    fmt, io, mem,
+    fmt, io,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -56,18 +57,9 @@ struct State {
     lines: Lines,
 }
 
-/// Limits the log to one line for each event in [`EVERY`]. `None` is a stack that answers again.
+/// The lines of each event. `None` is a stack that answers again.
 #[derive(Debug, Default)]
-struct Lines(Vec<Line>);
-
-#[derive(Debug)]
-struct Line {
-    event: Option<NoAnswer>,
-    written: Instant,
-    suppressed: u64,
-}
-
-const EVERY: Duration = Duration::from_secs(60);
+struct Lines(Vec<(Option<NoAnswer>, Paced)>);
 
 /// Bounds the memory; a stack has fewer causes at once.
 const MAX_EVENTS: usize = 16;
@@ -196,22 +188,13 @@ impl Lines {
     /// Whether a line may be written now, and how many were suppressed before it.
     fn admit(&mut self, event: Option<NoAnswer>, now: Instant) -> Option<u64> {
         let mut lines = self.0.iter_mut();
-        if let Some(line) = lines.find(|line| line.event == event) {
-            if now.saturating_duration_since(line.written) < EVERY {
-                line.suppressed += 1;
-                return None;
-            }
-            line.written = now;
-            return Some(mem::take(&mut line.suppressed));
+        if let Some((_, line)) = lines.find(|(known, _)| *known == event) {
+            return line.admit(now);
         }
         if self.0.len() == MAX_EVENTS {
             self.0.remove(0);
         }
-        self.0.push(Line {
-            event,
-            written: now,
-            suppressed: 0,
-        });
+        self.0.push((event, Paced::new(now)));
         Some(0)
     }
 }
@@ -219,6 +202,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::PAUSE;
 
     fn health() -> Health {
         Health::new("old", &Target::new("me@old:9001".parse().unwrap()))
@@ -232,10 +216,10 @@ mod tests {
         assert_eq!(lines.admit(refused, now), Some(0));
         assert_eq!(lines.admit(Some(NoAnswer::Reset), now), Some(0));
         for _ in 0..7 {
-            assert_eq!(lines.admit(refused, now + EVERY / 2), None);
+            assert_eq!(lines.admit(refused, now + PAUSE / 2), None);
         }
-        assert_eq!(lines.admit(refused, now + EVERY), Some(7));
-        assert_eq!(lines.admit(refused, now + EVERY), None);
+        assert_eq!(lines.admit(refused, now + PAUSE), Some(7));
+        assert_eq!(lines.admit(refused, now + PAUSE), None);
     }
 
     #[test]

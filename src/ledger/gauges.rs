@@ -53,7 +53,7 @@ pub enum Signal {
     Logs,
 }
 
-/// Why the primary did not answer a live request, or not to the end: `twinread_live_failures_total{cause}`.
+/// Why a live request got no whole answer of the primary: `twinread_live_failures_total{cause}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LiveFailure {

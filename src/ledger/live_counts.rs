@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use strum::VariantArray as _;
 
 /// By index into [`METHODS`], [`STATUS_CLASSES`] and [`AnsweredBy`].
+type Table<N> = [[[N; AnsweredBy::VARIANTS.len()]; STATUS_CLASSES.len()]; METHODS.len()];
+
 #[derive(Debug, Default)]
-pub(super) struct LiveCounts(
-    [[[AtomicU64; AnsweredBy::VARIANTS.len()]; STATUS_CLASSES.len()]; METHODS.len()],
-);
+pub(super) struct LiveCounts(Table<AtomicU64>);
+
+/// The counts of all parts of a route.
+#[derive(Debug, Default)]
+pub(super) struct Sums(Table<u64>);
 
 /// Live requests that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +57,35 @@ impl LiveCounts {
         counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// Those that occurred. `sum` adds up one count over all parts of a route.
-    pub(super) fn occurred(sum: impl Fn(&dyn Fn(&Self) -> u64) -> u64) -> Vec<LiveCount> {
+    pub(super) fn add_to(&self, sums: &mut Sums) {
+        let counts = self.0.as_flattened().as_flattened().iter();
+        let sums = sums.0.as_flattened_mut().as_flattened_mut().iter_mut();
+        for (count, sum) in counts.zip(sums) {
+            *sum += count.load(Ordering::Relaxed);
+        }
+    }
+}
+
+// === impl Sums ===
+
+impl Sums {
+    /// Those that occurred.
+    pub(super) fn occurred(&self) -> Vec<LiveCount> {
         let mut occurred = Vec::new();
-        for (method, method_name) in METHODS.into_iter().enumerate() {
-            for (class, status_class) in STATUS_CLASSES.into_iter().enumerate() {
-                for answered_by in AnsweredBy::VARIANTS.iter().copied() {
-                    let one = |counts: &Self| {
-                        let count = &counts.0[method][class][answered_by as usize];
-                        count.load(Ordering::Relaxed)
-                    };
-                    occurred.push(LiveCount {
-                        method: method_name,
-                        status_class,
-                        answered_by,
-                        count: sum(&one),
-                    });
+        for (classes, method) in self.0.iter().zip(METHODS) {
+            for (answers, status_class) in classes.iter().zip(STATUS_CLASSES) {
+                for (&count, &answered_by) in answers.iter().zip(AnsweredBy::VARIANTS) {
+                    if count > 0 {
+                        occurred.push(LiveCount {
+                            method,
+                            status_class,
+                            answered_by,
+                            count,
+                        });
+                    }
                 }
             }
         }
-        occurred.retain(|live| live.count > 0);
         occurred
     }
 }

@@ -76,6 +76,12 @@ impl Ledger {
         routes
     }
 
+    /// Whether the route of that name has been joined with others, under a name that shows less.
+    pub(crate) fn is_joined(&self, name: &str) -> bool {
+        !read(&self.0.routes).contains_key(name)
+            && matches!(read(&self.0.positions).collapse(name), Cow::Owned(_))
+    }
+
     /// The route of an undeclared path, under the name that was learned for such paths.
     pub fn undeclared(&self, name: &str) -> Route {
         // An existing name is not collapsed, so that this single look-up nearly always suffices.

@@ -3,7 +3,7 @@
 use super::{
     epoch::Epoch,
     epoch_slot::EpochSlot,
-    live_counts::{AnsweredBy, LiveCount, LiveCounts},
+    live_counts::{AnsweredBy, LiveCount, LiveCounts, Sums},
     locks::{read, write},
     seconds::{Ended, SamplingOrder, Tallies},
     shared::LedgerShared,
@@ -201,7 +201,15 @@ impl Route {
 
     /// Only those that occurred.
     pub fn live_counts(&self) -> Vec<LiveCount> {
-        LiveCounts::occurred(|count| self.sum(&|counts| count(&counts.live)))
+        let mut sums = Sums::default();
+        self.add_live_to(&mut sums);
+        sums.occurred()
+    }
+
+    fn add_live_to(&self, sums: &mut Sums) {
+        self.0.live.add_to(sums);
+        let parts = read(&self.0.parts);
+        parts.iter().for_each(|part| part.add_live_to(sums));
     }
 
     pub fn live_total(&self) -> u64 {

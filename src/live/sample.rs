@@ -45,7 +45,7 @@ pub(super) struct Observed {
     plan: Plan,
     /// Of the answer, if there was one.
     status: Option<StatusCode>,
-    /// Whom it is asked of, until there is an answer.
+    /// The primary, until it has answered.
     answered_by: AnsweredBy,
 }
 

@@ -16,8 +16,11 @@ use crate::{
 use serde_json::Value as Json;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
+
+/// How long what would explain the differences is searched for with full precision.
+const HINTS_WITHIN: Duration = Duration::from_millis(50);
 
 /// The facts of one finished check, before redaction.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +62,14 @@ impl FinishedCheck<'_> {
         let answers = old.zip(new);
         let answers = answers.map(|(old, new)| (&old.answer, &new.answer));
         let differences = self.compared.differences();
-        let hints = Hints::of(differences, answers, redactor, self.room).into_iter();
+        let hints = Hints::of(
+            differences,
+            answers,
+            redactor,
+            self.room,
+            Instant::now().checked_add(HINTS_WITHIN),
+        );
+        let hints = hints.into_iter();
         let reported =
             |(difference, hints)| ReportedDifference::of(difference, hints, route, redactor);
         Report {

@@ -1,15 +1,12 @@
 //! One entry of the section `routes`: which requests it matches, and the name it gives.
 
-use super::{Head, JsonBody, Selector, keys, selector::Capture};
+use super::{Head, JsonBody, OTHER, Selector, keys, selector::Capture};
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Setting as _};
 use std::borrow::Cow;
 
 /// Maximum length of a configured name, and of what one capture adds to it, in bytes.
 const MAX_NAME: usize = 100;
 const MAX_CAPTURED: usize = 64;
-
-/// The ledger's route for requests beyond `max_routes`.
-pub(super) const OTHER: &str = "other";
 
 /// A named group of requests.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ impl Routes {
     pub(crate) fn can_be_named(&self, pattern: &str) -> bool {
         let mut declared = self.entries.iter();
         declared.any(|entry| can_meet(pattern, &entry.name_pattern()))
-            || can_meet(pattern, super::entry::OTHER)
+            || can_meet(pattern, super::OTHER)
             || self.can_be_collapsed(pattern)
     }
 

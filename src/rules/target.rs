@@ -1,7 +1,7 @@
 //! The field `at` of a rule: the places that it applies to.
 
-use super::{Action, Members, Parse, Query, Transform, query::InvalidPath, when::matches_glob};
-use crate::value::Place;
+use super::{Action, Members, Parse, Query, Transform, query::InvalidPath};
+use crate::{spanned_yaml::matches_glob, value::Place};
 use http::HeaderName;
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The field `when` of a rule: the checks in which it applies.
 
-use crate::spanned_yaml::{ConfigErrors, Cursor, Fields};
+use crate::spanned_yaml::{ConfigErrors, Cursor, Fields, matches_glob};
 use http::{Method, StatusCode};
 use std::fmt;
 
@@ -123,25 +123,6 @@ fn some<'n, T>(
     } else {
         Ok(list)
     }
-}
-
-/// Whether `text` matches `pattern`, in which `*` matches any run of characters.
-pub(super) fn matches_glob(pattern: &str, text: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut text) = text.strip_prefix(first) else {
-        return false;
-    };
-    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    // The leftmost match is best, because it leaves the most text to later parts.
-    for part in middle.split('*') {
-        let Some(found) = text.find(part) else {
-            return false;
-        };
-        text = &text[found + part.len()..];
-    }
-    text.ends_with(last)
 }
 
 #[cfg(test)]

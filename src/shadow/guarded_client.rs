@@ -45,6 +45,8 @@ pub(super) enum Instance {
 #[derive(Debug)]
 pub(super) struct GuardedClient {
     client: Client<Full<Bytes>>,
+    /// The control instance is one of the old stack.
+    stack: Stack,
     breaker: Mutex<Breaker>,
     budget: Bucket,
     watched: BreakerGauge,
@@ -78,10 +80,12 @@ impl GuardedClients {
         gauges: &Gauges,
     ) -> Self {
         let by_stack = |gauge: BreakerGauge| {
-            [&old, &new].map(|client| Arc::new(GuardedClient::new(client.clone(), gauge.clone())))
+            [(&old, Stack::Old), (&new, Stack::New)].map(|(client, stack)| {
+                Arc::new(GuardedClient::new(client.clone(), stack, gauge.clone()))
+            })
         };
         let gauge = BreakerGauge::AsControl(gauges.clone());
-        let control = control.map(|client| GuardedClient::new(client, gauge));
+        let control = control.map(|client| GuardedClient::new(client, Stack::Old, gauge));
         Self {
             shadow: by_stack(BreakerGauge::AsShadow(gauges.clone())),
             primary: by_stack(BreakerGauge::Not),
@@ -135,9 +139,10 @@ impl GuardedClients {
 // === impl GuardedClient ===
 
 impl GuardedClient {
-    pub(super) fn new(client: Client<Full<Bytes>>, watched: BreakerGauge) -> Self {
+    pub(super) fn new(client: Client<Full<Bytes>>, stack: Stack, watched: BreakerGauge) -> Self {
         Self {
             client,
+            stack,
             breaker: Mutex::new(Breaker::new()),
             budget: Bucket::default(),
             watched,
@@ -233,13 +238,8 @@ impl Permit {
         &self.client.client
     }
 
-    /// The stack that is asked. The control instance is one of the old stack.
     pub(super) fn stack(&self) -> Stack {
-        if self.client().health().name() == Stack::New.name() {
-            Stack::New
-        } else {
-            Stack::Old
-        }
+        self.client.stack
     }
 
     /// The stack answered, with whatever status.

@@ -315,3 +315,22 @@ fn size(at: &Cursor<'_>, range: Range) -> Result<usize, ConfigError> {
         Err(at.expected(format!("a size from {least} to {greatest}")))
     }
 }
+
+/// Whether `text` matches `pattern`, in which `*` matches any run of characters.
+pub(crate) fn matches_glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The leftmost match is best, because it leaves the most text to later parts.
+    for part in middle.split('*') {
+        let Some(found) = text.find(part) else {
+            return false;
+        };
+        text = &text[found + part.len()..];
+    }
+    text.ends_with(last)
+}

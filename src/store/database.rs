@@ -249,7 +249,7 @@ impl Database {
         self.0.health.sentences()
     }
 
-    /// What is as configured, and worth knowing, one sentence each.
+    /// Intended states that are worth knowing, one sentence each.
     pub fn notes(&self) -> Vec<&'static str> {
         self.0.health.notes()
     }

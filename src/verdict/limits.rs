@@ -1,6 +1,6 @@
 //! The conditions of a safe switch: the section `verdict` of the configuration.
 
-use super::{change::Watch, requirement::is_like};
+use super::{change::Watch, requirement::is_exempt};
 use crate::spanned_yaml::{Choice, SHARE, settings};
 use std::{sync::Arc, time::Duration};
 
@@ -84,8 +84,7 @@ impl Limits {
 
     /// Whether `exempt` names the route.
     pub fn exempts(&self, route: &str) -> bool {
-        let mut names = self.exempt.iter();
-        names.any(|name| is_like(name, route))
+        is_exempt(&self.exempt, route)
     }
 
     /// The limit of transient differences.

@@ -1,6 +1,7 @@
 //! Which routes the verdict depends on.
 
 use super::{Limits, RequiredRoutes};
+use crate::{route::OTHER, spanned_yaml::matches_glob};
 use std::sync::Arc;
 
 /// How the verdict depends on a route.
@@ -31,9 +32,6 @@ pub struct Requirements {
 /// Minimum live reads for a share that is not chance: a route with a fourth of `min_share` reaches it once in 3 000
 /// times.
 const FIRM_READS: u64 = 10;
-
-/// The route of everything past `max_routes`.
-const OTHER: &str = "other";
 
 // === impl Requirement ===
 
@@ -100,10 +98,9 @@ impl Requirements {
         self.mode == RequiredRoutes::Observed && reads > 0 && self.has_share(reads, all)
     }
 
-    /// Whether `verdict.exempt` names it. No `*` names `other`, which is many routes that nobody has seen.
+    /// Whether `verdict.exempt` names the route.
     pub fn is_exempt(&self, route: &str) -> bool {
-        let mut exempt = self.exempt.iter();
-        exempt.any(|name| &**name == route || route != OTHER && is_like(name, route))
+        is_exempt(&self.exempt, route)
     }
 
     fn is_declared(&self, route: &str) -> bool {
@@ -113,6 +110,13 @@ impl Requirements {
     fn has_share(&self, reads: u64, all: u64) -> bool {
         reads as f64 >= self.min_share * all as f64
     }
+}
+
+/// Whether one of these names, with `*` for any text, exempts the route. No `*` exempts `other`, which stands for routes
+/// that nobody knows.
+pub(super) fn is_exempt(exempt: &[Arc<str>], route: &str) -> bool {
+    let mut names = exempt.iter();
+    names.any(|name| &**name == route || route != OTHER && matches_glob(name, route))
 }
 
 /// Whether a declared name matches `route`: `{capture}` stands for any text.
@@ -129,26 +133,6 @@ pub(super) fn stands_for(declared: &str, route: &str) -> bool {
     let mut starts = rest.char_indices().map(|(index, _)| index).skip(1);
     let is_rest = |index: usize| stands_for(after, &rest[index..]);
     starts.any(is_rest) || (!rest.is_empty() && stands_for(after, ""))
-}
-
-/// Whether a pattern, with `*` for any text, matches `route`.
-pub(super) fn is_like(name: &str, route: &str) -> bool {
-    let mut parts = name.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut left) = route.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<_> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return left.is_empty();
-    };
-    for part in parts {
-        match left.find(part) {
-            Some(at) => left = &left[at + part.len()..],
-            None => return false,
-        }
-    }
-    left.ends_with(last)
 }
 
 #[cfg(test)]
@@ -201,7 +185,7 @@ mod tests {
             ("*c", "abc"),
             ("a*b*c", "aXbXbc"),
         ] {
-            assert!(is_like(name, route), "{name} {route}");
+            assert!(matches_glob(name, route), "{name} {route}");
         }
         for (name, route) in [
             ("a", "ab"),
@@ -210,7 +194,7 @@ mod tests {
             ("a*b*c", "ac"),
             ("a*a", "a"),
         ] {
-            assert!(!is_like(name, route), "{name} {route}");
+            assert!(!matches_glob(name, route), "{name} {route}");
         }
     }
 }

@@ -24,7 +24,7 @@ use twinread::testing::{
     drain,
     export::{
         self, Metrics, Protocol, Push, Sources, Traces, otlp,
-        prometheus::{Figures, RouteVerdict, Verdict},
+        prometheus::{GaugeSource, RouteGauges, Verdict},
     },
     ledger::{AnsweredBy, Gauges, Ledger, RuleCount, Signal},
     pipeline::{
@@ -444,12 +444,12 @@ async fn many_spans_come_in_batches_and_none_is_lost() {
 #[derive(Debug)]
 struct Fixed;
 
-impl Figures for Fixed {
+impl GaugeSource for Fixed {
     fn verdict(&self) -> Option<Arc<Verdict>> {
         Some(Arc::new(Verdict {
             name: "undecided",
             soak_clean_seconds: 60,
-            routes: vec![RouteVerdict {
+            routes: vec![RouteGauges {
                 route: "get-item".into(),
                 is_required: true,
                 lower: 0.125,

@@ -16,7 +16,7 @@ pub(crate) struct ProcessHealth {
     pub missing: Vec<String>,
     /// Faults that do not stop the process from working, each in a sentence.
     pub impaired: Vec<String>,
-    /// What is as configured, and worth knowing, each in a sentence.
+    /// Intended states that are worth knowing, each in a sentence.
     #[serde(default)]
     #[schema(required)]
     pub notes: Vec<String>,

@@ -88,7 +88,7 @@ impl Readiness {
         missing
     }
 
-    /// What is as configured, and worth knowing.
+    /// Intended states that are worth knowing.
     fn notes(&self) -> Vec<String> {
         let notes = self.database.notes().into_iter();
         notes.map(str::to_owned).collect()

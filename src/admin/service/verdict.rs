@@ -3,7 +3,7 @@
 use crate::{
     admin::documents,
     config::Config,
-    export::{Figures, prometheus},
+    export::{GaugeSource, prometheus},
     ledger::{Gauges, Ledger, Route, RuleCount, RuleCounts, today},
     live::Checks,
     rules::Rule,
@@ -97,7 +97,7 @@ impl VerdictSource {
     }
 }
 
-impl Figures for VerdictSource {
+impl GaugeSource for VerdictSource {
     fn verdict(&self) -> Option<Arc<prometheus::Verdict>> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.clone()
@@ -120,7 +120,7 @@ fn is_only_refused(route: &Route) -> bool {
 
 impl From<&documents::Verdict> for prometheus::Verdict {
     fn from(verdict: &documents::Verdict) -> Self {
-        let routes = verdict.routes.iter().map(|route| prometheus::RouteVerdict {
+        let routes = verdict.routes.iter().map(|route| prometheus::RouteGauges {
             route: route.route.clone(),
             is_required: route.required,
             lower: route.mismatch_rate.lower,

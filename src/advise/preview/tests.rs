@@ -18,11 +18,9 @@ fn node(steps: &[Json]) -> Place {
     Place::Node(steps.iter().map(step).collect())
 }
 
-/// The effect of one rule on a mismatch with one difference.
-fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>) -> Effect {
-    let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
-    let hints = Hints::default();
-    let stored = Example {
+/// A mismatch with these differences and no others.
+fn mismatch<'e>(differences: Vec<ExampleDifference<'e>>) -> Example<'e> {
+    Example {
         id: "m",
         route: "get-item",
         method: "GET",
@@ -30,17 +28,31 @@ fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>)
         content_types: [Some("application/json"); 2],
         headers: [&[]; 2],
         noise: &[],
-        count: 1,
-        differences: vec![ExampleDifference {
-            class: "c",
-            class_place: "",
-            place: Some(at),
-            kind,
-            hints: &hints,
-            shown,
-            reported: [None; 2],
-        }],
-    };
+        count: differences.len(),
+        differences,
+    }
+}
+
+fn difference<'e>(place: Option<&'e Place>, kind: Kind, hints: &'e Hints) -> ExampleDifference<'e> {
+    ExampleDifference {
+        class: "c",
+        class_place: "",
+        place,
+        kind,
+        hints,
+        shown: None,
+        reported: [None; 2],
+    }
+}
+
+/// The effect of one rule on a mismatch with one difference.
+fn effect(rule: &str, at: &Place, kind: Kind, shown: Option<&[Option<Json>; 2]>) -> Effect {
+    let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
+    let hints = Hints::default();
+    let stored = mismatch(vec![ExampleDifference {
+        shown,
+        ..difference(Some(at), kind, &hints)
+    }]);
     let mut hides = [Hides::default()];
     let effect = preview.effect(&stored, &mut hides);
     assert_eq!(hides[0].differences > 0, effect == Effect::Hidden);
@@ -157,25 +169,7 @@ fn masked_values_make_dependent_effects_unknown() {
 fn masked_name_leaves_only_a_whole_body_rule_certain() {
     let hints = Hints::default();
     let effect = |rule: &str| {
-        let stored = Example {
-            id: "m",
-            route: "get-item",
-            method: "GET",
-            statuses: [200, 200],
-            content_types: [Some("application/json"); 2],
-            headers: [&[]; 2],
-            noise: &[],
-            count: 1,
-            differences: vec![ExampleDifference {
-                class: "c",
-                class_place: "",
-                place: None,
-                kind: Kind::Value,
-                hints: &hints,
-                shown: None,
-                reported: [None; 2],
-            }],
-        };
+        let stored = mismatch(vec![difference(None, Kind::Value, &hints)]);
         let mut hides = [Hides::default()];
         let effect =
             preview(&format!("rules: [{{id: r, why: w, {rule}}}]")).effect(&stored, &mut hides);
@@ -239,23 +233,12 @@ fn statuses_and_whole_bodies_are_judged() {
         let preview = preview(&format!("rules: [{{id: r, why: w, {rule}}}]"));
         let hints = Hints::default();
         let stored = Example {
-            id: "m",
-            route: "r",
-            method: "GET",
             statuses: [200, 203],
             content_types: [None; 2],
-            headers: [&[]; 2],
-            noise: &[],
-            count: 1,
-            differences: vec![ExampleDifference {
-                class: "c",
-                class_place: "",
-                place: Some(&Place::Status),
-                kind: Kind::Status,
-                hints: &hints,
+            ..mismatch(vec![ExampleDifference {
                 shown: Some(&shown),
-                reported: [None; 2],
-            }],
+                ..difference(Some(&Place::Status), Kind::Status, &hints)
+            }])
         };
         preview.effect(&stored, &mut [Hides::default()])
     };
@@ -296,15 +279,8 @@ fn mismatch_with_dropped_differences_is_never_hidden() {
         reported: [None; 2],
     };
     let stored = |count, at| Example {
-        id: "m",
-        route: "r",
-        method: "GET",
-        statuses: [200, 200],
-        content_types: [Some("application/json"); 2],
-        headers: [&[]; 2],
-        noise: &[],
         count,
-        differences: vec![placed(at)],
+        ..mismatch(vec![placed(at)])
     };
     assert_eq!(
         preview.effect(&stored(1, Some(&at)), &mut [Hides::default()]),
@@ -338,23 +314,13 @@ fn warnings(
     );
     let headers = [("x-request-id".to_owned(), "string(4)".to_owned())];
     let stored = Example {
-        id: "m",
-        route: "get-item",
-        method: "GET",
-        statuses: [200, 200],
-        content_types: [Some("application/json"); 2],
         headers: [&headers, &[]],
-        noise: &[],
-        count: 1,
-        differences: vec![ExampleDifference {
-            class: "c",
+        ..mismatch(vec![ExampleDifference {
             class_place: "$.items[*].total",
-            place: Some(&at),
-            kind: Kind::Value,
-            hints: &hints,
             shown,
             reported,
-        }],
+            ..difference(Some(&at), Kind::Value, &hints)
+        }])
     };
     let mut idle = Idle::new(
         &preview,
@@ -452,17 +418,8 @@ fn what_a_rule_hides_counts_where_other_differences_stay() {
     let hints = Hints::default();
     let at = [("a", 0), ("a", 1), ("b", 1)]
         .map(|(name, index)| node(&[json!("items"), json!(index), json!(name)]));
-    let stored = Example {
-        id: "m",
-        route: "r",
-        method: "GET",
-        statuses: [200, 200],
-        content_types: [Some("application/json"); 2],
-        headers: [&[]; 2],
-        noise: &[],
-        count: 3,
-        differences: at
-            .iter()
+    let stored = mismatch(
+        at.iter()
             .map(|at| ExampleDifference {
                 class: "c",
                 class_place: "",
@@ -473,7 +430,7 @@ fn what_a_rule_hides_counts_where_other_differences_stay() {
                 reported: [None; 2],
             })
             .collect(),
-    };
+    );
     let mut hides = [Hides::default()];
     assert_eq!(preview.effect(&stored, &mut hides), Effect::Kept);
     assert_eq!(

@@ -6,13 +6,14 @@ use crate::{
     rules::{Action, RuleSet},
     value::{Difference, Kind, Place},
 };
-use http::{HeaderName, Method};
+use http::HeaderName;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, LazyLock},
+    time::Instant,
 };
 
 /// A built-in rule file, and its effect on the stored mismatches.
@@ -32,6 +33,8 @@ pub(crate) struct BuiltinSuggestion {
 /// A set of built-in rule files, by their index in [`RuleSet::BUILTIN`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Builtins(u8);
+
+const _: () = assert!(RuleSet::BUILTIN.len() <= u8::BITS as usize, "a bit each");
 
 /// The rules of all files that may be suggested.
 #[derive(Debug)]
@@ -53,7 +56,12 @@ const MAX_BODY: usize = 64 << 10;
 const FEWEST_PLACES: usize = 2;
 
 /// Records which file hides each difference. One comparison tries all files.
-pub(super) fn find(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
+pub(super) fn find(
+    differences: &[Difference],
+    (old, new): (&Answer, &Answer),
+    deadline: Option<Instant>,
+    all: &mut [Hints],
+) {
     if [old, new]
         .iter()
         .any(|answer| answer.body.kept().len() > MAX_BODY)
@@ -69,12 +77,7 @@ pub(super) fn find(differences: &[Difference], (old, new): (&Answer, &Answer), a
             ..Options::default()
         },
     };
-    let context = Context {
-        route: "",
-        method: &Method::GET,
-        today: Date::MIN,
-        deadline: None,
-    };
+    let context = Context::without_route(Date::MIN, deadline);
     let comparison = compare(old, new, &context, &comparing);
     let left = comparison.differences().iter();
     let left: HashSet<_> = left.map(|left| (&left.place, left.kind)).collect();

@@ -157,7 +157,7 @@ impl<'f> Found<'f> {
         }
         let is_of_body = self.candidate.rule.at.starts_with('$');
         if action.get("same").is_some() && is_of_body {
-            let note = "compares the form alone: right only for values that each answer makes anew";
+            let note = "compares the form alone: right only for values that differ in every answer";
             return Some(note.to_owned());
         }
         let kinds = differences.map(|seen| seen.kind).collect();

@@ -15,6 +15,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use std::time::Instant;
 
 /// What would make one difference vanish.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,12 +99,14 @@ impl Hints {
     /// The maximum number of differences tried in one check.
     pub const MAX_TRIED: usize = 100;
 
-    /// The hints for each difference between two answers; at most `room` of them are tried.
+    /// The hints for each difference between two answers; at most `room` of them are tried. After `deadline`, arrays are
+    /// aligned coarsely, which hints at fewer built-in rules.
     pub fn of(
         differences: &[Difference],
         answers: Option<(&Answer, &Answer)>,
         prints: &impl Prints,
         room: usize,
+        deadline: Option<Instant>,
     ) -> Vec<Self> {
         let mut room = Room {
             differences: room.min(Self::MAX_TRIED),
@@ -117,7 +120,7 @@ impl Hints {
             renamed(differences, &mut all);
             if let Some((old, new)) = answers {
                 arrays::keyed(differences, (old, new), &mut all);
-                builtin::find(differences, (old, new), &mut all);
+                builtin::find(differences, (old, new), deadline, &mut all);
             }
         }
         // A rule cannot contain a name that must not be shown.

@@ -70,7 +70,7 @@ impl Check {
         let answers = (&self.old, &self.new);
         let comparison = compare(answers.0, answers.1, &context, &CompareConfig::default());
         let differences = comparison.differences().to_vec();
-        let hints = Hints::of(&differences, Some(answers), &Open, room);
+        let hints = Hints::of(&differences, Some(answers), &Open, room, None);
         let classed = differences
             .into_iter()
             .zip(hints)

@@ -4,7 +4,7 @@ use crate::{
     admin::documents::{Hiding, Preview},
     cli::{
         bad_input,
-        client::{self, Address, AskedEpoch, Error, Received},
+        client::{self, Address, EpochArgs, Error, Received},
         counted,
     },
     config::RuleFiles,
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     address: Address,
     #[command(flatten)]
-    asked: AskedEpoch,
+    asked: EpochArgs,
     /// Print the JSON document of the admin API
     #[arg(long)]
     json: bool,
@@ -81,9 +81,6 @@ fn hiding(rule: &Hiding, width: usize) -> String {
         return format!("{id:<width$}  hides nothing");
     }
     let differences = counted(rule.differences_hidden as usize, "difference");
-    let mismatches = match rule.in_mismatches {
-        1 => "1 mismatch".to_owned(),
-        count => format!("{count} mismatches"),
-    };
+    let mismatches = counted(rule.in_mismatches as usize, "mismatch");
     format!("{id:<width$}  hides {differences} in {mismatches}")
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     admin::documents::{Suggestion, Suggestions},
-    cli::client::{self, Address, AskedEpoch, Error, Received},
+    cli::client::{self, Address, EpochArgs, Error, Received},
+    verdict::Counted,
 };
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -20,7 +21,7 @@ pub(super) struct Args {
     #[command(flatten)]
     address: Address,
     #[command(flatten)]
-    asked: AskedEpoch,
+    asked: EpochArgs,
     /// Print the JSON document of the admin API instead of a rule file
     #[arg(long)]
     json: bool,
@@ -72,7 +73,8 @@ fn file(suggestions: &Suggestions) -> String {
     }
     for builtin in &suggestions.builtin {
         let (name, masks, all) = (&builtin.name, builtin.masks, suggestions.looked_at);
-        let (classes, explains, of) = (builtin.classes.len(), builtin.explains, builtin.of);
+        let (explains, of) = (builtin.explains, builtin.of);
+        let classes = Counted(builtin.classes.len() as u64, "class");
         line(
             &mut text,
             &format!("# add {name} to `rules` of the configuration:"),
@@ -80,12 +82,17 @@ fn file(suggestions: &Suggestions) -> String {
         line(
             &mut text,
             &format!(
-                "#   it would mask {masks} of {all}; explains {classes} classes in {explains} of {of}"
+                "#   it would mask {masks} of {all}; explains {classes} in {explains} of {of}"
             ),
         );
     }
     if suggestions.suggestions.is_empty() {
-        line(&mut text, "# nothing else to suggest");
+        let nothing = if suggestions.builtin.is_empty() {
+            "# nothing to suggest"
+        } else {
+            "# nothing else to suggest"
+        };
+        line(&mut text, nothing);
         line(&mut text, "rules: []");
         return text;
     }

@@ -27,7 +27,7 @@ pub(super) struct Showing {
     pub(super) skipped: usize,
     /// Only rows that contain it are shown.
     pub(super) filter: String,
-    /// How columns that have no room are seen.
+    /// How to see the columns that do not fit.
     pub(super) way: &'static str,
 }
 

@@ -3,11 +3,11 @@
 use super::Printable;
 use crate::{
     admin::documents::{RouteVerdict, Verdict},
-    verdict::{Percent, evidence::REST},
+    verdict::{Counted, Percent, evidence::REST},
 };
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-/// Lines below the reasons: advice, exempt routes with their figures, and the rest if it is not required.
+/// Lines below the reasons.
 pub(super) struct Outside<'v>(pub(super) &'v Verdict);
 
 /// Exempt routes that are shown one by one.
@@ -15,48 +15,37 @@ const SHOWN: usize = 5;
 
 // === impl Outside ===
 
-impl fmt::Display for Outside<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (advice, routes) in self.advice() {
-            let route = Printable(&routes[0].route);
-            let more = match routes.len() - 1 {
-                0 => String::new(),
-                1 => " and 1 more route".to_owned(),
-                more => format!(" and {more} more routes"),
-            };
-            write!(f, "\n  {:<14} {route}{more}: {advice}", "advice")?;
-        }
-        let exempt: Vec<_> = self.0.routes.iter().filter(|route| route.exempt).collect();
-        for route in exempt.iter().take(SHOWN) {
-            let counts = &route.counts;
-            let matched = counts.matched.exact + counts.matched.rules;
-            write!(
-                f,
-                "\n  {:<14} {}: {} live, {} sampled, {matched} matched, {} mismatched",
-                "exempt",
-                Printable(&route.route),
-                counts.live,
-                counts.sampled,
-                counts.mismatch,
-            )?;
-        }
-        if let Some(more) = exempt.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-            write!(f, "\n  {:<14} and {more} more", "exempt")?;
-        }
-        match self.rest() {
-            Some(share) => write!(
-                f,
-                "\n  {:<14} {REST}: {share} of the live reads",
-                "not required"
-            ),
-            None => Ok(()),
-        }
-    }
-}
-
 impl Outside<'_> {
+    /// Advice that no reason gives.
+    pub(super) fn advice(&self) -> Vec<String> {
+        let advice = self.not_given().into_iter().map(|(advice, routes)| {
+            let route = Printable(&routes[0].route);
+            let more = match routes.len() as u64 - 1 {
+                0 => String::new(),
+                more => format!(" and {}", Counted(more, "more route")),
+            };
+            format!("  {:<14} {route}{more}: {advice}", "advice")
+        });
+        advice.collect()
+    }
+
+    /// Exempt routes with their figures, and the rest if it is not required.
+    pub(super) fn not_required(&self) -> Vec<String> {
+        let exempt: Vec<_> = self.0.routes.iter().filter(|route| route.exempt).collect();
+        let mut lines: Vec<_> = exempt.iter().take(SHOWN).map(|route| line(route)).collect();
+        if exempt.len() > SHOWN {
+            let more = exempt.len() - SHOWN;
+            lines.push(format!("  {:<14} and {more} more", "exempt"));
+        }
+        let rest = self.rest();
+        lines.extend(
+            rest.map(|share| format!("  {:<14} {REST}: {share} of the live reads", "not required")),
+        );
+        lines
+    }
+
     /// Advice that no reason gives, with the routes that it is about.
-    fn advice(&self) -> BTreeMap<&str, Vec<&RouteVerdict>> {
+    fn not_given(&self) -> BTreeMap<&str, Vec<&RouteVerdict>> {
         let is_given = |route: &RouteVerdict, advice: &str| {
             let mut reasons = self.0.reasons.iter();
             reasons.any(|reason| {
@@ -87,4 +76,18 @@ impl Outside<'_> {
         let all: u64 = routes.iter().map(|route| route.counts.reads).sum();
         Some(Percent(rest.counts.reads as f64 / all as f64)).filter(|share| share.0 > 0.0)
     }
+}
+
+/// An exempt route with its figures.
+fn line(route: &RouteVerdict) -> String {
+    let counts = &route.counts;
+    format!(
+        "  {:<14} {}: {} live, {} sampled, {} matched, {} mismatched",
+        "exempt",
+        Printable(&route.route),
+        counts.live,
+        counts.sampled,
+        counts.matched.exact + counts.matched.rules,
+        counts.mismatch,
+    )
 }

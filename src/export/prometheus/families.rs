@@ -44,13 +44,13 @@ const COUNTERS: &[Family<u64>] = &[
     Family::of(
         "twinread.live.requests",
         "{request}",
-        "Requests that callers sent, by who answered; status_class none: no answer from whom was asked",
+        "Requests that callers sent, by who answered; status_class none: the caller got no answer",
         live_requests,
     ),
     Family::of(
         "twinread.live.failures",
         "{request}",
-        "Live requests that the primary did not answer, or not to the end, by cause",
+        "Live requests without a whole answer of the primary, by cause",
         live_failures,
     ),
     Family::of(

@@ -1,7 +1,7 @@
 //! The series of each metric, read from their sources. Of most labels few values occur, so the others are not made.
 
 use super::{
-    RouteVerdict, Sources, VERDICTS,
+    RouteGauges, Sources, VERDICTS,
     process::{self, Process},
 };
 use crate::{
@@ -119,12 +119,11 @@ pub(super) fn verdict(sources: &Sources) -> Vec<Series<u64>> {
 }
 
 /// A series for each route of the verdict.
-pub(super) fn judged<N>(
-    sources: &Sources,
-    value: fn(&RouteVerdict) -> Option<N>,
-) -> Vec<Series<N>> {
+pub(super) fn judged<N>(sources: &Sources, value: fn(&RouteGauges) -> Option<N>) -> Vec<Series<N>> {
     let verdict = sources.figures.verdict();
     let routes = verdict.iter().flat_map(|verdict| &verdict.routes);
+    // The verdict may be from before the route's name was collapsed.
+    let routes = routes.filter(|route| !sources.ledger.is_joined(&route.route));
     let values = routes.filter_map(|route| Some((route.route.clone(), value(route)?)));
     labelled("twinread.route", values)
 }

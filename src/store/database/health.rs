@@ -17,7 +17,7 @@ pub(super) struct Health {
 
 #[derive(Debug, Default)]
 struct Problems {
-    /// What is as configured, and worth knowing.
+    /// Intended states that are worth knowing.
     notes: Vec<&'static str>,
     /// Problems that last until the process ends.
     lasting: Vec<String>,

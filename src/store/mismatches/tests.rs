@@ -579,7 +579,7 @@ fn with_basis() -> Report {
         old: value("2026-11-22T10:00:00Z"),
         new: value("2026-11-22T10:00:01Z"),
     };
-    let hints = Hints::of(&[difference], None, &Lengths, 1).remove(0);
+    let hints = Hints::of(&[difference], None, &Lengths, 1, None).remove(0);
     assert_ne!(hints.clone().without_prints(), hints);
     let mut report = mismatch(1, &["one"]);
     report.differences[0].basis = RuleEvidence {

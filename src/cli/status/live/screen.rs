@@ -46,7 +46,12 @@ pub(super) struct Screen {
 pub(super) enum Opened {
     Awaited(Receiver<Result<Example, String>>),
     Missing(String),
-    Shown { example: Box<Example>, top: usize },
+    Shown {
+        example: Box<Example>,
+        /// The lines for a width, because to lay them out compares the answers.
+        laid_out: (usize, Vec<String>),
+        top: usize,
+    },
 }
 
 /// What a key asks of the caller.
@@ -245,6 +250,7 @@ impl Screen {
         {
             self.opened = Some(match found {
                 Ok(example) => Opened::Shown {
+                    laid_out: (self.size.0, example.lines(self.size.0)),
                     example: Box::new(example),
                     top: 0,
                 },
@@ -321,11 +327,18 @@ impl Opened {
         match self {
             Self::Awaited(_) => vec![Painted::raw("asking for the newest example")],
             Self::Missing(missing) => vec![Painted::styled(missing.clone(), Color::Yellow)],
-            Self::Shown { example, top } => {
-                let lines = example.lines(width);
+            Self::Shown {
+                example,
+                laid_out,
+                top,
+            } => {
+                if laid_out.0 != width {
+                    *laid_out = (width, example.lines(width));
+                }
+                let lines = &laid_out.1;
                 *top = (*top).min(lines.len().saturating_sub(height));
-                let lines = lines.into_iter().skip(*top).take(height);
-                lines.map(paint_example).collect()
+                let lines = lines.iter().skip(*top).take(height);
+                lines.cloned().map(paint_example).collect()
             }
         }
     }

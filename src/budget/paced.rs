@@ -1,0 +1,43 @@
+//! Reports of one kind, at most once in a while.
+
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+/// The last report of a kind, and the events since then that had none.
+#[derive(Debug)]
+pub(crate) struct Paced {
+    at: Instant,
+    suppressed: u64,
+}
+
+/// How long after a report of a kind no other one follows.
+pub(crate) const PAUSE: Duration = Duration::from_secs(60);
+
+// === impl Paced ===
+
+impl Paced {
+    /// Of a kind that is reported for the first time.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            at: now,
+            suppressed: 0,
+        }
+    }
+
+    /// Whether another report would follow too soon.
+    pub(crate) fn is_recent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < PAUSE
+    }
+
+    /// The number of events since the last report if this one may be reported; else counts it.
+    pub(crate) fn admit(&mut self, now: Instant) -> Option<u64> {
+        if self.is_recent(now) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.at = now;
+        Some(mem::take(&mut self.suppressed))
+    }
+}
