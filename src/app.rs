@@ -10,8 +10,11 @@ mod open_files;
 mod recovered;
 mod settings_publisher;
 
-use crate::config::{Loaded, Origin};
-use std::{io, net::SocketAddr, sync::mpsc, thread};
+use crate::{
+    config::{Loaded, Origin},
+    transport::Address,
+};
+use std::{io, sync::mpsc, thread};
 use tokio::sync::oneshot;
 
 /// A running sidecar. Dropping it is the same as [`App::stop`].
@@ -27,7 +30,7 @@ pub struct App {
 pub enum StartError {
     #[error("cannot listen on {addr}")]
     Bind {
-        addr: SocketAddr,
+        addr: Address,
         #[source]
         source: io::Error,
     },
@@ -64,13 +67,13 @@ impl App {
     }
 
     /// Address for live requests.
-    pub fn listen_addr(&self) -> SocketAddr {
-        self.addresses.listen
+    pub fn listen_addr(&self) -> &Address {
+        &self.addresses.listen
     }
 
     /// Address of the admin API.
-    pub fn admin_addr(&self) -> SocketAddr {
-        self.addresses.admin
+    pub fn admin_addr(&self) -> &Address {
+        &self.addresses.admin
     }
 
     /// Stops accepting, lets live requests end and accepted checks finish within `drain.grace`, and flushes the

@@ -18,5 +18,5 @@ pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;
 pub use health::{Health, NoAnswer};
 pub(crate) use pooled_body::PooledBody;
-pub use target::{HostPolicy, Target};
+pub use target::{HostPolicy, Target, Via};
 pub(crate) use writer::{Http1Writer, WriterHandle};

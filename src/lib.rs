@@ -26,6 +26,7 @@ mod http_client;
 mod ledger;
 mod pipeline;
 mod settings;
+mod transport;
 
 // 2: the runtime
 mod export;

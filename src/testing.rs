@@ -26,7 +26,7 @@ pub mod advise {
     }
 }
 pub mod app {
-    pub use crate::app::App;
+    pub use crate::app::{App, StartError};
 }
 pub mod budget {
     pub use crate::budget::Budget;
@@ -70,7 +70,7 @@ pub mod export {
     }
 }
 pub mod http_client {
-    pub use crate::http_client::{Client, Health, HostPolicy, Instance, NoAnswer, Target};
+    pub use crate::http_client::{Client, Health, HostPolicy, Instance, NoAnswer, Target, Via};
 }
 pub mod ledger {
     pub use crate::ledger::{
@@ -122,4 +122,7 @@ pub mod store {
 }
 pub mod trace_context {
     pub use crate::trace_context::TraceContext;
+}
+pub mod transport {
+    pub use crate::transport::{Address, Peer};
 }

@@ -7,7 +7,7 @@ use super::{
     problem::Problem,
     router::{NoQuery, bad_query, read_json},
 };
-use crate::verdict::Cause;
+use crate::{transport::Peer, verdict::Cause};
 use axum::{
     Json,
     body::Bytes,
@@ -19,7 +19,6 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -76,7 +75,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn begin(
     State(state): State<AdminState>,
-    Extension(caller): Extension<SocketAddr>,
+    Extension(caller): Extension<Peer>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let label = read_label(body)?;

@@ -5,23 +5,24 @@ use super::{
     connections::{Connections, Slot},
     router::router,
 };
-use crate::{drain::Watch, ledger::Gauges};
+use crate::{
+    drain::Watch,
+    ledger::Gauges,
+    transport::{Address, Listener, Peer, Stream},
+};
 use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time,
-};
+use std::{io, pin::pin, sync::Arc, time::Duration};
+use tokio::time;
 use tower::ServiceExt;
 use tracing::debug;
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: SocketAddr,
-    /// Required for `/v1`. Without a token, only loopback addresses are accepted.
+    pub listen: Address,
+    /// Required for `/v1`. Without a token, only addresses that this host alone can reach are accepted.
     pub token: Option<String>,
     /// Maximum concurrent connections.
     pub connections: usize,
@@ -30,8 +31,7 @@ pub struct Config {
 /// A bound admin API that does not answer yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    addr: SocketAddr,
+    listener: Listener,
     router: Router,
     gauges: Gauges,
     connections: usize,
@@ -49,19 +49,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Binds the address; `Bound::run` answers calls.
 ///
 /// # Errors
-/// The address cannot be bound, or is no loopback address while there is no token.
-pub async fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
-    if config.token.is_none() && !config.listen.ip().is_loopback() {
+/// The address cannot be bound, or other hosts can reach it while there is no token.
+pub fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
+    if config.token.is_none() && !config.listen.is_local() {
         let message = format!(
-            "without a token the admin API listens on loopback addresses only, not on {}",
+            "without a token the admin API listens on loopback addresses and unix sockets only, not on {}",
             config.listen
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let listener = TcpListener::bind(config.listen).await?;
     Ok(Bound {
-        addr: listener.local_addr()?,
-        listener,
+        listener: Listener::bind(&config.listen)?,
         gauges: state.gauges.clone(),
         connections: config.connections,
         router: router(state, &config),
@@ -71,8 +69,8 @@ pub async fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
 // === impl Bound ===
 
 impl Bound {
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn address(&self) -> &Address {
+        self.listener.address()
     }
 
     /// Answers calls until the drain begins, then lets those under way end.
@@ -96,7 +94,7 @@ impl Bound {
     }
 }
 
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener) -> (Stream, Peer) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
@@ -109,7 +107,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 async fn serve(
-    (stream, caller): (TcpStream, SocketAddr),
+    (stream, caller): (Stream, Peer),
     slot: Arc<Slot>,
     router: Router,
     mut drain: Watch,

@@ -9,7 +9,7 @@ use super::{
     router::read_json,
     service::history,
 };
-use crate::settings::Refused;
+use crate::{settings::Refused, transport::Peer};
 use axum::{
     Json,
     body::Bytes,
@@ -21,7 +21,6 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
-use std::net::SocketAddr;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
@@ -80,7 +79,7 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
 )]
 pub(super) async fn patch(
     State(state): State<AdminState>,
-    Extension(caller): Extension<SocketAddr>,
+    Extension(caller): Extension<Peer>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {

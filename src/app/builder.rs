@@ -27,11 +27,12 @@ use crate::{
     shadow,
     stack::Stack,
     store::{Counted, Database, Store},
+    transport::Address,
 };
 use jiff::Timestamp;
 use opentelemetry_sdk::Resource;
 use serde_json::Value;
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 use tokio::{runtime, sync::Semaphore, task::JoinSet};
 
 #[derive(Debug)]
@@ -103,9 +104,9 @@ impl AppBuilder {
         queue: queue::Queue,
     ) -> Result<live::Bound, StartError> {
         let (config, publisher) = (&self.config, &self.publisher);
-        let addr = config.settings.listen;
+        let addr = config.settings.listen.clone();
         let settings = live::Config {
-            listen: addr,
+            listen: addr.clone(),
             old: config.old.clone(),
             new: config.new.clone(),
             limits: self.shares.of_callers(config.settings.limits),
@@ -226,22 +227,22 @@ impl AppBuilder {
     }
 
     /// The admin API, and what keeps its answers current.
-    pub(super) async fn serve_admin(
+    pub(super) fn serve_admin(
         &self,
         state: AdminState,
         servers: &mut JoinSet<()>,
         drain: &drain::Watch,
-    ) -> Result<SocketAddr, StartError> {
+    ) -> Result<Address, StartError> {
         let running = state.running.clone();
-        let addr = self.config.settings.admin;
+        let addr = self.config.settings.admin.clone();
         let config = admin::Config {
-            listen: addr,
+            listen: addr.clone(),
             token: self.config.settings.admin_token.clone(),
             connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };
-        let bound = admin::bind(config, state).await;
+        let bound = admin::bind(config, state);
         let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
-        let addr = bound.addr();
+        let addr = bound.address().clone();
         servers.spawn(bound.run(drain.clone()));
         servers.spawn(verdict_history::watch(
             self.verdict.clone(),

@@ -4,8 +4,9 @@ use super::{StartError, builder::AppBuilder, recovered::Recovered};
 use crate::{
     config::{Loaded, Origin},
     drain, shadow,
+    transport::Address,
 };
-use std::{io, net::SocketAddr, sync::mpsc::SyncSender, thread, time::Duration};
+use std::{io, sync::mpsc::SyncSender, thread, time::Duration};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
@@ -13,10 +14,10 @@ use tokio::{
     time,
 };
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Addresses {
-    pub(super) listen: SocketAddr,
-    pub(super) admin: SocketAddr,
+    pub(super) listen: Address,
+    pub(super) admin: Address,
 }
 
 /// A sidecar that is listening.
@@ -52,7 +53,7 @@ pub(super) fn run(
     // Sending fails only if the starter is gone, and then `stopped` ends by itself.
     match control.block_on(start(origin, loaded, live.handle(), shadow.handle())) {
         Ok(running) => {
-            let _ = started.send(Ok(running.addresses));
+            let _ = started.send(Ok(running.addresses.clone()));
             control.block_on(async {
                 // Both a message and a dropped sender ask for the end.
                 let _ = stopped.await;
@@ -96,7 +97,7 @@ async fn start(
     let (live_signal, live_watch) = drain::channel();
     let mut listeners = JoinSet::new();
     let bound = shared.bind_live(live, queue).await?;
-    let listen = bound.addr();
+    let listen = bound.address().clone();
 
     let store = shared.store();
     let reports = shared.listen_to_reports(&store, &mut listeners, &env)?;
@@ -108,9 +109,7 @@ async fn start(
     let mut servers = JoinSet::new();
     let running = shared.running(origin, restored);
     let state = shared.admin_state(running, store, rechecks);
-    let admin = shared
-        .serve_admin(state, &mut servers, &control_watch)
-        .await?;
+    let admin = shared.serve_admin(state, &mut servers, &control_watch)?;
     shared.push_metrics(&mut servers, &control_watch, &env)?;
 
     let (shadow_signal, shadow_watch) = drain::channel();

@@ -3,23 +3,39 @@
 //! It blocks, because a command has nothing else to do while it waits.
 
 use super::{chain, exit, print::complain};
-use http::{HeaderMap, Request, StatusCode, Uri, header, request};
+use crate::{
+    http_client::{self, Target, Via, dial},
+    transport::{Stream, unix_path},
+};
+use http::{HeaderMap, Request, StatusCode, Uri, header, request, uri::Authority};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper_util::{client::legacy, rt::TokioExecutor};
+use hyper_util::{
+    client::legacy,
+    rt::{TokioExecutor, TokioIo},
+};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, DeserializeOwned},
 };
 use serde_json::Value;
-use std::{fmt::Display, io, ops::Deref, process::ExitCode, time::Duration};
+use std::{
+    fmt::Display,
+    io,
+    ops::Deref,
+    pin::Pin,
+    process::ExitCode,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{runtime, time};
 
 // The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
 // help of each command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Address {
-    /// The admin API of the running twinread
+    /// The admin API of the running twinread: a url, or unix:/path
     #[arg(
         long,
         value_name = "URL",
@@ -43,13 +59,20 @@ pub(super) struct EpochArgs {
 /// A connection to the admin API, reopened if it was closed.
 #[derive(Debug)]
 pub struct Client {
+    /// What the urls of requests begin with.
     base: String,
+    /// The same for people: where the admin API is.
+    shown: String,
     authorization: Option<header::HeaderValue>,
     /// Time limit of each answer.
     pub(super) within: Duration,
     runtime: runtime::Runtime,
-    http: legacy::Client<legacy::connect::HttpConnector, Full<Bytes>>,
+    http: legacy::Client<Connector, Full<Bytes>>,
 }
+
+/// Connects to the admin API, whatever the url of a request.
+#[derive(Clone, Debug)]
+struct Connector(Arc<Target>);
 
 /// A successful answer of the admin API.
 #[derive(Clone, Debug)]
@@ -62,7 +85,7 @@ pub struct Reply {
 /// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("`{0}` is not a url such as http://127.0.0.1:9900; {ADDRESS}")]
+    #[error("`{0}` is not a url such as http://127.0.0.1:9900, nor unix:/path; {ADDRESS}")]
     NotAUrl(String),
     #[error("the token cannot stand in a header; {TOKEN}")]
     NotAToken,
@@ -154,22 +177,37 @@ impl Address {
     /// # Errors
     /// A url or a token that cannot be used. Nothing is connected yet.
     pub fn client(&self) -> Result<Client, Error> {
-        let base = self.admin.trim_end_matches('/').to_owned();
-        let is_url = base.parse::<Uri>().is_ok_and(|uri| {
-            uri.scheme_str() == Some("http") && uri.authority().is_some() && uri.query().is_none()
-        });
-        if !is_url {
-            return Err(Error::NotAUrl(self.admin.clone()));
-        }
+        let target = self.target();
+        let mut target = target.ok_or_else(|| Error::NotAUrl(self.admin.clone()))?;
+        target.connect_timeout = ANSWER_WITHIN;
         let token = self.token.as_ref();
         let authorization = token.map(|token| format!("Bearer {token}").parse());
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         Ok(Client {
-            base,
+            base: target.url_by_name(),
+            shown: target.url(),
             authorization: authorization.transpose().map_err(|_| Error::NotAToken)?,
             within: ANSWER_WITHIN,
             runtime: runtime.map_err(Error::Runtime)?,
-            http: legacy::Client::builder(TokioExecutor::new()).build_http(),
+            http: legacy::Client::builder(TokioExecutor::new()).build(Connector(Arc::new(target))),
+        })
+    }
+
+    fn target(&self) -> Option<Target> {
+        if let Some(path) = unix_path(&self.admin) {
+            let via = Via::Unix(path.ok()?);
+            let authority = Authority::from_static("localhost");
+            return Some(Target {
+                via,
+                ..Target::new(authority)
+            });
+        }
+        let uri: Uri = self.admin.parse().ok()?;
+        let is_url = uri.scheme_str() == Some("http") && uri.query().is_none();
+        let authority = uri.authority().filter(|_| is_url)?.clone();
+        Some(Target {
+            base_path: uri.path().trim_end_matches('/').to_owned(),
+            ..Target::new(authority)
         })
     }
 }
@@ -253,6 +291,7 @@ impl Client {
             headers.insert(header::AUTHORIZATION, authorization);
         }
         let url = request.uri().to_string();
+        let url = url.replacen(&self.base, &self.shown, 1);
         let exchange = self.exchange(request, &url);
         let timed = self
             .runtime
@@ -285,13 +324,13 @@ impl Client {
         // The innermost cause is enough: the others only say that a connection failed.
         let causes = std::iter::successors(Some(error), |error| error.source());
         Error::Unreachable {
-            base: self.base.clone(),
+            base: self.shown.clone(),
             cause: causes.last().unwrap_or(error).to_string(),
         }
     }
 
     fn refused(&self, status: StatusCode, problem: Value) -> Error {
-        let base = self.base.clone();
+        let base = self.shown.clone();
         match (status, &self.authorization) {
             (StatusCode::UNAUTHORIZED, Some(_)) => Error::WrongToken { base },
             (StatusCode::UNAUTHORIZED, None) => Error::NoToken { base },
@@ -301,6 +340,23 @@ impl Client {
                 problem,
             },
         }
+    }
+}
+
+// === impl Connector ===
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = http_client::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let target = self.0.clone();
+        Box::pin(async move { dial(&target).await.map(TokioIo::new) })
     }
 }
 
@@ -371,9 +427,17 @@ mod tests {
     }
 
     #[test]
-    fn only_http_urls_are_taken() {
+    fn only_http_urls_and_sockets_are_taken() {
         assert!(address("http://127.0.0.1:9900/").client().is_ok());
-        for wrong in ["127.0.0.1:9900", "https://localhost", "http://", "", "/v1"] {
+        assert!(address("unix:/run/twinread.sock").client().is_ok());
+        for wrong in [
+            "127.0.0.1:9900",
+            "https://localhost",
+            "http://",
+            "",
+            "/v1",
+            "unix:a",
+        ] {
             let error = address(wrong).client().unwrap_err();
             assert_eq!(error.exit_code(), 64, "{wrong}");
         }

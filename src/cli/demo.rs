@@ -16,6 +16,7 @@ use crate::{
     drain,
     spanned_yaml::ConfigErrors,
     stack::Stack,
+    transport,
 };
 use anstream::{eprint, eprintln};
 use findings::Findings;
@@ -138,6 +139,11 @@ fn sidecar([old, new]: [SocketAddr; 2], admin: SocketAddr) -> Result<App, Error>
     Ok(App::start(origin, loaded)?)
 }
 
+/// Both are of the demo's own configuration or of `--admin`.
+fn tcp(address: &transport::Address) -> SocketAddr {
+    address.tcp().expect("the demo must listen on TCP")
+}
+
 // === impl Demo ===
 
 impl Demo {
@@ -164,7 +170,7 @@ impl Demo {
         };
         Ok(Self {
             client: admin.client()?,
-            traffic: Traffic::new(app.listen_addr(), args.rate),
+            traffic: Traffic::new(tcp(app.listen_addr()), args.rate),
             app,
             stacks,
             runtime,
@@ -223,7 +229,7 @@ impl Demo {
     fn keep(&self) {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         eprintln!("\nstill running: live traffic at http://{listen}, admin API at http://{admin}");
-        eprintln!("{}", Hints(admin));
+        eprintln!("{}", Hints(tcp(admin)));
         let traffic = self.traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {
             tokio::select! {

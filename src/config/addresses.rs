@@ -2,8 +2,9 @@
 
 use super::tree;
 use crate::{
-    http_client::{HostPolicy, Target},
+    http_client::{HostPolicy, Target, Via},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node},
+    transport::{Address, is_same_socket},
 };
 use http::{HeaderValue, Uri};
 use std::{
@@ -22,7 +23,7 @@ pub(super) struct Hosts(HashMap<String, Vec<IpAddr>>);
 #[derive(Debug)]
 pub(super) struct Addresses<'c> {
     /// By the names of their fields.
-    pub(super) listeners: [(&'static str, SocketAddr); 2],
+    pub(super) listeners: [(&'static str, Address); 2],
     pub(super) old: &'c Target,
     pub(super) new: &'c Target,
     pub(super) control: Option<&'c Target>,
@@ -96,20 +97,30 @@ impl Hosts {
     }
 
     fn are_same_address(&self, one: &Target, other: &Target) -> bool {
+        match (&one.via, &other.via) {
+            (Via::Unix(one), Via::Unix(other)) => return is_same_socket(one, other),
+            (Via::Unix(_), _) | (_, Via::Unix(_)) => return false,
+            _ => {}
+        }
         let is_same_name = host(one.authority.host()) == host(other.authority.host());
         let others = self.addresses(other);
-        port(one) == port(other)
+        one.port() == other.port()
             && (is_same_name || self.addresses(one).iter().any(|ip| others.contains(ip)))
     }
 
-    fn leads_to(&self, target: &Target, listener: SocketAddr) -> bool {
+    fn leads_to(&self, target: &Target, listener: &Address) -> bool {
+        let listener = match (listener, &target.via) {
+            (Address::Tcp(listener), Via::Tcp) => listener,
+            (Address::Unix(own), Via::Unix(path)) => return is_same_socket(own, path),
+            _ => return false,
+        };
         let is_reached = |ip: &IpAddr| match listener.ip().to_canonical() {
             IpAddr::V4(own) if own.is_unspecified() => ip.is_loopback() && ip.is_ipv4(),
             // An unspecified IPv6 listener accepts IPv4 connections as well.
             IpAddr::V6(own) if own.is_unspecified() => ip.is_loopback(),
             own => *ip == own,
         };
-        port(target) == listener.port() && self.addresses(target).iter().any(is_reached)
+        target.port() == listener.port() && self.addresses(target).iter().any(is_reached)
     }
 }
 
@@ -130,7 +141,7 @@ impl Addresses<'_> {
 
     fn check_listeners(&self, root: &Cursor<'_>, hosts: &Hosts) -> ConfigErrors {
         let mut faults = ConfigErrors::default();
-        for (name, listener) in self.listeners {
+        for (name, listener) in &self.listeners {
             for (stack, target) in self.stacks() {
                 if hosts.leads_to(target, listener) {
                     let message = format!("the address of {stack}.url: requests would come back");
@@ -211,10 +222,6 @@ fn reached_by(ip: IpAddr) -> IpAddr {
         IpAddr::V6(ip) if ip.is_unspecified() => LOOPBACK[1],
         ip => ip,
     }
-}
-
-fn port(target: &Target) -> u16 {
-    target.authority.port_u16().unwrap_or(80)
 }
 
 /// Normalizes a host name: without the brackets of an IPv6 address and the root's dot, in lower case.

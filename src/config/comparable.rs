@@ -3,7 +3,7 @@
 use super::Config;
 use crate::{
     compare::{HeaderScope, Options},
-    http_client::Target,
+    http_client::{Target, Via},
     spanned_yaml::NotYet,
     value::Numbers,
     verdict::Cause,
@@ -119,7 +119,10 @@ fn compare(options: &Options) -> String {
 }
 
 fn url(target: &Target) -> String {
-    format!("{}{}", target.authority, target.base_path)
+    match target.via {
+        Via::Tcp => format!("{}{}", target.authority, target.base_path),
+        Via::Unix(_) => target.url(),
+    }
 }
 
 fn hashed(text: &str) -> String {

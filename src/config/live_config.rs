@@ -12,13 +12,13 @@ use crate::{
     ledger::Gauges,
     settings::{self, By, Refused, Setting, Settings},
     spanned_yaml::{Change, ConfigError, ConfigErrors},
+    transport::Peer,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
-    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -242,7 +242,7 @@ impl Running {
         &self,
         patch: &Value,
         if_match: Option<u64>,
-        caller: SocketAddr,
+        caller: Peer,
     ) -> Result<Settings, Refused> {
         let mut state = self.lock();
         if if_match.is_some_and(|revision| revision != state.revision) {

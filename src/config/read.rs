@@ -14,9 +14,10 @@ use crate::{
     route::Routes,
     settings::Capture,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
+    transport::{Address, is_same_socket},
 };
 use http::HeaderName;
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 /// The validated configuration.
 #[derive(Clone, Debug)]
@@ -120,8 +121,8 @@ impl Stacks {
         let [old, new] = [old, new.map(|new| new.stack)]
             .map(|stack| stack.map(|stack| stack.target(max_headers)));
         let control = control(root, old.as_ref(), new.as_ref())?;
-        let listen = value::<SocketAddr>(root, &["listen"]);
-        let admin = value::<SocketAddr>(root, &["admin"]);
+        let listen = value::<Address>(root, &["listen"]);
+        let admin = value::<Address>(root, &["admin"]);
         let same_stack = value::<bool>(root, &["allow_same_stack"]);
         let ours = listen.zip(admin.filter(|_| check_admin(root).is_ok()));
         let all = old.zip(new).zip(ours.zip(same_stack.zip(limits)));
@@ -154,8 +155,9 @@ fn control(
     let Some(url) = value::<StackUrl>(root, &["control", "url"]) else {
         return Ok(None);
     };
-    let is_new =
-        |new: &Target| (&new.authority, &new.base_path) == (&url.authority, &url.base_path);
+    let is_new = |new: &Target| {
+        (&new.authority, &new.via, &new.base_path) == (&url.authority, &url.via, &url.base_path)
+    };
     // Otherwise every defect would count as noise.
     if new.is_some_and(is_new) {
         let at = addresses::at(root, &["control", "url"]);
@@ -163,6 +165,7 @@ fn control(
     }
     Ok(old.map(|old| Target {
         authority: url.authority,
+        via: url.via,
         base_path: url.base_path,
         ..old.clone()
     }))
@@ -175,25 +178,31 @@ fn value<T: Setting>(root: &Cursor<'_>, path: &[&str]) -> Option<T> {
 }
 
 fn check_admin(root: &Cursor<'_>) -> Result<(), ConfigError> {
-    let Some(admin) = value::<SocketAddr>(root, &["admin"]) else {
+    let Some(admin) = value::<Address>(root, &["admin"]) else {
         return Ok(());
     };
     let at = addresses::at(root, &["admin"]);
     let token = root.node.get("admin_token");
-    if token.is_none_or(Node::is_null) && !admin.ip().is_loopback() {
-        let message =
-            format!("without an admin_token only a loopback address is accepted, found `{admin}`");
+    if token.is_none_or(Node::is_null) && !admin.is_local() {
+        let message = format!(
+            "without an admin_token only a loopback address or a unix socket is accepted, found `{admin}`"
+        );
         return Err(at.fault(message));
     }
-    let listen = value::<SocketAddr>(root, &["listen"]);
-    match listen.filter(|listen| collide(*listen, admin)) {
+    let listen = value::<Address>(root, &["listen"]);
+    match listen.filter(|listen| collide(listen, &admin)) {
         Some(listen) => Err(at.fault(format!("`{admin}` is taken by listen, `{listen}`"))),
         None => Ok(()),
     }
 }
 
 /// Whether both cannot be bound at once. Port 0 is any free one.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+fn collide(one: &Address, other: &Address) -> bool {
+    let (one, other) = match (one, other) {
+        (Address::Tcp(one), Address::Tcp(other)) => (one, other),
+        (Address::Unix(one), Address::Unix(other)) => return is_same_socket(one, other),
+        _ => return false,
+    };
     let same_ip =
         one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && same_ip

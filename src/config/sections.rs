@@ -11,22 +11,24 @@ use crate::{
     shadow::{Conditional, Recheck},
     spanned_yaml::{Change, Form, Setting, reference, settings},
     stack::Stack,
-    store, verdict,
+    store,
+    transport::{Address, InvalidAddress},
+    verdict,
 };
 use http::HeaderName;
 use serde_json::json;
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 settings! {
     /// Every setting, by its name in the file.
     #[derive(Clone, Debug)]
     pub struct Sections {
-        /// Where callers send their requests.
+        /// Where callers send their requests: an address and port, or unix:/path.
         #[setting(default: "127.0.0.1:8080")]
-        pub listen: SocketAddr,
-        /// Where the admin API listens; without an admin_token only a loopback address is accepted.
+        pub listen: Address,
+        /// Where the admin API listens; without an admin_token only a loopback address or unix:/path is accepted.
         #[setting(default: "127.0.0.1:9900")]
-        pub admin: SocketAddr,
+        pub admin: Address,
         /// The bearer token that the admin API asks for.
         #[setting(secret: true, form: TOKEN)]
         pub admin_token: Option<String>,
@@ -160,11 +162,14 @@ const FILES: Form<Vec<String>> = Form {
     schema: |_| json!({"type": "array", "items": {"type": "string"}}),
 };
 
-// === impl SocketAddr ===
+// === impl Address ===
 
-impl Setting for SocketAddr {
+impl Setting for Address {
     const FORM: Form<Self> = Form {
-        read: |at, _| Ok(at.parse("an address and port such as 127.0.0.1:8080")?),
+        read: |at, _| match at.text().map_or(Err(InvalidAddress::Form), str::parse) {
+            Ok(address) => Ok(address),
+            Err(fault) => Err(at.expected(fault).into()),
+        },
         schema: |_| reference("address"),
     };
 }

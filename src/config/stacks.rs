@@ -1,12 +1,13 @@
 //! The sections `old`, `new` and `control`: addresses of the stacks, and how to talk to them.
 
 use crate::{
-    http_client::{HostPolicy, Target},
+    http_client::{HostPolicy, Target, Via},
     shadow,
     spanned_yaml::{
         ConfigError, Cursor, Form, NOT_YET_TRUE, NotYet, Setting, header_values, http_url,
         is_reachable, reference, settings,
     },
+    transport::unix_path,
 };
 use http::{HeaderName, HeaderValue, uri::Authority};
 use std::time::Duration;
@@ -15,7 +16,7 @@ settings! {
     /// The section `old`: what both stacks have.
     #[derive(Clone, Debug)]
     pub struct OldStack {
-        /// Where it is; a base path is allowed, a query is not.
+        /// Where it is: an http url, in which a base path is allowed and a query is not, or unix:/path.
         #[setting]
         pub url: StackUrl,
         /// How long connecting may take.
@@ -92,10 +93,11 @@ settings! {
     }
 }
 
-/// An absolute url without query and user: credentials belong in `headers.set`.
+/// An absolute url without query and user (credentials belong in `headers.set`), or a unix socket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackUrl {
     pub authority: Authority,
+    pub via: Via,
     pub base_path: String,
 }
 
@@ -122,6 +124,7 @@ impl OldStack {
     pub(super) fn target(&self, max_headers: usize) -> Target {
         Target {
             authority: self.url.authority.clone(),
+            via: self.url.via.clone(),
             base_path: self.url.base_path.clone(),
             host: self.host.clone(),
             set: self.headers.set.clone(),
@@ -139,13 +142,20 @@ impl OldStack {
 impl Setting for StackUrl {
     const FORM: Form<Self> = Form {
         read: |at, _| Ok(Self::read(at)?),
-        schema: |_| reference("url"),
+        schema: |_| reference("stack_url"),
     };
 }
 
 impl StackUrl {
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
-        let what = "an absolute url such as http://127.0.0.1:9001";
+        if let Some(path) = at.text().ok().and_then(unix_path) {
+            return Ok(Self {
+                authority: Authority::from_static("localhost"),
+                via: Via::Unix(path.map_err(|fault| at.expected(fault))?),
+                base_path: String::new(),
+            });
+        }
+        let what = "an absolute url such as http://127.0.0.1:9001, or unix:/path";
         let (uri, authority) = http_url(at, what)?;
         if authority.as_str().contains('@') {
             return Err(at.fault("a user in a url is refused; set a header instead"));
@@ -159,6 +169,7 @@ impl StackUrl {
         let base_path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self {
             authority,
+            via: Via::Tcp,
             base_path,
         })
     }

@@ -1,6 +1,7 @@
 //! A check as a span, and what it sent to the stacks as spans below it.
 
 use crate::{
+    http_client::Via,
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, SentRequest},
     trace_context::TraceContext,
@@ -95,26 +96,31 @@ fn request(sent: &SentRequest, report: &Report, scope: &InstrumentationScope) ->
 }
 
 fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
-    let host = sent.authority.host();
-    let port = sent.authority.port_u16().unwrap_or(80);
+    let target = &sent.target;
+    let host = target.authority.host();
     let request = &report.request;
-    let mut url = format!("http://{host}:{port}{}{}", sent.base_path, request.path);
+    let mut url = format!("{}{}", target.url_by_name(), request.path);
     if let Some(query) = &request.query {
         url.push('?');
         url.push_str(query);
     }
-    // An IPv6 address has brackets only in a URL.
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
+    let address = match &target.via {
+        Via::Unix(path) => path.display().to_string(),
+        // An IPv6 address has brackets only in a URL.
+        Via::Tcp => host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned(),
+    };
     let mut attributes = vec![
         KeyValue::new("http.request.method", request.method.clone()),
         KeyValue::new("server.address", address),
-        KeyValue::new("server.port", i64::from(port)),
         KeyValue::new("url.full", url),
         KeyValue::new("twinread.stack", sent.stack.name()),
     ];
+    if matches!(target.via, Via::Tcp) {
+        attributes.push(KeyValue::new("server.port", i64::from(target.port())));
+    }
     if let Ok(status) = sent.result {
         let status = KeyValue::new("http.response.status_code", i64::from(status));
         attributes.push(status);

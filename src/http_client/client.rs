@@ -1,12 +1,15 @@
 //! A pooled HTTP/1.1 client for one stack.
 
 use super::{
-    Health, NoAnswer, PooledBody, Target,
+    Health, NoAnswer, PooledBody, Target, Via,
     pool::{Connection, Lease, Origin, Pool},
     pooled_body::Outgoing,
     writer::{Http1Writer, WriterHandle},
 };
-use crate::ledger::{Bound, Gauges};
+use crate::{
+    ledger::{Bound, Gauges},
+    transport::Stream,
+};
 use bytes::Buf;
 use futures_util::future::Either;
 use http::{Request, Response, StatusCode};
@@ -29,7 +32,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::lookup_host,
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
@@ -300,23 +303,27 @@ where
 ///
 /// # Errors
 /// [`Error`].
-pub(crate) async fn dial(target: &Target) -> Result<TcpStream, Error> {
+pub(crate) async fn dial(target: &Target) -> Result<Stream, Error> {
     let limit = target.connect_timeout;
     let opened = time::timeout(limit, open(target)).await;
     opened.unwrap_or(Err(Error::ConnectTimeout(limit)))
 }
 
-async fn open(target: &Target) -> Result<TcpStream, Error> {
+async fn open(target: &Target) -> Result<Stream, Error> {
+    match &target.via {
+        Via::Tcp => open_tcp(target).await,
+        Via::Unix(path) => Stream::connect_unix(path).await.map_err(Error::Connect),
+    }
+}
+
+async fn open_tcp(target: &Target) -> Result<Stream, Error> {
     let authority = &target.authority;
     // A URI has an IPv6 literal in brackets.
     let host = authority.host();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found = lookup_host((host, authority.port_u16().unwrap_or(80))).await;
+    let found = lookup_host((host, target.port())).await;
     let addresses: Vec<_> = found.map_err(Error::NameNotFound)?.collect();
-    let stream = TcpStream::connect(&*addresses).await;
-    let stream = stream.map_err(Error::Connect)?;
-    stream.set_nodelay(true).map_err(Error::Connect)?;
-    Ok(stream)
+    Stream::connect(&addresses).await.map_err(Error::Connect)
 }
 
 // === impl Error ===

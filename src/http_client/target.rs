@@ -7,13 +7,14 @@ use http::{
     request::Parts,
     uri::{Authority, PathAndQuery},
 };
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// One stack, as the target of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Host and port; the default port is 80.
+    /// Host and port; of a unix socket, the name that it goes by in `Host`.
     pub authority: Authority,
+    pub via: Via,
     /// Prefix of every path: empty, or `/` and segments without a trailing slash.
     pub base_path: String,
     pub host: HostPolicy,
@@ -28,6 +29,13 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
+}
+
+/// How a stack is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Via {
+    Tcp,
+    Unix(PathBuf),
 }
 
 /// The source of a forwarded request's `Host`.
@@ -50,6 +58,7 @@ impl Target {
     pub fn new(authority: Authority) -> Self {
         Self {
             authority,
+            via: Via::Tcp,
             base_path: String::new(),
             host: HostPolicy::Preserve,
             set: Vec::new(),
@@ -63,8 +72,21 @@ impl Target {
 
     /// Its url without credentials, for logs and documents.
     pub fn url(&self) -> String {
+        match &self.via {
+            Via::Tcp => self.url_by_name(),
+            Via::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// Its url with the name that `Host` may have. Of a unix socket, that is not where it is.
+    pub fn url_by_name(&self) -> String {
         let authority = without_user(&self.authority);
         format!("http://{authority}{}", self.base_path)
+    }
+
+    /// The port, or else that of the scheme.
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(80)
     }
 
     /// Adapts a request to this stack: the target in origin form below the base path, `Host`, headers set and removed,

@@ -12,18 +12,16 @@ use crate::{
     drain,
     http_client::{Client, Http1Writer},
     ledger::{self, Gauges},
+    transport::{Address, Listener},
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpSocket},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, sleep},
 };
 
-/// Connections that the system completes before we accept them.
-const BACKLOG: u32 = 1024;
 /// How long accepting pauses when the process has no file descriptors left or the like.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often idle connections to the stacks are swept.
@@ -34,8 +32,7 @@ const HEADERS: usize = 100;
 /// A live path that is bound to its address but does not serve yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    addr: SocketAddr,
+    listener: Listener,
     config: Config,
     handles: Handles,
 }
@@ -43,7 +40,7 @@ pub struct Bound {
 /// Accepts callers. Those past the limit wait in the system's backlog.
 #[derive(Debug)]
 struct Acceptor {
-    listener: TcpListener,
+    listener: Listener,
     slots: Arc<Semaphore>,
     /// Reserved for the next caller.
     next: Option<OwnedSemaphorePermit>,
@@ -59,17 +56,8 @@ struct Acceptor {
 /// # Errors
 /// Those of the system, if the address is unavailable.
 pub fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
-    let socket = match config.listen {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(config.listen)?;
-    let listener = socket.listen(BACKLOG)?;
-    let addr = listener.local_addr()?;
     Ok(Bound {
-        listener,
-        addr,
+        listener: Listener::bind(&config.listen)?,
         config,
         handles,
     })
@@ -78,8 +66,8 @@ pub fn bind(config: Config, handles: Handles) -> io::Result<Bound> {
 // === impl Bound ===
 
 impl Bound {
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn address(&self) -> &Address {
+        self.listener.address()
     }
 
     /// Serves until the drain is signaled. Requests in progress hold `drain`; keep-alive connections are closed after
@@ -132,7 +120,7 @@ impl Bound {
 
 impl Acceptor {
     fn new(
-        listener: TcpListener,
+        listener: Listener,
         limits: ListenerLimits,
         gauges: Gauges,
         observers: Arc<Observers>,
@@ -160,7 +148,7 @@ impl Acceptor {
         let (stream, peer) = self.listener.accept().await?;
         let permit = self.next.take().expect("a slot was taken above");
         let (gauges, observers) = (self.gauges.clone(), self.observers.clone());
-        let caller = Caller::new(self.limits, gauges, observers, Some(peer.ip()));
+        let caller = Caller::new(self.limits, gauges, observers, peer.ip());
         Ok(Guard::new(stream, Arc::new(caller), permit))
     }
 

@@ -13,13 +13,14 @@ use crate::{
     settings::{Capture, Current},
     spanned_yaml::Choice,
     stack::Stack,
+    transport::Address,
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 /// Settings that are fixed from start to end.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub listen: SocketAddr,
+    pub listen: Address,
     pub old: Arc<Target>,
     pub new: Arc<Target>,
     pub limits: ListenerLimits,

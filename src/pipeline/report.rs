@@ -5,13 +5,13 @@
 
 use crate::{
     advise::suggest::Hints,
+    http_client::Target,
     outcome::Outcome,
     spanned_yaml::Choice,
     stack::Stack,
     trace_context::TraceContext,
     value::{Kind, Place},
 };
-use http::uri::Authority;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{
@@ -73,9 +73,7 @@ pub struct Report {
 pub struct SentRequest {
     pub stack: Stack,
     /// Where it was sent.
-    pub authority: Authority,
-    /// What precedes the request's path there.
-    pub base_path: String,
+    pub target: Arc<Target>,
     /// The stack received it in `traceparent`.
     pub span_id: u64,
     pub started: SystemTime,

@@ -1,10 +1,11 @@
 //! The history of the settings: each change, and who made it.
 
 use super::{Setting, Source};
+use crate::transport::Peer;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{collections::BTreeMap, fmt};
 use utoipa::ToSchema;
 
 /// One setting whose value or source changed.
@@ -28,7 +29,7 @@ pub struct SettingChange {
     pub to_source: Option<Source>,
     /// The occasion of the change.
     pub source: Occasion,
-    /// The address that called the API; null if it was not the API.
+    /// The address that called the API, or `a unix socket`; null if it was not the API.
     #[schema(required)]
     pub caller: Option<String>,
 }
@@ -49,7 +50,7 @@ pub enum Occasion {
 pub(crate) enum By {
     Start,
     File,
-    Api(SocketAddr),
+    Api(Peer),
 }
 
 /// Each setting whose value or source differs in `after`.
@@ -132,7 +133,7 @@ mod tests {
         let changes = changes(
             (&before, &after),
             at,
-            By::Api(([127, 0, 0, 1], 5_000).into()),
+            By::Api(Peer::Tcp(([127, 0, 0, 1], 5_000).into())),
         );
         let expected = json!([{
             "revision": 2, "at": "1970-01-01T00:00:00Z", "setting": "a", "from": 1, "to": 2,

@@ -135,8 +135,7 @@ impl DualReader<'_> {
         if let Some(result) = result {
             self.span.add(SentRequest {
                 stack,
-                authority: target.authority.clone(),
-                base_path: target.base_path.clone(),
+                target,
                 span_id: child.span_id,
                 started,
                 ended: started + took,

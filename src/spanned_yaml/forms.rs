@@ -58,8 +58,13 @@ pub(crate) fn definitions() -> Value {
         "variable": {"description": "From the environment.", "type": "string", "pattern": r"\$\{"},
         "address": {
             "type": "string",
-            "pattern": r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}$",
-            "examples": ["127.0.0.1:8080"],
+            "pattern": r"^((\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}|unix:/.*[^/])$",
+            "examples": ["127.0.0.1:8080", "unix:/run/twinread.sock"],
+        },
+        "stack_url": {
+            "type": "string",
+            "pattern": "^(http://[^/?#@]+(/[^?#]*)?|unix:/.*[^/])$",
+            "examples": ["http://127.0.0.1:9001", "unix:/run/old.sock"],
         },
         "url": {"type": "string", "pattern": "^http://[^/?#@]+(/[^?#]*)?$", "examples": ["http://127.0.0.1:9001"]},
         "duration": {

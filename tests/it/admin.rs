@@ -327,7 +327,7 @@ async fn without_a_token_only_loopback_is_listened_on() {
         token: None,
         connections: 128,
     };
-    let refused = admin::bind(config, state().await.0).await;
+    let refused = admin::bind(config, state().await.0);
     assert_eq!(
         refused.unwrap_err().kind(),
         std::io::ErrorKind::InvalidInput

@@ -120,8 +120,8 @@ fn every_fault_is_reported_at_once_by_line() {
     );
     assert_eq!(
         folder.faults(),
-        "twinread.yaml:1:9: listen: expected an address and port such as 127.0.0.1:8080, found `here`\n\
-         twinread.yaml:3:8: old.url: expected an absolute url such as http://127.0.0.1:9001, found `ftp://old`\n\
+        "twinread.yaml:1:9: listen: expected an address and port such as 127.0.0.1:8080, or unix:/path, found `here`\n\
+         twinread.yaml:3:8: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found `ftp://old`\n\
          twinread.yaml:4:10: old.http2: not available yet, only `false` is\n\
          twinread.yaml:6:3: new: `url` is missing\n\
          twinread.yaml:6:12: new.timeout: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `5`\n\
@@ -137,15 +137,15 @@ fn every_fault_is_reported_at_once_by_line() {
 const REFUSED: &[(&str, &str)] = &[
     (
         "listen: 127.0.0.1",
-        "9: listen: expected an address and port such as 127.0.0.1:8080, found `127.0.0.1`",
+        "9: listen: expected an address and port such as 127.0.0.1:8080, or unix:/path, found `127.0.0.1`",
     ),
     (
         "admin: localhost:1",
-        "8: admin: expected an address and port such as 127.0.0.1:8080, found `localhost:1`",
+        "8: admin: expected an address and port such as 127.0.0.1:8080, or unix:/path, found `localhost:1`",
     ),
     (
         "admin: 0.0.0.0:9900",
-        "8: admin: without an admin_token only a loopback address is accepted, found `0.0.0.0:9900`",
+        "8: admin: without an admin_token only a loopback address or a unix socket is accepted, found `0.0.0.0:9900`",
     ),
     (
         "admin: 127.0.0.1:8080",
@@ -452,23 +452,23 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
     ("http://old", "6: old: expected a map, found `http://old`"),
     (
         "{url: old}",
-        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found `old`",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found `old`",
     ),
     (
         "{url: 'http://'}",
-        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://\"",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found \"http://\"",
     ),
     (
         "{url: 'http://:80'}",
-        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://:80\"",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found \"http://:80\"",
     ),
     (
         "{url: 'http://old:65536'}",
-        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://old:65536\"",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found \"http://old:65536\"",
     ),
     (
         "{url: 'http://old:0'}",
-        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, found \"http://old:0\"",
+        "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found \"http://old:0\"",
     ),
     (
         "{url: 'https://old'}",

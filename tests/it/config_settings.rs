@@ -14,9 +14,10 @@ use twinread::testing::{
     ledger::Gauges,
     live::Checks,
     settings::{Refused, SettingChange, Source},
+    transport::Peer,
 };
 
-const CALLER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000);
+const CALLER: Peer = Peer::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000));
 const STACKS: &str = "old: {url: 'http://old:1'}\nnew: {url: 'http://new:2'}\n";
 
 /// A running configuration, its folder, and what it put in force.
@@ -312,7 +313,11 @@ fn a_reload_puts_in_force_what_can_change_and_names_what_cannot() {
     let config = process.running.config();
     assert_eq!(config.settings.sample.rate, 0.3);
     assert_eq!(config.routes.entries.len(), 1);
-    assert_eq!(config.settings.listen.port(), 8080, "what runs stays");
+    assert_eq!(
+        config.settings.listen.to_string(),
+        "127.0.0.1:8080",
+        "what runs stays"
+    );
     assert_eq!(config.settings.drain.grace.as_secs(), 10, "what runs stays");
     assert_eq!(process.gauges.settings_revision.get(), 2);
 

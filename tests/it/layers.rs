@@ -48,6 +48,7 @@ const LAYERS: [(Layer, &[&str]); 6] = [
         Layer::Mechanism,
         &[
             "drain",
+            "transport",
             "settings",
             "budget",
             "ledger",

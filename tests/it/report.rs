@@ -26,6 +26,7 @@ use twinread::testing::{
         self, Metrics, Protocol, Push, Sources, Traces, otlp,
         prometheus::{GaugeSource, RouteGauges, Verdict},
     },
+    http_client::Target,
     ledger::{AnsweredBy, Gauges, Ledger, RuleCount, Signal},
     pipeline::{
         Rechecked, Report, ReportedDifference, ReportedRequest, Reports, RuleEvidence, SentRequest,
@@ -317,8 +318,10 @@ fn sent(stack: Stack, span_id: u64, result: Result<u16, &'static str>) -> SentRe
     let ended = SystemTime::now();
     SentRequest {
         stack,
-        authority: "stack.example:9002".parse().unwrap(),
-        base_path: "/v2".to_owned(),
+        target: Arc::new(Target {
+            base_path: "/v2".to_owned(),
+            ..Target::new("stack.example:9002".parse().unwrap())
+        }),
         span_id,
         started: ended - Duration::from_millis(3),
         ended,
@@ -334,7 +337,7 @@ async fn each_request_to_a_stack_is_a_client_span_below_the_check() {
         sent(Stack::Old, 0x12, Ok(404)),
         sent(Stack::New, 0x13, Err("timeout")),
     ];
-    report.sent[1].authority = "[::1]".parse().unwrap();
+    Arc::make_mut(&mut report.sent[1].target).authority = "[::1]".parse().unwrap();
     let (_, request) = exported(Protocol::Grpc, report).await;
 
     let spans = spans(&request);
@@ -370,7 +373,7 @@ async fn each_request_to_a_stack_is_a_client_span_below_the_check() {
     let new = "http://stack.example:9002/v2/items/7?page=string(1)";
     assert_eq!(
         urls.collect::<Vec<_>>(),
-        [new, "http://[::1]:80/v2/items/7?page=string(1)", new]
+        [new, "http://[::1]/v2/items/7?page=string(1)", new]
     );
 }
 

@@ -185,7 +185,7 @@ async fn each_request_carries_a_span_of_its_own_below_the_check() {
         let carried = carried.map(|span| (span.trace_id, span.span_id));
         let of_stack = report.sent.iter().filter(|sent| sent.stack == stack);
         let reported = of_stack.map(|sent| {
-            let port = sent.authority.port_u16();
+            let port = sent.target.authority.port_u16();
             assert_eq!((sent.result, port), (Ok(200), Some(served.addr.port())));
             assert!(sent.started <= sent.ended);
             assert_ne!(sent.span_id, report.span.span_id);

@@ -189,7 +189,7 @@ impl Plan {
         let bound = live::bind(config, handles).unwrap();
         let (signal, watch) = drain::channel();
         LivePath {
-            addr: bound.addr(),
+            addr: bound.address().tcp().unwrap(),
             live,
             ledger,
             gauges,

@@ -14,9 +14,9 @@ use super::framing::{Found, Framing, Stage};
 use crate::{
     ledger::Bound,
     live::{connection::Caller, deadline::Deadline, switch::Decision},
+    transport::Stream,
 };
 use memchr::memchr;
-use socket2::SockRef;
 use std::{
     future::Future,
     io::{self, IoSlice},
@@ -28,7 +28,6 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
@@ -41,7 +40,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Wraps the connection to a caller.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    inner: TcpStream,
+    inner: Stream,
     framing: Framing,
     pub(in crate::live) caller: Arc<Caller>,
     /// Bytes read that may only pass later: after the decision on an upgrade, or once the line of a target is complete.
@@ -79,7 +78,7 @@ enum Spoilt {
 // === impl Guard ===
 
 impl Guard {
-    pub(crate) fn new(inner: TcpStream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(inner: Stream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             framing: Framing::default(),
@@ -95,7 +94,7 @@ impl Guard {
     }
 
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
-        self.inner.set_nodelay(true)
+        self.inner.set_nodelay()
     }
 
     /// Checks what was filled in after `start`, and takes back what must not pass.
@@ -238,7 +237,7 @@ impl Guard {
         ready!(self.writing.poll(cx, (), self.caller.limits.body_stall));
         // A socket is reported writable when a third of its buffer is free. A slow caller may have received less than
         // that.
-        match SockRef::from(&self.inner).send_vectored(bufs) {
+        match self.inner.write_now(bufs) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.caller.gauges.bound_reached(Bound::BodyStall);
                 self.caller.switch.end_in_reset();
@@ -270,8 +269,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.caller.switch.ends_in_reset() {
-            // If it cannot be set, the connection ends cleanly.
-            let _ = SockRef::from(&self.inner).set_linger(Some(Duration::ZERO));
+            self.inner.reset_at_end();
         }
     }
 }
@@ -372,7 +370,7 @@ mod tests {
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
         sync::Semaphore,
     };
 
@@ -402,7 +400,8 @@ mod tests {
         let (caller, accepted) = tokio::join!(caller, listener.accept());
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let own = Arc::new(Caller::new(limits, Gauges::default(), observers(), None));
-        (caller.unwrap(), Guard::new(accepted.unwrap().0, own, place))
+        let accepted = Stream::Tcp(accepted.unwrap().0);
+        (caller.unwrap(), Guard::new(accepted, own, place))
     }
 
     async fn times_out(guard: &mut Guard, bound: Bound) {

@@ -126,8 +126,8 @@ impl Running {
             token: token.map(str::to_owned),
             connections: 128,
         };
-        let bound = admin::bind(config, state.clone()).await.unwrap();
-        let addr = bound.addr();
+        let bound = admin::bind(config, state.clone()).unwrap();
+        let addr = bound.address().tcp().unwrap();
         let readiness = state.readiness.clone();
         // The backlog of its own listener takes the connection.
         readiness

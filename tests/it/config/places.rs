@@ -109,6 +109,7 @@ fn a_listener_at_a_stacks_address_is_refused() {
         ("listen: 127.0.0.1:9001", "http://0.0.0.0:9001"),
         ("listen: 10.1.2.3:80", "http://10.1.2.3"),
         ("admin: 127.0.0.1:9001", "http://127.0.0.1:9001/base"),
+        ("listen: unix:/run/a.sock", "unix:/run/a.sock"),
     ] {
         let name = listener.split(':').next().unwrap();
         for (stack, stacks) in [
@@ -149,6 +150,8 @@ fn a_listener_elsewhere_is_accepted() {
         ("listen: 0.0.0.0:9001", "http://10.1.2.3:9001"),
         ("listen: 0.0.0.0:9001", "http://[::1]:9001"),
         ("listen: 127.0.0.1:0", "http://127.0.0.1:9001"),
+        ("listen: unix:/run/a.sock", "unix:/run/b.sock"),
+        ("listen: unix:/run/a.sock", "http://127.0.0.1:8080"),
     ] {
         let stacks = stacks(url, "http://127.0.0.1:9009");
         let found = warned(&format!("{stacks}{listener}\n"));
