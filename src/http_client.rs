@@ -17,6 +17,6 @@ pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;
 pub use health::{Health, NoAnswer};
-pub(crate) use pooled_body::PooledBody;
+pub(crate) use pooled_body::{PooledBody, only_trailing};
 pub use target::{HostPolicy, Target, Via};
 pub(crate) use writer::{Http1Writer, WriterHandle};

@@ -12,6 +12,7 @@ mod deadline;
 mod forward;
 mod forwarded;
 mod http1;
+mod http2;
 mod limits;
 mod listener;
 mod problem;
@@ -20,6 +21,7 @@ mod route;
 mod sample;
 mod settings;
 mod switch;
+mod wire;
 
 pub use access_log::AccessLog;
 pub use forwarded::Forwarded;

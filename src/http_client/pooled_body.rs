@@ -1,6 +1,6 @@
 //! The bodies of an exchange with a stack. The answer's body returns the connection to the pool.
 
-use super::{pool::Lease, writer::WriterHandle};
+use super::{pool::Lease, remove_in_order, writer::WriterHandle};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -135,8 +135,13 @@ impl<B> fmt::Debug for PooledBody<B> {
     }
 }
 
-// The trailers that hyper would also send: none that frame or route a message.
-pub(super) fn may_trail(name: &http::HeaderName) -> bool {
+/// The trailers that hyper would also send over HTTP/1.1: none that frame or route a message.
+pub(crate) fn only_trailing(mut trailers: HeaderMap) -> HeaderMap {
+    remove_in_order(&mut trailers, |name| !may_trail(name));
+    trailers
+}
+
+fn may_trail(name: &http::HeaderName) -> bool {
     use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
     !matches!(
         *name,

@@ -117,6 +117,10 @@ pub enum Bound {
     IdleTimeout,
     /// `limits.body_stall`: the connection of a caller that sent or received nothing was closed.
     BodyStall,
+    /// `limits.streams`: a request on an HTTP/2 connection was refused.
+    Streams,
+    /// Frames of an HTTP/2 caller that carry no message, or requests that it gives up: its connection was closed.
+    Frames,
     /// Bytes received after a request for an upgrade: the connection was closed.
     Upgrade,
     /// Bytes of informational answers that wait for a caller: one was dropped.

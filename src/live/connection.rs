@@ -9,6 +9,7 @@ use super::{
     control,
     forward::{Forward, Forwarding},
     http1::hop::{self, Mark, Marks},
+    http2::request::adapt,
     limits::ListenerLimits,
     problem::Problem,
     sample::{Observed, Sampler},
@@ -21,8 +22,11 @@ use crate::{
     sample::Wish,
     settings::Current,
 };
-use futures_util::future::Either;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
+use futures_util::{future::Either, task::AtomicWaker};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{CONTENT_TYPE, UPGRADE},
+};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
@@ -67,6 +71,8 @@ pub(super) struct Caller {
     peer: Option<IpAddr>,
     /// Requests whose answer has not ended.
     exchanges: AtomicUsize,
+    /// Woken when the last of them ends.
+    pub(super) idle: AtomicWaker,
 }
 
 /// Where requests are reported; the ledger is apart.
@@ -138,6 +144,7 @@ impl Caller {
             observers,
             peer,
             exchanges: AtomicUsize::new(0),
+            idle: AtomicWaker::new(),
         }
     }
 
@@ -209,7 +216,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.caller.exchanges.fetch_sub(1, Ordering::Relaxed);
+        if self.caller.exchanges.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.caller.idle.wake();
+        }
         let took = self.received.elapsed();
         let observers = &self.caller.observers;
         if let Some(by) = self.answered_by {
@@ -230,6 +239,11 @@ impl ConnectionService {
         let live = self.shared.live.get();
         exchange.line = Line::of(&request, &live);
         let mut request = request.map(RequestBody::new);
+        if request.version() == Version::HTTP_2
+            && let Err(problem) = self.translate(&mut request)
+        {
+            return Err(RefusedRequest { problem, exchange });
+        }
         let marks = Marks::of(request.headers());
         // With a body no upgrade can be granted, and the connection's reader does not wait for a decision.
         let asks_upgrade = marks.have(Mark::Upgrade) && request.body().is_end_stream();
@@ -252,6 +266,23 @@ impl ConnectionService {
             upgrade,
             wish,
         })
+    }
+
+    /// Makes a request of HTTP/2 one of HTTP/1.1.
+    fn translate(&self, request: &mut Request<RequestBody>) -> Result<(), Problem> {
+        let limits = &self.caller.limits;
+        let bytes = head_bytes(request);
+        if request.headers().len() > limits.headers.get() || bytes > limits.header_bytes {
+            self.caller.gauges.bound_reached(Bound::Headers);
+            return Err(Problem::HeadTooLarge);
+        }
+        if request.method() != Method::CONNECT {
+            adapt(request).map_err(|_| Problem::BadHead)?;
+        }
+        if !is_grpc(request.headers()) {
+            request.body_mut().limit_stall(&self.caller);
+        }
+        Ok(())
     }
 
     fn check(&self, request: &Request<RequestBody>) -> Result<(), Problem> {
@@ -325,6 +356,25 @@ fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     let is_granted =
         request.version() == Version::HTTP_11 && request.method() != Method::CONNECT && !is_http;
     is_granted.then(|| protocol.clone())
+}
+
+/// The size that the head would have in HTTP/1.1, without its version.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    let lines = request.headers().iter();
+    target
+        + lines
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum::<usize>()
+}
+
+/// A gRPC caller may be silent for as long as it likes before its next message.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// A target has a path, or is `*` for OPTIONS (RFC 9112 3.2).

@@ -3,7 +3,7 @@
 use super::{
     body::{
         request::RequestBody,
-        response::{ResponseBody, Unwanted},
+        response::{ResponseBody, Trailers, Unwanted},
     },
     connection::{Call, Exchange, Upgrade},
     http1::{
@@ -229,7 +229,9 @@ impl Pending {
             ask_for_upgrade(&mut parts, upgrade);
         }
         let mut handle = None;
-        if call.marks.have(Mark::Expect) && !body.is_end_stream() {
+        // hyper cannot send `100 Continue` over HTTP/2, so nothing is gained by waiting.
+        let may_wait = call.version != Version::HTTP_2;
+        if may_wait && call.marks.have(Mark::Expect) && !body.is_end_stream() {
             let (gate, kept) = BodyGate::new(call.exchange.caller.switch.clone());
             body.gate = Some(gate);
             handle = Some(kept);
@@ -267,11 +269,16 @@ impl Pending {
         }
         let mut answer = answer.map(|body| ResponseBody::new(body, self.primary, sent));
         self.refuse_body(&mut answer);
+        if self.version == Version::HTTP_2 {
+            answer.body_mut().trailers = Trailers::Http2;
+            // hyper keeps the length of a body that is not there.
+            return Ok(answer);
+        }
         if answer.body().size_hint().exact().is_none() {
             let body = answer.body_mut();
             let caller = &self.exchange.caller;
             match self.version {
-                Version::HTTP_11 => body.writer = Some(caller.writer.clone()),
+                Version::HTTP_11 => body.trailers = Trailers::Http1(caller.writer.clone()),
                 _ => body.ends_connection = Some(caller.switch.clone()),
             }
         }

@@ -1,7 +1,10 @@
 //! Limits on callers of the listener.
 
-use crate::spanned_yaml::{NotYet, SIZE, settings};
-use std::{num::NonZeroUsize, time::Duration};
+use crate::spanned_yaml::{SIZE, settings};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 settings! {
     /// The section `limits`.
@@ -25,8 +28,8 @@ settings! {
         /// How long a caller may send no byte of a body, or take no byte of an answer that is there.
         #[setting(default: "60s", range: "1ms..1d")]
         pub body_stall: Duration,
-        /// Not available yet.
-        #[setting]
-        pub streams: Option<NotYet>,
+        /// Requests at once on one HTTP/2 connection; further ones are refused, and callers may send them again.
+        #[setting(default: "100", range: "1..10000")]
+        pub streams: NonZeroU32,
     }
 }

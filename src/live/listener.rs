@@ -4,9 +4,11 @@ use super::{
     connection::{Caller, ConnectionService, Observers, Shared},
     forward::Forward,
     http1::guard::Guard,
+    http2,
     limits::ListenerLimits,
     sample::Sampler,
     settings::{Config, Handles},
+    wire::{Protocol, Wire},
 };
 use crate::{
     drain,
@@ -16,10 +18,17 @@ use crate::{
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 /// How long accepting pauses when the process has no file descriptors left or the like.
@@ -101,8 +110,8 @@ impl Bound {
                 () = &mut signaled => return,
                 _ = sweep.tick() => shared.forward.sweep(),
                 accepted = acceptor.next() => match accepted {
-                    Ok(guard) => {
-                        let connection = serve(guard, shared.clone(), connection_drain.clone());
+                    Ok(wire) => {
+                        let connection = serve(wire, shared.clone(), connection_drain.clone());
                         tokio::spawn(connection);
                     }
                     Err(error) if is_of_one_connection(&error) => {}
@@ -141,7 +150,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// Those of the system.
-    async fn next(&mut self) -> io::Result<Guard> {
+    async fn next(&mut self) -> io::Result<Wire> {
         if self.next.is_none() {
             self.next = Some(self.free_slot().await);
         }
@@ -149,7 +158,7 @@ impl Acceptor {
         let permit = self.next.take().expect("a slot was taken above");
         let (gauges, observers) = (self.gauges.clone(), self.observers.clone());
         let caller = Caller::new(self.limits, gauges, observers, peer.ip());
-        Ok(Guard::new(stream, Arc::new(caller), permit))
+        Ok(Wire::new(stream, Arc::new(caller), permit))
     }
 
     async fn free_slot(&mut self) -> OwnedSemaphorePermit {
@@ -167,17 +176,44 @@ impl Acceptor {
 }
 
 /// Serves one connection until it ends.
-async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
-    let caller = guard.caller.clone();
-    if let Err(error) = guard.set_nodelay() {
+async fn serve(mut wire: Wire, shared: Arc<Shared>, mut drain: drain::Watch) {
+    let caller = wire.caller.clone();
+    if let Err(error) = wire.set_nodelay() {
         return tracing::debug!(%error, "a caller left before it was served");
     }
+    let service = ConnectionService { shared, caller };
+    match protocol(&mut wire, &mut drain).await {
+        Some(Protocol::Http1) => serve_http1(wire, service, drain).await,
+        Some(Protocol::Http2) => http2::serve(wire, service, drain).await,
+        None => {}
+    }
+}
+
+/// The protocol that the caller begins; `None` if nothing came until the drain, or too little until the time limit.
+async fn protocol(wire: &mut Wire, drain: &mut drain::Watch) -> Option<Protocol> {
+    let caller = wire.caller.clone();
+    let mut drained = pin!(drain.signaled());
+    let begun = poll_fn(|cx| match wire.poll_protocol(cx) {
+        Poll::Ready(protocol) => Poll::Ready(Some(protocol)),
+        // A caller in the middle of its request may end it.
+        Poll::Pending if !wire.stash.is_empty() => Poll::Pending,
+        Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
+    });
+    let begun = timeout(caller.limits.head_timeout, begun).await;
+    begun.unwrap_or_else(|_| {
+        caller.gauges.bound_reached(ledger::Bound::HeadTimeout);
+        None
+    })
+}
+
+async fn serve_http1(wire: Wire, service: ConnectionService, mut drain: drain::Watch) {
+    let (caller, live) = (service.caller.clone(), service.shared.live.clone());
     poll_fn(|cx| {
         caller.writer.written_by(cx.waker());
         Poll::Ready(())
     })
     .await;
-    let io = TokioIo::new(Http1Writer::new(guard, caller.writer.clone()));
+    let io = TokioIo::new(Http1Writer::new(Guard::new(wire), caller.writer.clone()));
     let mut builder = http1::Builder::new();
     builder
         .auto_date_header(false)
@@ -185,11 +221,6 @@ async fn serve(guard: Guard, shared: Arc<Shared>, mut drain: drain::Watch) {
     if caller.limits.headers.get() != HEADERS {
         builder.max_headers(caller.limits.headers.get());
     }
-    let live = shared.live.clone();
-    let service = ConnectionService {
-        shared,
-        caller: caller.clone(),
-    };
     let connection = builder.serve_connection(io, service).with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {

@@ -19,6 +19,10 @@ pub(super) enum Problem {
     Connect,
     /// A request target that names no resource.
     BadTarget,
+    /// A head of HTTP/2 that is malformed or contradicts itself.
+    BadHead,
+    /// A head of HTTP/2 past the limits.
+    HeadTooLarge,
     /// The request has come back to the instance of twinread that sent it.
     Loop,
 }
@@ -32,7 +36,8 @@ impl Problem {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::NoAnswer(..) => StatusCode::BAD_GATEWAY,
-            Self::BadRequest | Self::BadTarget => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::BadTarget | Self::BadHead => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::Loop => StatusCode::LOOP_DETECTED,
@@ -50,8 +55,10 @@ impl Problem {
                 NoAnswer::Truncated => LiveFailure::Truncated,
                 NoAnswer::NoFile => LiveFailure::Limit,
             },
-            Self::BodyTimeout => LiveFailure::Limit,
-            Self::BadRequest | Self::Connect | Self::BadTarget => LiveFailure::BadRequest,
+            Self::BodyTimeout | Self::HeadTooLarge => LiveFailure::Limit,
+            Self::BadRequest | Self::Connect | Self::BadTarget | Self::BadHead => {
+                LiveFailure::BadRequest
+            }
             Self::Loop => LiveFailure::Loop,
         }
     }
@@ -101,6 +108,8 @@ impl fmt::Display for Problem {
             Self::BodyTimeout => "the body of the request did not come in time",
             Self::Connect => "CONNECT is not supported",
             Self::BadTarget => "the request target names no resource",
+            Self::BadHead => "the head of the request is not acceptable HTTP",
+            Self::HeadTooLarge => "the head of the request is too large",
             Self::Loop => {
                 "the request has passed this twinread before: a stack's url leads back to it"
             }

@@ -197,8 +197,8 @@ const REFUSED: &[(&str, &str)] = &[
         "22: limits.body_stall: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `60`",
     ),
     (
-        "limits: {streams: 100}",
-        "19: limits.streams: not available yet",
+        "limits: {streams: 0}",
+        "19: limits.streams: expected a whole number from 1 to 10000, found `0`",
     ),
     (
         "max_routes: 0",
@@ -653,7 +653,7 @@ allow_same_stack: false       # true: old and new may be the same place, to see 
 paused: false
 serve_from: old               # which stack is primary; changeable at runtime
 limits:                       # of the listener; reaching one is counted
-  {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s}
+  {connections: 10000, header_bytes: 64KiB, headers: 100, head_timeout: 10s, idle_timeout: 300s, body_stall: 60s, streams: 100}
 
 old:
   url: http://127.0.0.1:9001  # http or https; base path allowed

@@ -7,6 +7,7 @@ mod declared;
 mod draining;
 mod failures;
 mod forwarding;
+mod http2;
 mod informational;
 mod limits;
 mod smuggling;

@@ -80,6 +80,17 @@ impl Conn {
         std::mem::replace(&mut self.read, rest)
     }
 
+    /// As [`read_bytes`](Self::read_bytes), but `None` if the other side ends before.
+    pub(crate) async fn try_read_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.read.len() < count {
+            if within("more bytes", self.fill()).await == 0 {
+                return None;
+            }
+        }
+        let rest = self.read.split_off(count);
+        Some(std::mem::replace(&mut self.read, rest))
+    }
+
     /// The rest until the other side ends, cleanly or not.
     pub(crate) async fn rest(&mut self) -> String {
         while within("the end", self.fill()).await > 0 {}

@@ -11,6 +11,7 @@
 
 mod command;
 mod conn;
+pub(crate) mod http2;
 mod live_path;
 mod sidecar;
 mod stack;

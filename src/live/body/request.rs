@@ -1,12 +1,21 @@
 //! The body of a live request, streamed to the primary.
 
 use super::bounded_copy::{End, SharedCopy};
-use crate::live::http1::expect_continue::{BodyGate, Decision};
+use crate::{
+    ledger::Bound,
+    live::{
+        connection::Caller,
+        deadline::Deadline,
+        http1::expect_continue::{BodyGate, Decision},
+    },
+};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
+    io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,6 +27,15 @@ pub(crate) struct RequestBody {
     /// Holds the body back.
     pub(in crate::live) gate: Option<BodyGate>,
     recording: Option<SharedCopy>,
+    /// Of a body that shares its connection. Otherwise the connection has one.
+    stall: Option<Box<Stall>>,
+}
+
+/// Limits how long the caller may send nothing.
+#[derive(Debug)]
+struct Stall {
+    deadline: Deadline<()>,
+    caller: Arc<Caller>,
 }
 
 /// Why a request body is incomplete.
@@ -25,6 +43,8 @@ pub(crate) struct RequestBody {
 pub(crate) enum Broken {
     #[error("the caller's body broke")]
     Caller(#[source] hyper::Error),
+    #[error("the caller's body did not come in time")]
+    Stalled(#[source] io::Error),
     #[error("the answer came without the body")]
     Unwanted,
 }
@@ -49,9 +69,36 @@ impl RequestBody {
         }
     }
 
+    /// Ends the body if the caller sends none of it for too long.
+    pub(in crate::live) fn limit_stall(&mut self, caller: &Arc<Caller>) {
+        self.stall = self.inner.is_some().then(|| {
+            Box::new(Stall {
+                deadline: Deadline::new(),
+                caller: caller.clone(),
+            })
+        });
+    }
+
+    fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(inner).poll_frame(cx);
+        let Some(stall) = &mut self.stall else {
+            return frame.map_err(Broken::Caller);
+        };
+        if frame.is_pending() {
+            ready!(stall.poll(cx));
+            let timed_out = io::ErrorKind::TimedOut.into();
+            return Poll::Ready(Some(Err(Broken::Stalled(timed_out))));
+        }
+        stall.deadline.stop();
+        frame.map_err(Broken::Caller)
+    }
+
     /// Passes the frame to the recording. Checks for the end after every frame, because hyper stops at the declared
     /// length.
-    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, hyper::Error>>) {
+    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, Broken>>) {
         let (Some(recording), Some(inner)) = (&self.recording, &self.inner) else {
             return;
         };
@@ -71,6 +118,17 @@ impl RequestBody {
     }
 }
 
+// === impl Stall ===
+
+impl Stall {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.caller.limits.body_stall;
+        ready!(self.deadline.poll(cx, (), limit));
+        self.caller.gauges.bound_reached(Bound::BodyStall);
+        Poll::Ready(())
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = Broken;
@@ -86,12 +144,9 @@ impl Body for RequestBody {
             }
             this.gate = None;
         }
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(None);
-        };
-        let frame = ready!(Pin::new(inner).poll_frame(cx));
+        let frame = ready!(this.poll_inner(cx));
         this.note(frame.as_ref());
-        Poll::Ready(frame.map(|frame| frame.map_err(Broken::Caller)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

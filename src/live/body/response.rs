@@ -2,7 +2,7 @@
 
 use super::request::RequestBody;
 use crate::{
-    http_client::{PooledBody, WriterHandle},
+    http_client::{PooledBody, WriterHandle, only_trailing},
     ledger::AnsweredBy,
     live::{
         capture::AnswerCapture, connection::Exchange, http1::expect_continue::GateHandle,
@@ -24,8 +24,7 @@ use std::{
 pub(crate) struct ResponseBody {
     source: Source,
     pub(in crate::live) origin: Origin,
-    /// Writes the trailers; `None` drops them.
-    pub(in crate::live) writer: Option<Arc<WriterHandle>>,
+    pub(in crate::live) trailers: Trailers,
     /// Set if the end of the body is the end of the connection, so that a broken body must end in a reset.
     pub(in crate::live) ends_connection: Option<Switch>,
     /// A request body that the primary did not want, held back until the answer ends.
@@ -51,6 +50,16 @@ enum Source {
     /// No body, but the length that the header declares (RFC 9110 15.4.5). Without a size hint, hyper drops the header.
     Untold(u64),
     Own(Option<Bytes>),
+}
+
+/// What becomes of the trailers.
+#[derive(Debug, Default)]
+pub(in crate::live) enum Trailers {
+    #[default]
+    Dropped,
+    /// hyper only sends announced ones, so the writer handle sends them.
+    Http1(Arc<WriterHandle>),
+    Http2,
 }
 
 /// Refuses the request body when dropped.
@@ -82,7 +91,7 @@ impl ResponseBody {
         Self {
             source,
             origin,
-            writer: None,
+            trailers: Trailers::default(),
             ends_connection: None,
             unwanted: None,
             capture: None,
@@ -131,15 +140,17 @@ impl ResponseBody {
         }
     }
 
-    /// Removes trailers from the stream: hyper only sends announced ones, so the writer handle sends them.
+    /// Removes trailers from the stream where hyper would not send them.
     fn divert(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match frame.into_trailers() {
-            Ok(trailers) => {
-                if let Some(writer) = &self.writer {
+            Ok(trailers) => match &self.trailers {
+                Trailers::Dropped => None,
+                Trailers::Http1(writer) => {
                     writer.end_with(&trailers);
+                    None
                 }
-                None
-            }
+                Trailers::Http2 => Some(Frame::trailers(only_trailing(trailers))),
+            },
             Err(frame) => Some(frame),
         }
     }

@@ -13,8 +13,7 @@
 use super::framing::{Found, Framing, Stage};
 use crate::{
     ledger::Bound,
-    live::{connection::Caller, deadline::Deadline, switch::Decision},
-    transport::Stream,
+    live::{deadline::Deadline, switch::Decision, wire::Wire},
 };
 use memchr::memchr;
 use std::{
@@ -22,13 +21,11 @@ use std::{
     io::{self, IoSlice},
     mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep},
 };
 
@@ -40,20 +37,15 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Wraps the connection to a caller.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    inner: Stream,
+    /// Its stash holds bytes that may only pass later: after the decision on an upgrade, or once the line of a target is
+    /// complete.
+    wire: Wire,
     framing: Framing,
-    pub(in crate::live) caller: Arc<Caller>,
-    /// Bytes read that may only pass later: after the decision on an upgrade, or once the line of a target is complete.
-    stash: Vec<u8>,
     /// The stash begins within a target that needs encoding.
     holds_target: bool,
     spoilt: Option<Spoilt>,
     reading: Deadline<Wait>,
-    /// Runs while the caller receives nothing although output waits.
-    writing: Deadline<()>,
     linger: Option<Pin<Box<Sleep>>>,
-    /// Counts this connection against the limit until it is closed.
-    _place: OwnedSemaphorePermit,
 }
 
 /// What the caller must send next.
@@ -78,23 +70,15 @@ enum Spoilt {
 // === impl Guard ===
 
 impl Guard {
-    pub(crate) fn new(inner: Stream, caller: Arc<Caller>, place: OwnedSemaphorePermit) -> Self {
+    pub(in crate::live) fn new(wire: Wire) -> Self {
         Self {
-            inner,
+            wire,
             framing: Framing::default(),
-            caller,
-            stash: Vec::new(),
             holds_target: false,
             spoilt: None,
             reading: Deadline::new(),
-            writing: Deadline::new(),
             linger: None,
-            _place: place,
         }
-    }
-
-    pub(crate) fn set_nodelay(&self) -> io::Result<()> {
-        self.inner.set_nodelay()
     }
 
     /// Checks what was filled in after `start`, and takes back what must not pass.
@@ -108,7 +92,7 @@ impl Guard {
         match found {
             Found::Sound => {
                 if let Some(has_begun) = self.framing.expected_body {
-                    self.caller.switch.set_body_begun(has_begun);
+                    self.wire.caller.switch.set_body_begun(has_begun);
                 }
             }
             Found::Fault(at) => {
@@ -127,40 +111,31 @@ impl Guard {
     /// Moves what was filled in from `at` on to the front of the stash.
     fn take_back(&mut self, buf: &mut ReadBuf<'_>, at: usize) {
         let mut rest = buf.filled()[at..].to_vec();
-        rest.append(&mut self.stash);
-        self.stash = rest;
+        rest.append(&mut self.wire.stash);
+        self.wire.stash = rest;
         buf.set_filled(at);
     }
 
     /// Reads to the end of the target's line, and encodes the target.
     fn poll_target(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let most = self.caller.limits.header_bytes;
-        while memchr(b'\n', &self.stash).is_none() && self.stash.len() <= most {
-            match self.poll_more(cx) {
+        let most = self.wire.caller.limits.header_bytes;
+        while memchr(b'\n', &self.wire.stash).is_none() && self.wire.stash.len() <= most {
+            match self.wire.poll_more(cx) {
                 Poll::Pending => return self.poll_wait(cx),
                 Poll::Ready(Ok(0)) => break,
                 Poll::Ready(more) => more.map(drop)?,
             }
         }
-        self.stash = self.framing.encode_target(&self.stash);
+        self.wire.stash = self.framing.encode_target(&self.wire.stash);
         self.holds_target = false;
         Poll::Ready(Ok(()))
-    }
-
-    /// Appends the next bytes to the stash. Returns their number; 0 at the end.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut scratch = [0; 4096];
-        let mut buf = ReadBuf::new(&mut scratch);
-        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
-        self.stash.extend_from_slice(buf.filled());
-        Poll::Ready(Ok(buf.filled().len()))
     }
 
     /// Detects the body of a request with `Expect` that the caller sends without waiting. Nobody reads it yet.
     fn look_for_body(&mut self, cx: &mut Context<'_>) {
         let is_awaited = self.framing.expected_body == Some(false);
-        if is_awaited && self.stash.is_empty() && self.poll_more(cx).is_ready() {
-            self.caller.switch.set_body_begun(true);
+        if is_awaited && self.wire.stash.is_empty() && self.wire.poll_more(cx).is_ready() {
+            self.wire.caller.switch.set_body_begun(true);
         }
     }
 
@@ -170,14 +145,14 @@ impl Guard {
             self.reading.stop();
             return Poll::Pending;
         };
-        let limits = &self.caller.limits;
+        let limits = &self.wire.caller.limits;
         let (limit, bound) = match wait {
             Wait::FirstByte | Wait::Head => (limits.head_timeout, Bound::HeadTimeout),
             Wait::Request => (limits.idle_timeout, Bound::IdleTimeout),
             Wait::Body => (limits.body_stall, Bound::BodyStall),
         };
         ready!(self.reading.poll(cx, wait, limit));
-        self.caller.gauges.bound_reached(bound);
+        self.wire.caller.gauges.bound_reached(bound);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -187,7 +162,7 @@ impl Guard {
             Stage::Untouched => Some(Wait::FirstByte),
             Stage::Head => Some(Wait::Head),
             // The writing side limits an answer that is still being written.
-            Stage::Between if self.caller.is_idle() && !self.writing.is_running() => {
+            Stage::Between if self.wire.caller.is_idle() && !self.wire.is_writing() => {
                 Some(Wait::Request)
             }
             Stage::Body => Some(Wait::Body),
@@ -198,55 +173,24 @@ impl Guard {
     /// Resolves to the decision on an upgrade. Reads and keeps bytes meanwhile, because only reading detects the end of
     /// a connection.
     fn poll_decision(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Decision>> {
-        if let Poll::Ready(decision) = self.caller.switch.poll_take(cx) {
+        if let Poll::Ready(decision) = self.wire.caller.switch.poll_take(cx) {
             return Poll::Ready(Ok(decision));
         }
         loop {
-            if ready!(self.poll_more(cx))? == 0 {
+            if ready!(self.wire.poll_more(cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            if self.stash.len() > self.caller.limits.header_bytes {
-                self.caller.gauges.bound_reached(Bound::Upgrade);
+            if self.wire.stash.len() > self.wire.caller.limits.header_bytes {
+                self.wire.caller.gauges.bound_reached(Bound::Upgrade);
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
         }
     }
 
     fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.stash.is_empty() {
-            let room = buf.remaining().min(self.stash.len());
-            buf.put_slice(&self.stash[..room]);
-            self.stash.drain(..room);
-            return Poll::Ready(Ok(()));
-        }
-        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+        match self.wire.poll_read(cx, buf) {
             Poll::Pending => self.poll_wait(cx),
             ready => ready,
-        }
-    }
-
-    /// Returns an error if the caller has received nothing for too long.
-    fn poll_untaken(
-        &mut self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.framing.is_tunnel() {
-            return Poll::Pending;
-        }
-        ready!(self.writing.poll(cx, (), self.caller.limits.body_stall));
-        // A socket is reported writable when a third of its buffer is free. A slow caller may have received less than
-        // that.
-        match self.inner.write_now(bufs) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.caller.gauges.bound_reached(Bound::BodyStall);
-                self.caller.switch.end_in_reset();
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            sent => {
-                self.writing.stop();
-                Poll::Ready(sent)
-            }
         }
     }
 
@@ -255,22 +199,7 @@ impl Guard {
         if linger.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let mut scratch = [0; 4096];
-        loop {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
-            }
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if self.caller.switch.ends_in_reset() {
-            self.inner.reset_at_end();
-        }
+        self.wire.poll_drop(cx)
     }
 }
 
@@ -323,35 +252,29 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.inner).poll_write_vectored(cx, bufs) {
-            Poll::Pending => this.poll_untaken(cx, bufs),
-            written => {
-                this.writing.stop();
-                written
-            }
-        }
+        let is_limited = !self.framing.is_tunnel();
+        self.wire.poll_write(cx, bufs, is_limited)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.wire.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper has tried to read before the answer ended, and waits to be woken.
         if self.wait() == Some(Wait::Request) {
-            let limit = self.caller.limits.idle_timeout;
+            let limit = self.wire.caller.limits.idle_timeout;
             let _ = self.reading.poll(cx, Wait::Request, limit);
         }
         let this = &mut *self;
         this.look_for_body(cx);
-        Pin::new(&mut this.inner).poll_flush(cx)
+        this.wire.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.linger.is_none() {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            ready!(this.wire.poll_shutdown(cx))?;
         }
         if !this.framing.is_between_requests() {
             ready!(this.poll_linger(cx));
@@ -366,8 +289,13 @@ mod tests {
     use crate::{
         http_client::{Health, Target},
         ledger::{Gauges, Timings},
-        live::{ListenerLimits, connection::Observers},
+        live::{
+            ListenerLimits,
+            connection::{Caller, Observers},
+        },
+        transport::Stream,
     };
+    use std::sync::Arc;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -400,15 +328,15 @@ mod tests {
         let (caller, accepted) = tokio::join!(caller, listener.accept());
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let own = Arc::new(Caller::new(limits, Gauges::default(), observers(), None));
-        let accepted = Stream::Tcp(accepted.unwrap().0);
-        (caller.unwrap(), Guard::new(accepted, own, place))
+        let wire = Wire::new(Stream::Tcp(accepted.unwrap().0), own, place);
+        (caller.unwrap(), Guard::new(wire))
     }
 
     async fn times_out(guard: &mut Guard, bound: Bound) {
         let mut read = Vec::new();
         let error = guard.read_to_end(&mut read).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(guard.caller.gauges.bounds_reached(bound), 1);
+        assert_eq!(guard.wire.caller.gauges.bounds_reached(bound), 1);
     }
 
     #[tokio::test]
@@ -431,7 +359,7 @@ mod tests {
             ..limits()
         })
         .await;
-        let exchange = guard.caller.begin();
+        let exchange = guard.wire.caller.begin();
         caller
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .await
@@ -455,7 +383,7 @@ mod tests {
         let answer = vec![0; 64 << 20];
         let error = guard.write_all(&answer).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(guard.caller.gauges.bounds_reached(Bound::BodyStall), 1);
+        assert_eq!(guard.wire.caller.gauges.bounds_reached(Bound::BodyStall), 1);
     }
 
     #[tokio::test]
