@@ -7,9 +7,7 @@ mod bucket;
 mod paced;
 
 pub(crate) use bucket::Bucket;
-#[cfg(test)]
-pub(crate) use paced::PAUSE;
-pub(crate) use paced::Paced;
+pub(crate) use paced::{PAUSE, Paced};
 
 use std::sync::{
     Arc,

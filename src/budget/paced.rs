@@ -31,6 +31,11 @@ impl Paced {
         now.saturating_duration_since(self.at) < PAUSE
     }
 
+    /// Takes the number of events that had no report, if there are any.
+    pub(crate) fn take_suppressed(&mut self) -> Option<u64> {
+        (self.suppressed > 0).then(|| mem::take(&mut self.suppressed))
+    }
+
     /// The number of events since the last report if this one may be reported; else counts it.
     pub(crate) fn admit(&mut self, now: Instant) -> Option<u64> {
         if self.is_recent(now) {

@@ -2,7 +2,7 @@
 
 use super::log_writer::LogWriter;
 use crate::{
-    budget::Paced,
+    budget::{PAUSE, Paced},
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, Sent},
     spanned_yaml::{Choice, settings},
@@ -12,7 +12,10 @@ use std::{
     io::{self, IsTerminal as _},
     time::Instant,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{self, MissedTickBehavior},
+};
 use tracing::Dispatch;
 use tracing_subscriber::{
     EnvFilter,
@@ -136,14 +139,45 @@ impl Mismatches {
 
     /// Ends when every sender of reports is dropped.
     pub(crate) async fn run(mut self) {
-        while let Some(report) = self.reports.recv().await {
-            if !matches!(report.outcome, Outcome::Mismatch(_)) {
-                continue;
+        let mut minutes = time::interval(PAUSE);
+        minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                report = self.reports.recv() => match report {
+                    Some(report) => self.log(&report, Instant::now()),
+                    None => break,
+                },
+                _ = minutes.tick() => self.flush_ended(Instant::now()),
             }
-            let worst = most_severe(&report.differences);
-            let class = worst.map_or(OTHERS, |difference| &difference.class);
-            if let Some(suppressed) = self.admits(class, Instant::now()) {
-                write(&report, worst, suppressed);
+        }
+        self.flush(|_| true);
+    }
+
+    fn log(&mut self, report: &Report, now: Instant) {
+        if !matches!(report.outcome, Outcome::Mismatch(_)) {
+            return;
+        }
+        let worst = most_severe(&report.differences);
+        let class = worst.map_or(OTHERS, |difference| &difference.class);
+        if let Some(suppressed) = self.admits(class, now) {
+            write(report, worst, suppressed);
+        }
+    }
+
+    /// Flushes the classes whose pause is over.
+    fn flush_ended(&mut self, now: Instant) {
+        self.flush(|last| !last.is_recent(now));
+    }
+
+    /// Logs how many mismatches of each chosen class had no line since its last one: no further mismatch may come to
+    /// report it.
+    fn flush(&mut self, is_due: impl Fn(&Paced) -> bool) {
+        let due = self.classes.iter_mut().filter(|(_, last)| is_due(last));
+        for (class, last) in due {
+            if let Some(suppressed) = last.take_suppressed() {
+                let class = Some(class).filter(|class| *class != OTHERS);
+                tracing::warn!(class, suppressed, "further mismatches");
             }
         }
     }
@@ -152,6 +186,7 @@ impl Mismatches {
     fn admits(&mut self, class: &str, now: Instant) -> Option<u64> {
         let is_new = !self.classes.contains_key(class);
         if is_new && self.classes.len() >= MAX_CLASSES {
+            self.flush_ended(now);
             self.classes
                 .retain(|class, last| class == OTHERS || last.is_recent(now));
         }
@@ -192,7 +227,6 @@ fn write(report: &Report, worst: Option<&ReportedDifference>, suppressed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::PAUSE;
     use crate::{
         ledger::{Gauges, Signal},
         outcome::Mark,
@@ -288,6 +322,34 @@ mod tests {
         assert!(mismatches.classes.len() <= MAX_CLASSES + 1);
     }
 
+    #[test]
+    fn suppressed_mismatches_of_a_class_that_stops_are_counted() {
+        let (_tx, rx) = mpsc::channel(1);
+        let mut mismatches = Mismatches::new(rx);
+        let now = Instant::now();
+        let mismatch = report(Outcome::Mismatch(Mark::Plain));
+        let page = Page::default();
+        let writer = page.clone();
+        let dispatch = Config::default().dispatch(Colours::Plain, move || writer.clone());
+        tracing::dispatcher::with_default(&dispatch, || {
+            (0..3).for_each(|_| mismatches.log(&mismatch, now));
+            mismatches.flush_ended(now + PAUSE / 2);
+            mismatches.flush_ended(now + PAUSE);
+            mismatches.flush_ended(now + 2 * PAUSE);
+            mismatches.log(&mismatch, now + 2 * PAUSE);
+        });
+        let written = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let ends = [
+            "suppressed=0",
+            "further mismatches class=\"c1a55\" suppressed=2",
+            "suppressed=0",
+        ];
+        assert_eq!(written.lines().count(), ends.len(), "{written}");
+        for (line, end) in written.lines().zip(ends) {
+            assert!(line.ends_with(end), "{end}: {written}");
+        }
+    }
+
     #[tokio::test]
     async fn a_mismatch_is_one_line_that_leads_to_its_trace() {
         let lines = lines(Format::Text, |reports| {
@@ -296,11 +358,12 @@ mod tests {
             reports.send(report(Outcome::Transient));
         });
         let lines = lines.await;
-        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert_eq!(lines.lines().count(), 2, "{lines}");
         for part in [
             "WARN",
             "mismatch route=\"get-item\" place=\"$.price\" kind=\"value\" old=\"number(3)\" class=\"c1a55\" differences=1",
             "trace_id=00000000000000000000000000000abc suppressed=0",
+            "further mismatches class=\"c1a55\" suppressed=1",
         ] {
             assert!(lines.contains(part), "{part} in {lines}");
         }
