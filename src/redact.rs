@@ -68,7 +68,7 @@ pub struct Redactor {
 }
 
 /// Headers that HTTP itself needs and that identify nobody: their values help to read a report.
-const HARMLESS: [&str; 19] = [
+const HARMLESS: [&str; 21] = [
     "accept",
     "accept-encoding",
     "accept-ranges",
@@ -88,6 +88,8 @@ const HARMLESS: [&str; 19] = [
     "traceparent",
     "transfer-encoding",
     "vary",
+    "x-forwarded-host",
+    "x-forwarded-proto",
 ];
 
 // === impl Values ===

@@ -200,6 +200,25 @@ fn masked_values_are_never_sent_in_a_recheck() {
 }
 
 #[test]
+fn headers_that_twinread_adds_do_not_prevent_a_recheck() {
+    for forwarded in ["append", "replace"] {
+        let pair = Pair::start(&format!("forwarded: {forwarded}\n"));
+        let class = pair.read(&["/items/1"], "");
+        let (code, document) = pair.recheck(&class, &[]);
+        assert_eq!(
+            (code, counts(&document)),
+            (Some(1), [1, 0, 0]),
+            "{document}"
+        );
+        let heads = pair.heads.lock().unwrap();
+        for added in ["x-forwarded-proto: http\r\n", "x-forwarded-host: a\r\n"] {
+            assert!(heads.iter().all(|head| head.contains(added)), "{heads:?}");
+        }
+        assert!(!heads[1].contains("x-forwarded-for"), "masked: {heads:?}");
+    }
+}
+
+#[test]
 fn no_more_is_read_than_the_budget_of_rechecks_allows() {
     let pair = Pair::start("");
     let class = pair.read(&["/items/1", "/items/2"], "");
