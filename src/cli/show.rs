@@ -141,6 +141,10 @@ impl Example {
             ("new", answered(&mismatch.new)),
             ("read again", rechecks(mismatch)),
         ];
+        if mismatch.conditional {
+            let read = "left out when the stacks were read, so that the content is compared";
+            facts.push(("conditions", read.to_owned()));
+        }
         if !mismatch.noise.is_empty() {
             let noise = mismatch.noise.join(", ");
             facts.push(("noise", format!("old differs from itself at {noise}")));

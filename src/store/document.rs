@@ -38,6 +38,9 @@ pub struct Mismatch {
     pub count: usize,
     /// How often both stacks were read again.
     pub rechecks: u32,
+    /// Whether both stacks were read without the conditions of the request, which had left nothing to compare.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub conditional: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_ms: Option<u64>,
     /// Places where the old stack's own readings differ.
@@ -96,6 +99,7 @@ impl Mismatch {
             new: report.new.clone(),
             count: report.count,
             rechecks: report.rechecked.count,
+            conditional: report.rechecked.is_conditional,
             lag_ms: report.rechecked.lag_ms(),
             noise: report.rechecked.noise.clone(),
             differences: report.differences.clone(),

@@ -2,7 +2,7 @@
 
 use crate::{
     ONE,
-    support::{Reply, Sidecar, Stack, eventually},
+    support::{Reply, Sidecar, Stack, eventually, twinread},
 };
 use serde_json::Value;
 
@@ -69,4 +69,51 @@ fn new_stack_that_answers_304_to_its_own_tag_is_safe() {
     let other = tagged("2", |request| request.contains("\"2\""));
     let verdict = judged(&own(), &other, "old");
     assert_eq!(verdict["verdict"], "safe", "{verdict:#}");
+}
+
+#[test]
+fn an_example_says_that_it_was_read_without_conditions() {
+    let body = |price: u32| format!(r#"{{"price": {price}}}"#);
+    let stack = |price: u32| {
+        let body = body(price);
+        Stack::start(move |request| {
+            let is_known = request.to_lowercase().contains("if-none-match");
+            let (status, body) = if is_known {
+                ("304 Not Modified", "")
+            } else {
+                ("200 OK", body.as_str())
+            };
+            Reply::Write(format!(
+                "HTTP/1.1 {status}\r\netag: \"1\"\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            ))
+        })
+    };
+    let (old, new) = (stack(9), stack(8));
+    let recheck = "after: [1ms], max_per_second: 1000000";
+    let sidecar = Sidecar::rechecking(old.addr, new.addr, (recheck, ""));
+    for (conditions, is_conditional) in [("if-none-match: \"1\"\r\n", true), ("", false)] {
+        let mut caller = sidecar.caller();
+        caller.send(&format!(
+            "GET /items/17 HTTP/1.1\r\nhost: a\r\n{conditions}\r\n"
+        ));
+        let id = eventually("the mismatch is kept", || {
+            let page = sidecar.ask("/v1/mismatches");
+            let newest = page["mismatches"][0].clone();
+            let conditional = newest["conditional"] == true;
+            (conditional == is_conditional && newest["outcome"] == "mismatch")
+                .then(|| newest["id"].as_str().unwrap().to_owned())
+        });
+        let output = twinread()
+            .args(["show", &id, "--admin", &format!("http://{}", sidecar.admin)])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            shown.contains("\n  conditions left out"),
+            is_conditional,
+            "{shown}"
+        );
+    }
 }
