@@ -4,7 +4,9 @@ pub(crate) mod preview;
 pub(crate) mod suggest;
 
 use crate::value::{Kind, Place};
+use regex::Regex;
 use serde_json::Value as Json;
+use std::{borrow::Cow, sync::LazyLock};
 use suggest::Hints;
 
 /// A stored mismatch.
@@ -18,6 +20,8 @@ pub(crate) struct Example<'e> {
     pub content_types: [Option<&'e str>; 2],
     /// The headers of both answers as stored; their names are never masked.
     pub headers: [&'e [(String, String)]; 2],
+    /// How often both stacks were read again.
+    pub rechecks: u32,
     /// The places where readings of the old stack differ from one another.
     pub noise: &'e [String],
     /// The number of all differences; some may not be kept.
@@ -42,6 +46,10 @@ pub(crate) struct ExampleDifference<'e> {
     pub reported: [Option<&'e str>; 2],
 }
 
+/// A member whose name looks like an index is taken for one; no class has such a place.
+static INDEX: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\[\d+\]").expect("the pattern must be valid"));
+
 // === impl Example ===
 
 impl<'e> Example<'e> {
@@ -51,6 +59,16 @@ impl<'e> Example<'e> {
         let named =
             places.filter_map(|place| Some((place.as_str(), place.strip_prefix("header.")?)));
         named.filter(|(_, name)| self.sends(|other| other == *name) == [true; 2])
+    }
+
+    /// Whether readings of the old stack differ at a place, given as in a class; it may be a header whose name ends in
+    /// `*`.
+    fn varies_at(&self, at: &str) -> bool {
+        let is_at = |place: &String| match at.strip_suffix('*') {
+            Some(start) if at.starts_with("header.") => place.starts_with(start),
+            _ => class_place(place) == at,
+        };
+        self.noise.iter().any(is_at)
     }
 
     /// Whether all its differences were kept: nothing explains those that were not.
@@ -63,6 +81,11 @@ impl<'e> Example<'e> {
         self.headers
             .map(|headers| headers.iter().any(|(name, _)| is_named(name)))
     }
+}
+
+/// A place with its array indices as `[*]`.
+fn class_place(place: &str) -> Cow<'_, str> {
+    INDEX.replace_all(place, "[*]")
 }
 
 // === impl ExampleDifference ===

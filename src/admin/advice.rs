@@ -99,9 +99,19 @@ pub(super) async fn preview(
         let detail = "the body is no text: expected a rule file, as YAML or JSON";
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
-    turn.take(move || rules::preview(&state.store, &state.ledger, epoch.as_deref(), &file))
-        .await
-        .map(Json)
+    let config = state.running.config();
+    turn.take(move || {
+        let in_force = &config.comparing.rules;
+        rules::preview(
+            &state.store,
+            &state.ledger,
+            in_force,
+            epoch.as_deref(),
+            &file,
+        )
+    })
+    .await
+    .map(Json)
 }
 
 // === impl AskedEpoch ===

@@ -46,6 +46,10 @@ pub(crate) struct Hides {
     pub differences: u64,
     /// In how many mismatches, whatever else differs there.
     pub mismatches: u64,
+    /// In how many mismatches it may hide something, but that is not known.
+    pub unknown: u64,
+    /// In how many mismatches it is for a header that differs between readings of the old stack.
+    pub noise: u64,
 }
 
 // === impl Preview ===
@@ -72,17 +76,26 @@ impl Preview {
     pub(crate) fn effect(&self, example: &Example<'_>, hides: &mut [Hides]) -> Effect {
         let mut effects = Vec::new();
         let mut hiding = BTreeSet::new();
+        let mut unknown = BTreeSet::new();
         for difference in &example.differences {
             let (effect, rule) = self.one(example, difference);
-            if let (Effect::Hidden, Some(rule)) = (effect, rule) {
-                hides[rule].differences += 1;
-                hiding.insert(rule);
+            match (effect, rule) {
+                (Effect::Hidden, Some(rule)) => {
+                    hides[rule].differences += 1;
+                    hiding.insert(rule);
+                }
+                (Effect::Unknown, _) => unknown.extend(self.concerned(example, difference)),
+                _ => {}
             }
             effects.push(effect);
         }
-        hiding
-            .into_iter()
-            .for_each(|rule| hides[rule].mismatches += 1);
+        if !example.is_whole() {
+            unknown.extend(self.of_body(example));
+        }
+        let of_noise = self.of_noise(example);
+        each(hides, &hiding, |hides| hides.mismatches += 1);
+        each(hides, &unknown, |hides| hides.unknown += 1);
+        each(hides, &of_noise, |hides| hides.noise += 1);
         let are_hidden = effects.iter().all(|effect| *effect == Effect::Hidden);
         if are_hidden && example.is_whole() {
             Effect::Hidden
@@ -164,6 +177,46 @@ impl Preview {
         let ignores = |rule: &usize| rules[*rule].action == Action::Ignore;
         let mut at_body = self.rules().at_body().iter().copied().filter(ignores);
         at_body.find(|rule| self.applies(&rules[*rule], example))
+    }
+
+    /// The rules that may hide a difference.
+    fn concerned(
+        &self,
+        example: &Example<'_>,
+        difference: &ExampleDifference<'_>,
+    ) -> BTreeSet<usize> {
+        let rules = self.rules().rules();
+        let may_rename = matches!(difference.kind, Kind::Missing | Kind::Extra);
+        let renames = (0..rules.len())
+            .filter(|rule| may_rename && matches!(rules[*rule].action, Action::Rename(_)));
+        let around = self.around(difference);
+        let around = around
+            .iter()
+            .filter(|found| self.is_of_use(found, &around))
+            .map(|(rule, _)| *rule);
+        let all = around.chain(renames);
+        all.filter(|rule| self.applies(&rules[*rule], example))
+            .collect()
+    }
+
+    /// The rules for the body. Where some differences were not kept, all of the body may be among them.
+    fn of_body(&self, example: &Example<'_>) -> BTreeSet<usize> {
+        let rules = self.rules().rules().iter().enumerate();
+        let of_body = rules.filter(|(_, rule)| is_of_body(&rule.at) && self.applies(rule, example));
+        of_body.map(|(index, _)| index).collect()
+    }
+
+    /// The rules for headers that vary between readings of the old stack.
+    fn of_noise(&self, example: &Example<'_>) -> BTreeSet<usize> {
+        let varying = example.varying_headers();
+        let varying: Vec<_> = varying
+            .map(|(_, name)| Place::Header(name.to_owned()))
+            .collect();
+        let rules = self.rules().rules().iter().enumerate();
+        let named = rules.filter(|(_, rule)| {
+            varying.iter().any(|place| rule.at.names(place)) && self.applies(rule, example)
+        });
+        named.map(|(index, _)| index).collect()
     }
 
     fn applies(&self, rule: &Rule, example: &Example<'_>) -> bool {
@@ -255,6 +308,10 @@ impl Preview {
         let all = self.rules().rules();
         rules.iter().any(|rule| all[*rule].action != Action::Ignore)
     }
+}
+
+fn each(hides: &mut [Hides], rules: &BTreeSet<usize>, add: impl Fn(&mut Hides)) {
+    rules.iter().for_each(|rule| add(&mut hides[*rule]));
 }
 
 /// Whether a rule may concern a place: it is at the same header, or both are in the body.

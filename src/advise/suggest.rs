@@ -5,11 +5,15 @@
 //! comparison itself. Hints reveal nothing else about the values. They are enough to predict later how many mismatches
 //! a rule would mask. Rules that contain values (`map`) can be suggested only where values are shown.
 //!
-//! Nothing here activates a rule. `ignore` is suggested for no value, only for a header that one stack does not send.
+//! Nothing here activates a rule. `ignore` is suggested for no value, only for a header that one stack does not send. A
+//! form alone excuses values only if `evidence` shows that old generates new ones for each answer. What callers may see
+//! is a `decision` of people.
 
 mod arrays;
 mod builtin;
 mod classes;
+mod decision;
+mod evidence;
 mod found;
 mod headers;
 mod hints;
@@ -27,6 +31,7 @@ use super::{Example, ExampleDifference};
 use builtin::Builtins;
 use classes::Class;
 use found::{Basis, Found};
+use probes::Probes;
 use serde_json::Value as Json;
 use std::{
     cmp::Reverse,
@@ -41,8 +46,9 @@ pub(crate) struct Suggestions {
     pub builtin: Vec<BuiltinSuggestion>,
     /// Sorted by the number of masked mismatches, most first.
     pub suggestions: Vec<Suggestion>,
-    /// The number of mismatches that all suggestions together would mask, the built-in files included.
-    pub together: usize,
+    /// Rules that hide what callers may see, sorted likewise. Evidence cannot decide on them.
+    pub decisions: Vec<Suggestion>,
+    pub together: Together,
     /// Ids of classes that no single rule would explain.
     pub unexplained: Vec<String>,
     /// Ids of classes with too few tried differences to know whether a rule explains them.
@@ -52,6 +58,17 @@ pub(crate) struct Suggestions {
     /// How many classes were searched, out of `classes`: fewer if time ran out.
     pub looked_at: usize,
     pub classes: usize,
+}
+
+/// The numbers of mismatches that rules would mask together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Together {
+    /// The suggestions alone.
+    pub alone: usize,
+    /// With the built-in files.
+    pub with_builtin: usize,
+    /// With the built-in files and all decisions.
+    pub with_decisions: usize,
 }
 
 /// A rule and its effect on the stored mismatches.
@@ -124,32 +141,33 @@ pub(crate) fn suggest(
     }
     let mut looked_at = search.looked_at;
     let mut found = headers::families(search.found.into_values().collect(), examples);
-    let together = examples
-        .iter()
-        .take_while(|_| may_go_on())
-        .filter(|example| {
-            let explains = |seen: &ExampleDifference<'_>| {
-                chosen.has(seen.hints.builtins)
-                    || found.iter().any(|found| found.explains(example, seen))
-            };
-            example.is_whole() && example.differences.iter().all(explains)
-        });
-    let together = together.count();
     found.sort_by(|one, other| one.candidate.cmp(&other.candidate));
-    let mut suggestions = Vec::new();
-    for found in &found {
-        if may_go_on() {
-            suggestions.push(found.judged(examples, routes))
-        } else {
-            looked_at = looked_at.saturating_sub(found.classes.len())
-        }
+    let (decisions, proved): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|found| decision::of(found, examples).is_some());
+    let mut together = Together::default();
+    for example in examples.iter().take_while(|_| may_go_on()) {
+        together.add(example, chosen, [&proved, &decisions]);
     }
-    // A stable sort: equal ones stay in the order of their places.
-    suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
+    let [mut suggestions, mut decisions] = [proved, decisions].map(|all| {
+        let mut suggestions = Vec::new();
+        for found in &all {
+            if may_go_on() {
+                suggestions.push(found.judged(examples, routes))
+            } else {
+                looked_at = looked_at.saturating_sub(found.classes.len())
+            }
+        }
+        // A stable sort: equal ones stay in the order of their places.
+        suggestions.sort_by_key(|suggestion| Reverse((suggestion.masks, suggestion.explains)));
+        suggestions
+    });
+    name(suggestions.iter_mut().chain(&mut decisions), ids);
     Suggestions {
         builtin,
         together,
-        suggestions: named(suggestions, ids),
+        suggestions,
+        decisions,
         unexplained: search.unexplained,
         not_tried: search.not_tried,
         differences_not_tried: not_tried_in(examples),
@@ -164,9 +182,9 @@ fn not_tried_in(examples: &[Example<'_>]) -> usize {
 }
 
 /// Gives each rule an id of its own: ids must be unique over all rules in force.
-fn named(mut suggestions: Vec<Suggestion>, in_force: &[&str]) -> Vec<Suggestion> {
+fn name<'s>(suggestions: impl Iterator<Item = &'s mut Suggestion>, in_force: &[&str]) {
     let mut taken: HashSet<String> = in_force.iter().map(|id| (*id).to_owned()).collect();
-    for suggestion in &mut suggestions {
+    for suggestion in suggestions {
         let name = suggestion.rule["id"]
             .as_str()
             .unwrap_or_default()
@@ -176,7 +194,32 @@ fn named(mut suggestions: Vec<Suggestion>, in_force: &[&str]) -> Vec<Suggestion>
         let id = names.find(|name| taken.insert(name.clone()));
         suggestion.rule["id"] = id.into();
     }
-    suggestions
+}
+
+// === impl Together ===
+
+impl Together {
+    fn add(
+        &mut self,
+        example: &Example<'_>,
+        chosen: Builtins,
+        [proved, decisions]: [&[Found<'_>]; 2],
+    ) {
+        if !example.is_whole() {
+            return;
+        }
+        let is_gone = |by: &dyn Fn(&ExampleDifference<'_>) -> bool| {
+            usize::from(example.differences.iter().all(by))
+        };
+        let any = |all: &[Found<'_>], seen: &ExampleDifference<'_>| {
+            all.iter().any(|found| found.explains(example, seen))
+        };
+        let by_builtin =
+            |seen: &ExampleDifference<'_>| chosen.has(seen.hints.builtins) || any(proved, seen);
+        self.alone += is_gone(&|seen| any(proved, seen));
+        self.with_builtin += is_gone(&by_builtin);
+        self.with_decisions += is_gone(&|seen| by_builtin(seen) || any(decisions, seen));
+    }
 }
 
 // === impl Search ===
@@ -248,6 +291,14 @@ impl Candidate {
     /// Whether a rule file may contain it: not every action has a meaning at every place.
     pub(super) fn is_valid(&self) -> bool {
         trial::compile([(self.rule.at.as_str(), &self.action())]).is_ok()
+    }
+
+    /// Whether it excuses any value of a form, so that only values that old generates for each answer justify it.
+    pub(super) fn needs_evidence(&self) -> bool {
+        match self.probe {
+            Some(probe) => Probes::is_of_form(probe),
+            None => self.action()["same"] == "any",
+        }
     }
 
     pub(super) fn explains(&self, seen: &ExampleDifference<'_>) -> bool {

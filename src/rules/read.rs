@@ -95,7 +95,14 @@ fn read_file(at: &Cursor<'_>) -> Result<Vec<(Rule, Written)>, ConfigErrors> {
         return Ok(Vec::new());
     }
     let mut fields = Fields::of(at.clone());
-    let rules = fields.required("rules", |at| at.each(read_rule));
+    let rules = fields.required("rules", |at| {
+        // Its entries may all be comments.
+        if at.node.is_null() {
+            Ok(Vec::new())
+        } else {
+            at.each(read_rule)
+        }
+    });
     fields.finish().into_result(rules.unwrap_or_default())
 }
 

@@ -349,7 +349,7 @@ fn wrong_rules_are_refused_by_both() {
         &[
             "{}",
             "rules: {}",
-            "rules: null",
+            "rules: ''",
             "rules: [a]",
             "rules: [{why: w, at: $.a, do: ignore}]",
             "rules: [{id: '', why: w, at: $.a, do: ignore}]",

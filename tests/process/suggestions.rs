@@ -4,7 +4,7 @@ use crate::support::{Caller, Reply, Sidecar, Stack, eventually, json, twinread};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Two stacks that differ in a clock, random values, order and a name, and on one route by a real defect.
+/// Two stacks that differ in a time, order and a name, and on one route by a real defect.
 fn stacks() -> (Stack, Stack) {
     let old = Stack::start(|head| answer(head, "user_name", 0, ["a", "b", "c"], "9.50"));
     let new = Stack::start(|head| answer(head, "userName", 5, ["c", "a", "b"], "9.70"));
@@ -19,8 +19,7 @@ fn answer(head: &str, name: &str, late: u32, tags: [&str; 3], price: &str) -> Re
     let path = head.split(' ').nth(1).unwrap();
     let n = path.rsplit('/').next().unwrap().parse::<u32>().unwrap() + late;
     json(&format!(
-        r#"{{"served_at": "2026-11-22T10:00:{n:02}Z", "request": "6ba7b8{n:02}-9dad-11d1-80b4-00c04fd430c8",
-            "tags": {tags:?}, "{name}": "anna"}}"#
+        r#"{{"served_at": "2026-11-22T10:00:{n:02}Z", "tags": {tags:?}, "{name}": "anna"}}"#
     ))
 }
 
@@ -52,9 +51,9 @@ fn preview(sidecar: &Sidecar, file: &str) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// The suggested rules as `at do`; each explains its whole class and no mismatch alone.
-fn suggested(printed: &Value) -> Vec<String> {
-    let mut found: Vec<_> = printed["suggestions"].as_array().unwrap().iter().collect();
+/// The rules of a list as `at do`; each explains its whole class and no mismatch alone.
+fn suggested(printed: &Value, list: &str) -> Vec<String> {
+    let mut found: Vec<_> = printed[list].as_array().unwrap().iter().collect();
     found.sort_by_key(|found| found["rule"]["at"].to_string());
     let rules = found.into_iter().map(|found| {
         assert_eq!(
@@ -85,6 +84,60 @@ fn command(sidecar: &Sidecar, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A file of suggestions with all decisions taken.
+fn decided(file: &str) -> String {
+    file.replace("\n#-", "\n-").replace("\n#  ", "\n  ")
+}
+
+/// A stack that owns one order each by a uuid that depends on `id`: the path, or how often it was read.
+fn orders(stack: u32, id: fn(&str, u32) -> u32) -> Stack {
+    let count = AtomicU32::new(0);
+    Stack::start(move |head| {
+        let id = id(head, count.fetch_add(1, Ordering::Relaxed));
+        json(&format!(
+            r#"{{"owner": "6ba7b8{stack:02}-9dad-11d1-80b4-{id:012}"}}"#
+        ))
+    })
+}
+
+#[test]
+fn a_reference_that_new_has_wrong_is_not_excused_by_its_form() {
+    fn by_path(head: &str, _: u32) -> u32 {
+        let path = head.split(' ').nth(1).unwrap();
+        path.rsplit('/').next().unwrap().parse().unwrap()
+    }
+    fn by_read(_: &str, count: u32) -> u32 {
+        count
+    }
+    for (id, recheck, expected) in [
+        (by_path as fn(&str, u32) -> u32, "after: []", None),
+        (by_path, "after: [1ms], max_per_second: 1000000", None),
+        (
+            by_read,
+            "after: [1ms], max_per_second: 1000000",
+            Some("uuid"),
+        ),
+    ] {
+        let (old, new) = (orders(1, id), orders(2, id));
+        let sidecar = Sidecar::rechecking(old.addr, new.addr, (recheck, ""));
+        check(&sidecar);
+        let found = suggestions(&sidecar);
+        assert_eq!(found["decisions"], Value::Array(Vec::new()), "{found}");
+        let rule = &found["suggestions"][0]["rule"];
+        let action = rule["do"]["same"].as_str();
+        assert_eq!(action, expected, "{found}");
+        if expected.is_some() {
+            let note = &found["suggestions"][0]["note"];
+            assert!(
+                note.as_str()
+                    .unwrap()
+                    .starts_with("old's own readings differ there"),
+                "{note}"
+            );
+        }
+    }
+}
+
 /// Also finds rules if values are masked.
 #[test]
 fn rules_are_suggested_for_what_differs_without_meaning() {
@@ -93,15 +146,20 @@ fn rules_are_suggested_for_what_differs_without_meaning() {
     check(&sidecar);
     let printed = suggestions(&sidecar);
     assert_eq!(
-        suggested(&printed),
+        suggested(&printed, "suggestions"),
         [
-            r#"$.request {"same":"uuid"}"#,
-            r#"$.served_at {"time":{"within":"10s","formats":["rfc3339"]}}"#,
             r#"$.tags "unordered""#,
             r#"$.user_name {"rename":{"to":"userName","on":"old"}}"#,
         ]
     );
-    assert_eq!(printed["masked_together"], 10);
+    assert_eq!(
+        suggested(&printed, "decisions"),
+        [r#"$.served_at {"time":{"within":"10s","formats":["rfc3339"]}}"#],
+        "nothing shows that it is a clock"
+    );
+    let together = ["together", "with_builtin", "with_decisions"];
+    let masked = together.map(|rules| printed[format!("masked_{rules}")].clone());
+    assert_eq!(masked, [0, 0, 10].map(Value::from));
     let unexplained = printed["unexplained"].as_array().unwrap();
     assert_eq!(unexplained.len(), 1);
     let class = format!("/v1/classes/{}", unexplained[0].as_str().unwrap());
@@ -118,7 +176,7 @@ fn suggestions_pasted_into_a_rule_file_leave_the_defect() {
     suggestions(&sidecar);
     let folder = tempfile::tempdir().unwrap();
     let pasted = folder.path().join("suggested.yaml");
-    std::fs::write(&pasted, command(&sidecar, &["suggest"])).unwrap();
+    std::fs::write(&pasted, decided(&command(&sidecar, &["suggest"]))).unwrap();
 
     let said = command(&sidecar, &["preview", pasted.to_str().unwrap()]);
     assert!(said.contains("looked at 20 of 20"), "{said}");
@@ -152,6 +210,21 @@ fn a_preview_never_claims_to_know_masked_values() {
     let sidecar = Sidecar::start(old.addr, new.addr, "");
     check(&sidecar);
     suggestions(&sidecar);
+    let path = tempfile::NamedTempFile::new().unwrap();
+    let file = "rules: [{id: near, why: w, at: $.price, do: {tolerance: {abs: 1}}}]";
+    std::fs::write(path.path(), file).unwrap();
+    let said = command(
+        &sidecar,
+        &["preview", path.path().to_str().unwrap(), "builtin:http"],
+    );
+    assert!(
+        said.contains("near                unknown: 10 examples cannot be re-checked\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("http-date           in force under this id"),
+        "{said}"
+    );
     for (rule, hidden, kept, unknown) in [
         ("at: $.price, do: ignore", 10, 10, 0),
         ("at: $.price, do: {tolerance: {abs: 1}}", 0, 10, 10),
@@ -214,9 +287,9 @@ fn headers_of_real_servers_need_no_rule_by_hand() {
     let suggested = command(&sidecar, &["suggest"]);
     for said in [
         "# add builtin:aws to `rules` of the configuration:\n",
-        "# only new sends it\n- id: \"header-access-control-allow-ignore\"\n",
-        "  at: \"header.access-control-allow-*\"\n",
-        "# only old sends it: no caller may need it\n- id: \"header-pragma-ignore\"\n",
+        "# a decision: callers see it from new only; browsers go by it\n#- id: \"header-access-control-allow-ignore\"\n",
+        "#  at: \"header.access-control-allow-*\"\n",
+        "# a decision: callers see it from old only; caches go by it\n#- id: \"header-pragma-ignore\"\n",
     ] {
         assert!(suggested.contains(said), "{said}: {suggested}");
     }
@@ -224,12 +297,14 @@ fn headers_of_real_servers_need_no_rule_by_hand() {
 
     let folder = tempfile::tempdir().unwrap();
     let pasted = folder.path().join("suggested.yaml");
-    std::fs::write(&pasted, suggested.replace("say why", "a test")).unwrap();
+    let suggested = decided(&suggested).replace("say why", "a test");
+    std::fs::write(&pasted, suggested).unwrap();
     let said = command(
         &sidecar,
         &["preview", "builtin:aws", pasted.to_str().unwrap()],
     );
-    assert!(said.contains("aws-request-id"), "{said}");
+    assert!(said.contains("aws-request-id  "), "{said}");
+    assert!(said.contains("ends noise in 20 mismatches\n"), "{said}");
     let rules = format!(
         "rules: ['builtin:http', 'builtin:aws', '{}']\n",
         pasted.display()

@@ -261,11 +261,13 @@ class Sidecar(Process):
         return self.ask("/v1/rules/suggestions")
 
     def suggested_file(self):
-        """A rule file of all suggestions, each with a reason."""
+        """A rule file of all suggestions, each with a reason, and with every decision taken."""
         command = [self.twinread, "rules", "suggest", "--admin", f"http://{LOCALHOST}:{self.admin}"]
         text = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
         file = self.file.with_suffix(".suggested.yaml")
-        file.write_text(text.replace("say why", "a test of suggestions"))
+        self.file.with_suffix(".printed.yaml").write_text(text)
+        decided = re.sub(r"^#(?=-|  )", "", text, flags=re.MULTILINE)
+        file.write_text(decided.replace("say why", "a test of suggestions"))
         return file
 
     def classes(self):

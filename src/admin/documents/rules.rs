@@ -34,8 +34,14 @@ pub(crate) struct Suggestions {
     pub builtin: Vec<BuiltinSuggestion>,
     /// Those that would mask the most first.
     pub suggestions: Vec<Suggestion>,
-    /// Mismatches that would be none under all suggestions together.
+    /// Rules that hide what callers may see: no evidence decides on them. Those that would mask the most first.
+    pub decisions: Vec<Suggestion>,
+    /// Mismatches that would be none under all suggestions together, without built-in files and decisions.
     pub masked_together: usize,
+    /// Under the suggestions and the built-in files.
+    pub masked_with_builtin: usize,
+    /// Under the suggestions, the built-in files and the decisions.
+    pub masked_with_decisions: usize,
     /// Ids of classes that no single rule explains.
     pub unexplained: Vec<String>,
     /// Ids of classes for which that is unknown, because too few of their differences were tried.
@@ -119,6 +125,12 @@ pub(crate) struct Hiding {
     pub differences_hidden: u64,
     /// Mismatches in which it hides at least one difference, even if others stay.
     pub in_mismatches: u64,
+    /// Mismatches in which it may hide a difference, but whose values are masked or whose differences are not all kept.
+    pub unknown_in: u64,
+    /// Mismatches in which it is for a header that differs between readings of the old stack: noise, and no difference.
+    pub ends_noise_in: u64,
+    /// Whether a rule with this id is in force. What that hides is not stored.
+    pub in_force: bool,
 }
 
 /// Mismatches with the same result.

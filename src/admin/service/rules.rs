@@ -15,6 +15,7 @@ use crate::{
     store::{Mismatch, Store},
 };
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -47,7 +48,10 @@ pub(in crate::admin) fn suggestions(
     Ok(documents::Suggestions {
         builtin: found.builtin.into_iter().map(builtin).collect(),
         suggestions: found.suggestions.into_iter().map(suggested).collect(),
-        masked_together: found.together,
+        decisions: found.decisions.into_iter().map(suggested).collect(),
+        masked_together: found.together.alone,
+        masked_with_builtin: found.together.with_builtin,
+        masked_with_decisions: found.together.with_decisions,
         unexplained: found.unexplained,
         not_tried: found.not_tried,
         differences_not_tried: found.differences_not_tried,
@@ -63,6 +67,7 @@ pub(in crate::admin) fn suggestions(
 pub(in crate::admin) fn preview(
     store: &Store,
     ledger: &Ledger,
+    in_force: &RuleSet,
     epoch: Option<&str>,
     text: &str,
 ) -> Result<documents::Preview, Problem> {
@@ -77,7 +82,12 @@ pub(in crate::admin) fn preview(
     let selection = store.selection(epoch)?;
     let mut hides = vec![Hides::default(); preview.rules().rules().len()];
     let routes = ledger.routes().into_iter();
-    let mut idle = Idle::new(&preview, routes.map(|route| route.name().to_string()));
+    let in_force: HashSet<_> = in_force.rules().iter().map(|rule| &*rule.id).collect();
+    let mut idle = Idle::new(
+        &preview,
+        routes.map(|route| route.name().to_string()),
+        &in_force,
+    );
     let mut answer = documents::Preview {
         mismatches: selection.stored,
         newest_per_class: selection.newest_per_class,
@@ -104,6 +114,9 @@ pub(in crate::admin) fn preview(
             id: rule.id.clone(),
             differences_hidden: hides.differences,
             in_mismatches: hides.mismatches,
+            unknown_in: hides.unknown,
+            ends_noise_in: hides.noise,
+            in_force: in_force.contains(&*rule.id),
         })
         .collect();
     answer.warnings.extend(idle.warnings());
@@ -176,6 +189,7 @@ fn example(mismatch: &Mismatch) -> Example<'_> {
         statuses: sides.map(|side| side.map_or(0, |answer| answer.status)),
         content_types: sides.map(|side| side.and_then(|answer| answer.header("content-type"))),
         headers: sides.map(|side| side.map_or(&[][..], |answer| &answer.headers)),
+        rechecks: mismatch.rechecks,
         noise: &mismatch.noise,
         count: mismatch.count,
         differences: differences.collect(),

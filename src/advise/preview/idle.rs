@@ -6,7 +6,7 @@ use crate::{
     value::{Place, Step},
 };
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What the stored mismatches say of each rule.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Idle<'p> {
     rules: Vec<Reach>,
     headers: BTreeSet<String>,
     routes: BTreeSet<String>,
+    /// The ids of rules in force: what they hide is not stored.
+    in_force: &'p HashSet<&'p str>,
     mismatches: usize,
 }
 
@@ -29,10 +31,13 @@ struct Reach {
     other: Option<Type>,
 }
 
+/// A rule at the place of a difference or above it, and the types there.
+pub(super) type Around = (usize, [Option<Type>; 2]);
+
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
-enum Type {
+pub(super) enum Type {
     Null,
     Boolean,
     Number,
@@ -44,13 +49,18 @@ enum Type {
 // === impl Idle ===
 
 impl<'p> Idle<'p> {
-    /// `routes` are the names of all known routes.
-    pub(crate) fn new(preview: &'p Preview, routes: impl Iterator<Item = String>) -> Self {
+    /// `routes` are the names of all known routes, `in_force` the ids of the rules in force.
+    pub(crate) fn new(
+        preview: &'p Preview,
+        routes: impl Iterator<Item = String>,
+        in_force: &'p HashSet<&'p str>,
+    ) -> Self {
         Self {
             preview,
             rules: vec![Reach::default(); preview.rules().rules().len()],
             headers: BTreeSet::new(),
             routes: routes.collect(),
+            in_force,
             mismatches: 0,
         }
     }
@@ -69,45 +79,85 @@ impl<'p> Idle<'p> {
         for difference in &example.differences {
             self.look_at(example, difference);
         }
-        for (_, name) in example.varying_headers() {
-            self.look_at_noise(example, &Place::Header(name.to_owned()));
+        // What varies on the old stack is no difference, but a rule for it ends the noise.
+        let mut of_use = self.preview.of_noise(example);
+        if !example.is_whole() {
+            of_use.extend(self.preview.of_body(example));
         }
-    }
-
-    /// What varies on the old stack is no difference, but a rule for it ends the noise.
-    fn look_at_noise(&mut self, example: &Example<'_>, place: &Place) {
-        let rules = self.preview.rules().rules().iter().zip(&mut self.rules);
-        for (rule, reach) in rules.filter(|(rule, _)| rule.at.names(place)) {
-            reach.is_of_use |= self.preview.applies(rule, example);
+        for rule in of_use {
+            self.rules[rule].is_of_use = true;
         }
     }
 
     fn look_at(&mut self, example: &Example<'_>, difference: &ExampleDifference<'_>) {
         let rules = self.preview.rules().rules();
-        let found = self.around(difference);
-        let is_changed = found
-            .iter()
-            .any(|(rule, _)| rules[*rule].action.is_transform());
-        for (rule, types) in found {
-            if !self.preview.applies(&rules[rule], example) {
+        let found = self.preview.around(difference);
+        for around in &found {
+            let (rule, types) = around;
+            if !self.preview.applies(&rules[*rule], example) {
                 continue;
             }
-            let reach = &mut self.rules[rule];
+            let reach = &mut self.rules[*rule];
             reach.is_reached = true;
-            let action = &rules[rule].action;
-            // A transform may make another type of it.
-            if is_changed && !action.is_transform() || works_on(action, types) {
+            if self.preview.is_of_use(around, &found) {
                 reach.is_of_use = true;
             } else {
-                reach.other = types.into_iter().flatten().next();
+                reach.other = types.iter().flatten().copied().next();
             }
         }
     }
 
+    /// One warning for each rule that can never apply.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let rules = self.preview.rules().rules().iter().zip(&self.rules);
+        let reasons = rules.filter_map(|(rule, reach)| Some((rule, self.reason(rule, reach)?)));
+        reasons
+            .map(|(rule, reason)| format!("the rule `{}` applies to nothing: {reason}", rule.id))
+            .collect()
+    }
+
+    fn reason(&self, rule: &Rule, reach: &Reach) -> Option<String> {
+        let at = &rule.at;
+        if !rule.when.admits_any(self.routes.iter().map(String::as_str)) {
+            let routes = rule.when.routes.as_deref().unwrap_or_default().join(", ");
+            return Some(format!("no route is named {routes}"));
+        }
+        // Without mismatches nothing is known.
+        if self.mismatches == 0 || reach.is_of_use || self.in_force.contains(&*rule.id) {
+            return None;
+        }
+        if reach.is_reached {
+            let (action, other) = (rule.action.name(), reach.other?);
+            return Some(format!(
+                "`{action}` does not work on the type at {at}, {other}"
+            ));
+        }
+        let mut headers = self.headers.iter();
+        let is_sent = headers.any(|name| at.names(&Place::Header(name.clone())));
+        Some(match at {
+            Target::Header(_) if !is_sent => format!("no stored answer has {at}"),
+            _ => format!("no stored mismatch differs at {at} where its conditions hold"),
+        })
+    }
+}
+
+// === impl Preview ===
+
+impl Preview {
+    /// Whether one of the rules around a place works on the type there.
+    pub(super) fn is_of_use(&self, (rule, types): &Around, all: &[Around]) -> bool {
+        let rules = self.rules().rules();
+        let action = &rules[*rule].action;
+        let mut others = all.iter();
+        // A transform may make another type of it.
+        let is_changed = others.any(|(other, _)| rules[*other].action.is_transform());
+        is_changed && !action.is_transform() || works_on(action, *types)
+    }
+
     /// The rules at the place of a difference or above it, with the types there.
-    fn around(&self, difference: &ExampleDifference<'_>) -> Vec<(usize, [Option<Type>; 2])> {
+    pub(super) fn around(&self, difference: &ExampleDifference<'_>) -> Vec<Around> {
         let types = [0, 1].map(|side| Type::of(difference, side));
-        let set = self.preview.rules();
+        let set = self.rules();
         let Some(place) = difference.place else {
             return (0..set.rules().len())
                 .map(|rule| (rule, [None; 2]))
@@ -129,7 +179,7 @@ impl<'p> Idle<'p> {
         let mut found: Vec<_> = typed.collect();
         if let Place::Node(steps) = place {
             found.extend(set.queries().iter().map(|(rule, _)| (*rule, [None; 2])));
-            for (depth, rules) in self.preview.along(steps).into_iter().enumerate() {
+            for (depth, rules) in self.along(steps).into_iter().enumerate() {
                 let types = match steps.get(depth) {
                     None => types,
                     Some(Step::Index(_)) => [Some(Type::Array); 2],
@@ -139,39 +189,6 @@ impl<'p> Idle<'p> {
             }
         }
         found
-    }
-
-    /// One warning for each rule that can never apply.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let rules = self.preview.rules().rules().iter().zip(&self.rules);
-        let reasons = rules.filter_map(|(rule, reach)| Some((rule, self.reason(rule, reach)?)));
-        reasons
-            .map(|(rule, reason)| format!("the rule `{}` applies to nothing: {reason}", rule.id))
-            .collect()
-    }
-
-    fn reason(&self, rule: &Rule, reach: &Reach) -> Option<String> {
-        let at = &rule.at;
-        if !rule.when.admits_any(self.routes.iter().map(String::as_str)) {
-            let routes = rule.when.routes.as_deref().unwrap_or_default().join(", ");
-            return Some(format!("no route is named {routes}"));
-        }
-        // Without mismatches nothing is known.
-        if self.mismatches == 0 || reach.is_of_use {
-            return None;
-        }
-        if reach.is_reached {
-            let (action, other) = (rule.action.name(), reach.other?);
-            return Some(format!(
-                "`{action}` does not work on the type at {at}, {other}"
-            ));
-        }
-        let mut headers = self.headers.iter();
-        let is_sent = headers.any(|name| at.names(&Place::Header(name.clone())));
-        Some(match at {
-            Target::Header(_) if !is_sent => format!("no stored answer has {at}"),
-            _ => format!("no stored mismatch differs at {at} where its conditions hold"),
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::advise::suggest::Hints;
 use serde_json::{Value as Json, json};
+use std::collections::HashSet;
 
 fn preview(rules: &str) -> Preview {
     let today = jiff::civil::date(2026, 11, 22);
@@ -27,6 +28,7 @@ fn mismatch<'e>(differences: Vec<ExampleDifference<'e>>) -> Example<'e> {
         statuses: [200, 200],
         content_types: [Some("application/json"); 2],
         headers: [&[]; 2],
+        rechecks: 0,
         noise: &[],
         count: differences.len(),
         differences,
@@ -322,9 +324,11 @@ fn warnings(
             ..difference(Some(&at), Kind::Value, &hints)
         }])
     };
+    let in_force = HashSet::new();
     let mut idle = Idle::new(
         &preview,
         ["get-item", "list-items"].map(str::to_owned).into_iter(),
+        &in_force,
     );
     idle.look(&stored);
     idle.warnings()
@@ -437,7 +441,77 @@ fn what_a_rule_hides_counts_where_other_differences_stay() {
         hides,
         [Hides {
             differences: 2,
-            mismatches: 1
+            mismatches: 1,
+            ..Hides::default()
         }]
     );
+}
+
+/// What rules hide of a mismatch, by their order.
+fn hidden(rules: &str, stored: &Example<'_>) -> Vec<Hides> {
+    let preview = preview(rules);
+    let mut hides = vec![Hides::default(); preview.rules().rules().len()];
+    preview.effect(stored, &mut hides);
+    hides
+}
+
+#[test]
+fn what_is_not_known_counts_for_each_rule_that_may_hide_it() {
+    let hints = Hints::default();
+    let at = [node(&[json!("total")]), Place::Header("x-id".to_owned())];
+    let stored = mismatch(vec![
+        difference(Some(&at[0]), Kind::Value, &hints),
+        difference(Some(&at[1]), Kind::Value, &hints),
+    ]);
+    let rules = "rules: [{id: a, why: w, at: $.total, do: {round: 2}},
+                         {id: b, why: w, at: $.other, do: {round: 2}},
+                         {id: c, why: w, at: header.x-id, do: {case: fold}},
+                         {id: d, why: w, at: header.x-id, do: {case: fold}, when: {status: [404]}}]";
+    let unknown = |stored| {
+        hidden(rules, stored)
+            .iter()
+            .map(|hides| hides.unknown)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(unknown(&stored), [1, 0, 1, 0]);
+    let cut = Example {
+        count: 9,
+        ..stored.clone()
+    };
+    assert_eq!(unknown(&cut), [1, 1, 1, 0], "more of the body differs");
+}
+
+#[test]
+fn a_rule_for_a_header_that_old_varies_ends_noise() {
+    let hints = Hints::default();
+    let at = node(&[json!("total")]);
+    let headers = [("x-id".to_owned(), "string(4)".to_owned())];
+    let noise = ["header.x-id".to_owned()];
+    let stored = Example {
+        headers: [&headers, &headers],
+        noise: &noise,
+        ..mismatch(vec![difference(Some(&at), Kind::Value, &hints)])
+    };
+    let rules = "rules: [{id: a, why: w, at: header.x-*, do: {same: any}},
+                         {id: b, why: w, at: header.y, do: {same: any}}]";
+    let noise: Vec<_> = hidden(rules, &stored)
+        .iter()
+        .map(|hides| hides.noise)
+        .collect();
+    assert_eq!(noise, [1, 0]);
+}
+
+#[test]
+fn a_rule_in_force_is_not_said_to_apply_to_nothing() {
+    let preview = preview(
+        "rules: [{id: a, why: w, at: $.a, do: ignore}, {id: b, why: w, at: $.b, do: ignore}]",
+    );
+    let hints = Hints::default();
+    let at = node(&[json!("c")]);
+    let in_force = HashSet::from(["a"]);
+    let mut idle = Idle::new(&preview, std::iter::once("get-item".to_owned()), &in_force);
+    idle.look(&mismatch(vec![difference(Some(&at), Kind::Value, &hints)]));
+    let warnings = idle.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("`b`"), "{warnings:?}");
 }

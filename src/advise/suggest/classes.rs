@@ -1,8 +1,8 @@
 //! Chooses the rule for one class, or for the classes of one place on all routes: the narrowest that explains most.
 
 use super::{
-    Candidate, Example, ExampleDifference, FEWEST, Hint, builtin::Builtins, found::Basis, headers,
-    probes::Probes, values,
+    Candidate, Example, ExampleDifference, FEWEST, Hint, builtin::Builtins, evidence::Evidence,
+    found::Basis, headers, probes::Probes, values,
 };
 use crate::value::Kind;
 use std::{
@@ -91,15 +91,20 @@ impl<'e> Class<'e> {
         let found = match (wide, narrow) {
             (Some((wide, count)), Some((_, other))) if count >= other => Some(wide),
             // Where ids were renumbered, a rule that knows which is which excuses less.
-            (_, Some((narrow, _))) if narrow.probe.is_some_and(Probes::is_of_form) => {
-                by_values().or(Some(narrow))
-            }
+            (wide, Some((narrow, _))) if narrow.needs_evidence() => by_values()
+                .or_else(|| self.is_generated(examples).then_some(narrow))
+                .or(wide.map(|(wide, _)| wide)),
             (_, Some((narrow, _))) => Some(narrow),
             (Some((wide, _)), None) => Some(wide),
             (None, None) => by_values(),
         };
         let found = found.filter(Candidate::is_valid);
         found.or_else(|| headers::candidate(self, examples))
+    }
+
+    /// Whether enough examples show that old generates new values for each answer.
+    pub(super) fn is_generated(&self, examples: &[Example<'e>]) -> bool {
+        Evidence::of(self, examples).is_some_and(|evidence| evidence.count() >= FEWEST)
     }
 
     /// Whether a rule that was found for more than this class explains enough of it.
@@ -109,6 +114,9 @@ impl<'e> Class<'e> {
         basis: &Basis,
         examples: &[Example<'e>],
     ) -> bool {
+        if by.needs_evidence() && Evidence::of(self, examples).is_none() {
+            return false;
+        }
         if matches!(basis, Basis::Classes) {
             return true;
         }

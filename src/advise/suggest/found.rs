@@ -1,11 +1,12 @@
 //! A rule that explains some classes, and its effect on all stored mismatches.
 
 use super::{
-    Candidate, Example, ExampleDifference, PROMPT, Suggestion, classes::Class, headers,
-    values::Translation,
+    Candidate, Example, ExampleDifference, FEWEST, PROMPT, Suggestion, classes::Class, decision,
+    evidence::Evidence, headers, probes::Probes, values::Translation,
 };
+use crate::value::Kind;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 #[derive(Debug)]
 pub(super) struct Found<'f> {
@@ -120,15 +121,51 @@ impl<'f> Found<'f> {
 
     /// Whether it is for a header that varies in the readings of an example.
     fn ends_noise(&self, example: &Example<'_>) -> bool {
-        let at = &self.candidate.rule.at;
-        let is_at = |place: &str| match at.strip_suffix('*') {
-            Some(start) => place.starts_with(start),
-            None => place == at,
-        };
         matches!(self.basis, Basis::Classes)
-            && self.candidate.action().get("same").is_some()
-            && self.routes.contains(example.route)
-            && example.varying_headers().any(|(place, _)| is_at(place))
+            && self.candidate.needs_evidence()
+            && self.is_varied(example)
+    }
+
+    fn is_varied(&self, example: &Example<'_>) -> bool {
+        self.routes.contains(example.route) && example.varies_at(&self.candidate.rule.at)
+    }
+
+    /// What shows that old generates new values for each answer.
+    pub(super) fn evidence(&self, examples: &[Example<'_>]) -> Option<Evidence> {
+        let varied = examples.iter().filter(|example| self.is_varied(example));
+        match varied.count() {
+            0 if self.candidate.needs_evidence() => {
+                Some(Evidence::Distinct(self.explained(examples).count()))
+            }
+            ..FEWEST => None,
+            varied => {
+                let is_repeated = examples.iter().any(|example| self.is_repeated(example));
+                (!is_repeated).then_some(Evidence::Varies(varied))
+            }
+        }
+    }
+
+    /// Whether old's own readings agree in an example of its classes.
+    fn is_repeated(&self, example: &Example<'_>) -> bool {
+        let mut differences = example.differences.iter();
+        example.rechecks > 0
+            && !self.is_varied(example)
+            && differences.any(|seen| self.classes.contains(seen.class))
+    }
+
+    /// The differences that would vanish.
+    fn explained<'x>(
+        &'x self,
+        examples: &'x [Example<'x>],
+    ) -> impl Iterator<Item = &'x ExampleDifference<'x>> {
+        examples.iter().flat_map(move |example| {
+            let differences = example.differences.iter();
+            differences.filter(move |seen| self.explains(example, seen))
+        })
+    }
+
+    pub(super) fn kinds(&self, examples: &[Example<'_>]) -> HashSet<Kind> {
+        self.explained(examples).map(|seen| seen.kind).collect()
     }
 
     /// The rule without its reason. One for all of several routes names none.
@@ -147,22 +184,33 @@ impl<'f> Found<'f> {
 
     /// What a person has to know to judge the rule.
     fn note(&self, examples: &[Example<'_>]) -> Option<String> {
+        if let Some(seen) = decision::of(self, examples) {
+            return Some(format!("a decision: {seen}"));
+        }
         let action = self.candidate.action();
-        let differences = examples.iter().flat_map(|example| {
-            let differences = example.differences.iter();
-            differences.filter(|seen| self.explains(example, seen))
-        });
         if action == "unordered" || action.get("unordered").is_some() {
-            return Some(order_note(differences));
+            return Some(order_note(self.explained(examples)));
         }
-        let is_of_body = self.candidate.rule.at.starts_with('$');
-        if action.get("same").is_some() && is_of_body {
-            let note = "compares the form alone: right only for values that differ in every answer";
-            return Some(note.to_owned());
+        if action.get("bijection").is_some() {
+            return Some(pairs_note(self.explained(examples)));
         }
-        let kinds = differences.map(|seen| seen.kind).collect();
-        matches!(self.basis, Basis::Classes).then(|| headers::note(&kinds))
+        let is_clock = self.candidate.probe.is_some_and(Probes::is_of_clock);
+        if self.candidate.needs_evidence() || is_clock {
+            return self.evidence(examples).map(|evidence| evidence.to_string());
+        }
+        matches!(self.basis, Basis::Classes).then(|| "only new sends it".to_owned())
     }
+}
+
+/// How often old values met their new ones.
+fn pairs_note<'e>(differences: impl Iterator<Item = &'e ExampleDifference<'e>>) -> String {
+    let mut pairs: HashMap<[u64; 2], usize> = HashMap::new();
+    for pair in differences.filter_map(|seen| seen.hints.prints) {
+        *pairs.entry(pair).or_default() += 1;
+    }
+    let repeated = pairs.values().filter(|count| **count > 1).count();
+    let olds = pairs.len();
+    format!("each of {olds} old values met one new value, {repeated} of them more than once")
 }
 
 /// Whether only elements that are equal in the member by which they are sorted changed places.

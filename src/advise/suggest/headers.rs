@@ -6,11 +6,12 @@ use super::{
     Candidate, Example, FEWEST,
     builtin::Builtins,
     classes::Class,
+    decision,
     found::{Basis, Found},
 };
 use crate::value::Kind;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Headers that say what the caller got or has to do, or that protect it. If a stack does not send one, that is a
 /// defect.
@@ -49,7 +50,7 @@ pub(super) fn candidate(class: &Class<'_>, examples: &[Example<'_>]) -> Option<C
         Kind::Missing | Kind::Extra if is_of_one_stack(name, examples) => {
             absence(values(class, examples))
         }
-        Kind::Value if is_varying(class, examples) => json!({"same": "any"}),
+        Kind::Value if class.is_generated(examples) => json!({"same": "any"}),
         _ => return None,
     };
     Some(Candidate::new(class.at, &action)).filter(Candidate::is_valid)
@@ -84,31 +85,21 @@ pub(super) fn is_whole(candidate: &Candidate) -> bool {
     candidate.rule.at.starts_with("header.") && (action == "ignore" || is_of_values)
 }
 
-/// What a person has to know of a rule for such a header, given the kinds of its differences.
-pub(super) fn note(kinds: &HashSet<Kind>) -> String {
-    let sender = match (kinds.contains(&Kind::Missing), kinds.contains(&Kind::Extra)) {
-        (true, false) => "only old sends it: no caller may need it",
-        (false, true) => "only new sends it",
-        (true, true) => "only one stack sends it: no caller may need it",
-        (false, false) => "old sends another value at every read",
-    };
-    sender.to_owned()
-}
-
 /// Joins the rules for headers whose names begin alike.
 pub(super) fn families<'f>(found: Vec<Found<'f>>, examples: &[Example<'_>]) -> Vec<Found<'f>> {
     let (whole, mut joined): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|found| matches!(found.basis, Basis::Classes));
-    let mut families: BTreeMap<(String, bool), Vec<Found<'f>>> = BTreeMap::new();
+    let all: BTreeSet<_> = whole.iter().map(|found| name(found).to_owned()).collect();
+    let mut families: BTreeMap<(String, bool, bool), Vec<Found<'f>>> = BTreeMap::new();
     for found in whole {
-        let name = found.candidate.rule.at.trim_start_matches("header.");
         let is_absence = found.candidate.action().get("same").is_none();
-        let family = (beginning(name).to_owned(), is_absence);
+        let is_decision = decision::of(&found, examples).is_some();
+        let family = (beginning(name(&found)).to_owned(), is_absence, is_decision);
         families.entry(family).or_default().push(found);
     }
-    for ((_, is_absence), members) in families {
-        match family(&members, is_absence, examples) {
+    for ((_, is_absence, _), members) in families {
+        match family(&members, is_absence, (&all, examples)) {
             Some(family) => joined.push(family),
             None => joined.extend(members),
         }
@@ -116,21 +107,25 @@ pub(super) fn families<'f>(found: Vec<Found<'f>>, examples: &[Example<'_>]) -> V
     joined
 }
 
-/// One rule for all members; `None` if it would cover other headers that both stacks send.
+/// The name of the header.
+fn name<'x>(found: &'x Found<'_>) -> &'x str {
+    found.candidate.rule.at.trim_start_matches("header.")
+}
+
+/// One rule for all members; `None` if it would cover other headers that both stacks send, or `all` those for which
+/// there is a rule of its own.
 fn family<'f>(
     members: &[Found<'f>],
     is_absence: bool,
-    examples: &[Example<'_>],
+    (all, examples): (&BTreeSet<String>, &[Example<'_>]),
 ) -> Option<Found<'f>> {
-    let names = members
-        .iter()
-        .map(|found| &found.candidate.rule.at["header.".len()..]);
-    let names: BTreeSet<_> = names.collect();
+    let names: BTreeSet<_> = members.iter().map(name).collect();
     let start = common_start(&names).filter(|_| names.len() > 1)?;
     let is_other = |name: &str| name.starts_with(start) && !names.contains(name);
-    let covers_others = examples
-        .iter()
-        .any(|example| example.sends(is_other) == [true; 2]);
+    let covers_others = all.iter().any(|name| is_other(name))
+        || examples
+            .iter()
+            .any(|example| example.sends(is_other) == [true; 2]);
     if covers_others || NEVER.iter().any(|name| name.starts_with(start)) {
         return None;
     }
@@ -183,12 +178,6 @@ fn is_of_one_stack(name: &str, examples: &[Example<'_>]) -> bool {
     examples
         .iter()
         .all(|example| example.sends(is_named) != [true; 2])
-}
-
-/// Whether readings of the old stack differ in the header, too.
-fn is_varying(class: &Class<'_>, examples: &[Example<'_>]) -> bool {
-    let mut of_class = class.members.iter().map(|member| &examples[member.example]);
-    of_class.all(|example| example.noise.iter().any(|place| place == class.at))
 }
 
 /// What the names of a family have in common: the first word, or the first two after an `x-`.

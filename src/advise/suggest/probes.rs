@@ -97,9 +97,15 @@ impl Probes {
         matches!(PROBES.actions[probe], Action::Round(_))
     }
 
-    /// Whether it excuses any other value of the same form.
+    /// Whether it excuses any other value of the same form. An ETag is opaque (RFC 9110, section 8.8.3).
     pub(super) fn is_of_form(probe: usize) -> bool {
-        matches!(PROBES.actions[probe], Action::Same(_))
+        let action = &PROBES.actions[probe];
+        matches!(action, Action::Same(_)) && !is_of_etags(action)
+    }
+
+    /// Whether it excuses another instant.
+    pub(super) fn is_of_clock(probe: usize) -> bool {
+        matches!(&PROBES.actions[probe], Action::Time(time) if !time.within.is_zero())
     }
 
     pub(super) fn has(self, probe: usize) -> bool {

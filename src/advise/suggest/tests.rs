@@ -23,6 +23,7 @@ struct Open;
 struct Kept {
     id: String,
     route: &'static str,
+    rechecks: u32,
     noise: Vec<String>,
     headers: [Vec<(String, String)>; 2],
     differences: Vec<(Difference, Class, Hints)>,
@@ -88,6 +89,7 @@ impl Check {
         Kept {
             id: format!("m{id}"),
             route: self.route,
+            rechecks: 0,
             noise: Vec::new(),
             headers,
             differences: classed.collect(),
@@ -106,6 +108,16 @@ fn kept(pairs: &[(Json, Json)], room: usize) -> Vec<Kept> {
         check.kept(id, room)
     });
     checks.collect()
+}
+
+/// The same, where old's own readings differ at one place.
+fn varying(pairs: &[(Json, Json)], at: &str) -> Vec<Kept> {
+    let mut kept = kept(pairs, usize::MAX);
+    for kept in &mut kept {
+        kept.rechecks = 1;
+        kept.noise = vec![at.to_owned()];
+    }
+    kept
 }
 
 fn looked_at(kept: &[Kept]) -> Suggestions {
@@ -144,6 +156,7 @@ fn looked_at_of(kept: &[Kept], routes: &BTreeSet<&str>, values: Values) -> Sugge
         statuses: [200; 2],
         content_types: [Some("application/json"); 2],
         headers: [&kept.headers[0], &kept.headers[1]],
+        rechecks: kept.rechecks,
         noise: &kept.noise,
         count: kept.differences.len(),
         differences: kept
@@ -169,7 +182,11 @@ fn looked_at_of(kept: &[Kept], routes: &BTreeSet<&str>, values: Values) -> Sugge
 
 /// The suggestions as `at do`, with the counts masked and explained, and the mismatches not explained.
 fn suggested(pairs: &[(Json, Json)]) -> Vec<(String, [usize; 3], Vec<String>)> {
-    let found = looked_at(&kept(pairs, usize::MAX));
+    reported(&kept(pairs, usize::MAX))
+}
+
+fn reported(kept: &[Kept]) -> Vec<(String, [usize; 3], Vec<String>)> {
+    let found = looked_at(kept);
     let reported = found.suggestions.into_iter().map(|suggestion| {
         let rule = &suggestion.rule;
         let text = format!("{} {}", rule["at"].as_str().unwrap(), rule["do"]);
@@ -192,7 +209,7 @@ fn a_clock_is_reported_with_what_it_does_not_explain() {
     let mut pairs: Vec<_> = (0..9).map(|second| (at(second), at(second + 3))).collect();
     pairs.push((at(1), json!({"at": "never", "n": 1})));
     pairs.push((at(1), json!({"at": "2026-11-22T10:00:02Z", "n": 2})));
-    let found = suggested(&pairs);
+    let found = reported(&varying(&pairs, "$.at"));
     let text = r#"$.at {"time":{"within":"10s","formats":["rfc3339"]}}"#;
     assert_eq!(
         found,
@@ -304,6 +321,7 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
     let uuid = |n: u32| json!({"id": format!("6ba7b81{n}-9dad-11d1-80b4-00c04fd430c8")});
     let pairs = [(uuid(1), uuid(2)), (uuid(3), uuid(4))];
     let kept = kept(&pairs, usize::MAX);
+    let noise = ["$.id".to_owned()];
     let ids: Vec<_> = kept.iter().map(|kept| kept.differences[0].1.id()).collect();
     let examples: Vec<_> = kept
         .iter()
@@ -315,7 +333,8 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
             statuses: [200; 2],
             content_types: [Some("application/json"); 2],
             headers: [&[]; 2],
-            noise: &[],
+            rechecks: 1,
+            noise: &noise,
             count: 1,
             differences: vec![ExampleDifference {
                 class: id,
@@ -388,9 +407,11 @@ fn arrays_too_large_for_a_key_search_still_yield_their_clocks() {
         json!({"items": (0..40).map(item).collect::<Vec<_>>()})
     };
     let pairs: Vec<_> = (0..3).map(|n| (items(0, n), items(5, n + 1))).collect();
-    assert_eq!(
-        texts(&pairs),
-        [r#"$.items[*].at {"time":{"within":"10s","formats":["rfc3339"]}}"#]
-    );
+    let found = looked_at(&varying(&pairs, "$.items[0].at"));
+    let [suggestion] = &found.suggestions[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(suggestion.rule["at"], "$.items[*].at");
+    assert_eq!(suggestion.rule["do"]["time"]["within"], "10s");
     assert_eq!(without(&pairs, 100), (Vec::new(), 1, 3 * 80));
 }

@@ -76,11 +76,61 @@ fn text(preview: &Preview) -> String {
 
 /// What one rule would hide, whether or not other differences stay.
 fn hiding(rule: &Hiding, width: usize) -> String {
-    let id = &rule.id;
-    if rule.differences_hidden == 0 {
-        return format!("{id:<width$}  hides nothing");
+    let counted = |count: u64, noun| counted(count as usize, noun);
+    let mut said = Vec::new();
+    if rule.differences_hidden > 0 {
+        let differences = counted(rule.differences_hidden, "difference");
+        let mismatches = counted(rule.in_mismatches, "mismatch");
+        said.push(format!("hides {differences} in {mismatches}"));
     }
-    let differences = counted(rule.differences_hidden as usize, "difference");
-    let mismatches = counted(rule.in_mismatches as usize, "mismatch");
-    format!("{id:<width$}  hides {differences} in {mismatches}")
+    if rule.ends_noise_in > 0 {
+        let mismatches = counted(rule.ends_noise_in, "mismatch");
+        said.push(format!("ends noise in {mismatches}"));
+    }
+    if rule.unknown_in > 0 {
+        let examples = counted(rule.unknown_in, "example");
+        said.push(format!("unknown: {examples} cannot be re-checked"));
+    }
+    if said.is_empty() && rule.in_force {
+        said.push("in force under this id: what that hides is not stored".to_owned());
+    }
+    if said.is_empty() {
+        said.push("hides nothing".to_owned());
+    }
+    format!("{:<width$}  {}", rule.id, said.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_of_which_nothing_is_known_never_hides_nothing() {
+        let rule = |[differences_hidden, ends_noise_in, unknown_in]: [u64; 3], in_force| Hiding {
+            id: "r".to_owned(),
+            differences_hidden,
+            in_mismatches: differences_hidden.min(1),
+            unknown_in,
+            ends_noise_in,
+            in_force,
+        };
+        for (rule, said) in [
+            (rule([0, 0, 0], false), "hides nothing"),
+            (
+                rule([0, 0, 0], true),
+                "in force under this id: what that hides is not stored",
+            ),
+            (
+                rule([0, 0, 2], false),
+                "unknown: 2 examples cannot be re-checked",
+            ),
+            (rule([0, 3, 0], true), "ends noise in 3 mismatches"),
+            (
+                rule([2, 0, 1], false),
+                "hides 2 differences in 1 mismatch; unknown: 1 example cannot be re-checked",
+            ),
+        ] {
+            assert_eq!(hiding(&rule, 3), format!("r    {said}"));
+        }
+    }
 }

@@ -40,53 +40,17 @@ fn suggest(args: &Args) -> Result<ExitCode, Error> {
     Ok(client::print(args.json, &suggestions, file.trim_end()))
 }
 
+/// The heading of rules that are not in force even if the file is.
+const DECISIONS: &str = "# decisions: callers may see what these rules hide; remove the `#` where you know that none does";
+
 /// A rule file with remarks about the rules in comments.
 fn file(suggestions: &Suggestions) -> String {
-    let mut text = format!(
-        "# stored mismatches: {}, of which these rules together would mask {}\n\
-         # classes that no single rule would explain: {}\n",
-        suggestions.looked_at,
-        suggestions.masked_together,
-        suggestions.unexplained.len()
-    );
-    if (suggestions.looked_at as u64) < suggestions.mismatches {
-        let (looked, all) = (suggestions.looked_at, suggestions.mismatches);
-        let said = format!("# these are the newest {looked} of {all}, so many of each class");
-        line(&mut text, &said);
+    let mut text = String::new();
+    for remark in remarks(suggestions) {
+        line(&mut text, &format!("# {remark}"));
     }
-    let differences = suggestions.differences_not_tried;
-    if differences > 0 {
-        let classes = suggestions.not_tried.len();
-        line(
-            &mut text,
-            &format!(
-                "# differences on which nothing was tried, for want of room: {differences}; classes: {classes}"
-            ),
-        );
-    }
-    if suggestions.classes_looked_at < suggestions.classes {
-        let (looked, all) = (suggestions.classes_looked_at, suggestions.classes);
-        line(
-            &mut text,
-            &format!("# only {looked} of {all} classes were looked at in time"),
-        );
-    }
-    for builtin in &suggestions.builtin {
-        let (name, masks, all) = (&builtin.name, builtin.masks, suggestions.looked_at);
-        let (explains, of) = (builtin.explains, builtin.of);
-        let classes = Counted(builtin.classes.len() as u64, "class");
-        line(
-            &mut text,
-            &format!("# add {name} to `rules` of the configuration:"),
-        );
-        line(
-            &mut text,
-            &format!(
-                "#   it would mask {masks} of {all}; explains {classes} in {explains} of {of}"
-            ),
-        );
-    }
-    if suggestions.suggestions.is_empty() {
+    let (rules, decisions) = (&suggestions.suggestions, &suggestions.decisions);
+    if rules.is_empty() && decisions.is_empty() {
         let nothing = if suggestions.builtin.is_empty() {
             "# nothing to suggest"
         } else {
@@ -97,14 +61,69 @@ fn file(suggestions: &Suggestions) -> String {
         return text;
     }
     line(&mut text, "rules:");
-    for suggestion in &suggestions.suggestions {
-        entry(suggestion, suggestions.looked_at, &mut text);
+    for suggestion in rules {
+        entry(suggestion, suggestions.looked_at, "", &mut text);
+    }
+    if !decisions.is_empty() {
+        line(&mut text, DECISIONS);
+    }
+    for decision in decisions {
+        entry(decision, suggestions.looked_at, "#", &mut text);
     }
     text
 }
 
-/// One rule below its remarks.
-fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
+/// What was looked at, what all rules together would do, and which built-in rules to add.
+fn remarks(suggestions: &Suggestions) -> Vec<String> {
+    let (looked, all) = (suggestions.looked_at, suggestions.mismatches);
+    let masked = suggestions.masked_together;
+    let mut remarks = vec![format!(
+        "stored mismatches: {looked}, of which these rules together would mask {masked}"
+    )];
+    if !suggestions.builtin.is_empty() {
+        let masked = suggestions.masked_with_builtin;
+        remarks.push(format!("with the built-in rules below as well: {masked}"));
+    }
+    if !suggestions.decisions.is_empty() {
+        let masked = suggestions.masked_with_decisions;
+        remarks.push(format!("with all decisions below as well: {masked}"));
+    }
+    let unexplained = suggestions.unexplained.len();
+    remarks.push(format!(
+        "classes that no single rule would explain: {unexplained}"
+    ));
+    if (looked as u64) < all {
+        remarks.push(format!(
+            "these are the newest {looked} of {all}, so many of each class"
+        ));
+    }
+    let differences = suggestions.differences_not_tried;
+    if differences > 0 {
+        let classes = suggestions.not_tried.len();
+        remarks.push(format!(
+            "differences on which nothing was tried, for want of room: {differences}; classes: {classes}"
+        ));
+    }
+    if suggestions.classes_looked_at < suggestions.classes {
+        let (looked, all) = (suggestions.classes_looked_at, suggestions.classes);
+        remarks.push(format!(
+            "only {looked} of {all} classes were looked at in time"
+        ));
+    }
+    for builtin in &suggestions.builtin {
+        let (name, masks) = (&builtin.name, builtin.masks);
+        let (explains, of) = (builtin.explains, builtin.of);
+        let classes = Counted(builtin.classes.len() as u64, "class");
+        remarks.push(format!("add {name} to `rules` of the configuration:"));
+        remarks.push(format!(
+            "it would mask {masks} of {looked}; explains {classes} in {explains} of {of}"
+        ));
+    }
+    remarks
+}
+
+/// One rule below its remarks. `mark` begins each of its lines.
+fn entry(suggestion: &Suggestion, mismatches: usize, mark: &str, text: &mut String) {
     let (masks, explains, of) = (suggestion.masks, suggestion.explains, suggestion.of);
     let not_tried = suggestion.not_tried;
     let effect =
@@ -121,7 +140,7 @@ fn entry(suggestion: &Suggestion, mismatches: usize, text: &mut String) {
         line(text, &format!("# does not explain {ids}"));
     }
     let rule = suggestion.yaml.lines();
-    rule.for_each(|rule| line(text, rule));
+    rule.for_each(|rule| line(text, &format!("{mark}{rule}")));
 }
 
 /// Escapes names that could control the terminal as YAML and JSON do in quotes.
@@ -145,9 +164,22 @@ mod tests {
     use super::*;
     use crate::{admin::documents::BuiltinSuggestion, rules::RuleSet};
 
-    #[test]
-    fn what_is_printed_is_a_rule_file() {
-        let suggestions = Suggestions {
+    fn suggestion(yaml: &str, note: &str) -> Suggestion {
+        Suggestion {
+            rule: serde_json::Value::Null,
+            classes: Vec::new(),
+            yaml: yaml.to_owned(),
+            note: Some(note.to_owned()),
+            masks: 1,
+            explains: 2,
+            of: 3,
+            not_tried: 5,
+            not_explained: vec!["c0ffee".to_owned()],
+        }
+    }
+
+    fn suggestions() -> Suggestions {
+        Suggestions {
             builtin: vec![BuiltinSuggestion {
                 name: "builtin:aws".to_owned(),
                 classes: vec!["a".to_owned(), "b".to_owned()],
@@ -155,20 +187,17 @@ mod tests {
                 explains: 3,
                 of: 4,
             }],
-            suggestions: vec![Suggestion {
-                rule: serde_json::Value::Null,
-                classes: Vec::new(),
-                yaml:
-                    "- id: \"a\"\n  why: \"say why\"\n  at: \"$['\u{9b}']\"\n  do: \"unordered\"\n"
-                        .to_owned(),
-                note: Some("only new sends it".to_owned()),
-                masks: 1,
-                explains: 2,
-                of: 3,
-                not_tried: 5,
-                not_explained: vec!["c0ffee".to_owned()],
-            }],
-            masked_together: 3,
+            suggestions: vec![suggestion(
+                "- id: \"a\"\n  why: \"say why\"\n  at: \"$['\u{9b}']\"\n  do: \"unordered\"\n",
+                "only new sends it",
+            )],
+            decisions: vec![suggestion(
+                "- id: \"v\"\n  why: \"say why\"\n  at: \"header.vary\"\n  do: \"ignore\"\n",
+                "a decision: callers see it from old only",
+            )],
+            masked_together: 1,
+            masked_with_builtin: 2,
+            masked_with_decisions: 3,
             unexplained: vec!["x".to_owned()],
             not_tried: vec!["y".to_owned()],
             differences_not_tried: 6,
@@ -177,15 +206,29 @@ mod tests {
             newest_per_class: 50,
             classes: 2,
             classes_looked_at: 1,
-        };
-        let text = file(&suggestions);
+        }
+    }
+
+    /// The places of the rules in a file.
+    fn places(file: String) -> Vec<String> {
+        let today = jiff::civil::date(2026, 11, 22);
+        let (rules, _) = RuleSet::compile(&[("f".into(), file)], today).unwrap();
+        let places = rules.rules().iter().map(|rule| rule.at.to_string());
+        places.collect()
+    }
+
+    #[test]
+    fn what_is_printed_is_a_rule_file() {
+        let text = file(&suggestions());
         for said in [
-            "# stored mismatches: 4, of which these rules together would mask 3\n",
+            "# stored mismatches: 4, of which these rules together would mask 1\n",
+            "# with the built-in rules below as well: 2\n",
+            "# with all decisions below as well: 3\n",
             "# only 1 of 2 classes were looked at",
             "# these are the newest 4 of 9, so many of each class\n",
             "# would mask 1 of 4; explains 2 of 3 of its classes",
             "# add builtin:aws to `rules` of the configuration:\n",
-            "#   it would mask 1 of 4; explains 2 classes in 3 of 4\n",
+            "# it would mask 1 of 4; explains 2 classes in 3 of 4\n",
             "# only new sends it\n",
             "# was not tried on 5",
             "# differences on which nothing was tried, for want of room: 6; classes: 1",
@@ -194,8 +237,24 @@ mod tests {
         ] {
             assert!(text.contains(said), "{text}");
         }
-        let today = jiff::civil::date(2026, 11, 22);
-        let (rules, _) = RuleSet::compile(&[("f".into(), text)], today).unwrap();
-        assert_eq!(rules.rules()[0].at.to_string(), "$['\u{9b}']");
+        assert_eq!(places(text), ["$['\u{9b}']"]);
+    }
+
+    #[test]
+    fn decisions_are_not_in_force_until_they_are_taken() {
+        let text = file(&suggestions());
+        let said = "# a decision: callers see it from old only\n";
+        let (_, decision) = text.split_once(said).expect("there is a decision");
+        assert!(
+            decision.contains("\n#- id: \"v\"\n#  why: \"say why\"\n"),
+            "{text}"
+        );
+        let decided = text.replace("\n#-", "\n-").replace("\n#  ", "\n  ");
+        assert_eq!(places(decided), ["$['\u{9b}']", "header.vary"]);
+        let only = Suggestions {
+            suggestions: Vec::new(),
+            ..suggestions()
+        };
+        assert_eq!(places(file(&only)), [""; 0]);
     }
 }

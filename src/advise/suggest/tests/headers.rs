@@ -30,10 +30,11 @@ fn checked(old: &Headers, new: &Headers) -> Vec<Kept> {
     checks.collect()
 }
 
-/// The suggestions as `at do note`, none of which names a route.
+/// The suggestions and decisions as `at do note`, none of which names a route.
 fn found(kept: &[Kept], values: Values) -> Vec<String> {
     let routes = kept.iter().map(|kept| kept.route).collect();
-    let found = looked_at_of(kept, &routes, values).suggestions.into_iter();
+    let found = looked_at_of(kept, &routes, values);
+    let found = found.suggestions.into_iter().chain(found.decisions);
     let found = found.map(|suggestion| {
         let rule = &suggestion.rule;
         assert_eq!(rule.get("when"), None, "{rule}");
@@ -49,17 +50,101 @@ fn a_header_of_one_stack_is_one_rule_for_all_routes() {
     assert_eq!(
         found(&kept, Values::Shown),
         [
-            r#"header.pragma {"optional":["no-cache"]} only old sends it: no caller may need it"#,
             r#"header.x-cache {"optional":["miss"]} only new sends it"#,
+            r#"header.pragma {"optional":["no-cache"]} a decision: callers see it from old only; caches go by it"#,
         ]
     );
     assert_eq!(
         found(&kept, Values::Masked),
         [
-            r#"header.pragma "ignore" only old sends it: no caller may need it"#,
             r#"header.x-cache "ignore" only new sends it"#,
+            r#"header.pragma "ignore" a decision: callers see it from old only; caches go by it"#,
         ]
     );
+}
+
+#[test]
+fn a_header_that_callers_may_miss_needs_a_decision() {
+    for (old, new, note) in [
+        (
+            &[("x-total-count", "7")][..],
+            &[][..],
+            "from old only; they may read it",
+        ),
+        (&[("vary", "accept")], &[], "from old only; caches go by it"),
+        (
+            &[],
+            &[("cache-control", "max-age=9")],
+            "from new only; caches go by it",
+        ),
+        (
+            &[],
+            &[("access-control-max-age", "9")],
+            "from new only; browsers go by it",
+        ),
+    ] {
+        let found = found(&checked(old, new), Values::Masked);
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].ends_with(&format!("a decision: callers see it {note}")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_family_never_joins_what_needs_a_decision_and_what_does_not() {
+    let old = [("x-acme-total", "7")];
+    let new = [("x-acme-shard", "1"), ("x-acme-zone", "2")];
+    let found = found(&checked(&old, &new), Values::Masked);
+    let places: Vec<_> = found
+        .iter()
+        .map(|found| found.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "header.x-acme-shard",
+            "header.x-acme-zone",
+            "header.x-acme-total"
+        ]
+    );
+}
+
+#[test]
+fn request_ids_that_never_repeat_need_no_further_readings() {
+    let headers = |name, ids: [&'static str; 2]| {
+        let checks = ids.into_iter().zip(["Z9", "Y8"]).enumerate();
+        let checks = checks.map(|(id, (old, new))| {
+            let check = Check {
+                route: ["get-item", "list-items"][id],
+                old: sent(&[(name, old)]),
+                new: sent(&[(name, new)]),
+            };
+            check.kept(id, usize::MAX)
+        });
+        checks.collect::<Vec<_>>()
+    };
+    let distinct = headers("x-request-id", ["A1", "B2"]);
+    assert_eq!(
+        found(&distinct, Values::Masked),
+        [
+            r#"header.x-request-id {"same":"any"} named like the id of a request, and none of 2 values occurs twice"#
+        ]
+    );
+    for kept in [
+        headers("x-request-id", ["A1", "A1"]),
+        headers("x-owner", ["A1", "B2"]),
+        distinct
+            .into_iter()
+            .map(|kept| Kept {
+                rechecks: 1,
+                ..kept
+            })
+            .collect(),
+    ] {
+        assert_eq!(found(&kept, Values::Masked), [""; 0]);
+    }
 }
 
 #[test]
@@ -73,15 +158,15 @@ fn headers_of_one_family_are_one_rule() {
     assert_eq!(
         found(&kept, Values::Shown),
         [
-            r#"header.access-control-allow-* {"optional":["*","GET","content-type"]} only new sends it"#
+            r#"header.access-control-allow-* {"optional":["*","GET","content-type"]} a decision: callers see it from new only; browsers go by it"#
         ]
     );
     let both = checked(&cors[..1], &cors);
     assert_eq!(
         found(&both, Values::Masked),
         [
-            r#"header.access-control-allow-methods "ignore" only new sends it"#,
-            r#"header.access-control-allow-origin "ignore" only new sends it"#,
+            r#"header.access-control-allow-methods "ignore" a decision: callers see it from new only; browsers go by it"#,
+            r#"header.access-control-allow-origin "ignore" a decision: callers see it from new only; browsers go by it"#,
         ],
         "a family must not cover a header that both send"
     );
@@ -123,7 +208,7 @@ fn a_header_that_old_varies_needs_only_to_be_there() {
         })
         .collect();
     assert_eq!(found(&kept, Values::Masked), [""; 0], "it may be a price");
-    let rule = r#"header.x-acme-request {"same":"any"} old sends another value at every read"#;
+    let rule = r#"header.x-acme-request {"same":"any"} old's own readings differ there; mismatches that show it: 3"#;
     let varies = |kept: &mut Kept| kept.noise = vec!["header.x-acme-request".to_owned()];
     kept.iter_mut().for_each(varies);
     assert_eq!(found(&kept, Values::Masked), [rule]);
@@ -156,7 +241,9 @@ fn etags_need_the_same_form() {
     let kept = checked(&[("etag", r#"W/"2-a""#)], &[("etag", r#""17""#)]);
     assert_eq!(
         found(&kept, Values::Masked),
-        [r#"header.etag {"same":{"regex":"(W/)?\"[^\"]*\""}} "#]
+        [
+            r#"header.etag {"same":{"regex":"(W/)?\"[^\"]*\""}} a decision: callers see another value of it; caches go by it"#
+        ]
     );
 }
 
@@ -182,9 +269,15 @@ fn built_in_rules_are_suggested_where_they_explain_much() {
         (8, 8, 0)
     );
     assert_eq!(builtin[0].classes.len(), 4, "two headers on two routes");
-    assert_eq!(suggestions.together, 8);
+    let together = Together {
+        alone: 0,
+        with_builtin: 0,
+        with_decisions: 8,
+    };
+    assert_eq!(suggestions.together, together);
+    assert!(suggestions.suggestions.is_empty());
     let rules: Vec<_> = suggestions
-        .suggestions
+        .decisions
         .iter()
         .map(|found| &found.rule["at"])
         .collect();

@@ -85,6 +85,111 @@ fn a_rounding_leaves_the_digits_that_matter() {
     );
 }
 
+/// Two stacks that differ in one member, which is a uuid in the form.
+fn uuids(name: &str) -> Vec<(Json, Json)> {
+    let uuid = |n: u32| json!({name: format!("6ba7b8{n:02}-9dad-11d1-80b4-00c04fd430c8")});
+    (0..4).map(|n| (uuid(n), uuid(50 + n))).collect()
+}
+
+#[test]
+fn a_reference_that_old_repeats_is_never_excused_by_its_form() {
+    for name in ["owner_id", "owner", "request_id"] {
+        let pairs = uuids(name);
+        let at = format!("$.{name}");
+        assert_eq!(
+            texts(&pairs),
+            [""; 0],
+            "{name}: nothing shows that it varies"
+        );
+        let same = format!(r#"{at} {{"same":"uuid"}}"#);
+        let mut varying = varying(&pairs, &at);
+        let found = reported(&varying);
+        assert_eq!(found, [(same, [4, 4, 4], Vec::new())]);
+        // Old's own readings agree in one check.
+        varying[3].noise.clear();
+        let found = looked_at(&varying);
+        assert!(
+            found.suggestions.is_empty() && found.decisions.is_empty(),
+            "{found:?}"
+        );
+        assert_eq!(found.unexplained.len(), 1);
+    }
+}
+
+#[test]
+fn the_remark_names_the_evidence() {
+    let said = looked_at(&varying(&uuids("request"), "$.request")).suggestions;
+    assert_eq!(
+        said[0].note.as_deref(),
+        Some("old's own readings differ there; mismatches that show it: 4")
+    );
+    let item = |id: String| json!({"owner_id": id});
+    let pairs: Vec<_> = (0..5)
+        .map(|n| n % 3)
+        .map(|n| (item(format!("a-{n}")), item(format!("new-{}", n * 7))))
+        .collect();
+    assert_eq!(
+        notes(&pairs),
+        ["each of 3 old values met one new value, 2 of them more than once"]
+    );
+}
+
+/// The rules that need a decision, as `at do note`.
+fn decisions(pairs: &[(Json, Json)]) -> Vec<String> {
+    let found = looked_at(&kept(pairs, usize::MAX));
+    assert!(found.suggestions.is_empty(), "{found:?}");
+    let found = found.decisions.into_iter().map(|found| {
+        let at = found.rule["at"].as_str().unwrap();
+        format!("{at} {} {}", found.rule["do"], found.note.unwrap())
+    });
+    found.collect()
+}
+
+#[test]
+fn a_time_that_no_reading_shows_to_vary_needs_a_decision() {
+    let at = |seconds: u32| json!({"created_at": format!("2026-11-22T10:00:{seconds:02}Z")});
+    let pairs: Vec<_> = (0..4).map(|second| (at(second), at(second + 3))).collect();
+    let found = decisions(&pairs);
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains(r#"{"within":"10s""#)
+            && found[0].contains("a decision: callers see another time"),
+        "{found:?}"
+    );
+    let mut varying = varying(&pairs, "$.created_at");
+    assert!(looked_at(&varying).decisions.is_empty());
+    varying[1].noise.clear();
+    let found = looked_at(&varying);
+    assert!(
+        found.suggestions.is_empty() && found.decisions.len() == 1,
+        "old repeats it in one check: {found:?}"
+    );
+    let spelled = |text: &str| json!({"at": text});
+    let pair = (
+        spelled("2026-11-22T10:00:00Z"),
+        spelled("2026-11-22T11:00:00+01:00"),
+    );
+    assert_eq!(
+        texts(&vec![pair; 2]).len(),
+        1,
+        "the same instant needs none"
+    );
+}
+
+#[test]
+fn another_type_needs_a_decision() {
+    let pairs: Vec<_> = (1..4)
+        .map(|id| (json!({"id": id}), json!({"id": id.to_string()})))
+        .collect();
+    assert_eq!(
+        decisions(&pairs),
+        [r#"$.id {"parse":"number"} a decision: callers see another type"#]
+    );
+    let text = |text: &str| json!({"price": text});
+    let pair = (text("9.90"), text("9.9"));
+    assert_eq!(texts(&vec![pair; 2]), [r#"$.price {"parse":"number"}"#]);
+}
+
 #[test]
 fn a_time_that_is_hours_off_is_no_clock_of_the_answer() {
     let pairs = ["10", "14", "20"].map(|hour| {
@@ -165,7 +270,9 @@ fn over_routes(checks: &[(&'static str, Json, Json)], routes: &[&'static str]) -
             old: answer(old),
             new: answer(new),
         };
-        check.kept(id, usize::MAX)
+        let mut kept = check.kept(id, usize::MAX);
+        kept.noise = vec!["$.at".to_owned()];
+        kept
     });
     let routes = routes.iter().copied().collect();
     let found = looked_at_of(&checks.collect::<Vec<_>>(), &routes, Values::Shown);
