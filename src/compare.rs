@@ -41,7 +41,7 @@ pub use bijection::{Bijections, IdPairs, Ids};
 pub use candidate::Candidate;
 pub use class::Class;
 pub(crate) use heads::is_never_compared;
-pub use options::{Explain, HeaderScope, Options};
+pub use options::{Explain, HeaderScope, Only, Options};
 pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variation};
 
 use crate::{
@@ -57,7 +57,7 @@ use std::{sync::Arc, time::Instant};
 /// The rules and options of a comparison. A check uses one of these from its sampling to its end.
 #[derive(Clone, Debug, Default)]
 pub struct CompareConfig {
-    /// The rules in force.
+    /// The rules in force, and that of [`Options::only`].
     pub rules: Arc<RuleSet>,
     /// What is compared, and the bounds.
     pub options: Options,
@@ -214,6 +214,19 @@ fn is_same(old: &Answer, new: &Answer) -> bool {
         && old.body == new.body
         && old.headers == new.headers
         && old.trailers == new.trailers
+}
+
+// === impl CompareConfig ===
+
+impl CompareConfig {
+    /// Compares under these rules, and no more of bodies than the options say.
+    pub fn new(rules: Arc<RuleSet>, options: Options) -> Self {
+        let rules = match &options.only {
+            Some(only) => Arc::new(rules.confined_to(only.places())),
+            None => rules,
+        };
+        Self { rules, options }
+    }
 }
 
 // === impl Context ===

@@ -123,6 +123,8 @@ pub struct RuleSet {
     body: Vec<usize>,
     tree: Tree,
     queries: Vec<(usize, Query)>,
+    /// The rule of `compare.only`.
+    only: Option<usize>,
     /// Computed once, because the fast path needs it in every check.
     remembers: bool,
 }
@@ -146,6 +148,9 @@ impl RuleSet {
         ("graphql", include_str!("../rules/graphql.yaml")),
         ("demo", include_str!("../rules/demo.yaml")),
     ];
+
+    /// The id of the rule that counts what `compare.only` leaves out. No rule of a file can have it.
+    pub const ONLY: &str = "compare.only";
 
     /// Compiles rule files, given by name and text, in order. Also returns warnings about rules that have expired by
     /// `today` and so do not apply.
@@ -174,10 +179,10 @@ impl RuleSet {
                 Target::Trailer(name) => set.trailers.insert(name, index),
                 Target::Form(name) => set.forms.entry(name.clone()).or_default().push(index),
                 Target::Body => set.body.push(index),
-                Target::Path(query) => {
-                    if !set.tree.insert(query.segments(), index) {
-                        set.queries.push((index, query.clone()));
-                    }
+                Target::Path(query) => set.insert(query, index),
+                Target::Outside(queries) => {
+                    queries.iter().for_each(|query| set.insert(query, index));
+                    set.only = Some(index);
                 }
             }
         }
@@ -185,6 +190,30 @@ impl RuleSet {
         set.remembers = rules.iter().any(|rule| remembers(&rule.action));
         set.rules = rules;
         set
+    }
+
+    fn insert(&mut self, query: &Query, rule: usize) {
+        if !self.tree.insert(query.segments(), rule) {
+            self.queries.push((rule, query.clone()));
+        }
+    }
+
+    /// The same rules, and one with the id [`RuleSet::ONLY`]: it ignores what lies outside some places of a document.
+    #[must_use]
+    pub fn confined_to(&self, places: &[Query]) -> Self {
+        let only = Rule {
+            id: Self::ONLY.to_owned(),
+            why: "compare.only names other places".to_owned(),
+            owner: None,
+            expires: None,
+            when: When::default(),
+            at: Target::Outside(places.to_vec()),
+            action: Action::Ignore,
+        };
+        Self {
+            written: self.written.clone(),
+            ..Self::new(self.rules.iter().cloned().chain([only]).collect())
+        }
     }
 
     /// The rules for comparing two answers of one stack. A rule for its side applies to both answers, and a rule for
@@ -206,7 +235,7 @@ impl RuleSet {
         builtin.find_map(|(own, text)| (own == name).then_some(text))
     }
 
-    /// All rules in file order. Other functions identify them by the index in this list.
+    /// All rules in file order, then that of `compare.only`. Other functions identify them by the index in this list.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
@@ -257,11 +286,17 @@ impl RuleSet {
         &self.queries
     }
 
-    /// A hash in 16 hexadecimal digits that changes whenever the effect of the rules changes. It is the same in every
-    /// version of this program.
+    /// The rule of `compare.only`: it applies outside the places where the tree and the queries have it.
+    pub fn only(&self) -> Option<usize> {
+        self.only
+    }
+
+    /// A hash in 16 hexadecimal digits that changes whenever the effect of the rules of files changes. It is the same
+    /// in every version of this program.
     pub fn fingerprint(&self) -> String {
         let mut text = String::new();
-        for rule in &self.rules {
+        let of_files = |rule: &&Rule| !matches!(rule.at, Target::Outside(_));
+        for rule in self.rules.iter().filter(of_files) {
             let expires = rule.expires.map(|day| day.to_string()).unwrap_or_default();
             for part in [
                 &rule.id,

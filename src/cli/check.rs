@@ -42,7 +42,7 @@ fn summary(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let counts = [
         counted(config.routes.entries.len(), "route"),
-        counted(config.comparing.rules.rules().len(), "rule"),
+        counted(config.comparing.rules.written().count(), "rule"),
         counted(loaded.warnings().len(), "warning"),
     ];
     format!("{}: valid, {}", loaded.name, counts.join(", "))

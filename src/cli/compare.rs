@@ -16,7 +16,7 @@ use crate::{
     compare::{CompareConfig, Compared, Context, Explain, HeaderScope, Options, compare},
     config::{self, RuleFiles},
     ledger::today,
-    rules::RuleSet,
+    rules::{Query, RuleSet},
     spanned_yaml::{ConfigError, ConfigErrors},
 };
 use bodies::{Bodies, Plain};
@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Rule files, folders of them, or builtin:NAME
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
+    /// JSONPath: compare nothing else of the bodies, like the setting compare.only; may be repeated
+    #[arg(long, value_name = "JSONPATH", value_parser = json_path)]
+    only: Vec<Query>,
     /// Leave out builtin:http
     #[arg(long)]
     no_builtin: bool,
@@ -133,22 +136,21 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     }
     let old = read(args, &args.old, &args.new)?;
     let new = read(args, &args.new, &args.old)?;
-    let comparing = CompareConfig {
-        rules: Arc::new(rules),
-        options: Options {
-            // A bare body has no headers to compare.
-            headers: if old.is_bare() || new.is_bare() {
-                HeaderScope::None
-            } else {
-                HeaderScope::All
-            },
-            max_differences: usize::MAX,
-            max_decoded: MAX_DECODED,
-            // Context around a difference shows what is masked.
-            explain: Explain::Places,
-            ..Options::default()
+    let options = Options {
+        // A bare body has no headers to compare.
+        headers: if old.is_bare() || new.is_bare() {
+            HeaderScope::None
+        } else {
+            HeaderScope::All
         },
+        only: (!args.only.is_empty()).then(|| args.only.clone().into()),
+        max_differences: usize::MAX,
+        max_decoded: MAX_DECODED,
+        // Context around a difference shows what is masked.
+        explain: Explain::Places,
+        ..Options::default()
     };
+    let comparing = CompareConfig::new(Arc::new(rules), options);
     let context = Context {
         route: &args.route,
         method: &args.method,
@@ -185,6 +187,11 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
         showing.text(&comparison, out)
     };
     Ok(outcome)
+}
+
+/// Accepts a JSONPath.
+fn json_path(text: &str) -> Result<Query, String> {
+    Query::parse(text).map_err(|invalid| invalid.to_string())
 }
 
 /// Accepts a type that bodies can have.

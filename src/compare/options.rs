@@ -1,8 +1,9 @@
 //! The section `compare` of the configuration: which parts of answers are compared, and how.
 
 use crate::{
+    rules::Query,
     spanned_yaml::{
-        ConfigErrors, Cursor, Data, Fields, Form, NotYet, SIZE, Setting, reference, settings,
+        ConfigError, ConfigErrors, Cursor, Data, Fields, Form, SIZE, Setting, reference, settings,
     },
     value::Numbers,
 };
@@ -17,9 +18,9 @@ settings! {
         /// Which headers and trailers are compared.
         #[setting(default: "all")]
         pub headers: HeaderScope,
-        /// Not available yet.
+        /// JSONPaths: nothing else of a body is compared.
         #[setting]
-        pub only: Option<NotYet>,
+        pub only: Option<Only>,
         /// numeric: 1, 1.0 and 1e0 are equal, exactly; lexical: only the same spelling is.
         #[setting(default: "numeric")]
         pub numbers: Numbers,
@@ -62,6 +63,70 @@ pub enum HeaderScope {
     Except(Vec<HeaderName>),
     /// No header.
     None,
+}
+
+/// The places to which the comparison of bodies is confined: at least one, each given once. Only bodies with such places
+/// (JSON, records, XML) are confined. [`CompareConfig::new`](super::CompareConfig::new) applies it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Only(Vec<Query>);
+
+// === impl Only ===
+
+impl Only {
+    /// The places, in the order in which they were given.
+    pub fn places(&self) -> &[Query] {
+        &self.0
+    }
+
+    fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
+        let mut faults = ConfigErrors::default();
+        let mut places: Vec<Query> = Vec::new();
+        for item in at.items()? {
+            match Self::read_place(&item) {
+                Ok(place) if places.contains(&place) => {
+                    faults.push(item.fault(format!("`{place}` is given twice")));
+                }
+                Ok(place) => places.push(place),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if places.is_empty() && faults.is_empty() {
+            faults.push(at.expected("at least one JSONPath, such as $.items[*].id"));
+        }
+        faults.into_result(Self(places))
+    }
+
+    fn read_place(at: &Cursor<'_>) -> Result<Query, ConfigError> {
+        let text = at.text()?;
+        if !text.starts_with('$') {
+            return Err(at.expected("a JSONPath that starts with `$`"));
+        }
+        Query::parse(text).map_err(|invalid| match invalid.column {
+            Some(column) => at.fault_within(column, invalid),
+            None => at.fault(invalid),
+        })
+    }
+}
+
+impl From<Vec<Query>> for Only {
+    fn from(places: Vec<Query>) -> Self {
+        Self(places)
+    }
+}
+
+impl Setting for Only {
+    const FORM: Form<Self> = Form {
+        read: |at, _| Self::read(at),
+        schema: |_| {
+            json!({
+                "type": "array",
+                "minItems": 1,
+                "uniqueItems": true,
+                "items": {"description": "A JSONPath (RFC 9535).", "type": "string", "pattern": r"^\$"},
+                "examples": [["$.id", "$.items[*].total"]],
+            })
+        },
+    };
 }
 
 // === impl HeaderScope ===

@@ -8,6 +8,7 @@ mod format_properties;
 mod formats;
 mod heads;
 mod mutations;
+mod only;
 pub(super) mod properties;
 mod rules;
 mod suspects;

@@ -5,6 +5,9 @@
 //! are paired. Probes and digests only decide what is compared with what. Every pair is walked and reported in the end,
 //! so a wrong guess can make a place coarser, but never hides a difference.
 //!
+//! Outside the places of `compare.only` nothing is walked: two members are equal if they have the same spelling, and
+//! otherwise one difference that its rule masks. Above its places, members are walked only to get there.
+//!
 //! Where renumbered ids may be paired, values with the same spelling are walked too, because their pairs count for
 //! later places. Unordered arrays wait for what the rest of the documents reveals about the ids in them.
 
@@ -18,6 +21,7 @@ mod duplicates;
 mod match_key;
 mod matching;
 mod objects;
+mod only;
 mod place;
 mod rename;
 mod trees;
@@ -33,7 +37,7 @@ use crate::{
         number::Decimal,
     },
 };
-use active::{Active, Selected};
+use active::{Active, Extent, Selected};
 use arrays::Element;
 use std::time::Instant;
 
@@ -147,7 +151,10 @@ impl<'w, 'c> Walk<'w, 'c> {
         }
         let kind = match (olds.class(old), news.class(new)) {
             (Class::Object, Class::Object) | (Class::Array, Class::Array) => {
-                return self.containers(old, new);
+                if self.active.extent() != Extent::Nothing {
+                    return self.containers(old, new);
+                }
+                Kind::Value
             }
             _ if is_alike => return self.meet(old, new),
             (Class::Number, Class::Number) if self.same_number(old, new) => {
@@ -207,7 +214,8 @@ impl<'w, 'c> Walk<'w, 'c> {
     fn meets(&self) -> bool {
         let tree = self.findings.rules.tree();
         let mut states = self.active.states().iter();
-        self.selected.pairs_ids || states.any(|state| tree.meets(*state))
+        self.active.extent() != Extent::Nothing
+            && (self.selected.pairs_ids || states.any(|state| tree.meets(*state)))
     }
 
     /// Whether any rule may matter here or below.

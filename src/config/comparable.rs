@@ -2,9 +2,8 @@
 
 use super::Config;
 use crate::{
-    compare::{HeaderScope, Options},
+    compare::{HeaderScope, Only, Options},
     http_client::{Target, Via},
-    spanned_yaml::NotYet,
     value::Numbers,
     verdict::Cause,
 };
@@ -90,7 +89,7 @@ impl EpochFingerprint {
 fn compare(options: &Options) -> String {
     let Options {
         headers,
-        only: None | Some(NotYet),
+        only,
         numbers,
         max_differences,
         max_depth,
@@ -112,9 +111,11 @@ fn compare(options: &Options) -> String {
         Numbers::Numeric => "numeric",
         Numbers::Lexical => "lexical",
     };
+    let places = only.iter().flat_map(Only::places);
+    let only: String = places.map(|place| format!("\nonly {place}")).collect();
     hashed(&format!(
         "headers {headers}\nnumbers {numbers}\nmax_differences {max_differences}\n\
-         max_depth {max_depth}\nmax_decoded {max_decoded}"
+         max_depth {max_depth}\nmax_decoded {max_decoded}{only}"
     ))
 }
 
@@ -158,6 +159,8 @@ mod tests {
         let both =
             "{old: {url: 'http://a:1'}, new: {url: 'http://c:2'}, compare: {numbers: lexical}}";
         assert_eq!(cause(both), Some(Cause::Compare));
+        let only = "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}, compare: {only: [$.id]}}";
+        assert_eq!(cause(only), Some(Cause::Compare));
         let all = "{old: {url: 'http://a:1'}, new: {url: 'http://c:2'}, compare: {headers: none}, rules: []}";
         assert_eq!(cause(all), Some(Cause::Rules));
     }

@@ -75,10 +75,7 @@ impl Config {
             rules,
         };
         warnings.extend(warnings::of(at, valid));
-        let comparing = CompareConfig {
-            rules: rules.clone(),
-            options: settings.compare.clone(),
-        };
+        let comparing = CompareConfig::new(rules.clone(), settings.compare.clone());
         faults.into_result(Self {
             old: Arc::new(stacks.old),
             new: Arc::new(stacks.new),

@@ -30,6 +30,10 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
     } = valid;
     let mut warnings = Vec::new();
     warnings.extend(too_few_keys(root, settings));
+    if settings.compare.only.is_some() {
+        let message = "nothing else of a body is compared; `compare.only` counts as a rule that masks what is left out";
+        warnings.push(at(root, &["compare", "only"]).fault(message));
+    }
     let reads = items(&at(root, &["reads"]));
     for (selector, at) in settings.reads.selectors().zip(&reads) {
         warnings.extend(unmatched(selector, at));
@@ -169,7 +173,7 @@ fn format_problem(target: &Target, content_type: &str) -> Option<String> {
         Format::Json | Format::Ndjson | Format::JsonSeq | Format::Xml
     );
     let has_place = match target {
-        Target::Path(_) => is_tree,
+        Target::Path(_) | Target::Outside(_) => is_tree,
         Target::Form(_) => format == Format::Form,
         Target::Status | Target::Header(_) | Target::Trailer(_) | Target::Body => true,
     };

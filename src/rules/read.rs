@@ -1,6 +1,6 @@
 //! Reads rule files.
 
-use super::{Action, Rule, Target, When};
+use super::{Action, Rule, RuleSet, Target, When};
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Data, Fields, Node, Position};
 use jiff::civil::Date;
 use std::{
@@ -43,7 +43,11 @@ pub(super) fn files(files: &[(Arc<str>, String)], today: Date) -> Result<Found, 
     let mut faults = ConfigErrors::default();
     let mut warnings = Vec::new();
     let mut rules = Vec::new();
-    let mut ids: HashMap<String, String> = HashMap::new();
+    let only = (
+        RuleSet::ONLY.to_owned(),
+        "the setting of that name".to_owned(),
+    );
+    let mut ids = HashMap::from([only]);
     for (file, text) in files {
         let Some(node) = faults.collect(Node::parse(file, text)) else {
             continue;

@@ -20,6 +20,8 @@ pub enum Target {
     Body,
     /// Nodes of a document.
     Path(Query),
+    /// What lies neither at nor below nor above some nodes of a document. Only `compare.only` applies here.
+    Outside(Vec<Query>),
 }
 
 /// Why a text is not a valid place for a rule.
@@ -127,6 +129,10 @@ impl fmt::Display for Target {
             Self::Form(name) => write!(f, "form.{name}"),
             Self::Body => f.write_str("body"),
             Self::Path(query) => query.fmt(f),
+            Self::Outside(queries) => {
+                let queries: Vec<_> = queries.iter().map(Query::to_string).collect();
+                write!(f, "outside {}", queries.join(", "))
+            }
         }
     }
 }

@@ -356,3 +356,10 @@ fn a_file_with_nothing_but_comments_has_no_rules() {
     }
     assert!(compile("{}").is_err());
 }
+
+#[test]
+fn no_rule_has_the_id_of_what_compare_only_leaves_out() {
+    let faults = compile("rules: [{id: compare.only, why: w, at: $.a, do: ignore}]").unwrap_err();
+    let expected = "the id `compare.only` is taken, see the setting of that name";
+    assert!(faults.to_string().ends_with(expected), "{faults}");
+}

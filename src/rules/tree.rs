@@ -4,7 +4,7 @@
 //! last step. A walk is in a set of states, usually none or one, so rules at other places cost nothing.
 
 use super::{
-    Action, Rule,
+    Action, Rule, Target,
     query::{Reach, Segment, Selector},
 };
 use foldhash::fast::FixedState;
@@ -46,6 +46,8 @@ struct Node {
     meets: bool,
     /// Whether a member of this node may count under another name.
     renames: bool,
+    /// Whether a place of `compare.only` is here or below.
+    selects: bool,
 }
 
 /// Every `step`-th index from `start` to before `end`.
@@ -112,9 +114,13 @@ impl Tree {
             let renames = node.next().any(|next| self.does(next, rules, is_rename));
             let meets = self.does(at as State, rules, Action::is_bijection)
                 || (node.next().chain(node.deep)).any(|next| self.meets(next));
+            let selects = (self.rules(at as State).iter())
+                .any(|rule| matches!(rules[*rule].at, Target::Outside(_)))
+                || (node.next().chain(node.deep)).any(|next| self.selects(next));
             let node = &mut self.nodes[at];
             node.meets = meets;
             node.renames = renames;
+            node.selects = selects;
         }
     }
 
@@ -126,6 +132,11 @@ impl Tree {
     /// Whether a bijection is at a state or below, so that ids have to be recorded.
     pub fn meets(&self, state: State) -> bool {
         self.nodes[state as usize].meets
+    }
+
+    /// Whether a place of `compare.only` is at a state or below.
+    pub fn selects(&self, state: State) -> bool {
+        self.nodes[state as usize].selects
     }
 
     /// Whether members of a node in this state may count under another name.

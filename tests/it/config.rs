@@ -322,8 +322,21 @@ const REFUSED: &[(&str, &str)] = &[
         "20: compare.headers: expected all, none, {listed: [names]} or {except: [names]}, found a map",
     ),
     (
-        "compare: {only: [$.items]}",
-        "17: compare.only: not available yet",
+        "compare: {only: []}",
+        "17: compare.only: expected at least one JSONPath, such as $.items[*].id, found a list",
+    ),
+    (
+        "compare: {only: [$.a, status]}",
+        "23: compare.only[1]: expected a JSONPath that starts with `$`, found `status`",
+    ),
+    (
+        "compare: {only: ['$.a[']}",
+        "23: compare.only[0]: not a JSONPath (RFC 9535), see its column 5: expected a quoted name, an index, a slice, \
+         `*`, `?` with a condition, found its end",
+    ),
+    (
+        "compare: {only: [$.a, $.b, $.a]}",
+        "28: compare.only[2]: `$.a` is given twice",
     ),
     (
         "compare: {numbers: double}",

@@ -280,3 +280,34 @@ fn every_action_is_in_the_schema_and_on_the_page() {
         assert!(is_in_schema, "{name} is not in the schema");
     }
 }
+
+#[test]
+fn compare_counts_what_only_leaves_out() {
+    let (old, new) = (
+        r#"{"id": 1, "at": 1, "n": {"x": 1, "y": 1}}"#,
+        r#"{"id": 1, "at": 2, "n": {"x": 1, "y": [2, 3]}}"#,
+    );
+    let folder = folder(&[("old.json", old), ("new.json", new)]);
+    let compared = |more: &str| {
+        let (code, reported, _) = run(folder.path(), &format!("compare old.json new.json {more}"));
+        (code, reported)
+    };
+    let places = "--only $.id --only $.n.x";
+    let equal = "masked by compare.only: 2\nequal under rules\n";
+    assert_eq!(compared(places), (0, equal.to_owned()));
+    let (_, reported) = compared(&format!("{places} --json"));
+    let reported: Value = serde_json::from_str(&reported).unwrap();
+    assert_eq!(reported["via"], "rules");
+    let masked = json!([{"rule": "compare.only", "count": 2}]);
+    assert_eq!(reported["masked"], masked);
+    let (_, reported) = compared(&format!("{places} --explain"));
+    let why = "    masked by compare.only: compare.only names other places\n";
+    assert!(reported.contains(why), "{reported}");
+    assert!(reported.contains("$.n.y  type\n"), "{reported}");
+
+    let (code, reported) = compared("--only $.at");
+    assert_eq!(code, 1);
+    let end = "masked by compare.only: 1\n1 difference\n";
+    assert!(reported.ends_with(end), "{reported}");
+    assert_eq!(compared("--only id").0, 64);
+}

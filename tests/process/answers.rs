@@ -68,6 +68,48 @@ fn equal_bytes_under_unlike_types_differ_in_the_header_alone() {
 }
 
 #[test]
+fn what_compare_only_leaves_out_is_counted_with_the_matches() {
+    let old = answering("application/json", r#"{"id": 1, "at": 1, "n": {"x": 1}}"#);
+    let new = answering(
+        "application/json",
+        r#"{"id": 1, "at": 2, "n": {"x": 2, "y": 1}}"#,
+    );
+    let sidecar = checked(&old, &new, "compare: {only: [$.id]}\n");
+    let verdict = sidecar.ask("/v1/verdict");
+    let matched = &verdict["routes"][0]["match"];
+    assert_eq!(matched, &json!({"exact": 0, "rules": CHECKS}), "{verdict}");
+    let rules = sidecar.ask("/v1/rules");
+    let mut rules = rules["rules"].as_array().unwrap().iter();
+    let only = rules.find(|rule| rule["id"] == "compare.only").unwrap();
+    assert_eq!(only["masked"], 2 * CHECKS, "{only}");
+    let masked = sidecar.metric("twinread_rule_masked_total", r#"rule="compare.only""#);
+    assert_eq!(masked as u64, 2 * CHECKS);
+    let warned = sidecar.logged("configuration warning");
+    let warned: Vec<_> = warned
+        .iter()
+        .map(|line| line["warning"].to_string())
+        .collect();
+    assert!(
+        warned[0].contains("compare.only: nothing else"),
+        "{warned:?}"
+    );
+
+    // Another list begins an epoch, and what it names is a mismatch.
+    let epoch = verdict["epoch"]["id"].clone();
+    let path = sidecar.folder.path().join("twinread.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("only: [$.id]", "only: [$.n.x]")).unwrap();
+    eventually("an epoch", || {
+        let epoch_now = sidecar.ask("/v1/verdict")["epoch"].clone();
+        (epoch_now["id"] != epoch).then(|| assert_eq!(epoch_now["cause"], "compare"))
+    });
+    sidecar.caller().get("/items/17");
+    let found = differences(&sidecar);
+    let places: Vec<_> = found.iter().map(|found| &found["place"]).collect();
+    assert_eq!(places, [&json!("$.n.x")]);
+}
+
+#[test]
 fn head_is_compared_by_its_content_length() {
     let sized = |length: usize| {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");

@@ -25,6 +25,18 @@ pub(super) struct Scope {
     rules: Range<usize>,
     /// How many rules ignore a place above.
     ignoring: usize,
+    extent: Extent,
+}
+
+/// How much of a place is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    Nothing,
+    /// What is below and selected.
+    Below,
+    /// All of it: there is no `compare.only`, or this is at or below one of its places.
+    #[default]
+    Whole,
 }
 
 /// What rules select by more than the path.
@@ -36,6 +48,8 @@ pub(super) struct Selected {
     pub pairs_ids: bool,
     /// Whether one of them renames members.
     pub renames: bool,
+    /// The nodes of old and of new that `compare.only` selects, sorted.
+    only: [Vec<Id>; 2],
 }
 
 // === impl Active ===
@@ -59,6 +73,16 @@ impl Active {
         &self.rules[self.scope.rules.clone()]
     }
 
+    /// How much of this place is compared.
+    pub(super) fn extent(&self) -> Extent {
+        self.scope.extent
+    }
+
+    /// Has this place compared to another extent, and returns the one before.
+    pub(super) fn extend(&mut self, extent: Extent) -> Extent {
+        mem::replace(&mut self.scope.extent, extent)
+    }
+
     /// Whether a rule ignores this place itself.
     pub(super) fn is_ignored_here(&self) -> bool {
         self.scope.ignoring < self.ignoring.len()
@@ -71,6 +95,7 @@ impl Active {
             states: 0..states.len(),
             rules: 0..rules.len(),
             ignoring: self.ignoring.len(),
+            extent: self.extent(),
         };
         Self {
             states,
@@ -92,7 +117,12 @@ impl Selected {
             }
             let mut is_any = false;
             for (side, document) in [documents.old, documents.new].into_iter().enumerate() {
-                for node in query.select(document) {
+                let nodes = query.select(document);
+                if findings.rules.only() == Some(*rule) {
+                    selected.only[side].extend(nodes);
+                    continue;
+                }
+                for node in nodes {
                     selected.nodes[side].entry(node).or_default().push(*rule);
                     is_any = true;
                 }
@@ -102,11 +132,26 @@ impl Selected {
             selected.renames |= is_any && matches!(action, Action::Rename(_));
         }
         selected
+            .only
+            .iter_mut()
+            .for_each(|nodes| nodes.sort_unstable());
+        selected
     }
 
     /// Whether nothing is selected.
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.iter().all(HashMap::is_empty)
+        self.nodes.iter().all(HashMap::is_empty) && self.only.iter().all(Vec::is_empty)
+    }
+
+    /// How much of a node, and of what is below, `compare.only` selects.
+    fn extent(&self, side: usize, document: &Document<'_>, id: Id) -> Extent {
+        let only = &self.only[side];
+        let next = only.partition_point(|selected| *selected < id);
+        match only.get(next) {
+            Some(selected) if *selected == id => Extent::Whole,
+            Some(selected) if *selected < document.next(id) => Extent::Below,
+            _ => Extent::Nothing,
+        }
     }
 }
 
@@ -118,6 +163,9 @@ impl Walk<'_, '_> {
         let tree = self.findings.rules.tree();
         if !tree.is_empty() {
             tree.start(&mut self.active.states);
+        }
+        if self.findings.rules.only().is_some() {
+            self.active.scope.extent = Extent::Below;
         }
         self.settle(0, Some(Document::ROOT), Some(Document::ROOT));
     }
@@ -144,13 +192,19 @@ impl Walk<'_, '_> {
 
     /// Makes the states from `base` on those of this place, and collects the rules that apply.
     fn settle(&mut self, base: usize, old: Option<Id>, new: Option<Id>) -> Scope {
+        let extent = self.extent_from(base, old, new);
         let active = &mut self.active;
         let scope = Scope {
             states: base..active.states.len(),
             rules: active.rules.len()..active.rules.len(),
             ignoring: active.ignoring.len(),
+            extent,
         };
         let before = mem::replace(&mut active.scope, scope);
+        if extent == Extent::Nothing {
+            active.ignoring.extend(self.findings.rules.only());
+            return before;
+        }
         let tree = self.findings.rules.tree();
         for at in self.active.scope.states.clone() {
             for rule in tree.rules(self.active.states[at]) {
@@ -167,8 +221,34 @@ impl Walk<'_, '_> {
         before
     }
 
+    /// How much is compared of a place with the states from `base` on, given the place above.
+    fn extent_from(&self, base: usize, old: Option<Id>, new: Option<Id>) -> Extent {
+        let Some(only) = self.findings.rules.only() else {
+            return Extent::Whole;
+        };
+        if self.active.extent() != Extent::Below {
+            return self.active.extent();
+        }
+        let tree = self.findings.rules.tree();
+        let of_state = |state: &State| match *state {
+            state if tree.rules(state).contains(&only) => Extent::Whole,
+            state if tree.selects(state) => Extent::Below,
+            _ => Extent::Nothing,
+        };
+        let of_node =
+            |side, document, id: Option<Id>| Some(self.selected.extent(side, document, id?));
+        let states = self.active.states[base..].iter().map(of_state);
+        let old = of_node(0, self.pair.old, old);
+        let new = of_node(1, self.pair.new, new);
+        states
+            .chain(old)
+            .chain(new)
+            .max()
+            .unwrap_or(Extent::Nothing)
+    }
+
     fn admit(&mut self, rule: usize) {
-        if self.findings.applies(rule) {
+        if Some(rule) != self.findings.rules.only() && self.findings.applies(rule) {
             match self.findings.rule(rule).action {
                 Action::Ignore => self.active.ignoring.push(rule),
                 _ => self.active.rules.push(rule),

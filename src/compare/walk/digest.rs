@@ -3,7 +3,12 @@
 //! A value is represented by what rules make of it, without what they ignore. If no single value can represent all
 //! equal ones (a tolerance, renumbered ids), all have the same digest and must be compared.
 
-use super::{Documents, Walk, active::Scope, arrays::Element, match_key::MatchKey};
+use super::{
+    Documents, Walk,
+    active::{Extent, Scope},
+    arrays::Element,
+    match_key::MatchKey,
+};
 use crate::{
     rules::{Action, Move, Same, Subject},
     stack::Stack,
@@ -17,6 +22,10 @@ use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hash};
 
 const HASHES: FixedState = FixedState::with_seed(0x7265_6164);
+
+/// The hashes of an array and an object without members.
+const ARRAY: u64 = 5;
+const OBJECT: u64 = 7;
 
 /// The hash of what counts as absent.
 const ABSENT: u64 = 12;
@@ -54,6 +63,8 @@ impl<'w, 'c> Walk<'w, 'c> {
     ) -> Option<Digest> {
         let Element { index, id } = element;
         let before = self.enter_one(side, index_of(side, index), id);
+        // The key says which elements belong together, whether or not it is compared.
+        self.active.extend(Extent::Whole);
         let digest = self.member_digest(side, id, name);
         self.leave(before);
         digest
@@ -93,13 +104,14 @@ impl<'w, 'c> Walk<'w, 'c> {
         })
     }
 
-    /// `None` if the node is ignored.
+    /// `None` if the node is ignored, or holds nothing that is compared.
     fn digest(&mut self, side: Stack, id: Id) -> Option<Digest> {
         if self.active.is_ignored_here() {
             return None;
         }
         let document = self.document(side);
         let is_ruled = !self.active.rules().is_empty();
+        let is_passed = self.active.extent() == Extent::Below;
         match document.class(id) {
             _ if is_ruled && self.here(|action| *action == Action::Same(Same::Any)) => {
                 Some(Digest::plain(8))
@@ -109,13 +121,15 @@ impl<'w, 'c> Walk<'w, 'c> {
                     Class::Array => self.array_digest(side, id),
                     _ => self.object_digest(side, id),
                 };
-                Some(if is_ruled && self.is_as_good_as_absent(side, id) {
-                    Digest::absent(digest.bare)
+                let is_empty = [ARRAY, OBJECT].map(Digest::plain).contains(&digest);
+                if is_ruled && self.is_as_good_as_absent(side, id) {
+                    Some(Digest::absent(digest.bare))
                 } else {
-                    digest
-                })
+                    Some(digest).filter(|_| !is_passed || !is_empty)
+                }
             }
             _ if is_ruled => self.ruled_digest(side, id),
+            _ if is_passed => None,
             _ => Some(Digest::plain(self.bare(document, id))),
         }
     }
@@ -166,6 +180,9 @@ impl<'w, 'c> Walk<'w, 'c> {
                 ..self.inside_one(&parsed, |inside| inside.digest(side, Document::ROOT))?
             });
         }
+        if self.active.extent() == Extent::Below {
+            return None;
+        }
         let hash = match stands[..] {
             [] => self.subject_hash(&subject).unwrap_or(bare),
             [MatchKey::For(hash)] if judging == 1 => mix(9, hash),
@@ -181,7 +198,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     }
 
     /// The value of this place after transforms.
-    fn transformed(&mut self, side: Stack, id: Id) -> Subject<'w> {
+    pub(super) fn transformed(&mut self, side: Stack, id: Id) -> Subject<'w> {
         let reading = self.reading();
         let mut subject = Subject::of(self.document(side), id);
         for rule in self.arranged() {
@@ -203,7 +220,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     }
 
     /// Visits a document that a rule parsed from the text of this place.
-    fn inside_one<R>(
+    pub(super) fn inside_one<R>(
         &mut self,
         document: &Document<'_>,
         look: impl FnOnce(&mut Walk<'_, 'c>) -> R,
@@ -218,7 +235,7 @@ impl<'w, 'c> Walk<'w, 'c> {
 
     fn array_digest(&mut self, side: Stack, array: Id) -> Digest {
         let unordered = self.here(|action| matches!(action, Action::Unordered(_)));
-        let mut sum = Digest::plain(5);
+        let mut sum = Digest::plain(ARRAY);
         for (index, id) in self.document(side).elements(array).enumerate() {
             let before = self.enter_one(side, index_of(side, index), id);
             match self.digest(side, id) {
@@ -234,7 +251,7 @@ impl<'w, 'c> Walk<'w, 'c> {
     fn object_digest(&mut self, side: Stack, object: Id) -> Digest {
         let document = self.document(side);
         let renames = self.renames();
-        let mut sum = Digest::plain(7);
+        let mut sum = Digest::plain(OBJECT);
         for (key, value) in document.members(object) {
             let own = document.text(key).to_str();
             let to = if renames {

@@ -45,6 +45,9 @@ impl<'w, 'c> Walk<'w, 'c> {
         if looked.outcome == Outcome::Apart && self.is_alike_inside(&case, (old, new)) {
             looked.outcome = Outcome::Masked;
         }
+        if looked.outcome == Outcome::Left && self.is_only_passed(kind) {
+            return self.apart(kind, old, new);
+        }
         if let Mode::Probing(likeness) = &mut self.mode {
             let found = match looked.outcome {
                 Outcome::Masked => Likeness::EqualByRules,
@@ -65,8 +68,17 @@ impl<'w, 'c> Walk<'w, 'c> {
             .settle(looked, candidates, Some(&case), difference);
     }
 
+    /// Counts a difference as left out by `compare.only`.
+    pub(super) fn leave_out(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+        let only = self.findings.rules.only();
+        self.judge(only.as_slice(), kind, (old, new));
+    }
+
     /// Reports a difference that no rule looks at.
     fn left(&mut self, kind: Kind, old: Option<Id>, new: Option<Id>) {
+        if self.is_only_passed(kind) {
+            return self.apart(kind, old, new);
+        }
         if self.is_probing() {
             self.mode = Mode::Probing(Likeness::Unlike);
             return;

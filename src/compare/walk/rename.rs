@@ -3,7 +3,7 @@
 //! Members with one name on both sides are a pair. Of the rest, a member that a rule renames counts under its new name,
 //! unless its object already has a member of that name.
 
-use super::{Crumb, Likeness, Mode, Walk};
+use super::{Crumb, Likeness, Mode, Walk, active::Extent};
 use crate::{
     rules::{Action, Move, On},
     stack::Stack,
@@ -32,8 +32,8 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
 
     /// Compares two objects whose members may count under another name.
     pub(super) fn renamed_objects(&mut self, old: Id, new: Id) {
-        let olds = self.named(Stack::Old, old, new);
-        let news = self.named(Stack::New, new, old);
+        let olds = self.named(Stack::Old, old, Some(new));
+        let news = self.named(Stack::New, new, Some(old));
         let by_name: HashMap<Text<'_>, Named<'_>> =
             news.iter().map(|member| (member.name, *member)).collect();
         let names: HashSet<Text<'_>> = olds.iter().map(|member| member.name).collect();
@@ -46,6 +46,16 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
                 return;
             }
             self.renamed_member(old, new);
+        }
+    }
+
+    /// Reports the members of an object that only one side has.
+    pub(super) fn lone_object(&mut self, side: Stack, object: Id) {
+        for member in self.named(side, object, None) {
+            match side {
+                Stack::Old => self.renamed_member(Some(member), None),
+                Stack::New => self.renamed_member(None, Some(member)),
+            }
         }
     }
 
@@ -81,9 +91,9 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
     }
 
     /// The members of an object by the names under which they count. `other` is the object on the other side.
-    fn named(&mut self, side: Stack, object: Id, other: Id) -> Vec<Named<'w>> {
+    fn named(&mut self, side: Stack, object: Id, other: Option<Id>) -> Vec<Named<'w>> {
         let (document, others) = (self.document(side), self.document(side.other()));
-        let shared: HashSet<Text<'_>> = names(others, other);
+        let shared = other.map_or_else(HashSet::new, |other| names(others, other));
         let mut own = names(document, object);
         let mut named = Vec::new();
         for (key, value) in document.members(object) {
@@ -112,6 +122,8 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
         is_asked: impl Fn(On) -> bool,
     ) -> Option<(usize, &'c str)> {
         let name = self.document(side).text(key).to_str();
+        // What counts is whether the new name is selected.
+        let extent = self.active.extend(Extent::Whole);
         let before = self.enter_one(side, Move::Name(&name), value);
         let here = self.active.rules().iter();
         let renaming = here.filter_map(|rule| match &self.findings.rule(*rule).action {
@@ -120,6 +132,7 @@ impl<'w, 'c: 'w> Walk<'w, 'c> {
         });
         let first = renaming.min();
         self.leave(before);
+        self.active.extend(extent);
         first
     }
 }

@@ -171,6 +171,15 @@ fn a_rule_for_what_cannot_occur_is_named() {
 }
 
 #[test]
+fn what_only_leaves_out_is_warned_of() {
+    assert_eq!(
+        about("compare: {only: [$.id]}"),
+        "twinread.yaml:3:17: compare.only: nothing else of a body is compared; `compare.only` counts as a rule that \
+         masks what is left out"
+    );
+}
+
+#[test]
 fn built_in_rules_are_not_warned_of() {
     assert_eq!(about("compare: {headers: none}"), "");
 }
