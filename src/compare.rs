@@ -8,7 +8,7 @@
 //! | place | made in |
 //! |---|---|
 //! | `status`, `header.NAME`, `trailer.NAME` | `heads.rs` |
-//! | `$.items[3].total`, in JSON, records and XML | `walk/place.rs`, from the path of the walk |
+//! | `$.items[3].total`, in JSON, records, XML and gRPC | `walk/place.rs`, from the path of the walk |
 //! | `form.NAME` | `form.rs` |
 //! | `line 3`, `lines 3-5` | `lines.rs` |
 //! | `byte 1024`, `body` | `body.rs` |
@@ -47,7 +47,11 @@ pub use suspects::{Classification, Earlier, Excuses, Later, RecheckState, Variat
 use crate::{
     outcome::{Reason, Via},
     rules::{Facts, RuleSet, Side},
-    value::{Difference, format::media_type},
+    value::{
+        Difference,
+        format::media_type,
+        grpc::{Descriptors, MessageType},
+    },
 };
 use findings::Findings;
 use http::Method;
@@ -61,6 +65,8 @@ pub struct CompareConfig {
     pub rules: Arc<RuleSet>,
     /// What is compared, and the bounds.
     pub options: Options,
+    /// What the messages of gRPC are made of.
+    pub descriptors: Descriptors,
 }
 
 /// What the comparison needs to know about the check.
@@ -74,6 +80,8 @@ pub struct Context<'c> {
     pub today: Date,
     /// After this time, alignment becomes coarser: it may report a coarser difference, but never equality.
     pub deadline: Option<Instant>,
+    /// What a gRPC answer to the read is made of; `None` if no descriptor says so. Then its messages are bytes.
+    pub message_type: Option<&'c MessageType>,
 }
 
 /// The result of comparing two answers.
@@ -87,6 +95,8 @@ pub struct Comparison {
     pub masked: Vec<Masked>,
     /// Why the bodies were not compared, if so. All differences are then in status, headers and trailers.
     pub uncompared: Option<Reason>,
+    /// Whether messages of gRPC had to be compared as bytes, because no descriptor says what they are made of.
+    pub undescribed: bool,
 }
 
 /// A difference that would have been reported without a rule.
@@ -141,6 +151,7 @@ pub struct RuleUse {
 ///     method: &Method::GET,
 ///     today: jiff::civil::date(2026, 11, 22),
 ///     deadline: None,
+///     message_type: None,
 /// };
 /// let old = answer(r#"{"id": 7, "price": 1.50}"#);
 /// let new = answer(r#"{"price": 1.5, "id": 8}"#);
@@ -174,6 +185,7 @@ pub fn compare_within(
             rules: Vec::new(),
             masked: Vec::new(),
             uncompared: None,
+            undescribed: false,
         };
     }
     let facts = Facts {
@@ -225,7 +237,11 @@ impl CompareConfig {
             Some(only) => Arc::new(rules.confined_to(only.places())),
             None => rules,
         };
-        Self { rules, options }
+        Self {
+            rules,
+            options,
+            descriptors: Descriptors::default(),
+        }
     }
 }
 
@@ -239,6 +255,7 @@ impl Context<'static> {
             method: &Method::GET,
             today,
             deadline,
+            message_type: None,
         }
     }
 }

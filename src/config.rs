@@ -7,6 +7,7 @@
 mod addresses;
 mod comparable;
 mod described;
+mod descriptors;
 mod documents;
 mod environment;
 mod flags;
@@ -27,6 +28,7 @@ mod watch;
 pub(crate) use comparable::{Comparable, EpochFingerprint};
 pub use described::defaults;
 pub(crate) use described::{patch_schema, schema, setting_schemas};
+pub(crate) use descriptors::{DescriptorFiles, UnreadableDescriptors};
 pub use flags::Flags;
 pub(crate) use layers::default_settings;
 pub use live_config::Running;

@@ -68,7 +68,7 @@ pub struct Redactor {
 }
 
 /// Headers that HTTP itself needs and that identify nobody: their values help to read a report.
-const HARMLESS: [&str; 21] = [
+const HARMLESS: [&str; 24] = [
     "accept",
     "accept-encoding",
     "accept-ranges",
@@ -81,6 +81,9 @@ const HARMLESS: [&str; 21] = [
     "content-type",
     "date",
     "expires",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-status",
     "host",
     "last-modified",
     "retry-after",
@@ -137,6 +140,8 @@ impl Redactor {
             self.header_mode(name)
         };
         match value.to_str() {
+            // Binary metadata of gRPC, in base64.
+            Ok(_) if name.ends_with("-bin") => self.bytes("bytes", value.as_bytes(), mode),
             Ok(text) => self.text(text, mode),
             // Even where values are shown, bytes that are not text would be shown as something else.
             Err(_) => self.bytes("bytes", value.as_bytes(), mode),

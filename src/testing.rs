@@ -22,7 +22,7 @@ pub mod admin {
 }
 pub mod advise {
     pub mod suggest {
-        pub use crate::advise::suggest::{Hints, Prints};
+        pub use crate::advise::suggest::{Answers, Hints, Prints};
     }
 }
 pub mod app {

@@ -21,6 +21,7 @@ pub mod coding;
 pub mod content_type;
 pub mod difference;
 pub mod format;
+pub mod grpc;
 pub mod json;
 pub mod number;
 #[cfg(test)]

@@ -168,6 +168,7 @@ pub(crate) fn ruled(equal: Equal, rules: usize, at: &str) -> CompareConfig {
             max_decoded: 256 << 20,
             ..Options::default()
         },
+        ..CompareConfig::default()
     }
 }
 
@@ -177,6 +178,7 @@ pub(crate) fn context() -> Context<'static> {
         method: &Method::GET,
         today: jiff::civil::date(2026, 11, 22),
         deadline: None,
+        message_type: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     hint::black_box,
     time::Duration,
 };
-use twinread::testing::advise::suggest::{Hints, Prints};
+use twinread::testing::advise::suggest::{Answers, Hints, Prints};
 use twinread::{
     compare::{Answer, CompareConfig, compare},
     value::{Difference, Place, Value},
@@ -77,7 +77,11 @@ fn report(name: &str, [old, new]: [Answer; 2]) {
 fn hints(differences: &[Difference], answers: (&Answer, &Answer)) -> Vec<Hints> {
     Hints::of(
         black_box(differences),
-        Some(answers),
+        Some(Answers {
+            old: answers.0,
+            new: answers.1,
+            message_type: None,
+        }),
         &Open,
         usize::MAX,
         None,

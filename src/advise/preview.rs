@@ -63,6 +63,7 @@ impl Preview {
                     explain: Explain::Places,
                     ..Options::default()
                 },
+                ..CompareConfig::default()
             },
             today,
         }
@@ -150,6 +151,8 @@ impl Preview {
             method: &method,
             today: self.today,
             deadline: None,
+            // What is stored of messages is JSON.
+            message_type: None,
         };
         compare(old, new, &context, &self.comparing)
     }

@@ -25,7 +25,7 @@ mod values;
 
 pub(crate) use builtin::BuiltinSuggestion;
 pub(crate) use hints::Hint;
-pub use hints::{Hints, Prints};
+pub use hints::{Answers, Hints, Prints};
 
 use super::{Example, ExampleDifference};
 use builtin::Builtins;

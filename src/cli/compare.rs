@@ -14,10 +14,11 @@ use crate::{
         print::{complain, width},
     },
     compare::{CompareConfig, Compared, Context, Explain, HeaderScope, Options, compare},
-    config::{self, RuleFiles},
+    config::{self, DescriptorFiles, RuleFiles},
     ledger::today,
     rules::{Query, RuleSet},
     spanned_yaml::{ConfigError, ConfigErrors},
+    value::grpc::{Descriptors, MessageType},
 };
 use bodies::{Bodies, Plain};
 use excerpt::Excerpts;
@@ -40,8 +41,7 @@ const ALIGNING: Duration = Duration::from_secs(10);
 /// Maximum size of a decompressed body, in bytes.
 const MAX_DECODED: usize = 1 << 30;
 
-const TYPES: &str =
-    "json, ndjson, xml, form, text, bytes, http, or a media type such as application/hal+json";
+const TYPES: &str = "json, ndjson, xml, form, grpc, text, bytes, http, or a media type such as application/hal+json";
 
 /// Compare two answers from files; show where they differ
 #[derive(Clone, Debug, clap::Args)]
@@ -67,10 +67,19 @@ pub(crate) struct Args {
     /// Leave out builtin:http
     #[arg(long)]
     no_builtin: bool,
-    /// Type of the answers, if their names do not say: json, ndjson, xml, form, text, bytes, http (a whole message), or
-    /// a media type
+    /// Type of the answers, if their names do not say: json, ndjson, xml, form, grpc, text, bytes, http (a whole
+    /// message), or a media type
     #[arg(long = "type", value_name = "TYPE", value_parser = body_type)]
     media_type: Option<String>,
+    /// What gRPC answers are made of: sets of file descriptors, .proto files, or folders of them
+    #[arg(long, value_name = "FILE")]
+    descriptors: Vec<PathBuf>,
+    /// The full name of the message that a gRPC answer is
+    #[arg(long, value_name = "NAME")]
+    message: Option<String>,
+    /// The files hold any number of gRPC messages, each with its flag and length as sent; otherwise one bare message
+    #[arg(long)]
+    framed: bool,
     /// The method of the read that was answered
     #[arg(long, default_value = "GET")]
     method: http::Method,
@@ -109,7 +118,11 @@ enum Refused {
     #[error("the folder {} holds no rules (*.yaml)", path.display())]
     NoRules { path: PathBuf },
     #[error("{0}")]
-    Rules(ConfigErrors),
+    Faults(ConfigErrors),
+    #[error(transparent)]
+    Descriptors(#[from] config::UnreadableDescriptors),
+    #[error("no descriptor has the message `{0}`; --descriptors names the files of it")]
+    NoMessage(String),
     #[error("not compared: {0}")]
     NotCompared(&'static str),
 }
@@ -134,31 +147,26 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     for warning in warnings {
         complain(warning);
     }
+    let descriptors = load_descriptors(args)?;
+    let message_type = message_type(args, &descriptors)?;
     let old = read(args, &args.old, &args.new)?;
     let new = read(args, &args.new, &args.old)?;
-    let options = Options {
-        // A bare body has no headers to compare.
-        headers: if old.is_bare() || new.is_bare() {
-            HeaderScope::None
-        } else {
-            HeaderScope::All
-        },
-        only: (!args.only.is_empty()).then(|| args.only.clone().into()),
-        max_differences: usize::MAX,
-        max_decoded: MAX_DECODED,
-        // Context around a difference shows what is masked.
-        explain: Explain::Places,
-        ..Options::default()
+    let comparing = CompareConfig {
+        descriptors,
+        ..CompareConfig::new(Arc::new(rules), options(args, [&old, &new]))
     };
-    let comparing = CompareConfig::new(Arc::new(rules), options);
     let context = Context {
         route: &args.route,
         method: &args.method,
         today: today(),
         deadline: Some(Instant::now() + ALIGNING),
+        message_type: message_type.as_ref(),
     };
     let (old, new) = Message::into_answers(old, new);
     let comparison = compare(&old, &new, &context, &comparing);
+    if comparison.undescribed {
+        complain("messages are compared as bytes, because --message does not name their type");
+    }
     let outcome = match &comparison.result {
         Compared::Equal(_) => Found::Equal,
         Compared::Different { .. } => Found::Different,
@@ -173,7 +181,7 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
     let _ = if args.json {
         show::json(&comparison, (&comparing.rules, explain), out)
     } else {
-        let plain = Plain::of([&old, &new], MAX_DECODED);
+        let plain = Plain::of([&old, &new], MAX_DECODED, message_type.as_ref());
         let bodies = Bodies::of(&plain, comparing.options.max_depth);
         let columns = args.view.columns(width);
         let showing = Showing {
@@ -192,6 +200,23 @@ fn compare_files(args: &Args, width: usize, out: &mut impl io::Write) -> Result<
 /// Accepts a JSONPath.
 fn json_path(text: &str) -> Result<Query, String> {
     Query::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+fn options(args: &Args, messages: [&Message; 2]) -> Options {
+    Options {
+        // A bare body has no headers to compare.
+        headers: if messages.iter().any(|message| message.is_bare()) {
+            HeaderScope::None
+        } else {
+            HeaderScope::All
+        },
+        only: (!args.only.is_empty()).then(|| args.only.clone().into()),
+        max_differences: usize::MAX,
+        max_decoded: MAX_DECODED,
+        // Context around a difference shows what is masked.
+        explain: Explain::Places,
+        ..Options::default()
+    }
 }
 
 /// Accepts a type that bodies can have.
@@ -224,6 +249,11 @@ fn read(args: &Args, path: &Path, other: &Path) -> Result<Message, Refused> {
         path: path.to_owned(),
         cause,
     })?;
+    let message = if args.framed {
+        message
+    } else {
+        message.framed()
+    };
     if kind.is_none() && message.is_bare() {
         let path = path.display();
         anstream::eprintln!(
@@ -239,6 +269,27 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn load_descriptors(args: &Args) -> Result<Descriptors, Refused> {
+    let mut files = DescriptorFiles::default();
+    for path in &args.descriptors {
+        files.add(path)?;
+    }
+    files.compile().map_err(Refused::Faults)
+}
+
+/// What the answers are made of, if the arguments say so.
+fn message_type(args: &Args, descriptors: &Descriptors) -> Result<Option<MessageType>, Refused> {
+    let Some(name) = &args.message else {
+        return Ok(None);
+    };
+    let message = descriptors.message(name);
+    let message = message.ok_or_else(|| Refused::NoMessage(name.clone()))?;
+    Ok(Some(MessageType {
+        message,
+        is_stream: args.framed,
+    }))
+}
+
 fn load_rules(args: &Args) -> Result<(RuleSet, Vec<ConfigError>), Refused> {
     let mut files = RuleFiles::default();
     let http = PathBuf::from("builtin:http");
@@ -248,7 +299,7 @@ fn load_rules(args: &Args) -> Result<(RuleSet, Vec<ConfigError>), Refused> {
             return Err(Refused::NoRules { path: path.clone() });
         }
     }
-    files.compile(today()).map_err(Refused::Rules)
+    files.compile(today()).map_err(Refused::Faults)
 }
 
 #[cfg(test)]
@@ -419,6 +470,48 @@ mod tests {
         let (outcome, reported) = run_with(&files, "old.json new.json --rules rules.yaml --json");
         assert_eq!(outcome, Ok(Found::Equal));
         assert!(reported.contains("\"via\": \"rules\""), "{reported}");
+    }
+
+    #[test]
+    fn messages_of_grpc_are_compared_by_field() {
+        let proto = "syntax = \"proto3\"; package a; message M { string sku = 1; int32 size = 2; }";
+        let files = [
+            ("old", "\n\u{1}a\u{10}\u{2}"),
+            ("new", "\u{10}\u{2}\n\u{1}b"),
+            ("same", "\u{10}\u{2}\n\u{1}a"),
+            ("framed", "\0\0\0\0\u{2}\u{10}\u{2}"),
+            ("more", "\0\0\0\0\u{2}\u{10}\u{2}\0\0\0\0\0"),
+            ("m.proto", proto),
+            (
+                "rules.yaml",
+                "rules: [{id: r, why: w, at: $.sku, do: ignore}]",
+            ),
+        ];
+        let line = "--type grpc --descriptors m.proto --message a.M";
+        assert_eq!(
+            run_with(&files, &format!("old same {line}")).0,
+            Ok(Found::Equal)
+        );
+        let (found, shown) = run_with(&files, &format!("old new {line}"));
+        assert_eq!(found, Ok(Found::Different));
+        assert!(
+            shown.contains("$.sku") && shown.contains("\"size\": 2"),
+            "{shown}"
+        );
+        let (_, shown) = run_with(&files, &format!("old new {line} --json"));
+        assert!(shown.contains(r#""place": "$.sku""#), "{shown}");
+        let ruled = run_with(&files, &format!("old new {line} --rules rules.yaml"));
+        assert_eq!(ruled.0, Ok(Found::Equal));
+        let (_, shown) = run_with(&files, &format!("framed more {line} --framed"));
+        assert!(shown.contains("$[1]"), "{shown}");
+        let (_, shown) = run_with(&files, "old new --type grpc");
+        assert!(shown.contains("byte 5"), "{shown}");
+        let refused = run_with(&files, "old new --type grpc --message a.M").0;
+        assert!(
+            refused
+                .unwrap_err()
+                .contains("no descriptor has the message `a.M`")
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
         coding::{self, Undecodable},
         difference::{Difference, Kind, Place, Value},
         format::{Format, Reading, Types},
+        grpc::{self, GRPC_ENCODING, Unreadable},
         json::{Document, Framing},
     },
 };
@@ -26,6 +27,8 @@ use std::{borrow::Cow, fmt::Display};
 
 /// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
 const MAX_GROWTH: usize = 4;
+/// In place of messages that cannot be read.
+const UNDESCRIBED: &str = "messages without a descriptor";
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A decoded body, or the original bytes if it cannot be decoded.
@@ -56,8 +59,9 @@ pub(super) fn compare(
 ) -> Result<(), Reason> {
     let Pair { old, new, .. } = pair;
     let copies = [old, new].map(|answer| sent(answer, pair.context.method));
-    let same_bytes =
-        copies[0] == copies[1] && coding::codings(&old.headers) == coding::codings(&new.headers);
+    let same_bytes = copies[0] == copies[1]
+        && coding::codings(&old.headers) == coding::codings(&new.headers)
+        && old.headers.get(GRPC_ENCODING) == new.headers.get(GRPC_ENCODING);
     // Equal bodies are compared anyway if pairs of ids in them count for later checks.
     let is_same = same_bytes && are_read_alike(old, new) && !pair.comparing.rules.remembers();
     if is_same || copies.iter().all(|copy| copy.length() == Some(0)) {
@@ -118,6 +122,14 @@ impl Body {
 
     fn xml(&self) -> Result<Cow<'_, str>, NoText> {
         xml::decode(&self.bytes, self.reading.charset.as_deref())
+    }
+
+    /// The whole body, as a difference reports it.
+    fn value(&self) -> Value {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) if self.reading.format != Format::Grpc => Value::text(text, "bytes"),
+            _ => summary(&self.bytes, "bytes"),
+        }
     }
 
     /// The text that a rule for the whole body sees.
@@ -190,6 +202,7 @@ impl<'c> Bodies<'c> {
             Format::Ndjson => self.json(Framing::Lines, findings),
             Format::JsonSeq => self.json(Framing::Sequence, findings),
             Format::Xml => return self.xml(findings),
+            Format::Grpc => return self.messages(findings),
             Format::Form => {
                 let ignoring = ignoring(findings);
                 form::compare(&self.old.bytes, &self.new.bytes, &ignoring, findings);
@@ -253,6 +266,60 @@ impl<'c> Bodies<'c> {
         Ok(())
     }
 
+    fn messages(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
+        let max = self.comparing.options.max_decoded;
+        let Some(of) = self.context.message_type else {
+            return self.undescribed(findings, max);
+        };
+        let frames =
+            [&self.old, &self.new].map(|body| grpc::frames(&body.bytes, &body.reading.coding, max));
+        let Some(frames) = self.readable(frames, findings)? else {
+            return Ok(());
+        };
+        let max_depth = self.max_depth();
+        let limits = grpc::Limits {
+            max_text: max.saturating_mul(MAX_GROWTH),
+            max_depth,
+        };
+        let texts = frames.map(|messages| grpc::json(&messages, of, limits));
+        let Some([old, new]) = self.readable(texts, findings)? else {
+            return Ok(());
+        };
+        let old = Document::parse(&old, max_depth);
+        let new = match &old {
+            Ok(old) => Document::read_against(&new, Framing::One, max_depth, old),
+            Err(_) => Document::parse(&new, max_depth),
+        };
+        if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {
+            self.walk(documents, findings);
+        }
+        Ok(())
+    }
+
+    /// Compares messages of an unknown type, without their compression.
+    fn undescribed(&self, findings: &mut Findings<'_>, max: usize) -> Result<(), Reason> {
+        findings.undescribed = true;
+        let plain =
+            [&self.old, &self.new].map(|body| grpc::plain(&body.bytes, &body.reading.coding, max));
+        if let Some([old, new]) = self.readable(plain, findings)? {
+            bytes((&old, &new), UNDESCRIBED, findings);
+        }
+        Ok(())
+    }
+
+    /// As [`both`](Self::both), for messages.
+    fn readable<T>(
+        &self,
+        read: [Result<T, Unreadable>; 2],
+        findings: &mut Findings<'_>,
+    ) -> Result<Option<[T; 2]>, Reason> {
+        let is_too_large = |read: &Result<T, _>| matches!(read, Err(Unreadable::TooLarge));
+        if read.iter().any(is_too_large) {
+            return Err(Reason::BodyTooLarge);
+        }
+        Ok(self.both(read, findings))
+    }
+
     fn walk(&self, [old, new]: [&Document<'_>; 2], findings: &mut Findings<'_>) {
         let documents = Documents {
             old,
@@ -293,6 +360,9 @@ impl<'c> Bodies<'c> {
 
     /// As text if both are text, as bytes otherwise.
     fn plain(&self, findings: &mut Findings<'_>) {
+        if self.is_of(Format::Grpc) {
+            return self.bytes(findings);
+        }
         let (Ok(old), Ok(new)) = (self.old.text(), self.new.text()) else {
             return self.bytes(findings);
         };
@@ -301,21 +371,8 @@ impl<'c> Bodies<'c> {
         }
     }
 
-    /// Compares bytes: reports the first that differs.
     fn bytes(&self, findings: &mut Findings<'_>) {
-        let (old, new) = (&self.old.bytes, &self.new.bytes);
-        if old == new {
-            return;
-        }
-        let pairs = old.iter().zip(new);
-        let alike = pairs.take_while(|(old, new)| old == new).count();
-        let difference = Difference {
-            place: Place::Byte(alike),
-            kind: Kind::Bytes,
-            old: Some(summary(old)),
-            new: Some(summary(new)),
-        };
-        judge(difference, findings);
+        bytes((&self.old.bytes, &self.new.bytes), "bytes", findings);
     }
 
     fn max_depth(&self) -> usize {
@@ -333,7 +390,7 @@ impl<'c> Bodies<'c> {
         let sides = [(&self.old, whys[0]), (&self.new, whys[1])];
         let [old, new] = sides.map(|(body, why)| {
             Some(match why {
-                None => value(&body.bytes),
+                None => body.value(),
                 Some(why) => Value::Unreadable {
                     why: why.to_string(),
                     length: body.bytes.len(),
@@ -344,8 +401,8 @@ impl<'c> Bodies<'c> {
     }
 
     fn differs(&self, kind: Kind, findings: &mut Findings<'_>) {
-        let old = Some(value(&self.old.bytes)).filter(|_| kind != Kind::Extra);
-        let new = Some(value(&self.new.bytes)).filter(|_| kind != Kind::Missing);
+        let old = Some(self.old.value()).filter(|_| kind != Kind::Extra);
+        let new = Some(self.new.value()).filter(|_| kind != Kind::Missing);
         judge(whole(kind, old, new), findings);
     }
 }
@@ -374,13 +431,25 @@ fn ignoring(findings: &mut Findings<'_>) -> Vec<usize> {
     rules
 }
 
-fn value(bytes: &Bytes) -> Value {
-    std::str::from_utf8(bytes).map_or_else(|_| summary(bytes), |text| Value::text(text, "bytes"))
+/// Compares bytes of that class: reports the first that differs.
+fn bytes((old, new): (&Bytes, &Bytes), class: &'static str, findings: &mut Findings<'_>) {
+    if old == new {
+        return;
+    }
+    let pairs = old.iter().zip(new);
+    let alike = pairs.take_while(|(old, new)| old == new).count();
+    let difference = Difference {
+        place: Place::Byte(alike),
+        kind: Kind::Bytes,
+        old: Some(summary(old, class)),
+        new: Some(summary(new, class)),
+    };
+    judge(difference, findings);
 }
 
-fn summary(bytes: &Bytes) -> Value {
+fn summary(bytes: &Bytes, class: &'static str) -> Value {
     Value::Summary {
-        class: "bytes",
+        class,
         length: bytes.len(),
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Findings<'c> {
     uses: HashMap<usize, RuleUse>,
     differences: Vec<Difference>,
     pub count: usize,
+    /// Whether messages had to be compared as bytes.
+    pub undescribed: bool,
     masked: Vec<Masked>,
     options: &'c Options,
     pub reading: Reading,
@@ -71,6 +73,7 @@ impl<'c> Findings<'c> {
             uses: HashMap::new(),
             differences: Vec::new(),
             count: 0,
+            undescribed: false,
             masked: Vec::new(),
             options: &comparing.options,
             reading: Reading::of(&comparing.options),
@@ -308,6 +311,7 @@ impl<'c> Findings<'c> {
             rules,
             masked: self.masked,
             uncompared: bodies.err(),
+            undescribed: self.undescribed,
         }
     }
 

@@ -4,7 +4,10 @@
 //! the comparison is not.
 
 use super::{findings::Findings, values};
-use crate::{rules::Action, value::difference::Place};
+use crate::{
+    rules::Action,
+    value::difference::{Place, Value},
+};
 use percent_encoding::percent_decode;
 use std::collections::BTreeMap;
 
@@ -23,7 +26,8 @@ pub(super) fn compare(old: &[u8], new: &[u8], ignoring: &[usize], findings: &mut
         let rules = [ignoring, findings.rules.at_form(&name)].concat();
         let mut ids = rules.iter().map(|rule| &findings.rule(*rule).action);
         if old != new || ids.any(Action::is_bijection) {
-            values::compare(|| Place::Form(name), &rules, (&old, &new), findings);
+            let place = || Place::Form(name);
+            values::compare(place, &rules, (&old, &new), Value::Text, findings);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Compares status, headers and trailers.
 //!
-//! Hop-by-hop and framing headers are never compared, nor is `content-encoding`, which is undone before bodies are
-//! compared: the caller gets the same from two stacks that compress differently. `content-length` frames a body; it is
+//! Hop-by-hop and framing headers are never compared, nor are `content-encoding` and `grpc-encoding`, which are undone
+//! before bodies are compared: the caller gets the same from two stacks that compress differently. `content-length` frames a body; it is
 //! compared only in answers without one (to HEAD, and 304).
+//!
+//! Metadata of gRPC is compared by its meaning, and a trailers-only answer as a normal one with the same content.
 
 use super::{Answer, HeaderScope, Pair, candidate::Candidate, findings::Findings, values};
 use crate::{
@@ -11,19 +13,21 @@ use crate::{
         coding,
         content_type::ContentType,
         difference::{Difference, Kind, Place, Value},
-        format::Types,
+        format::{Types, media_type},
+        grpc::{self, Descriptors, Metadata},
     },
 };
 use http::{
-    HeaderMap, HeaderName, Method, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{self, CONNECTION},
 };
 use std::borrow::Cow;
 
 /// Hop-by-hop (RFC 9110, section 7.6.1) and framing headers, except `content-length`.
-const UNCOMPARED: [HeaderName; 10] = [
+const UNCOMPARED: [HeaderName; 11] = [
     CONNECTION,
     header::CONTENT_ENCODING,
+    grpc::GRPC_ENCODING,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -50,13 +54,13 @@ enum Section {
 
 impl Section {
     /// The headers or trailers that reach the caller. Each answer names hop-by-hop headers only for its own connection.
-    fn of(self, answer: &Answer) -> Cow<'_, HeaderMap> {
-        let headers = match self {
-            Self::Headers => &answer.headers,
-            Self::Trailers => &answer.trailers,
+    fn of<'m>(self, metadata: &'m Metadata<'_>) -> Cow<'m, HeaderMap> {
+        let headers: &HeaderMap = match self {
+            Self::Headers => &metadata.headers,
+            Self::Trailers => &metadata.trailers,
         };
         let mut left = Cow::Borrowed(headers);
-        for name in named_by_connection(&answer.headers) {
+        for name in named_by_connection(&metadata.headers) {
             if headers.contains_key(&name) {
                 left.to_mut().remove(&name);
             }
@@ -96,8 +100,13 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
     let mut types = Types::AsDeclared;
     let compares_length = compares_length((old, new), pair.context.method);
     statuses(old.status, new.status, findings);
+    let both = [old, new].map(|answer| (&answer.headers, &answer.trailers));
+    let [olds, news] = &Metadata::of_both(both);
+    let mut types_of = [old, new].into_iter();
+    let is_grpc = types_of.any(|answer| grpc::is_grpc(media_type(&answer.headers)));
+    let descriptors = is_grpc.then_some(&pair.comparing.descriptors);
     for section in [Section::Headers, Section::Trailers] {
-        let (olds, news) = (&section.of(old), &section.of(new));
+        let (olds, news) = (&section.of(olds), &section.of(news));
         for name in looked_at(section, (olds, news), findings) {
             let is_framing =
                 UNCOMPARED.contains(&name) || !compares_length && name == header::CONTENT_LENGTH;
@@ -105,7 +114,7 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
                 continue;
             }
             let before = findings.count;
-            compare_values(section, &name, (olds, news), findings);
+            compare_values((section, descriptors), &name, (olds, news), findings);
             let is_type = section == Section::Headers && name == header::CONTENT_TYPE;
             if is_type && findings.count == before {
                 types = Types::EqualByRule;
@@ -178,19 +187,33 @@ fn are_same(name: &HeaderName, olds: &HeaderMap, news: &HeaderMap) -> bool {
     }
 }
 
+/// Compares the values of one name; by their meaning, if `descriptors` are given because the answers are gRPC.
 fn compare_values(
-    section: Section,
+    (section, descriptors): (Section, Option<&Descriptors>),
     name: &HeaderName,
     (olds, news): (&HeaderMap, &HeaderMap),
     findings: &mut Findings<'_>,
 ) {
-    let all = |headers: &HeaderMap| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+    let value = |value: &'_ HeaderValue| match descriptors {
+        Some(descriptors) => grpc::decoded(name, value.as_bytes(), descriptors).into_owned(),
+        None => value.as_bytes().to_vec(),
+    };
+    let all = |headers: &HeaderMap| headers.get_all(name).iter().map(value).collect::<Vec<_>>();
     let rules = section.rules(findings.rules, name);
     let place = || match section {
         Section::Headers => Place::Header(name.as_str().to_owned()),
         Section::Trailers => Place::Trailer(name.as_str().to_owned()),
     };
-    values::compare(place, &rules, (&all(olds), &all(news)), findings);
+    let (olds, news) = (all(olds), all(news));
+    let report = match descriptors {
+        Some(_) if grpc::is_document(name) => json_or_text,
+        _ => Value::Text,
+    };
+    values::compare(place, &rules, (&olds, &news), report, findings);
+}
+
+fn json_or_text(text: String) -> Value {
+    serde_json::from_str(&text).map_or(Value::Text(text), Value::Json)
 }
 
 /// The names that `connection` makes hop-by-hop.

@@ -6,6 +6,8 @@ mod constructed;
 mod digests;
 mod format_properties;
 mod formats;
+mod grpc;
+mod grpc_properties;
 mod heads;
 mod mutations;
 mod only;
@@ -71,6 +73,7 @@ fn context() -> Context<'static> {
         method: &Method::GET,
         today: today(),
         deadline: None,
+        message_type: None,
     }
 }
 

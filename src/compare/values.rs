@@ -6,11 +6,13 @@ use crate::{
     value::difference::{Difference, Kind, Place, Value},
 };
 
-/// Compares the values of one name in order, and judges a difference by the rules at their place.
+/// Compares the values of one name in order, and judges a difference by the rules at their place. `value` makes what is
+/// reported of a text.
 pub(super) fn compare<V: AsRef<[u8]>>(
     place: impl FnOnce() -> Place,
     rules: &[usize],
     (olds, news): (&[V], &[V]),
+    value: fn(String) -> Value,
     findings: &mut Findings<'_>,
 ) {
     let is_equal = (olds.iter().map(AsRef::as_ref)).eq(news.iter().map(AsRef::as_ref));
@@ -27,8 +29,8 @@ pub(super) fn compare<V: AsRef<[u8]>>(
     findings.judge(rules, case, || Difference {
         place: place(),
         kind,
-        old: reported(olds),
-        new: reported(news),
+        old: reported(olds, value),
+        new: reported(news, value),
     });
 }
 
@@ -62,10 +64,10 @@ fn sorted<V: AsRef<[u8]>>(values: &[V]) -> Vec<&[u8]> {
 }
 
 /// One value as text, several as a list.
-fn reported<V: AsRef<[u8]>>(values: &[V]) -> Option<Value> {
+fn reported<V: AsRef<[u8]>>(values: &[V], value: fn(String) -> Value) -> Option<Value> {
     match values {
         [] => None,
-        [one] => Some(Value::Text(spelled(one.as_ref()))),
+        [one] => Some(value(spelled(one.as_ref()))),
         many => {
             let many = many.iter().map(|value| spelled(value.as_ref()));
             Some(Value::Json(many.collect()))

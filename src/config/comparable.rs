@@ -19,6 +19,9 @@ pub(crate) struct Comparable {
     compare: String,
     stacks: String,
     version_header: Option<String>,
+    /// Not serialized if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    descriptors: Option<String>,
 }
 
 /// Stored fingerprint of what the checks of an epoch are measured by.
@@ -41,6 +44,11 @@ impl Comparable {
             compare: compare(&config.comparing.options),
             stacks: hashed(&stacks.join("\n")),
             version_header: version_header.map(|name| name.as_str().to_owned()),
+            descriptors: config
+                .comparing
+                .descriptors
+                .fingerprint()
+                .map(str::to_owned),
         }
     }
 
@@ -50,6 +58,7 @@ impl Comparable {
         let changes = [
             (self.rules != before.rules, Cause::Rules),
             (self.compare != before.compare, Cause::Compare),
+            (self.descriptors != before.descriptors, Cause::Compare),
             (self.stacks != before.stacks, Cause::Stacks),
             (self.version_header != before.version_header, Cause::Version),
         ];
@@ -156,6 +165,16 @@ mod tests {
         let version =
             "{old: {url: 'http://a:1'}, new: {url: 'http://b:2'}, epoch: {version_header: x-v}}";
         assert_eq!(cause(version), Some(Cause::Version));
+        let proto = tempfile::Builder::new()
+            .suffix(".proto")
+            .tempfile()
+            .unwrap();
+        std::fs::write(&proto, "message M {}").unwrap();
+        let described = format!(
+            "{{old: {{url: 'http://a:1'}}, new: {{url: 'http://b:2'}}, grpc: {{descriptors: ['{}']}}}}",
+            proto.path().display()
+        );
+        assert_eq!(cause(described.leak()), Some(Cause::Compare));
         let both =
             "{old: {url: 'http://a:1'}, new: {url: 'http://c:2'}, compare: {numbers: lexical}}";
         assert_eq!(cause(both), Some(Cause::Compare));

@@ -307,9 +307,13 @@ impl Loaded {
             }
         }
         let (own, others) = (&self.inputs, &mut next.inputs);
+        let described = [&others.described, &own.described];
+        let [next_print, own_print] = described.map(|one| one.descriptors.fingerprint());
+        let has_new_descriptors = next_print != own_print;
         let files = [
             ("rules", others.rules.files != own.rules.files),
             ("openapi", others.documents.texts != own.documents.texts),
+            ("grpc.descriptors", has_new_descriptors),
         ];
         for (name, is_changed) in files {
             if is_changed && !reloaded.changed.iter().any(|listed| listed == name) {

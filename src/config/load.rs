@@ -3,6 +3,7 @@
 use super::{
     Config, Flags,
     addresses::{self, Hosts},
+    descriptors::Described,
     documents::Documents,
     environment::{self, Lookup},
     layers::Layers,
@@ -49,6 +50,7 @@ pub struct Loaded {
 pub(super) struct Inputs {
     pub(super) rules: Rules,
     pub(super) documents: Documents,
+    pub(super) described: Described,
     /// As resolved by the system.
     pub(super) hosts: Hosts,
 }
@@ -192,9 +194,13 @@ impl Origin {
         let (rules, mut faults) = Rules::load(&addresses::at(&root, &["rules"]), folder, today());
         let (documents, more) = Documents::load(&addresses::at(&root, &["openapi"]), folder);
         faults.extend(more);
+        let (described, more) =
+            Described::load(&addresses::at(&root, &["grpc", "descriptors"]), folder);
+        faults.extend(more);
         let inputs = Inputs {
             rules,
             documents,
+            described,
             hosts: Hosts::of(tree),
         };
         (inputs, faults)
@@ -216,7 +222,8 @@ impl Inputs {
     /// Every file and folder that the configuration names, readable or not.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
         let paths = self.rules.files.paths().iter();
-        paths.chain(&self.documents.paths).cloned()
+        let documents = &self.documents.paths;
+        paths.chain(documents).chain(&self.described.paths).cloned()
     }
 }
 
@@ -232,6 +239,7 @@ impl Loaded {
         let rules = self.inputs.rules.warnings.iter();
         rules
             .chain(&self.inputs.documents.warnings)
+            .chain(&self.inputs.described.warnings)
             .cloned()
             .chain(
                 self.config

@@ -75,7 +75,10 @@ impl Config {
             rules,
         };
         warnings.extend(warnings::of(at, valid));
-        let comparing = CompareConfig::new(rules.clone(), settings.compare.clone());
+        let comparing = CompareConfig {
+            descriptors: inputs.described.descriptors.clone(),
+            ..CompareConfig::new(rules.clone(), settings.compare.clone())
+        };
         faults.into_result(Self {
             old: Arc::new(stacks.old),
             new: Arc::new(stacks.new),

@@ -9,7 +9,7 @@ use crate::{
     sample::{Reads, Sampling},
     settings::{Capture, Drain, QueueLimits},
     shadow::{Conditional, Recheck},
-    spanned_yaml::{Change, Form, Setting, reference, settings},
+    spanned_yaml::{Change, Form, NotYet, Setting, reference, settings},
     stack::Stack,
     store,
     transport::{Address, InvalidAddress},
@@ -69,6 +69,9 @@ settings! {
         /// What may be replayed; the first that fits wins. Everything else is only forwarded.
         #[setting(change: Change::File)]
         pub reads: Arc<Reads>,
+        /// What the messages of gRPC are made of.
+        #[setting(change: Change::File)]
+        pub grpc: Grpc,
         /// Names for figures and rules, tried in order.
         #[setting(default: "[]", change: Change::File)]
         pub routes: Routes,
@@ -122,6 +125,20 @@ settings! {
         /// How the process ends.
         #[setting]
         pub drain: Drain,
+    }
+}
+
+settings! {
+    /// The section `grpc`.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Grpc: Default {
+        /// Sets of file descriptors, .proto files, and folders of them, which imports are relative to. Messages of
+        /// methods that they do not describe are compared as bytes.
+        #[setting(default: "[]", form: FILES)]
+        pub descriptors: Vec<String>,
+        /// Not available yet.
+        #[setting]
+        pub reflection: Option<NotYet>,
     }
 }
 

@@ -170,7 +170,7 @@ fn format_problem(target: &Target, content_type: &str) -> Option<String> {
     let format = Format::of(content_type);
     let is_tree = matches!(
         format,
-        Format::Json | Format::Ndjson | Format::JsonSeq | Format::Xml
+        Format::Json | Format::Ndjson | Format::JsonSeq | Format::Xml | Format::Grpc
     );
     let has_place = match target {
         Target::Path(_) | Target::Outside(_) => is_tree,

@@ -127,6 +127,8 @@ pub enum Bound {
     Informational,
     /// Open files: a check needed a connection and got none.
     OpenFiles,
+    /// `grpc.descriptors`: no descriptor has the method, so its messages were compared as bytes.
+    Descriptors,
 }
 
 /// Counts one replay as in flight until dropped.

@@ -7,6 +7,7 @@ use crate::{
     ledger::Ticket,
     outcome::{Outcome, Reason},
     route::{Head, Routes},
+    value::grpc::{Call, MessageType},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
@@ -88,6 +89,23 @@ impl CapturedRead {
             },
             offered: self.offered,
         }
+    }
+}
+
+// === impl CheckInput ===
+
+impl CheckInput {
+    /// The method of gRPC that the read calls, if a descriptor has it.
+    pub fn call(&self) -> Option<&Call> {
+        self.meta
+            .comparing
+            .descriptors
+            .call(self.request.uri.path())
+    }
+
+    /// What a gRPC answer is made of, if a descriptor says so.
+    pub fn answer_type(&self) -> Option<&MessageType> {
+        self.call().map(|call| &call.answer)
     }
 }
 

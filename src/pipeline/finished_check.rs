@@ -5,13 +5,13 @@ use super::{
     ReportedRequest, RuleEvidence, SentRequest, TimedAnswer, masked::masked,
 };
 use crate::{
-    advise::suggest::Hints,
+    advise::suggest::{Answers, Hints},
     compare::{BodyCopy, Class, Compared},
     outcome::Outcome,
     redact::Redactor,
     stack::Stack,
     trace_context::TraceContext,
-    value::{Difference, Kind, Place, Value, format},
+    value::{Difference, Kind, Place, Value, format, grpc::Call},
 };
 use serde_json::Value as Json;
 use std::{
@@ -59,8 +59,12 @@ impl FinishedCheck<'_> {
         let routes = &self.input.meta.routes;
         let template = routes.template(&self.request.head(), &self.request.body, route);
         let [old, new] = self.answers();
-        let answers = old.zip(new);
-        let answers = answers.map(|(old, new)| (&old.answer, &new.answer));
+        let call = self.input.call();
+        let answers = old.zip(new).map(|(old, new)| Answers {
+            old: &old.answer,
+            new: &new.answer,
+            message_type: call.map(|call| &call.answer),
+        });
         let differences = self.compared.differences();
         let hints = Hints::of(
             differences,
@@ -77,14 +81,14 @@ impl FinishedCheck<'_> {
             route: route.clone(),
             template,
             epoch: ticket.epoch().clone(),
-            request: ReportedRequest::of(self.request, redactor),
+            request: ReportedRequest::of(self.request, call, redactor),
             span: self.span.own.clone(),
             sent: self.span.take_sent(),
             live: self.span.live.clone(),
             started: self.span.started,
             ended: SystemTime::now(),
-            old: old.map(|timed| ReportedAnswer::of(timed, redactor)),
-            new: new.map(|timed| ReportedAnswer::of(timed, redactor)),
+            old: old.map(|timed| ReportedAnswer::of(timed, call, redactor)),
+            new: new.map(|timed| ReportedAnswer::of(timed, call, redactor)),
             differences: differences.iter().zip(hints).map(reported).collect(),
             count: self.compared.count(),
             rechecked: self.rechecked.redacted(redactor),
@@ -144,13 +148,14 @@ impl Rechecked<Place> {
 // === impl ReportedRequest ===
 
 impl ReportedRequest {
-    fn of(request: &ReadRequest, redactor: &Redactor) -> Self {
+    fn of(request: &ReadRequest, call: Option<&Call>, redactor: &Redactor) -> Self {
+        let message_type = call.map(|call| &call.request);
         let mut reported = Self {
             method: request.method.to_string(),
             path: redactor.path(request.uri.path()),
             query: request.uri.query().map(|query| redactor.query(query)),
             headers: redactor.headers(&request.headers),
-            body: redactor.body(&request.headers, &request.body),
+            body: redactor.body(&request.headers, &request.body, message_type),
             masked: Vec::new(),
         };
         reported.masked = masked(request, &reported);
@@ -161,14 +166,15 @@ impl ReportedRequest {
 // === impl ReportedAnswer ===
 
 impl ReportedAnswer {
-    fn of(timed: &TimedAnswer, redactor: &Redactor) -> Self {
+    fn of(timed: &TimedAnswer, call: Option<&Call>, redactor: &Redactor) -> Self {
         let answer = &timed.answer;
+        let message_type = call.map(|call| &call.answer);
         Self {
             status: answer.status.as_u16(),
             duration_ms: timed.took.as_micros() as f64 / 1e3,
             headers: redactor.headers(&answer.headers),
             body: match &answer.body {
-                BodyCopy::Whole(body) => redactor.body(&answer.headers, body),
+                BodyCopy::Whole(body) => redactor.body(&answer.headers, body, message_type),
                 BodyCopy::Hashed(digest) => {
                     let format = format::Reading::of(&answer.headers).format.name();
                     Some(format!("{format}({} bytes)", digest.length))

@@ -6,27 +6,35 @@ use crate::{
     value::{
         charset, coding,
         format::{Format, Reading},
+        grpc::{self, Limits, MessageType},
     },
 };
 use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::Value as Json;
 
-/// The maximum depth of XML, the same as that of `serde_json`, because XML is written as JSON.
+/// The maximum depth of XML and messages, the same as that of `serde_json`, because they are written as JSON.
 const MAX_DEPTH: usize = 127;
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// Redacts a body that was sent with these headers; `None` if it is empty. JSON and forms keep their shape. XML is
-    /// written as the JSON that its places refer to. Other text is reported only where values are shown, everything
-    /// else by its length.
-    pub fn body(&self, headers: &HeaderMap, body: &Bytes) -> Option<String> {
+    /// Redacts a body that was sent with these headers; `None` if it is empty. JSON and forms keep their shape. XML and
+    /// messages of a known type are written as the JSON that their places refer to. Other text is reported only where
+    /// values are shown, everything else by its length.
+    pub fn body(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        message_type: Option<&MessageType>,
+    ) -> Option<String> {
         if body.is_empty() {
             return None;
         }
         let mode = self.config.values;
-        let Reading { format, charset } = Reading::of(headers);
+        let Reading {
+            format, charset, ..
+        } = Reading::of(headers);
         let charset = charset.as_deref();
         let Ok(plain) = coding::decode(headers, body, self.config.max_read) else {
             let is_plain = coding::codings(headers).is_empty();
@@ -43,6 +51,13 @@ impl Redactor {
             (Format::Text, Values::Shown) => charset::decode(&plain, charset)
                 .ok()
                 .map(|text| self.lines(&text)),
+            (Format::Grpc, _) => message_type.and_then(|of| {
+                let limits = Limits {
+                    max_text: self.config.max_read,
+                    max_depth: MAX_DEPTH,
+                };
+                self.json_body(&grpc::legible(headers, &plain, of, limits)?)
+            }),
             (Format::Text | Format::Bytes, _) => None,
         };
         let redacted = redacted.unwrap_or_else(|| self.bytes(format.name(), &plain, mode));
@@ -170,7 +185,7 @@ mod tests {
         };
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
         let headers = headers.into_iter().collect();
-        Redactor::new(config, HashKey([7; 16])).body(&headers, &Bytes::copy_from_slice(body))
+        Redactor::new(config, HashKey([7; 16])).body(&headers, &Bytes::copy_from_slice(body), None)
     }
 
     #[test]
@@ -239,6 +254,29 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_a_known_type_are_redacted_by_field() {
+        use crate::value::tests::wire::{described, framed, length};
+        let proto = "syntax = \"proto3\"; message M { string name = 1; string email = 2; }
+                     service S { rpc Get(M) returns (M); }";
+        let descriptors = described(proto);
+        let of = descriptors.call("/S/Get").map(|call| &call.answer);
+        let body = framed(0, [length(1, "Anna"), length(2, "a@b")].concat()).into();
+        let grpc = HeaderValue::from_static("application/grpc");
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, grpc)]);
+        let config = Config {
+            values: Values::Shown,
+            ..Config::default()
+        };
+        let redactor = Redactor::new(config, HashKey([7; 16]));
+        let redacted = redactor.body(&headers, &body, of).unwrap();
+        assert_eq!(redacted, r#"{"name":"Anna","email":"string(3)"}"#);
+        assert_eq!(
+            redactor.body(&headers, &body, None).unwrap(),
+            "grpc(16 bytes)"
+        );
+    }
+
+    #[test]
     fn text_is_shown_where_values_are() {
         assert_eq!(
             redacted(Values::Shown, "text/plain", b"hello").unwrap(),
@@ -269,11 +307,11 @@ mod tests {
             (header::CONTENT_ENCODING, HeaderValue::from_static("gzip")),
         ];
         let mut headers: HeaderMap = headers.into_iter().collect();
-        let redacted = redactor.body(&headers, &body).unwrap();
+        let redacted = redactor.body(&headers, &body, None).unwrap();
         assert_eq!(redacted, r#"{"name":"string(4)"}"#);
 
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"));
-        let redacted = redactor.body(&headers, &body).unwrap();
+        let redacted = redactor.body(&headers, &body, None).unwrap();
         assert_eq!(redacted, format!("encoded({} bytes)", body.len()));
     }
 
@@ -290,7 +328,7 @@ mod tests {
         )];
         let body = Bytes::from_static(b"[1, 2]");
         let redacted = redactor
-            .body(&headers.into_iter().collect(), &body)
+            .body(&headers.into_iter().collect(), &body, None)
             .unwrap();
         assert_eq!(redacted, "json(6 bytes)");
     }

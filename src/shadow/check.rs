@@ -141,6 +141,7 @@ impl Check {
             route: ticket.route().name(),
             epoch: ticket.epoch(),
             method: &self.sample.request.method,
+            message_type: self.sample.answer_type(),
         }
     }
 

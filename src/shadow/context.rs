@@ -13,6 +13,7 @@ use crate::{
     outcome::{Outcome, Reason},
     pipeline::{FinishedCheck, ReadRequest, Span, TimedAnswer, Traced},
     trace_context::TraceContext,
+    value::grpc::MessageType,
 };
 use http::Method;
 use std::{
@@ -42,6 +43,8 @@ pub(super) struct Subject<'s> {
     /// The id of the epoch.
     pub(super) epoch: &'s Arc<str>,
     pub(super) method: &'s Method,
+    /// What a gRPC answer is made of, if a descriptor says so.
+    pub(super) message_type: Option<&'s MessageType>,
 }
 
 /// Which earlier id pairs a comparison uses.
@@ -80,6 +83,7 @@ impl CheckContext {
             method: subject.method,
             today: today(),
             deadline: Instant::now().checked_add(comparing.options.deadline),
+            message_type: subject.message_type,
         };
         let within = |tables: &mut Bijections| {
             let comparison = (self.handles.compare)(answers, &context, comparing, tables);
@@ -113,6 +117,7 @@ impl CheckContext {
                 rules: Vec::new(),
                 masked: Vec::new(),
                 uncompared: None,
+                undescribed: false,
             };
             let met = IdPairs::default();
             ComparisonOutput { comparison, met }
@@ -129,6 +134,9 @@ impl CheckContext {
 
     /// Counts what rules did, and how long both stacks took.
     pub(super) fn count(&self, check: &Check, comparison: &Comparison, new: &TimedAnswer) {
+        if comparison.undescribed {
+            self.handles.gauges.bound_reached(Bound::Descriptors);
+        }
         let rules = check.sample.meta.comparing.rules.rules();
         for used in &comparison.rules {
             let count = RuleCount {

@@ -225,6 +225,7 @@ mod tests {
             route,
             epoch,
             method: &Method::GET,
+            message_type: None,
         }
     }
 

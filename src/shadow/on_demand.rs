@@ -116,10 +116,12 @@ impl RereadRequest {
         context: &CheckContext,
         answers: (&Answer, &Answer),
     ) -> Result<Compared, RereadError> {
+        let call = self.comparing.descriptors.call(self.request.uri.path());
         let subject = Subject {
             route: &self.route,
             epoch: &self.epoch,
             method: &self.request.method,
+            message_type: call.map(|call| &call.answer),
         };
         let compared = context.compare(&subject, answers, &self.comparing, IdMemory::Known);
         match compared.comparison.result {

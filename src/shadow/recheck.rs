@@ -313,6 +313,7 @@ impl<'c> Series<'c> {
         let own = self.own[stack as usize].get_or_insert_with(|| CompareConfig {
             rules: comparing.rules.between_readings_of(stack).into(),
             options: comparing.options.clone(),
+            descriptors: comparing.descriptors.clone(),
         });
         let (context, subject) = (&self.check.context, self.check.subject());
         let seen = context.compare(&subject, (one, other), own, IdMemory::Blank);

@@ -61,7 +61,7 @@ pub fn codings(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
+pub(super) fn undo(coding: &str, body: &[u8], max: usize) -> Result<Bytes, Undecodable> {
     match coding {
         "gzip" | "x-gzip" => drain("gzip", MultiGzDecoder::new(body), max),
         // Named after the bare format but specified as zlib: both are in use.

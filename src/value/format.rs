@@ -2,9 +2,10 @@
 //!
 //! `multipart/*` is compared as bytes. The server chooses its boundary and may encode each part as it likes. So equal
 //! meaning seldom has equal spelling, and a finer report would be unreliable. `text/event-stream` is compared as text:
-//! the lines of an event are its meaning, and a stream is compared only if it has ended.
+//! the lines of an event are its meaning, and a stream is compared only if it has ended. gRPC is compared by message if
+//! its messages are protobuf; other messages, and gRPC-Web, are bytes.
 
-use super::content_type::ContentType;
+use super::{content_type::ContentType, grpc};
 use http::{HeaderMap, header::CONTENT_TYPE};
 
 /// How a body is read. More structured formats come first.
@@ -20,6 +21,8 @@ pub enum Format {
     Xml,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// Protobuf messages, each with its length before it.
+    Grpc,
     /// Line by line.
     Text,
     /// Anything else.
@@ -33,6 +36,8 @@ pub struct Reading {
     pub format: Format,
     /// The charset in the content type of a text or XML, in lower case. `None` for all other formats.
     pub charset: Option<String>,
+    /// How messages of gRPC are compressed, in lower case. Empty for all other formats.
+    pub coding: String,
 }
 
 /// What is known about the content types of two answers.
@@ -62,6 +67,8 @@ impl Format {
             | "application/stream+json" => Self::Ndjson,
             "application/json-seq" => Self::JsonSeq,
             "application/x-www-form-urlencoded" => Self::Form,
+            "application/grpc" | "application/grpc+proto" => Self::Grpc,
+            other if other.starts_with("application/grpc") => Self::Bytes,
             other if other.ends_with("+json") => Self::Json,
             other if other.ends_with("+json-seq") => Self::JsonSeq,
             // AWS's name for JSON with its protocol version: `application/x-amz-json-1.0`.
@@ -80,6 +87,7 @@ impl Format {
             Self::JsonSeq => "json-seq",
             Self::Xml => "xml",
             Self::Form => "form",
+            Self::Grpc => "grpc",
             Self::Text => "text",
             Self::Bytes => "bytes",
         }
@@ -99,7 +107,15 @@ impl Reading {
             }
             _ => None,
         };
-        Self { format, charset }
+        let coding = match format {
+            Format::Grpc => grpc::coding(headers),
+            _ => String::new(),
+        };
+        Self {
+            format,
+            charset,
+            coding,
+        }
     }
 }
 
@@ -131,6 +147,10 @@ mod tests {
             ("text/xml", Format::Xml),
             ("image/svg+xml", Format::Xml),
             ("application/x-www-form-urlencoded", Format::Form),
+            ("application/grpc", Format::Grpc),
+            ("application/grpc+proto", Format::Grpc),
+            ("application/grpc+json", Format::Bytes),
+            ("application/grpc-web+proto", Format::Bytes),
             ("text/html", Format::Text),
             ("text/event-stream", Format::Text),
             ("multipart/form-data", Format::Bytes),

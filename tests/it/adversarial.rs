@@ -71,6 +71,7 @@ fn ruled(rules: &[(&str, &str)]) -> CompareConfig {
             max_decoded: 64 << 20,
             ..Options::default()
         },
+        ..CompareConfig::default()
     }
 }
 
@@ -86,6 +87,7 @@ fn compared(old: &Answer, new: &Answer, comparing: &CompareConfig) -> Comparison
         method: &Method::GET,
         today: today(),
         deadline: Some(start + Duration::from_millis(50)),
+        message_type: None,
     };
     let mut comparison = None;
     let used = record_allocs(|| comparison = Some(compare(old, new, &context, comparing)));
@@ -184,6 +186,7 @@ fn decompression_bombs_are_never_inflated() {
             method: &Method::GET,
             today: today(),
             deadline: None,
+            message_type: None,
         };
         let mut result = None;
         let used =

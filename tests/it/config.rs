@@ -1,5 +1,6 @@
 //! Configurations as operators write them: which are rejected, with which messages, and which defaults apply.
 
+mod grpc;
 mod openapi;
 mod places;
 mod secrets;
@@ -791,6 +792,7 @@ fn a_file_that_states_the_defaults_changes_nothing() {
         config.comparing = Arc::new(CompareConfig {
             rules: Arc::default(),
             options: config.comparing.options.clone(),
+            ..CompareConfig::default()
         });
         format!("{rules} {config:?}")
     };

@@ -416,6 +416,7 @@ async fn ids_that_met_are_remembered_until_the_epoch_ends() {
             headers: HeaderScope::None,
             ..Options::default()
         },
+        ..CompareConfig::default()
     });
     let read = |answer| Read {
         answer,

@@ -2,7 +2,7 @@
 //! reordered arrays are still sorted.
 
 use super::{
-    hints::{Effort, Hint, Hints},
+    hints::{Answers, Effort, Hint, Hints},
     trial,
 };
 use crate::{
@@ -11,9 +11,11 @@ use crate::{
     value::{
         Difference, Kind, Place, Step, coding,
         format::{Format, media_type},
+        grpc::{self, Limits, MessageType},
         json::{Class, Document, Id},
     },
 };
+use bytes::Bytes;
 use serde_json::json;
 use std::{cmp::Ordering, collections::HashSet};
 
@@ -29,20 +31,22 @@ const MAX_TRIED: usize = 64 << 10;
 /// A longer body is not searched.
 const MAX_BODY: usize = MAX_TRIED;
 
+/// A deeper one is not searched either.
+const MAX_DEPTH: usize = 64;
+
 /// Adds hints for differences within arrays that vanish once elements are paired by a key.
-pub(super) fn keyed(differences: &[Difference], (old, new): (&Answer, &Answer), all: &mut [Hints]) {
+pub(super) fn keyed(differences: &[Difference], answers: Answers<'_>, all: &mut [Hints]) {
     let arrays = suspects(differences);
     let are_reordered = differences.iter().any(|one| one.kind == Kind::Order);
-    if arrays.is_empty() && !are_reordered || !are_json((old, new)) {
+    if arrays.is_empty() && !are_reordered || !are_documents(answers) {
         return;
     }
-    let bodies =
-        [old, new].map(|answer| coding::decode(&answer.headers, answer.body.kept(), MAX_BODY));
-    let [Ok(old), Ok(new)] = &bodies else {
+    let bodies = [answers.old, answers.new].map(|answer| document(answer, answers.message_type));
+    let [Some(old), Some(new)] = &bodies else {
         let array = arrays.iter();
         return array.for_each(|array| leave_out(&within(differences, array), all));
     };
-    let documents = [old, new].map(|body| Document::parse(body, 64));
+    let documents = [old, new].map(|body| Document::parse(body, MAX_DEPTH));
     let [Ok(old), Ok(new)] = documents else {
         return;
     };
@@ -156,10 +160,29 @@ fn leave_out(differences: &[usize], all: &mut [Hints]) {
     left_out.for_each(|index| all[*index].effort = Effort::NotTried);
 }
 
-fn are_json((old, new): (&Answer, &Answer)) -> bool {
-    [old, new]
-        .iter()
-        .all(|answer| Format::of(media_type(&answer.headers)) == Format::Json)
+/// Whether both bodies are JSON, or messages of a known type.
+fn are_documents(answers: Answers<'_>) -> bool {
+    let mut both = [answers.old, answers.new].into_iter();
+    both.all(|answer| match Format::of(media_type(&answer.headers)) {
+        Format::Json => true,
+        Format::Grpc => answers.message_type.is_some(),
+        _ => false,
+    })
+}
+
+/// A body as JSON text; `None` if it is too large or cannot be read.
+fn document(answer: &Answer, message_type: Option<&MessageType>) -> Option<Bytes> {
+    let body = coding::decode(&answer.headers, answer.body.kept(), MAX_BODY).ok()?;
+    match message_type.filter(|_| Format::of(media_type(&answer.headers)) == Format::Grpc) {
+        Some(of) => {
+            let limits = Limits {
+                max_text: MAX_BODY,
+                max_depth: MAX_DEPTH,
+            };
+            grpc::legible(&answer.headers, &body, of, limits).map(Bytes::from)
+        }
+        None => Some(body),
+    }
 }
 
 /// Arrays in which at least two elements differ.

@@ -1,8 +1,11 @@
 //! Finds which built-in rule files hide the differences of a check, and suggests those that hide much.
 
-use super::{Example, FEWEST, hints::Hints};
+use super::{
+    Example, FEWEST,
+    hints::{Answers, Hints},
+};
 use crate::{
-    compare::{Answer, CompareConfig, Context, Explain, Options, compare},
+    compare::{CompareConfig, Context, Explain, Options, compare},
     rules::{Action, RuleSet},
     value::{Difference, Kind, Place},
 };
@@ -58,10 +61,11 @@ const FEWEST_PLACES: usize = 2;
 /// Records which file hides each difference. One comparison tries all files.
 pub(super) fn find(
     differences: &[Difference],
-    (old, new): (&Answer, &Answer),
+    answers: Answers<'_>,
     deadline: Option<Instant>,
     all: &mut [Hints],
 ) {
+    let Answers { old, new, .. } = answers;
     if [old, new]
         .iter()
         .any(|answer| answer.body.kept().len() > MAX_BODY)
@@ -76,8 +80,12 @@ pub(super) fn find(
             max_decoded: MAX_BODY,
             ..Options::default()
         },
+        ..CompareConfig::default()
     };
-    let context = Context::without_route(Date::MIN, deadline);
+    let context = Context {
+        message_type: answers.message_type,
+        ..Context::without_route(Date::MIN, deadline)
+    };
     let comparison = compare(old, new, &context, &comparing);
     let left = comparison.differences().iter();
     let left: HashSet<_> = left.map(|left| (&left.place, left.kind)).collect();

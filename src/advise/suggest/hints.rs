@@ -11,7 +11,7 @@ use super::{
 use crate::{
     compare::Answer,
     rules::{Action, Members, On, Rename},
-    value::{Difference, Kind, Place, Step, Value},
+    value::{Difference, Kind, Place, Step, Value, grpc::MessageType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -39,6 +39,17 @@ pub struct Hints {
     /// equal in one of them changed places. `None` if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sorted_by: Option<Vec<String>>,
+}
+
+/// The answers that differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'a> {
+    /// The old stack's.
+    pub old: &'a Answer,
+    /// The new stack's.
+    pub new: &'a Answer,
+    /// What they are made of if they are gRPC.
+    pub message_type: Option<&'a MessageType>,
 }
 
 /// A rule that would make a difference vanish, and maybe others too.
@@ -103,7 +114,7 @@ impl Hints {
     /// aligned coarsely, which hints at fewer built-in rules.
     pub fn of(
         differences: &[Difference],
-        answers: Option<(&Answer, &Answer)>,
+        answers: Option<Answers<'_>>,
         prints: &impl Prints,
         room: usize,
         deadline: Option<Instant>,
@@ -118,9 +129,9 @@ impl Hints {
             .collect();
         if all.iter().any(Self::are_tried) {
             renamed(differences, &mut all);
-            if let Some((old, new)) = answers {
-                arrays::keyed(differences, (old, new), &mut all);
-                builtin::find(differences, (old, new), deadline, &mut all);
+            if let Some(answers) = answers {
+                arrays::keyed(differences, answers, &mut all);
+                builtin::find(differences, answers, deadline, &mut all);
             }
         }
         // A rule cannot contain a name that must not be shown.

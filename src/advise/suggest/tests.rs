@@ -67,9 +67,14 @@ impl Check {
             method: &Method::GET,
             today: Date::MIN,
             deadline: None,
+            message_type: None,
         };
-        let answers = (&self.old, &self.new);
-        let comparison = compare(answers.0, answers.1, &context, &CompareConfig::default());
+        let answers = Answers {
+            old: &self.old,
+            new: &self.new,
+            message_type: None,
+        };
+        let comparison = compare(&self.old, &self.new, &context, &CompareConfig::default());
         let differences = comparison.differences().to_vec();
         let hints = Hints::of(&differences, Some(answers), &Open, room, None);
         let classed = differences

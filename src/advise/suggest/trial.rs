@@ -28,6 +28,7 @@ pub(super) fn compare_json(old: &str, new: &str, rules: RuleSet) -> Comparison {
             max_differences: usize::MAX,
             ..Options::default()
         },
+        ..CompareConfig::default()
     };
     let context = Context::without_route(Date::MIN, None);
     let [old, new] = [old, new].map(|body| Answer::json(body.to_owned()));

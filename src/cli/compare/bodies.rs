@@ -5,6 +5,7 @@ use crate::{
     value::{
         charset, coding,
         format::{Format, Reading},
+        grpc::{self, Limits, MessageType},
         json::{Document, Framing},
     },
 };
@@ -16,7 +17,7 @@ use std::borrow::Cow;
 pub(super) struct Plain {
     bytes: Bytes,
     reading: Reading,
-    /// XML converted to JSON, which the places of differences refer to.
+    /// XML or messages converted to JSON, which the places of differences refer to.
     json: Option<Vec<u8>>,
 }
 
@@ -28,14 +29,18 @@ pub(super) struct Bodies<'b> {
     pub bytes: [&'b [u8]; 2],
 }
 
-/// Maximum nesting of XML whose context is shown.
+/// Maximum nesting of XML and messages whose context is shown.
 const MAX_DEPTH: usize = 128;
 
 // === impl Plain ===
 
 impl Plain {
     /// Both bodies. One that cannot be decoded stays encoded.
-    pub(super) fn of(answers: [&Answer; 2], max_decoded: usize) -> [Self; 2] {
+    pub(super) fn of(
+        answers: [&Answer; 2],
+        max_decoded: usize,
+        message_type: Option<&MessageType>,
+    ) -> [Self; 2] {
         let mut both = answers.map(|answer| {
             let decoded = coding::decode(&answer.headers, answer.body.kept(), max_decoded);
             Self {
@@ -52,6 +57,15 @@ impl Plain {
             xml::json([&old, &new], max_decoded).ok()
         });
         drop(sources);
+        if let Some(of) = message_type {
+            let limits = Limits {
+                max_text: max_decoded,
+                max_depth: MAX_DEPTH,
+            };
+            for (plain, answer) in both.iter_mut().zip(answers) {
+                plain.json = grpc::legible(&answer.headers, &plain.bytes, of, limits);
+            }
+        }
         for (plain, json) in both.iter_mut().zip(read.into_iter().flatten()) {
             plain.json = Some(json);
         }
@@ -66,7 +80,9 @@ impl Plain {
 
     fn document(&self, max_depth: usize) -> Option<Document<'_>> {
         let framing = match self.reading.format {
-            Format::Xml => return Document::parse(self.json.as_deref()?, max_depth).ok(),
+            Format::Xml | Format::Grpc => {
+                return Document::parse(self.json.as_deref()?, max_depth).ok();
+            }
             Format::Json => Framing::One,
             Format::Ndjson => Framing::Lines,
             Format::JsonSeq => Framing::Sequence,

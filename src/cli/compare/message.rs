@@ -1,7 +1,7 @@
 //! An answer in a file: a raw HTTP/1 message, or a bare body.
 
-use crate::compare::Answer;
-use bytes::{Bytes, BytesMut};
+use crate::{compare::Answer, value::grpc};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -12,6 +12,8 @@ const MAX_HEADERS: usize = 1024;
 
 /// The type of a body of unknown type.
 const BYTES: &str = "application/octet-stream";
+
+const GRPC: &str = "application/grpc";
 
 /// The kind of a whole message.
 pub(super) const HTTP: &str = "http";
@@ -58,6 +60,20 @@ impl Message {
         Ok(Self::Bare(bytes, media_type))
     }
 
+    /// Puts the length before a bare message of gRPC, as it is sent.
+    pub(super) fn framed(self) -> Self {
+        match self {
+            Self::Bare(body, media_type) if grpc::is_grpc(media_type.to_str().unwrap_or("")) => {
+                let mut framed = BytesMut::with_capacity(body.len() + 5);
+                framed.put_u8(0);
+                framed.put_u32(u32::try_from(body.len()).unwrap_or(u32::MAX));
+                framed.put_slice(&body);
+                Self::Bare(framed.freeze(), media_type)
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn is_bare(&self) -> bool {
         matches!(self, Self::Bare(..))
     }
@@ -87,6 +103,7 @@ pub(super) fn media_type(kind: &str) -> Option<&str> {
         "xml" => "application/xml",
         "xhtml" => "application/xhtml+xml",
         "svg" => "image/svg+xml",
+        "grpc" => GRPC,
         "form" => "application/x-www-form-urlencoded",
         "txt" | "text" | "html" | "htm" | "csv" | "md" | "css" | "js" | "yaml" | "yml" => {
             "text/plain"

@@ -184,6 +184,7 @@ mod tests {
                 explain: Explain::Places,
                 ..Options::default()
             },
+            ..CompareConfig::default()
         }
     }
 
@@ -193,6 +194,7 @@ mod tests {
             method: &Method::GET,
             today: jiff::civil::date(2026, 11, 22),
             deadline: None,
+            message_type: None,
         };
         compare(old, new, &context, comparing)
     }
@@ -203,7 +205,7 @@ mod tests {
 
     fn shown([old, new]: [Answer; 2], comparing: &CompareConfig, view: View) -> String {
         let comparison = compared(&old, &new, comparing);
-        let plain = Plain::of([&old, &new], 1 << 20);
+        let plain = Plain::of([&old, &new], 1 << 20, None);
         let columns = view.columns(80);
         let showing = Showing {
             rules: &comparing.rules,

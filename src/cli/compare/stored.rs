@@ -36,7 +36,7 @@ pub(in crate::cli) fn differences(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let [old, new] = [&example.old, &example.new].map(|side| answer(side.as_ref()));
-    let plain = Plain::of([&old, &new], MAX_BODY);
+    let plain = Plain::of([&old, &new], MAX_BODY, None);
     let mut bodies = Bodies::of(&plain, Options::default().max_depth);
     let is_text = |lines: &[Vec<String>; 2]| lines.iter().any(|lines| lines.len() > 1);
     // Text and bytes may be stored as their length alone.
@@ -52,6 +52,7 @@ pub(in crate::cli) fn differences(
         },
         rules: Vec::new(),
         uncompared: None,
+        undescribed: false,
     };
     let columns = view.columns(width);
     let showing = Showing {
@@ -65,7 +66,7 @@ pub(in crate::cli) fn differences(
     showing.text(&comparison, out)
 }
 
-/// The answer as far as it is stored. XML is stored as JSON, all text as UTF-8, and nothing is compressed.
+/// The answer as far as it is stored. XML and messages are stored as JSON, all text as UTF-8, and nothing is compressed.
 fn answer(reported: Option<&ReportedAnswer>) -> Answer {
     let Some(reported) = reported else {
         return Answer::json("");
@@ -74,7 +75,7 @@ fn answer(reported: Option<&ReportedAnswer>) -> Answer {
     let kind = HeaderValue::from_str(kind).unwrap_or_else(|_| HeaderValue::from_static(""));
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
     let kind = match Reading::of(&headers).format {
-        Format::Json | Format::Xml => "application/json",
+        Format::Json | Format::Xml | Format::Grpc => "application/json",
         Format::Ndjson | Format::JsonSeq => "application/x-ndjson",
         Format::Form | Format::Text | Format::Bytes => "text/plain",
     };

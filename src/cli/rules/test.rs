@@ -118,6 +118,7 @@ impl Ready {
                 method: &case.method,
                 today,
                 deadline: None,
+                message_type: None,
             };
             let comparison = compare(&case.old, &case.new, &context, &self.comparing);
             let counts = comparison.masked_counts(&self.comparing.rules);

@@ -62,6 +62,7 @@ impl Bodies<'_> {
                 body.reading = Reading {
                     format,
                     charset: Some("utf-8".to_owned()),
+                    coding: String::new(),
                 };
             }
         }

@@ -110,6 +110,7 @@ fn compared(old: &Answer, new: &Answer, mask: u32) -> Comparison {
         method: &Method::GET,
         today: jiff::civil::date(2026, 11, 22),
         deadline: None,
+        message_type: None,
     };
     COMPARING.with_borrow_mut(|known| {
         // An entry for each of 2^28 choices of rules would fill the memory.

@@ -35,6 +35,7 @@ fn compared(old: &[u8], new: &[u8]) -> Comparison {
         method: &Method::GET,
         today: jiff::civil::date(2026, 11, 22),
         deadline: None,
+        message_type: None,
     };
     compare(&answer(old), &answer(new), &context, &CompareConfig::default())
 }

@@ -279,6 +279,7 @@ pub(crate) fn bytes_alone(
         rules,
         masked: Vec::new(),
         uncompared: None,
+        undescribed: false,
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn under(rules: &str) -> Arc<CompareConfig> {
             headers: HeaderScope::None,
             ..Options::default()
         },
+        ..CompareConfig::default()
     })
 }
 

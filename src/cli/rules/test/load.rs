@@ -86,6 +86,7 @@ impl Ready {
             comparing: CompareConfig {
                 rules: Arc::new(rules),
                 options,
+                ..CompareConfig::default()
             },
             own: own.rules().iter().map(|rule| rule.id.clone()).collect(),
             warnings,

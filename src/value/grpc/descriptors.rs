@@ -1,0 +1,178 @@
+//! Which messages the calls of a service exchange.
+
+use prost_reflect::{
+    DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor,
+    prost::Message as _,
+    prost_types::{
+        DescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+        field_descriptor_proto::{Label, Type},
+    },
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, LazyLock},
+};
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// The described services and messages. Clones share them.
+#[derive(Clone)]
+pub struct Descriptors(Arc<Pool>);
+
+struct Pool {
+    pool: DescriptorPool,
+    /// By path, `/package.Service/Method`.
+    calls: HashMap<String, Call>,
+    fingerprint: Option<String>,
+}
+
+/// One method of a service.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What the caller sends.
+    pub request: MessageType,
+    /// What the stack answers.
+    pub answer: MessageType,
+}
+
+/// What one side of a call sends.
+#[derive(Clone, Debug)]
+pub struct MessageType {
+    /// The type of each message.
+    pub message: MessageDescriptor,
+    /// Whether there may be any number of messages.
+    pub is_stream: bool,
+}
+
+/// The type of `grpc-status-details-bin`, which every pool has.
+pub(super) const STATUS: &str = "google.rpc.Status";
+
+// === impl Descriptors ===
+
+impl Descriptors {
+    /// The well-known types alone, and no service.
+    pub fn builtin() -> DescriptorPool {
+        DescriptorPool::global()
+    }
+
+    /// Takes a pool that extends [`builtin`](Self::builtin).
+    ///
+    /// # Errors
+    /// The pool has something else in the place of `google.rpc.Status`.
+    pub fn new(mut pool: DescriptorPool) -> Result<Self, DescriptorError> {
+        let fingerprint = fingerprint(&pool);
+        if pool.get_message_by_name(STATUS).is_none() {
+            pool.add_file_descriptor_proto(status_file())?;
+        }
+        let services: Vec<_> = pool.services().collect();
+        let methods = services.iter().flat_map(|service| service.methods());
+        let calls = methods.map(|method| {
+            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            let call = Call {
+                request: MessageType {
+                    message: method.input(),
+                    is_stream: method.is_client_streaming(),
+                },
+                answer: MessageType {
+                    message: method.output(),
+                    is_stream: method.is_server_streaming(),
+                },
+            };
+            (path, call)
+        });
+        let calls = calls.collect();
+        Ok(Self(Arc::new(Pool {
+            pool,
+            calls,
+            fingerprint,
+        })))
+    }
+
+    /// The call with that path: `/package.Service/Method`.
+    pub fn call(&self, path: &str) -> Option<&Call> {
+        self.0.calls.get(path)
+    }
+
+    /// Every described call by its path.
+    pub fn calls(&self) -> impl Iterator<Item = (&str, &Call)> {
+        self.0.calls.iter().map(|(path, call)| (&**path, call))
+    }
+
+    /// The message of that full name.
+    pub fn message(&self, name: &str) -> Option<MessageDescriptor> {
+        self.0.pool.get_message_by_name(name)
+    }
+
+    /// A hash of everything that the descriptors add to the well-known types, without comments and places in sources;
+    /// `None` if they add nothing.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.0.fingerprint.as_deref()
+    }
+}
+
+impl Default for Descriptors {
+    fn default() -> Self {
+        static BUILTIN: LazyLock<Descriptors> = LazyLock::new(|| {
+            let builtin = Descriptors::new(Descriptors::builtin());
+            builtin.expect("invariant: the well-known types must be consistent")
+        });
+        BUILTIN.clone()
+    }
+}
+
+impl fmt::Debug for Descriptors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls = self.0.calls.len();
+        f.debug_struct("Descriptors")
+            .field("calls", &calls)
+            .finish_non_exhaustive()
+    }
+}
+
+fn fingerprint(pool: &DescriptorPool) -> Option<String> {
+    let is_builtin = |file: &FileDescriptor| file.name().starts_with("google/protobuf/");
+    let files = pool.files().filter(|file| !is_builtin(file));
+    let mut files: Vec<_> = files
+        .map(|file| FileDescriptorProto {
+            source_code_info: None,
+            ..file.file_descriptor_proto().clone()
+        })
+        .collect();
+    if files.is_empty() {
+        return None;
+    }
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut hash = Xxh3Default::new();
+    for file in files {
+        hash.update(&file.encode_length_delimited_to_vec());
+    }
+    Some(format!("{:032x}", hash.digest128()))
+}
+
+/// `google/rpc/status.proto`, as <https://grpc.io/docs/guides/error/> describes it.
+fn status_file() -> FileDescriptorProto {
+    let field = |name: &str, number, label: Label, kind: Type| FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(label.into()),
+        r#type: Some(kind.into()),
+        type_name: (kind == Type::Message).then(|| ".google.protobuf.Any".to_owned()),
+        ..FieldDescriptorProto::default()
+    };
+    FileDescriptorProto {
+        name: Some("google/rpc/status.proto".to_owned()),
+        package: Some("google.rpc".to_owned()),
+        syntax: Some("proto3".to_owned()),
+        dependency: vec!["google/protobuf/any.proto".to_owned()],
+        message_type: vec![DescriptorProto {
+            name: Some("Status".to_owned()),
+            field: vec![
+                field("code", 1, Label::Optional, Type::Int32),
+                field("message", 2, Label::Optional, Type::String),
+                field("details", 3, Label::Repeated, Type::Message),
+            ],
+            ..DescriptorProto::default()
+        }],
+        ..FileDescriptorProto::default()
+    }
+}

@@ -1,0 +1,104 @@
+//! Headers and trailers as they are meant: decoded, and where a normal answer has them.
+
+use super::{Descriptors, Limits, descriptors::STATUS, is_grpc, tree};
+use crate::value::format::media_type;
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+
+/// The headers and trailers of an answer.
+#[derive(Clone, Debug)]
+pub struct Metadata<'a> {
+    /// Before the body.
+    pub headers: Cow<'a, HeaderMap>,
+    /// After the body.
+    pub trailers: Cow<'a, HeaderMap>,
+}
+
+const STATUS_CODE: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
+/// Receivers must accept binary metadata with and without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Details are metadata, which servers bound to a few KiB.
+const LIMITS: Limits = Limits {
+    max_text: 1 << 20,
+    max_depth: 64,
+};
+
+// === impl Metadata ===
+
+impl<'a> Metadata<'a> {
+    /// Those of two answers. What the only block of a trailers-only answer holds is moved to its trailers if it is the
+    /// status, or if the other answer has it there.
+    pub fn of_both(answers: [(&'a HeaderMap, &'a HeaderMap); 2]) -> [Self; 2] {
+        let mut both = answers.map(|(headers, trailers)| Self {
+            headers: Cow::Borrowed(headers),
+            trailers: Cow::Borrowed(trailers),
+        });
+        for (side, other) in [(0, 1), (1, 0)] {
+            let (headers, trailers) = answers[side];
+            if !is_trailers_only(headers, trailers) {
+                continue;
+            }
+            let (other_headers, other_trailers) = answers[other];
+            let is_trailer = |name: &HeaderName| {
+                [STATUS_CODE, MESSAGE, DETAILS].contains(name)
+                    || other_trailers.contains_key(name) && !other_headers.contains_key(name)
+            };
+            let moved: Vec<_> = headers.keys().filter(|name| is_trailer(name)).collect();
+            let one = &mut both[side];
+            for name in moved {
+                for value in headers.get_all(name) {
+                    one.trailers.to_mut().append(name, value.clone());
+                }
+                one.headers.to_mut().remove(name);
+            }
+        }
+        both
+    }
+}
+
+fn is_trailers_only(headers: &HeaderMap, trailers: &HeaderMap) -> bool {
+    is_grpc(media_type(headers))
+        && headers.contains_key(STATUS_CODE)
+        && !trailers.contains_key(STATUS_CODE)
+}
+
+/// Whether [`decoded`] writes values of that name as JSON.
+pub fn is_document(name: &HeaderName) -> bool {
+    *name == DETAILS
+}
+
+/// The meaning of a value in the metadata of a gRPC answer: `grpc-message` is percent-decoded, `-bin` is decoded from
+/// base64, and `grpc-status-details-bin` is written as JSON. What cannot be decoded stays as it is.
+pub fn decoded<'v>(name: &HeaderName, value: &'v [u8], descriptors: &Descriptors) -> Cow<'v, [u8]> {
+    if *name == MESSAGE {
+        return percent_decode(value).into();
+    }
+    if !name.as_str().ends_with("-bin") {
+        return Cow::Borrowed(value);
+    }
+    let Ok(bytes) = BASE64.decode(value) else {
+        return Cow::Borrowed(value);
+    };
+    if *name == DETAILS
+        && let Some(status) = descriptors.message(STATUS)
+        && let Ok(json) = tree::message(&Bytes::from(bytes.clone()), &status, LIMITS)
+    {
+        return Cow::Owned(json);
+    }
+    Cow::Owned(bytes)
+}
