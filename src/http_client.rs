@@ -1,11 +1,13 @@
-//! A pooled HTTP/1.1 client for a stack, and how requests are adapted to the stack.
+//! A client for a stack, and how requests are adapted to the stack.
 //!
 //! The live path uses it with streamed bodies, the shadow with complete ones. It sends each request once. Whether to
 //! send it again is up to the caller; [`Error::Reset`] carries what is known.
 
 mod client;
+mod greeting;
 mod headers;
 mod health;
+mod multiplexed;
 mod pool;
 mod pooled_body;
 mod target;

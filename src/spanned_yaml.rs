@@ -16,8 +16,8 @@ pub(crate) use fault::ConfigError;
 pub use fault::ConfigErrors;
 pub(crate) use fields::{Fields, closest};
 pub(crate) use forms::{
-    NOT_YET_TRUE, NotYet, SHARE, SIZE, definitions, header_values, http_url, is_reachable,
-    matches_glob, number, reference,
+    NotYet, SHARE, SIZE, definitions, header_values, http_url, is_reachable, matches_glob, number,
+    reference,
 };
 pub use node::Node;
 pub(crate) use node::{Data, Key, Position};

@@ -4,8 +4,8 @@ use crate::{
     http_client::{HostPolicy, Target, Via},
     shadow,
     spanned_yaml::{
-        ConfigError, Cursor, Form, NOT_YET_TRUE, NotYet, Setting, header_values, http_url,
-        is_reachable, reference, settings,
+        ConfigError, Cursor, Form, NotYet, Setting, header_values, http_url, is_reachable,
+        reference, settings,
     },
     transport::unix_path,
 };
@@ -25,8 +25,8 @@ settings! {
         /// How long a pooled connection may wait for its next request.
         #[setting(default: "60s", range: "1ms..1d")]
         pub idle_timeout: Duration,
-        /// Not available yet.
-        #[setting(default: "false", form: NOT_YET_TRUE)]
+        /// Whether it is spoken to over HTTP/2, which it then has to know (prior knowledge).
+        #[setting(default: "false")]
         pub http2: bool,
         /// preserve (as the caller sent it), stack (from the url), or a literal host.
         #[setting(default: "preserve")]
@@ -133,6 +133,7 @@ impl OldStack {
             max_headers,
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
+            http2: self.http2,
         }
     }
 }

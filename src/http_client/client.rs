@@ -1,9 +1,10 @@
-//! A pooled HTTP/1.1 client for one stack.
+//! A client for one stack: a pool of connections for HTTP/1.1, few shared ones for HTTP/2.
 
 use super::{
     Health, NoAnswer, PooledBody, Target, Via,
+    multiplexed::{Multiplexed, Place},
     pool::{Connection, Lease, Origin, Pool},
-    pooled_body::Outgoing,
+    pooled_body::{BrokenBody, Outgoing},
     writer::{Http1Writer, WriterHandle},
 };
 use crate::{
@@ -40,19 +41,20 @@ use tokio::{
 /// Sends requests to one stack over pooled connections. Cheap to clone; clones share the connections.
 ///
 /// Tasks on the runtime that sent the request drive the connections.
-pub struct Client<B>(Arc<Inner<B>>);
+pub struct Client<B>(pub(super) Arc<Inner<B>>);
 
-struct Inner<B> {
-    target: Arc<Target>,
+pub(super) struct Inner<B> {
+    pub(super) target: Arc<Target>,
     health: Arc<Health>,
     pool: Pool<B>,
-    room: Room,
+    pub(super) multiplexed: Multiplexed<B>,
+    pub(super) room: Room,
 }
 
 /// Limits the open connections.
 #[derive(Debug)]
-enum Room {
-    /// One connection per concurrent request.
+pub(super) enum Room {
+    /// As many connections as the requests at once need.
     Unbounded,
     Bounded(Arc<Semaphore>, Gauges),
 }
@@ -80,28 +82,38 @@ pub enum Error {
     /// The answer was not HTTP, or its head was too large.
     #[error("the answer is not acceptable HTTP")]
     Protocol(#[source] hyper::Error),
+    /// The stack was said to speak HTTP/2 and does not.
+    #[error("the stack does not speak HTTP/2")]
+    NotHttp2,
+    /// The stack refused the request without having processed it (RFC 9113 8.7).
+    #[error("the stack refused the request")]
+    Refused(#[source] hyper::Error),
     /// The body of the request failed before its end.
     #[error("the request body failed")]
-    RequestBody(#[source] hyper::Error),
+    RequestBody(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 type Answer<B> = Result<Response<PooledBody<B>>, Error>;
+type Boxed<B> = Pin<Box<dyn Future<Output = Answer<B>> + Send>>;
 
 pin_project! {
     /// Waits for the answer to a request. Written by hand, because an async block would store it twice.
     struct Sending<B, F> {
         #[pin]
         sent: F,
-        lease: Option<Lease<B>>,
+        client: Client<B>,
+        connection: Option<Connection<B>>,
         // Set if sending did not even start: the next attempt.
-        next: Option<Pin<Box<dyn Future<Output = Answer<B>> + Send>>>,
+        next: Option<Boxed<B>>,
     }
 }
 
 /// Bytes of one read from a stack, and the maximum size of an answer's head. Larger reads are evicted from the
 /// processor's cache before they are written: 256 KiB cost a fifth more with hyper's own 408 KiB. Each connection may
 /// also keep its buffer.
-const MAX_READ: usize = 128 << 10;
+pub(super) const MAX_READ: usize = 128 << 10;
+/// Connections that one request tries if each of them ends before it is sent.
+const ATTEMPTS: usize = 4;
 
 // === impl Client ===
 
@@ -129,6 +141,7 @@ impl<B> Client<B> {
             target,
             health,
             pool,
+            multiplexed: Multiplexed::new(),
             room,
         }))
     }
@@ -145,6 +158,7 @@ impl<B> Client<B> {
     /// Closes connections that were idle longer than the target's `idle_timeout`.
     pub fn sweep(&self) {
         self.0.pool.sweep();
+        self.0.multiplexed.sweep(self.0.target.idle_timeout);
     }
 
     pub(super) fn check_in(&self, connection: Connection<B>) {
@@ -154,7 +168,7 @@ impl<B> Client<B> {
 
 impl<B> Client<B>
 where
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Buf + Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
@@ -167,18 +181,58 @@ where
     /// # Errors
     /// [`Error`] if there was no answer. The stack may still have seen the request.
     pub fn send(&self, request: Request<B>) -> impl Future<Output = Answer<B>> + Send + use<B> {
+        if self.0.target.http2 {
+            let sent: Boxed<B> = Box::pin(self.clone().share_and_send(request));
+            return Either::Right(sent);
+        }
         match self.0.pool.check_out() {
             Some(connection) => Either::Left(self.clone().exchange(connection, request)),
             None => Either::Right(Box::pin(self.clone().connect_and_send(request))),
         }
     }
 
-    /// Like [`send`](Self::send), on a new connection.
+    /// Like [`send`](Self::send), on a new connection. Over HTTP/2 on any that takes requests, because a connection
+    /// that is dead takes none.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn send_fresh(&self, request: Request<B>) -> Answer<B> {
+        if self.0.target.http2 {
+            return self.clone().share_and_send(request).await;
+        }
         self.clone().connect_and_send(request).await
+    }
+
+    /// Sends on a connection that carries other requests, too.
+    async fn share_and_send(self, request: Request<B>) -> Answer<B> {
+        let (mut parts, mut body) = request.into_parts();
+        self.0.target.prepare_http2(&mut parts);
+        for _ in 0..ATTEMPTS {
+            let place = Place::on(&self).await?;
+            let origin = place.connection.origin();
+            let broken = BrokenBody::default();
+            let outgoing = Outgoing::shared(body, broken.clone());
+            let request = Request::from_parts(parts, outgoing);
+            let mut failed = match place.connection.tx().try_send_request(request).await {
+                Ok(answer) => {
+                    place.connection.answered();
+                    return Ok(answer.map(|body| PooledBody::new(body, Lease::Shared(place))));
+                }
+                Err(failed) => failed,
+            };
+            let Some(unsent) = failed.take_message() else {
+                let error = failed.into_error();
+                return Err(match broken.get() {
+                    Some(broken) => Error::RequestBody(broken.into()),
+                    None => Error::of_stream(error, origin),
+                });
+            };
+            place.connection.end();
+            let outgoing;
+            (parts, outgoing) = unsent.into_parts();
+            body = outgoing.into_inner();
+        }
+        Err(Error::gone())
     }
 
     async fn connect_and_send(self, request: Request<B>) -> Answer<B> {
@@ -195,26 +249,17 @@ where
         let request = request.map(|body| Outgoing::new(body, &connection.handle));
         Sending {
             sent: connection.tx.try_send_request(request),
-            lease: Some(Lease {
-                client: self,
-                connection,
-            }),
+            client: self,
+            connection: Some(connection),
             next: None,
         }
     }
 
     /// Retries a request that a connection closed without sending. If a fresh connection does that, it is gone.
-    fn send_next(
-        self,
-        request: Request<B>,
-        origin: Origin,
-    ) -> Pin<Box<dyn Future<Output = Answer<B>> + Send>> {
+    fn send_next(self, request: Request<B>, origin: Origin) -> Boxed<B> {
         match origin {
             Origin::Reused => Box::pin(self.send(request)),
-            Origin::Fresh => {
-                let gone = io::ErrorKind::ConnectionReset.into();
-                Box::pin(ready(Err(Error::Connect(gone))))
-            }
+            Origin::Fresh => Box::pin(ready(Err(Error::gone()))),
         }
     }
 
@@ -248,7 +293,7 @@ where
 
 impl Room {
     /// Takes a permit for one connection, held until dropped.
-    fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
+    pub(super) fn take(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
         let Self::Bounded(places, gauges) = self else {
             return Ok(None);
         };
@@ -265,7 +310,7 @@ type Sent<B> = Result<Response<Incoming>, TrySendError<Request<Outgoing<B>>>>;
 
 impl<B, F> Future for Sending<B, F>
 where
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Buf + Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
     F: Future<Output = Sent<B>>,
@@ -278,23 +323,27 @@ where
             return next.as_mut().poll(cx);
         }
         let sent = ready!(this.sent.poll(cx));
-        let lease = this.lease.take();
-        let lease = lease.expect("a future must not be polled after its end");
+        let connection = this.connection.take();
+        let connection = connection.expect("a future must not be polled after its end");
         let mut failed = match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Poll::Ready(Ok(answer.map(PooledBody::last)));
             }
             Ok(answer) => {
+                let client = this.client.clone();
+                let lease = Lease::Exclusive { client, connection };
                 return Poll::Ready(Ok(answer.map(|body| PooledBody::new(body, lease))));
             }
             Err(failed) => failed,
         };
-        let origin = lease.connection.origin;
+        let origin = connection.origin;
         let Some(request) = failed.take_message() else {
             return Poll::Ready(Err(Error::of(failed.into_error(), origin)));
         };
         let request = request.map(Outgoing::into_inner);
-        let next = this.next.insert(lease.client.send_next(request, origin));
+        let next = this
+            .next
+            .insert(this.client.clone().send_next(request, origin));
         next.as_mut().poll(cx)
     }
 }
@@ -326,18 +375,63 @@ async fn open_tcp(target: &Target) -> Result<Stream, Error> {
     Stream::connect(&addresses).await.map_err(Error::Connect)
 }
 
+/// RFC 9113 8.7: the stream is past the last one that `GOAWAY` names, or was refused.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away()
+            || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+}
+
 // === impl Error ===
 
 impl Error {
+    /// A connection ended before anything was sent on it.
+    pub(super) fn gone() -> Self {
+        Self::Connect(io::ErrorKind::ConnectionReset.into())
+    }
+
     pub(super) fn of(source: hyper::Error, origin: Origin) -> Self {
         if source.is_parse() {
             return Self::Protocol(source);
         }
         if source.is_user() {
-            return Self::RequestBody(source);
+            return Self::RequestBody(source.into());
         }
         let was_reused = origin == Origin::Reused;
         Self::Reset { source, was_reused }
+    }
+
+    /// That of one request on a connection that carries others, too.
+    pub(super) fn of_stream(source: hyper::Error, origin: Origin) -> Self {
+        let Some(cause) = source.source().and_then(|cause| cause.downcast_ref()) else {
+            return Self::of(source, origin);
+        };
+        let cause: &h2::Error = cause;
+        if is_unprocessed(cause) {
+            Self::Refused(source)
+        } else if cause.is_library() {
+            Self::Protocol(source)
+        } else {
+            // The connection is alive.
+            let was_reused = false;
+            Self::Reset { source, was_reused }
+        }
+    }
+
+    /// The same failure, for another request that waited for the same connection.
+    pub(super) fn again(&self) -> Self {
+        let copy = |error: &io::Error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        match self {
+            Self::NameNotFound(error) => Self::NameNotFound(copy(error)),
+            Self::Connect(error) => Self::Connect(copy(error)),
+            Self::NoRoom => Self::NoRoom,
+            Self::NotHttp2 => Self::NotHttp2,
+            Self::ConnectTimeout(limit) => Self::ConnectTimeout(*limit),
+            other => Self::Connect(io::Error::other(other.to_string())),
+        }
     }
 
     /// Why the stack gave no answer; `None` if something else is at fault.
@@ -346,10 +440,15 @@ impl Error {
             Self::NameNotFound(_) => Some(NoAnswer::NameNotFound),
             Self::Connect(error) => Some(NoAnswer::of_connect(error)),
             Self::ConnectTimeout(limit) => Some(NoAnswer::ConnectTimeout(*limit)),
-            Self::Reset { .. } => Some(NoAnswer::Reset),
-            Self::Protocol(_) => Some(NoAnswer::Protocol),
+            Self::Reset { .. } | Self::Refused(_) => Some(NoAnswer::Reset),
+            Self::Protocol(_) | Self::NotHttp2 => Some(NoAnswer::Protocol),
             Self::NoRoom | Self::RequestBody(_) => None,
         }
+    }
+
+    /// Whether the stack has not processed the request and will not.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// Whether the request may have been sent on a connection that was closed while idle.

@@ -1,6 +1,6 @@
 //! The pool of idle connections to one stack. The last used comes first.
 
-use super::{Client, pooled_body::Outgoing, writer::WriterHandle};
+use super::{Client, multiplexed::Place, pooled_body::Outgoing, writer::WriterHandle};
 use hyper::client::conn::http1::SendRequest;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,10 +24,15 @@ pub(super) struct Connection<B> {
     pub(super) origin: Origin,
 }
 
-/// A connection on its way back to its client's pool.
-pub(super) struct Lease<B> {
-    pub(super) client: Client<B>,
-    pub(super) connection: Connection<B>,
+/// What an answer has to give back when it ends.
+pub(super) enum Lease<B> {
+    /// A connection, to its client's pool.
+    Exclusive {
+        client: Client<B>,
+        connection: Connection<B>,
+    },
+    /// A place on a connection that carries other requests, too.
+    Shared(Place<B>),
 }
 
 /// Whether a connection has answered before.

@@ -7,23 +7,42 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use std::{
+    error::Error as StdError,
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 
 pin_project! {
-    /// The body of a request. hyper only sends announced trailers, so they go through the [`WriterHandle`].
+    /// The body of a request.
     #[derive(Debug)]
     pub(super) struct Outgoing<B> {
         #[pin]
         inner: B,
-        handle: Option<Arc<WriterHandle>>,
+        connection: Connection,
     }
 }
 
-/// The body of an answer. At its end, the connection becomes free for the next request.
+/// The connection that a body goes to.
+#[derive(Debug)]
+enum Connection {
+    /// hyper only sends announced trailers, so they go through the [`WriterHandle`]. Without one, they are dropped.
+    Exclusive(Option<Arc<WriterHandle>>),
+    /// hyper does not say what broke the body.
+    Shared(BrokenBody),
+}
+
+/// Why the body of a request broke, if it did. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BrokenBody(Arc<OnceLock<Broken>>);
+
+/// Why the body of a request broke.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Broken(Arc<dyn StdError + Send + Sync>);
+
+/// The body of an answer. At its end, the connection, or the place on it, becomes free for the next request.
 pub struct PooledBody<B> {
     inner: Incoming,
     lease: Option<Lease<B>>,
@@ -36,7 +55,15 @@ impl<B: Body> Outgoing<B> {
         let has_trailers = !inner.is_end_stream() && inner.size_hint().exact().is_none();
         Self {
             inner,
-            handle: has_trailers.then(|| handle.clone()),
+            connection: Connection::Exclusive(has_trailers.then(|| handle.clone())),
+        }
+    }
+
+    /// For a connection that carries other requests, too.
+    pub(super) fn shared(inner: B, broken: BrokenBody) -> Self {
+        Self {
+            inner,
+            connection: Connection::Shared(broken),
         }
     }
 
@@ -45,27 +72,41 @@ impl<B: Body> Outgoing<B> {
     }
 }
 
-impl<B: Body> Body for Outgoing<B> {
+impl<B> Body for Outgoing<B>
+where
+    B: Body,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = Broken;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, Broken>>> {
         let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
-        let Some(Ok(frame)) = frame else {
-            return Poll::Ready(frame);
-        };
-        match (frame.into_trailers(), this.handle) {
-            (Ok(trailers), Some(handle)) => {
-                handle.end_with(&trailers);
-                Poll::Ready(None)
+        let frame = match ready!(this.inner.poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let broken = Broken(error.into().into());
+                if let Connection::Shared(shown) = this.connection {
+                    shown.0.get_or_init(|| broken.clone());
+                }
+                return Poll::Ready(Some(Err(broken)));
             }
-            (Ok(_), None) => Poll::Ready(None),
-            (Err(frame), _) => Poll::Ready(Some(Ok(frame))),
-        }
+            None => return Poll::Ready(None),
+        };
+        Poll::Ready(match (frame.into_trailers(), this.connection) {
+            (Ok(trailers), Connection::Exclusive(Some(handle))) => {
+                handle.end_with(&trailers);
+                None
+            }
+            (Ok(_), Connection::Exclusive(None)) => None,
+            (Ok(trailers), Connection::Shared(_)) => {
+                Some(Ok(Frame::trailers(only_trailing(trailers))))
+            }
+            (Err(frame), _) => Some(Ok(frame)),
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -74,6 +115,14 @@ impl<B: Body> Body for Outgoing<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+// === impl BrokenBody ===
+
+impl BrokenBody {
+    pub(super) fn get(&self) -> Option<Broken> {
+        self.0.get().cloned()
     }
 }
 
@@ -97,8 +146,10 @@ impl<B> PooledBody<B> {
     }
 
     fn end(&mut self) {
-        if let Some(Lease { client, connection }) = self.lease.take() {
-            client.check_in(connection);
+        match self.lease.take() {
+            Some(Lease::Exclusive { client, connection }) => client.check_in(connection),
+            Some(Lease::Shared(place)) => drop(place),
+            None => {}
         }
     }
 }

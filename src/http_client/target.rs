@@ -3,11 +3,11 @@
 use super::{Instance, remove_in_order};
 use http::{
     HeaderName, HeaderValue, Uri, Version,
-    header::HOST,
+    header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE},
     request::Parts,
-    uri::{Authority, PathAndQuery},
+    uri::{Authority, PathAndQuery, Scheme},
 };
-use std::{path::PathBuf, time::Duration};
+use std::{mem, path::PathBuf, time::Duration};
 
 /// One stack, as the target of requests.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Target {
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,
+    /// Whether it is spoken to over HTTP/2, which it must know.
+    pub http2: bool,
 }
 
 /// How a stack is reached.
@@ -67,6 +69,7 @@ impl Target {
             max_headers: Self::MIN_HEADERS,
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(60),
+            http2: false,
         }
     }
 
@@ -105,6 +108,23 @@ impl Target {
         if let Some(instance) = &self.instance {
             instance.mark(&mut parts.headers);
         }
+    }
+
+    /// Adapts a [prepared](Self::prepare) request to HTTP/2 (RFC 9113 8.3.1): `Host` becomes `:authority`. What belongs
+    /// to one connection goes.
+    pub(super) fn prepare_http2(&self, parts: &mut Parts) {
+        let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = host.and_then(|host| Authority::try_from(host).ok());
+        remove_in_order(&mut parts.headers, |name| {
+            matches!(*name, CONNECTION | HOST | TRANSFER_ENCODING | UPGRADE)
+        });
+        // A request that names no host has no `:authority` either.
+        let Some(authority) = authority else { return };
+        let mut uri = mem::take(&mut parts.uri).into_parts();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = Some(authority);
+        parts.uri = Uri::from_parts(uri).expect("an authority and a path must be a uri");
+        parts.version = Version::HTTP_2;
     }
 
     /// Rewrites the request target, and returns its authority if it was in absolute form.

@@ -30,7 +30,7 @@ use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
 use std::{
-    error::Error as _,
+    error::Error as StdError,
     future::Future,
     io,
     pin::Pin,
@@ -118,7 +118,7 @@ impl Forward {
         let primary = call.live.serve_from;
         let client = &stacks.clients[primary as usize];
         let (mut request, pending) = Pending::of(call, client.target());
-        let again = replayable(&request);
+        let again = replayable(&request, client.target().http2);
         pending.inform(&mut request);
         let sent = Instant::now();
         // `send` starts before the future is created, so that the future does not hold the request.
@@ -144,7 +144,7 @@ impl<F: Future<Output = Answered>> Future for Waiting<F> {
         let answer = match this.retry {
             Some(retry) => ready!(retry.as_mut().poll(cx)),
             None => match (ready!(this.answer.poll(cx)), this.again.take()) {
-                (Err(error), Some(kept)) if error.is_stale() => {
+                (Err(error), Some(kept)) if may_repeat(&error, &kept.method) => {
                     let pending = this.pending.as_ref().expect(UNFINISHED);
                     let retry = this.stacks.clone().send_again(again(kept), pending);
                     ready!(this.retry.insert(retry).as_mut().poll(cx))
@@ -193,11 +193,16 @@ impl Stacks {
     }
 }
 
+/// Whether the stack certainly did not act on the request, or acting twice is the same as once.
+fn may_repeat(error: &Error, method: &Method) -> bool {
+    error.is_refused() || (error.is_stale() && method.is_idempotent())
+}
+
 /// Why there is no answer. Reports it if the stack is at fault.
 fn problem(error: &Error, primary: Stack, health: &Health) -> Problem {
     let Some(why) = error.why() else {
         return match error {
-            Error::RequestBody(error) if is_timeout(error) => Problem::BodyTimeout,
+            Error::RequestBody(error) if is_timeout(&**error) => Problem::BodyTimeout,
             _ => Problem::BadRequest,
         };
     };
@@ -206,7 +211,7 @@ fn problem(error: &Error, primary: Stack, health: &Health) -> Problem {
 }
 
 /// Whether one of its causes is a timeout.
-fn is_timeout(error: &hyper::Error) -> bool {
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         let error_of_io = error.downcast_ref::<io::Error>();

@@ -38,15 +38,6 @@ pub(crate) const SHARE: Form<f64> = Form {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotYet;
 
-/// As [`NotYet`], but `false` is accepted, because it is the behaviour in force.
-pub(crate) const NOT_YET_TRUE: Form<bool> = Form {
-    read: |at, _| match at.text() {
-        Ok("false") => Ok(false),
-        _ => Err(at.fault("not available yet, only `false` is").into()),
-    },
-    schema: |_| json!({"const": false}),
-};
-
 /// A reference to one of the [`definitions`].
 pub(crate) fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})

@@ -110,7 +110,7 @@ fn every_fault_is_reported_at_once_by_line() {
         "listen: here\n\
          old:\n  \
            url: ftp://old\n  \
-           http2: true\n\
+           http2: maybe\n\
          new:\n  \
            timeout: 5\n\
          smaple: {rate: 1}\n\
@@ -123,7 +123,7 @@ fn every_fault_is_reported_at_once_by_line() {
         folder.faults(),
         "twinread.yaml:1:9: listen: expected an address and port such as 127.0.0.1:8080, or unix:/path, found `here`\n\
          twinread.yaml:3:8: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found `ftp://old`\n\
-         twinread.yaml:4:10: old.http2: not available yet, only `false` is\n\
+         twinread.yaml:4:10: old.http2: expected true or false, found `maybe`\n\
          twinread.yaml:6:3: new: `url` is missing\n\
          twinread.yaml:6:12: new.timeout: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `5`\n\
          twinread.yaml:7:1: unknown field `smaple`, did you mean `sample`?\n\

@@ -8,6 +8,7 @@ mod draining;
 mod failures;
 mod forwarding;
 mod http2;
+mod http2_stacks;
 mod informational;
 mod limits;
 mod smuggling;

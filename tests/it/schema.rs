@@ -526,7 +526,7 @@ fn wrong_configurations_are_refused_by_both() {
         "{old: {url: 'http://a@old:1'}, new: {url: 'http://new:2'}}",
         "{old: {url: 'http://old:1/?q'}, new: {url: 'http://new:2'}}",
         "{old: {url: 'http://old:1', timeout: 1s}, new: {url: 'http://new:2'}}",
-        "{old: {url: 'http://old:1', http2: true}, new: {url: 'http://new:2'}}",
+        "{old: {url: 'http://old:1', http2: maybe}, new: {url: 'http://new:2'}}",
         "{old: {url: 'http://old:1', tls: {ca: x}}, new: {url: 'http://new:2'}}",
         "{old: {url: 'http://old:1'}, new: {url: 'http://new:2', timeout: 5}}",
         "{old: {url: 'http://old:1'}, new: {url: 'http://new:2', breaker: {failures: 0}}}",

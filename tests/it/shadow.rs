@@ -3,6 +3,7 @@
 mod builds;
 mod conditional;
 mod harness;
+mod http2;
 mod ids;
 mod large;
 mod noise;

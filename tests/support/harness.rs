@@ -18,7 +18,7 @@ mod stack;
 
 pub(crate) use command::{printed_wide, run_in, twinread};
 pub(crate) use conn::Conn;
-pub(crate) use live_path::{LivePath, client, healths, target};
+pub(crate) use live_path::{LivePath, Plan, client, client_of, healths, target};
 pub(crate) use sidecar::{Answer, Caller, Sidecar};
 pub(crate) use stack::{Reply, Script, Stack, answer, json};
 

@@ -5,10 +5,22 @@ use bytes::Bytes;
 use h2::{
     RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
+    server::SendResponse,
 };
 use http::{HeaderMap, Request, Response, request::Builder};
-use std::net::SocketAddr;
-use tokio::{net::TcpStream, task::JoinHandle};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -168,4 +180,125 @@ pub(crate) async fn raw(addr: SocketAddr) -> Conn {
     conn.send(PREFACE).await;
     conn.send(RawFrame::new(SETTINGS, 0, 0, "").bytes()).await;
     conn
+}
+
+/// A stack that speaks HTTP/2 alone, by prior knowledge. It listens until it is dropped.
+pub(crate) struct Http2Stack {
+    pub(crate) addr: SocketAddr,
+    pub(crate) seen: Arc<Seen>,
+    accepting: JoinHandle<()>,
+}
+
+/// What a stack has seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    connections: AtomicUsize,
+    notes: Mutex<Vec<String>>,
+}
+
+/// How a stack treats its connections.
+#[derive(Clone, Default)]
+pub(crate) struct Manner {
+    pub(crate) max_streams: Option<u32>,
+    /// After so many requests a connection ends gracefully.
+    pub(crate) requests: Option<usize>,
+}
+
+/// Answers one request.
+type Answering = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Http2Stack {
+    pub(crate) async fn start<F, W>(answer: F) -> Self
+    where
+        F: Fn(Request<RecvStream>, SendResponse<Bytes>, Arc<Seen>) -> W + Send + Sync + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        Self::with(Manner::default(), answer).await
+    }
+
+    pub(crate) async fn with<F, W>(manner: Manner, answer: F) -> Self
+    where
+        F: Fn(Request<RecvStream>, SendResponse<Bytes>, Arc<Seen>) -> W + Send + Sync + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let seen = Arc::<Seen>::default();
+        let shown = seen.clone();
+        let answer = Arc::new(move |request, respond, seen| -> Answering {
+            Box::pin(answer(request, respond, seen))
+        });
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
+                shown.connections.fetch_add(1, Ordering::SeqCst);
+                let (answer, seen, manner) = (answer.clone(), shown.clone(), manner.clone());
+                connections.spawn(async move {
+                    let mut builder = h2::server::Builder::new();
+                    builder.max_concurrent_streams(manner.max_streams.unwrap_or(1_000));
+                    let Ok(mut connection) = builder.handshake(stream).await else {
+                        return seen.note("no handshake");
+                    };
+                    let mut count = 0;
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        count += 1;
+                        tokio::spawn(answer(request, respond, seen.clone()));
+                        if manner.requests == Some(count) {
+                            connection.graceful_shutdown();
+                        }
+                    }
+                    seen.note("a connection ended");
+                });
+            }
+        });
+        Self {
+            addr,
+            seen,
+            accepting,
+        }
+    }
+
+    /// Answers every request with this text.
+    pub(crate) async fn answering(text: &'static str) -> Self {
+        Self::start(move |request, mut respond, seen| async move {
+            seen.note(&format!("{} {}", request.method(), request.uri()));
+            let mut body = request.into_body();
+            let _ = whole(&mut body).await;
+            let mut stream = respond.send_response(Response::new(()), false).unwrap();
+            stream
+                .send_data(Bytes::from_static(text.as_bytes()), true)
+                .unwrap();
+        })
+        .await
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.seen.notes.lock().unwrap().clone()
+    }
+
+    pub(crate) fn count(&self, note: &str) -> usize {
+        self.seen.count(note)
+    }
+}
+
+impl Drop for Http2Stack {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Seen {
+    pub(crate) fn note(&self, note: &str) {
+        self.notes.lock().unwrap().push(note.to_owned());
+    }
+
+    pub(crate) fn count(&self, note: &str) -> usize {
+        let notes = self.notes.lock().unwrap();
+        notes.iter().filter(|found| *found == note).count()
+    }
 }

@@ -210,7 +210,11 @@ pub(crate) fn healths(old: &Target, new: &Target) -> [Arc<Health>; 2] {
 
 /// A client of the stack at `addr`.
 pub(crate) fn client<B>(name: &'static str, addr: SocketAddr) -> Client<B> {
-    let target = Arc::new(target(addr));
+    client_of(name, target(addr))
+}
+
+pub(crate) fn client_of<B>(name: &'static str, target: Target) -> Client<B> {
+    let target = Arc::new(target);
     let health = Arc::new(Health::new(name, &target));
     Client::new(target, health)
 }

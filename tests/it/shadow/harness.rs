@@ -3,6 +3,7 @@
 use crate::support::{Stack, client, until};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::Full;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -62,6 +63,9 @@ pub(crate) struct Read {
     pub(crate) answer_headers: Vec<(&'static str, &'static str)>,
 }
 
+/// A client of one stack.
+type ReadClient = twinread::testing::http_client::Client<Full<Bytes>>;
+
 /// Long enough for anything that is going to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -86,6 +90,16 @@ impl Shadow {
         settings: Settings,
         compare: Compare,
     ) -> Self {
+        let control = control.map(|control| client("control", control.addr));
+        let [old, new] = [client("old", old.addr), client("new", new.addr)];
+        Self::of((old, new, control), settings, compare)
+    }
+
+    pub(crate) fn of(
+        (old, new, control): (ReadClient, ReadClient, Option<ReadClient>),
+        settings: Settings,
+        compare: Compare,
+    ) -> Self {
         let gauges = Gauges::default();
         let ledger = Ledger::new(10, gauges.clone());
         let (queue, feed) = pipeline::queue::channel(1_000, gauges.clone());
@@ -99,9 +113,9 @@ impl Shadow {
         let reported = reports.listen(Signal::Traces, 100);
         let worker = Worker::new(Parts {
             feed,
-            old: client("old", old.addr),
-            new: client("new", new.addr),
-            control: control.map(|control| client("control", control.addr)),
+            old,
+            new,
+            control,
             handles: Handles {
                 settings: current,
                 compare,
