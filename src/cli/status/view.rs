@@ -238,13 +238,9 @@ fn sampling(look: &Look) -> String {
         by => format!(" by {by}"),
     };
     let most = setting("sample.max_per_second");
-    let only = match setting("compare.only").as_str() {
-        "null" | "?" => String::new(),
-        only => format!("; of bodies only {only} is compared"),
-    };
     format!(
         "{serving}; sampling {rate} of the reads{by}, each route up to {floor} whatever the rate, at most {most}/s; \
-         replays at most {}/s, {} at once{only}",
+         replays at most {}/s, {} at once",
         setting("new.max_per_second"),
         setting("new.max_in_flight"),
     )

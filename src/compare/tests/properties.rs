@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Value as Json, json};
 
 /// Every place of a document.
-fn places(value: &Json, at: &[Step], out: &mut Vec<Vec<Step>>) {
+pub(super) fn places(value: &Json, at: &[Step], out: &mut Vec<Vec<Step>>) {
     out.push(at.to_vec());
     let mut below = |step: Step, value: &Json| places(value, &[at, &[step]].concat(), out);
     match value {

@@ -1,6 +1,6 @@
 //! Compares arrays: elements are paired by alignment or, if a rule says so, in any order.
 
-use super::{Likeness, Mode, Walk, align, consistent::IdPair, digest::Digest};
+use super::{Likeness, Mode, Walk, active::Extent, align, consistent::IdPair, digest::Digest};
 use crate::{
     rules::{Action, Members},
     stack::Stack,
@@ -164,9 +164,26 @@ impl<'c> Walk<'_, 'c> {
 
     fn aligned(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
         let digests = self.digests(olds, news);
+        if self.active.extent() == Extent::Below {
+            let (olds, old_rest) = holding(olds, &digests.0);
+            let (news, new_rest) = holding(news, &digests.1);
+            self.replaced(&old_rest, &new_rest);
+            let digests = self.digests(&olds, &news);
+            return self.aligned_by(&digests, (old, new), (&olds, &news));
+        }
+        self.aligned_by(&digests, (old, new), (olds, news));
+    }
+
+    fn aligned_by(
+        &mut self,
+        digests: &(Vec<Digest>, Vec<Digest>),
+        (old, new): (Id, Id),
+        (olds, news): (&[Element], &[Element]),
+    ) {
         if olds.len() == news.len() {
-            let matching = self.matching((olds, news), &digests);
-            if matching.olds.is_empty() {
+            let matching = self.matching((olds, news), digests);
+            let is_in_order = matching.pairs.is_sorted_by_key(|(_, new)| *new);
+            if matching.olds.is_empty() && !is_in_order {
                 self.differ(Kind::Order, Some(old), Some(new));
                 return self.report_masked((olds, news), &matching.pairs);
             }
@@ -262,4 +279,13 @@ impl<'c> Walk<'_, 'c> {
         };
         (of(Stack::Old, olds), of(Stack::New, news))
     }
+}
+
+/// The elements that hold something selected, and the rest: its order does not count.
+fn holding(elements: &[Element], digests: &[Digest]) -> (Vec<Element>, Vec<Element>) {
+    let digested = elements.iter().zip(digests);
+    let (holding, rest): (Vec<_>, Vec<_>) =
+        digested.partition(|(_, digest)| **digest != Digest::NOTHING);
+    let elements = |of: Vec<(&Element, _)>| of.into_iter().map(|(element, _)| *element).collect();
+    (elements(holding), elements(rest))
 }

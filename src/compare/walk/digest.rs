@@ -51,7 +51,7 @@ impl<'w, 'c> Walk<'w, 'c> {
         let before = self.enter_one(side, index_of(side, index), id);
         let digest = self.digest(side, id);
         self.leave(before);
-        digest.unwrap_or(Digest::plain(0))
+        digest.unwrap_or(Digest::NOTHING)
     }
 
     /// The digest of an element's member of that name; `None` if it has none.
@@ -316,7 +316,10 @@ impl<'w, 'c> Walk<'w, 'c> {
 // === impl Digest ===
 
 impl Digest {
-    fn plain(hash: u64) -> Self {
+    /// Of an element that is ignored, or holds nothing that is compared.
+    pub(super) const NOTHING: Self = Self::plain(0);
+
+    const fn plain(hash: u64) -> Self {
         Self {
             hash,
             bare: hash,
