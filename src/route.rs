@@ -18,7 +18,7 @@ mod tree;
 
 pub(crate) use body::JsonBody;
 pub(crate) use collapse::{METHODS, collapsed};
-pub(crate) use entry::Entry;
+pub(crate) use entry::{Entry, MAX_NAME};
 pub use keys::Access;
 pub(crate) use keys::Keys;
 pub(crate) use positions::{ENOUGH, Positions};

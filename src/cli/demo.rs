@@ -6,7 +6,7 @@ use super::{
     chain,
     client::{self, Address, Client},
     exit,
-    print::{folded, width},
+    print::{complain, folded, width},
 };
 use crate::{
     admin::documents::{RouteVerdict, Verdict},
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Print one JSON document: the verdict, with `classes` and `planted`
     #[arg(long)]
     json: bool,
-    /// Keep running with its traffic until interrupted, and print how to look at it
+    /// Keep running with slower traffic until interrupted, and print how to look at it
     #[arg(long)]
     keep: bool,
     /// Address for the admin API [default: 127.0.0.1:9900, or any port if it is taken]
@@ -98,6 +98,9 @@ const NEXT: &str = "next: `twinread demo --keep` goes on, so that other commands
 /// Time limit for the last checks after the traffic has ended.
 const QUIET_WITHIN: Duration = Duration::from_secs(20);
 
+/// Most requests per second of a demo that keeps running, so that an example is kept for minutes after it is listed.
+const KEPT_RATE: NonZeroU32 = NonZeroU32::new(40).expect("it is not zero");
+
 /// Number of reads between two updates of the progress.
 const STEP: u64 = 40;
 
@@ -125,6 +128,13 @@ fn end_with_its_terminal(runtime: &Runtime) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// All of the result, for people.
+fn text(sent: Sent, findings: &Findings, next: &str, width: usize) -> String {
+    let next = folded(next, width, "next: ".len());
+    let text = format!("{sent}\n{}\n\n{next}", findings.text(width));
+    text.trim_end().to_owned()
 }
 
 /// The sidecar in front of the old and the new stack.
@@ -182,11 +192,10 @@ impl Demo {
         self.wait_until_quiet()?;
         let findings = Findings::ask(&self.client)?;
         let next = if args.keep { "" } else { NEXT };
-        let next = folded(next, width(), "next: ".len());
-        let text = format!("{sent}\n{findings}\n\n{next}");
-        client::print(args.json, &findings.document(), text.trim_end());
+        let text = text(sent, &findings, next, width());
+        client::print(args.json, &findings.document(), &text);
         if args.keep {
-            self.keep();
+            self.keep(args.rate.min(KEPT_RATE));
         }
         self.app.stop();
         self.runtime.block_on(self.stacks.drain());
@@ -226,11 +235,12 @@ impl Demo {
     }
 
     /// Keeps running until interrupted.
-    fn keep(&self) {
+    fn keep(&self, rate: NonZeroU32) {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
-        eprintln!("\nstill running: live traffic at http://{listen}, admin API at http://{admin}");
-        eprintln!("{}", Hints(tcp(admin)));
-        let traffic = self.traffic.run(Duration::MAX, || {});
+        let addresses = format!("live traffic at http://{listen}, admin API at http://{admin}");
+        complain(format!("\nstill running: {addresses}\n{}", Hints(tcp(admin))));
+        let traffic = Traffic::new(tcp(listen), rate);
+        let traffic = traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {
             tokio::select! {
                 _ = traffic => {}
@@ -255,5 +265,33 @@ impl fmt::Display for Hints {
         writeln!(f, "  twinread mismatches{elsewhere}")?;
         writeln!(f, "  twinread rules suggest{elsewhere}")?;
         write!(f, "  twinread gate{elsewhere}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anstream::adapter::strip_str;
+    use findings::tests::findings;
+    use std::{env, fs, path::Path};
+
+    /// Holds the whole text to files; a terminal of 24 lines shows its end. `TWINREAD_WRITE_SCREENS=1` writes them.
+    #[test]
+    fn the_result_fits_every_terminal() {
+        let sent = Sent {
+            answered: 4_001,
+            failed: 0,
+        };
+        for (columns, rows) in [(80, 24), (120, 40), (200, 60)] {
+            let text = text(sent, &findings(), NEXT, columns);
+            let shown = strip_str(&text).to_string() + "\n";
+            let file = format!("tests/data/screens/demo-{columns}x{rows}.txt");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
+            if env::var_os("TWINREAD_WRITE_SCREENS").is_some() {
+                fs::write(&path, &shown).unwrap();
+            }
+            let expected = fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(shown, expected, "{file}");
+        }
     }
 }

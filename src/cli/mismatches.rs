@@ -2,7 +2,7 @@
 
 use super::{
     client::{self, Address, Client, EpochArgs, Error, Received},
-    print::{Printable, folded, width},
+    print::{Printable, folded, to_the_second, width},
     table::{Column, Table},
 };
 use crate::{
@@ -107,9 +107,10 @@ fn table(mismatches: &[Mismatch]) -> Table {
         Column::words("example"),
         Column::words("outcome"),
         Column::names("request", 14),
-        Column::names("differs at", 10),
+        Column::names("differs at", 14),
         Column::words("kind"),
         Column::words("ended"),
+        Column::words("detail"),
         Column::words("class"),
         Column::names("route", 16),
     ]);
@@ -123,11 +124,12 @@ fn table(mismatches: &[Mismatch]) -> Table {
         });
         let cells = [
             mismatch.id.clone(),
-            outcome(mismatch),
+            mismatch.outcome.clone(),
             request,
             place,
             first.map_or(String::new(), |first| first.kind.to_string()),
-            mismatch.ended.to_string(),
+            to_the_second(&mismatch.ended.to_string()),
+            mismatch.detail.clone(),
             first.map_or(String::new(), |first| first.class.clone()),
             mismatch.route.to_string(),
         ];

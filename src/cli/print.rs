@@ -1,8 +1,10 @@
 //! Text on a terminal: it cannot steer the terminal and is no wider than it.
 
+use jiff::Timestamp;
 use std::{
     fmt::{self, Write as _},
     io::{IsTerminal as _, stderr},
+    iter,
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -56,6 +58,14 @@ fn is_harmless(letter: char) -> bool {
     !letter.is_control() && !turns_or_hides
 }
 
+/// An instant without fractions of a second.
+pub(in crate::cli) fn to_the_second(instant: &str) -> String {
+    match instant.parse::<Timestamp>() {
+        Ok(timestamp) => format!("{timestamp:.0}"),
+        Err(_) => harmless(instant),
+    }
+}
+
 /// The beginning of a line that fits into `columns`.
 pub(in crate::cli) fn fit(line: &str, columns: usize) -> String {
     window(line, 0, columns)
@@ -96,12 +106,12 @@ pub(in crate::cli) fn fit_middle(line: &str, columns: usize) -> String {
 }
 
 /// The words of a text on lines that fit into `width`. Every line but the first begins with `hang` blanks. A word that has
-/// no room is cut into pieces.
+/// no room is cut into pieces. A percent sign stays with its number.
 pub(in crate::cli) fn folded(text: &str, width: usize, hang: usize) -> String {
     let room = width.max(hang + LEAST);
     let mut out = String::new();
     let mut used = 0;
-    for (index, word) in text.split(' ').enumerate() {
+    for (index, word) in words(text).enumerate() {
         let mut word = word;
         if index > 0 {
             let has_room = used + 1 + word.width() <= room;
@@ -123,6 +133,18 @@ pub(in crate::cli) fn folded(text: &str, width: usize, hang: usize) -> String {
         used += word.width();
     }
     out
+}
+
+/// The parts between blanks, without those before percent signs.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest?;
+        let mut blanks = text.match_indices(' ').map(|(at, _)| at);
+        let end = blanks.find(|at| !text[at + 1..].starts_with('%'));
+        rest = end.map(|at| &text[at + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
 }
 
 /// Begins a line with `hang` blanks.
@@ -237,6 +259,8 @@ mod tests {
             "a/very/long/path/wit\n  hout/blanks"
         );
         assert_eq!(folded("", 20, 2), "");
+        let rate = folded("at least 16 %, the limit is 5.0 %", 30, 2);
+        assert_eq!(rate, "at least 16 %, the limit is\n  5.0 %");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     client::{self, Address, Client, Error, Received},
     compare::{View, stored},
     mismatches::outcome,
-    print::{Printable, folded, width},
+    print::{Printable, folded, to_the_second, width},
 };
 use crate::{
     admin::documents::{Mismatch, Settings},
@@ -149,7 +149,7 @@ impl Example {
             let noise = mismatch.noise.join(", ");
             facts.push(("noise", format!("old differs from itself at {noise}")));
         }
-        facts.push(("ended", format!("{}", mismatch.ended)));
+        facts.push(("ended", to_the_second(&mismatch.ended.to_string())));
         facts.push(("epoch", mismatch.epoch.to_string()));
         facts.push(("trace", mismatch.trace_id.clone()));
         facts.extend(mismatch.live_trace_id.clone().map(|id| ("live trace", id)));

@@ -2,13 +2,12 @@
 
 mod outside;
 
-use super::print::{Printable, folded};
+use super::print::{Printable, folded, to_the_second};
 use crate::{
     admin::documents::{Finding, Verdict},
     verdict::{Code, Counted, Decision, Span},
 };
 use anstyle::{AnsiColor, Style};
-use jiff::Timestamp;
 use outside::Outside;
 use std::{cmp::Reverse, fmt};
 
@@ -134,14 +133,6 @@ fn counts(reasons: &[&Finding]) -> Vec<String> {
         format!("{} {verb} more {needs}", Counted(count, "route"))
     });
     counts.collect()
-}
-
-/// An instant without fractions of a second.
-fn to_the_second(instant: &str) -> String {
-    match instant.parse::<Timestamp>() {
-        Ok(timestamp) => format!("{timestamp:.0}"),
-        Err(_) => Printable(instant).to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         warnings.extend(unmatched(selector, at));
     }
     warnings.extend(of_routes(root, settings));
+    warnings.extend(too_many_routes(root, valid));
     let mut entries = settings.routes.entries.iter();
     let is_declared = settings.verdict.required == RequiredRoutes::Declared;
     if is_declared && !entries.any(|entry| entry.is_required) {
@@ -59,6 +60,30 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
 /// The items of a list that is known to be one.
 fn items<'n>(at: &Cursor<'n>) -> Vec<Cursor<'n>> {
     at.items().unwrap_or_default()
+}
+
+/// Declared routes always keep their place, and may leave none for others.
+fn too_many_routes(root: &Cursor<'_>, valid: Valid<'_>) -> Option<ConfigError> {
+    let (declared, most) = (valid.routes.entries.len(), valid.settings.max_routes);
+    if declared < most {
+        return None;
+    }
+    let written = valid.settings.routes.entries.len();
+    let setting = if declared > written {
+        "openapi"
+    } else {
+        "routes"
+    };
+    let counts = match declared - written {
+        0 => format!("{written} routes are declared"),
+        listed => {
+            format!("{listed} routes are declared by OpenAPI documents, and {written} by `routes`")
+        }
+    };
+    let message = format!(
+        "{counts}, as many as max_routes ({most}) or more: every other request is counted as `other`; raise max_routes"
+    );
+    Some(at(root, &[setting]).fault(message))
 }
 
 /// Entries that no request reaches, and required ones that are never checked.

@@ -27,7 +27,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "get-product",
         place: "$.price.amount",
         kind: "value",
-        why: "prices were migrated with one decimal",
+        why: "prices have only one decimal",
         plant: |page| {
             number_at(page, "/price/amount", |text| {
                 text[..text.len() - 1].to_owned()
@@ -39,7 +39,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "get-product",
         place: "$.gtin",
         kind: "value",
-        why: "a number past 2^53 went through a double",
+        why: "digits past 2^53 are lost",
         plant: |page| number_at(page, "/gtin", through_double),
     },
     Planted {
@@ -47,7 +47,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "get-product",
         place: "status",
         kind: "status",
-        why: "discontinued products answer 410 instead of 404",
+        why: "discontinued: 410 instead of 404",
         plant: gone,
     },
     Planted {
@@ -55,7 +55,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "list-products",
         place: "$.items[*].discount",
         kind: "missing",
-        why: "the list's query does not join the discounts",
+        why: "the list has no discounts",
         plant: |page| each_member(page, "items", |item| drop(item.remove("discount"))),
     },
     Planted {
@@ -63,7 +63,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "list-products",
         place: "header.cache-control",
         kind: "value",
-        why: "the new gateway forbids caching",
+        why: "the gateway forbids caching",
         plant: uncached,
     },
     Planted {
@@ -71,7 +71,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "list-reviews",
         place: "$.reviews[*].author_email",
         kind: "extra",
-        why: "the new serializer writes a private column",
+        why: "a private column is shown",
         plant: |page| each_member(page, "reviews", leak),
     },
     Planted {
@@ -79,7 +79,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "get-stock",
         place: "$.quantity",
         kind: "type",
-        why: "a decimal column is written as a string",
+        why: "a decimal is written as text",
         plant: quantity_as_text,
     },
     Planted {
@@ -87,7 +87,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "search",
         place: "$.hits",
         kind: "order",
-        why: "hits of equal score come in index order",
+        why: "hits of equal score are reversed",
         plant: reverse_hits,
     },
     Planted {
@@ -95,7 +95,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "export",
         place: "$.rows[*]",
         kind: "missing",
-        why: "the export's last row is lost to an exclusive bound",
+        why: "the last row is missing",
         plant: cut_export,
     },
     Planted {
@@ -103,7 +103,7 @@ pub(crate) const PLANTED: [Planted; 10] = [
         route: "status-page",
         place: "line",
         kind: "text",
-        why: "the region is taken from another variable",
+        why: "another region is named",
         plant: rename_region,
     },
 ];

@@ -4,8 +4,10 @@ use super::{Head, JsonBody, OTHER, Selector, keys, selector::Capture};
 use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Setting as _};
 use std::borrow::Cow;
 
-/// Maximum length of a configured name, and of what one capture adds to it, in bytes.
-const MAX_NAME: usize = 100;
+/// Maximum length of a name in `routes`, in bytes.
+pub(crate) const MAX_NAME: usize = 100;
+
+/// Maximum length of what one capture adds to a name, in characters.
 const MAX_CAPTURED: usize = 64;
 
 /// A named group of requests.

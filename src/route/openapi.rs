@@ -9,7 +9,7 @@ use super::{
     selector::Path,
     template::{Segment, Template},
 };
-use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Key, Node};
+use crate::spanned_yaml::{ConfigError, ConfigErrors, Cursor, Key, Node, Position};
 use regex::Regex;
 
 /// The fields of a path that are operations.
@@ -27,19 +27,28 @@ enum Part {
     Rest(String),
 }
 
+/// A route that a document declares.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) entry: Entry,
+    /// Of the path in its document.
+    pub(crate) mark: Option<Position>,
+}
+
 /// One method of a path.
 struct Operation {
     method: &'static str,
     path: String,
     parts: Vec<Part>,
+    mark: Option<Position>,
 }
 
-/// Reads a document, and returns an entry for each path and method. Of two paths that match a request, the one with a
+/// Reads a document, and returns a route for each path and method. Of two paths that match a request, the one with a
 /// literal where the other has a placeholder comes first.
 ///
 /// # Errors
 /// Every fault of the parts that are read.
-pub(crate) fn entries(at: &Cursor<'_>) -> Result<Vec<Entry>, ConfigErrors> {
+pub(crate) fn routes(at: &Cursor<'_>) -> Result<Vec<Declared>, ConfigErrors> {
     check_version(at)?;
     let mut faults = ConfigErrors::default();
     let everywhere = faults.collect(bases(at)).flatten();
@@ -58,8 +67,8 @@ pub(crate) fn entries(at: &Cursor<'_>) -> Result<Vec<Entry>, ConfigErrors> {
         let parts = operation.parts.iter().map(Part::rank);
         parts.collect::<Vec<_>>()
     });
-    let entries = operations.into_iter().map(Operation::entry);
-    faults.into_result(entries.collect())
+    let routes = operations.into_iter().map(Operation::declared);
+    faults.into_result(routes.collect())
 }
 
 /// The operations of one path, at each of its servers.
@@ -83,6 +92,7 @@ fn operations_of(
                 method,
                 parts: parts.map_err(|message| ConfigError::at(item.file, key.mark, message))?,
                 path,
+                mark: key.mark,
             });
         }
     }
@@ -199,7 +209,7 @@ fn matcher(parts: &[Part]) -> Path {
 // === impl Operation ===
 
 impl Operation {
-    fn entry(self) -> Entry {
+    fn declared(self) -> Declared {
         let method = self.method.to_ascii_uppercase();
         let name = format!("{method} {}", self.path);
         let selector = Selector {
@@ -208,7 +218,10 @@ impl Operation {
             headers: Vec::new(),
             json: Vec::new(),
         };
-        Entry::named(name, selector)
+        Declared {
+            entry: Entry::named(name, selector),
+            mark: self.mark,
+        }
     }
 }
 
@@ -279,7 +292,8 @@ mod tests {
     fn read(text: &str) -> Result<Routes, ConfigErrors> {
         let file = Arc::from("api.yaml");
         let node = Node::parse(&file, text)?;
-        let entries = entries(&Cursor::root(&file, &node))?;
+        let routes = routes(&Cursor::root(&file, &node))?;
+        let entries: Vec<_> = routes.into_iter().map(|route| route.entry).collect();
         Ok(Routes::default().followed_by(&entries))
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     admin::documents::{Class, Counts, Rate, RouteVerdict, Verdict},
     cli::{
-        print::Printable,
+        print::{Printable, to_the_second},
         table::{Column, Table},
     },
     verdict::{Decision, Percent},
@@ -127,7 +127,7 @@ pub(in crate::cli) fn classes<'c>(classes: impl IntoIterator<Item = &'c Class>) 
             class.kind.clone(),
             Printable(&class.place).to_string(),
             Printable(&class.route).to_string(),
-            class.last_seen.to_string(),
+            to_the_second(&class.last_seen.to_string()),
         ]);
     }
     table
