@@ -30,6 +30,8 @@ pub struct App {
 pub enum StartError {
     #[error("cannot listen on {addr}")]
     Bind {
+        /// `listen` or `admin`.
+        setting: &'static str,
         addr: Address,
         #[source]
         source: io::Error,

@@ -47,6 +47,9 @@ pub enum Source {
 pub struct Setting {
     pub value: serde_json::Value,
     pub source: Source,
+    /// Where the API set the value: that of flag, file or default, to which null returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<serde_json::Value>,
 }
 
 /// Every runtime setting by its dotted name (`sample.rate`), and the revision of all of them.
@@ -54,6 +57,9 @@ pub struct Setting {
 pub struct Settings {
     pub revision: u64,
     pub settings: BTreeMap<String, Setting>,
+    /// Of a change, which is made nevertheless: what is probably a mistake, each in a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Why a change was refused. Nothing was changed.

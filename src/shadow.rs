@@ -103,14 +103,22 @@ const DELAYS: Form<Vec<Duration>> = Form {
     read: |at, range| {
         let after = (Vec::<Duration>::FORM.read)(at, range)?;
         if after.len() > MAX_DELAYS {
-            return Err(at.fault(format!("more than {MAX_DELAYS} delays")).into());
+            let found = after.len();
+            let message = format!("expected at most {MAX_DELAYS} delays, found {found}");
+            return Err(at.fault(message).into());
         }
-        if after.is_sorted_by(|one, next| one < next) {
-            Ok(after)
-        } else {
-            let expected = "each delay is from the first difference on: expected them to grow";
-            Err(at.fault(expected).into())
-        }
+        let Some(later) = (1..after.len()).find(|later| after[later - 1] >= after[*later]) else {
+            return Ok(after);
+        };
+        let items = at.items()?;
+        let text = |index: usize| items[index].text().unwrap_or_default();
+        Err(items[later]
+            .fault(format!(
+                "expected delays that grow, because each is from the first difference on, found `{}` after `{}`",
+                text(later),
+                text(later - 1),
+            ))
+            .into())
     },
     schema: |range| {
         let mut schema = (Vec::<Duration>::FORM.schema)(range);

@@ -9,7 +9,12 @@ use super::{
     router::read_json,
     service::history,
 };
-use crate::{settings::Refused, transport::Peer};
+use crate::{
+    route::OTHER,
+    settings::Refused,
+    spanned_yaml::{closest, matches_glob},
+    transport::Peer,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -64,7 +69,7 @@ pub(super) async fn show(State(state): State<AdminState>) -> Response {
         (
             status = OK,
             body = Settings,
-            description = "The settings as they are now",
+            description = "The settings as they are now; `warnings` names what is probably a mistake",
             headers(
                 ("etag" = String, description = "Their revision"),
                 ("twinread-stored" = bool, description = "Whether the change outlives the process"),
@@ -86,8 +91,32 @@ pub(super) async fn patch(
     let patch = read_patch(&headers, body)?;
     let running = &state.running;
     let if_match = named_revision(&headers, || running.settings().revision)?;
-    let settings = running.patch(&patch, if_match, caller).map_err(refused)?;
+    let mut settings = running.patch(&patch, if_match, caller).map_err(refused)?;
+    let unknown = unknown_exempt(&state, &patch, &settings.warnings);
+    settings.warnings.extend(unknown);
     Ok(([state.stored().await], answer(settings)).into_response())
+}
+
+/// A warning for each exempt name of the patch that no route has, seen or declared, unless `warnings` has it.
+fn unknown_exempt(state: &AdminState, patch: &Value, warnings: &[String]) -> Vec<String> {
+    let names = patch.pointer("/verdict/exempt").and_then(Value::as_array);
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    let config = state.running.config();
+    let seen = state.ledger.routes();
+    let seen = || seen.iter().map(|route| &**route.name());
+    let is_unknown = |name: &&str| {
+        let quoted = format!("`{name}`");
+        *name != OTHER
+            && !config.routes.can_be_declared(name)
+            && !seen().any(|route| matches_glob(name, route))
+            && !warnings.iter().any(|warning| warning.contains(&quoted))
+    };
+    let warning = |name: &str| {
+        let meant = closest(name, seen().chain(config.routes.declared()));
+        let hint = meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
+        format!("verdict.exempt: no route has had the name `{name}` so far{hint}")
+    };
+    names.filter(is_unknown).map(warning).collect()
 }
 
 fn refused(refused: Refused) -> Problem {

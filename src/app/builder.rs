@@ -49,6 +49,7 @@ pub(super) struct AppBuilder {
     pub(super) readiness: Readiness,
     /// Old first.
     stacks: [Arc<Health>; 2],
+    control: Option<Arc<Health>>,
 }
 
 /// Maximum number of reports that a listener may fall behind.
@@ -73,6 +74,8 @@ impl AppBuilder {
         let max_routes = config.settings.max_routes.max(declared);
         let stacks = [(Stack::Old, &config.old), (Stack::New, &config.new)];
         let stacks = stacks.map(|(stack, target)| Arc::new(Health::new(stack.name(), target)));
+        let control = config.control.as_ref();
+        let control = control.map(|target| Arc::new(Health::new("control", target)));
         let resource = config.settings.telemetry.resource(instance.id(), env);
         let metrics = Metrics::new(resource.clone(), max_routes);
         let verdict = verdict_source(counted, gauges, &publisher);
@@ -92,8 +95,14 @@ impl AppBuilder {
             metrics,
             database: restored.database.clone(),
             publisher: Arc::new(publisher),
-            readiness: Readiness::new(gauges.clone(), restored.database.clone(), stacks.clone()),
+            readiness: Readiness::new(
+                gauges.clone(),
+                restored.database.clone(),
+                stacks.clone(),
+                control.clone(),
+            ),
             stacks,
+            control,
         };
         (shared, queue, feed)
     }
@@ -124,7 +133,11 @@ impl AppBuilder {
         // Must run on the runtime whose threads poll the listener.
         let bound = live.spawn(async { live::bind(settings, handles) }).await;
         let bound = bound.unwrap_or_else(|error| Err(io::Error::other(error)));
-        bound.map_err(|source| StartError::Bind { addr, source })
+        bound.map_err(|source| StartError::Bind {
+            setting: "listen",
+            addr,
+            source,
+        })
     }
 
     pub(super) fn store(&self) -> Store {
@@ -163,11 +176,8 @@ impl AppBuilder {
             Client::bounded(target, health, self.shares.client, gauges)
         };
         let [old, new] = &self.stacks;
-        let control = self.config.control.as_ref();
-        let control = control.map(|target| {
-            let health = Health::new("control", target);
-            client(target, Arc::new(health))
-        });
+        let control = self.config.control.as_ref().zip(self.control.clone());
+        let control = control.map(|(target, health)| client(target, health));
         shadow::Worker::new(shadow::Parts {
             feed,
             old: client(&self.config.old, old.clone()),
@@ -241,7 +251,11 @@ impl AppBuilder {
             connections: self.shares.admin.get().min(admin::MAX_CONNECTIONS),
         };
         let bound = admin::bind(config, state);
-        let bound = bound.map_err(|source| StartError::Bind { addr, source })?;
+        let bound = bound.map_err(|source| StartError::Bind {
+            setting: "admin",
+            addr,
+            source,
+        })?;
         let addr = bound.address().clone();
         servers.spawn(bound.run(drain.clone()));
         servers.spawn(verdict_history::watch(

@@ -238,7 +238,10 @@ impl Demo {
     fn keep(&self, rate: NonZeroU32) {
         let (listen, admin) = (self.app.listen_addr(), self.app.admin_addr());
         let addresses = format!("live traffic at http://{listen}, admin API at http://{admin}");
-        complain(format!("\nstill running: {addresses}\n{}", Hints(tcp(admin))));
+        complain(format!(
+            "\nstill running: {addresses}\n{}",
+            Hints(tcp(admin))
+        ));
         let traffic = Traffic::new(tcp(listen), rate);
         let traffic = traffic.run(Duration::MAX, || {});
         self.runtime.block_on(async {

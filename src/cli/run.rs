@@ -53,12 +53,19 @@ pub(crate) fn run(args: Args) -> ExitCode {
     for warning in loaded.warnings() {
         tracing::warn!(%warning, "configuration warning");
     }
+    let listeners = ["listen", "admin"].map(|setting| loaded.place(setting));
     let served = serve(origin, loaded);
     export::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("twinread: {}", chain(&error));
+            let [listen, admin] = listeners;
+            let place = match error {
+                StartError::Bind { setting, .. } if setting == "listen" => listen,
+                StartError::Bind { .. } => admin,
+                _ => String::new(),
+            };
+            anstream::eprintln!("twinread: {place}{}", chain(&error));
             let code = match error {
                 StartError::Telemetry(_) => exit::USAGE,
                 StartError::Store(error) if error.is_of_the_configuration() => exit::USAGE,

@@ -5,7 +5,7 @@ mod complete;
 use super::{
     bad_input,
     client::{self, Address, Error},
-    print::{folded, width},
+    print::{Printable, complain, folded, width},
 };
 use crate::{config::setting_schemas, settings::Settings, spanned_yaml::Node};
 use clap_complete::engine::ArgValueCompleter;
@@ -20,8 +20,11 @@ Exit codes:
   64  wrong arguments, or refused: nothing has changed
   69  no twinread answers
 
-Example:
-  twinread set sample.rate=0.2 new.timeout=2s")]
+Examples:
+  twinread set sample.rate=0.2 new.timeout=2s
+
+A list is replaced as a whole, so name all of its items, here two routes:
+  twinread set verdict.exempt='GET /files/{},get-report'")]
 pub(crate) struct Args {
     /// What to change, such as sample.rate=0.2 or recheck.after=1s,5s; NAME=null returns to the file's value
     #[arg(
@@ -52,6 +55,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Ok(settings) => {
             for line in lines(&args.changes, &settings) {
                 anstream::println!("{}", folded(&line, width(), 2));
+            }
+            for warning in &settings.warnings {
+                complain(format!("warning: {}", Printable(warning)));
             }
             ExitCode::SUCCESS
         }
@@ -229,6 +235,7 @@ mod tests {
         let setting = |value| Setting {
             value,
             source: Source::Api,
+            hidden: None,
         };
         let settings = Settings {
             revision: 2,
@@ -238,6 +245,7 @@ mod tests {
                 ("sample.by".to_owned(), setting(json!("trace"))),
             ]
             .into(),
+            warnings: Vec::new(),
         };
         let lines = lines(&changes(&["sample=null"]), &settings);
         assert_eq!(

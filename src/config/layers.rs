@@ -58,18 +58,21 @@ impl Layers {
 
     /// Every runtime setting with its value and source.
     pub(super) fn settings(&self) -> BTreeMap<String, Setting> {
-        let tree = self.tree();
+        let (tree, base) = (self.tree(), self.base());
         let settings = described::runtime_settings().filter_map(|(path, default)| {
+            let of = |tree: &Node| Some(value(tree::find(tree, path)?, default));
+            let source = self.source(path);
             let setting = Setting {
-                value: value(tree::find(&tree, path)?, default),
-                source: self.source(path),
+                value: of(&tree)?,
+                source,
+                hidden: of(&base).filter(|_| source == Source::Api),
             };
             Some((path.join("."), setting))
         });
         settings.collect()
     }
 
-    fn source(&self, path: &[String]) -> Source {
+    pub(super) fn source(&self, path: &[String]) -> Source {
         let may_be_null = described::with_own_null().any(|own| own == path);
         let says = |layer: &Node| {
             tree::find(layer, path).is_some_and(|node| may_be_null || !node.is_null())

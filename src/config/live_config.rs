@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ledger::Gauges,
-    settings::{self, By, Refused, Setting, Settings},
+    settings::{self, By, Refused, Setting, Settings, Source},
     spanned_yaml::{Change, ConfigError, ConfigErrors},
     transport::Peer,
 };
@@ -56,6 +56,8 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Fields that differ from the running configuration and keep their values until a restart.
     pub needs_restart: Vec<String>,
+    /// Those of `changed` whose value, set through the API, stays in force.
+    pub hidden: Vec<String>,
 }
 
 // === impl Running ===
@@ -177,18 +179,23 @@ impl Running {
             return Ok(reloaded);
         }
         tracing::info!(changed = ?reloaded.changed, "the configuration was reloaded");
+        for name in &reloaded.hidden {
+            tracing::warn!(%name, "changed in the configuration, but the value that the API set stays; null returns to the file's");
+        }
         self.put(state, next, By::File);
         Ok(reloaded)
     }
 
-    /// Puts `next` in force; publishes, stores and logs each setting that changes.
-    fn put(&self, state: &mut State, next: Loaded, by: By) {
+    /// Puts `next` in force; publishes, stores and logs each setting that changes. Returns the warnings that it logs.
+    fn put(&self, state: &mut State, next: Loaded, by: By) -> Vec<ConfigError> {
         let before = state.loaded.layers.settings();
         let after = next.layers.settings();
         let known = state.loaded.warnings();
         let all = next.warnings().into_iter();
         // A reload is a moment at which somebody looks; a patch is about what it changes.
-        for warning in all.filter(|warning| by == By::File || !known.contains(warning)) {
+        let is_due = |warning: &ConfigError| by == By::File || !known.contains(warning);
+        let warnings: Vec<_> = all.filter(is_due).collect();
+        for warning in &warnings {
             tracing::warn!(%warning, "configuration warning");
         }
         state.loaded = next;
@@ -204,6 +211,7 @@ impl Running {
             tracing::info!(%name, %old, %new, revision, %by, "setting changed");
         }
         (self.note)(changes);
+        warnings
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -234,7 +242,7 @@ impl Running {
     }
 
     /// Applies a JSON merge patch (RFC 7396) completely or not at all; `null` restores the file's value. The log and
-    /// the history name `caller`.
+    /// the history name `caller`. The warnings of the result are those that the patch causes.
     ///
     /// # Errors
     /// [`Refused`]; nothing has changed then.
@@ -252,8 +260,16 @@ impl Running {
         if next.layers.api == state.loaded.layers.api {
             return Ok(state.settings());
         }
-        self.put(&mut state, next, By::Api(caller));
-        Ok(state.settings())
+        let warnings = self.put(&mut state, next, By::Api(caller));
+        // The sender of a patch has no file.
+        let text = |warning: ConfigError| match warning.mark {
+            Some(_) => warning.to_string(),
+            None => warning.message,
+        };
+        Ok(Settings {
+            warnings: warnings.into_iter().map(text).collect(),
+            ..state.settings()
+        })
     }
 }
 
@@ -303,6 +319,9 @@ impl Loaded {
                     .keep(&path, tree::find(&running, &path).cloned());
                 reloaded.needs_restart.push(name);
             } else {
+                if self.layers.source(&path) == Source::Api {
+                    reloaded.hidden.push(name.clone());
+                }
                 reloaded.changed.push(name);
             }
         }
@@ -336,6 +355,7 @@ impl State {
         Settings {
             revision: self.revision,
             settings: self.loaded.layers.settings(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -230,6 +230,16 @@ impl Inputs {
 // === impl Loaded ===
 
 impl Loaded {
+    /// What a message about the value of a top-level field begins with: `twinread.yaml:3:9: listen: `.
+    pub fn place(&self, field: &str) -> String {
+        let tree = self.layers.tree();
+        let at = Cursor::root(&self.name, &tree);
+        match at.node.get(field).filter(|value| value.mark.is_some()) {
+            Some(value) => at.member(field, value).fault("").to_string(),
+            None => String::new(),
+        }
+    }
+
     /// Warnings: not errors, but worth attention, such as expired rules.
     pub fn warnings(&self) -> Vec<ConfigError> {
         let origin = match self.layers.api.as_object() {

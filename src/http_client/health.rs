@@ -1,11 +1,15 @@
 //! Whether a stack answers, and if not, why: for the log, `/readyz` and `twinread status`.
+//!
+//! What happens last decides. A stack that answered before counts as failing once no connection to it can be made, or
+//! once three requests have failed without an answer between them. So one slow read says nothing about it. An answer that
+//! breaks off counts by itself, because its head was an answer.
 
 use super::Target;
 use crate::budget::Paced;
 use jiff::Timestamp;
 use std::{
     error::Error,
-    fmt, io,
+    fmt, io, mem,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -36,12 +40,13 @@ pub enum NoAnswer {
 pub struct Health {
     name: &'static str,
     url: String,
-    /// Read for each answer, so that the lock is only taken after a failure.
-    is_failing: AtomicBool,
+    /// Whether the stack has not answered yet, or not since a failure. Read for each answer, so that the lock is only taken
+    /// then.
+    is_unclear: AtomicBool,
     state: Mutex<State>,
 }
 
-/// A stack whose last request or connection failed.
+/// A stack that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failing {
     pub why: NoAnswer,
@@ -53,13 +58,20 @@ pub struct Failing {
 
 #[derive(Debug, Default)]
 struct State {
+    has_answered: bool,
+    /// The failures since the last answer.
     failing: Option<Failing>,
+    /// Whether they say that the stack does not answer.
+    is_down: bool,
     lines: Lines,
 }
 
 /// The lines of each event. `None` is a stack that answers again.
 #[derive(Debug, Default)]
 struct Lines(Vec<(Option<NoAnswer>, Paced)>);
+
+/// Failed requests after which a stack that can be connected to counts as failing.
+const IN_A_ROW: u64 = 3;
 
 /// Bounds the memory; a stack has fewer causes at once.
 const MAX_EVENTS: usize = 16;
@@ -74,6 +86,16 @@ impl NoAnswer {
         match error.raw_os_error() {
             Some(code) if no_file.contains(&code) => Self::NoFile,
             _ => Self::Connect(error.kind()),
+        }
+    }
+
+    /// Whether one such failure says that the stack does not answer.
+    fn counts_alone(self) -> bool {
+        match self {
+            Self::NameNotFound | Self::Connect(_) | Self::ConnectTimeout(_) | Self::Truncated => {
+                true
+            }
+            Self::NoFile | Self::Timeout(_) | Self::Reset | Self::Protocol => false,
         }
     }
 }
@@ -106,7 +128,7 @@ impl Health {
         Self {
             name,
             url: target.url(),
-            is_failing: AtomicBool::new(false),
+            is_unclear: AtomicBool::new(true),
             state: Mutex::default(),
         }
     }
@@ -119,9 +141,10 @@ impl Health {
         &self.url
     }
 
-    /// `None` if the stack answered last, or was not asked yet.
+    /// `None` if the stack answers, as far as is known.
     pub fn failing(&self) -> Option<Failing> {
-        self.lock().failing
+        let state = self.lock();
+        state.failing.filter(|_| state.is_down)
     }
 
     pub fn failed(&self, why: NoAnswer, error: Option<&(dyn Error + 'static)>) {
@@ -135,7 +158,9 @@ impl Health {
             });
             failing.why = why;
             failing.attempts += 1;
-            self.is_failing.store(true, Ordering::Relaxed);
+            let is_enough = failing.attempts >= IN_A_ROW || why.counts_alone();
+            state.is_down |= is_enough || !state.has_answered;
+            self.is_unclear.store(true, Ordering::Relaxed);
         }
         let admitted = state.lines.admit(Some(why), Instant::now());
         drop(state);
@@ -153,15 +178,17 @@ impl Health {
 
     /// Costs one load while the stack is well.
     pub fn answered(&self) {
-        if self.is_failing.load(Ordering::Relaxed) {
+        if self.is_unclear.load(Ordering::Relaxed) {
             self.recovered();
         }
     }
 
     fn recovered(&self) {
         let mut state = self.lock();
-        self.is_failing.store(false, Ordering::Relaxed);
-        let Some(failing) = state.failing.take() else {
+        self.is_unclear.store(false, Ordering::Relaxed);
+        state.has_answered = true;
+        let was_down = mem::take(&mut state.is_down);
+        let Some(failing) = state.failing.take().filter(|_| was_down) else {
             return;
         };
         let admitted = state.lines.admit(None, Instant::now());
@@ -233,17 +260,42 @@ mod tests {
     }
 
     #[test]
-    fn stack_fails_from_its_first_failure_to_its_next_answer() {
+    fn a_slow_read_between_answers_says_nothing_of_the_stack() {
         let health = health();
-        health.answered();
-        assert_eq!(health.failing(), None);
-        health.failed(NoAnswer::Protocol, None);
-        health.failed(NoAnswer::Reset, None);
+        let slow = NoAnswer::Timeout(Duration::from_secs(5));
+        for _ in 0..9 {
+            health.answered();
+            health.failed(slow, None);
+            health.failed(NoAnswer::Reset, None);
+            assert_eq!(health.failing(), None);
+        }
+        health.failed(slow, None);
         let failing = health.failing().unwrap();
-        assert_eq!((failing.why, failing.attempts), (NoAnswer::Reset, 2));
+        assert_eq!((failing.why, failing.attempts), (slow, 3));
         health.answered();
         assert_eq!(health.failing(), None);
         assert_eq!(health.url(), "http://old:9001");
+    }
+
+    #[test]
+    fn a_stack_without_connections_or_any_answer_fails_at_once() {
+        let never = health();
+        never.failed(NoAnswer::Protocol, None);
+        assert_eq!(never.failing().unwrap().why, NoAnswer::Protocol);
+
+        let gone = health();
+        gone.answered();
+        gone.failed(NoAnswer::ConnectTimeout(Duration::from_secs(2)), None);
+        assert_eq!(gone.failing().unwrap().attempts, 1);
+        gone.failed(NoAnswer::Reset, None);
+        assert_eq!(
+            gone.failing().unwrap().why,
+            NoAnswer::Reset,
+            "until it answers"
+        );
+        gone.answered();
+        gone.failed(NoAnswer::Reset, None);
+        assert_eq!(gone.failing(), None);
     }
 
     #[test]

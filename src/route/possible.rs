@@ -15,10 +15,15 @@ const MAX_STATES: usize = 5_000;
 impl Routes {
     /// Whether some route can have a name that `pattern` matches, in which `*` stands for any text.
     pub(crate) fn can_be_named(&self, pattern: &str) -> bool {
-        let mut declared = self.entries.iter();
-        declared.any(|entry| can_meet(pattern, &entry.name_pattern()))
+        self.can_be_declared(pattern)
             || can_meet(pattern, super::OTHER)
             || self.can_be_collapsed(pattern)
+    }
+
+    /// Whether an entry can give such a name, in which `*` stands for any text.
+    pub(crate) fn can_be_declared(&self, pattern: &str) -> bool {
+        let mut declared = self.entries.iter();
+        declared.any(|entry| can_meet(pattern, &entry.name_pattern()))
     }
 
     /// Whether an undeclared path can have such a name: `METHOD /path`, in which no segment looks like an id.

@@ -117,6 +117,7 @@ mod tests {
             let setting = Setting {
                 value: Value::from(*value),
                 source: Source::Api,
+                hidden: None,
             };
             ((*name).to_owned(), setting)
         });
@@ -159,7 +160,14 @@ mod tests {
     fn other_source_is_a_change_and_another_spelling_is_none() {
         let setting = |number: &str, source| {
             let value = serde_json::from_str(number).unwrap();
-            BTreeMap::from([("a".to_owned(), Setting { value, source })])
+            BTreeMap::from([(
+                "a".to_owned(),
+                Setting {
+                    value,
+                    source,
+                    hidden: None,
+                },
+            )])
         };
         let changed = |before, after| {
             let at = (1, Timestamp::UNIX_EPOCH);

@@ -287,7 +287,11 @@ pub(crate) fn is_reachable(authority: &Authority) -> bool {
 
 fn duration(at: &Cursor<'_>, range: Range) -> Result<Duration, ConfigError> {
     let what = "a duration such as 250ms, 10s, 5m, 1h or 7d";
-    let duration = at.parse_by(parse_duration, what)?;
+    let duration = at.parse_by(parse_duration, what).map_err(|mut fault| {
+        let meant = at.text().ok().and_then(meant_duration);
+        fault.message += &meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
+        fault
+    })?;
     let Some((least, greatest)) = range.ends() else {
         return Ok(duration);
     };
@@ -299,6 +303,24 @@ fn duration(at: &Cursor<'_>, range: Range) -> Result<Duration, ConfigError> {
         "" => format!("a duration of at least {least}"),
         _ => format!("a duration from {least} to {greatest}"),
     }))
+}
+
+/// A number with another name of a unit, or without any: seconds are meant then.
+fn meant_duration(text: &str) -> Option<String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let unit = unit.trim().to_lowercase();
+    let unit = match unit.as_str() {
+        "" | "sec" | "secs" | "second" | "seconds" => "s",
+        "msec" | "msecs" | "milli" | "millis" | "millisecond" | "milliseconds" => "ms",
+        "min" | "mins" | "minute" | "minutes" => "m",
+        "hr" | "hrs" | "hour" | "hours" => "h",
+        "day" | "days" => "d",
+        unit @ ("ms" | "s" | "m" | "h" | "d") => unit,
+        _ => return None,
+    };
+    let meant = format!("{number}{unit}");
+    parse_duration(&meant).map(|_| meant)
 }
 
 fn size(at: &Cursor<'_>, range: Range) -> Result<usize, ConfigError> {

@@ -172,10 +172,18 @@ mod tests {
         let setting = Setting {
             value: json!(0.5),
             source: settings::Source::Api,
+            hidden: None,
         };
         for revision in [2, 3] {
             let settings = BTreeMap::from([("sample.rate".to_owned(), setting.clone())]);
-            kept.keep(&changed, Settings { revision, settings });
+            kept.keep(
+                &changed,
+                Settings {
+                    revision,
+                    settings,
+                    warnings: Vec::new(),
+                },
+            );
         }
         assert!(database.settle(Duration::from_secs(20)));
         let expected = Kept {
@@ -203,6 +211,7 @@ mod tests {
                 Settings {
                     revision: 2,
                     settings,
+                    warnings: Vec::new(),
                 },
             );
             assert!(database.settle(Duration::from_secs(20)));

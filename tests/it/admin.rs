@@ -71,7 +71,10 @@ async fn settings_are_shown_with_their_revision_and_changed_under_it() {
     assert_eq!(after.status, 200, "{after:?}");
     assert_eq!(after.header("etag"), "\"8\"");
     let setting = &after.json()["settings"]["sample.rate"];
-    assert_eq!(setting, &json!({"value": 0.25, "source": "api"}));
+    assert_eq!(
+        setting,
+        &json!({"value": 0.25, "source": "api", "hidden": 0.05})
+    );
 
     for stale in ["\"7\"", "W/\"8\"", "8", "\"7\", \"9\""] {
         let refused = running.patch(&[("if-match", stale)], patch).await;

@@ -105,6 +105,24 @@ fn file_that_is_no_map_is_one_fault_and_an_empty_one_is_two() {
 }
 
 #[test]
+fn a_duration_in_other_words_names_what_is_meant() {
+    for (text, meant) in [
+        ("5", ", did you mean `5s`?"),
+        ("5 seconds", ", did you mean `5s`?"),
+        ("200 Millis", ", did you mean `200ms`?"),
+        ("2min", ", did you mean `2m`?"),
+        ("1 d", ", did you mean `1d`?"),
+        ("soon", ""),
+        ("x5s", ""),
+    ] {
+        let faults = faults(&format!("queue: {{max_age: {text}}}\n"));
+        let found = text.trim_matches('\'');
+        let expected = format!("7d, found `{found}`{meant}");
+        assert!(faults.ends_with(&expected), "{faults}");
+    }
+}
+
+#[test]
 fn every_fault_is_reported_at_once_by_line() {
     let folder = Folder::with(
         "listen: here\n\
@@ -125,7 +143,7 @@ fn every_fault_is_reported_at_once_by_line() {
          twinread.yaml:3:8: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found `ftp://old`\n\
          twinread.yaml:4:10: old.http2: expected true or false, found `maybe`\n\
          twinread.yaml:6:3: new: `url` is missing\n\
-         twinread.yaml:6:12: new.timeout: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `5`\n\
+         twinread.yaml:6:12: new.timeout: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `5`, did you mean `5s`?\n\
          twinread.yaml:7:1: unknown field `smaple`, did you mean `sample`?\n\
          twinread.yaml:9:9: sample.rate: expected a number from 0 to 1, found `1.5`\n\
          twinread.yaml:10:7: sample.by: expected null, header:NAME, cookie:NAME or trace, found `weather`\n\
@@ -195,7 +213,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "limits: {body_stall: 60}",
-        "22: limits.body_stall: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `60`",
+        "22: limits.body_stall: expected a duration such as 250ms, 10s, 5m, 1h or 7d, found `60`, did you mean `60s`?",
     ),
     (
         "limits: {streams: 0}",
@@ -248,7 +266,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "recheck: {after: [2s, 200ms]}",
-        "18: recheck.after: each delay is from the first difference on: expected them to grow",
+        "23: recheck.after[1]: expected delays that grow, because each is from the first difference on, found `200ms` after `2s`",
     ),
     (
         "recheck: {after: [0s]}",

@@ -153,7 +153,7 @@ fn a_patch_is_applied_whole_or_not_at_all() {
         ),
         (
             json!({"recheck": {"after": ["1s", "1s"]}}),
-            "recheck.after: each delay is from the first difference on: expected them to grow",
+            "recheck.after[1]: expected delays that grow, because each is from the first difference on, found `1s` after `1s`",
         ),
         (
             json!({"conditional": "skip"}),

@@ -395,7 +395,7 @@ fn set_status_and_gate_speak_with_the_running_process() {
     let settings = sidecar.ask("/v1/settings");
     assert_eq!(
         settings["settings"]["sample.rate"],
-        json!({"value": 0.5, "source": "api"})
+        json!({"value": 0.5, "source": "api", "hidden": 1.0})
     );
     assert_eq!(call(&["set", "sample.rate=5"]).0, Some(64));
     assert_eq!(

@@ -171,3 +171,42 @@ fn ten_typical_mistakes_show_what_the_page_quotes() {
         texts.iter().for_each(|text| assert_printed(text, &seen));
     }
 }
+
+#[test]
+fn a_listener_whose_port_is_taken_is_named_with_its_place() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let stacks = "old: {url: 'http://127.0.0.1:1'}\nnew: {url: 'http://127.0.0.1:2'}\n";
+    for (text, flag, expected) in [
+        (
+            format!("admin: 127.0.0.1:0\nlisten: {addr}\n"),
+            None,
+            "twinread.yaml:4:9: listen: ",
+        ),
+        (
+            format!("listen: 127.0.0.1:0\nadmin: {addr}\n"),
+            None,
+            "twinread.yaml:4:8: admin: ",
+        ),
+        (
+            "admin: 127.0.0.1:0\n".to_owned(),
+            Some(format!("--listen={addr}")),
+            "",
+        ),
+    ] {
+        std::fs::write(
+            folder.path().join("twinread.yaml"),
+            format!("{stacks}{text}"),
+        )
+        .unwrap();
+        let mut arguments = vec!["run", "--config=twinread.yaml"];
+        arguments.extend(flag.as_deref());
+        let output = run_in(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(69), "{output:?}");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        let expected =
+            format!("twinread: {expected}cannot listen on {addr}: Address already in use");
+        assert!(shown.contains(&expected), "{expected} in {shown}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Routes that the verdict does not depend on, and routes whose checks lead nowhere.
 
-use crate::support::{Caller, Reply, Sidecar, Stack, answer, eventually, printed_wide};
+use crate::support::{Caller, Reply, Sidecar, Stack, answer, eventually, printed_wide, twinread};
 use serde_json::Value;
 
 /// Each kind of route that keeps a verdict from being `safe`; `stack` is in what differs.
@@ -100,6 +100,37 @@ fn what_cannot_be_compared_is_named_with_cause_and_remedy() {
         );
         assert!(flowing.contains(TOO_LARGE), "{printed}");
     }
+}
+
+#[test]
+fn an_exempt_name_that_no_route_has_is_set_with_a_warning() {
+    let sidecar = sidecar("routes: [{name: 'op {op}', path: '/ops/{op}'}]\n");
+    sidecar.caller().get("/files/17");
+    let admin = format!("http://{}", sidecar.admin);
+    let set = |names: &str| {
+        let exempt = format!("verdict.exempt={names}");
+        let output = twinread()
+            .args(["set", &exempt, "--admin", &admin])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        let lines = shown.lines().filter(|line| line.starts_with("warning: "));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for known in ["GET /files/{}", "GET /f*", "op list", "other"] {
+        assert_eq!(set(known), "", "{known}");
+    }
+    let expected = "warning: verdict.exempt: no route has had the name `GET /file/{}` so far, did you mean `GET /files/{}`?";
+    for _ in 0..2 {
+        assert_eq!(set("GET /files/{},GET /file/{}"), expected);
+    }
+    let expected = "warning: verdict.exempt[0]: no route has the name `files`";
+    assert_eq!(set("files"), expected);
+    assert_eq!(
+        sidecar.ask("/v1/settings")["settings"]["verdict.exempt"]["value"],
+        serde_json::json!(["files"])
+    );
 }
 
 #[test]

@@ -15,6 +15,35 @@ fn write(sidecar: &Sidecar, text: &str) {
 }
 
 #[test]
+fn a_changed_value_that_the_api_hides_is_named() {
+    let sidecar = Sidecar::start(Stack::json(ONE).addr, Stack::json(ONE).addr, "");
+    let config = std::fs::read_to_string(sidecar.folder.path().join("twinread.yaml")).unwrap();
+    sidecar.patch(r#"{"queue": {"max_age": "7s"}}"#);
+    write(
+        &sidecar,
+        &format!("{config}queue: {{max_age: 9s, max_length: 99}}\n"),
+    );
+    let line = eventually("it is logged", || {
+        sidecar.logged("changed in the configuration, but the value that the API set stays; null returns to the file's").pop()
+    });
+    assert_eq!(line["name"], "queue.max_age");
+    let settings = sidecar.ask("/v1/settings")["settings"].clone();
+    let expected = json!({"value": "7s", "source": "api", "hidden": "9s"});
+    assert_eq!(settings["queue.max_age"], expected);
+    assert_eq!(
+        settings["queue.max_length"],
+        json!({"value": 99, "source": "file"})
+    );
+    let admin = format!("http://{}", sidecar.admin);
+    let args = ["status", "--once", "--admin", &admin];
+    let status = printed_wide(sidecar.folder.path(), &args);
+    assert!(
+        status.contains("changed by the API: queue.max_age (configured: 9s)"),
+        "{status}"
+    );
+}
+
+#[test]
 fn refused_reload_and_needed_restart_are_shown_until_they_end() {
     let sidecar = Sidecar::start(Stack::json(ONE).addr, Stack::json(ONE).addr, "");
     let config = std::fs::read_to_string(sidecar.folder.path().join("twinread.yaml")).unwrap();

@@ -158,6 +158,7 @@ fn settings() -> Value {
     ] {
         settings.insert(name.to_owned(), json!({"value": value, "source": source}));
     }
+    settings["sample.rate"]["hidden"] = json!(0.01);
     json!({"revision": 2, "settings": settings})
 }
 

@@ -80,6 +80,10 @@ fn a_primary_that_fails_later_is_seen_until_it_answers() {
         (readyz(&sidecar)["status"] == "ready").then_some(())
     });
     old.becomes(Reply::NOTHING);
+    for _ in 0..2 {
+        assert_eq!(sidecar.caller().get("/").status, 502);
+        assert!(readyz(&sidecar)["stacks"][0]["failing"].is_null());
+    }
     assert_eq!(sidecar.caller().get("/").status, 502);
     let ready = readyz(&sidecar);
     let impaired = format!(
@@ -95,8 +99,55 @@ fn a_primary_that_fails_later_is_seen_until_it_answers() {
     });
     assert_eq!(
         (&lines["stack"], &lines["attempts"]),
-        (&json!("old"), &json!(1))
+        (&json!("old"), &json!(3))
     );
+}
+
+#[test]
+fn a_control_instance_that_is_down_is_named_but_not_waited_for() {
+    let (old, new, nobody) = (
+        Stack::json(BODY),
+        Stack::json(r#"{"a": 2}"#),
+        Stack::nobody(),
+    );
+    let control = format!("control: {{url: 'http://{nobody}'}}\n");
+    let sidecar = Sidecar::rechecking(old.addr, new.addr, ("after: [1ms]", &control));
+    assert_eq!(sidecar.caller().get("/").status, 200);
+    let ready = eventually("it was asked", || {
+        let ready = readyz(&sidecar);
+        (ready["impaired"] != json!([])).then_some(ready)
+    });
+    let impaired =
+        format!("the control instance at http://{nobody} does not answer: connection refused");
+    assert_eq!(
+        (&ready["impaired"][0], &ready["status"]),
+        (&json!(impaired), &json!("ready"))
+    );
+    let shown = status(&sidecar);
+    assert!(
+        shown.contains(&format!("impaired: {impaired}\n")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn reads_past_the_bound_on_samples_are_noted() {
+    let (old, new) = (Stack::json(BODY), Stack::json(BODY));
+    let sidecar = Sidecar::start(old.addr, new.addr, "");
+    let noted = || readyz(&sidecar)["notes"].to_string();
+    assert!(!noted().contains("not sampled"), "{}", noted());
+    sidecar.patch(r#"{"sample": {"max_per_second": 1}}"#);
+    let mut caller = sidecar.caller();
+    for _ in 0..9 {
+        assert_eq!(caller.get("/").status, 200);
+    }
+    let count = sidecar.metric("twinread_bound_reached_total", "samples_per_second");
+    assert!(count >= 1.0, "{count}");
+    let note = format!(
+        "{count} reads not sampled since the start, because sample.max_per_second was reached"
+    );
+    assert!(noted().contains(&note), "{}", noted());
+    assert!(status(&sidecar).contains(&format!("note: {note}")));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use crate::{
     admin::documents::{ProcessHealth, Role, StackHealth},
     http_client::{Health, Target, dial},
-    ledger::{Gauges, Signal},
+    ledger::{Bound, Gauges, Signal},
     stack::Stack,
     store::Database,
+    verdict::Counted,
 };
 use std::{
     sync::{
@@ -24,6 +25,7 @@ pub struct Readiness {
     database: Database,
     /// Old first.
     stacks: [Arc<Health>; 2],
+    control: Option<Arc<Health>>,
     is_primary_reached: Arc<AtomicBool>,
     is_ending: Arc<AtomicBool>,
 }
@@ -35,11 +37,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Readiness {
     /// Not ready until the primary is reached.
-    pub fn new(gauges: Gauges, database: Database, stacks: [Arc<Health>; 2]) -> Self {
+    pub fn new(
+        gauges: Gauges,
+        database: Database,
+        stacks: [Arc<Health>; 2],
+        control: Option<Arc<Health>>,
+    ) -> Self {
         Self {
             gauges,
             database,
             stacks,
+            control,
             is_primary_reached: Arc::default(),
             is_ending: Arc::default(),
         }
@@ -91,7 +99,15 @@ impl Readiness {
     /// Intended states that are worth knowing.
     fn notes(&self) -> Vec<String> {
         let notes = self.database.notes().into_iter();
-        notes.map(str::to_owned).collect()
+        let mut notes: Vec<_> = notes.map(str::to_owned).collect();
+        let capped = self.gauges.bounds_reached(Bound::SamplesPerSecond);
+        if capped > 0 {
+            let reads = Counted(capped, "read");
+            notes.push(format!(
+                "{reads} not sampled since the start, because sample.max_per_second was reached"
+            ));
+        }
+        notes
     }
 
     /// Faults that do not stop the process from working.
@@ -101,11 +117,20 @@ impl Readiness {
         let named_here = |stack: &&StackHealth| is_reached || stack.role == Role::Shadow;
         let stacks = stacks.iter().filter(named_here);
         let mut impaired: Vec<_> = stacks.filter_map(StackHealth::trouble).collect();
+        if let Some(control) = &self.control
+            && let Some(failing) = control.failing()
+        {
+            let (url, cause) = (control.url(), failing.why);
+            impaired.push(format!(
+                "the control instance at {url} does not answer: {cause}"
+            ));
+        }
         if self.gauges.breaker_open.get() > 0 {
             impaired.push("the shadow's circuit breaker is open".to_owned());
         }
         if self.gauges.control_open.get() > 0 {
-            let detail = "the control instance does not answer, its circuit breaker is open: differences stay unconfirmed";
+            let detail =
+                "the control instance's circuit breaker is open: differences stay unconfirmed";
             impaired.push(detail.to_owned());
         }
         for signal in Signal::VARIANTS {

@@ -11,11 +11,14 @@ use crate::{
         table::Table,
         verdict::Summary,
     },
-    settings::Source,
+    settings::{Setting, Source},
     verdict::{Counted, Percent},
 };
 use anstream::adapter::strip_str;
 use serde_json::Value;
+
+/// Characters of the longest configured value that is shown next to a changed setting.
+const MAX_HIDDEN: usize = 24;
 
 /// How a snapshot is shown.
 #[derive(Clone, Debug)]
@@ -274,7 +277,17 @@ fn changed(look: &Look) -> Option<String> {
     let settings = look.settings.settings.iter();
     let names: Vec<_> = settings
         .filter(|(_, setting)| setting.source == Source::Api)
-        .map(|(name, _)| Printable(name).to_string())
+        .map(|(name, setting)| Printable(&format!("{name}{}", configured(setting))).to_string())
         .collect();
     (!names.is_empty()).then(|| format!("changed by the API: {}", names.join(", ")))
+}
+
+/// The value that a change through the API hides, if it is short.
+fn configured(setting: &Setting) -> String {
+    let hidden = setting.hidden.as_ref().map(|hidden| match hidden {
+        Value::String(text) => text.clone(),
+        hidden => hidden.to_string(),
+    });
+    let hidden = hidden.filter(|hidden| hidden.chars().count() <= MAX_HIDDEN);
+    hidden.map_or(String::new(), |hidden| format!(" (configured: {hidden})"))
 }

@@ -129,7 +129,7 @@ pub(super) fn judged<N>(sources: &Sources, value: fn(&RouteGauges) -> Option<N>)
 }
 
 pub(super) fn of_process<N>(figure: fn(&Process) -> N) -> Vec<Series<N>> {
-    let process = Process::read();
+    let process = Process::current();
     process
         .iter()
         .flat_map(|process| alone(figure(process)))

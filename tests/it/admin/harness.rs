@@ -267,7 +267,7 @@ pub(crate) async fn state() -> (AdminState, Parts) {
     let (rechecks, parts) = rechecks(&store, &ledger, (gauges.clone(), reports)).await;
     let stacks = healths(&config.get().old, &config.get().new);
     let state = AdminState {
-        readiness: Readiness::new(gauges.clone(), database.clone(), stacks),
+        readiness: Readiness::new(gauges.clone(), database.clone(), stacks, None),
         ledger,
         gauges,
         running,
