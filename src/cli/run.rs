@@ -61,7 +61,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
         Err(error) => {
             let [listen, admin] = listeners;
             let place = match error {
-                StartError::Bind { setting, .. } if setting == "listen" => listen,
+                StartError::Bind {
+                    setting: "listen", ..
+                } => listen,
                 StartError::Bind { .. } => admin,
                 _ => String::new(),
             };

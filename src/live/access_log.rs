@@ -27,6 +27,8 @@ pub(super) struct Line {
     answered_by: Option<AnsweredBy>,
     cause: Option<String>,
     took: Option<Duration>,
+    /// Whether all of the answer was passed on.
+    is_complete: bool,
 }
 
 /// Characters of a path or a method that a line shows.
@@ -71,6 +73,7 @@ impl Line {
             answered_by: None,
             cause: None,
             took: None,
+            is_complete: false,
         };
         (live.access_log != AccessLog::None).then(|| Box::new(line()))
     }
@@ -87,6 +90,10 @@ impl Line {
         });
     }
 
+    pub(super) fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
     pub(super) fn truncated(&mut self) {
         self.cause = Some(NoAnswer::Truncated.to_string());
     }
@@ -95,6 +102,8 @@ impl Line {
         self.took = Some(took);
         if self.status.is_none() {
             self.cause = Some("the caller left".to_owned());
+        } else if !self.is_complete && self.cause.is_none() {
+            self.cause = Some("the caller left within the answer".to_owned());
         }
     }
 

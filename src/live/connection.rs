@@ -162,7 +162,11 @@ impl Caller {
     pub(super) fn refused(&self, error: &hyper::Error, live: &Arc<LiveSettings>) {
         let (cause, status) = if error.is_parse_too_large() {
             self.gauges.bound_reached(Bound::Headers);
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            // As hyper answers.
+            let status = match error.to_string().as_str() {
+                "URI too long" => StatusCode::URI_TOO_LONG,
+                _ => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            };
             (LiveFailure::Limit, status)
         } else {
             (LiveFailure::BadRequest, StatusCode::BAD_REQUEST)
@@ -195,6 +199,11 @@ impl Exchange {
             if let Some(line) = &mut self.line {
                 line.answered_with(problem);
             }
+        }
+        if answer.body().is_sent_unasked()
+            && let Some(line) = &mut self.line
+        {
+            line.complete();
         }
         answer.body_mut().exchange = Some(self);
     }

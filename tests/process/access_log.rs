@@ -2,6 +2,7 @@
 
 use crate::support::{Reply, Sidecar, Stack, answer, eventually, json};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
 
 const LINE: &str = "live request";
 
@@ -105,6 +106,79 @@ fn a_caller_that_leaves_before_its_answer_has_a_line() {
         lines(&sidecar, 1),
         ["GET /slow GET /slow - - the caller left"]
     );
+}
+
+#[test]
+fn a_caller_that_leaves_within_its_answer_has_a_line() {
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
+    let old = Stack::replying(Reply::Hang(half.to_owned()));
+    let sidecar = Sidecar::start(old.addr, stack().addr, "access_log: errors\n");
+    let mut stream = std::net::TcpStream::connect(sidecar.listen).unwrap();
+    stream
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"half") {
+        let mut bytes = [0; 99];
+        let count = stream.read(&mut bytes).unwrap();
+        answer.extend_from_slice(&bytes[..count]);
+    }
+    drop(stream);
+    assert_eq!(
+        lines(&sidecar, 1),
+        ["GET /slow GET /slow 200 old the caller left within the answer"]
+    );
+}
+
+#[test]
+fn whole_answers_of_every_kind_are_no_errors() {
+    let old = Stack::start(|request| match request.split(' ').nth(1).unwrap() {
+        "/chunked" => Reply::Write(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n".to_owned(),
+        ),
+        "/trailers" => Reply::Write(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n"
+                .to_owned(),
+        ),
+        "/empty" => Reply::Write("HTTP/1.1 204 No Content\r\n\r\n".to_owned()),
+        "/same" => {
+            Reply::Write("HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n".to_owned())
+        }
+        "/closed" => Reply::Close("HTTP/1.0 200 OK\r\n\r\nall".to_owned()),
+        "/head" => Reply::Write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n".to_owned()),
+        _ => json("{}"),
+    });
+    let sidecar = Sidecar::start(old.addr, stack().addr, "access_log: all\n");
+    let mut asked = 0;
+    for (method, path) in [
+        ("GET", "/chunked"),
+        ("GET", "/trailers"),
+        ("GET", "/empty"),
+        ("GET", "/same"),
+        ("GET", "/closed"),
+        ("HEAD", "/head"),
+        ("GET", "/"),
+    ] {
+        let mut stream = std::net::TcpStream::connect(sidecar.listen).unwrap();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: a\r\nte: trailers\r\nconnection: close, te\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        asked += 1;
+    }
+    let lines = lines(&sidecar, asked);
+    assert!(lines.iter().all(|line| line.ends_with(" -")), "{lines:#?}");
+}
+
+#[test]
+fn a_target_that_is_too_long_is_logged_as_it_is_answered() {
+    let more = "access_log: errors\nlimits: {header_bytes: 256KiB}\n";
+    let sidecar = Sidecar::start(stack().addr, stack().addr, more);
+    let request = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(70_000));
+    assert_eq!(sidecar.caller().send(&request).status, 414);
+    let expected = "- - - 414 twinread the head of the request is not acceptable";
+    assert_eq!(lines(&sidecar, 1), [expected]);
 }
 
 #[test]

@@ -140,6 +140,19 @@ impl ResponseBody {
         }
     }
 
+    /// The caller's side has all of the answer.
+    fn complete(&mut self) {
+        let line = self.exchange.as_mut().map(|exchange| &mut exchange.line);
+        if let Some(Some(line)) = line {
+            line.complete();
+        }
+    }
+
+    /// Whether hyper will send it without asking for a frame.
+    pub(in crate::live) fn is_sent_unasked(&self) -> bool {
+        matches!(self.source, Source::Untold(_)) || self.is_end_stream()
+    }
+
     /// Removes trailers from the stream where hyper would not send them.
     fn divert(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match frame.into_trailers() {
@@ -171,10 +184,15 @@ impl Body for ResponseBody {
         match ready!(this.poll_source(cx)) {
             Some(Ok(frame)) => {
                 this.show(Some(&frame));
+                // hyper asks no more after trailers, and at the declared length.
+                if frame.is_trailers() || this.is_end_stream() {
+                    this.complete();
+                }
                 Poll::Ready(this.divert(frame).map(Ok))
             }
             None => {
                 this.show(None);
+                this.complete();
                 Poll::Ready(None)
             }
             Some(Err(error)) => {

@@ -250,15 +250,21 @@ pub(super) fn select(
     let mut classes = database.prepare_cached(classes)?;
     let classes = classes.query_map([MISMATCH, NOISE], |row| Ok([row.get(0)?, row.get(1)?]))?;
     let classes: Vec<[i64; 2]> = classes.collect::<Result<_, _>>()?;
-    let per_class = (most / classes.len().max(1)).clamp(1, per_class);
-    let mut numbers = Vec::new();
+    let mut of_classes = Vec::new();
     for [class, outcome] in classes {
         let wanted = Wanted {
             epoch,
             ..Wanted::of_class(class, per_class)
         };
-        numbers.append(&mut find(database, NUMBERS_OF_CLASS, outcome, wanted)?);
+        of_classes.push(find(database, NUMBERS_OF_CLASS, outcome, wanted)?);
     }
+    // Classes without an example in that epoch take no share.
+    let sharing = of_classes.iter().filter(|numbers| !numbers.is_empty());
+    let per_class = (most / sharing.count().max(1)).clamp(1, per_class);
+    let numbers = of_classes.into_iter();
+    let mut numbers: Vec<_> = numbers
+        .flat_map(|numbers| numbers.into_iter().take(per_class))
+        .collect();
     numbers.sort_unstable_by_key(|number| Reverse(*number));
     numbers.dedup();
     Ok(Selected {

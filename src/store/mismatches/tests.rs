@@ -502,6 +502,27 @@ fn an_epoch_has_its_own_classes_counts_and_examples() {
 }
 
 #[test]
+fn classes_of_other_epochs_take_no_share_of_a_selection() {
+    let kept = Kept::new(Config::default());
+    let past: Vec<_> = (1..=6)
+        .map(|number| mismatch(number, &[&format!("past{number}")]))
+        .collect();
+    kept.keep(&past);
+    let present: Vec<_> = (11..=18)
+        .map(|number| later(number, &["present"]))
+        .collect();
+    kept.keep(&present);
+    let select = |epoch| {
+        let read = |from: &_| query::select(from, epoch, 7, 50);
+        let selected = kept.store.database.read(read).unwrap();
+        (selected.numbers.len(), selected.per_class)
+    };
+    assert_eq!(select(Some("e2")), (7, 7));
+    assert_eq!(select(Some("e1")), (6, 1));
+    assert_eq!(select(None), (7, 1));
+}
+
+#[test]
 fn counts_of_the_oldest_epochs_go() {
     let kept = Kept::new(Config::default());
     let of = |epoch: u64| Report {
