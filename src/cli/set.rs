@@ -15,16 +15,16 @@ use std::process::ExitCode;
 /// Change settings of a running twinread, from the next request on
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
+A list is replaced as a whole, so name all of its items:
+`twinread set 'verdict.exempt=GET /files/{},get-report'`
+
 Exit codes:
   0   all are in force
   64  wrong arguments, or refused: nothing has changed
   69  no twinread answers
 
-Examples:
-  twinread set sample.rate=0.2 new.timeout=2s
-
-A list is replaced as a whole, so name all of its items, here two routes:
-  twinread set verdict.exempt='GET /files/{},get-report'")]
+Example:
+  twinread set sample.rate=0.2 new.timeout=2s")]
 pub(crate) struct Args {
     /// What to change, such as sample.rate=0.2 or recheck.after=1s,5s; NAME=null returns to the file's value
     #[arg(
