@@ -1,7 +1,8 @@
 //! Names of routes, under which all per-route figures are kept.
 //!
 //! Entries of the section `routes` are tried in order; the first match gives the name. An unmatched path is named by
-//! its method and path, with segments collapsed that look like ids or follow a secret name: `GET /orders/{}`.
+//! its method and path, with segments collapsed that look like ids or follow a secret name: `GET /orders/{}`. A call of
+//! gRPC is named by service and method: `shop.v1.Catalogue/Get`.
 //! [`Positions`] learns from such names and collapses more of them. Names are bounded in length whatever a caller
 //! sends; the ledger bounds their number.
 
@@ -24,7 +25,10 @@ pub(crate) use keys::Keys;
 pub(crate) use positions::{ENOUGH, Positions};
 pub(crate) use selector::{Fit, Selector};
 
-use crate::spanned_yaml::{ConfigErrors, Cursor, Form, Setting, reference};
+use crate::{
+    spanned_yaml::{ConfigErrors, Cursor, Form, Setting, reference},
+    value::{format::media_type, grpc},
+};
 use http::{HeaderMap, Method};
 use regex::Regex;
 use serde_json::{Value, json};
@@ -34,6 +38,9 @@ use tree::Tree;
 
 /// The route of all requests beyond `max_routes`. No entry may have this name.
 pub(crate) const OTHER: &str = "other";
+
+/// Maximum length of a method's name with its service, in bytes.
+const MAX_CALL: usize = 200;
 
 /// The head of a request: what it is named and classified by before its body has come.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +150,9 @@ impl Routes {
             Some((entry, Fit::Fits)) => Naming::Named(entry.name(head, body.as_ref()), Some(entry)),
             Some((_, Fit::ByBody)) => Naming::NeedsBody,
             Some((_, Fit::Misses)) | None => {
+                if let Some(name) = called(head) {
+                    return Naming::Named(Cow::Owned(name.to_owned()), None);
+                }
                 let name = collapsed(head.method, head.path, &self.secrets);
                 Naming::Named(Cow::Owned(name), None)
             }
@@ -198,6 +208,24 @@ impl Routes {
     pub fn declared(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(Entry::fixed_name)
     }
+}
+
+/// The method that a call of gRPC names, `package.Service/Method`, if it is a name that a descriptor can have.
+fn called<'h>(head: &Head<'h>) -> Option<&'h str> {
+    let is_call = head.method == Method::POST && grpc::is_grpc(media_type(head.headers));
+    let name = head.path.strip_prefix('/').filter(|_| is_call)?;
+    (name.len() <= MAX_CALL && is_call_name(name)).then_some(name)
+}
+
+fn is_call_name(name: &str) -> bool {
+    let is_name = |part: &str, more: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    let parts = name.split_once('/');
+    parts.is_some_and(|(service, method)| is_name(service, "_.") && is_name(method, "_"))
 }
 
 #[cfg(test)]
@@ -327,6 +355,41 @@ mod tests {
             "[5].name: a required route needs a name without captures",
         ] {
             assert!(faults.contains(expected), "{expected}\nnot in\n{faults}");
+        }
+    }
+
+    #[test]
+    fn call_of_grpc_is_named_by_service_and_method() {
+        let routes = routes("[{name: put, path: '/shop.v1.Catalogue/Put'}]").unwrap();
+        let named = |method: &str, path: &str, content_type: &'static str| {
+            let content_type = HeaderValue::from_static(content_type);
+            let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, content_type)]);
+            let head = Head {
+                method: &method.parse().unwrap(),
+                path,
+                query: None,
+                headers: &headers,
+            };
+            match routes.name(&head, None) {
+                Naming::Named(name, _) => name.into_owned(),
+                Naming::NeedsBody => unreachable!("no entry has a JSON field"),
+            }
+        };
+        let grpc = "application/grpc+proto; a=b";
+        let get = "/shop.v1.Catalogue/GetItemsWithRatingsV2b3c4";
+        assert_eq!(named("POST", get, grpc), get[1..]);
+        assert!(routes.can_be_named(&get[1..]) && routes.can_be_named("shop.*/Get*"));
+        assert!(!routes.can_be_named("shop.v1.Catalogue"));
+        assert_eq!(named("POST", "/shop.v1.Catalogue/Put", grpc), "put");
+        for (method, path, content_type) in [
+            ("GET", "/a.B/C", grpc),
+            ("POST", "/a.B/C", "application/json"),
+            ("POST", "/a.B/C/D", grpc),
+            ("POST", "/a.B", grpc),
+            ("POST", "/a.B/C%20D", grpc),
+        ] {
+            let name = named(method, path, content_type);
+            assert!(name.starts_with(&format!("{method} /a.B")), "{name}");
         }
     }
 

@@ -141,11 +141,12 @@ struct ByName {
 
 impl RuleSet {
     /// Built-in rule files, each with its name and text.
-    pub const BUILTIN: [(&str, &str); 5] = [
+    pub const BUILTIN: [(&str, &str); 6] = [
         ("http", include_str!("../rules/http.yaml")),
         ("json-api", include_str!("../rules/json-api.yaml")),
         ("aws", include_str!("../rules/aws.yaml")),
         ("graphql", include_str!("../rules/graphql.yaml")),
+        ("grpc", include_str!("../rules/grpc.yaml")),
         ("demo", include_str!("../rules/demo.yaml")),
     ];
 

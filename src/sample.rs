@@ -9,7 +9,7 @@ mod sampling;
 
 pub use frequency::Frequency;
 pub(crate) use key::By;
-pub(crate) use reads::Declared;
 pub use reads::Reads;
+pub(crate) use reads::{Calls, Declared};
 pub use sampling::Sampling;
 pub(crate) use sampling::{Ask, Decision, Wish};

@@ -61,7 +61,7 @@ impl Config {
         faults.collect(check_capture(at));
         faults.collect(check_version_header(at));
         let stacks = faults.collect(Stacks::read(at, &inputs.hosts)).flatten();
-        let Some((settings, stacks)) = settings.zip(stacks) else {
+        let Some((mut settings, stacks)) = settings.zip(stacks) else {
             return Err(faults);
         };
         let routes = settings.routes.clone();
@@ -73,10 +73,13 @@ impl Config {
             settings: &settings,
             routes: &routes,
             rules,
+            descriptors: &inputs.described.descriptors,
         };
         warnings.extend(warnings::of(at, valid));
+        let descriptors = &inputs.described.descriptors;
+        settings.reads = Arc::new(settings.reads.without_streams(descriptors));
         let comparing = CompareConfig {
-            descriptors: inputs.described.descriptors.clone(),
+            descriptors: descriptors.clone(),
             ..CompareConfig::new(rules.clone(), settings.compare.clone())
         };
         faults.into_result(Self {

@@ -5,9 +5,9 @@ use crate::{
     compare, live,
     route::{Entry, Routes, Selector},
     rules::{Rule, RuleSet, Target},
-    sample::By,
+    sample::{By, Calls},
     spanned_yaml::{ConfigError, Cursor, closest},
-    value::format::Format,
+    value::{format::Format, grpc::Descriptors},
     verdict::{DistinctKeys, Percent, RequiredRoutes, Trials},
 };
 use http::Method;
@@ -19,6 +19,7 @@ pub(super) struct Valid<'c> {
     /// Those of all sources.
     pub(super) routes: &'c Routes,
     pub(super) rules: &'c RuleSet,
+    pub(super) descriptors: &'c Descriptors,
 }
 
 /// All warnings about a configuration; `root` is the whole of it.
@@ -27,6 +28,7 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         settings,
         routes,
         rules,
+        descriptors,
     } = valid;
     let mut warnings = Vec::new();
     warnings.extend(too_few_keys(root, settings));
@@ -37,6 +39,10 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
     let reads = items(&at(root, &["reads"]));
     for (selector, at) in settings.reads.selectors().zip(&reads) {
         warnings.extend(unmatched(selector, at));
+    }
+    for (calls, at) in settings.reads.calls().zip(&reads) {
+        let grpc = self::at(at, &["grpc"]);
+        warnings.extend(calls.and_then(|calls| of_calls(calls, &grpc, descriptors)));
     }
     warnings.extend(of_routes(root, settings));
     warnings.extend(too_many_routes(root, valid));
@@ -141,6 +147,27 @@ fn unmatched(selector: &Selector, at: &Cursor<'_>) -> Option<ConfigError> {
     selector.is_impossible().then(|| at.fault(message))
 }
 
+/// Why calls of gRPC are not compared by field, or not at all.
+fn of_calls(calls: &Calls, at: &Cursor<'_>, descriptors: &Descriptors) -> Option<ConfigError> {
+    let (streams, others): (Vec<_>, Vec<_>) = calls
+        .described(descriptors)
+        .partition(|(_, call)| call.request.is_stream);
+    if streams.is_empty() && others.is_empty() {
+        let message =
+            "no file of grpc.descriptors has such a method, so its messages are compared as bytes";
+        return Some(at.fault(message));
+    }
+    let mut names: Vec<_> = streams
+        .iter()
+        .map(|(path, _)| path.trim_start_matches('/'))
+        .collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        at.fault(format!("never sampled, because it takes a stream: {names}"))
+    })
+}
+
 /// A name, with `*` for any text, that no route can have.
 fn unknown_route(at: &Cursor<'_>, routes: &Routes) -> Option<ConfigError> {
     let name = at.text().ok().filter(|name| !routes.can_be_named(name))?;
@@ -156,6 +183,7 @@ fn of_rule(rule: &Rule, at: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
         settings,
         routes,
         rules,
+        ..
     } = valid;
     let names = items(&self::at(at, &["when", "routes"])).into_iter();
     let mut warnings: Vec<_> = names

@@ -5,7 +5,9 @@ use crate::{
     outcome::Outcome,
     pipeline::{Report, ReportedDifference, SentRequest},
     trace_context::TraceContext,
+    value::grpc,
 };
+use http::{Method, header::CONTENT_TYPE};
 use opentelemetry::{
     InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{Event, Link, SpanContext, SpanKind, Status, TraceState},
@@ -64,13 +66,13 @@ fn check(report: &Report, scope: &InstrumentationScope) -> SpanData {
     }
 }
 
-/// One request, by the conventions for HTTP clients.
+/// One request, by the conventions for HTTP clients, or for those of gRPC.
 fn request(sent: &SentRequest, report: &Report, scope: &InstrumentationScope) -> SpanData {
     let own = TraceContext {
         span_id: sent.span_id,
         ..report.span.clone()
     };
-    let error = error_type(sent);
+    let error = error_type(sent, report);
     let mut attributes = request_attributes(sent, report);
     let status = if error.is_some() {
         Status::error("")
@@ -83,7 +85,10 @@ fn request(sent: &SentRequest, report: &Report, scope: &InstrumentationScope) ->
         parent_span_id: report.span.span_id.into(),
         parent_span_is_remote: false,
         span_kind: SpanKind::Client,
-        name: report.request.method.clone().into(),
+        name: rpc_method(report)
+            .unwrap_or(&report.request.method)
+            .to_owned()
+            .into(),
         start_time: sent.started,
         end_time: sent.ended,
         attributes,
@@ -113,11 +118,20 @@ fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
             .to_owned(),
     };
     let mut attributes = vec![
-        KeyValue::new("http.request.method", request.method.clone()),
         KeyValue::new("server.address", address),
-        KeyValue::new("url.full", url),
         KeyValue::new("twinread.stack", sent.stack.name()),
     ];
+    if let Some(method) = rpc_method(report) {
+        attributes.push(KeyValue::new("rpc.system.name", "grpc"));
+        attributes.push(KeyValue::new("rpc.method", method.to_owned()));
+    } else {
+        attributes.push(KeyValue::new("http.request.method", request.method.clone()));
+        attributes.push(KeyValue::new("url.full", url));
+    }
+    if let Some(code) = sent.grpc_status {
+        let name = grpc::status_name(code);
+        attributes.push(KeyValue::new("rpc.response.status_code", name.into_owned()));
+    }
     if matches!(target.via, Via::Tcp) {
         attributes.push(KeyValue::new("server.port", i64::from(target.port())));
     }
@@ -128,9 +142,23 @@ fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
     attributes
 }
 
-/// For a client, an answer of 400 or more is an error as well.
-fn error_type(sent: &SentRequest) -> Option<String> {
+/// The method that a call of gRPC names: `package.Service/Method`.
+fn rpc_method(report: &Report) -> Option<&str> {
+    let headers = report.request.headers.iter();
+    let mut types = headers.filter(|(name, _)| name == CONTENT_TYPE.as_str());
+    let media_type = types.next()?.1.split(';').next()?;
+    let is_call =
+        grpc::is_grpc(media_type.trim()) && report.request.method == Method::POST.as_str();
+    is_call.then(|| report.request.path.trim_start_matches('/'))
+}
+
+/// For a client, an answer of 400 or more is an error as well, and so is a call that did not end well.
+fn error_type(sent: &SentRequest, report: &Report) -> Option<String> {
+    let code = sent.grpc_status.filter(|_| rpc_method(report).is_some());
     match sent.result {
+        Ok(200) if code.is_some_and(|code| code != 0) => {
+            code.map(|code| grpc::status_name(code).into_owned())
+        }
         Ok(status) => (status >= 400).then(|| status.to_string()),
         Err(kind) => Some(kind.to_owned()),
     }

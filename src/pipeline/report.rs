@@ -80,6 +80,8 @@ pub struct SentRequest {
     pub ended: SystemTime,
     /// The status, or the kind of error that prevented an answer.
     pub result: Result<u16, &'static str>,
+    /// What `grpc-status` says, if it was a call of gRPC.
+    pub grpc_status: Option<u32>,
 }
 
 /// The request of a check after redaction.

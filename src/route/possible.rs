@@ -18,6 +18,7 @@ impl Routes {
         self.can_be_declared(pattern)
             || can_meet(pattern, super::OTHER)
             || self.can_be_collapsed(pattern)
+            || super::is_call_name(&pattern.replace('*', "x"))
     }
 
     /// Whether an entry can give such a name, in which `*` stands for any text.

@@ -6,14 +6,14 @@ use crate::{
     rules::InvalidPath,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Key, reference},
 };
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, header};
 use jsonpath_rust::{
     parser::{model::JpQuery, parse_json_path},
     query::js_path_process,
 };
 use regex::Regex;
 use serde_json::{Value, json};
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, sync::LazyLock};
 
 /// Conditions on a request. All must hold; an absent condition always holds.
 ///
@@ -73,6 +73,20 @@ impl Selector {
             fields.faults.push(fields.at.fault(message));
         }
         selector
+    }
+
+    /// Selects calls of gRPC by their paths.
+    pub(crate) fn of_calls(path: Regex) -> Self {
+        static CONTENT_TYPE: LazyLock<Regex> = LazyLock::new(|| {
+            let pattern = Regex::new(r"(?i)^\s*application/grpc(\+[^;]*)?\s*(;|$)");
+            pattern.expect("the pattern must be valid")
+        });
+        Self {
+            methods: vec![Method::POST],
+            path: Some(Path::Pattern(path)),
+            headers: vec![(header::CONTENT_TYPE, CONTENT_TYPE.clone())],
+            json: Vec::new(),
+        }
     }
 
     /// Adds the schemas of the fields that [`take`](Self::take) takes.

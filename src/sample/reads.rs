@@ -1,5 +1,6 @@
 //! Decides which requests are reads. Only reads are sent twice; nothing else is ever replayed.
 
+mod calls;
 mod disguise;
 mod graphql;
 mod parameters;
@@ -9,11 +10,17 @@ mod tests;
 use crate::{
     route::{Fit, Head, JsonBody, Selector},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Fields, Form, Setting, built_in},
-    value::{content_type::ContentType, format::Format},
+    value::{
+        content_type::ContentType,
+        format::Format,
+        grpc::{self, Descriptors},
+    },
 };
+pub(crate) use calls::Calls;
 use disguise::Override;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
+use std::{collections::HashSet, sync::Arc};
 
 /// The section `reads`. A request is a read if it fits one declaration completely and no stack can interpret it
 /// otherwise.
@@ -23,8 +30,14 @@ use serde_json::{Value, json};
 ///   that has this header twice.
 /// - A declaration that inspects the body requires strict JSON under one content type that says so. A body that names a
 ///   member twice in one object (ignoring case), or also in the query string, is no read.
+/// - A call of gRPC is a read only if its body is exactly one message, and no descriptor says that the method takes a
+///   stream.
 #[derive(Clone, Debug)]
-pub struct Reads(Vec<Declaration>);
+pub struct Reads {
+    declarations: Vec<Declaration>,
+    /// Paths of methods that take a stream.
+    streams: Arc<HashSet<String>>,
+}
 
 /// The methods that a read may have: safe ones, and POST, which searches and remote calls use.
 const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "QUERY"];
@@ -43,6 +56,8 @@ struct Declaration {
     selector: Selector,
     /// Whether it must be a GraphQL request that runs a query.
     is_graphql: bool,
+    /// The methods of gRPC that it declares.
+    calls: Option<Calls>,
 }
 
 // === impl Reads ===
@@ -54,18 +69,46 @@ impl Reads {
     /// Every fault of every declaration. Each must name methods, because a declaration for all of them would declare
     /// DELETE to be a read.
     pub fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
-        at.each(Declaration::read).map(Self)
+        let declarations = at.each(Declaration::read)?;
+        Ok(Self {
+            declarations,
+            streams: Arc::default(),
+        })
+    }
+
+    /// Excludes calls whose methods take a stream. Such a stream cannot be replayed.
+    #[must_use]
+    pub(crate) fn without_streams(&self, descriptors: &Descriptors) -> Self {
+        let streams = descriptors
+            .calls()
+            .filter(|(_, call)| call.request.is_stream);
+        Self {
+            declarations: self.declarations.clone(),
+            streams: Arc::new(streams.map(|(path, _)| path.to_owned()).collect()),
+        }
     }
 
     /// What each declaration selects, in order.
     pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
-        self.0.iter().map(|declaration| &declaration.selector)
+        self.declarations
+            .iter()
+            .map(|declaration| &declaration.selector)
+    }
+
+    /// The methods of gRPC that each declaration names, if it does.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = Option<&Calls>> {
+        self.declarations
+            .iter()
+            .map(|declaration| declaration.calls.as_ref())
     }
 
     /// Classifies a request before its body has come.
     pub fn classify(&self, head: &Head<'_>) -> Declared {
         let mut declared = Declared::NotRead;
-        for declaration in &self.0 {
+        for declaration in &self.declarations {
+            if declaration.calls.is_some() && self.streams.contains(head.path) {
+                continue;
+            }
             match declaration.classify(head) {
                 Declared::Read => return Declared::Read,
                 Declared::ByBody => declared = Declared::ByBody,
@@ -79,8 +122,9 @@ impl Reads {
     pub fn admits_body(&self, head: &Head<'_>, body: &[u8]) -> bool {
         let json = JsonBody::new(body);
         let method_override = Override::of(head.method, head.headers);
-        self.0
+        self.declarations
             .iter()
+            .filter(|declaration| declaration.calls.is_none() || !self.streams.contains(head.path))
             .any(|declaration| declaration.admits(head, body, &json))
             && !method_override.is_in(body, || json.json())
     }
@@ -97,16 +141,27 @@ impl Setting for Reads {
     const FORM: Form<Self> = Form {
         read: |at, _| Self::read(at),
         schema: |_| {
-            let mut fields = json!({"graphql": {
-                "description": "Requests of GraphQL of which the operation that is run is a query: by the document in \
-                                the body, parsed.",
-                "enum": ["query"],
-            }});
+            let mut fields = json!({
+                "graphql": {
+                    "description": "Requests of GraphQL of which the operation that is run is a query: by the document \
+                                    in the body, parsed.",
+                    "enum": ["query"],
+                },
+                "grpc": {
+                    "description": "Methods of gRPC as service/method, in place of all other fields: * stands for any \
+                                    text, {a,b} for one of these. A call is a read if it is one message.",
+                    "type": "string",
+                    "pattern": "^[A-Za-z0-9_.*,{}]+/[A-Za-z0-9_.*,{}]+$",
+                },
+            });
             Selector::describe(&mut fields);
             fields["methods"]["items"] = json!({"enum": METHODS});
             json!({"type": "array", "items": {
                 "type": "object",
-                "required": ["methods"],
+                "anyOf": [
+                    {"required": ["methods"], "not": {"required": ["grpc"]}},
+                    {"required": ["grpc"], "maxProperties": 1},
+                ],
                 "additionalProperties": false,
                 "properties": fields,
             }})
@@ -119,6 +174,10 @@ impl Setting for Reads {
 impl Declaration {
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigErrors> {
         let mut fields = Fields::of(at.clone());
+        if at.node.get("grpc").is_some_and(|grpc| !grpc.is_null()) {
+            return Self::read_calls(fields);
+        }
+        let _ = fields.take("grpc");
         let selector = Selector::take(&mut fields, read_method);
         let graphql = fields.optional("graphql", |at| match at.text()? {
             "query" => Ok(()),
@@ -135,6 +194,26 @@ impl Declaration {
         fields.finish().into_result(Self {
             selector,
             is_graphql: graphql.is_some(),
+            calls: None,
+        })
+    }
+
+    /// Methods of gRPC say all that a request needs.
+    fn read_calls(mut fields: Fields<'_>) -> Result<Self, ConfigErrors> {
+        let calls = fields.required("grpc", Calls::read);
+        for name in ["methods", "path", "header", "json", "graphql"] {
+            if let Some(at) = fields.take(name) {
+                fields
+                    .faults
+                    .push(at.fault("`grpc` leaves no choice of it"));
+            }
+        }
+        fields.finish().into_result(())?;
+        let calls = calls.expect("a field that is missing is a fault");
+        Ok(Self {
+            selector: calls.selector(),
+            is_graphql: false,
+            calls: Some(calls),
         })
     }
 
@@ -158,6 +237,7 @@ impl Declaration {
             && self.selector.fit(head, Some(json)) == Fit::Fits
             && (self.selector.json.is_empty() || !is_said_twice(head, json))
             && (!self.is_graphql || runs_query(head, body, json))
+            && (self.calls.is_none() || grpc::is_one_message(body))
     }
 
     /// Whether a stack may interpret the request by something that the declaration does not check.
@@ -173,7 +253,7 @@ impl Declaration {
     }
 
     fn looks_into_body(&self) -> bool {
-        !self.selector.json.is_empty() || self.is_graphql
+        !self.selector.json.is_empty() || self.is_graphql || self.calls.is_some()
     }
 
     fn wants_json(&self, head: &Head<'_>) -> bool {

@@ -12,6 +12,7 @@ use crate::{
     outcome::{Outcome, Reason},
     pipeline::{ReadRequest, SentRequest, Span, TimedAnswer},
     stack::Stack,
+    value::grpc,
 };
 use bytes::Bytes;
 use std::{
@@ -132,6 +133,9 @@ impl DualReader<'_> {
             Ok(answer) => Some(Ok(answer.status.as_u16())),
             Err(failure) => failure.of_sent().map(Err),
         };
+        let answered = answer.as_ref().ok();
+        let grpc_status =
+            answered.and_then(|answer| grpc::status(&answer.headers, &answer.trailers));
         if let Some(result) = result {
             self.span.add(SentRequest {
                 stack,
@@ -140,6 +144,7 @@ impl DualReader<'_> {
                 started,
                 ended: started + took,
                 result,
+                grpc_status,
             });
         }
         answer.map(|answer| TimedAnswer { answer, took })

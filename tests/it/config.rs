@@ -148,7 +148,7 @@ fn every_fault_is_reported_at_once_by_line() {
          twinread.yaml:9:9: sample.rate: expected a number from 0 to 1, found `1.5`\n\
          twinread.yaml:10:7: sample.by: expected null, header:NAME, cookie:NAME or trace, found `weather`\n\
          twinread.yaml:11:9: rules[0]: cannot read gone.yaml: No such file or directory (os error 2)\n\
-         twinread.yaml:11:20: rules[1]: there are no built-in rules `none`, expected one of http, json-api, aws, graphql, demo"
+         twinread.yaml:11:20: rules[1]: there are no built-in rules `none`, expected one of http, json-api, aws, graphql, grpc, demo"
     );
 }
 

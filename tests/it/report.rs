@@ -326,6 +326,51 @@ fn sent(stack: Stack, span_id: u64, result: Result<u16, &'static str>) -> SentRe
         started: ended - Duration::from_millis(3),
         ended,
         result,
+        grpc_status: None,
+    }
+}
+
+#[tokio::test]
+async fn requests_of_grpc_are_spans_by_its_own_conventions() {
+    let mut report = check(MISMATCH);
+    report.request.method = "POST".to_owned();
+    report.request.path = "/shop.v1.Catalogue/Get".to_owned();
+    let grpc = (
+        "content-type".to_owned(),
+        "application/grpc+proto; a=b".to_owned(),
+    );
+    report.request.headers = vec![grpc];
+    let codes = [Some(0), Some(5), None];
+    let results = [Ok(200), Ok(200), Err("timeout")];
+    report.sent = codes
+        .into_iter()
+        .zip(results)
+        .map(|(grpc_status, result)| SentRequest {
+            grpc_status,
+            ..sent(Stack::New, 0x11, result)
+        })
+        .collect();
+    let (_, request) = exported(Protocol::Grpc, report).await;
+
+    let spans = spans(&request);
+    assert_eq!(spans.len(), 4);
+    for (child, (code, error)) in spans[1..].iter().zip([
+        (Some("OK"), None),
+        (Some("NOT_FOUND"), Some("NOT_FOUND")),
+        (None, Some("timeout")),
+    ]) {
+        let found = |key: &str| text(&child.attributes, key);
+        assert_eq!(child.name, "shop.v1.Catalogue/Get");
+        assert_eq!(found("rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(
+            found("rpc.method").as_deref(),
+            Some("shop.v1.Catalogue/Get")
+        );
+        assert_eq!(found("rpc.response.status_code").as_deref(), code);
+        assert_eq!(found("error.type").as_deref(), error);
+        assert_eq!(found("http.request.method"), None);
+        let status = child.status.as_ref().unwrap().code();
+        assert_eq!(status == StatusCode::Error, error.is_some());
     }
 }
 

@@ -179,7 +179,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "builtin.test.yaml",
-        "builtin.test.yaml:1:9: there are no built-in rules `no`, expected one of http, json-api, aws, graphql, demo\n",
+        "builtin.test.yaml:1:9: there are no built-in rules `no`, expected one of http, json-api, aws, graphql, grpc, demo\n",
     ),
     ("wrong.test.yaml", WRONG_REPORT),
     (
@@ -237,7 +237,7 @@ fn rule_files_are_checked_together() {
     let expected = "\
 cannot read gone.yaml: No such file or directory (os error 2)
 empty holds no rules (*.yaml)
-there are no built-in rules `htp`, expected one of http, json-api, aws, graphql, demo
+there are no built-in rules `htp`, expected one of http, json-api, aws, graphql, grpc, demo
 rules/b.yml:1:14: the id `clock` is taken, see rules/a.yaml:2:10
 rules/b.yml:1:38: rules[0].at: not a JSONPath (RFC 9535), see its column 5: expected a quoted name, an index, a slice, `*`, `?` with a condition, found its end
 rules/b.yml:1:45: rules[0].do: unknown action `ignor`, did you mean `ignore`?

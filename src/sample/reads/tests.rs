@@ -327,3 +327,104 @@ fn a_declaration_without_methods_is_refused() {
     assert!(text.contains("[0]: `methods` is missing"), "{text}");
     assert!(text.contains("did you mean `methods`?"), "{text}");
 }
+
+#[test]
+fn call_of_grpc_is_a_read_if_it_is_named_and_is_one_message() {
+    let reads = reads("[{methods: [GET]}, {grpc: 'shop.v1.Catalogue/{Get,List}*'}]").unwrap();
+    let grpc = ("content-type", "application/grpc");
+    let called = |path: &str| declared(&reads, &format!("POST {path}"), &[grpc]);
+    for path in ["Get", "GetItem", "ListItems"] {
+        assert_eq!(
+            called(&format!("/shop.v1.Catalogue/{path}")),
+            Declared::ByBody,
+            "{path}"
+        );
+    }
+    for path in [
+        "/shop.v1.Catalogue/Put",
+        "/shop.v1.Catalogue/XGet",
+        "/shop.v1.Catalogue/Get/More",
+        "/shopxv1.Catalogue/Get",
+        "/v2/shop.v1.Catalogue/Get",
+        "/shop.v1.Catalogue/../Get",
+        "/shop.v1.Catalogue/%47et",
+    ] {
+        assert_eq!(called(path), Declared::NotRead, "{path}");
+    }
+    let get = "POST /shop.v1.Catalogue/Get";
+    for content_type in ["application/grpc+proto", "Application/gRPC; a=b"] {
+        let declared = declared(&reads, get, &[("content-type", content_type)]);
+        assert_eq!(declared, Declared::ByBody, "{content_type}");
+    }
+    for headers in [
+        &[][..],
+        &[("content-type", "application/json")],
+        &[("content-type", "application/grpc-web")],
+        &[grpc, grpc],
+        &[grpc, ("x-http-method-override", "PUT")],
+    ] {
+        assert_eq!(
+            declared(&reads, get, headers),
+            Declared::NotRead,
+            "{headers:?}"
+        );
+    }
+
+    let headers = HeaderMap::from_iter([(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    )]);
+    let head = Head {
+        method: &Method::POST,
+        path: "/shop.v1.Catalogue/Get",
+        query: None,
+        headers: &headers,
+    };
+    let one = b"\0\0\0\0\x02ab";
+    assert!(reads.admits_body(&head, one));
+    assert!(!reads.admits_body(&head, b""));
+    assert!(!reads.admits_body(&head, &one[..6]));
+    assert!(!reads.admits_body(&head, &one.repeat(2)));
+}
+
+#[test]
+fn method_that_takes_a_stream_is_no_read() {
+    use crate::value::tests::wire::{SHOP, described};
+    let reads = reads("[{grpc: 'shop.v1.Catalogue/*'}]").unwrap();
+    let reads = reads.without_streams(&described(SHOP));
+    let grpc = ("content-type", "application/grpc");
+    for (method, expected) in [("Get", Declared::ByBody), ("Put", Declared::NotRead)] {
+        let request = format!("POST /shop.v1.Catalogue/{method}");
+        assert_eq!(declared(&reads, &request, &[grpc]), expected, "{method}");
+    }
+}
+
+#[test]
+fn wrong_patterns_of_calls_are_refused() {
+    for pattern in [
+        "Get",
+        "a/b/c",
+        "/Get",
+        "a.B/",
+        "a.B/{Get",
+        "a.B/Get}",
+        "a.B/{{a},b}",
+        "a.B/{a/b}",
+        "a.B/(x)",
+    ] {
+        let faults = reads(&format!("[{{grpc: '{pattern}'}}]"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            faults.contains("[0].grpc: expected service/method"),
+            "{pattern}: {faults}"
+        );
+    }
+    let faults = reads("[{grpc: 'a.B/C', methods: [POST]}]")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        faults.contains("[0].methods: `grpc` leaves no choice of it"),
+        "{faults}"
+    );
+}

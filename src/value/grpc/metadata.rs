@@ -24,6 +24,27 @@ const STATUS_CODE: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
+/// Status codes by their number (gRPC, "Status codes and their use in gRPC").
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// Receivers must accept binary metadata with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -69,6 +90,23 @@ impl<'a> Metadata<'a> {
         }
         both
     }
+}
+
+/// The code that `grpc-status` gives, in the trailers or in an answer of trailers alone.
+pub fn status(headers: &HeaderMap, trailers: &HeaderMap) -> Option<u32> {
+    if !is_grpc(media_type(headers)) {
+        return None;
+    }
+    let value = trailers
+        .get(STATUS_CODE)
+        .or_else(|| headers.get(STATUS_CODE))?;
+    value.to_str().ok()?.parse().ok()
+}
+
+/// The name of a status code of gRPC, such as `NOT_FOUND`; a code without a name is written as a number.
+pub fn status_name(code: u32) -> Cow<'static, str> {
+    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
+    name.map_or_else(|| Cow::Owned(code.to_string()), |name| Cow::Borrowed(*name))
 }
 
 fn is_trailers_only(headers: &HeaderMap, trailers: &HeaderMap) -> bool {

@@ -127,3 +127,26 @@ fn descriptors_that_change_are_reloaded() {
     folder.write("protos/shop/get.proto", "message {");
     running.reload(Cause::Hangup).unwrap_err();
 }
+
+#[test]
+fn calls_that_are_not_compared_by_field_are_warned_of() {
+    let reads = "reads: [{grpc: 'shop.v1.Catalogue/*'}, {grpc: shop.v1.Catalogue/Gone}]\n";
+    let folder = with_protos(&format!("{STACKS}{LISTED}{reads}"));
+    let put = "rpc Get(Get) returns (Item); rpc Put(stream Item) returns (Get);";
+    let item = ITEM.replace("rpc Get(Get) returns (Item);", put);
+    folder.write("protos/shop/item.proto", &item);
+    let warnings = folder.load().unwrap().warnings();
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let prefix = format!("{}/twinread.yaml:4:", folder.path().display());
+    assert_eq!(
+        warnings,
+        [
+            format!(
+                "{prefix}16: reads[0].grpc: never sampled, because it takes a stream: shop.v1.Catalogue/Put"
+            ),
+            format!(
+                "{prefix}47: reads[1].grpc: no file of grpc.descriptors has such a method, so its messages are compared as bytes"
+            ),
+        ]
+    );
+}
