@@ -5,6 +5,7 @@
 //! [`settings`](Sections) declare each field once: type, range, default, description, and how it can change. [`Running`] is the one in force, changed by the API and by [`reload`].
 
 mod addresses;
+mod certificates;
 mod comparable;
 mod described;
 mod descriptors;

@@ -4,6 +4,7 @@
 //! send it again is up to the caller; [`Error::Reset`] carries what is known.
 
 mod client;
+mod connector;
 mod greeting;
 mod headers;
 mod health;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use client::Client;
 pub(crate) use client::{Error, dial};
+pub(crate) use connector::Connector;
 pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;

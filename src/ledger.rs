@@ -22,7 +22,7 @@ pub(crate) mod timings;
 
 pub use clock::Clock;
 pub(crate) use clock::today;
-pub use gauges::{Bound, Gauges, LiveFailure, Signal};
+pub use gauges::{Bound, Gauges, ListenerName, LiveFailure, Signal};
 pub(crate) use latencies::{Latencies, Sketch};
 pub use live_counts::{AnsweredBy, LiveCount};
 pub use route::{Draw, Route, SampleCause, Ticket};

@@ -46,6 +46,8 @@ pub enum Mark {
 pub enum ShadowError {
     /// No connection.
     Connect,
+    /// The TLS handshake failed.
+    Tls,
     /// Not complete within `timeout`.
     Timeout,
     /// The connection broke before the answer was complete.
@@ -87,7 +89,7 @@ pub enum Reason {
 }
 
 /// Every outcome with its value of the label `detail`; empty if it has none.
-const DETAILS: [(Outcome, &str); 25] = [
+const DETAILS: [(Outcome, &str); 26] = [
     (Outcome::Match(Via::Exact), "exact"),
     (Outcome::Match(Via::Rules), "rules"),
     (Outcome::Mismatch(Mark::Plain), ""),
@@ -97,6 +99,7 @@ const DETAILS: [(Outcome, &str); 25] = [
     (Outcome::Transient, ""),
     (Outcome::Noise, ""),
     (Outcome::ShadowError(ShadowError::Connect), "connect"),
+    (Outcome::ShadowError(ShadowError::Tls), "tls"),
     (Outcome::ShadowError(ShadowError::Timeout), "timeout"),
     (Outcome::ShadowError(ShadowError::Reset), "reset"),
     (Outcome::ShadowError(ShadowError::Protocol), "protocol"),
@@ -119,8 +122,8 @@ const DETAILS: [(Outcome, &str); 25] = [
 
 impl Outcome {
     /// Every outcome once, in the order of [`Outcome::index`].
-    pub const ALL: [Self; 25] = {
-        let mut all = [Self::Transient; 25];
+    pub const ALL: [Self; 26] = {
+        let mut all = [Self::Transient; 26];
         let mut index = 0;
         while index < all.len() {
             all[index] = DETAILS[index].0;
@@ -137,7 +140,7 @@ impl Outcome {
             Self::Transient => 6,
             Self::Noise => 7,
             Self::ShadowError(kind) => 8 + kind as usize,
-            Self::NotCompared(reason) => 12 + reason as usize,
+            Self::NotCompared(reason) => 13 + reason as usize,
         }
     }
 

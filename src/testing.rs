@@ -74,8 +74,8 @@ pub mod http_client {
 }
 pub mod ledger {
     pub use crate::ledger::{
-        AnsweredBy, Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, LiveCount, LiveFailure,
-        Route, RuleCount, RuleCounts, SampleCause, Signal, Ticket, Timings,
+        AnsweredBy, Bound, Clock, Draw, Gauges, Ledger, LedgerSnapshot, ListenerName, LiveCount,
+        LiveFailure, Route, RuleCount, RuleCounts, SampleCause, Signal, Ticket, Timings,
     };
 }
 pub mod live {
@@ -124,5 +124,7 @@ pub mod trace_context {
     pub use crate::trace_context::TraceContext;
 }
 pub mod transport {
-    pub use crate::transport::{Address, Peer};
+    pub use crate::transport::{
+        Address, ClientFiles, ClientTls, Peer, ServerFiles, ServerTls, TlsFailure,
+    };
 }

@@ -6,9 +6,10 @@ use super::{
     router::router,
 };
 use crate::{
+    config::Running,
     drain::Watch,
-    ledger::Gauges,
-    transport::{Address, Listener, Peer, Stream},
+    ledger::{Gauges, ListenerName},
+    transport::{Address, Listener, Peer, Stream, TlsFailure},
 };
 use axum::{Router, body::Body};
 use http::Request;
@@ -34,10 +35,12 @@ pub struct Bound {
     listener: Listener,
     router: Router,
     gauges: Gauges,
+    /// Has the certificate in force.
+    running: Arc<Running>,
     connections: usize,
 }
 
-/// Time limit for the head of a request, on a new or a kept-alive connection.
+/// Time limit for a TLS handshake, and for the head of a request on a new or a kept-alive connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Time limit for calls under way when the drain begins.
@@ -61,6 +64,7 @@ pub fn bind(config: Config, state: AdminState) -> io::Result<Bound> {
     Ok(Bound {
         listener: Listener::bind(&config.listen)?,
         gauges: state.gauges.clone(),
+        running: state.running.clone(),
         connections: config.connections,
         router: router(state, &config),
     })
@@ -75,7 +79,7 @@ impl Bound {
 
     /// Answers calls until the drain begins, then lets those under way end.
     pub async fn run(self, mut drain: Watch) {
-        let mut connections = Connections::new(self.connections, self.gauges);
+        let mut connections = Connections::new(self.connections, self.gauges.clone());
         loop {
             let accepted = async {
                 connections.make_room().await;
@@ -85,8 +89,18 @@ impl Bound {
                 () = drain.signaled() => break,
                 accepted = accepted => accepted,
             };
-            let (router, drain) = (self.router.clone(), drain.clone());
-            connections.serve(|slot| serve((stream, caller), slot, router, drain));
+            let (router, mut drain) = (self.router.clone(), drain.clone());
+            let (running, gauges) = (self.running.clone(), self.gauges.clone());
+            connections.serve(|slot| async move {
+                let begun = tokio::select! {
+                    begun = begin(stream, &running, &gauges) => begun,
+                    () = slot.leave() => return,
+                    () = drain.signaled() => return,
+                };
+                if let Some(stream) = begun {
+                    serve((stream, caller), slot, router, drain).await;
+                }
+            });
         }
         drop(self.listener);
         // Dropping the connections cancels those that have not ended.
@@ -104,6 +118,20 @@ async fn accept(listener: &Listener) -> (Stream, Peer) {
             }
         }
     }
+}
+
+/// Speaks TLS with the caller if that is set. `None` if that fails, which is counted.
+async fn begin(stream: Stream, running: &Running, gauges: &Gauges) -> Option<Stream> {
+    let Some(tls) = running.config().admin_tls.clone() else {
+        return Some(stream);
+    };
+    let handshake = time::timeout(HEAD_WITHIN, tls.accept(stream)).await;
+    let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let failed = |error: &io::Error| {
+        gauges.tls_failed(ListenerName::Admin, TlsFailure::of(error));
+        debug!(%error, "a caller of the admin API left before it was served");
+    };
+    stream.inspect_err(failed).ok()
 }
 
 async fn serve(

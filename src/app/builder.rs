@@ -161,7 +161,8 @@ impl AppBuilder {
         let kept = reports.listen(Signal::Store, BEHIND);
         listeners.spawn(store.clone().run(kept));
         let telemetry = &self.config.settings.telemetry;
-        if let Some(target) = telemetry.otlp.target(Signal::Traces, env)? {
+        let tls = self.config.collector_tls.as_ref();
+        if let Some(target) = telemetry.otlp.target(Signal::Traces, env, tls)? {
             let received = reports.listen(Signal::Traces, BEHIND);
             let to = (&target, &self.resource);
             let traces = Traces::new(received, telemetry.traced, to, self.gauges.clone())?;
@@ -312,7 +313,9 @@ impl AppBuilder {
         env: export::otlp::Env<'_>,
     ) -> Result<(), StartError> {
         let otlp = &self.config.settings.telemetry.otlp;
-        if let Some(target) = otlp.target(Signal::Metrics, env)? {
+        if let Some(target) =
+            otlp.target(Signal::Metrics, env, self.config.collector_tls.as_ref())?
+        {
             let push = Push::new(self.metrics.clone(), &target, self.gauges.clone(), env)?;
             servers.spawn(push.run(drain.clone()));
         }

@@ -4,6 +4,7 @@ use crate::{
     admin::service::verdict::required,
     budget::Budget,
     config::{Comparable, Config, EpochFingerprint},
+    http_client::Target,
     ledger::Ledger,
     live,
     pipeline::{Queue, Writes},
@@ -20,6 +21,8 @@ pub(super) struct SettingsPublisher {
     pub(super) shadow: Publisher<shadow::Settings>,
     pub(super) redactor: Publisher<Redactor>,
     pub(super) config: Publisher<Config>,
+    /// What the clients connect to.
+    stacks: [Arc<Target>; 2],
     key: HashKey,
     pub(super) budget: Budget,
     pub(super) ledger: Ledger,
@@ -48,6 +51,7 @@ impl SettingsPublisher {
             shadow: Publisher::new(shadow(config)),
             redactor: Publisher::new(redactor),
             config: Publisher::new(config.clone()),
+            stacks: [config.old.clone(), config.new.clone()],
             key,
             budget,
             ledger,
@@ -64,6 +68,8 @@ impl SettingsPublisher {
             queue.set_max_length(config.settings.queue.max_length);
         }
         let before = self.config.get();
+        self.stacks[0].adopt(&config.old);
+        self.stacks[1].adopt(&config.new);
         self.shadow.publish(shadow(config));
         let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
         self.redactor.publish(redactor.clone());
@@ -102,6 +108,7 @@ fn live(config: &Config, redactor: &Redactor) -> live::LiveSettings {
         comparing: config.comparing.clone(),
         forwarded: settings.forwarded,
         access_log: settings.access_log,
+        tls: config.listen_tls.clone(),
         redactor: Arc::new(redactor.clone()),
     }
 }

@@ -4,31 +4,19 @@
 
 use super::{chain, exit, print::complain};
 use crate::{
-    http_client::{self, Target, Via, dial},
-    transport::{Stream, unix_path},
+    http_client::{Connector, Target, Via},
+    transport::{ClientFiles, ClientTls, TlsFiles, unix_path},
 };
 use http::{HeaderMap, Request, StatusCode, Uri, header, request, uri::Authority};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper_util::{
-    client::legacy,
-    rt::{TokioExecutor, TokioIo},
-};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, DeserializeOwned},
 };
 use serde_json::Value;
-use std::{
-    fmt::Display,
-    io,
-    ops::Deref,
-    pin::Pin,
-    process::ExitCode,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt::Display, io, ops::Deref, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::{runtime, time};
 
 // The arguments that locate the admin API, shared by its commands. Not a doc comment, because clap would use it as the
@@ -46,6 +34,15 @@ pub struct Address {
     /// Its token (`admin_token`), if one is set
     #[arg(long, env = "TWINREAD_ADMIN_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// For an https url: the authorities that are trusted, in PEM, instead of those of the system
+    #[arg(long, value_name = "FILE", env = "TWINREAD_ADMIN_CA")]
+    pub ca: Option<PathBuf>,
+    /// A client certificate in PEM, if `admin_tls.client_ca` asks for one
+    #[arg(long, value_name = "FILE", env = "TWINREAD_ADMIN_CERT")]
+    pub cert: Option<PathBuf>,
+    /// Its private key in PEM
+    #[arg(long, value_name = "FILE", env = "TWINREAD_ADMIN_KEY")]
+    pub key: Option<PathBuf>,
 }
 
 // The argument that chooses among epochs, shared by the commands that show mismatches.
@@ -70,10 +67,6 @@ pub struct Client {
     http: legacy::Client<Connector, Full<Bytes>>,
 }
 
-/// Connects to the admin API, whatever the url of a request.
-#[derive(Clone, Debug)]
-struct Connector(Arc<Target>);
-
 /// A successful answer of the admin API.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -87,6 +80,12 @@ pub struct Reply {
 pub enum Error {
     #[error("`{0}` is not a url such as http://127.0.0.1:9900, nor unix:/path; {ADDRESS}")]
     NotAUrl(String),
+    /// A file with certificates or a key cannot be used.
+    #[error("--{field}: {message}")]
+    Tls {
+        field: &'static str,
+        message: String,
+    },
     #[error("the token cannot stand in a header; {TOKEN}")]
     NotAToken,
     #[error("cannot begin")]
@@ -177,8 +176,7 @@ impl Address {
     /// # Errors
     /// A url or a token that cannot be used. Nothing is connected yet.
     pub fn client(&self) -> Result<Client, Error> {
-        let target = self.target();
-        let mut target = target.ok_or_else(|| Error::NotAUrl(self.admin.clone()))?;
+        let mut target = self.target()?;
         target.connect_timeout = ANSWER_WITHIN;
         let token = self.token.as_ref();
         let authorization = token.map(|token| format!("Bearer {token}").parse());
@@ -189,25 +187,51 @@ impl Address {
             authorization: authorization.transpose().map_err(|_| Error::NotAToken)?,
             within: ANSWER_WITHIN,
             runtime: runtime.map_err(Error::Runtime)?,
-            http: legacy::Client::builder(TokioExecutor::new()).build(Connector(Arc::new(target))),
+            http: legacy::Client::builder(TokioExecutor::new()).build(Connector::new(target)),
         })
     }
 
-    fn target(&self) -> Option<Target> {
+    fn target(&self) -> Result<Target, Error> {
+        let invalid = || Error::NotAUrl(self.admin.clone());
         if let Some(path) = unix_path(&self.admin) {
-            let via = Via::Unix(path.ok()?);
+            let via = Via::Unix(path.map_err(|_| invalid())?);
             let authority = Authority::from_static("localhost");
-            return Some(Target {
+            return Ok(Target {
                 via,
                 ..Target::new(authority)
             });
         }
-        let uri: Uri = self.admin.parse().ok()?;
-        let is_url = uri.scheme_str() == Some("http") && uri.query().is_none();
-        let authority = uri.authority().filter(|_| is_url)?.clone();
-        Some(Target {
+        let uri: Uri = self.admin.parse().map_err(|_| invalid())?;
+        let authority = uri.authority().filter(|_| uri.query().is_none());
+        let authority = authority.ok_or_else(invalid)?.clone();
+        let via = match uri.scheme_str() {
+            Some("http") => Via::Tcp,
+            Some("https") => Via::Tls(self.tls()?),
+            _ => return Err(invalid()),
+        };
+        Ok(Target {
+            via,
             base_path: uri.path().trim_end_matches('/').to_owned(),
             ..Target::new(authority)
+        })
+    }
+
+    fn tls(&self) -> Result<ClientTls, Error> {
+        let named = ClientFiles {
+            ca: self.ca.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            server_name: None,
+        };
+        let mut files = TlsFiles::default();
+        let tls = named.load(&mut files);
+        tls.ok_or_else(|| {
+            let fault = files.faults.into_iter().next();
+            let fault = fault.expect("without a fault there must be TLS");
+            Error::Tls {
+                field: fault.field,
+                message: fault.message,
+            }
         })
     }
 }
@@ -343,23 +367,6 @@ impl Client {
     }
 }
 
-// === impl Connector ===
-
-impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
-    type Error = http_client::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let target = self.0.clone();
-        Box::pin(async move { dial(&target).await.map(TokioIo::new) })
-    }
-}
-
 // === impl Received ===
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Received<T> {
@@ -390,9 +397,11 @@ impl Error {
     /// 64 for a mistake of the caller, 69 if no twinread answers.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotAUrl(_) | Self::NotAToken | Self::WrongToken { .. } | Self::NoToken { .. } => {
-                exit::USAGE
-            }
+            Self::Tls { .. }
+            | Self::NotAUrl(_)
+            | Self::NotAToken
+            | Self::WrongToken { .. }
+            | Self::NoToken { .. } => exit::USAGE,
             Self::Refused { status, .. } if status.is_client_error() => exit::USAGE,
             _ => exit::UNAVAILABLE,
         }
@@ -423,6 +432,9 @@ mod tests {
         Address {
             admin: admin.to_owned(),
             token: None,
+            ca: None,
+            cert: None,
+            key: None,
         }
     }
 
@@ -430,14 +442,7 @@ mod tests {
     fn only_http_urls_and_sockets_are_taken() {
         assert!(address("http://127.0.0.1:9900/").client().is_ok());
         assert!(address("unix:/run/twinread.sock").client().is_ok());
-        for wrong in [
-            "127.0.0.1:9900",
-            "https://localhost",
-            "http://",
-            "",
-            "/v1",
-            "unix:a",
-        ] {
+        for wrong in ["127.0.0.1:9900", "http://", "", "/v1", "unix:a"] {
             let error = address(wrong).client().unwrap_err();
             assert_eq!(error.exit_code(), 64, "{wrong}");
         }

@@ -177,6 +177,9 @@ impl Demo {
         let admin = Address {
             admin: format!("http://{}", app.admin_addr()),
             token: None,
+            ca: None,
+            cert: None,
+            key: None,
         };
         Ok(Self {
             client: admin.client()?,

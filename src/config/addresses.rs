@@ -110,7 +110,7 @@ impl Hosts {
 
     fn leads_to(&self, target: &Target, listener: &Address) -> bool {
         let listener = match (listener, &target.via) {
-            (Address::Tcp(listener), Via::Tcp) => listener,
+            (Address::Tcp(listener), Via::Tcp | Via::Tls(_)) => listener,
             (Address::Unix(own), Via::Unix(path)) => return is_same_socket(own, path),
             _ => return false,
         };
@@ -159,14 +159,14 @@ impl Addresses<'_> {
         let at = at(root, &URLS[1]);
         let is_same_stack = is_same_place(self.old, self.new);
         if is_same_stack && !self.allows_same_stack {
-            let message = "the same place as old.url: same address, host, base path and headers.set; \
+            let message = "the same place as old.url: same address, host, server name, base path and headers.set; \
                            `allow_same_stack: true` permits it";
             return Err(at.fault(message).into());
         }
         let warning = if is_same_stack {
             "the same place as old.url, which allow_same_stack permits: the verdict is never safe"
         } else {
-            "the same address as old.url; they differ only in host, base path or headers.set"
+            "the same address as old.url; they differ only in host, server name, base path or headers.set"
         };
         Ok(Checked {
             is_same_stack,
@@ -196,8 +196,20 @@ fn is_same_place(one: &Target, other: &Target) -> bool {
         headers
     };
     host_sent(one) == host_sent(other)
+        && server_name(one) == server_name(other)
         && one.base_path == other.base_path
         && headers(one) == headers(other)
+}
+
+/// The name that TLS asks for; `None` without TLS.
+fn server_name(target: &Target) -> Option<String> {
+    match &target.via {
+        Via::Tls(tls) => Some(
+            tls.server_name()
+                .unwrap_or_else(|| host(target.host_name())),
+        ),
+        _ => None,
+    }
 }
 
 /// The `Host` of forwarded requests; `None`: the caller's.
@@ -232,7 +244,12 @@ fn host(host: &str) -> String {
 
 fn url(tree: &Node, path: &[&str]) -> Option<(String, u16)> {
     let uri: Uri = tree::find(tree, path)?.text()?.parse().ok()?;
-    Some((host(uri.host()?), uri.port_u16().unwrap_or(80)))
+    let usual = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    Some((host(uri.host()?), uri.port_u16().unwrap_or(usual)))
 }
 
 /// The node at `path`; if there is none, the nearest one around it stands for it.

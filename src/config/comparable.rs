@@ -131,7 +131,7 @@ fn compare(options: &Options) -> String {
 fn url(target: &Target) -> String {
     match target.via {
         Via::Tcp => format!("{}{}", target.authority, target.base_path),
-        Via::Unix(_) => target.url(),
+        Via::Tls(_) | Via::Unix(_) => target.url(),
     }
 }
 

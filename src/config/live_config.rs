@@ -334,11 +334,14 @@ impl Loaded {
             ("openapi", others.documents.texts != own.documents.texts),
             ("grpc.descriptors", has_new_descriptors),
         ];
-        for (name, is_changed) in files {
+        let certificates = others.certificates.changed_since(&own.certificates);
+        let certificates = certificates.map(|section| (section, true));
+        for (name, is_changed) in files.into_iter().chain(certificates) {
             if is_changed && !reloaded.changed.iter().any(|listed| listed == name) {
                 reloaded.changed.push(name.to_owned());
             }
         }
+        others.certificates.keep_those_of(&own.certificates);
         next.layers.api.clone_from(&self.layers.api);
         // Fields that are carried over may name hosts that are no longer in the file.
         others.hosts = std::mem::take(&mut others.hosts).with(&own.hosts);

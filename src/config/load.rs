@@ -3,6 +3,7 @@
 use super::{
     Config, Flags,
     addresses::{self, Hosts},
+    certificates::Certificates,
     descriptors::Described,
     documents::Documents,
     environment::{self, Lookup},
@@ -51,6 +52,7 @@ pub(super) struct Inputs {
     pub(super) rules: Rules,
     pub(super) documents: Documents,
     pub(super) described: Described,
+    pub(super) certificates: Certificates,
     /// As resolved by the system.
     pub(super) hosts: Hosts,
 }
@@ -197,10 +199,13 @@ impl Origin {
         let (described, more) =
             Described::load(&addresses::at(&root, &["grpc", "descriptors"]), folder);
         faults.extend(more);
+        let (certificates, more) = Certificates::load(&root, folder);
+        faults.extend(more);
         let inputs = Inputs {
             rules,
             documents,
             described,
+            certificates,
             hosts: Hosts::of(tree),
         };
         (inputs, faults)
@@ -222,8 +227,11 @@ impl Inputs {
     /// Every file and folder that the configuration names, readable or not.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
         let paths = self.rules.files.paths().iter();
-        let documents = &self.documents.paths;
-        paths.chain(documents).chain(&self.described.paths).cloned()
+        paths
+            .chain(&self.documents.paths)
+            .chain(&self.described.paths)
+            .chain(self.certificates.paths())
+            .cloned()
     }
 }
 
@@ -250,6 +258,7 @@ impl Loaded {
         rules
             .chain(&self.inputs.documents.warnings)
             .chain(&self.inputs.described.warnings)
+            .chain(&self.inputs.certificates.warnings)
             .cloned()
             .chain(
                 self.config

@@ -1,7 +1,7 @@
 //! Reads the whole configuration from the merged tree.
 
 use super::{
-    addresses::{self, Addresses, Checked, Hosts},
+    addresses::{self, Addresses, Checked},
     load::Inputs,
     sections::Sections,
     stacks::{NewStack, OldStack, StackUrl},
@@ -14,7 +14,7 @@ use crate::{
     route::Routes,
     settings::Capture,
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node, Section, Setting},
-    transport::{Address, is_same_socket},
+    transport::{Address, ClientTls, ServerTls, is_same_socket},
 };
 use http::HeaderName;
 use std::sync::Arc;
@@ -28,6 +28,10 @@ pub struct Config {
     pub new: Arc<Target>,
     /// A second instance of the old stack.
     pub control: Option<Arc<Target>>,
+    pub listen_tls: Option<ServerTls>,
+    pub admin_tls: Option<ServerTls>,
+    /// `None` if `telemetry.otlp.tls` names no files.
+    pub collector_tls: Option<ClientTls>,
     /// Those of the settings, then those of the OpenAPI documents; they hide what `redact.fields` names.
     pub routes: Arc<Routes>,
     /// The compiled rules, with the section `compare`.
@@ -60,7 +64,7 @@ impl Config {
         faults.collect(check_admin(at));
         faults.collect(check_capture(at));
         faults.collect(check_version_header(at));
-        let stacks = faults.collect(Stacks::read(at, &inputs.hosts)).flatten();
+        let stacks = faults.collect(Stacks::read(at, inputs)).flatten();
         let Some((mut settings, stacks)) = settings.zip(stacks) else {
             return Err(faults);
         };
@@ -86,6 +90,9 @@ impl Config {
             old: Arc::new(stacks.old),
             new: Arc::new(stacks.new),
             control: stacks.control.map(Arc::new),
+            listen_tls: inputs.certificates.listen.clone(),
+            admin_tls: inputs.certificates.admin.clone(),
+            collector_tls: inputs.certificates.collector.clone(),
             routes: Arc::new(routes),
             comparing: Arc::new(comparing),
             is_same_stack: stacks.checked.is_same_stack,
@@ -115,15 +122,16 @@ impl Config {
 
 impl Stacks {
     /// `None` if one of the stacks or of our own addresses cannot be read, which is reported elsewhere.
-    fn read(root: &Cursor<'_>, hosts: &Hosts) -> Result<Option<Self>, ConfigErrors> {
+    fn read(root: &Cursor<'_>, inputs: &Inputs) -> Result<Option<Self>, ConfigErrors> {
+        let tls = &inputs.certificates;
         let old = value::<OldStack>(root, &["old"]);
         let new = value::<NewStack>(root, &["new"]);
         let limits = value::<ListenerLimits>(root, &["limits"]);
         let max_headers = limits.map_or(0, |limits| limits.headers.get());
         let max_headers = max_headers.max(Target::MIN_HEADERS);
-        let [old, new] = [old, new.map(|new| new.stack)]
-            .map(|stack| stack.map(|stack| stack.target(max_headers)));
-        let control = control(root, old.as_ref(), new.as_ref())?;
+        let old = old.and_then(|old| old.target(max_headers, tls.old.as_ref()));
+        let new = new.and_then(|new| new.stack.target(max_headers, tls.new.as_ref()));
+        let control = control(root, old.as_ref(), new.as_ref(), tls.old.as_ref())?;
         let listen = value::<Address>(root, &["listen"]);
         let admin = value::<Address>(root, &["admin"]);
         let same_stack = value::<bool>(root, &["allow_same_stack"]);
@@ -139,7 +147,7 @@ impl Stacks {
             control: control.as_ref(),
             allows_same_stack,
         };
-        let checked = addresses.check(root, hosts)?;
+        let checked = addresses.check(root, &inputs.hosts)?;
         Ok(Some(Self {
             old,
             new,
@@ -154,24 +162,25 @@ fn control(
     root: &Cursor<'_>,
     old: Option<&Target>,
     new: Option<&Target>,
+    tls: Option<&ClientTls>,
 ) -> Result<Option<Target>, ConfigError> {
     let Some(url) = value::<StackUrl>(root, &["control", "url"]) else {
         return Ok(None);
     };
-    let is_new = |new: &Target| {
-        (&new.authority, &new.via, &new.base_path) == (&url.authority, &url.via, &url.base_path)
-    };
+    let control = old.and_then(|old| Some((old, url.via(tls, old.http2)?)));
+    let control = control.map(|(old, via)| Target {
+        authority: url.authority.clone(),
+        via,
+        base_path: url.base_path,
+        ..old.clone()
+    });
+    let is_new = |control: &Target| new.is_some_and(|new| new.url() == control.url());
     // Otherwise every defect would count as noise.
-    if new.is_some_and(is_new) {
+    if control.as_ref().is_some_and(is_new) {
         let at = addresses::at(root, &["control", "url"]);
         return Err(at.expected("another instance of the old stack, not the new one"));
     }
-    Ok(old.map(|old| Target {
-        authority: url.authority,
-        via: url.via,
-        base_path: url.base_path,
-        ..old.clone()
-    }))
+    Ok(control)
 }
 
 /// The value at `path`, if it is there and has no fault.

@@ -12,7 +12,7 @@ use crate::{
     spanned_yaml::{Change, Form, NotYet, Setting, reference, settings},
     stack::Stack,
     store,
-    transport::{Address, InvalidAddress},
+    transport::{Address, InvalidAddress, ServerFiles},
     verdict,
 };
 use http::HeaderName;
@@ -26,9 +26,15 @@ settings! {
         /// Where callers send their requests: an address and port, or unix:/path.
         #[setting(default: "127.0.0.1:8080")]
         pub listen: Address,
+        /// Makes callers of `listen` speak TLS. Changed files take effect for new connections.
+        #[setting(change: Change::File)]
+        pub listen_tls: ServerFiles,
         /// Where the admin API listens; without an admin_token only a loopback address or unix:/path is accepted.
         #[setting(default: "127.0.0.1:9900")]
         pub admin: Address,
+        /// The same for callers of `admin`.
+        #[setting(change: Change::File)]
+        pub admin_tls: ServerFiles,
         /// The bearer token that the admin API asks for.
         #[setting(secret: true, form: TOKEN)]
         pub admin_token: Option<String>,

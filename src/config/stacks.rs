@@ -4,19 +4,19 @@ use crate::{
     http_client::{HostPolicy, Target, Via},
     shadow,
     spanned_yaml::{
-        ConfigError, Cursor, Form, NotYet, Setting, header_values, http_url, is_reachable,
+        Change, ConfigError, Cursor, Form, Setting, header_values, http_url, is_reachable,
         reference, settings,
     },
-    transport::unix_path,
+    transport::{ClientFiles, ClientTls, HTTP2, unix_path},
 };
 use http::{HeaderName, HeaderValue, uri::Authority};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 settings! {
     /// The section `old`: what both stacks have.
     #[derive(Clone, Debug)]
     pub struct OldStack {
-        /// Where it is: an http url, in which a base path is allowed and a query is not, or unix:/path.
+        /// Where it is: an http or https url, in which a base path is allowed and a query is not, or unix:/path.
         #[setting]
         pub url: StackUrl,
         /// How long connecting may take.
@@ -25,7 +25,7 @@ settings! {
         /// How long a pooled connection may wait for its next request.
         #[setting(default: "60s", range: "1ms..1d")]
         pub idle_timeout: Duration,
-        /// Whether it is spoken to over HTTP/2, which it then has to know (prior knowledge).
+        /// Whether it is spoken to over HTTP/2, which it then has to know: from the first byte, or for an https url by ALPN.
         #[setting(default: "false")]
         pub http2: bool,
         /// preserve (as the caller sent it), stack (from the url), or a literal host.
@@ -34,9 +34,9 @@ settings! {
         /// What is changed in the headers of requests to it.
         #[setting(secret: true)]
         pub headers: Headers,
-        /// Not available yet.
-        #[setting]
-        pub tls: Tls,
+        /// Whom to trust and what to show where the url is https. Changed files take effect for new connections.
+        #[setting(change: Change::File)]
+        pub tls: ClientFiles,
     }
 }
 
@@ -74,31 +74,20 @@ settings! {
     }
 }
 
-settings! {
-    /// The section `tls`.
-    #[derive(Clone, Debug)]
-    pub struct Tls: Default {
-        /// Not available yet.
-        #[setting]
-        pub ca: Option<NotYet>,
-        /// Not available yet.
-        #[setting]
-        pub cert: Option<NotYet>,
-        /// Not available yet.
-        #[setting]
-        pub key: Option<NotYet>,
-        /// Not available yet.
-        #[setting]
-        pub server_name: Option<NotYet>,
-    }
-}
-
 /// An absolute url without query and user (credentials belong in `headers.set`), or a unix socket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StackUrl {
     pub authority: Authority,
-    pub via: Via,
+    pub scheme: Scheme,
     pub base_path: String,
+}
+
+/// How a stack is reached, by its url.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scheme {
+    Http,
+    Https,
+    Unix(PathBuf),
 }
 
 const SET: Form<Vec<(HeaderName, HeaderValue)>> = Form {
@@ -120,11 +109,11 @@ const REMOVED: Form<Vec<HeaderName>> = Form {
 // === impl OldStack ===
 
 impl OldStack {
-    /// The stack, with answers of at most `max_headers` header lines.
-    pub(super) fn target(&self, max_headers: usize) -> Target {
-        Target {
+    /// The stack, with answers of at most `max_headers` header lines. `None` without the TLS that its url asks for.
+    pub(super) fn target(&self, max_headers: usize, tls: Option<&ClientTls>) -> Option<Target> {
+        Some(Target {
             authority: self.url.authority.clone(),
-            via: self.url.via.clone(),
+            via: self.url.via(tls, self.http2)?,
             base_path: self.url.base_path.clone(),
             host: self.host.clone(),
             set: self.headers.set.clone(),
@@ -134,7 +123,7 @@ impl OldStack {
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             http2: self.http2,
-        }
+        })
     }
 }
 
@@ -148,11 +137,21 @@ impl Setting for StackUrl {
 }
 
 impl StackUrl {
+    /// `None` without the TLS that the url asks for. With `http2`, TLS offers HTTP/2 alone.
+    pub(super) fn via(&self, tls: Option<&ClientTls>, http2: bool) -> Option<Via> {
+        match &self.scheme {
+            Scheme::Http => Some(Via::Tcp),
+            Scheme::Https if http2 => Some(Via::Tls(tls?.speaking(HTTP2))),
+            Scheme::Https => Some(Via::Tls(tls?.clone())),
+            Scheme::Unix(path) => Some(Via::Unix(path.clone())),
+        }
+    }
+
     fn read(at: &Cursor<'_>) -> Result<Self, ConfigError> {
         if let Some(path) = at.text().ok().and_then(unix_path) {
             return Ok(Self {
                 authority: Authority::from_static("localhost"),
-                via: Via::Unix(path.map_err(|fault| at.expected(fault))?),
+                scheme: Scheme::Unix(path.map_err(|fault| at.expected(fault))?),
                 base_path: String::new(),
             });
         }
@@ -170,7 +169,10 @@ impl StackUrl {
         let base_path = uri.path().trim_end_matches('/').to_owned();
         Ok(Self {
             authority,
-            via: Via::Tcp,
+            scheme: match uri.scheme_str() {
+                Some("https") => Scheme::Https,
+                _ => Scheme::Http,
+            },
             base_path,
         })
     }

@@ -5,14 +5,18 @@
 //! compression from the environment.
 
 use crate::{
+    http_client::{self, Connector, Via},
     ledger::Signal,
     spanned_yaml::{Choice, Form, http_url, is_reachable, reference, settings, without_user},
+    transport::{ClientFiles, ClientTls, HTTP1, HTTP2, TlsFiles},
 };
+use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{
     ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
     WithTonicConfig, tonic_types::metadata::MetadataMap,
 };
 use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
 
 settings! {
     /// The section `telemetry.otlp` of the configuration; the environment decides fields that are `None`.
@@ -30,6 +34,9 @@ settings! {
         /// How long one export may take.
         #[setting(range: "1ms..1m")]
         pub timeout: Option<Duration>,
+        /// Whom to trust and what to show where the endpoint is https. Read at the start.
+        #[setting]
+        pub tls: ClientFiles,
     }
 }
 
@@ -49,14 +56,16 @@ pub struct Target {
     pub url: String,
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     pub timeout: Duration,
+    /// For an https url.
+    pub tls: Option<ClientTls>,
 }
 
 /// Why nothing can be exported as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
-    #[error("telemetry.otlp.endpoint: https is not available yet: {}", without_user(.0))]
-    Https(String),
-    #[error("telemetry.otlp.endpoint: expected http://host:port, found {}", without_user(.0))]
+    #[error("{name}: {message}")]
+    File { name: String, message: String },
+    #[error("telemetry.otlp.endpoint: expected http://host:port or https://host:port, found {}", without_user(.0))]
     Url(String),
     #[error("{name}: expected grpc or http/protobuf, found {value}")]
     Protocol { name: String, value: String },
@@ -95,18 +104,31 @@ impl Choice for Protocol {
 // === impl Config ===
 
 impl Config {
-    /// The destination of `signal`; `None` without a collector.
+    /// The destination of `signal`; `None` without a collector. `tls` is what the section `tls` names, if it names
+    /// anything.
     ///
     /// # Errors
     /// [`Invalid`] if the destination cannot be used.
-    pub fn target(&self, signal: Signal, env: Env<'_>) -> Result<Option<Target>, Invalid> {
+    pub fn target(
+        &self,
+        signal: Signal,
+        env: Env<'_>,
+        tls: Option<&ClientTls>,
+    ) -> Result<Option<Target>, Invalid> {
         let protocol = self.protocol(signal, env)?;
         let Some(url) = self.url(signal, protocol, env) else {
             return Ok(None);
         };
+        let url = checked(url)?;
+        let tls = match tls {
+            _ if !url.starts_with("https:") => None,
+            Some(tls) => Some(tls.clone()),
+            None => Some(tls_of(signal, env)?),
+        };
         Ok(Some(Target {
             protocol,
-            url: checked(url)?,
+            tls,
+            url,
             headers: self.headers.clone(),
             timeout: self.timeout(signal, env)?,
         }))
@@ -157,8 +179,8 @@ impl Target {
     pub fn span_exporter(&self) -> Result<SpanExporter, Invalid> {
         let builder = SpanExporter::builder();
         Ok(match self.protocol {
-            Protocol::Grpc => self.grpc(builder.with_tonic()).build()?,
-            Protocol::Http => self.http(builder.with_http()).build()?,
+            Protocol::Grpc => self.grpc(builder.with_tonic())?.build()?,
+            Protocol::Http => self.http(builder.with_http())?.build()?,
         })
     }
 
@@ -170,35 +192,94 @@ impl Target {
         let builder = MetricExporter::builder()
             .with_temporality(opentelemetry_sdk::metrics::Temporality::Cumulative);
         Ok(match self.protocol {
-            Protocol::Grpc => self.grpc(builder.with_tonic()).build()?,
-            Protocol::Http => self.http(builder.with_http()).build()?,
+            Protocol::Grpc => self.grpc(builder.with_tonic())?.build()?,
+            Protocol::Http => self.http(builder.with_http())?.build()?,
         })
     }
 
-    fn grpc<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> B {
+    fn grpc<B: WithExportConfig + WithTonicConfig>(&self, builder: B) -> Result<B, Invalid> {
         let headers = self.headers.iter().cloned().collect();
-        builder
+        let builder = builder
             .with_endpoint(&self.url)
             .with_timeout(self.timeout)
-            .with_metadata(MetadataMap::from_headers(headers))
+            .with_metadata(MetadataMap::from_headers(headers));
+        Ok(match &self.tls {
+            Some(tls) => builder.with_channel(self.channel(tls)?),
+            None => builder,
+        })
     }
 
-    fn http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> B {
+    fn channel(&self, tls: &ClientTls) -> Result<Channel, Invalid> {
+        let invalid = |_| Invalid::Url(self.url.clone());
+        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(invalid)?;
+        let connector = self.connector(tls.speaking(HTTP2))?;
+        let endpoint = endpoint.timeout(self.timeout);
+        Ok(endpoint.connect_with_connector_lazy(connector))
+    }
+
+    fn connector(&self, tls: ClientTls) -> Result<Connector, Invalid> {
+        let url = self.url.parse::<http::Uri>().ok();
+        let authority = url.and_then(|url| url.authority().cloned());
+        let authority = authority.ok_or_else(|| Invalid::Url(self.url.clone()))?;
+        Ok(Connector::new(http_client::Target {
+            via: Via::Tls(tls),
+            connect_timeout: self.timeout,
+            ..http_client::Target::new(authority)
+        }))
+    }
+
+    fn http<B: WithExportConfig + WithHttpConfig>(&self, builder: B) -> Result<B, Invalid> {
         let headers = self.headers.iter();
         let headers = headers
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-        builder
+        let builder = builder
             .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
             .with_endpoint(&self.url)
             .with_timeout(self.timeout)
-            .with_headers(headers.collect())
+            .with_headers(headers.collect());
+        let Some(tls) = &self.tls else {
+            return Ok(builder);
+        };
+        let connector = self.connector(tls.speaking(HTTP1))?;
+        Ok(builder.with_http_client(HyperClient::new(connector, self.timeout, None)))
     }
+}
+
+/// What the environment says about TLS.
+fn tls_of(signal: Signal, env: Env<'_>) -> Result<ClientTls, Invalid> {
+    let [ca, cert, key] = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"]
+        .map(|suffix| first(env, signal, suffix));
+    let path = |variable: &Option<(String, String)>| {
+        let path = variable.as_ref().map(|(_, path)| path);
+        path.map(Into::into)
+    };
+    let named = ClientFiles {
+        ca: path(&ca),
+        cert: path(&cert),
+        key: path(&key),
+        server_name: None,
+    };
+    let mut files = TlsFiles::default();
+    let tls = named.load(&mut files);
+    tls.ok_or_else(|| {
+        let fault = files.faults.into_iter().next();
+        let fault = fault.expect("without a fault there must be TLS");
+        let variable = match fault.field {
+            "ca" => ca,
+            "cert" => cert,
+            _ => key,
+        };
+        let name = variable.map_or_else(|| fault.field.to_owned(), |(name, _)| name);
+        let message = fault.message;
+        Invalid::File { name, message }
+    })
 }
 
 fn checked(url: String) -> Result<String, Invalid> {
     match url.parse::<http::Uri>() {
-        Ok(uri) if uri.scheme_str() == Some("https") => Err(Invalid::Https(url)),
-        Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(url),
+        Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => {
+            Ok(url)
+        }
         _ => Err(Invalid::Url(url)),
     }
 }
@@ -232,7 +313,7 @@ mod tests {
             let found = env.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        config.target(Signal::Traces, &lookup)
+        config.target(Signal::Traces, &lookup, None)
     }
 
     #[test]
@@ -277,14 +358,14 @@ mod tests {
     fn what_cannot_be_used_is_refused_by_name() {
         for (name, value, message) in [
             (
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "https://c:4317",
-                "telemetry.otlp.endpoint: https is not available yet: https://c:4317",
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+                "/nowhere/ca.pem",
+                "OTEL_EXPORTER_OTLP_CERTIFICATE: cannot read /nowhere/ca.pem: No such file or directory (os error 2)",
             ),
             (
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 "c:4317",
-                "telemetry.otlp.endpoint: expected http://host:port, found c:4317",
+                "telemetry.otlp.endpoint: expected http://host:port or https://host:port, found c:4317",
             ),
             (
                 "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
@@ -292,7 +373,8 @@ mod tests {
                 "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: expected grpc or http/protobuf, found http/json",
             ),
         ] {
-            let error = target(&Config::default(), &[(name, value)]).unwrap_err();
+            let default = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4317");
+            let error = target(&Config::default(), &[(name, value), default]).unwrap_err();
             assert_eq!(error.to_string(), message);
         }
     }

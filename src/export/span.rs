@@ -112,7 +112,7 @@ fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
     let address = match &target.via {
         Via::Unix(path) => path.display().to_string(),
         // An IPv6 address has brackets only in a URL.
-        Via::Tcp => host
+        Via::Tcp | Via::Tls(_) => host
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned(),
@@ -132,7 +132,7 @@ fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
         let name = grpc::status_name(code);
         attributes.push(KeyValue::new("rpc.response.status_code", name.into_owned()));
     }
-    if matches!(target.via, Via::Tcp) {
+    if !matches!(target.via, Via::Unix(_)) {
         attributes.push(KeyValue::new("server.port", i64::from(target.port())));
     }
     if let Ok(status) = sent.result {

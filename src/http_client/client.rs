@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ledger::{Bound, Gauges},
-    transport::Stream,
+    transport::{Stream, TlsFailure},
 };
 use bytes::Buf;
 use futures_util::future::Either;
@@ -66,6 +66,12 @@ pub enum Error {
     NameNotFound(#[source] io::Error),
     #[error("no connection")]
     Connect(#[source] io::Error),
+    #[error("TLS failed: {failure}")]
+    Tls {
+        failure: TlsFailure,
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The limit of open connections is reached.
     #[error("no room for another connection")]
     NoRoom,
@@ -362,15 +368,19 @@ async fn open(target: &Target) -> Result<Stream, Error> {
     match &target.via {
         Via::Tcp => open_tcp(target).await,
         Via::Unix(path) => Stream::connect_unix(path).await.map_err(Error::Connect),
+        Via::Tls(tls) => {
+            let stream = open_tcp(target).await?;
+            let connected = tls.connect(target.host_name(), stream).await;
+            connected.map_err(|source| Error::Tls {
+                failure: TlsFailure::of(&source),
+                source: source.into(),
+            })
+        }
     }
 }
 
 async fn open_tcp(target: &Target) -> Result<Stream, Error> {
-    let authority = &target.authority;
-    // A URI has an IPv6 literal in brackets.
-    let host = authority.host();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found = lookup_host((host, target.port())).await;
+    let found = lookup_host((target.host_name(), target.port())).await;
     let addresses: Vec<_> = found.map_err(Error::NameNotFound)?.collect();
     Stream::connect(&addresses).await.map_err(Error::Connect)
 }
@@ -391,6 +401,10 @@ impl Error {
     }
 
     pub(super) fn of(source: hyper::Error, origin: Origin) -> Self {
+        if let Some(failure) = TlsFailure::found_in(&source) {
+            let source = source.into();
+            return Self::Tls { failure, source };
+        }
         if source.is_parse() {
             return Self::Protocol(source);
         }
@@ -430,6 +444,10 @@ impl Error {
             Self::NoRoom => Self::NoRoom,
             Self::NotHttp2 => Self::NotHttp2,
             Self::ConnectTimeout(limit) => Self::ConnectTimeout(*limit),
+            Self::Tls { failure, source } => Self::Tls {
+                failure: *failure,
+                source: source.to_string().into(),
+            },
             other => Self::Connect(io::Error::other(other.to_string())),
         }
     }
@@ -440,6 +458,7 @@ impl Error {
             Self::NameNotFound(_) => Some(NoAnswer::NameNotFound),
             Self::Connect(error) => Some(NoAnswer::of_connect(error)),
             Self::ConnectTimeout(limit) => Some(NoAnswer::ConnectTimeout(*limit)),
+            Self::Tls { failure, .. } => Some(NoAnswer::Tls(*failure)),
             Self::Reset { .. } | Self::Refused(_) => Some(NoAnswer::Reset),
             Self::Protocol(_) | Self::NotHttp2 => Some(NoAnswer::Protocol),
             Self::NoRoom | Self::RequestBody(_) => None,

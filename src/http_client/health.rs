@@ -5,7 +5,7 @@
 //! breaks off counts by itself, because its head was an answer.
 
 use super::Target;
-use crate::budget::Paced;
+use crate::{budget::Paced, transport::TlsFailure};
 use jiff::Timestamp;
 use std::{
     error::Error,
@@ -25,6 +25,8 @@ pub enum NoAnswer {
     /// This process, or the host, has no file descriptor left.
     NoFile,
     ConnectTimeout(Duration),
+    /// There is a connection, but TLS failed on it.
+    Tls(TlsFailure),
     /// Of a whole answer.
     Timeout(Duration),
     /// The connection broke.
@@ -92,9 +94,11 @@ impl NoAnswer {
     /// Whether one such failure says that the stack does not answer.
     fn counts_alone(self) -> bool {
         match self {
-            Self::NameNotFound | Self::Connect(_) | Self::ConnectTimeout(_) | Self::Truncated => {
-                true
-            }
+            Self::NameNotFound
+            | Self::Connect(_)
+            | Self::ConnectTimeout(_)
+            | Self::Tls(_)
+            | Self::Truncated => true,
             Self::NoFile | Self::Timeout(_) | Self::Reset | Self::Protocol => false,
         }
     }
@@ -107,6 +111,7 @@ impl fmt::Display for NoAnswer {
             Self::Connect(kind) => write!(f, "{kind}"),
             Self::NoFile => f.write_str("no file descriptor left"),
             Self::ConnectTimeout(limit) => write!(f, "connecting {}", Self::Timeout(*limit)),
+            Self::Tls(failure) => write!(f, "TLS: {failure}"),
             Self::Timeout(limit) if limit.as_secs() > 0 => {
                 write!(f, "timed out after {} s", limit.as_secs_f64())
             }
@@ -321,6 +326,10 @@ mod tests {
             (
                 NoAnswer::Timeout(Duration::from_millis(290)),
                 "timed out after 290 ms",
+            ),
+            (
+                NoAnswer::Tls(TlsFailure::UnknownIssuer),
+                "TLS: unknown issuer of the certificate",
             ),
             (NoAnswer::Reset, "connection reset"),
             (NoAnswer::Protocol, "protocol error"),

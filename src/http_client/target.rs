@@ -1,6 +1,7 @@
 //! The address of a stack, and how requests are adapted to it.
 
 use super::{Instance, remove_in_order};
+use crate::transport::ClientTls;
 use http::{
     HeaderName, HeaderValue, Uri, Version,
     header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE},
@@ -37,6 +38,8 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Via {
     Tcp,
+    /// Over TCP.
+    Tls(ClientTls),
     Unix(PathBuf),
 }
 
@@ -76,7 +79,7 @@ impl Target {
     /// Its url without credentials, for logs and documents.
     pub fn url(&self) -> String {
         match &self.via {
-            Via::Tcp => self.url_by_name(),
+            Via::Tcp | Via::Tls(_) => self.url_by_name(),
             Via::Unix(path) => format!("unix:{}", path.display()),
         }
     }
@@ -84,12 +87,36 @@ impl Target {
     /// Its url with the name that `Host` may have. Of a unix socket, that is not where it is.
     pub fn url_by_name(&self) -> String {
         let authority = without_user(&self.authority);
-        format!("http://{authority}{}", self.base_path)
+        format!("{}://{authority}{}", self.scheme(), self.base_path)
     }
 
     /// The port, or else that of the scheme.
     pub fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(80)
+        let usual = match self.via {
+            Via::Tls(_) => 443,
+            _ => 80,
+        };
+        self.authority.port_u16().unwrap_or(usual)
+    }
+
+    /// The host, without the brackets that an IPv6 address has in a url.
+    pub fn host_name(&self) -> &str {
+        let host = self.authority.host();
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Takes the certificates of `next` for new connections.
+    pub fn adopt(&self, next: &Self) {
+        if let (Via::Tls(own), Via::Tls(next)) = (&self.via, &next.via) {
+            own.adopt(next);
+        }
+    }
+
+    fn scheme(&self) -> Scheme {
+        match self.via {
+            Via::Tls(_) => Scheme::HTTPS,
+            _ => Scheme::HTTP,
+        }
     }
 
     /// Adapts a request to this stack: the target in origin form below the base path, `Host`, headers set and removed,
@@ -121,7 +148,7 @@ impl Target {
         // A request that names no host has no `:authority` either.
         let Some(authority) = authority else { return };
         let mut uri = mem::take(&mut parts.uri).into_parts();
-        uri.scheme = Some(Scheme::HTTP);
+        uri.scheme = Some(self.scheme());
         uri.authority = Some(authority);
         parts.uri = Uri::from_parts(uri).expect("an authority and a path must be a uri");
         parts.version = Version::HTTP_2;

@@ -1,5 +1,6 @@
 //! Gauges and process-wide counters that belong to no route.
 
+use crate::transport::TlsFailure;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -36,6 +37,7 @@ pub struct GaugeValues {
     exports_dropped: [Gauge; Signal::VARIANTS.len()],
     bounds_reached: [Gauge; Bound::VARIANTS.len()],
     live_failures: [Gauge; LiveFailure::VARIANTS.len()],
+    tls_failures: [[Gauge; TlsFailure::VARIANTS.len()]; ListenerName::VARIANTS.len()],
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ pub enum LiveFailure {
     Connect,
     /// There was no connection in time.
     Timeout,
+    /// The TLS handshake failed.
+    Tls,
     /// The connection broke before the head of an answer.
     Reset,
     /// What came was not acceptable HTTP.
@@ -73,6 +77,16 @@ pub enum LiveFailure {
     BadRequest,
     /// The request came back to the instance that sent it.
     Loop,
+}
+
+/// A listener whose callers may have to speak TLS: `twinread_tls_failures_total{listener}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum ListenerName {
+    /// `listen`.
+    Live,
+    /// `admin`.
+    Admin,
 }
 
 /// A limit that was reached without ending a check: `twinread_bound_reached_total{bound}`.
@@ -191,6 +205,14 @@ impl GaugeValues {
 
     pub fn live_failures(&self, cause: LiveFailure) -> u64 {
         self.live_failures[cause as usize].get()
+    }
+
+    pub fn tls_failed(&self, at: ListenerName, cause: TlsFailure) {
+        self.tls_failures[at as usize][cause as usize].add(1);
+    }
+
+    pub fn tls_failures(&self, at: ListenerName, cause: TlsFailure) -> u64 {
+        self.tls_failures[at as usize][cause as usize].get()
     }
 }
 

@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     http_client::{Health, Instance, NoAnswer, WriterHandle},
-    ledger::{AnsweredBy, Bound, Gauges, LiveFailure, Timings},
+    ledger::{AnsweredBy, Bound, Gauges, ListenerName, LiveFailure, Timings},
     sample::Wish,
     settings::Current,
+    transport::TlsFailure,
 };
 use futures_util::{future::Either, task::AtomicWaker};
 use http::{
@@ -32,6 +33,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
+    io,
     net::IpAddr,
     pin::Pin,
     sync::{
@@ -69,10 +71,18 @@ pub(super) struct Caller {
     observers: Arc<Observers>,
     /// Its address; `None` on a socket without addresses.
     peer: Option<IpAddr>,
+    pub(super) scheme: Scheme,
     /// Requests whose answer has not ended.
     exchanges: AtomicUsize,
     /// Woken when the last of them ends.
     pub(super) idle: AtomicWaker,
+}
+
+/// What the caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
 }
 
 /// Where requests are reported; the ledger is apart.
@@ -143,6 +153,7 @@ impl Caller {
             gauges,
             observers,
             peer,
+            scheme: Scheme::Http,
             exchanges: AtomicUsize::new(0),
             idle: AtomicWaker::new(),
         }
@@ -155,6 +166,15 @@ impl Caller {
             received: Instant::now(),
             answered_by: None,
             line: None,
+        }
+    }
+
+    /// The TLS handshake with the caller failed.
+    pub(super) fn tls_failed(&self, error: &io::Error) {
+        let failure = TlsFailure::of(error);
+        self.gauges.tls_failed(ListenerName::Live, failure);
+        if failure == TlsFailure::Timeout {
+            self.gauges.bound_reached(Bound::HeadTimeout);
         }
     }
 
@@ -265,7 +285,8 @@ impl ConnectionService {
         let wish = control::wish(request.headers(), marks, &live);
         let force = live.sampling.force_header.as_ref();
         hop::strip_request(request.headers_mut(), marks, force);
-        live.forwarded.apply(&mut request, self.caller.peer);
+        let caller = (self.caller.peer, self.caller.scheme);
+        live.forwarded.apply(&mut request, caller);
         Ok(Call {
             version: request.version(),
             request,

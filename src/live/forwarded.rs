@@ -1,5 +1,6 @@
 //! The headers that name the caller to a stack: `x-forwarded-for`, `x-forwarded-proto`, `x-forwarded-host`.
 
+use super::connection::Scheme;
 use crate::spanned_yaml::Choice;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::HOST};
 use std::net::IpAddr;
@@ -20,8 +21,8 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const NAMED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The listener speaks no TLS.
 const HTTP: HeaderValue = HeaderValue::from_static("http");
+const HTTPS: HeaderValue = HeaderValue::from_static("https");
 
 // === impl Forwarded ===
 
@@ -36,7 +37,11 @@ impl Choice for Forwarded {
 
 impl Forwarded {
     /// `caller` is `None` on a socket without addresses.
-    pub(super) fn apply<B>(self, request: &mut Request<B>, caller: Option<IpAddr>) {
+    pub(super) fn apply<B>(
+        self,
+        request: &mut Request<B>,
+        (caller, scheme): (Option<IpAddr>, Scheme),
+    ) {
         if self == Self::Keep {
             return;
         }
@@ -59,7 +64,11 @@ impl Forwarded {
             let spelled: Vec<_> = spelled.cloned().collect();
             spelled.iter().for_each(|name| drop(headers.remove(name)));
         }
-        for (name, value) in [(FOR, addresses), (PROTO, Some(HTTP)), (NAMED_HOST, host)] {
+        let proto = match scheme {
+            Scheme::Http => HTTP,
+            Scheme::Https => HTTPS,
+        };
+        for (name, value) in [(FOR, addresses), (PROTO, Some(proto)), (NAMED_HOST, host)] {
             let is_kept = self == Self::Append && name != FOR && headers.contains_key(&name);
             match value {
                 _ if is_kept => {}
@@ -103,7 +112,7 @@ mod tests {
             request.headers_mut().append(name, value);
         }
         let caller = caller.map(|caller| caller.parse().unwrap());
-        forwarded.apply(&mut request, caller);
+        forwarded.apply(&mut request, (caller, Scheme::Http));
         let shown = |name| {
             let values = request.headers().get_all(name).iter();
             let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
@@ -160,7 +169,8 @@ mod tests {
         let spelled = HeaderName::from_static("x_forwarded_for");
         let headers = request.headers_mut();
         headers.insert(spelled.clone(), HeaderValue::from_static("10.0.0.1"));
-        Forwarded::Replace.apply(&mut request, None);
+        Forwarded::Replace.apply(&mut request, (None, Scheme::Https));
+        assert_eq!(request.headers()[PROTO], "https");
         assert!(!request.headers().contains_key(spelled));
     }
 }

@@ -1,7 +1,7 @@
 //! Accepts callers up to the connection limit, and serves each on a task of its own until the drain.
 
 use super::{
-    connection::{Caller, ConnectionService, Observers, Shared},
+    connection::{Caller, ConnectionService, Observers, Scheme, Shared},
     forward::Forward,
     http1::guard::Guard,
     http2,
@@ -14,7 +14,7 @@ use crate::{
     drain,
     http_client::{Client, Http1Writer},
     ledger::{self, Gauges},
-    transport::{Address, Listener},
+    transport::{Address, Listener, ServerTls, Stream},
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -58,6 +58,13 @@ struct Acceptor {
     limits: ListenerLimits,
     gauges: Gauges,
     observers: Arc<Observers>,
+}
+
+/// A connection that was accepted, and nothing more.
+struct Accepted {
+    stream: Stream,
+    caller: Caller,
+    place: OwnedSemaphorePermit,
 }
 
 /// Binds the listening address.
@@ -110,8 +117,8 @@ impl Bound {
                 () = &mut signaled => return,
                 _ = sweep.tick() => shared.forward.sweep(),
                 accepted = acceptor.next() => match accepted {
-                    Ok(wire) => {
-                        let connection = serve(wire, shared.clone(), connection_drain.clone());
+                    Ok(accepted) => {
+                        let connection = serve(accepted, shared.clone(), connection_drain.clone());
                         tokio::spawn(connection);
                     }
                     Err(error) if is_of_one_connection(&error) => {}
@@ -150,15 +157,18 @@ impl Acceptor {
     ///
     /// # Errors
     /// Those of the system.
-    async fn next(&mut self) -> io::Result<Wire> {
+    async fn next(&mut self) -> io::Result<Accepted> {
         if self.next.is_none() {
             self.next = Some(self.free_slot().await);
         }
         let (stream, peer) = self.listener.accept().await?;
-        let permit = self.next.take().expect("a slot was taken above");
+        let place = self.next.take().expect("a slot was taken above");
         let (gauges, observers) = (self.gauges.clone(), self.observers.clone());
-        let caller = Caller::new(self.limits, gauges, observers, peer.ip());
-        Ok(Wire::new(stream, Arc::new(caller), permit))
+        Ok(Accepted {
+            stream,
+            caller: Caller::new(self.limits, gauges, observers, peer.ip()),
+            place,
+        })
     }
 
     async fn free_slot(&mut self) -> OwnedSemaphorePermit {
@@ -175,12 +185,35 @@ impl Acceptor {
     }
 }
 
-/// Serves one connection until it ends.
-async fn serve(mut wire: Wire, shared: Arc<Shared>, mut drain: drain::Watch) {
-    let caller = wire.caller.clone();
-    if let Err(error) = wire.set_nodelay() {
-        return tracing::debug!(%error, "a caller left before it was served");
+// === impl Accepted ===
+
+impl Accepted {
+    /// Speaks TLS with the caller if that is set. A failed handshake is counted.
+    async fn begin(mut self, tls: Option<&ServerTls>) -> io::Result<Wire> {
+        self.stream.set_nodelay()?;
+        if let Some(tls) = tls {
+            let limit = self.caller.limits.head_timeout;
+            let handshake = timeout(limit, tls.accept(self.stream)).await;
+            let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            self.stream = stream.inspect_err(|error| self.caller.tls_failed(error))?;
+            self.caller.scheme = Scheme::Https;
+        }
+        Ok(Wire::new(self.stream, Arc::new(self.caller), self.place))
     }
+}
+
+/// Serves one connection until it ends.
+async fn serve(accepted: Accepted, shared: Arc<Shared>, mut drain: drain::Watch) {
+    let tls = shared.live.get().tls.clone();
+    let begun = tokio::select! {
+        begun = accepted.begin(tls.as_ref()) => begun,
+        () = drain.signaled() => return,
+    };
+    let mut wire = match begun {
+        Ok(wire) => wire,
+        Err(error) => return tracing::debug!(%error, "a caller left before it was served"),
+    };
+    let caller = wire.caller.clone();
     let service = ConnectionService { shared, caller };
     match protocol(&mut wire, &mut drain).await {
         Some(Protocol::Http1) => serve_http1(wire, service, drain).await,

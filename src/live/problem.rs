@@ -50,6 +50,7 @@ impl Problem {
             Self::NoAnswer(_, why) => match why {
                 NoAnswer::NameNotFound | NoAnswer::Connect(_) => LiveFailure::Connect,
                 NoAnswer::ConnectTimeout(_) | NoAnswer::Timeout(_) => LiveFailure::Timeout,
+                NoAnswer::Tls(_) => LiveFailure::Tls,
                 NoAnswer::Reset => LiveFailure::Reset,
                 NoAnswer::Protocol => LiveFailure::Protocol,
                 NoAnswer::Truncated => LiveFailure::Truncated,

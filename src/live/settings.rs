@@ -13,7 +13,7 @@ use crate::{
     settings::{Capture, Current},
     spanned_yaml::Choice,
     stack::Stack,
-    transport::Address,
+    transport::{Address, ServerTls},
 };
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub struct LiveSettings {
     pub comparing: Arc<CompareConfig>,
     pub forwarded: Forwarded,
     pub access_log: AccessLog,
+    /// For new connections; `None` speaks no TLS.
+    pub tls: Option<ServerTls>,
     /// For the access log.
     pub redactor: Arc<Redactor>,
 }
@@ -89,6 +91,7 @@ impl Default for LiveSettings {
             comparing: Arc::default(),
             forwarded: Forwarded::Keep,
             access_log: AccessLog::None,
+            tls: None,
             redactor: Arc::new(Redactor::new(redact::Config::default(), HashKey([0; 16]))),
         }
     }

@@ -49,10 +49,6 @@ impl Wire {
         }
     }
 
-    pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        self.inner.set_nodelay()
-    }
-
     /// Reads ahead until the first bytes show the protocol. An end, or an error, is left to HTTP/1.1.
     pub(super) fn poll_protocol(&mut self, cx: &mut Context<'_>) -> Poll<Protocol> {
         loop {
@@ -143,6 +139,11 @@ impl Wire {
                 self.caller.switch.end_in_reset();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
+            // Encrypted bytes of before have left.
+            Ok(0) => {
+                self.writing.stop();
+                self.poll_untaken(cx, bufs)
+            }
             sent => {
                 self.writing.stop();
                 Poll::Ready(sent)
@@ -154,12 +155,27 @@ impl Wire {
         self.inner.is_write_vectored()
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+    /// Encrypted bytes may wait although everything was written. `limits` as of [`poll_write`](Self::poll_write).
+    pub(super) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: bool,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.inner).poll_flush(cx) {
+            Poll::Pending if limits => self.poll_untaken(cx, &[]).map_ok(drop),
+            Poll::Pending => Poll::Pending,
+            flushed => {
+                self.writing.stop();
+                flushed
+            }
+        }
     }
 
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        match Pin::new(&mut self.inner).poll_shutdown(cx) {
+            Poll::Pending => self.poll_untaken(cx, &[]).map_ok(drop),
+            ended => ended,
+        }
     }
 }
 

@@ -211,6 +211,7 @@ fn kind(why: NoAnswer) -> ShadowError {
         | NoAnswer::Connect(_)
         | NoAnswer::NoFile
         | NoAnswer::ConnectTimeout(_) => ShadowError::Connect,
+        NoAnswer::Tls(_) => ShadowError::Tls,
         NoAnswer::Timeout(_) => ShadowError::Timeout,
         NoAnswer::Reset | NoAnswer::Truncated => ShadowError::Reset,
         NoAnswer::Protocol => ShadowError::Protocol,

@@ -54,10 +54,10 @@ pub(crate) fn definitions() -> Value {
         },
         "stack_url": {
             "type": "string",
-            "pattern": "^(http://[^/?#@]+(/[^?#]*)?|unix:/.*[^/])$",
-            "examples": ["http://127.0.0.1:9001", "unix:/run/old.sock"],
+            "pattern": "^(https?://[^/?#@]+(/[^?#]*)?|unix:/.*[^/])$",
+            "examples": ["http://127.0.0.1:9001", "https://old.example", "unix:/run/old.sock"],
         },
-        "url": {"type": "string", "pattern": "^http://[^/?#@]+(/[^?#]*)?$", "examples": ["http://127.0.0.1:9001"]},
+        "url": {"type": "string", "pattern": "^https?://[^/?#@]+(/[^?#]*)?$", "examples": ["http://127.0.0.1:9001"]},
         "duration": {
             "type": "string",
             "pattern": r"^(\d+(\.\d*)?|\.\d+)(ms|s|m|h|d)$",
@@ -263,14 +263,13 @@ fn header_value(at: &Cursor<'_>) -> Result<HeaderValue, ConfigError> {
     HeaderValue::from_str(text).map_err(|_| at.fault("expected the value of a header"))
 }
 
-/// An absolute `http` url; `what` describes it in faults.
+/// An absolute `http` or `https` url; `what` describes it in faults.
 pub(crate) fn http_url(at: &Cursor<'_>, what: &str) -> Result<(Uri, Authority), ConfigError> {
     let uri: Uri = at.parse(what)?;
     let authority = uri.authority().cloned();
     let authority = authority.ok_or_else(|| at.expected(what))?;
     match uri.scheme_str() {
-        Some("http") => Ok((uri, authority)),
-        Some("https") => Err(at.fault("https is not available yet, only http is")),
+        Some("http" | "https") => Ok((uri, authority)),
         _ => Err(at.expected(what)),
     }
 }

@@ -1,9 +1,10 @@
 //! One connection, of any kind.
 
 use hyper_util::client::legacy::connect::{Connected, Connection};
+use rustls::ConnectionCommon;
 use socket2::SockRef;
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, Write},
     net::SocketAddr,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
@@ -15,13 +16,19 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+use tokio_rustls::TlsStream;
 
 /// A connection to a caller or a stack.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Over one of the others.
+    Tls(Box<TlsStream<Self>>),
 }
+
+/// Writes what a socket takes now.
+struct Now<'s>(&'s mut Stream);
 
 // === impl Stream ===
 
@@ -47,6 +54,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.set_nodelay(true),
             Self::Unix(_) => Ok(()),
+            Self::Tls(stream) => stream.get_ref().0.set_nodelay(),
         }
     }
 
@@ -56,12 +64,48 @@ impl Stream {
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 
-    /// Writes what the socket takes now, although it was not reported writable.
+    /// Writes what the socket takes now, although it was not reported writable. Over TLS, encrypted bytes that wait go
+    /// first, so that 0 may mean that only they did.
     ///
     /// # Errors
     /// `WouldBlock` if it takes nothing.
-    pub(crate) fn write_now(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        SockRef::from(self).send_vectored(bufs)
+    pub(crate) fn write_now(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Self::Tls(stream) = self else {
+            return SockRef::from(&*self).send_vectored(bufs);
+        };
+        match &mut **stream {
+            TlsStream::Client(stream) => {
+                let (io, session) = stream.get_mut();
+                encrypt_now(io, session, bufs)
+            }
+            TlsStream::Server(stream) => {
+                let (io, session) = stream.get_mut();
+                encrypt_now(io, session, bufs)
+            }
+        }
+    }
+}
+
+fn encrypt_now<D>(
+    io: &mut Stream,
+    session: &mut ConnectionCommon<D>,
+    bufs: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    session.write_tls(&mut Now(io))?;
+    session.writer().write_vectored(bufs)
+}
+
+impl Write for Now<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_now(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -70,6 +114,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
         }
     }
 }
@@ -89,6 +134,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -102,6 +148,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
 
@@ -113,6 +160,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -120,6 +168,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -127,6 +176,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -134,6 +184,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

@@ -285,10 +285,6 @@ const REFUSED: &[(&str, &str)] = &[
         "14: conditional: expected reread or skip, found `again`",
     ),
     (
-        "control: {url: 'https://old:2'}",
-        "16: control.url: https is not available yet, only http is",
-    ),
-    (
         "control: {url: 'http://new:2'}",
         "16: control.url: expected another instance of the old stack, not the new one, found \"http://new:2\"",
     ),
@@ -424,10 +420,6 @@ const REFUSED: &[(&str, &str)] = &[
         "30: telemetry.otlp.protocol: expected grpc or http/protobuf, found `http`",
     ),
     (
-        "telemetry: {otlp: {endpoint: 'https://c'}}",
-        "30: telemetry.otlp.endpoint: https is not available yet, only http is",
-    ),
-    (
         "telemetry: {otlp: {endpoint: 'c:4317'}}",
         "30: telemetry.otlp.endpoint: expected an absolute url such as http://127.0.0.1:4317, found \"c:4317\"",
     ),
@@ -503,10 +495,6 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
         "12: old.url: expected an absolute url such as http://127.0.0.1:9001, or unix:/path, found \"http://old:0\"",
     ),
     (
-        "{url: 'https://old'}",
-        "12: old.url: https is not available yet, only http is",
-    ),
-    (
         "{url: 'http://me:pw@old'}",
         "12: old.url: a user in a url is refused; set a header instead",
     ),
@@ -531,8 +519,8 @@ const STACKS_REFUSED: &[(&str, &str)] = &[
         "32: old.host: expected preserve, stack, or a host such as shop.example:8080, found \"a b\"",
     ),
     (
-        "{url: 'http://old', tls: {ca: a.pem}}",
-        "36: old.tls.ca: not available yet",
+        "{url: 'https://old', tls: {ca: gone.pem}}",
+        "37: old.tls.ca: cannot read ",
     ),
     (
         "{url: 'http://old', headers: {set: {Host: a}}}",

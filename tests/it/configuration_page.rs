@@ -148,6 +148,7 @@ fn values(form: &Value) -> String {
         return match name {
             "share" => "0 to 1".to_owned(),
             "header" => "a header's name".to_owned(),
+            "stack_url" => "a url or `unix:/path`".to_owned(),
             "header_or_start" => "a header's name, or `x-*`".to_owned(),
             "pairs" => "texts by header name".to_owned(),
             "pattern" => "a regular expression".to_owned(),

@@ -23,6 +23,7 @@ mod report_redaction;
 mod rules_commands;
 mod schema;
 mod shadow;
+mod tls;
 mod unix_sockets;
 mod verdict;
 mod verdict_builds;

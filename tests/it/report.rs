@@ -1,5 +1,6 @@
 //! Checks as spans at a collector, over both protocols; metrics as text; and collectors that are down or hang.
 
+use crate::support::{Front, Pki};
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use opentelemetry_proto::tonic::{
     collector::{
@@ -99,6 +100,7 @@ fn config(addr: SocketAddr, protocol: Protocol) -> export::Config {
             protocol: Some(protocol),
             headers: vec![("x-tenant".parse().unwrap(), "blue".parse().unwrap())],
             timeout: Some(Duration::from_secs(5)),
+            ..otlp::Config::default()
         },
         service_name: None,
         resource: [("deployment.environment.name".to_owned(), "test".to_owned())].into(),
@@ -107,11 +109,20 @@ fn config(addr: SocketAddr, protocol: Protocol) -> export::Config {
 }
 
 fn traces(config: &export::Config, traced: Traced, gauges: &Gauges) -> (Reports, Traces) {
+    traces_by(config, &no_env, traced, gauges)
+}
+
+fn traces_by(
+    config: &export::Config,
+    env: &dyn Fn(&str) -> Option<String>,
+    traced: Traced,
+    gauges: &Gauges,
+) -> (Reports, Traces) {
     let mut reports = Reports::new(gauges.clone());
     let listener = reports.listen(Signal::Traces, 1000);
     let target = config
         .otlp
-        .target(Signal::Traces, &no_env)
+        .target(Signal::Traces, env, None)
         .unwrap()
         .unwrap();
     let resource = config.resource("id-1", &no_env);
@@ -222,6 +233,34 @@ async fn exported(protocol: Protocol, report: Report) -> (HeaderMap, ExportTrace
     timeout(DEADLINE, traces.run()).await.unwrap();
     assert_eq!(gauges.exports_dropped(Signal::Traces), 0);
     received.recv().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_collector_is_reached_over_tls_by_both_protocols() {
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = pki.write(folder.path());
+    let env =
+        |name: &str| (name == "OTEL_EXPORTER_OTLP_CERTIFICATE").then(|| ca.display().to_string());
+    for protocol in [Protocol::Grpc, Protocol::Http] {
+        let (addr, mut received) = collector(protocol).await;
+        let mut server = pki.issue("127.0.0.1").server();
+        server.alpn_protocols = vec![match protocol {
+            Protocol::Grpc => b"h2".to_vec(),
+            Protocol::Http => b"http/1.1".to_vec(),
+        }];
+        let front = Front::start(server, addr).await;
+        let mut config = config(front.addr, protocol);
+        config.otlp.endpoint = Some(format!("https://{}", front.addr));
+        let gauges = Gauges::default();
+        let (reports, traces) = traces_by(&config, &env, Traced::Mismatch, &gauges);
+        reports.send(check(MISMATCH));
+        drop(reports);
+        timeout(DEADLINE, traces.run()).await.unwrap();
+        assert_eq!(gauges.exports_dropped(Signal::Traces), 0, "{protocol:?}");
+        let (headers, _) = received.recv().await.unwrap();
+        assert_eq!(headers["x-tenant"], "blue");
+    }
 }
 
 #[tokio::test]
@@ -751,7 +790,7 @@ async fn metrics_are_pushed_once_more_when_the_drain_begins() {
     let config = config(addr, Protocol::Http);
     let target = config
         .otlp
-        .target(Signal::Metrics, &no_env)
+        .target(Signal::Metrics, &no_env, None)
         .unwrap()
         .unwrap();
     let push = Push::new(metrics, &target, gauges.clone(), &no_env).unwrap();

@@ -1,8 +1,7 @@
 //! Listener, admin API, stacks and commands over unix sockets.
 
-use crate::support::{DEADLINE, Stack, run_in, until};
+use crate::support::{DEADLINE, Stack, run_in, start_app, until};
 use std::{
-    fs,
     io::{Read, Write},
     net::SocketAddr,
     os::unix::net::UnixStream,
@@ -12,10 +11,6 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpStream, UnixListener},
     task::{JoinHandle, JoinSet},
-};
-use twinread::testing::{
-    app::{App, StartError},
-    config::{Flags, Origin, load},
 };
 
 /// Passes connections of a unix socket on to a stack.
@@ -40,14 +35,6 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-fn start(folder: &Path, text: &str) -> Result<App, StartError> {
-    let file = folder.join("twinread.yaml");
-    fs::write(&file, text).unwrap();
-    let origin = Origin::new(Some(file), Flags::default());
-    let loaded = load(&origin).unwrap_or_else(|faults| panic!("{faults}"));
-    App::start(origin, loaded)
 }
 
 fn ask(socket: &Path, path: &str) -> String {
@@ -84,7 +71,7 @@ async fn requests_checks_and_commands_pass_over_unix_sockets() {
     ];
     // A file that a dead process left.
     drop(std::os::unix::net::UnixListener::bind(&listen).unwrap());
-    let app = start(folder, &text).unwrap();
+    let app = start_app(folder, &text).unwrap();
 
     let answer = ask(&listen, "/a");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -114,7 +101,7 @@ async fn requests_checks_and_commands_pass_over_unix_sockets() {
     assert!(history.contains(r#""caller":"a unix socket""#), "{history}");
 
     let other = text.replace("evidence.db", "other.db");
-    let twice = start(folder, &other).unwrap_err();
+    let twice = start_app(folder, &other).unwrap_err();
     assert_eq!(
         twice.to_string(),
         format!("cannot listen on unix:{}", listen.display())
@@ -138,7 +125,7 @@ async fn requests_checks_and_commands_pass_over_unix_sockets() {
 async fn a_stack_whose_socket_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (text, [listen, admin, old_path, _]) = configuration(folder.path());
-    let app = start(folder.path(), &text).unwrap();
+    let app = start_app(folder.path(), &text).unwrap();
     let answer = ask(&listen, "/a");
     assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
     let ready = ask(&admin, "/readyz");

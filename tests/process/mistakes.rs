@@ -50,9 +50,10 @@ fn make(mistake: &str) -> String {
         "new stack down" => new_stack_down(),
         "old stack down" => old_stack_down(),
         "admin port in use" => admin_port_in_use(),
-        "https without TLS" => {
-            check("old: {url: 'http://127.0.0.1:9001'}\nnew: {url: 'https://shop.example'}\n")
-        }
+        "certificate not found" => check(
+            "listen_tls: {cert: cert.pem, key: key.pem}\n\
+             old: {url: 'http://127.0.0.1:9001'}\nnew: {url: 'http://127.0.0.1:9002'}\n",
+        ),
         "POST search not declared" => undeclared_search(),
         "huge bodies" => huge_bodies(),
         "wrong token" => wrong_token(),

@@ -9,18 +9,22 @@
     reason = "each test binary uses a part of it"
 )]
 
+mod app;
 mod command;
 mod conn;
 pub(crate) mod http2;
 mod live_path;
 mod sidecar;
 mod stack;
+mod tls;
 
+pub(crate) use app::start_app;
 pub(crate) use command::{printed_wide, run_in, twinread};
 pub(crate) use conn::Conn;
 pub(crate) use live_path::{LivePath, Plan, client, client_of, healths, target};
 pub(crate) use sidecar::{Answer, Caller, Sidecar};
 pub(crate) use stack::{Reply, Script, Stack, answer, json};
+pub(crate) use tls::{Front, Issued, Pki, SecureCaller};
 
 use std::{
     future::Future,

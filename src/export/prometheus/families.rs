@@ -10,7 +10,7 @@ use super::{
     Sources,
     series::{
         self, Series, alone, bounds_reached, checks, differences, export_dropped, judged,
-        live_failures, live_requests, of_process, per_route, per_rule,
+        live_failures, live_requests, of_process, per_route, per_rule, tls_failures,
     },
 };
 use crate::ledger::{Route, timings::ANSWER};
@@ -52,6 +52,12 @@ const COUNTERS: &[Family<u64>] = &[
         "{request}",
         "Live requests without a whole answer of the primary, by cause",
         live_failures,
+    ),
+    Family::of(
+        "twinread.tls.failures",
+        "{connection}",
+        "Connections of callers that ended in the TLS handshake, by listener and cause",
+        tls_failures,
     ),
     Family::of(
         "twinread.sampled",

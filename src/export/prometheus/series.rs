@@ -5,8 +5,9 @@ use super::{
     process::{self, Process},
 };
 use crate::{
-    ledger::{Bound, LiveFailure, Route, RuleCount, Signal},
+    ledger::{Bound, ListenerName, LiveFailure, Route, RuleCount, Signal},
     outcome::Outcome,
+    transport::TlsFailure,
     value::Kind,
 };
 use opentelemetry::{KeyValue, StringValue};
@@ -52,6 +53,24 @@ fn labelled<N, V: Into<StringValue>>(
 pub(super) fn live_failures(sources: &Sources) -> Vec<Series<u64>> {
     let failures = |cause: &LiveFailure| (cause.into_str(), sources.gauges.live_failures(*cause));
     labelled("twinread.cause", LiveFailure::VARIANTS.iter().map(failures))
+}
+
+pub(super) fn tls_failures(sources: &Sources) -> Vec<Series<u64>> {
+    let of_listener = |listener: &ListenerName| {
+        let listener = *listener;
+        TlsFailure::VARIANTS.iter().filter_map(move |cause| {
+            let count = sources.gauges.tls_failures(listener, *cause);
+            let labels = vec![
+                KeyValue::new("twinread.listener", listener.into_str()),
+                KeyValue::new("twinread.cause", cause.into_str()),
+            ];
+            (count > 0).then_some((count, labels))
+        })
+    };
+    ListenerName::VARIANTS
+        .iter()
+        .flat_map(of_listener)
+        .collect()
 }
 
 pub(super) fn live_requests(sources: &Sources) -> Vec<Series<u64>> {

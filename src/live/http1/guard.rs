@@ -268,7 +268,8 @@ impl AsyncWrite for Guard {
         }
         let this = &mut *self;
         this.look_for_body(cx);
-        this.wire.poll_flush(cx)
+        let is_limited = !this.framing.is_tunnel();
+        this.wire.poll_flush(cx, is_limited)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

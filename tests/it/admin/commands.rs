@@ -170,6 +170,9 @@ async fn the_client_reads_patches_and_says_what_was_refused() {
     let address = Address {
         admin: format!("http://{}", running.addr),
         token: None,
+        ca: None,
+        cert: None,
+        key: None,
     };
     apart(move || {
         let client = address.client().unwrap();

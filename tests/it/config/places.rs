@@ -35,7 +35,7 @@ fn the_same_place_for_old_and_new_is_refused() {
     ] {
         assert_eq!(
             Folder::with(&stacks(old, new)).faults(),
-            "twinread.yaml:2:12: new.url: the same place as old.url: same address, host, base path and headers.set; \
+            "twinread.yaml:2:12: new.url: the same place as old.url: same address, host, server name, base path and headers.set; \
              `allow_same_stack: true` permits it",
             "{old} {new}"
         );
@@ -49,7 +49,7 @@ fn the_same_place_for_old_and_new_is_refused() {
 #[test]
 fn the_same_address_alone_is_a_warning() {
     let warning = "twinread.yaml:2:12: new.url: the same address as old.url; \
-                   they differ only in host, base path or headers.set";
+                   they differ only in host, server name, base path or headers.set";
     for (old, new) in [
         ("}\n", "host: new.example}\n"),
         ("host: stack}\n", "}\n"),
