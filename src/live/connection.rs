@@ -8,6 +8,7 @@ use super::{
     },
     control,
     forward::{Forward, Forwarding},
+    forwarded::Scheme,
     http1::hop::{self, Mark, Marks},
     http2::request::adapt,
     limits::ListenerLimits,
@@ -18,10 +19,9 @@ use super::{
 };
 use crate::{
     http_client::{Health, Instance, NoAnswer, WriterHandle},
-    ledger::{AnsweredBy, Bound, Gauges, ListenerName, LiveFailure, Timings},
+    ledger::{AnsweredBy, Bound, Gauges, LiveFailure, Timings},
     sample::Wish,
     settings::Current,
-    transport::TlsFailure,
 };
 use futures_util::{future::Either, task::AtomicWaker};
 use http::{
@@ -33,7 +33,6 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
-    io,
     net::IpAddr,
     pin::Pin,
     sync::{
@@ -76,13 +75,6 @@ pub(super) struct Caller {
     exchanges: AtomicUsize,
     /// Woken when the last of them ends.
     pub(super) idle: AtomicWaker,
-}
-
-/// What the caller speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
-    Http,
-    Https,
 }
 
 /// Where requests are reported; the ledger is apart.
@@ -166,15 +158,6 @@ impl Caller {
             received: Instant::now(),
             answered_by: None,
             line: None,
-        }
-    }
-
-    /// The TLS handshake with the caller failed.
-    pub(super) fn tls_failed(&self, error: &io::Error) {
-        let failure = TlsFailure::of(error);
-        self.gauges.tls_failed(ListenerName::Live, failure);
-        if failure == TlsFailure::Timeout {
-            self.gauges.bound_reached(Bound::HeadTimeout);
         }
     }
 

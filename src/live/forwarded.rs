@@ -1,6 +1,5 @@
 //! The headers that name the caller to a stack: `x-forwarded-for`, `x-forwarded-proto`, `x-forwarded-host`.
 
-use super::connection::Scheme;
 use crate::spanned_yaml::Choice;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header::HOST};
 use std::net::IpAddr;
@@ -15,6 +14,13 @@ pub enum Forwarded {
     Append,
     /// They name the caller alone, whatever came.
     Replace,
+}
+
+/// What the caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
 }
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

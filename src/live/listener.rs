@@ -1,8 +1,9 @@
 //! Accepts callers up to the connection limit, and serves each on a task of its own until the drain.
 
 use super::{
-    connection::{Caller, ConnectionService, Observers, Scheme, Shared},
+    connection::{Caller, ConnectionService, Observers, Shared},
     forward::Forward,
+    forwarded::Scheme,
     http1::guard::Guard,
     http2,
     limits::ListenerLimits,
@@ -13,8 +14,8 @@ use super::{
 use crate::{
     drain,
     http_client::{Client, Http1Writer},
-    ledger::{self, Gauges},
-    transport::{Address, Listener, ServerTls, Stream},
+    ledger::{self, Gauges, ListenerName},
+    transport::{Address, Listener, ServerTls, Stream, TlsFailure},
 };
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -195,10 +196,19 @@ impl Accepted {
             let limit = self.caller.limits.head_timeout;
             let handshake = timeout(limit, tls.accept(self.stream)).await;
             let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            self.stream = stream.inspect_err(|error| self.caller.tls_failed(error))?;
+            self.stream = stream.inspect_err(|error| count(&self.caller, error))?;
             self.caller.scheme = Scheme::Https;
         }
         Ok(Wire::new(self.stream, Arc::new(self.caller), self.place))
+    }
+}
+
+/// Counts a handshake that failed.
+fn count(caller: &Caller, error: &io::Error) {
+    let failure = TlsFailure::of(error);
+    caller.gauges.tls_failed(ListenerName::Live, failure);
+    if failure == TlsFailure::Timeout {
+        caller.gauges.bound_reached(ledger::Bound::HeadTimeout);
     }
 }
 
