@@ -1,5 +1,6 @@
 //! One whole response from a stack.
 
+use crate::value::grpc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use std::fmt;
@@ -56,6 +57,14 @@ impl Answer {
             headers: HeaderMap::from_iter([(CONTENT_TYPE, content_type)]),
             body: body.into().into(),
             trailers: HeaderMap::new(),
+        }
+    }
+
+    /// The status that a caller goes by: of an answer of gRPC, the status of HTTP that `grpc-status` corresponds to.
+    pub fn effective_status(&self) -> StatusCode {
+        match grpc::status(&self.headers, &self.trailers) {
+            Some(code) if self.status == StatusCode::OK => grpc::http_status(code),
+            _ => self.status,
         }
     }
 
@@ -159,6 +168,35 @@ mod tests {
         assert_eq!(parts.digest(), whole);
         assert_eq!((whole.length, parts.length()), (10_000, 10_000));
         assert_ne!(Hashing::begin(&bytes[1..]).digest().hash, whole.hash);
+    }
+
+    #[test]
+    fn effective_status_of_a_call_is_what_it_says() {
+        let call = |code: &'static str| {
+            let mut answer = Answer::ok(HeaderValue::from_static("application/grpc"), "");
+            answer
+                .trailers
+                .insert("grpc-status", HeaderValue::from_static(code));
+            answer
+        };
+        for (code, status) in [
+            ("0", 200),
+            ("16", 401),
+            ("14", 503),
+            ("99", 500),
+            ("x", 200),
+        ] {
+            assert_eq!(call(code).effective_status(), status, "{code}");
+        }
+        let failed = Answer {
+            status: StatusCode::BAD_GATEWAY,
+            ..call("0")
+        };
+        assert_eq!(failed.effective_status(), 502);
+        let mut json = Answer::json("");
+        json.headers
+            .insert("grpc-status", HeaderValue::from_static("16"));
+        assert_eq!(json.effective_status(), 200);
     }
 
     #[test]

@@ -364,7 +364,7 @@ fn outcome(compared: &Compared, old: &Answer, new: &Answer) -> Outcome {
 
 fn is_refused(answer: &Answer) -> bool {
     matches!(
-        answer.status,
+        answer.effective_status(),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
     )
 }

@@ -324,7 +324,8 @@ impl<'c> Series<'c> {
 /// Whether only the new stack failed to serve the read. Lag does not cause that, and a later success does not prove
 /// that the next read succeeds.
 fn is_failure((old, new): (&Answer, &Answer)) -> bool {
-    new.status.is_server_error() && !old.status.is_server_error()
+    let [old, new] = [old, new].map(Answer::effective_status);
+    new.is_server_error() && !old.is_server_error()
 }
 
 /// Whether a stack that answered at first now refuses or fails. Such an answer says nothing about the difference. If it
@@ -337,13 +338,14 @@ fn is_turned_away(first: &Answer, later: &Answer) -> bool {
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    let status = later.status;
-    status != first.status && (status.is_server_error() || REFUSALS.contains(&status))
+    let status = later.effective_status();
+    status != first.effective_status() && (status.is_server_error() || REFUSALS.contains(&status))
 }
 
 /// Whether a stack that failed at first still fails: what differed differs again.
 fn fails_still(first: &Answer, later: &Answer) -> bool {
-    first.status.is_server_error() && later.status.is_server_error()
+    let mut both = [first, later].into_iter();
+    both.all(|answer| answer.effective_status().is_server_error())
 }
 
 // === impl Finding ===

@@ -20,7 +20,7 @@ mod tree;
 
 pub use descriptors::{Call, Descriptors, MessageType};
 pub use frames::{Unreadable, frames, is_one_message, plain};
-pub use metadata::{Metadata, decoded, is_document, status, status_name};
+pub use metadata::{Metadata, decoded, http_status, is_document, status, status_name};
 pub use tree::{Limits, json};
 
 use super::format::{Format, Reading};

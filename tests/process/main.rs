@@ -12,6 +12,7 @@ mod commands;
 mod conditional;
 mod entry;
 mod gating;
+mod grpc;
 mod history;
 mod lag;
 mod limits;

@@ -7,7 +7,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
@@ -24,25 +24,26 @@ const STATUS_CODE: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
-/// Status codes by their number (gRPC, "Status codes and their use in gRPC").
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
+/// Status codes by their number (gRPC, "Status codes and their use in gRPC"), with the status of HTTP that each one
+/// corresponds to (`google/rpc/code.proto`).
+const CODES: [(&str, u16); 17] = [
+    ("OK", 200),
+    ("CANCELLED", 499),
+    ("UNKNOWN", 500),
+    ("INVALID_ARGUMENT", 400),
+    ("DEADLINE_EXCEEDED", 504),
+    ("NOT_FOUND", 404),
+    ("ALREADY_EXISTS", 409),
+    ("PERMISSION_DENIED", 403),
+    ("RESOURCE_EXHAUSTED", 429),
+    ("FAILED_PRECONDITION", 400),
+    ("ABORTED", 409),
+    ("OUT_OF_RANGE", 400),
+    ("UNIMPLEMENTED", 501),
+    ("INTERNAL", 500),
+    ("UNAVAILABLE", 503),
+    ("DATA_LOSS", 500),
+    ("UNAUTHENTICATED", 401),
 ];
 
 /// Receivers must accept binary metadata with and without padding.
@@ -105,8 +106,17 @@ pub fn status(headers: &HeaderMap, trailers: &HeaderMap) -> Option<u32> {
 
 /// The name of a status code of gRPC, such as `NOT_FOUND`; a code without a name is written as a number.
 pub fn status_name(code: u32) -> Cow<'static, str> {
-    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
-    name.map_or_else(|| Cow::Owned(code.to_string()), |name| Cow::Borrowed(*name))
+    match usize::try_from(code).ok().and_then(|code| CODES.get(code)) {
+        Some((name, _)) => Cow::Borrowed(name),
+        None => Cow::Owned(code.to_string()),
+    }
+}
+
+/// The status of HTTP that a status code of gRPC corresponds to; an unknown code is a failure of the server.
+pub fn http_status(code: u32) -> StatusCode {
+    let known = usize::try_from(code).ok().and_then(|code| CODES.get(code));
+    let status = known.and_then(|(_, status)| StatusCode::from_u16(*status).ok());
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn is_trailers_only(headers: &HeaderMap, trailers: &HeaderMap) -> bool {
