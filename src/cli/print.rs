@@ -259,7 +259,7 @@ mod tests {
             "a/very/long/path/wit\n  hout/blanks"
         );
         assert_eq!(folded("", 20, 2), "");
-        let rate = folded("at least 16 %, the limit is 5.0 %", 30, 2);
+        let rate = folded("at least 16 %, the limit is 5.0 %", 31, 2);
         assert_eq!(rate, "at least 16 %, the limit is\n  5.0 %");
     }
 
