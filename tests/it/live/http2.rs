@@ -10,7 +10,7 @@ use crate::support::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use twinread::testing::ledger::{Bound, LiveFailure};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -680,6 +680,40 @@ async fn a_drain_loses_no_request() {
     within("the end", busy.connection).await.unwrap().unwrap();
     drained.await.unwrap();
     drop(untouched);
+}
+
+#[tokio::test]
+async fn a_drain_under_load_loses_no_request() {
+    let stack = Stack::answering(OK);
+    let mut sidecar = LivePath::before(stack.addr).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let caller = Arc::new(Http2Caller::open(sidecar.addr).await);
+        for _ in 0..10 {
+            let caller = caller.clone();
+            callers.push(tokio::spawn(async move {
+                let mut answered = 0;
+                loop {
+                    match caller.ask(Request::get(URI)).await {
+                        Ok(answer) => assert_eq!(text(answer).await, "ok"),
+                        // It says so if it was not processed.
+                        Err(error) => {
+                            assert!(error.is_go_away() && error.is_remote(), "{error:?}");
+                            return answered;
+                        }
+                    }
+                    answered += 1;
+                }
+            }));
+        }
+    }
+    until("a load", || stack.request_count() > 500).await;
+    within("the drain", sidecar.drain()).await.unwrap();
+    let mut answered = 0;
+    for caller in callers {
+        answered += within("the end", caller).await.unwrap();
+    }
+    assert_eq!(answered, stack.request_count());
 }
 
 #[tokio::test]
