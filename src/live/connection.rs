@@ -10,7 +10,7 @@ use super::{
     forward::{Forward, Forwarding},
     forwarded::Scheme,
     http1::hop::{self, Mark, Marks},
-    http2::request::adapt,
+    http2::{request::adapt, websocket},
     limits::ListenerLimits,
     problem::Problem,
     sample::{Observed, Sampler},
@@ -251,7 +251,8 @@ impl ConnectionService {
         let live = self.shared.live.get();
         exchange.line = Line::of(&request, &live);
         let mut request = request.map(RequestBody::new);
-        if request.version() == Version::HTTP_2
+        let version = request.version();
+        if version == Version::HTTP_2
             && let Err(problem) = self.translate(&mut request)
         {
             return Err(RefusedRequest { problem, exchange });
@@ -271,7 +272,7 @@ impl ConnectionService {
         let caller = (self.caller.peer, self.caller.scheme);
         live.forwarded.apply(&mut request, caller);
         Ok(Call {
-            version: request.version(),
+            version,
             request,
             live,
             exchange,
@@ -289,6 +290,7 @@ impl ConnectionService {
             self.caller.gauges.bound_reached(Bound::Headers);
             return Err(Problem::HeadTooLarge);
         }
+        websocket::ask(request);
         if request.method() != Method::CONNECT {
             adapt(request).map_err(|_| Problem::BadHead)?;
         }
@@ -340,6 +342,9 @@ impl Future for Answering {
         let mut answer = ready!(self.answer.as_mut().poll(cx));
         if let Some(observed) = self.observed.take() {
             observed.answered(&mut answer);
+        }
+        if answer.body().is_for_http2() {
+            websocket::grant(&mut answer);
         }
         Poll::Ready(Ok(answer))
     }

@@ -69,6 +69,9 @@ enum Rejected {
     Ambiguous(#[from] Ambiguous),
     #[error("it switches to a protocol that nobody asked for")]
     Unasked,
+    /// A caller of HTTP/2 would take it for a granted one.
+    #[error("it answers a request for another protocol without switching")]
+    Ignored,
 }
 
 /// Resolves to the answer for the caller.
@@ -272,9 +275,13 @@ impl Pending {
         if status == StatusCode::SWITCHING_PROTOCOLS && !self.tunnel(&mut answer, drain) {
             return Err(Rejected::Unasked);
         }
+        let is_http2 = self.version == Version::HTTP_2;
+        if is_http2 && self.upgrade.is_some() && status.is_success() {
+            return Err(Rejected::Ignored);
+        }
         let mut answer = answer.map(|body| ResponseBody::new(body, self.primary, sent));
         self.refuse_body(&mut answer);
-        if self.version == Version::HTTP_2 {
+        if is_http2 {
             answer.body_mut().trailers = Trailers::Http2;
             // hyper keeps the length of a body that is not there.
             return Ok(answer);
@@ -317,7 +324,8 @@ impl Pending {
             return false;
         };
         upgrade.decision.grant();
-        upgrade::open(upgrade.connection, stack, drain.clone());
+        let exchange = self.exchange.caller.begin();
+        upgrade::open(upgrade.connection, stack, (exchange, drain.clone()));
         true
     }
 }

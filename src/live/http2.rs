@@ -4,6 +4,7 @@ mod allowance;
 mod frames;
 mod guard;
 pub(super) mod request;
+pub(super) mod websocket;
 
 use super::{connection::ConnectionService, limits::ListenerLimits, wire::Wire};
 use crate::{drain, ledger::Bound};
@@ -58,6 +59,7 @@ fn builder(limits: &ListenerLimits) -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .auto_date_header(false)
+        .enable_connect_protocol()
         .max_concurrent_streams(streams)
         .max_header_list_size(
             HEADS * u32::try_from(limits.header_bytes).unwrap_or(u32::MAX / HEADS),

@@ -105,6 +105,11 @@ impl ResponseBody {
         self.source = Source::Untold(length);
     }
 
+    /// Whether the caller speaks HTTP/2, and the answer is a stack's.
+    pub(in crate::live) fn is_for_http2(&self) -> bool {
+        matches!(self.trailers, Trailers::Http2)
+    }
+
     /// Copies the body for `capture`. The body may already have ended.
     pub(crate) fn copy_for(&mut self, mut capture: Box<AnswerCapture>) {
         if self.is_end_stream() || matches!(self.source, Source::Untold(_)) {

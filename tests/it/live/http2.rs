@@ -11,7 +11,10 @@ use crate::support::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
-use twinread::testing::ledger::{Bound, LiveFailure};
+use twinread::{
+    outcome::{Outcome, Reason},
+    testing::ledger::{Bound, LiveFailure},
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const SHORT: Duration = Duration::from_millis(150);
@@ -640,6 +643,93 @@ async fn half_a_body_is_a_408_unless_it_is_grpc() {
     assert_eq!(sidecar.gauges.bounds_reached(Bound::BodyStall), 1);
     stack.note("go on");
     assert_eq!(within("an answer", waiting).await.unwrap().status(), 200);
+}
+
+/// RFC 8441 4.
+fn websocket(path: &str) -> http::request::Builder {
+    Request::builder()
+        .method(Method::CONNECT)
+        .uri(format!("http://shop{path}"))
+        .extension(h2::ext::Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-protocol", "chat")
+}
+
+#[tokio::test]
+async fn a_websocket_becomes_an_upgrade() {
+    let stack = Stack::script(|mut conn, seen| async move {
+        let request = seen.message(&mut conn).await.unwrap();
+        if request.starts_with("GET /ignored") {
+            conn.write(OK).await;
+            return;
+        }
+        if request.starts_with("GET /refused") {
+            conn.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+                .await;
+            return;
+        }
+        conn.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s\r\nSec-WebSocket-Protocol: chat\r\n\r\nhello",
+        )
+        .await;
+        let bytes = conn.read_bytes(4).await;
+        conn.write(bytes).await;
+        seen.note(&conn.rest().await);
+    });
+    let plan = LivePath::plan(stack.addr, stack.addr).sample_all();
+    let sidecar = plan
+        .limits(|limits| limits.idle_timeout = SHORT)
+        .start()
+        .await;
+    let caller = Http2Caller::open(sidecar.addr).await;
+    // The settings are there once something was answered.
+    assert_eq!(
+        caller.ask(websocket("/refused")).await.unwrap().status(),
+        403
+    );
+    assert!(caller.tx.is_extended_connect_protocol_enabled());
+    assert_eq!(
+        caller.ask(websocket("/ignored")).await.unwrap().status(),
+        502
+    );
+
+    let (answer, mut stream) = caller.begin(websocket("/ws?a")).await;
+    let answer = within("an answer", answer).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+    assert!(!answer.headers().contains_key("sec-websocket-accept"));
+    let mut body = answer.into_body();
+    assert_eq!(within("data", body.data()).await.unwrap().unwrap(), "hello");
+    // No tunnel is idle.
+    tokio::time::sleep(3 * SHORT).await;
+    stream
+        .send_data(Bytes::from_static(b"ping"), false)
+        .unwrap();
+    assert_eq!(within("data", body.data()).await.unwrap().unwrap(), "ping");
+    stream.send_data(Bytes::from_static(b"end"), true).unwrap();
+    assert_eq!(whole(&mut body).await.unwrap(), (vec![], None));
+    until("the end", || {
+        stack.requests().iter().any(|note| note == "end")
+    })
+    .await;
+
+    let request = stack.requests()[2].to_lowercase();
+    assert!(request.starts_with("get /ws?a http/1.1\r\n"), "{request}");
+    for line in [
+        "host: shop",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+    ] {
+        assert!(
+            request.contains(&format!("{line}\r\n")),
+            "{line} in {request}"
+        );
+    }
+    assert!(request.contains("sec-websocket-key: "), "{request}");
+    let streaming = Outcome::NotCompared(Reason::Streaming);
+    until("its outcome", || sidecar.outcomes(streaming) == 1).await;
 }
 
 #[tokio::test]
