@@ -657,9 +657,9 @@ fn websocket(path: &str) -> http::request::Builder {
         .header("sec-websocket-protocol", "chat")
 }
 
-#[tokio::test]
-async fn a_websocket_becomes_an_upgrade() {
-    let stack = Stack::script(|mut conn, seen| async move {
+/// Grants upgrades, but at `/refused` and `/ignored`.
+fn upgrading() -> Stack {
+    Stack::script(|mut conn, seen| async move {
         let request = seen.message(&mut conn).await.unwrap();
         if request.starts_with("GET /ignored") {
             conn.write(OK).await;
@@ -678,7 +678,12 @@ async fn a_websocket_becomes_an_upgrade() {
         let bytes = conn.read_bytes(4).await;
         conn.write(bytes).await;
         seen.note(&conn.rest().await);
-    });
+    })
+}
+
+#[tokio::test]
+async fn a_websocket_becomes_an_upgrade() {
+    let stack = upgrading();
     let plan = LivePath::plan(stack.addr, stack.addr).sample_all();
     let sidecar = plan
         .limits(|limits| limits.idle_timeout = SHORT)
