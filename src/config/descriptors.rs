@@ -5,7 +5,13 @@ use crate::{
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Position},
     value::grpc::Descriptors,
 };
+use prost_reflect::{
+    DescriptorPool,
+    prost::Message as _,
+    prost_types::{FileDescriptorProto, FileDescriptorSet},
+};
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,6 +26,14 @@ pub(crate) struct DescriptorFiles {
     sources: Vec<(PathBuf, PathBuf)>,
     /// Files and folders to watch.
     paths: Vec<PathBuf>,
+}
+
+/// The files of a pool.
+#[derive(Debug, Default)]
+struct Files {
+    set: FileDescriptorSet,
+    /// The descriptor set of each file, by the file's name; `None` if it comes from elsewhere.
+    origins: HashMap<String, Option<Arc<str>>>,
 }
 
 /// The descriptors that the configuration names.
@@ -109,35 +123,43 @@ impl DescriptorFiles {
     /// Makes one pool of all files.
     ///
     /// # Errors
-    /// The first fault of each set, and of the `.proto` files, with its place.
+    /// The first fault of each set, of the `.proto` files with its place, and of all files together.
     pub(crate) fn compile(&mut self) -> Result<Descriptors, ConfigErrors> {
         let mut faults = ConfigErrors::default();
-        let mut pool = Descriptors::builtin();
+        let mut all = Files::default();
+        for file in Descriptors::builtin().file_descriptor_protos() {
+            all.add(file.clone(), None);
+        }
         for (path, content) in &self.sets {
-            let file: Arc<str> = path.display().to_string().into();
-            if content.is_empty() {
-                faults.push(ConfigError::at(&file, None, "the file is empty"));
-            } else if let Err(error) = pool.decode_file_descriptor_set(&content[..]) {
-                let message = format!("not a set of file descriptors: {error}");
-                faults.push(ConfigError::at(&file, None, message));
-            }
-        }
-        match self.compiled() {
-            Ok(set) => {
-                if let Err(error) = pool.decode_file_descriptor_set(&set[..]) {
-                    faults.push(ConfigError::bare(error.to_string()));
+            let origin: Arc<str> = path.display().to_string().into();
+            match FileDescriptorSet::decode(&content[..]) {
+                Ok(set) if !set.file.is_empty() => {
+                    for file in set.file {
+                        faults.collect(check_syntax(&file, &origin));
+                        all.add(file, Some(&origin));
+                    }
                 }
+                _ => faults.push(ConfigError::at(
+                    &origin,
+                    None,
+                    "not a set of file descriptors",
+                )),
             }
-            Err(fault) => faults.push(fault),
         }
-        let descriptors = Descriptors::new(pool);
-        let descriptors = descriptors.map_err(|error| ConfigError::bare(error.to_string()));
-        let descriptors = faults.collect(descriptors);
+        for file in faults.collect(self.compiled()).unwrap_or_default().file {
+            all.add(file, None);
+        }
+        // A pool that has files panics in place of some errors, so all files are added at once.
+        let descriptors = if faults.is_empty() {
+            faults.collect(all.pool())
+        } else {
+            None
+        };
         faults.into_result(descriptors.unwrap_or_default())
     }
 
     /// The set of all `.proto` files and what they import; also watches what they import.
-    fn compiled(&mut self) -> Result<Vec<u8>, ConfigError> {
+    fn compiled(&mut self) -> Result<FileDescriptorSet, ConfigError> {
         let mut roots: Vec<_> = self.sources.iter().map(|(_, root)| root).collect();
         roots.dedup();
         let faulty = |error| fault(&error, &roots);
@@ -148,7 +170,7 @@ impl DescriptorFiles {
         }
         let imported = compiler.files().filter_map(|file| file.path());
         let imported: Vec<_> = imported.map(Path::to_owned).collect();
-        let set = compiler.encode_file_descriptor_set();
+        let set = compiler.file_descriptor_set();
         self.paths.extend(imported);
         Ok(set)
     }
@@ -159,6 +181,28 @@ impl DescriptorFiles {
         paths.sort();
         paths.dedup();
         paths
+    }
+}
+
+// === impl Files ===
+
+impl Files {
+    /// Adds a file unless there is one of its name.
+    fn add(&mut self, file: FileDescriptorProto, origin: Option<&Arc<str>>) {
+        if let Entry::Vacant(place) = self.origins.entry(file.name().to_owned()) {
+            place.insert(origin.cloned());
+            self.set.file.push(file);
+        }
+    }
+
+    fn pool(self) -> Result<Descriptors, ConfigError> {
+        let built = DescriptorPool::from_file_descriptor_set(self.set).and_then(Descriptors::new);
+        built.map_err(|error| {
+            let name = error.file().unwrap_or_default();
+            let origin = self.origins.get(name).cloned().flatten();
+            let file = origin.unwrap_or_else(|| name.into());
+            ConfigError::at(&file, None, error.to_string())
+        })
     }
 }
 
@@ -208,6 +252,18 @@ fn name(path: &Path) -> &str {
     path.file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default()
+}
+
+/// Presence, packing and groups depend on an edition in ways that are not read here.
+fn check_syntax(file: &FileDescriptorProto, origin: &Arc<str>) -> Result<(), ConfigError> {
+    if matches!(file.syntax(), "" | "proto2" | "proto3") {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is written in an edition, which is not available yet; only proto2 and proto3 are",
+        file.name()
+    );
+    Err(ConfigError::at(origin, None, message))
 }
 
 /// A fault of a `.proto` file. The crate gives its place only in the text of its `Debug`: `file:line:column: message`.

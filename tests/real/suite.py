@@ -8,6 +8,7 @@ import conventions
 import differential
 import dynamodb
 import jsonserver
+import messages
 import openapi
 import postgres
 import scrape
@@ -17,7 +18,7 @@ from harness import Checks, Tools
 
 SUITES = {
     suite.__name__: suite.run
-    for suite in (differential, dynamodb, jsonserver, postgres, static, collector, conventions, scrape, openapi, yoga)
+    for suite in (differential, dynamodb, jsonserver, postgres, static, collector, conventions, scrape, openapi, yoga, messages)
 }
 
 

@@ -39,8 +39,35 @@ fn a_set_of_descriptors_is_read_by_its_content() {
     assert!(loaded.config.comparing.descriptors.message("M").is_some());
     folder.write("any.name", "no descriptors");
     let faults = folder.faults();
+    assert_eq!(faults, "any.name: not a set of file descriptors");
+    // The same with the syntax `editions`.
+    let set = b"\x0a\x18\x0a\x07a.proto\x22\x03\x0a\x01M\x62\x08editions";
+    fs::write(folder.path().join("any.name"), set).unwrap();
+    let faults = folder.faults();
+    let expected = "any.name: a.proto is written in an edition, which is not available yet";
+    assert!(faults.starts_with(expected), "{faults}");
+}
+
+#[test]
+fn names_that_are_taken_are_a_fault() {
+    let more = "grpc: {descriptors: [a.proto, b.proto, c.binpb]}\n";
+    let folder = Folder::with(&format!("{STACKS}{more}"));
+    folder.write("a.proto", "message M {}");
+    folder.write("b.proto", "message N {}");
+    fs::write(
+        folder.path().join("c.binpb"),
+        b"\x0a\x0e\x0a\x07c.proto\x22\x03\x0a\x01M",
+    )
+    .unwrap();
+    let faults = folder.faults();
+    assert_eq!(
+        faults,
+        "a.proto: name 'M' is already defined in file 'c.proto'"
+    );
+    folder.write("b.proto", "message M {}");
+    let faults = folder.faults();
     assert!(
-        faults.starts_with("any.name: not a set of file descriptors: "),
+        faults.starts_with("b.proto:1:9: name 'M' is already defined in file 'a.proto'"),
         "{faults}"
     );
 }
