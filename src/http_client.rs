@@ -5,6 +5,7 @@
 
 mod client;
 mod connector;
+mod error;
 mod greeting;
 mod headers;
 mod health;
@@ -15,8 +16,9 @@ mod target;
 mod writer;
 
 pub use client::Client;
-pub(crate) use client::{Error, dial};
+pub(crate) use client::dial;
 pub(crate) use connector::Connector;
+pub(crate) use error::Error;
 pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;

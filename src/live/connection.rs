@@ -10,7 +10,10 @@ use super::{
     forward::{Forward, Forwarding},
     forwarded::Scheme,
     http1::hop::{self, Mark, Marks},
-    http2::{request::adapt, websocket},
+    http2::{
+        request::{adapt, head_bytes, is_grpc},
+        websocket,
+    },
     limits::ListenerLimits,
     problem::Problem,
     sample::{Observed, Sampler},
@@ -24,10 +27,7 @@ use crate::{
     settings::Current,
 };
 use futures_util::{future::Either, task::AtomicWaker};
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{CONTENT_TYPE, UPGRADE},
-};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::UPGRADE};
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use std::{
@@ -374,25 +374,6 @@ fn tunnelled_protocol(request: &Request<RequestBody>) -> Option<HeaderValue> {
     let is_granted =
         request.version() == Version::HTTP_11 && request.method() != Method::CONNECT && !is_http;
     is_granted.then(|| protocol.clone())
-}
-
-/// The size that the head would have in HTTP/1.1, without its version.
-fn head_bytes<B>(request: &Request<B>) -> usize {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |path| path.as_str().len());
-    let lines = request.headers().iter();
-    target
-        + lines
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum::<usize>()
-}
-
-/// A gRPC caller may be silent for as long as it likes before its next message.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// A target has a path, or is `*` for OPTIONS (RFC 9112 3.2).

@@ -6,7 +6,7 @@
 
 use http::{
     HeaderMap, HeaderValue, Request, Uri,
-    header::{CONTENT_LENGTH, COOKIE, HOST},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST},
     uri::{Authority, Scheme},
 };
 
@@ -35,6 +35,25 @@ pub(in crate::live) fn adapt<B>(request: &mut Request<B>) -> Result<(), Malforme
         headers.insert(CONTENT_LENGTH, length);
     }
     Ok(())
+}
+
+/// The size that the head would have in HTTP/1.1, without its version.
+pub(in crate::live) fn head_bytes<B>(request: &Request<B>) -> usize {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    let lines = request.headers().iter();
+    target
+        + lines
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum::<usize>()
+}
+
+/// A gRPC caller may be silent for as long as it likes before its next message.
+pub(in crate::live) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// RFC 9113 8.3.1: `:authority` and `Host` must agree, and either may stand for both.
