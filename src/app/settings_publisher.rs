@@ -22,7 +22,7 @@ pub(super) struct SettingsPublisher {
     pub(super) redactor: Publisher<Redactor>,
     pub(super) config: Publisher<Config>,
     /// What the clients connect to.
-    stacks: [Arc<Target>; 2],
+    stacks: Vec<Arc<Target>>,
     key: HashKey,
     pub(super) budget: Budget,
     pub(super) ledger: Ledger,
@@ -51,7 +51,7 @@ impl SettingsPublisher {
             shadow: Publisher::new(shadow(config)),
             redactor: Publisher::new(redactor),
             config: Publisher::new(config.clone()),
-            stacks: [config.old.clone(), config.new.clone()],
+            stacks: stacks(config).cloned().collect(),
             key,
             budget,
             ledger,
@@ -68,8 +68,9 @@ impl SettingsPublisher {
             queue.set_max_length(config.settings.queue.max_length);
         }
         let before = self.config.get();
-        self.stacks[0].adopt(&config.old);
-        self.stacks[1].adopt(&config.new);
+        for (stack, next) in self.stacks.iter().zip(stacks(config)) {
+            stack.adopt(next);
+        }
         self.shadow.publish(shadow(config));
         let redactor = Redactor::new(config.settings.redact.clone(), self.key.clone());
         self.redactor.publish(redactor.clone());
@@ -93,6 +94,12 @@ impl SettingsPublisher {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         *queue = None;
     }
+}
+
+fn stacks(config: &Config) -> impl Iterator<Item = &Arc<Target>> {
+    [&config.old, &config.new]
+        .into_iter()
+        .chain(&config.control)
 }
 
 fn live(config: &Config, redactor: &Redactor) -> live::LiveSettings {
