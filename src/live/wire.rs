@@ -186,3 +186,82 @@ impl Drop for Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        http_client::{Health, Target},
+        ledger::{Gauges, Timings},
+        live::{ListenerLimits, connection::Observers},
+        transport::{ClientFiles, HTTP1, ServerFiles, TlsFiles},
+    };
+    use socket2::SockRef;
+    use std::{fs, future::poll_fn, time::Duration};
+    use tokio::{net::UnixStream, sync::Semaphore, time::timeout};
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    fn caller() -> Arc<Caller> {
+        let target = Target::new("stack".parse().unwrap());
+        let observers = Observers {
+            timings: Timings::default(),
+            stacks: ["old", "new"].map(|name| Arc::new(Health::new(name, &target))),
+        };
+        let limits = ListenerLimits {
+            body_stall: SHORT,
+            ..ListenerLimits::default()
+        };
+        Arc::new(Caller::new(
+            limits,
+            Gauges::default(),
+            observers.into(),
+            None,
+        ))
+    }
+
+    /// Both ends of a connection over TLS whose socket takes little.
+    async fn pair() -> (Stream, Stream) {
+        let folder = tempfile::tempdir().unwrap();
+        let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&cert, issued.cert.pem()).unwrap();
+        fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+        let mut files = TlsFiles::default();
+        let client = ClientFiles {
+            ca: Some(cert.clone()),
+            ..ClientFiles::default()
+        };
+        let client = client.load(&mut files).unwrap();
+        let server = ServerFiles {
+            cert: Some(cert),
+            key: Some(key),
+            client_ca: None,
+        };
+        let server = server.load(&mut files, HTTP1).unwrap();
+        let (one, other) = UnixStream::pair().unwrap();
+        SockRef::from(&one).set_send_buffer_size(4_096).unwrap();
+        let accepted = server.accept(Stream::Unix(one));
+        let connected = client.connect("localhost", Stream::Unix(other));
+        let (accepted, connected) = tokio::join!(accepted, connected);
+        (accepted.unwrap(), connected.unwrap())
+    }
+
+    #[tokio::test]
+    async fn encrypted_bytes_that_nobody_takes_end_the_connection() {
+        let (accepted, _silent) = pair().await;
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let mut wire = Wire::new(accepted, caller(), place);
+        let answer = [0; 60_000];
+        let bufs = [IoSlice::new(&answer)];
+        let written = poll_fn(|cx| wire.poll_write(cx, &bufs, true)).await;
+        assert_eq!(written.unwrap(), answer.len(), "all of it is encrypted");
+        let in_tunnel = poll_fn(|cx| wire.poll_flush(cx, false));
+        assert!(timeout(5 * SHORT, in_tunnel).await.is_err());
+        let flushed = poll_fn(|cx| wire.poll_flush(cx, true));
+        let flushed = timeout(DEADLINE, flushed).await.unwrap();
+        assert_eq!(flushed.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(wire.caller.gauges.bounds_reached(Bound::BodyStall), 1);
+    }
+}
