@@ -169,8 +169,13 @@ impl Front {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, noted) = (acceptor.clone(), noted.clone());
                 connections.spawn(async move {
-                    let Ok(mut caller) = acceptor.accept(stream).await else {
-                        return;
+                    let mut caller = match acceptor.accept(stream).into_fallible().await {
+                        Ok(caller) => caller,
+                        Err((_, mut stream)) => {
+                            // A reset could overtake the alert.
+                            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                            return;
+                        }
                     };
                     let session = caller.get_ref().1;
                     noted.lock().unwrap().push(Handshake {
