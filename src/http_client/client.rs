@@ -26,8 +26,8 @@ use std::{
     fmt,
     future::{Future, ready},
     num::NonZeroUsize,
-    pin::Pin,
-    sync::Arc,
+    pin::{Pin, pin},
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
 use tokio::{
@@ -239,9 +239,14 @@ where
             .await
             .map_err(Error::Protocol)?;
         // The task ends with the connection or its `tx`. The request that waits for an answer receives the error.
+        let tls_end = Arc::<OnceLock<TlsFailure>>::default();
+        let ended = tls_end.clone();
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = driver.with_upgrades().await {
+            // Dropping it fails a request that waits, which looks for the cause.
+            let mut driver = pin!(driver.with_upgrades());
+            if let Err(error) = driver.as_mut().await {
+                TlsFailure::found_in(&error).map(|failure| ended.set(failure));
                 tracing::debug!(%error, "connection to a stack ended");
             }
         });
@@ -249,6 +254,7 @@ where
             tx,
             handle,
             origin: Origin::Fresh,
+            tls_end,
         })
     }
 }
@@ -304,6 +310,15 @@ where
         let Some(request) = failed.take_message() else {
             return Poll::Ready(Err(Error::of(failed.into_error(), origin)));
         };
+        // With TLS 1.3, the stack's judgement on our certificate comes after the handshake.
+        let error = failed.into_error();
+        let refused = connection.tls_end.get().copied();
+        if origin == Origin::Fresh
+            && let Some(failure) = TlsFailure::found_in(&error).or(refused)
+        {
+            let source = error.into();
+            return Poll::Ready(Err(Error::Tls { failure, source }));
+        }
         let request = request.map(Outgoing::into_inner);
         let next = this
             .next

@@ -1,9 +1,10 @@
 //! The pool of idle connections to one stack. The last used comes first.
 
 use super::{Client, multiplexed::Place, pooled_body::Outgoing, writer::WriterHandle};
+use crate::transport::TlsFailure;
 use hyper::client::conn::http1::SendRequest;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
     pub(super) handle: Arc<WriterHandle>,
     pub(super) origin: Origin,
+    /// Why TLS ended the connection, if it did.
+    pub(super) tls_end: Arc<OnceLock<TlsFailure>>,
 }
 
 /// What an answer has to give back when it ends.
