@@ -1,5 +1,6 @@
 //! Compares bodies: decoding, formats, and what is compared in each format.
 
+mod messages;
 mod rewrite;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
         coding::{self, Undecodable},
         difference::{Difference, Kind, Place, Value},
         format::{Format, Reading, Types},
-        grpc::{self, GRPC_ENCODING, Unreadable},
+        grpc::GRPC_ENCODING,
         json::{Document, Framing},
     },
 };
@@ -27,8 +28,6 @@ use std::{borrow::Cow, fmt::Display};
 
 /// XML written as JSON may take this many times the maximum size of a body, because namespace names are repeated.
 const MAX_GROWTH: usize = 4;
-/// In place of messages that cannot be read.
-const UNDESCRIBED: &str = "messages without a descriptor";
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A decoded body, or the original bytes if it cannot be decoded.
@@ -264,60 +263,6 @@ impl<'c> Bodies<'c> {
             self.walk(documents.each_ref(), findings);
         }
         Ok(())
-    }
-
-    fn messages(&self, findings: &mut Findings<'_>) -> Result<(), Reason> {
-        let max = self.comparing.options.max_decoded;
-        let Some(of) = self.context.message_type else {
-            return self.undescribed(findings, max);
-        };
-        let frames =
-            [&self.old, &self.new].map(|body| grpc::frames(&body.bytes, &body.reading.coding, max));
-        let Some(frames) = self.readable(frames, findings)? else {
-            return Ok(());
-        };
-        let max_depth = self.max_depth();
-        let limits = grpc::Limits {
-            max_text: max.saturating_mul(MAX_GROWTH),
-            max_depth,
-        };
-        let texts = frames.map(|messages| grpc::json(&messages, of, limits));
-        let Some([old, new]) = self.readable(texts, findings)? else {
-            return Ok(());
-        };
-        let old = Document::parse(&old, max_depth);
-        let new = match &old {
-            Ok(old) => Document::read_against(&new, Framing::One, max_depth, old),
-            Err(_) => Document::parse(&new, max_depth),
-        };
-        if let Some(documents) = self.both([old.as_ref(), new.as_ref()], findings) {
-            self.walk(documents, findings);
-        }
-        Ok(())
-    }
-
-    /// Compares messages of an unknown type, without their compression.
-    fn undescribed(&self, findings: &mut Findings<'_>, max: usize) -> Result<(), Reason> {
-        findings.undescribed = true;
-        let plain =
-            [&self.old, &self.new].map(|body| grpc::plain(&body.bytes, &body.reading.coding, max));
-        if let Some([old, new]) = self.readable(plain, findings)? {
-            bytes((&old, &new), UNDESCRIBED, findings);
-        }
-        Ok(())
-    }
-
-    /// As [`both`](Self::both), for messages.
-    fn readable<T>(
-        &self,
-        read: [Result<T, Unreadable>; 2],
-        findings: &mut Findings<'_>,
-    ) -> Result<Option<[T; 2]>, Reason> {
-        let is_too_large = |read: &Result<T, _>| matches!(read, Err(Unreadable::TooLarge));
-        if read.iter().any(is_too_large) {
-            return Err(Reason::BodyTooLarge);
-        }
-        Ok(self.both(read, findings))
     }
 
     fn walk(&self, [old, new]: [&Document<'_>; 2], findings: &mut Findings<'_>) {

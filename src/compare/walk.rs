@@ -18,6 +18,7 @@ mod consistent;
 mod deferred;
 mod digest;
 mod duplicates;
+mod hashes;
 mod match_key;
 mod matching;
 mod objects;

@@ -9,7 +9,7 @@ use crate::{
         json::{Document, Id},
     },
 };
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 /// An element of an array.
 #[derive(Clone, Copy, Debug)]
@@ -163,25 +163,18 @@ impl<'c> Walk<'_, 'c> {
     }
 
     fn aligned(&mut self, old: Id, new: Id, (olds, news): (&[Element], &[Element])) {
-        let digests = self.digests(olds, news);
+        let mut digests = self.digests(olds, news);
+        let (mut olds, mut news) = (Cow::Borrowed(olds), Cow::Borrowed(news));
         if self.active.extent() == Extent::Below {
-            let (olds, old_rest) = holding(olds, &digests.0);
-            let (news, new_rest) = holding(news, &digests.1);
+            let (old_held, old_rest) = holding(&olds, &digests.0);
+            let (new_held, new_rest) = holding(&news, &digests.1);
             self.replaced(&old_rest, &new_rest);
-            let digests = self.digests(&olds, &news);
-            return self.aligned_by(&digests, (old, new), (&olds, &news));
+            (olds, news) = (old_held.into(), new_held.into());
+            digests = self.digests(&olds, &news);
         }
-        self.aligned_by(&digests, (old, new), (olds, news));
-    }
-
-    fn aligned_by(
-        &mut self,
-        digests: &(Vec<Digest>, Vec<Digest>),
-        (old, new): (Id, Id),
-        (olds, news): (&[Element], &[Element]),
-    ) {
+        let (olds, news) = (&*olds, &*news);
         if olds.len() == news.len() {
-            let matching = self.matching((olds, news), digests);
+            let matching = self.matching((olds, news), &digests);
             let is_in_order = matching.pairs.is_sorted_by_key(|(_, new)| *new);
             if matching.olds.is_empty() && !is_in_order {
                 self.differ(Kind::Order, Some(old), Some(new));

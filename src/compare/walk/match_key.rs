@@ -1,6 +1,6 @@
 //! What represents a value when elements are paired, according to one action.
 
-use super::digest::hash;
+use super::hashes::hash;
 use crate::{
     rules::{Action, Near, Subject},
     value::number::Decimal,
