@@ -9,10 +9,13 @@ use pin_project_lite::pin_project;
 use std::{
     error::Error as StdError,
     fmt,
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
+use tokio::{runtime::Handle, time::timeout};
 
 pin_project! {
     /// The body of a request.
@@ -44,9 +47,17 @@ pub(crate) struct Broken(Arc<dyn StdError + Send + Sync>);
 
 /// The body of an answer. At its end, the connection, or the place on it, becomes free for the next request.
 pub struct PooledBody<B> {
-    inner: Incoming,
+    inner: Ending,
     lease: Option<Lease<B>>,
 }
+
+/// A body that ends its stream properly. Over HTTP/2, dropping a body resets its stream, although the stack may only
+/// have to say that it is over. Stacks count resets as abuse.
+#[derive(Debug)]
+struct Ending(Option<Incoming>);
+
+/// How long a stack may take to end a stream after the declared length.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 // === impl Outgoing ===
 
@@ -131,10 +142,10 @@ impl BrokenBody {
 impl<B> PooledBody<B> {
     pub(super) fn new(inner: Incoming, lease: Lease<B>) -> Self {
         let mut body = Self {
-            inner,
+            inner: Ending(Some(inner)),
             lease: Some(lease),
         };
-        if body.inner.is_end_stream() {
+        if body.is_end_stream() {
             body.end();
         }
         body
@@ -142,7 +153,10 @@ impl<B> PooledBody<B> {
 
     /// The body of an answer after which the connection no longer speaks HTTP.
     pub(super) fn last(inner: Incoming) -> Self {
-        Self { inner, lease: None }
+        Self {
+            inner: Ending(Some(inner)),
+            lease: None,
+        }
     }
 
     fn end(&mut self) {
@@ -162,9 +176,9 @@ impl<B> Body for PooledBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        let frame = ready!(Pin::new(self.inner.get_mut()).poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) if frame.is_data() && !self.inner.is_end_stream() => {}
+            Some(Ok(frame)) if frame.is_data() && !self.is_end_stream() => {}
             Some(Err(_)) => self.lease = None,
             _ => self.end(),
         }
@@ -172,11 +186,37 @@ impl<B> Body for PooledBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.get().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.get().size_hint()
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    fn get(&self) -> &Incoming {
+        self.0.as_ref().expect("only a drop takes it")
+    }
+
+    fn get_mut(&mut self) -> &mut Incoming {
+        self.0.as_mut().expect("only a drop takes it")
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let whole = self
+            .0
+            .take_if(|body| !body.is_end_stream() && body.size_hint().exact() == Some(0));
+        if let Some(mut body) = whole
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let ended = poll_fn(move |cx| Pin::new(&mut body).poll_frame(cx).map(drop));
+            runtime.spawn(timeout(END_WITHIN, ended));
+        }
     }
 }
 

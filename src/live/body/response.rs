@@ -138,11 +138,18 @@ impl ResponseBody {
         if let Some(frame) = frame {
             capture.observe(frame);
         }
-        if frame.is_none_or(Frame::is_trailers) || self.is_end_stream() {
+        if frame.is_none_or(Frame::is_trailers) || self.is_over() {
             capture.complete();
         } else {
             self.capture = Some(capture);
         }
+    }
+
+    /// Whether the caller has all of the answer. Over HTTP/2, a stack may end a stream after the declared length; a
+    /// caller of HTTP/1.1 does not wait for that, and gets no trailers then.
+    fn is_over(&self) -> bool {
+        let is_whole = || self.size_hint().exact() == Some(0);
+        self.is_end_stream() || !matches!(self.trailers, Trailers::Http2) && is_whole()
     }
 
     /// The caller's side has all of the answer.
@@ -190,7 +197,7 @@ impl Body for ResponseBody {
             Some(Ok(frame)) => {
                 this.show(Some(&frame));
                 // hyper asks no more after trailers, and at the declared length.
-                if frame.is_trailers() || this.is_end_stream() {
+                if frame.is_trailers() || this.is_over() {
                     this.complete();
                 }
                 Poll::Ready(this.divert(frame).map(Ok))

@@ -549,3 +549,33 @@ async fn a_read_is_captured_as_one_from_http_1_is() {
         format!("{:?}", expected.primary.answer)
     );
 }
+
+#[tokio::test]
+async fn a_stream_that_ends_after_its_length_is_not_reset() {
+    let stack = Stack::script(|mut conn, seen| async move {
+        greeted(&mut conn).await;
+        let (stream, _) = next_request(&mut conn).await.unwrap();
+        let head = block(&[(":status", "200"), ("content-length", "2")]);
+        let head = RawFrame::new(HEADERS, END_HEADERS, stream, head).bytes();
+        let body = RawFrame::new(DATA, 0, stream, "ok").bytes();
+        conn.write([head, body].concat()).await;
+        while let Some(frame) = RawFrame::next(&mut conn).await {
+            match frame.kind {
+                RST_STREAM => seen.note("reset"),
+                // The first answer ends only now, after the caller has had it.
+                HEADERS => {
+                    let end = RawFrame::new(DATA, END_STREAM, stream, "").bytes();
+                    conn.write([end, ok(frame.stream)].concat()).await;
+                }
+                _ => {}
+            }
+        }
+    });
+    let mut sidecar = plan(stack.addr).sample_all().start().await;
+    let mut caller = sidecar.caller().await;
+    assert!(caller.send(GET).await.message().await.ends_with("ok"));
+    let captured = sidecar.sample().await.primary.answer;
+    assert_eq!(&**captured.body.kept(), b"ok");
+    assert!(caller.send(GET).await.message().await.contains(" 200 "));
+    assert_eq!(stack.requests(), [""; 0], "no reset");
+}
