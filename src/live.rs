@@ -16,6 +16,7 @@ mod http2;
 mod limits;
 mod listener;
 mod problem;
+mod proxies;
 mod retry;
 mod route;
 mod sample;

@@ -125,6 +125,6 @@ pub mod trace_context {
 }
 pub mod transport {
     pub use crate::transport::{
-        Address, ClientFiles, ClientTls, Peer, ServerFiles, ServerTls, TlsFailure,
+        Address, ClientFiles, ClientTls, Peer, ServerFiles, ServerTls, TlsFailure, TrustedProxies,
     };
 }

@@ -4,12 +4,15 @@
 
 mod address;
 mod listener;
+mod proxy_protocol;
 mod stream;
 mod tls;
 
 pub use address::{Address, Peer};
 pub(crate) use address::{InvalidAddress, is_same_socket, unix_path};
 pub(crate) use listener::Listener;
+pub use proxy_protocol::TrustedProxies;
+pub(crate) use proxy_protocol::read_header;
 pub(crate) use stream::Stream;
 pub use tls::{ClientFiles, ClientTls, ServerFiles, ServerTls, TlsFailure};
 pub(crate) use tls::{HTTP1, HTTP2, HTTP2_OR_1, TlsFiles};

@@ -119,6 +119,7 @@ impl AppBuilder {
             old: config.old.clone(),
             new: config.new.clone(),
             limits: self.shares.of_callers(config.settings.limits),
+            proxies: config.settings.proxy_protocol.clone(),
         };
         let handles = live::Handles {
             live: publisher.live.reader(),

@@ -9,10 +9,10 @@ use crate::{
     sample::{Reads, Sampling},
     settings::{Capture, Drain, QueueLimits},
     shadow::{Conditional, Recheck},
-    spanned_yaml::{Change, Form, NotYet, Setting, reference, settings},
+    spanned_yaml::{Change, Cursor, Form, NotYet, Setting, reference, settings},
     stack::Stack,
     store,
-    transport::{Address, InvalidAddress, ServerFiles},
+    transport::{Address, InvalidAddress, ServerFiles, TrustedProxies},
     verdict,
 };
 use http::HeaderName;
@@ -42,6 +42,10 @@ settings! {
         /// sample.force_header.
         #[setting(secret: true, change: Change::File)]
         pub live_token: Option<Secret>,
+        /// Networks of proxies whose connections begin with a PROXY protocol header, version 1 or 2, such as 10.0.0.0/8;
+        /// the header says who calls. Without a valid one their connections are closed.
+        #[setting(default: "[]")]
+        pub proxy_protocol: TrustedProxies,
         /// Whether old and new may be the same place, to see the noise of an A/A run; the verdict is then never safe.
         #[setting(default: "false")]
         pub allow_same_stack: bool,
@@ -194,6 +198,21 @@ impl Setting for Address {
             Err(fault) => Err(at.expected(fault).into()),
         },
         schema: |_| reference("address"),
+    };
+}
+
+// === impl TrustedProxies ===
+
+impl Setting for TrustedProxies {
+    const FORM: Form<Self> = Form {
+        read: |at, _| {
+            let network = |at: &Cursor<'_>| {
+                let network = at.text().ok().and_then(|text| text.parse().ok());
+                Ok(network.ok_or_else(|| at.expected("a network such as 10.0.0.0/8"))?)
+            };
+            Ok(Self(at.each(network)?.into()))
+        },
+        schema: |_| json!({"type": "array", "items": {"type": "string"}}),
     };
 }
 

@@ -16,6 +16,7 @@ use super::{
     },
     limits::ListenerLimits,
     problem::Problem,
+    proxies::Proxies,
     sample::{Observed, Sampler},
     settings::LiveSettings,
     switch::{Switch, Undecided},
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pub(super) live: Current<LiveSettings>,
     /// For finding requests that run in a loop.
     pub(super) instance: Option<Instance>,
+    pub(super) proxies: Proxies,
     pub(super) sampler: Arc<Sampler>,
     pub(super) forward: Forward,
 }
@@ -68,8 +70,8 @@ pub(super) struct Caller {
     pub(super) limits: ListenerLimits,
     pub(super) gauges: Gauges,
     observers: Arc<Observers>,
-    /// Its address; `None` on a socket without addresses.
-    peer: Option<IpAddr>,
+    /// Its address, as its proxy names it; `None` on a socket without addresses.
+    pub(super) peer: Option<IpAddr>,
     pub(super) scheme: Scheme,
     /// Requests whose answer has not ended.
     exchanges: AtomicUsize,

@@ -7,6 +7,7 @@ use super::{
     http1::guard::Guard,
     http2,
     limits::ListenerLimits,
+    proxies::Proxies,
     sample::Sampler,
     settings::{Config, Handles},
     wire::{Protocol, Wire},
@@ -105,6 +106,7 @@ impl Bound {
         let shared = Arc::new(Shared {
             live: handles.live.clone(),
             instance: config.old.instance.clone(),
+            proxies: Proxies::new(config.proxies),
             forward: Forward::new(clients, timings, drain.clone()),
             sampler: Arc::new(Sampler::new(handles)),
         });
@@ -189,9 +191,10 @@ impl Acceptor {
 // === impl Accepted ===
 
 impl Accepted {
-    /// Speaks TLS with the caller if that is set. A failed handshake is counted.
-    async fn begin(mut self, tls: Option<&ServerTls>) -> io::Result<Wire> {
+    /// Learns the caller from its proxy, and speaks TLS with it, as far as these are set. Failures are counted.
+    async fn begin(mut self, proxies: &Proxies, tls: Option<&ServerTls>) -> io::Result<Wire> {
         self.stream.set_nodelay()?;
+        proxies.name(&mut self.caller, &mut self.stream).await?;
         if let Some(tls) = tls {
             let limit = self.caller.limits.head_timeout;
             let handshake = timeout(limit, tls.accept(self.stream)).await;
@@ -216,7 +219,7 @@ fn count(caller: &Caller, error: &io::Error) {
 async fn serve(accepted: Accepted, shared: Arc<Shared>, mut drain: drain::Watch) {
     let tls = shared.live.get().tls.clone();
     let begun = tokio::select! {
-        begun = accepted.begin(tls.as_ref()) => begun,
+        begun = accepted.begin(&shared.proxies, tls.as_ref()) => begun,
         () = drain.signaled() => return,
     };
     let mut wire = match begun {

@@ -13,7 +13,7 @@ use crate::{
     settings::{Capture, Current},
     spanned_yaml::Choice,
     stack::Stack,
-    transport::{Address, ServerTls},
+    transport::{Address, ServerTls, TrustedProxies},
 };
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ pub struct Config {
     pub old: Arc<Target>,
     pub new: Arc<Target>,
     pub limits: ListenerLimits,
+    pub proxies: TrustedProxies,
 }
 
 /// Settings that may change at any time. Each request uses one snapshot.

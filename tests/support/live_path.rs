@@ -13,6 +13,7 @@ use twinread::testing::{
     live::{self, Config, Handles, ListenerLimits, LiveSettings},
     pipeline::{CheckInput, QueueReceiver, Writes, queue},
     settings::{self, Publisher},
+    transport::TrustedProxies,
 };
 
 /// The live path, with its other ends accessible to the test.
@@ -36,6 +37,7 @@ pub(crate) struct Plan {
     new: Target,
     live: LiveSettings,
     limits: ListenerLimits,
+    proxies: TrustedProxies,
     budget: usize,
     queue: usize,
 }
@@ -59,6 +61,7 @@ impl LivePath {
             new: target(new),
             live,
             limits: ListenerLimits::default(),
+            proxies: TrustedProxies::default(),
             budget: 64 << 20,
             queue: 1024,
         }
@@ -151,6 +154,13 @@ impl Plan {
         self
     }
 
+    /// Networks whose connections begin with a PROXY protocol header.
+    pub(crate) fn proxies(mut self, networks: &[&str]) -> Self {
+        let networks = networks.iter().map(|network| network.parse().unwrap());
+        self.proxies = TrustedProxies(networks.collect());
+        self
+    }
+
     /// Bytes that may be captured at one time.
     pub(crate) fn budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
@@ -185,6 +195,7 @@ impl Plan {
             old: Arc::new(self.old),
             new: Arc::new(self.new),
             limits: self.limits,
+            proxies: self.proxies,
         };
         let bound = live::bind(config, handles).unwrap();
         let (signal, watch) = drain::channel();
