@@ -3,22 +3,32 @@
 import argparse
 import sys
 
+import abuse
+import clients
 import collector
 import conventions
 import differential
 import dynamodb
+import etcd
+import exchanges
+import faults
+import frames
 import jsonserver
 import messages
 import openapi
 import postgres
 import scrape
+import shop
 import static
 import yoga
 from harness import Checks, Tools
 
 SUITES = {
     suite.__name__: suite.run
-    for suite in (differential, dynamodb, jsonserver, postgres, static, collector, conventions, scrape, openapi, yoga, messages)
+    for suite in (
+        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, messages, shop, etcd,
+        collector, conventions, scrape, openapi, yoga,
+    )  # fmt: skip
 }
 
 
