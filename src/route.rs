@@ -150,11 +150,14 @@ impl Routes {
             Some((entry, Fit::Fits)) => Naming::Named(entry.name(head, body.as_ref()), Some(entry)),
             Some((_, Fit::ByBody)) => Naming::NeedsBody,
             Some((_, Fit::Misses)) | None => {
-                if let Some(name) = called(head) {
-                    return Naming::Named(Cow::Owned(name.to_owned()), None);
-                }
                 let name = collapsed(head.method, head.path, &self.secrets);
-                Naming::Named(Cow::Owned(name), None)
+                match called(head) {
+                    // Whoever claims to call must not bring ids and secrets into names.
+                    Some(call) if name.ends_with(head.path) => {
+                        Naming::Named(Cow::Owned(call.to_owned()), None)
+                    }
+                    _ => Naming::Named(Cow::Owned(name), None),
+                }
             }
         }
     }
@@ -210,7 +213,8 @@ impl Routes {
     }
 }
 
-/// The method that a call of gRPC names, `package.Service/Method`, if it is a name that a descriptor can have.
+/// The method that a call of gRPC names, `package.Service/Method`, if it is a name that a descriptor can have. A service
+/// without a package looks like any path.
 fn called<'h>(head: &Head<'h>) -> Option<&'h str> {
     let is_call = head.method == Method::POST && grpc::is_grpc(media_type(head.headers));
     let name = head.path.strip_prefix('/').filter(|_| is_call)?;
@@ -225,7 +229,9 @@ fn is_call_name(name: &str) -> bool {
                 .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
     };
     let parts = name.split_once('/');
-    parts.is_some_and(|(service, method)| is_name(service, "_.") && is_name(method, "_"))
+    parts.is_some_and(|(service, method)| {
+        service.contains('.') && is_name(service, "_.") && is_name(method, "_")
+    })
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ pub(super) fn compare(pair: Pair<'_>, findings: &mut Findings<'_>) -> Types {
         for name in looked_at(section, (olds, news), findings) {
             let is_framing =
                 UNCOMPARED.contains(&name) || !compares_length && name == header::CONTENT_LENGTH;
-            if !scope.holds(&name) || is_framing {
+            let is_status = is_grpc && name.as_str() == "grpc-status";
+            if is_framing || !scope.holds(&name) && !is_status {
                 continue;
             }
             let before = findings.count;

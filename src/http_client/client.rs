@@ -2,7 +2,7 @@
 
 use super::{
     Error, Health, PooledBody, Target, Via,
-    multiplexed::{Multiplexed, Place},
+    multiplexed::{Multiplexed, StreamSlot},
     pool::{Connection, Lease, Origin, Pool},
     pooled_body::{BrokenBody, Outgoing},
     writer::{Http1Writer, WriterHandle},
@@ -172,7 +172,7 @@ where
         let (mut parts, mut body) = request.into_parts();
         self.0.target.prepare_http2(&mut parts);
         for _ in 0..ATTEMPTS {
-            let place = Place::on(&self).await?;
+            let place = StreamSlot::on(&self).await?;
             let origin = place.connection.origin();
             let broken = BrokenBody::default();
             let outgoing = Outgoing::shared(body, broken.clone());

@@ -62,7 +62,7 @@ pub(super) struct Shared<B> {
 }
 
 /// A place on a connection, free again when dropped.
-pub(super) struct Place<B> {
+pub(super) struct StreamSlot<B> {
     client: Client<B>,
     pub(super) connection: Arc<Shared<B>>,
 }
@@ -72,15 +72,18 @@ struct Waiting<'c, B>(&'c Client<B>);
 
 /// More requests at once use another connection, whatever the stack allows.
 const MAX_STREAMS: usize = 100;
-/// hyper's word before it has read the stack's.
+/// hyper's initial value, until the stack's SETTINGS arrive.
 const UNKNOWN: usize = MAX_STREAMS + 1;
 /// Bytes of an answer that a stack may send ahead. What a caller does not take is kept, so this bounds memory.
 const WINDOW: u32 = 256 << 10;
 /// Bytes of a request's body that are ahead of what the stack takes.
 const AHEAD: usize = 128 << 10;
-/// A stack that is gone without a word is noticed after this and three times [`PROBE`]. The system asks, because
-/// servers of gRPC punish pings.
+/// On an idle connection, a stack that vanished silently is noticed after this and three times [`PROBE`]. The system
+/// asks, because servers of gRPC punish pings.
 const SILENCE: Duration = Duration::from_secs(30);
+/// On a busy connection, it is noticed once it has acknowledged nothing for this long (RFC 5482): the system sends no
+/// probes then.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(10);
 
 // === impl Multiplexed ===
@@ -195,9 +198,9 @@ impl<B> Shared<B> {
     }
 }
 
-// === impl Place ===
+// === impl StreamSlot ===
 
-impl<B> Place<B>
+impl<B> StreamSlot<B>
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Buf + Send,
@@ -241,7 +244,7 @@ where
     }
 }
 
-impl<B> Place<B> {
+impl<B> StreamSlot<B> {
     fn new(client: &Client<B>, connection: Arc<Shared<B>>) -> Self {
         Self {
             client: client.clone(),
@@ -250,7 +253,7 @@ impl<B> Place<B> {
     }
 }
 
-impl<B> Drop for Place<B> {
+impl<B> Drop for StreamSlot<B> {
     fn drop(&mut self) {
         let multiplexed = &self.client.0.multiplexed;
         let connection = &self.connection;
@@ -269,9 +272,9 @@ impl<B> Drop for Place<B> {
     }
 }
 
-impl<B> fmt::Debug for Place<B> {
+impl<B> fmt::Debug for StreamSlot<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Place").field(&self.client).finish()
+        f.debug_tuple("StreamSlot").field(&self.client).finish()
     }
 }
 
@@ -327,6 +330,7 @@ where
         .with_retries(3);
     // A unix socket has none, and needs none.
     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     let (stream, greeting) = Greeting::new(stream);
     let (tx, mut driver) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(WINDOW)

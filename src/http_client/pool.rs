@@ -1,6 +1,6 @@
 //! The pool of idle connections to one stack. The last used comes first.
 
-use super::{Client, multiplexed::Place, pooled_body::Outgoing, writer::WriterHandle};
+use super::{Client, multiplexed::StreamSlot, pooled_body::Outgoing, writer::WriterHandle};
 use crate::transport::TlsFailure;
 use hyper::client::conn::http1::SendRequest;
 use std::{
@@ -35,7 +35,7 @@ pub(super) enum Lease<B> {
         connection: Connection<B>,
     },
     /// A place on a connection that carries other requests, too.
-    Shared(Place<B>),
+    Shared(StreamSlot<B>),
 }
 
 /// Whether a connection has answered before.

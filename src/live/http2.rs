@@ -16,9 +16,11 @@ use tokio::sync::Notify;
 
 /// Bytes of a body that a caller may send ahead. What a stack does not take is kept, so this bounds memory.
 const WINDOW: u32 = 256 << 10;
-/// hyper refuses a head of more than this many times the limit without a word. Up to there, the service counts it.
+/// The same for all bodies of a connection. A caller with more uploads that no stack takes holds up its own others.
+const UPLOADS: u32 = 4 << 20;
+/// hyper silently refuses a head of more than this many times the limit. Up to there, the service counts it.
 const HEADS: u32 = 4;
-/// A caller that is gone without a word is noticed after this and [`PATIENCE`].
+/// A caller that vanished silently is noticed after this and [`PATIENCE`].
 const PING: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of an answer that are ahead of what the caller takes.
@@ -65,8 +67,7 @@ fn builder(limits: &ListenerLimits) -> http2::Builder<TokioExecutor> {
             HEADS * u32::try_from(limits.header_bytes).unwrap_or(u32::MAX / HEADS),
         )
         .initial_stream_window_size(WINDOW)
-        // Streams whose bodies nobody takes must not hold back the others.
-        .initial_connection_window_size(WINDOW.saturating_mul(streams).min(u32::MAX >> 1))
+        .initial_connection_window_size(WINDOW.saturating_mul(streams).min(UPLOADS))
         .max_send_buf_size(AHEAD)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PATIENCE);

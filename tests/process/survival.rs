@@ -325,7 +325,7 @@ fn settings_changed_by_the_api_hold_after_a_restart() {
     assert_eq!(second.ask("/v1/settings"), before);
     assert_eq!(
         before["settings"]["sample.rate"],
-        json!({"value": 0.5, "source": "api"})
+        json!({"value": 0.5, "source": "api", "hidden": 1.0})
     );
     assert_eq!(
         second.patch(r#"{"sample": null, "verdict": null}"#).status,
@@ -373,7 +373,10 @@ fn stored_settings_that_no_longer_fit_are_refused_and_set_aside() {
     assert_eq!(stored(&site.path(), aside), 1);
     let fourth = site.start("capture: {max_body: 1KiB}\n");
     let rate = fourth.ask("/v1/settings")["settings"]["sample.rate"].clone();
-    assert_eq!(rate, json!({"value": 0.5, "source": "api"}));
+    assert_eq!(
+        rate,
+        json!({"value": 0.5, "source": "api", "hidden": 1.0})
+    );
     assert_eq!(impaired(&fourth), "[]");
     stop(fourth);
 
@@ -411,7 +414,7 @@ fn settings_and_figures_hold_on_a_disk_that_cannot_be_written() {
     let settings = second.ask("/v1/settings");
     assert_eq!(
         settings["settings"]["serve_from"],
-        json!({"value": "new", "source": "api"})
+        json!({"value": "new", "source": "api", "hidden": "old"})
     );
     assert_eq!(ended(&route(&second, "GET /items/{}")), 1);
     let shown = impaired(&second);

@@ -4,9 +4,10 @@
 //! From here on nobody needs to know how a request came: the target is in origin form, `Host` names the authority, and
 //! `Cookie` is one line.
 
+use crate::value::{format::media_type, grpc};
 use http::{
     HeaderMap, HeaderValue, Request, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST},
+    header::{CONTENT_LENGTH, COOKIE, HOST},
     uri::{Authority, Scheme},
 };
 
@@ -52,8 +53,7 @@ pub(in crate::live) fn head_bytes<B>(request: &Request<B>) -> usize {
 
 /// A gRPC caller may be silent for as long as it likes before its next message.
 pub(in crate::live) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
+    grpc::is_grpc(media_type(headers))
 }
 
 /// RFC 9113 8.3.1: `:authority` and `Host` must agree, and either may stand for both.

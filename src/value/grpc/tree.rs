@@ -204,6 +204,9 @@ impl Writer {
 
     /// Writes the message that an `Any` holds, if its type is described. Returns whether it did.
     fn any(&mut self, any: &DynamicMessage, depth: usize) -> Result<bool, Stop> {
+        if any.unknown_fields().next().is_some() {
+            return Ok(false);
+        }
         let part = |name| any.get_field_by_name(name).map(Cow::into_owned);
         let (Some(Value::String(url)), Some(Value::Bytes(bytes))) =
             (part("type_url"), part("value"))
