@@ -150,14 +150,11 @@ impl Routes {
             Some((entry, Fit::Fits)) => Naming::Named(entry.name(head, body.as_ref()), Some(entry)),
             Some((_, Fit::ByBody)) => Naming::NeedsBody,
             Some((_, Fit::Misses)) | None => {
-                let name = collapsed(head.method, head.path, &self.secrets);
-                match called(head) {
-                    // Whoever claims to call must not bring ids and secrets into names.
-                    Some(call) if name.ends_with(head.path) => {
-                        Naming::Named(Cow::Owned(call.to_owned()), None)
-                    }
-                    _ => Naming::Named(Cow::Owned(name), None),
+                if let Some(name) = called(head) {
+                    return Naming::Named(Cow::Owned(name.to_owned()), None);
                 }
+                let name = collapsed(head.method, head.path, &self.secrets);
+                Naming::Named(Cow::Owned(name), None)
             }
         }
     }
