@@ -6,7 +6,7 @@ use super::{
     evidence::{Latency, Quantiles},
     proof::{Proof, Term},
 };
-use crate::outcome::{Mark, Outcome};
+use crate::outcome::Outcome;
 use jiff::SignedDuration;
 
 /// One route's part of the verdict.
@@ -105,10 +105,7 @@ impl<'e> Assessment<'e> {
     }
 
     fn what_mismatched(&self, rate: &BoundedRate) -> String {
-        let unconfirmed = Outcome::Mismatch(Mark::Unconfirmed);
-        // The figures have checks that are not evidence yet.
-        let unconfirmed = self.figures.outcomes.get(unconfirmed).min(rate.trials.hits);
-        let unconfirmed = match unconfirmed {
+        let unconfirmed = match self.checks.unconfirmed {
             0 => String::new(),
             count => format!(" ({count} of them not confirmed by reading again)"),
         };
