@@ -373,10 +373,7 @@ fn stored_settings_that_no_longer_fit_are_refused_and_set_aside() {
     assert_eq!(stored(&site.path(), aside), 1);
     let fourth = site.start("capture: {max_body: 1KiB}\n");
     let rate = fourth.ask("/v1/settings")["settings"]["sample.rate"].clone();
-    assert_eq!(
-        rate,
-        json!({"value": 0.5, "source": "api", "hidden": 1.0})
-    );
+    assert_eq!(rate, json!({"value": 0.5, "source": "api", "hidden": 1.0}));
     assert_eq!(impaired(&fourth), "[]");
     stop(fourth);
 
