@@ -184,14 +184,23 @@ impl Health {
     /// Costs one load while the stack is well.
     pub fn answered(&self) {
         if self.is_unclear.load(Ordering::Relaxed) {
-            self.recovered();
+            self.has_answered();
         }
     }
 
-    fn recovered(&self) {
+    /// A connection was opened, which is no answer: whoever accepts it may speak another protocol.
+    pub fn reached(&self) {
+        self.recovered(self.lock());
+    }
+
+    fn has_answered(&self) {
         let mut state = self.lock();
         self.is_unclear.store(false, Ordering::Relaxed);
         state.has_answered = true;
+        self.recovered(state);
+    }
+
+    fn recovered(&self, mut state: MutexGuard<'_, State>) {
         let was_down = mem::take(&mut state.is_down);
         let Some(failing) = state.failing.take().filter(|_| was_down) else {
             return;
@@ -287,6 +296,14 @@ mod tests {
         let never = health();
         never.failed(NoAnswer::Protocol, None);
         assert_eq!(never.failing().unwrap().why, NoAnswer::Protocol);
+
+        let another = health();
+        another.failed(NoAnswer::Connect(io::ErrorKind::ConnectionRefused), None);
+        another.reached();
+        assert_eq!(another.failing(), None);
+        another.failed(NoAnswer::Reset, None);
+        let failing = another.failing().unwrap();
+        assert_eq!(failing.why, NoAnswer::Reset, "to be reached is no answer");
 
         let gone = health();
         gone.answered();

@@ -58,11 +58,11 @@ impl Readiness {
         let health = &self.stacks[primary as usize];
         while let Err(error) = dial(&target).await {
             if let Some(why) = error.why() {
-                health.failed(why, None);
+                health.failed(why, std::error::Error::source(&error));
             }
             time::sleep(PAUSE).await;
         }
-        health.answered();
+        health.reached();
         self.is_primary_reached.store(true, Ordering::Relaxed);
     }
 
