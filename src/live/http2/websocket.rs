@@ -14,6 +14,8 @@ pub(in crate::live) fn ask<B>(request: &mut Request<B>) {
     if protocol.is_none_or(|protocol| protocol.as_str() != "websocket") {
         return;
     }
+    // With it, hyper would send an extended CONNECT to a stack that speaks HTTP/2.
+    request.extensions_mut().remove::<Protocol>();
     *request.method_mut() = Method::GET;
     *request.version_mut() = Version::HTTP_11;
     let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());

@@ -579,3 +579,23 @@ async fn a_stream_that_ends_after_its_length_is_not_reset() {
     assert!(caller.send(GET).await.message().await.contains(" 200 "));
     assert_eq!(stack.requests(), [""; 0], "no reset");
 }
+
+#[tokio::test]
+async fn a_websocket_reaches_a_stack_of_http_2_as_a_get() {
+    let stack = Http2Stack::start(|request, mut respond, _| async move {
+        let status = if request.method() == "GET" { 426 } else { 500 };
+        let answer = Response::builder().status(status).body(()).unwrap();
+        respond.send_response(answer, true).unwrap();
+    })
+    .await;
+    let sidecar = before(stack.addr).await;
+    let caller = Http2Caller::open(sidecar.addr).await;
+    // The settings are there once something was answered.
+    let plain = Request::builder().uri("http://shop/");
+    assert_eq!(caller.ask(plain).await.unwrap().status(), 426);
+    let websocket = Request::builder()
+        .method("CONNECT")
+        .uri("http://shop/ws")
+        .extension(h2::ext::Protocol::from_static("websocket"));
+    assert_eq!(caller.ask(websocket).await.unwrap().status(), 426);
+}
