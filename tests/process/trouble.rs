@@ -79,6 +79,8 @@ fn a_primary_that_fails_later_is_seen_until_it_answers() {
     eventually("it is ready", || {
         (readyz(&sidecar)["status"] == "ready").then_some(())
     });
+    // To be reached is no answer.
+    assert_eq!(sidecar.caller().get("/").status, 200);
     old.becomes(Reply::NOTHING);
     for _ in 0..2 {
         assert_eq!(sidecar.caller().get("/").status, 502);
