@@ -37,13 +37,16 @@ def main():
     parser.add_argument("--twinread", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
+    parser.add_argument("--all", action="store_true", help="every size and every fault")
     arguments = parser.parse_args()
 
     checks = Checks()
     tools = Tools(arguments.scratch)
     for name in arguments.suites or SUITES:
         with checks.suite(name):
-            SUITES[name](checks, tools, arguments.twinread)
+            # Only these have more than CI has time for.
+            more = {"is_all": arguments.all} if name in ("exchanges", "faults") else {}
+            SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)
 
