@@ -6,9 +6,10 @@ use std::{
 };
 
 /// The last report of a kind, and the events since then that had none.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Paced {
-    at: Instant,
+    /// `None` if there was none yet.
+    at: Option<Instant>,
     suppressed: u64,
 }
 
@@ -18,17 +19,10 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(60);
 // === impl Paced ===
 
 impl Paced {
-    /// Of a kind that is reported for the first time.
-    pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            at: now,
-            suppressed: 0,
-        }
-    }
-
     /// Whether another report would follow too soon.
     pub(crate) fn is_recent(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) < PAUSE
+        let passed = self.at.map(|at| now.saturating_duration_since(at));
+        passed.is_some_and(|passed| passed < PAUSE)
     }
 
     /// Takes the number of events that had no report, if there are any.
@@ -42,7 +36,7 @@ impl Paced {
             self.suppressed += 1;
             return None;
         }
-        self.at = now;
+        self.at = Some(now);
         Some(mem::take(&mut self.suppressed))
     }
 }

@@ -192,11 +192,8 @@ impl Mismatches {
         }
         let is_full = self.classes.len() >= MAX_CLASSES;
         let class = if is_new && is_full { OTHERS } else { class };
-        if let Some(last) = self.classes.get_mut(class) {
-            return last.admit(now);
-        }
-        self.classes.insert(class.to_owned(), Paced::new(now));
-        Some(0)
+        let last = self.classes.entry(class.to_owned()).or_default();
+        last.admit(now)
     }
 }
 

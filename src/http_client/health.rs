@@ -235,8 +235,9 @@ impl Lines {
         if self.0.len() == MAX_EVENTS {
             self.0.remove(0);
         }
-        self.0.push((event, Paced::new(now)));
-        Some(0)
+        self.0.push((event, Paced::default()));
+        let (_, line) = self.0.last_mut()?;
+        line.admit(now)
     }
 }
 

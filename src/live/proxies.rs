@@ -8,6 +8,7 @@ use crate::{
 };
 use std::{
     io,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
@@ -17,8 +18,8 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub(super) struct Proxies {
     trusted: TrustedProxies,
-    /// Set once a connection without a header was reported.
-    reported: Mutex<Option<Paced>>,
+    /// Of connections without a header.
+    reports: Mutex<Paced>,
 }
 
 // === impl Proxies ===
@@ -27,7 +28,7 @@ impl Proxies {
     pub(super) fn new(trusted: TrustedProxies) -> Self {
         Self {
             trusted,
-            reported: Mutex::default(),
+            reports: Mutex::default(),
         }
     }
 
@@ -60,21 +61,14 @@ impl Proxies {
         }
     }
 
-    fn report(&self, proxy: std::net::IpAddr) {
-        let now = Instant::now();
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        let suppressed = match &mut *reported {
-            Some(paced) => paced.admit(now),
-            first => {
-                *first = Some(Paced::new(now));
-                Some(0)
-            }
-        };
-        drop(reported);
-        if let Some(suppressed) = suppressed {
+    fn report(&self, proxy: IpAddr) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = reports.admit(Instant::now());
+        drop(reports);
+        if let Some(suppressed) = admitted {
             tracing::warn!(
                 %proxy,
-                suppressed,
+                suppressed = (suppressed > 0).then_some(suppressed),
                 "a connection from a network of proxy_protocol does not begin with its header, and was closed"
             );
         }
