@@ -8,7 +8,7 @@ use crate::{
     http_client::{self, Connector, Via},
     ledger::Signal,
     spanned_yaml::{Choice, Form, http_url, is_reachable, reference, settings, without_user},
-    transport::{ClientFiles, ClientTls, HTTP1, HTTP2, TlsFiles},
+    transport::{ClientFiles, ClientTls, HTTP1, HTTP2},
 };
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{
@@ -259,11 +259,7 @@ fn tls_of(signal: Signal, env: Env<'_>) -> Result<ClientTls, Invalid> {
         key: path(&key),
         server_name: None,
     };
-    let mut files = TlsFiles::default();
-    let tls = named.load(&mut files);
-    tls.ok_or_else(|| {
-        let fault = files.faults.into_iter().next();
-        let fault = fault.expect("without a fault there must be TLS");
+    named.load_once().map_err(|fault| {
         let variable = match fault.field {
             "ca" => ca,
             "cert" => cert,

@@ -3,7 +3,7 @@
 use super::{ANSWER_WITHIN, Client, Error};
 use crate::{
     http_client::{Connector, Target, Via},
-    transport::{ClientFiles, ClientTls, TlsFiles, unix_path},
+    transport::{ClientFiles, ClientTls, unix_path},
 };
 use http::{Uri, uri::Authority};
 use hyper_util::{client::legacy, rt::TokioExecutor};
@@ -89,15 +89,9 @@ impl Address {
             key: self.key.clone(),
             server_name: None,
         };
-        let mut files = TlsFiles::default();
-        let tls = named.load(&mut files);
-        tls.ok_or_else(|| {
-            let fault = files.faults.into_iter().next();
-            let fault = fault.expect("without a fault there must be TLS");
-            Error::Tls {
-                field: fault.field,
-                message: fault.message,
-            }
+        named.load_once().map_err(|fault| Error::Tls {
+            field: fault.field,
+            message: fault.message,
         })
     }
 }

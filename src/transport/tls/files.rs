@@ -85,7 +85,7 @@ impl ServerFiles {
         }
         let identity = files.identity(self.cert.as_deref(), self.key.as_deref());
         if self.cert.is_none() && self.key.is_none() {
-            files.fault("cert", "is missing beside `client_ca`".to_owned());
+            files.fault("cert", "is missing, as `client_ca` needs it".to_owned());
         }
         let callers = self.client_ca.as_deref();
         let callers = callers.and_then(|path| files.roots("client_ca", path));
@@ -115,6 +115,18 @@ impl ClientFiles {
         }
         let tls = ClientTls::new(roots?, identity, server_name);
         tls.map_err(|error| files.unfit(&error)).ok()
+    }
+
+    /// As [`load`](Self::load), where nothing watches the files.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub(crate) fn load_once(&self) -> Result<ClientTls, FileFault> {
+        let mut files = TlsFiles::default();
+        self.load(&mut files).ok_or_else(|| {
+            let fault = files.faults.into_iter().next();
+            fault.expect("without a fault there must be TLS")
+        })
     }
 }
 
@@ -189,11 +201,11 @@ impl TlsFiles {
         match (cert, key) {
             (None, None) => None,
             (Some(_), None) => {
-                self.fault("key", "is missing beside `cert`".to_owned());
+                self.fault("key", "is missing, as `cert` needs it".to_owned());
                 None
             }
             (None, Some(_)) => {
-                self.fault("cert", "is missing beside `key`".to_owned());
+                self.fault("cert", "is missing, as `key` needs it".to_owned());
                 None
             }
             (Some(cert), Some(key)) => {

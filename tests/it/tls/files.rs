@@ -51,11 +51,11 @@ fn what_is_wrong_with_a_file_is_said_at_its_field() {
         ),
         (
             "admin_tls: {cert: a.pem}",
-            "twinread.yaml:3:12: admin_tls.key: is missing beside `cert`",
+            "twinread.yaml:3:12: admin_tls.key: is missing, as `cert` needs it",
         ),
         (
             "admin_tls: {client_ca: ca.pem}",
-            "twinread.yaml:3:12: admin_tls.cert: is missing beside `client_ca`",
+            "twinread.yaml:3:12: admin_tls.cert: is missing, as `client_ca` needs it",
         ),
         (
             "listen_tls: {cert: c.pem, key: c.key}",
