@@ -18,7 +18,7 @@ impl Routes {
         self.can_be_declared(pattern)
             || can_meet(pattern, super::OTHER)
             || self.can_be_collapsed(pattern)
-            || super::is_call_name(&pattern.replace('*', "x"))
+            || can_be_called(pattern)
     }
 
     /// Whether an entry can give such a name, in which `*` stands for any text.
@@ -43,6 +43,14 @@ impl Routes {
         let method = method.parse().ok().filter(|_| path.starts_with('/'))?;
         Some(collapsed(&method, path, &self.secrets))
     }
+}
+
+/// Whether some call of gRPC can have such a name.
+fn can_be_called(pattern: &str) -> bool {
+    pattern.split_once('/').is_some_and(|(service, method)| {
+        let (service, method) = (service.replace('*', "x.x"), method.replace('*', "x"));
+        super::is_call_name(&format!("{service}/{method}"))
+    })
 }
 
 // === impl Selector ===
