@@ -16,6 +16,7 @@ use crate::{
     verdict,
 };
 use http::HeaderName;
+use ipnet::IpNet;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -207,13 +208,19 @@ impl Setting for TrustedProxies {
     const FORM: Form<Self> = Form {
         read: |at, _| {
             let network = |at: &Cursor<'_>| {
-                let network = at.text().ok().and_then(|text| text.parse().ok());
+                let network = at.text().ok().and_then(|text| text.parse::<IpNet>().ok());
+                let network = network.filter(|network| !is_mapped(network));
                 Ok(network.ok_or_else(|| at.expected("a network such as 10.0.0.0/8"))?)
             };
             Ok(Self(at.each(network)?.into()))
         },
         schema: |_| json!({"type": "array", "items": {"type": "string"}}),
     };
+}
+
+/// Whether its addresses are those of IPv4, which no caller has in this form.
+fn is_mapped(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
 }
 
 // === impl Secret ===

@@ -7,6 +7,7 @@ use crate::{
     rules::{Rule, RuleSet, Target},
     sample::{By, Calls},
     spanned_yaml::{ConfigError, Cursor, closest},
+    transport::TrustedProxies,
     value::{format::Format, grpc::Descriptors},
     verdict::{DistinctKeys, Percent, RequiredRoutes, Trials},
 };
@@ -35,6 +36,11 @@ pub(super) fn of(root: &Cursor<'_>, valid: Valid<'_>) -> Vec<ConfigError> {
     if settings.compare.only.is_some() {
         let message = "nothing else of a body is compared; `compare.only` counts as a rule that masks what is left out";
         warnings.push(at(root, &["compare", "only"]).fault(message));
+    }
+    let has_proxies = settings.proxy_protocol != TrustedProxies::default();
+    if has_proxies && settings.listen.tcp().is_none() {
+        let message = "callers of a unix socket are in no network, so that no header is read";
+        warnings.push(at(root, &["proxy_protocol"]).fault(message));
     }
     let reads = items(&at(root, &["reads"]));
     for (selector, at) in settings.reads.selectors().zip(&reads) {

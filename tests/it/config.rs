@@ -155,6 +155,14 @@ fn every_fault_is_reported_at_once_by_line() {
 /// Each line is a third line below [`STACKS`], with its message.
 const REFUSED: &[(&str, &str)] = &[
     (
+        "proxy_protocol: [localhost]",
+        "18: proxy_protocol[0]: expected a network such as 10.0.0.0/8, found `localhost`",
+    ),
+    (
+        "proxy_protocol: ['::ffff:10.0.0.0/104']",
+        "18: proxy_protocol[0]: expected a network such as 10.0.0.0/8, found \"::ffff:10.0.0.0/104\"",
+    ),
+    (
         "listen: 127.0.0.1",
         "9: listen: expected an address and port such as 127.0.0.1:8080, or unix:/path, found `127.0.0.1`",
     ),

@@ -180,6 +180,15 @@ fn what_only_leaves_out_is_warned_of() {
 }
 
 #[test]
+fn networks_of_proxies_mean_nothing_on_a_unix_socket() {
+    assert_eq!(about("proxy_protocol: [10.0.0.0/8]"), "");
+    assert_eq!(
+        about("proxy_protocol: [10.0.0.0/8]\nlisten: unix:/run/twinread.sock"),
+        "twinread.yaml:3:17: proxy_protocol: callers of a unix socket are in no network, so that no header is read"
+    );
+}
+
+#[test]
 fn built_in_rules_are_not_warned_of() {
     assert_eq!(about("compare: {headers: none}"), "");
 }
