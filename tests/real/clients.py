@@ -52,11 +52,7 @@ def run(checks, tools, twinread):
 
 
 def library(tools, command, port):
-    # The version of undici stands behind its url.
-    *command, last = command
-    url = f"http://{LOCALHOST}:{port}"
-    arguments = [*command, url, last] if "undici.mjs" in str(command) else [*command, last, url]
-    ran = tools.run([str(part) for part in arguments])
+    ran = tools.run([str(part) for part in (*command, f"http://{LOCALHOST}:{port}")])
     return ran.stdout.splitlines() + ran.stderr.splitlines()
 
 

@@ -107,41 +107,31 @@ def body(fields, data, stream=1):
 
 
 def play(port, sent):
-    """What comes back until the first answer ends, a reset, or the end of the connection."""
+    """What comes back until all that was sent is read and the first request is over, or the connection ends."""
     found = {"status": None, "reset": None, "goaway": None, "ended": False, "acks": 0, "pongs": 0}
+    is_read, is_over = False, HEADERS not in kinds(sent)
     with socket.create_connection((LOCALHOST, port), SECONDS) as connection:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(sent)
             # Its answer shows that all before it was read.
             connection.sendall(frame(PING, payload=b"the last"))
         with contextlib.suppress(ConnectionResetError, TimeoutError):
-            for kind, flags, stream, payload in frames_of(connection):
+            for kind, flags, _, payload in frames_of(connection):
                 note(found, kind, flags, payload)
-                if found["goaway"]:
+                is_read |= kind == PING and payload == b"the last"
+                is_over |= kind == RST or kind in (DATA, HEADERS) and bool(flags & END_STREAM)
+                if found["goaway"] or is_read and is_over:
                     break
-                is_pong = kind == PING and flags & ACK and payload == b"the last"
-                found["ponged"] = found.get("ponged", False) or is_pong
-                is_over = found.get("over") or found["reset"] is not None or expects_nothing(sent)
-                if is_over and found["ponged"]:
-                    break
-                if (kind in (DATA, HEADERS)) and flags & END_STREAM:
-                    found["over"] = True
-                    if found["ponged"]:
-                        break
             else:
                 found["ended"] = True
-    return {name: value for name, value in found.items() if name not in ("over", "ponged")}
-
-
-def expects_nothing(sent):
-    return sent.startswith(PREFACE) and b"\x01" not in {sent[at : at + 1] for at in kinds(sent)}
+    return found
 
 
 def kinds(sent):
-    """Where the kinds of the frames stand."""
+    """The kinds of the frames after the preface."""
     at = len(PREFACE)
     while at + 9 <= len(sent):
-        yield at + 3
+        yield sent[at + 3]
         at += 9 + int.from_bytes(sent[at : at + 3], "big")
 
 

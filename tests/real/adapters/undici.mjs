@@ -1,9 +1,9 @@
-// Asks a stack through undici as clients.py does: undici.mjs FOLDER-OF-UNDICI URL VERSION.
+// Asks a stack through undici as clients.py does: undici.mjs FOLDER-OF-UNDICI VERSION URL.
 
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 
-const [folder, url, version] = process.argv.slice(2);
+const [folder, version, url] = process.argv.slice(2);
 const { Client } = createRequire(import.meta.url)(folder);
 const ASKED = [
   ["GET", "/echo?a=b%20c&d"],
