@@ -24,5 +24,6 @@ pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;
 pub use health::{Health, NoAnswer};
 pub(crate) use pooled_body::{PooledBody, only_trailing};
+pub(crate) use target::usual_port;
 pub use target::{HostPolicy, Target, Via};
 pub(crate) use writer::{Http1Writer, WriterHandle};

@@ -2,11 +2,11 @@
 
 use super::tree;
 use crate::{
-    http_client::{HostPolicy, Target, Via},
+    http_client::{HostPolicy, Target, Via, usual_port},
     spanned_yaml::{ConfigError, ConfigErrors, Cursor, Node},
     transport::{Address, is_same_socket},
 };
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, uri::Scheme};
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
@@ -244,11 +244,7 @@ fn host(host: &str) -> String {
 
 fn url(tree: &Node, path: &[&str]) -> Option<(String, u16)> {
     let uri: Uri = tree::find(tree, path)?.text()?.parse().ok()?;
-    let usual = if uri.scheme_str() == Some("https") {
-        443
-    } else {
-        80
-    };
+    let usual = usual_port(uri.scheme() == Some(&Scheme::HTTPS));
     Some((host(uri.host()?), uri.port_u16().unwrap_or(usual)))
 }
 

@@ -65,8 +65,7 @@ pin_project! {
     struct Sending<B, F> {
         #[pin]
         sent: F,
-        client: Client<B>,
-        connection: Option<Connection<B>>,
+        held: Option<(Client<B>, Connection<B>)>,
         // Set if sending did not even start: the next attempt.
         next: Option<Boxed<B>>,
     }
@@ -213,8 +212,7 @@ where
         let request = request.map(|body| Outgoing::new(body, &connection.handle));
         Sending {
             sent: connection.tx.try_send_request(request),
-            client: self,
-            connection: Some(connection),
+            held: Some((self, connection)),
             next: None,
         }
     }
@@ -293,14 +291,13 @@ where
             return next.as_mut().poll(cx);
         }
         let sent = ready!(this.sent.poll(cx));
-        let connection = this.connection.take();
-        let connection = connection.expect("a future must not be polled after its end");
+        let held = this.held.take();
+        let (client, connection) = held.expect("a future must not be polled after its end");
         let mut failed = match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return Poll::Ready(Ok(answer.map(PooledBody::last)));
             }
             Ok(answer) => {
-                let client = this.client.clone();
                 let lease = Lease::Exclusive { client, connection };
                 return Poll::Ready(Ok(answer.map(|body| PooledBody::new(body, lease))));
             }
@@ -320,9 +317,7 @@ where
             return Poll::Ready(Err(Error::Tls { failure, source }));
         }
         let request = request.map(Outgoing::into_inner);
-        let next = this
-            .next
-            .insert(this.client.clone().send_next(request, origin));
+        let next = this.next.insert(client.send_next(request, origin));
         next.as_mut().poll(cx)
     }
 }

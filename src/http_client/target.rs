@@ -92,11 +92,8 @@ impl Target {
 
     /// The port, or else that of the scheme.
     pub fn port(&self) -> u16 {
-        let usual = match self.via {
-            Via::Tls(_) => 443,
-            _ => 80,
-        };
-        self.authority.port_u16().unwrap_or(usual)
+        let port = self.authority.port_u16();
+        port.unwrap_or(usual_port(matches!(self.via, Via::Tls(_))))
     }
 
     /// The host, without the brackets that an IPv6 address has in a url.
@@ -185,6 +182,11 @@ impl Target {
         };
         parts.headers.insert(HOST, host);
     }
+}
+
+/// The port of a url that names none.
+pub(crate) fn usual_port(is_tls: bool) -> u16 {
+    if is_tls { 443 } else { 80 }
 }
 
 fn value(authority: &Authority) -> HeaderValue {

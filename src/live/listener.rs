@@ -197,8 +197,7 @@ impl Accepted {
         proxies.name(&mut self.caller, &mut self.stream).await?;
         if let Some(tls) = tls {
             let limit = self.caller.limits.head_timeout;
-            let handshake = timeout(limit, tls.accept(self.stream)).await;
-            let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let stream = tls.accept(self.stream, limit).await;
             self.stream = stream.inspect_err(|error| count(&self.caller, error))?;
             self.caller.scheme = Scheme::Https;
         }

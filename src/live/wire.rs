@@ -87,6 +87,10 @@ impl Wire {
         let room = buf.remaining().min(self.stash.len());
         buf.put_slice(&self.stash[..room]);
         self.stash.drain(..room);
+        if self.stash.is_empty() {
+            // A kept connection must not keep it.
+            self.stash = Vec::new();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -242,7 +246,7 @@ mod tests {
         let server = server.load(&mut files, HTTP1).unwrap();
         let (one, other) = UnixStream::pair().unwrap();
         SockRef::from(&one).set_send_buffer_size(4_096).unwrap();
-        let accepted = server.accept(Stream::Unix(one));
+        let accepted = server.accept(Stream::Unix(one), DEADLINE);
         let connected = client.connect("localhost", Stream::Unix(other));
         let (accepted, connected) = tokio::join!(accepted, connected);
         (accepted.unwrap(), connected.unwrap())

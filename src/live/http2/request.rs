@@ -4,7 +4,10 @@
 //! From here on nobody needs to know how a request came: the target is in origin form, `Host` names the authority, and
 //! `Cookie` is one line.
 
-use crate::value::{format::media_type, grpc};
+use crate::{
+    http_client::usual_port,
+    value::{format::media_type, grpc},
+};
 use http::{
     HeaderMap, HeaderValue, Request, Uri,
     header::{CONTENT_LENGTH, COOKIE, HOST},
@@ -95,12 +98,8 @@ fn host_of(value: &HeaderValue) -> Result<Option<Authority>, Malformed> {
 
 /// Whether both name the same host, with the port of the scheme spelled out or not.
 fn is_same(scheme: Option<&Scheme>, one: &Authority, other: &Authority) -> bool {
-    let default = if scheme == Some(&Scheme::HTTPS) {
-        443
-    } else {
-        80
-    };
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
+    let usual = usual_port(scheme == Some(&Scheme::HTTPS));
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(usual);
     one.host().eq_ignore_ascii_case(other.host()) && port(one) == port(other)
 }
 
