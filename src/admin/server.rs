@@ -125,8 +125,7 @@ async fn begin(stream: Stream, running: &Running, gauges: &Gauges) -> Option<Str
     let Some(tls) = running.config().admin_tls.clone() else {
         return Some(stream);
     };
-    let handshake = time::timeout(HEAD_WITHIN, tls.accept(stream)).await;
-    let stream = handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let stream = tls.accept(stream, HEAD_WITHIN).await;
     let failed = |error: &io::Error| {
         gauges.tls_failed(ListenerName::Admin, TlsFailure::of(error));
         debug!(%error, "a caller of the admin API left before it was served");

@@ -7,7 +7,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 /// What a listener shows to callers, and what it wants of them. Cheap to clone.
@@ -44,12 +45,13 @@ impl ServerTls {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Answers the handshake of a caller, which has no time limit here.
+    /// Answers the handshake of a caller, which may take until `limit`.
     ///
     /// # Errors
     /// [`TlsFailure::of`](super::TlsFailure::of) names the cause.
-    pub(crate) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
-        let accepted = TlsAcceptor::from(self.0.clone()).accept(stream).await?;
+    pub(crate) async fn accept(&self, stream: Stream, limit: Duration) -> io::Result<Stream> {
+        let accepting = TlsAcceptor::from(self.0.clone()).accept(stream);
+        let accepted = timeout(limit, accepting).await??;
         Ok(Stream::Tls(Box::new(TlsStream::Server(accepted))))
     }
 }
