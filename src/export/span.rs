@@ -102,20 +102,10 @@ fn request(sent: &SentRequest, report: &Report, scope: &InstrumentationScope) ->
 
 fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
     let target = &sent.target;
-    let host = target.authority.host();
     let request = &report.request;
-    let mut url = format!("{}{}", target.url_by_name(), request.path);
-    if let Some(query) = &request.query {
-        url.push('?');
-        url.push_str(query);
-    }
     let address = match &target.via {
         Via::Unix(path) => path.display().to_string(),
-        // An IPv6 address has brackets only in a URL.
-        Via::Tcp | Via::Tls(_) => host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned(),
+        Via::Tcp | Via::Tls(_) => target.host_name().to_owned(),
     };
     let mut attributes = vec![
         KeyValue::new("server.address", address),
@@ -125,6 +115,11 @@ fn request_attributes(sent: &SentRequest, report: &Report) -> Vec<KeyValue> {
         attributes.push(KeyValue::new("rpc.system.name", "grpc"));
         attributes.push(KeyValue::new("rpc.method", method.to_owned()));
     } else {
+        let mut url = format!("{}{}", target.url_by_name(), request.path);
+        if let Some(query) = &request.query {
+            url.push('?');
+            url.push_str(query);
+        }
         attributes.push(KeyValue::new("http.request.method", request.method.clone()));
         attributes.push(KeyValue::new("url.full", url));
     }
