@@ -302,3 +302,8 @@ impl Seen {
         notes.iter().filter(|found| *found == note).count()
     }
 }
+
+/// Bytes that show when they are out of place.
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at * 7 + at / 251) as u8).collect()
+}

@@ -4,7 +4,7 @@ use crate::support::{
     Conn, LivePath, Plan, Stack,
     http2::{
         DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2Caller, Http2Stack, Manner, PREFACE,
-        RST_STREAM, RawFrame, SETTINGS, Seen, block, text, whole,
+        RST_STREAM, RawFrame, SETTINGS, Seen, block, pattern, text, whole,
     },
     until, within,
 };
@@ -30,10 +30,6 @@ fn plan(old: SocketAddr) -> Plan {
 
 async fn before(old: SocketAddr) -> LivePath {
     plan(old).start().await
-}
-
-fn pattern(size: usize) -> Vec<u8> {
-    (0..size).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
 fn trailer(name: &'static str, value: &'static str) -> HeaderMap {
