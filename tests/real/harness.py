@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -51,6 +52,8 @@ class Tools:
     def __init__(self, scratch):
         self.scratch = pathlib.Path(scratch)
         self.venv = self.scratch / "venv" / "bin"
+        # For suites that use a library of PyPI themselves.
+        sys.path += map(str, self.scratch.glob("venv/lib/python3*/site-packages"))
         root = self.scratch / "debian" / "root" / "usr"
         libraries = [root / "lib" / "x86_64-linux-gnu", root / "lib" / "aarch64-linux-gnu"]
         self.environment = {
