@@ -25,7 +25,11 @@ use crate::{
 };
 use bytes::Bytes;
 use http_body_util::Full;
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{task::JoinSet, time};
 
 /// Compares the answers of both stacks: [`compare_within`](crate::compare::compare_within).
@@ -67,11 +71,16 @@ pub struct Worker {
     checks: JoinSet<()>,
     /// Taken from the queue and waiting for a slot, because re-checks took all of them when it arrived.
     next: Option<Box<CapturedRead>>,
+    /// Whether the last sample came soon after the one before.
+    is_busy: bool,
 }
 
-/// How long samples gather once the queue was empty. Waking a sleeping thread costs the live side about as much as
-/// parsing a request head; a check can wait this long.
+/// How long samples gather once the queue was empty, if they come often. Waking a sleeping thread costs the live side
+/// about as much as parsing a request head; a check can wait this long.
 const GATHER: Duration = Duration::from_millis(1);
+
+/// Samples that come at shorter intervals gather.
+const OFTEN: Duration = Duration::from_millis(4);
 
 /// How often idle connections are closed.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -93,6 +102,7 @@ impl Worker {
             }),
             checks: JoinSet::new(),
             next: None,
+            is_busy: false,
         }
     }
 
@@ -129,8 +139,11 @@ impl Worker {
                 continue;
             }
             drop(slot);
-            // Nobody waits on the queue meanwhile, so that no thread has to be woken.
-            time::sleep(GATHER).await;
+            if self.is_busy {
+                // Nobody waits on the queue meanwhile, so that no thread has to be woken.
+                time::sleep(GATHER).await;
+            }
+            let waiting = Instant::now();
             let next = tokio::select! {
                 biased;
                 next = self.feed.next() => next,
@@ -139,6 +152,7 @@ impl Worker {
                     continue;
                 }
             };
+            self.is_busy = waiting.elapsed() < OFTEN;
             self.next = next;
             if self.next.is_none() {
                 break;
