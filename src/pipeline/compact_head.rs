@@ -1,19 +1,21 @@
-//! Message heads as flat bytes: one allocation that shares nothing.
+//! Message heads as flat bytes that share nothing with the message.
 //!
-//! A cloned header map holds references into the buffer that its message was read into. Kept longer than the message,
-//! it would keep that whole buffer alive. No budget counts the buffer, and the connection would have to allocate a new
-//! one each time.
+//! The values of a cloned header map refer to the buffer that its message was read into. Kept longer than the message,
+//! they would keep that whole buffer alive. No budget counts the buffer, and the connection would have to allocate a
+//! new one each time. Names do not refer to it, because hyper copies them.
 
 use super::ReadRequest;
 use crate::compare::{Answer, BodyCopy};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-/// The target, then alternating header names and values, each with its length in front.
+/// A target and headers.
 #[derive(Clone, Debug)]
 pub struct CompactHead {
-    parts: Vec<u8>,
-    headers: usize,
+    /// Each name, and the length of its value.
+    names: Vec<(HeaderName, usize)>,
+    /// The values, then the target.
+    bytes: Vec<u8>,
 }
 
 /// A read as the caller sent it, in flat form.
@@ -36,10 +38,8 @@ pub struct CompactAnswer {
 /// Initial capacity in bytes; few heads are longer.
 const CAPACITY: usize = 512;
 
-/// Approximate bytes that a header map uses per header, in addition to name and value.
+/// Approximate bytes that a header uses in a header map, in addition to name and value.
 const ENTRY: usize = 96;
-
-const LENGTH: usize = size_of::<u32>();
 
 const INTACT: &str = "what was put in flat must come out whole";
 
@@ -48,61 +48,44 @@ const INTACT: &str = "what was put in flat must come out whole";
 impl CompactHead {
     /// Copies a target and the headers that `keeps` admits.
     pub fn of(uri: &Uri, headers: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) -> Self {
-        let mut parts = Vec::with_capacity(CAPACITY);
+        let mut head = Self::before_target(headers, keeps);
         match (uri.scheme(), uri.path_and_query()) {
-            (None, Some(path)) => put(&mut parts, path.as_str().as_bytes()),
-            _ => put(&mut parts, uri.to_string().as_bytes()),
+            (None, Some(path)) => head.bytes.extend_from_slice(path.as_str().as_bytes()),
+            _ => head.bytes.extend_from_slice(uri.to_string().as_bytes()),
         }
-        Self::after(parts, headers, keeps)
+        head
     }
 
     pub fn of_headers(headers: &HeaderMap) -> Self {
-        let mut parts = Vec::with_capacity(CAPACITY);
-        put(&mut parts, b"");
-        Self::after(parts, headers, |_| true)
+        Self::before_target(headers, |_| true)
     }
 
-    fn after(mut parts: Vec<u8>, headers: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) -> Self {
-        let mut count = 0;
+    fn before_target(headers: &HeaderMap, keeps: impl Fn(&HeaderName) -> bool) -> Self {
+        let mut names = Vec::with_capacity(headers.len());
+        let mut bytes = Vec::with_capacity(CAPACITY);
         for (name, value) in headers.iter().filter(|(name, _)| keeps(name)) {
-            put(&mut parts, name.as_str().as_bytes());
-            put(&mut parts, value.as_bytes());
-            count += 1;
+            names.push((name.clone(), value.len()));
+            bytes.extend_from_slice(value.as_bytes());
         }
-        Self {
-            parts,
-            headers: count,
-        }
+        Self { names, bytes }
     }
 
     /// The bytes it uses now and those it will use once opened.
     pub fn weight(&self) -> usize {
-        self.parts.len() + self.headers * ENTRY
+        let names = self.names.iter().map(|(name, _)| name.as_str().len());
+        self.bytes.len() + names.sum::<usize>() + self.names.len() * ENTRY
     }
 
     /// Returns the target (empty if there was none) and the headers. Both share the kept bytes.
     pub fn open(self) -> (Bytes, HeaderMap) {
-        let mut parts = Bytes::from(self.parts);
-        let target = take(&mut parts);
-        let mut headers = HeaderMap::with_capacity(self.headers);
-        while !parts.is_empty() {
-            let name = HeaderName::from_bytes(&take(&mut parts)).expect(INTACT);
-            let value = HeaderValue::from_maybe_shared(take(&mut parts)).expect(INTACT);
+        let mut bytes = Bytes::from(self.bytes);
+        let mut headers = HeaderMap::with_capacity(self.names.len());
+        for (name, length) in self.names {
+            let value = HeaderValue::from_maybe_shared(bytes.split_to(length)).expect(INTACT);
             headers.append(name, value);
         }
-        (target, headers)
+        (bytes, headers)
     }
-}
-
-fn put(parts: &mut Vec<u8>, part: &[u8]) {
-    parts.extend_from_slice(&(part.len() as u32).to_ne_bytes());
-    parts.extend_from_slice(part);
-}
-
-fn take(parts: &mut Bytes) -> Bytes {
-    let length = parts.split_to(LENGTH);
-    let length = u32::from_ne_bytes(length[..].try_into().expect(INTACT));
-    parts.split_to(length as usize)
 }
 
 // === impl CompactRequest ===
