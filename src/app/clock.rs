@@ -1,4 +1,4 @@
-//! Closes the seconds of the ledger, and detects a clock that was set back.
+//! Closes the seconds of the ledger, and detects a clock that was set back and a disk that hangs.
 //!
 //! The ledger's clock only advances, over restarts as well, so figures and soak time are unaffected. Timestamps of the
 //! time of day then precede earlier ones; this is reported until the process ends.
@@ -40,6 +40,7 @@ impl Watch {
                 () = drain.signaled() => return,
                 _ = ticks.tick() => self.ledger.close_seconds(),
             }
+            self.database.look_for_a_hanging_write();
             if self.gauges.clock_set_back.get() == 0
                 && let Some(by) = self.set_back()
             {

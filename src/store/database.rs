@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -39,13 +39,19 @@ struct Inner {
     commands: Mutex<Option<Sender<Command>>>,
     /// What may be queued.
     queue: Budget,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<WriterThread>>,
     /// Without a file, this is the writer's connection.
     reader: SharedConnection,
     health: Health,
     gauges: Gauges,
     /// Dropped after the connections.
     file: Option<Arc<StoreFile>>,
+}
+
+struct WriterThread {
+    handle: JoinHandle<()>,
+    /// Disconnected when the thread ends.
+    ended: Receiver<()>,
 }
 
 type SharedConnection = Arc<Mutex<Connection>>;
@@ -98,6 +104,12 @@ pub struct Behind;
 /// Limits on queued writes: their bytes, and so many of the smallest.
 const MAX_BYTES: usize = 32 << 20;
 const MAX_JOBS: usize = 10_000;
+
+/// A write that takes longer than this is reported as a failing store.
+const HANGING: Duration = Duration::from_secs(5);
+
+/// How long [`Database::close`] waits for a disk that does not answer.
+const CLOSING: Duration = Duration::from_secs(5);
 
 // === impl OpenError ===
 
@@ -166,14 +178,18 @@ impl Database {
             is_set_aside: false,
             file: opened.file.clone(),
         };
+        let (running, ended) = mpsc::channel();
         let spawned = thread::Builder::new()
             .name("twinread-store".to_owned())
-            .spawn(move || writer.run());
-        let failed = |error: io::Error| OpenError::Failed(error.into());
+            .spawn(move || {
+                writer.run();
+                drop(running);
+            });
+        let handle = spawned.map_err(|error: io::Error| OpenError::Failed(error.into()))?;
         Ok(Self(Arc::new(Inner {
             commands: Mutex::new(Some(commands)),
             queue: Budget::new(MAX_BYTES),
-            writer: Mutex::new(Some(spawned.map_err(failed)?)),
+            writer: Mutex::new(Some(WriterThread { handle, ended })),
             reader: opened.reader,
             health,
             gauges,
@@ -239,6 +255,11 @@ impl Database {
         self.path().is_some() && self.settle(within) && self.0.gauges.store_failing.get() == 0
     }
 
+    /// Reports a write that hangs as a failing store. Never waits.
+    pub fn look_for_a_hanging_write(&self) {
+        self.0.health.look(HANGING);
+    }
+
     /// Adds a problem to `/readyz` until the process ends.
     pub fn add_impairment(&self, sentence: String) {
         self.0.health.lasts(sentence);
@@ -255,9 +276,9 @@ impl Database {
     }
 
     /// Writes all sources and queued writes a last time and stops the writer. Later writes are refused. If the disk
-    /// fails, gives up after a few seconds and logs the loss. Call it from a thread that may block.
+    /// fails or hangs, gives up after a few seconds and logs the loss. Call it from a thread that may block.
     pub fn close(&self) {
-        self.0.close();
+        self.0.close(CLOSING);
     }
 }
 
@@ -280,10 +301,14 @@ impl Inner {
             .is_some_and(|commands| commands.send(command).is_ok())
     }
 
-    fn close(&self) {
+    fn close(&self, within: Duration) {
         locked(&self.commands).take();
-        let writer = locked(&self.writer).take();
-        if writer.is_some_and(|writer| writer.join().is_err()) {
+        let Some(writer) = locked(&self.writer).take() else {
+            return;
+        };
+        if writer.ended.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the disk does not answer: what was found out last is lost");
+        } else if writer.handle.join().is_err() {
             tracing::error!("the writer of the store panicked");
         }
     }
@@ -291,7 +316,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.close();
+        self.close(CLOSING);
     }
 }
 

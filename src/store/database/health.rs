@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use std::{
     path::Path,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 /// Clones share it.
@@ -23,6 +24,8 @@ struct Problems {
     lasting: Vec<String>,
     /// Since when writes have failed, and why.
     failing: Option<(Timestamp, String)>,
+    /// When the write under way began, until it is found to hang.
+    writing: Option<Instant>,
 }
 
 // === impl Health ===
@@ -58,9 +61,24 @@ impl Health {
         self.lasts(format!("{what} as {aside}, {consequence}"));
     }
 
+    pub(super) fn begins(&self) {
+        locked(&self.problems).writing = Some(Instant::now());
+    }
+
+    /// Reports a write that takes longer than `limit` as failing, once.
+    pub(super) fn look(&self, limit: Duration) {
+        let mut problems = locked(&self.problems);
+        let hanging = problems.writing.take_if(|began| began.elapsed() > limit);
+        drop(problems);
+        if hanging.is_some() {
+            self.fails(format!("a write has not ended within {limit:?}"));
+        }
+    }
+
     pub(super) fn fails(&self, why: String) {
         self.gauges.store_failures.add(1);
         let mut problems = locked(&self.problems);
+        problems.writing = None;
         match &mut problems.failing {
             Some((_, known)) if *known == why => {}
             Some((_, known)) => {
@@ -79,7 +97,9 @@ impl Health {
     }
 
     pub(super) fn works(&self) {
-        if let Some((since, why)) = locked(&self.problems).failing.take() {
+        let mut problems = locked(&self.problems);
+        problems.writing = None;
+        if let Some((since, why)) = problems.failing.take() {
             tracing::info!(%since, why, "the store can be written again");
             self.gauges.store_failing.set(false);
         }

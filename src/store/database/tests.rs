@@ -488,3 +488,30 @@ fn an_end_while_the_disk_fails_comes_all_the_same() {
     database.close();
     assert_eq!(gauges.exports_dropped(Signal::Store), 1);
 }
+
+#[test]
+fn a_write_that_hangs_is_reported_and_keeps_no_end_waiting() {
+    let (_folder, path) = scratch();
+    let (database, gauges) = open(&path);
+    let (begun, hangs) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let write = move |_: &Connection| {
+        begun.send(()).unwrap();
+        let _ = released.recv();
+        Ok(())
+    };
+    database.write(100, write).unwrap();
+    hangs.recv_timeout(DEADLINE).unwrap();
+    database.look_for_a_hanging_write();
+    assert_eq!(gauges.store_failing.get(), 0);
+    database.0.health.look(Duration::ZERO);
+    assert_eq!(gauges.store_failing.get(), 1);
+    let shown = database.impairments().join(" ");
+    assert!(shown.contains("a write has not ended"), "{shown}");
+
+    let began = Instant::now();
+    database.0.close(Duration::from_millis(1));
+    assert!(began.elapsed() < CLOSING);
+    drop(release);
+    eventually("it works again", || gauges.store_failing.get() == 0);
+}

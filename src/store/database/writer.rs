@@ -127,6 +127,7 @@ impl Writer {
         if self.is_set_aside {
             return false;
         }
+        self.health.begins();
         match self.attempt() {
             Ok(refused) => {
                 match refused {
