@@ -79,6 +79,11 @@ class Tools:
     def schemathesis(self):
         return str(self.venv / "schemathesis")
 
+    def faketime(self):
+        """The library that gives a process another clock."""
+        folders = (self.scratch / "debian" / "root" / "usr/lib", pathlib.Path("/usr/lib"))
+        return str(next(found for folder in folders for found in folder.glob("*/faketime/libfaketimeMT.so.1")))
+
     def run(self, command, **options):
         """Runs a command to its end, within a deadline."""
         options = {"timeout": 120, "capture_output": True, "text": True, **options}
@@ -90,13 +95,14 @@ class Process:
 
     def __init__(self, tools, name, command):
         self.log = tools.scratch / f"{name}.log"
-        with open(self.log, "wb") as log:
+        self.log.unlink(missing_ok=True)
+        self.command, self.environment = [str(part) for part in command], tools.environment
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=tools.environment,
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self.environment
             )
 
     def __enter__(self):
@@ -202,7 +208,7 @@ def stack(answers):
 class Sidecar(Process):
     """`twinread run` with a configuration; `LISTEN` and `ADMIN` in it are replaced by free ports."""
 
-    def __init__(self, tools, twinread, name, configuration):
+    def __init__(self, tools, twinread, name, configuration, prefix=()):
         self.listen, self.admin = free_port(), free_port()
         self.twinread = twinread
         self.file = tools.scratch / f"{name}.yaml"
@@ -210,7 +216,10 @@ class Sidecar(Process):
         for word, address in ports.items():
             configuration = configuration.replace(word, address)
         self.file.write_text(configuration)
-        super().__init__(tools, name, [twinread, "run", "--config", self.file])
+        super().__init__(tools, name, [*prefix, twinread, "run", "--config", self.file])
+
+    def start(self):
+        super().start()
         try:
             self.wait_for_port(self.listen)
             self.wait_for_port(self.admin)
@@ -227,6 +236,12 @@ class Sidecar(Process):
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {answer.body!r}")
         return answer.json()
+
+    def patch(self, settings):
+        """Changes settings at runtime."""
+        answer = call(self.admin, "PATCH", "/v1/settings", json.dumps(settings), {"content-type": "application/json"})
+        if answer.status != 200:
+            raise RuntimeError(f"{settings}: {answer.status} {answer.body!r}")
 
     def metrics(self):
         return call(self.admin, "GET", "/metrics").body.decode()

@@ -19,6 +19,7 @@ import openapi
 import postgres
 import scrape
 import shop
+import soak
 import static
 import yoga
 from harness import Checks, Tools
@@ -26,7 +27,7 @@ from harness import Checks, Tools
 SUITES = {
     suite.__name__: suite.run
     for suite in (
-        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, messages, shop, etcd,
+        differential, dynamodb, jsonserver, postgres, static, exchanges, clients, abuse, frames, faults, soak, messages, shop, etcd,
         collector, conventions, scrape, openapi, yoga,
     )  # fmt: skip
 }
@@ -45,7 +46,7 @@ def main():
     for name in arguments.suites or SUITES:
         with checks.suite(name):
             # Only these have more than CI has time for.
-            more = {"is_all": arguments.all} if name in ("exchanges", "faults") else {}
+            more = {"is_all": arguments.all} if name in ("exchanges", "faults", "soak") else {}
             SUITES[name](checks, tools, arguments.twinread, **more)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(1 if checks.failed or not checks.passed else 0)

@@ -1,8 +1,11 @@
-// A stack for exchanges of every shape, over HTTP/1.1 or cleartext HTTP/2 by Node: exchange.mjs PORT 1|2.
+// A stack for exchanges of every shape, over HTTP/1.1 or HTTP/2 by Node: exchange.mjs PORT 1|2 [CERTIFICATE KEY].
+// With a certificate it speaks TLS; 2 is then either version, by ALPN.
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
+import https from "node:https";
 import zlib from "node:zlib";
 
 const CHUNK = Buffer.alloc(64 * 1024, "twinread exchange ");
@@ -91,6 +94,13 @@ async function answer(request, response) {
     return response.end(text);
   }
   const body = await read(request);
+  if (request.headers["content-type"] === "application/grpc") {
+    // An empty message, as a collector answers.
+    response.writeHead(200, { "content-type": "application/grpc" });
+    response.write(Buffer.alloc(5));
+    response.addTrailers({ "grpc-status": "0" });
+    return response.end();
+  }
   switch (kind) {
     case "status": {
       const status = Number(argument);
@@ -142,13 +152,13 @@ function guarded(request, response) {
   answer(request, response).catch(() => response.destroy?.());
 }
 
-const [port, version] = process.argv.slice(2).map(Number);
-const server =
-  version === 2
-    ? http2.createServer({ settings: { maxHeaderListSize: 65536 } }, guarded)
-    : http.createServer({ keepAliveTimeout: 60000, maxHeaderSize: 65536 }, guarded);
+const [port, version, certificate, key] = process.argv.slice(2);
+const options = { keepAliveTimeout: 60000, maxHeaderSize: 65536, settings: { maxHeaderListSize: 65536 }, allowHTTP1: true };
+const tls = certificate && { cert: readFileSync(certificate), key: readFileSync(key) };
+const create = version === "2" ? (tls ? http2.createSecureServer : http2.createServer) : (tls ? https : http).createServer;
+const server = create({ ...options, ...tls }, guarded);
 server.on("checkContinue", (request, response) => {
   response.writeContinue();
   guarded(request, response);
 });
-server.listen(port, "127.0.0.1");
+server.listen(Number(port), "127.0.0.1");
