@@ -1,7 +1,7 @@
 //! A bound socket that accepts connections.
 
 use super::{Address, Peer, Stream};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::{
     fs, io,
     net::SocketAddr,
@@ -56,7 +56,12 @@ impl Listener {
     fn bind_tcp(addr: SocketAddr) -> io::Result<Self> {
         let socket = match addr {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+            SocketAddr::V6(_) => {
+                let socket = TcpSocket::new_v6()?;
+                // `[::]` accepts IPv4, too, whatever the system's default is.
+                SockRef::from(&socket).set_only_v6(false)?;
+                socket
+            }
         };
         socket.set_reuseaddr(true)?;
         socket.bind(addr)?;
@@ -95,7 +100,9 @@ impl Listener {
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.socket {
             Bound::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
+                let (stream, mut peer) = listener.accept().await?;
+                // An IPv4 caller of an IPv6 socket.
+                peer.set_ip(peer.ip().to_canonical());
                 Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
             }
             Bound::Unix { listener, .. } => {

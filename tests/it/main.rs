@@ -16,6 +16,7 @@ mod config_reload;
 mod config_settings;
 mod configuration_page;
 mod demo;
+mod dual_stack;
 mod layers;
 mod live;
 mod report;
