@@ -5,6 +5,7 @@
 
 mod client;
 mod connector;
+mod endpoint;
 mod error;
 mod greeting;
 mod headers;
@@ -12,18 +13,19 @@ mod health;
 mod multiplexed;
 mod pool;
 mod pooled_body;
+mod resolver;
 mod target;
 mod writer;
 
 pub use client::Client;
-pub(crate) use client::dial;
-pub(crate) use connector::Connector;
+pub(crate) use connector::{Connector, dial};
 pub(crate) use error::Error;
 pub use headers::Instance;
 pub(crate) use headers::{HOP, remove_in_order};
 pub(crate) use health::Failing;
 pub use health::{Health, NoAnswer};
 pub(crate) use pooled_body::{PooledBody, only_trailing};
+pub use resolver::Resolver;
 pub(crate) use target::usual_port;
 pub use target::{HostPolicy, Target, Via};
 pub(crate) use writer::{Http1Writer, WriterHandle};

@@ -70,7 +70,9 @@ pub mod export {
     }
 }
 pub mod http_client {
-    pub use crate::http_client::{Client, Health, HostPolicy, Instance, NoAnswer, Target, Via};
+    pub use crate::http_client::{
+        Client, Health, HostPolicy, Instance, NoAnswer, Resolver, Target, Via,
+    };
 }
 pub mod ledger {
     pub use crate::ledger::{

@@ -1,7 +1,7 @@
 //! The sections `old`, `new` and `control`: addresses of the stacks, and how to talk to them.
 
 use crate::{
-    http_client::{HostPolicy, Target, Via},
+    http_client::{HostPolicy, Resolver, Target, Via},
     shadow,
     spanned_yaml::{
         Change, ConfigError, Cursor, Form, Setting, header_values, http_url, is_reachable,
@@ -120,6 +120,7 @@ impl OldStack {
             remove: self.headers.remove.clone(),
             instance: None,
             max_headers,
+            resolver: Resolver::default(),
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
             http2: self.http2,

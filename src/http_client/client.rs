@@ -1,15 +1,17 @@
 //! A client for one stack: a pool of connections for HTTP/1.1, few shared ones for HTTP/2.
 
 use super::{
-    Error, Health, PooledBody, Target, Via,
+    Error, Health, PooledBody, Target,
+    connector::connect,
     multiplexed::{Multiplexed, StreamSlot},
     pool::{Connection, Lease, Origin, Pool},
     pooled_body::{BrokenBody, Outgoing},
+    resolver::Endpoints,
     writer::{Http1Writer, WriterHandle},
 };
 use crate::{
     ledger::{Bound, Gauges},
-    transport::{Stream, TlsFailure},
+    transport::TlsFailure,
 };
 use bytes::Buf;
 use futures_util::future::Either;
@@ -30,11 +32,7 @@ use std::{
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
 };
-use tokio::{
-    net::lookup_host,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Sends requests to one stack over pooled connections. Cheap to clone; clones share the connections.
 ///
@@ -43,6 +41,8 @@ pub struct Client<B>(pub(super) Arc<Inner<B>>);
 
 pub(super) struct Inner<B> {
     pub(super) target: Arc<Target>,
+    /// `None` if the target has no name.
+    pub(super) endpoints: Option<Arc<Endpoints>>,
     health: Arc<Health>,
     pool: Pool<B>,
     pub(super) multiplexed: Multiplexed<B>,
@@ -101,6 +101,7 @@ impl<B> Client<B> {
     fn with_room(target: Arc<Target>, health: Arc<Health>, room: Room) -> Self {
         let pool = Pool::new(target.idle_timeout);
         Self(Arc::new(Inner {
+            endpoints: Endpoints::of(&target, &health),
             target,
             health,
             pool,
@@ -144,6 +145,9 @@ where
     /// # Errors
     /// [`Error`] if there was no answer. The stack may still have seen the request.
     pub fn send(&self, request: Request<B>) -> impl Future<Output = Answer<B>> + Send + use<B> {
+        if let Some(endpoints) = &self.0.endpoints {
+            endpoints.keep_current();
+        }
         if self.0.target.http2 {
             let sent: Boxed<B> = Box::pin(self.clone().share_and_send(request));
             return Either::Right(sent);
@@ -227,7 +231,7 @@ where
 
     async fn connect(&self) -> Result<Connection<B>, Error> {
         let place = self.0.room.take()?;
-        let stream = dial(&self.0.target).await?;
+        let (stream, endpoint) = connect(&self.0.target, self.0.endpoints.as_ref()).await?;
         let handle = Arc::<WriterHandle>::default();
         let io = TokioIo::new(Http1Writer::new(stream, handle.clone()));
         let (tx, driver) = http1::Builder::new()
@@ -251,6 +255,7 @@ where
         Ok(Connection {
             tx,
             handle,
+            endpoint,
             origin: Origin::Fresh,
             tls_end,
         })
@@ -320,37 +325,6 @@ where
         let next = this.next.insert(client.send_next(request, origin));
         next.as_mut().poll(cx)
     }
-}
-
-/// Opens a connection to a stack within its `connect_timeout`.
-///
-/// # Errors
-/// [`Error`].
-pub(crate) async fn dial(target: &Target) -> Result<Stream, Error> {
-    let limit = target.connect_timeout;
-    let opened = time::timeout(limit, open(target)).await;
-    opened.unwrap_or(Err(Error::ConnectTimeout(limit)))
-}
-
-async fn open(target: &Target) -> Result<Stream, Error> {
-    match &target.via {
-        Via::Tcp => open_tcp(target).await,
-        Via::Unix(path) => Stream::connect_unix(path).await.map_err(Error::Connect),
-        Via::Tls(tls) => {
-            let stream = open_tcp(target).await?;
-            let connected = tls.connect(target.host_name(), stream).await;
-            connected.map_err(|source| Error::Tls {
-                failure: TlsFailure::of(&source),
-                source: source.into(),
-            })
-        }
-    }
-}
-
-async fn open_tcp(target: &Target) -> Result<Stream, Error> {
-    let found = lookup_host((target.host_name(), target.port())).await;
-    let addresses: Vec<_> = found.map_err(Error::NameNotFound)?.collect();
-    Stream::connect(&addresses).await.map_err(Error::Connect)
 }
 
 impl<B> Clone for Client<B> {

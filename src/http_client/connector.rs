@@ -1,7 +1,11 @@
-//! Connects clients that are not ours: those of the command line and of the exporters.
+//! Opens connections: for our client, and for those of the command line and of the exporters.
 
-use super::{Error, Target, dial};
-use crate::transport::Stream;
+use super::{
+    Error, Target, Via,
+    endpoint::{self, Endpoint},
+    resolver::{Endpoints, Resolver},
+};
+use crate::transport::{Stream, TlsFailure};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use std::{
@@ -9,10 +13,63 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio::time;
 
 /// Connects to one target, whatever the url of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector(Arc<Target>);
+
+/// A connection, and where it leads to if that may change.
+type Connected = (Stream, Option<Arc<Endpoint>>);
+
+/// Opens a connection within the target's `connect_timeout`. Its name is looked up for this connection alone.
+///
+/// # Errors
+/// [`Error`].
+pub(crate) async fn dial(target: &Target) -> Result<Stream, Error> {
+    let (stream, _) = connect(target, None).await?;
+    Ok(stream)
+}
+
+/// Opens a connection within the target's `connect_timeout`, to one of its endpoints if they are known.
+///
+/// # Errors
+/// [`Error`].
+pub(super) async fn connect(
+    target: &Target,
+    endpoints: Option<&Arc<Endpoints>>,
+) -> Result<Connected, Error> {
+    let limit = target.connect_timeout;
+    let opened = time::timeout(limit, open(target, endpoints)).await;
+    opened.unwrap_or(Err(Error::ConnectTimeout(limit)))
+}
+
+async fn open(target: &Target, endpoints: Option<&Arc<Endpoints>>) -> Result<Connected, Error> {
+    if let Via::Unix(path) = &target.via {
+        let stream = Stream::connect_unix(path).await.map_err(Error::Connect)?;
+        return Ok((stream, None));
+    }
+    let found = match endpoints {
+        Some(endpoints) => endpoints.next().await?,
+        None => Resolver::find(target).await?,
+    };
+    let connected = endpoint::connect(found, target.connect_timeout).await;
+    let (mut stream, attempt) = connected.map_err(Error::Connect)?;
+    if let Via::Tls(tls) = &target.via {
+        stream = match tls.connect(target.host_name(), stream).await {
+            Ok(stream) => stream,
+            Err(source) => {
+                attempt.failed();
+                return Err(Error::Tls {
+                    failure: TlsFailure::of(&source),
+                    source: source.into(),
+                });
+            }
+        };
+    }
+    let endpoint = attempt.reached();
+    Ok((stream, endpoints.map(|_| endpoint)))
+}
 
 // === impl Connector ===
 

@@ -5,7 +5,9 @@
 
 use super::{
     Client, Error,
-    client::{Inner, MAX_READ, dial as open},
+    client::{Inner, MAX_READ},
+    connector::connect as open,
+    endpoint::Endpoint,
     greeting::Greeting,
     pool::Origin,
     pooled_body::Outgoing,
@@ -50,6 +52,8 @@ struct State<B> {
 /// One connection.
 pub(super) struct Shared<B> {
     tx: SendRequest<Outgoing<B>>,
+    /// `None` if it cannot change.
+    endpoint: Option<Arc<Endpoint>>,
     /// Changes under the lock only.
     taken: AtomicUsize,
     /// The most streams that the stack allows.
@@ -103,7 +107,7 @@ impl<B> Multiplexed<B> {
         }
     }
 
-    /// Closes connections that were idle for too long, and forgets those that the stack closed.
+    /// Closes connections that were idle for too long, and forgets those that the stack closed or whose endpoint is gone.
     pub(super) fn sweep(&self, idle_timeout: Duration) {
         let mut state = self.lock();
         state.connections.retain(|connection| {
@@ -126,7 +130,7 @@ impl<B> State<B> {
             if connection.is_open() {
                 return true;
             }
-            if connection.is_unused() {
+            if connection.is_unused() && !connection.is_gone() {
                 // Whoever waits must not try that without end.
                 *failures += 1;
                 *failure = Some(Error::gone());
@@ -159,7 +163,11 @@ impl<B> State<B> {
 
 impl<B> Shared<B> {
     fn is_open(&self) -> bool {
-        !self.tx.is_closed() && !self.is_ending.load(Ordering::Relaxed)
+        !self.tx.is_closed() && !self.is_ending.load(Ordering::Relaxed) && !self.is_gone()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(|one| one.is_gone())
     }
 
     fn is_unused(&self) -> bool {
@@ -323,7 +331,7 @@ where
 {
     let place = client.room.take()?;
     let limit = client.target.connect_timeout;
-    let stream = open(&client.target).await?;
+    let (stream, endpoint) = open(&client.target, client.endpoints.as_ref()).await?;
     let keepalive = TcpKeepalive::new()
         .with_time(SILENCE)
         .with_interval(PROBE)
@@ -365,6 +373,7 @@ where
     });
     Ok(Shared {
         tx,
+        endpoint,
         taken: AtomicUsize::new(0),
         streams,
         has_answered: AtomicBool::new(false),

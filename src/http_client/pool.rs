@@ -1,6 +1,9 @@
 //! The pool of idle connections to one stack. The last used comes first.
 
-use super::{Client, multiplexed::StreamSlot, pooled_body::Outgoing, writer::WriterHandle};
+use super::{
+    Client, endpoint::Endpoint, multiplexed::StreamSlot, pooled_body::Outgoing,
+    writer::WriterHandle,
+};
 use crate::transport::TlsFailure;
 use hyper::client::conn::http1::SendRequest;
 use std::{
@@ -22,6 +25,8 @@ pub(super) struct Pool<B> {
 pub(super) struct Connection<B> {
     pub(super) tx: SendRequest<Outgoing<B>>,
     pub(super) handle: Arc<WriterHandle>,
+    /// `None` if it cannot change.
+    pub(super) endpoint: Option<Arc<Endpoint>>,
     pub(super) origin: Origin,
     /// Why TLS ended the connection, if it did.
     pub(super) tls_end: Arc<OnceLock<TlsFailure>>,
@@ -67,10 +72,10 @@ impl<B> Pool<B> {
         let mut last = idle.len();
         while last > 0 {
             last -= 1;
-            let tx = &idle[last].connection.tx;
-            if tx.is_closed() {
+            let connection = &idle[last].connection;
+            if connection.is_over() {
                 idle.remove(last);
-            } else if tx.is_ready() {
+            } else if connection.tx.is_ready() {
                 let found = idle.remove(last);
                 if found.since.elapsed() < self.idle_timeout {
                     return Some(found.connection);
@@ -83,7 +88,7 @@ impl<B> Pool<B> {
 
     /// Returns a connection whose answer has ended.
     pub(super) fn check_in(&self, mut connection: Connection<B>) {
-        if connection.tx.is_closed() {
+        if connection.is_over() {
             return;
         }
         connection.origin = Origin::Reused;
@@ -94,11 +99,19 @@ impl<B> Pool<B> {
         }
     }
 
-    /// Closes connections that were idle for too long or that the stack closed.
+    /// Closes connections that were idle for too long, that the stack closed, or whose endpoint is gone.
     pub(super) fn sweep(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| {
-            !idle.connection.tx.is_closed() && idle.since.elapsed() < self.idle_timeout
-        });
+        idle.retain(|idle| !idle.connection.is_over() && idle.since.elapsed() < self.idle_timeout);
+    }
+}
+
+// === impl Connection ===
+
+impl<B> Connection<B> {
+    /// Whether it takes no further request.
+    fn is_over(&self) -> bool {
+        let is_gone = self.endpoint.as_ref().is_some_and(|one| one.is_gone());
+        is_gone || self.tx.is_closed()
     }
 }

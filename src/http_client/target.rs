@@ -1,6 +1,6 @@
 //! The address of a stack, and how requests are adapted to it.
 
-use super::{Instance, remove_in_order};
+use super::{Instance, Resolver, remove_in_order};
 use crate::transport::ClientTls;
 use http::{
     HeaderName, HeaderValue, Uri, Version,
@@ -26,6 +26,8 @@ pub struct Target {
     pub instance: Option<Instance>,
     /// The maximum number of header lines of an answer.
     pub max_headers: usize,
+    /// Of a host name.
+    pub resolver: Resolver,
     /// Includes name resolution.
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
@@ -70,6 +72,7 @@ impl Target {
             remove: Vec::new(),
             instance: None,
             max_headers: Self::MIN_HEADERS,
+            resolver: Resolver::default(),
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(60),
             http2: false,

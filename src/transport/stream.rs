@@ -33,12 +33,12 @@ struct Now<'s>(&'s mut Stream);
 // === impl Stream ===
 
 impl Stream {
-    /// Connects to the first of `addresses` that answers. Small writes are sent at once.
+    /// Small writes are sent at once.
     ///
     /// # Errors
-    /// That of the last address.
-    pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<Self> {
-        let stream = TcpStream::connect(addresses).await?;
+    /// Those of the system.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self::Tcp(stream))
     }

@@ -11,6 +11,7 @@ mod http2;
 mod http2_stacks;
 mod informational;
 mod limits;
+mod names;
 mod proxies;
 mod smuggling;
 mod targets;
