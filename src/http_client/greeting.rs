@@ -3,6 +3,7 @@
 //! Until then nobody knows how many requests a connection takes. hyper would send them all, and those past the limit
 //! would wait until others end, which some never do.
 
+use crate::transport::TlsFailure;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -20,8 +21,12 @@ pub(super) struct Greeting<S> {
     /// The beginning of the first frame.
     begun: Vec<u8>,
     /// Gone once the frame is known.
-    shown: Option<oneshot::Sender<Option<usize>>>,
+    shown: Option<oneshot::Sender<Greeted>>,
 }
+
+/// The number of streams that the stack allows at once, or `None` if this is not HTTP/2. With TLS 1.3, the stack's
+/// judgement on our certificate comes in place of a greeting.
+type Greeted = Result<Option<usize>, TlsFailure>;
 
 /// Of a frame.
 const HEAD: usize = 9;
@@ -31,9 +36,8 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 // === impl Greeting ===
 
 impl<S> Greeting<S> {
-    /// The receiver gets the number of streams that the stack allows at once, or `None` if this is not HTTP/2. It fails
-    /// if the connection ends before.
-    pub(super) fn new(inner: S) -> (Self, oneshot::Receiver<Option<usize>>) {
+    /// The receiver fails if the connection ends before.
+    pub(super) fn new(inner: S) -> (Self, oneshot::Receiver<Greeted>) {
         let (shown, streams) = oneshot::channel();
         let greeting = Self {
             inner,
@@ -50,7 +54,14 @@ impl<S> Greeting<S> {
         {
             self.begun = Vec::new();
             // Nobody may wait any more.
-            let _ = shown.send(streams);
+            let _ = shown.send(Ok(streams));
+        }
+    }
+
+    fn end(&mut self, error: Option<&io::Error>) {
+        let failure = error.and_then(|error| TlsFailure::found_in(error));
+        if let Some((shown, failure)) = self.shown.take().zip(failure) {
+            let _ = shown.send(Err(failure));
         }
     }
 }
@@ -85,7 +96,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeting<S> {
         if this.shown.is_some() {
             match buf.filled().get(start..) {
                 Some(bytes) if !bytes.is_empty() => this.look(bytes),
-                _ => this.shown = None,
+                _ => this.end(read.as_ref().err()),
             }
         }
         Poll::Ready(read)

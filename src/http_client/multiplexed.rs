@@ -353,6 +353,10 @@ where
     let greeted = time::timeout(limit, greeting).await;
     let greeted = greeted.map_err(|_| Error::ConnectTimeout(limit))?;
     let greeted = greeted.map_err(|_| Error::gone())?;
+    let greeted = greeted.map_err(|failure| Error::Tls {
+        failure,
+        source: Box::new(Error::gone()),
+    })?;
     let greeted = greeted.ok_or(Error::NotHttp2)?;
     let streams = Arc::new(AtomicUsize::new(greeted));
     let allowed = streams.clone();

@@ -74,6 +74,26 @@ async fn each_cause_is_named_counted_and_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_http2_a_missing_certificate_is_named_too() {
+    let world = World::new().await;
+    let mut demanding = world.pki.demanding(&world.own);
+    demanding.alpn_protocols = vec![b"h2".to_vec()];
+    let old = Front::start(demanding, world.stacks[0].addr).await;
+    let text = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n\
+         old: {{url: 'https://{}', http2: true, tls: {{ca: ca.pem}}}}\nnew: {{url: 'http://{}'}}\n",
+        old.addr, world.stacks[1].addr
+    );
+    let app = start_app(world.path(), &text).unwrap();
+    let answer = Caller::connect(listen(&app)).get("/a");
+    let body = String::from_utf8(answer.body).unwrap();
+    let detail = "the old stack gave no answer: TLS: a client certificate is required";
+    assert!(body.contains(detail), "{body}");
+    assert_eq!(metric(&app, FAILURES), Some(1.0));
+    app.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_certificate_of_the_shadow_touches_no_caller() {
     let world = World::new().await;
     let foreign = Pki::new().issue("127.0.0.1");
