@@ -90,7 +90,7 @@ impl<'e> Assessment<'e> {
         let checks = Counted(total, "check");
         let what = match rate.code {
             Code::MismatchRate => self.what_mismatched(rate),
-            Code::ErrorRate => format!("the new stack failed to answer {hits} of {checks};"),
+            Code::ErrorRate => self.what_failed(hits, &checks.to_string()),
             Code::TransientRate => format!(
                 "{hits} of {checks} differed and were equal when read again (replication lag, or a stack that errs by turns);"
             ),
@@ -102,6 +102,17 @@ impl<'e> Assessment<'e> {
         };
         let detail = format!("{what} the limit is {}", Percent(rate.limit));
         self.awaiting(rate.code, self.checks_needed(), detail)
+    }
+
+    fn what_failed(&self, hits: u64, checks: &str) -> String {
+        match self.checks.unasked {
+            0 => format!("the new stack failed to answer {hits} of {checks};"),
+            unasked => format!(
+                "the new stack failed to answer {} of {checks}, and was not asked in {unasked} more because its circuit \
+                 breaker was open;",
+                hits - unasked
+            ),
+        }
     }
 
     fn what_mismatched(&self, rate: &BoundedRate) -> String {

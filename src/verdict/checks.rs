@@ -68,6 +68,9 @@ pub struct Checks {
     pub noise: u64,
     /// Failures of the new stack, as primary or shadow.
     pub errors: u64,
+    /// Those of `errors` for which the new stack was not asked, because its circuit breaker was open.
+    #[serde(default)]
+    pub unasked: u64,
     /// Not compared for a cause in the answer or in twinread itself.
     pub uncompared: u64,
     /// Everything else that was not compared, including failures of the old stack.
@@ -121,7 +124,10 @@ impl RouteEvidence {
     /// Records the next check, in the order of sampling.
     pub fn enter(&mut self, entry: &Entry, limits: &Limits) {
         let kind = Kind::of(entry.outcome, entry.primary);
-        *self.roles[entry.primary as usize].count(kind) += 1;
+        let counts = &mut self.roles[entry.primary as usize];
+        *counts.count(kind) += 1;
+        let is_unasked = entry.outcome == Outcome::NotCompared(Reason::BreakerOpen);
+        counts.unasked += u64::from(is_unasked && kind == Kind::Error);
         let (all, at) = (self.checks(), entry.sampled);
         if kind.is_compared() {
             self.record.check(at);
@@ -324,6 +330,7 @@ impl Add for Checks {
             transient: self.transient + other.transient,
             noise: self.noise + other.noise,
             errors: self.errors + other.errors,
+            unasked: self.unasked + other.unasked,
             uncompared: self.uncompared + other.uncompared,
             others: self.others + other.others,
         }
@@ -420,6 +427,8 @@ mod tests {
         ];
         assert_eq!(evidence(&new_fails).checks().error(), Trials::new(3, 3));
         assert_eq!(evidence(&old_fails).checks().error(), Trials::new(0, 0));
+        let unasked = [&new_fails, &old_fails].map(|fails| evidence(fails).checks().unasked);
+        assert_eq!(unasked, [1, 0]);
         assert_eq!(evidence(&old_fails).checks().others, 3);
     }
 
