@@ -105,6 +105,9 @@ pub(crate) const PROMPT: &str = "say why";
 /// A suggested rule must explain at least this many mismatches of a class, and at least half of them.
 const FEWEST: usize = 2;
 
+/// Of a field of a printed rule: it is indented, may be commented out, and has to fit into 80 columns.
+const COLUMNS: usize = 78;
+
 /// The classes that were searched, and what was found.
 #[derive(Debug, Default)]
 struct Search<'f> {
@@ -271,8 +274,22 @@ impl Suggestion {
         let fields = ["id", "why", "when", "at", "do"].into_iter();
         let lines = fields
             .filter_map(|field| Some(format!("{field}: {}\n", self.rule.get(field)?)))
+            .map(|line| {
+                if line.len() > COLUMNS {
+                    self.many_routes().unwrap_or(line)
+                } else {
+                    line
+                }
+            })
             .collect::<Vec<_>>();
         format!("- {}", lines.join("  "))
+    }
+
+    /// The routes that it is for, each on a line.
+    fn many_routes(&self) -> Option<String> {
+        let routes = self.rule["when"]["routes"].as_array()?;
+        let lines = routes.iter().map(|route| format!("      - {route}\n"));
+        Some(format!("when:\n    routes:\n{}", lines.collect::<String>()))
     }
 }
 

@@ -360,6 +360,13 @@ fn a_suggestion_is_an_entry_of_a_rule_file() {
         (rule.id.as_str(), rule.why.as_str()),
         ("id-same", "say why")
     );
+    let routes: Vec<_> = (0..9).map(|route| format!("GET /items/{route}")).collect();
+    let mut of_many = suggestion.clone();
+    of_many.rule["when"] = json!({ "routes": routes });
+    let file = format!("rules:\n{}", of_many.yaml());
+    assert!(file.lines().all(|line| line.len() <= 80), "{file}");
+    let (rules, _) = crate::rules::RuleSet::compile(&[("f".into(), file)], Date::MIN).unwrap();
+    assert_eq!(rules.rules()[0].when.routes.as_ref().unwrap().len(), 9);
     let again = suggest(&examples, &BTreeSet::new(), &["id-same"], &|| true);
     assert_eq!(
         again.suggestions[0].rule["id"], "id-same-2",

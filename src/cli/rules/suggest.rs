@@ -2,7 +2,10 @@
 
 use crate::{
     admin::documents::{Suggestion, Suggestions},
-    cli::client::{self, Address, EpochArgs, Error, Received},
+    cli::{
+        client::{self, Address, EpochArgs, Error, Received},
+        print::folded,
+    },
     verdict::Counted,
 };
 use std::{fmt::Write as _, process::ExitCode};
@@ -40,23 +43,26 @@ fn suggest(args: &Args) -> Result<ExitCode, Error> {
     Ok(client::print(args.json, &suggestions, file.trim_end()))
 }
 
+/// Of a remark without its mark.
+const COLUMNS: usize = 78;
+
 /// The heading of rules that are not in force even if the file is.
-const DECISIONS: &str = "# decisions: callers may see what these rules hide; remove the `#` where you know that none does";
+const DECISIONS: &str = "decisions: callers may see what these rules hide; remove the `#` where you know that none does";
 
 /// A rule file with remarks about the rules in comments.
 fn file(suggestions: &Suggestions) -> String {
     let mut text = String::new();
-    for remark in remarks(suggestions) {
-        line(&mut text, &format!("# {remark}"));
+    for said in remarks(suggestions) {
+        remark(&mut text, &said);
     }
     let (rules, decisions) = (&suggestions.suggestions, &suggestions.decisions);
     if rules.is_empty() && decisions.is_empty() {
         let nothing = if suggestions.builtin.is_empty() {
-            "# nothing to suggest"
+            "nothing to suggest"
         } else {
-            "# nothing else to suggest"
+            "nothing else to suggest"
         };
-        line(&mut text, nothing);
+        remark(&mut text, nothing);
         line(&mut text, "rules: []");
         return text;
     }
@@ -65,7 +71,7 @@ fn file(suggestions: &Suggestions) -> String {
         entry(suggestion, suggestions.looked_at, "", &mut text);
     }
     if !decisions.is_empty() {
-        line(&mut text, DECISIONS);
+        remark(&mut text, DECISIONS);
     }
     for decision in decisions {
         entry(decision, suggestions.looked_at, "#", &mut text);
@@ -127,20 +133,27 @@ fn entry(suggestion: &Suggestion, mismatches: usize, mark: &str, text: &mut Stri
     let (masks, explains, of) = (suggestion.masks, suggestion.explains, suggestion.of);
     let not_tried = suggestion.not_tried;
     let effect =
-        format!("# would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
-    line(text, &effect);
+        format!("would mask {masks} of {mismatches}; explains {explains} of {of} of its classes");
+    remark(text, &effect);
     if let Some(note) = &suggestion.note {
-        line(text, &format!("# {note}"));
+        remark(text, note);
     }
     if not_tried > 0 {
-        line(text, &format!("# was not tried on {not_tried}"));
+        remark(text, &format!("was not tried on {not_tried}"));
     }
     if !suggestion.not_explained.is_empty() {
         let ids = suggestion.not_explained.join(" ");
-        line(text, &format!("# does not explain {ids}"));
+        remark(text, &format!("does not explain {ids}"));
     }
     let rule = suggestion.yaml.lines();
     rule.for_each(|rule| line(text, &format!("{mark}{rule}")));
+}
+
+fn remark(text: &mut String, remark: &str) {
+    let folded = folded(remark, COLUMNS, 0);
+    folded
+        .lines()
+        .for_each(|part| line(text, &format!("# {part}")));
 }
 
 /// Escapes names that could control the terminal as YAML and JSON do in quotes.
@@ -237,6 +250,7 @@ mod tests {
         ] {
             assert!(text.contains(said), "{text}");
         }
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         assert_eq!(places(text), ["$['\u{9b}']"]);
     }
 
